@@ -1,0 +1,72 @@
+/**
+ * What is wrong with the operator's input: one value a mistake, with its place. Plain data, so that it
+ * crosses threads and the API as it is.
+ */
+
+/** Line and column count from 1; `length` is how many characters the caret underlines. */
+export type Place = {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly length?: number;
+  /** The whole source line, for the excerpt. */
+  readonly excerpt?: string;
+};
+
+export type Severity = 'error' | 'warning';
+
+/** `code` is stable (`PH014`); docs/diagnostics.md lists all of them. */
+export type Diagnostic = {
+  readonly code: string;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly place: Place;
+  readonly hint?: string;
+};
+
+/** Collects every mistake; readers go on after one, so that all are shown at once. */
+export type Report = {
+  readonly diagnostics: Diagnostic[];
+  error(code: string, message: string, place: Place, hint?: string): void;
+  warning(code: string, message: string, place: Place, hint?: string): void;
+};
+
+export function createReport(): Report {
+  const diagnostics: Diagnostic[] = [];
+  const add = (severity: Severity, code: string, message: string, place: Place, hint?: string): void => {
+    diagnostics.push(
+      hint === undefined ? { code, severity, message, place } : { code, severity, message, place, hint },
+    );
+  };
+  return {
+    diagnostics,
+    error: (code, message, place, hint) => {
+      add('error', code, message, place, hint);
+    },
+    warning: (code, message, place, hint) => {
+      add('warning', code, message, place, hint);
+    },
+  };
+}
+
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((diagnostic) => diagnostic.severity === 'error');
+}
+
+/**
+ * As text, the way compilers do it:
+ *
+ *     zones/example.com.yaml:14:13 error PH014: weight must be 0 to 65535, got -3
+ *         weight: -3
+ *                 ^^ use 0 for standby
+ */
+export function formatDiagnostic(diagnostic: Diagnostic): string {
+  const { place, severity, code, message, hint } = diagnostic;
+  const head = `${place.file}:${place.line}:${place.column} ${severity} ${code}: ${message}`;
+  if (place.excerpt === undefined) return hint === undefined ? head : `${head}\n    ${hint}`;
+  const margin = place.excerpt.length - place.excerpt.trimStart().length;
+  const shown = place.excerpt.trim().slice(0, 160);
+  const column = Math.max(0, Math.min(place.column - 1 - margin, shown.length));
+  const carets = '^'.repeat(Math.max(1, Math.min(place.length ?? 1, shown.length - column)));
+  return `${head}\n    ${shown}\n    ${' '.repeat(column)}${carets}${hint === undefined ? '' : ` ${hint}`}`;
+}

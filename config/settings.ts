@@ -1,0 +1,101 @@
+/**
+ * What pharos.yaml says (SPEC 2), as values with every default filled in. `config/read-settings.ts`
+ * makes them. Plain data: it crosses threads.
+ */
+import type { Endpoint, Prefix } from '../wire/address.ts';
+import type { Place } from './diagnostics.ts';
+
+export type Settings = {
+  /** Absolute path of pharos.yaml; undefined when the server runs on defaults. */
+  readonly file: string | undefined;
+  /** UDP and TCP. */
+  readonly listen: readonly Endpoint[];
+  /** Answering threads, already resolved from `auto`. */
+  readonly workers: number;
+  /** Absolute paths, sorted. */
+  readonly zoneFiles: readonly string[];
+  readonly stateDir: string;
+  readonly geo: GeoSettings;
+  /** Those of pharos.yaml by name; zones add their own. */
+  readonly regions: ReadonlyMap<string, RegionSpec>;
+  readonly checks: ReadonlyMap<string, CheckSpec>;
+  readonly health: {
+    /** How long the sockets stay closed at most, for the first round of probes. */
+    readonly waitMs: number;
+    /** Share of the VIPs that were up, 0 to 1, whose failing at once raises doubt. */
+    readonly suspect: number;
+  };
+  /** Undefined when the status server is off. */
+  readonly status: { readonly listen: Endpoint; readonly token: string | undefined } | undefined;
+  readonly limits: { readonly rrl: number; readonly slip: number; readonly tcpClients: number };
+  readonly dns: {
+    readonly nsid: string | undefined;
+    readonly version: string | undefined;
+    readonly explainFrom: readonly Prefix[];
+  };
+  readonly log: { readonly level: LogLevel; readonly queries: number };
+};
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+export type GeoSettings = {
+  /** Absolute paths of mmdb files, the first that knows a thing wins; empty for the bundled one. */
+  readonly databases: readonly { readonly path: string; readonly place: Place }[];
+  /** A cron line, checked; undefined when files are only read on reload. */
+  readonly refresh: string | undefined;
+  /** The operator's own networks, ahead of any database. */
+  readonly networks: readonly { readonly prefix: Prefix; readonly at: At }[];
+};
+
+/** Where something is: a country (ISO 3166-1 alpha-2, upper case) or a point in degrees. */
+export type At =
+  | { readonly kind: 'country'; readonly country: string }
+  | { readonly kind: 'point'; readonly latitude: number; readonly longitude: number };
+
+export type RegionSpec = {
+  readonly name: string;
+  readonly at: At | undefined;
+  /** Share of its weight, 0 to 1, that must be up for the region to be a candidate. */
+  readonly minHealthy: number;
+  readonly place: Place;
+};
+
+/** Timing and thresholds of any check (SPEC 5). */
+export type CheckTiming = {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly fastMs: number;
+  /** Passes in a row that bring a target up. */
+  readonly rise: number;
+  /** Failures in a row that take it down. */
+  readonly fall: number;
+};
+
+export type CheckSpec = CheckTiming & { readonly name: string } & (
+    | {
+        readonly kind: 'http' | 'https';
+        readonly port: number | undefined;
+        readonly method: string;
+        readonly path: string;
+        /** Host header, SNI and the name the certificate must hold for; undefined: the address. */
+        readonly host: string | undefined;
+        readonly headers: Readonly<Record<string, string>>;
+        readonly status: readonly { readonly from: number; readonly to: number }[];
+        readonly body: BodyMatch | undefined;
+        readonly insecure: boolean;
+        readonly watch: boolean;
+      }
+    | {
+        readonly kind: 'tcp';
+        readonly port: number;
+        readonly send: string | undefined;
+        readonly expect: BodyMatch | undefined;
+        readonly watch: boolean;
+      }
+    | { readonly kind: 'dns'; readonly port: number; readonly query: string; readonly rtype: string }
+    | { readonly kind: 'push'; readonly expiresMs: number }
+  );
+
+export type BodyMatch =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'regex'; readonly source: string; readonly flags: string };

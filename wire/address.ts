@@ -1,0 +1,89 @@
+/**
+ * IPv4 and IPv6 addresses and prefixes as bytes in network order.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** A network: `bytes` has 4 or 16 octets, those after `bits` are zero. */
+export type Prefix = { readonly bytes: Uint8Array; readonly bits: number };
+
+/** Text to 4 or 16 octets; undefined when it is not an address. Zone identifiers (`%eth0`) are not taken. */
+export function parseAddress(text: string): Uint8Array | undefined {
+  if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number);
+  if (!isIPv6(text) || text.includes('%')) return undefined;
+  const [head = '', tail] = text.split('::');
+  const left = groups(head);
+  const right = tail === undefined ? [] : groups(tail);
+  const words =
+    tail === undefined ? left : [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right];
+  return Uint8Array.from(words.flatMap((word) => [word >> 8, word & 0xff]));
+}
+
+function groups(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (!group.includes('.')) return [Number.parseInt(group, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
+    return [(a << 8) | b, (c << 8) | d];
+  });
+}
+
+/** 4 or 16 octets to text, IPv6 as RFC 5952 has it. */
+export function formatAddress(bytes: Uint8Array, from = 0, length = bytes.length - from): string {
+  if (length === 4) return bytes.subarray(from, from + 4).join('.');
+  const words: number[] = [];
+  for (let at = from; at < from + 16; at += 2) words.push(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0));
+  // RFC 5952 4.2: the longest run of zero words, the first of equals, two words at least.
+  let best = { start: -1, length: 1 };
+  for (let start = 0; start < 8; start++) {
+    let run = 0;
+    while (start + run < 8 && words[start + run] === 0) run++;
+    if (run > best.length) best = { start, length: run };
+    if (run > 0) start += run - 1;
+  }
+  const hex = words.map((word) => word.toString(16));
+  if (best.start < 0) return hex.join(':');
+  return `${hex.slice(0, best.start).join(':')}::${hex.slice(best.start + best.length).join(':')}`;
+}
+
+/** `10.0.0.0/8`, or an address alone for all its bits. Undefined when malformed or when bits after the prefix are set. */
+export function parsePrefix(text: string): Prefix | undefined {
+  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
+  const bytes = match?.[1] === undefined ? undefined : parseAddress(match[1]);
+  if (!bytes) return undefined;
+  const bits = match?.[2] === undefined ? bytes.length * 8 : Number(match[2]);
+  if (bits > bytes.length * 8) return undefined;
+  for (let bit = bits; bit < bytes.length * 8; bit++) if (bitAt(bytes, bit)) return undefined;
+  return { bytes, bits };
+}
+
+export function formatPrefix(prefix: Prefix): string {
+  return `${formatAddress(prefix.bytes)}/${prefix.bits}`;
+}
+
+/** Bit `index` of `bytes` from the most significant: 0 or 1. */
+export function bitAt(bytes: Uint8Array, index: number, from = 0): number {
+  return ((bytes[from + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;
+}
+
+/** Whether an address lies in a network of the same family. */
+export function inPrefix(address: Uint8Array, prefix: Prefix): boolean {
+  if (address.length !== prefix.bytes.length) return false;
+  for (let bit = 0; bit < prefix.bits; bit++) if (bitAt(address, bit) !== bitAt(prefix.bytes, bit)) return false;
+  return true;
+}
+
+/** Where a server listens, a probe connects: `host` is an address literal. */
+export type Endpoint = { readonly host: string; readonly port: number };
+
+/** `127.0.0.1:53`, `[::1]:53`; the port may be left out where `defaultPort` is given. Undefined when malformed. */
+export function parseEndpoint(text: string, defaultPort?: number): Endpoint | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
+  if (host === undefined || port === undefined || port > 65_535) return undefined;
+  return parseAddress(host) ? { host, port } : undefined;
+}
+
+export function formatEndpoint(endpoint: Endpoint): string {
+  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+}

@@ -1,0 +1,152 @@
+/**
+ * Numbers and mnemonics of the DNS protocol (IANA DNS Parameters).
+ */
+
+/** Types that code names one by one; the whole list of mnemonics is TYPE_NUMBERS. */
+export const TYPE = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  PTR: 12,
+  HINFO: 13,
+  MX: 15,
+  TXT: 16,
+  AAAA: 28,
+  SRV: 33,
+  NAPTR: 35,
+  DNAME: 39,
+  OPT: 41,
+  DS: 43,
+  RRSIG: 46,
+  NSEC: 47,
+  DNSKEY: 48,
+  SVCB: 64,
+  HTTPS: 65,
+  IXFR: 251,
+  AXFR: 252,
+  MAILB: 253,
+  MAILA: 254,
+  ANY: 255,
+} as const;
+
+export const CLASS = { IN: 1, CH: 3, NONE: 254, ANY: 255 } as const;
+
+export const OPCODE = { QUERY: 0, IQUERY: 1, STATUS: 2, NOTIFY: 4, UPDATE: 5 } as const;
+
+export const RCODE = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  NOTAUTH: 9,
+  BADVERS: 16,
+} as const;
+
+/** EDNS option codes (RFC 6891 and the RFCs beside each). */
+export const OPTION = {
+  NSID: 3, // RFC 5001
+  CLIENT_SUBNET: 8, // RFC 7871
+  COOKIE: 10, // RFC 7873
+  TCP_KEEPALIVE: 11, // RFC 7828
+  PADDING: 12, // RFC 7830
+  ERROR: 15, // RFC 8914
+} as const;
+
+/** Extended DNS error codes (RFC 8914 4). */
+export const EDE = { OTHER: 0, NOT_READY: 14, NOT_AUTHORITATIVE: 20, NOT_SUPPORTED: 21 } as const;
+
+/** Every mnemonic that zone files may use, to its number (IANA Resource Record TYPEs). */
+export const TYPE_NUMBERS: ReadonlyMap<string, number> = new Map([
+  ['A', 1],
+  ['NS', 2],
+  ['MD', 3],
+  ['MF', 4],
+  ['CNAME', 5],
+  ['SOA', 6],
+  ['MB', 7],
+  ['MG', 8],
+  ['MR', 9],
+  ['NULL', 10],
+  ['WKS', 11],
+  ['PTR', 12],
+  ['HINFO', 13],
+  ['MINFO', 14],
+  ['MX', 15],
+  ['TXT', 16],
+  ['RP', 17],
+  ['AFSDB', 18],
+  ['X25', 19],
+  ['ISDN', 20],
+  ['RT', 21],
+  ['NSAP', 22],
+  ['SIG', 24],
+  ['KEY', 25],
+  ['PX', 26],
+  ['GPOS', 27],
+  ['AAAA', 28],
+  ['LOC', 29],
+  ['NXT', 30],
+  ['EID', 31],
+  ['NIMLOC', 32],
+  ['SRV', 33],
+  ['ATMA', 34],
+  ['NAPTR', 35],
+  ['KX', 36],
+  ['CERT', 37],
+  ['DNAME', 39],
+  ['APL', 42],
+  ['DS', 43],
+  ['SSHFP', 44],
+  ['IPSECKEY', 45],
+  ['RRSIG', 46],
+  ['NSEC', 47],
+  ['DNSKEY', 48],
+  ['DHCID', 49],
+  ['NSEC3', 50],
+  ['NSEC3PARAM', 51],
+  ['TLSA', 52],
+  ['SMIMEA', 53],
+  ['HIP', 55],
+  ['CDS', 59],
+  ['CDNSKEY', 60],
+  ['OPENPGPKEY', 61],
+  ['CSYNC', 62],
+  ['ZONEMD', 63],
+  ['SVCB', 64],
+  ['HTTPS', 65],
+  ['SPF', 99],
+  ['NID', 104],
+  ['L32', 105],
+  ['L64', 106],
+  ['LP', 107],
+  ['EUI48', 108],
+  ['EUI64', 109],
+  ['URI', 256],
+  ['CAA', 257],
+  ['AVC', 258],
+]);
+
+const mnemonics = new Map([...TYPE_NUMBERS].map(([text, number]) => [number, text]));
+
+/** `A`, or `TYPE65400` where there is no mnemonic (RFC 3597 5). */
+export function typeText(type: number): string {
+  return mnemonics.get(type) ?? `TYPE${type}`;
+}
+
+/** The number of `A`, `a` or `TYPE1` (RFC 3597 5); undefined when it is neither. */
+export function typeNumber(text: string): number | undefined {
+  const upper = text.toUpperCase();
+  const known = TYPE_NUMBERS.get(upper);
+  if (known !== undefined) return known;
+  const generic = /^TYPE(\d{1,5})$/.exec(upper);
+  const number = generic ? Number(generic[1]) : Number.NaN;
+  return number >= 0 && number <= 65_535 ? number : undefined;
+}
+
+/** Types that only queries, transfers or EDNS use: no zone holds them (RFC 6895 3.1). */
+export function isMetaType(type: number): boolean {
+  return type === 0 || type === TYPE.OPT || (type >= 128 && type <= 255);
+}
