@@ -87,6 +87,7 @@ export type CheckSpec = CheckTiming & { readonly name: string } & (
       }
     | {
         readonly kind: 'tcp';
+        /** 0 where each VIP's `probe` gives the port: a VIP without one is then a mistake. */
         readonly port: number;
         readonly send: string | undefined;
         readonly expect: BodyMatch | undefined;

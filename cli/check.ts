@@ -1,0 +1,66 @@
+/**
+ * `pharos check [CONFIG]`: reads and compiles everything as `serve` does, and shows every mistake.
+ *
+ * What it cannot know is left to `serve`: whether the ports are free and may be opened, and whether the
+ * state folder can be written. A check must do no harm beside a running server.
+ */
+import { availableParallelism } from 'node:os';
+import type { Diagnostic } from '../config/diagnostics.ts';
+import type { Outcome } from '../zones/catalog.ts';
+import { loadGeneration, type LoadedGeneration } from '../zones/load.ts';
+import { countDiagnostics, EXIT, paintDiagnostic, plural, type Output } from './output.ts';
+
+export type CheckOptions = { readonly config: string | undefined; readonly json: boolean };
+
+/** What the configuration holds; all zero where it could not be read. */
+export type CheckSummary = {
+  readonly errors: number;
+  readonly warnings: number;
+  readonly zones: number;
+  readonly records: number;
+  readonly services: number;
+  readonly vips: number;
+};
+
+/** Exit code 0 without errors; warnings do not count. */
+export function check(options: CheckOptions, output: Output): number {
+  const loaded = load(options.config);
+  const { ok, diagnostics } = loaded;
+  const summary = summarize(diagnostics, loaded.ok ? loaded.value : undefined);
+  if (options.json) {
+    output.out(JSON.stringify({ ok, diagnostics, summary }, undefined, 2));
+    return ok ? EXIT.OK : EXIT.FAILED;
+  }
+  for (const diagnostic of diagnostics) output.out(paintDiagnostic(diagnostic, output.style));
+  const counts = countDiagnostics(diagnostics);
+  const contents = [
+    plural(summary.zones, 'zone'),
+    plural(summary.records, 'record'),
+    plural(summary.services, 'service'),
+    plural(summary.vips, 'VIP'),
+  ].join(', ');
+  if (!ok) output.out(output.style('red', counts));
+  else
+    output.out(
+      `${output.style('green', 'ok')}: ${contents}${counts === '' ? '' : `; ${output.style('yellow', counts)}`}`,
+    );
+  return ok ? EXIT.OK : EXIT.FAILED;
+}
+
+/** What `serve` would run, from the files; `config` as on the command line. */
+export function load(config: string | undefined): Outcome<LoadedGeneration> {
+  return loadGeneration({ file: config, cwd: process.cwd(), env: process.env, cores: availableParallelism() });
+}
+
+export function summarize(diagnostics: readonly Diagnostic[], generation: LoadedGeneration | undefined): CheckSummary {
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
+  const catalog = generation?.catalog;
+  return {
+    errors,
+    warnings: diagnostics.length - errors,
+    zones: catalog?.zones.length ?? 0,
+    records: catalog?.zones.reduce((sum, zone) => sum + zone.records, 0) ?? 0,
+    services: catalog?.services.length ?? 0,
+    vips: catalog?.vips.length ?? 0,
+  };
+}

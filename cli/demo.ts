@@ -1,0 +1,136 @@
+/**
+ * `pharos demo`: examples/demo on this machine, with backends that can be failed and healed.
+ */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { emitKeypressEvents } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { pino, type Logger } from 'pino';
+import { formatEndpoint } from '../wire/address.ts';
+import { startBackend, type Backend } from './demo-backends.ts';
+import { EXIT, terminal, type Output } from './output.ts';
+import { loadInputFor, runServer, type RunningServer } from './run-server.ts';
+import { explainFailure } from './serve.ts';
+
+/** Region and the port it is tried on first; the keys are 1, 2, 3. */
+const REGIONS = [
+  { region: 'seoul', port: 8101 },
+  { region: 'virginia', port: 8102 },
+  { region: 'dublin', port: 8103 },
+] as const;
+
+/** Networks of large access providers, and what a client there is answered while all is well. */
+const CLIENTS = [
+  { place: 'Korea', subnet: '168.126.63.0/24', answer: '203.0.113.10' },
+  { place: 'the US', subnet: '12.0.1.0/24', answer: '198.51.100.10' },
+  { place: 'Ireland', subnet: '87.32.0.0/24', answer: '192.0.2.10' },
+] as const;
+
+/** Runs until `q`, Ctrl-C or SIGTERM. Returns the exit code. */
+export async function demo(): Promise<number> {
+  const output = terminal();
+  const stateDir = await mkdtemp(join(tmpdir(), 'pharos-demo-'));
+  const backends: Backend[] = [];
+  let server: RunningServer | undefined;
+  try {
+    for (const { region, port } of REGIONS) backends.push(await startBackend(region, port));
+    const env = {
+      ...process.env,
+      DEMO_STATE_DIR: stateDir,
+      ...Object.fromEntries(backends.map(({ region, port }) => [`DEMO_${region.toUpperCase()}_PORT`, String(port)])),
+    };
+    const input = { ...loadInputFor(join(exampleFolder(), 'pharos.yaml')), env };
+    server = await runServer(input, () => Promise.resolve(plainLog(output)));
+    output.out(introduction(server, backends, output));
+    await untilStopped(backends, output);
+    return EXIT.OK;
+  } catch (error) {
+    if (explainFailure(error, output)) return EXIT.FAILED;
+    throw error;
+  } finally {
+    await server?.stop();
+    await Promise.all(backends.map((backend) => backend.close()));
+    await rm(stateDir, { recursive: true, force: true });
+  }
+}
+
+/** Beside cli/ in a checkout, beside dist/ in the npm package. */
+function exampleFolder(): string {
+  const folders = ['../examples/demo/', '../../examples/demo/'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+  return folders.find((folder) => existsSync(folder)) ?? folders[0] ?? '';
+}
+
+/** What happens, a line each: the demo is for reading along. */
+function plainLog(output: Output): Logger {
+  return pino(
+    { level: 'info', base: null },
+    {
+      write: (line: string) => {
+        const { msg, kind, level } = JSON.parse(line) as { msg: string; kind?: string; level: number };
+        // Of the ordinary run, only what changes states; everything that is a warning.
+        if (kind === undefined && level < 40) return;
+        output.out(`${new Date().toTimeString().slice(0, 8)}  ${msg}`);
+      },
+    },
+  );
+}
+
+function introduction(server: RunningServer, backends: readonly Backend[], { style }: Output): string {
+  const [dns] = server.addresses;
+  const host = dns?.host ?? '';
+  const port = dns?.port ?? 0;
+  const api = server.status ? `http://${formatEndpoint(server.status)}` : '';
+  const dig = CLIENTS.map(({ place, subnet, answer }) => {
+    const command = `dig @${host} -p ${port} www.example.com +short +subnet=${subnet}`;
+    return `  ${place.padEnd(8)}  ${command.padEnd(76)} ${style('dim', `# ${answer}`)}`;
+  });
+  const control = backends.map(({ region, port: backendPort }, index) => {
+    return `  ${region.padEnd(8)}  key ${index + 1}, or  curl -X POST http://127.0.0.1:${backendPort}/fail   (or /recover)`;
+  });
+  return [
+    '',
+    style('bold', 'Pharos demo: three regions on this machine, and a server that steers clients to them'),
+    '',
+    `Ask from another terminal, as a client in`,
+    ...dig,
+    '',
+    'Fail a region and ask again, then heal it:',
+    ...control,
+    '',
+    `Why was that the answer?   bin/pharos explain www.example.com --client 168.126.63.1 --api ${api}`,
+    `What is up?                curl ${api}/`,
+    '',
+    style('dim', process.stdin.isTTY ? 'q or Ctrl-C ends the demo.' : 'Ctrl-C ends the demo.'),
+    '',
+  ].join('\n');
+}
+
+/** Keys 1 to 3 fail and heal a region. Resolves at `q`, Ctrl-C, SIGINT or SIGTERM. */
+async function untilStopped(backends: readonly Backend[], output: Output): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const stop = (): void => {
+    resolve(undefined);
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop);
+  const { stdin } = process;
+  const press = (_: string | undefined, key: { name?: string; ctrl?: boolean; sequence?: string }): void => {
+    if (key.name === 'q' || (key.ctrl === true && key.name === 'c')) stop();
+    const backend = backends[Number(key.sequence) - 1];
+    if (!backend) return;
+    backend.set(!backend.healthy());
+    output.out(
+      `${new Date().toTimeString().slice(0, 8)}  ${backend.region}: ${backend.healthy() ? 'healed' : 'failed'}`,
+    );
+  };
+  if (stdin.isTTY) {
+    emitKeypressEvents(stdin);
+    stdin.setRawMode(true).resume().on('keypress', press);
+  }
+  await promise;
+  if (stdin.isTTY) stdin.off('keypress', press).setRawMode(false).pause();
+  process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop);
+}

@@ -1,0 +1,96 @@
+/**
+ * `pharos explain NAME [TYPE]`: the whole decision for one client, from files or from a running server.
+ */
+import type { Explained, ExplainRequest } from '../steering/trace.ts';
+import { isTraceDocument, traceDocument, type TraceDocument } from '../status/trace-document.ts';
+import { callApi, parseApiUrl } from './api-client.ts';
+import { EXIT, paintDiagnostic, type Output } from './output.ts';
+import { renderTrace } from './render-trace.ts';
+
+/** `api` undefined: from the files of `config`. */
+export type ExplainOptions = {
+  readonly request: ExplainRequest;
+  readonly config: string | undefined;
+  readonly api: string | undefined;
+  readonly token: string | undefined;
+  readonly json: boolean;
+};
+
+const FROM_FILES =
+  'From files: no health is known, so every VIP counts as not yet probed. `--api URL` asks a running server.';
+
+/** What `pharos explain` must be told of the client; undefined when it is enough. */
+export function missingClient(request: ExplainRequest): string | undefined {
+  const { client, country, at, resolver } = request;
+  if (client ?? country ?? at ?? resolver) return undefined;
+  return 'whose answer? give --client IP, --country CC, --at LAT,LON or --resolver IP';
+}
+
+export async function explain(options: ExplainOptions, output: Output): Promise<number> {
+  const missing = missingClient(options.request);
+  if (missing !== undefined) return fail(missing, EXIT.USAGE, output);
+  const found =
+    options.api === undefined ? await fromFiles(options, output) : await fromServer(options.api, options, output);
+  if (typeof found === 'number') return found;
+  if (options.json) {
+    output.out(JSON.stringify(found, undefined, 2));
+  } else {
+    output.out(renderTrace(found, output.style));
+    if (options.api === undefined && found.service !== null) output.out(`\n${output.style('yellow', FROM_FILES)}`);
+  }
+  return EXIT.OK;
+}
+
+/** The trace, or the exit code once the reason has been said. */
+async function fromFiles(options: ExplainOptions, output: Output): Promise<TraceDocument | number> {
+  // Only here: asking a running server needs no readers, compilers or databases.
+  const [{ load }, { explainFrom }] = await Promise.all([import('./check.ts'), import('../server/explain.ts')]);
+  const loaded = load(options.config);
+  if (!loaded.ok) {
+    for (const diagnostic of loaded.diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
+    return EXIT.FAILED;
+  }
+  const explained: Explained = explainFrom(loaded.value, options.request);
+  if (explained.ok) return traceDocument(explained.trace);
+  return fail(explained.message, exitFor(explained.parameter), output);
+}
+
+async function fromServer(url: string, options: ExplainOptions, output: Output): Promise<TraceDocument | number> {
+  if (parseApiUrl(url) === undefined) return fail(`--api ${url} is not an http or https URL`, EXIT.USAGE, output);
+  const reply = await callApi(
+    { url, token: options.token },
+    'GET',
+    `/api/v1/explain?${query(options.request).toString()}`,
+  );
+  if (!reply.ok)
+    return fail(reply.message, reply.status === 400 ? exitFor(parameterOf(reply.problem)) : EXIT.FAILED, output);
+  if (isTraceDocument(reply.value)) return reply.value;
+  return fail(
+    `${url} answered with something that is not a trace: is that a Pharos of this version?`,
+    EXIT.FAILED,
+    output,
+  );
+}
+
+/** A name or target that nobody knows is a question without an answer; the rest was written wrongly. */
+function exitFor(parameter: string): number {
+  return parameter === 'name' || parameter === 'down' ? EXIT.FAILED : EXIT.USAGE;
+}
+
+function parameterOf(problem: unknown): string {
+  if (typeof problem !== 'object' || problem === null || !('parameter' in problem)) return '';
+  return typeof problem.parameter === 'string' ? problem.parameter : '';
+}
+
+function query(request: ExplainRequest): URLSearchParams {
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(request)) {
+    for (const one of typeof value === 'string' ? [value] : value) parameters.append(key, one);
+  }
+  return parameters;
+}
+
+function fail(message: string, code: number, output: Output): number {
+  output.error(`pharos explain: ${message}`);
+  return code;
+}

@@ -1,0 +1,161 @@
+/**
+ * The `pharos` command: reads the command line and hands over to one module a command, loaded only then.
+ */
+import { Command, CommanderError } from 'commander';
+import type { ExplainRequest } from '../steering/trace.ts';
+import { EXIT, terminal, type Output } from './output.ts';
+import { readVersion } from './version.ts';
+
+type ExplainFlags = {
+  readonly client?: string;
+  readonly country?: string;
+  readonly at?: string;
+  readonly resolver?: string;
+  readonly down?: readonly string[];
+  readonly config?: string;
+  readonly api?: string;
+  readonly token?: string;
+  readonly json?: boolean;
+};
+
+/**
+ * Runs one command line, without `node` and the script's name.
+ *
+ * @returns the exit code of SPEC 1: 0 done, 1 what was asked failed, 2 wrong usage.
+ */
+export async function main(args: readonly string[], output: Output): Promise<number> {
+  let code: number = EXIT.OK;
+  const program = commands(output, (result) => {
+    code = result;
+  });
+  if (args.length === 0) {
+    output.error(program.helpInformation().trimEnd());
+    return EXIT.USAGE;
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    // commander has said what was wrong by now; --help and --version end here too, with 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;
+    output.error(`pharos: ${error instanceof Error ? describe(error) : String(error)}`);
+    return EXIT.FAILED;
+  }
+}
+
+/** A mistake of the user has a message; a fault of the program also needs its stack, to be reported. */
+function describe(error: Error): string {
+  const fault = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+  if (fault && error.stack !== undefined) return `internal error, please report it\n${error.stack}`;
+  return 'hint' in error && typeof error.hint === 'string' ? `${error.message}\n  ${error.hint}` : error.message;
+}
+
+function commands(output: Output, done: (code: number) => void): Command {
+  const program = new Command('pharos')
+    .description('Authoritative DNS server that steers clients to the right region.')
+    .version(readVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        output.out(text.trimEnd());
+      },
+      writeErr: (text) => {
+        output.error(text.trimEnd());
+      },
+    })
+    .showHelpAfterError('(--help shows what it takes)');
+  program.addHelpText(
+    'after',
+    example('pharos demo', 'pharos check pharos.yaml', 'pharos explain www.example.com --client 203.0.113.7'),
+  );
+
+  program
+    .command('serve')
+    .summary('run the server')
+    .description('Run the server. SIGHUP reads the files again, SIGTERM finishes what is in flight and ends.')
+    .argument('[config]', 'configuration file (default: ./pharos.yaml where there is one)')
+    .addHelpText('after', example('pharos serve /etc/pharos/pharos.yaml'))
+    .action(async (config: string | undefined) => {
+      const { serve } = await import('./serve.ts');
+      done(await serve({ config }));
+    });
+
+  program
+    .command('demo')
+    .summary('three regional backends on this machine and a server in front of them')
+    .description('Start three small regional backends on this machine and a server in front of them, for a first look.')
+    .addHelpText('after', example('pharos demo'))
+    .action(async () => {
+      const { demo } = await import('./demo.ts');
+      done(await demo());
+    });
+
+  program
+    .command('check')
+    .summary('read everything and print every mistake')
+    .description(
+      'Read the configuration, zones and databases and print every mistake with its place and a hint.\n' +
+        'Exit code 0 when there is no error. Whether the ports are free is not looked at.',
+    )
+    .argument('[config]', 'configuration file (default: ./pharos.yaml where there is one)')
+    .option('--json', 'print {ok, diagnostics, summary} as JSON')
+    .addHelpText('after', example('pharos check /etc/pharos/pharos.yaml'))
+    .action(async (config: string | undefined, flags: { readonly json?: boolean }) => {
+      const { check } = await import('./check.ts');
+      done(check({ config, json: flags.json ?? false }, output));
+    });
+
+  explainCommand(program, output, done);
+  return program;
+}
+
+function explainCommand(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('explain')
+    .summary('the whole decision for one client')
+    .description(
+      'Show how one client is answered: where it is, every VIP with its state, what each step kept and why.\n' +
+        'From the files, where no health is known; or from a running server, with --api.',
+    )
+    .argument('<name>', 'the name asked for')
+    .argument('[type]', 'the type asked for', 'A')
+    .option('--client <ip>', "the client's address or network, as in EDNS Client Subnet")
+    .option('--resolver <ip>', 'the address that the query comes from')
+    .option('--country <cc>', 'a country in place of an address: KR')
+    .option('--at <lat,lon>', 'a point in place of an address: 37.57,126.98')
+    .option('--down <target>', 'what if this target were down (repeatable): www.example.com/seoul-a, @seoul', collect)
+    .option('--config <file>', 'configuration file (default: ./pharos.yaml where there is one)')
+    .option('--api <url>', 'ask the server whose status address this is: http://127.0.0.1:8053')
+    .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
+    .option('--json', 'print the trace as JSON, as the API gives it')
+    .addHelpText(
+      'after',
+      example(
+        'pharos explain www.example.com --client 203.0.113.7',
+        'pharos explain www.example.com AAAA --country KR --down @seoul --api http://127.0.0.1:8053',
+      ),
+    )
+    .action(async (name: string, type: string, flags: ExplainFlags, command: Command) => {
+      if (flags.api !== undefined && flags.config !== undefined) {
+        command.error('error: --api asks a running server, which has its own files: leave --config out');
+      }
+      const { explain } = await import('./explain.ts');
+      const { json, config, api, token, ...client } = flags;
+      const request: ExplainRequest = { name, type: type.toUpperCase(), ...client };
+      done(
+        await explain({ request, config, api, token: token ?? process.env.PHAROS_TOKEN, json: json ?? false }, output),
+      );
+    });
+}
+
+function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), value];
+}
+
+function example(...lines: readonly string[]): string {
+  return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}
+
+process.exitCode = await main(process.argv.slice(2), terminal());

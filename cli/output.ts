@@ -1,0 +1,82 @@
+/**
+ * What commands print: reports to stdout, errors to stderr, colours where a person reads.
+ */
+import { styleText } from 'node:util';
+import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
+
+/** Exit codes (SPEC 1). */
+export const EXIT = { OK: 0, FAILED: 1, USAGE: 2 } as const;
+
+/** Where a command writes; the real one is `terminal()`. `style` adds colour only where the stream shows it. */
+export type Output = {
+  readonly out: (text: string) => void;
+  readonly error: (text: string) => void;
+  /** For text that goes to `out`. */
+  readonly style: (format: Style, text: string) => string;
+  /** For text that goes to `error`. */
+  readonly styleError: (format: Style, text: string) => string;
+};
+
+export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
+
+/** stdout and stderr of this process. Colours follow isTTY, NO_COLOR and FORCE_COLOR, each stream by itself. */
+export function terminal(): Output {
+  // A reader that has seen enough (`pharos check | head`) is no error.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit(process.exitCode ?? EXIT.OK);
+    });
+  }
+  return {
+    out: (text) => void process.stdout.write(`${text}\n`),
+    error: (text) => void process.stderr.write(`${text}\n`),
+    style: (format, text) => styleText(format, text, { stream: process.stdout }),
+    styleError: (format, text) => styleText(format, text, { stream: process.stderr }),
+  };
+}
+
+/** `formatDiagnostic`, with the severity, the caret and the hint in colour. */
+export function paintDiagnostic(diagnostic: Diagnostic, style: Output['style']): string {
+  const [head = '', ...rest] = formatDiagnostic(diagnostic).split('\n');
+  const colour = diagnostic.severity === 'error' ? 'red' : 'yellow';
+  const word = ` ${diagnostic.severity} ${diagnostic.code}: `;
+  const at = head.indexOf(word);
+  const painted =
+    at < 0 ? head : `${style('bold', head.slice(0, at))} ${style(colour, word.trim())} ${head.slice(at + word.length)}`;
+  const caret = rest.length - 1;
+  return [painted, ...rest.map((line, index) => (index === caret ? style(colour, line) : line))].join('\n');
+}
+
+/** `2 errors, 1 warning`; an empty string when there are none. */
+export function countDiagnostics(diagnostics: readonly Diagnostic[]): string {
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
+  const warnings = diagnostics.length - errors;
+  return [errors > 0 ? plural(errors, 'error') : '', warnings > 0 ? plural(warnings, 'warning') : '']
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+/** `1 zone`, `12 records`, `1,000,000 records`. */
+export function plural(count: number, noun: string): string {
+  return `${count.toLocaleString('en-GB')} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Columns as wide as their widest cell, two spaces between; `visible` counts a cell without its colours. */
+export function table(rows: readonly (readonly string[])[], visible: (cell: string) => number = visibleLength): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, visible(cell))));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => (at === row.length - 1 ? cell : cell + ' '.repeat((widths[at] ?? 0) - visible(cell))))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function visibleLength(text: string): number {
+  // eslint-disable-next-line no-control-regex -- the escape character is what colours begin with
+  return text.replace(/\u001b\[[0-9;]*m/g, '').length;
+}

@@ -1,0 +1,110 @@
+/**
+ * A trace for a person, at three in the morning: what is answered first, then why, from the client on.
+ */
+import { type Output, table } from './output.ts';
+import type { TraceDocument } from '../status/trace-document.ts';
+
+type Paint = Output['style'];
+type Candidate = TraceDocument['candidates'][number];
+
+/** The whole decision as lines of text, without a final newline. `paint` colours, or returns its text as it is. */
+export function renderTrace(trace: TraceDocument, paint: Paint): string {
+  return [
+    headline(trace, paint),
+    clientLines(trace, paint),
+    ...(trace.service === null ? [staticLine(trace)] : [candidateLines(trace, paint), stepLines(trace, paint)]),
+    answerLines(trace, paint),
+  ].join('\n\n');
+}
+
+/** `www.example.com A = 203.0.113.10, 203.0.113.11 (seoul-a, seoul-b)` */
+function headline(trace: TraceDocument, paint: Paint): string {
+  const { rcode, records, vips } = trace.answer;
+  const asked = paint('bold', `${trace.name} ${trace.type}`);
+  if (records.length === 0) return `${asked} = ${paint('red', rcode === 'NOERROR' ? 'no data' : rcode)}`;
+  const data = paint('bold', records.map((record) => record.data).join(', '));
+  return vips.length === 0 ? `${asked} = ${data}` : `${asked} = ${data} (${vips.join(', ')})`;
+}
+
+function clientLines(trace: TraceDocument, paint: Paint): string {
+  const { client } = trace;
+  const source = { subnet: 'client subnet', resolver: "the resolver's own address", place: 'a place, no address' };
+  const where = [
+    client.country,
+    client.subdivision,
+    client.continent,
+    client.asn > 0 ? `AS${client.asn}` : '',
+    client.latitude === null || client.longitude === null
+      ? ''
+      : `${degrees(client.latitude)},${degrees(client.longitude)}`,
+  ].filter((part) => part !== '');
+  return section('Client', paint, [
+    client.address === null ? source.place : `${client.address} (${source[client.source]})`,
+    where.length === 0 ? paint('yellow', 'location unknown') : where.join(', '),
+    client.how,
+  ]);
+}
+
+function staticLine(trace: TraceDocument): string {
+  return trace.zone === ''
+    ? 'No zone of this server holds the name.'
+    : `No steering took part: zone ${trace.zone} has the same answer for every client.`;
+}
+
+/** To a kilometre: databases know no better. */
+function degrees(value: number): string {
+  return String(Math.round(value * 100) / 100);
+}
+
+function candidateLines(trace: TraceDocument, paint: Paint): string {
+  const head = ['', 'VIP', 'REGION', 'DATA', 'WEIGHT', 'STATE', 'WHY'].map((cell) => paint('dim', cell));
+  const rows = trace.candidates.map((candidate) => [
+    trace.answer.vips.includes(candidate.vip) ? paint('green', '=>') : '',
+    candidate.vip,
+    candidate.region === '' ? '-' : candidate.region,
+    candidate.data,
+    String(candidate.weight),
+    paint(candidate.available ? 'green' : 'red', stateOf(candidate)),
+    candidate.why,
+  ]);
+  const title = `${trace.service ?? trace.name}: ${rows.length === 0 ? `no VIP has an ${trace.type}` : 'its VIPs (=> is served)'}`;
+  return section(title, paint, rows.length === 0 ? [] : table([head, ...rows]).split('\n'));
+}
+
+/** What counts, and what the probes say where an operator said otherwise: `drain (probed up)`. */
+function stateOf(candidate: Candidate): string {
+  return candidate.forced === null ? candidate.probed : `${candidate.forced} (probed ${candidate.probed})`;
+}
+
+function stepLines(trace: TraceDocument, paint: Paint): string {
+  const rows = trace.steps.map((step, index) => [
+    `${index + 1}.`,
+    step.step,
+    step.kept.length === 0 ? paint('red', 'nothing') : step.kept.join(', '),
+    step.why,
+  ]);
+  const head = ['', 'STEP', 'KEPT', 'WHY'].map((cell) => paint('dim', cell));
+  const lines = rows.length === 0 ? [] : table([head, ...rows]).split('\n');
+  return section('Steering', paint, [
+    ...(trace.all_down === null ? [] : [paint('red', trace.all_down)]),
+    ...(lines.length === 0 ? ['no step ran'] : lines),
+  ]);
+}
+
+function answerLines(trace: TraceDocument, paint: Paint): string {
+  const { rcode, records } = trace.answer;
+  const rows = records.map((record) => [record.name, String(record.ttl), record.type, record.data]);
+  return [
+    section(
+      `Answer: ${rcode}${rows.length === 0 ? ', no records' : ''}`,
+      paint,
+      rows.length === 0 ? [] : table(rows).split('\n'),
+    ),
+    `${paint('bold', 'TTL')}    ${trace.ttl.seconds} s: ${trace.ttl.why}`,
+    `${paint('bold', 'Scope')}  /${trace.scope.bits}: ${trace.scope.why}`,
+  ].join('\n');
+}
+
+function section(title: string, paint: Paint, lines: readonly string[]): string {
+  return [paint('bold', title), ...lines.filter((line) => line !== '').map((line) => `  ${line}`)].join('\n');
+}

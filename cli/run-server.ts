@@ -1,0 +1,333 @@
+/**
+ * A whole server put together: configuration, health, answering threads, status server; reload and stop. What
+ * `serve` and `demo` run.
+ */
+import { availableParallelism } from 'node:os';
+import { stat } from 'node:fs/promises';
+import { schedule, type ScheduledTask } from 'node-cron';
+import type { Logger } from 'pino';
+import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
+import { startHealth, type Health, type HealthTarget } from '../health/engine.ts';
+import { createHealthTable } from '../health/table.ts';
+import type { AnswererPayload } from '../server/answerer.ts';
+import { checkListen } from '../server/check-listen.ts';
+import { explainFrom } from '../server/explain.ts';
+import { startServer, type Server } from '../server/supervisor.ts';
+import { startStatusServer, type StatusServer } from '../status/http.ts';
+import type { Alarm, LastReload, Reloaded, RunningGeneration, Runtime } from '../status/runtime.ts';
+import { formatEndpoint, type Endpoint } from '../wire/address.ts';
+import { loadInThread, type LoadedGeneration, type LoadInput } from '../zones/load.ts';
+import { writeSerials } from '../zones/serials.ts';
+import { readVersion } from './version.ts';
+
+export type RunningServer = {
+  /** Where DNS is answered, with the ports taken for 0. */
+  readonly addresses: readonly Endpoint[];
+  readonly status: Endpoint | undefined;
+  readonly generation: () => RunningGeneration;
+  readonly reload: () => Promise<Reloaded>;
+  /** Stops accepting, finishes what is in flight, ends the probes. */
+  readonly stop: () => Promise<void>;
+};
+
+/** What the files of a start say is wrong. Sockets that cannot be had throw a ListenError instead. */
+export class ConfigurationError extends Error {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super('the configuration has mistakes');
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** One loaded generation at work. */
+type Current = RunningGeneration & {
+  readonly loaded: LoadedGeneration;
+  readonly health: SharedArrayBuffer;
+  /** Counters of answers by slot, a block a thread. */
+  readonly served: readonly SharedArrayBuffer[];
+};
+
+/**
+ * Starts everything, or nothing.
+ *
+ * @param input without `serials`: those are this function's
+ * @throws ConfigurationError, ListenError
+ */
+export async function runServer(
+  input: Omit<LoadInput, 'serials'>,
+  createLog: (settings: LoadedGeneration['settings']) => Promise<Logger>,
+): Promise<RunningServer> {
+  const startedAt = new Date();
+  const first = await loadInThread(input);
+  if (!first.ok) throw new ConfigurationError(first.diagnostics);
+  const { settings } = first.value;
+  const log = await createLog(settings);
+  for (const warning of first.diagnostics) log.warn(formatDiagnostic(warning));
+  // Before anything is started; `startServer` comes only after the first round of probes.
+  const failure = await checkListen(settings.listen);
+  if (failure) throw failure;
+
+  // UDP threads, and one for TCP.
+  const threads = settings.workers + 1;
+  let current = prepare(first.value, 1, first.diagnostics, threads);
+  const answeredBefore = new Map<string, number>();
+  let server: Server | undefined;
+  let statusServer: StatusServer | undefined;
+  let stopping = false;
+  let lastReload: LastReload = { ok: true, at: new Date(), diagnostics: first.diagnostics };
+  let reloading: Promise<Reloaded> | undefined;
+  let refresh: ScheduledTask | undefined;
+
+  const health = startHealth({
+    stateDir: settings.stateDir,
+    log: (event) => {
+      log.info(event, `${event.target} is ${event.to}: ${event.reason}`);
+    },
+    warn: (message) => {
+      log.warn(message);
+    },
+  });
+
+  /** Puts a loaded generation to work in every thread, or leaves all as it was and throws. */
+  const activate = async (next: Current): Promise<void> => {
+    const before = current;
+    configureHealth(health, next);
+    try {
+      await server?.publish({ generation: next.number, payload: payloadOf(next) });
+    } catch (error) {
+      configureHealth(health, before);
+      throw error;
+    }
+    for (const [slot, count] of servedOf(before).entries()) {
+      const target = before.catalog.vips[slot]?.target ?? '';
+      answeredBefore.set(target, (answeredBefore.get(target) ?? 0) + count);
+    }
+    current = next;
+    keepSerials(next.loaded, log);
+  };
+
+  const load = async (): Promise<Reloaded> => {
+    let result: Reloaded;
+    try {
+      const outcome = await loadInThread({ ...input, serials: current.loaded.serials });
+      if (outcome.ok) {
+        const next = prepare(outcome.value, current.number + 1, outcome.diagnostics, threads);
+        warnOfRestart(current, next, log);
+        await activate(next);
+        result = { ok: true, generation: next.number, warnings: outcome.diagnostics };
+        for (const warning of outcome.diagnostics) log.warn(formatDiagnostic(warning));
+        log.info({ generation: next.number, zones: next.catalog.zones.length }, 'reloaded');
+      } else {
+        result = { ok: false, diagnostics: outcome.diagnostics };
+        for (const diagnostic of outcome.diagnostics) log.error(formatDiagnostic(diagnostic));
+        log.error(`reload refused, generation ${current.number} is still served`);
+      }
+    } catch (error) {
+      const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
+      log.error({ err: error }, message);
+      const place = { file: current.settings.file ?? input.cwd, line: 1, column: 1 };
+      result = { ok: false, diagnostics: [{ code: 'PH091', severity: 'error', message, place }] };
+    }
+    const diagnostics = result.ok ? result.warnings : result.diagnostics;
+    lastReload = { ok: result.ok, at: new Date(), diagnostics };
+    return result;
+  };
+  /** One after the other: a call during a reload waits and then reads the files anew. */
+  const reload = async (): Promise<Reloaded> => {
+    const before = reloading;
+    const mine = (async () => {
+      await before;
+      return await load();
+    })();
+    reloading = mine;
+    return await mine;
+  };
+
+  const runtime: Runtime = {
+    version: readVersion(),
+    startedAt,
+    io: () => server?.io ?? 'batch',
+    notReady: () => {
+      if (stopping) return ['shutting down'];
+      return server ? [] : ['waiting for the first round of probes; the DNS sockets are still closed'];
+    },
+    generation: () => current,
+    health,
+    counters: () => server?.counters() ?? new Float64Array(64),
+    served: () =>
+      servedOf(current).map(
+        (count, slot) => count + (answeredBefore.get(current.catalog.vips[slot]?.target ?? '') ?? 0),
+      ),
+    explain: (request) => {
+      const results = new Map(health.list().map((vip) => [vip.target, vip.last?.reason]));
+      return explainFrom(current.loaded, request, {
+        memory: current.health,
+        reasonOf: (vip) => results.get(vip.target),
+      });
+    },
+    reload,
+    lastReload: () => lastReload,
+    alarms: () => alarmsOf(lastReload),
+  };
+
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    await refresh?.destroy();
+    await server?.stop();
+    await health.stop();
+    await statusServer?.close();
+  };
+
+  try {
+    configureHealth(health, current);
+    if (settings.status) {
+      statusServer = await startStatusServer(runtime, { ...settings.status, log });
+    }
+    await waitAtMost(health.firstRound, settings.health.waitMs);
+    server = await startServer({
+      listen: settings.listen,
+      workers: settings.workers,
+      answererModule: new URL(`../server/answerer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
+      publication: { generation: current.number, payload: payloadOf(current) },
+      tcpClients: settings.limits.tcpClients,
+      log,
+    });
+    keepSerials(current.loaded, log);
+    refresh = await scheduleRefresh(() => current.settings.geo, reload, log);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const addresses = server.addresses();
+  log.info(
+    {
+      listen: addresses.map(formatEndpoint),
+      ...(statusServer ? { status: `http://${formatEndpoint(statusServer.endpoint)}/` } : {}),
+      zones: current.catalog.zones.length,
+      services: current.catalog.services.length,
+      vips: current.catalog.vips.length,
+      workers: settings.workers,
+      io: server.io,
+    },
+    'serving',
+  );
+  return { addresses, status: statusServer?.endpoint, generation: () => current, reload, stop };
+}
+
+function prepare(loaded: LoadedGeneration, number: number, warnings: readonly Diagnostic[], threads: number): Current {
+  const slots = loaded.catalog.vips.length;
+  return {
+    number,
+    loadedAt: new Date(),
+    settings: loaded.settings,
+    catalog: loaded.catalog,
+    databases: loaded.databases,
+    warnings,
+    loaded,
+    health: createHealthTable(slots),
+    served: Array.from({ length: threads }, () => new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT)),
+  };
+}
+
+function payloadOf({ loaded, health, served, settings }: Current): AnswererPayload {
+  return {
+    image: loaded.image,
+    atlas: loaded.atlas,
+    health,
+    served,
+    nsid: Buffer.from(settings.dns.nsid ?? ''),
+    version: Buffer.from(settings.dns.version ?? ''),
+  };
+}
+
+function servedOf({ served, catalog }: Current): Float64Array {
+  const sum = new Float64Array(catalog.vips.length);
+  for (const block of served)
+    for (const [slot, count] of new Float64Array(block).entries()) sum[slot] = (sum[slot] ?? 0) + count;
+  return sum;
+}
+
+function configureHealth(health: Health, { catalog, health: memory }: Current): void {
+  const targets = catalog.vips.map((vip): HealthTarget => ({
+    slot: vip.slot,
+    target: vip.target,
+    region: vip.region === 0 ? undefined : catalog.regions[vip.region]?.name,
+    check: vip.check,
+    host: vip.probeHost === '' ? undefined : vip.probeHost,
+    port: vip.probePort,
+    weight: vip.weight,
+  }));
+  health.configure(targets, memory, catalog.vips.length);
+}
+
+function keepSerials(loaded: LoadedGeneration, log: Logger): void {
+  try {
+    writeSerials(loaded.settings.stateDir, loaded.serials);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.warn(`the serials cannot be kept in ${loaded.settings.stateDir}, a restart may repeat one: ${reason}`);
+  }
+}
+
+/** Settings that sockets, threads and folders were opened with. */
+function warnOfRestart(before: RunningGeneration, after: RunningGeneration, log: Logger): void {
+  const fixed = { listen: 1, workers: 1, stateDir: 1, status: 1, limits: 1 } as const;
+  const changed = (Object.keys(fixed) as (keyof typeof fixed)[]).filter(
+    (key) => JSON.stringify(before.settings[key]) !== JSON.stringify(after.settings[key]),
+  );
+  if (changed.length > 0) {
+    log.warn(`${changed.join(', ')} changed in the configuration: that takes effect at the next start`);
+  }
+}
+
+function alarmsOf(lastReload: LastReload): Alarm[] {
+  if (lastReload.ok) return [];
+  const first = lastReload.diagnostics.find(({ severity }) => severity === 'error');
+  const what = first ? `: ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
+  return [
+    {
+      code: 'reload_refused',
+      message: `the last reload was refused, the configuration before it is served${what}`,
+      since: lastReload.at.toISOString(),
+    },
+  ];
+}
+
+async function waitAtMost(event: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([event, over]);
+  clearTimeout(timer);
+}
+
+/** `geo.refresh`: at the times of the cron line, reload where a database file is newer than it was. */
+async function scheduleRefresh(
+  geo: () => LoadedGeneration['settings']['geo'],
+  reload: () => Promise<Reloaded>,
+  log: Logger,
+): Promise<ScheduledTask | undefined> {
+  const { refresh } = geo();
+  if (refresh === undefined) return undefined;
+  const times = async (): Promise<string> =>
+    (
+      await Promise.all(
+        geo().databases.map(async ({ path }) => (await stat(path).catch(() => undefined))?.mtimeMs ?? 0),
+      )
+    ).join();
+  let last = await times();
+  return schedule(refresh, async () => {
+    const now = await times();
+    if (now === last) return;
+    last = now;
+    log.info('a geo database changed');
+    await reload();
+  });
+}
+
+/** What `loadGeneration` is given for a command started in this process. */
+export function loadInputFor(config: string | undefined): Omit<LoadInput, 'serials'> {
+  return { file: config, cwd: process.cwd(), env: process.env, cores: availableParallelism() };
+}

@@ -1,0 +1,50 @@
+/**
+ * `pharos serve`: the server, until SIGTERM.
+ */
+import { ListenError } from '../server/listen-error.ts';
+import { createLog } from './log.ts';
+import { EXIT, paintDiagnostic, terminal, type Output } from './output.ts';
+import { ConfigurationError, loadInputFor, runServer } from './run-server.ts';
+
+/** Runs until it is told to stop. Returns the exit code. */
+export async function serve(options: { config: string | undefined }): Promise<number> {
+  const output = terminal();
+  const stopRequested = Promise.withResolvers<NodeJS.Signals>();
+  const stop = (signal: NodeJS.Signals): void => {
+    stopRequested.resolve(signal);
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  const starting = runServer(loadInputFor(options.config), (settings) => createLog(settings.log.level));
+  // Both take effect once the start is through: what was opened must be closed, and files are read anew.
+  const reload = (): void => {
+    void starting.then(
+      (server) => server.reload(),
+      () => undefined, // the start failed: that is said below
+    );
+  };
+  process.on('SIGHUP', reload);
+  try {
+    const server = await starting;
+    await stopRequested.promise;
+    await server.stop();
+    return EXIT.OK;
+  } catch (error) {
+    if (explainFailure(error, output)) return EXIT.FAILED;
+    throw error;
+  } finally {
+    process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload);
+  }
+}
+
+/** Says why a start failed, where that is the operator's to mend. False for a fault of this program. */
+export function explainFailure(error: unknown, output: Output): boolean {
+  if (error instanceof ConfigurationError) {
+    for (const diagnostic of error.diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
+    return true;
+  }
+  if (error instanceof ListenError) {
+    output.error(`pharos: ${error.message}\n    ${error.hint}`);
+    return true;
+  }
+  return false;
+}

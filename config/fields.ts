@@ -1,0 +1,276 @@
+/**
+ * Readers of single values and of maps: they turn YAML nodes into types, and report every mistake with its
+ * place. A reader of a map is a table of its keys:
+ *
+ *     const readLimits = map('limits', {
+ *       rrl: withDefault(integer({ min: 0, max: 1_000_000 }), 0),
+ *       tcp_clients: withDefault(integer({ min: 1, max: 65_536, hint: 'use 1024 if unsure' }), 1024),
+ *     });
+ */
+import type { Report } from './diagnostics.ts';
+import { nearestHint } from './nearest-word.ts';
+import { reportUnavailable } from './unavailable.ts';
+import {
+  formatDuration,
+  parseDistanceKm,
+  parseDurationMs,
+  parseInteger,
+  parseSeconds,
+  parseShare,
+  parseSizeOctets,
+} from './units.ts';
+import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
+
+/**
+ * Reads a node. `name` is what messages call it. Undefined means that it is wrong and has been reported.
+ */
+export type Read<T> = (node: YamlNode, name: string, report: Report) => T | undefined;
+
+/** What a field's author may choose: a code of its own, and what to do about a mistake. */
+export type Tailor = { readonly code?: string; readonly hint?: string };
+
+/**
+ * A reader of scalars: `parse` gives undefined for text that is not `expected` ("weight must be EXPECTED,
+ * got -3").
+ */
+export function scalar<T>(
+  expected: string,
+  parse: (text: string, node: YamlScalar) => T | undefined,
+  tailor: Tailor & { readonly code: string },
+): Read<T> {
+  return (node, name, report) => {
+    if (node.kind === 'broken') return undefined;
+    if (node.kind === 'null') {
+      report.error('PH011', `${name} has no value; it must be ${expected}`, placeOf(node, 0, 1), tailor.hint);
+      return undefined;
+    }
+    if (node.kind !== 'scalar') {
+      const message = `${name} must be ${expected}, got a ${node.kind}`;
+      report.error('PH013', message, placeOf(node, 0, 1), tailor.hint);
+      return undefined;
+    }
+    const value = parse(node.text, node);
+    if (value !== undefined) return value;
+    report.error(tailor.code, `${name} must be ${expected}, got ${show(node.text)}`, placeOf(node), tailor.hint);
+    return undefined;
+  };
+}
+
+/** A value for a message: on one line and not endless. */
+export function show(text: string): string {
+  const line = text.replace(/\s+/g, ' ');
+  return line === '' ? 'an empty text' : line.length > 60 ? `${line.slice(0, 57)}...` : line;
+}
+
+/** Any text, as it is written: `1.10` stays `1.10`. */
+export function text(
+  options: Tailor & { readonly allowEmpty?: boolean; readonly maxOctets?: number } = {},
+): Read<string> {
+  const max = options.maxOctets ?? Infinity;
+  const expected = max === Infinity ? 'a text' : `a text of at most ${max} octets`;
+  const fits = (value: string): boolean =>
+    (value !== '' || options.allowEmpty === true) && (max === Infinity || Buffer.byteLength(value) <= max);
+  return scalar(expected, (value) => (fits(value) ? value : undefined), { ...options, code: options.code ?? 'PH025' });
+}
+
+export function integer(options: Tailor & { readonly min: number; readonly max: number }): Read<number> {
+  const { min, max } = options;
+  const parse = (value: string): number | undefined => {
+    const number = parseInteger(value);
+    return number !== undefined && number >= min && number <= max ? number : undefined;
+  };
+  return scalar(`${min} to ${max}`, parse, { ...options, code: options.code ?? 'PH014' });
+}
+
+/** Milliseconds. A bare number is a mistake: nobody can know what it counts. */
+export function duration(options: Tailor & { readonly minMs?: number; readonly maxMs?: number } = {}): Read<number> {
+  const { minMs = 0, maxMs = Number.MAX_SAFE_INTEGER } = options;
+  const range =
+    maxMs < Number.MAX_SAFE_INTEGER
+      ? ` from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`
+      : minMs > 0
+        ? ` of at least ${formatDuration(minMs)}`
+        : '';
+  return (node, name, report) => {
+    const bare = node.kind === 'scalar' && /^\d+(?:\.\d+)?$/.test(node.text) ? node.text : undefined;
+    const hint = bare === undefined ? 'write it as 500ms, 5s, 30m, 2h, 14d' : `add a unit: ${bare}s or ${bare}ms`;
+    const parse = (value: string): number | undefined => {
+      const ms = parseDurationMs(value);
+      return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
+    };
+    const tailor = { hint, ...options, code: options.code ?? 'PH015' };
+    return scalar(`a duration${range}`, parse, tailor)(node, name, report);
+  };
+}
+
+/** Whole seconds, as master files have TTLs: `300`, or `5m`. */
+export function seconds(options: Tailor & { readonly min: number; readonly max: number }): Read<number> {
+  const { min, max } = options;
+  const parse = (value: string): number | undefined => {
+    const number = parseSeconds(value);
+    return number !== undefined && number >= min && number <= max ? number : undefined;
+  };
+  const hint = 'write seconds, or a duration such as 5m or 1h';
+  return scalar(`${min} to ${max} seconds`, parse, { hint, ...options, code: options.code ?? 'PH015' });
+}
+
+/** `50%`, or 0 to 1: a number from 0 to 1. */
+export function share(tailor: Tailor = {}): Read<number> {
+  const hint = 'write it as 50%, or as a number from 0 to 1';
+  return scalar('a share from 0% to 100%', parseShare, { hint, ...tailor, code: tailor.code ?? 'PH016' });
+}
+
+export function distanceKm(options: Tailor & { readonly max: number }): Read<number> {
+  const parse = (value: string): number | undefined => {
+    const km = parseDistanceKm(value);
+    return km !== undefined && km <= options.max ? km : undefined;
+  };
+  const tailor = { hint: 'write it with its unit: 300km', ...options, code: options.code ?? 'PH017' };
+  return scalar(`a distance of at most ${options.max}km`, parse, tailor);
+}
+
+/** Octets. */
+export function size(tailor: Tailor = {}): Read<number> {
+  const hint = 'write it as 512B, 64KiB, 10MB';
+  return scalar('a size', parseSizeOctets, { hint, ...tailor, code: tailor.code ?? 'PH018' });
+}
+
+export function choice<const T extends string>(words: readonly T[], tailor: Tailor = {}): Read<T> {
+  return (node, name, report) => {
+    const hint = node.kind === 'scalar' ? nearestHint(node.text, words) : undefined;
+    const options = { ...(hint === undefined ? {} : { hint }), ...tailor, code: tailor.code ?? 'PH019' };
+    const parse = (value: string): T | undefined => words.find((word) => word === value);
+    return scalar(`one of ${words.join(', ')}`, parse, options)(node, name, report);
+  };
+}
+
+export function boolean(tailor: Tailor = {}): Read<boolean> {
+  const words: Readonly<Record<string, boolean>> = { true: true, false: false };
+  const parse = (value: string): boolean | undefined => words[value.toLowerCase()];
+  return scalar('true or false', parse, { ...tailor, code: tailor.code ?? 'PH020' });
+}
+
+/** A list, or a single value for a list of one. Items that are wrong are reported and left out. */
+export function list<T>(
+  item: Read<T>,
+  options: Tailor & { readonly min?: number; readonly max?: number } = {},
+): Read<T[]> {
+  const { min = 0, max = Infinity } = options;
+  return (node, name, report) => {
+    if (node.kind === 'broken') return undefined;
+    const nodes = node.kind === 'list' ? node.items : [node];
+    if (nodes.length < min || nodes.length > max) {
+      const wanted = nodes.length < min ? `at least ${min}` : `at most ${max}`;
+      const message = `${name} must have ${wanted} ${wanted.endsWith(' 1') ? 'entry' : 'entries'}, got ${nodes.length}`;
+      report.error(options.code ?? 'PH026', message, placeOf(node), options.hint);
+    }
+    return readEach(nodes, (each) => item(each, name, report));
+  };
+}
+
+/** One key of a map: how its value is read, and what holds when it is absent. */
+export type Field<T> = {
+  readonly read: Read<T>;
+  readonly absent: { readonly kind: 'value'; readonly value: T } | { readonly kind: 'error'; readonly hint: string };
+};
+
+export function withDefault<T>(read: Read<T>, value: T): Field<T> {
+  return { read, absent: { kind: 'value', value } };
+}
+
+export function optional<T>(read: Read<T>): Field<T | undefined> {
+  return { read, absent: { kind: 'value', value: undefined } };
+}
+
+export function required<T>(read: Read<T>, hint: string): Field<T> {
+  return { read, absent: { kind: 'error', hint } };
+}
+
+type Fields = Readonly<Record<string, Field<unknown>>>;
+/** What a table of fields reads. */
+export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
+
+/**
+ * A map with known keys. `label` names the map in messages and in the list of what is not available. Nothing
+ * (`geo:` with all below it commented out) is an empty map. A field that is wrong has been reported and gets its
+ * default, so that what follows is still checked; the result is undefined when a required one is wrong or absent.
+ */
+export function map<F extends Fields>(label: string, fields: F): Read<Values<F>> {
+  return (node, name, report) => {
+    const entries = entriesOf(node, name, report);
+    if (!entries) return undefined;
+    const values: Record<string, unknown> = {};
+    let complete = true;
+    for (const { key, value } of entries) {
+      const field = Object.hasOwn(fields, key.text) ? fields[key.text] : undefined;
+      if (!field) {
+        if (reportUnavailable(report, label, key.text, placeOf(key))) continue;
+        const message = `${key.text} is not a key of ${label}`;
+        report.error('PH010', message, placeOf(key), nearestHint(key.text, Object.keys(fields)));
+        continue;
+      }
+      values[key.text] = field.read(orPlaceOf(value, key), key.text, report);
+      if (reportUnavailable(report, label, key.text, placeOf(key), values[key.text])) values[key.text] = undefined;
+    }
+    for (const [key, { absent }] of Object.entries(fields)) {
+      if (values[key] !== undefined) continue;
+      if (absent.kind === 'value') values[key] = absent.value;
+      else {
+        complete = false;
+        if (entries.some((entry) => entry.key.text === key)) continue; // it was there, and wrong
+        report.error('PH012', `${name} needs the key ${key}`, placeOf(node, 0, firstLineOf(node)), absent.hint);
+      }
+    }
+    // Each value was read by its own field's reader, which is what Values says.
+    return complete ? (values as Values<F>) : undefined;
+  };
+}
+
+/** A map whose keys are names of the operator's: `read` is given each key with its value. */
+export function dictionary<T>(read: (entry: YamlEntry, report: Report) => T | undefined): Read<T[]> {
+  return (node, name, report) => {
+    const entries = entriesOf(node, name, report);
+    return entries && readEach(entries, ({ key, value }) => read({ key, value: orPlaceOf(value, key) }, report));
+  };
+}
+
+/** What can be read of each. Not flatMap: it would take apart what is read to an array. */
+function readEach<S, T>(sources: readonly S[], read: (source: S) => T | undefined): T[] {
+  const values: T[] = [];
+  for (const source of sources) {
+    const value = read(source);
+    if (value !== undefined) values.push(value);
+  }
+  return values;
+}
+
+/** The entries of a map, none for nothing; undefined when it is something else, which is reported. */
+export function entriesOf(node: YamlNode, name: string, report: Report): readonly YamlEntry[] | undefined {
+  if (node.kind === 'map') return node.entries;
+  if (node.kind === 'null') return [];
+  if (node.kind !== 'broken') {
+    const got = node.kind === 'scalar' ? show(node.text) : 'a list';
+    report.error('PH013', `${name} must be a map (key: value), got ${got}`, placeOf(node), 'write its keys below it');
+  }
+  return undefined;
+}
+
+/** The value of one key, for readers that must know it before they know which fields there are. */
+export function valueOf(node: YamlNode, key: string): YamlNode | undefined {
+  const entry = node.kind === 'map' ? node.entries.find((each) => each.key.text === key) : undefined;
+  return entry && orPlaceOf(entry.value, entry.key);
+}
+
+/** A map without some of its keys. */
+export function without(node: YamlMap, ...keys: readonly string[]): YamlMap {
+  return { ...node, entries: node.entries.filter(({ key }) => !keys.includes(key.text)) };
+}
+
+/** Nothing has no place of its own: it is shown where its key is. */
+function orPlaceOf(value: YamlNode, key: YamlScalar): YamlNode {
+  return value.kind === 'null' && value.start === value.end ? { ...value, start: key.start, end: key.end } : value;
+}
+
+function firstLineOf(node: YamlNode): number {
+  return node.kind === 'map' ? (node.entries[0]?.key.end ?? node.end) - node.start : 1;
+}

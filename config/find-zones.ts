@@ -1,0 +1,43 @@
+/**
+ * Which files hold zones: a folder of them, a file, or a list of both.
+ */
+import { readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Place, Report } from './diagnostics.ts';
+
+/** What `zones` says, and where; `written` is for messages. */
+export type ZonesEntry = { readonly written: string; readonly place: Place };
+
+/** Absolute paths, sorted, each once. Hidden files and others than *.yaml and *.yml are passed over. */
+export function findZoneFiles(entries: readonly ZonesEntry[], baseDir: string, report: Report): string[] {
+  const found = new Set<string>();
+  for (const { written, place } of entries) {
+    const path = resolve(baseDir, written);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat) {
+      const hint = `looked for ${path}; create it, or name the folder with "zones:" in pharos.yaml`;
+      report.error('PH030', `there is no file or folder ${written}`, place, hint);
+    } else if (stat.isDirectory()) {
+      const files = filesIn(path, written, place, report);
+      if (files?.length === 0) {
+        const hint = `put a zone file there, such as ${join(written, 'example.com.yaml')}`;
+        report.error('PH030', `the folder ${written} holds no zone file (*.yaml or *.yml)`, place, hint);
+      }
+      for (const file of files ?? []) found.add(file);
+    } else found.add(path);
+  }
+  return [...found].sort();
+}
+
+function filesIn(folder: string, written: string, place: Place, report: Report): string[] | undefined {
+  try {
+    return readdirSync(folder)
+      .filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'))
+      .map((name) => join(folder, name))
+      .filter((path) => !statSync(path, { throwIfNoEntry: false })?.isDirectory());
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    report.error('PH030', `cannot list the folder ${written} (${code})`, place, 'check owner and mode');
+    return undefined;
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Limits of what configuration files may say, each with its reason. Units are in the names.
+ */
+
+/** A zone file of this size has a million records, which belong into master files (`include`). */
+export const MAX_YAML_BYTES = 64 * 1024 * 1024;
+/** Deepest nesting of a file; the deepest that SPEC shows is 7. */
+export const MAX_YAML_DEPTH = 50;
+/** Nodes that aliases may stand for, counted at every use: bounds "a billion laughs". */
+export const MAX_ALIASED_NODES = 100_000;
+/** Syntax errors shown for one file: what follows the first ones is mostly their echo. */
+export const MAX_SYNTAX_ERRORS = 10;
+
+/** More often than this a check is a load test. */
+export const MIN_CHECK_INTERVAL_MS = 100;
+export const MAX_CHECK_INTERVAL_MS = 24 * 3_600_000;
+export const MIN_CHECK_TIMEOUT_MS = 10;
+export const MAX_CHECK_TIMEOUT_MS = 60_000;
+/** Results in a row that a state can wait for. */
+export const MAX_RISE_OR_FALL = 100;
+
+/** SPEC 3: `weight` has 16 bits. */
+export const MAX_WEIGHT = 65_535;
+/** SPEC 4: bias as Route 53 has it; at 100 a region would be everywhere. */
+export const MAX_BIAS = 99;
+/** Half of the Earth's circumference: nothing is farther. */
+export const MAX_DISTANCE_KM = 20_038;
+/** Threads that answer; more than any machine has cores. */
+export const MAX_WORKERS = 1024;
+/** Connections that one process may hold. */
+export const MAX_TCP_CLIENTS = 1_000_000;
+/** RFC 5001 2.3 sets no limit; one that leaves a response room. */
+export const MAX_NSID_OCTETS = 128;
+/** RFC 1035 3.3: a character string of TXT. */
+export const MAX_STRING_OCTETS = 255;

@@ -1,0 +1,61 @@
+/**
+ * Readers of addresses, networks and places on Earth.
+ */
+import { parseAddress, parseEndpoint, parsePrefix, type Endpoint, type Prefix } from '../wire/address.ts';
+import { scalar, type Read, type Tailor } from './fields.ts';
+import type { At } from './settings.ts';
+import { placeOf } from './yaml.ts';
+
+/** Whether a country code (upper case) is one; absent where nobody can tell. */
+export type IsCountry = ((code: string) => boolean) | undefined;
+
+/** `127.0.0.1:53`, `[::1]:53`. */
+export function endpoint(tailor: Tailor = {}): Read<Endpoint> {
+  const hint = 'write 127.0.0.1:53 or "[::1]:53"';
+  const parse = (text: string): Endpoint | undefined => parseEndpoint(text);
+  return scalar('an address with a port', parse, { hint, ...tailor, code: tailor.code ?? 'PH021' });
+}
+
+/** 4 or 16 octets; `family` narrows it to one of the two. */
+export function address(family?: 'IPv4' | 'IPv6', tailor: Tailor = {}): Read<Uint8Array> {
+  const octets = family === undefined ? undefined : family === 'IPv4' ? 4 : 16;
+  const parse = (text: string): Uint8Array | undefined => {
+    const bytes = parseAddress(text);
+    return bytes && (octets === undefined || bytes.length === octets) ? bytes : undefined;
+  };
+  const example = family === 'IPv6' ? '"2001:db8::1"' : '192.0.2.1';
+  const expected = `an ${family === undefined ? 'IP' : family} address`;
+  return scalar(expected, parse, { hint: `such as ${example}`, ...tailor, code: tailor.code ?? 'PH022' });
+}
+
+export function prefix(tailor: Tailor = {}): Read<Prefix> {
+  const hint = 'such as 10.0.0.0/8 or "2001:db8::/32", without bits after the prefix';
+  return scalar('a network', parsePrefix, { hint, ...tailor, code: tailor.code ?? 'PH023' });
+}
+
+/** `"37.57,126.98"` (latitude, longitude in degrees) or a country code. */
+export function at(isCountry: IsCountry): Read<At> {
+  const hint = 'write "37.57,126.98" in quotes, or a country code such as KR';
+  const read = scalar<At>('a position or a country', parseAt, { hint, code: 'PH032' });
+  return (node, name, report) => {
+    const found = read(node, name, report);
+    if (found?.kind === 'country' && isCountry && !isCountry(found.country)) {
+      report.error(
+        'PH033',
+        `there is no country ${found.country}`,
+        placeOf(node),
+        'use a code of ISO 3166-1, such as KR',
+      );
+      return undefined;
+    }
+    return found;
+  };
+}
+
+function parseAt(text: string): At | undefined {
+  if (/^[A-Za-z]{2}$/.test(text)) return { kind: 'country', country: text.toUpperCase() };
+  const match = /^\s*([-+]?\d+(?:\.\d+)?)\s*,\s*([-+]?\d+(?:\.\d+)?)\s*$/.exec(text);
+  if (!match) return undefined;
+  const [latitude, longitude] = [Number(match[1]), Number(match[2])];
+  return Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180 ? { kind: 'point', latitude, longitude } : undefined;
+}

@@ -1,0 +1,30 @@
+/**
+ * Regions, which pharos.yaml and zone files define alike (SPEC 2), and the names that targets are made of.
+ */
+import type { Report } from './diagnostics.ts';
+import { dictionary, map, optional, share, show, withDefault, type Read } from './fields.ts';
+import { at, type IsCountry } from './network-fields.ts';
+import type { RegionSpec } from './settings.ts';
+import { placeOf, type YamlScalar } from './yaml.ts';
+
+export function regions(isCountry: IsCountry): Read<ReadonlyMap<string, RegionSpec>> {
+  const readRegion = map('region', { at: optional(at(isCountry)), min_healthy: withDefault(share(), 0) });
+  const readAll = dictionary(({ key, value }, report): RegionSpec | undefined => {
+    const usable = isTargetName(key, 'region', report);
+    const values = readRegion(value, `region ${key.text}`, report);
+    if (!usable || !values) return undefined;
+    return { name: key.text, at: values.at, minHealthy: values.min_healthy, place: placeOf(key) };
+  });
+  return (node, name, report) => {
+    const found = readAll(node, name, report);
+    return found && new Map(found.map((region) => [region.name, region]));
+  };
+}
+
+/** Targets are `name/vip`, `name/@region` and `@region` (SPEC 1), so that these names can hold neither sign. */
+export function isTargetName(name: YamlScalar, what: string, report: Report): boolean {
+  if (/^[^\s/@]+$/.test(name.text)) return true;
+  const hint = 'targets such as www.example.com/seoul-a are made of it: use letters, digits, "-", "_" and "."';
+  report.error('PH037', `a ${what} cannot be named ${show(name.text)}: no spaces, "/" or "@"`, placeOf(name), hint);
+  return false;
+}

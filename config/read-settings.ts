@@ -1,0 +1,232 @@
+/**
+ * pharos.yaml (SPEC 2) to Settings, with every default filled in.
+ */
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { validate as isCronLine } from 'node-cron';
+import { formatEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, type Prefix } from '../wire/address.ts';
+import type { Place, Report } from './diagnostics.ts';
+import type { Environment } from './environment.ts';
+import {
+  choice,
+  dictionary,
+  duration,
+  integer,
+  list,
+  map,
+  scalar,
+  share,
+  text,
+  withDefault,
+  optional,
+  type Read,
+} from './fields.ts';
+import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
+import { MAX_NSID_OCTETS, MAX_STRING_OCTETS, MAX_TCP_CLIENTS, MAX_WORKERS } from './limits.ts';
+import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
+import { checks } from './read-checks.ts';
+import { regions } from './read-regions.ts';
+import type { At, GeoSettings, Settings } from './settings.ts';
+import { nothing, placeOf, placeOfFile, readYaml, type YamlNode } from './yaml.ts';
+
+const LOOPBACK: readonly Prefix[] = [
+  { bytes: Uint8Array.of(127, 0, 0, 0), bits: 8 },
+  { bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), bits: 128 },
+];
+const DEFAULT_LISTEN: readonly Endpoint[] = [{ host: '127.0.0.1', port: 5300 }];
+const DEFAULT_STATUS: Endpoint = { host: '127.0.0.1', port: 8053 };
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+/** A path as written, with the place it was written at. */
+type Written = { readonly path: string; readonly place: Place };
+
+const file: Read<Written> = (node, name, report) => {
+  const path = text()(node, name, report);
+  return path === undefined ? undefined : { path, place: placeOf(node) };
+};
+
+const listen: Read<Endpoint[]> = (node, name, report) => {
+  const seen = new Set<string>();
+  const read: Read<Endpoint> = (item, label, inner) => {
+    const found = endpoint()(item, label, inner);
+    if (!found) return undefined;
+    if (!seen.has(formatEndpoint(found)) || found.port === 0) {
+      seen.add(formatEndpoint(found));
+      return found;
+    }
+    inner.error('PH035', `${formatEndpoint(found)} stands here twice`, placeOf(item), 'remove one of the two');
+    return undefined;
+  };
+  return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);
+};
+
+const cronLine = scalar(
+  'a cron line',
+  (value) => (isCronLine(value) ? value : undefined), //
+  { code: 'PH034', hint: 'minute, hour, day, month, weekday: "0 4 * * 3" is Wednesdays at four' },
+);
+
+const workers = scalar(
+  `auto, or 1 to ${MAX_WORKERS}`,
+  (value) => {
+    if (value === 'auto') return 'auto';
+    const number = /^\d+$/.test(value) ? Number(value) : 0;
+    return number >= 1 && number <= MAX_WORKERS ? number : undefined;
+  },
+  { code: 'PH014', hint: 'auto is one per core, less one for control' },
+);
+
+function networks(isCountry: IsCountry): Read<{ prefix: Prefix; at: At }[]> {
+  return (node, name, report) => {
+    const seen = new Set<string>();
+    return dictionary(({ key, value }, inner) => {
+      const network = prefix()(key, `a key of ${name}`, inner);
+      const place = at(isCountry)(value, key.text, inner);
+      if (!network || !place) return undefined;
+      if (seen.has(formatPrefix(network))) {
+        inner.error('PH036', `${formatPrefix(network)} stands here twice`, placeOf(key), 'remove one of the two');
+        return undefined;
+      }
+      seen.add(formatPrefix(network));
+      return { prefix: network, at: place };
+    })(node, name, report);
+  };
+}
+
+type StatusSettings = Settings['status'] | 'off';
+
+const status: Read<StatusSettings> = (node, name, report) => {
+  if (node.kind === 'scalar' && /^(?:off|false)$/i.test(node.text)) return 'off';
+  const hint = 'status: { listen: 127.0.0.1:8053 }, or status: off';
+  if (node.kind === 'scalar') {
+    report.error('PH013', `${name} must be a map or off, got ${node.text}`, placeOf(node), hint);
+    return undefined;
+  }
+  const read = readStatus(node, name, report);
+  if (!read) return undefined;
+  const address = parseAddress(read.listen.host);
+  if (read.token === undefined && address && !LOOPBACK.some((network) => inPrefix(address, network))) {
+    const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and has no token`;
+    report.warning('PH039', message, placeOf(node), 'add token: "${PHAROS_TOKEN}"');
+  }
+  return { listen: read.listen, token: read.token };
+};
+
+const readStatus = map('status', { listen: withDefault(endpoint(), DEFAULT_STATUS), token: optional(secret) });
+
+/** Text that no message may show. */
+function secret(node: YamlNode, name: string, report: Report): string | undefined {
+  if (node.kind !== 'scalar') return text()(node, name, report);
+  if (/^[\x21-\x7e]+$/.test(node.text)) return node.text;
+  report.error('PH025', `${name} must be printable ASCII without spaces`, placeOf(node), 'such as 32 random letters');
+  return undefined;
+}
+
+function pharos(isCountry: IsCountry) {
+  return map('pharos.yaml', {
+    listen: withDefault(listen, [...DEFAULT_LISTEN]),
+    workers: withDefault(workers, 'auto'),
+    zones: optional(list(file, { min: 1, hint: 'a folder, or files' })),
+    state_dir: withDefault(text(), 'state'),
+    geo: optional(
+      map('geo', {
+        databases: withDefault(list(file), []),
+        refresh: optional(cronLine),
+        networks: withDefault(networks(isCountry), []),
+      }),
+    ),
+    regions: withDefault(regions(isCountry), new Map()),
+    checks: withDefault(checks, new Map()),
+    health: optional(
+      map('health', {
+        wait: withDefault(duration({ maxMs: 600_000 }), 3000),
+        suspect: withDefault(share(), 0.7),
+      }),
+    ),
+    status: withDefault(status, { listen: DEFAULT_STATUS, token: undefined }),
+    limits: optional(
+      map('limits', {
+        rrl: withDefault(integer({ min: 0, max: 1_000_000 }), 0),
+        slip: withDefault(integer({ min: 0, max: 10 }), 2),
+        tcp_clients: withDefault(integer({ min: 1, max: MAX_TCP_CLIENTS }), 1024),
+      }),
+    ),
+    dns: optional(
+      map('dns', {
+        nsid: optional(text({ maxOctets: MAX_NSID_OCTETS })),
+        version: optional(text({ maxOctets: MAX_STRING_OCTETS })),
+        explain_from: withDefault(list(prefix()), [...LOOPBACK]),
+      }),
+    ),
+    log: optional(
+      map('log', {
+        level: withDefault(choice(LEVELS), 'info'),
+        queries: withDefault(share(), 0),
+      }),
+    ),
+  });
+}
+
+/**
+ * Reads pharos.yaml. Without a file, defaults with paths relative to `baseDir`; with one they are relative to
+ * its folder. Undefined when there is nothing to go on with; otherwise a value even when mistakes were
+ * reported, so that the zones can be checked as well: only `report` says whether it may be used.
+ */
+export function readSettings(input: {
+  readonly file: string | undefined;
+  readonly baseDir: string;
+  readonly env: Environment;
+  /** Cores of the machine, for `workers: auto`. */
+  readonly cores: number;
+  readonly report: Report;
+  readonly isCountry?: IsCountry;
+}): Settings | undefined {
+  const { report } = input;
+  const path = input.file === undefined ? undefined : resolve(input.baseDir, input.file);
+  const baseDir = path === undefined ? resolve(input.baseDir) : dirname(path);
+  const node = path === undefined ? nothing(baseDir) : readYaml(path, input.env, report);
+  const read = node && pharos(input.isCountry)(node, 'pharos.yaml', report);
+  if (!read) return undefined;
+
+  const zones: readonly ZonesEntry[] = read.zones?.map((entry) => ({ written: entry.path, place: entry.place })) ?? [
+    { written: './zones', place: placeOfFile(path ?? join(baseDir, 'zones')) },
+  ];
+  return {
+    file: path,
+    listen: read.listen,
+    workers: read.workers === 'auto' ? Math.max(1, input.cores - 1) : read.workers,
+    zoneFiles: findZoneFiles(zones, baseDir, report),
+    stateDir: resolve(baseDir, read.state_dir),
+    geo: {
+      databases: findDatabases(read.geo?.databases ?? [], baseDir, report),
+      refresh: read.geo?.refresh,
+      networks: read.geo?.networks ?? [],
+    },
+    regions: read.regions,
+    checks: read.checks,
+    health: { waitMs: read.health?.wait ?? 3000, suspect: read.health?.suspect ?? 0.7 },
+    status: read.status === 'off' ? undefined : read.status,
+    limits: {
+      rrl: read.limits?.rrl ?? 0,
+      slip: read.limits?.slip ?? 2,
+      tcpClients: read.limits?.tcp_clients ?? 1024,
+    },
+    dns: {
+      nsid: read.dns?.nsid,
+      // `none` says what holds anyway, so that a file can say it.
+      version: read.dns?.version === 'none' ? undefined : read.dns?.version,
+      explainFrom: read.dns?.explain_from ?? LOOPBACK,
+    },
+    log: { level: read.log?.level ?? 'info', queries: read.log?.queries ?? 0 },
+  };
+}
+
+function findDatabases(entries: readonly Written[], baseDir: string, report: Report): GeoSettings['databases'] {
+  return entries.map(({ path, place }) => {
+    const absolute = resolve(baseDir, path);
+    if (!existsSync(absolute)) {
+      report.error('PH038', `there is no file ${path}`, place, `looked for ${absolute}`);
+    }
+    return { path: absolute, place };
+  });
+}

@@ -1,0 +1,80 @@
+/**
+ * Numbers with units, as operators write them (SPEC 2). Each reader gives undefined for text that is not one.
+ */
+
+const MILLISECONDS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+const OCTETS: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1000,
+  MB: 1000 ** 2,
+  GB: 1000 ** 3,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+};
+
+/** `500ms`, `5s`, `1h30m`, to whole milliseconds. A bare number is not one, but for 0, which needs no unit. */
+export function parseDurationMs(text: string): number | undefined {
+  if (text === '0') return 0;
+  if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, number = '', unit = ''] of text.matchAll(/([\d.]+)(ms|[smhdw])/g)) {
+    total += Number(number) * (MILLISECONDS[unit] ?? 0);
+  }
+  const whole = Math.round(total);
+  return Math.abs(whole - total) < 1e-6 && Number.isSafeInteger(whole) ? whole : undefined;
+}
+
+/** `300` (seconds, as master files have it) or a duration of whole seconds. */
+export function parseSeconds(text: string): number | undefined {
+  if (/^\d+$/.test(text)) return Number(text);
+  const ms = parseDurationMs(text);
+  return ms !== undefined && ms % 1000 === 0 ? ms / 1000 : undefined;
+}
+
+/** `50%`, or a number from 0 to 1, to a number from 0 to 1. */
+export function parseShare(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?|\.\d+)\s*(%?)$/.exec(text);
+  if (!match) return undefined;
+  const share = match[2] === '%' ? Number(match[1]) / 100 : Number(match[1]);
+  return share <= 1 ? share : undefined;
+}
+
+/** `300km`, to kilometres. A bare 0 needs no unit. */
+export function parseDistanceKm(text: string): number | undefined {
+  if (text === '0') return 0;
+  const match = /^(\d+(?:\.\d+)?)\s*km$/.exec(text);
+  return match ? Number(match[1]) : undefined;
+}
+
+/** `64KiB`, `10MB`, `512B`, to octets. A bare 0 needs no unit. */
+export function parseSizeOctets(text: string): number | undefined {
+  if (text === '0') return 0;
+  const match = /^(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|KiB|MiB|GiB)$/.exec(text);
+  const octets = match ? Number(match[1]) * (OCTETS[match[2] ?? ''] ?? Number.NaN) : Number.NaN;
+  return Number.isSafeInteger(octets) ? octets : undefined;
+}
+
+/** Milliseconds as an operator would write them: `30m`, `1500ms`. */
+export function formatDuration(ms: number): string {
+  for (const unit of ['w', 'd', 'h', 'm', 's']) {
+    const size = MILLISECONDS[unit] ?? 1;
+    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+/** A decimal, `0x` or `0o` integer of YAML 1.2's core schema (10.3.2). */
+export function parseInteger(text: string): number | undefined {
+  if (!/^(?:[-+]?\d+|0x[0-9a-fA-F]+|0o[0-7]+)$/.test(text)) return undefined;
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : undefined;
+}

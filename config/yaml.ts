@@ -1,0 +1,304 @@
+/**
+ * One YAML file (1.2, core schema) as a tree of our own: every value keeps its place and its text as
+ * written, so that `1.10`, `0x1F`, `12:30:00` and `2001:db8::1` are whatever the field that reads them
+ * wants. References to the environment and aliases are resolved here; duplicate keys are reported here.
+ */
+import { readFileSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } from 'yaml';
+import type { Place, Report } from './diagnostics.ts';
+import { expandEnvironment, type Environment } from './environment.ts';
+import { MAX_ALIASED_NODES, MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } from './limits.ts';
+
+/** A file's text with the offsets at which its lines begin. */
+export type YamlFile = { readonly path: string; readonly text: string; readonly lines: readonly number[] };
+
+/** Offsets into the file's text; `end` is behind the last character. */
+type Span = { readonly file: YamlFile; readonly start: number; readonly end: number };
+
+/** `text` has quotes and escapes resolved; `plain` is true where it stood without quotes. */
+export type YamlScalar = Span & { readonly kind: 'scalar'; readonly text: string; readonly plain: boolean };
+export type YamlEntry = { readonly key: YamlScalar; readonly value: YamlNode };
+export type YamlMap = Span & { readonly kind: 'map'; readonly entries: readonly YamlEntry[] };
+export type YamlList = Span & { readonly kind: 'list'; readonly items: readonly YamlNode[] };
+/** Nothing, `~` or `null`. */
+export type YamlNull = Span & { readonly kind: 'null' };
+/** A mistake in it has been reported: readers pass over it. */
+export type YamlBroken = Span & { readonly kind: 'broken' };
+export type YamlNode = YamlScalar | YamlMap | YamlList | YamlNull | YamlBroken;
+
+/** Reads one file. Undefined when it cannot be read or is not YAML, which has then been reported. */
+export function readYaml(path: string, env: Environment, report: Report): YamlNode | undefined {
+  const text = readText(path, report);
+  return text === undefined ? undefined : parseYaml(path, text, env, report);
+}
+
+/** The same for text that is already there; `path` is for diagnostics. */
+export function parseYaml(path: string, text: string, env: Environment, report: Report): YamlNode | undefined {
+  const lines = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);
+  const file: YamlFile = { path, text, lines };
+  // uniqueKeys compares every key with every other: 104 s for 100,000 records. convertMap does it instead.
+  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, resolveKnownTags: false });
+  const mistakes = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
+  if (mistakes.length > 0) {
+    reportSyntax(file, mistakes, report);
+    return undefined;
+  }
+  return createConverter(file, env, report)(document.contents);
+}
+
+/** The line and column of a node, or of `length` characters from `offset` characters within it. */
+export function placeOf(node: Span, offset = 0, length = node.end - node.start - offset): Place {
+  return placeAt(node.file, node.start + offset, length);
+}
+
+/**
+ * The place of a piece of a scalar's text, `offset` characters into it. Where escapes or the environment make
+ * text and source differ, the whole scalar.
+ */
+export function placeInText(node: YamlScalar, offset: number, length = 1): Place {
+  const source = node.file.text.slice(node.start, node.end);
+  const quote = source.startsWith('"') || source.startsWith("'") ? 1 : 0;
+  const same = source.slice(quote, source.length - quote) === node.text;
+  return same ? placeOf(node, quote + Math.min(offset, node.text.length), length) : placeOf(node);
+}
+
+/** The top of a file, for what is wrong with it as a whole. */
+export function placeOfFile(path: string): Place {
+  return { file: path, line: 1, column: 1 };
+}
+
+function placeAt(file: YamlFile, offset: number, length: number): Place {
+  let low = 0;
+  let high = file.lines.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((file.lines[middle] ?? 0) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  const start = file.lines[low] ?? 0;
+  const excerpt = file.text.slice(start, file.lines[low + 1]).trimEnd();
+  const column = offset - start + 1;
+  const rest = Math.max(1, excerpt.length - column + 1);
+  return { file: file.path, line: low + 1, column, length: Math.max(1, Math.min(length, rest)), excerpt };
+}
+
+function readText(path: string, report: Report): string | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const [why, hint] =
+      code === 'ENOENT'
+        ? ['there is no such file', 'check the name and the folder that it is relative to']
+        : code === 'EISDIR'
+          ? ['it is a folder, and a file is wanted here', 'name the file in it']
+          : code === 'EACCES' || code === 'EPERM'
+            ? ['it may not be read by this user', 'check owner and mode']
+            : [`it cannot be read (${String(code)})`, undefined];
+    report.error('PH001', `cannot read ${path}: ${why}`, placeOfFile(path), hint);
+    return undefined;
+  }
+  if (bytes.length > MAX_YAML_BYTES) {
+    const size = `${Math.round(bytes.length / 1024 ** 2)} MiB`;
+    const message = `the file has ${size}, and at most ${MAX_YAML_BYTES / 1024 ** 2} MiB are read as YAML`;
+    report.error(
+      'PH007',
+      message,
+      placeOfFile(path),
+      'put records by the million into a master file: include: [bulk.db]',
+    );
+    return undefined;
+  }
+  if (isUtf8(bytes)) return new TextDecoder().decode(bytes);
+  // A newline octet is never part of another character, so the first bad line can be found by itself.
+  let line = 1;
+  for (let at = 0; at < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, at);
+    if (end < 0 || !isUtf8(bytes.subarray(at, end))) break;
+    at = end + 1;
+  }
+  report.error('PH003', 'the file is not UTF-8 text', { file: path, line, column: 1 }, 'save it as UTF-8');
+  return undefined;
+}
+
+function reportSyntax(
+  file: YamlFile,
+  mistakes: readonly {
+    readonly code: YAMLParseError['code'];
+    readonly message: string;
+    readonly pos: [number, number];
+  }[],
+  report: Report,
+): void {
+  const lines = new Set<number>();
+  for (const { code, message, pos } of mistakes) {
+    // Behind the last line break there is nothing to show; the text before it is where the mistake is.
+    const at = Math.min(pos[0], file.text.trimEnd().length);
+    const place = placeAt(file, at, pos[1] - pos[0]);
+    if (lines.has(place.line) || lines.size === MAX_SYNTAX_ERRORS) continue; // one mistake a line is enough
+    // Once the parser has lost the structure it says this of every line that follows.
+    if (lines.size > 0 && message.includes('in YAML stream')) continue;
+    lines.add(place.line);
+    if (code === 'RESOURCE_EXHAUSTION') {
+      report.error('PH007', `nested more than ${MAX_YAML_DEPTH} deep`, place);
+      return;
+    }
+    report.error('PH002', message.split('\n')[0] ?? message, place, syntaxHint(code, message, place));
+  }
+}
+
+function syntaxHint(code: string, message: string, place: Place): string | undefined {
+  const line = place.excerpt ?? '';
+  if (code === 'MULTIPLE_DOCS') return 'one document a file: remove the "---"';
+  if (code === 'TAB_AS_INDENT') return 'indent with spaces';
+  if (code === 'TAG_RESOLVE_FAILED') return 'tags such as !name are not used here';
+  if (/[^"'\w]\$\{/.test(line)) return 'put quotes around "${NAME}"';
+  if (code === 'UNEXPECTED_TOKEN' && /"[^"]*"\s+"/.test(line))
+    return `put single quotes around all of them: '"one" "two"'`;
+  if (line.includes('::')) return 'put quotes around an IPv6 address that ends with ":" or has brackets';
+  if (/:\s*[*@`%&|>]/.test(line)) return 'put quotes around a value that begins with a special character';
+  if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'put quotes around a value that has ": " in it';
+  if (code === 'MISSING_CHAR' && message.includes('map values')) return 'a colon is missing: write "key: value"';
+  if (code === 'MISSING_CHAR' && message.includes('quote')) return 'a quote further up is never closed';
+  if (code === 'BAD_INDENT') return 'check the indentation and the brackets';
+  return undefined;
+}
+
+type Convert = (node: unknown, depth?: number) => YamlNode;
+
+function createConverter(file: YamlFile, env: Environment, report: Report): Convert {
+  const anchors = new Map<string, { readonly node: YamlNode; readonly size: number } | 'open'>();
+  let nodes = 0;
+  let aliased = 0;
+  let end = 0; // where the last node ended: the place of one that has no range
+
+  const broken = (span: Span): YamlBroken => ({ ...span, kind: 'broken' });
+
+  function convert(node: unknown, depth = 0): YamlNode {
+    const span = spanOf(node);
+    if (isAlias(node)) return resolveAlias(node.source, span);
+    if (depth > MAX_YAML_DEPTH) {
+      report.error('PH007', `nested more than ${MAX_YAML_DEPTH} deep`, placeOf(span, 0, 1));
+      return broken(span);
+    }
+    const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
+    const before = nodes++;
+    if (anchor !== undefined) anchors.set(anchor, 'open');
+    const converted = convertContent(node, span, depth);
+    if (anchor !== undefined) anchors.set(anchor, { node: converted, size: nodes - before });
+    end = Math.max(end, span.end);
+    return converted;
+  }
+
+  function spanOf(node: unknown): Span {
+    const range = isAlias(node) || isScalar(node) || isMap(node) || isSeq(node) ? node.range : undefined;
+    return range ? { file, start: range[0], end: range[1] } : { file, start: end, end };
+  }
+
+  function convertContent(node: unknown, span: Span, depth: number): YamlNode {
+    if (isMap(node)) return convertMap(node.items, span, depth);
+    if (isSeq(node)) return { ...span, kind: 'list', items: node.items.map((item) => convert(item, depth + 1)) };
+    if (!isScalar(node)) return { ...span, kind: 'null' };
+    const plain = node.type === 'PLAIN';
+    const text = node.source ?? (typeof node.value === 'string' ? node.value : '');
+    if (plain && /^(?:|~|null|Null|NULL)$/.test(text)) return { ...span, kind: 'null' };
+    return expand(text, plain, span);
+  }
+
+  function expand(text: string, plain: boolean, span: Span): YamlScalar | YamlBroken {
+    if (!text.includes('${')) return { ...span, kind: 'scalar', text, plain };
+    const expanded = expandEnvironment(text, env);
+    let from = 0;
+    for (const { reference, name } of expanded.problems) {
+      const at = file.text.indexOf(reference, span.start + from) - span.start;
+      const place = at >= 0 && at < span.end - span.start ? placeOf(span, at, reference.length) : placeOf(span);
+      if (at >= 0) from = at + reference.length;
+      if (name === undefined) {
+        const hint = 'write ${NAME}, or $${ for the characters themselves';
+        report.error('PH009', `${reference} does not name an environment variable`, place, hint);
+      } else {
+        const hint = `set ${name} where Pharos is started, or write $\${${name}} for the characters themselves`;
+        report.error('PH008', `the environment variable ${name} is not set`, place, hint);
+      }
+    }
+    return expanded.problems.length > 0 ? broken(span) : { ...span, kind: 'scalar', text: expanded.text, plain };
+  }
+
+  function resolveAlias(name: string, span: Span): YamlNode {
+    const anchor = anchors.get(name);
+    if (anchor === undefined || anchor === 'open') {
+      const why = anchor === 'open' ? 'stands inside what it refers to' : 'refers to an anchor that is not above it';
+      report.error('PH005', `*${name} ${why}`, placeOf(span), `put &${name} in front of a value further up`);
+      return broken(span);
+    }
+    // Counted as if it were written out: that is what the readers of the tree will walk.
+    nodes += anchor.size;
+    aliased += anchor.size;
+    if (aliased <= MAX_ALIASED_NODES) return anchor.node;
+    if (aliased - anchor.size <= MAX_ALIASED_NODES) {
+      report.error('PH005', `aliases stand for more than ${MAX_ALIASED_NODES} values`, placeOf(span), 'write fewer');
+    }
+    return broken(span);
+  }
+
+  function convertMap(pairs: readonly { key: unknown; value: unknown }[], span: Span, depth: number): YamlMap {
+    const entries: YamlEntry[] = [];
+    const merged: YamlEntry[] = [];
+    const seen = new Map<string, YamlScalar>();
+    for (const pair of pairs) {
+      const key = convertKey(pair.key);
+      if (key) end = Math.max(end, key.end);
+      const value = convert(pair.value, depth + 1);
+      if (!key) continue;
+      if (key.text === '<<' && key.plain) {
+        for (const map of value.kind === 'list' ? value.items : [value]) {
+          if (map.kind === 'map') merged.push(...map.entries);
+          else if (map.kind !== 'broken') report.error('PH005', '<< takes a map, or a list of maps', placeOf(key));
+        }
+        continue;
+      }
+      const first = seen.get(key.text);
+      if (first) {
+        const message = `"${key.text}" stands here twice; the first is in line ${placeOf(first).line}`;
+        report.error('PH004', message, placeOf(key), 'remove one of the two');
+        continue;
+      }
+      seen.set(key.text, key);
+      entries.push({ key, value });
+    }
+    // YAML 1.1 merge keys: what the map itself says wins, then the first that was merged.
+    for (const entry of merged) {
+      if (seen.has(entry.key.text)) continue;
+      seen.set(entry.key.text, entry.key);
+      entries.push(entry);
+    }
+    return { ...span, kind: 'map', entries };
+  }
+
+  function convertKey(node: unknown): YamlScalar | undefined {
+    const span = spanOf(node);
+    const target = isAlias(node) ? resolveAlias(node.source, span) : undefined;
+    if (target) {
+      if (target.kind === 'scalar') return target;
+    } else if (isScalar(node) && (node.source ?? '') !== '') {
+      // Keys are names: `null` and `123` as a key are the text.
+      const key = expand(node.source ?? '', node.type === 'PLAIN', span);
+      if (node.anchor !== undefined) anchors.set(node.anchor, { node: key, size: 1 });
+      return key.kind === 'scalar' ? key : undefined;
+    }
+    if (target?.kind !== 'broken') {
+      report.error('PH006', 'a key must be a word or a number', placeOf(span, 0, 1), 'write it as "key: value"');
+    }
+    return undefined;
+  }
+
+  return convert;
+}
+
+/** A file that says nothing, for defaults to be read from. */
+export function nothing(path: string): YamlNull {
+  return { kind: 'null', file: { path, text: '', lines: [0] }, start: 0, end: 0 };
+}

@@ -1,0 +1,188 @@
+/**
+ * One mmdb file: opened and decoded by `maxmind`, its tree read into numbers. What is wrong with a file is
+ * reported with a code, a place and a hint; nothing here throws for it.
+ */
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { Reader, type Response } from 'maxmind';
+import type { Place, Report } from '../config/diagnostics.ts';
+import { formatAddress } from '../wire/address.ts';
+import { hasPlace, NOTHING, readRecord, type DatabaseRecord } from './location.ts';
+import { readSearchTree, TreeError, type SearchTree } from './search-tree.ts';
+
+export type Database = SearchTree & {
+  readonly info: DatabaseInfo;
+  /** By record number; 0 is NOTHING. Equal ones are one. */
+  readonly records: readonly DatabaseRecord[];
+};
+
+/** What `status` shows of a database. Plain data. */
+export type DatabaseInfo = {
+  readonly path: string;
+  /** File name without folder. */
+  readonly name: string;
+  /** As the file calls itself: `GeoLite2-City`. */
+  readonly type: string;
+  readonly bundled: boolean;
+  /** Milliseconds since 1970. */
+  readonly builtAtMs: number;
+  readonly ageDays: number;
+  readonly ipVersion: number;
+  /** Distinct places or AS numbers in it. */
+  readonly records: number;
+  /** Which of them it has. */
+  readonly has: {
+    readonly country: boolean;
+    readonly subdivision: boolean;
+    readonly point: boolean;
+    readonly asn: boolean;
+  };
+};
+
+export type OpenOptions = {
+  /** Where the operator named the file; the file itself when nobody did. */
+  readonly place?: Place;
+  readonly bundled?: boolean;
+  /** Milliseconds since 1970. */
+  readonly nowMs?: number;
+};
+
+const DAY_MS = 86_400_000;
+/** SPEC: a database older than this is still used, and warned about. Networks change hands all the time. */
+const STALE_DAYS = 365;
+const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1');
+/** MaxMind DB File Format: the metadata are within the last 128 KiB. */
+const METADATA_OCTETS = 128 * 1024;
+
+/**
+ * Opens a database. Undefined, with an error in `report`, when it cannot be used: PH400 not readable,
+ * PH401 not an mmdb, PH402 broken or truncated, PH403 says nothing of places or AS numbers, PH405 another
+ * version of the format. PH404 warns of its age.
+ */
+export function openDatabase(path: string, report: Report, options: OpenOptions = {}): Database | undefined {
+  const place = options.place ?? { file: path, line: 1, column: 1 };
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes);
+  } catch (error) {
+    report.error('PH400', `cannot read the database ${path}: ${reason(error)}`, place, 'give the path of an mmdb file');
+    return undefined;
+  }
+  // The last marker counts; `maxmind` would search the whole file for it and then say something obscure.
+  if (bytes.subarray(Math.max(0, bytes.length - METADATA_OCTETS)).lastIndexOf(MARKER) < 0) {
+    const hint = 'give a file in MaxMind DB format (.mmdb), whole and unpacked; CSV files are not read';
+    report.error('PH401', `${path} is not an mmdb file, or its end is missing`, place, hint);
+    return undefined;
+  }
+  try {
+    return readDatabase(path, bytes, report, place, options);
+  } catch (error) {
+    report.error('PH402', `${path} is broken: ${reason(error)}`, place, 'download the file again');
+    return undefined;
+  }
+}
+
+function readDatabase(
+  path: string,
+  bytes: Buffer,
+  report: Report,
+  place: Place,
+  options: OpenOptions,
+): Database | undefined {
+  // The cache lets records share what they point to (names, countries), so that it is decoded once.
+  const cache = new Map<number | string, unknown>();
+  const reader = new Reader<Response>(bytes, {
+    cache: { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) },
+  });
+  const { metadata } = reader;
+  const { binaryFormatMajorVersion: major, nodeCount, ipVersion } = metadata;
+  if (major !== 2) {
+    report.error(
+      'PH405',
+      `${path} has version ${String(major)} of the format`,
+      place,
+      'version 2 is read; update the file',
+    );
+    return undefined;
+  }
+  if (!Number.isInteger(nodeCount) || nodeCount < 0 || (ipVersion !== 4 && ipVersion !== 6)) {
+    throw new TreeError('its metadata make no sense');
+  }
+
+  const records: DatabaseRecord[] = [NOTHING];
+  const numbers = new Map<string, number>([[recordKey(NOTHING), 0]]);
+  const tree = readSearchTree({ bytes, nodeCount, recordBits: metadata.recordSize, ipVersion }, (address) => {
+    const record = readRecord(reader.get(plainText(address)));
+    const key = recordKey(record);
+    let number = numbers.get(key);
+    if (number === undefined) {
+      number = records.push(record) - 1;
+      numbers.set(key, number);
+    }
+    return number;
+  });
+
+  const has = {
+    country: records.some((record) => record.country !== ''),
+    subdivision: records.some((record) => record.subdivision !== ''),
+    point: records.some((record) => !Number.isNaN(record.latitude)),
+    asn: records.some((record) => record.asn !== 0),
+  };
+  const type = metadata.databaseType;
+  if (!has.asn && !records.some(hasPlace)) {
+    const message = `${path} (${type}) has no country, point or AS number in its records`;
+    report.error('PH403', message, place, 'use a country, city or ASN database of MaxMind, DB-IP or IPinfo');
+    return undefined;
+  }
+  const builtAtMs = metadata.buildEpoch.getTime();
+  const ageDays = Math.max(0, Math.floor(((options.nowMs ?? Date.now()) - builtAtMs) / DAY_MS));
+  if (ageDays > STALE_DAYS) {
+    const hint = options.bundled
+      ? 'update the pharos package, or name a newer file in geo.databases'
+      : 'download a newer one';
+    report.warning('PH404', `${basename(path)} was built ${ageDays} days ago`, place, hint);
+  }
+  const info = {
+    path,
+    name: basename(path),
+    type,
+    bundled: options.bundled ?? false,
+    builtAtMs,
+    ageDays,
+    ipVersion,
+    records: records.length - 1,
+    has,
+  };
+  return { ...tree, info, records };
+}
+
+/** Equal records have equal keys. */
+export function recordKey(record: DatabaseRecord): string {
+  return `${record.country}|${record.subdivision}|${record.continent}|${record.latitude}|${record.longitude}|${record.asn}`;
+}
+
+/** As `maxmind` takes it: with all eight groups, for `::1.2.3.4` would mean IPv4 to it. */
+function plainText(address: Uint8Array): string {
+  if (address.length === 4) return formatAddress(address);
+  let text = '';
+  for (let at = 0; at < 16; at += 2)
+    text += `${at ? ':' : ''}${(((address[at] ?? 0) << 8) | (address[at + 1] ?? 0)).toString(16)}`;
+  return text;
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof TreeError) return error.message;
+  switch ('code' in error ? error.code : '') {
+    case 'ENOENT':
+      return 'there is no such file';
+    case 'EACCES':
+      return 'permission denied';
+    case 'EISDIR':
+      return 'it is a folder';
+    default:
+      return error.message.split('\n')[0] ?? 'unknown';
+  }
+}

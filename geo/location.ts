@@ -1,0 +1,126 @@
+/**
+ * Where a client is, and how a database's record says so.
+ */
+import type { Continent } from '../steering/steps.ts';
+import { centroidOf, continentOf, isCountry } from './countries.ts';
+
+/** What is known of all addresses of one class. Unknown is '' for text, NaN for the point, 0 for the AS. */
+export type Location = {
+  /** ISO 3166-1 alpha-2, upper case. */
+  readonly country: string;
+  /** ISO 3166-2: `US-CA`. */
+  readonly subdivision: string;
+  readonly continent: Continent | '';
+  /** Degrees; the middle of the country where the database gives no point. */
+  readonly latitude: number;
+  readonly longitude: number;
+  readonly asn: number;
+  /** Indexes of the listed networks that contain it, most specific first. */
+  readonly networks: readonly number[];
+};
+
+/** What one record of one database says; unknown as in Location, before centroids are filled in. */
+export type DatabaseRecord = {
+  readonly country: string;
+  readonly subdivision: string;
+  readonly continent: Continent | '';
+  readonly latitude: number;
+  readonly longitude: number;
+  readonly asn: number;
+};
+
+export const NOTHING: DatabaseRecord = {
+  country: '',
+  subdivision: '',
+  continent: '',
+  latitude: Number.NaN,
+  longitude: Number.NaN,
+  asn: 0,
+};
+
+export const NOWHERE: Location = { ...NOTHING, networks: [] };
+
+/** Two-letter codes of MaxMind and IPinfo, for records that have a continent and no country. */
+const CONTINENT_CODES: ReadonlyMap<string, Continent> = new Map([
+  ['AF', 'africa'],
+  ['AN', 'antarctica'],
+  ['AS', 'asia'],
+  ['EU', 'europe'],
+  ['NA', 'north-america'],
+  ['OC', 'oceania'],
+  ['SA', 'south-america'],
+]);
+
+/**
+ * A record of any of these shapes; what is not recognised is unknown, never an error:
+ *
+ * - nested, as MaxMind's and DB-IP's own files have it: `country.iso_code`, `subdivisions[0].iso_code`,
+ *   `location.latitude`, `continent.code`, `traits.autonomous_system_number`;
+ * - flat, as the ip-location-db builds and IPinfo have it: `country_code` (or a two-letter `country`),
+ *   `region_code` or `state1`, `latitude` and `longitude` (or `lat`, `lng`), `continent_code`;
+ * - AS files of all of them: `autonomous_system_number`, `as_number`, `asn` (a number or `AS64500`).
+ */
+export function readRecord(data: unknown): DatabaseRecord {
+  const record = asMap(data);
+  if (!record) return NOTHING;
+  const location = asMap(record['location']) ?? record;
+  const country = countryCode(asMap(record['country'])?.['iso_code'] ?? record['country_code'] ?? record['country']);
+  const latitude = degrees(location['latitude'] ?? location['lat'], 90);
+  const longitude = degrees(location['longitude'] ?? location['lng'] ?? location['lon'], 180);
+  const hasPoint = !Number.isNaN(latitude) && !Number.isNaN(longitude);
+  const continent = asMap(record['continent'])?.['code'] ?? record['continent_code'] ?? record['continent'];
+  return {
+    country,
+    subdivision: country === '' ? '' : subdivisionCode(country, record),
+    continent: continentOf(country) || (CONTINENT_CODES.get(String(continent)) ?? ''),
+    latitude: hasPoint ? latitude : Number.NaN,
+    longitude: hasPoint ? longitude : Number.NaN,
+    asn: asNumber(
+      record['autonomous_system_number'] ??
+        asMap(record['traits'])?.['autonomous_system_number'] ??
+        record['as_number'] ??
+        record['asn'],
+    ),
+  };
+}
+
+/** Whether the record says where, and not only whose. */
+export function hasPlace(record: DatabaseRecord): boolean {
+  return record.country !== '' || record.continent !== '' || !Number.isNaN(record.latitude);
+}
+
+/** The same place with the middle of its country where it has no point of its own. */
+export function withCentroid(record: DatabaseRecord): DatabaseRecord {
+  const centroid = Number.isNaN(record.latitude) ? centroidOf(record.country) : undefined;
+  return centroid ? { ...record, latitude: centroid.latitude, longitude: centroid.longitude } : record;
+}
+
+function asMap(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
+}
+
+function countryCode(value: unknown): string {
+  // `EU`, `AP`, `ZZ` and `-` of some files are no countries.
+  const code = typeof value === 'string' ? value.toUpperCase() : '';
+  return isCountry(code) ? code : '';
+}
+
+function subdivisionCode(country: string, record: Readonly<Record<string, unknown>>): string {
+  const divisions = record['subdivisions'];
+  const first: unknown = Array.isArray(divisions) ? divisions[0] : undefined;
+  const value = asMap(first)?.['iso_code'] ?? record['region_code'] ?? record['state_code'] ?? record['state1'];
+  if (typeof value !== 'string') return '';
+  const code = value.startsWith(`${country}-`) ? value.slice(country.length + 1) : value;
+  // Some files have the division's name here (`California`), which no key of a geo map can match.
+  return /^[A-Z0-9]{1,3}$/.test(code) ? `${country}-${code}` : '';
+}
+
+function degrees(value: unknown, limit: number): number {
+  const number = typeof value === 'string' && value !== '' ? Number(value) : value;
+  return typeof number === 'number' && Math.abs(number) <= limit ? number : Number.NaN;
+}
+
+function asNumber(value: unknown): number {
+  const number = typeof value === 'string' ? Number(value.replace(/^AS/i, '')) : value;
+  return typeof number === 'number' && Number.isInteger(number) && number > 0 && number <= 0xffff_ffff ? number : 0;
+}

@@ -1,0 +1,31 @@
+/**
+ * Time as an argument, so that tests own it.
+ */
+import { performance } from 'node:perf_hooks';
+
+/** Takes a timer back; harmless when it has fired. */
+export type Cancel = () => void;
+
+export type Clock = {
+  /** Milliseconds of a clock that never steps: for intervals and deadlines. */
+  now(): number;
+  /** Milliseconds since 1970 of the wall clock, which may step: for what people read and files keep. */
+  wall(): number;
+  after(delayMs: number, run: () => void): Cancel;
+};
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after: (delayMs, run) => {
+    const timer = setTimeout(run, Math.max(0, delayMs));
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};
+
+/** The wall clock as ISO 8601 in UTC. */
+export function isoTime(clock: Clock): string {
+  return new Date(clock.wall()).toISOString();
+}

@@ -1,0 +1,104 @@
+/**
+ * The health room as the other rooms see it. `health/engine.ts` makes one.
+ */
+import type { CheckSpec } from '../config/settings.ts';
+import type { Clock } from './clock.ts';
+import type { OverrideRequest } from './overrides.ts';
+import type { Probe } from './probe.ts';
+import type { SavedOverride } from './state-file.ts';
+import type { HealthTarget } from './targets.ts';
+import type { LastResult } from './unit.ts';
+
+export type EffectiveState = 'up' | 'down' | 'drain' | 'unknown';
+
+/** `state`: the probed state changed. `override`: what an operator says changed; `from` and `to` are effective states. */
+export type HealthEvent = {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly kind: 'state' | 'override';
+  readonly target: string;
+  readonly from: EffectiveState;
+  readonly to: EffectiveState;
+  readonly reason: string;
+};
+
+/** One VIP, for the status page and the API. */
+export type VipHealth = {
+  readonly slot: number;
+  readonly target: string;
+  readonly region: string | undefined;
+  /** The check's name and kind; undefined when the VIP is not checked. */
+  readonly check: { readonly name: string; readonly kind: CheckSpec['kind'] } | undefined;
+  readonly checked: boolean;
+  /** Where it is probed, `203.0.113.10:443`; `push` or `none` when nothing is connected to. */
+  readonly address: string;
+  readonly probed: 'up' | 'down' | 'unknown';
+  /** The override if there is one, else the probed state. */
+  readonly effective: EffectiveState;
+  readonly last: LastResult | undefined;
+  /** ISO 8601: since when `probed` is what it is; undefined while unknown. */
+  readonly since: string | undefined;
+  /** The last results that were alike, in a row; undefined before the first of this run. */
+  readonly run: { readonly passed: boolean; readonly results: number } | undefined;
+  readonly override: SavedOverride | undefined;
+  readonly weight: number;
+};
+
+/** An override and whether its target is in the current generation; one that is not is kept until it is taken back or ends. */
+export type ListedOverride = SavedOverride & { readonly present: boolean };
+
+export type OverrideOutcome =
+  | {
+      readonly kind: 'ok';
+      readonly targets: readonly string[];
+      /** When it is on the disk; false when it could not be written (it holds all the same, until a restart). */
+      readonly saved: Promise<boolean>;
+    }
+  | { readonly kind: 'unknown target' };
+
+/** Since the start; for the metrics. */
+export type HealthStats = {
+  readonly probes: number;
+  readonly failedProbes: number;
+  /** Faults of this program in or around a probe; each was also told through `warn`. */
+  readonly faults: number;
+  readonly failedSaves: number;
+  readonly inFlight: number;
+  /** Probes that wait because too many are in flight. */
+  readonly waiting: number;
+  readonly watched: number;
+  /** Checks that run; targets that share one count once. */
+  readonly checks: number;
+};
+
+export type Health = {
+  /**
+   * A new generation: writes all of its table before it returns, stops probes that are no longer wanted and
+   * starts new ones. A check at an address that the last generation had goes on with its state and its rhythm; a
+   * target whose check alone changed keeps its state until the first result. Throws RangeError, before anything
+   * is changed, for a slot outside of the table or one that two targets have.
+   */
+  configure(targets: readonly HealthTarget[], memory: SharedArrayBuffer, slots: number): void;
+  /** Every probed target of the current generation has had its first result. Does not wait for `push` reports. */
+  readonly firstRound: Promise<void>;
+  /** Somebody's report on a target with a `push` check. */
+  report(target: string, healthy: boolean): 'ok' | 'unknown target' | 'not a push check';
+  /** Forces a state, or with undefined gives it back to the probes. `target` as in SPEC 1. */
+  override(target: string, request: OverrideRequest | undefined): OverrideOutcome;
+  overrides(): readonly ListedOverride[];
+  /** In order of slots. */
+  list(): readonly VipHealth[];
+  stats(): HealthStats;
+  /** Ends all probes, closes all connections, writes what is to be kept. */
+  stop(): Promise<void>;
+};
+
+export type HealthOptions = {
+  /** Undefined: nothing is kept over a restart. */
+  readonly stateDir: string | undefined;
+  readonly log: (event: HealthEvent) => void;
+  /** What the operator should know, in words. */
+  readonly warn: (message: string) => void;
+  readonly clock?: Clock;
+  readonly probe?: Probe;
+};

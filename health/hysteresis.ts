@@ -1,0 +1,84 @@
+/**
+ * From results to a state. Pure.
+ *
+ *                      first result: passed
+ *        ┌──────────────────────────────────────────────┐
+ *   UNKNOWN ──── first result: failed ────┐             │
+ *   (no saved state)                      ▼             ▼
+ *                        ┌──────────▶   DOWN           UP   ◀──────────┐
+ *                        │               │              │              │
+ *                        │               │ rise passes  │ fall         │
+ *                        │               │ in a row     │ failures     │
+ *                        │               ▼              │ in a row     │
+ *                        │               UP             ▼              │
+ *                        │                             DOWN            │
+ *                        └── failed ── saved UP or DOWN ── passed ─────┘
+ *                                      (no result yet: `decided` is false, the saved state holds)
+ *
+ * While the results contradict the state, the next probe comes after `fast`; one result that agrees with the
+ * state ends that, and the count begins again.
+ */
+import { NEVER_SECONDS, PROBED, type Probed } from './table.ts';
+
+/** Passes in a row that bring a target up, failures in a row that take it down; both at least 1. */
+export type Thresholds = { readonly rise: number; readonly fall: number };
+
+export type HealthState = {
+  readonly probed: Probed;
+  /** False until the first result of this run, which decides at once. */
+  readonly decided: boolean;
+  /** The last result, and how many in a row were like it; 0 before the first. */
+  readonly passed: boolean;
+  readonly run: number;
+};
+
+/** A target of which nothing is known but, perhaps, the state that the last run saved. */
+export function startingState(saved: Probed = PROBED.UNKNOWN): HealthState {
+  return { probed: saved, decided: false, passed: false, run: 0 };
+}
+
+/** The state after one more result. */
+export function settle(state: HealthState, passed: boolean, thresholds: Thresholds): HealthState {
+  const run = state.passed === passed ? state.run + 1 : 1;
+  const says = passed ? PROBED.UP : PROBED.DOWN;
+  const needed = passed ? thresholds.rise : thresholds.fall;
+  const probed = !state.decided || run >= needed ? says : state.probed;
+  return { probed, decided: true, passed, run };
+}
+
+/** How many results in a row contradict the state; 0 when it is settled. */
+export function contradicting(state: HealthState): number {
+  if (!state.decided) return 0;
+  return state.passed === (state.probed === PROBED.UP) ? 0 : state.run;
+}
+
+/** How long until the next probe, counted from the start of the last one. */
+export function paceMs(state: HealthState, timing: { readonly intervalMs: number; readonly fastMs: number }): number {
+  return contradicting(state) > 0 ? Math.min(timing.fastMs, timing.intervalMs) : timing.intervalMs;
+}
+
+/** What `holdSeconds` needs of a check: its timing, or for `push` how long a report lasts. */
+export type HoldSpec =
+  | (Thresholds & { readonly kind: 'probed'; readonly intervalMs: number; readonly fastMs: number })
+  | { readonly kind: 'push'; readonly expiresMs: number }
+  | { readonly kind: 'none' };
+
+/**
+ * Whole seconds for which the state is taken not to flip, which is where a TTL range comes from (SPEC 4).
+ *
+ * - settled: interval × results needed to flip it (`fall` when up, `rise` when down). This is the contract's
+ *   formula. It is not a bound: the first contradicting result can come at any moment within the interval, and
+ *   those after it come every `fast`, so the true least time is (needed − 1) × fast. A TTL of that length would
+ *   be the minimum always, and would tell nothing apart.
+ * - contradicted: (needed − contradicting results) × fast, the actual pace, so that TTLs fall as soon as there is doubt.
+ * - not decided: 0, since the next result decides.
+ * - push: how long a report lasts when up; 0 when down, since a report may come at any moment.
+ * - no check: NEVER_SECONDS.
+ */
+export function holdSeconds(state: HealthState, spec: HoldSpec): number {
+  if (spec.kind === 'none') return NEVER_SECONDS;
+  if (!state.decided) return 0;
+  if (spec.kind === 'push') return state.probed === PROBED.UP ? Math.floor(spec.expiresMs / 1000) : 0;
+  const needed = state.probed === PROBED.UP ? spec.fall : spec.rise;
+  return Math.floor((Math.max(0, needed - contradicting(state)) * paceMs(state, spec)) / 1000);
+}

@@ -1,0 +1,167 @@
+/**
+ * What every kind of probe has in common: its shape, its deadline, and words for what went wrong.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Socket } from 'node:net';
+import type { BodyMatch, CheckSpec } from '../config/settings.ts';
+import { LATE_TIMER_MS } from './limits.ts';
+
+/** Where a probe connects: an address or a host name, and a port. */
+export type ProbeTarget = { readonly host: string; readonly port: number };
+
+/** `reason` is for people: `status 503, wanted 200-399`, `connect refused`, `no answer in 2 s`. */
+export type ProbeResult = { readonly passed: boolean; readonly reason: string; readonly elapsedMs: number };
+
+/**
+ * Takes over a connection that a passed probe leaves open, to be watched (SPEC 5, `watch`). A probe that is
+ * given none closes everything.
+ */
+export type Keep = (connection: Socket) => void;
+
+/**
+ * One probe. Never rejects: what goes wrong is a failed result. Ends when `signal` aborts or the check's timeout
+ * is over, and leaves nothing open but what `keep` took.
+ */
+export type Probe<Spec extends CheckSpec = CheckSpec> = (
+  target: ProbeTarget,
+  spec: Spec,
+  signal: AbortSignal,
+  keep?: Keep,
+) => Promise<ProbeResult>;
+
+/** The check did not pass, for the reason in the message. */
+export class ProbeFailure extends Error {
+  override readonly name = 'ProbeFailure';
+}
+
+/**
+ * Runs an attempt under its deadline. The attempt resolves with the reason why it passed, or rejects with why
+ * not; it has to settle soon after its signal aborts.
+ */
+export async function judge(
+  timeoutMs: number,
+  signal: AbortSignal,
+  attempt: (signal: AbortSignal) => Promise<string>,
+): Promise<ProbeResult> {
+  const startedMs = performance.now();
+  const controller = new AbortController();
+  const stop = (): void => {
+    controller.abort(new ProbeFailure('probe cancelled'));
+  };
+  const cancelDeadline = startDeadline(timeoutMs, () => {
+    controller.abort(new ProbeFailure(`no answer in ${formatMs(timeoutMs)}`));
+  });
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  const done = (passed: boolean, reason: string): ProbeResult => ({
+    passed,
+    reason,
+    elapsedMs: Math.round((performance.now() - startedMs) * 10) / 10,
+  });
+  try {
+    controller.signal.throwIfAborted();
+    return done(true, await attempt(controller.signal));
+  } catch (error) {
+    return done(false, wordsOf(controller.signal.aborted ? controller.signal.reason : error));
+  } finally {
+    cancelDeadline();
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/**
+ * Calls back after `timeoutMs`. When this thread itself was busy, timers fire before the sockets are read, and an
+ * answer that has long arrived would count as late; hence one turn of the event loop, and the lost time once more.
+ */
+function startDeadline(timeoutMs: number, expire: () => void): () => void {
+  let ended = false;
+  let timer: NodeJS.Timeout;
+  const arm = (delayMs: number, again: boolean): void => {
+    const dueMs = performance.now() + delayMs;
+    timer = setTimeout(() => {
+      const lateMs = performance.now() - dueMs;
+      if (again && lateMs > LATE_TIMER_MS) {
+        arm(Math.min(lateMs, timeoutMs), false);
+        return;
+      }
+      setImmediate(() => {
+        if (!ended) expire();
+      });
+    }, delayMs);
+  };
+  arm(timeoutMs, true);
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+  };
+}
+
+/** Calls back when the signal aborts, at once if it has; returns what takes the listener away. */
+export function onAbort(signal: AbortSignal, run: () => void): () => void {
+  if (signal.aborted) run();
+  else signal.addEventListener('abort', run, { once: true });
+  return () => {
+    signal.removeEventListener('abort', run);
+  };
+}
+
+export function formatMs(ms: number): string {
+  return ms >= 1000 ? `${String(Math.round(ms / 100) / 10)} s` : `${String(ms)} ms`;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connect refused',
+  ECONNRESET: 'connection reset',
+  EPIPE: 'connection closed by the other side',
+  ETIMEDOUT: 'connect timed out',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  EACCES: 'connect forbidden on this machine',
+  EPERM: 'connect forbidden on this machine',
+  EADDRNOTAVAIL: 'no local address or port to connect from',
+  ENOTFOUND: 'host name not found',
+  EAI_AGAIN: 'host name could not be looked up',
+  EMFILE: 'too many open files on this machine',
+  ENFILE: 'too many open files on this machine',
+};
+
+/** An error in words that an operator knows. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof ProbeFailure) return error.message;
+  // Several addresses of one host name were tried; the first says as much as any.
+  if (error instanceof AggregateError && error.errors.length > 0) return wordsOf(error.errors[0]);
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const known = WORDS[code];
+  if (known !== undefined) return known;
+  if (code.startsWith('HPE_')) return `not HTTP (${error.message})`;
+  if (code.startsWith('ERR_SSL')) return `TLS failed (${code.slice(8).toLowerCase().replaceAll('_', ' ')})`;
+  if (
+    code.startsWith('CERT_') ||
+    code.startsWith('UNABLE_TO_') ||
+    code.includes('_CERT') ||
+    code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+  ) {
+    // Node.js adds advice on its own options behind a semicolon.
+    return `certificate: ${error.message.replace(/; if the root CA.*/s, '')}`;
+  }
+  return error.message;
+}
+
+/** What is looked for, in words, and whether it is in what was received. */
+export type BodyMatcher = { readonly words: string; test(received: Buffer): boolean };
+
+/** Throws SyntaxError for an expression that is none; readers of the configuration have seen to that. */
+export function bodyMatcher(match: BodyMatch): BodyMatcher {
+  switch (match.kind) {
+    case 'text': {
+      const wanted = Buffer.from(match.text);
+      return { words: JSON.stringify(match.text), test: (received) => received.includes(wanted) };
+    }
+    case 'regex': {
+      // `g` and `y` would make a RegExp remember where it was.
+      const pattern = new RegExp(match.source, match.flags.replaceAll(/[gy]/g, ''));
+      return { words: `/${match.source}/${match.flags}`, test: (received) => pattern.test(received.toString('utf8')) };
+    }
+  }
+}

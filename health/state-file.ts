@@ -1,0 +1,253 @@
+/**
+ * What outlives the process, in `state_dir`: last known states (health.json) and overrides (overrides.json).
+ * A file is always whole: it is written beside its place, flushed to the disk, and renamed over the old one.
+ */
+import { closeSync, fstatSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Cancel, Clock } from './clock.ts';
+import { MAX_STATE_FILE_OCTETS, SAVE_RETRY_MS, STATE_DEBOUNCE_MS } from './limits.ts';
+
+/** The last known state of a target. */
+export type SavedState = {
+  /** Where it was probed, `203.0.113.10:443`: the state is of that address and no other. */
+  readonly address: string;
+  readonly probed: 'up' | 'down';
+  /** ISO 8601: since when. */
+  readonly since: string;
+};
+
+/** An override as it is kept. */
+export type SavedOverride = {
+  readonly target: string;
+  readonly state: 'up' | 'down' | 'drain';
+  readonly reason: string | undefined;
+  /** ISO 8601: when it was set, and when it ends by itself. */
+  readonly since: string;
+  readonly until: string | undefined;
+};
+
+export type StateStore = {
+  /** Read when the store was opened. */
+  readonly states: ReadonlyMap<string, SavedState>;
+  readonly overrides: readonly SavedOverride[];
+  /** Soon; `states` is called when it is time. */
+  saveStates(states: () => ReadonlyMap<string, SavedState>): void;
+  /** At once. Resolves when they are on the disk, with false when they could not be written. */
+  saveOverrides(overrides: readonly SavedOverride[]): Promise<boolean>;
+  /** Writes that failed so far. */
+  failures(): number;
+  /** Writes what is waiting. */
+  close(): Promise<void>;
+};
+
+/** Keeps nothing: for a server without a state directory, and for tests. */
+export function openMemoryStore(): StateStore {
+  return {
+    states: new Map(),
+    overrides: [],
+    saveStates: () => undefined,
+    saveOverrides: () => Promise.resolve(true),
+    failures: () => 0,
+    close: () => Promise.resolve(),
+  };
+}
+
+/**
+ * Reads both files now; the directory is made when first written to. A file that cannot be used is told through
+ * `warn`, put aside as `*.bad`, and counts as absent. Never throws.
+ */
+export function openStateStore(directory: string, clock: Clock, warn: (message: string) => void): StateStore {
+  const statesFile = join(directory, 'health.json');
+  const overridesFile = join(directory, 'overrides.json');
+  const states = new Map<string, SavedState>();
+  for (const entry of readEntries(statesFile, 'targets', warn)) {
+    const state = readState(entry);
+    if (state === undefined) warn(`${statesFile}: left out an entry that is no state: ${excerpt(entry)}`);
+    else states.set(state.target, state);
+  }
+  const overrides: SavedOverride[] = [];
+  for (const entry of readEntries(overridesFile, 'overrides', warn)) {
+    const override = readOverride(entry);
+    if (override === undefined) warn(`${overridesFile}: left out an entry that is no override: ${excerpt(entry)}`);
+    else overrides.push(override);
+  }
+  const statesWriter = createWriter(statesFile, clock, warn);
+  const overridesWriter = createWriter(overridesFile, clock, warn);
+  return {
+    states,
+    overrides,
+    saveStates(current) {
+      statesWriter.later(STATE_DEBOUNCE_MS, () => {
+        const targets = [...current()].map(([target, { address, probed, since }]) => ({
+          target,
+          address,
+          probed,
+          since,
+        }));
+        return format('targets', targets);
+      });
+    },
+    saveOverrides: (current) => overridesWriter.now(() => format('overrides', current)),
+    failures: () => statesWriter.failures() + overridesWriter.failures(),
+    async close() {
+      await Promise.all([statesWriter.close(), overridesWriter.close()]);
+    },
+  };
+}
+
+type Writer = {
+  later(delayMs: number, text: () => string): void;
+  now(text: () => string): Promise<boolean>;
+  failures(): number;
+  close(): Promise<void>;
+};
+
+/** One write of the file at a time, the newest text last; one that failed is tried again. */
+function createWriter(file: string, clock: Clock, warn: (message: string) => void): Writer {
+  let pending: (() => string) | undefined;
+  let cancel: Cancel | undefined;
+  let failures = 0;
+  let closed = false;
+  let chain: Promise<boolean> = Promise.resolve(true);
+
+  const write = async (): Promise<boolean> => {
+    const text = pending;
+    pending = undefined;
+    cancel?.();
+    cancel = undefined;
+    if (text === undefined) return true;
+    try {
+      await writeAtomically(file, text());
+      return true;
+    } catch (error) {
+      failures += 1;
+      warn(
+        `${file} could not be written: ${messageOf(error)}; it is tried again, and until then the old content stays`,
+      );
+      pending ??= text;
+      if (!closed) cancel ??= clock.after(SAVE_RETRY_MS, run);
+      return false;
+    }
+  };
+  const run = (): void => {
+    cancel = undefined;
+    chain = chain.then(write);
+  };
+  return {
+    later(delayMs, text) {
+      pending = text;
+      cancel ??= clock.after(delayMs, run);
+    },
+    async now(text) {
+      pending = text;
+      // A write that was already waiting takes this text along, and then this one finds nothing left to do.
+      chain = chain.then(write);
+      return (await chain) && pending !== text;
+    },
+    failures: () => failures,
+    async close() {
+      closed = true;
+      cancel?.();
+      cancel = undefined;
+      chain = chain.then(write);
+      await chain;
+    },
+  };
+}
+
+/** Afterwards the file has the old content or the new, whatever happens in between. Rejects with the system's error. */
+export async function writeAtomically(file: string, text: string): Promise<void> {
+  const directory = dirname(file);
+  await mkdir(directory, { recursive: true });
+  const temporary = `${file}.tmp`;
+  const handle = await open(temporary, 'w', 0o640);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  // The new name is on the disk only when its directory is.
+  const parent = await open(directory, 'r');
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
+  }
+}
+
+function format(name: string, entries: readonly unknown[]): string {
+  const lines = entries.map((entry) => `    ${JSON.stringify(entry)}`).join(',\n');
+  return `{\n  "version": 1,\n  "${name}": [${lines === '' ? '' : `\n${lines}\n  `}]\n}\n`;
+}
+
+/** The list in the file; empty when there is no file. */
+function readEntries(file: string, name: string, warn: (message: string) => void): readonly unknown[] {
+  try {
+    const text = readBounded(file);
+    const content: unknown = JSON.parse(text);
+    if (!isRecord(content) || content['version'] !== 1) throw new Error('it does not say "version": 1');
+    const entries = content[name];
+    if (!Array.isArray(entries)) throw new Error(`it has no list "${name}"`);
+    return entries;
+  } catch (error) {
+    if (isRecord(error) && error['code'] === 'ENOENT') return [];
+    const aside = putAside(file);
+    warn(`${file} cannot be used: ${messageOf(error)}; starting without it${aside}`);
+    return [];
+  }
+}
+
+function readBounded(file: string): string {
+  const handle = openSync(file, 'r');
+  try {
+    if (fstatSync(handle).size > MAX_STATE_FILE_OCTETS) throw new Error('it is too large');
+    return readFileSync(handle, 'utf8');
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function putAside(file: string): string {
+  try {
+    renameSync(file, `${file}.bad`);
+    return `; it was put aside as ${file}.bad`;
+  } catch (error) {
+    return `; it could not be put aside: ${messageOf(error)}`;
+  }
+}
+
+function readState(entry: unknown): (SavedState & { readonly target: string }) | undefined {
+  if (!isRecord(entry)) return undefined;
+  const { target, address, probed, since } = entry;
+  if (typeof target !== 'string' || typeof address !== 'string' || !isTime(since)) return undefined;
+  return probed === 'up' || probed === 'down' ? { target, address, probed, since } : undefined;
+}
+
+function readOverride(entry: unknown): SavedOverride | undefined {
+  if (!isRecord(entry)) return undefined;
+  const { target, state, reason, since, until } = entry;
+  if (typeof target !== 'string' || !isTime(since)) return undefined;
+  if (state !== 'up' && state !== 'down' && state !== 'drain') return undefined;
+  if (reason !== undefined && typeof reason !== 'string') return undefined;
+  if (until !== undefined && !isTime(until)) return undefined;
+  return { target, state, reason, since, until };
+}
+
+function isTime(value: unknown): value is string {
+  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function excerpt(entry: unknown): string {
+  return JSON.stringify(entry).slice(0, 120);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,346 @@
+/**
+ * Explain (SPEC 4): the question put to the code that answers packets, with somebody listening to the
+ * decision, and the reasons told.
+ */
+import { centroidOf, continentOf, isCountry } from '../geo/countries.ts';
+import { NOWHERE, type Location } from '../geo/location.ts';
+import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../health/table.ts';
+import { expandTarget } from '../health/targets.ts';
+import { regionShare } from '../steering/candidates.ts';
+import { DEGREE, type Steerer } from '../steering/decision.ts';
+import { isPlaceStep } from '../steering/place.ts';
+import { HAS, VIP } from '../steering/plan.ts';
+import type { Explained, ExplainRequest, Trace, TraceCandidate, TraceClient, TraceStep } from '../steering/trace.ts';
+import { formatAddress, parseAddress } from '../wire/address.ts';
+import { TCP_OCTETS } from '../wire/limits.ts';
+import { decodeResponse, encodeQuery } from '../wire/message.ts';
+import { canonical, formatName, labelOffsets, NameError, parseName, ROOT, type Name } from '../wire/name.ts';
+import { RCODE, typeNumber, typeText } from '../wire/types.ts';
+import type { VipInfo } from '../zones/catalog.ts';
+import { search } from '../zones/lookup.ts';
+import { NODE, ZONE } from '../zones/image.ts';
+import { answer } from './answer.ts';
+import { createAnswererState, type Answerer } from './answerer.ts';
+import { TRANSPORT } from './exchange.ts';
+import { locationOf, localRegions, placeStepsFor, planAt, type ExplainedGeneration } from './explain-place.ts';
+import { steeredBits } from './steered.ts';
+import { describeCandidate, SUPPOSED, whyAllDown, whyScope, whyStep, whyTtl } from './explain-words.ts';
+
+/** The health table in force and what the probes last said. Without it, the state of every VIP is unknown. */
+export type LiveHealth = {
+  readonly memory: SharedArrayBuffer;
+  /** In words: `status 503, wanted 200-399`. */
+  readonly reasonOf: (vip: VipInfo) => string | undefined;
+};
+
+/** A request that has been read. */
+type Asked = {
+  readonly name: Name;
+  readonly type: number;
+  readonly client: Uint8Array | undefined;
+  readonly resolver: Uint8Array | undefined;
+  readonly place: Location | undefined;
+  readonly down: ReadonlySet<number>;
+};
+
+type Refusal = { readonly parameter: string; readonly message: string };
+
+/** The trace for one client, or what is wrong with the request. */
+export function explainFrom(generation: ExplainedGeneration, request: ExplainRequest, live?: LiveHealth): Explained {
+  const asked = readRequest(generation, request);
+  if ('message' in asked) return { ok: false, ...asked };
+  const health = healthFor(generation, asked.down, live);
+  const plain = createAnswererState(
+    {
+      image: generation.image,
+      atlas: generation.atlas,
+      health,
+      served: [],
+      nsid: new Uint8Array(0),
+      version: new Uint8Array(0),
+    },
+    0,
+    crypto.getRandomValues(new Int32Array(1))[0] ?? 0,
+  );
+  const plan = asked.place ? planAt(generation, plain.image.plan, asked.place) : plain.image.plan;
+  const answerer: Answerer = { ...plain, image: { ...plain.image, plan }, steerer: { ...plain.steerer, plan } };
+  return ask(generation, asked, answerer, live);
+}
+
+function readRequest(generation: ExplainedGeneration, request: ExplainRequest): Asked | Refusal {
+  const type = typeNumber(request.type);
+  if (type === undefined) return { parameter: 'type', message: `${request.type} is not a record type: try A or AAAA` };
+  let name: Name;
+  try {
+    name = parseName(request.name, ROOT);
+  } catch (error) {
+    if (!(error instanceof NameError)) throw error;
+    return { parameter: 'name', message: error.message };
+  }
+  const client = request.client === undefined ? undefined : readAddress(request.client);
+  if (request.client !== undefined && !client) {
+    return { parameter: 'client', message: `${request.client} is not an address: write it like 192.0.2.1` };
+  }
+  const resolver = request.resolver === undefined ? undefined : readAddress(request.resolver);
+  if (request.resolver !== undefined && !resolver) {
+    return { parameter: 'resolver', message: `${request.resolver} is not an address: write it like 192.0.2.1` };
+  }
+  const place = readPlace(request);
+  if (place && 'message' in place) return place;
+  const down = readDown(generation, request.down ?? []);
+  if ('message' in down) return down;
+  return { name, type, client, resolver, place, down };
+}
+
+/** An address, or the first of a network. */
+function readAddress(text: string): Uint8Array | undefined {
+  return parseAddress(text.replace(/\/\d{1,3}$/, ''));
+}
+
+function readPlace({ country, at }: ExplainRequest): Location | Refusal | undefined {
+  if (country === undefined && at === undefined) return undefined;
+  const code = country?.toUpperCase() ?? '';
+  if (country !== undefined && !isCountry(code)) {
+    return { parameter: 'country', message: `${country} is not a country code: write two letters like KR` };
+  }
+  const match = at === undefined ? undefined : /^\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*$/.exec(at);
+  const point = match ? { latitude: Number(match[1]), longitude: Number(match[2]) } : centroidOf(code);
+  const isOnEarth = point && Math.abs(point.latitude) <= 90 && Math.abs(point.longitude) <= 180;
+  if (at !== undefined && !(match && isOnEarth)) {
+    return { parameter: 'at', message: `${at} is not a point: write degrees as LAT,LON, like 37.57,126.98` };
+  }
+  return {
+    ...NOWHERE,
+    country: code,
+    continent: continentOf(code),
+    latitude: point?.latitude ?? Number.NaN,
+    longitude: point?.longitude ?? Number.NaN,
+  };
+}
+
+function readDown({ catalog }: ExplainedGeneration, targets: readonly string[]): ReadonlySet<number> | Refusal {
+  const known = catalog.vips.map((vip) => ({
+    slot: vip.slot,
+    target: vip.target,
+    region: catalog.regions[vip.region]?.name,
+    check: undefined,
+    host: undefined,
+    port: undefined,
+    weight: vip.weight,
+  }));
+  const down = new Set<number>();
+  for (const text of targets) {
+    const found = expandTarget(text, known);
+    if (found.length === 0) {
+      const message = `no VIP is ${text}: write it like www.example.com/seoul-a, www.example.com/@seoul or @seoul`;
+      return { parameter: 'down', message };
+    }
+    for (const { slot } of found) down.add(slot);
+  }
+  return down;
+}
+
+/** A table of its own: what is asked about must not touch what is served. */
+function healthFor(
+  { catalog }: ExplainedGeneration,
+  down: ReadonlySet<number>,
+  live: LiveHealth | undefined,
+): SharedArrayBuffer {
+  const slots = catalog.vips.length;
+  const memory = createHealthTable(slots);
+  const table = viewHealthTable(memory, slots);
+  for (const vip of catalog.vips) {
+    table.states[vip.slot] = packState(PROBED.UNKNOWN, FORCED.NONE, NEVER_SECONDS);
+    table.weights[vip.slot] = vip.weight;
+  }
+  if (live) {
+    const current = viewHealthTable(live.memory, slots);
+    table.states.set(current.states);
+    table.weights.set(current.weights);
+  }
+  for (const slot of down) table.states[slot] = packState(PROBED.DOWN, FORCED.NONE, 0);
+  return memory;
+}
+
+/** What was heard of the last decision: a CNAME may lead through several services. */
+type Heard = {
+  service: number;
+  has: number;
+  candidates: TraceCandidate[];
+  steps: TraceStep[];
+  allDown: string | undefined;
+  vips: string[];
+  ttl: Trace['ttl'] | undefined;
+  scope: Trace['scope'] | undefined;
+};
+
+function ask(
+  generation: ExplainedGeneration,
+  asked: Asked,
+  answerer: Answerer,
+  live: LiveHealth | undefined,
+): Explained {
+  const peer = asked.resolver ?? asked.client ?? new Uint8Array(4);
+  const subnet = asked.client && { bytes: asked.client, bits: asked.client.length * 8 };
+  const heard: Heard = {
+    service: -1,
+    has: 0,
+    candidates: [],
+    steps: [],
+    allDown: undefined,
+    vips: [],
+    ttl: undefined,
+    scope: undefined,
+  };
+  const source = (): TraceClient['source'] => (asked.place ? 'place' : answerer.clientIsSubnet ? 'subnet' : 'resolver');
+  const client = (): Uint8Array => answerer.client.slice(0, answerer.clientBits / 8);
+  listen(generation, asked, answerer, heard, client, source, live);
+
+  const query = encodeQuery(asked.name, asked.type, subnet);
+  const tx = new Uint8Array(TCP_OCTETS);
+  const octets = peer.length === 4 ? 4 : 16;
+  const length = answer(answerer, query, 0, query.length, peer, 0, octets, TRANSPORT.TCP, tx, 0);
+  const response = decodeResponse(tx.subarray(0, length));
+  const zone = zoneOf(generation, answerer, asked.name);
+  if (zone === undefined) {
+    const message = `no zone of this configuration has ${formatName(asked.name)}`;
+    return { ok: false, parameter: 'name', message };
+  }
+  const service = generation.catalog.services[heard.service];
+  const located = asked.place
+    ? { location: asked.place, how: 'as asked' }
+    : locationOf(generation, answerer.image.plan, client());
+  const first = response.answer[0];
+  const trace: Trace = {
+    name: formatName(asked.name),
+    type: typeText(asked.type),
+    zone,
+    service: service?.name,
+    client: describeClient(asked, client(), source(), located),
+    candidates: heard.candidates,
+    steps: heard.steps,
+    allDown: heard.allDown,
+    answer: {
+      rcode: Object.entries(RCODE).find(([, code]) => code === response.rcode)?.[0] ?? String(response.rcode),
+      records: response.answer,
+      vips: heard.vips,
+    },
+    ttl: heard.ttl ?? { seconds: first?.ttl ?? response.authority[0]?.ttl ?? 0, why: 'as the records have it' },
+    scope: heard.scope ?? { bits: 0, why: 'the answer does not depend on the client' },
+  };
+  return { ok: true, trace };
+}
+
+/** The zone that holds a name, as text; undefined when none does. */
+function zoneOf({ catalog }: ExplainedGeneration, { image }: Answerer, asked: Name): string | undefined {
+  const labels = labelOffsets(asked);
+  const target = {
+    name: canonical(asked),
+    nameOctets: asked.length,
+    labelAt: Uint8Array.from(labels),
+    labels: labels.length,
+    hashes: new Int32Array(labels.length),
+    node: -1,
+    suffixAt: 0,
+  };
+  search(image, target);
+  if (target.node < 0) return undefined;
+  const zone = image.nodes[target.node * NODE.WORDS + NODE.ZONE] ?? 0;
+  const apex = image.zones[zone * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
+  const name = formatName(image.bytes, image.nodes[apex * NODE.WORDS + NODE.NAME_AT]);
+  return catalog.zones.find((known) => known.name === name)?.name;
+}
+
+function describeClient(
+  asked: Asked,
+  client: Uint8Array,
+  source: TraceClient['source'],
+  { location, how }: { readonly location: Location; readonly how: string },
+): TraceClient {
+  const hasPoint = !Number.isNaN(location.latitude);
+  return {
+    address: asked.client || asked.resolver ? formatAddress(client) : undefined,
+    source,
+    country: location.country,
+    subdivision: location.subdivision,
+    continent: location.continent,
+    latitude: hasPoint ? location.latitude : undefined,
+    longitude: hasPoint ? location.longitude : undefined,
+    asn: location.asn,
+    how,
+  };
+}
+
+/** Has the answerer's decisions told to `heard`. */
+function listen(
+  generation: ExplainedGeneration,
+  asked: Asked,
+  answerer: Answerer,
+  heard: Heard,
+  client: () => Uint8Array,
+  source: () => TraceClient['source'],
+  live: LiveHealth | undefined,
+): void {
+  const { catalog } = generation;
+  const { steerer } = answerer;
+  const { plan, health } = steerer;
+  let placed: ReturnType<typeof placeStepsFor> | undefined;
+  steerer.observer = (service, step, decision) => {
+    const info = catalog.services[service];
+    if (!info) return;
+    const vipsOf = (): VipInfo[] =>
+      [...decision.candidates.subarray(0, decision.count)].flatMap((vip) => catalog.vips[info.firstSlot + vip] ?? []);
+    if (step === -1) {
+      const location = asked.place ?? locationOf(generation, plan, client()).location;
+      placed = placeStepsFor(generation, info, location, asked.place ? undefined : client());
+      heard.steps = [];
+      // A weaker degree of availability starts again; the states are those of the first.
+      if (decision.degree !== DEGREE.AVAILABLE) return;
+      heard.service = service;
+      heard.has = steeredBits(answerer, service);
+      heard.candidates = candidatesOf(generation, steerer, service, heard.has, (vip) =>
+        asked.down.has(vip.slot) ? SUPPOSED : live?.reasonOf(vip),
+      );
+      return;
+    }
+    const kept = vipsOf();
+    const spec = info.steps[step];
+    if (step >= 0 && spec && placed) {
+      const why = whyStep(
+        spec,
+        kept,
+        catalog.regions,
+        localRegions(generation, info),
+        placed.steps.get(step)?.(placed.location),
+        (vip) => health.weights[vip.slot] ?? 0,
+        client(),
+      );
+      heard.steps.push({ step: spec.kind, kept: kept.map((vip) => vip.name), why });
+      return;
+    }
+    heard.allDown = whyAllDown(decision);
+    heard.vips = kept.slice(0, heard.has === HAS.CNAME ? 1 : kept.length).map((vip) => vip.name);
+    heard.ttl = { seconds: decision.ttlSeconds, why: whyTtl(info, steerer, service, heard.has) };
+    const depends = info.steps.some((known) => isPlaceStep(known) || known.kind === 'sticky');
+    heard.scope = { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source()) };
+  };
+}
+
+function candidatesOf(
+  { catalog }: ExplainedGeneration,
+  { plan, health, decision }: Steerer,
+  service: number,
+  has: number,
+  reasonOf: LiveHealth['reasonOf'],
+): TraceCandidate[] {
+  const info = catalog.services[service];
+  if (!info) return [];
+  return catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount).flatMap((vip) => {
+    const row = vip.slot * VIP.WORDS;
+    if (((plan.vips[row + VIP.HAS] ?? 0) & has) === 0) return [];
+    const word = health.states[vip.slot] ?? 0;
+    const weight = health.weights[vip.slot] ?? 0;
+    const share = regionShare(decision, plan.vips[row + VIP.REGION] ?? 0);
+    return describeCandidate(vip, catalog.regions[vip.region], has, word, weight, share, reasonOf(vip));
+  });
+}

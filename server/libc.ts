@@ -1,0 +1,127 @@
+/**
+ * The C library's socket calls, through koffi: the only file of the project that hands addresses of memory to
+ * native code. Every call takes integers, so that one costs some 0.2 µs and allocates nothing. Addresses are bigints
+ * made beforehand: as a number, each would be boxed anew for every call.
+ *
+ * Numbers and layouts are those of Linux on x64 and arm64: 64 bits, little-endian, and alike in glibc and musl.
+ */
+import { createRequire } from 'node:module';
+import type * as Koffi from 'koffi';
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_DGRAM = 2;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_REUSEPORT = 15;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const IPPROTO_IP = 0;
+export const IP_PKTINFO = 8;
+export const IP_MTU_DISCOVER = 10;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
+/** Neither IP_PMTUDISC_DO nor the kernel's idea of a path: what ICMP claims changes nothing. */
+export const PMTUDISC_OMIT = 5;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_WAITFORONE = 0x10000;
+export const POLLIN = 0x1;
+
+/** An address that points nowhere. */
+export const NULL = 0n;
+
+/** Errors by name: `errno` of Linux on x64 and arm64. */
+export const ERRNO = {
+  EINTR: 4,
+  EBADF: 9,
+  EAGAIN: 11,
+  EACCES: 13,
+  EPERM: 1,
+  EINVAL: 22,
+  ENOTSOCK: 88,
+  EAFNOSUPPORT: 97,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ECONNREFUSED: 111,
+} as const;
+
+/** Calls of the C library; those that fail return -1 and leave the reason in `errno()`. Addresses are those of `addressOf`. */
+export type Libc = {
+  socket(family: number, type: number, protocol: number): number;
+  bind(fd: number, name: bigint, nameOctets: number): number;
+  getsockname(fd: number, name: bigint, nameOctets: bigint): number;
+  setsockopt(fd: number, level: number, option: number, value: bigint, valueOctets: number): number;
+  /** Returns the messages received. */
+  recvmmsg(fd: number, vector: bigint, messages: number, flags: number, timeout: typeof NULL): number;
+  /** Returns the messages sent. */
+  sendmmsg(fd: number, vector: bigint, messages: number, flags: number): number;
+  poll(entries: bigint, count: number, timeoutMs: number): number;
+  close(fd: number): number;
+  /** Why the last call of this thread failed. Ask at once. */
+  errno(): number;
+};
+
+type Loaded = { readonly libc: Libc; readonly koffi: typeof Koffi } | { readonly whyNot: string };
+
+let loaded: Loaded | undefined;
+
+/** Undefined when the calls can be made on this machine, else why not. */
+export function whyNoLibc(): string | undefined {
+  loaded ??= load();
+  return 'whyNot' in loaded ? loaded.whyNot : undefined;
+}
+
+/** The calls. Throws where `whyNoLibc` has a reason. */
+export function libc(): Libc {
+  return use().libc;
+}
+
+/**
+ * Where a buffer lies in memory. It stays there as long as the buffer is reachable: whoever writes the address
+ * into a header must hold the buffer too.
+ */
+export function addressOf(buffer: ArrayBuffer): bigint {
+  const address = use().koffi.address(buffer);
+  if (address === NULL) throw new Error('a buffer without an address');
+  return address;
+}
+
+function use(): { libc: Libc; koffi: typeof Koffi } {
+  loaded ??= load();
+  if ('whyNot' in loaded) throw new Error(loaded.whyNot);
+  return loaded;
+}
+
+function load(): Loaded {
+  const { platform, arch } = process;
+  if (platform !== 'linux') return { whyNot: `recvmmsg is a call of Linux, this is ${platform}` };
+  if (arch !== 'x64' && arch !== 'arm64') {
+    return { whyNot: `the layouts of recvmmsg are known for x64 and arm64, this is ${arch}` };
+  }
+  try {
+    // Not an import: where koffi has no binary, the module must still load so that it can say so.
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    const library = koffi.load(null);
+    const bind = (name: keyof Libc, types: readonly string[]): unknown => library.func(name, 'int', [...types]);
+    const calls = {
+      socket: bind('socket', ['int', 'int', 'int']),
+      bind: bind('bind', ['int', 'uintptr_t', 'uint32_t']),
+      getsockname: bind('getsockname', ['int', 'uintptr_t', 'uintptr_t']),
+      setsockopt: bind('setsockopt', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']),
+      recvmmsg: bind('recvmmsg', ['int', 'uintptr_t', 'uint32_t', 'int', 'uintptr_t']),
+      sendmmsg: bind('sendmmsg', ['int', 'uintptr_t', 'uint32_t', 'int']),
+      poll: bind('poll', ['uintptr_t', 'ulong', 'int']),
+      close: bind('close', ['int']),
+      errno: () => koffi.errno(),
+    } as Libc;
+    return { libc: calls, koffi };
+  } catch (error) {
+    return { whyNot: `koffi could not be loaded: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}

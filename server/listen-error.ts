@@ -1,0 +1,66 @@
+/**
+ * Why a server could not listen, in words that an operator can act on.
+ */
+import { formatEndpoint, type Endpoint } from '../wire/address.ts';
+
+export type ListenFailure = {
+  readonly endpoint: Endpoint;
+  readonly transport: 'UDP' | 'TCP';
+  /** As Node.js names it: `EADDRINUSE`. */
+  readonly code: string;
+};
+
+/** `message` says what is wrong, `hint` what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly failure: ListenFailure;
+  readonly hint: string;
+
+  constructor(failure: ListenFailure) {
+    super(describe(failure));
+    this.failure = failure;
+    this.hint = advise(failure);
+  }
+}
+
+function describe({ endpoint, transport, code }: ListenFailure): string {
+  const where = `${formatEndpoint(endpoint)} (${transport})`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return `${where} is in use`;
+    case 'EACCES':
+    case 'EPERM':
+      return `no permission for port ${endpoint.port}: cannot listen on ${where}`;
+    case 'EADDRNOTAVAIL':
+      return `no interface of this machine has ${endpoint.host}: cannot listen on ${where}`;
+    case 'EAFNOSUPPORT':
+      return `this machine has no ${endpoint.host.includes(':') ? 'IPv6' : 'IPv4'}: cannot listen on ${where}`;
+    default:
+      return `cannot listen on ${where}: ${code}`;
+  }
+}
+
+function advise({ endpoint, transport, code }: ListenFailure): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return endpoint.port === 53 && isWildcard(endpoint.host)
+        ? 'systemd-resolved often holds 127.0.0.53:53: list the addresses to serve one by one, or set DNSStubListener=no'
+        : `"ss -lpn${transport === 'UDP' ? 'u' : 't'} sport = ${endpoint.port}" shows who has it; stop that, or listen elsewhere`;
+    case 'EACCES':
+    case 'EPERM':
+      return endpoint.port < 1024
+        ? `allow it with "setcap 'cap_net_bind_service=+ep' $(readlink -f $(which node))", or use a port over 1023`
+        : 'a security module or sandbox forbids it';
+    case 'EADDRNOTAVAIL':
+      return '"ip address" lists those it has; a wildcard (0.0.0.0, ::) takes them all';
+    case 'EAFNOSUPPORT':
+      return 'take the address out of "listen", or turn the protocol on';
+    default:
+      return 'see errno(3) for the code';
+  }
+}
+
+/** Whether a socket bound to this address takes packets for any address of the machine. */
+export function isWildcard(host: string): boolean {
+  return /^[0:.]+$/.test(host);
+}

@@ -1,0 +1,153 @@
+/**
+ * How the control thread and the threads that answer talk: messages, one word of shared memory each for "a
+ * publication waits" and "stop", and the part that every such thread does alike.
+ *
+ *     control word   WANTED   number of the newest publication that was posted (not its generation)
+ *                    STOP     1: finish what is in flight and end
+ *
+ * The words are for the loop that never gets to its event loop: it looks at them between batches.
+ */
+import { parentPort, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import type { Endpoint } from '../wire/address.ts';
+import { COUNTER, count } from './counters.ts';
+import type { Answer, AnswererModule, Publication } from './exchange.ts';
+import type { ListenFailure } from './listen-error.ts';
+import type { UdpSocket } from './sockets.ts';
+
+export const WORD = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
+
+/** What a thread is given at its start (`workerData`). */
+export type ThreadStart = {
+  readonly index: number;
+  /** URL of an AnswererModule. */
+  readonly answererModule: string;
+  readonly sequence: number;
+  readonly publication: Publication;
+  readonly words: Int32Array<SharedArrayBuffer>;
+  readonly counters: Float64Array<SharedArrayBuffer>;
+  readonly work: Work;
+};
+
+export type Work =
+  | { readonly kind: 'udp-batch'; readonly sockets: readonly UdpSocket[] }
+  | { readonly kind: 'udp-dgram'; readonly endpoints: readonly Endpoint[]; readonly reusePort: boolean }
+  | {
+      readonly kind: 'stream';
+      readonly endpoints: readonly Endpoint[];
+      readonly clients: number;
+      readonly idleMs: number;
+    };
+
+export type ToThread =
+  | { readonly kind: 'publish'; readonly sequence: number; readonly publication: Publication }
+  | { readonly kind: 'stop' };
+
+export type ToControl =
+  /** The thread serves; `endpoints` are those it bound itself, with their ports. */
+  | { readonly kind: 'ready'; readonly sequence: number; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: 'running'; readonly sequence: number }
+  | { readonly kind: 'refused'; readonly sequence: number; readonly reason: string }
+  | { readonly kind: 'cannot-listen'; readonly failure: ListenFailure }
+  | { readonly kind: 'log'; readonly message: string };
+
+/** What a packet loop needs of its thread. */
+export type Link = {
+  readonly counters: Float64Array;
+  /** The answerer to use now; takes a waiting publication first. For loops that block. */
+  news(): Answer;
+  /** The answerer to use now. For loops with events. */
+  current(): Answer;
+  /** Takes a publication; when its answerer cannot be made, the control thread hears so and the one before stays. */
+  take(sequence: number, publication: Publication): void;
+  stopping(): boolean;
+  /** An answer threw: counts it, and lets the control thread log the first and then one every so often. */
+  threw(error: unknown): void;
+  send(message: ToControl): void;
+};
+
+/** One stack trace this often is enough to find a fault; a flood of packets must not become a flood of log lines. */
+const LOG_EVERY_MS = 10_000;
+
+/** The port to the control thread. Throws in a thread that has none. */
+export function controlPort(): MessagePort {
+  if (parentPort === null) throw new Error('this module runs in a worker thread');
+  return parentPort;
+}
+
+/** Makes the first answerer. Undefined when it threw, which the control thread has been told then. */
+export function createLink(start: ThreadStart, module: AnswererModule, port: MessagePort): Link | undefined {
+  const { words, counters } = start;
+  let running = start.sequence;
+  const send = (message: ToControl): void => {
+    port.postMessage(message);
+  };
+  const build = (sequence: number, publication: Publication): Answer | undefined => {
+    try {
+      return module.createAnswerer(publication, counters, start.index);
+    } catch (error) {
+      send({ kind: 'refused', sequence, reason: traceOf(error) });
+      return undefined;
+    }
+  };
+  const first = build(start.sequence, start.publication);
+  if (!first) return undefined;
+  let answer: Answer = first;
+  let loggedAt = -Infinity;
+  let unlogged = 0;
+
+  const take = (sequence: number, publication: Publication): void => {
+    const next = build(sequence, publication);
+    running = sequence;
+    if (!next) return;
+    answer = next;
+    send({ kind: 'running', sequence });
+  };
+  const threw = (error: unknown): void => {
+    count(counters, COUNTER.EXCEPTIONS);
+    const now = performance.now();
+    if (now - loggedAt < LOG_EVERY_MS) {
+      unlogged++;
+      return;
+    }
+    const before = unlogged === 0 ? '' : ` (and ${unlogged} more since the last such line)`;
+    send({ kind: 'log', message: `a query was dropped: ${traceOf(error)}${before}` });
+    loggedAt = now;
+    unlogged = 0;
+  };
+  return {
+    counters,
+    send,
+    threw,
+    take,
+    current: () => answer,
+    stopping: () => Atomics.load(words, WORD.STOP) === 1,
+    news: () => {
+      if (Atomics.load(words, WORD.WANTED) === running) return answer;
+      // The message was posted before the word was set, so it is there.
+      for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
+        const message = got.message as ToThread;
+        if (message.kind === 'publish') take(message.sequence, message.publication);
+      }
+      return answer;
+    },
+  };
+}
+
+/** For threads with an event loop: takes publications as they come, and calls `stop` when told to. */
+export function listenToControl(link: Link, port: MessagePort, stop: () => void): void {
+  port.on('message', (message: ToThread) => {
+    if (message.kind === 'stop') stop();
+    else link.take(message.sequence, message.publication);
+  });
+}
+
+/** The module that answers. Throws when it is not one. */
+export async function loadAnswerer(url: string): Promise<AnswererModule> {
+  const module = (await import(url)) as Partial<AnswererModule>;
+  if (typeof module.createAnswerer !== 'function') throw new TypeError(`${url} exports no createAnswerer`);
+  return module as AnswererModule;
+}
+
+function traceOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

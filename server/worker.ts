@@ -1,0 +1,38 @@
+/**
+ * The entry of every answering thread. Its imports stay free of what answers no query: pino, yaml, node:fs.
+ */
+import { workerData } from 'node:worker_threads';
+import { ListenError } from './listen-error.ts';
+import { serveStreams } from './stream.ts';
+import { controlPort, createLink, listenToControl, loadAnswerer, type Link, type ThreadStart } from './thread.ts';
+import { serveUdpBatches } from './udp-batch.ts';
+import { serveUdpDgram } from './udp-dgram.ts';
+
+const start = workerData as ThreadStart;
+const port = controlPort();
+const link = createLink(start, await loadAnswerer(start.answererModule), port);
+if (link) await serve(link);
+
+async function serve(link: Link): Promise<void> {
+  const { work, sequence } = start;
+  if (work.kind === 'udp-batch') {
+    link.send({ kind: 'ready', sequence, endpoints: [] });
+    serveUdpBatches(work.sockets, link);
+    return;
+  }
+  try {
+    const server =
+      work.kind === 'udp-dgram'
+        ? await serveUdpDgram(work.endpoints, work.reusePort, link)
+        : await serveStreams(work.endpoints, work, link);
+    listenToControl(link, port, () => {
+      void server.close().then(() => {
+        port.close();
+      });
+    });
+    link.send({ kind: 'ready', sequence, endpoints: server.endpoints });
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    link.send({ kind: 'cannot-listen', failure: error.failure });
+  }
+}

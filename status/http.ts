@@ -1,0 +1,236 @@
+/**
+ * The status server (SPEC 7): Fastify over a Runtime. What every request has in common is here; the paths
+ * are in routes-*.ts.
+ */
+import type { Socket } from 'node:net';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { nearestHint } from '../config/nearest-word.ts';
+import { ListenError } from '../server/listen-error.ts';
+import type { Endpoint } from '../wire/address.ts';
+import { authorize, type Access } from './authorize.ts';
+import { createMetrics } from './metrics.ts';
+import { problem, PROBLEM_TYPE, ProblemError, sendProblem, type Problem } from './problem.ts';
+import { changeRoutes } from './routes-change.ts';
+import { readRoutes } from './routes-read.ts';
+import type { Runtime } from './runtime.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route needs; unsaid: `read` for GET and HEAD, `change` for every other method. */
+    access?: Access;
+  }
+}
+
+/** The part of a pino logger that the status server uses. */
+export type StatusLog = {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+};
+
+export type StatusOptions = {
+  /** Port 0 takes a free one. */
+  readonly listen: Endpoint;
+  /** Undefined: no change is possible, and reading only from this machine. */
+  readonly token: string | undefined;
+  readonly log: StatusLog;
+};
+
+/** `endpoint` is where it listens, with the port it got. */
+export type StatusServer = { readonly endpoint: Endpoint; close(): Promise<void> };
+
+/** A request body: overrides and pushes are a few lines. */
+const MAX_BODY_OCTETS = 64 * 1024;
+/** Readers are a few people and scrapers; more is a leak or an attack, and each costs a file descriptor. */
+const MAX_CONNECTIONS = 256;
+/** A request must have arrived whole within this time. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** How long `close` waits for replies that are under way. */
+const CLOSE_WAIT_MS = 2_000;
+
+/**
+ * Starts listening.
+ *
+ * @throws ListenError when the address cannot be had, with a hint.
+ */
+export async function startStatusServer(runtime: Runtime, options: StatusOptions): Promise<StatusServer> {
+  const app = createApp(runtime, options);
+  app.server.maxConnections = MAX_CONNECTIONS;
+  try {
+    await app.listen({ host: options.listen.host, port: options.listen.port });
+  } catch (error) {
+    await app.close();
+    if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') throw error;
+    throw new ListenError({ endpoint: options.listen, transport: 'TCP', code: error.code });
+  }
+  const address = app.server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : options.listen.port;
+  return {
+    endpoint: { host: options.listen.host, port },
+    close: async () => {
+      // A reader that does not read must not hold up the end of the server.
+      const timer = setTimeout(() => {
+        app.server.closeAllConnections();
+      }, CLOSE_WAIT_MS);
+      try {
+        await app.close();
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+function createApp(runtime: Runtime, options: StatusOptions): FastifyInstance {
+  const app: FastifyInstance = fastify({
+    logger: false,
+    bodyLimit: MAX_BODY_OCTETS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    // A closing server says so with a 503 that Fastify writes without our error handler.
+    return503OnClosing: false,
+    // What was sent is judged as it stands: no coercing, nothing taken out unsaid.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allowUnionTypes: true } },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, _request, reply) => {
+      void sendProblem(reply, problem(400, error.message));
+    },
+  });
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    if (body === '') {
+      done(null, undefined);
+      return;
+    }
+    try {
+      done(null, JSON.parse(body.toString()) as unknown);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      done(new ProblemError(400, `the body is not JSON: ${why}`, { parameter: 'body' }));
+    }
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+    const reading = request.method === 'GET' || request.method === 'HEAD';
+    const access = request.routeOptions.config.access ?? (reading ? 'read' : 'change');
+    const refused = authorize(
+      {
+        peer: request.socket.remoteAddress ?? '',
+        host: request.headers.host ?? '',
+        forwarded: 'x-forwarded-for' in request.headers || 'forwarded' in request.headers,
+        authorization: request.headers.authorization,
+      },
+      access,
+      options.token,
+    );
+    if (refused === undefined) return;
+    // RFC 9110 11.6.1 wants the challenge beside every 401.
+    if (refused.status === 401) void reply.header('www-authenticate', 'Bearer realm="pharos"');
+    await sendProblem(reply, refused);
+  });
+
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method, url } = request;
+    const changed = method !== 'GET' && method !== 'HEAD';
+    const peer = request.socket.remoteAddress ?? '';
+    if (changed) options.log.info({ method, url, status: reply.statusCode, peer }, 'status server: asked for a change');
+    done();
+  });
+
+  app.setErrorHandler(async (error: FastifyError | ProblemError, request, reply) => {
+    const sent = problemOf(error, request);
+    if (sent.status >= 500) {
+      options.log.error({ err: error, method: request.method, url: request.url }, 'status server: a request failed');
+    }
+    await sendProblem(reply, sent);
+  });
+
+  const known = collectMethods(app);
+  readRoutes(app, runtime, createMetrics(runtime));
+  changeRoutes(app, runtime);
+  refuseOtherMethods(app, known);
+  app.setNotFoundHandler(async (request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    await sendProblem(reply, problem(404, `no such path: ${path}`, { hint: nearestHint(path, known.keys()) }));
+  });
+  return app;
+}
+
+/** What Fastify, ajv or a handler complained of. */
+function problemOf(error: FastifyError | ProblemError, request: FastifyRequest): Problem {
+  if (error instanceof ProblemError) return error.problem;
+  const [invalid] = error.validation ?? [];
+  if (invalid) return invalidOf(invalid, error.validationContext === 'body' ? 'the body' : 'the query');
+  const status = error.statusCode ?? 500;
+  if (status === 413) return problem(413, `the body is larger than ${MAX_BODY_OCTETS} octets`);
+  if (status === 415) {
+    const given = request.headers['content-type'];
+    return problem(415, given === undefined ? 'the body has no content-type' : `cannot read a body of type ${given}`, {
+      hint: 'send "content-type: application/json"',
+    });
+  }
+  if (status < 500) return problem(status, error.message);
+  return problem(500, 'the request failed for a reason that is not yours', { hint: "the server's log says more" });
+}
+
+type Invalid = NonNullable<FastifyError['validation']>[number];
+
+function invalidOf(invalid: Invalid, where: string): Problem {
+  const { keyword, params, instancePath, message = 'is not valid' } = invalid;
+  const inside = instancePath.slice(1).replaceAll('/', '.');
+  if (keyword === 'additionalProperties' && typeof params.additionalProperty === 'string') {
+    const unknown = params.additionalProperty;
+    return problem(400, `${where} has no "${unknown}"`, { parameter: unknown });
+  }
+  if (keyword === 'required' && typeof params.missingProperty === 'string') {
+    return problem(400, `${where} needs "${params.missingProperty}"`, { parameter: params.missingProperty });
+  }
+  const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : '';
+  if (inside === '') return problem(400, `${where} ${message}${allowed}`, { parameter: where.replace('the ', '') });
+  return problem(400, `"${inside}" ${message}${allowed}`, { parameter: inside });
+}
+
+/** Fills up with the methods of each path while routes are added. */
+function collectMethods(app: FastifyInstance): Map<string, Set<string>> {
+  const known = new Map<string, Set<string>>();
+  app.addHook('onRoute', (route) => {
+    const methods = known.get(route.url) ?? new Set<string>();
+    for (const method of [route.method].flat()) methods.add(method);
+    known.set(route.url, methods);
+  });
+  return known;
+}
+
+/** RFC 9110 15.5.6: 405 with Allow, where the path exists but not for this method. */
+function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, ReadonlySet<string>>): void {
+  for (const [url, methods] of [...known]) {
+    const allow = [...methods].join(', ');
+    app.route({
+      url,
+      method: app.supportedMethods.filter((method) => !methods.has(method)),
+      config: { access: 'open' },
+      // Before a body is looked at.
+      onRequest: async (request, reply) => {
+        void reply.header('allow', allow);
+        await sendProblem(reply, problem(405, `${url} does not take ${request.method}`, { hint: `it takes ${allow}` }));
+      },
+      handler: () => undefined,
+    });
+  }
+}
+
+/** What Node's parser could not read: there is no request to reply to, only a connection. */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const sent = problem(status, status === 408 ? 'the request did not arrive in time' : 'this is not an HTTP request');
+  const body = JSON.stringify(sent);
+  socket.end(
+    `HTTP/1.1 ${status} ${sent.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncache-control: no-store\r\n` +
+      `connection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

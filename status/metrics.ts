@@ -1,0 +1,197 @@
+/**
+ * Metrics for Prometheus (docs/metrics.md). Everything is read when it is asked for: counters are sums over
+ * the threads' shared memory, so nothing here costs a query anything.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { COUNTER } from '../server/counters.ts';
+import type { Runtime } from './runtime.ts';
+import { vipStates } from './vips.ts';
+
+export type Metrics = { readonly contentType: string; text(): Promise<string> };
+
+/** RCODEs of the header by number (IANA DNS Parameters; RFC 6895 2.3); the others have no name. */
+const RCODES = [
+  ...['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED', 'YXDOMAIN', 'YXRRSET'],
+  ...['NXRRSET', 'NOTAUTH', 'NOTZONE', 'DSOTYPENI', 'RCODE12', 'RCODE13', 'RCODE14', 'RCODE15'],
+];
+
+/** One registry a server, so that two in a process do not meet. */
+export function createMetrics(runtime: Runtime): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const fill = [
+    trafficMetrics(registry, runtime),
+    vipMetrics(registry, runtime),
+    probeMetrics(registry, runtime),
+    configurationMetrics(registry, runtime),
+  ];
+  return {
+    contentType: registry.contentType,
+    text: async () => {
+      for (const one of fill) one();
+      return registry.metrics();
+    },
+  };
+}
+
+/** `name` without `pharos_`. */
+function gauge<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: Label[],
+): Gauge<Label> {
+  return new Gauge({ name: `pharos_${name}`, help, labelNames, registers: [registry] });
+}
+
+function counter<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: Label[],
+): Counter<Label> {
+  return new Counter({ name: `pharos_${name}`, help, labelNames, registers: [registry] });
+}
+
+function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
+  const queries = counter(registry, 'queries_total', 'DNS queries received.', ['transport', 'family']);
+  const responses = counter(registry, 'responses_total', 'DNS responses, by the RCODE in their header.', ['rcode']);
+  const dropped = counter(registry, 'dropped_total', 'DNS messages left without a response.', ['reason']);
+  const packetErrors = counter(registry, 'socket_errors_total', 'Failed calls to receive or send.', ['direction']);
+  const octets = counter(registry, 'octets_total', 'Octets of DNS messages.', ['direction']);
+  const tcpClosed = counter(registry, 'tcp_closed_total', 'TCP connections closed by the server.', ['reason']);
+  const tcpOpen = gauge(registry, 'tcp_connections', 'TCP connections that are open.', []);
+  const single = [
+    { place: COUNTER.TRUNCATED, name: 'truncated_total', help: 'DNS responses with TC set.' },
+    { place: COUNTER.RCODE_EXTENDED, name: 'extended_rcode_total', help: 'DNS responses with an extended RCODE.' },
+    {
+      place: COUNTER.EXCEPTIONS,
+      name: 'exceptions_total',
+      help: 'DNS queries dropped because of a fault of the server.',
+    },
+    { place: COUNTER.RATE_LIMITED, name: 'rate_limited_total', help: 'DNS responses dropped or cut by rate limiting.' },
+    { place: COUNTER.OVERSIZE, name: 'oversize_total', help: 'Datagrams longer than a query may be.' },
+    { place: COUNTER.BATCHES, name: 'batches_total', help: 'Batches of datagrams received.' },
+    { place: COUNTER.TCP_ACCEPTED, name: 'tcp_accepted_total', help: 'TCP connections accepted.' },
+    {
+      place: COUNTER.THREAD_RESTARTS,
+      name: 'thread_restarts_total',
+      help: 'Threads that died and were started again.',
+    },
+  ].map(({ place, name, help }) => ({ place, metric: counter(registry, name, help, []) }));
+  const labelled = [
+    { place: COUNTER.QUERIES_UDP4, metric: queries, labels: { transport: 'udp', family: 'ipv4' } },
+    { place: COUNTER.QUERIES_UDP6, metric: queries, labels: { transport: 'udp', family: 'ipv6' } },
+    { place: COUNTER.QUERIES_TCP4, metric: queries, labels: { transport: 'tcp', family: 'ipv4' } },
+    { place: COUNTER.QUERIES_TCP6, metric: queries, labels: { transport: 'tcp', family: 'ipv6' } },
+    { place: COUNTER.SILENT, metric: dropped, labels: { reason: 'silent' } },
+    { place: COUNTER.MALFORMED, metric: dropped, labels: { reason: 'malformed' } },
+    { place: COUNTER.RECEIVE_ERRORS, metric: packetErrors, labels: { direction: 'in' } },
+    { place: COUNTER.SEND_ERRORS, metric: packetErrors, labels: { direction: 'out' } },
+    { place: COUNTER.OCTETS_IN, metric: octets, labels: { direction: 'in' } },
+    { place: COUNTER.OCTETS_OUT, metric: octets, labels: { direction: 'out' } },
+    { place: COUNTER.TCP_IDLE, metric: tcpClosed, labels: { reason: 'idle' } },
+    { place: COUNTER.TCP_EVICTED, metric: tcpClosed, labels: { reason: 'evicted' } },
+    { place: COUNTER.TCP_BAD_LENGTH, metric: tcpClosed, labels: { reason: 'bad_length' } },
+    ...RCODES.map((rcode, number) => ({ place: COUNTER.RCODES + number, metric: responses, labels: { rcode } })),
+  ];
+
+  return () => {
+    const sums = runtime.counters();
+    const at = (place: number): number => sums[place] ?? 0;
+    for (const { place, metric } of single) {
+      metric.reset();
+      metric.inc(at(place));
+    }
+    for (const metric of [queries, responses, dropped, packetErrors, octets, tcpClosed]) metric.reset();
+    // prom-client types labels by metric; here each row holds the labels of its own.
+    for (const { place, metric, labels } of labelled) (metric as Counter).inc(labels, at(place));
+    tcpOpen.set(at(COUNTER.TCP_OPEN));
+  };
+}
+
+function vipMetrics(registry: Registry, runtime: Runtime): () => void {
+  const names: ('target' | 'service' | 'region')[] = ['target', 'service', 'region'];
+  const up = gauge(registry, 'vip_up', 'What the probes say: 1 up, 0 down; no sample while unknown.', names);
+  const available = gauge(registry, 'vip_available', 'Whether the VIP may be answered with: 1 or 0.', names);
+  const weight = gauge(registry, 'vip_weight', 'The weight that steering uses.', names);
+  const duration = gauge(registry, 'check_duration_seconds', 'How long the last probe took.', names);
+  const forced = gauge(registry, 'vip_override', 'An override in force: 1.', [...names, 'state']);
+  const served = counter(registry, 'vip_served_total', 'Answers that named the VIP.', names);
+
+  return () => {
+    for (const metric of [up, available, weight, duration, forced, served]) metric.reset();
+    for (const vip of vipStates(runtime)) {
+      const labels = { target: vip.info.target, service: vip.service, region: vip.region };
+      const { probed = 'unknown', last, override } = vip.health ?? {};
+      if (probed !== 'unknown') up.set(labels, probed === 'up' ? 1 : 0);
+      available.set(labels, vip.available ? 1 : 0);
+      weight.set(labels, vip.health?.weight ?? vip.info.weight);
+      if (last !== undefined) duration.set(labels, last.elapsedMs / 1000);
+      if (override !== undefined) forced.set({ ...labels, state: override.state }, 1);
+      served.inc(labels, vip.served);
+    }
+  };
+}
+
+function probeMetrics(registry: Registry, runtime: Runtime): () => void {
+  const probes = counter(registry, 'probes_total', 'Health probes that ended.', ['result']);
+  const faults = counter(registry, 'probe_faults_total', 'Faults of the server in or around a probe.', []);
+  const saves = counter(registry, 'state_save_failures_total', 'Writes to the state folder that failed.', []);
+  const inFlight = gauge(registry, 'probes_in_flight', 'Health probes under way.', []);
+  const waiting = gauge(registry, 'probes_waiting', 'Health probes that wait because too many are under way.', []);
+  const watched = gauge(registry, 'watched_connections', 'Connections held open to see a crash at once.', []);
+  const checks = gauge(registry, 'checks', 'Checks that run; VIPs that share one count once.', []);
+
+  return () => {
+    const stats = runtime.health.stats();
+    for (const metric of [probes, faults, saves]) metric.reset();
+    probes.inc({ result: 'passed' }, stats.probes - stats.failedProbes);
+    probes.inc({ result: 'failed' }, stats.failedProbes);
+    faults.inc(stats.faults);
+    saves.inc(stats.failedSaves);
+    inFlight.set(stats.inFlight);
+    waiting.set(stats.waiting);
+    watched.set(stats.watched);
+    checks.set(stats.checks);
+  };
+}
+
+function configurationMetrics(registry: Registry, runtime: Runtime): () => void {
+  const build = gauge(registry, 'build_info', 'Which Pharos runs on which Node.js: 1.', ['version', 'node', 'io']);
+  const ready = gauge(registry, 'ready', 'Whether /readyz says 200: 1 or 0.', []);
+  const generation = gauge(registry, 'generation', 'Number of the configuration in force.', []);
+  const reloaded = gauge(
+    registry,
+    'config_last_reload_successful',
+    'Whether the last reload was taken over: 1 or 0.',
+    [],
+  );
+  const reloadedAt = gauge(registry, 'config_last_reload_timestamp_seconds', 'When the last reload ended.', []);
+  const warnings = gauge(registry, 'config_warnings', 'Warnings about the configuration in force.', []);
+  const serial = gauge(registry, 'zone_serial', 'SOA serial of the zone.', ['zone']);
+  const records = gauge(registry, 'zone_records', 'Records of the zone.', ['zone']);
+  const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
+  const alarm = gauge(registry, 'alarm', 'Something to look at, while it lasts: 1.', ['code']);
+
+  return () => {
+    const now = runtime.generation();
+    const last = runtime.lastReload();
+    build.set({ version: runtime.version, node: process.version, io: runtime.io() }, 1);
+    ready.set(runtime.notReady().length === 0 ? 1 : 0);
+    generation.set(now.number);
+    reloaded.set(last.ok ? 1 : 0);
+    reloadedAt.set(last.at.getTime() / 1000);
+    warnings.set(now.warnings.length);
+    for (const metric of [serial, records, geoAge, alarm]) metric.reset();
+    for (const zone of now.catalog.zones) {
+      serial.set({ zone: zone.name }, zone.serial);
+      records.set({ zone: zone.name }, zone.records);
+    }
+    for (const database of now.databases) {
+      const age = (Date.now() - Date.parse(database.built)) / 1000;
+      if (Number.isFinite(age)) geoAge.set({ path: database.path }, Math.max(0, age));
+    }
+    for (const { code } of runtime.alarms()) alarm.set({ code }, 1);
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * `GET /` as plain text: the state of the server on one screen, and where the rest is.
+ */
+import type { Runtime } from './runtime.ts';
+import { serviceDocuments } from './status-document.ts';
+import { vipStates, type VipState } from './vips.ts';
+
+/** `now` is a parameter so that the uptime can be tested. */
+export function overview(runtime: Runtime, now: Date): string {
+  const { number, loadedAt, catalog, databases, warnings } = runtime.generation();
+  const notReady = runtime.notReady();
+  const last = runtime.lastReload();
+  const states = vipStates(runtime);
+  const uptime = Math.max(0, Math.floor((now.getTime() - runtime.startedAt.getTime()) / 1000));
+
+  const services = serviceDocuments(catalog, states).map((service, index) => {
+    const { firstSlot = 0, vipCount = 0 } = catalog.services[index] ?? {};
+    const notes = states
+      .slice(firstSlot, firstSlot + vipCount)
+      .filter(isNotable)
+      .map(note);
+    const more = notes.length > MAX_NOTES ? [...notes.slice(0, MAX_NOTES), '...'] : notes;
+    const shown = more.length === 0 ? '' : `  (${more.join(', ')})`;
+    return `  ${service.name}  ${service.vips_available}/${service.vips} available${shown}`;
+  });
+  const zones = catalog.zones.map(
+    (zone) => `  ${zone.name}  serial ${zone.serial}, ${zone.records} records, ${zone.services} services`,
+  );
+  const attributions = [...new Set(databases.map(({ attribution }) => attribution).filter((text) => text !== ''))];
+
+  return `${[
+    [
+      `Pharos ${runtime.version}: ${notReady.length === 0 ? 'ready' : `not ready: ${notReady.join('; ')}`}`,
+      `up for ${formatUptime(uptime)}, generation ${number} loaded ${loadedAt.toISOString()}`,
+      ...(last.ok ? [] : [`the reload at ${last.at.toISOString()} was refused: generation ${number} goes on`]),
+    ],
+    titled(
+      'Alarms',
+      runtime.alarms().map(({ code, message, since }) => `  ${code}: ${message} (since ${since})`),
+    ),
+    titled('Services', services),
+    titled('Zones', zones),
+    titled(
+      'Warnings',
+      warnings.map(({ code, message, place }) => `  ${place.file}:${place.line}: ${code}: ${message}`),
+    ),
+    ['Paths', ...PATHS.map((path) => `  ${path}`)],
+    attributions,
+  ]
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+const PATHS = [
+  '/healthz  /readyz       alive, ready',
+  '/metrics                for Prometheus',
+  '/api/v1/status          everything, as JSON',
+  '/api/v1/health          the VIPs; /api/v1/health/{service} for one service',
+  '/api/v1/explain         ?name=www.example.com&type=A&client=203.0.113.7',
+  '/api/v1/overrides       what operators forced up, down or to drain',
+];
+
+/** VIPs named behind a service: one line a service is what this page is for. */
+const MAX_NOTES = 8;
+
+/** Not up, where somebody looks or has said so; a VIP without check is unknown for ever. */
+function isNotable({ effective, health }: VipState): boolean {
+  return effective !== 'up' && (health === undefined || health.checked || health.override !== undefined);
+}
+
+/** `seoul-a down` */
+function note(state: VipState): string {
+  return `${state.info.name} ${state.effective}`;
+}
+
+function titled(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [title, ...lines];
+}
+
+function formatUptime(seconds: number): string {
+  const days = Math.floor(seconds / 86_400);
+  const clock = [Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, seconds % 60]
+    .map((part) => String(part).padStart(2, '0'))
+    .join(':');
+  return days === 0 ? clock : `${days} d ${clock}`;
+}

@@ -1,0 +1,51 @@
+/**
+ * Errors of the API as RFC 9457 problem details: what was wrong, where, and what to do.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { FastifyReply } from 'fastify';
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** RFC 9457 3.1, and 3.2 for what is ours: `parameter`, `hint` and whatever a route adds. */
+export type Problem = {
+  readonly type: 'about:blank';
+  /** The phrase of the status code, as RFC 9457 4.2.1 wants it beside `about:blank`. */
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** The path or query parameter, or the member of the body, that was wrong. */
+  readonly parameter?: string;
+  /** What to do about it. */
+  readonly hint?: string;
+  readonly [extension: string]: unknown;
+};
+
+/** Members beyond the standard ones. */
+export type ProblemExtras = {
+  readonly parameter?: string;
+  readonly hint?: string;
+  readonly [extension: string]: unknown;
+};
+
+export function problem(status: number, detail: string, extras: ProblemExtras = {}): Problem {
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, ...extras };
+}
+
+/** Thrown by handlers; the server's error handler sends it. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
+  readonly problem: Problem;
+
+  constructor(status: number, detail: string, extras?: ProblemExtras) {
+    super(detail);
+    this.problem = problem(status, detail, extras);
+  }
+}
+
+export async function sendProblem(reply: FastifyReply, sent: Problem): Promise<void> {
+  // As octets: to text Fastify would add a charset, which the media type does not have.
+  await reply
+    .code(sent.status)
+    .type(PROBLEM_TYPE)
+    .send(Buffer.from(JSON.stringify(sent)));
+}

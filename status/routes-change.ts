@@ -1,0 +1,118 @@
+/**
+ * The paths that change something (SPEC 7). Each needs the token: http.ts asks for it by method.
+ */
+import type { FastifyInstance } from 'fastify';
+import { hasErrors } from '../config/diagnostics.ts';
+import { parseDurationMs } from '../config/units.ts';
+import { safeToStop } from './overrides.ts';
+import { ProblemError } from './problem.ts';
+import type { Runtime } from './runtime.ts';
+import { unknownTarget } from './targets.ts';
+
+type TargetParams = { readonly '*': string };
+type OverrideBody = { readonly state: 'up' | 'down' | 'drain'; readonly for?: string; readonly reason?: string };
+type PushBody = { readonly healthy: boolean };
+
+/** Longer than this is for ever: leave `for` out. */
+const MAX_OVERRIDE_MS = 366 * 86_400_000;
+
+const overrideBody = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['state'],
+  properties: {
+    state: { type: 'string', enum: ['up', 'down', 'drain'] },
+    for: { type: 'string', maxLength: 32 },
+    reason: { type: 'string', maxLength: 500 },
+  },
+} as const;
+
+const pushBody = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['healthy'],
+  properties: { healthy: { type: 'boolean' } },
+} as const;
+
+export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
+  app.put<{ Params: TargetParams; Body: OverrideBody }>(
+    '/api/v1/overrides/*',
+    { schema: { body: overrideBody } },
+    async (request) => {
+      const target = request.params['*'];
+      const { state, reason } = request.body;
+      const outcome = runtime.health.override(target, { state, forMs: durationOf(request.body.for), reason });
+      if (outcome.kind === 'unknown target') throw notFound(runtime, target);
+      const set = new Set(outcome.targets);
+      const overrides = runtime.health.overrides().filter((one) => set.has(one.target));
+      const [first] = overrides;
+      const since = first?.since ?? new Date().toISOString();
+      const { safeAt, warnings } = safeToStop(runtime, overrides, new Date(since));
+      return {
+        target,
+        state,
+        reason: reason ?? null,
+        since,
+        until: first?.until ?? null,
+        vips: outcome.targets,
+        safe_at: safeAt,
+        warnings,
+        saved: await outcome.saved,
+      };
+    },
+  );
+
+  app.delete<{ Params: TargetParams }>('/api/v1/overrides/*', async (request) => {
+    const target = request.params['*'];
+    const outcome = runtime.health.override(target, undefined);
+    if (outcome.kind === 'unknown target') throw notFound(runtime, target);
+    return { target, vips: outcome.targets, saved: await outcome.saved };
+  });
+
+  app.put<{ Params: TargetParams; Body: PushBody }>('/api/v1/push/*', { schema: { body: pushBody } }, (request) => {
+    const target = request.params['*'];
+    const { healthy } = request.body;
+    const outcome = runtime.health.report(target, healthy);
+    switch (outcome) {
+      case 'ok':
+        return { target, healthy };
+      case 'not a push check':
+        throw new ProblemError(409, `${target} has no push check`, {
+          parameter: 'target',
+          hint: 'give it "check: {type: push, expires: 30s}", or force a state with PUT /api/v1/overrides',
+        });
+      case 'unknown target':
+        if (!/(?:^|\/)@[^/]*$/.test(target)) throw notFound(runtime, target);
+        throw new ProblemError(400, 'a report is about one VIP, not about a region', { parameter: 'target' });
+    }
+  });
+
+  app.post('/api/v1/reload', async () => {
+    const reloaded = await runtime.reload();
+    if (reloaded.ok) return { generation: reloaded.generation, warnings: reloaded.warnings };
+    const { number } = runtime.generation();
+    const { diagnostics } = reloaded;
+    const [first] = hasErrors(diagnostics) ? diagnostics.filter(({ severity }) => severity === 'error') : diagnostics;
+    const where = first === undefined ? '' : `: ${first.place.file}:${first.place.line}: ${first.message}`;
+    throw new ProblemError(422, `nothing was changed, generation ${number} goes on${where}`, {
+      generation: number,
+      diagnostics,
+      hint: '"pharos check" shows the mistakes',
+    });
+  });
+}
+
+function durationOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDurationMs(text);
+  if (ms !== undefined && ms > 0 && ms <= MAX_OVERRIDE_MS) return ms;
+  throw new ProblemError(400, `"for" must be a duration of at most 366 days, got "${text}"`, {
+    parameter: 'for',
+    hint: 'write it like 30m or 2h, or leave it out for an override without end',
+  });
+}
+
+function notFound(runtime: Runtime, target: string): ProblemError {
+  const { detail, hint } = unknownTarget(runtime.generation().catalog, target);
+  return new ProblemError(404, detail, { parameter: 'target', hint });
+}

@@ -1,0 +1,49 @@
+/**
+ * What the status server knows of the running server: an interface, so that the HTTP room depends on no
+ * thread, socket or file. cli/serve.ts puts the real one together.
+ */
+import type { Diagnostic } from '../config/diagnostics.ts';
+import type { Settings } from '../config/settings.ts';
+import type { Health } from '../health/engine.ts';
+import type { Explained, ExplainRequest } from '../steering/trace.ts';
+import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';
+
+export type Runtime = {
+  readonly version: string;
+  readonly startedAt: Date;
+  /** How packets are read: recvmmsg batches or node:dgram. */
+  readonly io: () => 'batch' | 'dgram';
+  /** Empty when ready; else what is missing, in words (`/readyz`). */
+  readonly notReady: () => readonly string[];
+  readonly generation: () => RunningGeneration;
+  readonly health: Health;
+  /** Sums over the threads, since the start, by the indexes of server/counters.ts. */
+  readonly counters: () => Float64Array;
+  /** Answers that named the VIP, since the start, by slot of the current catalog. */
+  readonly served: () => Float64Array;
+  readonly explain: (request: ExplainRequest) => Explained;
+  /** Reads the files again: all or nothing. */
+  readonly reload: () => Promise<Reloaded>;
+  /** What the last reload came to, whoever asked for it; before the first, the load at the start. */
+  readonly lastReload: () => LastReload;
+  readonly alarms: () => readonly Alarm[];
+};
+
+export type RunningGeneration = {
+  readonly number: number;
+  readonly loadedAt: Date;
+  readonly settings: Settings;
+  readonly catalog: Catalog;
+  readonly databases: readonly GeoDatabaseInfo[];
+  readonly warnings: readonly Diagnostic[];
+};
+
+export type Reloaded =
+  | { readonly ok: true; readonly generation: number; readonly warnings: readonly Diagnostic[] }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+/** `diagnostics` are those of that reload, warnings too. */
+export type LastReload = { readonly ok: boolean; readonly at: Date; readonly diagnostics: readonly Diagnostic[] };
+
+/** Something an operator should look at, shown in status and metrics until it is over. */
+export type Alarm = { readonly code: string; readonly message: string; readonly since: string };

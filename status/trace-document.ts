@@ -1,0 +1,66 @@
+/**
+ * A trace as JSON shows it: the same on the command line (`pharos explain --json`) and in the API, with
+ * snake_case keys and null where there is nothing.
+ */
+import type { Trace, TraceCandidate, TraceStep } from '../steering/trace.ts';
+
+export type TraceDocument = {
+  readonly name: string;
+  readonly type: string;
+  readonly zone: string;
+  readonly service: string | null;
+  readonly client: {
+    readonly address: string | null;
+    readonly source: 'subnet' | 'resolver' | 'place';
+    readonly country: string;
+    readonly subdivision: string;
+    readonly continent: string;
+    readonly latitude: number | null;
+    readonly longitude: number | null;
+    readonly asn: number;
+    readonly how: string;
+  };
+  readonly candidates: readonly (Omit<TraceCandidate, 'forced'> & {
+    readonly forced: 'up' | 'down' | 'drain' | null;
+  })[];
+  readonly steps: readonly TraceStep[];
+  readonly all_down: string | null;
+  readonly answer: Trace['answer'];
+  readonly ttl: Trace['ttl'];
+  readonly scope: Trace['scope'];
+};
+
+export function traceDocument(trace: Trace): TraceDocument {
+  const { client } = trace;
+  return {
+    name: trace.name,
+    type: trace.type,
+    zone: trace.zone,
+    service: trace.service ?? null,
+    client: {
+      address: client.address ?? null,
+      source: client.source,
+      country: client.country,
+      subdivision: client.subdivision,
+      continent: client.continent,
+      latitude: client.latitude ?? null,
+      longitude: client.longitude ?? null,
+      asn: client.asn,
+      how: client.how,
+    },
+    candidates: trace.candidates.map((candidate) => ({ ...candidate, forced: candidate.forced ?? null })),
+    steps: trace.steps,
+    all_down: trace.allDown ?? null,
+    answer: trace.answer,
+    ttl: trace.ttl,
+    scope: trace.scope,
+  };
+}
+
+/** Whether a value from the network has the shape, as far as rendering goes into it. */
+export function isTraceDocument(value: unknown): value is TraceDocument {
+  if (typeof value !== 'object' || value === null) return false;
+  const { client, candidates, steps, answer, ttl, scope } = value as Readonly<Record<string, unknown>>;
+  const isObject = (part: unknown): boolean => typeof part === 'object' && part !== null;
+  return [client, answer, ttl, scope].every(isObject) && Array.isArray(candidates) && Array.isArray(steps);
+}

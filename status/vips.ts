@@ -1,0 +1,106 @@
+/**
+ * Each VIP of the generation with what is known of it, by slot: what status, health and metrics are made of.
+ */
+import type { VipHealth } from '../health/engine.ts';
+import type { VipInfo } from '../zones/catalog.ts';
+import type { Runtime } from './runtime.ts';
+
+export type VipState = {
+  readonly info: VipInfo;
+  /** Names; the region's is empty where it has none. */
+  readonly service: string;
+  readonly region: string;
+  readonly health: VipHealth | undefined;
+  readonly effective: VipHealth['effective'];
+  /** Up, or not yet known, or not checked; not drained or forced down (SPEC 4), its region's `min_healthy` aside. */
+  readonly available: boolean;
+  /** Answers that named it. */
+  readonly served: number;
+};
+
+/** By slot, as `ServiceInfo.firstSlot` and `vipCount` count. */
+export function vipStates(runtime: Runtime): readonly VipState[] {
+  const { catalog } = runtime.generation();
+  const health = new Map(runtime.health.list().map((vip) => [vip.target, vip]));
+  const served = runtime.served();
+  return catalog.vips.map((info) => {
+    const known = health.get(info.target);
+    const effective = known?.effective ?? 'unknown';
+    return {
+      info,
+      service: catalog.services[info.service]?.name ?? '',
+      region: catalog.regions[info.region]?.name ?? '',
+      health: known,
+      effective,
+      available: effective === 'up' || effective === 'unknown',
+      served: served[info.slot] ?? 0,
+    };
+  });
+}
+
+/** One entry of `GET /api/v1/health` (docs/http-api.md). */
+export type VipDocument = {
+  readonly target: string;
+  readonly service: string;
+  readonly vip: string;
+  readonly region: string | null;
+  readonly a: string | null;
+  readonly aaaa: string | null;
+  readonly cname: string | null;
+  readonly weight: number;
+  readonly check: { readonly name: string; readonly kind: string } | null;
+  /** Where it is probed: `203.0.113.10:443`, `push` or `none`. */
+  readonly address: string;
+  readonly probed: 'up' | 'down' | 'unknown';
+  readonly effective: VipHealth['effective'];
+  readonly available: boolean;
+  /** Since when `probed` is what it is. */
+  readonly since: string | null;
+  readonly last_result: {
+    readonly passed: boolean;
+    readonly reason: string;
+    readonly duration_ms: number;
+    readonly at: string;
+  } | null;
+  /** Results in a row that were alike. */
+  readonly run: { readonly passed: boolean; readonly results: number } | null;
+  readonly override: {
+    readonly state: 'up' | 'down' | 'drain';
+    readonly reason: string | null;
+    readonly since: string;
+    readonly until: string | null;
+  } | null;
+  readonly served: number;
+};
+
+export function vipDocument(state: VipState): VipDocument {
+  const { info, service, region, health, effective, available, served } = state;
+  const { last, override } = health ?? {};
+  return {
+    target: info.target,
+    service,
+    vip: info.name,
+    region: region === '' ? null : region,
+    a: info.a ?? null,
+    aaaa: info.aaaa ?? null,
+    cname: info.cname ?? null,
+    weight: health?.weight ?? info.weight,
+    check: health?.check ?? null,
+    address: health?.address ?? 'none',
+    probed: health?.probed ?? 'unknown',
+    effective,
+    available,
+    since: health?.since ?? null,
+    last_result: last ? { passed: last.passed, reason: last.reason, duration_ms: last.elapsedMs, at: last.at } : null,
+    run: health?.run ?? null,
+    override: override
+      ? {
+          state: override.state,
+          reason: override.reason ?? null,
+          since: override.since,
+          until: override.until ?? null,
+        }
+      : null,
+    served,
+  };
+}

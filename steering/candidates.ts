@@ -1,0 +1,97 @@
+/**
+ * Where a decision starts (SPEC 4): the VIPs that have the type asked for, are available, and whose region has
+ * at least `min_healthy` of its weight up.
+ */
+import { FORCED, forcedOf, holdSecondsOf, isAvailable } from '../health/table.ts';
+import { DEGREE, type Decision, type Steerer } from './decision.ts';
+import { REGION, SERVICE, VIP } from './plan.ts';
+import { dropStandby } from './weighted.ts';
+
+/**
+ * Fills `decision.candidates` in the order of the file. `has` is a HAS bit; `degree` a DEGREE. Standbys (weight 0)
+ * are held back while there is any other, unless `withStandbys`.
+ */
+export function startCandidates(
+  steerer: Steerer,
+  service: number,
+  has: number,
+  degree: number,
+  withStandbys: boolean,
+): void {
+  const { plan, health, decision } = steerer;
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
+  const firstRegion = plan.services[row + SERVICE.FIRST_REGION] ?? 0;
+  if (degree === DEGREE.AVAILABLE) weighRegions(steerer, service);
+  let count = 0;
+  for (let vip = 0; vip < vipCount; vip++) {
+    const vipRow = (firstSlot + vip) * VIP.WORDS;
+    if (((plan.vips[vipRow + VIP.HAS] ?? 0) & has) === 0) continue;
+    const word = health.states[firstSlot + vip] ?? 0;
+    if (degree === DEGREE.AVAILABLE) {
+      if (!isAvailable(word)) continue;
+      const region = plan.vips[vipRow + VIP.REGION] ?? 0;
+      if (!isRegionHealthy(steerer, firstRegion, region)) continue;
+    } else if (degree === DEGREE.NOT_FORCED) {
+      const forced = forcedOf(word);
+      if (forced === FORCED.DOWN || forced === FORCED.DRAIN) continue;
+    }
+    decision.candidates[count++] = vip;
+  }
+  decision.count = count;
+  if (!withStandbys) dropStandby(steerer, firstSlot);
+  decision.heldBack = count - decision.count;
+}
+
+/**
+ * Adds up, per local region, the weight of its VIPs and of those available. A region of standbys alone (all
+ * weights 0) is weighed by heads.
+ */
+function weighRegions({ plan, health, decision }: Steerer, service: number): void {
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
+  const regionCount = plan.services[row + SERVICE.REGION_COUNT] ?? 0;
+  // A head counts a millionth, so that it decides only where no weight does.
+  for (let region = 0; region < regionCount; region++) {
+    decision.weightUp[region] = 0;
+    decision.weightAll[region] = 0;
+  }
+  for (let slot = firstSlot; slot < firstSlot + vipCount; slot++) {
+    const region = plan.vips[slot * VIP.WORDS + VIP.REGION] ?? 0;
+    const weight = (health.weights[slot] ?? 0) + 1e-6;
+    decision.weightAll[region] = (decision.weightAll[region] ?? 0) + weight;
+    if (isAvailable(health.states[slot] ?? 0)) decision.weightUp[region] = (decision.weightUp[region] ?? 0) + weight;
+  }
+}
+
+function isRegionHealthy({ plan, decision }: Steerer, firstRegion: number, region: number): boolean {
+  const least = (plan.regions[(firstRegion + region) * REGION.WORDS + REGION.MIN_HEALTHY_MILLIONTHS] ?? 0) / 1e6;
+  if (least === 0) return true;
+  const up = decision.weightUp[region] ?? 0;
+  const all = decision.weightAll[region] ?? 0;
+  // Weights are whole numbers: what is behind the point are heads, which count where no weight does. The tolerance
+  // is for the share: 1 of 3 equal weights is 33.3333 %.
+  if (all >= 1) return Math.floor(up) >= (least - 1e-6) * Math.floor(all);
+  return up >= (least - 1e-6) * all;
+}
+
+/** Share of the region's weight that is up, 0 to 1, as the last `startCandidates` with DEGREE.AVAILABLE found it. */
+export function regionShare(decision: Decision, region: number): number {
+  return (decision.weightUp[region] ?? 0) / Math.max(decision.weightAll[region] ?? 0, 1e-6);
+}
+
+/** Seconds in which no VIP of the service that has the type can change state: SPEC 4, TTL. */
+export function holdSeconds({ plan, health }: Steerer, service: number, has: number): number {
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
+  let least = 0x7fff_ffff;
+  for (let slot = firstSlot; slot < firstSlot + vipCount; slot++) {
+    if (((plan.vips[slot * VIP.WORDS + VIP.HAS] ?? 0) & has) === 0) continue;
+    const seconds = holdSecondsOf(health.states[slot] ?? 0);
+    if (seconds < least) least = seconds;
+  }
+  return least;
+}

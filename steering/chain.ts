@@ -1,0 +1,111 @@
+/**
+ * A decision from start to end (SPEC 4): candidates, steps, what is left when none is, TTL and scope. Packets,
+ * explain and simulate all come through here.
+ */
+import { lookupOutcome } from '../geo/lookup.ts';
+import { holdSeconds, startCandidates } from './candidates.ts';
+import { DEGREE, RESULT, type Steerer } from './decision.ts';
+import { keepFirstGroup } from './ordering.ts';
+import { ALL_DOWN, OP, SERVICE } from './plan.ts';
+import { orderSticky } from './sticky.ts';
+import { drawWeighted, dropStandby } from './weighted.ts';
+
+/**
+ * The outcome that the client's place has for a service, and its scope: outcome × 256 + scope bits. 0 where no
+ * step depends on the place. `client` has the address in network order, `bits` is 32 or 128.
+ */
+export function locate({ plan }: Steerer, service: number, client: Uint8Array, bits: number): number {
+  const map = plan.mapViews[plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1];
+  if (map === undefined) return 0;
+  const root = bits === 32 ? plan.v4Root : plan.v6Root;
+  return lookupOutcome(plan.atlasNodes, root, map.outcomes, map.uniform, client, 0, bits);
+}
+
+/**
+ * Decides. `has` is the HAS bit of the type asked for, `located` what `locate` said. Fills `steerer.decision`;
+ * `result` says how to read it.
+ */
+export function steer(
+  steerer: Steerer,
+  service: number,
+  has: number,
+  located: number,
+  client: Uint8Array,
+  bits: number,
+): void {
+  const { plan, decision, observer } = steerer;
+  const row = service * SERVICE.WORDS;
+  decision.scopeBits = located & 0xff;
+  decision.ttlSeconds = ttlOf(steerer, service, has);
+  for (let degree: number = DEGREE.AVAILABLE; ; degree++) {
+    decision.degree = degree;
+    runSteps(steerer, service, has, located, client, bits, false);
+    // The steps may leave nobody but standbys to this client, at a fence for one.
+    if (decision.count === 0 && decision.heldBack > 0) runSteps(steerer, service, has, located, client, bits, true);
+    const allDown = plan.services[row + SERVICE.ALL_DOWN] ?? 0;
+    if (decision.count > 0) decision.result = RESULT.VIPS;
+    else if (allDown === ALL_DOWN.STATIC) decision.result = RESULT.STATIC;
+    else if (allDown === ALL_DOWN.NONE || degree === DEGREE.ALL) decision.result = RESULT.EMPTY;
+    else continue;
+    observer?.(service, -2, decision);
+    return;
+  }
+}
+
+/** From the candidates of `decision.degree` to what the steps leave. */
+function runSteps(
+  steerer: Steerer,
+  service: number,
+  has: number,
+  located: number,
+  client: Uint8Array,
+  bits: number,
+  withStandbys: boolean,
+): void {
+  const { plan, decision, observer } = steerer;
+  startCandidates(steerer, service, has, decision.degree, withStandbys);
+  observer?.(service, -1, decision);
+  const outcome = located >> 8;
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const answers = plan.services[row + SERVICE.ANSWERS] ?? 1;
+  const firstStep = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
+  const stepCount = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
+  const map = plan.mapViews[plan.services[row + SERVICE.MAP] ?? -1];
+  for (let step = 0; step < stepCount && decision.count > 0; step++) {
+    const at = (firstStep + step) * OP.WORDS;
+    const argument = plan.program[at + 1] ?? 0;
+    switch (plan.program[at]) {
+      case OP.PLACE:
+        if (map) keepFirstGroup(steerer, firstSlot, map.orderingAt[outcome * map.steps + argument] ?? 0);
+        break;
+      case OP.FAILOVER:
+        keepFirstGroup(steerer, firstSlot, argument);
+        break;
+      case OP.WEIGHTED:
+        // Nobody looks at the order behind the answers once this is the last step.
+        drawWeighted(steerer, firstSlot, step === stepCount - 1 ? answers : decision.count);
+        break;
+      case OP.STICKY: {
+        const prefixBits = bits === 32 ? argument : (plan.program[at + 2] ?? 0);
+        orderSticky(steerer, firstSlot, client, prefixBits);
+        if (prefixBits > decision.scopeBits) decision.scopeBits = prefixBits;
+        break;
+      }
+      case OP.ALL:
+      case undefined:
+        break;
+    }
+    observer?.(service, step, decision);
+  }
+  dropStandby(steerer, firstSlot);
+  if (decision.count > answers) decision.count = answers;
+}
+
+function ttlOf(steerer: Steerer, service: number, has: number): number {
+  const row = service * SERVICE.WORDS;
+  const min = steerer.plan.services[row + SERVICE.TTL_MIN] ?? 0;
+  const max = steerer.plan.services[row + SERVICE.TTL_MAX] ?? 0;
+  if (min === max) return min;
+  return Math.max(min, Math.min(max, holdSeconds(steerer, service, has)));
+}

@@ -1,0 +1,43 @@
+/**
+ * The step behind `geo`, `nearest`, `latency` and `failover`: all four prefer regions, or VIPs, in an order,
+ * and keep the first that has a candidate. `nearest` and `latency` also keep those that are hardly worse.
+ *
+ * An ordering is n, then n pairs (entry, end): entry is a local region, or ~n for local VIP n; when the entry
+ * is the first with a candidate, all entries up to `end` (exclusive) are kept with it.
+ */
+import type { Decision, Steerer } from './decision.ts';
+import { VIP } from './plan.ts';
+
+/** Narrows the candidates in place, their order kept. None is left where no entry has a candidate. */
+export function keepFirstGroup(steerer: Steerer, firstSlot: number, orderingAt: number): void {
+  const { plan, decision } = steerer;
+  const { orderings } = plan;
+  const n = orderings[orderingAt] ?? 0;
+  for (let i = 0; i < n; i++) {
+    const at = orderingAt + 1 + i * 2;
+    const end = orderings[at + 1] ?? 0;
+    if (!hasCandidate(steerer, firstSlot, orderings[at] ?? 0)) continue;
+    let kept = 0;
+    for (let c = 0; c < decision.count; c++) {
+      const vip = decision.candidates[c] ?? 0;
+      for (let j = i; j < end; j++) {
+        if (!matches(steerer, firstSlot, vip, orderings[orderingAt + 1 + j * 2] ?? 0)) continue;
+        decision.candidates[kept++] = vip;
+        break;
+      }
+    }
+    decision.count = kept;
+    return;
+  }
+  decision.count = 0;
+}
+
+function hasCandidate(steerer: Steerer, firstSlot: number, entry: number): boolean {
+  const { candidates, count }: Decision = steerer.decision;
+  for (let c = 0; c < count; c++) if (matches(steerer, firstSlot, candidates[c] ?? 0, entry)) return true;
+  return false;
+}
+
+function matches({ plan }: Steerer, firstSlot: number, vip: number, entry: number): boolean {
+  return entry < 0 ? vip === ~entry : (plan.vips[(firstSlot + vip) * VIP.WORDS + VIP.REGION] ?? 0) === entry;
+}

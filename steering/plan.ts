@@ -1,0 +1,142 @@
+/**
+ * The steering tables of an image: what the packet path reads of services, VIPs and maps. Rows of 32-bit
+ * words; zones/compile-services.ts writes them.
+ *
+ *     services   a row a service (SERVICE)
+ *     vips       a row a VIP, by slot (VIP)
+ *     regions    a row a region of a service (REGION): "local" numbers count from 0 within the service
+ *     program    the steps of all services: (OP, argument, argument) each
+ *     orderings  lists of what to prefer: n, then n pairs (entry, end of its group); see ordering.ts
+ *     maps       a row a steering map (MAP): which ordering an address gets
+ */
+
+export const SERVICE = {
+  FIRST_SLOT: 0,
+  VIP_COUNT: 1,
+  TTL_MIN: 2,
+  TTL_MAX: 3,
+  ANSWERS: 4,
+  /** ALL_DOWN */
+  ALL_DOWN: 5,
+  FIRST_REGION: 6,
+  REGION_COUNT: 7,
+  FIRST_STEP: 8,
+  STEP_COUNT: 9,
+  /** Row in maps, or -1 where no step depends on the client's place. */
+  MAP: 10,
+  /** RRsets of a static answer when all are down: A, AAAA, CNAME; -1 for none. */
+  STATIC_A: 11,
+  STATIC_AAAA: 12,
+  STATIC_CNAME: 13,
+  /** HAS bits over all its VIPs. */
+  HAS: 14,
+  WORDS: 16,
+} as const;
+
+export const ALL_DOWN = { SERVE_ALL: 0, NONE: 1, STATIC: 2 } as const;
+
+/** What a VIP, or a service, answers with. */
+export const HAS = { A: 1, AAAA: 2, CNAME: 4 } as const;
+
+export const VIP = {
+  /** Local number of its region. */
+  REGION: 0,
+  HAS: 1,
+  /** RRsets of one record each, -1 for none. */
+  RRSET_A: 2,
+  RRSET_AAAA: 3,
+  RRSET_CNAME: 4,
+  /** Hash of its name, for rendezvous: the same on every node. */
+  HASH: 5,
+  WORDS: 6,
+} as const;
+
+export const REGION = {
+  /** Number in the catalog. */
+  GLOBAL: 0,
+  /** Share of the region's weight that must be up, in millionths. */
+  MIN_HEALTHY_MILLIONTHS: 1,
+  WORDS: 2,
+} as const;
+
+export const OP = {
+  /** Keep the first group of the ordering that the client's place gives; argument: which of its map's orderings. */
+  PLACE: 0,
+  /** Keep the first group of a fixed ordering; argument: its offset. */
+  FAILOVER: 1,
+  WEIGHTED: 2,
+  /** Arguments: prefix bits of IPv4 and IPv6 clients. */
+  STICKY: 3,
+  ALL: 4,
+  WORDS: 3,
+} as const;
+
+export const MAP = {
+  /** Index in mapWords of the outcome of each class, and how many classes. */
+  OUTCOMES_AT: 0,
+  OUTCOME_COUNT: 1,
+  /** Index in mapWords of the bitset of uniform nodes, and its length in words. */
+  UNIFORM_AT: 2,
+  UNIFORM_WORDS: 3,
+  /** Index in `maps` memory of the ordering offsets: `steps` of them an outcome. */
+  ORDERINGS_AT: 4,
+  STEPS: 5,
+  WORDS: 6,
+} as const;
+
+export type SteeringTables = {
+  readonly services: Int32Array;
+  readonly vips: Int32Array;
+  readonly regions: Int32Array;
+  readonly program: Int32Array;
+  readonly orderings: Int32Array;
+  readonly maps: Int32Array;
+};
+
+export type MapView = {
+  readonly outcomes: Uint32Array;
+  readonly uniform: Uint32Array;
+  /** Offsets into `orderings`: `steps` an outcome. */
+  readonly orderingAt: Int32Array;
+  readonly steps: number;
+};
+
+export type SteeringPlan = SteeringTables & {
+  readonly mapViews: readonly MapView[];
+  /** geo/atlas.ts: nodes, and where each family starts. */
+  readonly atlasNodes: Int32Array;
+  readonly v4Root: number;
+  readonly v6Root: number;
+};
+
+/** The atlas in shared memory: v4 root, v6 root, then the nodes. */
+export function shareAtlas(atlas: { nodes: Int32Array; v4Root: number; v6Root: number }): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer((2 + atlas.nodes.length) * 4);
+  const words = new Int32Array(memory);
+  words[0] = atlas.v4Root;
+  words[1] = atlas.v6Root;
+  words.set(atlas.nodes, 2);
+  return memory;
+}
+
+export function viewPlan(tables: SteeringTables, mapWords: Int32Array, atlas: SharedArrayBuffer): SteeringPlan {
+  const { maps } = tables;
+  const unsigned = (at: number, length: number): Uint32Array =>
+    new Uint32Array(mapWords.buffer, mapWords.byteOffset + at * 4, length);
+  const mapViews: MapView[] = [];
+  for (let row = 0; row < maps.length; row += MAP.WORDS) {
+    const [outcomesAt = 0, outcomeCount = 0, uniformAt = 0, uniformWords = 0, orderingsAt = 0, steps = 0] =
+      maps.subarray(row, row + MAP.WORDS);
+    const outcomes = unsigned(outcomesAt, outcomeCount);
+    let last = -1;
+    for (const outcome of outcomes) last = Math.max(last, outcome);
+    mapViews.push({
+      outcomes,
+      uniform: unsigned(uniformAt, uniformWords),
+      orderingAt: mapWords.subarray(orderingsAt, orderingsAt + (last + 1) * steps),
+      steps,
+    });
+  }
+  const words = new Int32Array(atlas);
+  return { ...tables, mapViews, atlasNodes: words.subarray(2), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { Reader, type Response } from 'maxmind';
+import { describe, expect, test } from 'vitest';
+import { createReport } from '../../config/diagnostics.ts';
+import { buildAtlas, compileMap } from '../../geo/atlas.ts';
+import { bundledDatabasePath, openGeography } from '../../geo/geography.ts';
+import { lookupClass, lookupOutcome } from '../../geo/lookup.ts';
+import { CONTINENTS } from '../../steering/steps.ts';
+import { formatAddress, parseAddress } from '../../wire/address.ts';
+
+const seed = Number(process.env['SEED'] ?? 20260701);
+
+describe(`the compiled atlas against maxmind, on the bundled database (SEED=${seed})`, () => {
+  const { databases } = openGeography({ databases: [] }, createReport());
+  const atlas = buildAtlas(databases, [], new Map());
+  const map = compileMap(atlas, ({ continent }) => CONTINENTS.findIndex((name) => name === continent) + 1);
+  const reader = new Reader<Response>(readFileSync(bundledDatabasePath()));
+  let state = seed;
+  const octet = (): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) | 0;
+    return (state >>> 16) & 0xff;
+  };
+
+  test.for([
+    ['IPv4', 4, []],
+    ['IPv6', 16, [0x20, 0x24, 0x26, 0x28, 0x2a, 0x2c]],
+  ] as const)('%s: 50,000 random addresses are in the same country', ([, octets, heads]) => {
+    const root = octets === 4 ? atlas.v4Root : atlas.v6Root;
+    const address = new Uint8Array(octets);
+    const missed: string[] = [];
+    for (let i = 0; i < 50_000; i++) {
+      for (let at = 0; at < octets; at++) address[at] = octet();
+      if (heads.length > 0) {
+        address[0] = heads[octet() % heads.length] ?? 0;
+        address[1] = octet() % 24;
+      }
+      const text = formatAddress(address);
+      const expected = reader.get(text) as { country_code?: string } | null;
+      const found = atlas.locations[lookupClass(atlas.nodes, root, address, 0, octets * 8) >>> 8];
+      if ((expected?.country_code ?? '') !== found?.country) missed.push(`${text} ${String(found?.country)}`);
+    }
+    expect(missed).toEqual([]);
+  });
+
+  test('every address of a scope has its outcome, and the prefix one bit shorter does not', () => {
+    for (const text of ['211.104.0.1', '86.40.1.1', '8.8.8.8', '177.0.1.1', '2001:2d8::1', '2a02:8084::1']) {
+      const address = parseAddress(text) ?? new Uint8Array(4);
+      const bits = address.length * 8;
+      const root = address.length === 4 ? atlas.v4Root : atlas.v6Root;
+      const outcomeAt = (of: Uint8Array): number =>
+        lookupOutcome(atlas.nodes, root, map.outcomes, map.uniform, of, 0, bits);
+      const found = outcomeAt(address);
+      const scope = found & 0xff;
+      const sample = (from: number): Uint8Array => {
+        const other = address.slice();
+        for (let bit = from; bit < bits; bit++) {
+          if (octet() & 1) other[bit >> 3] = (other[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7));
+        }
+        return other;
+      };
+      for (let i = 0; i < 2000; i++) expect(outcomeAt(sample(scope))).toBe(found);
+      // The other half of the prefix one bit shorter.
+      const mask = 0x80 >> ((scope - 1) & 7);
+      const wider = Array.from({ length: 2000 }, () => {
+        const other = sample(scope);
+        other[(scope - 1) >> 3] = (other[(scope - 1) >> 3] ?? 0) ^ mask;
+        return outcomeAt(other);
+      });
+      expect(wider.some((other) => other !== found)).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startHealth } from '../../health/engine.ts';
+
+let stateDir: string;
+beforeAll(() => {
+  stateDir = mkdtempSync(join(tmpdir(), 'pharos-kill-'));
+});
+afterAll(() => {
+  rmSync(stateDir, { recursive: true });
+});
+
+/** Sets one override after another, as fast as the disk takes them, and says the number of each that is saved. */
+const program = `
+  const { startHealth } = await import(${JSON.stringify(new URL('../../health/engine.ts', import.meta.url).href)});
+  const warn = (message) => { throw new Error(message); };
+  const health = startHealth({ stateDir: process.argv[1], log: () => {}, warn });
+  const target = { slot: 0, target: 'www.example.com/a', host: undefined, port: undefined, weight: 1 };
+  health.configure([target], new SharedArrayBuffer(8), 1);
+  for (let number = 1; ; number += 1) {
+    await health.override('www.example.com/a', { state: 'drain', reason: String(number) }).saved;
+    process.stdout.write(number + '\\n');
+  }
+`;
+
+test('kill -9 at any moment: the files are whole, and what was said to be saved is', async () => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
+  console.log(`seed ${seed}`);
+  let state = seed;
+  const random = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+  for (let round = 0; round < 8; round += 1) {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', program, stateDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const exited = once(child, 'close');
+    await once(child.stdout, 'data');
+    setTimeout(() => child.kill('SIGKILL'), random() * 40);
+    await exited;
+    expect(child.signalCode).toBe('SIGKILL');
+
+    const said = Number(output.slice(0, output.lastIndexOf('\n')).split('\n').at(-1));
+    const warnings: string[] = [];
+    const health = startHealth({ stateDir, log: () => undefined, warn: (message) => warnings.push(message) });
+    const [override] = health.overrides();
+    await health.stop();
+    expect(warnings).toEqual([]);
+    expect(said).toBeGreaterThan(0);
+    expect([said, said + 1]).toContain(Number(override?.reason));
+  }
+});

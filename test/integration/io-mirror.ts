@@ -1,0 +1,12 @@
+/**
+ * An AnswererModule that sends back every query as its response, which DNS programs take for NOERROR without data.
+ */
+import type { Answer } from '../../server/exchange.ts';
+
+export function createAnswerer(): Answer {
+  return (rx, rxAt, length, _peer, _peerAt, _peerOctets, _transport, tx, txAt) => {
+    for (let index = 0; index < length; index++) tx[txAt + index] = rx[rxAt + index] ?? 0;
+    tx[txAt + 2] = (tx[txAt + 2] ?? 0) | 0x80;
+    return length;
+  };
+}

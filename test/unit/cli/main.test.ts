@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const script = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+const environment = { PATH: process.env.PATH, HOME: process.env.HOME };
+
+/** The command as a process of its own, as bin/pharos starts it. */
+function pharos(...args: string[]): { code: number | null; out: string; error: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
+    encoding: 'utf8',
+    env: environment,
+  });
+  return { code: status, out: stdout, error: stderr };
+}
+
+describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', () => {
+  it.each<[title: string, args: string[], code: number, out: RegExp, error: RegExp]>([
+    ['--version', ['--version'], 0, new RegExp(`^${version.replaceAll('.', '\\.')}\n$`), /^$/],
+    ['--help lists commands and examples', ['--help'], 0, /serve[^]*demo[^]*check[^]*explain[^]*Examples:/, /^$/],
+    ['nothing at all', [], 2, /^$/, /Usage: pharos/],
+    ['an unknown command names the nearest', ['chekc'], 2, /^$/, /unknown command 'chekc'[^]*check/],
+    ['an unknown option names the nearest', ['check', '--jsno'], 2, /^$/, /unknown option '--jsno'[^]*--json/],
+    ['a missing argument', ['explain'], 2, /^$/, /missing required argument 'name'/],
+    ['an option without its value', ['explain', 'a', '--client'], 2, /^$/, /argument missing/],
+    ['too many arguments', ['check', 'a', 'b'], 2, /^$/, /too many arguments/],
+    ['explain for nobody', ['explain', 'www.example.com'], 2, /^$/, /whose answer\? give --client/],
+    [
+      '--api that is no URL',
+      ['explain', 'a', '--client', '::1', '--api', 'ftp://x'],
+      2,
+      /^$/,
+      /not an http or https URL/,
+    ],
+    ['--api and --config', ['explain', 'a', '--api', 'x', '--config', 'y'], 2, /^$/, /leave --config out/],
+  ])('%s', (_title, args, code, out, error) => {
+    const run = pharos(...args);
+    expect(run).toMatchObject({ code });
+    expect(run.out).toMatch(out);
+    expect(run.error).toMatch(error);
+  });
+
+  it.each(['serve', 'demo', 'check', 'explain'])('%s --help has an example', (command) => {
+    const run = pharos(command, '--help');
+    expect(run).toMatchObject({ code: 0, error: '' });
+    expect(run.out).toMatch(new RegExp(`Examples?:\n {2}pharos ${command}`));
+  });
+});

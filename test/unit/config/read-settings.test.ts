@@ -1,0 +1,190 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { createReport } from '../../../config/diagnostics.ts';
+import { readSettings } from '../../../config/read-settings.ts';
+import { expectMistake, lines, placesOf, type Mistake } from './mistakes.ts';
+
+let folder = '';
+const folders: string[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pharos-settings-'));
+  folders.push(folder);
+  mkdirSync(join(folder, 'zones'));
+  writeFileSync(join(folder, 'zones/example.com.yaml'), '');
+});
+afterAll(() => {
+  for (const each of folders) rmSync(each, { recursive: true });
+});
+
+function read(yaml: string | undefined, env: Record<string, string> = {}, cores = 4) {
+  if (yaml !== undefined) writeFileSync(join(folder, 'pharos.yaml'), yaml);
+  const report = createReport();
+  const file = yaml === undefined ? undefined : 'pharos.yaml';
+  const isCountry = (code: string): boolean => ['KR', 'IE'].includes(code);
+  const settings = readSettings({ file, baseDir: folder, env, cores, report, isCountry });
+  return { settings, diagnostics: report.diagnostics };
+}
+
+const LOOPBACK = [
+  { bytes: Uint8Array.of(127, 0, 0, 0), bits: 8 },
+  { bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), bits: 128 },
+];
+
+test.each([
+  ['no file', undefined],
+  ['an empty file', ''],
+  ['maps that say nothing', 'geo:\nlimits:\n# rrl: 5\ndns: {}\nhealth:\nlog:\nchecks:\nregions:\nstatus:\n'],
+])('every key has a default: %s', (_title, yaml) => {
+  const { settings, diagnostics } = read(yaml);
+  expect(diagnostics).toEqual([]);
+  expect(settings).toEqual({
+    file: yaml === undefined ? undefined : join(folder, 'pharos.yaml'),
+    listen: [{ host: '127.0.0.1', port: 5300 }],
+    workers: 3,
+    zoneFiles: [join(folder, 'zones/example.com.yaml')],
+    stateDir: join(folder, 'state'),
+    geo: { databases: [], refresh: undefined, networks: [] },
+    regions: new Map(),
+    checks: new Map(),
+    health: { waitMs: 3000, suspect: 0.7 },
+    status: { listen: { host: '127.0.0.1', port: 8053 }, token: undefined },
+    limits: { rrl: 0, slip: 2, tcpClients: 1024 },
+    dns: { nsid: undefined, version: undefined, explainFrom: LOOPBACK },
+    log: { level: 'info', queries: 0 },
+  });
+});
+
+test('the example of the reference is read in whole', () => {
+  writeFileSync(join(folder, 'GeoLite2-City.mmdb'), '');
+  writeFileSync(join(folder, 'GeoLite2-ASN.mmdb'), '');
+  const { settings, diagnostics } = read(
+    lines(
+      'listen: ["0.0.0.0:53", "[::]:53"]',
+      'workers: auto',
+      'zones: ./zones',
+      'state_dir: ./state',
+      'geo:',
+      '  databases: [./GeoLite2-City.mmdb, ./GeoLite2-ASN.mmdb]',
+      '  refresh: "0 4 * * 3"',
+      '  networks: { 10.0.0.0/8: KR, 198.51.100.0/24: "37.57,126.98" }',
+      'regions:',
+      '  seoul:    { at: "37.57,126.98" }',
+      '  virginia: { at: "38.95,-77.45", min_healthy: 50% }',
+      '  dublin:   { at: IE }',
+      'checks: {}',
+      'health: { wait: 3s, suspect: 70% }',
+      'status: { listen: 127.0.0.1:8053, token: "${PHAROS_TOKEN}" }',
+      'limits: { rrl: 0, tcp_clients: 1024 }',
+      'dns: { nsid: ams1, version: none, explain_from: [127.0.0.0/8, "::1"] }',
+      'log: { level: info, queries: 0 }',
+    ),
+    { PHAROS_TOKEN: 'secret' },
+  );
+  expect(placesOf(diagnostics)).toEqual([]);
+  expect(settings).toMatchObject({
+    listen: [
+      { host: '0.0.0.0', port: 53 },
+      { host: '::', port: 53 },
+    ],
+    geo: {
+      databases: [{ path: join(folder, 'GeoLite2-City.mmdb') }, { path: join(folder, 'GeoLite2-ASN.mmdb') }],
+      refresh: '0 4 * * 3',
+      networks: [
+        { prefix: { bytes: Uint8Array.of(10, 0, 0, 0), bits: 8 }, at: { kind: 'country', country: 'KR' } },
+        { prefix: { bits: 24 }, at: { kind: 'point', latitude: 37.57, longitude: 126.98 } },
+      ],
+    },
+    status: { token: 'secret' },
+    dns: { nsid: 'ams1', version: undefined, explainFrom: LOOPBACK },
+  });
+  expect([...(settings?.regions.values() ?? [])]).toMatchObject([
+    { name: 'seoul', at: { kind: 'point', latitude: 37.57, longitude: 126.98 }, minHealthy: 0 },
+    { name: 'virginia', at: { kind: 'point' }, minHealthy: 0.5 },
+    { name: 'dublin', at: { kind: 'country', country: 'IE' }, minHealthy: 0 },
+  ]);
+});
+
+test.each<[string, object]>([
+  ['status: off', { status: undefined }],
+  ['status: false', { status: undefined }],
+  ['workers: 7', { workers: 7 }],
+  ['listen: 127.0.0.1:0', { listen: [{ host: '127.0.0.1', port: 0 }] }],
+  ['dns: { version: "1.10", explain_from: 192.0.2.0/24 }', { dns: { version: '1.10', explainFrom: [{ bits: 24 }] } }],
+  ['log: { level: debug, queries: 0% }', { log: { level: 'debug', queries: 0 } }],
+  ['limits: { rrl: 0, slip: 0, tcp_clients: 5 }', { limits: { rrl: 0, slip: 0, tcpClients: 5 } }],
+])('%s', (yaml, expected) => {
+  const { settings, diagnostics } = read(yaml);
+  expect(placesOf(diagnostics)).toEqual([]);
+  expect(settings).toMatchObject(expected);
+});
+
+test.each([
+  [1, 1],
+  [2, 1],
+  [16, 15],
+])('auto workers on %i cores are %i', (cores, workers) => {
+  expect(read(undefined, {}, cores).settings?.workers).toBe(workers);
+});
+
+test('a zones folder gives its *.yaml and *.yml, sorted, without hidden files and folders', () => {
+  for (const name of ['b.yml', 'a.yaml', '.hidden.yaml', 'a.yaml~', 'notes.txt']) {
+    writeFileSync(join(folder, 'zones', name), '');
+  }
+  mkdirSync(join(folder, 'zones/folder.yaml'));
+  const names = ['a.yaml', 'b.yml', 'example.com.yaml'].map((name) => join(folder, 'zones', name));
+  expect(read('').settings?.zoneFiles).toEqual(names);
+  expect(read('zones: [zones/b.yml, zones/a.yaml, ./zones/a.yaml]').settings?.zoneFiles).toEqual(names.slice(0, 2));
+});
+
+test('a zones folder without zones is a mistake', () => {
+  rmSync(join(folder, 'zones/example.com.yaml'));
+  expectMistake(read('zones: ./zones').diagnostics, '1:8 PH030', 'holds no zone file');
+});
+
+describe('a mistake is reported where it is', () => {
+  test.each<Mistake>([
+    ['- 1', '1:1 PH013', 'must be a map'],
+    ['listn: x', '1:1 PH010', 'did you mean "listen"?'],
+    ['listen: localhost:53', '1:9 PH021', 'an address with a port'],
+    ['listen: []', '1:9 PH026', 'at least 1 entry'],
+    ['listen: ["127.0.0.1:53", 127.0.0.1:53]', '1:26 PH035', 'stands here twice'],
+    ['workers: 0', '1:10 PH014', 'auto, or 1 to'],
+    ['zones: ./nowhere', '1:8 PH030', 'no file or folder ./nowhere'],
+    ['geo: { databases: x.mmdb }', '1:19 PH038', 'there is no file x.mmdb'],
+    ['geo: { refresh: "every day" }', '1:17 PH034', 'a cron line'],
+    ['geo: { networks: { 10.0.0.1/8: KR } }', '1:20 PH023', 'a network'],
+    ['geo: { networks: { 10.0.0.0/8: KR, "10.0.0.0/8 ": KR } }', '1:36 PH023', 'a network'],
+    ['geo: { networks: { 192.0.2.1: KR, 192.0.2.1/32: KR } }', '1:35 PH036', 'stands here twice'],
+    ['geo: { networks: { 10.0.0.0/8: XX } }', '1:32 PH033', 'no country XX'],
+    ['regions: { "a b": { at: KR } }', '1:12 PH037', 'no spaces'],
+    ['regions: { "@a": { at: KR } }', '1:12 PH037', 'a region cannot be named'],
+    ['regions: { a: { at: 37.57 } }', '1:21 PH032', 'in quotes'],
+    ['regions: { a: { min_healthy: 50 } }', '1:30 PH016', '50%'],
+    ['health: { wait: 3 }', '1:17 PH015', '3s or 3ms'],
+    ['status: on', '1:9 PH013', 'status: off'],
+    ['status: { listen: 0.0.0.0:8053 }', '1:9 PH039', 'has no token'],
+    ['status: { token: "a b" }', '1:18 PH025', 'printable ASCII'],
+    ['limits: { tcp_clients: 0 }', '1:24 PH014', '1 to'],
+    ['log: { level: verbose }', '1:15 PH019', 'trace, debug'],
+    ['tls: { listen: ["0.0.0.0:853"] }', '1:1 PH090', 'tls is not available in this version'],
+    ['transfer: {}', '1:1 PH090', 'remove the key'],
+    ['schedules: []', '1:1 PH090', 'schedules'],
+    ['dns: { cookie_secrets: [x] }', '1:8 PH090', 'dns.cookie_secrets'],
+    ['limits: { rrl: 5 }', '1:11 PH090', 'set it to 0'],
+    ['log: { queries: 0.1 }', '1:8 PH090', 'log.queries'],
+  ])('%s', (yaml, at, part) => {
+    expectMistake(read(yaml).diagnostics, at, part);
+  });
+});
+
+test('a wrong token is not shown', () => {
+  const { diagnostics } = read('status: { token: "${T}" }', { T: 'hunter 2' });
+  expect(JSON.stringify(diagnostics)).not.toContain('hunter');
+});
+
+test('mistakes in several places are all reported', () => {
+  const { diagnostics } = read('workers: x\nhealth: { wait: 1, suspct: 1 }\ntls: 1\nlog: { level: loud }\n');
+  expect(placesOf(diagnostics)).toEqual(['1:10 PH014', '2:17 PH015', '2:20 PH010', '3:1 PH090', '4:15 PH019']);
+});

@@ -1,0 +1,188 @@
+/** Parts that the tests of the health room share: a clock they own, servers that misbehave, checks with defaults. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../../../health/clock.ts';
+import type { CheckSpec } from '../../../config/settings.ts';
+import type { HealthTarget } from '../../../health/targets.ts';
+
+type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
+type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
+type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
+type PushSpec = Extract<CheckSpec, { kind: 'push' }>;
+
+const timing = { name: 'test', intervalMs: 10_000, timeoutMs: 2000, fastMs: 1000, rise: 2, fall: 3 };
+
+export function httpCheck(change: Partial<HttpSpec> = {}): HttpSpec {
+  return {
+    ...timing,
+    kind: 'http',
+    port: undefined,
+    method: 'GET',
+    path: '/',
+    host: undefined,
+    headers: {},
+    status: [{ from: 200, to: 399 }],
+    body: undefined,
+    insecure: false,
+    watch: true,
+    ...change,
+  };
+}
+
+export function tcpCheck(change: Partial<TcpSpec> = {}): TcpSpec {
+  return { ...timing, kind: 'tcp', port: 1, send: undefined, expect: undefined, watch: true, ...change };
+}
+
+export function dnsCheck(change: Partial<DnsSpec> = {}): DnsSpec {
+  return { ...timing, kind: 'dns', port: 53, query: 'www.example.com', rtype: 'A', ...change };
+}
+
+export function pushCheck(change: Partial<PushSpec> = {}): PushSpec {
+  return { ...timing, kind: 'push', expiresMs: 30_000, ...change };
+}
+
+export function vip(change: Partial<HealthTarget> & Pick<HealthTarget, 'slot' | 'target'>): HealthTarget {
+  return { region: undefined, check: undefined, host: '192.0.2.1', port: undefined, weight: 1, ...change };
+}
+
+/** Lets everything that is ready to run do so. */
+export async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}
+
+export type ManualClock = Clock & {
+  /** Lets time pass, timer by timer. */
+  advance(ms: number): Promise<void>;
+  /** Steps the wall clock alone. */
+  stepWall(ms: number): void;
+  timers(): number;
+};
+
+export function createManualClock(wallMs = Date.parse('2026-01-01T00:00:00Z')): ManualClock {
+  let nowMs = 1000;
+  let wallOffsetMs = wallMs - nowMs;
+  let order = 0;
+  const timers = new Map<number, { dueMs: number; run: () => void }>();
+  return {
+    now: () => nowMs,
+    wall: () => nowMs + wallOffsetMs,
+    after(delayMs, run) {
+      const id = (order += 1);
+      timers.set(id, { dueMs: nowMs + Math.max(0, delayMs), run });
+      return () => {
+        timers.delete(id);
+      };
+    },
+    stepWall(ms) {
+      wallOffsetMs += ms;
+    },
+    timers: () => timers.size,
+    async advance(ms) {
+      const untilMs = nowMs + ms;
+      await turns(1);
+      for (;;) {
+        const [next] = [...timers]
+          .filter(([, { dueMs }]) => dueMs <= untilMs)
+          .sort(([, a], [, b]) => a.dueMs - b.dueMs);
+        if (next === undefined) break;
+        timers.delete(next[0]);
+        nowMs = Math.max(nowMs, next[1].dueMs);
+        next[1].run();
+        await turns(1);
+      }
+      nowMs = untilMs;
+    },
+  };
+}
+
+export type TestServer = {
+  readonly port: number;
+  /** Connections accepted so far, and open now. */
+  accepted(): number;
+  open(): number;
+  /** Resolves when no connection is open. */
+  quiet(): Promise<void>;
+  /** Destroys what is open and stops listening. */
+  close(): Promise<void>;
+};
+
+/** A TCP server on a port of its own; `server` may be one of node:http or node:https. */
+export async function listen(server: net.Server, port = 0): Promise<TestServer> {
+  const sockets = new Set<net.Socket>();
+  const waiting = new Set<() => void>();
+  let accepted = 0;
+  server.on('connection', (socket: net.Socket) => {
+    accepted += 1;
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    // Unread, the other side's FIN would not be seen. Servers of node:http read by themselves.
+    if (server.listenerCount('request') === 0) socket.resume();
+    socket.on('close', () => {
+      sockets.delete(socket);
+      if (sockets.size > 0) return;
+      for (const done of waiting) done();
+      waiting.clear();
+    });
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: portOf(server),
+    accepted: () => accepted,
+    open: () => sockets.size,
+    quiet: () =>
+      sockets.size === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            waiting.add(resolve);
+          }),
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+export function portOf(server: { address(): net.AddressInfo | string | null }): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server does not listen on a port');
+  return address.port;
+}
+
+/** A port on which nobody listens. */
+export async function closedPort(): Promise<number> {
+  const server = await listen(net.createServer());
+  await server.close();
+  return server.port;
+}
+
+export type Certificate = { readonly key: string; readonly cert: string };
+
+/** A certificate for the names, signed by itself. */
+export function selfSigned(subjectAltName: string): Certificate {
+  const folder = mkdtempSync(join(tmpdir(), 'pharos-cert-'));
+  try {
+    const key = join(folder, 'key.pem');
+    const cert = join(folder, 'cert.pem');
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+    const names = ['-subj', '/CN=pharos test', '-addext', `subjectAltName=${subjectAltName}`];
+    execFileSync('openssl', ['req', '-x509', ...curve, ...names, '-days', '2', '-keyout', key, '-out', cert], {
+      stdio: 'pipe',
+    });
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+export const never = new AbortController().signal;

@@ -1,0 +1,188 @@
+/**
+ * A Runtime made by hand. It is a fake, because a real one needs threads, sockets and files, and because these
+ * tests are about what HTTP makes of it. Its health is the real engine, with a probe that answers by table.
+ */
+import type { Diagnostic } from '../../../config/diagnostics.ts';
+import type { CheckSpec, Settings } from '../../../config/settings.ts';
+import { systemClock, type Clock } from '../../../health/clock.ts';
+import { startHealth } from '../../../health/engine.ts';
+import { createHealthTable } from '../../../health/table.ts';
+import { COUNTER, COUNTERS } from '../../../server/counters.ts';
+import type { StatusLog } from '../../../status/http.ts';
+import type { Alarm, LastReload, Reloaded, Runtime } from '../../../status/runtime.ts';
+import type { ExplainRequest, Explained } from '../../../steering/trace.ts';
+import type { Catalog, VipInfo } from '../../../zones/catalog.ts';
+import { steered } from '../cli/traces.ts';
+
+export const mistake: Diagnostic = {
+  code: 'PH014',
+  severity: 'error',
+  message: 'weight must be 0 to 65535, got -3',
+  place: { file: 'zones/example.com.yaml', line: 14, column: 13 },
+};
+
+const timing = { intervalMs: 3_600_000, timeoutMs: 1000, fastMs: 3_600_000, rise: 1, fall: 1 };
+const web: CheckSpec = {
+  ...timing,
+  name: 'web',
+  kind: 'tcp',
+  port: 80,
+  send: undefined,
+  expect: undefined,
+  watch: false,
+};
+const push: CheckSpec = { ...timing, name: 'agent', kind: 'push', expiresMs: 3_600_000 };
+
+/** The engine spreads its first probes over half a second; here time runs a hundred times as fast. */
+const quick: Clock = {
+  now: () => systemClock.now() * 100,
+  wall: () => systemClock.wall(),
+  after: (delayMs, run) => systemClock.after(delayMs / 100, run),
+};
+
+function vip(slot: number, service: number, target: string, region: number, a: string, check?: CheckSpec): VipInfo {
+  const name = target.slice(target.lastIndexOf('/') + 1);
+  const data = { a, aaaa: undefined, cname: undefined, weight: 1, probeHost: a, probePort: undefined };
+  return { slot, service, name, target, region, check, ...data };
+}
+
+/** www has seoul-a (passes), seoul-b (fails) and virginia-a (not checked); api has one VIP with a push check. */
+export const catalog: Catalog = {
+  zones: [
+    { name: 'example.com', serial: 2026112001, file: '/etc/pharos/zones/example.com.yaml', records: 12, services: 2 },
+  ],
+  services: [
+    {
+      name: 'www.example.com',
+      zone: 'example.com',
+      ttl: { minSeconds: 5, maxSeconds: 60 },
+      steps: [{ kind: 'nearest', bias: new Map(), withinKm: 0 }, { kind: 'weighted' }],
+      answers: 1,
+      whenAllDown: 'serve_all',
+      firstSlot: 0,
+      vipCount: 3,
+    },
+    {
+      name: 'api.example.com',
+      zone: 'example.com',
+      ttl: { minSeconds: 20, maxSeconds: 20 },
+      steps: [{ kind: 'all' }],
+      answers: 1,
+      whenAllDown: 'none',
+      firstSlot: 3,
+      vipCount: 1,
+    },
+  ],
+  vips: [
+    vip(0, 0, 'www.example.com/seoul-a', 1, '203.0.113.10', web),
+    vip(1, 0, 'www.example.com/seoul-b', 1, '203.0.113.11', web),
+    vip(2, 0, 'www.example.com/virginia-a', 2, '198.51.100.10'),
+    vip(3, 1, 'api.example.com/only', 0, '192.0.2.10', push),
+  ],
+  regions: [
+    { name: '', point: undefined, minHealthy: 0 },
+    { name: 'seoul', point: { latitude: 37.57, longitude: 126.98 }, minHealthy: 0 },
+    { name: 'virginia', point: { latitude: 38.95, longitude: -77.45 }, minHealthy: 0 },
+  ],
+};
+
+const settings: Settings = {
+  file: '/etc/pharos/pharos.yaml',
+  listen: [{ host: '127.0.0.1', port: 5300 }],
+  workers: 1,
+  zoneFiles: [],
+  stateDir: '/nowhere',
+  geo: { databases: [], refresh: undefined, networks: [] },
+  regions: new Map(),
+  checks: new Map(),
+  health: { waitMs: 0, suspect: 0.7 },
+  status: undefined,
+  limits: { rrl: 0, slip: 2, tcpClients: 1024 },
+  dns: { nsid: undefined, version: undefined, explainFrom: [] },
+  log: { level: 'info', queries: 0 },
+};
+
+/** What a test may turn; the Runtime shows it at once. */
+export type Knobs = {
+  notReady: string[];
+  alarms: Alarm[];
+  lastReload: LastReload;
+  reload: () => Promise<Reloaded>;
+  explain: (request: ExplainRequest) => Explained;
+  counters: Float64Array;
+};
+
+export type FakeRuntime = { runtime: Runtime; knobs: Knobs; stop: () => Promise<void> };
+
+/** Ready, with the first round of probes done. */
+export async function createFakeRuntime(): Promise<FakeRuntime> {
+  const health = startHealth({
+    stateDir: undefined,
+    clock: quick,
+    log: () => undefined,
+    warn: () => undefined,
+    probe: (where) =>
+      Promise.resolve(
+        where.host === '203.0.113.11'
+          ? { passed: false, reason: 'connect refused', elapsedMs: 3 }
+          : { passed: true, reason: 'connected', elapsedMs: 12.5 },
+      ),
+  });
+  const targets = catalog.vips.map(({ slot, target, region, check, probeHost, weight }) => {
+    const name = catalog.regions[region]?.name;
+    return { slot, target, region: name === '' ? undefined : name, check, host: probeHost, port: undefined, weight };
+  });
+  health.configure(targets, createHealthTable(targets.length), targets.length);
+  await health.firstRound;
+
+  const counters = new Float64Array(COUNTERS);
+  counters[COUNTER.QUERIES_UDP4] = 1000;
+  counters[COUNTER.QUERIES_TCP6] = 7;
+  counters[COUNTER.RCODES] = 990;
+  counters[COUNTER.RCODES + 5] = 10;
+  counters[COUNTER.EXCEPTIONS] = 2;
+  const knobs: Knobs = {
+    notReady: [],
+    alarms: [],
+    lastReload: { ok: true, at: new Date('2026-11-20T21:00:00Z'), diagnostics: [] },
+    reload: () => Promise.resolve({ ok: true, generation: 5, warnings: [] }),
+    explain: () => ({ ok: true, trace: steered }),
+    counters,
+  };
+  const runtime: Runtime = {
+    version: '1.2.3',
+    startedAt: new Date('2026-11-20T20:00:00Z'),
+    io: () => 'batch',
+    notReady: () => knobs.notReady,
+    generation: () => ({
+      number: 4,
+      loadedAt: new Date('2026-11-20T21:00:00Z'),
+      settings,
+      catalog,
+      databases: [
+        {
+          path: '/usr/share/country.mmdb',
+          type: 'DBIP-Country-Lite',
+          built: '2026-11-01',
+          ageDays: 19,
+          attribution: 'IP Geolocation by DB-IP, https://db-ip.com',
+        },
+      ],
+      warnings: [],
+    }),
+    health,
+    counters: () => knobs.counters,
+    served: () => Float64Array.of(100, 0, 50, 3),
+    explain: (request) => knobs.explain(request),
+    reload: () => knobs.reload(),
+    lastReload: () => knobs.lastReload,
+    alarms: () => knobs.alarms,
+  };
+  return { runtime, knobs, stop: () => health.stop() };
+}
+
+/** Keeps errors, so that a test can look for them. */
+export function createFakeLog(): { log: StatusLog; errors: object[] } {
+  const errors: object[] = [];
+  return { log: { info: () => undefined, error: (fields) => void errors.push(fields) }, errors };
+}

@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createMetrics, type Metrics } from '../../../status/metrics.ts';
+import { COUNTER } from '../../../server/counters.ts';
+import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';
+
+let fake: FakeRuntime;
+let metrics: Metrics;
+beforeEach(async () => {
+  fake = await createFakeRuntime();
+  metrics = createMetrics(fake.runtime);
+});
+afterEach(() => fake.stop());
+
+const lines = async (): Promise<string[]> => (await metrics.text()).split('\n');
+
+const seoulA = 'target="www.example.com/seoul-a",service="www.example.com",region="seoul"';
+const seoulB = 'target="www.example.com/seoul-b",service="www.example.com",region="seoul"';
+const virginia = 'target="www.example.com/virginia-a",service="www.example.com",region="virginia"';
+
+describe('metrics', () => {
+  it.each([
+    ['queries by transport and family', 'pharos_queries_total{transport="udp",family="ipv4"} 1000'],
+    ['queries by transport and family, TCP', 'pharos_queries_total{transport="tcp",family="ipv6"} 7'],
+    ['responses by RCODE', 'pharos_responses_total{rcode="REFUSED"} 10'],
+    ['zero is shown, so that a rate can begin', 'pharos_truncated_total 0'],
+    ['faults', 'pharos_exceptions_total 2'],
+    ['a VIP that is up', `pharos_vip_up{${seoulA}} 1`],
+    ['a VIP that is down', `pharos_vip_up{${seoulB}} 0`],
+    ['a VIP that is down is not available', `pharos_vip_available{${seoulB}} 0`],
+    ['a VIP without check is available', `pharos_vip_available{${virginia}} 1`],
+    ['answers by VIP', `pharos_vip_served_total{${seoulA}} 100`],
+    ['how long a probe took', `pharos_check_duration_seconds{${seoulA}} 0.0125`],
+    ['probes', 'pharos_probes_total{result="failed"} 1'],
+    ['the serial', 'pharos_zone_serial{zone="example.com"} 2026112001'],
+    ['the generation', 'pharos_generation 4'],
+    ['the last reload', 'pharos_config_last_reload_successful 1'],
+    ['when it was', 'pharos_config_last_reload_timestamp_seconds 1795208400'],
+    ['the build', `pharos_build_info{version="1.2.3",node="${process.version}",io="batch"} 1`],
+    ['readiness', 'pharos_ready 1'],
+  ])('show %s', async (_title, line) => {
+    expect(await lines()).toContain(line);
+  });
+
+  it('say nothing of vip_up where nothing is known', async () => {
+    expect((await lines()).filter((line) => line.startsWith(`pharos_vip_up{${virginia}`))).toEqual([]);
+  });
+
+  it('follow the counters, scrape after scrape', async () => {
+    await lines();
+    fake.knobs.counters[COUNTER.QUERIES_UDP4] = 1234;
+    expect(await lines()).toContain('pharos_queries_total{transport="udp",family="ipv4"} 1234');
+  });
+
+  it('show an alarm or an override only while it lasts', async () => {
+    fake.knobs.alarms = [{ code: 'suspect', message: '', since: '' }];
+    fake.runtime.health.override('@virginia', { state: 'drain' });
+    const during = await lines();
+    fake.knobs.alarms = [];
+    fake.runtime.health.override('@virginia', undefined);
+    const after = await lines();
+    for (const line of ['pharos_alarm{code="suspect"} 1', `pharos_vip_override{${virginia},state="drain"} 1`]) {
+      expect(during).toContain(line);
+      expect(after).not.toContain(line);
+    }
+  });
+
+  it('show that a reload was refused', async () => {
+    fake.knobs.lastReload = { ok: false, at: new Date(), diagnostics: [] };
+    expect(await lines()).toContain('pharos_config_last_reload_successful 0');
+  });
+
+  it('give every metric of ours a help and a type', async () => {
+    const text = await lines();
+    const names = new Set(text.filter((line) => line.startsWith('pharos_')).map((line) => line.replace(/[{ ].*/, '')));
+    expect(names.size).toBeGreaterThan(30);
+    for (const name of names) {
+      expect(
+        text.some((line) => line.startsWith(`# HELP ${name} `)),
+        name,
+      ).toBe(true);
+      expect(
+        text.some((line) => line.startsWith(`# TYPE ${name} `)),
+        name,
+      ).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,106 @@
+/**
+ * Messages outside the packet path: a query made, a response read, as objects. For explain and the tools.
+ */
+import { HEADER_OCTETS } from './limits.ts';
+import { formatName, type Name } from './name.ts';
+import { formatRdata } from './rdata.ts';
+import { CLASS, OPTION, TYPE, typeText } from './types.ts';
+
+/** Address of a client for EDNS Client Subnet: `bits` of 4 or 16 octets. */
+export type Subnet = { readonly bytes: Uint8Array; readonly bits: number };
+
+/** A query of class IN with EDNS (1232 octets) and, if given, a client subnet (RFC 7871 6). RD is clear. */
+export function encodeQuery(name: Name, type: number, subnet?: Subnet): Uint8Array {
+  const addressOctets = subnet ? (subnet.bits + 7) >> 3 : 0;
+  const option = subnet
+    ? [0, OPTION.CLIENT_SUBNET, 0, 4 + addressOctets, 0, subnet.bytes.length === 4 ? 1 : 2, subnet.bits, 0]
+    : [];
+  const address = subnet ? subnet.bytes.slice(0, addressOctets) : new Uint8Array(0);
+  const loose = subnet ? (8 - (subnet.bits & 7)) & 7 : 0;
+  if (addressOctets > 0) address[addressOctets - 1] = (address[addressOctets - 1] ?? 0) & (0xff << loose);
+  return Uint8Array.from([
+    ...[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1],
+    ...name,
+    ...[type >> 8, type & 0xff, 0, CLASS.IN],
+    ...[0, 0, TYPE.OPT, 4, 0xd0, 0, 0, 0, 0, 0, option.length + addressOctets],
+    ...option,
+    ...address,
+  ]);
+}
+
+/** A record as text: `data` in presentation format. */
+export type MessageRecord = { readonly name: string; readonly type: string; readonly ttl: number; readonly data: string };
+
+export type MessageText = {
+  readonly rcode: number;
+  readonly answer: readonly MessageRecord[];
+  readonly authority: readonly MessageRecord[];
+  /** Without OPT. */
+  readonly additional: readonly MessageRecord[];
+};
+
+/** Reads a well-formed response of our own making. Throws RangeError where it is not one. */
+export function decodeResponse(message: Uint8Array): MessageText {
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  let at = HEADER_OCTETS;
+  for (let question = view.getUint16(4); question > 0; question--) at = readName(message, at).end + 4;
+  const section = (count: number): MessageRecord[] => {
+    const records: MessageRecord[] = [];
+    for (let record = 0; record < count; record++) {
+      const owner = readName(message, at);
+      const type = view.getUint16(owner.end);
+      const ttl = view.getUint32(owner.end + 4);
+      const dataAt = owner.end + 10;
+      const dataOctets = view.getUint16(owner.end + 8);
+      at = dataAt + dataOctets;
+      if (type === TYPE.OPT) continue;
+      const data = formatRdata(type, expand(message, type, dataAt, at));
+      records.push({ name: formatName(owner.name), type: typeText(type), ttl, data });
+    }
+    return records;
+  };
+  return {
+    rcode: view.getUint16(2) & 15,
+    answer: section(view.getUint16(6)),
+    authority: section(view.getUint16(8)),
+    additional: section(view.getUint16(10)),
+  };
+}
+
+/** A name at `start`, pointers followed; `end` is behind it in the message. */
+function readName(message: Uint8Array, start: number): { name: Name; end: number } {
+  const octets: number[] = [];
+  let end = -1;
+  for (let at = start; ; ) {
+    const length = message[at];
+    if (length === undefined || octets.length > 255) throw new RangeError('a name in this message does not end');
+    if (length >= 0xc0) {
+      if (end < 0) end = at + 2;
+      at = ((length & 0x3f) << 8) | (message[at + 1] ?? 0);
+      continue;
+    }
+    for (let i = at; i <= at + length; i++) octets.push(message[i] ?? 0);
+    at += length + 1;
+    if (length === 0) return { name: Uint8Array.from(octets), end: end < 0 ? at : end };
+  }
+}
+
+/** Rdata with its names uncompressed; only types of RFC 1035 have compressed ones. */
+function expand(message: Uint8Array, type: number, from: number, to: number): Uint8Array {
+  switch (type) {
+    case TYPE.NS:
+    case TYPE.CNAME:
+    case TYPE.PTR:
+    case TYPE.DNAME:
+      return readName(message, from).name;
+    case TYPE.MX:
+      return Uint8Array.from([...message.subarray(from, from + 2), ...readName(message, from + 2).name]);
+    case TYPE.SOA: {
+      const mname = readName(message, from);
+      const rname = readName(message, mname.end);
+      return Uint8Array.from([...mname.name, ...rname.name, ...message.subarray(rname.end, to)]);
+    }
+    default:
+      return message.subarray(from, to);
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * A query's bytes read into one record that is used again for every packet: nothing is allocated.
+ */
+import { HEADER_OCTETS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
+import { OPCODE, OPTION, TYPE } from './types.ts';
+
+/** What became of reading. */
+export const PARSED = {
+  QUERY: 0,
+  /** Too short, or a response: those are never answered (a loop between two servers would be the end). */
+  DROP: 1,
+  FORMERR: 2,
+  NOTIMP: 3,
+} as const;
+
+/** Labels of the longest name: 127 of one octet each. */
+const MAX_LABELS = 127;
+
+export type Query = {
+  /** Second and third octet of the header. */
+  flags: number;
+  /** Where the question ends, from the start of the message; 12 when there is none to return. */
+  questionEnd: number;
+  /** Canonical wire form of the name asked for. A chain writes the next name here. */
+  readonly name: Uint8Array;
+  nameOctets: number;
+  /** Offsets of its labels, leftmost first; the root's not among them. */
+  readonly labelAt: Uint8Array;
+  labels: number;
+  type: number;
+  class: number;
+  hasEdns: boolean;
+  ednsVersion: number;
+  udpOctets: number;
+  dnssecOk: boolean;
+  wantsNsid: boolean;
+  /** EDNS Client Subnet (RFC 7871 6). Family 1 or 2; 0, without an address, asks that none be used. */
+  hasSubnet: boolean;
+  subnetFamily: number;
+  subnetBits: number;
+  /** Its address, zeros after `subnetBits`. */
+  readonly subnet: Uint8Array;
+};
+
+export function createQuery(): Query {
+  return {
+    flags: 0,
+    questionEnd: HEADER_OCTETS,
+    name: new Uint8Array(MAX_NAME_OCTETS),
+    nameOctets: 0,
+    labelAt: new Uint8Array(MAX_LABELS + 1),
+    labels: 0,
+    type: 0,
+    class: 0,
+    hasEdns: false,
+    ednsVersion: 0,
+    udpOctets: 0,
+    dnssecOk: false,
+    wantsNsid: false,
+    hasSubnet: false,
+    subnetFamily: 0,
+    subnetBits: 0,
+    subnet: new Uint8Array(16),
+  };
+}
+
+/** Reads the message of `length` octets at `at`. Returns a PARSED number. */
+export function parseQuery(query: Query, rx: Uint8Array, at: number, length: number): number {
+  query.questionEnd = HEADER_OCTETS;
+  query.hasEdns = false;
+  query.ednsVersion = 0;
+  query.dnssecOk = false;
+  query.wantsNsid = false;
+  query.hasSubnet = false;
+  query.subnetFamily = 0;
+  query.subnetBits = 0;
+  query.type = 0;
+  if (length < HEADER_OCTETS) return PARSED.DROP;
+  query.flags = u16(rx, at + 2);
+  if ((query.flags & 0x8000) !== 0) return PARSED.DROP;
+  const opcode = (query.flags >> 11) & 15;
+  // RFC 9619 3: exactly one question.
+  if (u16(rx, at + 4) === 1) {
+    const end = readName(query, rx, at + HEADER_OCTETS, at + length);
+    if (end < 0 || end + 4 > at + length) return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
+    query.type = u16(rx, end);
+    query.class = u16(rx, end + 2);
+    query.questionEnd = end + 4 - at;
+  } else if (opcode === OPCODE.QUERY) {
+    return PARSED.FORMERR;
+  }
+  if (opcode !== OPCODE.QUERY) return PARSED.NOTIMP;
+  return readRecords(query, rx, at, length);
+}
+
+/**
+ * Reads an uncompressed name (RFC 1035 4.1.4 has nothing before the question that it could point to) into
+ * canonical form. Returns where it ends, or -1.
+ */
+function readName(query: Query, rx: Uint8Array, start: number, end: number): number {
+  let at = start;
+  let octets = 0;
+  let labels = 0;
+  for (;;) {
+    if (at >= end) return -1;
+    const labelOctets = rx[at++] ?? 0;
+    if (labelOctets > MAX_LABEL_OCTETS) return -1;
+    if (octets + labelOctets + 1 > MAX_NAME_OCTETS) return -1;
+    query.name[octets] = labelOctets;
+    if (labelOctets === 0) break;
+    if (at + labelOctets > end) return -1;
+    query.labelAt[labels++] = octets++;
+    for (let i = 0; i < labelOctets; i++) {
+      const octet = rx[at++] ?? 0;
+      // RFC 4343: case does not matter. | 0x20 for A to Z.
+      query.name[octets++] = octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
+    }
+  }
+  query.nameOctets = octets + 1;
+  query.labels = labels;
+  return at;
+}
+
+/** Skips what a query may carry after the question and reads the OPT record (RFC 6891 6.1). */
+function readRecords(query: Query, rx: Uint8Array, at: number, length: number): number {
+  const end = at + length;
+  const records = u16(rx, at + 6) + u16(rx, at + 8);
+  const additional = u16(rx, at + 10);
+  let next = at + query.questionEnd;
+  for (let record = 0; record < records + additional; record++) {
+    const owner = next;
+    next = skipName(rx, next, end);
+    if (next < 0 || next + 10 > end) return PARSED.FORMERR;
+    const type = u16(rx, next);
+    const dataAt = next + 10;
+    const dataOctets = u16(rx, next + 8);
+    if (dataAt + dataOctets > end) return PARSED.FORMERR;
+    if (type === TYPE.OPT && record >= records) {
+      // RFC 6891 6.1.1: one OPT at most, and its owner is the root.
+      if (query.hasEdns || rx[owner] !== 0) return PARSED.FORMERR;
+      query.hasEdns = true;
+      query.udpOctets = u16(rx, next + 2);
+      query.ednsVersion = rx[next + 5] ?? 0;
+      query.dnssecOk = ((rx[next + 6] ?? 0) & 0x80) !== 0;
+      // Another version's options may have another form.
+      if (query.ednsVersion === 0 && !readOptions(query, rx, dataAt, dataOctets)) return PARSED.FORMERR;
+    }
+    next = dataAt + dataOctets;
+  }
+  return PARSED.QUERY;
+}
+
+function skipName(rx: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end;) {
+    const octet = rx[at] ?? 0;
+    if (octet === 0) return at + 1;
+    if (octet >= 0xc0) return at + 2;
+    if (octet > MAX_LABEL_OCTETS) return -1;
+    at += octet + 1;
+  }
+  return -1;
+}
+
+function readOptions(query: Query, rx: Uint8Array, start: number, octets: number): boolean {
+  const end = start + octets;
+  for (let at = start; at < end;) {
+    if (at + 4 > end) return false;
+    const code = u16(rx, at);
+    const optionOctets = u16(rx, at + 2);
+    at += 4;
+    if (at + optionOctets > end) return false;
+    if (code === OPTION.NSID) query.wantsNsid = true;
+    // RFC 7871 6 has no rule for two subnets: the first counts.
+    if (code === OPTION.CLIENT_SUBNET && !query.hasSubnet && !readSubnet(query, rx, at, optionOctets)) {
+      return false;
+    }
+    at += optionOctets;
+  }
+  return true;
+}
+
+/** RFC 7871 6 and 7.2.1: FORMERR unless family, lengths, scope and padding bits are as they must be. */
+function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): boolean {
+  if (octets < 4) return false;
+  const family = u16(rx, at);
+  const bits = rx[at + 2] ?? 0;
+  const addressOctets = (bits + 7) >> 3;
+  // Family 0 has no address: `dig +subnet=0` says so that no subnet is to be used (RFC 7871 7.1.2).
+  const familyBits = family === 0 ? 0 : family === 1 ? 32 : 128;
+  if (family > 2 || bits > familyBits || rx[at + 3] !== 0 || octets !== 4 + addressOctets) return false;
+  const loose = (8 - (bits & 7)) & 7;
+  if (addressOctets > 0 && ((rx[at + 3 + addressOctets] ?? 0) & ((1 << loose) - 1)) !== 0) return false;
+  for (let i = 0; i < 16; i++) query.subnet[i] = i < addressOctets ? (rx[at + 4 + i] ?? 0) : 0;
+  query.hasSubnet = true;
+  query.subnetFamily = family;
+  query.subnetBits = bits;
+  return true;
+}
+
+function u16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+}

@@ -1,0 +1,190 @@
+/**
+ * Record data: presentation text to wire form and back, for every type (RFC 1035 5.1, RFC 3597 5).
+ */
+import { MAX_RDATA_OCTETS } from './limits.ts';
+import { type Name, labelOffsets } from './name.ts';
+import { type Sink, type Source, fromHex, numberIn, toHex } from './rdata/codec.ts';
+import { type Layout, layouts } from './rdata/table.ts';
+import { RdataError, type Token, tokenize, unescape } from './rdata/text.ts';
+import { TYPE_NUMBERS, typeText } from './types.ts';
+
+export { RdataError, type Token } from './rdata/text.ts';
+
+const scratch: Sink = { bytes: new Uint8Array(MAX_RDATA_OCTETS), length: 0 };
+
+/**
+ * The words of one record's data to uncompressed wire form. Names without a final dot are relative to `origin`.
+ * `end` is the place after the last word, for what is missing. Throws RdataError.
+ */
+export function parseRdata(type: number, tokens: readonly Token[], origin: Name, end?: number): Uint8Array {
+  const source: Source = { type: typeText(type), tokens, next: 0, origin, end };
+  const layout = layouts.get(type);
+  if (tokens[0]?.text === '\\#' && !tokens[0].quoted) return parseGeneric(source, type, layout);
+  if (!layout) {
+    throw new RdataError(`${source.type} can only be written as octets: \\# 4 deadbeef`, tokens[0]?.offset ?? end);
+  }
+  checkShape(source, layout);
+  scratch.length = 0;
+  for (const field of layout.fields) field.parse(source, scratch);
+  const extra = tokens[source.next];
+  if (extra)
+    throw new RdataError(`${source.type} ends before "${extra.text}": write "${layout.example}"`, extra.offset);
+  const rdata = scratch.bytes.slice(0, scratch.length);
+  checkDigest(source, type, rdata);
+  return rdata;
+}
+
+/**
+ * `parseRdata` for one line of text, as a zone's YAML has it; errors carry the offset in it. A TXT, SPF or AVC
+ * that does not start with a quote is one text with its blanks, cut into strings of 255 octets.
+ */
+export function parseRdataText(type: number, text: string, origin: Name): Uint8Array {
+  if (isText(type) && !/^\s*(?:"|\\#(?:\s|$))/.test(text)) return wholeText(text);
+  return parseRdata(type, tokenize(text), origin, text.length);
+}
+
+function isText(type: number): boolean {
+  return type === 16 || type === TYPE_NUMBERS.get('SPF') || type === TYPE_NUMBERS.get('AVC');
+}
+
+function wholeText(text: string): Uint8Array {
+  const octets = unescape(text, 0);
+  const strings: Uint8Array[] = [];
+  for (let at = 0; at === 0 || at < octets.length; at += 255) {
+    const part = octets.subarray(at, at + 255);
+    strings.push(Uint8Array.of(part.length), part);
+  }
+  const rdata = Uint8Array.from(Buffer.concat(strings));
+  if (rdata.length > MAX_RDATA_OCTETS) throw new RdataError('the text is longer than one record holds');
+  return rdata;
+}
+
+/**
+ * Wire form to text that `parseRdata` turns into the same octets, with all names absolute. What does not fit
+ * the type, and types without a text form, come out as `\# 4 DEADBEEF` (RFC 3597 5).
+ */
+export function formatRdata(type: number, rdata: Uint8Array): string {
+  const layout = layouts.get(type);
+  return (
+    (layout && formatFields(layout, rdata)) ?? `\\# ${rdata.length}${rdata.length === 0 ? '' : ` ${toHex(rdata)}`}`
+  );
+}
+
+function formatFields(layout: Layout, rdata: Uint8Array): string | undefined {
+  const cursor = { bytes: rdata, at: 0 };
+  try {
+    const words = layout.fields.map((field) => field.format(cursor));
+    return cursor.at < rdata.length ? undefined : words.filter((word) => word !== '').join(' ');
+  } catch (error) {
+    if (error instanceof RdataError) return undefined;
+    throw error;
+  }
+}
+
+/** RFC 3597 5: `\# length hex...`. For a known type the octets must be what that type can hold. */
+function parseGeneric(source: Source, type: number, layout: Layout | undefined): Uint8Array {
+  const { tokens } = source;
+  const count = tokens[1];
+  if (!count) throw new RdataError('\\# needs a length and that many octets: \\# 4 deadbeef', tokens[0]?.offset);
+  const length = numberIn(source, count, count.text, 'length', MAX_RDATA_OCTETS);
+  const digits = tokens.slice(2).map((token) => token.text);
+  const rdata = Uint8Array.from(fromHex(source, digits.join(''), 'data', tokens[2]?.offset));
+  if (rdata.length !== length) {
+    throw new RdataError(`\\# says ${length} octets, and ${rdata.length} follow`, count.offset);
+  }
+  if (layout && formatFields(layout, rdata) === undefined) {
+    throw new RdataError(
+      `these octets are no ${source.type}, which holds ${listOf(layout)}: check them, or write "${layout.example}"`,
+      tokens[2]?.offset ?? count.offset,
+    );
+  }
+  checkDigest(source, type, rdata);
+  return rdata;
+}
+
+function checkShape(source: Source, layout: Layout): void {
+  let least = 0;
+  let most = 0;
+  for (const field of layout.fields) {
+    least += field.least;
+    most += field.most;
+  }
+  const count = source.tokens.length;
+  if (count >= least && count <= most) return;
+  const got = source.tokens.map((token) => (token.quoted ? `"${token.text}"` : token.text)).join(' ');
+  const shown = got.length > 60 ? `${got.slice(0, 57)}...` : got;
+  throw new RdataError(
+    `${source.type} needs ${listOf(layout)}, got ${shown === '' ? 'nothing' : `"${shown}"`}: write "${layout.example}"`,
+    count > most ? source.tokens[most]?.offset : (source.tokens[0]?.offset ?? source.end),
+  );
+}
+
+/** `a preference and a host name`. */
+function listOf(layout: Layout): string {
+  const whats = layout.fields.map(({ what, most }) => {
+    if (most > 1 || layout.fields.length > 3) return what;
+    return `${/^(?:[aeio]|NSAP|X\.|ISDN|MX)/i.test(what) ? 'an' : 'a'} ${what}`;
+  });
+  return whats.length < 2 ? whats.join('') : `${whats.slice(0, -1).join(', ')} and ${whats.at(-1) ?? ''}`;
+}
+
+/** Octets of a digest by its algorithm, and where the algorithm and the digest lie in the data. */
+const DIGESTS: ReadonlyMap<
+  string,
+  { readonly algorithmAt: number; readonly octets: Readonly<Record<number, number>> }
+> = new Map([
+  ['DS', { algorithmAt: 3, octets: { 1: 20, 2: 32, 3: 32, 4: 48 } }], // RFC 4509, 5933, 6605
+  ['CDS', { algorithmAt: 3, octets: { 1: 20, 2: 32, 3: 32, 4: 48 } }],
+  ['SSHFP', { algorithmAt: 1, octets: { 1: 20, 2: 32 } }], // RFC 4255, 6594
+  ['ZONEMD', { algorithmAt: 5, octets: { 1: 48, 2: 64 } }], // RFC 8976 5.3
+]);
+
+function checkDigest(source: Source, type: number, rdata: Uint8Array): void {
+  const rule = DIGESTS.get(typeText(type));
+  const algorithm = rule && rdata[rule.algorithmAt];
+  const expected = algorithm === undefined ? undefined : rule?.octets[algorithm];
+  const got = rdata.length - (rule?.algorithmAt ?? 0) - 1;
+  if (expected === undefined || expected === got) return;
+  throw new RdataError(
+    `${source.type} with digest type ${algorithm ?? 0} has ${expected * 2} hexadecimal digits, got ${got * 2}`,
+    source.tokens.at(-1)?.offset,
+  );
+}
+
+const NAME_AT_START: ReadonlySet<number> = new Set([2, 3, 4, 5, 7, 8, 9, 12]); // NS MD MF CNAME MB MG MR PTR
+const TWO_NAMES_AT_START: ReadonlySet<number> = new Set([6, 14]); // SOA MINFO
+
+/**
+ * Where names lie in `rdata` (wire form, uncompressed) that a response may compress: those of RFC 1035's types
+ * and no others (RFC 3597 4).
+ */
+export function nameOffsets(type: number, rdata: Uint8Array): number[] {
+  if (NAME_AT_START.has(type)) return [0];
+  if (TWO_NAMES_AT_START.has(type)) return [0, nameOctets(rdata, 0)];
+  return type === 15 ? [2] : [];
+}
+
+function nameOctets(bytes: Uint8Array, from: number): number {
+  const last = labelOffsets(bytes.subarray(from)).at(-1);
+  return last === undefined ? 1 : last + (bytes[from + last] ?? 0) + 2;
+}
+
+const ADDITIONAL_AT: ReadonlyMap<number, number> = new Map([
+  [2, 0], // NS, RFC 1035 3.3.11
+  [3, 0], // MD
+  [4, 0], // MF
+  [7, 0], // MB
+  [15, 2], // MX
+  [18, 2], // AFSDB, RFC 1183 1
+  [21, 2], // RT, RFC 1183 3.3
+  [33, 6], // SRV, RFC 2782
+  [36, 2], // KX, RFC 2230 4
+  [64, 2], // SVCB, RFC 9460 4.1; a target of "." means the owner
+  [65, 2], // HTTPS
+  [107, 2], // LP, RFC 6742 2.4.4 (there the additional data is L32 and L64)
+]);
+
+/** Where the name lies whose addresses belong into the additional section; undefined when the type has none. */
+export function additionalNameOffset(type: number): number | undefined {
+  return ADDITIONAL_AT.get(type);
+}

@@ -1,0 +1,86 @@
+/**
+ * Fields of DNSSEC and its kin: types, bitmaps of types, points in time.
+ */
+import { typeNumber, typeText } from '../types.ts';
+import { type Source, numberIn, put, putBytes, restOf, take, takeBytes, takeToken } from './codec.ts';
+import type { Field } from './fields.ts';
+import { RdataError, type Token } from './text.ts';
+
+/** A type by its mnemonic, in 16 bits (RFC 4034 3.2). */
+export const typeCovered: Field = {
+  what: 'type covered',
+  least: 1,
+  most: 1,
+  parse: (source, sink) => {
+    put(sink, typeIn(source, takeToken(source, 'type covered')), 2);
+  },
+  format: (cursor) => typeText(take(cursor, 2)),
+};
+
+function typeIn(source: Source, token: Token): number {
+  const type = typeNumber(token.text);
+  if (type !== undefined) return type;
+  throw new RdataError(`${source.type}: "${token.text}" is not a type; write an unknown one as TYPE123`, token.offset);
+}
+
+/** RFC 4034 3.2: `YYYYMMDDHHmmSS` or seconds since 1970, in 32 bits that wrap around. */
+export function time(what: string): Field {
+  return {
+    what,
+    least: 1,
+    most: 1,
+    parse: (source, sink) => {
+      const token = takeToken(source, what);
+      const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(token.text)?.slice(1).map(Number);
+      if (!parts) {
+        put(sink, numberIn(source, token, token.text, what, 0xffff_ffff), 4);
+        return;
+      }
+      const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
+      const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
+      // A 31 February becomes March, which reads back differently.
+      if (stamp(date) !== token.text || year < 1970) {
+        throw new RdataError(`${source.type} ${what} is not a time: "${token.text}" (YYYYMMDDHHmmSS)`, token.offset);
+      }
+      put(sink, (date.getTime() / 1000) % 2 ** 32, 4);
+    },
+    format: (cursor) => stamp(new Date(take(cursor, 4) * 1000)),
+  };
+}
+
+function stamp(date: Date): string {
+  return date.toISOString().replaceAll(/[-:T]|\.\d+Z/g, '');
+}
+
+/** RFC 4034 4.1.2: windows of 256 types, a bit each. */
+export const typeBitmap: Field = {
+  what: 'types',
+  least: 0,
+  most: Infinity,
+  parse: (source, sink) => {
+    const types = [...new Set(restOf(source).map((token) => typeIn(source, token)))].sort((a, b) => a - b);
+    for (const window of new Set(types.map((type) => type >> 8))) {
+      const within = types.filter((type) => type >> 8 === window).map((type) => type & 0xff);
+      const bits = new Uint8Array(((within.at(-1) ?? 0) >> 3) + 1);
+      for (const type of within) bits[type >> 3] = (bits[type >> 3] ?? 0) | (0x80 >> (type & 7));
+      put(sink, window, 1);
+      put(sink, bits.length, 1);
+      putBytes(sink, bits);
+    }
+  },
+  format: (cursor) => {
+    const types: string[] = [];
+    for (let last = -1; cursor.at < cursor.bytes.length;) {
+      const window = take(cursor, 1);
+      const bits = takeBytes(cursor, take(cursor, 1));
+      if (window <= last || bits.length === 0 || bits.length > 32 || bits.at(-1) === 0) {
+        throw new RdataError('the type bitmap is malformed', cursor.at - bits.length - 2);
+      }
+      last = window;
+      for (let i = 0; i < bits.length * 8; i++) {
+        if (((bits[i >> 3] ?? 0) & (0x80 >> (i & 7))) !== 0) types.push(typeText(window * 256 + i));
+      }
+    }
+    return types.join(' ');
+  },
+};

@@ -1,0 +1,152 @@
+/**
+ * A response while it is written: one record used again for every packet. Positions are from the start of
+ * the message unless they say otherwise, so that they serve as compression pointers.
+ */
+import { HEADER_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
+import type { Query } from './query.ts';
+import { OPTION, RCODE, TYPE } from './types.ts';
+
+export type Response = {
+  tx: Uint8Array;
+  /** Where the message starts in `tx`. */
+  base: number;
+  /** Octets written so far. */
+  length: number;
+  /** Octets that sections may reach to; OPT has its room behind them. */
+  limit: number;
+  answers: number;
+  authorities: number;
+  additionals: number;
+  rcode: number;
+  authoritative: boolean;
+  truncated: boolean;
+  /** Extended DNS error (RFC 8914), -1 for none. */
+  error: number;
+  /** SCOPE PREFIX-LENGTH of the answer (RFC 7871 7.2.1). */
+  scopeBits: number;
+};
+
+/** Octets of an OPT record without options: root owner, type, class, TTL, RDLENGTH. */
+const OPT_OCTETS = 11;
+const ERROR_OCTETS = 6;
+
+export function createResponse(): Response {
+  return {
+    tx: new Uint8Array(0),
+    base: 0,
+    length: 0,
+    limit: 0,
+    answers: 0,
+    authorities: 0,
+    additionals: 0,
+    rcode: RCODE.NOERROR,
+    authoritative: false,
+    truncated: false,
+    error: -1,
+    scopeBits: 0,
+  };
+}
+
+/** Copies identifier and question, byte for byte, and sets the limit for the transport. */
+export function startResponse(
+  response: Response,
+  query: Query,
+  rx: Uint8Array,
+  rxAt: number,
+  tx: Uint8Array,
+  txAt: number,
+  overTcp: boolean,
+  nsid: Uint8Array,
+): void {
+  response.tx = tx;
+  response.base = txAt;
+  response.length = query.questionEnd;
+  response.answers = 0;
+  response.authorities = 0;
+  response.additionals = 0;
+  response.rcode = RCODE.NOERROR;
+  response.authoritative = false;
+  response.truncated = false;
+  response.error = -1;
+  response.scopeBits = 0;
+  for (let i = 0; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
+  let limit = TCP_OCTETS;
+  if (!overTcp) {
+    // RFC 6891 6.2.3: a size below 512 counts as 512. RFC 9715: no more than 1232 whatever is offered.
+    limit = query.hasEdns
+      ? Math.min(Math.max(query.udpOctets, UDP_OCTETS_WITHOUT_EDNS), UDP_OCTETS)
+      : UDP_OCTETS_WITHOUT_EDNS;
+  }
+  response.limit = query.hasEdns ? limit - optOctets(query, nsid) : limit;
+}
+
+function optOctets(query: Query, nsid: Uint8Array): number {
+  let octets = OPT_OCTETS + ERROR_OCTETS;
+  if (query.hasSubnet) octets += 8 + ((query.subnetBits + 7) >> 3);
+  if (query.wantsNsid && nsid.length > 0) octets += 4 + nsid.length;
+  return octets;
+}
+
+/** Adds OPT where the query had one, writes the header, and returns the length of the message. */
+export function finishResponse(response: Response, query: Query, nsid: Uint8Array): number {
+  const { tx, base } = response;
+  if (query.hasEdns) writeOpt(response, query, nsid);
+  // QR, opcode and RD as asked; RA, Z, AD and CD clear.
+  const flags =
+    0x8000 |
+    (query.flags & 0x7900) |
+    (response.authoritative ? 0x0400 : 0) |
+    (response.truncated ? 0x0200 : 0) |
+    (response.rcode & 15);
+  put16(tx, base + 2, flags);
+  put16(tx, base + 4, query.questionEnd > HEADER_OCTETS ? 1 : 0);
+  put16(tx, base + 6, response.answers);
+  put16(tx, base + 8, response.authorities);
+  put16(tx, base + 10, response.additionals);
+  return response.length;
+}
+
+/** RFC 6891 6.1.2, with NSID (RFC 5001), client subnet (RFC 7871) and extended error (RFC 8914). */
+function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
+  const { tx, base } = response;
+  let at = base + response.length;
+  tx[at] = 0;
+  put16(tx, at + 1, TYPE.OPT);
+  put16(tx, at + 3, UDP_OCTETS);
+  tx[at + 5] = response.rcode >> 4;
+  tx[at + 6] = 0;
+  tx[at + 7] = query.dnssecOk ? 0x80 : 0;
+  tx[at + 8] = 0;
+  const lengthAt = at + 9;
+  at += OPT_OCTETS;
+  if (query.wantsNsid && nsid.length > 0) {
+    put16(tx, at, OPTION.NSID);
+    put16(tx, at + 2, nsid.length);
+    at += 4;
+    for (let i = 0; i < nsid.length; i++) tx[at++] = nsid[i] ?? 0;
+  }
+  if (query.hasSubnet) {
+    const addressOctets = (query.subnetBits + 7) >> 3;
+    put16(tx, at, OPTION.CLIENT_SUBNET);
+    put16(tx, at + 2, 4 + addressOctets);
+    put16(tx, at + 4, query.subnetFamily);
+    tx[at + 6] = query.subnetBits;
+    tx[at + 7] = response.scopeBits;
+    at += 8;
+    for (let i = 0; i < addressOctets; i++) tx[at++] = query.subnet[i] ?? 0;
+  }
+  if (response.error >= 0) {
+    put16(tx, at, OPTION.ERROR);
+    put16(tx, at + 2, 2);
+    put16(tx, at + 4, response.error);
+    at += ERROR_OCTETS;
+  }
+  put16(tx, lengthAt, at - lengthAt - 2);
+  response.length = at - base;
+  response.additionals++;
+}
+
+function put16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >> 8;
+  bytes[at + 1] = value;
+}

@@ -1,0 +1,80 @@
+/**
+ * What a generation contains, in words: the names behind the image's numbers, for explain, the API, the
+ * metrics and the health room. Plain data; the packet path never sees it.
+ */
+import type { Diagnostic } from '../config/diagnostics.ts';
+import type { CheckSpec } from '../config/settings.ts';
+import type { StepSpec } from '../steering/steps.ts';
+
+export type Catalog = {
+  readonly zones: readonly ZoneInfo[];
+  /** By service number of the image. */
+  readonly services: readonly ServiceInfo[];
+  /** By slot: the index into the health table and the served counters. */
+  readonly vips: readonly VipInfo[];
+  /** By region number; 0 is the nameless region of VIPs that are in none. */
+  readonly regions: readonly RegionInfo[];
+};
+
+export type ZoneInfo = {
+  /** `example.com`, canonical text without final dot (the root is `.`). */
+  readonly name: string;
+  readonly serial: number;
+  readonly file: string;
+  readonly records: number;
+  readonly services: number;
+};
+
+export type ServiceInfo = {
+  /** `www.example.com` */
+  readonly name: string;
+  readonly zone: string;
+  readonly ttl: { readonly minSeconds: number; readonly maxSeconds: number };
+  readonly steps: readonly StepSpec[];
+  readonly answers: number;
+  readonly whenAllDown: 'serve_all' | 'none' | 'static';
+  readonly firstSlot: number;
+  readonly vipCount: number;
+};
+
+export type VipInfo = {
+  readonly slot: number;
+  readonly service: number;
+  readonly name: string;
+  /** `www.example.com/seoul-a` */
+  readonly target: string;
+  /** Number of its region. */
+  readonly region: number;
+  readonly a: string | undefined;
+  readonly aaaa: string | undefined;
+  readonly cname: string | undefined;
+  readonly weight: number;
+  readonly check: CheckSpec | undefined;
+  /** Where the check connects: probe, else A, AAAA or CNAME. */
+  readonly probeHost: string;
+  readonly probePort: number | undefined;
+};
+
+export type RegionInfo = {
+  readonly name: string;
+  /** Degrees; undefined when the region has no place. */
+  readonly point: { readonly latitude: number; readonly longitude: number } | undefined;
+  /** 0 to 1. */
+  readonly minHealthy: number;
+};
+
+/** A database in use, as `status` shows it. */
+export type GeoDatabaseInfo = {
+  readonly path: string;
+  readonly type: string;
+  /** ISO date of the build. */
+  readonly built: string;
+  readonly ageDays: number;
+  /** What its licence asks to be shown; empty when nothing. */
+  readonly attribution: string;
+};
+
+/** What reading and compiling came to. */
+export type Outcome<Generation> =
+  | { readonly ok: true; readonly value: Generation; readonly diagnostics: readonly Diagnostic[] }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };

@@ -1,0 +1,144 @@
+/**
+ * Files to a generation: everything read, checked and compiled, or every mistake. `loadGeneration` does it in
+ * the calling thread (`check`, `explain`); `loadInThread` in one of its own, as the server does, so that
+ * nothing else waits.
+ */
+import { Worker } from 'node:worker_threads';
+import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
+import type { Environment } from '../config/environment.ts';
+import type { Settings } from '../config/settings.ts';
+import { isCountry } from '../geo/countries.ts';
+import type { DatabaseInfo } from '../geo/database.ts';
+import { BUNDLED_ATTRIBUTION, openGeography } from '../geo/geography.ts';
+import { readLatencyTable, type LatencyTable } from '../geo/latency-table.ts';
+import type { Location } from '../geo/location.ts';
+import { nameKey } from '../wire/name.ts';
+import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
+import { compile } from './compile.ts';
+import type { ZoneModel } from './model.ts';
+import { readConfiguration, shownPath } from './read-all.ts';
+import { nextSerial, readSerials, statedSerial, type Serials } from './serials.ts';
+
+export type LoadInput = {
+  /** pharos.yaml; undefined: `./pharos.yaml`, or defaults where there is a folder `zones`. */
+  readonly file: string | undefined;
+  readonly cwd: string;
+  readonly env: Environment;
+  /** Cores of the machine, for `workers: auto`. */
+  readonly cores: number;
+  /** Serials in force; undefined: those that the state folder holds. */
+  readonly serials?: Serials;
+};
+
+/** One generation, before it is put to work. Crosses threads. */
+export type LoadedGeneration = {
+  readonly settings: Settings;
+  readonly catalog: Catalog;
+  readonly databases: readonly GeoDatabaseInfo[];
+  readonly image: SharedArrayBuffer;
+  readonly atlas: SharedArrayBuffer;
+  /** By class of the atlas: what explain says of a client. */
+  readonly locations: readonly Location[];
+  /** By path: explain tells which measurement decided. */
+  readonly latencyTables: ReadonlyMap<string, LatencyTable>;
+  /** To be kept in the state folder once the generation is served. */
+  readonly serials: Serials;
+};
+
+export function loadGeneration(input: LoadInput): Outcome<LoadedGeneration> {
+  const { file, cwd, env, cores } = input;
+  const configuration = readConfiguration({ ...(file === undefined ? {} : { file }), cwd, env, cores, isCountry });
+  const { settings, zones } = configuration;
+  if (!settings) return { ok: false, diagnostics: configuration.diagnostics };
+  const report = createReport();
+  // Databases and tables are read also where zones are wrong, so that all mistakes are shown at once.
+  const { databases, info } = openGeography(settings.geo, report);
+  const latencyTables = readLatencyTables(zones, settings, report);
+  const soFar = (): Diagnostic[] => [...configuration.diagnostics, ...shown(report, cwd)];
+  if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
+
+  const last = input.serials ?? readSerials(settings.stateDir, () => undefined);
+  const serials = new Map(zones.filter((zone) => zone.autoSerial).map((zone) => [zone, nextSerial(zone, last, now())]));
+  const { image, atlas, catalog, locations } = compile({
+    settings,
+    zones,
+    databases,
+    latencyTables,
+    serialOf: (zone) => serials.get(zone)?.serial ?? statedSerial(zone),
+    report,
+  });
+  const diagnostics = soFar();
+  if (hasErrors(diagnostics)) return { ok: false, diagnostics };
+  const value: LoadedGeneration = {
+    settings,
+    catalog,
+    databases: info.map(describeDatabase),
+    image,
+    atlas,
+    locations,
+    latencyTables,
+    // Zones that are gone keep their entry: when they come back, their serial still rises.
+    serials: { ...last, ...Object.fromEntries([...serials].map(([zone, entry]) => [nameKey(zone.apex), entry])) },
+  };
+  return { ok: true, value, diagnostics };
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+function shown(report: Report, cwd: string): Diagnostic[] {
+  return report.diagnostics.map((diagnostic) => ({
+    ...diagnostic,
+    place: { ...diagnostic.place, file: shownPath(diagnostic.place.file, cwd) },
+  }));
+}
+
+/** Each table once, whichever services use it; regions are all that any zone knows. */
+function readLatencyTables(
+  zones: readonly ZoneModel[],
+  settings: Settings,
+  report: Report,
+): ReadonlyMap<string, LatencyTable> {
+  const regions = [...settings.regions.keys(), ...zones.flatMap((zone) => [...zone.regions.keys()])];
+  const tables = new Map<string, LatencyTable>();
+  const tried = new Set<string>();
+  for (const { services } of zones) {
+    for (const step of services.flatMap((service) => service.steps)) {
+      if (step.kind !== 'latency' || tried.has(step.table)) continue;
+      tried.add(step.table);
+      const table = readLatencyTable(step.table, report, regions);
+      if (table) tables.set(step.table, table);
+    }
+  }
+  return tables;
+}
+
+function describeDatabase(info: DatabaseInfo): GeoDatabaseInfo {
+  const { text, url, licence } = BUNDLED_ATTRIBUTION;
+  return {
+    path: info.path,
+    type: info.type,
+    built: new Date(info.builtAtMs).toISOString(),
+    ageDays: Math.floor(info.ageDays),
+    attribution: info.bundled ? `${text} (${url}), ${licence}` : '',
+  };
+}
+
+/** The same in a thread that ends with it. Rejects only where the thread itself fails. */
+export function loadInThread(input: LoadInput): Promise<Outcome<LoadedGeneration>> {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const { env, ...rest } = input;
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(`./load-worker${extension}`, import.meta.url), {
+      workerData: { ...rest, env: { ...env } },
+    });
+    worker.once('message', (outcome: Outcome<LoadedGeneration>) => {
+      resolve(outcome);
+    });
+    worker.once('error', reject);
+    worker.once('exit', () => {
+      reject(new Error('the thread that reads the configuration ended without a result'));
+    });
+  });
+}

@@ -1,0 +1,69 @@
+/**
+ * The search of the packet path: the node of a name, or its closest encloser (RFC 4592 2.2.1, RFC 9499).
+ */
+import { HASH_START, hashFinish, hashStep } from './name-hash.ts';
+import { NODE, RRSET, type Image } from './image.ts';
+
+/** A name to look for, in canonical form, and what was found. */
+export type Search = {
+  readonly name: Uint8Array;
+  nameOctets: number;
+  readonly labelAt: Uint8Array;
+  labels: number;
+  /** Hash of the suffix that starts at each label; scratch. */
+  readonly hashes: Int32Array;
+  /** Number of the node, -1 when no suffix is in the image. */
+  node: number;
+  /** Offset in the name of the suffix that the node stands for: 0 when the whole name exists. */
+  suffixAt: number;
+};
+
+/** Finds the longest suffix of the name that exists. */
+export function search(image: Image, target: Search): void {
+  const { name, labelAt, labels, hashes } = target;
+  let hash = hashStep(HASH_START, 0);
+  const rootHash = hashFinish(hash);
+  for (let label = labels - 1; label >= 0; label--) {
+    const at = labelAt[label] ?? 0;
+    for (let i = at + (name[at] ?? 0); i >= at; i--) hash = hashStep(hash, name[i] ?? 0);
+    hashes[label] = hashFinish(hash);
+  }
+  // No name of the image has more labels than `maxLabels`: longer suffixes need no look.
+  for (let label = Math.max(0, labels - image.maxLabels); label < labels; label++) {
+    const at = labelAt[label] ?? 0;
+    const node = probe(image, hashes[label] ?? 0, name, at, target.nameOctets - at);
+    if (node < 0) continue;
+    target.node = node;
+    target.suffixAt = at;
+    return;
+  }
+  target.node = probe(image, rootHash, name, target.nameOctets - 1, 1);
+  target.suffixAt = target.nameOctets - 1;
+}
+
+function probe(image: Image, hash: number, name: Uint8Array, at: number, octets: number): number {
+  const { table, mask } = image;
+  for (let row = hash & mask; ; row = (row + 1) & mask) {
+    const entry = table[row * 2 + 1] ?? 0;
+    if (entry === 0) return -1;
+    if (table[row * 2] === hash && isNamed(image, entry - 1, name, at, octets)) return entry - 1;
+  }
+}
+
+function isNamed({ nodes, bytes }: Image, node: number, name: Uint8Array, at: number, octets: number): boolean {
+  const row = node * NODE.WORDS;
+  if (((nodes[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff) !== octets) return false;
+  const nameAt = nodes[row + NODE.NAME_AT] ?? 0;
+  for (let i = 0; i < octets; i++) if (bytes[nameAt + i] !== name[at + i]) return false;
+  return true;
+}
+
+/** Number of a node's RRset of a type, -1 when it has none. */
+export function findRrset({ nodes, rrsets }: Image, node: number, type: number): number {
+  const first = nodes[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
+  const count = nodes[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0;
+  for (let rrset = first; rrset < first + count; rrset++) {
+    if (rrsets[rrset * RRSET.WORDS + RRSET.TYPE] === type) return rrset;
+  }
+  return -1;
+}

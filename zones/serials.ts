@@ -1,0 +1,95 @@
+/**
+ * `soa.serial: auto`: a serial that rises with every change of content and never falls (SPEC 3). What was
+ * served last, with a digest of its content, is kept in the state folder.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { nameKey } from '../wire/name.ts';
+import { TYPE } from '../wire/types.ts';
+import type { ZoneModel } from './model.ts';
+import { rdataOf } from './records.ts';
+
+/** By canonical apex (`nameKey`). */
+export type Serials = Readonly<Record<string, { readonly serial: number; readonly digest: string }>>;
+
+/** Serial of the SOA as the file states it. */
+export function statedSerial(zone: ZoneModel): number {
+  const { records } = zone;
+  for (let row = 0; row < records.count; row++) {
+    if (records.type[row] !== TYPE.SOA) continue;
+    const data = rdataOf(records, row);
+    return new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(data.length - 20);
+  }
+  return 0;
+}
+
+/**
+ * The serial for a zone's content: the last one where nothing changed, else the time in seconds since 1970,
+ * or one more than the last where a clock stands still or went back.
+ */
+export function nextSerial(
+  zone: ZoneModel,
+  last: Serials,
+  nowSeconds: number,
+): { readonly serial: number; readonly digest: string } {
+  const digest = digestOf(zone);
+  const before = last[nameKey(zone.apex)];
+  if (before?.digest === digest) return before;
+  return { serial: Math.max((before?.serial ?? 0) + 1, nowSeconds) >>> 0, digest };
+}
+
+function digestOf(zone: ZoneModel): string {
+  const { records, services, apex } = zone;
+  const hash = createHash('sha256');
+  const { count } = records;
+  hash.update(apex).update(records.bytes.subarray(0, records.used));
+  for (const column of [records.ownerAt, records.type, records.ttlSeconds, records.rdataAt]) {
+    hash.update(new Uint8Array(column.buffer, column.byteOffset, count * column.BYTES_PER_ELEMENT));
+  }
+  // Places in files say nothing about content.
+  const text = JSON.stringify(services, (key, value: unknown) =>
+    key === 'place' ? undefined : value instanceof Map ? [...(value as Map<unknown, unknown>)] : value,
+  );
+  return hash.update(text).digest('hex').slice(0, 32);
+}
+
+const FILE = 'serials.json';
+
+/** Serials of the last run; none when the file is missing or unreadable, which `warn` is told of. */
+export function readSerials(stateDir: string, warn: (message: string) => void): Serials {
+  const path = join(stateDir, FILE);
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return isSerials(parsed) ? parsed : {};
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      warn(`${path} cannot be read, serials start at the present time: ${(error as Error).message}`);
+    }
+    return {};
+  }
+}
+
+function isSerials(value: unknown): value is Serials {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every(
+      (entry: unknown) =>
+        typeof entry === 'object' &&
+        entry !== null &&
+        'serial' in entry &&
+        typeof entry.serial === 'number' &&
+        'digest' in entry &&
+        typeof entry.digest === 'string',
+    )
+  );
+}
+
+/** Written beside and renamed, so that the file is always whole. */
+export function writeSerials(stateDir: string, serials: Serials): void {
+  const path = join(stateDir, FILE);
+  mkdirSync(stateDir, { recursive: true });
+  writeFileSync(`${path}.new`, `${JSON.stringify(serials, undefined, 1)}\n`);
+  renameSync(`${path}.new`, path);
+}
