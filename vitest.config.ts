@@ -4,7 +4,14 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/regressions/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts', 'test/regressions/**/*.test.ts'],
+          // Nothing here takes long; a busy machine may.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'system',

@@ -1,9 +1,15 @@
-# Shared by the scripts of bin/: where the checkout is, and which Node.js runs it.
+# Shared by the scripts of bin/; they set $root, the folder above bin/.
 # Pharos runs its TypeScript as it stands, which Node.js does from 22.18 on. An older one on the
 # PATH is left alone; runtime/ then brings a newer one from npm (docs/decisions/runtime.md).
 
+# new_enough NODE: whether this runs here at all, and is 22.18 or newer.
 new_enough() {
-  "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 18) ? 0 : 1)' 2>/dev/null
+  version=$("$1" -v 2>/dev/null) || return 1
+  version=${version#v}
+  major=${version%%.*}
+  minor=${version#*.}
+  minor=${minor%%.*}
+  [ "$major" -gt 22 ] 2>/dev/null || { [ "$major" = 22 ] && [ "$minor" -ge 18 ] 2>/dev/null; }
 }
 
 # Prints the Node.js to use; fails when there is none yet.
@@ -15,4 +21,10 @@ find_node() {
     fi
   done
   return 1
+}
+
+# installed DIR: whether DIR/node_modules is what DIR/package-lock.json asks for. bin/setup leaves
+# the mark when npm is through, so a half-finished installation has none.
+installed() {
+  [ -f "$1/node_modules/.installed" ] && cmp -s "$1/package-lock.json" "$1/node_modules/.installed"
 }

@@ -12,11 +12,14 @@ import { createHealthTable } from '../health/table.ts';
 import type { AnswererPayload } from '../server/answerer.ts';
 import { checkListen } from '../server/check-listen.ts';
 import { explainFrom } from '../server/explain.ts';
+import { allowCollecting, collectAll } from '../server/garbage.ts';
+import { releaseMemory } from '../server/libc.ts';
 import { startServer, type Server } from '../server/supervisor.ts';
 import { startStatusServer, type StatusServer } from '../status/http.ts';
 import type { Alarm, LastReload, Reloaded, RunningGeneration, Runtime } from '../status/runtime.ts';
 import { formatEndpoint, type Endpoint } from '../wire/address.ts';
-import { loadInThread, type LoadedGeneration, type LoadInput } from '../zones/load.ts';
+import type { LoadedGeneration, LoadInput } from '../zones/load.ts';
+import { loadInThread } from '../zones/load-thread.ts';
 import { writeSerials } from '../zones/serials.ts';
 import { readVersion } from './version.ts';
 
@@ -59,7 +62,9 @@ export async function runServer(
   createLog: (settings: LoadedGeneration['settings']) => Promise<Logger>,
 ): Promise<RunningServer> {
   const startedAt = new Date();
+  allowCollecting();
   const first = await loadInThread(input);
+  releaseMemory();
   if (!first.ok) throw new ConfigurationError(first.diagnostics);
   const { settings } = first.value;
   const log = await createLog(settings);
@@ -115,6 +120,9 @@ export async function runServer(
         const next = prepare(outcome.value, current.number + 1, outcome.diagnostics, threads);
         warnOfRestart(current, next, log);
         await activate(next);
+        // Only now: `activate` had the generation before at hand.
+        collectAll();
+        releaseMemory();
         result = { ok: true, generation: next.number, warnings: outcome.diagnostics };
         for (const warning of outcome.diagnostics) log.warn(formatDiagnostic(warning));
         log.info({ generation: next.number, zones: next.catalog.zones.length }, 'reloaded');

@@ -47,6 +47,18 @@ export type GeoSettings = {
   readonly networks: readonly { readonly prefix: Prefix; readonly at: At }[];
 };
 
+/** Names that zone files and databases know continents by. */
+export const CONTINENTS = [
+  'africa',
+  'antarctica',
+  'asia',
+  'europe',
+  'north-america',
+  'oceania',
+  'south-america',
+] as const;
+export type Continent = (typeof CONTINENTS)[number];
+
 /** Where something is: a country (ISO 3166-1 alpha-2, upper case) or a point in degrees. */
 export type At =
   | { readonly kind: 'country'; readonly country: string }

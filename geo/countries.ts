@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Continent } from '../steering/steps.ts';
+import type { Continent } from '../config/settings.ts';
 
 /** A point in degrees: north and east are positive. */
 export type Point = { readonly latitude: number; readonly longitude: number };

@@ -1,7 +1,7 @@
 /**
  * Where a client is, and how a database's record says so.
  */
-import type { Continent } from '../steering/steps.ts';
+import type { Continent } from '../config/settings.ts';
 import { centroidOf, continentOf, isCountry } from './countries.ts';
 
 /** What is known of all addresses of one class. Unknown is '' for text, NaN for the point, 0 for the AS. */

@@ -21,8 +21,10 @@ export type Answerer = {
   readonly response: Response;
   /** The name being looked up: the question's, then where a chain leads. Shares the query's memory. */
   readonly search: Search;
-  /** Nodes that the chain has come through: a loop ends where it began. */
+  /** What the chain has come through, as a MARK of sections.ts: a loop ends where it began. */
   readonly visited: Int32Array;
+  /** Of links through a DNAME: where the data of the CNAME that it made stand in the message. */
+  readonly visitedAt: Int32Array;
   /** The client that steering goes by: the address in network order, and 32 or 128. */
   readonly client: Uint8Array;
   clientBits: number;
@@ -72,6 +74,7 @@ export function createAnswererState(payload: AnswererPayload, thread: number, se
       suffixAt: 0,
     },
     visited: new Int32Array(MAX_CHAIN_LINKS + 1),
+    visitedAt: new Int32Array(MAX_CHAIN_LINKS + 1),
     client: new Uint8Array(16),
     clientBits: 32,
     clientIsSubnet: false,

@@ -1,7 +1,7 @@
 /**
  * Class CH: what a server says of itself (RFC 4892), refused unless configured (SPEC 6).
  */
-import { RCODE, TYPE } from '../wire/types.ts';
+import { CLASS, RCODE, TYPE } from '../wire/types.ts';
 import type { Answerer } from './answerer.ts';
 
 /** Canonical wire form of the names that are known. */
@@ -30,7 +30,9 @@ export function answerChaos(a: Answerer): void {
   }
   let at = response.base + response.length;
   // C00C TXT CH, TTL 0, one character-string.
-  for (const octet of [0xc0, 0x0c, 0, TYPE.TXT, 0, 3, 0, 0, 0, 0, 0, text.length + 1, text.length]) tx[at++] = octet;
+  const dataOctets = text.length + 1;
+  const head = [0xc0, 0x0c, 0, TYPE.TXT, 0, CLASS.CH, 0, 0, 0, 0, dataOctets >> 8, dataOctets & 0xff, text.length];
+  for (const octet of head) tx[at++] = octet;
   tx.set(text, at);
   response.length += TEXT_HEAD_OCTETS + text.length;
   response.answers = 1;

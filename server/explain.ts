@@ -201,12 +201,13 @@ function ask(
   const octets = peer.length === 4 ? 4 : 16;
   const length = answer(answerer, query, 0, query.length, peer, 0, octets, TRANSPORT.TCP, tx, 0);
   const response = decodeResponse(tx.subarray(0, length));
-  const zone = zoneOf(generation, answerer, asked.name);
-  if (zone === undefined) {
+  const owner = ownerOf(generation, answerer, asked.name);
+  if (owner === undefined) {
     const message = `no zone of this configuration has ${formatName(asked.name)}`;
     return { ok: false, parameter: 'name', message };
   }
-  const service = generation.catalog.services[heard.service];
+  // Also where steering had no part: a type that none of its VIPs has.
+  const service = generation.catalog.services[heard.service < 0 ? owner.service : heard.service];
   const located = asked.place
     ? { location: asked.place, how: 'as asked' }
     : locationOf(generation, answerer.image.plan, client());
@@ -214,7 +215,7 @@ function ask(
   const trace: Trace = {
     name: formatName(asked.name),
     type: typeText(asked.type),
-    zone,
+    zone: owner.zone,
     service: service?.name,
     client: describeClient(asked, client(), source(), located),
     candidates: heard.candidates,
@@ -231,8 +232,12 @@ function ask(
   return { ok: true, trace };
 }
 
-/** The zone that holds a name, as text; undefined when none does. */
-function zoneOf({ catalog }: ExplainedGeneration, { image }: Answerer, asked: Name): string | undefined {
+/** The zone that holds a name, and the service that it is, if it is one; undefined where no zone has it. */
+function ownerOf(
+  { catalog }: ExplainedGeneration,
+  { image }: Answerer,
+  asked: Name,
+): { readonly zone: string; readonly service: number } | undefined {
   const labels = labelOffsets(asked);
   const target = {
     name: canonical(asked),
@@ -245,10 +250,13 @@ function zoneOf({ catalog }: ExplainedGeneration, { image }: Answerer, asked: Na
   };
   search(image, target);
   if (target.node < 0) return undefined;
-  const zone = image.nodes[target.node * NODE.WORDS + NODE.ZONE] ?? 0;
-  const apex = image.zones[zone * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
+  const row = target.node * NODE.WORDS;
+  const apex = image.zones[(image.nodes[row + NODE.ZONE] ?? 0) * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
   const name = formatName(image.bytes, image.nodes[apex * NODE.WORDS + NODE.NAME_AT]);
-  return catalog.zones.find((known) => known.name === name)?.name;
+  const zone = catalog.zones.find((known) => known.name === name)?.name;
+  return zone === undefined
+    ? undefined
+    : { zone, service: target.suffixAt === 0 ? (image.nodes[row + NODE.SERVICE] ?? -1) : -1 };
 }
 
 function describeClient(

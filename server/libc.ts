@@ -125,3 +125,38 @@ function load(): Loaded {
     return { whyNot: `koffi could not be loaded: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
+
+/**
+ * Gives memory that was freed back to the system (malloc_trim(3), glibc). Reading a configuration takes some
+ * times what it leaves, and glibc keeps that for the process. Does nothing where there is no such call.
+ */
+export function releaseMemory(): void {
+  if (whyNoLibc() !== undefined) return;
+  let trim: (pad: number) => number;
+  try {
+    trim = use().koffi.load(null).func('malloc_trim', 'int', ['size_t']);
+  } catch {
+    return; // musl has none, and keeps less
+  }
+  trim(0);
+}
+
+/** sched_setattr(2), which the C library has no name for. */
+const SCHED_SETATTR = { x64: 314, arm64: 274 } as const;
+/** What a batch of queries takes. The kernel's own choice is some milliseconds. */
+const SLICE_NANOSECONDS = 100_000n;
+
+/**
+ * Asks that the calling thread, when something comes for it, need not wait for the end of a longer turn of another
+ * thread (EEVDF, Linux 6.12 and newer). Its share of the CPU stays the same. Needs no right; older kernels and those
+ * that forbid the call leave everything as it is.
+ */
+export function takeShortTurns(): void {
+  if (whyNoLibc() !== undefined || (process.arch !== 'x64' && process.arch !== 'arm64')) return;
+  const call = use().koffi.load(null).func('syscall', 'long', ['long', 'int', 'uintptr_t', 'uint32_t']);
+  // struct sched_attr: u32 size, u32 policy, u64 flags, s32 nice, u32 priority, u64 runtime, deadline, period.
+  const attributes = new BigUint64Array(new ArrayBuffer(48));
+  attributes[0] = 48n;
+  attributes[3] = SLICE_NANOSECONDS;
+  call(SCHED_SETATTR[process.arch], 0, addressOf(attributes.buffer), 0);
+}

@@ -139,21 +139,25 @@ export function followLink(
   apexAt: number,
   link: number,
 ): number {
-  if (isLoop(a, node, link)) return -1;
+  const mark = node * MARK.COUNT + MARK.CNAME;
+  if (isLoop(a, mark, link)) return -1;
   const targetAt = a.response.length + RECORD_HEAD_OCTETS;
   if (!addAnswer(a, rrset, nameAt, apexAt)) return -1;
-  return continueAt(a, node, targetAt, link);
+  return continueAt(a, mark, targetAt, link);
 }
 
-/** Whether the chain has come through this node (or mark) before: its records are in the answer already. */
-export function isLoop({ visited }: Answerer, node: number, link: number): boolean {
-  for (let i = 0; i < link; i++) if (visited[i] === node) return true;
+/** What a link of a chain went through: a number of each kind, times COUNT, plus the kind. */
+export const MARK = { CNAME: 0, DNAME: 1, SERVICE: 2, COUNT: 4 } as const;
+
+/** Whether the chain has come through here before: its records are in the answer already. */
+export function isLoop({ visited }: Answerer, mark: number, link: number): boolean {
+  for (let i = 0; i < link; i++) if (visited[i] === mark) return true;
   return false;
 }
 
 /** Reads the next name of the chain out of the message. -1 where the chain is too long. */
-export function continueAt(a: Answerer, node: number, targetAt: number, link: number): number {
-  a.visited[link] = node;
+export function continueAt(a: Answerer, mark: number, targetAt: number, link: number): number {
+  a.visited[link] = mark;
   if (link === MAX_CHAIN_LINKS) return -1;
   const { search: target, response } = a;
   const { tx, base } = response;
@@ -182,12 +186,21 @@ export function continueAt(a: Answerer, node: number, targetAt: number, link: nu
 
 /** RFC 6672 3.1: the DNAME, and the CNAME that it makes for the name asked. */
 export function followDname(a: Answerer, node: number, nameAt: number, apexAt: number, link: number): number {
-  const { image, search: target, response } = a;
+  const { image, search: target, response, query } = a;
   const dname = findRrset(image, node, TYPE.DNAME);
-  const dataAt = response.length + RECORD_HEAD_OCTETS;
-  if (!addAnswer(a, dname, suffixAt(a, nameAt, target.suffixAt), apexAt)) return -1;
+  const mark = node * MARK.COUNT + MARK.DNAME;
   const { tx, base } = response;
   const prefixOctets = target.suffixAt;
+  let dataAt = response.length + RECORD_HEAD_OCTETS;
+  // A chain may come through one DNAME more than once: with another name that is no loop, and the DNAME is there.
+  for (let i = 0; i < link; i++) {
+    if (a.visited[i] !== mark) continue;
+    const cnameAt = a.visitedAt[i] ?? 0;
+    if (hasPrefix(a, cnameAt, prefixOctets)) return -1;
+    dataAt = suffixAt(a, cnameAt, get16(tx, base + cnameAt - 2) - 2);
+  }
+  const isNew = dataAt > response.length;
+  if (isNew && !addAnswer(a, dname, suffixAt(a, nameAt, target.suffixAt), apexAt)) return -1;
   const dataOctets = nameOctets(tx, base, dataAt);
   // RFC 6672 2.2: a name that would be too long does not exist, and YXDOMAIN says so.
   if (prefixOctets + dataOctets > MAX_NAME_OCTETS) {
@@ -211,7 +224,18 @@ export function followDname(a: Answerer, node: number, nameAt: number, apexAt: n
   const targetAt = response.length + RECORD_HEAD_OCTETS;
   response.length += octets;
   response.answers++;
-  return continueAt(a, -1 - link, targetAt, link);
+  // The CNAME is what was asked for.
+  if (query.type === TYPE.CNAME || query.type === TYPE.ANY) return -1;
+  a.visitedAt[link] = targetAt;
+  return continueAt(a, mark, targetAt, link);
+}
+
+/** Whether the CNAME data at `cnameAt`, made from a DNAME, begin with the first `octets` octets of the name in hand. */
+function hasPrefix({ search: target, response }: Answerer, cnameAt: number, octets: number): boolean {
+  const { tx, base } = response;
+  if (get16(tx, base + cnameAt - 2) - 2 !== octets) return false;
+  for (let i = 0; i < octets; i++) if (tx[base + cnameAt + i] !== target.name[i]) return false;
+  return true;
 }
 
 /** Octets that the name at `position` has without compression. */
@@ -227,6 +251,10 @@ function nameOctets(tx: Uint8Array, base: number, position: number): number {
     }
   }
   return octets;
+}
+
+function get16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
 
 function put16(bytes: Uint8Array, at: number, value: number): void {

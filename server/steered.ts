@@ -9,7 +9,7 @@ import { HAS, SERVICE, VIP } from '../steering/plan.ts';
 import { TYPE } from '../wire/types.ts';
 import { RECORD_HEAD_OCTETS } from '../zones/image.ts';
 import type { Answerer } from './answerer.ts';
-import { addAnswer, addNegative, continueAt, copyRrset, isLoop } from './sections.ts';
+import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './sections.ts';
 
 /** SPEC 4: the address in EDNS Client Subnet where there is one that is not private, else the resolver's. */
 export function locateClient(a: Answerer, peer: Uint8Array, peerAt: number, peerOctets: 4 | 16): void {
@@ -50,7 +50,7 @@ export function addSteered(
 ): number {
   const { steerer, response, client } = a;
   const { decision } = steerer;
-  if (isLoop(a, visitedService(service), link)) return -1;
+  if (isLoop(a, service * MARK.COUNT + MARK.SERVICE, link)) return -1;
   const located = locate(steerer, service, client, a.clientBits);
   steer(steerer, service, has, located, client, a.clientBits);
   // A scope speaks of the subnet that was sent; where the resolver's address decided, none was used.
@@ -81,12 +81,7 @@ function addVips(a: Answerer, service: number, has: number, nameAt: number, apex
     served[slot] = (served[slot] ?? 0) + 1;
   }
   if (has !== HAS.CNAME || query.type === TYPE.CNAME || query.type === TYPE.ANY) return -1;
-  return continueAt(a, visitedService(service), targetAt, link);
-}
-
-/** A mark for `visited` that no node's number and no DNAME's has. */
-function visitedService(service: number): number {
-  return -1000 - service;
+  return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
 }
 
 /** `when_all_down` with an answer of its own. */
@@ -106,7 +101,7 @@ function addStatic(
     const targetAt = a.response.length + RECORD_HEAD_OCTETS;
     if (!addAnswer(a, cname, nameAt, apexAt)) return -1;
     if (a.query.type === TYPE.CNAME || a.query.type === TYPE.ANY) return -1;
-    return continueAt(a, visitedService(service), targetAt, link);
+    return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
   }
   const rrset = services[row + (has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
   if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);

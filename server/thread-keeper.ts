@@ -16,8 +16,9 @@ export type Log = {
 
 export type KeeperOptions = {
   readonly name: string;
-  /** What a new thread is given: asked for at every start, so that it gets the publication of the moment. */
   readonly start: () => ThreadStart;
+  /** The first message to a new thread: asked for at every start, so that it gets the publication of the moment. */
+  readonly first: () => ToThread;
   /** Called when the thread runs a publication. */
   readonly onRunning: () => void;
   /** Called when the thread could not make an answerer. */
@@ -92,6 +93,7 @@ export function keepThread(options: KeeperOptions): Keeper {
   const begin = (): void => {
     const startedAt = performance.now();
     const thread = new Worker(entry, { name, workerData: options.start() });
+    thread.postMessage(options.first());
     worker = thread;
     let reason = 'it ended';
     thread.on('message', onMessage);

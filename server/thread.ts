@@ -11,18 +11,20 @@ import { parentPort, receiveMessageOnPort, type MessagePort } from 'node:worker_
 import type { Endpoint } from '../wire/address.ts';
 import { COUNTER, count } from './counters.ts';
 import type { Answer, AnswererModule, Publication } from './exchange.ts';
+import { collectAll, collectYoung } from './garbage.ts';
 import type { ListenFailure } from './listen-error.ts';
 import type { UdpSocket } from './sockets.ts';
 
 export const WORD = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
 
-/** What a thread is given at its start (`workerData`). */
+/**
+ * What a thread is given at its start (`workerData`). The first publication is not in it, but comes as a message like
+ * all others: this lives as long as the thread does, and would keep the first image.
+ */
 export type ThreadStart = {
   readonly index: number;
   /** URL of an AnswererModule. */
   readonly answererModule: string;
-  readonly sequence: number;
-  readonly publication: Publication;
   readonly words: Int32Array<SharedArrayBuffer>;
   readonly counters: Float64Array<SharedArrayBuffer>;
   readonly work: Work;
@@ -53,6 +55,8 @@ export type ToControl =
 /** What a packet loop needs of its thread. */
 export type Link = {
   readonly counters: Float64Array;
+  /** The number of the publication that it was made with. */
+  readonly firstSequence: number;
   /** The answerer to use now; takes a waiting publication first. For loops that block. */
   news(): Answer;
   /** The answerer to use now. For loops with events. */
@@ -74,10 +78,13 @@ export function controlPort(): MessagePort {
   return parentPort;
 }
 
-/** Makes the first answerer. Undefined when it threw, which the control thread has been told then. */
+/** Makes the first answerer, of the publication that waits at the port. Undefined when it threw, which the control thread has been told then. */
 export function createLink(start: ThreadStart, module: AnswererModule, port: MessagePort): Link | undefined {
   const { words, counters } = start;
-  let running = start.sequence;
+  const message = receiveMessageOnPort(port)?.message as ToThread | undefined;
+  if (message?.kind !== 'publish') throw new Error('a thread is posted a publication right after its start');
+  const firstSequence = message.sequence;
+  let running = firstSequence;
   const send = (message: ToControl): void => {
     port.postMessage(message);
   };
@@ -89,9 +96,11 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
       return undefined;
     }
   };
-  const first = build(start.sequence, start.publication);
+  const first = build(firstSequence, message.publication);
   if (!first) return undefined;
   let answer: Answer = first;
+  /** The loop that called `news` still has the answerer before at hand until it has been given another. */
+  let isOldAround = false;
   let loggedAt = -Infinity;
   let unlogged = 0;
 
@@ -100,6 +109,8 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
     running = sequence;
     if (!next) return;
     answer = next;
+    if (start.work.kind === 'udp-batch') isOldAround = true;
+    else collectAll();
     send({ kind: 'running', sequence });
   };
   const threw = (error: unknown): void => {
@@ -116,13 +127,20 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
   };
   return {
     counters,
+    firstSequence,
     send,
     threw,
     take,
     current: () => answer,
     stopping: () => Atomics.load(words, WORD.STOP) === 1,
     news: () => {
-      if (Atomics.load(words, WORD.WANTED) === running) return answer;
+      if (Atomics.load(words, WORD.WANTED) === running) {
+        if (isOldAround) {
+          isOldAround = false;
+          collectYoung();
+        }
+        return answer;
+      }
       // The message was posted before the word was set, so it is there.
       for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
         const message = got.message as ToThread;

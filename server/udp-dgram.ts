@@ -1,6 +1,6 @@
 /**
  * UDP through node:dgram, for systems where libc cannot be called or has no recvmmsg. Answers as udp-batch.ts
- * does, at a third of its speed. On a wildcard address the system chooses the source of a response, so there
+ * does, for about twice the CPU a query. On a wildcard address the system chooses the source of a response, so there
  * a machine with several addresses should list them one by one.
  */
 import { createSocket, type Socket } from 'node:dgram';

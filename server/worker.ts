@@ -2,6 +2,7 @@
  * The entry of every answering thread. Its imports stay free of what answers no query: pino, yaml, node:fs.
  */
 import { workerData } from 'node:worker_threads';
+import { takeShortTurns } from './libc.ts';
 import { ListenError } from './listen-error.ts';
 import { serveStreams } from './stream.ts';
 import { controlPort, createLink, listenToControl, loadAnswerer, type Link, type ThreadStart } from './thread.ts';
@@ -14,8 +15,10 @@ const link = createLink(start, await loadAnswerer(start.answererModule), port);
 if (link) await serve(link);
 
 async function serve(link: Link): Promise<void> {
-  const { work, sequence } = start;
+  const { work } = start;
+  const sequence = link.firstSequence;
   if (work.kind === 'udp-batch') {
+    takeShortTurns();
     link.send({ kind: 'ready', sequence, endpoints: [] });
     serveUdpBatches(work.sockets, link);
     return;

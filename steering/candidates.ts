@@ -19,29 +19,59 @@ export function startCandidates(
   withStandbys: boolean,
 ): void {
   const { plan, health, decision } = steerer;
+  const { services, vips } = plan;
+  const { states, weights } = health;
+  const { candidates } = decision;
   const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
-  const firstRegion = plan.services[row + SERVICE.FIRST_REGION] ?? 0;
-  if (degree === DEGREE.AVAILABLE) weighRegions(steerer, service);
+  const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const vipCount = services[row + SERVICE.VIP_COUNT] ?? 0;
+  const firstRegion = services[row + SERVICE.FIRST_REGION] ?? 0;
+  const weighs = degree === DEGREE.AVAILABLE && services[row + SERVICE.WEIGHS_REGIONS] === 1;
+  if (weighs) weighRegions(steerer, service);
   let count = 0;
+  let standbys = 0;
   for (let vip = 0; vip < vipCount; vip++) {
     const vipRow = (firstSlot + vip) * VIP.WORDS;
-    if (((plan.vips[vipRow + VIP.HAS] ?? 0) & has) === 0) continue;
-    const word = health.states[firstSlot + vip] ?? 0;
+    if (((vips[vipRow + VIP.HAS] ?? 0) & has) === 0) continue;
+    const word = states[firstSlot + vip] ?? 0;
     if (degree === DEGREE.AVAILABLE) {
       if (!isAvailable(word)) continue;
-      const region = plan.vips[vipRow + VIP.REGION] ?? 0;
-      if (!isRegionHealthy(steerer, firstRegion, region)) continue;
+      if (weighs && !isRegionHealthy(steerer, firstRegion, vips[vipRow + VIP.REGION] ?? 0)) continue;
     } else if (degree === DEGREE.NOT_FORCED) {
       const forced = forcedOf(word);
       if (forced === FORCED.DOWN || forced === FORCED.DRAIN) continue;
     }
-    decision.candidates[count++] = vip;
+    candidates[count++] = vip;
+    if (weights[firstSlot + vip] === 0) standbys++;
   }
   decision.count = count;
-  if (!withStandbys) dropStandby(steerer, firstSlot);
+  if (standbys > 0 && !withStandbys) dropStandby(steerer, firstSlot);
   decision.heldBack = count - decision.count;
+}
+
+/**
+ * The shortcut for a service whose first step goes by region: fills `decision.candidates` with those that
+ * `startCandidates` and `keepFirstGroup` would leave, without a look at the other regions' health. False where only the
+ * long way tells: a `min_healthy`, a group of several regions, or nobody but standbys in the first.
+ */
+export function startInFirstRegion(steerer: Steerer, service: number, has: number, orderingAt: number): boolean {
+  const { plan, health, decision } = steerer;
+  const { services, vips, orderings } = plan;
+  const row = service * SERVICE.WORDS;
+  const region = orderings[orderingAt + 1] ?? 0;
+  const isAlone = (orderings[orderingAt] ?? 0) > 0 && orderings[orderingAt + 2] === 1;
+  if (!isAlone || region < 0 || services[row + SERVICE.WEIGHS_REGIONS] === 1) return false;
+  const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const vipCount = services[row + SERVICE.VIP_COUNT] ?? 0;
+  let count = 0;
+  for (let vip = 0; vip < vipCount; vip++) {
+    const slot = firstSlot + vip;
+    if (vips[slot * VIP.WORDS + VIP.REGION] !== region || ((vips[slot * VIP.WORDS + VIP.HAS] ?? 0) & has) === 0)
+      continue;
+    if (health.weights[slot] !== 0 && isAvailable(health.states[slot] ?? 0)) decision.candidates[count++] = vip;
+  }
+  decision.count = count;
+  return count > 0;
 }
 
 /**
@@ -77,7 +107,10 @@ function isRegionHealthy({ plan, decision }: Steerer, firstRegion: number, regio
   return up >= (least - 1e-6) * all;
 }
 
-/** Share of the region's weight that is up, 0 to 1, as the last `startCandidates` with DEGREE.AVAILABLE found it. */
+/**
+ * Share of the region's weight that is up, 0 to 1, as the last `startCandidates` with DEGREE.AVAILABLE found it. Holds
+ * only for services with a `min_healthy`: no other has its regions weighed.
+ */
 export function regionShare(decision: Decision, region: number): number {
   return (decision.weightUp[region] ?? 0) / Math.max(decision.weightAll[region] ?? 0, 1e-6);
 }

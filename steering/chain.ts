@@ -3,10 +3,10 @@
  * explain and simulate all come through here.
  */
 import { lookupOutcome } from '../geo/lookup.ts';
-import { holdSeconds, startCandidates } from './candidates.ts';
+import { holdSeconds, startCandidates, startInFirstRegion } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';
-import { ALL_DOWN, OP, SERVICE } from './plan.ts';
+import { ALL_DOWN, OP, SERVICE, type MapView, type SteeringPlan } from './plan.ts';
 import { orderSticky } from './sticky.ts';
 import { drawWeighted, dropStandby } from './weighted.ts';
 
@@ -15,7 +15,7 @@ import { drawWeighted, dropStandby } from './weighted.ts';
  * step depends on the place. `client` has the address in network order, `bits` is 32 or 128.
  */
 export function locate({ plan }: Steerer, service: number, client: Uint8Array, bits: number): number {
-  const map = plan.mapViews[plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1];
+  const map = mapOf(plan, service * SERVICE.WORDS);
   if (map === undefined) return 0;
   const root = bits === 32 ? plan.v4Root : plan.v6Root;
   return lookupOutcome(plan.atlasNodes, root, map.outcomes, map.uniform, client, 0, bits);
@@ -39,9 +39,14 @@ export function steer(
   decision.ttlSeconds = ttlOf(steerer, service, has);
   for (let degree: number = DEGREE.AVAILABLE; ; degree++) {
     decision.degree = degree;
-    runSteps(steerer, service, has, located, client, bits, false);
+    const first = firstOrdering(steerer, service, located);
+    decision.count = 0;
+    if (first >= 0 && startInFirstRegion(steerer, service, has, first)) {
+      runSteps(steerer, service, 1, located, client, bits, false);
+    }
+    if (decision.count === 0) runAll(steerer, service, has, located, client, bits, false);
     // The steps may leave nobody but standbys to this client, at a fence for one.
-    if (decision.count === 0 && decision.heldBack > 0) runSteps(steerer, service, has, located, client, bits, true);
+    if (decision.count === 0 && decision.heldBack > 0) runAll(steerer, service, has, located, client, bits, true);
     const allDown = plan.services[row + SERVICE.ALL_DOWN] ?? 0;
     if (decision.count > 0) decision.result = RESULT.VIPS;
     else if (allDown === ALL_DOWN.STATIC) decision.result = RESULT.STATIC;
@@ -52,8 +57,28 @@ export function steer(
   }
 }
 
-/** From the candidates of `decision.degree` to what the steps leave. */
-function runSteps(
+/** The map of the service in this row; undefined where no step depends on the place. */
+function mapOf(plan: SteeringPlan, row: number): MapView | undefined {
+  const map = plan.services[row + SERVICE.MAP] ?? -1;
+  // An array asked for its element -1 looks for a property of that name, at the cost of a whole decision.
+  return map < 0 ? undefined : plan.mapViews[map];
+}
+
+/** Where the ordering of the first step starts, -1 where the shortcut is not for this decision. */
+function firstOrdering({ plan, decision, observer }: Steerer, service: number, located: number): number {
+  // Explain wants to see every candidate; with availability overlooked, speed no longer matters.
+  if (observer !== undefined || decision.degree !== DEGREE.AVAILABLE) return -1;
+  const row = service * SERVICE.WORDS;
+  if (plan.services[row + SERVICE.STEP_COUNT] === 0) return -1;
+  const at = (plan.services[row + SERVICE.FIRST_STEP] ?? 0) * OP.WORDS;
+  const op = plan.program[at];
+  if (op === OP.FAILOVER) return plan.program[at + 1] ?? -1;
+  const map = op === OP.PLACE ? mapOf(plan, row) : undefined;
+  return map?.orderingAt[(located >> 8) * map.steps] ?? -1;
+}
+
+/** From all candidates of `decision.degree` to what the steps leave. */
+function runAll(
   steerer: Steerer,
   service: number,
   has: number,
@@ -62,17 +87,31 @@ function runSteps(
   bits: number,
   withStandbys: boolean,
 ): void {
-  const { plan, decision, observer } = steerer;
+  const { decision, observer } = steerer;
   startCandidates(steerer, service, has, decision.degree, withStandbys);
   observer?.(service, -1, decision);
+  runSteps(steerer, service, 0, located, client, bits, withStandbys);
+}
+
+/** From the candidates to what the steps leave, of which the first `from` are done. */
+function runSteps(
+  steerer: Steerer,
+  service: number,
+  from: number,
+  located: number,
+  client: Uint8Array,
+  bits: number,
+  withStandbys: boolean,
+): void {
+  const { plan, decision, observer } = steerer;
   const outcome = located >> 8;
   const row = service * SERVICE.WORDS;
   const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
   const answers = plan.services[row + SERVICE.ANSWERS] ?? 1;
   const firstStep = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
   const stepCount = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
-  const map = plan.mapViews[plan.services[row + SERVICE.MAP] ?? -1];
-  for (let step = 0; step < stepCount && decision.count > 0; step++) {
+  const map = mapOf(plan, row);
+  for (let step = from; step < stepCount && decision.count > 0; step++) {
     const at = (firstStep + step) * OP.WORDS;
     const argument = plan.program[at + 1] ?? 0;
     switch (plan.program[at]) {
@@ -83,10 +122,12 @@ function runSteps(
         keepFirstGroup(steerer, firstSlot, argument);
         break;
       case OP.WEIGHTED:
+        if (withStandbys) dropStandby(steerer, firstSlot);
         // Nobody looks at the order behind the answers once this is the last step.
         drawWeighted(steerer, firstSlot, step === stepCount - 1 ? answers : decision.count);
         break;
       case OP.STICKY: {
+        if (withStandbys) dropStandby(steerer, firstSlot);
         const prefixBits = bits === 32 ? argument : (plan.program[at + 2] ?? 0);
         orderSticky(steerer, firstSlot, client, prefixBits);
         if (prefixBits > decision.scopeBits) decision.scopeBits = prefixBits;
@@ -98,7 +139,8 @@ function runSteps(
     }
     observer?.(service, step, decision);
   }
-  dropStandby(steerer, firstSlot);
+  // Without them from the start, none can have come in.
+  if (withStandbys) dropStandby(steerer, firstSlot);
   if (decision.count > answers) decision.count = answers;
 }
 

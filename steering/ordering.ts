@@ -9,20 +9,20 @@ import type { Decision, Steerer } from './decision.ts';
 import { VIP } from './plan.ts';
 
 /** Narrows the candidates in place, their order kept. None is left where no entry has a candidate. */
-export function keepFirstGroup(steerer: Steerer, firstSlot: number, orderingAt: number): void {
-  const { plan, decision } = steerer;
-  const { orderings } = plan;
+export function keepFirstGroup({ plan, decision }: Steerer, firstSlot: number, orderingAt: number): void {
+  const { orderings, vips } = plan;
+  const { candidates, count } = decision;
   const n = orderings[orderingAt] ?? 0;
   for (let i = 0; i < n; i++) {
     const at = orderingAt + 1 + i * 2;
     const end = orderings[at + 1] ?? 0;
-    if (!hasCandidate(steerer, firstSlot, orderings[at] ?? 0)) continue;
+    if (!hasCandidate(vips, firstSlot, decision, orderings[at] ?? 0)) continue;
     let kept = 0;
-    for (let c = 0; c < decision.count; c++) {
-      const vip = decision.candidates[c] ?? 0;
+    for (let c = 0; c < count; c++) {
+      const vip = candidates[c] ?? 0;
       for (let j = i; j < end; j++) {
-        if (!matches(steerer, firstSlot, vip, orderings[orderingAt + 1 + j * 2] ?? 0)) continue;
-        decision.candidates[kept++] = vip;
+        if (!matches(vips, firstSlot, vip, orderings[orderingAt + 1 + j * 2] ?? 0)) continue;
+        candidates[kept++] = vip;
         break;
       }
     }
@@ -32,12 +32,11 @@ export function keepFirstGroup(steerer: Steerer, firstSlot: number, orderingAt: 
   decision.count = 0;
 }
 
-function hasCandidate(steerer: Steerer, firstSlot: number, entry: number): boolean {
-  const { candidates, count }: Decision = steerer.decision;
-  for (let c = 0; c < count; c++) if (matches(steerer, firstSlot, candidates[c] ?? 0, entry)) return true;
+function hasCandidate(vips: Int32Array, firstSlot: number, { candidates, count }: Decision, entry: number): boolean {
+  for (let c = 0; c < count; c++) if (matches(vips, firstSlot, candidates[c] ?? 0, entry)) return true;
   return false;
 }
 
-function matches({ plan }: Steerer, firstSlot: number, vip: number, entry: number): boolean {
-  return entry < 0 ? vip === ~entry : (plan.vips[(firstSlot + vip) * VIP.WORDS + VIP.REGION] ?? 0) === entry;
+function matches(vips: Int32Array, firstSlot: number, vip: number, entry: number): boolean {
+  return entry < 0 ? vip === ~entry : vips[(firstSlot + vip) * VIP.WORDS + VIP.REGION] === entry;
 }

@@ -152,7 +152,9 @@ function prepareLatency(step: Extract<StepSpec, { kind: 'latency' }>, context: P
       table.asns.get(location.asn) ??
       table.countries.get(location.country);
     const measured = all(context.regions).flatMap((region) => {
-      const ms = row === undefined ? undefined : latencyOf(table, row, columns[region] ?? -1);
+      const column = columns[region] ?? -1;
+      // VIPs without a region have no column.
+      const ms = row === undefined || column < 0 ? undefined : latencyOf(table, row, column);
       return ms === undefined ? [] : [{ region, detail: ms }];
     });
     const preferences = ranked(measured, step.withinMs);

@@ -30,6 +30,8 @@ export const SERVICE = {
   STATIC_CNAME: 13,
   /** HAS bits over all its VIPs. */
   HAS: 14,
+  /** 1 where one of its regions has a `min_healthy`, so that the regions' weights count. */
+  WEIGHS_REGIONS: 15,
   WORDS: 16,
 } as const;
 

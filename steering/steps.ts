@@ -2,18 +2,8 @@
  * The steps of SPEC 4 as the zone file states them, with names resolved to indexes where a service knows
  * them. Each step's own file says what it does with the candidates.
  */
+import type { Continent } from '../config/settings.ts';
 import type { Prefix } from '../wire/address.ts';
-
-export const CONTINENTS = [
-  'africa',
-  'antarctica',
-  'asia',
-  'europe',
-  'north-america',
-  'oceania',
-  'south-america',
-] as const;
-export type Continent = (typeof CONTINENTS)[number];
 
 /** A key of a geo map, broadest last. `text` is what the operator wrote. */
 export type GeoKey = { readonly text: string } & (

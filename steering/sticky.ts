@@ -5,12 +5,13 @@
  */
 import type { Steerer } from './decision.ts';
 import { VIP } from './plan.ts';
-import { dropStandby } from './weighted.ts';
 
-/** Orders all candidates by their score for the first `bits` bits of `client`, best first. */
+/**
+ * Orders all candidates by their score for the first `bits` bits of `client`, best first. Standbys beside others must
+ * have been dropped.
+ */
 export function orderSticky(steerer: Steerer, firstSlot: number, client: Uint8Array, bits: number): void {
   const { plan, health, decision } = steerer;
-  dropStandby(steerer, firstSlot);
   const { candidates, scores, count } = decision;
   const network = hashNetwork(client, bits);
   for (let c = 0; c < count; c++) {

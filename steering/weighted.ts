@@ -5,10 +5,12 @@
 import type { Decision, Steerer } from './decision.ts';
 import { below } from './random.ts';
 
-/** Orders the first `wanted` candidates; the order behind them is not specified. */
+/**
+ * Orders the first `wanted` candidates; the order behind them is not specified. Standbys beside others must have been
+ * dropped.
+ */
 export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number): void {
   const { health, random, decision } = steerer;
-  dropStandby(steerer, firstSlot);
   const { candidates, count } = decision;
   let total = 0;
   for (let c = 0; c < count; c++) total += health.weights[firstSlot + (candidates[c] ?? 0)] ?? 0;
@@ -30,7 +32,7 @@ export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number
   }
 }
 
-/** Drops candidates of weight 0 where one of another weight is left. Also what ends a decision (chain.ts). */
+/** Drops candidates of weight 0 where one of another weight is left. */
 export function dropStandby({ health, decision }: Steerer, firstSlot: number): void {
   const { candidates, count }: Decision = decision;
   let kept = 0;

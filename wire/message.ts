@@ -29,7 +29,12 @@ export function encodeQuery(name: Name, type: number, subnet?: Subnet): Uint8Arr
 }
 
 /** A record as text: `data` in presentation format. */
-export type MessageRecord = { readonly name: string; readonly type: string; readonly ttl: number; readonly data: string };
+export type MessageRecord = {
+  readonly name: string;
+  readonly type: string;
+  readonly ttl: number;
+  readonly data: string;
+};
 
 export type MessageText = {
   readonly rcode: number;
@@ -71,7 +76,7 @@ export function decodeResponse(message: Uint8Array): MessageText {
 function readName(message: Uint8Array, start: number): { name: Name; end: number } {
   const octets: number[] = [];
   let end = -1;
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     const length = message[at];
     if (length === undefined || octets.length > 255) throw new RangeError('a name in this message does not end');
     if (length >= 0xc0) {

@@ -86,11 +86,13 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
     query.type = u16(rx, end);
     query.class = u16(rx, end + 2);
     query.questionEnd = end + 4 - at;
-  } else if (opcode === OPCODE.QUERY) {
-    return PARSED.FORMERR;
+  } else {
+    // RFC 6891 6.1.1: whoever sent OPT gets one, whatever else is to be said.
+    if (u16(rx, at + 4) === 0) readRecords(query, rx, at, length);
+    return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
   }
-  if (opcode !== OPCODE.QUERY) return PARSED.NOTIMP;
-  return readRecords(query, rx, at, length);
+  const records = readRecords(query, rx, at, length);
+  return opcode === OPCODE.QUERY ? records : PARSED.NOTIMP;
 }
 
 /**

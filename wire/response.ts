@@ -69,7 +69,10 @@ export function startResponse(
   response.truncated = false;
   response.error = -1;
   response.scopeBits = 0;
-  for (let i = 0; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
+  tx[txAt] = rx[rxAt] ?? 0;
+  tx[txAt + 1] = rx[rxAt + 1] ?? 0;
+  // The rest of the header is written at the end.
+  for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
   let limit = TCP_OCTETS;
   if (!overTcp) {
     // RFC 6891 6.2.3: a size below 512 counts as 512. RFC 9715: no more than 1232 whatever is offered.

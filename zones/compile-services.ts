@@ -115,6 +115,7 @@ export function compileService(
   row[SERVICE.STATIC_AAAA] = staticRrset(building, TYPE.AAAA, fallback?.aaaa ?? [], model, apex);
   row[SERVICE.STATIC_CNAME] = rrset(building, TYPE.CNAME, fallback?.cname, apex, model.ttl.minSeconds);
   row[SERVICE.HAS] = has;
+  row[SERVICE.WEIGHS_REGIONS] = local.some((number) => (context.regions[number]?.minHealthy ?? 0) > 0) ? 1 : 0;
   const owner = canonical(model.owner);
   if (isElsewhere(building, owner, apex, zone)) {
     const message = `service ${model.name} is at or below the apex of another zone that is served here: it is never answered`;

@@ -214,12 +214,7 @@ function encodeNode(work: Work, node: number): void {
 /** Rows of one owner and type; exact duplicates count once, the TTL is the first row's (RFC 2181 5.2). */
 function encodeRows(work: Work, type: number, rows: readonly number[]): number {
   const { store, building } = work;
-  const distinct = new Map<string, number>();
-  for (const row of rows) {
-    const key = Buffer.from(rdataOf(store, row)).toString('latin1');
-    if (!distinct.has(key)) distinct.set(key, row);
-  }
-  const kept = [...distinct.values()];
+  const kept = rows.length === 1 ? rows : distinctRows(store, rows);
   const rdata = kept.map((row) => (type === TYPE.SOA ? withSerial(work, row) : rdataOf(store, row)));
   const dataAt: number[] = [];
   const ttl = store.ttlSeconds[rows[0] ?? 0] ?? 0;
@@ -233,6 +228,16 @@ function encodeRows(work: Work, type: number, rows: readonly number[]): number {
     kept.forEach((row, i) => pushWords(work.targets, rrset, (dataAt[i] ?? 0) + nameAt, row));
   }
   return rrset;
+}
+
+/** The first of rows with equal data. */
+function distinctRows(store: RecordStore, rows: readonly number[]): number[] {
+  const distinct = new Map<string, number>();
+  for (const row of rows) {
+    const key = Buffer.from(rdataOf(store, row)).toString('latin1');
+    if (!distinct.has(key)) distinct.set(key, row);
+  }
+  return [...distinct.values()];
 }
 
 function reportTooLarge({ store, report }: Work, type: number, row: number): void {

@@ -14,7 +14,7 @@ export type RrsetTables = { readonly rrsets: Words; readonly patches: Words; rea
 const LOCAL_REACH = MAX_POINTER >> 2;
 
 /** A name in rdata is compressed against the apex, and against names before it in the RRset. */
-type Suffixes = { readonly apex: Name; readonly apexKey: string; readonly local: Map<string, number> };
+type Suffixes = { readonly apexOctets: number; readonly apexKey: string; readonly local: Map<string, number> };
 
 /**
  * Adds an RRset and returns its number. `rdata` is uncompressed, one or more records; where each record's data
@@ -31,17 +31,24 @@ export function encodeRrset(
   const { bytes, rrsets, patches } = tables;
   const wireAt = bytes.length;
   const firstPatch = patches.length / PATCH.WORDS;
-  const suffixes: Suffixes = { apex, apexKey: nameKey(apex), local: new Map() };
+  let suffixes: Suffixes | undefined;
   for (const data of rdata) {
     const head = reserveBytes(bytes, RECORD_HEAD_OCTETS);
-    const view = new DataView(bytes.array.buffer);
-    view.setUint16(head, 0xc00c);
-    view.setUint16(head + 2, type);
-    view.setUint16(head + 4, CLASS.IN);
-    view.setUint32(head + 6, ttlSeconds);
+    put16(bytes, head, 0xc00c);
+    put16(bytes, head + 2, type);
+    put16(bytes, head + 4, CLASS.IN);
+    put16(bytes, head + 6, ttlSeconds >>> 16);
+    put16(bytes, head + 8, ttlSeconds & 0xffff);
     dataAt?.push(bytes.length - wireAt);
-    writeData(tables, wireAt, type, data, suffixes);
-    new DataView(bytes.array.buffer).setUint16(head + 10, bytes.length - head - RECORD_HEAD_OCTETS);
+    let copied = 0;
+    for (const at of nameOffsets(type, data)) {
+      // Made at the first name: most records by the million hold none.
+      suffixes ??= { apexOctets: apex.length, apexKey: nameKey(apex), local: new Map() };
+      copy(bytes, data, copied, at);
+      copied = writeName(tables, wireAt, data, at, suffixes);
+    }
+    copy(bytes, data, copied, data.length);
+    put16(bytes, head + 10, bytes.length - head - RECORD_HEAD_OCTETS);
   }
   const octets = bytes.length - wireAt;
   // A question and an OPT record need room beside it.
@@ -50,18 +57,14 @@ export function encodeRrset(
   return pushWords(rrsets, type, rdata.length, wireAt, octets, firstPatch, patchCount, 0, 0) / RRSET.WORDS;
 }
 
-function writeData(tables: RrsetTables, wireAt: number, type: number, data: Uint8Array, suffixes: Suffixes): void {
-  let copied = 0;
-  for (const at of nameOffsets(type, data)) {
-    copy(tables.bytes, data, copied, at);
-    copied = writeName(tables, wireAt, data, at, suffixes);
-  }
-  copy(tables.bytes, data, copied, data.length);
+function put16(bytes: Bytes, at: number, value: number): void {
+  bytes.array[at] = value >> 8;
+  bytes.array[at + 1] = value;
 }
 
 function copy(bytes: Bytes, data: Uint8Array, from: number, to: number): void {
-  const at = reserveBytes(bytes, to - from);
-  bytes.array.set(data.subarray(from, to), at);
+  const at = reserveBytes(bytes, to - from) - from;
+  for (let i = from; i < to; i++) bytes.array[at + i] = data[i] ?? 0;
 }
 
 /** Returns where the name ends in `data`. */
@@ -70,7 +73,7 @@ function writeName(
   wireAt: number,
   data: Uint8Array,
   start: number,
-  { apex, apexKey, local }: Suffixes,
+  { apexOctets, apexKey, local }: Suffixes,
 ): number {
   let end = start;
   while ((data[end] ?? 0) !== 0) end += (data[end] ?? 0) + 1;
@@ -78,7 +81,7 @@ function writeName(
   for (let at = start; at < end - 1; at += (data[at] ?? 0) + 1) {
     const rest = nameKey(data.subarray(at, end));
     // A pointer has two octets, the root one: nothing is won in the root zone.
-    if (rest === apexKey && apex.length > 1) {
+    if (rest === apexKey && apexOctets > 1) {
       pushWords(patches, reserveBytes(bytes, 2) - wireAt, PATCH.APEX);
       return end;
     }

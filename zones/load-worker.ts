@@ -1,7 +1,11 @@
 /**
  * The compile thread: reads, checks, compiles, posts the outcome, ends.
  */
+import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadGeneration, type LoadInput } from './load.ts';
+
+// Whoever answers comes first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.
+if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
 
 parentPort?.postMessage(loadGeneration(workerData as LoadInput));

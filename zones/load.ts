@@ -1,9 +1,8 @@
 /**
- * Files to a generation: everything read, checked and compiled, or every mistake. `loadGeneration` does it in
- * the calling thread (`check`, `explain`); `loadInThread` in one of its own, as the server does, so that
- * nothing else waits.
+ * Files to a generation: everything read, checked and compiled, or every mistake. In the calling thread, as
+ * `check` and `explain` want it; the server does it in a thread of its own (load-thread.ts).
  */
-import { Worker } from 'node:worker_threads';
+import { join } from 'node:path';
 import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Settings } from '../config/settings.ts';
@@ -57,7 +56,12 @@ export function loadGeneration(input: LoadInput): Outcome<LoadedGeneration> {
   const soFar = (): Diagnostic[] => [...configuration.diagnostics, ...shown(report, cwd)];
   if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
 
-  const last = input.serials ?? readSerials(settings.stateDir, () => undefined);
+  const last =
+    input.serials ??
+    readSerials(settings.stateDir, (message) => {
+      const place = { file: join(settings.stateDir, 'serials.json'), line: 1, column: 1 };
+      report.warning('PH382', message, place, 'remove it, or put back what it was');
+    });
   const serials = new Map(zones.filter((zone) => zone.autoSerial).map((zone) => [zone, nextSerial(zone, last, now())]));
   const { image, atlas, catalog, locations } = compile({
     settings,
@@ -123,22 +127,4 @@ function describeDatabase(info: DatabaseInfo): GeoDatabaseInfo {
     ageDays: Math.floor(info.ageDays),
     attribution: info.bundled ? `${text} (${url}), ${licence}` : '',
   };
-}
-
-/** The same in a thread that ends with it. Rejects only where the thread itself fails. */
-export function loadInThread(input: LoadInput): Promise<Outcome<LoadedGeneration>> {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const { env, ...rest } = input;
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(`./load-worker${extension}`, import.meta.url), {
-      workerData: { ...rest, env: { ...env } },
-    });
-    worker.once('message', (outcome: Outcome<LoadedGeneration>) => {
-      resolve(outcome);
-    });
-    worker.once('error', reject);
-    worker.once('exit', () => {
-      reject(new Error('the thread that reads the configuration ended without a result'));
-    });
-  });
 }

@@ -5,8 +5,9 @@ import type { Report } from '../config/diagnostics.ts';
 import { show } from '../config/fields.ts';
 import { nearestWord } from '../config/nearest-word.ts';
 import type { IsCountry } from '../config/network-fields.ts';
+import { CONTINENTS } from '../config/settings.ts';
 import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../config/yaml.ts';
-import { CONTINENTS, type GeoKey } from '../steering/steps.ts';
+import type { GeoKey } from '../steering/steps.ts';
 import { formatPrefix, parsePrefix } from '../wire/address.ts';
 
 /** RFC 6793: an AS number has 32 bits. */

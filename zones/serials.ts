@@ -61,7 +61,8 @@ export function readSerials(stateDir: string, warn: (message: string) => void): 
   const path = join(stateDir, FILE);
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    return isSerials(parsed) ? parsed : {};
+    if (isSerials(parsed)) return parsed;
+    throw new Error('it does not hold serials');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
       warn(`${path} cannot be read, serials start at the present time: ${(error as Error).message}`);

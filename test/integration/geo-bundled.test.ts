@@ -5,7 +5,7 @@ import { createReport } from '../../config/diagnostics.ts';
 import { buildAtlas, compileMap } from '../../geo/atlas.ts';
 import { bundledDatabasePath, openGeography } from '../../geo/geography.ts';
 import { lookupClass, lookupOutcome } from '../../geo/lookup.ts';
-import { CONTINENTS } from '../../steering/steps.ts';
+import { CONTINENTS } from '../../config/settings.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 
 const seed = Number(process.env['SEED'] ?? 20260701);

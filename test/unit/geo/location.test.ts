@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CONTINENTS } from '../../../steering/steps.ts';
+import { CONTINENTS } from '../../../config/settings.ts';
 import { centroidOf, continentOf, countryCodes, isCountry } from '../../../geo/countries.ts';
 import { distanceKm } from '../../../geo/distance.ts';
 import { NOTHING, readRecord } from '../../../geo/location.ts';

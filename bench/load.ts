@@ -1,0 +1,32 @@
+/**
+ * One round of load by dnsperf: an independent client, the same for every server.
+ */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+export type Load = {
+  readonly completed: number;
+  readonly lost: number;
+  readonly queriesPerSecond: number;
+};
+
+/** Queries on the way at any time. */
+export const OUTSTANDING = 200;
+
+/** Sends the packets of `file` for `seconds`, over and over. Throws when dnsperf fails. */
+export async function runDnsperf(program: string, port: number, file: string, seconds: number): Promise<Load> {
+  const args = ['-s', '127.0.0.1', '-p', String(port), '-d', file, '-B', '-l', String(seconds)];
+  // One client, one thread: with as many sockets as clients, none is served by two threads.
+  const load = ['-c', '1', '-T', '1', '-q', String(OUTSTANDING), '-t', '1'];
+  const { stdout } = await promisify(execFile)(program, [...args, ...load], { timeout: (seconds + 20) * 1000 });
+  const number = (pattern: RegExp): number => {
+    const text = pattern.exec(stdout)?.[1];
+    if (text === undefined) throw new Error(`dnsperf printed no ${pattern.source}:\n${stdout}`);
+    return Number(text);
+  };
+  return {
+    completed: number(/Queries completed:\s+(\d+)/),
+    lost: number(/Queries lost:\s+(\d+)/),
+    queriesPerSecond: number(/Queries per second:\s+([\d.]+)/),
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * `npm run bench`: this server beside its peers, in turns, on this machine. Prints a table and writes RESULTS.md.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { once } from 'node:events';
+import { bundledDatabasePath } from '../geo/geography.ts';
+import { CASES, checkAnswers, type Case } from './cases.ts';
+import { writeGeoip2 } from './geoip2.ts';
+import { runDnsperf } from './load.ts';
+import { writePackets } from './packets.ts';
+import { echo, ECHO } from './peers/echo.ts';
+import { gdnsd } from './peers/gdnsd.ts';
+import { knot } from './peers/knot.ts';
+import { nsd } from './peers/nsd.ts';
+import type { Files, Peer } from './peers/peer.ts';
+import { pharos } from './peers/pharos.ts';
+import { cpuTime, findProgram, memoryOctets, processTree, type Running } from './process.ts';
+import { describeMachine, renderTable, writeResults, type CaseResult, type Round } from './report.ts';
+
+const PEERS: readonly Peer[] = [pharos, gdnsd, knot, nsd, echo];
+/** Fewer packets in dnsperf's file, and it would be busy with reading it. */
+const FILE_PACKETS = 20_000;
+/** A round before the first counts: caches and compilers get warm. */
+const WARM_UP_SECONDS = 1;
+
+const HELP = `npm run bench -- [OPTION ...]
+  --cases ${CASES.map(({ name }) => name).join(',')}
+                      what to measure; all by default
+  --servers NAME,...  ${PEERS.map(({ name }) => name.toLowerCase().replace(' limit', '')).join(',')}; all that are installed by default
+  --rounds N          rounds of each case, servers taking turns; 5 by default
+  --seconds S         length of a round; 1 by default
+  --no-results        leave bench/RESULTS.md as it is
+`;
+
+type Entrant = { readonly peer: Peer; readonly running: Running; readonly pids: readonly number[] };
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      cases: { type: 'string' },
+      servers: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '1' },
+      'no-results': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const rounds = Number(values.rounds);
+  const seconds = Number(values.seconds);
+  const cases = CASES.filter(({ name }) => values.cases?.split(',').includes(name) ?? true);
+  const peers = PEERS.filter(
+    ({ name }) => values.servers?.split(',').some((wanted) => name.toLowerCase().startsWith(wanted)) ?? true,
+  );
+  if (cases.length === 0 || peers.length === 0 || !(rounds >= 1) || !(seconds > 0)) {
+    console.error(`bench: nothing to do\n\n${HELP}`);
+    return 2;
+  }
+  const dnsperf = findProgram('dnsperf');
+  if (dnsperf === undefined) {
+    console.error('bench: dnsperf is not installed; on Debian: apt-get install dnsperf');
+    return 1;
+  }
+  const installed = peers.filter((peer) => peer.version() !== undefined);
+  for (const { name } of peers.filter((peer) => !installed.includes(peer)))
+    console.log(`${name} is not installed: left out`);
+
+  const folder = mkdtempSync(join(tmpdir(), 'pharos-bench-'));
+  const entrants: Entrant[] = [];
+  // Connections stay as long as the server that probes wants them.
+  const health = createServer((socket) => {
+    socket.on('error', () => undefined).resume();
+  });
+  try {
+    // Health checks of all servers connect here, on whichever address of 127.0.0.0/8.
+    health.listen(0, '0.0.0.0');
+    await once(health, 'listening');
+    const address = health.address();
+    const files: Files = {
+      geoip2: join(folder, 'geoip2.mmdb'),
+      healthPort: typeof address === 'object' && address ? address.port : 0,
+    };
+    writeGeoip2(bundledDatabasePath(), files.geoip2);
+    for (const peer of installed) {
+      const own = join(folder, peer.name.replace(' ', '-'));
+      mkdirSync(own);
+      try {
+        const running = await peer.start(own, files);
+        entrants.push({ peer, running, pids: processTree(running.pid) });
+      } catch (error) {
+        // One that does not start here must not keep the others from being measured.
+        console.error(`${peer.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    const results: CaseResult[] = [];
+    for (const each of cases) {
+      const result = await runCase(each, entrants, { dnsperf, folder, rounds, seconds });
+      results.push(result);
+      console.log(`\n${renderTable(result)}`);
+    }
+    const versions = entrants.map(({ peer }) => peer.version() ?? peer.name);
+    const about = describeMachine(dnsperf, versions, { rounds, seconds });
+    console.log(`\n${about.join('\n')}`);
+    if (!values['no-results']) {
+      const path = writeResults(results, about);
+      console.log(`\nwritten to ${path}`);
+    }
+    return 0;
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  } finally {
+    await Promise.all(entrants.map(({ running }) => running.stop()));
+    health.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+type Plan = {
+  readonly dnsperf: string;
+  readonly folder: string;
+  readonly rounds: number;
+  readonly seconds: number;
+};
+
+/** Checks every server's answers, then lets them take turns. Throws where an answer is wrong. */
+async function runCase(each: Case, all: readonly Entrant[], plan: Plan): Promise<CaseResult> {
+  const entrants = all.filter(({ peer }) => each.zones.every((zone) => peer.zones.includes(zone)));
+  const questions = each.questions();
+  const file = join(plan.folder, `${each.name}.packets`);
+  const packets = questions.map(({ packet }) => packet);
+  const times = Math.ceil(FILE_PACKETS / packets.length);
+  writePackets(file, Array.from({ length: times }, () => packets).flat());
+  for (const { peer, running } of entrants) {
+    if (peer.name !== ECHO) await checkAnswers(peer.name, running.port, questions);
+  }
+  const rounds = new Map<string, Round[]>(entrants.map(({ peer }) => [peer.name, []]));
+  for (const { running } of entrants) await runDnsperf(plan.dnsperf, running.port, file, WARM_UP_SECONDS);
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const { peer, running, pids } of entrants) {
+      const before = cpuTime(pids);
+      const load = await runDnsperf(plan.dnsperf, running.port, file, plan.seconds);
+      const after = cpuTime(pids);
+      rounds.get(peer.name)?.push({
+        queriesPerSecond: load.queriesPerSecond,
+        userMicroseconds: ((after.user - before.user) / load.completed) * 1e6,
+        systemMicroseconds: ((after.system - before.system) / load.completed) * 1e6,
+        busy: (after.user + after.system - before.user - before.system) / (load.completed / load.queriesPerSecond),
+        lost: load.lost,
+        memoryOctets: memoryOctets(pids),
+      });
+    }
+  }
+  writeFileSync(file, ''); // Packets are large, and nobody needs them any more.
+  return { name: each.name, about: each.about, rounds };
+}

@@ -1,0 +1,163 @@
+/**
+ * A server under test: started, waited for, measured through /proc, and ended by its process number.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { encodeQuery } from './packets.ts';
+import { ask } from './read-response.ts';
+
+/** A server that answers on 127.0.0.1. */
+export type Running = {
+  readonly port: number;
+  /** Its main process. */
+  readonly pid: number;
+  /** Ends it; resolves when it is gone. */
+  stop(): Promise<void>;
+};
+
+/** Time used so far by all threads of all its processes, in seconds. */
+export type CpuTime = { readonly user: number; readonly system: number };
+
+/** USER_HZ: what /proc counts in. Linux shows 100 to programs whatever the kernel's own tick is. */
+const TICKS_PER_SECOND = 100;
+const START_MS = 30_000;
+const STOP_MS = 10_000;
+
+/** Path of a program, also in the folders of administrators; undefined when it is not installed. */
+export function findProgram(name: string): string | undefined {
+  for (const folder of [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin']) {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return join(folder, name);
+    } catch {
+      // Not here: look on.
+    }
+  }
+  return undefined;
+}
+
+/** A port of 127.0.0.1 that nobody has, neither for TCP nor for UDP. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 20; tries++) {
+    const tcp = createServer().listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    const address = tcp.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const udp = createSocket('udp4');
+    const bound = await new Promise<boolean>((resolve) => {
+      udp.once('error', () => {
+        resolve(false);
+      });
+      udp.bind(port, '127.0.0.1', () => {
+        resolve(true);
+      });
+    });
+    udp.close();
+    tcp.close();
+    await once(tcp, 'close');
+    if (bound) return port;
+  }
+  throw new Error('no port of 127.0.0.1 is free for both TCP and UDP');
+}
+
+/**
+ * Starts a program that serves DNS on `port` in the foreground, and waits until it answers. Throws, with what the
+ * program said, when it ends or stays silent.
+ */
+export async function startServer(
+  program: string,
+  args: readonly string[],
+  port: number,
+  zone: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Running> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  let said = '';
+  const listen = (text: Buffer): void => {
+    said = (said + text.toString()).slice(-4000);
+  };
+  child.stdout.on('data', listen);
+  child.stderr.on('data', listen);
+  const failed = once(child, 'error').then(([error]) => {
+    throw error instanceof Error ? error : new Error(String(error));
+  });
+  failed.catch(() => undefined);
+  const query = encodeQuery(zone, 'SOA');
+  const deadline = performance.now() + START_MS;
+  for (;;) {
+    const response = await Promise.race([ask(port, query, 200), failed]);
+    if (response?.rcode === 0) break;
+    if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}:\n${said}`);
+    if (performance.now() > deadline) {
+      await end(child);
+      throw new Error(`${program} did not answer within ${START_MS / 1000} s:\n${said}`);
+    }
+    await delay(50);
+  }
+  return { port, pid: child.pid ?? 0, stop: () => end(child) };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await gone;
+  clearTimeout(timer);
+}
+
+/** The process and all that came of it. */
+export function processTree(pid: number): number[] {
+  const parents = new Map<number, number>();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const fields = statFields(Number(entry));
+    if (fields) parents.set(Number(entry), Number(fields[1]));
+  }
+  const tree = [pid];
+  // Numbers are looked up while the list grows: children of children come too.
+  for (const member of tree) for (const [child, parent] of parents) if (parent === member) tree.push(child);
+  return tree;
+}
+
+export function cpuTime(pids: readonly number[]): CpuTime {
+  let user = 0;
+  let system = 0;
+  for (const pid of pids) {
+    const fields = statFields(pid);
+    user += Number(fields?.[11] ?? 0) / TICKS_PER_SECOND;
+    system += Number(fields?.[12] ?? 0) / TICKS_PER_SECOND;
+  }
+  return { user, system };
+}
+
+/** Octets in memory; what processes share is counted once (Pss), where the kernel tells, else resident ones. */
+export function memoryOctets(pids: readonly number[]): number {
+  let kibibytes = 0;
+  for (const pid of pids) {
+    const pss = /^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1];
+    const rss = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1];
+    kibibytes += Number(pss ?? rss ?? 0);
+  }
+  return kibibytes * 1024;
+}
+
+/** proc_pid_stat(5) from the third field on: state, ppid, ...; undefined when the process is gone. */
+function statFields(pid: number): string[] | undefined {
+  const text = read(`/proc/${pid}/stat`);
+  // The second field is the program's name in parentheses, which may contain anything.
+  return text === '' ? undefined : text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Configurations of any size for the benches of scale and isolation. Always the same for the same numbers.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeQuery, repeatable } from './packets.ts';
+import { REGIONS } from './world.ts';
+
+export const BULK_ZONE = 'bulk.example';
+export const MAPS_ZONE = 'maps.example';
+
+const SEED = 20_261;
+const COUNTRIES =
+  'US CA MX BR AR CO CL GB IE FR DE ES PT IT NL SE NO FI PL CZ AT CH EG MA ZA NG KE IN PK JP KR TW SG ID AU NZ';
+
+export type ServerSettings = { readonly port: number; readonly statusPort?: number; readonly token?: string };
+
+/** Writes pharos.yaml for the zones that are in `folder`/zones; gives its path. */
+export function writeConfiguration(folder: string, { port, statusPort, token }: ServerSettings): string {
+  mkdirSync(join(folder, 'zones'), { recursive: true });
+  const file = join(folder, 'pharos.yaml');
+  const status = statusPort === undefined ? 'off' : `{ listen: "127.0.0.1:${statusPort}", token: ${token ?? 'none'} }`;
+  const regions = Object.keys(REGIONS).map((region) => `${region}: {}`);
+  const lines = [
+    `listen: ["127.0.0.1:${port}"]`,
+    'workers: 1',
+    'zones: ./zones',
+    'state_dir: ./state',
+    `status: ${status}`,
+    `regions: { ${regions.join(', ')} }`,
+    'log: { level: error }',
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return file;
+}
+
+function zoneHead(zone: string): string[] {
+  return [`zone: ${zone}`, 'nameservers: [ns1]', 'records: { ns1: { A: 192.0.2.53 } }'];
+}
+
+function writeZone(folder: string, zone: string, lines: readonly string[]): void {
+  mkdirSync(join(folder, 'zones'), { recursive: true });
+  writeFileSync(join(folder, 'zones', `${zone}.yaml`), `${[...zoneHead(zone), ...lines].join('\n')}\n`);
+}
+
+function bulkLabel(index: number): string {
+  return `h${index.toString(36).padStart(6, '0')}`;
+}
+
+/** A zone of `records` addresses, each with a name of its own, in a master file. */
+export function writeBulkZone(folder: string, records: number): void {
+  writeZone(folder, BULK_ZONE, ['include: [../bulk.db]']);
+  const lines = ['$TTL 300'];
+  for (let i = 0; i < records; i++) {
+    lines.push(`${bulkLabel(i)} A 10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`);
+  }
+  writeFileSync(join(folder, 'bulk.db'), `${lines.join('\n')}\n`);
+}
+
+/** Queries for names of the bulk zone, at random. */
+export function bulkQueries(records: number, count: number): Buffer[] {
+  const random = repeatable(SEED);
+  return Array.from({ length: count }, () => encodeQuery(`${bulkLabel(random(records))}.${BULK_ZONE}`, 'A'));
+}
+
+/** `count` services of three VIPs, no two of which have the same map. */
+export function writeMapsZone(folder: string, count: number): void {
+  const random = repeatable(SEED + 1);
+  const regions = Object.entries(REGIONS);
+  const countries = COUNTRIES.split(' ');
+  const lines = ['services:'];
+  for (let i = 0; i < count; i++) {
+    const chosen = [0, 1, 2].map((nth) => regions[(random(3) + nth * 3 + random(2)) % regions.length] ?? ['', '']);
+    const of = (nth: number): string => chosen[nth % 3]?.[0] ?? '';
+    lines.push(`  s${i}:`, '    vips:');
+    for (const [nth, [region, address]] of chosen.entries()) {
+      lines.push(`      v${nth}: { region: ${region}, A: ${address} }`);
+    }
+    // The countries that go elsewhere are the service's number, a bit each: so no map comes twice.
+    lines.push('    steer:', '      - geo:');
+    for (const [bit, country] of countries.entries()) {
+      const other = bit < 20 ? (i >> bit) & 1 : random(2);
+      lines.push(`          ${country}: ${of(bit + other)}`);
+    }
+    lines.push(`          default: [${of(0)}, ${of(1)}, ${of(2)}]`);
+  }
+  writeZone(folder, MAPS_ZONE, lines);
+}
+
+/** Queries for the services of the maps zone, each with a random client subnet. */
+export function mapsQueries(services: number, count: number): Buffer[] {
+  const random = repeatable(SEED + 2);
+  return Array.from({ length: count }, () =>
+    encodeQuery(`s${random(services)}.${MAPS_ZONE}`, 'A', [1 + random(223), random(256), random(256)]),
+  );
+}
+
+/** `count` small zones of ten records. */
+export function writeSmallZones(folder: string, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const records = Array.from({ length: 9 }, (_, nth) => `h${nth}: { A: 192.0.2.${nth} }`);
+    const zone = `z${i}.example`;
+    mkdirSync(join(folder, 'zones'), { recursive: true });
+    writeFileSync(
+      join(folder, 'zones', `${zone}.yaml`),
+      `zone: ${zone}\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 }, ${records.join(', ')} }\n`,
+    );
+  }
+}
+
+export function smallZoneQueries(zones: number, count: number): Buffer[] {
+  const random = repeatable(SEED + 3);
+  return Array.from({ length: count }, () => encodeQuery(`h${random(9)}.z${random(zones)}.example`, 'A'));
+}

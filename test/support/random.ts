@@ -1,0 +1,46 @@
+/**
+ * Seeded random numbers for tests. A run prints its seed; PHAROS_SEED repeats it.
+ */
+export type Dice = {
+  /** A whole number from 0 to `bound` - 1. */
+  readonly below: (bound: number) => number;
+  /** True in `share` of all cases. */
+  readonly chance: (share: number) => boolean;
+  readonly pick: <T>(items: readonly T[]) => T;
+  /** `count` different items, or all there are. */
+  readonly sample: <T>(items: readonly T[], count: number) => T[];
+};
+
+/** The seed of this run, printed. */
+export function printedSeed(title: string): number {
+  const seed = Number(process.env['PHAROS_SEED'] ?? Math.floor(Math.random() * 0x7fff_ffff));
+  console.log(`${title}: PHAROS_SEED=${seed}`);
+  return seed;
+}
+
+/** Mulberry32 (T. Ettinger). */
+export function createDice(seed: number): Dice {
+  let state = seed | 0;
+  const next = (): number => {
+    state = (state + 0x6d2b_79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  const below = (bound: number): number => Math.floor(next() * bound);
+  const pick = <T>(items: readonly T[]): T => {
+    if (items.length === 0) throw new Error('nothing to pick from');
+    return items[below(items.length)] as T;
+  };
+  return {
+    below,
+    chance: (share) => next() < share,
+    pick,
+    sample: (items, count) => {
+      const left = [...items];
+      const taken = [];
+      while (left.length > 0 && taken.length < count) taken.push(...left.splice(below(left.length), 1));
+      return taken;
+    },
+  };
+}

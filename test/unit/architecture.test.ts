@@ -1,0 +1,151 @@
+/**
+ * The repository checks itself: imports go one way (DESIGN 3), and the answering threads load nothing that
+ * answers no query.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What each room may import beside itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  wire: [],
+  config: ['wire'],
+  geo: ['wire', 'config'],
+  health: ['wire', 'config'],
+  steering: ['wire', 'config', 'geo', 'health'],
+  zones: ['wire', 'config', 'geo', 'health', 'steering'],
+  server: ['wire', 'config', 'geo', 'health', 'steering', 'zones'],
+  status: ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server'],
+  cli: ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status'],
+};
+
+type Import = { readonly from: string; readonly typeOnly: boolean };
+
+/** Every import of a module; `import()` and `export from` count too. */
+function importsOf(file: string): Import[] {
+  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
+  const found: Import[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
+      // `import { type X }` loads the module all the same (verbatimModuleSyntax).
+      const typeOnly = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+      found.push({ from: node.moduleSpecifier.text, typeOnly });
+    }
+    if (ts.isExportDeclaration(node) && node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier)) {
+      found.push({ from: node.moduleSpecifier.text, typeOnly: node.isTypeOnly });
+    }
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [argument] = node.arguments;
+      if (argument && ts.isStringLiteral(argument)) found.push({ from: argument.text, typeOnly: false });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+function filesOf(room: string): string[] {
+  return readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(ROOT, room, name));
+}
+
+function shown(file: string): string {
+  return relative(ROOT, file);
+}
+
+describe('imports go one way', () => {
+  test.each(Object.keys(MAY_IMPORT))('%s', (room) => {
+    const wrong = filesOf(room).flatMap((file) =>
+      importsOf(file).flatMap(({ from }) => {
+        if (!from.startsWith('.')) return [];
+        const target = shown(resolve(dirname(file), from));
+        const other = target.split('/')[0] ?? '';
+        if (other === room || other === 'package.json' || MAY_IMPORT[room]?.includes(other)) return [];
+        return [`${shown(file)} imports ${target}`];
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('nothing imports itself in a circle', () => {
+    const files = Object.keys(MAY_IMPORT).flatMap(filesOf);
+    const edges = new Map(
+      files.map((file) => [
+        file,
+        importsOf(file).flatMap(({ from, typeOnly }) =>
+          from.startsWith('.') && !typeOnly ? [resolve(dirname(file), from)] : [],
+        ),
+      ]),
+    );
+    const state = new Map<string, 'open' | 'done'>();
+    const circles: string[] = [];
+    const visit = (file: string, path: readonly string[]): void => {
+      if (state.get(file) === 'done') return;
+      if (state.get(file) === 'open') {
+        circles.push([...path.slice(path.indexOf(file)), file].map(shown).join(' -> '));
+        return;
+      }
+      state.set(file, 'open');
+      for (const next of edges.get(file) ?? []) visit(next, [...path, file]);
+      state.set(file, 'done');
+    };
+    for (const file of files) visit(file, []);
+    expect(circles).toEqual([]);
+  });
+});
+
+/** Everything that runs when `entry` is loaded: files of ours, and packages and built-in modules by name. */
+function closureOf(entry: string): { readonly files: Set<string>; readonly others: Map<string, string> } {
+  const files = new Set<string>();
+  const others = new Map<string, string>();
+  const visit = (file: string): void => {
+    if (files.has(file)) return;
+    files.add(file);
+    for (const { from, typeOnly } of importsOf(file)) {
+      if (typeOnly) continue;
+      if (from.startsWith('.')) visit(resolve(dirname(file), from));
+      else others.set(from, shown(file));
+    }
+  };
+  visit(join(ROOT, entry));
+  return { files, others };
+}
+
+describe('answering threads load nothing that answers no query', () => {
+  /** `node:net` has isIPv4 for wire/address.ts, and the sockets of streams. */
+  const BUILT_IN = new Set([
+    'node:net',
+    'node:dgram',
+    'node:worker_threads',
+    'node:dns',
+    'node:events',
+    'node:os',
+    'node:stream',
+    'node:timers',
+    'node:util',
+    'node:module',
+    'node:url',
+    'node:v8',
+    'node:vm',
+  ]);
+
+  test.each(['server/answerer.ts', 'server/worker.ts'])('%s', (entry) => {
+    const { others, files } = closureOf(entry);
+    expect(files.size).toBeGreaterThan(5);
+    const wrong = [...others]
+      .filter(([name]) => !(name === 'koffi' || BUILT_IN.has(name)))
+      .map(([name, file]) => `${file} imports ${name}`);
+    expect(wrong).toEqual([]);
+    for (const banned of ['pino', 'yaml', 'maxmind', 'node:fs']) expect([...others.keys()]).not.toContain(banned);
+  });
+
+  test('the packet path needs no built-in module at all', () => {
+    const { others } = closureOf('server/answer.ts');
+    expect([...others]).toEqual([]);
+  });
+});

@@ -1,0 +1,71 @@
+/**
+ * Answers queries in a process of its own and prints the octets that each kind left on the heap:
+ * `node --expose-gc answer-allocation.ts`. Run by answer-allocation.test.ts.
+ */
+import { getHeapStatistics } from 'node:v8';
+import { answer } from '../../../server/answer.ts';
+import { TRANSPORT } from '../../../server/exchange.ts';
+import { encodeQuery, subnetOption, T } from '../../support/message.ts';
+import { writeMmdb } from '../../support/mmdb.ts';
+import { answering } from '../../support/pharos.ts';
+
+const WARM = 50_000;
+const QUERIES = 200_000;
+
+const { state } = answering({
+  'pharos.yaml': 'geo: { databases: [place.mmdb] }\n',
+  'place.mmdb': writeMmdb([['1.0.0.0/8', { country: { iso_code: 'KR' } }]]),
+  'zones/example.com.yaml': `
+zone: example.com
+nameservers: [ns1]
+regions: { seoul: { at: KR }, dublin: { at: IE } }
+records:
+  ns1: { A: 192.0.2.1, AAAA: "2001:db8::1" }
+  chain: { CNAME: chain2 }
+  chain2: { CNAME: ns1 }
+  old: { DNAME: new }
+  x.new: { A: 192.0.2.2 }
+  "*.wild": { TXT: text }
+  sub: { NS: ns.sub }
+  ns.sub: { A: 192.0.2.3 }
+services:
+  geo: { vips: { k: { region: seoul, A: 192.0.2.4 }, d: { region: dublin, A: 192.0.2.5 } }, ttl: { min: 5, max: 30 }, steer: [geo: { KR: seoul, default: dublin }, weighted] }
+  sticky: { vips: { k: { A: 192.0.2.4, weight: 3 }, d: { A: 192.0.2.5 } }, steer: [sticky], answers: 2 }
+`,
+});
+
+const edns = { edns: { options: [subnetOption(Uint8Array.of(1, 2, 3, 0), 24)] } };
+const queries = {
+  static: encodeQuery('ns1.example.com', T.A),
+  nxdomain: encodeQuery('nothere.example.com', T.A, { edns: {} }),
+  cname: encodeQuery('chain.example.com', T.A),
+  dname: encodeQuery('x.old.example.com', T.A),
+  wildcard: encodeQuery('a.b.wild.example.com', T.TXT),
+  referral: encodeQuery('a.sub.example.com', T.A),
+  steered: encodeQuery('geo.example.com', T.A, edns),
+  sticky: encodeQuery('sticky.example.com', T.A, edns),
+  refused: encodeQuery('www.example.org', T.A, { edns: {} }),
+  malformed: encodeQuery('ns1.example.com', T.A).subarray(0, -1),
+};
+
+const tx = new Uint8Array(2048);
+const peer = Uint8Array.of(8, 8, 8, 8);
+
+function run(query: Uint8Array, count: number): void {
+  for (let i = 0; i < count; i++) answer(state, query, 0, query.length, peer, 0, 4, TRANSPORT.UDP, tx, 0);
+}
+
+for (const query of Object.values(queries)) run(query, WARM);
+/** What was ever allocated, where Node.js knows; else what a collector has not taken away. */
+const allocated = (): number => {
+  const statistics: { total_allocated_bytes?: number; used_heap_size: number } = getHeapStatistics();
+  return statistics.total_allocated_bytes ?? statistics.used_heap_size;
+};
+const octets = Object.entries(queries).map(([kind, query]): [string, number] => {
+  run(query, WARM);
+  globalThis.gc?.();
+  const before = allocated();
+  run(query, QUERIES);
+  return [kind, (allocated() - before) / QUERIES];
+});
+console.log(JSON.stringify(Object.fromEntries(octets)));

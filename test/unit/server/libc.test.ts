@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import * as c from '../../../server/libc.ts';
+import {
+  addressResponse,
+  BATCH,
+  CONTROL_OCTETS,
+  createInbox,
+  createOutbox,
+  NAME_OCTETS,
+  peerOctets,
+  peerPort,
+  peerStart,
+  SLOT_OCTETS,
+} from '../../../server/message-vector.ts';
+import { closeSockets, openUdpSockets } from '../../../server/sockets.ts';
+
+const here = c.whyNoLibc() === undefined;
+
+test.runIf(!here)('where libc cannot be called, the reason is in words', () => {
+  expect(c.whyNoLibc()).toMatch(/recvmmsg|koffi/);
+  expect(() => c.libc()).toThrow(c.whyNoLibc());
+});
+
+describe.runIf(here)('libc', () => {
+  test('failures leave their errno', () => {
+    expect(c.libc().close(-1)).toBe(-1);
+    expect(c.libc().errno()).toBe(c.ERRNO.EBADF);
+  });
+
+  test('a buffer has one address, whatever looks at it', () => {
+    const buffer = new ArrayBuffer(64);
+    expect(c.addressOf(buffer)).toBe(c.addressOf(new Uint8Array(buffer).buffer));
+    expect(c.addressOf(buffer)).toBeGreaterThan(0n);
+  });
+
+  test('a datagram goes from outbox to inbox, and its reply back to where it came from', () => {
+    const one = openUdpSockets({ host: '127.0.0.1', port: 0 }, 1);
+    const two = openUdpSockets({ host: '127.0.0.1', port: 0 }, 1);
+    const [a, b] = [one.sockets[0]?.fd ?? -1, two.sockets[0]?.fd ?? -1];
+    const inbox = createInbox();
+    const outbox = createOutbox();
+    // Slot 5 of the inbox is made to look as if `two` had sent a query.
+    inbox.names.set([c.AF_INET, 0, two.port >> 8, two.port & 0xff, 127, 0, 0, 1], 5 * NAME_OCTETS);
+    inbox.headers[5 * 16 + 2] = 16;
+    outbox.buffer.set([1, 2, 3], 0);
+    addressResponse(outbox, 0, 3, inbox, 5);
+    expect(c.libc().sendmmsg(a, outbox.addresses[0] ?? c.NULL, 1, 0)).toBe(1);
+    expect(c.libc().recvmmsg(b, inbox.addresses[0] ?? c.NULL, BATCH, c.MSG_WAITFORONE, c.NULL)).toBe(1);
+    expect([...inbox.buffer.subarray(0, 3)]).toEqual([1, 2, 3]);
+    expect(peerPort(inbox, 0)).toBe(one.port);
+    expect([...inbox.names.subarray(peerStart(inbox, 0), peerStart(inbox, 0) + 4)]).toEqual([127, 0, 0, 1]);
+    closeSockets([...one.sockets, ...two.sockets]);
+  });
+});
+
+describe.runIf(here)('a received slot', () => {
+  const mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
+  const v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 1];
+  test.each([
+    { name: [c.AF_INET, 0, 0x14, 0xe9, 192, 0, 2, 1], octets: 4, start: 4 },
+    { name: [c.AF_INET6, 0, 0x14, 0xe9, 0, 0, 0, 0, ...v6], octets: 16, start: 8 },
+    { name: [c.AF_INET6, 0, 0x14, 0xe9, 0, 0, 0, 0, ...mapped], octets: 4, start: 20 },
+  ])('has a client of $octets octets from $start', ({ name, octets, start }) => {
+    const inbox = createInbox();
+    inbox.names.set(name, NAME_OCTETS);
+    expect([peerOctets(inbox, 1), peerStart(inbox, 1) - NAME_OCTETS, peerPort(inbox, 1)]).toEqual([
+      octets,
+      start,
+      5353,
+    ]);
+  });
+
+  const v4Control = [28, 0, 0, 0, 0, 0, 0, 0, c.IPPROTO_IP, 0, 0, 0, c.IP_PKTINFO, 0, 0, 0];
+  const v6Control = [36, 0, 0, 0, 0, 0, 0, 0, c.IPPROTO_IPV6, 0, 0, 0, 50, 0, 0, 0];
+  const rest = (first: number, second: number) => [first, second, ...new Array<number>(14).fill(1)];
+  test.each([
+    ['an IPv4 address, by any interface', [...v4Control, 3, 0, 0, 0, 192, 0, 2, 1], 16, 0, 32],
+    ['a global IPv6 address, by any interface', [...v6Control, ...rest(0x20, 1), 3, 0, 0, 0], 32, 0, 40],
+    ['a link-local address, by the interface it came', [...v6Control, ...rest(0xfe, 0x80), 3, 0, 0, 0], 32, 3, 40],
+    ['the address that routing says, for multicast', [...v6Control, ...rest(0xff, 2), 3, 0, 0, 0], 32, 3, 0],
+  ])('is replied to from %s', (_from, control, indexAt, interfaceIndex, controlOctets) => {
+    const inbox = createInbox();
+    const outbox = createOutbox();
+    inbox.controls.set(control, 2 * CONTROL_OCTETS);
+    inbox.headers[2 * 16 + 10] = control[8] === c.IPPROTO_IPV6 ? 40 : 32;
+    addressResponse(outbox, 1, 99, inbox, 2);
+    expect(inbox.controls[2 * CONTROL_OCTETS + indexAt]).toBe(interfaceIndex);
+    expect(outbox.headers[16 + 10]).toBe(controlOctets);
+    expect(outbox.iovecs[4 + 2]).toBe(99);
+  });
+
+  test('starts on a cache line of its own, in another set than its neighbour', () => {
+    expect(SLOT_OCTETS % 64).toBe(0);
+    expect((SLOT_OCTETS / 64) % 2).toBe(1);
+  });
+});

@@ -1,0 +1,231 @@
+/**
+ * Random configurations: as files for the server, and as plain objects for the reference.
+ */
+import { formatAddress, inPrefix, parsePrefix } from '../../../wire/address.ts';
+import type { Dice } from '../../support/random.ts';
+import type { DatabaseText } from '../geo/reference.ts';
+import type { RefKey, RefMeasurement, RefRegion, RefService, RefStep, RefVip } from './reference.ts';
+
+export const DATABASE: DatabaseText = [
+  ['1.0.0.0/8', { country: { iso_code: 'KR' }, location: { latitude: 37.5, longitude: 127 } }],
+  ['1.64.0.0/10', { country: { iso_code: 'JP' } }],
+  ['2.0.0.0/7', { country: { iso_code: 'DE' }, autonomous_system_number: 64_500 }],
+  [
+    '8.0.0.0/7',
+    { country: { iso_code: 'US' }, subdivisions: [{ iso_code: 'CA' }], location: { latitude: 36, longitude: -119 } },
+  ],
+  [
+    '8.128.0.0/9',
+    { country: { iso_code: 'US' }, subdivisions: [{ iso_code: 'VA' }], autonomous_system_number: 64_501 },
+  ],
+  ['20.0.0.0/8', { continent: { code: 'SA' } }],
+  ['21.0.0.0/8', { autonomous_system_number: 64_501 }],
+  ['2001:200::/23', { country: { iso_code: 'JP' } }],
+  ['2a00::/16', { country: { iso_code: 'IE' }, autonomous_system_number: 64_500 }],
+];
+const CLIENTS = [
+  '1.0.0.0/9',
+  '1.64.0.0/11',
+  '2.0.0.0/8',
+  '8.0.0.0/9',
+  '8.128.0.0/9',
+  '20.0.0.0/8',
+  '21.0.0.0/8',
+  '30.0.0.0/8',
+  '2001:200::/24',
+  '2a00::/16',
+  '2c00::/16',
+];
+const REGION_NAMES = ['seoul', 'tokyo', 'dublin', 'virginia', 'nowhere', 'spare'];
+const KEYS = [
+  'KR',
+  'JP',
+  'DE',
+  'US',
+  'IE',
+  'US-CA',
+  'US-VA',
+  'AS64500',
+  'AS64501',
+  'asia',
+  'europe',
+  'north-america',
+  'south-america',
+  'default',
+  '1.0.0.0/16',
+  '1.0.0.0/10',
+  '8.0.0.0/7',
+  '2001:200::/32',
+  '2a00::/17',
+  '0.0.0.0/0',
+];
+
+export type RandomWorld = {
+  readonly files: Readonly<Record<string, string>>;
+  readonly regions: Readonly<Record<string, RefRegion>>;
+  readonly services: readonly { readonly name: string; readonly model: RefService }[];
+};
+
+export function randomClient(dice: Dice): Uint8Array {
+  const network = parsePrefix(dice.pick(CLIENTS));
+  if (!network) throw new Error('no network');
+  return network.bytes.map((octet, at) => (at * 8 >= network.bits ? dice.below(256) : octet));
+}
+
+export function randomWorld(dice: Dice, serviceCount: number): RandomWorld {
+  const points: Readonly<Record<string, { latitude: number; longitude: number } | undefined>> = {
+    seoul: { latitude: 37.57, longitude: 126.98 },
+    tokyo: { latitude: 35.68, longitude: 139.69 },
+    dublin: { latitude: 53.35, longitude: -6.26 },
+    virginia: { latitude: 38.95, longitude: -77.45 },
+  };
+  const regions = Object.fromEntries(
+    REGION_NAMES.map((name): [string, RefRegion] => [
+      name,
+      { point: points[name], minHealthy: dice.pick([0, 0, 0, 0.5, 0.34, 1]) },
+    ]),
+  );
+  const regionYaml = Object.entries(regions).map(([name, { point, minHealthy }]) => {
+    const at = point ? `at: "${point.latitude},${point.longitude}", ` : '';
+    return `  ${name}: { ${at}min_healthy: ${minHealthy * 100}% }`;
+  });
+  const tables = [0, 1].map(() => randomTable(dice));
+  const services = Array.from({ length: serviceCount }, (_, number) => randomService(dice, `s${number}`, tables));
+  return {
+    files: {
+      'pharos.yaml': ['geo: { databases: [place.mmdb] }', 'regions:', ...regionYaml, ''].join('\n'),
+      'zones/example.com.yaml': [
+        'zone: example.com',
+        'nameservers: [ns.example.net.]',
+        'services:',
+        ...services.map(({ yaml }) => yaml),
+        '',
+      ].join('\n'),
+      ...Object.fromEntries(tables.map(({ csv }, index) => [`zones/rtt${index}.csv`, csv])),
+    },
+    regions,
+    services: services.map(({ name, model }) => ({ name, model })),
+  };
+}
+
+function refKey(text: string): RefKey {
+  if (text === 'default') return { kind: 'default' };
+  const prefix = parsePrefix(text);
+  if (prefix) return { kind: 'network', bits: prefix.bits, contains: (client) => inPrefix(client, prefix) };
+  if (/^AS\d/.test(text)) return { kind: 'asn', value: text };
+  if (/^[A-Z]{2}-/.test(text)) return { kind: 'subdivision', value: text };
+  return /^[A-Z]{2}$/.test(text) ? { kind: 'country', value: text } : { kind: 'continent', value: text };
+}
+
+type Table = { readonly csv: string; readonly rows: readonly RefMeasurement[] };
+
+function randomTable(dice: Dice): Table {
+  const keys = dice.sample(
+    KEYS.filter((key) => !/^[a-z]|-/.test(key)),
+    6,
+  );
+  const lines: string[] = [];
+  const rows = keys.flatMap((text) => {
+    const key = refKey(text);
+    if (key.kind === 'default') return [];
+    return dice.sample(REGION_NAMES, 1 + dice.below(3)).map((region): RefMeasurement => {
+      const ms = dice.below(40) * 5;
+      lines.push(`${text},${region},${ms}`);
+      return { key, region, ms };
+    });
+  });
+  return { csv: ['network,region,ms', ...lines, ''].join('\n'), rows };
+}
+
+function randomService(
+  dice: Dice,
+  name: string,
+  tables: readonly Table[],
+): { name: string; yaml: string; model: RefService } {
+  const count = 1 + dice.below(7);
+  const used = dice.sample(REGION_NAMES, 1 + dice.below(4));
+  const vips = Array.from({ length: count }, (_, index): RefVip => {
+    const both = dice.chance(0.5);
+    const a = both || dice.chance(0.7) ? `203.0.113.${index + 1}` : undefined;
+    const aaaa = both || a === undefined ? `2001:db8::${(index + 1).toString(16)}` : undefined;
+    return { name: `v${index}`, region: dice.chance(0.1) ? undefined : dice.pick(used), a, aaaa };
+  });
+  const steps = Array.from({ length: 1 + dice.below(3) }, () => randomStep(dice, vips, tables));
+  const hasAll = steps.some(({ model }) => model.kind === 'all');
+  const stated = dice.chance(0.5) ? 1 + dice.below(8) : undefined;
+  const min = dice.below(30);
+  const max = min + (dice.chance(0.5) ? 0 : dice.below(60));
+  const whenAllDown = dice.pick(['serve_all', 'serve_all', 'none', 'static'] as const);
+  const vipYaml = vips.map(({ name: vip, region, a, aaaa }) => {
+    const fields = [region && `region: ${region}`, a && `A: ${a}`, aaaa && `AAAA: "${aaaa}"`].filter(Boolean);
+    return `      ${vip}: { ${fields.join(', ')} }`;
+  });
+  const yaml = [
+    `  ${name}:`,
+    `    ttl: ${min === max ? min : `{ min: ${min}, max: ${max} }`}`,
+    '    vips:',
+    ...vipYaml,
+    '    steer:',
+    ...steps.map((step) => `      - ${step.yaml}`),
+    ...(stated === undefined ? [] : [`    answers: ${stated}`]),
+    `    when_all_down: ${whenAllDown === 'static' ? '{ A: 192.0.2.99 }' : whenAllDown}`,
+  ].join('\n');
+  const model = {
+    vips,
+    steps: steps.map((step) => step.model),
+    answers: stated ?? (hasAll ? 256 : 1),
+    ttl: { min, max },
+    whenAllDown,
+  };
+  return { name, yaml, model };
+}
+
+function randomStep(dice: Dice, vips: readonly RefVip[], tables: readonly Table[]): { yaml: string; model: RefStep } {
+  const kind = dice.pick(['geo', 'geo', 'nearest', 'latency', 'failover', 'weighted', 'sticky', 'all'] as const);
+  switch (kind) {
+    case 'geo': {
+      const fence = dice.chance(0.3);
+      const map = dice
+        .sample(KEYS, 1 + dice.below(8))
+        .map((text) => ({ text, key: refKey(text), regions: dice.sample(REGION_NAMES, 1 + dice.below(3)) }));
+      const entries = map.map(({ text, regions }) => `"${text}": [${regions.join(', ')}]`);
+      return {
+        yaml: `geo: { ${[...entries, ...(fence ? ['fence: true'] : [])].join(', ')} }`,
+        model: { kind, map, fence },
+      };
+    }
+    case 'nearest': {
+      const bias = Object.fromEntries(
+        dice.sample(REGION_NAMES, dice.below(3)).map((region) => [region, dice.below(199) - 99]),
+      );
+      const withinKm = dice.pick([0, 300, 2000, 9000]);
+      const biases = Object.entries(bias).map(([region, points]) => `${region}: ${points}`);
+      return {
+        yaml: `nearest: { bias: { ${biases.join(', ')} }, within: ${withinKm}km }`,
+        model: { kind, bias, withinKm },
+      };
+    }
+    case 'latency': {
+      const number = dice.below(tables.length);
+      const withinMs = dice.pick([0, 10, 50]);
+      return {
+        yaml: `latency: { table: rtt${number}.csv, within: ${withinMs}ms }`,
+        model: { kind, table: tables[number]?.rows ?? [], withinMs },
+      };
+    }
+    case 'failover': {
+      const order = dice.sample([...REGION_NAMES, ...vips.map(({ name }) => name)], 1 + dice.below(5));
+      return { yaml: `failover: [${order.join(', ')}]`, model: { kind, order } };
+    }
+    case 'sticky':
+      return { yaml: dice.chance(0.5) ? 'sticky' : 'sticky: { v4: 16, v6: 32 }', model: { kind } };
+    case 'weighted':
+    case 'all':
+      return { yaml: kind, model: { kind } };
+  }
+}
+
+/** For messages of tests. */
+export function clientText(address: Uint8Array): string {
+  return formatAddress(address);
+}

@@ -1,0 +1,261 @@
+/**
+ * Steering from SPEC 4 alone, slow and obvious: plain objects in, every possible answer out. It shares no code
+ * with the compiled way but for the location of an address, which has a reference of its own (test/unit/geo).
+ */
+export type RefVip = {
+  readonly name: string;
+  readonly region: string | undefined;
+  /** Text of the address, or undefined. */
+  readonly a: string | undefined;
+  readonly aaaa: string | undefined;
+};
+export type RefPoint = { readonly latitude: number; readonly longitude: number };
+export type RefRegion = { readonly point: RefPoint | undefined; readonly minHealthy: number };
+export type RefKey =
+  | { readonly kind: 'network'; readonly contains: (client: Uint8Array) => boolean; readonly bits: number }
+  | { readonly kind: 'asn' | 'subdivision' | 'country' | 'continent'; readonly value: string }
+  | { readonly kind: 'default' };
+export type RefMeasurement = {
+  readonly key: Exclude<RefKey, { kind: 'default' }>;
+  readonly region: string;
+  readonly ms: number;
+};
+export type RefStep =
+  | {
+      readonly kind: 'geo';
+      readonly map: readonly { readonly key: RefKey; readonly regions: readonly string[] }[];
+      readonly fence: boolean;
+    }
+  | { readonly kind: 'nearest'; readonly bias: Readonly<Record<string, number>>; readonly withinKm: number }
+  | { readonly kind: 'latency'; readonly table: readonly RefMeasurement[]; readonly withinMs: number }
+  | { readonly kind: 'failover'; readonly order: readonly string[] }
+  | { readonly kind: 'weighted' | 'sticky' | 'all' };
+export type RefService = {
+  readonly vips: readonly RefVip[];
+  readonly steps: readonly RefStep[];
+  readonly answers: number;
+  readonly ttl: { readonly min: number; readonly max: number };
+  /** `static` has A 192.0.2.99 alone. */
+  readonly whenAllDown: 'serve_all' | 'none' | 'static';
+};
+export type RefHealth = {
+  readonly probed: 'unknown' | 'up' | 'down';
+  readonly forced: 'none' | 'up' | 'down' | 'drain';
+  readonly holdSeconds: number;
+  readonly weight: number;
+};
+export type RefClient = {
+  readonly address: Uint8Array;
+  readonly country: string;
+  readonly subdivision: string;
+  readonly continent: string;
+  readonly latitude: number;
+  readonly longitude: number;
+  readonly asn: number;
+};
+
+export type RefAnswer =
+  /** `count` of these, each at most once; in this order where `ordered`. */
+  | {
+      readonly kind: 'vips';
+      readonly vips: readonly RefVip[];
+      readonly count: number;
+      readonly ordered: boolean;
+      readonly ttl: number;
+    }
+  | { readonly kind: 'static' }
+  | { readonly kind: 'empty' };
+
+type Candidate = { readonly vip: RefVip; readonly health: RefHealth };
+
+export function decide(
+  service: RefService,
+  regions: Readonly<Record<string, RefRegion>>,
+  health: ReadonlyMap<string, RefHealth>,
+  family: 'a' | 'aaaa',
+  client: RefClient,
+): RefAnswer {
+  const all = service.vips.map((vip): Candidate => {
+    const state = health.get(vip.name);
+    if (!state) throw new Error(`no health for ${vip.name}`);
+    return { vip, health: state };
+  });
+  const withType = all.filter(({ vip }) => vip[family] !== undefined);
+  const isForcedOut = ({ health: { forced } }: Candidate): boolean => forced === 'down' || forced === 'drain';
+  const isAvailable = (candidate: Candidate): boolean =>
+    !isForcedOut(candidate) && (candidate.health.forced === 'up' || candidate.health.probed !== 'down');
+  /** "whose region has at least min_healthy of its weight up"; a region of weight 0 is counted by heads. */
+  const isRegionHealthy = ({ vip }: Candidate): boolean => {
+    const least = vip.region === undefined ? 0 : (regions[vip.region]?.minHealthy ?? 0);
+    const inRegion = all.filter((other) => other.vip.region === vip.region);
+    const weighs = inRegion.some((other) => other.health.weight > 0);
+    const sum = (list: readonly Candidate[]): number =>
+      list.reduce((total, other) => total + (weighs ? other.health.weight : 1), 0);
+    return sum(inRegion.filter(isAvailable)) / sum(inRegion) >= least - 1e-6;
+  };
+  /** "0 means standby: served only when every other is unavailable": every other that could serve this client. */
+  const run = (pool: readonly Candidate[]): { list: readonly Candidate[]; ordered: boolean } => {
+    const others = pool.filter((candidate) => candidate.health.weight > 0);
+    const first = steps(service, regions, others.length > 0 ? others : pool, client);
+    return first.list.length > 0 ? first : steps(service, regions, pool, client);
+  };
+  const answer = ({ list, ordered }: ReturnType<typeof run>): RefAnswer => {
+    const served = list.some(({ health: { weight } }) => weight > 0)
+      ? list.filter((each) => each.health.weight > 0)
+      : list;
+    const hold = Math.min(...withType.map((each) => each.health.holdSeconds));
+    const ttl = Math.max(service.ttl.min, Math.min(service.ttl.max, hold));
+    return {
+      kind: 'vips',
+      vips: served.map(({ vip }) => vip),
+      count: Math.min(service.answers, served.length),
+      ordered,
+      ttl,
+    };
+  };
+
+  const available = run(withType.filter((each) => isAvailable(each) && isRegionHealthy(each)));
+  if (available.list.length > 0) return answer(available);
+  if (service.whenAllDown === 'static') return { kind: 'static' };
+  if (service.whenAllDown === 'none') return { kind: 'empty' };
+  // serve_all: as if everything were up; what an operator took out comes last.
+  for (const pool of [withType.filter((each) => !isForcedOut(each)), withType]) {
+    const result = run(pool);
+    if (result.list.length > 0) return answer(result);
+  }
+  return { kind: 'empty' };
+}
+
+function steps(
+  service: RefService,
+  regions: Readonly<Record<string, RefRegion>>,
+  pool: readonly Candidate[],
+  client: RefClient,
+): { list: readonly Candidate[]; ordered: boolean } {
+  let list = pool;
+  let ordered = true;
+  for (const step of service.steps) {
+    switch (step.kind) {
+      case 'geo':
+        list = geo(step, list, client);
+        break;
+      case 'nearest':
+        list = leastRegions(list, (region) => biasedKm(region, regions, step.bias, client), step.withinKm);
+        break;
+      case 'latency':
+        list = latency(step, list, regions, client);
+        break;
+      case 'failover': {
+        const name = step.order.find((each) => list.some(({ vip }) => named(each, service, vip)));
+        list = name === undefined ? [] : list.filter(({ vip }) => named(name, service, vip));
+        break;
+      }
+      case 'weighted':
+      case 'sticky':
+        ordered = false;
+        if (list.some(({ health }) => health.weight > 0)) list = list.filter(({ health }) => health.weight > 0);
+        break;
+      case 'all':
+        break;
+    }
+  }
+  return { list, ordered };
+}
+
+/** A name that is a region of one of the service's VIPs is the region, else it is a VIP. */
+function named(name: string, service: RefService, vip: RefVip): boolean {
+  return service.vips.some(({ region }) => region === name) ? vip.region === name : vip.name === name;
+}
+
+function matches(key: RefKey, client: RefClient): boolean {
+  switch (key.kind) {
+    case 'network':
+      return key.contains(client.address);
+    case 'asn':
+      return `AS${client.asn}` === key.value;
+    case 'subdivision':
+      return client.subdivision === key.value;
+    case 'country':
+      return client.country === key.value;
+    case 'continent':
+      return client.continent === key.value;
+    case 'default':
+      return true;
+  }
+}
+
+const BROADNESS = ['network', 'asn', 'subdivision', 'country', 'continent', 'default'];
+
+function specificity(key: RefKey): number {
+  return BROADNESS.indexOf(key.kind) * 1000 - (key.kind === 'network' ? key.bits : 0);
+}
+
+function geo(
+  step: Extract<RefStep, { kind: 'geo' }>,
+  list: readonly Candidate[],
+  client: RefClient,
+): readonly Candidate[] {
+  const fitting = step.map
+    .filter(({ key }) => matches(key, client))
+    .toSorted((a, b) => specificity(a.key) - specificity(b.key));
+  for (const { regions } of step.fence ? fitting.slice(0, 1) : fitting) {
+    for (const region of regions) {
+      const kept = list.filter(({ vip }) => vip.region === region);
+      if (kept.length > 0) return kept;
+    }
+  }
+  return [];
+}
+
+/** The region with the least measure, and those at most `within` more. Unknown measures come last, all alike. */
+function leastRegions(
+  list: readonly Candidate[],
+  measure: (region: string | undefined) => number | undefined,
+  within: number,
+): readonly Candidate[] {
+  const known = list.flatMap(({ vip }) => measure(vip.region) ?? []);
+  if (known.length === 0) return list;
+  const least = Math.min(...known);
+  return list.filter(({ vip }) => {
+    const value = measure(vip.region);
+    return value !== undefined && value <= least + within;
+  });
+}
+
+function biasedKm(
+  region: string | undefined,
+  regions: Readonly<Record<string, RefRegion>>,
+  bias: Readonly<Record<string, number>>,
+  client: RefClient,
+): number | undefined {
+  const point = region === undefined ? undefined : regions[region]?.point;
+  if (!point || region === undefined || Number.isNaN(client.latitude)) return undefined;
+  const km = angle(vector(point), vector(client)) * 6371.0088;
+  const b = bias[region] ?? 0;
+  return b < 0 ? km / (1 + b / 100) : km * (1 - b / 100);
+}
+
+function vector({ latitude, longitude }: RefPoint): readonly [number, number, number] {
+  const [phi, lambda] = [(latitude * Math.PI) / 180, (longitude * Math.PI) / 180];
+  return [Math.cos(phi) * Math.cos(lambda), Math.cos(phi) * Math.sin(lambda), Math.sin(phi)];
+}
+
+function angle([a, b, c]: readonly [number, number, number], [x, y, z]: readonly [number, number, number]): number {
+  return Math.atan2(Math.hypot(b * z - c * y, c * x - a * z, a * y - b * x), a * x + b * y + c * z);
+}
+
+/** By the most specific row that the client has in the table; where nothing of it applies, the nearest. */
+function latency(
+  step: Extract<RefStep, { kind: 'latency' }>,
+  list: readonly Candidate[],
+  regions: Readonly<Record<string, RefRegion>>,
+  client: RefClient,
+): readonly Candidate[] {
+  const rows = step.table.filter(({ key }) => matches(key, client));
+  const best = Math.min(...rows.map(({ key }) => specificity(key)));
+  const measured = new Map(rows.filter(({ key }) => specificity(key) === best).map(({ region, ms }) => [region, ms]));
+  const msOf = (region: string | undefined): number | undefined =>
+    region === undefined ? undefined : measured.get(region);
+  if (list.some(({ vip }) => msOf(vip.region) !== undefined)) return leastRegions(list, msOf, step.withinMs);
+  return leastRegions(list, (region) => biasedKm(region, regions, {}, client), 0);
+}

@@ -1,0 +1,108 @@
+/**
+ * `soa.serial: auto` rises with every change of content and never falls (SPEC 3).
+ */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadGeneration } from '../../../zones/load.ts';
+import { readSerials, writeSerials, type Serials } from '../../../zones/serials.ts';
+import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
+
+const KEY = '\u0007example\u0003com\u0000';
+const zone = (more: string, soa = ''): string => `zone: example.com\nnameservers: [ns.example.net.]\n${soa}${more}`;
+
+function load(text: string, serials: Serials, file = 'example.com.yaml'): Serials {
+  using folder = folderOf({ ...NO_GEOGRAPHY, [`zones/${file}`]: text });
+  const outcome = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1, serials });
+  if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
+  const served = outcome.value.catalog.zones[0]?.serial;
+  expect(outcome.value.serials[KEY]?.serial ?? served).toBe(served);
+  return outcome.value.serials;
+}
+
+const serialOf = (serials: Serials): number => serials[KEY]?.serial ?? Number.NaN;
+const A = 'records: { www: { A: 192.0.2.1 } }\n';
+
+describe('auto', () => {
+  test('the first is the time, in seconds since 1970', () => {
+    const now = Date.now() / 1000;
+    expect(Math.abs(serialOf(load(zone(A), {})) - now)).toBeLessThan(60);
+  });
+
+  test('the same content keeps it, whatever the comments, blanks and the file are', () => {
+    const first = load(zone(A), {});
+    const later = { [KEY]: { serial: serialOf(first) - 1000, digest: first[KEY]?.digest ?? '' } };
+    expect(serialOf(load(zone(`# nothing new\n\n${A}`), later))).toBe(serialOf(later));
+    expect(serialOf(load(zone(A), later, 'other.yaml'))).toBe(serialOf(later));
+  });
+
+  test.each([
+    ['an address', 'records: { www: { A: 192.0.2.2 } }\n'],
+    ['a TTL', 'records: { www: { ttl: 7, A: 192.0.2.1 } }\n'],
+    ['a type', 'records: { www: { TYPE65400: "\\\\# 4 c0000201" } }\n'],
+    ['a record more', 'records: { www: { A: [192.0.2.1, 192.0.2.2] } }\n'],
+    ['a service', `${A}services: { s: { vips: { v: { A: 192.0.2.3 } } } }\n`],
+    ['a weight', `${A}services: { s: { vips: { v: { A: 192.0.2.3, weight: 2 } } } }\n`],
+    [
+      'the bias of a step',
+      `${A}regions: { r: { at: KR } }\nservices: { s: { vips: { v: { region: r, A: 192.0.2.3 } }, steer: [nearest: { bias: { r: 5 } }] } }\n`,
+    ],
+  ])('%s makes it rise', (_, changed) => {
+    const first = load(zone(A), {});
+    expect(serialOf(load(zone(changed), first))).toBeGreaterThan(serialOf(first));
+  });
+
+  test('it rises by one where the clock went back', () => {
+    const ahead = { [KEY]: { serial: 4_000_000_000, digest: 'another' } };
+    expect(serialOf(load(zone(A), ahead))).toBe(4_000_000_001);
+  });
+
+  test('a zone that is gone keeps its serial for when it comes back', () => {
+    const gone = { '\u0003net\u0000': { serial: 5, digest: 'x' } };
+    expect(load(zone(A), gone)).toMatchObject(gone);
+  });
+});
+
+test('a stated serial is served as it stands', () => {
+  using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone(A, 'soa: { serial: 77 }\n') });
+  const outcome = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
+  expect(outcome.ok && outcome.value.catalog.zones[0]?.serial).toBe(77);
+  expect(outcome.ok && outcome.value.serials).toEqual({});
+});
+
+describe('the state folder', () => {
+  test('what was written is read, from a folder that was not there', () => {
+    using folder = folderOf({});
+    const state = join(folder.path, 'deep', 'state');
+    const serials = { [KEY]: { serial: 4_294_967_295, digest: 'abc' } };
+    writeSerials(state, serials);
+    expect(readSerials(state, expect.unreachable)).toEqual(serials);
+    expect(readdirSync(state)).toEqual(['serials.json']);
+  });
+
+  test('nothing there is no warning; what cannot be read is one', () => {
+    using folder = folderOf({});
+    const warnings: string[] = [];
+    const warn = (message: string): void => void warnings.push(message);
+    expect(readSerials(folder.path, warn)).toEqual({});
+    expect(warnings).toEqual([]);
+    writeFileSync(join(folder.path, 'serials.json'), '{ "half');
+    expect(readSerials(folder.path, warn)).toEqual({});
+    writeFileSync(join(folder.path, 'serials.json'), '{ "x": 1 }');
+    expect(readSerials(folder.path, warn)).toEqual({});
+    mkdirSync(join(folder.path, 'b', 'serials.json'), { recursive: true });
+    expect(readSerials(join(folder.path, 'b'), warn)).toEqual({});
+    expect(warnings).toHaveLength(3);
+    for (const warning of warnings) expect(warning).toContain('serials.json cannot be read');
+  });
+
+  test('a restart goes on from what the folder holds', () => {
+    using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone(A) });
+    writeSerials(join(folder.path, 'state'), { [KEY]: { serial: 4_100_000_000, digest: 'old' } });
+    const outcome = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
+    expect(outcome.ok && outcome.value.catalog.zones[0]?.serial).toBe(4_100_000_001);
+    writeFileSync(join(folder.path, 'state', 'serials.json'), '[');
+    const warned = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
+    expect([warned.ok, warned.diagnostics.map(({ code }) => code)]).toEqual([true, ['PH382']]);
+  });
+});
