@@ -25,7 +25,7 @@ export default defineConfig(
       // Numbers that index a typed array are known to be inside it where the compiler cannot see it;
       // the rule would push every hot loop into needless checks.
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreUsingDeclarations: true }],
     },
   },
   { files: ['test/**', 'bench/**'], rules: { 'no-console': 'off' } },

@@ -4,12 +4,12 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { reloadServer } from './control.ts';
 import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } from './histogram.ts';
 import { writePackets } from './packets.ts';
 import type { LoadReport } from './paced-load.ts';
@@ -31,6 +31,9 @@ const TOKEN = 'isolation';
 const WARM_UP_MS = 1000;
 /** What comes right after a disturbance belongs to it: freeing what is old, for one. */
 const AFTERMATH_MS = 500;
+/** A generator that sends its queries this late has not measured the server. */
+const NOISY_MICROSECONDS = 1000;
+const MAX_TRIES = 3;
 const REQUESTS_PER_SECOND = 200;
 const QUERIES = 100_000;
 
@@ -190,16 +193,30 @@ function print(name: string, { latencies, lateness, lost, wrong }: Run): number 
   return quantile(latencies, 0.999);
 }
 
-/** One run; with a disturbance, only what was due during it counts. */
+/**
+ * One run; with a disturbance, only what was due during it counts. Repeated while the generator itself was held up:
+ * then something else on this machine was measured.
+ */
 async function load(target: Target, options: Options, disturb?: Disturbance['disturb']): Promise<Run> {
-  const { rate, seconds, pin } = options;
+  for (let tries = 1; ; tries++) {
+    const run = await loadOnce(target, options, disturb);
+    const late = quantile(run.lateness, 0.999);
+    if (late <= NOISY_MICROSECONDS || tries === MAX_TRIES) return run;
+    console.log(`  noisy: p99.9 of the queries were sent ${late} µs late; once more`);
+  }
+}
 
+async function loadOnce(target: Target, options: Options, disturb?: Disturbance['disturb']): Promise<Run> {
+  const { rate, seconds, pin } = options;
   const [program, args] = command(
     'paced-load.ts',
     [target.running.port, rate, seconds, target.packets].map(String),
     pin,
   );
-  const running = promisify(execFile)(program, args, { maxBuffer: 2 ** 28 });
+  // Ahead of everything else on its core, where that is allowed.
+  const isRoot = process.getuid?.() === 0 && findProgram('chrt') !== undefined;
+  const [first, all] = isRoot ? ['chrt', ['-f', '1', program, ...args]] : [program, args];
+  const running = promisify(execFile)(first, all, { maxBuffer: 2 ** 28 });
   let windows: Window[] | undefined;
   if (disturb) {
     await delay(WARM_UP_MS);
@@ -251,24 +268,11 @@ async function reloadOverAndOver({ statusPort }: Target, untilMs: number): Promi
   const windows: Window[] = [];
   while (Date.now() < untilMs) {
     const fromMs = Date.now();
-    await reload(statusPort);
+    await reloadServer(statusPort, TOKEN);
     windows.push({ fromMs, toMs: Date.now() + AFTERMATH_MS });
     console.log(`  a reload took ${Date.now() - fromMs} ms`);
   }
   return windows;
-}
-
-async function reload(port: number): Promise<void> {
-  const headers = { authorization: `Bearer ${TOKEN}` };
-  const status = await new Promise<number | undefined>((resolve, reject) => {
-    request({ host: '127.0.0.1', port, path: '/api/v1/reload', method: 'POST', headers }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-    })
-      .once('error', reject)
-      .end();
-  });
-  if (status !== 200) throw new Error(`POST /api/v1/reload gave ${status}`);
 }
 
 async function askStatus({ statusPort, options }: Target, untilMs: number): Promise<Window[]> {

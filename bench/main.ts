@@ -3,7 +3,7 @@
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { once } from 'node:events';
@@ -74,7 +74,14 @@ async function main(): Promise<number> {
   for (const { name } of peers.filter((peer) => !installed.includes(peer)))
     console.log(`${name} is not installed: left out`);
 
+  // Of the last minute, before this run adds its own.
+  const [loadBefore = 0] = loadavg();
+  if (loadBefore > 0.5) console.log(`This machine is busy (load ${loadBefore.toFixed(1)}): figures will be rough.`);
   const folder = mkdtempSync(join(tmpdir(), 'pharos-bench-'));
+  process.once('exit', () => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
   const entrants: Entrant[] = [];
   // Connections stay as long as the server that probes wants them.
   const health = createServer((socket) => {
@@ -108,7 +115,7 @@ async function main(): Promise<number> {
       console.log(`\n${renderTable(result)}`);
     }
     const versions = entrants.map(({ peer }) => peer.version() ?? peer.name);
-    const about = describeMachine(dnsperf, versions, { rounds, seconds });
+    const about = describeMachine(dnsperf, versions, { rounds, seconds, loadBefore });
     console.log(`\n${about.join('\n')}`);
     if (!values['no-results']) {
       const path = writeResults(results, about);
@@ -121,7 +128,6 @@ async function main(): Promise<number> {
   } finally {
     await Promise.all(entrants.map(({ running }) => running.stop()));
     health.close();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -77,6 +77,12 @@ export async function startServer(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Running> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const kill = (): void => {
+    child.kill('SIGKILL');
+  };
+  // However this process ends, the server must not outlive it.
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   let said = '';
   const listen = (text: Buffer): void => {
     said = (said + text.toString()).slice(-4000);

@@ -96,12 +96,12 @@ function median(rounds: readonly Round[], field: keyof Round): number {
 export function describeMachine(
   dnsperf: string,
   versions: readonly string[],
-  run: { readonly rounds: number; readonly seconds: number },
+  run: { readonly rounds: number; readonly seconds: number; readonly loadBefore: number },
 ): string[] {
   const load = execFileSync(dnsperf, ['-h'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   return [
     `- ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, \`npm run bench${process.argv.slice(2).length > 0 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}\``,
-    `- ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${availableParallelism()} cores, Linux ${release()}`,
+    `- ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${availableParallelism()} cores, Linux ${release()}; load ${run.loadBefore.toFixed(1)} before the run (below 0.5 where nothing else runs)`,
     ...versions.map((version) => `- ${version}`),
     `- dnsperf ${/Version (\S+)/.exec(load)?.[1] ?? ''}: one client, ${OUTSTANDING} queries outstanding, loopback, EDNS`,
     `- ${run.rounds} rounds of ${run.seconds} s, servers taking turns; medians, lowest and highest; one answering thread each`,

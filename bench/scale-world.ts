@@ -9,21 +9,33 @@ import { REGIONS } from './world.ts';
 export const BULK_ZONE = 'bulk.example';
 export const MAPS_ZONE = 'maps.example';
 
+export const NETWORKS_ZONE = 'networks.example';
+export const EMPTY_ZONE = 'empty.example';
+
 const SEED = 20_261;
+/** Networks are spread over the /24s from 20.0.0.0 on. */
+const NETWORKS_FROM = 20;
+const NETWORKS_SPAN = 64 * 65_536;
 const COUNTRIES =
   'US CA MX BR AR CO CL GB IE FR DE ES PT IT NL SE NO FI PL CZ AT CH EG MA ZA NG KE IN PK JP KR TW SG ID AU NZ';
 
-export type ServerSettings = { readonly port: number; readonly statusPort?: number; readonly token?: string };
+export type ServerSettings = {
+  readonly port: number;
+  readonly statusPort?: number;
+  readonly token?: string;
+  /** Answering threads; 1 by default. */
+  readonly workers?: number;
+};
 
 /** Writes pharos.yaml for the zones that are in `folder`/zones; gives its path. */
-export function writeConfiguration(folder: string, { port, statusPort, token }: ServerSettings): string {
+export function writeConfiguration(folder: string, { port, statusPort, token, workers = 1 }: ServerSettings): string {
   mkdirSync(join(folder, 'zones'), { recursive: true });
   const file = join(folder, 'pharos.yaml');
   const status = statusPort === undefined ? 'off' : `{ listen: "127.0.0.1:${statusPort}", token: ${token ?? 'none'} }`;
   const regions = Object.keys(REGIONS).map((region) => `${region}: {}`);
   const lines = [
     `listen: ["127.0.0.1:${port}"]`,
-    'workers: 1',
+    `workers: ${workers}`,
     'zones: ./zones',
     'state_dir: ./state',
     `status: ${status}`,
@@ -111,4 +123,34 @@ export function writeSmallZones(folder: string, count: number): void {
 export function smallZoneQueries(zones: number, count: number): Buffer[] {
   const random = repeatable(SEED + 3);
   return Array.from({ length: count }, () => encodeQuery(`h${random(9)}.z${random(zones)}.example`, 'A'));
+}
+
+export function writeEmptyZone(folder: string): void {
+  writeZone(folder, EMPTY_ZONE, []);
+}
+
+/** One service, steered by the latencies of `count` networks (/24) that no two neighbours share. */
+export function writeNetworksZone(folder: string, count: number): void {
+  const random = repeatable(SEED + 4);
+  const regions = Object.entries(REGIONS);
+  const vips = regions.map(([region, address]) => `      ${region}: { region: ${region}, A: ${address} }`);
+  const steer = '    steer: [{ latency: { table: ../rtt.csv } }]';
+  writeZone(folder, NETWORKS_ZONE, ['services:', '  www:', '    vips:', ...vips, steer]);
+  const rows = ['network,region,ms'];
+  const step = Math.floor(NETWORKS_SPAN / count);
+  for (let i = 0; i < count; i++) {
+    const at = i * step;
+    const network = `${NETWORKS_FROM + (at >> 16)}.${(at >> 8) & 255}.${at & 255}.0/24`;
+    rows.push(`${network},${regions[random(regions.length)]?.[0] ?? ''},${1 + random(200)}`);
+  }
+  writeFileSync(join(folder, 'rtt.csv'), `${rows.join('\n')}\n`);
+}
+
+/** The same for every number of networks: random subnets of where they all are. */
+export function networksQueries(count: number): Buffer[] {
+  const random = repeatable(SEED + 5);
+  return Array.from({ length: count }, () => {
+    const at = random(NETWORKS_SPAN);
+    return encodeQuery(`www.${NETWORKS_ZONE}`, 'A', [NETWORKS_FROM + (at >> 16), (at >> 8) & 255, at & 255]);
+  });
 }

@@ -23,8 +23,9 @@ find_node() {
   return 1
 }
 
-# installed DIR: whether DIR/node_modules is what DIR/package-lock.json asks for. bin/setup leaves
-# the mark when npm is through, so a half-finished installation has none.
+# installed DIR: whether DIR/node_modules is what DIR/package-lock.json asks for. npm writes its own
+# list when it is through, so a half-finished installation has none, and one of an older lock file
+# an older list.
 installed() {
-  [ -f "$1/node_modules/.installed" ] && cmp -s "$1/package-lock.json" "$1/node_modules/.installed"
+  [ -f "$1/node_modules/.package-lock.json" ] && [ ! "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ]
 }

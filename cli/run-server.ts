@@ -33,6 +33,9 @@ export type RunningServer = {
   readonly stop: () => Promise<void>;
 };
 
+/** 64 on x64, 128 on some arm64 processors. */
+const CACHE_LINE_OCTETS = 128;
+
 /** What the files of a start say is wrong. Sockets that cannot be had throw a ListenError instead. */
 export class ConfigurationError extends Error {
   readonly diagnostics: readonly Diagnostic[];
@@ -234,8 +237,13 @@ function prepare(loaded: LoadedGeneration, number: number, warnings: readonly Di
     warnings,
     loaded,
     health: createHealthTable(slots),
-    served: Array.from({ length: threads }, () => new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT)),
+    served: Array.from({ length: threads }, () => servedBlock(slots)),
   };
+}
+
+/** One thread's counters by slot, with a cache line to spare at the end: no thread may write into another one's. */
+function servedBlock(slots: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT + CACHE_LINE_OCTETS);
 }
 
 function payloadOf({ loaded, health, served, settings }: Current): AnswererPayload {
@@ -252,7 +260,7 @@ function payloadOf({ loaded, health, served, settings }: Current): AnswererPaylo
 function servedOf({ served, catalog }: Current): Float64Array {
   const sum = new Float64Array(catalog.vips.length);
   for (const block of served)
-    for (const [slot, count] of new Float64Array(block).entries()) sum[slot] = (sum[slot] ?? 0) + count;
+    for (const [slot, count] of new Float64Array(block, 0, sum.length).entries()) sum[slot] = (sum[slot] ?? 0) + count;
   return sum;
 }
 

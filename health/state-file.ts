@@ -3,8 +3,9 @@
  * A file is always whole: it is written beside its place, flushed to the disk, and renamed over the old one.
  */
 import { closeSync, fstatSync, openSync, readFileSync, renameSync } from 'node:fs';
-import { mkdir, open, rename } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../config/folder.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { MAX_STATE_FILE_OCTETS, SAVE_RETRY_MS, STATE_DEBOUNCE_MS } from './limits.ts';
 
@@ -159,7 +160,7 @@ function createWriter(file: string, clock: Clock, warn: (message: string) => voi
 /** Afterwards the file has the old content or the new, whatever happens in between. Rejects with the system's error. */
 export async function writeAtomically(file: string, text: string): Promise<void> {
   const directory = dirname(file);
-  await mkdir(directory, { recursive: true });
+  makeFolder(directory);
   const temporary = `${file}.tmp`;
   const handle = await open(temporary, 'w', 0o640);
   try {

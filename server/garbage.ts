@@ -17,8 +17,8 @@ export function allowCollecting(): void {
 }
 
 /**
- * What the thread made since its last collection and uses no more: some 0.1 ms where little is alive. Enough for an
- * answering thread, whose only garbage is the generation before: that has seen one collection and so is still young.
+ * What the thread made since its last collection and uses no more: some 0.3 ms where little is alive. Often enough
+ * for an answering thread: its only garbage is the generation before, which has seen one collection since it was made.
  */
 export function collectYoung(): void {
   collect('minor');

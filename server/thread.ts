@@ -55,8 +55,6 @@ export type ToControl =
 /** What a packet loop needs of its thread. */
 export type Link = {
   readonly counters: Float64Array;
-  /** The number of the publication that it was made with. */
-  readonly firstSequence: number;
   /** The answerer to use now; takes a waiting publication first. For loops that block. */
   news(): Answer;
   /** The answerer to use now. For loops with events. */
@@ -78,8 +76,16 @@ export function controlPort(): MessagePort {
   return parentPort;
 }
 
+/** A loop that looks up this rarely had nothing to do: a little less than what it waits for a packet. */
+const IDLE_MS = 40;
+/** A thread that is never idle keeps no more images than this. */
+const MAX_OLD = 3;
+
+/** A link, with the number of the publication that it was made with. */
+export type FirstLink = Link & { readonly firstSequence: number };
+
 /** Makes the first answerer, of the publication that waits at the port. Undefined when it threw, which the control thread has been told then. */
-export function createLink(start: ThreadStart, module: AnswererModule, port: MessagePort): Link | undefined {
+export function createLink(start: ThreadStart, module: AnswererModule, port: MessagePort): FirstLink | undefined {
   const { words, counters } = start;
   const message = receiveMessageOnPort(port)?.message as ToThread | undefined;
   if (message?.kind !== 'publish') throw new Error('a thread is posted a publication right after its start');
@@ -99,8 +105,24 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
   const first = build(firstSequence, message.publication);
   if (!first) return undefined;
   let answer: Answer = first;
+  /** Answerers before this one that may still be in memory. */
+  let old = 0;
   /** The loop that called `news` still has the answerer before at hand until it has been given another. */
-  let isOldAround = false;
+  let isOldAtHand = false;
+  let lookedAt = 0;
+  /** A short collection at once, and a whole one as soon as nobody waits for this thread. */
+  const letGo = (): void => {
+    const now = performance.now();
+    const isIdle = now - lookedAt >= IDLE_MS;
+    lookedAt = now;
+    if (isOldAtHand) {
+      isOldAtHand = false;
+      collectYoung();
+    } else if (isIdle || old >= MAX_OLD) {
+      old = 0;
+      collectAll();
+    }
+  };
   let loggedAt = -Infinity;
   let unlogged = 0;
 
@@ -109,8 +131,12 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
     running = sequence;
     if (!next) return;
     answer = next;
-    if (start.work.kind === 'udp-batch') isOldAround = true;
-    else collectAll();
+    if (start.work.kind === 'udp-batch') {
+      old++;
+      isOldAtHand = true;
+    } else {
+      collectAll();
+    }
     send({ kind: 'running', sequence });
   };
   const threw = (error: unknown): void => {
@@ -135,10 +161,7 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
     stopping: () => Atomics.load(words, WORD.STOP) === 1,
     news: () => {
       if (Atomics.load(words, WORD.WANTED) === running) {
-        if (isOldAround) {
-          isOldAround = false;
-          collectYoung();
-        }
+        if (old > 0) letGo();
         return answer;
       }
       // The message was posted before the word was set, so it is there.

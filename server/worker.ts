@@ -5,7 +5,7 @@ import { workerData } from 'node:worker_threads';
 import { takeShortTurns } from './libc.ts';
 import { ListenError } from './listen-error.ts';
 import { serveStreams } from './stream.ts';
-import { controlPort, createLink, listenToControl, loadAnswerer, type Link, type ThreadStart } from './thread.ts';
+import { controlPort, createLink, listenToControl, loadAnswerer, type FirstLink, type ThreadStart } from './thread.ts';
 import { serveUdpBatches } from './udp-batch.ts';
 import { serveUdpDgram } from './udp-dgram.ts';
 
@@ -14,7 +14,7 @@ const port = controlPort();
 const link = createLink(start, await loadAnswerer(start.answererModule), port);
 if (link) await serve(link);
 
-async function serve(link: Link): Promise<void> {
+async function serve(link: FirstLink): Promise<void> {
   const { work } = start;
   const sequence = link.firstSequence;
   if (work.kind === 'udp-batch') {

@@ -3,8 +3,9 @@
  * served last, with a digest of its content, is kept in the state folder.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync, mkdirSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../config/folder.ts';
 import { nameKey } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
 import type { ZoneModel } from './model.ts';
@@ -90,7 +91,7 @@ function isSerials(value: unknown): value is Serials {
 /** Written beside and renamed, so that the file is always whole. */
 export function writeSerials(stateDir: string, serials: Serials): void {
   const path = join(stateDir, FILE);
-  mkdirSync(stateDir, { recursive: true });
+  makeFolder(stateDir);
   writeFileSync(`${path}.new`, `${JSON.stringify(serials, undefined, 1)}\n`);
   renameSync(`${path}.new`, path);
 }

@@ -1,0 +1,256 @@
+/**
+ * `node bench/scale.ts`: what size costs, each figure with its limit beside it. Makes its own data, in a folder that
+ * it removes. Memory is what is resident; CPU time is that of the whole server for a query, under dnsperf.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import { reloadServer } from './control.ts';
+import { runDnsperf } from './load.ts';
+import { writePackets } from './packets.ts';
+import { cpuTime, findProgram, freePort, memoryOctets, startServer, type Running } from './process.ts';
+import {
+  BULK_ZONE,
+  bulkQueries,
+  EMPTY_ZONE,
+  MAPS_ZONE,
+  mapsQueries,
+  NETWORKS_ZONE,
+  networksQueries,
+  smallZoneQueries,
+  writeBulkZone,
+  writeConfiguration,
+  writeEmptyZone,
+  writeMapsZone,
+  writeNetworksZone,
+  writeSmallZones,
+} from './scale-world.ts';
+
+const TOKEN = 'scale';
+const QUERIES = 20_000;
+/** Of dnsperf; servers take turns. */
+const ROUNDS = 5;
+const ROUND_SECONDS = 1;
+const MANY_CLIENTS = 64;
+/** Reloads after which an old generation must be gone. */
+const RELOADS = 3;
+
+const HELP = `node bench/scale.ts [--only NAME]
+  NAME: empty, records, lookup, maps, zones, networks or threads; all by default, which takes some two minutes
+`;
+
+type Server = { readonly running: Running; readonly statusPort: number; readonly startMs: number };
+
+type World = {
+  readonly zone: string;
+  readonly write: (folder: string) => void;
+  readonly queries: () => Buffer[];
+  readonly workers?: number;
+};
+
+const empty: World = { zone: EMPTY_ZONE, write: writeEmptyZone, queries: () => [] };
+const records = (count: number): World => ({
+  zone: BULK_ZONE,
+  write: (folder) => {
+    writeBulkZone(folder, count);
+  },
+  queries: () => bulkQueries(count, QUERIES),
+});
+const maps = (count: number): World => ({
+  zone: MAPS_ZONE,
+  write: (folder) => {
+    writeMapsZone(folder, count);
+  },
+  queries: () => mapsQueries(count, QUERIES),
+});
+const zones = (count: number): World => ({
+  zone: 'z0.example',
+  write: (folder) => {
+    writeSmallZones(folder, count);
+  },
+  queries: () => smallZoneQueries(count, QUERIES),
+});
+const networks = (count: number): World => ({
+  zone: NETWORKS_ZONE,
+  write: (folder) => {
+    writeNetworksZone(folder, count);
+  },
+  queries: () => networksQueries(QUERIES),
+});
+
+let missed = 0;
+let emptyMegabytes = Number.NaN;
+
+const CASES: Readonly<Record<string, () => Promise<void>>> = {
+  empty: () =>
+    withServer(empty, (server) => {
+      emptyMegabytes = megabytes(server);
+      show('empty server, bundled database: resident', emptyMegabytes, 'MB', 150);
+      return Promise.resolve();
+    }),
+  records: () =>
+    withServer(records(1_000_000), async (server) => {
+      show('1,000,000 records: start to first answer', server.startMs / 1000, 's');
+      show('1,000,000 records: over the empty server', megabytes(server) - emptyMegabytes, 'MB', 200);
+      const seconds = await reloads(server);
+      show(`1,000,000 records: reload, best of ${RELOADS}`, Math.min(...seconds), 's', 3);
+      show('1,000,000 records: over the empty server after reloads', megabytes(server) - emptyMegabytes, 'MB', 200);
+    }),
+  lookup: () => compare('a query in 1,000,000 names beside one in 10,000', records(10_000), records(1_000_000), 1.25),
+  maps: () =>
+    withServer(maps(1000), async (server) => {
+      show('1,000 services with maps of their own: start to first answer', server.startMs / 1000, 's');
+      show(
+        '1,000 services with maps of their own: over the empty server',
+        megabytes(server) - emptyMegabytes,
+        'MB',
+        300,
+      );
+      await reloads(server);
+      show('the same after reloads', megabytes(server) - emptyMegabytes, 'MB', 300);
+    }),
+  zones: () =>
+    withServer(zones(10_000), (server) => {
+      show('10,000 zones of 10 records: start to first answer', server.startMs / 1000, 's');
+      show('10,000 zones of 10 records: over the empty server', megabytes(server) - emptyMegabytes, 'MB');
+      return Promise.resolve();
+    }),
+  networks: () =>
+    compare('a steered query with 200,000 networks beside one with 20,000', networks(20_000), networks(200_000), 1.2),
+  threads: async () => {
+    // Their cores are two at most here: this shows what threads write in common, not how fast many cores are.
+    for (const count of [2, 4, 8]) {
+      const what = `a query with ${count} answering threads beside one`;
+      await compare(what, maps(100), { ...maps(100), workers: count }, 1.1, MANY_CLIENTS);
+    }
+  },
+};
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean', default: false } } });
+  const wanted = values.only === undefined ? Object.keys(CASES) : ['empty', values.only];
+  if (values.help || wanted.some((name) => !(name in CASES))) {
+    console.log(HELP);
+    return values.help ? 0 : 2;
+  }
+  for (const name of new Set(wanted)) await CASES[name]?.();
+  return missed === 0 ? 0 : 1;
+}
+
+function show(what: string, value: number, unit: string, limit?: number): void {
+  const isMissed = limit !== undefined && !(value <= limit);
+  if (isMissed) missed++;
+  const digits = value < 10 ? 2 : 0;
+  const verdict = limit === undefined ? '' : `limit ${limit} ${unit}  ${isMissed ? 'MISSED' : 'ok'}`;
+  console.log(`${what.padEnd(66)} ${value.toFixed(digits).padStart(8)} ${unit.padEnd(3)} ${verdict}`);
+}
+
+function megabytes({ running }: Server): number {
+  return memoryOctets([running.pid]) / 1e6;
+}
+
+/** Seconds of each. */
+async function reloads({ statusPort }: Server): Promise<number[]> {
+  const seconds: number[] = [];
+  for (let i = 0; i < RELOADS; i++) {
+    const startMs = performance.now();
+    await reloadServer(statusPort, TOKEN);
+    seconds.push((performance.now() - startMs) / 1000);
+    // Threads let go of the old generation between two batches.
+    await delay(300);
+  }
+  return seconds;
+}
+
+async function withServer(world: World, use: (server: Server, folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'pharos-scale-'));
+  try {
+    const [port, statusPort] = [await freePort(), await freePort()];
+    const file = writeConfiguration(folder, { port, statusPort, token: TOKEN, workers: world.workers ?? 1 });
+    world.write(folder);
+    const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+    // As bin/pharos does: with what it compiled once, TypeScript costs neither time nor memory.
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
+    const begin = async (): Promise<Running> =>
+      await startServer(process.execPath, [main, 'serve', file], port, world.zone, env);
+    if (world === empty) await (await begin()).stop();
+    const startMs = performance.now();
+    const running = await begin();
+    try {
+      const server = { running, statusPort, startMs: performance.now() - startMs };
+      await delay(500);
+      await use(server, folder);
+    } finally {
+      await running.stop();
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** CPU time of the server for a query, in two worlds, in turns; the ratio of the medians is held against the limit. */
+async function compare(what: string, small: World, large: World, limit: number, clients = 1): Promise<void> {
+  const dnsperf = findProgram('dnsperf');
+  if (dnsperf === undefined) {
+    console.log(`${what}: needs dnsperf`);
+    return;
+  }
+  await withServer(small, async (first, firstFolder) => {
+    await withServer(large, async (second, secondFolder) => {
+      writePackets(join(firstFolder, 'packets'), small.queries());
+      writePackets(join(secondFolder, 'packets'), large.queries());
+      const costs: [number[], number[]] = [[], []];
+      for (let round = 0; round <= ROUNDS; round++) {
+        const one = await cost(dnsperf, first, firstFolder, clients);
+        const other = await cost(dnsperf, second, secondFolder, clients);
+        if (round === 0) continue; // caches and compilers get warm
+        costs[0].push(one);
+        costs[1].push(other);
+      }
+      const [one, other] = [median(costs[0]), median(costs[1])];
+      show(`${what}: ${one.toFixed(2)} and ${other.toFixed(2)} µs`, other / one, 'x', limit);
+    });
+  });
+}
+
+/** Microseconds of CPU time a query. */
+async function cost(dnsperf: string, { running }: Server, folder: string, clients: number): Promise<number> {
+  const before = cpuTime([running.pid]);
+  const completed = await ask(dnsperf, running.port, join(folder, 'packets'), clients);
+  const after = cpuTime([running.pid]);
+  return ((after.user + after.system - before.user - before.system) / completed) * 1e6;
+}
+
+/** The kernel spreads clients over threads, so that there must be many for each thread to get its share. */
+async function ask(dnsperf: string, port: number, file: string, clients: number): Promise<number> {
+  if (clients === 1) return (await runDnsperf(dnsperf, port, file, ROUND_SECONDS)).completed;
+  const args = [
+    '-s',
+    '127.0.0.1',
+    '-p',
+    port,
+    '-d',
+    file,
+    '-B',
+    '-l',
+    ROUND_SECONDS,
+    '-c',
+    clients,
+    '-T',
+    1,
+    '-q',
+    1000,
+  ];
+  const { stdout } = await promisify(execFile)(dnsperf, args.map(String), { timeout: 30_000 });
+  return Number(/Queries completed:\s+(\d+)/.exec(stdout)?.[1]);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}

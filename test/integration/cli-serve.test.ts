@@ -1,0 +1,174 @@
+/**
+ * `pharos serve` as a process: start, reload, stop, and what outlives it.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { folderOf } from '../support/pharos.ts';
+import { checkListen } from '../../server/check-listen.ts';
+import { defaultAddresses, dig, eventually, has, run, serve, start, type Served } from '../support/process.ts';
+
+const CONFIG = 'listen: 127.0.0.1:0\nstatus: { listen: 127.0.0.1:0, token: secret }\n';
+const zone = (address: string): string =>
+  `zone: example.com\nnameservers: [ns1]\nrecords:\n  ns1: { A: 192.0.2.53 }\n  www: { A: ${address} }\n`;
+const files = (address = '192.0.2.80') => ({ 'pharos.yaml': CONFIG, 'zones/example.com.yaml': zone(address) });
+
+type Status = {
+  readonly generation: number;
+  readonly last_reload: { readonly ok: boolean; readonly diagnostics: readonly { readonly code: string }[] };
+  readonly alarms: readonly { readonly code: string }[];
+  readonly zones: readonly { readonly serial: number }[];
+  readonly vips: readonly { readonly target: string; readonly probed: string; readonly effective: string }[];
+};
+const status = async ({ api }: Served): Promise<Status> => {
+  return (await (await fetch(`${api}/api/v1/status`)).json()) as Status;
+};
+const serialOf = async (server: Served): Promise<number> => (await status(server)).zones[0]?.serial ?? 0;
+
+describe.skipIf(!has('dig'))('pharos serve', () => {
+  test('a folder zones is enough: 127.0.0.1:5300 answers by UDP and TCP', { timeout: 240_000 }, async () => {
+    await using _addresses = await defaultAddresses();
+    using folder = folderOf({ 'zones/example.com.yaml': zone('192.0.2.80') });
+    await using server = await serve([], { cwd: folder.path });
+    expect(server.port).toBe(5300);
+    expect(await dig(5300, 'www.example.com')).toBe('192.0.2.80');
+    expect(await dig(5300, '+tcp', 'www.example.com')).toBe('192.0.2.80');
+    expect((await server.stop()).code).toBe(0);
+  });
+
+  test('SIGHUP: a changed zone is served; a broken one is not, and said in log, status and metrics', async () => {
+    using folder = folderOf(files());
+    const file = join(folder.path, 'zones/example.com.yaml');
+    await using server = await serve([], { cwd: folder.path });
+    const before = await serialOf(server);
+
+    writeFileSync(file, zone('192.0.2.81'));
+    server.child.kill('SIGHUP');
+    await server.until(/"msg":"reloaded"/);
+    expect(await dig(server.port, 'www.example.com')).toBe('192.0.2.81');
+    expect(await serialOf(server)).toBeGreaterThan(before);
+
+    writeFileSync(file, zone('192.0.2.999'));
+    server.child.kill('SIGHUP');
+    await server.until(/reload refused, generation 2 is still served/);
+    expect(server.stdout()).toMatch(/zones\/example\.com\.yaml:5:\d+ error PH\d{3}: .*192\.0\.2\.999/);
+    expect(await dig(server.port, 'www.example.com')).toBe('192.0.2.81');
+    const refused = await status(server);
+    expect(refused).toMatchObject({ generation: 2, last_reload: { ok: false }, alarms: [{ code: 'reload_refused' }] });
+    expect(refused.last_reload.diagnostics).toHaveLength(1);
+    const metrics = await (await fetch(`${server.api}/metrics`)).text();
+    expect(metrics).toContain('pharos_config_last_reload_successful 0');
+
+    writeFileSync(file, zone('192.0.2.82'));
+    server.child.kill('SIGHUP');
+    await server.until(/"generation":3,.*"msg":"reloaded"/);
+    expect(await status(server)).toMatchObject({ last_reload: { ok: true }, alarms: [] });
+  });
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with 0, and nothing listens afterwards', async (signal) => {
+    using folder = folderOf(files());
+    await using server = await serve([], { cwd: folder.path });
+    expect(await server.stop(signal)).toMatchObject({ code: 0, stderr: '' });
+    expect(await checkListen([{ host: '127.0.0.1', port: server.port }])).toBeUndefined();
+  });
+
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'after %s the serial stays with the content, rises with a change, and overrides hold',
+    async (signal) => {
+      const service = (weight: number): string =>
+        `${zone('192.0.2.80')}services:\n  app: { vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.2, weight: ${weight} } } }\n`;
+      using folder = folderOf({ ...files(), 'zones/example.com.yaml': service(1) });
+      const restart = (): Promise<Served> => serve([], { cwd: folder.path });
+      let first: number;
+      {
+        await using server = await restart();
+        first = await serialOf(server);
+        const reply = await fetch(`${server.api}/api/v1/overrides/app.example.com/a`, {
+          method: 'PUT',
+          headers: { authorization: 'Bearer secret', 'content-type': 'application/json' },
+          body: '{"state":"drain","reason":"test"}',
+        });
+        expect(reply.status).toBe(200);
+        await server.stop(signal);
+      }
+      {
+        await using server = await restart();
+        expect(await serialOf(server)).toBe(first);
+        expect((await status(server)).vips.map((vip) => vip.effective)).toEqual(['drain', 'unknown']);
+        expect(await dig(server.port, 'app.example.com')).toBe('192.0.2.2');
+        await server.stop(signal);
+      }
+      writeFileSync(join(folder.path, 'zones/example.com.yaml'), service(2));
+      await using server = await restart();
+      expect(await serialOf(server)).toBeGreaterThan(first);
+    },
+  );
+
+  test('the state of the last run holds until the first result', { timeout: 60_000 }, async () => {
+    let silent = false;
+    await using target = createServer((_, response) => {
+      if (!silent) response.writeHead(503).end();
+    });
+    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
+    const { port } = target.address() as AddressInfo;
+    const checked = `${zone('192.0.2.80')}services:
+  app:
+    check: { type: http, interval: 30s, timeout: 20s }
+    vips:
+      a: { A: 192.0.2.1, probe: "127.0.0.1:${port}" }
+      b: { A: 192.0.2.2 }
+`;
+    using folder = folderOf({
+      'pharos.yaml': `${CONFIG}health: { wait: 2s }\n`,
+      'zones/example.com.yaml': checked.replace('b: { A: 192.0.2.2 }', `b: { A: 192.0.2.2, probe: "127.0.0.1:1" }`),
+    });
+    const probed = async (server: Served): Promise<string | undefined> => (await status(server)).vips[0]?.probed;
+    {
+      await using server = await serve([], { cwd: folder.path });
+      await eventually(
+        () => probed(server),
+        (state) => state === 'down',
+      );
+      await server.stop();
+    }
+    silent = true;
+    const begin = performance.now();
+    await using server = await serve([], { cwd: folder.path });
+    // health.wait: the probe has no result for 20 s, and serving does not wait for it.
+    expect(performance.now() - begin).toBeGreaterThan(1900);
+    expect(performance.now() - begin).toBeLessThan(15_000);
+    expect(await probed(server)).toBe('down');
+    target.closeAllConnections();
+  });
+
+  test('a state_dir that cannot be written: it serves, and warns with the path', async () => {
+    using folder = folderOf({ ...files(), 'pharos.yaml': `${CONFIG}state_dir: ./file/state\n`, file: 'in the way' });
+    await using server = await serve([], { cwd: folder.path });
+    expect(server.stdout()).toMatch(/"level":"warn".*file\/state.*(?:ENOTDIR|EEXIST)/);
+    expect(await dig(server.port, 'www.example.com')).toBe('192.0.2.80');
+    expect((await server.stop()).code).toBe(0);
+  });
+
+  test('SIGTERM during the start ends it', async () => {
+    using folder = folderOf({
+      'pharos.yaml': `${CONFIG}health: { wait: 5s }\n`,
+      'zones/example.com.yaml': zone('192.0.2.80'),
+    });
+    await using server = start(['serve'], { cwd: folder.path });
+    await eventually(
+      () => Promise.resolve(server.child.pid),
+      (pid) => pid !== undefined,
+    );
+    const { code } = await server.stop();
+    expect([0, null]).toContain(code);
+  });
+});
+
+test('explain --api against nobody says so and ends with 1', async () => {
+  const api = 'http://127.0.0.1:1';
+  const { code, stderr } = await run(['explain', 'www.example.com', '--client', '192.0.2.1', '--api', api]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/cannot reach http:\/\/127\.0\.0\.1:1: .*; is `pharos serve` running there/);
+});

@@ -1,0 +1,59 @@
+/**
+ * `pharos demo` as a newcomer uses it: the lines that it prints are run, and must answer as printed. Needs dig.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { defaultAddresses, eventually, has, PHAROS, ROOT, run, start } from '../support/process.ts';
+
+const shell = async (line: string): Promise<string> =>
+  (await run(['-c', line], { command: 'sh', cwd: ROOT })).stdout.trim();
+
+test.skipIf(!has('dig'))(
+  'the printed lines answer as printed; a failed region is left in under two seconds and returned to',
+  { timeout: 240_000 },
+  async () => {
+    await using _addresses = await defaultAddresses();
+    const temporary = mkdtempSync(join(tmpdir(), 'pharos-demo-test-'));
+    await using demo = start(['demo'], { env: { TMPDIR: temporary, NO_COLOR: '1' } });
+    await demo.until(/ends the demo/);
+
+    const lines = [...demo.stdout().matchAll(/^ {2}(\S.*?) +(dig .*?) +# (\S+)$/gm)];
+    const [korea] = lines;
+    expect(lines.map((line) => [line[1], line[3]])).toEqual([
+      ['Korea', '203.0.113.10'],
+      ['the US', '198.51.100.10'],
+      ['Ireland', '192.0.2.10'],
+    ]);
+    for (const line of lines) expect(await shell(line[2] ?? ''), line[2]).toBe(line[3]);
+    const ask = (): Promise<string> => shell(korea?.[2] ?? '');
+
+    const backend = /seoul .*curl -X POST (\S+)\/fail/.exec(demo.stdout())?.[1] ?? '';
+    await fetch(`${backend}/fail`, { method: 'POST' });
+    expect(await eventually(ask, (answer) => answer === '198.51.100.10')).toBeLessThan(2000);
+
+    const why = /Why was that the answer\?\s+bin\/pharos (.*)/.exec(demo.stdout())?.[1] ?? '';
+    const explained = await run(why.split(' '), { command: PHAROS });
+    expect(explained.stdout).toMatch(/www\.example\.com A = 198\.51\.100\.10 \(virginia\)/);
+    expect(explained.stdout).toMatch(/seoul +seoul +203\.0\.113\.10 +1 +down +down: status 503/);
+    expect(await shell(/What is up\?\s+(.*)/.exec(demo.stdout())?.[1] ?? '')).toContain('2/3 available');
+
+    await fetch(`${backend}/recover`, { method: 'POST' });
+    expect(await eventually(ask, (answer) => answer === '203.0.113.10')).toBeLessThan(2000);
+
+    expect(await demo.stop()).toMatchObject({ code: 0, stderr: '' });
+    expect(readdirSync(temporary).filter((name) => name.startsWith('pharos-demo-'))).toEqual([]);
+    rmSync(temporary, { recursive: true });
+  },
+);
+
+test('a second demo says which port is taken, and ends with 1', { timeout: 240_000 }, async () => {
+  await using _addresses = await defaultAddresses();
+  await using first = start(['demo']);
+  await first.until(/ends the demo/);
+  const second = await run(['demo']);
+  expect(second.code).toBe(1);
+  expect(second.stderr).toMatch(/127\.0\.0\.1:(5300|8053) \(.*\) is in use/);
+  expect((await first.stop('SIGINT')).code).toBe(0);
+});

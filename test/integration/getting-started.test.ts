@@ -1,0 +1,64 @@
+/**
+ * docs/getting-started.md, line by line: every `sh` block is run, and what it prints is held against the `text` block
+ * after it, in which a line `...` stands for any lines. And the first lines of README.md against what the demo prints.
+ */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { folderOf } from '../support/pharos.ts';
+import { defaultAddresses, has, ROOT, start } from '../support/process.ts';
+
+type Step = { readonly script: string; readonly expected: string | undefined };
+
+function stepsOf(markdown: string): Step[] {
+  const blocks = [...markdown.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map((match) => ({
+    language: match[1] ?? '',
+    text: match[2] ?? '',
+  }));
+  return blocks.flatMap(({ language, text }, index) => {
+    const next = blocks[index + 1];
+    return language === 'sh' ? [{ script: text, expected: next?.language === 'text' ? next.text : undefined }] : [];
+  });
+}
+
+function patternOf(expected: string): RegExp {
+  const lines = expected.split(/^\.\.\.\n/m).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${lines.join('(?:.*\\n)*?')}$`);
+}
+
+test.skipIf(!has('dig') || !has('curl'))('docs/getting-started.md works as written', { timeout: 240_000 }, async () => {
+  await using _addresses = await defaultAddresses();
+  const steps = stepsOf(readFileSync(`${ROOT}docs/getting-started.md`, 'utf8'));
+  expect(steps.length).toBeGreaterThan(8);
+  using folder = folderOf({});
+  const mark = 'this step is done';
+  // One shell for all, as a reader has one; the first block is for those who stand in a checkout.
+  const lines = steps.flatMap(({ script }, index) => [
+    index === 0 ? `cd '${ROOT}'\n${script}cd '${folder.path}'\n` : script,
+    // The server in the background is given time to serve; readers are slower.
+    script.includes('serve &')
+      ? 'for i in $(seq 100); do curl -sf http://127.0.0.1:8053/readyz >/dev/null && break; sleep 0.1; done\n'
+      : '',
+    `echo '${mark}'\n`,
+  ]);
+  const script = lines.join('').replace('pharos serve &', 'pharos serve >log 2>&1 &');
+  await using shell = start(['-c', script], { command: 'sh', env: { NO_COLOR: '1' } });
+  const { stdout, stderr } = await shell.finished;
+  const outputs = stdout.split(`${mark}\n`);
+  for (const [index, { script: text, expected }] of steps.entries()) {
+    if (expected !== undefined) expect(outputs[index], text + stderr).toMatch(patternOf(expected));
+  }
+  expect(outputs).toHaveLength(steps.length + 1);
+  expect(stderr.replace(/.*Terminated.*\n?/g, '')).toBe('');
+});
+
+test('README.md has the lines and the answers that the demo prints', () => {
+  const readme = readFileSync(`${ROOT}README.md`, 'utf8');
+  const demo = readFileSync(`${ROOT}cli/demo.ts`, 'utf8');
+  const clients = [...demo.matchAll(/subnet: '([^']+)', answer: '([^']+)'/g)];
+  expect(clients).toHaveLength(3);
+  for (const [, subnet, answer] of clients) {
+    const command = `dig @127.0.0.1 -p 5300 www.example.com +short +subnet=${subnet ?? ''}`;
+    const line = readme.split('\n').find((each) => each.startsWith(command));
+    expect(line, command).toMatch(new RegExp(`# .*${(answer ?? '').replaceAll('.', '\\.')}$`));
+  }
+});

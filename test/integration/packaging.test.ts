@@ -1,0 +1,128 @@
+/**
+ * The npm package: compiled, packed and unpacked as npm does it, without a network, and run from there. And the
+ * scripts of bin/ from odd places.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { folderOf } from '../support/pharos.ts';
+import { dig, has, PHAROS, ROOT, run, serve } from '../support/process.ts';
+
+const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { version: string };
+
+describe('the npm package', () => {
+  const folder = folderOf({});
+  const command = join(folder.path, 'app/node_modules/.bin/pharos');
+
+  beforeAll(async () => {
+    const stage = join(folder.path, 'stage');
+    const tsc = await run(['-p', 'tsconfig.build.json', '--outDir', join(stage, 'dist')], {
+      command: `${ROOT}node_modules/.bin/tsc`,
+      cwd: ROOT,
+    });
+    expect(tsc.stdout).toBe('');
+    for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'bin', 'examples', 'docs', 'deploy']) {
+      cpSync(join(ROOT, name), join(stage, name), { recursive: true });
+    }
+    const packed = await run(['pack', '--offline', '--ignore-scripts'], { command: 'npm', cwd: stage });
+    expect(packed.code, packed.stderr).toBe(0);
+    const home = join(folder.path, 'app/node_modules');
+    mkdirSync(join(home, '.bin'), { recursive: true });
+    spawnSync('tar', ['-xzf', join(stage, `pharos-${version}.tgz`), '-C', home]);
+    // Its dependencies are those of this checkout; link and name as npm makes them.
+    cpSync(join(home, 'package'), join(home, 'pharos'), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(home, 'pharos/node_modules'));
+    symlinkSync('../pharos/bin/pharos', command);
+  }, 120_000);
+  afterAll(() => {
+    folder[Symbol.dispose]();
+  });
+
+  test('it holds what runs, and no sources or tests', () => {
+    const files = readdirSync(join(folder.path, 'app/node_modules/pharos')).sort();
+    expect(files).toEqual([
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'deploy', 'dist', 'docs'],
+      ...['examples', 'node_modules', 'package.json'],
+    ]);
+    expect(readdirSync(join(folder.path, 'app/node_modules/pharos/bin')).sort()).toEqual(['lib.sh', 'pharos']);
+  });
+
+  test('pharos --version and pharos check work through the link that npm makes', async () => {
+    expect(await run(['--version'], { command })).toMatchObject({ code: 0, stdout: `${version}\n` });
+    const checked = await run(['check'], { command, cwd: `${ROOT}examples/minimal` });
+    expect(checked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok: 1 zone/) as string });
+  });
+
+  test.skipIf(!has('dig'))('pharos serve starts its threads from dist/', async () => {
+    using zones = folderOf({
+      'pharos.yaml': 'listen: 127.0.0.1:0\nstatus: { listen: 127.0.0.1:0 }\n',
+      'zones/example.com.yaml': 'zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 } }\n',
+    });
+    await using server = await serve([], { command, cwd: zones.path });
+    expect(await dig(server.port, 'ns1.example.com')).toBe('192.0.2.53');
+    expect(await dig(server.port, '+tcp', 'ns1.example.com')).toBe('192.0.2.53');
+    expect((await server.stop()).code).toBe(0);
+  });
+});
+
+describe('the examples', () => {
+  test.each(['minimal', 'everything'])('pharos check examples/%s', async (name) => {
+    const checked = await run(['check'], { cwd: `${ROOT}examples/${name}`, env: { PHAROS_TOKEN: 'x' } });
+    expect(checked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok: [^\n]+\n$/) as string });
+  });
+});
+
+describe('bin/pharos', () => {
+  test('through links, relative and absolute, in a folder with spaces', async () => {
+    using folder = folderOf({ 'a folder/x': '' });
+    symlinkSync(PHAROS, join(folder.path, 'a folder/first'));
+    symlinkSync('first', join(folder.path, 'a folder/second'));
+    const { stdout } = await run(['--version'], { command: join(folder.path, 'a folder/second'), cwd: folder.path });
+    expect(stdout).toBe(`${version}\n`);
+  });
+
+  /** A PATH with what the scripts need and this `node`. */
+  const withNode = (folder: string, node: string): string => {
+    const bin = join(folder, 'bin-of-path');
+    for (const tool of ['sh', 'dirname', 'readlink', 'cmp', 'id', 'uname', 'cat', 'mkdir', 'rm']) {
+      const path = spawnSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).stdout.trim();
+      symlinkSync(path, join(bin, tool));
+    }
+    if (node !== '') symlinkSync(node, join(bin, 'node'));
+    return bin;
+  };
+
+  test.each([
+    {
+      what: 'Node.js 18',
+      node: '#!/bin/sh\necho v18.20.8\n',
+      says: /needs Node\.js 22\.18 or newer; this machine has v18\.20\.8/,
+    },
+    { what: 'Node.js 22.17', node: '#!/bin/sh\necho v22.17.1\n', says: /this machine has v22\.17\.1/ },
+    { what: 'no Node.js', node: '', says: /this machine has none/ },
+  ])('installed, with $what: it says what is needed', async ({ node, says }) => {
+    using folder = folderOf({ 'bin-of-path/x': '', 'old-node': node, 'pharos/dist/cli/main.js': '' });
+    spawnSync('chmod', ['+x', join(folder.path, 'old-node')]);
+    mkdirSync(join(folder.path, 'pharos/bin'));
+    for (const name of ['pharos', 'lib.sh']) cpSync(`${ROOT}bin/${name}`, join(folder.path, 'pharos/bin', name));
+    const path = withNode(folder.path, node === '' ? '' : join(folder.path, 'old-node'));
+    const { code, stderr } = await run(['--version'], {
+      command: join(folder.path, 'pharos/bin/pharos'),
+      env: { PATH: path },
+    });
+    expect(stderr).toMatch(says);
+    expect(code).toBe(1);
+  });
+
+  test('in a checkout without npm: it says so', async () => {
+    using folder = folderOf({ 'bin-of-path/x': '', 'pharos/cli/main.ts': '', 'pharos/package-lock.json': '{}' });
+    cpSync(`${ROOT}bin`, join(folder.path, 'pharos/bin'), { recursive: true });
+    const { code, stderr } = await run(['--version'], {
+      command: join(folder.path, 'pharos/bin/pharos'),
+      env: { PATH: withNode(folder.path, process.execPath) },
+    });
+    expect(stderr).toBe('setup: npm is missing\n    it comes with Node.js: https://nodejs.org\n');
+    expect(code).toBe(1);
+  });
+});
