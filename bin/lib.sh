@@ -1,15 +1,15 @@
 # Shared by the scripts of bin/; they set $root, the folder above bin/.
-# Pharos runs its TypeScript as it stands, which Node.js does from 22.18 on. An older one on the
-# PATH is left alone; runtime/ then brings a newer one from npm (docs/decisions/runtime.md).
+# Pharos runs on Node.js 24.5 and newer, its TypeScript as it stands. An older one on the PATH is
+# left alone; runtime/ then brings a newer one from npm (docs/decisions/runtime.md).
 
-# new_enough NODE: whether this runs here at all, and is 22.18 or newer.
+# new_enough NODE: whether this runs here at all, and is 24.5 or newer.
 new_enough() {
   version=$("$1" -v 2>/dev/null) || return 1
   version=${version#v}
   major=${version%%.*}
   minor=${version#*.}
   minor=${minor%%.*}
-  [ "$major" -gt 22 ] 2>/dev/null || { [ "$major" = 22 ] && [ "$minor" -ge 18 ] 2>/dev/null; }
+  [ "$major" -gt 24 ] 2>/dev/null || { [ "$major" = 24 ] && [ "$minor" -ge 5 ] 2>/dev/null; }
 }
 
 # Prints the Node.js to use; fails when there is none yet.

@@ -97,9 +97,9 @@ describe('bin/pharos', () => {
     {
       what: 'Node.js 18',
       node: '#!/bin/sh\necho v18.20.8\n',
-      says: /needs Node\.js 22\.18 or newer; this machine has v18\.20\.8/,
+      says: /needs Node\.js 24\.5 or newer; this machine has v18\.20\.8/,
     },
-    { what: 'Node.js 22.17', node: '#!/bin/sh\necho v22.17.1\n', says: /this machine has v22\.17\.1/ },
+    { what: 'Node.js 24.4', node: '#!/bin/sh\necho v24.4.1\n', says: /this machine has v24\.4\.1/ },
     { what: 'no Node.js', node: '', says: /this machine has none/ },
   ])('installed, with $what: it says what is needed', async ({ node, says }) => {
     using folder = folderOf({ 'bin-of-path/x': '', 'old-node': node, 'pharos/dist/cli/main.js': '' });
