@@ -7,9 +7,7 @@ import { stat } from 'node:fs/promises';
 import { schedule, type ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
-import { startHealth, type Health, type HealthTarget } from '../health/engine.ts';
-import { createHealthTable } from '../health/table.ts';
-import type { AnswererPayload } from '../server/answerer.ts';
+import { startHealth } from '../health/engine.ts';
 import { checkListen } from '../server/check-listen.ts';
 import { explainFrom } from '../server/explain.ts';
 import { allowCollecting, collectAll } from '../server/garbage.ts';
@@ -20,7 +18,7 @@ import type { Alarm, LastReload, Reloaded, RunningGeneration, Runtime } from '..
 import { formatEndpoint, type Endpoint } from '../wire/address.ts';
 import type { LoadedGeneration, LoadInput } from '../zones/load.ts';
 import { loadInThread } from '../zones/load-thread.ts';
-import { writeSerials } from '../zones/serials.ts';
+import { configureHealth, keepSerials, payloadOf, prepare, servedOf, type Current } from './generation.ts';
 import { readVersion } from './version.ts';
 
 export type RunningServer = {
@@ -33,9 +31,6 @@ export type RunningServer = {
   readonly stop: () => Promise<void>;
 };
 
-/** 64 on x64, 128 on some arm64 processors. */
-const CACHE_LINE_OCTETS = 128;
-
 /** What the files of a start say is wrong. Sockets that cannot be had throw a ListenError instead. */
 export class ConfigurationError extends Error {
   readonly diagnostics: readonly Diagnostic[];
@@ -45,14 +40,6 @@ export class ConfigurationError extends Error {
     this.diagnostics = diagnostics;
   }
 }
-
-/** One loaded generation at work. */
-type Current = RunningGeneration & {
-  readonly loaded: LoadedGeneration;
-  readonly health: SharedArrayBuffer;
-  /** Counters of answers by slot, a block a thread. */
-  readonly served: readonly SharedArrayBuffer[];
-};
 
 /**
  * Starts everything, or nothing.
@@ -224,66 +211,6 @@ export async function runServer(
     'serving',
   );
   return { addresses, status: statusServer?.endpoint, generation: () => current, reload, stop };
-}
-
-function prepare(loaded: LoadedGeneration, number: number, warnings: readonly Diagnostic[], threads: number): Current {
-  const slots = loaded.catalog.vips.length;
-  return {
-    number,
-    loadedAt: new Date(),
-    settings: loaded.settings,
-    catalog: loaded.catalog,
-    databases: loaded.databases,
-    warnings,
-    loaded,
-    health: createHealthTable(slots),
-    served: Array.from({ length: threads }, () => servedBlock(slots)),
-  };
-}
-
-/** One thread's counters by slot, with a cache line to spare at the end: no thread may write into another one's. */
-function servedBlock(slots: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT + CACHE_LINE_OCTETS);
-}
-
-function payloadOf({ loaded, health, served, settings }: Current): AnswererPayload {
-  return {
-    image: loaded.image,
-    atlas: loaded.atlas,
-    health,
-    served,
-    nsid: Buffer.from(settings.dns.nsid ?? ''),
-    version: Buffer.from(settings.dns.version ?? ''),
-  };
-}
-
-function servedOf({ served, catalog }: Current): Float64Array {
-  const sum = new Float64Array(catalog.vips.length);
-  for (const block of served)
-    for (const [slot, count] of new Float64Array(block, 0, sum.length).entries()) sum[slot] = (sum[slot] ?? 0) + count;
-  return sum;
-}
-
-function configureHealth(health: Health, { catalog, health: memory }: Current): void {
-  const targets = catalog.vips.map((vip): HealthTarget => ({
-    slot: vip.slot,
-    target: vip.target,
-    region: vip.region === 0 ? undefined : catalog.regions[vip.region]?.name,
-    check: vip.check,
-    host: vip.probeHost === '' ? undefined : vip.probeHost,
-    port: vip.probePort,
-    weight: vip.weight,
-  }));
-  health.configure(targets, memory, catalog.vips.length);
-}
-
-function keepSerials(loaded: LoadedGeneration, log: Logger): void {
-  try {
-    writeSerials(loaded.settings.stateDir, loaded.serials);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    log.warn(`the serials cannot be kept in ${loaded.settings.stateDir}, a restart may repeat one: ${reason}`);
-  }
 }
 
 /** Settings that sockets, threads and folders were opened with. */

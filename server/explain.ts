@@ -2,20 +2,18 @@
  * Explain (SPEC 4): the question put to the code that answers packets, with somebody listening to the
  * decision, and the reasons told.
  */
-import { centroidOf, continentOf, isCountry } from '../geo/countries.ts';
-import { NOWHERE, type Location } from '../geo/location.ts';
+import type { Location } from '../geo/location.ts';
 import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../health/table.ts';
-import { expandTarget } from '../health/targets.ts';
 import { regionShare } from '../steering/candidates.ts';
 import { DEGREE, type Steerer } from '../steering/decision.ts';
 import { isPlaceStep } from '../steering/place.ts';
 import { HAS, VIP } from '../steering/plan.ts';
 import type { Explained, ExplainRequest, Trace, TraceCandidate, TraceClient, TraceStep } from '../steering/trace.ts';
-import { formatAddress, parseAddress } from '../wire/address.ts';
+import { formatAddress } from '../wire/address.ts';
 import { TCP_OCTETS } from '../wire/limits.ts';
 import { decodeResponse, encodeQuery } from '../wire/message.ts';
-import { canonical, formatName, labelOffsets, NameError, parseName, ROOT, type Name } from '../wire/name.ts';
-import { RCODE, typeNumber, typeText } from '../wire/types.ts';
+import { canonical, formatName, labelOffsets, type Name } from '../wire/name.ts';
+import { RCODE, typeText } from '../wire/types.ts';
 import type { VipInfo } from '../zones/catalog.ts';
 import { search } from '../zones/lookup.ts';
 import { NODE, ZONE } from '../zones/image.ts';
@@ -24,6 +22,7 @@ import { createAnswererState, type Answerer } from './answerer.ts';
 import { TRANSPORT } from './exchange.ts';
 import { locationOf, localRegions, placeStepsFor, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { steeredBits } from './steered.ts';
+import { readRequest, type Asked } from './explain-request.ts';
 import { describeCandidate, SUPPOSED, whyAllDown, whyScope, whyStep, whyTtl } from './explain-words.ts';
 
 /** The health table in force and what the probes last said. Without it, the state of every VIP is unknown. */
@@ -32,18 +31,6 @@ export type LiveHealth = {
   /** In words: `status 503, wanted 200-399`. */
   readonly reasonOf: (vip: VipInfo) => string | undefined;
 };
-
-/** A request that has been read. */
-type Asked = {
-  readonly name: Name;
-  readonly type: number;
-  readonly client: Uint8Array | undefined;
-  readonly resolver: Uint8Array | undefined;
-  readonly place: Location | undefined;
-  readonly down: ReadonlySet<number>;
-};
-
-type Refusal = { readonly parameter: string; readonly message: string };
 
 /** The trace for one client, or what is wrong with the request. */
 export function explainFrom(generation: ExplainedGeneration, request: ExplainRequest, live?: LiveHealth): Explained {
@@ -65,79 +52,6 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
   const plan = asked.place ? planAt(generation, plain.image.plan, asked.place) : plain.image.plan;
   const answerer: Answerer = { ...plain, image: { ...plain.image, plan }, steerer: { ...plain.steerer, plan } };
   return ask(generation, asked, answerer, live);
-}
-
-function readRequest(generation: ExplainedGeneration, request: ExplainRequest): Asked | Refusal {
-  const type = typeNumber(request.type);
-  if (type === undefined) return { parameter: 'type', message: `${request.type} is not a record type: try A or AAAA` };
-  let name: Name;
-  try {
-    name = parseName(request.name, ROOT);
-  } catch (error) {
-    if (!(error instanceof NameError)) throw error;
-    return { parameter: 'name', message: error.message };
-  }
-  const client = request.client === undefined ? undefined : readAddress(request.client);
-  if (request.client !== undefined && !client) {
-    return { parameter: 'client', message: `${request.client} is not an address: write it like 192.0.2.1` };
-  }
-  const resolver = request.resolver === undefined ? undefined : readAddress(request.resolver);
-  if (request.resolver !== undefined && !resolver) {
-    return { parameter: 'resolver', message: `${request.resolver} is not an address: write it like 192.0.2.1` };
-  }
-  const place = readPlace(request);
-  if (place && 'message' in place) return place;
-  const down = readDown(generation, request.down ?? []);
-  if ('message' in down) return down;
-  return { name, type, client, resolver, place, down };
-}
-
-/** An address, or the first of a network. */
-function readAddress(text: string): Uint8Array | undefined {
-  return parseAddress(text.replace(/\/\d{1,3}$/, ''));
-}
-
-function readPlace({ country, at }: ExplainRequest): Location | Refusal | undefined {
-  if (country === undefined && at === undefined) return undefined;
-  const code = country?.toUpperCase() ?? '';
-  if (country !== undefined && !isCountry(code)) {
-    return { parameter: 'country', message: `${country} is not a country code: write two letters like KR` };
-  }
-  const match = at === undefined ? undefined : /^\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*$/.exec(at);
-  const point = match ? { latitude: Number(match[1]), longitude: Number(match[2]) } : centroidOf(code);
-  const isOnEarth = point && Math.abs(point.latitude) <= 90 && Math.abs(point.longitude) <= 180;
-  if (at !== undefined && !(match && isOnEarth)) {
-    return { parameter: 'at', message: `${at} is not a point: write degrees as LAT,LON, like 37.57,126.98` };
-  }
-  return {
-    ...NOWHERE,
-    country: code,
-    continent: continentOf(code),
-    latitude: point?.latitude ?? Number.NaN,
-    longitude: point?.longitude ?? Number.NaN,
-  };
-}
-
-function readDown({ catalog }: ExplainedGeneration, targets: readonly string[]): ReadonlySet<number> | Refusal {
-  const known = catalog.vips.map((vip) => ({
-    slot: vip.slot,
-    target: vip.target,
-    region: catalog.regions[vip.region]?.name,
-    check: undefined,
-    host: undefined,
-    port: undefined,
-    weight: vip.weight,
-  }));
-  const down = new Set<number>();
-  for (const text of targets) {
-    const found = expandTarget(text, known);
-    if (found.length === 0) {
-      const message = `no VIP is ${text}: write it like www.example.com/seoul-a, www.example.com/@seoul or @seoul`;
-      return { parameter: 'down', message };
-    }
-    for (const { slot } of found) down.add(slot);
-  }
-  return down;
 }
 
 /** A table of its own: what is asked about must not touch what is served. */
