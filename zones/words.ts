@@ -40,9 +40,3 @@ export function reserveBytes(bytes: Bytes, count: number): number {
   }
   return at;
 }
-
-export function pushBytes(bytes: Bytes, values: Uint8Array): number {
-  const at = reserveBytes(bytes, values.length);
-  bytes.array.set(values, at);
-  return at;
-}
