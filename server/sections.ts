@@ -3,6 +3,7 @@
  * message.
  */
 import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../wire/limits.ts';
+import { get16, put16 } from '../wire/octets.ts';
 import { CLASS, RCODE, TYPE } from '../wire/types.ts';
 import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE } from '../zones/image.ts';
 import { findRrset } from '../zones/lookup.ts';
@@ -24,7 +25,7 @@ export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt:
   for (let i = 0; i < octets; i++) tx[to + i] = bytes[wireAt + i] ?? 0;
   // Records are stored with C00C as owner: the question's name.
   if (ownerAt !== 12) {
-    for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + (((tx[at + 10] ?? 0) << 8) | (tx[at + 11] ?? 0))) {
+    for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) {
       putPointer(tx, at, ownerAt);
     }
   }
@@ -251,13 +252,4 @@ function nameOctets(tx: Uint8Array, base: number, position: number): number {
     }
   }
   return octets;
-}
-
-function get16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-}
-
-function put16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >> 8;
-  bytes[at + 1] = value;
 }

@@ -5,7 +5,7 @@
 import { distanceKm } from '../geo/distance.ts';
 import { latencyOf, type LatencyTable } from '../geo/latency-table.ts';
 import type { Location } from '../geo/location.ts';
-import type { StepSpec } from './steps.ts';
+import { identityOf, type StepSpec } from './steps.ts';
 
 /**
  * One preference. `region` is a local number; when it is the first with a candidate, those before `end` are
@@ -60,7 +60,9 @@ function prepareGeo(step: Extract<StepSpec, { kind: 'geo' }>, context: PlaceCont
   const local = new Map(context.regions.map((region, number) => [region.name, number]));
   const keys = new Map<string | number, number>();
   step.map.forEach(({ key }, index) => {
-    keys.set(keyOf(key, context.networkIndex), index);
+    // Numbers for listed networks, texts for all others: the kinds cannot be taken for each other.
+    const network = key.kind === 'network' ? (context.networkIndex.get(networkText(key.prefix)) ?? -1) : undefined;
+    keys.set(network ?? identityOf(key), index);
   });
   return (location) => {
     const preferences: Preference[] = [];
@@ -79,27 +81,6 @@ function prepareGeo(step: Extract<StepSpec, { kind: 'geo' }>, context: PlaceCont
     [...location.networks, ...keysOfPlace].some(take);
     return preferences;
   };
-}
-
-/** Numbers for listed networks, texts for all others; the kinds cannot be taken for each other. */
-function keyOf(
-  key: Extract<StepSpec, { kind: 'geo' }>['map'][number]['key'],
-  networkIndex: ReadonlyMap<string, number>,
-): string | number {
-  switch (key.kind) {
-    case 'network':
-      return networkIndex.get(networkText(key.prefix)) ?? -1;
-    case 'asn':
-      return `AS${key.asn}`;
-    case 'subdivision':
-      return key.subdivision;
-    case 'country':
-      return key.country;
-    case 'continent':
-      return key.continent;
-    case 'default':
-      return 'default';
-  }
 }
 
 /** The key of a network in `networkIndex`. */

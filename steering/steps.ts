@@ -3,7 +3,7 @@
  * them. Each step's own file says what it does with the candidates.
  */
 import type { Continent } from '../config/settings.ts';
-import type { Prefix } from '../wire/address.ts';
+import { formatPrefix, type Prefix } from '../wire/address.ts';
 
 /** A key of a geo map, broadest last. `text` is what the operator wrote. */
 export type GeoKey = { readonly text: string } & (
@@ -39,3 +39,21 @@ export type StepSpec =
   | { readonly kind: 'weighted' }
   | { readonly kind: 'sticky'; readonly v4Bits: number; readonly v6Bits: number }
   | { readonly kind: 'all' };
+
+/** The same for keys that mean the same, whatever the operator wrote: `kr` and `KR`. */
+export function identityOf(key: GeoKey): string {
+  switch (key.kind) {
+    case 'network':
+      return formatPrefix(key.prefix);
+    case 'asn':
+      return `AS${key.asn}`;
+    case 'subdivision':
+      return key.subdivision;
+    case 'country':
+      return key.country;
+    case 'continent':
+      return key.continent;
+    case 'default':
+      return 'default';
+  }
+}

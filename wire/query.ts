@@ -2,6 +2,7 @@
  * A query's bytes read into one record that is used again for every packet: nothing is allocated.
  */
 import { HEADER_OCTETS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
+import { get16 } from './octets.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
 
 /** What became of reading. */
@@ -76,19 +77,19 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
   query.subnetBits = 0;
   query.type = 0;
   if (length < HEADER_OCTETS) return PARSED.DROP;
-  query.flags = u16(rx, at + 2);
+  query.flags = get16(rx, at + 2);
   if ((query.flags & 0x8000) !== 0) return PARSED.DROP;
   const opcode = (query.flags >> 11) & 15;
   // RFC 9619 3: exactly one question.
-  if (u16(rx, at + 4) === 1) {
+  if (get16(rx, at + 4) === 1) {
     const end = readName(query, rx, at + HEADER_OCTETS, at + length);
     if (end < 0 || end + 4 > at + length) return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
-    query.type = u16(rx, end);
-    query.class = u16(rx, end + 2);
+    query.type = get16(rx, end);
+    query.class = get16(rx, end + 2);
     query.questionEnd = end + 4 - at;
   } else {
     // RFC 6891 6.1.1: whoever sent OPT gets one, whatever else is to be said.
-    if (u16(rx, at + 4) === 0) readRecords(query, rx, at, length);
+    if (get16(rx, at + 4) === 0) readRecords(query, rx, at, length);
     return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
   }
   const records = readRecords(query, rx, at, length);
@@ -126,22 +127,22 @@ function readName(query: Query, rx: Uint8Array, start: number, end: number): num
 /** Skips what a query may carry after the question and reads the OPT record (RFC 6891 6.1). */
 function readRecords(query: Query, rx: Uint8Array, at: number, length: number): number {
   const end = at + length;
-  const records = u16(rx, at + 6) + u16(rx, at + 8);
-  const additional = u16(rx, at + 10);
+  const records = get16(rx, at + 6) + get16(rx, at + 8);
+  const additional = get16(rx, at + 10);
   let next = at + query.questionEnd;
   for (let record = 0; record < records + additional; record++) {
     const owner = next;
     next = skipName(rx, next, end);
     if (next < 0 || next + 10 > end) return PARSED.FORMERR;
-    const type = u16(rx, next);
+    const type = get16(rx, next);
     const dataAt = next + 10;
-    const dataOctets = u16(rx, next + 8);
+    const dataOctets = get16(rx, next + 8);
     if (dataAt + dataOctets > end) return PARSED.FORMERR;
     if (type === TYPE.OPT && record >= records) {
       // RFC 6891 6.1.1: one OPT at most, and its owner is the root.
       if (query.hasEdns || rx[owner] !== 0) return PARSED.FORMERR;
       query.hasEdns = true;
-      query.udpOctets = u16(rx, next + 2);
+      query.udpOctets = get16(rx, next + 2);
       query.ednsVersion = rx[next + 5] ?? 0;
       query.dnssecOk = ((rx[next + 6] ?? 0) & 0x80) !== 0;
       // Another version's options may have another form.
@@ -167,8 +168,8 @@ function readOptions(query: Query, rx: Uint8Array, start: number, octets: number
   const end = start + octets;
   for (let at = start; at < end;) {
     if (at + 4 > end) return false;
-    const code = u16(rx, at);
-    const optionOctets = u16(rx, at + 2);
+    const code = get16(rx, at);
+    const optionOctets = get16(rx, at + 2);
     at += 4;
     if (at + optionOctets > end) return false;
     if (code === OPTION.NSID) query.wantsNsid = true;
@@ -184,7 +185,7 @@ function readOptions(query: Query, rx: Uint8Array, start: number, octets: number
 /** RFC 7871 6 and 7.2.1: FORMERR unless family, lengths, scope and padding bits are as they must be. */
 function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): boolean {
   if (octets < 4) return false;
-  const family = u16(rx, at);
+  const family = get16(rx, at);
   const bits = rx[at + 2] ?? 0;
   const addressOctets = (bits + 7) >> 3;
   // Family 0 has no address: `dig +subnet=0` says so that no subnet is to be used (RFC 7871 7.1.2).
@@ -197,8 +198,4 @@ function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): b
   query.subnetFamily = family;
   query.subnetBits = bits;
   return true;
-}
-
-function u16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }

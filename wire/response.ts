@@ -3,6 +3,7 @@
  * the message unless they say otherwise, so that they serve as compression pointers.
  */
 import { HEADER_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
+import { put16 } from './octets.ts';
 import type { Query } from './query.ts';
 import { OPTION, RCODE, TYPE } from './types.ts';
 
@@ -147,9 +148,4 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
   put16(tx, lengthAt, at - lengthAt - 2);
   response.length = at - base;
   response.additionals++;
-}
-
-function put16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >> 8;
-  bytes[at + 1] = value;
 }

@@ -4,6 +4,7 @@
 import { CLASS } from '../wire/types.ts';
 import { MAX_POINTER } from '../wire/limits.ts';
 import { nameKey, type Name } from '../wire/name.ts';
+import { put16 } from '../wire/octets.ts';
 import { nameOffsets } from '../wire/rdata.ts';
 import { PATCH, RECORD_HEAD_OCTETS, RRSET } from './image.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './words.ts';
@@ -34,11 +35,11 @@ export function encodeRrset(
   let suffixes: Suffixes | undefined;
   for (const data of rdata) {
     const head = reserveBytes(bytes, RECORD_HEAD_OCTETS);
-    put16(bytes, head, 0xc00c);
-    put16(bytes, head + 2, type);
-    put16(bytes, head + 4, CLASS.IN);
-    put16(bytes, head + 6, ttlSeconds >>> 16);
-    put16(bytes, head + 8, ttlSeconds & 0xffff);
+    put16(bytes.array, head, 0xc00c);
+    put16(bytes.array, head + 2, type);
+    put16(bytes.array, head + 4, CLASS.IN);
+    put16(bytes.array, head + 6, ttlSeconds >>> 16);
+    put16(bytes.array, head + 8, ttlSeconds & 0xffff);
     dataAt?.push(bytes.length - wireAt);
     let copied = 0;
     for (const at of nameOffsets(type, data)) {
@@ -48,18 +49,13 @@ export function encodeRrset(
       copied = writeName(tables, wireAt, data, at, suffixes);
     }
     copy(bytes, data, copied, data.length);
-    put16(bytes, head + 10, bytes.length - head - RECORD_HEAD_OCTETS);
+    put16(bytes.array, head + 10, bytes.length - head - RECORD_HEAD_OCTETS);
   }
   const octets = bytes.length - wireAt;
   // A question and an OPT record need room beside it.
   if (octets > 0xffff - 512) return undefined;
   const patchCount = patches.length / PATCH.WORDS - firstPatch;
   return pushWords(rrsets, type, rdata.length, wireAt, octets, firstPatch, patchCount, 0, 0) / RRSET.WORDS;
-}
-
-function put16(bytes: Bytes, at: number, value: number): void {
-  bytes.array[at] = value >> 8;
-  bytes.array[at + 1] = value;
 }
 
 function copy(bytes: Bytes, data: Uint8Array, from: number, to: number): void {

@@ -7,8 +7,8 @@ import { nearestWord } from '../config/nearest-word.ts';
 import type { IsCountry } from '../config/network-fields.ts';
 import { CONTINENTS } from '../config/settings.ts';
 import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../config/yaml.ts';
-import type { GeoKey } from '../steering/steps.ts';
-import { formatPrefix, parsePrefix } from '../wire/address.ts';
+import { identityOf, type GeoKey } from '../steering/steps.ts';
+import { parsePrefix } from '../wire/address.ts';
 
 /** RFC 6793: an AS number has 32 bits. */
 const MAX_ASN = 0xffff_ffff;
@@ -35,23 +35,6 @@ export function readGeoMap(
     seen.set(identity, key);
     return [{ key: geoKey, regions }];
   });
-}
-
-function identityOf(key: GeoKey): string {
-  switch (key.kind) {
-    case 'network':
-      return formatPrefix(key.prefix);
-    case 'asn':
-      return `AS${key.asn}`;
-    case 'subdivision':
-      return key.subdivision;
-    case 'country':
-      return key.country;
-    case 'continent':
-      return key.continent;
-    case 'default':
-      return 'default';
-  }
 }
 
 function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): GeoKey | undefined {
