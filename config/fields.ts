@@ -10,15 +10,7 @@
 import type { Report } from './diagnostics.ts';
 import { nearestHint } from './nearest-word.ts';
 import { reportUnavailable } from './unavailable.ts';
-import {
-  formatDuration,
-  parseDistanceKm,
-  parseDurationMs,
-  parseInteger,
-  parseSeconds,
-  parseShare,
-  parseSizeOctets,
-} from './units.ts';
+import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSeconds, parseShare } from './units.ts';
 import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
 
 /**
@@ -127,12 +119,6 @@ export function distanceKm(options: Tailor & { readonly max: number }): Read<num
   };
   const tailor = { hint: 'write it with its unit: 300km', ...options, code: options.code ?? 'PH017' };
   return scalar(`a distance of at most ${options.max}km`, parse, tailor);
-}
-
-/** Octets. */
-export function size(tailor: Tailor = {}): Read<number> {
-  const hint = 'write it as 512B, 64KiB, 10MB';
-  return scalar('a size', parseSizeOctets, { hint, ...tailor, code: tailor.code ?? 'PH018' });
 }
 
 export function choice<const T extends string>(words: readonly T[], tailor: Tailor = {}): Read<T> {

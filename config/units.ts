@@ -11,16 +11,6 @@ const MILLISECONDS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-const OCTETS: Readonly<Record<string, number>> = {
-  B: 1,
-  kB: 1000,
-  MB: 1000 ** 2,
-  GB: 1000 ** 3,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-};
-
 /** `500ms`, `5s`, `1h30m`, to whole milliseconds. A bare number is not one, but for 0, which needs no unit. */
 export function parseDurationMs(text: string): number | undefined {
   if (text === '0') return 0;
@@ -53,14 +43,6 @@ export function parseDistanceKm(text: string): number | undefined {
   if (text === '0') return 0;
   const match = /^(\d+(?:\.\d+)?)\s*km$/.exec(text);
   return match ? Number(match[1]) : undefined;
-}
-
-/** `64KiB`, `10MB`, `512B`, to octets. A bare 0 needs no unit. */
-export function parseSizeOctets(text: string): number | undefined {
-  if (text === '0') return 0;
-  const match = /^(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|KiB|MiB|GiB)$/.exec(text);
-  const octets = match ? Number(match[1]) * (OCTETS[match[2] ?? ''] ?? Number.NaN) : Number.NaN;
-  return Number.isSafeInteger(octets) ? octets : undefined;
 }
 
 /** Milliseconds as an operator would write them: `30m`, `1500ms`. */

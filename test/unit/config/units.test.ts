@@ -6,7 +6,6 @@ import {
   parseInteger,
   parseSeconds,
   parseShare,
-  parseSizeOctets,
 } from '../../../config/units.ts';
 
 type Table = readonly (readonly [text: string, value: number | undefined])[];
@@ -68,17 +67,6 @@ const readers: readonly (readonly [string, (text: string) => number | undefined,
       ['0', 0],
       ['300', undefined],
       ['300m', undefined],
-    ],
-  ],
-  [
-    'a size is in octets, decimal or binary',
-    parseSizeOctets,
-    [
-      ['512B', 512],
-      ['64KiB', 65_536],
-      ['10MB', 10_000_000],
-      ['10', undefined],
-      ['0.3B', undefined],
     ],
   ],
   [
