@@ -27,7 +27,7 @@ RUN ln -s /opt/pharos/bin/pharos /usr/local/bin/pharos
 USER pharos
 WORKDIR /etc/pharos
 VOLUME /var/lib/pharos
-EXPOSE 53/udp 53/tcp 8053/tcp
+EXPOSE 53/udp 53/tcp 853/tcp 8053/tcp
 ENV NODE_ENV=production
 # Needs status.listen on port 8053. Ready, too, is what a load balancer in front would ask for.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \

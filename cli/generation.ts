@@ -3,10 +3,17 @@
  */
 import type { Logger } from 'pino';
 import type { Diagnostic } from '../config/diagnostics.ts';
+import type { Settings } from '../config/settings.ts';
 import type { Health, HealthTarget } from '../health/engine.ts';
 import { createHealthTable } from '../health/table.ts';
 import type { AnswererPayload } from '../server/answerer.ts';
+import type { Publication } from '../server/exchange.ts';
+import type { Notifier } from '../server/notify.ts';
+import type { TransferPayload } from '../server/transfer.ts';
+import { answerTraits } from '../status/answer-traits.ts';
 import type { RunningGeneration } from '../status/runtime.ts';
+import type { Catalog } from '../zones/catalog.ts';
+import { viewImage } from '../zones/image.ts';
 import type { LoadedGeneration } from '../zones/load.ts';
 import { writeSerials } from '../zones/serials.ts';
 
@@ -47,7 +54,7 @@ function servedBlock(slots: number): SharedArrayBuffer {
 }
 
 /** What its threads are given. */
-export function payloadOf({ loaded, health, served, settings }: Current): AnswererPayload {
+function payloadOf({ loaded, health, served, settings }: Current): AnswererPayload {
   return {
     image: loaded.image,
     atlas: loaded.atlas,
@@ -55,6 +62,23 @@ export function payloadOf({ loaded, health, served, settings }: Current): Answer
     served,
     nsid: Buffer.from(settings.dns.nsid ?? ''),
     version: Buffer.from(settings.dns.version ?? ''),
+    transfer: transferOf(settings, loaded.catalog),
+  };
+}
+
+/** For the threads; nothing where no peer is configured, so that nothing is looked for. */
+function transferOf({ transfer }: Settings, { vips }: Catalog): TransferPayload | undefined {
+  if (transfer.allow.length === 0 && transfer.keys.length === 0) return undefined;
+  return { settings: transfer, weights: Int32Array.from(vips, ({ weight }) => weight) };
+}
+
+/** What the server is given. */
+export function publicationOf(current: Current): Publication {
+  const { cert, key } = current.settings.tls?.keyPair ?? {};
+  return {
+    generation: current.number,
+    payload: payloadOf(current),
+    ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
   };
 }
 
@@ -68,6 +92,7 @@ export function servedOf({ served, catalog }: Current): Float64Array {
 
 /** Has the health room probe its targets and write its table. */
 export function configureHealth(health: Health, { catalog, health: memory }: Current): void {
+  const traits = answerTraits(catalog);
   const targets = catalog.vips.map((vip): HealthTarget => ({
     slot: vip.slot,
     target: vip.target,
@@ -76,8 +101,18 @@ export function configureHealth(health: Health, { catalog, health: memory }: Cur
     host: vip.probeHost === '' ? undefined : vip.probeHost,
     port: vip.probePort,
     weight: vip.weight,
+    answers: traits[vip.slot],
   }));
   health.configure(targets, memory, catalog.vips.length);
+}
+
+/** Sends NOTIFY for each zone whose serial is another than before; for all at a start, which may follow any change. */
+export function tellSecondaries(notifier: Notifier, next: Current, before: Current | undefined): void {
+  const { catalog, loaded, settings } = next;
+  const serials = new Map(before?.catalog.zones.map(({ name, serial }) => [name, serial]));
+  const changed = catalog.zones.filter(({ name, serial }) => serials.get(name) !== serial);
+  const names = changed.map(({ name }) => name);
+  notifier.tell(names, viewImage(loaded.image, loaded.atlas), settings.transfer, settings.listen);
 }
 
 /** Once it is served: a serial that nobody saw need not be kept. */

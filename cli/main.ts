@@ -1,8 +1,10 @@
 /**
  * The `pharos` command: reads the command line and hands over to one module a command, loaded only then.
  */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import type { SimulateRequest } from '../server/simulate.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
+import { controlCommands } from './control-commands.ts';
 import { EXIT, terminal, type Output } from './output.ts';
 import { readVersion } from './version.ts';
 
@@ -16,6 +18,11 @@ type ExplainFlags = {
   readonly api?: string;
   readonly token?: string;
   readonly json?: boolean;
+};
+
+type SimulateFlags = Omit<ExplainFlags, 'client' | 'country' | 'at' | 'resolver'> & {
+  readonly weigh: SimulateRequest['weigh'];
+  readonly all?: boolean;
 };
 
 /**
@@ -108,6 +115,9 @@ function commands(output: Output, done: (code: number) => void): Command {
     });
 
   explainCommand(program, output, done);
+  simulateCommand(program, output, done);
+  controlCommands(program, output, done, example);
+  diffCommand(program, output, done);
   return program;
 }
 
@@ -147,6 +157,68 @@ function explainCommand(program: Command, output: Output, done: (code: number) =
       done(
         await explain({ request, config, api, token: token ?? process.env.PHAROS_TOKEN, json: json ?? false }, output),
       );
+    });
+}
+
+function simulateCommand(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('simulate')
+    .summary('who moves where if a VIP or region fails')
+    .description(
+      'Show what share of the clients moves where, by country, if targets fail, and how much more the others get.\n' +
+        'From the files, where no health is known; or from a running server, with --api.',
+    )
+    .option(
+      '--down <target>',
+      'what fails (repeatable): www.example.com/seoul-a, www.example.com/@seoul, @seoul',
+      collect,
+    )
+    .addOption(
+      new Option('--weigh <by>', 'weigh clients by answers served, where there are enough, or by addresses')
+        .choices(['auto', 'addresses', 'served'] as const)
+        .default('auto'),
+    )
+    .option('--all', 'show every country and every move, not only the largest')
+    .option('--config <file>', 'configuration file (default: ./pharos.yaml where there is one)')
+    .option('--api <url>', 'ask the server whose status address this is: http://127.0.0.1:8053')
+    .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
+    .option('--json', 'print the shares as JSON, as the API gives them')
+    .addHelpText(
+      'after',
+      example(
+        'pharos simulate --down @seoul',
+        'pharos simulate --down www.example.com/seoul-a --down www.example.com/seoul-b --api http://127.0.0.1:8053',
+      ),
+    )
+    .action(async (flags: SimulateFlags, command: Command) => {
+      if (flags.api !== undefined && flags.config !== undefined) {
+        command.error('error: --api asks a running server, which has its own files: leave --config out');
+      }
+      const { simulate } = await import('./simulate.ts');
+      const { down = [], weigh, all = false, json = false, config, api, token = process.env.PHAROS_TOKEN } = flags;
+      done(await simulate({ request: { down, weigh }, config, api, token, json, all }, output));
+    });
+}
+
+function diffCommand(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('diff')
+    .summary('the impact of a change: what differs, and who moves')
+    .description(
+      'Compare two configurations: records and services that differ, and what share of the clients moves, by country.\n' +
+        'Each is a configuration file, or the folder that it is in.',
+    )
+    .argument('<old>', 'the configuration before')
+    .argument('<new>', 'the configuration after')
+    .option('--all', 'show every record, country and move')
+    .option('--api <url>', 'weigh clients by what the server at this status address has answered')
+    .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
+    .option('--json', 'print the differences as JSON')
+    .addHelpText('after', example('pharos diff /etc/pharos/pharos.yaml ./pharos.yaml'))
+    .action(async (before: string, after: string, flags: Omit<SimulateFlags, 'down' | 'weigh' | 'config'>) => {
+      const { diff } = await import('./diff.ts');
+      const { all = false, json = false, api, token = process.env.PHAROS_TOKEN } = flags;
+      done(await diff({ before, after, api, token, json, all }, output));
     });
 }
 

@@ -9,21 +9,35 @@ import type { Logger } from 'pino';
 import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
 import { startHealth } from '../health/engine.ts';
 import { checkListen } from '../server/check-listen.ts';
-import { explainFrom } from '../server/explain.ts';
+import { explainFrom, type LiveHealth } from '../server/explain.ts';
 import { allowCollecting, collectAll } from '../server/garbage.ts';
 import { releaseMemory } from '../server/libc.ts';
+import { createNotifier } from '../server/notify.ts';
+import { simulateFrom } from '../server/simulate.ts';
 import { startServer, type Server } from '../server/supervisor.ts';
 import { startStatusServer, type StatusServer } from '../status/http.ts';
 import type { Alarm, LastReload, Reloaded, RunningGeneration, Runtime } from '../status/runtime.ts';
 import { formatEndpoint, type Endpoint } from '../wire/address.ts';
 import type { LoadedGeneration, LoadInput } from '../zones/load.ts';
 import { loadInThread } from '../zones/load-thread.ts';
-import { configureHealth, keepSerials, payloadOf, prepare, servedOf, type Current } from './generation.ts';
+import {
+  configureHealth,
+  keepSerials,
+  prepare,
+  publicationOf,
+  servedOf,
+  tellSecondaries,
+  type Current,
+} from './generation.ts';
+import { createNews } from './news.ts';
+import { createSchedules } from './schedules.ts';
 import { readVersion } from './version.ts';
 
 export type RunningServer = {
   /** Where DNS is answered, with the ports taken for 0. */
   readonly addresses: readonly Endpoint[];
+  /** The same for DNS over TLS. */
+  readonly tlsAddresses: readonly Endpoint[];
   readonly status: Endpoint | undefined;
   readonly generation: () => RunningGeneration;
   readonly reload: () => Promise<Reloaded>;
@@ -60,7 +74,7 @@ export async function runServer(
   const log = await createLog(settings);
   for (const warning of first.diagnostics) log.warn(formatDiagnostic(warning));
   // Before anything is started; `startServer` comes only after the first round of probes.
-  const failure = await checkListen(settings.listen);
+  const failure = await checkListen(settings.listen, settings.tls?.listen);
   if (failure) throw failure;
 
   // UDP threads, and one for TCP.
@@ -74,22 +88,21 @@ export async function runServer(
   let reloading: Promise<Reloaded> | undefined;
   let refresh: ScheduledTask | undefined;
 
-  const health = startHealth({
-    stateDir: settings.stateDir,
-    log: (event) => {
-      log.info(event, `${event.target} is ${event.to}: ${event.reason}`);
-    },
-    warn: (message) => {
-      log.warn(message);
-    },
-  });
+  const warn = (message: string): void => {
+    log.warn(message);
+  };
+  const news = createNews(log);
+  const health = startHealth({ stateDir: settings.stateDir, log: news.health, warn });
+  const schedules = createSchedules(health, news.scheduled, warn);
+
+  const notifier = createNotifier(log);
 
   /** Puts a loaded generation to work in every thread, or leaves all as it was and throws. */
   const activate = async (next: Current): Promise<void> => {
     const before = current;
     configureHealth(health, next);
     try {
-      await server?.publish({ generation: next.number, payload: payloadOf(next) });
+      await server?.publish(publicationOf(next));
     } catch (error) {
       configureHealth(health, before);
       throw error;
@@ -99,7 +112,10 @@ export async function runServer(
       answeredBefore.set(target, (answeredBefore.get(target) ?? 0) + count);
     }
     current = next;
+    news.configure(next);
+    await schedules.configure(next.settings.schedules);
     keepSerials(next.loaded, log);
+    tellSecondaries(notifier, next, before);
   };
 
   const load = async (): Promise<Reloaded> => {
@@ -129,6 +145,7 @@ export async function runServer(
     }
     const diagnostics = result.ok ? result.warnings : result.diagnostics;
     lastReload = { ok: result.ok, at: new Date(), diagnostics };
+    news.reloaded(lastReload, current.number);
     return result;
   };
   /** One after the other: a call during a reload waits and then reads the files anew. */
@@ -140,6 +157,11 @@ export async function runServer(
     })();
     reloading = mine;
     return await mine;
+  };
+
+  const liveHealth = (): LiveHealth => {
+    const results = new Map(health.list().map((vip) => [vip.target, vip.last?.reason]));
+    return { memory: current.health, reasonOf: (vip) => results.get(vip.target) };
   };
 
   const runtime: Runtime = {
@@ -157,27 +179,29 @@ export async function runServer(
       servedOf(current).map(
         (count, slot) => count + (answeredBefore.get(current.catalog.vips[slot]?.target ?? '') ?? 0),
       ),
-    explain: (request) => {
-      const results = new Map(health.list().map((vip) => [vip.target, vip.last?.reason]));
-      return explainFrom(current.loaded, request, {
-        memory: current.health,
-        reasonOf: (vip) => results.get(vip.target),
-      });
-    },
+    explain: (request) => explainFrom(current.loaded, request, liveHealth()),
+    simulate: (request) => simulateFrom(current.loaded, request, { health: liveHealth(), served: runtime.served() }),
     reload,
     lastReload: () => lastReload,
     alarms: () => alarmsOf(lastReload),
+    events: news.events,
+    notifications: news.notifications,
   };
 
   const stop = async (): Promise<void> => {
     stopping = true;
     await refresh?.destroy();
+    await schedules.stop();
+    notifier.stop();
     await server?.stop();
     await health.stop();
+    news.stop();
     await statusServer?.close();
   };
 
   try {
+    news.configure(current);
+    news.watchAlarms(runtime.alarms);
     configureHealth(health, current);
     if (settings.status) {
       statusServer = await startStatusServer(runtime, { ...settings.status, log });
@@ -187,11 +211,14 @@ export async function runServer(
       listen: settings.listen,
       workers: settings.workers,
       answererModule: new URL(`../server/answerer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
-      publication: { generation: current.number, payload: payloadOf(current) },
+      publication: publicationOf(current),
+      listenTls: settings.tls?.listen ?? [],
       tcpClients: settings.limits.tcpClients,
       log,
     });
     keepSerials(current.loaded, log);
+    tellSecondaries(notifier, current, undefined);
+    await schedules.configure(settings.schedules);
     refresh = await scheduleRefresh(() => current.settings.geo, reload, log);
   } catch (error) {
     await stop();
@@ -202,6 +229,7 @@ export async function runServer(
     {
       listen: addresses.map(formatEndpoint),
       ...(statusServer ? { status: `http://${formatEndpoint(statusServer.endpoint)}/` } : {}),
+      ...(settings.tls ? { tls: server.tlsAddresses().map(formatEndpoint) } : {}),
       zones: current.catalog.zones.length,
       services: current.catalog.services.length,
       vips: current.catalog.vips.length,
@@ -210,7 +238,14 @@ export async function runServer(
     },
     'serving',
   );
-  return { addresses, status: statusServer?.endpoint, generation: () => current, reload, stop };
+  return {
+    addresses,
+    tlsAddresses: server.tlsAddresses(),
+    status: statusServer?.endpoint,
+    generation: () => current,
+    reload,
+    stop,
+  };
 }
 
 /** Settings that sockets, threads and folders were opened with. */
@@ -219,8 +254,10 @@ function warnOfRestart(before: RunningGeneration, after: RunningGeneration, log:
   const changed = (Object.keys(fixed) as (keyof typeof fixed)[]).filter(
     (key) => JSON.stringify(before.settings[key]) !== JSON.stringify(after.settings[key]),
   );
-  if (changed.length > 0) {
-    log.warn(`${changed.join(', ')} changed in the configuration: that takes effect at the next start`);
+  const tls = ({ settings }: RunningGeneration): string => JSON.stringify(settings.tls?.listen ?? []);
+  const names = tls(before) === tls(after) ? changed : [...changed, 'tls.listen'];
+  if (names.length > 0) {
+    log.warn(`${names.join(', ')} changed in the configuration: that takes effect at the next start`);
   }
 }
 

@@ -18,6 +18,12 @@ export const MIN_CHECK_TIMEOUT_MS = 10;
 export const MAX_CHECK_TIMEOUT_MS = 60_000;
 /** Results in a row that a state can wait for. */
 export const MAX_RISE_OR_FALL = 100;
+/** Probes that one check may be made of, through all its members: they run at the same time. */
+export const MAX_COMPOUND_PROBES = 32;
+/** How deep checks may be made of checks. */
+export const MAX_COMPOUND_DEPTH = 8;
+/** Days that a certificate can be asked to be valid for: far beyond what any authority signs. */
+export const MAX_DAYS_LEFT = 3650;
 
 /** SPEC 3: `weight` has 16 bits. */
 export const MAX_WEIGHT = 65_535;
@@ -29,6 +35,10 @@ export const MAX_DISTANCE_KM = 20_038;
 export const MAX_WORKERS = 1024;
 /** Connections that one process may hold. */
 export const MAX_TCP_CLIENTS = 1_000_000;
+/** A file of certificates or a key: a long chain has some 20 KB. */
+export const MAX_PEM_OCTETS = 1024 * 1024;
+/** 128 bits: what nobody guesses. RFC 8945 8 asks for as many as the algorithm gives, which not all keys in use have. */
+export const MIN_TSIG_SECRET_OCTETS = 16;
 /** RFC 5001 2.3 sets no limit; one that leaves a response room. */
 export const MAX_NSID_OCTETS = 128;
 /** RFC 1035 3.3: a character string of TXT. */

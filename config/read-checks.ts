@@ -1,142 +1,39 @@
 /**
  * Checks (SPEC 5), as pharos.yaml, zone files and services state them.
  */
-import { isIP } from 'node:net';
-import { NameError, formatName, parseName } from '../wire/name.ts';
-import { typeNumber, isMetaType } from '../wire/types.ts';
-import type { Place, Report } from './diagnostics.ts';
+import { body, command, headers, host, loadPath, path, port, queryName, queryType, status } from './check-fields.ts';
+import { timingFields, timingOf } from './check-timing.ts';
+import type { Report } from './diagnostics.ts';
 import {
   boolean,
   choice,
   dictionary,
   duration,
+  entriesOf,
   integer,
   list,
   map,
   optional,
   required,
-  scalar,
   text,
   valueOf,
   withDefault,
   type Read,
-  entriesOf,
 } from './fields.ts';
-import {
-  MAX_CHECK_INTERVAL_MS,
-  MAX_CHECK_TIMEOUT_MS,
-  MAX_RISE_OR_FALL,
-  MIN_CHECK_INTERVAL_MS,
-  MIN_CHECK_TIMEOUT_MS,
-} from './limits.ts';
-import type { BodyMatch, CheckSpec, CheckTiming } from './settings.ts';
-import { reportUnavailableCheck } from './unavailable.ts';
-import { formatDuration } from './units.ts';
+import { MAX_COMPOUND_DEPTH, MAX_DAYS_LEFT } from './limits.ts';
+import { nearestHint } from './nearest-word.ts';
+import { COMPOUND_KINDS, isCompoundKind, readCompound } from './read-compound.ts';
+import type { CheckSpec } from './settings.ts';
 import { placeOf, type YamlNode } from './yaml.ts';
 
-const KINDS = ['http', 'https', 'tcp', 'dns', 'push'] as const;
+const KINDS = ['http', 'https', 'tcp', 'tls', 'dns', 'grpc', 'exec', 'push', ...COMPOUND_KINDS] as const;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS'] as const;
 
-const DEFAULT_INTERVAL_MS = 10_000;
-const DEFAULT_TIMEOUT_MS = 2000;
-const DEFAULT_FAST_MS = 1000;
 /** A push check has gone quiet when this many reports in a row are missing. */
 const INTERVALS_TO_EXPIRE = 3;
 
-const interval = duration({ minMs: MIN_CHECK_INTERVAL_MS, maxMs: MAX_CHECK_INTERVAL_MS });
-
 /** What every check has. `type` has been read when these are. */
-const common = {
-  type: required(text(), ''),
-  interval: withDefault(interval, DEFAULT_INTERVAL_MS),
-  timeout: withDefault(duration({ minMs: MIN_CHECK_TIMEOUT_MS, maxMs: MAX_CHECK_TIMEOUT_MS }), DEFAULT_TIMEOUT_MS),
-  fast: optional(interval),
-  rise: withDefault(integer({ min: 1, max: MAX_RISE_OR_FALL }), 2),
-  fall: withDefault(integer({ min: 1, max: MAX_RISE_OR_FALL }), 3),
-};
-
-const port = integer({ min: 1, max: 65_535 });
-
-const path = scalar(
-  'a path that begins with /',
-  (value) => (/^\/[\x21-\x7e]*$/.test(value) ? value : undefined), //
-  { code: 'PH041', hint: 'such as /health; a host belongs to "host", a port to "port"' },
-);
-
-const status = scalar(
-  'a status from 100 to 599, or a range of them',
-  (value) => {
-    const match = /^(\d{3})(?:\s*-\s*(\d{3}))?$/.exec(value);
-    const from = Number(match?.[1]);
-    const to = Number(match?.[2] ?? match?.[1]);
-    return from >= 100 && to <= 599 && from <= to ? { from, to } : undefined;
-  },
-  { code: 'PH042', hint: 'such as 200, 200-399, or a list: [200, 204, 300-302]' },
-);
-
-const host = scalar('a host name', (value) => (/^[\w.-]+$/.test(value) || isIP(value) ? value : undefined), {
-  code: 'PH047',
-  hint: 'the name alone, such as www.example.com; a port belongs to "port"',
-});
-
-const queryName = scalar(
-  'a domain name',
-  (value) => {
-    try {
-      return formatName(parseName(value.endsWith('.') ? value : `${value}.`));
-    } catch (error) {
-      if (error instanceof NameError) return undefined;
-      throw error;
-    }
-  },
-  { code: 'PH049', hint: 'such as www.example.com; it is never relative' },
-);
-
-const queryType = scalar(
-  'a record type',
-  (value) => {
-    const type = typeNumber(value);
-    return type !== undefined && !isMetaType(type) ? value.toUpperCase() : undefined;
-  },
-  { code: 'PH049', hint: 'such as A, AAAA or SOA' },
-);
-
-/** Text, or `/regex/flags`, which is compiled here once to know that it can be. */
-const body: Read<BodyMatch> = (node, name, report) => {
-  const value = text()(node, name, report);
-  const regex = value === undefined ? null : /^\/(.+)\/([a-zA-Z]*)$/s.exec(value);
-  if (value === undefined || !regex) return value === undefined ? undefined : { kind: 'text', text: value };
-  const [, source = '', flags = ''] = regex;
-  const hint = 'write /regex/ with the flags i, m, s or u, or a text that does not begin and end with /';
-  if (!/^[imsu]*$/.test(flags)) {
-    report.error('PH043', `${name} has flags that mean nothing here: ${flags}`, placeOf(node), hint);
-    return undefined;
-  }
-  try {
-    new RegExp(source, flags);
-    return { kind: 'regex', source, flags };
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : String(error);
-    report.error('PH043', `${name} is not a regular expression: ${why}`, placeOf(node), hint);
-    return undefined;
-  }
-};
-
-const headers = dictionary(({ key, value }, report): [string, string] | undefined => {
-  // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
-  if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
-    report.error('PH045', `${key.text} is not a header's name`, placeOf(key), 'such as X-Probe');
-    return undefined;
-  }
-  const content = text({ allowEmpty: true })(value, key.text, report);
-  if (content === undefined) return undefined;
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(content)) {
-    const message = `header ${key.text} holds a character that headers cannot`;
-    report.error('PH045', message, placeOf(value), 'no line breaks, no control characters');
-    return undefined;
-  }
-  return [key.text, content];
-});
+const common = { type: required(text(), ''), ...timingFields };
 
 const readHttp = map('check', {
   ...common,
@@ -147,6 +44,7 @@ const readHttp = map('check', {
   headers: withDefault(headers, []),
   status: withDefault(list(status, { min: 1 }), [{ from: 200, to: 399 }]),
   body: optional(body),
+  load_path: optional(loadPath),
   insecure: withDefault(boolean(), false),
   watch: withDefault(boolean(), true),
 });
@@ -159,6 +57,30 @@ const readTcp = map('check', {
   watch: withDefault(boolean(), true),
 });
 
+const readTls = map('check', {
+  ...common,
+  port: optional(port),
+  host: optional(host),
+  insecure: withDefault(boolean(), false),
+  min_days_left: optional(integer({ min: 0, max: MAX_DAYS_LEFT, hint: 'whole days, such as 14' })),
+  watch: withDefault(boolean(), true),
+});
+
+const readGrpc = map('check', {
+  ...common,
+  port: optional(port),
+  service: withDefault(text({ allowEmpty: true, maxOctets: 255 }), ''),
+  tls: withDefault(boolean(), false),
+  host: optional(host),
+  insecure: withDefault(boolean(), false),
+});
+
+const readExec = map('check', {
+  ...common,
+  port: optional(port),
+  command: required(command, 'the program and its arguments, such as command: [/usr/local/bin/check-web, -v]'),
+});
+
 const readDns = map('check', {
   ...common,
   port: withDefault(port, 53),
@@ -168,39 +90,111 @@ const readDns = map('check', {
 
 const readPush = map('check', { ...common, expires: optional(duration({ minMs: 1000 })) });
 
-/** One check. `checkName` is what the status page and the log call it. */
-export function check(checkName: string): Read<CheckSpec> {
-  return (node, name, report) => {
-    if (!entriesOf(node, name, report)) return undefined;
-    const kind = readKind(node, name, report);
-    return kind && readOfKind(kind, checkName, node, name, report);
+/** Finds the check that a name means, and reports where there is none or it cannot be used; then it is undefined. */
+export type FindCheck = (named: string, node: YamlNode, report: Report) => CheckSpec | undefined;
+
+/** Among the checks that have been read; to name a broken one, which has been reported, is no second mistake. */
+export function findAmong(known: ReadonlyMap<string, CheckSpec>, broken: ReadonlySet<string>): FindCheck {
+  return (named, node, report) => {
+    const found = known.get(named);
+    if (!found && !broken.has(named)) {
+      report.error('PH207', `there is no check ${named}`, placeOf(node), nearestHint(named, known.keys()));
+    }
+    return found;
   };
 }
 
-/** Checks by name. */
-export const checks: Read<ReadonlyMap<string, CheckSpec>> = (node, name, report) => {
-  const found = dictionary(({ key, value }, inner) => check(key.text)(value, `check ${key.text}`, inner))(
-    node,
-    name,
-    report,
-  );
-  return found && new Map(found.map((spec) => [spec.name, spec]));
-};
+/** One check. `checkName` is what the status page and the log call it; `find` knows those that it may be made of. */
+export function check(checkName: string, find: FindCheck): Read<CheckSpec> {
+  return (node, name, report) => {
+    if (!entriesOf(node, name, report)) return undefined;
+    const kind = readKind(node, name, report);
+    return kind && readOfKind(kind, checkName, find, node, name, report);
+  };
+}
+
+/** The name of a check, or a check, which is then called `checkName`. */
+export function checkOrName(checkName: string | undefined, find: FindCheck): Read<CheckSpec> {
+  return (node, name, report) => {
+    if (node.kind === 'map') return check(checkName ?? (kindOf(node) || 'check'), find)(node, name, report);
+    const named = text({ hint: 'the name of a check, or a check: { type: tcp, port: 443 }' })(node, name, report);
+    return named === undefined ? undefined : find(named, node, report);
+  };
+}
+
+/** Checks by name. They may be made of each other, in any order, and of the `shared` ones, which they shadow. */
+export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read<ReadonlyMap<string, CheckSpec>> {
+  return (node, name, report) => {
+    const entries = dictionary(({ key, value }) => [key.text, value] as const)(node, name, report);
+    if (!entries) return undefined;
+    const nodes = new Map(entries);
+    /** Undefined: broken, and reported. */
+    const done = new Map<string, CheckSpec | undefined>();
+    const open: string[] = [];
+
+    const read = (each: string, value: YamlNode): CheckSpec | undefined => {
+      if (done.has(each)) return done.get(each);
+      open.push(each);
+      const spec = check(each, find)(value, `check ${each}`, report);
+      open.pop();
+      done.set(each, spec);
+      return spec;
+    };
+    const find: FindCheck = (named, at, inner) => {
+      const value = nodes.get(named);
+      if (value === undefined) {
+        const found = shared.get(named);
+        const names = [...nodes.keys(), ...shared.keys()].filter((known) => !open.includes(known));
+        if (!found) inner.error('PH207', `there is no check ${named}`, placeOf(at), nearestHint(named, names));
+        return found;
+      }
+      const circle = open.includes(named) ? [...open.slice(open.indexOf(named)), named] : undefined;
+      if (circle !== undefined) {
+        const message = `check ${named} is made of itself: ${circle.join(' -> ')}`;
+        inner.error('PH050', message, placeOf(at), 'take one of them out of the circle');
+        return undefined;
+      }
+      if (open.length >= MAX_COMPOUND_DEPTH && !done.has(named)) {
+        const message = `checks are made of each other more than ${MAX_COMPOUND_DEPTH} deep`;
+        inner.error('PH050', message, placeOf(at), 'name the checks at the end of the chain here');
+        return undefined;
+      }
+      return read(named, value);
+    };
+
+    const found = new Map<string, CheckSpec>();
+    for (const [each, value] of entries) {
+      const spec = read(each, value);
+      if (spec) found.set(each, spec);
+    }
+    return found;
+  };
+}
+
+/** What the check says it is; empty when it does not. */
+function kindOf(node: YamlNode): string {
+  const type = valueOf(node, 'type');
+  if (type) return type.kind === 'scalar' ? type.text : '';
+  return COMPOUND_KINDS.find((kind) => valueOf(node, kind)) ?? '';
+}
 
 function readKind(node: YamlNode, name: string, report: Report): (typeof KINDS)[number] | undefined {
   const type = valueOf(node, 'type');
   if (!type) {
+    // `{ all_of: [web, tls] }` says what it is.
+    const short = kindOf(node);
+    if (isCompoundKind(short)) return short;
     const place = placeOf(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);
     report.error('PH012', `${name} needs the key type`, place, `one of ${KINDS.join(', ')}`);
     return undefined;
   }
-  if (type.kind === 'scalar' && reportUnavailableCheck(report, type.text, placeOf(type))) return undefined;
   return choice(KINDS, { code: 'PH040' })(type, `type of ${name}`, report);
 }
 
 function readOfKind(
   kind: (typeof KINDS)[number],
   checkName: string,
+  find: FindCheck,
   node: YamlNode,
   name: string,
   report: Report,
@@ -213,13 +207,31 @@ function readOfKind(
       const { port, method, path, host, status, body, insecure, watch } = read;
       const headers = Object.fromEntries(read.headers);
       const timing = timingOf(read, node, report);
-      return { name: checkName, kind, ...timing, port, method, path, host, headers, status, body, insecure, watch };
+      const request = { port, method, path, host, headers, status, body, loadPath: read.load_path };
+      return { name: checkName, kind, ...timing, ...request, insecure, watch };
     }
     case 'tcp': {
       const read = readTcp(node, name, report);
       if (!read) return undefined;
       const { port = 0, send, expect, watch } = read;
       return { name: checkName, kind, ...timingOf(read, node, report), port, send, expect, watch };
+    }
+    case 'tls': {
+      const read = readTls(node, name, report);
+      if (!read) return undefined;
+      const { port, host, insecure, min_days_left: minDaysLeft, watch } = read;
+      return { name: checkName, kind, ...timingOf(read, node, report), port, host, insecure, minDaysLeft, watch };
+    }
+    case 'grpc': {
+      const read = readGrpc(node, name, report);
+      if (!read) return undefined;
+      const { port, service, tls, host, insecure } = read;
+      return { name: checkName, kind, ...timingOf(read, node, report), port, service, tls, host, insecure };
+    }
+    case 'exec': {
+      const read = readExec(node, name, report);
+      if (!read) return undefined;
+      return { name: checkName, kind, ...timingOf(read, node, report), command: read.command, port: read.port };
     }
     case 'dns': {
       const read = readDns(node, name, report);
@@ -233,28 +245,9 @@ function readOfKind(
       const expiresMs = read.expires ?? INTERVALS_TO_EXPIRE * read.interval;
       return { name: checkName, kind, ...timingOf(read, node, report), expiresMs };
     }
+    case 'all_of':
+    case 'any_of':
+    case 'at_least':
+      return readCompound({ kind, checkName, node, name, report, member: checkOrName(undefined, find) });
   }
-}
-
-type Timing = {
-  readonly interval: number;
-  readonly timeout: number;
-  readonly fast: number | undefined;
-  readonly rise: number;
-  readonly fall: number;
-};
-
-function timingOf(read: Timing, node: YamlNode, report: Report): CheckTiming {
-  const { interval: intervalMs, timeout: timeoutMs, rise, fall } = read;
-  const placeOfKey = (...keys: readonly string[]): Place =>
-    placeOf(keys.flatMap((key) => valueOf(node, key) ?? [])[0] ?? node);
-  if (read.fast !== undefined && read.fast > intervalMs) {
-    const message = `fast (${formatDuration(read.fast)}) is longer than interval (${formatDuration(intervalMs)})`;
-    report.warning('PH044', message, placeOfKey('fast'), 'a failure would be seen later than without it');
-  }
-  if (timeoutMs > intervalMs) {
-    const message = `timeout (${formatDuration(timeoutMs)}) is longer than interval (${formatDuration(intervalMs)})`;
-    report.warning('PH044', message, placeOfKey('timeout', 'interval'), 'the next probe waits for it: shorten it');
-  }
-  return { intervalMs, timeoutMs, fastMs: read.fast ?? Math.min(DEFAULT_FAST_MS, intervalMs), rise, fall };
 }

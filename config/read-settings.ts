@@ -3,7 +3,6 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { validate as isCronLine } from 'node-cron';
 import { formatEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, type Prefix } from '../wire/address.ts';
 import type { Place, Report } from './diagnostics.ts';
 import type { Environment } from './environment.ts';
@@ -19,13 +18,18 @@ import {
   text,
   withDefault,
   optional,
+  required,
   type Read,
 } from './fields.ts';
 import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
+import { readKeyPair, type WrittenPath } from './key-pair.ts';
 import { MAX_NSID_OCTETS, MAX_STRING_OCTETS, MAX_TCP_CLIENTS, MAX_WORKERS } from './limits.ts';
 import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
 import { checks } from './read-checks.ts';
+import { notify } from './read-notify.ts';
 import { regions } from './read-regions.ts';
+import { cronLine, schedules } from './read-schedules.ts';
+import { transfer } from './read-transfer.ts';
 import type { At, GeoSettings, Settings } from './settings.ts';
 import { nothing, placeOf, placeOfFile, readYaml, type YamlNode } from './yaml.ts';
 
@@ -35,12 +39,11 @@ const LOOPBACK: readonly Prefix[] = [
 ];
 const DEFAULT_LISTEN: readonly Endpoint[] = [{ host: '127.0.0.1', port: 5300 }];
 const DEFAULT_STATUS: Endpoint = { host: '127.0.0.1', port: 8053 };
+/** RFC 7858 3.1. */
+const TLS_PORT = 853;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
-/** A path as written, with the place it was written at. */
-type Written = { readonly path: string; readonly place: Place };
-
-const file: Read<Written> = (node, name, report) => {
+const file: Read<WrittenPath> = (node, name, report) => {
   const path = text()(node, name, report);
   return path === undefined ? undefined : { path, place: placeOf(node) };
 };
@@ -60,11 +63,24 @@ const listen: Read<Endpoint[]> = (node, name, report) => {
   return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);
 };
 
-const cronLine = scalar(
-  'a cron line',
-  (value) => (isCronLine(value) ? value : undefined), //
-  { code: 'PH034', hint: 'minute, hour, day, month, weekday: "0 4 * * 3" is Wednesdays at four' },
-);
+type WrittenTls = {
+  /** Undefined for port 853 of every address in `listen`. */
+  readonly listen: readonly Endpoint[] | undefined;
+  readonly cert: WrittenPath;
+  readonly key: WrittenPath;
+  readonly place: Place;
+};
+
+const tls: Read<WrittenTls> = (node, name, report) => {
+  const read = readTls(node, name, report);
+  return read && { ...read, place: placeOf(node) };
+};
+
+const readTls = map('tls', {
+  listen: optional(listen),
+  cert: required(file, 'a PEM file, such as cert: tls.pem'),
+  key: required(file, 'a PEM file, such as key: tls.key'),
+});
 
 const workers = scalar(
   `auto, or 1 to ${MAX_WORKERS}`,
@@ -125,6 +141,7 @@ function secret(node: YamlNode, name: string, report: Report): string | undefine
 function pharos(isCountry: IsCountry) {
   return map('pharos.yaml', {
     listen: withDefault(listen, [...DEFAULT_LISTEN]),
+    tls: optional(tls),
     workers: withDefault(workers, 'auto'),
     zones: optional(list(file, { min: 1, hint: 'a folder, or files' })),
     state_dir: withDefault(text(), 'state'),
@@ -136,11 +153,12 @@ function pharos(isCountry: IsCountry) {
       }),
     ),
     regions: withDefault(regions(isCountry), new Map()),
-    checks: withDefault(checks, new Map()),
+    checks: withDefault(checks(), new Map()),
     health: optional(
       map('health', {
         wait: withDefault(duration({ maxMs: 600_000 }), 3000),
         suspect: withDefault(share(), 0.7),
+        notify: optional(notify(secret)),
       }),
     ),
     status: withDefault(status, { listen: DEFAULT_STATUS, token: undefined }),
@@ -158,12 +176,14 @@ function pharos(isCountry: IsCountry) {
         explain_from: withDefault(list(prefix()), [...LOOPBACK]),
       }),
     ),
+    transfer: withDefault(transfer, { keys: [], allow: [], notify: [] }),
     log: optional(
       map('log', {
         level: withDefault(choice(LEVELS), 'info'),
         queries: withDefault(share(), 0),
       }),
     ),
+    schedules: withDefault(schedules, []),
   });
 }
 
@@ -194,6 +214,7 @@ export function readSettings(input: {
   return {
     file: path,
     listen: read.listen,
+    tls: read.tls && tlsSettings(read.tls, read.listen, baseDir, report),
     workers: read.workers === 'auto' ? Math.max(1, input.cores - 1) : read.workers,
     zoneFiles: findZoneFiles(zones, baseDir, report),
     stateDir: resolve(baseDir, read.state_dir),
@@ -204,7 +225,11 @@ export function readSettings(input: {
     },
     regions: read.regions,
     checks: read.checks,
-    health: { waitMs: read.health?.wait ?? 3000, suspect: read.health?.suspect ?? 0.7 },
+    health: {
+      waitMs: read.health?.wait ?? 3000,
+      suspect: read.health?.suspect ?? 0.7,
+      notify: read.health?.notify,
+    },
     status: read.status === 'off' ? undefined : read.status,
     limits: {
       rrl: read.limits?.rrl ?? 0,
@@ -217,11 +242,31 @@ export function readSettings(input: {
       version: read.dns?.version === 'none' ? undefined : read.dns?.version,
       explainFrom: read.dns?.explain_from ?? LOOPBACK,
     },
+    transfer: read.transfer,
     log: { level: read.log?.level ?? 'info', queries: read.log?.queries ?? 0 },
+    schedules: read.schedules,
   };
 }
 
-function findDatabases(entries: readonly Written[], baseDir: string, report: Report): GeoSettings['databases'] {
+function tlsSettings(
+  { listen: written, cert, key, place }: WrittenTls,
+  plain: readonly Endpoint[],
+  baseDir: string,
+  report: Report,
+): Settings['tls'] {
+  const hosts = [...new Set(plain.map(({ host }) => host))];
+  const endpoints = written ?? hosts.map((host) => ({ host, port: TLS_PORT }));
+  const taken = new Set(plain.filter(({ port }) => port !== 0).map(formatEndpoint));
+  for (const endpoint of endpoints) {
+    if (!taken.has(formatEndpoint(endpoint))) continue;
+    const message = `tls listens on ${formatEndpoint(endpoint)}, which stands in listen too`;
+    report.error('PH035', message, place, 'use another port for one of the two; TLS has 853');
+  }
+  const keyPair = readKeyPair({ cert, key }, baseDir, Date.now(), report);
+  return keyPair && { listen: endpoints, keyPair };
+}
+
+function findDatabases(entries: readonly WrittenPath[], baseDir: string, report: Report): GeoSettings['databases'] {
   return entries.map(({ path, place }) => {
     const absolute = resolve(baseDir, path);
     if (!existsSync(absolute)) {

@@ -3,13 +3,17 @@
  * makes them. Plain data: it crosses threads.
  */
 import type { Endpoint, Prefix } from '../wire/address.ts';
+import type { TsigKey } from '../wire/tsig.ts';
 import type { Place } from './diagnostics.ts';
+import type { KeyPair } from './key-pair.ts';
 
 export type Settings = {
   /** Absolute path of pharos.yaml; undefined when the server runs on defaults. */
   readonly file: string | undefined;
   /** UDP and TCP. */
   readonly listen: readonly Endpoint[];
+  /** DNS over TLS; undefined when it is off. */
+  readonly tls: { readonly listen: readonly Endpoint[]; readonly keyPair: KeyPair } | undefined;
   /** Answering threads, already resolved from `auto`. */
   readonly workers: number;
   /** Absolute paths, sorted. */
@@ -24,6 +28,8 @@ export type Settings = {
     readonly waitMs: number;
     /** Share of the VIPs that were up, 0 to 1, whose failing at once raises doubt. */
     readonly suspect: number;
+    /** Where changes of state are posted; undefined: nowhere. */
+    readonly notify: NotifySettings | undefined;
   };
   /** Undefined when the status server is off. */
   readonly status: { readonly listen: Endpoint; readonly token: string | undefined } | undefined;
@@ -33,7 +39,41 @@ export type Settings = {
     readonly version: string | undefined;
     readonly explainFrom: readonly Prefix[];
   };
+  readonly transfer: TransferSettings;
   readonly log: { readonly level: LogLevel; readonly queries: number };
+  readonly schedules: readonly ScheduleSpec[];
+};
+
+/** `health.notify`. The URL may hold a secret, as those of chat systems do. */
+export type NotifySettings = {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly token: string | undefined;
+};
+
+/** Calendar work. */
+export type ScheduleSpec = {
+  /** A cron line, checked. */
+  readonly at: string;
+  /** IANA; undefined for the server's own. */
+  readonly timezone: string | undefined;
+  readonly set: readonly ScheduledChange[];
+};
+
+/** At least one of the two; `auto` gives back to the file, or to the probes. */
+export type ScheduledChange = {
+  readonly target: string;
+  readonly weight: number | 'auto' | undefined;
+  readonly state: 'up' | 'down' | 'drain' | 'auto' | undefined;
+  readonly place: Place;
+};
+
+/** Transfers out: nobody may unless `allow` says so. */
+export type TransferSettings = {
+  readonly keys: readonly TsigKey[];
+  /** `key` is the label of one of `keys`; undefined: the address alone decides. */
+  readonly allow: readonly { readonly from: Prefix; readonly key: string | undefined }[];
+  readonly notify: readonly Endpoint[];
 };
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -94,6 +134,8 @@ export type CheckSpec = CheckTiming & { readonly name: string } & (
         readonly headers: Readonly<Record<string, string>>;
         readonly status: readonly { readonly from: number; readonly to: number }[];
         readonly body: BodyMatch | undefined;
+        /** Where the JSON body has the load: keys and indexes with dots between them, `metrics.cpu` or `nodes.0.load`. */
+        readonly loadPath: string | undefined;
         readonly insecure: boolean;
         readonly watch: boolean;
       }
@@ -105,9 +147,45 @@ export type CheckSpec = CheckTiming & { readonly name: string } & (
         readonly expect: BodyMatch | undefined;
         readonly watch: boolean;
       }
+    | {
+        readonly kind: 'tls';
+        readonly port: number | undefined;
+        /** SNI and the name the certificate must hold for; undefined: the address. */
+        readonly host: string | undefined;
+        readonly insecure: boolean;
+        /** Whole days that the certificate must still be valid for. */
+        readonly minDaysLeft: number | undefined;
+        readonly watch: boolean;
+      }
+    | {
+        readonly kind: 'grpc';
+        readonly port: number | undefined;
+        /** The service asked about; empty: the server as a whole. */
+        readonly service: string;
+        readonly tls: boolean;
+        /** `:authority`, and with TLS as in a tls check. */
+        readonly host: string | undefined;
+        readonly insecure: boolean;
+      }
     | { readonly kind: 'dns'; readonly port: number; readonly query: string; readonly rtype: string }
+    | {
+        readonly kind: 'exec';
+        /** The program, by an absolute path or a name to find in PATH, and its arguments. */
+        readonly command: readonly [string, ...string[]];
+        readonly port: number | undefined;
+      }
     | { readonly kind: 'push'; readonly expiresMs: number }
+    | {
+        readonly kind: 'all_of' | 'any_of' | 'at_least';
+        /** How many members have to pass: 1 to as many as there are. */
+        readonly needed: number;
+        /** Of any kind but `push`; their timeouts count, their other timing does not. */
+        readonly members: readonly CheckSpec[];
+      }
   );
+
+/** A check that is made of others. */
+export type CompoundSpec = Extract<CheckSpec, { kind: 'all_of' | 'any_of' | 'at_least' }>;
 
 export type BodyMatch =
   | { readonly kind: 'text'; readonly text: string }

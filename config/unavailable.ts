@@ -6,47 +6,20 @@ import type { Place, Report } from './diagnostics.ts';
 
 /** Keys by the map they stand in, a dot and the key; `unless 0` where 0 means "off" and is fine. */
 const UNAVAILABLE: ReadonlyMap<string, 'always' | 'unless 0'> = new Map([
-  ['pharos.yaml.tls', 'always'],
-  ['pharos.yaml.transfer', 'always'],
-  ['pharos.yaml.schedules', 'always'],
   ['dns.cookie_secrets', 'always'],
   ['limits.rrl', 'unless 0'],
   ['log.queries', 'unless 0'],
-  ['check.load_path', 'always'],
-  ['service.load_path', 'always'],
   ['service.ramp', 'always'],
   ['service.shed', 'always'],
   ['vip.capacity', 'always'],
-]);
-
-/** Kinds of checks. */
-const UNAVAILABLE_CHECKS: ReadonlySet<string> = new Set([
-  'tls',
-  'grpc',
-  'exec',
-  'all_of',
-  'any_of',
-  'at_least', //
 ]);
 
 /** Reports a key that this version has not; true when it did, and the key is then not to be read. */
 export function reportUnavailable(report: Report, map: string, key: string, place: Place, value?: unknown): boolean {
   const when = UNAVAILABLE.get(`${map}.${key}`);
   if (when === undefined || (when === 'unless 0' && (value === undefined || value === 0))) return false;
-  const what = map === 'pharos.yaml' || map === 'service' || map === 'vip' || map === 'check' ? key : `${map}.${key}`;
+  const what = map === 'pharos.yaml' || map === 'service' || map === 'vip' ? key : `${map}.${key}`;
   const hint = when === 'always' ? 'remove the key' : 'remove the key, or set it to 0';
   report.error('PH090', `${what} is not available in this version`, place, hint);
-  return true;
-}
-
-/** The same for the type of a check. */
-export function reportUnavailableCheck(report: Report, type: string, place: Place): boolean {
-  if (!UNAVAILABLE_CHECKS.has(type)) return false;
-  report.error(
-    'PH090',
-    `a check of type ${type} is not available in this version`,
-    place,
-    'use http, https, tcp, dns or push',
-  );
   return true;
 }

@@ -1,13 +1,14 @@
 /**
  * The atlas: the address space cut into classes of addresses that no map can tell apart. It is built once
- * for all services; what a service makes of it is a SteeringMap, a number a class and a bit a node.
+ * for all services; what a service makes of it is a SteeringMap, a number a class and a bit a group of classes.
  */
 import type { At } from '../config/settings.ts';
 import type { Prefix } from '../wire/address.ts';
 import { centroidOf, continentOf } from './countries.ts';
 import { recordKey, type Database } from './database.ts';
 import { hasPlace, NOTHING, NOWHERE, withCentroid, type DatabaseRecord, type Location } from './location.ts';
-import { OUTCOME_LIMIT } from './lookup.ts';
+import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './lookup.ts';
+import { groupNodes } from './groups.ts';
 import { buildNetworkTrie } from './network-trie.ts';
 
 /**
@@ -15,20 +16,24 @@ import { buildNetworkTrie } from './network-trie.ts';
  * numbers than it, and are never the same class both. Class 0 is NOWHERE.
  */
 export type Atlas = {
-  /** Two per node: the code for bit 0 and for bit 1. */
+  /** A row a node: ATLAS in lookup.ts. */
   readonly nodes: Int32Array;
   readonly v4Root: number;
   readonly v6Root: number;
   /** By class. */
   readonly locations: readonly Location[];
+  /** The groups behind those that are classes, a pair each: see groups.ts. */
+  readonly groups: Int32Array;
 };
 
 /** What a service makes of an atlas. */
 export type SteeringMap = {
   /** By class; less than OUTCOME_LIMIT. */
   readonly outcomes: Uint32Array;
-  /** A bit a node (node 0 is the lowest bit of word 0): every address below has the same outcome. */
-  readonly uniform: Uint32Array;
+  /** A bit a group (group 0 is the lowest bit of word 0): 1 where its classes have more than one outcome. */
+  readonly mixed: Int32Array;
+  /** By the first bits of an address, IPv4 first: see MAX_START_BITS. Two times a power of two. */
+  readonly starts: Int32Array;
 };
 
 /**
@@ -59,7 +64,7 @@ export function buildAtlas(
     for (let tree = 0; tree < width; tree++) leaf &&= (codes[base + tree] ?? 0) < 0;
     if (leaf) return ~classes.classOf(codes, base);
     const node = count++;
-    if (count * 2 > nodes.length) {
+    if (count * ATLAS.WORDS > nodes.length) {
       const wider = new Int32Array(nodes.length * 2);
       wider.set(nodes);
       nodes = wider;
@@ -73,8 +78,8 @@ export function buildAtlas(
       count = node;
       return left;
     }
-    nodes[node * 2] = left;
-    nodes[node * 2 + 1] = right;
+    nodes[node * ATLAS.WORDS + ATLAS.LEFT] = left;
+    nodes[node * ATLAS.WORDS + ATLAS.RIGHT] = right;
     return node;
   };
   const step = (base: number, bit: number): void => {
@@ -88,7 +93,9 @@ export function buildAtlas(
   const v4Root = walk(0);
   codes.set([...databases.map((database) => database.v6Root), listed.v6Root]);
   const v6Root = walk(0);
-  return { nodes: nodes.slice(0, count * 2), v4Root, v6Root, locations: classes.locations };
+  nodes = nodes.slice(0, count * ATLAS.WORDS);
+  const { locations } = classes;
+  return { nodes, v4Root, v6Root, locations, groups: groupNodes(nodes, locations.length) };
 }
 
 /** Numbers the places that combinations of records and networks come to. */
@@ -157,43 +164,61 @@ function placeOf(at: At): DatabaseRecord {
   return { ...NOTHING, country: at.country, continent: continentOf(at.country), latitude, longitude };
 }
 
+/** What all maps' starts may take together: with few maps, most addresses are found by their start alone. */
+const STARTS_OCTETS = 64 * 1024 * 1024;
+
+/** How many bits of an address lead into the starts of each of `maps` maps. */
+export function startBitsFor(maps: number): number {
+  const rows = STARTS_OCTETS / (2 * Int32Array.BYTES_PER_ELEMENT * Math.max(1, maps));
+  return Math.min(MAX_START_BITS, Math.max(0, Math.floor(Math.log2(rows))));
+}
+
 /**
- * Compiles a map in time proportional to the atlas' nodes. Throws RangeError when an outcome is not an
+ * Compiles a map in time proportional to the atlas' groups. Throws RangeError when an outcome is not an
  * integer below OUTCOME_LIMIT: that is a mistake of the caller.
  */
-export function compileMap(atlas: Atlas, outcomeOf: (location: Location, cls: number) => number): SteeringMap {
-  const { nodes, locations } = atlas;
-  const outcomes = new Uint32Array(locations.length);
-  for (let cls = 0; cls < locations.length; cls++) {
+export function compileMap(
+  atlas: Atlas,
+  outcomeOf: (location: Location, cls: number) => number,
+  startBits: number,
+): SteeringMap {
+  const { nodes, locations, groups } = atlas;
+  const classes = locations.length;
+  const count = classes + groups.length / 2;
+  // The outcome of each group, or MIXED.
+  const of = new Int32Array(count);
+  const outcomes = new Uint32Array(classes);
+  for (let cls = 0; cls < classes; cls++) {
     const outcome = outcomeOf(locations[cls] ?? NOWHERE, cls);
     if (!Number.isInteger(outcome) || outcome < 0 || outcome >= OUTCOME_LIMIT) {
       throw new RangeError(`outcome ${outcome} is not below ${OUTCOME_LIMIT}`);
     }
     outcomes[cls] = outcome;
+    of[cls] = outcome;
   }
-  const count = nodes.length / 2;
-  const uniform = new Uint32Array((count + 31) >>> 5);
-  // The outcome of all that a code stands for, or MIXED; codes begin at -classes, so that leaf and node are
-  // read alike. A thousand services each walk all nodes: without branches that is four times quicker.
-  const classes = locations.length;
-  const below = new Int32Array(classes + count);
-  for (let cls = 0; cls < classes; cls++) below[classes + ~cls] = outcomes[cls] ?? 0;
-  let word = 0;
-  // Children have greater numbers, so that they are done first.
-  for (let node = count - 1; node >= 0; node--) {
-    const left = below[classes + (nodes[node * 2] ?? 0)] ?? MIXED;
-    const difference = left ^ (below[classes + (nodes[node * 2 + 1] ?? 0)] ?? MIXED);
-    // All ones, which is MIXED, where the two differ.
-    const both = left | ((difference | -difference) >> 31);
-    below[classes + node] = both;
-    word = (word << 1) | (~both >>> 31);
-    if ((node & 31) === 0) {
-      uniform[node >>> 5] = word;
-      word = 0;
+  const mixed = new Int32Array((count + 31) >>> 5);
+  for (let group = classes, pair = 0; group < count; group++, pair += 2) {
+    const outcome = of[groups[pair] ?? 0] ?? MIXED;
+    of[group] = outcome === of[groups[pair + 1] ?? 0] ? outcome : MIXED;
+    if (of[group] === MIXED) mixed[group >>> 5] = (mixed[group >>> 5] ?? 0) | (1 << (group & 31));
+  }
+  const rows = 1 << startBits;
+  const starts = new Int32Array(2 * rows);
+  const fill = (code: number, depth: number, row: number): void => {
+    const outcome = of[code < 0 ? ~code : (nodes[code * ATLAS.WORDS + ATLAS.GROUP] ?? 0)] ?? MIXED;
+    if (outcome !== MIXED) {
+      starts.fill(FOUND | (outcome * 256 + depth), row, row + (rows >> depth));
+    } else if (depth === startBits) {
+      starts[row] = code;
+    } else {
+      fill(nodes[code * ATLAS.WORDS + ATLAS.LEFT] ?? 0, depth + 1, row);
+      fill(nodes[code * ATLAS.WORDS + ATLAS.RIGHT] ?? 0, depth + 1, row + (rows >> (depth + 1)));
     }
-  }
-  return { outcomes, uniform };
+  };
+  fill(atlas.v4Root, 0, 0);
+  fill(atlas.v6Root, 0, rows);
+  return { outcomes, mixed, starts };
 }
 
-/** No outcome: all bits set, as a signed number. */
+/** No outcome. */
 const MIXED = -1;

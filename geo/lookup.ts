@@ -3,34 +3,49 @@
  * nothing, imports nothing. The arrays are those of an Atlas and a SteeringMap, shared or not.
  */
 
+/** Columns of an atlas node: codes for bit 0 and bit 1, the group of classes below, and one of these classes. */
+export const ATLAS = { LEFT: 0, RIGHT: 1, GROUP: 2, CLASS: 3, WORDS: 4 } as const;
+
 /** Outcomes are below this, so that an outcome and a scope fit into one small integer. */
 export const OUTCOME_LIMIT = 1 << 22;
 
 /**
- * outcome * 256 + scope for the address at `address[at]`, of 32 or 128 `bits`; `root` is the atlas' for
- * that family. The scope (RFC 7871 7.2.1) is the length of the shortest prefix around the address in which
- * every address has the same outcome.
+ * The first bits of an address, MAX_START_BITS at most, lead into a map's table of starts. An entry below 0 is the
+ * answer, its lowest 31 bits; another is the node to go on from, below which outcomes differ. The rows of IPv6 follow
+ * those of IPv4.
+ */
+export const MAX_START_BITS = 16;
+/** Marks a start that is the answer: outcome * 256 + scope is less. */
+export const FOUND = 1 << 31;
+
+/**
+ * outcome * 256 + scope for the address at `address[at]`, of 32 or 128 `bits`. The scope (RFC 7871 7.2.1) is the length
+ * of the shortest prefix around the address in which every address has the same outcome.
  */
 export function lookupOutcome(
   nodes: Int32Array,
-  root: number,
+  starts: Int32Array,
   outcomes: Uint32Array,
-  uniform: Uint32Array,
+  mixed: Int32Array,
   address: Uint8Array,
   at: number,
   bits: number,
 ): number {
-  let code = root;
-  let depth = 0;
-  // While the way forks into different outcomes. A node is uniform if its parent is, so that the first
-  // uniform one on the way from the root ends the shortest prefix.
-  while (code >= 0 && depth < bits && (((uniform[code >>> 5] ?? 0) >>> (code & 31)) & 1) === 0) {
-    code = nodes[code * 2 + (((address[at + (depth >>> 3)] ?? 0) >>> (7 - (depth & 7))) & 1)] ?? -1;
+  const rows = starts.length >>> 1;
+  const startBits = 31 - Math.clz32(rows);
+  const row = (((address[at] ?? 0) << 8) | (address[at + 1] ?? 0)) >>> (MAX_START_BITS - startBits);
+  let code = starts[bits === 32 ? row : rows + row] ?? 0;
+  if (code < 0) return code & ~FOUND;
+  // A node's outcomes differ if a child's do, so that the first node of one outcome ends the shortest prefix.
+  for (let depth = startBits; ;) {
+    code = nodes[code * ATLAS.WORDS + (((address[at + (depth >>> 3)] ?? 0) >>> (7 - (depth & 7))) & 1)] ?? -1;
     depth++;
+    if (code < 0) return (outcomes[~code] ?? 0) * 256 + depth;
+    const group = nodes[code * ATLAS.WORDS + ATLAS.GROUP] ?? 0;
+    if ((((mixed[group >>> 5] ?? 0) >>> (group & 31)) & 1) === 0) {
+      return (outcomes[nodes[code * ATLAS.WORDS + ATLAS.CLASS] ?? 0] ?? 0) * 256 + depth;
+    }
   }
-  // Below a uniform node any leaf will do.
-  while (code >= 0) code = nodes[code * 2] ?? -1;
-  return (outcomes[~code] ?? 0) * 256 + depth;
 }
 
 /** class * 256 + depth: the address' class, and the length of the prefix that is all of that class. */
@@ -38,7 +53,7 @@ export function lookupClass(nodes: Int32Array, root: number, address: Uint8Array
   let code = root;
   let depth = 0;
   while (code >= 0 && depth < bits) {
-    code = nodes[code * 2 + (((address[at + (depth >>> 3)] ?? 0) >>> (7 - (depth & 7))) & 1)] ?? -1;
+    code = nodes[code * ATLAS.WORDS + (((address[at + (depth >>> 3)] ?? 0) >>> (7 - (depth & 7))) & 1)] ?? -1;
     depth++;
   }
   return ~code * 256 + depth;

@@ -5,8 +5,9 @@
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
 import { isoTime, systemClock } from './clock.ts';
-import type { EffectiveState, Health, HealthEvent, HealthOptions, VipHealth } from './health.ts';
-import { createOverrides, forcedBy, overrideHoldSeconds } from './overrides.ts';
+import type { EffectiveState, Health, HealthOptions, VipHealth } from './health.ts';
+import { createOrders, fileWeightOf, type Untimed } from './orders.ts';
+import { forcedBy } from './overrides.ts';
 import { runProbe } from './run-probe.ts';
 import { wordsOf, type ProbeResult } from './probe.ts';
 import { createPushTimers } from './push.ts';
@@ -14,14 +15,15 @@ import { createScheduler, type Pace } from './scheduler.ts';
 import { openMemoryStore, openStateStore, type SavedState } from './state-file.ts';
 import { startingState } from './hysteresis.ts';
 import { FORCED, NEVER_SECONDS, PROBED, packState, viewHealthTable } from './table.ts';
-import { addressText, canonicalTarget, expandTarget, probeKey, probeTargetOf, type HealthTarget } from './targets.ts';
+import { addressText, canonicalTarget, probeKey, probeTargetOf, type HealthTarget } from './targets.ts';
 import { createUnit, isContradicted, probedWord, takeResult, unitHoldSeconds, type Unit } from './unit.ts';
 import { createWatch } from './watch.ts';
 
 export type * from './health.ts';
 export type { HealthTarget } from './targets.ts';
-export type { OverrideRequest } from './overrides.ts';
-export type { SavedOverride } from './state-file.ts';
+export type { Author, OverrideRequest } from './overrides.ts';
+export type { SavedOverride, SavedWeight } from './state-file.ts';
+export type { WeightRequest } from './weights.ts';
 
 /**
  * Starts the room with no targets; `configure` gives it some. Reads what the last run kept. Never throws for what
@@ -53,29 +55,9 @@ export function startHealth(options: HealthOptions): Health {
     const unit = units.get(key);
     if (unit !== undefined) take(unit, result);
   });
-  const overrides = createOverrides(
-    store,
-    clock,
-    (ended) => {
-      const target = targets.get(canonicalTarget(ended.target));
-      if (target === undefined) return;
-      write(target);
-      announce('override', ended.target, ended.state, effectiveOf(target), 'the override ended');
-    },
-    () => {
-      for (const target of targets.values()) if (overrides.get(target.target) !== undefined) write(target);
-    },
-  );
-
-  const announce = (
-    kind: HealthEvent['kind'],
-    target: string,
-    from: EffectiveState,
-    to: EffectiveState,
-    reason: string,
-  ): void => {
+  const announce = (event: Untimed): void => {
     try {
-      log({ at: isoTime(clock), kind, target, from, to, reason });
+      log({ at: isoTime(clock), ...event });
     } catch (error) {
       fault('an event could not be logged', error);
     }
@@ -84,20 +66,30 @@ export function startHealth(options: HealthOptions): Health {
   const unitFor = (target: HealthTarget): Unit | undefined => unitOf.get(canonicalTarget(target.target));
 
   const effectiveOf = (target: HealthTarget): EffectiveState =>
-    overrides.get(target.target)?.state ?? probedWord(unitFor(target)?.state.probed ?? PROBED.UNKNOWN);
+    orders.stateOf(target)?.state ?? probedWord(unitFor(target)?.state.probed ?? PROBED.UNKNOWN);
 
   const wordOf = (target: HealthTarget): number => {
     const unit = unitFor(target);
-    const override = overrides.get(target.target);
+    const override = orders.stateOf(target);
     const probed = unit?.state.probed ?? PROBED.UNKNOWN;
     const hold = unit === undefined ? NEVER_SECONDS : unitHoldSeconds(unit);
     if (override === undefined) return packState(probed, FORCED.NONE, hold);
-    return packState(probed, forcedBy(override), overrideHoldSeconds(override, clock));
+    return packState(probed, forcedBy(override), orders.holdSeconds(override));
   };
 
   const write = (target: HealthTarget): void => {
-    Atomics.store(table.states, target.slot, wordOf(target));
+    const before = table.states[target.slot] ?? 0;
+    const word = wordOf(target);
+    if (word === before) return;
+    Atomics.store(table.states, target.slot, word);
+    orders.changed(target, before);
   };
+
+  const writeWeight = (target: HealthTarget): void => {
+    Atomics.store(table.weights, target.slot, orders.weightOf(target));
+  };
+
+  const orders = createOrders(store, clock, { targets: () => targets, effectiveOf, write, writeWeight, announce });
 
   /** One result: state, table, events, and the note for the next start. */
   const take = (unit: Unit, result: ProbeResult): void => {
@@ -106,7 +98,8 @@ export function startHealth(options: HealthOptions): Health {
     if (unheard.delete(unit) && unheard.size === 0) round.done();
     if (unit.state.probed === before) return;
     for (const { target } of unit.members) {
-      announce('state', target, probedWord(before), probedWord(unit.state.probed), result.reason);
+      const to = probedWord(unit.state.probed);
+      announce({ kind: 'state', target, from: probedWord(before), to, reason: result.reason });
     }
     store.saveStates(currentStates);
   };
@@ -208,9 +201,10 @@ export function startHealth(options: HealthOptions): Health {
       targets = new Map(wanted.map((target) => [canonicalTarget(target.target), target]));
       table = nextTable;
       for (const target of targets.values()) {
-        Atomics.store(table.weights, target.slot, Math.min(Math.max(0, target.weight), 65_535));
-        write(target);
+        writeWeight(target);
+        Atomics.store(table.states, target.slot, wordOf(target));
       }
+      orders.configure(table);
 
       unheard = new Set([...units.values()].filter((unit) => unit.where !== undefined && unit.last === undefined));
       const last = round;
@@ -234,31 +228,16 @@ export function startHealth(options: HealthOptions): Health {
       take(unit, { passed: healthy, reason: healthy ? 'reported healthy' : 'reported unhealthy', elapsedMs: 0 });
       return 'ok';
     },
-    override(text, request) {
-      const found = expandTarget(text, targets.values());
-      // An override of a target that is gone can still be taken back.
-      const gone = request === undefined ? overrides.get(text) : undefined;
-      if (found.length === 0 && gone === undefined) return { kind: 'unknown target' };
-      const names = found.length === 0 && gone !== undefined ? [gone.target] : found.map(({ target }) => target);
-      const before = found.map(effectiveOf);
-      const saved = overrides.set(names, request);
-      found.forEach((target, index) => {
-        write(target);
-        const from = before[index] ?? 'unknown';
-        const to = effectiveOf(target);
-        const reason = request === undefined ? 'given back to the probes' : (request.reason ?? 'by an operator');
-        announce('override', target.target, from, to, reason);
-      });
-      return { kind: 'ok', targets: names, saved };
-    },
-    overrides: () =>
-      overrides.list().map((override) => ({ ...override, present: targets.has(canonicalTarget(override.target)) })),
+    override: orders.override,
+    overrides: orders.overrides,
+    weigh: orders.weigh,
+    weights: orders.weights,
     list: () =>
       [...targets.values()]
         .sort((a, b) => a.slot - b.slot)
         .map((target): VipHealth => {
           const unit = unitFor(target);
-          const { slot, region, weight } = target;
+          const { slot, region } = target;
           return {
             slot,
             target: target.target,
@@ -274,8 +253,10 @@ export function startHealth(options: HealthOptions): Health {
               unit === undefined || unit.state.run === 0
                 ? undefined
                 : { passed: unit.state.passed, results: unit.state.run },
-            override: overrides.get(target.target),
-            weight,
+            override: orders.shown(target),
+            weight: orders.weightOf(target),
+            fileWeight: fileWeightOf(target),
+            weightOverride: orders.weightOverride(target),
           };
         }),
     stats: () => ({
@@ -290,7 +271,7 @@ export function startHealth(options: HealthOptions): Health {
       stopped = true;
       for (const unit of units.values()) unit.controller.abort();
       pushes.stop();
-      overrides.stop();
+      orders.stop();
       watch.stop();
       await scheduler.stop();
       round.done();

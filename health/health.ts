@@ -3,24 +3,28 @@
  */
 import type { CheckSpec } from '../config/settings.ts';
 import type { Clock } from './clock.ts';
-import type { OverrideRequest } from './overrides.ts';
+import type { Author, OverrideRequest } from './overrides.ts';
 import type { Probe } from './probe.ts';
-import type { SavedOverride } from './state-file.ts';
+import type { SavedOverride, SavedWeight } from './state-file.ts';
 import type { HealthTarget } from './targets.ts';
 import type { LastResult } from './unit.ts';
+import type { WeightRequest } from './weights.ts';
 
 export type EffectiveState = 'up' | 'down' | 'drain' | 'unknown';
 
-/** `state`: the probed state changed. `override`: what an operator says changed; `from` and `to` are effective states. */
+/**
+ * `state`: the probed state changed. `override`: what an operator or a schedule says changed; `from` and `to` are
+ * effective states. `weight`: the effective weight changed, or who says it.
+ */
 export type HealthEvent = {
   /** ISO 8601. */
   readonly at: string;
-  readonly kind: 'state' | 'override';
   readonly target: string;
-  readonly from: EffectiveState;
-  readonly to: EffectiveState;
   readonly reason: string;
-};
+} & (
+  | { readonly kind: 'state' | 'override'; readonly from: EffectiveState; readonly to: EffectiveState }
+  | { readonly kind: 'weight'; readonly from: number; readonly to: number }
+);
 
 /** One VIP, for the status page and the API. */
 export type VipHealth = {
@@ -40,17 +44,26 @@ export type VipHealth = {
   readonly since: string | undefined;
   /** The last results that were alike, in a row; undefined before the first of this run. */
   readonly run: { readonly passed: boolean; readonly results: number } | undefined;
+  /** `safeAt` is of this moment. */
   readonly override: SavedOverride | undefined;
+  /** The effective weight, as steering uses it: that set at run time where there is one, else the file's. */
   readonly weight: number;
+  readonly fileWeight: number;
+  readonly weightOverride: SavedWeight | undefined;
 };
 
 /** An override and whether its target is in the current generation; one that is not is kept until it is taken back or ends. */
 export type ListedOverride = SavedOverride & { readonly present: boolean };
 
+/** A weight set at run time; as an override it is kept while its target is gone. */
+export type ListedWeight = SavedWeight & { readonly present: boolean; readonly fileWeight: number | undefined };
+
 export type OverrideOutcome =
   | {
       readonly kind: 'ok';
       readonly targets: readonly string[];
+      /** What a schedule left as it was, because an operator had spoken. */
+      readonly kept: readonly string[];
       /** When it is on the disk; false when it could not be written (it holds all the same, until a restart). */
       readonly saved: Promise<boolean>;
     }
@@ -83,9 +96,16 @@ export type Health = {
   readonly firstRound: Promise<void>;
   /** Somebody's report on a target with a `push` check. */
   report(target: string, healthy: boolean): 'ok' | 'unknown target' | 'not a push check';
-  /** Forces a state, or with undefined gives it back to the probes. `target` as in SPEC 1. */
-  override(target: string, request: OverrideRequest | undefined): OverrideOutcome;
+  /**
+   * Forces a state, or with undefined gives it back to the probes. `target` as in SPEC 1. A schedule changes nothing
+   * where an operator's override holds.
+   */
+  override(target: string, request: OverrideRequest | undefined, by?: Author): OverrideOutcome;
+  /** Each with `safeAt` as of now. */
   overrides(): readonly ListedOverride[];
+  /** Sets the effective weight, or with undefined gives it back to the file. Otherwise as `override`. */
+  weigh(target: string, request: WeightRequest | undefined, by?: Author): OverrideOutcome;
+  weights(): readonly ListedWeight[];
   /** In order of slots. */
   list(): readonly VipHealth[];
   stats(): HealthStats;

@@ -4,6 +4,14 @@
 
 /** SPEC 5: `body` is looked for in the first 64 KiB, so no probe reads or keeps more. */
 export const MAX_BODY_OCTETS = 64 * 1024;
+/** Octets of a gRPC health answer: it is one small number, and what trailers say beside it. */
+export const MAX_GRPC_ANSWER_OCTETS = 1024;
+/** Commands of `exec` checks at once: each is a process, with memory of its own. */
+export const MAX_COMMANDS_AT_ONCE = 16;
+/** Octets that a command may write; one that writes more is not a check. */
+export const MAX_COMMAND_OUTPUT_OCTETS = 64 * 1024;
+/** How long a killed command is waited for; one in an uninterruptible call dies when it can. */
+export const KILLED_WAIT_MS = 25;
 /** Octets a watched connection may send between two probes; one that streams is let go, since it costs more than it tells. */
 export const MAX_IDLE_OCTETS = 64 * 1024;
 /** Probes in flight at once: far above what is ever needed, below the number of files a process may have open. */

@@ -1,13 +1,14 @@
 /**
- * The `dns` probe: one query over UDP by dns2's client, and over TCP when the answer did not fit.
+ * The `dns` probe: one query over UDP, and over TCP when the answer did not fit; dns2 writes and reads
+ * the messages.
  */
-import { Packet, UDPClient } from 'dns2';
-import { connect, SocketAddress } from 'node:net';
-import { performance } from 'node:perf_hooks';
+import { Packet } from 'dns2';
+import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
 import type { CheckSpec } from '../config/settings.ts';
 import { TYPE, typeNumber } from '../wire/types.ts';
 import { addressOf } from './lookup.ts';
-import { ProbeFailure, formatMs, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
 
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
 
@@ -17,30 +18,58 @@ export function probeDns(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal
 }
 
 async function ask(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal): Promise<string> {
-  const startedMs = performance.now();
   const rtype = spec.rtype === 'ANY' ? TYPE.ANY : typeNumber(spec.rtype);
   if (rtype === undefined) throw new ProbeFailure(`unknown record type ${spec.rtype}`);
-  const server = await beforeAbort(addressOf(target.host), signal);
-  const { port } = target;
-  // dns2's UDP client knows types by its own, shorter list of mnemonics; the others are asked for over TCP.
-  if (!Object.hasOwn(Packet.TYPE, spec.rtype))
-    return judgeAnswer(await askTcp(server, port, spec, rtype, signal), spec, rtype);
-  const resolve = UDPClient({
-    // It compares this with the sender's address as text, so it has to be in the form of RFC 5952.
-    dns: new SocketAddress({ address: server.address, family: server.family === 6 ? 'ipv6' : 'ipv4' }).address,
-    port,
-    socketType: server.family === 6 ? 'udp6' : 'udp4',
-    // Its timer is what closes its socket, and cannot be cut short: at the deadline it is waited for, not left.
-    timeout: Math.max(1, spec.timeoutMs - (performance.now() - startedMs)),
-    // Its TCP client has no deadline and takes no IPv6 address.
-    retryOverTCP: false,
+  const server = { ...(await beforeAbort(addressOf(target.host), signal)), port: target.port };
+  const query = new Packet();
+  query.header.id = Packet.uuid();
+  query.header.rd = 1;
+  query.questions.push(new Packet.Question(spec.query, rtype, Packet.CLASS.IN));
+  const answer = await askUdp(server, query, signal);
+  return judgeAnswer(answer.header.tc === 1 ? await askTcp(server, query, signal) : answer, spec, rtype);
+}
+
+type Server = { readonly address: string; readonly family: number; readonly port: number };
+
+/** One query over UDP, from a port of its own; what is no answer to it does not count. */
+function askUdp(server: Server, query: Packet, signal: AbortSignal): Promise<Packet> {
+  const socket = createSocket(server.family === 6 ? 'udp6' : 'udp4');
+  let ended = false;
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      forget();
+      socket.close();
+    };
+    const fail = (error: unknown): void => {
+      end();
+      reject(asError(error));
+    };
+    const forget = onAbort(signal, () => {
+      fail(signal.reason);
+    });
+    socket.on('error', fail);
+    // A connected socket hears from its peer alone, and of ICMP's "port unreachable".
+    socket.on('connect', () => {
+      if (!ended) socket.send(query.toBuffer());
+    });
+    socket.on('message', (message) => {
+      const answer = parseAnswer(message);
+      if (answer?.header.id !== query.header.id) return;
+      end();
+      resolve(answer);
+    });
+    socket.connect(server.port, server.address);
   });
-  const answer = await resolve(spec.query, spec.rtype).catch((error: unknown) => {
-    const late = error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT';
-    throw late ? new ProbeFailure(`no answer in ${formatMs(spec.timeoutMs)}`) : error;
-  });
-  signal.throwIfAborted();
-  return judgeAnswer(answer.header.tc === 1 ? await askTcp(server, port, spec, rtype, signal) : answer, spec, rtype);
+}
+
+function parseAnswer(message: Buffer): Packet | undefined {
+  try {
+    return Packet.parse(message);
+  } catch {
+    return undefined;
+  }
 }
 
 function judgeAnswer(answer: Packet, spec: DnsSpec, rtype: number): string {
@@ -52,27 +81,17 @@ function judgeAnswer(answer: Packet, spec: DnsSpec, rtype: number): string {
 }
 
 /** One query over TCP (RFC 7766), the message with its length in front. */
-function askTcp(
-  server: { readonly address: string },
-  port: number,
-  spec: DnsSpec,
-  rtype: number,
-  signal: AbortSignal,
-): Promise<Packet> {
-  const query = new Packet();
-  query.header.id = Packet.uuid();
-  query.header.rd = 1;
-  query.questions.push(new Packet.Question(spec.query, rtype, Packet.CLASS.IN));
+function askTcp(server: Server, query: Packet, signal: AbortSignal): Promise<Packet> {
   const message = query.toBuffer();
   const length = Buffer.alloc(2);
   length.writeUInt16BE(message.length);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: server.address, port, noDelay: true });
+    const socket = connect({ host: server.address, port: server.port, noDelay: true });
     let received = Buffer.alloc(0);
     const fail = (error: unknown): void => {
       forget();
       socket.destroy();
-      reject(error instanceof Error ? error : new ProbeFailure(String(error)));
+      reject(asError(error));
     };
     const forget = onAbort(signal, () => {
       fail(signal.reason);

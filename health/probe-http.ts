@@ -4,21 +4,24 @@
  */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import { isIP, Socket } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
+import { Socket } from 'node:net';
 import type { CheckSpec } from '../config/settings.ts';
 import { MAX_BODY_OCTETS } from './limits.ts';
 import { lookupHost } from './lookup.ts';
+import { loadOf } from './load.ts';
 import {
   ProbeFailure,
+  asError,
   bodyMatcher,
   judge,
   onAbort,
   type BodyMatcher,
   type Keep,
+  type Passed,
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
+import { tlsOptions } from './tls-options.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 
@@ -30,7 +33,7 @@ export function probeHttp(target: ProbeTarget, spec: HttpSpec, signal: AbortSign
   return judge(spec.timeoutMs, signal, (deadline) => request(target, spec, deadline, keep));
 }
 
-function request(target: ProbeTarget, spec: HttpSpec, signal: AbortSignal, keep?: Keep): Promise<string> {
+function request(target: ProbeTarget, spec: HttpSpec, signal: AbortSignal, keep?: Keep): Promise<Passed> {
   // Before anything is open: an expression that does not compile throws.
   const wanted = spec.body === undefined ? undefined : bodyMatcher(spec.body);
   return new Promise((resolve, reject) => {
@@ -46,12 +49,12 @@ function request(target: ProbeTarget, spec: HttpSpec, signal: AbortSignal, keep?
     };
     const options = { ...requestOptions(target, spec), agent };
     const sent =
-      spec.kind === 'https' ? https.request({ ...options, ...tlsOptions(target, spec) }) : http.request(options);
+      spec.kind === 'https' ? https.request({ ...options, ...tlsOptions(target.host, spec) }) : http.request(options);
     const fail = (error: unknown): void => {
       forget();
       sent.destroy();
       connection?.destroy();
-      reject(error instanceof Error ? error : new ProbeFailure(String(error)));
+      reject(asError(error));
     };
     const forget = onAbort(signal, () => {
       fail(signal.reason);
@@ -61,11 +64,21 @@ function request(target: ProbeTarget, spec: HttpSpec, signal: AbortSignal, keep?
     sent.on('socket', (socket) => {
       connection = socket;
     });
-    const pass = (response: http.IncomingMessage, reusable: boolean): void => {
+    const pass = (response: http.IncomingMessage, body: Buffer, complete: boolean, reusable = complete): void => {
       forget();
       passed = true;
       if (!reusable || keep === undefined || !sent.shouldKeepAlive) connection?.destroy();
-      resolve(`status ${String(response.statusCode)}`);
+      const reason = `status ${String(response.statusCode)}`;
+      if (spec.loadPath === undefined) {
+        resolve({ reason });
+        return;
+      }
+      const load = loadOf(body, complete, spec.loadPath);
+      resolve(
+        typeof load === 'number'
+          ? { reason: `${reason}, load ${String(load)}`, load }
+          : { reason: `${reason}, without load: ${load}` },
+      );
     };
     sent.on('response', (response) => {
       const failure = failureOfStatus(response, spec);
@@ -75,14 +88,14 @@ function request(target: ProbeTarget, spec: HttpSpec, signal: AbortSignal, keep?
       }
       readBody(response, (error, body, complete) => {
         const verdict = error ?? failureOfBody(body, wanted);
-        if (verdict === undefined) pass(response, complete);
+        if (verdict === undefined) pass(response, body, complete);
         else fail(verdict);
       });
     });
     // A response that switches protocols or opens a tunnel has a status, and no body that would end.
     const switched = (response: http.IncomingMessage): void => {
       const failure = failureOfStatus(response, spec) ?? failureOfBody(Buffer.alloc(0), wanted);
-      if (failure === undefined) pass(response, false);
+      if (failure === undefined) pass(response, Buffer.alloc(0), true, false);
       else fail(failure);
     };
     sent.on('upgrade', switched);
@@ -103,23 +116,6 @@ function requestOptions(target: ProbeTarget, spec: HttpSpec): http.RequestOption
     headers,
     lookup: lookupHost,
   };
-}
-
-/** SNI (RFC 6066 3: never an address) and the name that the certificate has to hold for. */
-function tlsOptions(target: ProbeTarget, spec: HttpSpec): https.RequestOptions {
-  const name = spec.host === undefined ? target.host : hostWithoutPort(spec.host);
-  return {
-    servername: isIP(name) === 0 ? name : '',
-    rejectUnauthorized: !spec.insecure,
-    checkServerIdentity: (_, certificate) => (spec.insecure ? undefined : checkServerIdentity(name, certificate)),
-  };
-}
-
-/** `www.example.com:8443` or `[2001:db8::1]:8443` as Host headers have it (RFC 9110 7.2), without port and brackets. */
-function hostWithoutPort(host: string): string {
-  const bracketed = /^\[(.*)\](?::\d*)?$/.exec(host)?.[1];
-  if (bracketed !== undefined) return bracketed;
-  return isIP(host) === 0 ? host.replace(/:\d*$/, '') : host;
 }
 
 function failureOfStatus(response: http.IncomingMessage, spec: HttpSpec): ProbeFailure | undefined {

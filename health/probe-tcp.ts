@@ -5,7 +5,16 @@ import { connect, type Socket } from 'node:net';
 import type { CheckSpec } from '../config/settings.ts';
 import { MAX_BODY_OCTETS } from './limits.ts';
 import { lookupHost } from './lookup.ts';
-import { ProbeFailure, bodyMatcher, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
+import {
+  ProbeFailure,
+  asError,
+  bodyMatcher,
+  judge,
+  onAbort,
+  type Keep,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
 
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
 
@@ -36,7 +45,7 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
     const fail = (error: unknown): void => {
       end();
       socket.destroy();
-      reject(error instanceof Error ? error : new ProbeFailure(String(error)));
+      reject(asError(error));
     };
     const pass = (reason: string): void => {
       end();

@@ -6,11 +6,20 @@ import type { Socket } from 'node:net';
 import type { BodyMatch, CheckSpec } from '../config/settings.ts';
 import { LATE_TIMER_MS } from './limits.ts';
 
-/** Where a probe connects: an address or a host name, and a port. */
+/** Where a probe connects: an address or a host name, and a port; 0 where neither check nor VIP has one. */
 export type ProbeTarget = { readonly host: string; readonly port: number };
 
 /** `reason` is for people: `status 503, wanted 200-399`, `connect refused`, `no answer in 2 s`. */
-export type ProbeResult = { readonly passed: boolean; readonly reason: string; readonly elapsedMs: number };
+export type ProbeResult = {
+  readonly passed: boolean;
+  readonly reason: string;
+  readonly elapsedMs: number;
+  /** What the target said of itself when it passed, not below 0; only where the check has a `load_path`. */
+  readonly load?: number;
+};
+
+/** Why an attempt passed, and what it learned. */
+export type Passed = { readonly reason: string; readonly load?: number };
 
 /**
  * Takes over a connection that a passed probe leaves open, to be watched (SPEC 5, `watch`). A probe that is
@@ -29,19 +38,51 @@ export type Probe<Spec extends CheckSpec = CheckSpec> = (
   keep?: Keep,
 ) => Promise<ProbeResult>;
 
+/** The port that the check itself states. */
+export function ownPort(check: CheckSpec): number | undefined {
+  return 'port' in check && check.port !== 0 ? check.port : undefined;
+}
+
+/** The port where neither check nor VIP states one; 0 for checks that need none. */
+export function defaultPort(check: CheckSpec): number {
+  switch (check.kind) {
+    case 'http':
+      return 80;
+    case 'https':
+    case 'tls':
+      return 443;
+    case 'grpc':
+      return check.tls ? 443 : DEFAULT_GRPC_PORT;
+    case 'dns':
+      return 53;
+    case 'tcp':
+    case 'exec':
+    case 'push':
+    case 'all_of':
+    case 'any_of':
+    case 'at_least':
+      return 0;
+  }
+}
+
+/** What gRPC's own examples listen on. */
+const DEFAULT_GRPC_PORT = 50_051;
+
 /** The check did not pass, for the reason in the message. */
 export class ProbeFailure extends Error {
   override readonly name = 'ProbeFailure';
 }
 
 /**
- * Runs an attempt under its deadline. The attempt resolves with the reason why it passed, or rejects with why
- * not; it has to settle soon after its signal aborts.
+ * Runs an attempt under its deadline. The attempt resolves with the reason why it passed (and what else it
+ * learned), or rejects with why not; it has to settle soon after its signal aborts. `late` is
+ * the reason when the time is over.
  */
 export async function judge(
   timeoutMs: number,
   signal: AbortSignal,
-  attempt: (signal: AbortSignal) => Promise<string>,
+  attempt: (signal: AbortSignal) => Promise<string | Passed>,
+  late = `no answer in ${formatMs(timeoutMs)}`,
 ): Promise<ProbeResult> {
   const startedMs = performance.now();
   const controller = new AbortController();
@@ -49,20 +90,18 @@ export async function judge(
     controller.abort(new ProbeFailure('probe cancelled'));
   };
   const cancelDeadline = startDeadline(timeoutMs, () => {
-    controller.abort(new ProbeFailure(`no answer in ${formatMs(timeoutMs)}`));
+    controller.abort(new ProbeFailure(late));
   });
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
-  const done = (passed: boolean, reason: string): ProbeResult => ({
-    passed,
-    reason,
-    elapsedMs: Math.round((performance.now() - startedMs) * 10) / 10,
-  });
   try {
     controller.signal.throwIfAborted();
-    return done(true, await attempt(controller.signal));
+    const passed = await attempt(controller.signal);
+    const why = typeof passed === 'string' ? { reason: passed } : passed;
+    return { passed: true, elapsedMs: elapsedSince(startedMs), ...why };
   } catch (error) {
-    return done(false, wordsOf(controller.signal.aborted ? controller.signal.reason : error));
+    const reason = wordsOf(controller.signal.aborted ? controller.signal.reason : error);
+    return { passed: false, reason, elapsedMs: elapsedSince(startedMs) };
   } finally {
     cancelDeadline();
     signal.removeEventListener('abort', stop);
@@ -73,7 +112,7 @@ export async function judge(
  * Calls back after `timeoutMs`. When this thread itself was busy, timers fire before the sockets are read, and an
  * answer that has long arrived would count as late; hence one turn of the event loop, and the lost time once more.
  */
-function startDeadline(timeoutMs: number, expire: () => void): () => void {
+export function startDeadline(timeoutMs: number, expire: () => void): () => void {
   let ended = false;
   let timer: NodeJS.Timeout;
   const arm = (delayMs: number, again: boolean): void => {
@@ -94,6 +133,11 @@ function startDeadline(timeoutMs: number, expire: () => void): () => void {
     ended = true;
     clearTimeout(timer);
   };
+}
+
+/** Milliseconds, to a tenth. */
+export function elapsedSince(startedMs: number): number {
+  return Math.round((performance.now() - startedMs) * 10) / 10;
 }
 
 /** Calls back when the signal aborts, at once if it has; returns what takes the listener away. */
@@ -125,6 +169,11 @@ const WORDS: Readonly<Record<string, string>> = {
   ENFILE: 'too many open files on this machine',
 };
 
+/** What is thrown or rejected with may be anything; this is an Error in any case. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new ProbeFailure(String(error));
+}
+
 /** An error in words that an operator knows. */
 export function wordsOf(error: unknown): string {
   if (error instanceof ProbeFailure) return error.message;
@@ -143,7 +192,8 @@ export function wordsOf(error: unknown): string {
     code === 'ERR_TLS_CERT_ALTNAME_INVALID'
   ) {
     // Node.js adds advice on its own options behind a semicolon.
-    return `certificate: ${error.message.replace(/; if the root CA.*/s, '')}`;
+    const words = error.message.replace(/; if the root CA.*/s, '');
+    return words.startsWith('certificate') ? words : `certificate: ${words}`;
   }
   return error.message;
 }

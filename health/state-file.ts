@@ -1,5 +1,6 @@
 /**
- * What outlives the process, in `state_dir`: last known states (health.json) and overrides (overrides.json).
+ * What outlives the process, in `state_dir`: last known states (health.json), overrides (overrides.json) and
+ * weights set at run time (weights.json).
  * A file is always whole: it is written beside its place, flushed to the disk, and renamed over the old one.
  */
 import { closeSync, fstatSync, openSync, readFileSync, renameSync } from 'node:fs';
@@ -26,16 +27,33 @@ export type SavedOverride = {
   /** ISO 8601: when it was set, and when it ends by itself. */
   readonly since: string;
   readonly until: string | undefined;
+  readonly by: 'operator' | 'schedule';
+  /** ISO 8601: when the last answer that names it expires; undefined while answers may name it. */
+  readonly safeAt?: string | undefined;
+};
+
+/** A weight set at run time as it is kept. */
+export type SavedWeight = {
+  readonly target: string;
+  /** 0 to 65535. */
+  readonly weight: number;
+  readonly reason: string | undefined;
+  /** ISO 8601. */
+  readonly since: string;
+  readonly by: 'operator' | 'schedule';
 };
 
 export type StateStore = {
   /** Read when the store was opened. */
   readonly states: ReadonlyMap<string, SavedState>;
   readonly overrides: readonly SavedOverride[];
+  readonly weights: readonly SavedWeight[];
   /** Soon; `states` is called when it is time. */
   saveStates(states: () => ReadonlyMap<string, SavedState>): void;
-  /** At once. Resolves when they are on the disk, with false when they could not be written. */
-  saveOverrides(overrides: readonly SavedOverride[]): Promise<boolean>;
+  /** At once; asked for them when it is time. Resolves when they are on the disk, with false when they could not be written. */
+  saveOverrides(overrides: () => readonly SavedOverride[]): Promise<boolean>;
+  /** The same for weights. */
+  saveWeights(weights: readonly SavedWeight[]): Promise<boolean>;
   /** Writes that failed so far. */
   failures(): number;
   /** Writes what is waiting. */
@@ -47,20 +65,23 @@ export function openMemoryStore(): StateStore {
   return {
     states: new Map(),
     overrides: [],
+    weights: [],
     saveStates: () => undefined,
     saveOverrides: () => Promise.resolve(true),
+    saveWeights: () => Promise.resolve(true),
     failures: () => 0,
     close: () => Promise.resolve(),
   };
 }
 
 /**
- * Reads both files now; the directory is made when first written to. A file that cannot be used is told through
+ * Reads the files now; the directory is made when first written to. A file that cannot be used is told through
  * `warn`, put aside as `*.bad`, and counts as absent. Never throws.
  */
 export function openStateStore(directory: string, clock: Clock, warn: (message: string) => void): StateStore {
   const statesFile = join(directory, 'health.json');
   const overridesFile = join(directory, 'overrides.json');
+  const weightsFile = join(directory, 'weights.json');
   const states = new Map<string, SavedState>();
   for (const entry of readEntries(statesFile, 'targets', warn)) {
     const state = readState(entry);
@@ -73,11 +94,19 @@ export function openStateStore(directory: string, clock: Clock, warn: (message: 
     if (override === undefined) warn(`${overridesFile}: left out an entry that is no override: ${excerpt(entry)}`);
     else overrides.push(override);
   }
+  const weights: SavedWeight[] = [];
+  for (const entry of readEntries(weightsFile, 'weights', warn)) {
+    const weight = readWeight(entry);
+    if (weight === undefined) warn(`${weightsFile}: left out an entry that is no weight: ${excerpt(entry)}`);
+    else weights.push(weight);
+  }
   const statesWriter = createWriter(statesFile, clock, warn);
   const overridesWriter = createWriter(overridesFile, clock, warn);
+  const weightsWriter = createWriter(weightsFile, clock, warn);
   return {
     states,
     overrides,
+    weights,
     saveStates(current) {
       statesWriter.later(STATE_DEBOUNCE_MS, () => {
         const targets = [...current()].map(([target, { address, probed, since }]) => ({
@@ -89,10 +118,11 @@ export function openStateStore(directory: string, clock: Clock, warn: (message: 
         return format('targets', targets);
       });
     },
-    saveOverrides: (current) => overridesWriter.now(() => format('overrides', current)),
-    failures: () => statesWriter.failures() + overridesWriter.failures(),
+    saveOverrides: (current) => overridesWriter.now(() => format('overrides', current())),
+    saveWeights: (current) => weightsWriter.now(() => format('weights', current)),
+    failures: () => statesWriter.failures() + overridesWriter.failures() + weightsWriter.failures(),
     async close() {
-      await Promise.all([statesWriter.close(), overridesWriter.close()]);
+      await Promise.all([statesWriter.close(), overridesWriter.close(), weightsWriter.close()]);
     },
   };
 }
@@ -229,12 +259,26 @@ function readState(entry: unknown): (SavedState & { readonly target: string }) |
 
 function readOverride(entry: unknown): SavedOverride | undefined {
   if (!isRecord(entry)) return undefined;
-  const { target, state, reason, since, until } = entry;
+  const { target, state, reason, since, until, safeAt } = entry;
   if (typeof target !== 'string' || !isTime(since)) return undefined;
   if (state !== 'up' && state !== 'down' && state !== 'drain') return undefined;
   if (reason !== undefined && typeof reason !== 'string') return undefined;
   if (until !== undefined && !isTime(until)) return undefined;
-  return { target, state, reason, since, until };
+  return { target, state, reason, since, until, by: authorOf(entry), safeAt: isTime(safeAt) ? safeAt : undefined };
+}
+
+function readWeight(entry: unknown): SavedWeight | undefined {
+  if (!isRecord(entry)) return undefined;
+  const { target, weight, reason, since } = entry;
+  if (typeof target !== 'string' || !isTime(since)) return undefined;
+  if (typeof weight !== 'number' || !Number.isInteger(weight) || weight < 0 || weight > 65_535) return undefined;
+  if (reason !== undefined && typeof reason !== 'string') return undefined;
+  return { target, weight, reason, since, by: authorOf(entry) };
+}
+
+/** Files of before schedules have no `by`. */
+function authorOf({ by }: Record<string, unknown>): 'operator' | 'schedule' {
+  return by === 'schedule' ? 'schedule' : 'operator';
 }
 
 function isTime(value: unknown): value is string {

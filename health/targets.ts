@@ -2,7 +2,7 @@
  * TARGETs as operators name them (SPEC 1): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Pure.
  */
 import type { CheckSpec } from '../config/settings.ts';
-import type { ProbeTarget } from './probe.ts';
+import { defaultPort, ownPort, type ProbeTarget } from './probe.ts';
 
 /** One VIP of a generation, and how it is checked. */
 export type HealthTarget = {
@@ -19,6 +19,22 @@ export type HealthTarget = {
   readonly port: number | undefined;
   /** The configured weight, 0 to 65535. */
   readonly weight: number;
+  /** What is answered with it; undefined where nobody asks when the last answer expires. */
+  readonly answers?: AnswerTraits | undefined;
+};
+
+/** What an answer that names a VIP is like. */
+export type AnswerTraits = {
+  /** Of the records that it has. */
+  readonly types: readonly ('a' | 'aaaa' | 'cname')[];
+  /** The service's TTL; equal where it is fixed. */
+  readonly minTtlSeconds: number;
+  readonly maxTtlSeconds: number;
+  /**
+   * Sets of targets that the VIP is in and that a client may be confined to: when every one with the type is
+   * drained or forced down, they are answered with all the same. Empty unless `when_all_down: serve_all`.
+   */
+  readonly groups: readonly ReadonlySet<string>[];
 };
 
 /** Case of the service's name and a final dot do not matter; the VIP's and region's names are as the file has them. */
@@ -29,12 +45,15 @@ export function canonicalTarget(text: string): string {
 }
 
 /** The targets that the text means; empty when it means none. */
-export function expandTarget(text: string, targets: Iterable<HealthTarget>): readonly HealthTarget[] {
+export function expandTarget<T extends Pick<HealthTarget, 'target' | 'region'>>(
+  text: string,
+  targets: Iterable<T>,
+): readonly T[] {
   const wanted = canonicalTarget(text);
   const slash = wanted.lastIndexOf('/');
   const last = wanted.slice(slash + 1);
   const service = slash < 0 ? undefined : wanted.slice(0, slash + 1);
-  const found: HealthTarget[] = [];
+  const found: T[] = [];
   for (const target of targets) {
     const name = canonicalTarget(target.target);
     if (last.startsWith('@')) {
@@ -49,14 +68,17 @@ export function expandTarget(text: string, targets: Iterable<HealthTarget>): rea
 export function probeTargetOf(target: HealthTarget): ProbeTarget | undefined {
   const { check, host } = target;
   if (check === undefined || host === undefined || check.kind === 'push') return undefined;
-  const fallback = check.kind === 'https' ? 443 : 80;
-  return { host, port: target.port ?? check.port ?? fallback };
+  return { host, port: target.port ?? ownPort(check) ?? defaultPort(check) };
 }
 
-/** `203.0.113.10:443`, `[2001:db8::1]:443`; `push` and `none` when nothing is connected to. */
+/**
+ * `203.0.113.10:443`, `[2001:db8::1]:443`; the address alone when its check has no port, or those of its members;
+ * `push` and `none` when nothing is connected to.
+ */
 export function addressText(target: HealthTarget): string {
   const where = probeTargetOf(target);
   if (where === undefined) return target.check?.kind === 'push' ? 'push' : 'none';
+  if (where.port === 0) return where.host;
   return where.host.includes(':') ? `[${where.host}]:${String(where.port)}` : `${where.host}:${String(where.port)}`;
 }
 

@@ -7,11 +7,11 @@ import type { Socket } from 'node:net';
 import { MAX_IDLE_OCTETS } from './limits.ts';
 
 export type Watch = {
-  /** Holds a connection in place of the one the key had. */
+  /** Holds a connection beside those that the key has: a check that is made of several leaves several. */
   keep(key: string, connection: Socket): void;
-  /** Closes what is held for the key. */
+  /** Closes all that is held for the key. */
   drop(key: string): void;
-  /** How many are held. */
+  /** How many connections are held. */
   size(): number;
   /** Closes all; what comes later is closed at once. */
   stop(): void;
@@ -19,28 +19,34 @@ export type Watch = {
 
 /** `lost` is called when the other side ended a held connection, by FIN or by RST. */
 export function createWatch(lost: (key: string) => void): Watch {
-  const held = new Map<string, Socket>();
+  const held = new Map<string, Set<Socket>>();
+  let connections = 0;
   let stopped = false;
 
+  /** Lets one go; false when it was not held any more. */
+  const release = (key: string, connection: Socket): boolean => {
+    const those = held.get(key);
+    if (those?.delete(connection) !== true) return false;
+    if (those.size === 0) held.delete(key);
+    connections -= 1;
+    connection.destroy();
+    return true;
+  };
   const drop = (key: string): void => {
-    const connection = held.get(key);
-    held.delete(key);
-    connection?.destroy();
+    for (const connection of held.get(key) ?? []) release(key, connection);
   };
 
   return {
     keep(key, connection) {
-      drop(key);
       if (stopped) {
         connection.destroy();
         return;
       }
-      held.set(key, connection);
+      const those = held.get(key) ?? new Set();
+      held.set(key, those.add(connection));
+      connections += 1;
       const ended = (): void => {
-        if (held.get(key) !== connection) return;
-        held.delete(key);
-        connection.destroy();
-        lost(key);
+        if (release(key, connection)) lost(key);
       };
       let octets = 0;
       // An 'error' that nobody hears ends the process.
@@ -49,7 +55,7 @@ export function createWatch(lost: (key: string) => void): Watch {
       connection.on('close', ended);
       connection.on('data', (chunk: Buffer) => {
         octets += chunk.length;
-        if (octets > MAX_IDLE_OCTETS && held.get(key) === connection) drop(key);
+        if (octets > MAX_IDLE_OCTETS) release(key, connection);
       });
       connection.resume();
       // It is a courtesy to the server, and shall not hold this process up.
@@ -57,7 +63,7 @@ export function createWatch(lost: (key: string) => void): Watch {
       if (connection.destroyed || connection.readableEnded) ended();
     },
     drop,
-    size: () => held.size,
+    size: () => connections,
     stop() {
       stopped = true;
       for (const key of [...held.keys()]) drop(key);

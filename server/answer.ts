@@ -29,7 +29,7 @@ export function answer(
   const { query, response } = a;
   const parsed = parseQuery(query, rx, rxAt, length);
   if (parsed === PARSED.DROP) return 0;
-  startResponse(response, query, rx, rxAt, tx, txAt, transport === TRANSPORT.TCP, a.nsid);
+  startResponse(response, query, rx, rxAt, tx, txAt, transport !== TRANSPORT.UDP, a.nsid);
   if (parsed === PARSED.FORMERR) response.rcode = RCODE.FORMERR;
   else if (parsed === PARSED.NOTIMP) response.rcode = RCODE.NOTIMP;
   else if (query.ednsVersion > 0) response.rcode = RCODE.BADVERS;
@@ -48,6 +48,7 @@ function resolve(a: Answerer): void {
   const { image, search: target, query } = a;
   target.nameOctets = query.nameOctets;
   target.labels = query.labels;
+  target.nameSum = query.nameSum;
   // Where the name stands in the message: the question's at 12, later ones in a CNAME's data.
   let nameAt = 12;
   for (let link = 0; link <= MAX_CHAIN_LINKS; link++) {

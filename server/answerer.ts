@@ -12,7 +12,9 @@ import { createResponse, type Response } from '../wire/response.ts';
 import { viewImage, type Image } from '../zones/image.ts';
 import type { Search } from '../zones/lookup.ts';
 import { answer } from './answer.ts';
-import type { Answer, Publication } from './exchange.ts';
+import { answerPeers } from './answer-peers.ts';
+import type { Answer, AnswerLong, Publication } from './exchange.ts';
+import { createTransfers, type TransferPayload } from './transfer.ts';
 
 export type Answerer = {
   readonly image: Image;
@@ -46,6 +48,8 @@ export type AnswererPayload = {
   readonly served: readonly SharedArrayBuffer[];
   readonly nsid: Uint8Array;
   readonly version: Uint8Array;
+  /** Where peers are configured. */
+  readonly transfer?: TransferPayload | undefined;
 };
 
 /** Views and scratch for one thread; `seed` starts its random numbers. */
@@ -69,7 +73,8 @@ export function createAnswererState(payload: AnswererPayload, thread: number, se
       nameOctets: 0,
       labelAt: query.labelAt,
       labels: 0,
-      hashes: new Int32Array(query.labelAt.length),
+      nameSum: 0,
+      sumBefore: query.sumBefore,
       node: -1,
       suffixAt: 0,
     },
@@ -87,7 +92,20 @@ export function createAnswererState(payload: AnswererPayload, thread: number, se
 /** The module contract of server/exchange.ts: what threads import. */
 export function createAnswerer(publication: Publication, _counters: Float64Array, thread: number): Answer {
   const seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0;
-  const state = createAnswererState(publication.payload as AnswererPayload, thread, seed);
-  return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) =>
+  const payload = publication.payload as AnswererPayload;
+  const state = createAnswererState(payload, thread, seed);
+  const answerAll: Answer = (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) =>
     answer(state, rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+  return payload.transfer ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds) : answerAll;
+}
+
+/** The other half of that contract: zone transfers. */
+export function createAnswerLong(publication: Publication, counters: Float64Array): AnswerLong {
+  const { image, atlas, transfer } = publication.payload as AnswererPayload;
+  return transfer ? createTransfers(viewImage(image, atlas), transfer, counters, nowSeconds) : () => undefined;
+}
+
+/** Signatures go by the time of day (RFC 8945 5.2.3). */
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
 }

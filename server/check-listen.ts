@@ -8,11 +8,15 @@ import { bindStream } from './stream.ts';
 import { bindDgram } from './udp-dgram.ts';
 
 /**
- * Binds every endpoint for UDP and TCP, alone (a socket that shares its address with SO_REUSEPORT is in use too),
- * and lets go again. Resolves to what stands against it, undefined when nothing does.
+ * Binds every endpoint for UDP and TCP, those of `tls` for TCP alone, and none shared with anybody (a socket that
+ * shares its address with SO_REUSEPORT is in use too), and lets go again. Resolves to what stands against it,
+ * undefined when nothing does.
  */
-export async function checkListen(endpoints: readonly Endpoint[]): Promise<ListenError | undefined> {
-  return (await checkUdp(endpoints)) ?? (await checkTcp(endpoints));
+export async function checkListen(
+  endpoints: readonly Endpoint[],
+  tls: readonly Endpoint[] = [],
+): Promise<ListenError | undefined> {
+  return (await checkUdp(endpoints)) ?? (await checkTcp([...endpoints, ...tls]));
 }
 
 /** `checkListen` for UDP alone. */

@@ -33,7 +33,7 @@ export const COUNTER = {
   OCTETS_OUT: 29,
   /** Batches of datagrams; QUERIES_UDP* / BATCHES says how full they are. */
   BATCHES: 30,
-  /** TCP connections: accepted in all, open now, closed because idle, closed to make room for another. */
+  /** TCP connections, those with TLS included: accepted in all, open now, closed because idle, closed to make room for another. */
   TCP_ACCEPTED: 31,
   TCP_OPEN: 32,
   TCP_IDLE: 33,
@@ -44,6 +44,19 @@ export const COUNTER = {
   THREAD_RESTARTS: 36,
   /** (a) Responses that rate limiting dropped or cut short (SPEC 6). */
   RATE_LIMITED: 37,
+  /** As QUERIES_TCP*, over TLS. */
+  QUERIES_TLS4: 38,
+  QUERIES_TLS6: 39,
+  /** Handshakes that succeeded; those of them that resumed a session; that failed; that took too long. */
+  TLS_HANDSHAKES: 40,
+  TLS_RESUMED: 41,
+  TLS_FAILED: 42,
+  TLS_TIMEOUTS: 43,
+  /** No count: how long a stream may be idle at the moment, in units of 100 ms (RFC 7828 3.1). Only the stream thread sets it. */
+  STREAM_IDLE: 44,
+  /** (a) Responses to AXFR and IXFR that were sent to their end; those whose client went before. */
+  TRANSFERS_DONE: 45,
+  TRANSFERS_CUT: 46,
 } as const;
 
 /** Places in a block: whole cache lines, with room for what comes. */

@@ -4,13 +4,14 @@
  */
 
 /** How a query came; the number is given to `Answer`. */
-export const TRANSPORT = { UDP: 0, TCP: 1 } as const;
+export const TRANSPORT = { UDP: 0, TCP: 1, TLS: 2 } as const;
 
 /**
  * Answers one query. Returns the octets written to `tx` from `txAt`, 0 to stay silent. Never throws for bad
  * input; allocates nothing. `tx` has room for UDP_OCTETS or TCP_OCTETS (wire/limits.ts) from `txAt`.
  *
- * @param rx holds the query: `length` octets (12 at least) from `rxAt`, valid during the call
+ * @param rx holds the query: `length` octets (12 at least) from `rxAt`, valid during the call. The response may be
+ *   written over it: `tx` and `txAt` may be `rx` and `rxAt`
  * @param peer holds the client's address in network order from `peerAt`; an IPv4-mapped IPv6 peer has 4 octets
  * @param transport one of TRANSPORT
  */
@@ -27,7 +28,41 @@ export type Answer = (
 ) => number;
 
 /** What a generation is to an answering thread: plain data and shared memory, so that it can be posted. */
-export type Publication = { readonly generation: number; readonly payload: unknown };
+export type Publication = {
+  readonly generation: number;
+  readonly payload: unknown;
+  /** For DNS over TLS; without it, the one before stays in use. */
+  readonly tls?: KeyPair;
+};
+
+/** A certificate, with those that lead to its root, and its private key: text of PEM files. */
+export type KeyPair = { readonly cert: string; readonly key: string };
+
+/** A client of a stream, as those see it who answer in their own time. */
+export type StreamClient = {
+  /** The address in network order: `octets` from `at`. An IPv4-mapped address has 4. */
+  readonly peer: { readonly bytes: Uint8Array; readonly at: number; readonly octets: 4 | 16 };
+  /** TRANSPORT.TCP or TRANSPORT.TLS. */
+  readonly transport: number;
+  /**
+   * Sends one message, of TCP_OCTETS at most and without the length in front, as soon as the client has read most of
+   * what came before; it is copied then. Resolves when it is on its way, so waiting for it bounds memory: to false
+   * when the client is gone, and the work can end.
+   */
+  readonly send: (message: Uint8Array) => Promise<boolean>;
+};
+
+/**
+ * Takes over a message that cannot be answered at once, such as a zone transfer: returns the work, or undefined for
+ * all that `Answer` is to answer. Other queries of the connection are answered meanwhile (RFC 7766 6.2.1.1). When the
+ * work rejects, the connection is closed. The message is valid during the call alone, as `rx` of `Answer` is.
+ */
+export type AnswerLong = (
+  client: StreamClient,
+  rx: Uint8Array,
+  rxAt: number,
+  length: number,
+) => Promise<void> | undefined;
 
 /**
  * What a module that answers exports. Threads import it by URL, so that tests can give their own.
@@ -37,4 +72,6 @@ export type Publication = { readonly generation: number; readonly payload: unkno
  */
 export type AnswererModule = {
   createAnswerer(publication: Publication, counters: Float64Array, threadIndex: number): Answer;
+  /** Called in the stream thread alone, after `createAnswerer`, with the same arguments. */
+  createAnswerLong?(publication: Publication, counters: Float64Array, threadIndex: number): AnswerLong;
 };

@@ -2,7 +2,7 @@
  * Explain: where a client is, what its place means to each step of a service, and a plan for a place that no
  * address stands for.
  */
-import { lookupClass } from '../geo/lookup.ts';
+import { FOUND, lookupClass } from '../geo/lookup.ts';
 import { NOWHERE, type Location } from '../geo/location.ts';
 import { isPlaceStep, networkText, orderingWords, preparePlaceStep, type PlaceStep } from '../steering/place.ts';
 import { SERVICE, type MapView, type SteeringPlan } from '../steering/plan.ts';
@@ -23,7 +23,7 @@ export function locationOf(
   address: Uint8Array,
 ): { readonly location: Location; readonly how: string } {
   const bits = address.length * 8;
-  const found = lookupClass(plan.atlasNodes, bits === 32 ? plan.v4Root : plan.v6Root, address, 0, bits);
+  const found = lookupClass(plan.atlas.nodes, bits === 32 ? plan.atlas.v4Root : plan.atlas.v6Root, address, 0, bits);
   const location = locations[Math.floor(found / 256)] ?? NOWHERE;
   const own = settings.geo.networks
     .filter(({ prefix }) => inPrefix(address, prefix))
@@ -92,11 +92,17 @@ export function planAt(generation: ExplainedGeneration, plan: SteeringPlan, loca
     });
     views[map] = {
       outcomes: Uint32Array.of(0),
-      uniform: new Uint32Array(0),
+      mixed: new Int32Array(0),
+      starts: Int32Array.of(FOUND, FOUND),
       orderingAt: Int32Array.from(offsets),
       steps: offsets.length,
     };
   });
-  // One class for all: an atlas whose roots are the leaf of class 0.
-  return { ...plan, orderings: Int32Array.from(orderings), mapViews: views, v4Root: ~0, v6Root: ~0 };
+  // One class for all: an atlas whose roots are the leaf of class 0, and maps that lead to outcome 0.
+  return {
+    ...plan,
+    orderings: Int32Array.from(orderings),
+    mapViews: views,
+    atlas: { ...plan.atlas, v4Root: ~0, v6Root: ~0 },
+  };
 }

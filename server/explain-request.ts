@@ -8,6 +8,7 @@ import type { ExplainRequest } from '../steering/trace.ts';
 import { parseAddress } from '../wire/address.ts';
 import { NameError, parseName, ROOT, type Name } from '../wire/name.ts';
 import { typeNumber } from '../wire/types.ts';
+import { unknownTarget } from '../zones/targets.ts';
 import type { ExplainedGeneration } from './explain-place.ts';
 
 /** A request that has been read. */
@@ -75,7 +76,11 @@ function readPlace({ country, at }: ExplainRequest): Location | Refusal | undefi
   };
 }
 
-function readDown({ catalog }: ExplainedGeneration, targets: readonly string[]): ReadonlySet<number> | Refusal {
+/** The slots that TARGETs mean; a target that means none is refused, with the nearest that there is. */
+export function readDown(
+  { catalog }: Pick<ExplainedGeneration, 'catalog'>,
+  targets: readonly string[],
+): ReadonlySet<number> | Refusal {
   const known = catalog.vips.map((vip) => ({
     slot: vip.slot,
     target: vip.target,
@@ -89,8 +94,8 @@ function readDown({ catalog }: ExplainedGeneration, targets: readonly string[]):
   for (const text of targets) {
     const found = expandTarget(text, known);
     if (found.length === 0) {
-      const message = `no VIP is ${text}: write it like www.example.com/seoul-a, www.example.com/@seoul or @seoul`;
-      return { parameter: 'down', message };
+      const { detail, hint } = unknownTarget(catalog, text);
+      return { parameter: 'down', message: `${detail}; ${hint}` };
     }
     for (const { slot } of found) down.add(slot);
   }

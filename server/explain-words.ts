@@ -72,6 +72,13 @@ function percent(share: number): string {
   return `${Math.round(share * 1000) / 10}%`;
 }
 
+/** Of an available VIP of weight 0: whether it takes part. */
+export function whyStandby(joins: boolean): string {
+  return joins
+    ? 'a standby (weight 0), which joins because nobody else can serve this client'
+    : 'a standby (weight 0), held back while others can serve this client';
+}
+
 /** What a step left and why. `before` and `kept` are VIP names; `preferences` are the step's for this place. */
 export function whyStep(
   step: StepSpec,

@@ -12,10 +12,10 @@ import type { Explained, ExplainRequest, Trace, TraceCandidate, TraceClient, Tra
 import { formatAddress } from '../wire/address.ts';
 import { TCP_OCTETS } from '../wire/limits.ts';
 import { decodeResponse, encodeQuery } from '../wire/message.ts';
-import { canonical, formatName, labelOffsets, type Name } from '../wire/name.ts';
+import { canonical, formatName, type Name } from '../wire/name.ts';
 import { RCODE, typeText } from '../wire/types.ts';
 import type { VipInfo } from '../zones/catalog.ts';
-import { search } from '../zones/lookup.ts';
+import { createSearch, search } from '../zones/lookup.ts';
 import { NODE, ZONE } from '../zones/image.ts';
 import { answer } from './answer.ts';
 import { createAnswererState, type Answerer } from './answerer.ts';
@@ -23,7 +23,7 @@ import { TRANSPORT } from './exchange.ts';
 import { locationOf, localRegions, placeStepsFor, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { steeredBits } from './steered.ts';
 import { readRequest, type Asked } from './explain-request.ts';
-import { describeCandidate, SUPPOSED, whyAllDown, whyScope, whyStep, whyTtl } from './explain-words.ts';
+import { describeCandidate, SUPPOSED, whyAllDown, whyScope, whyStandby, whyStep, whyTtl } from './explain-words.ts';
 
 /** The health table in force and what the probes last said. Without it, the state of every VIP is unknown. */
 export type LiveHealth = {
@@ -54,9 +54,9 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
   return ask(generation, asked, answerer, live);
 }
 
-/** A table of its own: what is asked about must not touch what is served. */
-function healthFor(
-  { catalog }: ExplainedGeneration,
+/** A table of its own: what is asked about must not touch what is served. `down` are slots taken for down. */
+export function healthFor(
+  { catalog }: Pick<ExplainedGeneration, 'catalog'>,
   down: ReadonlySet<number>,
   live: LiveHealth | undefined,
 ): SharedArrayBuffer {
@@ -152,16 +152,7 @@ function ownerOf(
   { image }: Answerer,
   asked: Name,
 ): { readonly zone: string; readonly service: number } | undefined {
-  const labels = labelOffsets(asked);
-  const target = {
-    name: canonical(asked),
-    nameOctets: asked.length,
-    labelAt: Uint8Array.from(labels),
-    labels: labels.length,
-    hashes: new Int32Array(labels.length),
-    node: -1,
-    suffixAt: 0,
-  };
+  const target = createSearch(canonical(asked));
   search(image, target);
   if (target.node < 0) return undefined;
   const row = target.node * NODE.WORDS;
@@ -263,6 +254,9 @@ function candidatesOf(
     const word = health.states[vip.slot] ?? 0;
     const weight = health.weights[vip.slot] ?? 0;
     const share = regionShare(decision, plan.vips[row + VIP.REGION] ?? 0);
-    return describeCandidate(vip, catalog.regions[vip.region], has, word, weight, share, reasonOf(vip));
+    const told = describeCandidate(vip, catalog.regions[vip.region], has, word, weight, share, reasonOf(vip));
+    if (!told.available || weight > 0) return told;
+    const joins = decision.candidates.subarray(0, decision.count).includes(vip.slot - info.firstSlot);
+    return { ...told, why: `${told.why}; ${whyStandby(joins)}` };
   });
 }

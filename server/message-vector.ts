@@ -1,5 +1,5 @@
 /**
- * Memory for one recvmmsg and one sendmmsg: headers, addresses, control data and buffers, laid out once and
+ * Memory for recvmmsg and sendmmsg: headers, addresses, control data and buffers, laid out once and
  * used for every batch. The kernel reads and writes it by address; here it is seen through typed arrays.
  *
  *     struct mmsghdr, 64 octets                struct iovec, 16 octets
@@ -34,6 +34,9 @@ export const CONTROL_OCTETS = 64;
 
 const HEADER_OCTETS = 64;
 const IOVEC_OCTETS = 16;
+/** Of an iovec, in 32-bit words. */
+const IOVEC_WORDS = IOVEC_OCTETS / 4;
+const IOVEC_LENGTH = 2;
 /** Of a header, in 32-bit words. */
 const WORDS = HEADER_OCTETS / 4;
 const NAME = 0;
@@ -47,7 +50,10 @@ const LENGTH = 14;
 
 if (SLOT_OCTETS < UDP_OCTETS) throw new RangeError('a slot must hold the largest response');
 
-/** One direction: BATCH headers, each with a buffer of SLOT_OCTETS. */
+/**
+ * BATCH headers, each with a buffer of SLOT_OCTETS, a sockaddr and control data. The same headers receive and send: a
+ * response takes the place of its query, and the client's address is where it must be.
+ */
 export type MessageVector = {
   /** Where each header lies, for the call: sending can go on from any. */
   readonly addresses: readonly bigint[];
@@ -55,105 +61,63 @@ export type MessageVector = {
   readonly iovecs: Uint32Array;
   /** Slot `index` starts at `index * SLOT_OCTETS`. */
   readonly buffer: Uint8Array;
-};
-
-/** The received side: clients' addresses and control data beside the buffers. */
-export type Inbox = MessageVector & {
   /** sockaddr of slot `index` from `index * NAME_OCTETS`. */
   readonly names: Uint8Array;
-  readonly nameAddresses: Uint32Array;
   readonly controls: Uint8Array;
-  readonly controlAddresses: Uint32Array;
 };
 
-/** Memory for receiving. Every header is ready for its first call, without room for control data. */
-export function createInbox(): Inbox {
-  const vector = createVector();
+/** Every header is ready to receive. */
+export function createMessages(): MessageVector {
+  const buffer = new Uint8Array(new ArrayBuffer(BATCH * SLOT_OCTETS));
   const names = new Uint8Array(new ArrayBuffer(BATCH * NAME_OCTETS));
   const controls = new Uint8Array(new ArrayBuffer(BATCH * CONTROL_OCTETS));
-  const inbox: Inbox = {
-    ...vector,
-    names,
-    nameAddresses: slotAddresses(names.buffer, NAME_OCTETS),
-    controls,
-    controlAddresses: slotAddresses(controls.buffer, CONTROL_OCTETS),
-  };
-  for (let index = 0; index < BATCH; index++) {
-    copyAddress(inbox.nameAddresses, index, inbox.headers, index * WORDS + NAME);
-    copyAddress(inbox.controlAddresses, index, inbox.headers, index * WORDS + CONTROL);
-    rearm(inbox, index, 0);
-  }
-  return inbox;
-}
-
-/** Memory for sending; `addressResponse` points a header at the client it goes to. */
-export function createOutbox(): MessageVector {
-  return createVector();
-}
-
-function createVector(): MessageVector {
-  const buffer = new Uint8Array(new ArrayBuffer(BATCH * SLOT_OCTETS));
   const iovecs = new Uint32Array(new ArrayBuffer(BATCH * IOVEC_OCTETS));
   const headers = new Uint32Array(new ArrayBuffer(BATCH * HEADER_OCTETS));
-  const bufferAddresses = slotAddresses(buffer.buffer, SLOT_OCTETS);
-  const iovecAddresses = slotAddresses(iovecs.buffer, IOVEC_OCTETS);
-  for (let index = 0; index < BATCH; index++) {
-    copyAddress(bufferAddresses, index, iovecs, index * 4);
-    iovecs[index * 4 + 2] = SLOT_OCTETS;
-    copyAddress(iovecAddresses, index, headers, index * WORDS + IOVEC);
-    headers[index * WORDS + IOVEC_COUNT] = 1;
-  }
   const first = addressOf(headers.buffer);
   const addresses = Array.from({ length: BATCH }, (_, index) => first + BigInt(index * HEADER_OCTETS));
-  return { addresses, headers, iovecs, buffer };
-}
-
-/** Addresses of the slots of a buffer, two words each, low one first. */
-function slotAddresses(buffer: ArrayBuffer, octets: number): Uint32Array {
-  const base = addressOf(buffer);
-  const words = new Uint32Array(BATCH * 2);
+  const messages: MessageVector = { addresses, headers, iovecs, buffer, names, controls };
   for (let index = 0; index < BATCH; index++) {
-    const address = base + BigInt(index * octets);
-    words[index * 2] = Number(address & 0xffff_ffffn);
-    words[index * 2 + 1] = Number(address >> 32n);
+    putAddress(iovecs, index * IOVEC_WORDS, buffer.buffer, index * SLOT_OCTETS);
+    const at = index * WORDS;
+    putAddress(headers, at + NAME, names.buffer, index * NAME_OCTETS);
+    putAddress(headers, at + IOVEC, iovecs.buffer, index * IOVEC_OCTETS);
+    headers[at + IOVEC_COUNT] = 1;
+    putAddress(headers, at + CONTROL, controls.buffer, index * CONTROL_OCTETS);
+    rearm(messages, index);
   }
-  return words;
+  return messages;
 }
 
-function copyAddress(from: Uint32Array, index: number, to: Uint32Array, at: number): void {
-  to[at] = from[index * 2] ?? 0;
-  to[at + 1] = from[index * 2 + 1] ?? 0;
+/** Writes the address of an octet of a buffer as two words, low one first. */
+function putAddress(words: Uint32Array, at: number, buffer: ArrayBuffer, offset: number): void {
+  const address = addressOf(buffer) + BigInt(offset);
+  words[at] = Number(address & 0xffff_ffffn);
+  words[at + 1] = Number(address >> 32n);
 }
 
-/** Makes a slot ready to receive again: the kernel has overwritten what it may use. */
-export function rearm(inbox: Inbox, index: number, controlOctets: number): void {
-  const at = index * WORDS;
-  inbox.headers[at + NAME_LENGTH] = NAME_OCTETS;
-  inbox.headers[at + CONTROL_LENGTH] = controlOctets;
+/** Makes a slot ready to receive again: the kernel and the response before have overwritten what there is room for. */
+export function rearm({ headers, iovecs }: MessageVector, index: number): void {
+  headers[index * WORDS + NAME_LENGTH] = NAME_OCTETS;
+  // Only a wildcard socket has any; of others the kernel sets this to 0.
+  headers[index * WORDS + CONTROL_LENGTH] = CONTROL_OCTETS;
+  iovecs[index * IOVEC_WORDS + IOVEC_LENGTH] = SLOT_OCTETS;
 }
 
 /** Octets received into a slot. */
-export function receivedLength(inbox: Inbox, index: number): number {
-  return inbox.headers[index * WORDS + LENGTH] ?? 0;
+export function receivedLength({ headers }: MessageVector, index: number): number {
+  return headers[index * WORDS + LENGTH] ?? 0;
 }
 
 /** `msg_flags` of a received slot. */
-export function receivedFlags(inbox: Inbox, index: number): number {
-  return inbox.headers[index * WORDS + FLAGS] ?? 0;
+export function receivedFlags({ headers }: MessageVector, index: number): number {
+  return headers[index * WORDS + FLAGS] ?? 0;
 }
 
-/** Makes outbox slot `to` a response of `length` octets to whoever sent inbox slot `from`, from the address it asked. */
-export function addressResponse(outbox: MessageVector, to: number, length: number, inbox: Inbox, from: number): void {
-  const { headers } = outbox;
-  const at = to * WORDS;
-  outbox.iovecs[to * 4 + 2] = length;
-  copyAddress(inbox.nameAddresses, from, headers, at + NAME);
-  headers[at + NAME_LENGTH] = inbox.headers[from * WORDS + NAME_LENGTH] ?? 0;
-  const controlOctets = inbox.headers[from * WORDS + CONTROL_LENGTH] ?? 0;
-  headers[at + CONTROL_LENGTH] = controlOctets;
-  if (controlOctets === 0) return;
-  copyAddress(inbox.controlAddresses, from, headers, at + CONTROL);
-  if (!prepareSource(inbox.controls, from * CONTROL_OCTETS)) headers[at + CONTROL_LENGTH] = 0;
+/** Makes a received slot the response in its buffer, of `length` octets, to whoever sent it, from the address it asked. */
+export function reply({ headers, iovecs, controls }: MessageVector, index: number, length: number): void {
+  iovecs[index * IOVEC_WORDS + IOVEC_LENGTH] = length;
+  const at = index * WORDS + CONTROL_LENGTH;
+  if (headers[at] !== 0 && !prepareSource(controls, index * CONTROL_OCTETS)) headers[at] = 0;
 }
 
 /**
@@ -167,31 +131,35 @@ function prepareSource(controls: Uint8Array, at: number): boolean {
   if (controls[at + 8] === IPPROTO_IPV6) {
     const first = controls[data] ?? 0;
     if (first === 0xff) return false;
-    if (first !== 0xfe || ((controls[data + 1] ?? 0) & 0xc0) !== 0x80) controls.fill(0, data + 16, data + 20);
+    if (first !== 0xfe || ((controls[data + 1] ?? 0) & 0xc0) !== 0x80) clear4(controls, data + 16);
     return true;
   }
   if (controls[at + 12] !== IP_PKTINFO) return false;
-  controls.fill(0, data, data + 4);
+  clear4(controls, data);
   return true;
 }
 
+function clear4(bytes: Uint8Array, at: number): void {
+  for (let i = at; i < at + 4; i++) bytes[i] = 0;
+}
+
 /** Where the client's address starts in `names`, for slot `index`; its octets follow from `peerOctets`. */
-export function peerStart(inbox: Inbox, index: number): number {
+export function peerStart(messages: MessageVector, index: number): number {
   const at = index * NAME_OCTETS;
-  if (inbox.names[at] !== AF_INET6) return at + 4;
-  return isMapped(inbox.names, at + 8) ? at + 20 : at + 8;
+  if (messages.names[at] !== AF_INET6) return at + 4;
+  return isMapped(messages.names, at + 8) ? at + 20 : at + 8;
 }
 
 /** 4 or 16: of the client's address in slot `index`. */
-export function peerOctets(inbox: Inbox, index: number): 4 | 16 {
+export function peerOctets(messages: MessageVector, index: number): 4 | 16 {
   const at = index * NAME_OCTETS;
-  return inbox.names[at] !== AF_INET6 || isMapped(inbox.names, at + 8) ? 4 : 16;
+  return messages.names[at] !== AF_INET6 || isMapped(messages.names, at + 8) ? 4 : 16;
 }
 
 /** The client's port. */
-export function peerPort(inbox: Inbox, index: number): number {
+export function peerPort(messages: MessageVector, index: number): number {
   const at = index * NAME_OCTETS;
-  return ((inbox.names[at + 2] ?? 0) << 8) | (inbox.names[at + 3] ?? 0);
+  return ((messages.names[at + 2] ?? 0) << 8) | (messages.names[at + 3] ?? 0);
 }
 
 /** RFC 4291 2.5.5.2: ::ffff:0:0/96. */

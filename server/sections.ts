@@ -3,7 +3,9 @@
  * message.
  */
 import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../wire/limits.ts';
+import { hashStep } from '../wire/name-hash.ts';
 import { get16, put16 } from '../wire/octets.ts';
+import { LOWER_CASE } from '../wire/query.ts';
 import { CLASS, RCODE, TYPE } from '../wire/types.ts';
 import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE } from '../zones/image.ts';
 import { findRrset } from '../zones/lookup.ts';
@@ -122,13 +124,15 @@ function addExtras(a: Answerer, rrset: number, start: number): boolean {
   const { image, response } = a;
   const first = image.rrsets[rrset * RRSET.WORDS + RRSET.FIRST_EXTRA] ?? 0;
   const end = first + (image.rrsets[rrset * RRSET.WORDS + RRSET.EXTRA_COUNT] ?? 0);
+  let isWhole = true;
   for (let extra = first; extra < end; extra++) {
     const rrsetOfExtra = image.extras[extra * 2] ?? 0;
     const ownerAt = suffixAt(a, start + (image.extras[extra * 2 + 1] ?? 0), 0);
-    if (ownerAt > MAX_POINTER || !copyRrset(a, rrsetOfExtra, ownerAt, 0)) return false;
-    response.additionals += recordsOf(a, rrsetOfExtra);
+    // One behind it may be smaller.
+    if (ownerAt > MAX_POINTER || !copyRrset(a, rrsetOfExtra, ownerAt, 0)) isWhole = false;
+    else response.additionals += recordsOf(a, rrsetOfExtra);
   }
-  return true;
+  return isWhole;
 }
 
 /** A CNAME into the answer, and on to its target. Returns where the target stands, -1 when the chain ends here. */
@@ -141,10 +145,33 @@ export function followLink(
   link: number,
 ): number {
   const mark = node * MARK.COUNT + MARK.CNAME;
-  if (isLoop(a, mark, link)) return -1;
+  for (let i = 0; i < link; i++) {
+    // One wildcard is passed by many names (RFC 4592 4.1): only the same name closes a loop.
+    if (a.visited[i] === mark && isSameName(a, a.visitedAt[i] ?? 0, nameAt)) return -1;
+  }
+  a.visitedAt[link] = nameAt;
   const targetAt = a.response.length + RECORD_HEAD_OCTETS;
   if (!addAnswer(a, rrset, nameAt, apexAt)) return -1;
   return continueAt(a, mark, targetAt, link);
+}
+
+/** Whether the names at two positions are the same (RFC 4343). */
+function isSameName({ response }: Answerer, first: number, second: number): boolean {
+  const { tx, base } = response;
+  let at = base + first;
+  let other = base + second;
+  for (;;) {
+    while ((tx[at] ?? 0) >= 0xc0) at = base + (((tx[at] ?? 0) & 0x3f) << 8) + (tx[at + 1] ?? 0);
+    while ((tx[other] ?? 0) >= 0xc0) other = base + (((tx[other] ?? 0) & 0x3f) << 8) + (tx[other + 1] ?? 0);
+    const length = tx[at] ?? 0;
+    // Octets of length are no letters.
+    for (let i = 0; i <= length; i++) {
+      if (LOWER_CASE[tx[at + i] ?? 0] !== LOWER_CASE[tx[other + i] ?? 0]) return false;
+    }
+    if (length === 0) return true;
+    at += length + 1;
+    other += length + 1;
+  }
 }
 
 /** What a link of a chain went through: a number of each kind, times COUNT, plus the kind. */
@@ -164,6 +191,7 @@ export function continueAt(a: Answerer, mark: number, targetAt: number, link: nu
   const { tx, base } = response;
   let octets = 0;
   let labels = 0;
+  let sum = 0;
   let at = base + targetAt;
   for (;;) {
     const length = tx[at] ?? 0;
@@ -172,16 +200,21 @@ export function continueAt(a: Answerer, mark: number, targetAt: number, link: nu
       continue;
     }
     target.name[octets] = length;
+    target.labelAt[labels] = octets++;
+    target.sumBefore[labels] = sum;
+    sum = hashStep(sum, length);
     if (length === 0) break;
-    target.labelAt[labels++] = octets++;
+    labels++;
     for (let i = 1; i <= length; i++) {
-      const octet = tx[at + i] ?? 0;
-      target.name[octets++] = octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
+      const octet = LOWER_CASE[tx[at + i] ?? 0] ?? 0;
+      target.name[octets++] = octet;
+      sum = hashStep(sum, octet);
     }
     at += length + 1;
   }
-  target.nameOctets = octets + 1;
+  target.nameOctets = octets;
   target.labels = labels;
+  target.nameSum = sum;
   return suffixAt(a, targetAt, 0);
 }
 
@@ -225,8 +258,8 @@ export function followDname(a: Answerer, node: number, nameAt: number, apexAt: n
   const targetAt = response.length + RECORD_HEAD_OCTETS;
   response.length += octets;
   response.answers++;
-  // The CNAME is what was asked for.
-  if (query.type === TYPE.CNAME || query.type === TYPE.ANY) return -1;
+  // The CNAME is what was asked for. ANY goes on (RFC 6672 3.2).
+  if (query.type === TYPE.CNAME) return -1;
   a.visitedAt[link] = targetAt;
   return continueAt(a, mark, targetAt, link);
 }

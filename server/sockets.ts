@@ -7,7 +7,7 @@ import * as c from './libc.ts';
 import { isWildcard, ListenError } from './listen-error.ts';
 
 /** An open UDP socket, to be posted to a thread. */
-export type UdpSocket = { readonly fd: number; readonly family: 4 | 6; readonly wildcard: boolean };
+export type UdpSocket = { readonly fd: number; readonly family: 4 | 6 };
 
 /** Some 10,000 queries, what arrives while a thread is descheduled. The kernel may grant less. */
 const BUFFER_OCTETS = 4 * 1024 * 1024;
@@ -56,7 +56,7 @@ function openUdpSocket(endpoint: Endpoint, how: 'alone' | 'shared'): UdpSocket {
     tune(fd, family);
     const name = socketName(address, endpoint.port);
     if (libc.bind(fd, c.addressOf(name.buffer), name.length) < 0) throw failure(endpoint);
-    return { fd, family, wildcard };
+    return { fd, family };
   } catch (error) {
     libc.close(fd);
     throw error;

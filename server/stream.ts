@@ -1,35 +1,31 @@
 /**
- * DNS over TCP (RFC 7766) for any number of clients in one thread. A client costs what it keeps waiting and no
- * more: what it sends is answered as far as it reads the responses, and who is idle longest goes first when
- * room is short.
+ * DNS over TCP (RFC 7766) and over TLS (RFC 7858) for any number of clients in one thread. A client costs what it
+ * keeps waiting and no more: what it sends is answered as far as it reads the responses, and who is idle longest goes
+ * first when room is short.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Endpoint } from '../wire/address.ts';
 import { TCP_OCTETS } from '../wire/limits.ts';
-import { COUNTER, count, countResponse } from './counters.ts';
+import { COUNTER, count } from './counters.ts';
 import { TRANSPORT } from './exchange.ts';
-import { append, discard, eachMessage, LENGTH_OCTETS, nothingPending, type Pending } from './frames.ts';
+import { LENGTH_OCTETS, nothingPending } from './frames.ts';
 import { ListenError } from './listen-error.ts';
+import { clientKey, createClients, type Connection, type StreamLimits } from './stream-clients.ts';
+import { endWhenDone, receive, send, unblock, wake, type StreamContext } from './stream-messages.ts';
+import type { Security } from './stream-tls.ts';
 import type { Link } from './thread.ts';
-import { peerOf, type Peer } from './udp-dgram.ts';
-
-export type StreamLimits = {
-  /** Connections in all. One client address may hold half of them, so that it alone never shuts out the others. */
-  readonly clients: number;
-  /** How long a connection may stay without a whole query (RFC 7766 6.2.3). A fifth of it while nearly full. */
-  readonly idleMs: number;
-};
+import { peerOf } from './udp-dgram.ts';
 
 export type StreamServer = {
-  /** Where it listens, with the ports taken for 0. */
+  /** Where it listens, with the ports taken for 0; those of TLS last. */
   readonly endpoints: readonly Endpoint[];
   /** Stops accepting, answers what has been sent, closes. Resolves when all is closed. */
   close(): Promise<void>;
 };
 
-/** Share of the limit from which idle connections are given less time. */
-const NEARLY_FULL = 0.75;
-const HURRY = 5;
+/** Where TLS is spoken, and by what certificate. */
+export type StreamTls = { readonly endpoints: readonly Endpoint[]; readonly security: Security };
+
 /** On close: what clients have sent already arrives within this time, and is answered. */
 const LINGER_MS = 50;
 /** On close: how long a client may take to read its last responses. */
@@ -37,30 +33,15 @@ const FAREWELL_MS = 1000;
 /** What may wait to be accepted (listen(2)); the kernel has its own, lower limit too. */
 const BACKLOG = 1024;
 
-type Connection = {
-  readonly socket: Socket;
-  readonly peer: Peer;
-  readonly from: string;
-  readonly pending: Pending;
-  activeAt: number;
-  /** The client reads slower than it asks: what it sends next is not read before it has read. */
-  blocked: boolean;
-  /** The client has sent all it will send (half-close). */
-  ended: boolean;
-};
-
 /** Binds every endpoint and answers what comes. Throws ListenError; nothing stays open then. */
 export async function serveStreams(
   endpoints: readonly Endpoint[],
   limits: StreamLimits,
   link: Link,
+  tls?: StreamTls,
 ): Promise<StreamServer> {
-  // In the order of their last activity: a Set keeps the order in which members were added.
-  const connections = new Set<Connection>();
-  const held = new Map<string, number>();
-  const context: Context = { connections, held, limits, link, tx: new Uint8Array(LENGTH_OCTETS + TCP_OCTETS) };
-  // The connections of a thread that died before this one went with it.
-  link.counters[COUNTER.TCP_OPEN] = 0;
+  const clients = createClients(limits, link.counters);
+  const context: StreamContext = { clients, link, tx: new Uint8Array(LENGTH_OCTETS + TCP_OCTETS) };
   const servers: Server[] = [];
   const bound: Endpoint[] = [];
   const stopAccepting = (): Promise<unknown> =>
@@ -74,10 +55,14 @@ export async function serveStreams(
           ),
       ),
     );
+  const wanted = [
+    ...endpoints.map((endpoint) => ({ endpoint, security: undefined })),
+    ...(tls?.endpoints ?? []).map((endpoint) => ({ endpoint, security: tls?.security })),
+  ];
   try {
-    for (const endpoint of endpoints) {
+    for (const { endpoint, security } of wanted) {
       const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-        accept(context, socket);
+        accept(context, socket, security);
       });
       servers.push(server);
       await bindStream(server, endpoint);
@@ -88,37 +73,22 @@ export async function serveStreams(
     await stopAccepting();
     throw error;
   }
-  const sweeper = setInterval(
-    () => {
-      closeIdle(context);
-    },
-    Math.max(10, Math.min(1000, limits.idleMs / 10)),
-  );
+  const sweeper = setInterval(clients.sweep, Math.max(10, Math.min(1000, limits.idleMs / 10)));
   return {
     endpoints: bound,
     close: async () => {
       const closed = stopAccepting();
       await new Promise((passed) => setTimeout(passed, LINGER_MS));
       clearInterval(sweeper);
-      for (const { socket } of connections) socket.end();
+      for (const connection of clients.all()) endWhenDone(connection);
       const farewell = setTimeout(() => {
-        for (const { socket } of connections) socket.destroy();
+        for (const { socket } of clients.all()) socket.destroy();
       }, FAREWELL_MS);
       await closed;
       clearTimeout(farewell);
     },
   };
 }
-
-type Context = {
-  readonly connections: Set<Connection>;
-  /** Connections by client address. */
-  readonly held: Map<string, number>;
-  readonly limits: StreamLimits;
-  readonly link: Link;
-  /** Where every response is written before its connection gets a copy. */
-  readonly tx: Uint8Array;
-};
 
 /** Listens. Throws ListenError. */
 export async function bindStream(server: Server, endpoint: Endpoint): Promise<void> {
@@ -137,32 +107,35 @@ export async function bindStream(server: Server, endpoint: Endpoint): Promise<vo
   });
 }
 
-function accept(context: Context, socket: Socket): void {
-  const { connections, held, limits, link } = context;
-  const { counters } = link;
-  const from = socket.remoteAddress;
-  const peer = from === undefined ? undefined : peerOf(from);
-  if (from === undefined || !peer) {
+function accept(context: StreamContext, raw: Socket, security: Security | undefined): void {
+  const { clients, link } = context;
+  const peer = raw.remoteAddress === undefined ? undefined : peerOf(raw.remoteAddress);
+  if (!peer) {
     // It was closed before it was looked at.
-    socket.destroy();
+    raw.destroy();
     return;
   }
-  const ofThisClient = held.get(from) ?? 0;
-  if (ofThisClient >= Math.max(1, Math.floor(limits.clients / 2))) evict(context, from);
-  else if (connections.size >= limits.clients) evict(context, undefined);
+  // Its errors are reported by the socket around it.
+  if (security) raw.on('error', () => undefined);
+  const secured = security?.secure(raw);
+  const socket = secured ?? raw;
   const connection: Connection = {
     socket,
-    peer,
-    from,
+    client: {
+      peer,
+      transport: security ? TRANSPORT.TLS : TRANSPORT.TCP,
+      send: (message) => send(context, connection, message),
+    },
+    key: clientKey(peer),
     pending: nothingPending(),
     activeAt: performance.now(),
-    blocked: false,
-    ended: false,
+    isShaking: security !== undefined,
+    isBlocked: false,
+    hasEnded: false,
+    longAnswers: 0,
+    waiting: [],
   };
-  connections.add(connection);
-  held.set(from, (held.get(from) ?? 0) + 1);
-  count(counters, COUNTER.TCP_ACCEPTED);
-  count(counters, COUNTER.TCP_OPEN);
+  clients.admit(connection);
   socket.on('data', (chunk: Uint8Array) => {
     receive(context, connection, chunk);
   });
@@ -170,126 +143,19 @@ function accept(context: Context, socket: Socket): void {
     unblock(context, connection);
   });
   socket.on('end', () => {
-    connection.ended = true;
-    if (!connection.blocked) socket.end();
+    endWhenDone(connection);
   });
-  // Reset, broken pipe and the like: 'close' follows.
+  // Reset, broken pipe, no TLS and the like: 'close' follows.
   socket.on('error', () => {
     socket.destroy();
   });
   socket.on('close', () => {
-    forget(context, connection);
+    if (clients.forget(connection) && connection.isShaking) count(link.counters, COUNTER.TLS_FAILED);
+    wake(connection);
   });
-}
-
-function forget({ connections, held, link }: Context, connection: Connection): void {
-  if (!connections.delete(connection)) return;
-  count(link.counters, COUNTER.TCP_OPEN, -1);
-  const left = (held.get(connection.from) ?? 1) - 1;
-  if (left === 0) held.delete(connection.from);
-  else held.set(connection.from, left);
-}
-
-/** Closes the connection that was idle longest: of one client, or of all. */
-function evict(context: Context, from: string | undefined): void {
-  for (const connection of context.connections) {
-    if (from !== undefined && connection.from !== from) continue;
-    count(context.link.counters, COUNTER.TCP_EVICTED);
-    forget(context, connection);
-    connection.socket.destroy();
-    return;
-  }
-}
-
-function closeIdle(context: Context): void {
-  const { connections, limits, link } = context;
-  const nearlyFull = connections.size >= limits.clients * NEARLY_FULL;
-  const before = performance.now() - (nearlyFull ? limits.idleMs / HURRY : limits.idleMs);
-  for (const connection of connections) {
-    if (connection.activeAt > before) return;
-    count(link.counters, COUNTER.TCP_IDLE);
-    forget(context, connection);
-    connection.socket.destroy();
-  }
-}
-
-function receive(context: Context, connection: Connection, chunk: Uint8Array): void {
-  const { pending } = connection;
-  if (pending.length > 0 || connection.blocked) {
-    append(pending, chunk, 0);
-    answerPending(context, connection);
-    return;
-  }
-  const rest = answerMessages(context, connection, chunk, chunk.length);
-  if (rest >= 0 && rest < chunk.length) append(pending, chunk, rest);
-}
-
-/** Answers what is pending. False when the client must read first. */
-function answerPending(context: Context, connection: Connection): boolean {
-  const { pending } = connection;
-  if (connection.blocked) return false;
-  const rest = answerMessages(context, connection, pending.bytes, pending.length);
-  if (rest > 0) discard(pending, rest);
-  return !connection.blocked;
-}
-
-/** The client has read: goes on where it stopped. */
-function unblock(context: Context, connection: Connection): void {
-  if (!connection.blocked) return;
-  connection.blocked = false;
-  touch(context, connection);
-  if (!answerPending(context, connection)) return;
-  if (connection.ended) connection.socket.end();
-  else connection.socket.resume();
-}
-
-/** Answers the whole messages in `bytes` up to `to`, as far as the client reads. Returns where the rest starts, -1 when closed. */
-function answerMessages(context: Context, connection: Connection, bytes: Uint8Array, to: number): number {
-  const { socket } = connection;
-  // All responses to one segment leave together.
-  socket.cork();
-  const rest = eachMessage(bytes, 0, to, (from, at, length) => {
-    answerOne(context, connection, from, at, length);
-    return !connection.blocked;
+  secured?.on('secure', () => {
+    count(link.counters, COUNTER.TLS_HANDSHAKES);
+    if (secured.isSessionReused()) count(link.counters, COUNTER.TLS_RESUMED);
+    clients.greet(connection);
   });
-  socket.uncork();
-  if (rest > 0) touch(context, connection);
-  if (rest < 0) {
-    count(context.link.counters, COUNTER.TCP_BAD_LENGTH);
-    socket.destroy();
-  }
-  return rest;
-}
-
-function answerOne({ link, tx }: Context, connection: Connection, bytes: Uint8Array, at: number, length: number): void {
-  const { counters } = link;
-  const { peer, socket } = connection;
-  count(counters, peer.octets === 4 ? COUNTER.QUERIES_TCP4 : COUNTER.QUERIES_TCP6);
-  count(counters, COUNTER.OCTETS_IN, length);
-  let written: number;
-  try {
-    written = link.current()(bytes, at, length, peer.bytes, peer.at, peer.octets, TRANSPORT.TCP, tx, LENGTH_OCTETS);
-  } catch (error) {
-    link.threw(error);
-    return;
-  }
-  countResponse(counters, tx, LENGTH_OCTETS, written);
-  if (written === 0) return;
-  if (!socket.writable) {
-    count(counters, COUNTER.SEND_ERRORS);
-    return;
-  }
-  tx[0] = written >> 8;
-  tx[1] = written & 0xff;
-  if (!socket.write(Buffer.from(tx.subarray(0, LENGTH_OCTETS + written)))) {
-    connection.blocked = true;
-    socket.pause();
-  }
-}
-
-/** Makes a connection the last of those that go. */
-function touch({ connections }: Context, connection: Connection): void {
-  if (!connections.delete(connection)) return;
-  connection.activeAt = performance.now();
-  connections.add(connection);
 }

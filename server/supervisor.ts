@@ -18,12 +18,14 @@ export type Io = 'batch' | 'dgram';
 export type ServerOptions = {
   /** UDP and TCP. Port 0 takes a free one, the same for both. */
   readonly listen: readonly Endpoint[];
+  /** DNS over TLS; publications then bring a certificate. */
+  readonly listenTls?: readonly Endpoint[];
   /** Threads that answer UDP; TCP has one of its own. */
   readonly workers: number;
   /** An AnswererModule (exchange.ts). */
   readonly answererModule: URL;
   readonly publication: Publication;
-  /** TCP connections in all. */
+  /** TCP connections in all, those with TLS included. */
   readonly tcpClients: number;
   /** How long a TCP connection may stay without a query. */
   readonly tcpIdleMs?: number;
@@ -36,6 +38,8 @@ export type Server = {
   readonly io: Io;
   /** Where it listens, with the ports taken for 0. */
   addresses(): readonly Endpoint[];
+  /** The same for TLS. */
+  tlsAddresses(): readonly Endpoint[];
   /**
    * Resolves when every thread runs it. Throws when a thread cannot make an answerer of it: then every thread
    * is back on the publication before. Calls are served one after the other.
@@ -83,18 +87,21 @@ async function start(options: ServerOptions): Promise<Server> {
     closeSockets(sockets.splice(0));
   };
   try {
-    const addresses = await crew.add('stream', {
+    const bound = await crew.add('stream', {
       kind: 'stream',
       endpoints: options.listen,
+      tlsEndpoints: options.listenTls ?? [],
       clients: options.tcpClients,
       idleMs: options.tcpIdleMs ?? TCP_IDLE_MS,
     });
+    const [addresses, tlsAddresses] = split(bound, options.listen.length);
     const works = io === 'batch' ? batchWork(addresses, options.workers, sockets) : await dgramWork(addresses, options);
     await Promise.all(works.map((work, index) => crew.add(`udp-${index}`, work)));
     let stopped: Promise<void> | undefined;
     return {
       io,
       addresses: () => addresses,
+      tlsAddresses: () => tlsAddresses,
       publish: (publication) => crew.publish(publication),
       counters: () => crew.counters(),
       stop: () => (stopped ??= stop()),
@@ -127,6 +134,11 @@ async function dgramWork(endpoints: readonly Endpoint[], { workers, log }: Serve
   if (workers > 1 && !canShare) log.warn('UDP is answered by one thread: ports cannot be shared here');
   const count = canShare ? workers : 1;
   return Array.from({ length: count }, () => ({ kind: 'udp-dgram', endpoints, reusePort: count > 1 }));
+}
+
+/** The stream thread's endpoints: those of TCP, then those of TLS. */
+function split(bound: readonly Endpoint[], plain: number): [Endpoint[], Endpoint[]] {
+  return [bound.slice(0, plain), bound.slice(plain)];
 }
 
 type Crew = {
@@ -201,7 +213,10 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
       keepers.push(keeper);
       const endpoints = await keeper.started;
       // Started again, it must come back to the port that clients know, not take another free one.
-      if (work.kind === 'stream') work = { ...work, endpoints };
+      if (work.kind === 'stream') {
+        const [plain, tlsEndpoints] = split(endpoints, work.endpoints.length);
+        work = { ...work, endpoints: plain, tlsEndpoints };
+      }
       return endpoints;
     },
     publish: (publication) => {

@@ -10,7 +10,7 @@
 import { parentPort, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { Endpoint } from '../wire/address.ts';
 import { COUNTER, count } from './counters.ts';
-import type { Answer, AnswererModule, Publication } from './exchange.ts';
+import type { Answer, AnswererModule, AnswerLong, Publication } from './exchange.ts';
 import { collectAll, collectYoung } from './garbage.ts';
 import type { ListenFailure } from './listen-error.ts';
 import type { UdpSocket } from './sockets.ts';
@@ -36,6 +36,8 @@ export type Work =
   | {
       readonly kind: 'stream';
       readonly endpoints: readonly Endpoint[];
+      /** Where DNS over TLS is spoken; publications then bring a certificate. */
+      readonly tlsEndpoints: readonly Endpoint[];
       readonly clients: number;
       readonly idleMs: number;
     };
@@ -45,7 +47,7 @@ export type ToThread =
   | { readonly kind: 'stop' };
 
 export type ToControl =
-  /** The thread serves; `endpoints` are those it bound itself, with their ports. */
+  /** The thread serves; `endpoints` are those it bound itself, with their ports; those of TLS last. */
   | { readonly kind: 'ready'; readonly sequence: number; readonly endpoints: readonly Endpoint[] }
   | { readonly kind: 'running'; readonly sequence: number }
   | { readonly kind: 'refused'; readonly sequence: number; readonly reason: string }
@@ -59,6 +61,8 @@ export type Link = {
   news(): Answer;
   /** The answerer to use now. For loops with events. */
   current(): Answer;
+  /** What takes over messages of streams; undefined where nothing does. */
+  currentLong(): AnswerLong | undefined;
   /** Takes a publication; when its answerer cannot be made, the control thread hears so and the one before stays. */
   take(sequence: number, publication: Publication): void;
   stopping(): boolean;
@@ -84,8 +88,18 @@ const MAX_OLD = 3;
 /** A link, with the number of the publication that it was made with. */
 export type FirstLink = Link & { readonly firstSequence: number };
 
-/** Makes the first answerer, of the publication that waits at the port. Undefined when it threw, which the control thread has been told then. */
-export function createLink(start: ThreadStart, module: AnswererModule, port: MessagePort): FirstLink | undefined {
+/**
+ * Makes the first answerer, of the publication that waits at the port. Undefined when it threw, which the control
+ * thread has been told then.
+ *
+ * @param alsoTake is given every publication before its answerer is made; it refuses one by throwing
+ */
+export function createLink(
+  start: ThreadStart,
+  module: AnswererModule,
+  port: MessagePort,
+  alsoTake?: (publication: Publication) => void,
+): FirstLink | undefined {
   const { words, counters } = start;
   const message = receiveMessageOnPort(port)?.message as ToThread | undefined;
   if (message?.kind !== 'publish') throw new Error('a thread is posted a publication right after its start');
@@ -94,9 +108,12 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
   const send = (message: ToControl): void => {
     port.postMessage(message);
   };
-  const build = (sequence: number, publication: Publication): Answer | undefined => {
+  const build = (sequence: number, publication: Publication): { now: Answer; long?: AnswerLong } | undefined => {
     try {
-      return module.createAnswerer(publication, counters, start.index);
+      alsoTake?.(publication);
+      const now = module.createAnswerer(publication, counters, start.index);
+      if (start.work.kind !== 'stream' || !module.createAnswerLong) return { now };
+      return { now, long: module.createAnswerLong(publication, counters, start.index) };
     } catch (error) {
       send({ kind: 'refused', sequence, reason: traceOf(error) });
       return undefined;
@@ -104,7 +121,8 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
   };
   const first = build(firstSequence, message.publication);
   if (!first) return undefined;
-  let answer: Answer = first;
+  let answer: Answer = first.now;
+  let long = first.long;
   /** Answerers before this one that may still be in memory. */
   let old = 0;
   /** The loop that called `news` still has the answerer before at hand until it has been given another. */
@@ -130,7 +148,8 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
     const next = build(sequence, publication);
     running = sequence;
     if (!next) return;
-    answer = next;
+    answer = next.now;
+    long = next.long;
     if (start.work.kind === 'udp-batch') {
       old++;
       isOldAtHand = true;
@@ -158,6 +177,7 @@ export function createLink(start: ThreadStart, module: AnswererModule, port: Mes
     threw,
     take,
     current: () => answer,
+    currentLong: () => long,
     stopping: () => Atomics.load(words, WORD.STOP) === 1,
     news: () => {
       if (Atomics.load(words, WORD.WANTED) === running) {

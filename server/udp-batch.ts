@@ -8,19 +8,16 @@ import { COUNTER, count, countResponse } from './counters.ts';
 import { TRANSPORT, type Answer } from './exchange.ts';
 import { addressOf, ERRNO, libc, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITFORONE, NULL, POLLIN, type Libc } from './libc.ts';
 import {
-  addressResponse,
   BATCH,
-  CONTROL_OCTETS,
-  createInbox,
-  createOutbox,
+  createMessages,
   peerOctets,
   peerPort,
   peerStart,
   rearm,
   receivedFlags,
   receivedLength,
+  reply,
   SLOT_OCTETS,
-  type Inbox,
   type MessageVector,
 } from './message-vector.ts';
 import type { UdpSocket } from './sockets.ts';
@@ -36,9 +33,8 @@ const LAST_BATCHES = 32;
 type Loop = {
   readonly libc: Libc;
   readonly link: Link;
-  readonly inbox: Inbox;
-  readonly inboxAddress: bigint;
-  readonly outbox: MessageVector;
+  readonly messages: MessageVector;
+  readonly address: bigint;
   /** Receives that failed since one succeeded. */
   failures: number;
 };
@@ -47,9 +43,8 @@ type Loop = {
  * Answers what comes on the sockets until `link.stopping()`. Blocks the thread. Throws when a socket is broken.
  */
 export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void {
-  const inbox = createInbox();
-  const inboxAddress = inbox.addresses[0] ?? NULL;
-  const loop: Loop = { libc: libc(), link, inbox, inboxAddress, outbox: createOutbox(), failures: 0 };
+  const messages = createMessages();
+  const loop: Loop = { libc: libc(), link, messages, address: messages.addresses[0] ?? NULL, failures: 0 };
   const [only] = sockets;
   if (sockets.length === 1 && only) {
     while (!link.stopping()) serveBatch(loop, only, link.news(), MSG_WAITFORONE);
@@ -83,61 +78,63 @@ function serveReady(loop: Loop, sockets: readonly UdpSocket[]): void {
   }
 }
 
-/** Receives once, answers all of it, sends. Returns the datagrams received. */
+/** Receives once, answers all of it in place, sends. Returns the datagrams received. */
 function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number): number {
-  const { inbox, outbox, link } = loop;
+  const { messages, link } = loop;
+  const { buffer, names } = messages;
   const { counters } = link;
-  const controlOctets = socket.wildcard ? CONTROL_OCTETS : 0;
-  // With sockets of both kinds, slots may be armed for the other kind; eight octets a slot, cheaper than to know.
-  for (let index = 0; index < BATCH; index++) rearm(inbox, index, controlOctets);
-  const received = loop.libc.recvmmsg(socket.fd, loop.inboxAddress, BATCH, flags, NULL);
+  const received = loop.libc.recvmmsg(socket.fd, loop.address, BATCH, flags, NULL);
   if (received <= 0) {
     if (received < 0) failed(loop, 'recvmmsg');
     return 0;
   }
   loop.failures = 0;
   count(counters, COUNTER.BATCHES);
-  let responses = 0;
+  // Responses from here on wait to be sent.
+  let first = 0;
   for (let index = 0; index < received; index++) {
-    const length = receivedLength(inbox, index);
+    const length = receivedLength(messages, index);
+    let written = 0;
     // A response to port 0 cannot be sent; such a source is forged.
-    if (length < HEADER_OCTETS || peerPort(inbox, index) === 0) {
+    if (length < HEADER_OCTETS || peerPort(messages, index) === 0) {
       count(counters, COUNTER.MALFORMED);
-      continue;
+    } else {
+      if ((receivedFlags(messages, index) & MSG_TRUNC) !== 0) count(counters, COUNTER.OVERSIZE);
+      const octets = peerOctets(messages, index);
+      count(counters, octets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
+      count(counters, COUNTER.OCTETS_IN, length);
+      const at = index * SLOT_OCTETS;
+      try {
+        const peerAt = peerStart(messages, index);
+        written = answer(buffer, at, length, names, peerAt, octets, TRANSPORT.UDP, buffer, at);
+        countResponse(counters, buffer, at, written);
+      } catch (error) {
+        link.threw(error);
+      }
     }
-    if ((receivedFlags(inbox, index) & MSG_TRUNC) !== 0) count(counters, COUNTER.OVERSIZE);
-    const octets = peerOctets(inbox, index);
-    count(counters, octets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
-    count(counters, COUNTER.OCTETS_IN, length);
-    const rxAt = index * SLOT_OCTETS;
-    const txAt = responses * SLOT_OCTETS;
-    let written: number;
-    try {
-      const peerAt = peerStart(inbox, index);
-      written = answer(inbox.buffer, rxAt, length, inbox.names, peerAt, octets, TRANSPORT.UDP, outbox.buffer, txAt);
-    } catch (error) {
-      link.threw(error);
-      continue;
+    if (written > 0) {
+      reply(messages, index, written);
+    } else {
+      send(loop, socket.fd, first, index);
+      first = index + 1;
     }
-    countResponse(counters, outbox.buffer, txAt, written);
-    if (written > 0) addressResponse(outbox, responses++, written, inbox, index);
   }
-  if (responses > 0) send(loop, socket.fd, responses);
+  send(loop, socket.fd, first, received);
+  for (let index = 0; index < received; index++) rearm(messages, index);
   return received;
 }
 
-/** Sends the first `responses` of the outbox; one that cannot be sent is counted and left. */
-function send(loop: Loop, fd: number, responses: number): void {
-  let sent = 0;
-  while (sent < responses) {
+/** Sends slots `from` to `to` - 1; one that cannot be sent is counted and left. */
+function send(loop: Loop, fd: number, from: number, to: number): void {
+  while (from < to) {
     // Never waits: with a full send buffer a response is late already, and the next client must not wait for it.
-    const done = loop.libc.sendmmsg(fd, loop.outbox.addresses[sent] ?? NULL, responses - sent, MSG_DONTWAIT);
+    const done = loop.libc.sendmmsg(fd, loop.messages.addresses[from] ?? NULL, to - from, MSG_DONTWAIT);
     if (done > 0) {
-      sent += done;
+      from += done;
     } else if (loop.libc.errno() !== ERRNO.EINTR) {
       // sendmmsg(2): an error is that of the first message, those before it have been sent.
       count(loop.link.counters, COUNTER.SEND_ERRORS);
-      sent++;
+      from++;
     }
   }
 }

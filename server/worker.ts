@@ -11,8 +11,14 @@ import { serveUdpDgram } from './udp-dgram.ts';
 
 const start = workerData as ThreadStart;
 const port = controlPort();
-const link = createLink(start, await loadAnswerer(start.answererModule), port);
+// Loaded where it is needed: OpenSSL takes its time, and there are systems without.
+const security = speaksTls(start) ? (await import('./stream-tls.ts')).createSecurity() : undefined;
+const link = createLink(start, await loadAnswerer(start.answererModule), port, security?.take);
 if (link) await serve(link);
+
+function speaksTls({ work }: ThreadStart): boolean {
+  return work.kind === 'stream' && work.tlsEndpoints.length > 0;
+}
 
 async function serve(link: FirstLink): Promise<void> {
   const { work } = start;
@@ -27,7 +33,7 @@ async function serve(link: FirstLink): Promise<void> {
     const server =
       work.kind === 'udp-dgram'
         ? await serveUdpDgram(work.endpoints, work.reusePort, link)
-        : await serveStreams(work.endpoints, work, link);
+        : await serveStreams(work.endpoints, work, link, security && { endpoints: work.tlsEndpoints, security });
     listenToControl(link, port, () => {
       void server.close().then(() => {
         port.close();

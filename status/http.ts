@@ -11,7 +11,9 @@ import { authorize, type Access } from './authorize.ts';
 import { createMetrics } from './metrics.ts';
 import { problem, PROBLEM_TYPE, ProblemError, sendProblem, type Problem } from './problem.ts';
 import { changeRoutes } from './routes-change.ts';
+import { eventRoutes } from './routes-events.ts';
 import { readRoutes } from './routes-read.ts';
+import { simulateRoutes } from './routes-simulate.ts';
 import type { Runtime } from './runtime.ts';
 
 declare module 'fastify' {
@@ -132,7 +134,7 @@ function createApp(runtime: Runtime, options: StatusOptions): FastifyInstance {
 
   app.addHook('onResponse', (request, reply, done) => {
     const { method, url } = request;
-    const changed = method !== 'GET' && method !== 'HEAD';
+    const changed = method !== 'GET' && method !== 'HEAD' && request.routeOptions.config.access !== 'read';
     const peer = request.socket.remoteAddress ?? '';
     if (changed) options.log.info({ method, url, status: reply.statusCode, peer }, 'status server: asked for a change');
     done();
@@ -148,7 +150,9 @@ function createApp(runtime: Runtime, options: StatusOptions): FastifyInstance {
 
   const known = collectMethods(app);
   readRoutes(app, runtime, createMetrics(runtime));
+  eventRoutes(app, runtime);
   changeRoutes(app, runtime);
+  simulateRoutes(app, runtime);
   refuseOtherMethods(app, known);
   app.setNotFoundHandler(async (request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';

@@ -60,7 +60,9 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
   const packetErrors = counter(registry, 'socket_errors_total', 'Failed calls to receive or send.', ['direction']);
   const octets = counter(registry, 'octets_total', 'Octets of DNS messages.', ['direction']);
   const tcpClosed = counter(registry, 'tcp_closed_total', 'TCP connections closed by the server.', ['reason']);
-  const tcpOpen = gauge(registry, 'tcp_connections', 'TCP connections that are open.', []);
+  const tcpOpen = gauge(registry, 'tcp_connections', 'TCP connections that are open, those with TLS included.', []);
+  const transfers = counter(registry, 'transfers_total', 'Zone transfers to secondaries.', ['result']);
+  const handshakes = counter(registry, 'tls_handshakes_total', 'TLS handshakes of clients.', ['result']);
   const single = [
     { place: COUNTER.TRUNCATED, name: 'truncated_total', help: 'DNS responses with TC set.' },
     { place: COUNTER.RCODE_EXTENDED, name: 'extended_rcode_total', help: 'DNS responses with an extended RCODE.' },
@@ -73,6 +75,7 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
     { place: COUNTER.OVERSIZE, name: 'oversize_total', help: 'Datagrams longer than a query may be.' },
     { place: COUNTER.BATCHES, name: 'batches_total', help: 'Batches of datagrams received.' },
     { place: COUNTER.TCP_ACCEPTED, name: 'tcp_accepted_total', help: 'TCP connections accepted.' },
+    { place: COUNTER.TLS_RESUMED, name: 'tls_resumed_total', help: 'TLS handshakes that resumed a session.' },
     {
       place: COUNTER.THREAD_RESTARTS,
       name: 'thread_restarts_total',
@@ -84,6 +87,8 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
     { place: COUNTER.QUERIES_UDP6, metric: queries, labels: { transport: 'udp', family: 'ipv6' } },
     { place: COUNTER.QUERIES_TCP4, metric: queries, labels: { transport: 'tcp', family: 'ipv4' } },
     { place: COUNTER.QUERIES_TCP6, metric: queries, labels: { transport: 'tcp', family: 'ipv6' } },
+    { place: COUNTER.QUERIES_TLS4, metric: queries, labels: { transport: 'tls', family: 'ipv4' } },
+    { place: COUNTER.QUERIES_TLS6, metric: queries, labels: { transport: 'tls', family: 'ipv6' } },
     { place: COUNTER.SILENT, metric: dropped, labels: { reason: 'silent' } },
     { place: COUNTER.MALFORMED, metric: dropped, labels: { reason: 'malformed' } },
     { place: COUNTER.RECEIVE_ERRORS, metric: packetErrors, labels: { direction: 'in' } },
@@ -93,6 +98,11 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
     { place: COUNTER.TCP_IDLE, metric: tcpClosed, labels: { reason: 'idle' } },
     { place: COUNTER.TCP_EVICTED, metric: tcpClosed, labels: { reason: 'evicted' } },
     { place: COUNTER.TCP_BAD_LENGTH, metric: tcpClosed, labels: { reason: 'bad_length' } },
+    { place: COUNTER.TRANSFERS_DONE, metric: transfers, labels: { result: 'done' } },
+    { place: COUNTER.TRANSFERS_CUT, metric: transfers, labels: { result: 'cut' } },
+    { place: COUNTER.TLS_HANDSHAKES, metric: handshakes, labels: { result: 'ok' } },
+    { place: COUNTER.TLS_FAILED, metric: handshakes, labels: { result: 'failed' } },
+    { place: COUNTER.TLS_TIMEOUTS, metric: handshakes, labels: { result: 'timeout' } },
     ...RCODES.map((rcode, number) => ({ place: COUNTER.RCODES + number, metric: responses, labels: { rcode } })),
   ];
 
@@ -103,7 +113,8 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
       metric.reset();
       metric.inc(at(place));
     }
-    for (const metric of [queries, responses, dropped, packetErrors, octets, tcpClosed]) metric.reset();
+    for (const metric of [queries, responses, dropped, packetErrors, octets, tcpClosed, transfers, handshakes])
+      metric.reset();
     // prom-client types labels by metric; here each row holds the labels of its own.
     for (const { place, metric, labels } of labelled) (metric as Counter).inc(labels, at(place));
     tcpOpen.set(at(COUNTER.TCP_OPEN));
@@ -115,18 +126,20 @@ function vipMetrics(registry: Registry, runtime: Runtime): () => void {
   const up = gauge(registry, 'vip_up', 'What the probes say: 1 up, 0 down; no sample while unknown.', names);
   const available = gauge(registry, 'vip_available', 'Whether the VIP may be answered with: 1 or 0.', names);
   const weight = gauge(registry, 'vip_weight', 'The weight that steering uses.', names);
+  const fileWeight = gauge(registry, 'vip_file_weight', 'The weight of the zone file.', names);
   const duration = gauge(registry, 'check_duration_seconds', 'How long the last probe took.', names);
   const forced = gauge(registry, 'vip_override', 'An override in force: 1.', [...names, 'state']);
   const served = counter(registry, 'vip_served_total', 'Answers that named the VIP.', names);
 
   return () => {
-    for (const metric of [up, available, weight, duration, forced, served]) metric.reset();
+    for (const metric of [up, available, weight, fileWeight, duration, forced, served]) metric.reset();
     for (const vip of vipStates(runtime)) {
       const labels = { target: vip.info.target, service: vip.service, region: vip.region };
       const { probed = 'unknown', last, override } = vip.health ?? {};
       if (probed !== 'unknown') up.set(labels, probed === 'up' ? 1 : 0);
       available.set(labels, vip.available ? 1 : 0);
       weight.set(labels, vip.health?.weight ?? vip.info.weight);
+      fileWeight.set(labels, vip.info.weight);
       if (last !== undefined) duration.set(labels, last.elapsedMs / 1000);
       if (override !== undefined) forced.set({ ...labels, state: override.state }, 1);
       served.inc(labels, vip.served);
@@ -142,10 +155,14 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
   const waiting = gauge(registry, 'probes_waiting', 'Health probes that wait because too many are under way.', []);
   const watched = gauge(registry, 'watched_connections', 'Connections held open to see a crash at once.', []);
   const checks = gauge(registry, 'checks', 'Checks that run; VIPs that share one count once.', []);
+  const notified = counter(registry, 'notifications_total', 'Changes of state for health.notify.', ['result']);
+  const notifyFailures = counter(registry, 'notification_failures_total', 'Tries to notify that failed.', []);
+  const notifyWaiting = gauge(registry, 'notifications_waiting', 'Changes of state that wait for the webhook.', []);
 
   return () => {
     const stats = runtime.health.stats();
-    for (const metric of [probes, faults, saves]) metric.reset();
+    const notifications = runtime.notifications();
+    for (const metric of [probes, faults, saves, notified, notifyFailures]) metric.reset();
     probes.inc({ result: 'passed' }, stats.probes - stats.failedProbes);
     probes.inc({ result: 'failed' }, stats.failedProbes);
     faults.inc(stats.faults);
@@ -154,6 +171,10 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
     waiting.set(stats.waiting);
     watched.set(stats.watched);
     checks.set(stats.checks);
+    notified.inc({ result: 'sent' }, notifications.sent);
+    notified.inc({ result: 'dropped' }, notifications.dropped);
+    notifyFailures.inc(notifications.failures);
+    notifyWaiting.set(notifications.waiting);
   };
 }
 
@@ -169,6 +190,12 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
   );
   const reloadedAt = gauge(registry, 'config_last_reload_timestamp_seconds', 'When the last reload ended.', []);
   const warnings = gauge(registry, 'config_warnings', 'Warnings about the configuration in force.', []);
+  const certificateEnd = gauge(
+    registry,
+    'tls_certificate_expiry_timestamp_seconds',
+    'When the certificate for DNS over TLS ends.',
+    ['path'],
+  );
   const serial = gauge(registry, 'zone_serial', 'SOA serial of the zone.', ['zone']);
   const records = gauge(registry, 'zone_records', 'Records of the zone.', ['zone']);
   const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
@@ -183,7 +210,9 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
     reloaded.set(last.ok ? 1 : 0);
     reloadedAt.set(last.at.getTime() / 1000);
     warnings.set(now.warnings.length);
-    for (const metric of [serial, records, geoAge, alarm]) metric.reset();
+    for (const metric of [serial, records, geoAge, alarm, certificateEnd]) metric.reset();
+    const { tls } = now.settings;
+    if (tls) certificateEnd.set({ path: tls.keyPair.path }, tls.keyPair.expiresAtMs / 1000);
     for (const zone of now.catalog.zones) {
       serial.set({ zone: zone.name }, zone.serial);
       records.set({ zone: zone.name }, zone.records);

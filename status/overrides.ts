@@ -1,10 +1,10 @@
 /**
- * Overrides as the API shows them, and when a drained VIP may be stopped.
+ * Overrides and weights as the API shows them, and when a drained VIP may be stopped.
  */
 import type { ListedOverride } from '../health/engine.ts';
-import type { ServiceInfo, VipInfo } from '../zones/catalog.ts';
+import type { VipInfo } from '../zones/catalog.ts';
+import { vipsOf } from '../zones/targets.ts';
 import type { Runtime } from './runtime.ts';
-import { vipsOf } from './targets.ts';
 
 export type OverrideDocument = {
   readonly target: string;
@@ -12,9 +12,10 @@ export type OverrideDocument = {
   readonly reason: string | null;
   readonly since: string;
   readonly until: string | null;
+  readonly by: 'operator' | 'schedule';
   /** False for a target that the configuration in force does not have; the override waits for its return. */
   readonly present: boolean;
-  /** When the last answer naming it expires; null for `up`, and where it goes on being answered with. */
+  /** When the last answer naming it expires; null for `up`, and where it may go on being answered with. */
   readonly safe_at: string | null;
 };
 
@@ -26,7 +27,31 @@ export function overrideDocuments(runtime: Runtime): readonly OverrideDocument[]
     since: override.since,
     until: override.until ?? null,
     present: override.present,
-    safe_at: safeToStop(runtime, [override], new Date(override.since)).safeAt,
+    by: override.by,
+    safe_at: override.safeAt ?? null,
+  }));
+}
+
+export type WeightDocument = {
+  readonly target: string;
+  readonly weight: number;
+  /** What the file says; null for a target that the configuration in force does not have. */
+  readonly file_weight: number | null;
+  readonly reason: string | null;
+  readonly since: string;
+  readonly by: 'operator' | 'schedule';
+  readonly present: boolean;
+};
+
+export function weightDocuments(runtime: Runtime): readonly WeightDocument[] {
+  return runtime.health.weights().map((weight) => ({
+    target: weight.target,
+    weight: weight.weight,
+    file_weight: weight.fileWeight ?? null,
+    reason: weight.reason ?? null,
+    since: weight.since,
+    by: weight.by,
+    present: weight.present,
   }));
 }
 
@@ -34,43 +59,52 @@ export function overrideDocuments(runtime: Runtime): readonly OverrideDocument[]
 export type SafeToStop = { readonly safeAt: string | null; readonly warnings: readonly string[] };
 
 /**
- * The moment at which no answer from before `from` that named one of the VIPs can still be in a cache: the
- * largest TTL of their services later. There is none while `when_all_down: serve_all` answers with them for
- * want of any other VIP.
+ * The moment at which no answer that named one of the VIPs can still be in a cache, as `health/last-answers.ts`
+ * knows it of each. There is none while `when_all_down: serve_all` answers with one for want of any other VIP.
  */
 export function safeToStop(
   runtime: Runtime,
-  overrides: readonly Pick<ListedOverride, 'target' | 'state'>[],
-  from: Date,
+  overrides: readonly Pick<ListedOverride, 'target' | 'state' | 'safeAt' | 'present'>[],
 ): SafeToStop {
+  const out = overrides.filter(({ state, present }) => state !== 'up' && present);
+  const warnings = warningsOf(
+    runtime,
+    out.filter(({ safeAt }) => safeAt === undefined).map(({ target }) => target),
+  );
+  if (out.length === 0 || warnings.length > 0) return { safeAt: null, warnings };
+  const times = out.map(({ safeAt }) => safeAt ?? '').sort();
+  return { safeAt: times.at(-1) ?? null, warnings };
+}
+
+/** Why each of the VIPs goes on being answered with; one line a service. */
+function warningsOf(runtime: Runtime, targets: readonly string[]): readonly string[] {
   const { catalog } = runtime.generation();
+  const named = new Set(targets);
   const out = new Set(
     runtime.health
       .overrides()
       .filter(({ state }) => state !== 'up')
       .map(({ target }) => target),
   );
-  const wanted = new Set(overrides.filter(({ state }) => state !== 'up').map(({ target }) => target));
-  const vips = catalog.vips.filter(({ target }) => wanted.has(target));
-  if (vips.length === 0) return { safeAt: null, warnings: [] };
-  const services = new Map<number, ServiceInfo>();
-  for (const { service } of vips) {
-    const info = catalog.services[service];
-    if (info) services.set(service, info);
-  }
-  const warnings = [...services.values()]
-    .filter((service) => service.whenAllDown === 'serve_all')
-    .flatMap((service) => {
-      const left = vipsOf(catalog, service).filter(({ target }) => !out.has(target));
-      const own = vips.filter((vip) => catalog.services[vip.service] === service);
-      return typesWithout(own, left).map(
+  return catalog.services.flatMap((service) => {
+    const vips = vipsOf(catalog, service);
+    const own = vips.filter(({ target }) => named.has(target));
+    if (own.length === 0) return [];
+    const types = typesWithout(
+      own,
+      vips.filter(({ target }) => !out.has(target)),
+    );
+    if (types.length > 0) {
+      return types.map(
         (type) =>
           `every VIP of ${service.name} with ${type} is drained or forced down: when_all_down: serve_all goes on answering with them`,
       );
-    });
-  const seconds = Math.max(...[...services.values()].map(({ ttl }) => ttl.maxSeconds));
-  const safeAt = warnings.length > 0 ? null : new Date(from.getTime() + seconds * 1000).toISOString();
-  return { safeAt, warnings };
+    }
+    const names = own.map(({ name }) => name).join(', ');
+    return [
+      `the steps of ${service.name} lead some clients to no VIP but ${names}: when_all_down: serve_all goes on answering them so`,
+    ];
+  });
 }
 
 /** Record types that some of `own` have and none of `left`. */

@@ -59,6 +59,8 @@ const PATHS = [
   '/api/v1/health          the VIPs; /api/v1/health/{service} for one service',
   '/api/v1/explain         ?name=www.example.com&type=A&client=203.0.113.7',
   '/api/v1/overrides       what operators forced up, down or to drain',
+  '/api/v1/weights         weights that were set at run time',
+  '/api/v1/events          what happened; with Accept: text/event-stream, what happens',
 ];
 
 /** VIPs named behind a service: one line a service is what this page is for. */

@@ -4,17 +4,21 @@
 import type { FastifyInstance } from 'fastify';
 import { hasErrors } from '../config/diagnostics.ts';
 import { parseDurationMs } from '../config/units.ts';
+import { MAX_WEIGHT } from '../health/weights.ts';
+import { unknownTarget } from '../zones/targets.ts';
 import { safeToStop } from './overrides.ts';
 import { ProblemError } from './problem.ts';
 import type { Runtime } from './runtime.ts';
-import { unknownTarget } from './targets.ts';
 
 type TargetParams = { readonly '*': string };
 type OverrideBody = { readonly state: 'up' | 'down' | 'drain'; readonly for?: string; readonly reason?: string };
+type WeightBody = { readonly weight: number; readonly reason?: string };
 type PushBody = { readonly healthy: boolean };
 
 /** Longer than this is for ever: leave `for` out. */
 const MAX_OVERRIDE_MS = 366 * 86_400_000;
+
+const reason = { type: 'string', maxLength: 500 } as const;
 
 const overrideBody = {
   type: 'object',
@@ -23,8 +27,15 @@ const overrideBody = {
   properties: {
     state: { type: 'string', enum: ['up', 'down', 'drain'] },
     for: { type: 'string', maxLength: 32 },
-    reason: { type: 'string', maxLength: 500 },
+    reason,
   },
+} as const;
+
+const weightBody = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['weight'],
+  properties: { weight: { type: 'integer', minimum: 0, maximum: MAX_WEIGHT }, reason },
 } as const;
 
 const pushBody = {
@@ -47,7 +58,7 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
       const overrides = runtime.health.overrides().filter((one) => set.has(one.target));
       const [first] = overrides;
       const since = first?.since ?? new Date().toISOString();
-      const { safeAt, warnings } = safeToStop(runtime, overrides, new Date(since));
+      const { safeAt, warnings } = safeToStop(runtime, overrides);
       return {
         target,
         state,
@@ -65,6 +76,25 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
   app.delete<{ Params: TargetParams }>('/api/v1/overrides/*', async (request) => {
     const target = request.params['*'];
     const outcome = runtime.health.override(target, undefined);
+    if (outcome.kind === 'unknown target') throw notFound(runtime, target);
+    return { target, vips: outcome.targets, saved: await outcome.saved };
+  });
+
+  app.put<{ Params: TargetParams; Body: WeightBody }>(
+    '/api/v1/weights/*',
+    { schema: { body: weightBody } },
+    async (request) => {
+      const target = request.params['*'];
+      const { weight, reason } = request.body;
+      const outcome = runtime.health.weigh(target, { weight, reason });
+      if (outcome.kind === 'unknown target') throw notFound(runtime, target);
+      return { target, weight, reason: reason ?? null, vips: outcome.targets, saved: await outcome.saved };
+    },
+  );
+
+  app.delete<{ Params: TargetParams }>('/api/v1/weights/*', async (request) => {
+    const target = request.params['*'];
+    const outcome = runtime.health.weigh(target, undefined);
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, vips: outcome.targets, saved: await outcome.saved };
   });

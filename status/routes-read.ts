@@ -3,13 +3,13 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from './metrics.ts';
-import { overrideDocuments } from './overrides.ts';
+import { overrideDocuments, weightDocuments } from './overrides.ts';
 import { overview } from './overview.ts';
 import { problem, ProblemError, sendProblem } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
+import { findService, unknownService } from '../zones/targets.ts';
 import { statusDocument } from './status-document.ts';
-import { findService, unknownService } from './targets.ts';
 import { traceDocument } from './trace-document.ts';
 import { vipDocument, vipStates } from './vips.ts';
 
@@ -76,4 +76,6 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
   });
 
   app.get('/api/v1/overrides', () => overrideDocuments(runtime));
+
+  app.get('/api/v1/weights', () => weightDocuments(runtime));
 }

@@ -5,8 +5,11 @@
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
+import type { Simulated, SimulateRequest } from '../server/simulate.ts';
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
+import type { NotifyStats } from '../health/notify.ts';
 import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';
+import type { EventLog } from './events.ts';
 
 export type Runtime = {
   readonly version: string;
@@ -22,11 +25,15 @@ export type Runtime = {
   /** Answers that named the VIP, since the start, by slot of the current catalog. */
   readonly served: () => Float64Array;
   readonly explain: (request: ExplainRequest) => Explained;
+  readonly simulate: (request: SimulateRequest) => Simulated;
   /** Reads the files again: all or nothing. */
   readonly reload: () => Promise<Reloaded>;
   /** What the last reload came to, whoever asked for it; before the first, the load at the start. */
   readonly lastReload: () => LastReload;
   readonly alarms: () => readonly Alarm[];
+  readonly events: EventLog;
+  /** Of `health.notify`; all zero without one. */
+  readonly notifications: () => NotifyStats;
 };
 
 export type RunningGeneration = {

@@ -18,6 +18,8 @@ export type StatusDocument = {
   readonly io: 'batch' | 'dgram';
   readonly workers: number;
   readonly listen: readonly string[];
+  /** DNS over TLS; empty when it is off. */
+  readonly listen_tls: readonly string[];
   readonly generation: number;
   readonly loaded_at: string;
   readonly last_reload: { readonly ok: boolean; readonly at: string; readonly diagnostics: readonly Diagnostic[] };
@@ -71,6 +73,7 @@ export function statusDocument(runtime: Runtime, now: Date): StatusDocument {
     io: runtime.io(),
     workers: settings.workers,
     listen: settings.listen.map(formatEndpoint),
+    listen_tls: settings.tls?.listen.map(formatEndpoint) ?? [],
     generation: number,
     loaded_at: loadedAt.toISOString(),
     last_reload: { ok: last.ok, at: last.at.toISOString(), diagnostics: last.diagnostics },
@@ -111,4 +114,12 @@ export function serviceDocuments(catalog: Catalog, states: readonly VipState[]):
       served: own.reduce((sum, { served }) => sum + served, 0),
     };
   });
+}
+
+/** Whether a value from the network has the shape, as far as rendering goes into it. */
+export function isStatusDocument(value: unknown): value is StatusDocument {
+  if (typeof value !== 'object' || value === null) return false;
+  const { build, services, vips, alarms, not_ready: notReady } = value as Readonly<Record<string, unknown>>;
+  const isObject = typeof build === 'object' && build !== null;
+  return isObject && [services, vips, alarms, notReady].every((part) => Array.isArray(part));
 }

@@ -47,7 +47,17 @@ export type VipDocument = {
   readonly a: string | null;
   readonly aaaa: string | null;
   readonly cname: string | null;
+  /** As steering uses it. */
   readonly weight: number;
+  /** As the file has it. */
+  readonly file_weight: number;
+  /** Where it was set at run time, by whom and why. */
+  readonly weight_override: {
+    readonly weight: number;
+    readonly reason: string | null;
+    readonly since: string;
+    readonly by: 'operator' | 'schedule';
+  } | null;
   readonly check: { readonly name: string; readonly kind: string } | null;
   /** Where it is probed: `203.0.113.10:443`, `push` or `none`. */
   readonly address: string;
@@ -69,13 +79,16 @@ export type VipDocument = {
     readonly reason: string | null;
     readonly since: string;
     readonly until: string | null;
+    readonly by: 'operator' | 'schedule';
+    /** When the last answer naming it expires; null for `up`, and where it may go on being answered with. */
+    readonly safe_at: string | null;
   } | null;
   readonly served: number;
 };
 
 export function vipDocument(state: VipState): VipDocument {
   const { info, service, region, health, effective, available, served } = state;
-  const { last, override } = health ?? {};
+  const { last, override, weightOverride } = health ?? {};
   return {
     target: info.target,
     service,
@@ -85,6 +98,15 @@ export function vipDocument(state: VipState): VipDocument {
     aaaa: info.aaaa ?? null,
     cname: info.cname ?? null,
     weight: health?.weight ?? info.weight,
+    file_weight: info.weight,
+    weight_override: weightOverride
+      ? {
+          weight: weightOverride.weight,
+          reason: weightOverride.reason ?? null,
+          since: weightOverride.since,
+          by: weightOverride.by,
+        }
+      : null,
     check: health?.check ?? null,
     address: health?.address ?? 'none',
     probed: health?.probed ?? 'unknown',
@@ -99,6 +121,8 @@ export function vipDocument(state: VipState): VipDocument {
           reason: override.reason ?? null,
           since: override.since,
           until: override.until ?? null,
+          by: override.by,
+          safe_at: override.safeAt ?? null,
         }
       : null,
     served,

@@ -17,8 +17,7 @@ import { drawWeighted, dropStandby } from './weighted.ts';
 export function locate({ plan }: Steerer, service: number, client: Uint8Array, bits: number): number {
   const map = mapOf(plan, service * SERVICE.WORDS);
   if (map === undefined) return 0;
-  const root = bits === 32 ? plan.v4Root : plan.v6Root;
-  return lookupOutcome(plan.atlasNodes, root, map.outcomes, map.uniform, client, 0, bits);
+  return lookupOutcome(plan.atlas.nodes, map.starts, map.outcomes, map.mixed, client, 0, bits);
 }
 
 /**

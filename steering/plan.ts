@@ -10,6 +10,8 @@
  *     maps       a row a steering map (MAP): which ordering an address gets
  */
 
+import { ATLAS } from '../geo/lookup.ts';
+
 export const SERVICE = {
   FIRST_SLOT: 0,
   VIP_COUNT: 1,
@@ -77,13 +79,16 @@ export const MAP = {
   /** Index in mapWords of the outcome of each class, and how many classes. */
   OUTCOMES_AT: 0,
   OUTCOME_COUNT: 1,
-  /** Index in mapWords of the bitset of uniform nodes, and its length in words. */
-  UNIFORM_AT: 2,
-  UNIFORM_WORDS: 3,
+  /** Index in mapWords of the bitset of mixed groups, and its length in words. */
+  MIXED_AT: 2,
+  MIXED_WORDS: 3,
   /** Index in `maps` memory of the ordering offsets: `steps` of them an outcome. */
   ORDERINGS_AT: 4,
   STEPS: 5,
-  WORDS: 6,
+  /** Index in mapWords of the starts, and their number. */
+  STARTS_AT: 6,
+  START_COUNT: 7,
+  WORDS: 8,
 } as const;
 
 export type SteeringTables = {
@@ -97,7 +102,8 @@ export type SteeringTables = {
 
 export type MapView = {
   readonly outcomes: Uint32Array;
-  readonly uniform: Uint32Array;
+  readonly mixed: Int32Array;
+  readonly starts: Int32Array;
   /** Offsets into `orderings`: `steps` an outcome. */
   readonly orderingAt: Int32Array;
   readonly steps: number;
@@ -105,40 +111,54 @@ export type MapView = {
 
 export type SteeringPlan = SteeringTables & {
   readonly mapViews: readonly MapView[];
-  /** geo/atlas.ts: nodes, and where each family starts. */
-  readonly atlasNodes: Int32Array;
-  readonly v4Root: number;
-  readonly v6Root: number;
+  readonly atlas: AtlasView;
 };
 
-/** The atlas in shared memory: v4 root, v6 root, then the nodes. */
-export function shareAtlas(atlas: { nodes: Int32Array; v4Root: number; v6Root: number }): SharedArrayBuffer {
-  const memory = new SharedArrayBuffer((2 + atlas.nodes.length) * 4);
+/** What the packet path reads of an atlas (geo/atlas.ts): its nodes, and where each family starts. */
+export type AtlasView = { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number };
+
+/** In front of the nodes: the two roots, and what makes it a whole row, so that no row lies in two cache lines. */
+const ATLAS_HEADER_WORDS = ATLAS.WORDS;
+
+/** The atlas in shared memory. */
+export function shareAtlas(atlas: AtlasView): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer((ATLAS_HEADER_WORDS + atlas.nodes.length) * 4);
   const words = new Int32Array(memory);
   words[0] = atlas.v4Root;
   words[1] = atlas.v6Root;
-  words.set(atlas.nodes, 2);
+  words.set(atlas.nodes, ATLAS_HEADER_WORDS);
   return memory;
+}
+
+export function viewAtlas(memory: SharedArrayBuffer): AtlasView {
+  const words = new Int32Array(memory);
+  return { nodes: words.subarray(ATLAS_HEADER_WORDS), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
 }
 
 export function viewPlan(tables: SteeringTables, mapWords: Int32Array, atlas: SharedArrayBuffer): SteeringPlan {
   const { maps } = tables;
-  const unsigned = (at: number, length: number): Uint32Array =>
-    new Uint32Array(mapWords.buffer, mapWords.byteOffset + at * 4, length);
   const mapViews: MapView[] = [];
   for (let row = 0; row < maps.length; row += MAP.WORDS) {
-    const [outcomesAt = 0, outcomeCount = 0, uniformAt = 0, uniformWords = 0, orderingsAt = 0, steps = 0] =
-      maps.subarray(row, row + MAP.WORDS);
-    const outcomes = unsigned(outcomesAt, outcomeCount);
+    const [
+      outcomesAt = 0,
+      outcomeCount = 0,
+      mixedAt = 0,
+      mixedWords = 0,
+      orderingsAt = 0,
+      steps = 0,
+      startsAt = 0,
+      startCount = 0,
+    ] = maps.subarray(row, row + MAP.WORDS);
+    const outcomes = new Uint32Array(mapWords.buffer, mapWords.byteOffset + outcomesAt * 4, outcomeCount);
     let last = -1;
     for (const outcome of outcomes) last = Math.max(last, outcome);
     mapViews.push({
       outcomes,
-      uniform: unsigned(uniformAt, uniformWords),
+      mixed: mapWords.subarray(mixedAt, mixedAt + mixedWords),
+      starts: mapWords.subarray(startsAt, startsAt + startCount),
       orderingAt: mapWords.subarray(orderingsAt, orderingsAt + (last + 1) * steps),
       steps,
     });
   }
-  const words = new Int32Array(atlas);
-  return { ...tables, mapViews, atlasNodes: words.subarray(2), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
+  return { ...tables, mapViews, atlas: viewAtlas(atlas) };
 }

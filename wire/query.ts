@@ -2,6 +2,7 @@
  * A query's bytes read into one record that is used again for every packet: nothing is allocated.
  */
 import { HEADER_OCTETS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
+import { hashStep } from './name-hash.ts';
 import { get16 } from './octets.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
 
@@ -14,6 +15,11 @@ export const PARSED = {
   NOTIMP: 3,
 } as const;
 
+/** RFC 4343: case does not matter. Which letters are large is random where a resolver draws it, so there is no branch. */
+export const LOWER_CASE = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet,
+);
+
 /** Labels of the longest name: 127 of one octet each. */
 const MAX_LABELS = 127;
 
@@ -25,9 +31,12 @@ export type Query = {
   /** Canonical wire form of the name asked for. A chain writes the next name here. */
   readonly name: Uint8Array;
   nameOctets: number;
-  /** Offsets of its labels, leftmost first; the root's not among them. */
+  /** Offsets of its labels, leftmost first, then the root's, which `labels` does not count. */
   readonly labelAt: Uint8Array;
   labels: number;
+  /** For the hash (name-hash.ts): the sum of all octets, and of those in front of each label. */
+  nameSum: number;
+  readonly sumBefore: Int32Array;
   type: number;
   class: number;
   hasEdns: boolean;
@@ -51,6 +60,8 @@ export function createQuery(): Query {
     nameOctets: 0,
     labelAt: new Uint8Array(MAX_LABELS + 1),
     labels: 0,
+    nameSum: 0,
+    sumBefore: new Int32Array(MAX_LABELS + 1),
     type: 0,
     class: 0,
     hasEdns: false,
@@ -101,7 +112,9 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
  * canonical form. Returns where it ends, or -1.
  */
 function readName(query: Query, rx: Uint8Array, start: number, end: number): number {
+  const { name, labelAt, sumBefore } = query;
   let at = start;
+  let sum = 0;
   let octets = 0;
   let labels = 0;
   for (;;) {
@@ -109,18 +122,22 @@ function readName(query: Query, rx: Uint8Array, start: number, end: number): num
     const labelOctets = rx[at++] ?? 0;
     if (labelOctets > MAX_LABEL_OCTETS) return -1;
     if (octets + labelOctets + 1 > MAX_NAME_OCTETS) return -1;
-    query.name[octets] = labelOctets;
+    name[octets] = labelOctets;
+    labelAt[labels] = octets++;
+    sumBefore[labels] = sum;
+    sum = hashStep(sum, labelOctets);
     if (labelOctets === 0) break;
     if (at + labelOctets > end) return -1;
-    query.labelAt[labels++] = octets++;
-    for (let i = 0; i < labelOctets; i++) {
-      const octet = rx[at++] ?? 0;
-      // RFC 4343: case does not matter. | 0x20 for A to Z.
-      query.name[octets++] = octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
+    labels++;
+    for (const labelEnd = at + labelOctets; at < labelEnd; at++) {
+      const octet = LOWER_CASE[rx[at] ?? 0] ?? 0;
+      name[octets++] = octet;
+      sum = hashStep(sum, octet);
     }
   }
-  query.nameOctets = octets + 1;
+  query.nameOctets = octets;
   query.labels = labels;
+  query.nameSum = sum;
   return at;
 }
 

@@ -70,10 +70,8 @@ export function startResponse(
   response.truncated = false;
   response.error = -1;
   response.scopeBits = 0;
-  tx[txAt] = rx[rxAt] ?? 0;
-  tx[txAt + 1] = rx[rxAt + 1] ?? 0;
-  // The rest of the header is written at the end.
-  for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
+  // Over UDP the response takes the place of the query.
+  if (tx !== rx || txAt !== rxAt) copyQuestion(query, rx, rxAt, tx, txAt);
   let limit = TCP_OCTETS;
   if (!overTcp) {
     // RFC 6891 6.2.3: a size below 512 counts as 512. RFC 9715: no more than 1232 whatever is offered.
@@ -84,8 +82,15 @@ export function startResponse(
   response.limit = query.hasEdns ? limit - optOctets(query, nsid) : limit;
 }
 
+/** The rest of the header is written at the end. */
+function copyQuestion(query: Query, rx: Uint8Array, rxAt: number, tx: Uint8Array, txAt: number): void {
+  tx[txAt] = rx[rxAt] ?? 0;
+  tx[txAt + 1] = rx[rxAt + 1] ?? 0;
+  for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
+}
+
 function optOctets(query: Query, nsid: Uint8Array): number {
-  let octets = OPT_OCTETS + ERROR_OCTETS;
+  let octets = OPT_OCTETS;
   if (query.hasSubnet) octets += 8 + ((query.subnetBits + 7) >> 3);
   if (query.wantsNsid && nsid.length > 0) octets += 4 + nsid.length;
   return octets;
@@ -139,7 +144,8 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
     at += 8;
     for (let i = 0; i < addressOctets; i++) tx[at++] = query.subnet[i] ?? 0;
   }
-  if (response.error >= 0) {
+  // No room is kept for it: it stands beside no data, and what fills a message matters more.
+  if (response.error >= 0 && response.length + ERROR_OCTETS <= response.limit) {
     put16(tx, at, OPTION.ERROR);
     put16(tx, at + 2, 2);
     put16(tx, at + 4, response.error);

@@ -25,7 +25,7 @@ import { encodeRrset } from './encode-rrset.ts';
 import { NODE } from './image.ts';
 import type { RegionInfo } from './catalog.ts';
 import type { ServiceModel, VipModel } from './model.ts';
-import { hashName } from './name-hash.ts';
+import { hashName } from '../wire/name-hash.ts';
 import { createWords, pushWords, reserveWords, type Words } from './words.ts';
 
 /** The steering tables under construction. */
@@ -60,6 +60,8 @@ export function createPlan(): BuildingPlan {
 /** What services are compiled with. `regionNumber` gives a region's number in the catalog within the zone. */
 export type ServiceContext = {
   readonly atlas: Atlas;
+  /** Of every map: see startBitsFor. */
+  readonly startBits: number;
   readonly regions: readonly RegionInfo[];
   readonly regionNumber: (name: string | undefined) => number;
   readonly place: Omit<PlaceContext, 'regions'>;
@@ -226,7 +228,7 @@ function mapFor(
   const prepared = steps.map((step) => preparePlaceStep(step, { ...context.place, regions }));
   const outcomeNumbers = new Map<string, number>();
   const orderingAt: number[] = [];
-  const map = compileMap(context.atlas, (location: Location) => {
+  const outcomeOf = (location: Location): number => {
     const offsets = prepared.map((step) => ordering(plan, step(location)));
     const text = offsets.join();
     let outcome = outcomeNumbers.get(text);
@@ -236,18 +238,22 @@ function mapFor(
       orderingAt.push(...offsets);
     }
     return outcome;
-  });
+  };
+  const map = compileMap(context.atlas, outcomeOf, context.startBits);
   const outcomesAt = appendWords(plan.mapWords, map.outcomes);
-  const uniformAt = appendWords(plan.mapWords, map.uniform);
+  const mixedAt = appendWords(plan.mapWords, map.mixed);
+  const startsAt = appendWords(plan.mapWords, map.starts);
   const orderingsAt = appendWords(plan.mapWords, Int32Array.from(orderingAt));
   const at = pushWords(
     plan.maps,
     outcomesAt,
     map.outcomes.length,
-    uniformAt,
-    map.uniform.length,
+    mixedAt,
+    map.mixed.length,
     orderingsAt,
     steps.length,
+    startsAt,
+    map.starts.length,
   );
   plan.mapOf.set(key, at / MAP.WORDS);
   return at / MAP.WORDS;

@@ -34,8 +34,10 @@ type Work = {
   /** Row lists by node: the first row + 1 of a node (relative to firstNode), the next row + 1 of a row. */
   readonly firstRow: Words;
   readonly nextRow: Int32Array;
-  /** Address rows below a cut, by owner: glue if a delegation names them. */
-  readonly glue: Map<string, number[]>;
+  /** Rows that no query finds, in the order of the file, by owner: those below a cut, and at one all but NS and DS. */
+  readonly occluded: Map<string, number[]>;
+  /** Their nodes, by owner: addresses are glue if a delegation names them, and transfers take all (RFC 5936 3.5). */
+  readonly occludedNode: Map<string, number>;
   /** (RRset, offset of the target's name in it, row) of what additional data may belong to. */
   readonly targets: Words;
 };
@@ -61,12 +63,14 @@ export function compileZone(building: Building, model: ZoneModel, serial: number
     report,
     firstRow: createWords(),
     nextRow: new Int32Array(model.records.count),
-    glue: new Map(),
+    occluded: new Map(),
+    occludedNode: new Map(),
     targets: createWords(),
   };
   addCuts(work);
   linkRows(work);
   for (let node = work.firstNode; node * NODE.WORDS < building.nodes.length; node++) encodeNode(work, node);
+  addOccluded(work);
   resolveTargets(work);
   return zone;
 }
@@ -143,7 +147,7 @@ export function isElsewhere(building: Building, name: Name, apex: Name, zone: nu
   return isOccluded({ building, apex, zone }, name);
 }
 
-/** Puts each row on the list of its node; those below cuts are glue or nothing. */
+/** Puts each row on the list of its node; those below cuts are glue, or for transfers alone. */
 function linkRows(work: Work): void {
   const { building, store } = work;
   let lastOwnerAt = -1;
@@ -158,7 +162,9 @@ function linkRows(work: Work): void {
     const type = store.type[row] ?? 0;
     const atCut = node >= 0 && (flagsOf(building, node) & NODE_FLAG.CUT) !== 0;
     if (node < 0 || (atCut && type !== TYPE.NS && type !== TYPE.DS)) {
-      if (type === TYPE.A || type === TYPE.AAAA) addGlue(work, row);
+      const rows = work.occluded.get(nameKey(ownerOf(store, row)));
+      if (rows) rows.push(row);
+      else work.occluded.set(nameKey(ownerOf(store, row)), [row]);
       continue;
     }
     const index = node - work.firstNode;
@@ -179,25 +185,42 @@ function nodeOfOwner(work: Work, owner: Name): number {
   return isOccluded(work, owner) ? -1 : ensureName(building, owner, zone);
 }
 
-function addGlue({ store, glue }: Work, row: number): void {
-  const key = nameKey(ownerOf(store, row));
-  const rows = glue.get(key);
-  if (rows) rows.unshift(row);
-  else glue.set(key, [row]);
+/** A node that no search finds for each owner with occluded rows. */
+function addOccluded(work: Work): void {
+  const { building, store, zone } = work;
+  for (const [key, rows] of work.occluded) {
+    const node = addHiddenNode(building, canonical(ownerOf(store, rows[0] ?? 0)), zone);
+    work.occludedNode.set(key, node);
+    // They were found from the last to the first.
+    encodeRrsets(work, node, rows.reverse());
+  }
 }
 
 /** The RRsets of a node, one after the other. */
 function encodeNode(work: Work, node: number): void {
-  const { building, store } = work;
   const index = node - work.firstNode;
   const first = index < work.firstRow.length ? (work.firstRow.array[index] ?? 0) : 0;
   if (first === 0) return;
+  const rows: number[] = [];
+  for (let entry = first; entry !== 0; entry = work.nextRow[entry - 1] ?? 0) rows.push(entry - 1);
+  encodeRrsets(work, node, rows);
+  // Behind the node's own RRsets, so that they stay in one piece.
+  if (node === work.firstNode)
+    encodeNegativeSoa(
+      work,
+      rows.find((row) => work.store.type[row] === TYPE.SOA),
+    );
+}
+
+/** The RRsets of a node from all its rows. */
+function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
+  const { building, store } = work;
   const byType = new Map<number, number[]>();
-  for (let entry = first; entry !== 0; entry = work.nextRow[entry - 1] ?? 0) {
-    const type = store.type[entry - 1] ?? 0;
+  for (const row of all) {
+    const type = store.type[row] ?? 0;
     const rows = byType.get(type);
-    if (rows) rows.push(entry - 1);
-    else byType.set(type, [entry - 1]);
+    if (rows) rows.push(row);
+    else byType.set(type, [row]);
   }
   const at = node * NODE.WORDS;
   building.nodes.array[at + NODE.FIRST_RRSET] = building.rrsets.length / RRSET.WORDS;
@@ -207,8 +230,6 @@ function encodeNode(work: Work, node: number): void {
     if (type === TYPE.DNAME) setFlag(building, node, NODE_FLAG.DNAME);
     encodeRows(work, type, rows);
   }
-  // Behind the node's own RRsets, so that they stay in one piece.
-  if (node === work.firstNode) encodeNegativeSoa(work, byType.get(TYPE.SOA)?.[0]);
 }
 
 /** Rows of one owner and type; exact duplicates count once, the TTL is the first row's (RFC 2181 5.2). */
@@ -270,14 +291,13 @@ function encodeNegativeSoa(work: Work, row: number | undefined): void {
 /** Finds the addresses of the names that NS, MX, SRV and the like point to, glue included. */
 function resolveTargets(work: Work): void {
   const { building, store, targets } = work;
-  const glueRrsets = new Map<string, number[]>();
   for (let i = 0; i < targets.length; i += 3) {
     const [rrset = 0, offset = 0, row = 0] = targets.array.subarray(i, i + 3);
     const data = rdataOf(store, row);
     const target = canonical(data.subarray(additionalNameOffset(store.type[row] ?? 0) ?? 0));
     const name = target.subarray(0, nameEnd(target));
     const at = rrset * RRSET.WORDS;
-    const rrsets = addressesOf(work, name, glueRrsets);
+    const rrsets = addressesOf(work, name, store.type[row] === TYPE.NS);
     if (rrsets.length === 0) continue;
     if (building.rrsets.array[at + RRSET.EXTRA_COUNT] === 0) {
       building.rrsets.array[at + RRSET.FIRST_EXTRA] = building.extras.length / 2;
@@ -294,30 +314,34 @@ function nameEnd(bytes: Uint8Array): number {
   return at + 1;
 }
 
-/** Address RRsets of a name of this zone: glue, or authoritative data. */
-function addressesOf(work: Work, name: Name, glueRrsets: Map<string, number[]>): number[] {
-  const { building, store, glue, zone } = work;
-  const key = Buffer.from(name).toString('latin1');
-  const rows = glue.get(key);
-  if (rows) {
-    let known = glueRrsets.get(key);
-    if (!known) {
-      known = [TYPE.A, TYPE.AAAA].flatMap((type) => {
-        const ofType = rows.filter((row) => store.type[row] === type);
-        return ofType.length > 0 ? [encodeRows(work, type, ofType)] : [];
-      });
-      glueRrsets.set(key, known);
-    }
-    return known;
-  }
-  const node = findNode(building, name, 0, name.length);
+/** Address RRsets of a name of this zone: authoritative data, or glue, which is for name servers alone. */
+function addressesOf(work: Work, name: Name, withGlue: boolean): number[] {
+  const { building, occludedNode, zone } = work;
+  const glue = occludedNode.get(Buffer.from(name).toString('latin1'));
+  if (glue !== undefined && !withGlue) return [];
+  const own = glue ?? findNode(building, name, 0, name.length);
+  const node = own < 0 ? wildcardFor(work, name) : own;
   if (node < 0 || zoneOf(building, node) !== zone) return [];
   const first = building.nodes.array[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
   const count = building.nodes.array[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0;
-  const found: number[] = [];
-  for (let rrset = first; rrset < first + count; rrset++) {
-    const type = building.rrsets.array[rrset * RRSET.WORDS + RRSET.TYPE];
-    if (type === TYPE.A || type === TYPE.AAAA) found.push(rrset);
+  // In the order of the types: the first to go where there is no room for all are those of IPv6.
+  return [TYPE.A, TYPE.AAAA].flatMap((type) => {
+    for (let rrset = first; rrset < first + count; rrset++) {
+      if (building.rrsets.array[rrset * RRSET.WORDS + RRSET.TYPE] === type) return [rrset];
+    }
+    return [];
+  });
+}
+
+/** The wildcard that answers for a name that is not there, -1 when none does (RFC 4592 3.3.1). */
+function wildcardFor({ building, apex, zone }: Work, name: Name): number {
+  for (let at = 0; name.length - at > apex.length;) {
+    at += (name[at] ?? 0) + 1;
+    const encloser = findNode(building, name, at, name.length - at);
+    if (encloser < 0) continue;
+    const isLeft = (flagsOf(building, encloser) & (NODE_FLAG.CUT | NODE_FLAG.DNAME)) !== 0;
+    if (isLeft || zoneOf(building, encloser) !== zone) return -1;
+    return building.nodes.array[encloser * NODE.WORDS + NODE.WILDCARD] ?? -1;
   }
-  return found;
+  return -1;
 }

@@ -4,7 +4,7 @@
  */
 import type { Report } from '../config/diagnostics.ts';
 import type { RegionSpec, Settings } from '../config/settings.ts';
-import { buildAtlas } from '../geo/atlas.ts';
+import { buildAtlas, startBitsFor } from '../geo/atlas.ts';
 import { centroidOf } from '../geo/countries.ts';
 import type { Database } from '../geo/database.ts';
 import type { LatencyTable } from '../geo/latency-table.ts';
@@ -61,6 +61,7 @@ export function compile(input: CompileInput): Compiled {
     maxLabels: 0,
   };
   const plan = createPlan();
+  const startBits = startBitsFor(zones.reduce((sum, { services }) => sum + services.length, 0));
   const regions = numberRegions(settings.regions, zones);
   const zoneInfos = new Map<ZoneModel, ZoneInfo>();
   const services: ServiceInfo[] = [];
@@ -76,6 +77,7 @@ export function compile(input: CompileInput): Compiled {
       const firstSlot = vips.length;
       const context = {
         atlas,
+        startBits,
         regions: regions.list,
         regionNumber,
         place: { networkIndex: listed.indexOf, latencyTables },

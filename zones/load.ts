@@ -13,6 +13,7 @@ import { readLatencyTable, type LatencyTable } from '../geo/latency-table.ts';
 import type { Location } from '../geo/location.ts';
 import { nameKey } from '../wire/name.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
+import { checkSchedules } from './check-schedules.ts';
 import { compile } from './compile.ts';
 import type { ZoneModel } from './model.ts';
 import { readConfiguration, shownPath } from './read-all.ts';
@@ -45,6 +46,14 @@ export type LoadedGeneration = {
 };
 
 export function loadGeneration(input: LoadInput): Outcome<LoadedGeneration> {
+  const outcome = loadWithZones(input);
+  return outcome.ok ? { ...outcome, value: outcome.value.generation } : outcome;
+}
+
+/** The same with the zones as their files state them: `diff` compares records. */
+export function loadWithZones(
+  input: LoadInput,
+): Outcome<{ readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] }> {
   const { file, cwd, env, cores } = input;
   const configuration = readConfiguration({ ...(file === undefined ? {} : { file }), cwd, env, cores, isCountry });
   const { settings, zones } = configuration;
@@ -71,9 +80,10 @@ export function loadGeneration(input: LoadInput): Outcome<LoadedGeneration> {
     serialOf: (zone) => serials.get(zone)?.serial ?? statedSerial(zone),
     report,
   });
+  checkSchedules(settings.schedules, catalog, report);
   const diagnostics = soFar();
   if (hasErrors(diagnostics)) return { ok: false, diagnostics };
-  const value: LoadedGeneration = {
+  const generation: LoadedGeneration = {
     settings,
     catalog,
     databases: info.map(describeDatabase),
@@ -84,7 +94,7 @@ export function loadGeneration(input: LoadInput): Outcome<LoadedGeneration> {
     // Zones that are gone keep their entry: when they come back, their serial still rises.
     serials: { ...last, ...Object.fromEntries([...serials].map(([zone, entry]) => [nameKey(zone.apex), entry])) },
   };
-  return { ok: true, value, diagnostics };
+  return { ok: true, value: { generation, zones }, diagnostics };
 }
 
 function now(): number {

@@ -1,44 +1,57 @@
 /**
  * The search of the packet path: the node of a name, or its closest encloser (RFC 4592 2.2.1, RFC 9499).
  */
-import { HASH_START, hashFinish, hashStep } from './name-hash.ts';
+import { hashStep, hashSuffix } from '../wire/name-hash.ts';
 import { NODE, RRSET, type Image } from './image.ts';
 
 /** A name to look for, in canonical form, and what was found. */
 export type Search = {
   readonly name: Uint8Array;
   nameOctets: number;
+  /** As in wire/query.ts, with the sums that wire/name-hash.ts makes hashes of. */
   readonly labelAt: Uint8Array;
   labels: number;
-  /** Hash of the suffix that starts at each label; scratch. */
-  readonly hashes: Int32Array;
+  nameSum: number;
+  readonly sumBefore: Int32Array;
   /** Number of the node, -1 when no suffix is in the image. */
   node: number;
   /** Offset in the name of the suffix that the node stands for: 0 when the whole name exists. */
   suffixAt: number;
 };
 
+/** A search for one name in canonical form, for whoever is not in a hurry. */
+export function createSearch(name: Uint8Array): Search {
+  const labelAt: number[] = [];
+  const sumBefore: number[] = [];
+  let sum = 0;
+  for (let at = 0; at < name.length;) {
+    labelAt.push(at);
+    sumBefore.push(sum);
+    for (const end = at + (name[at] ?? 0) + 1; at < end; at++) sum = hashStep(sum, name[at] ?? 0);
+  }
+  return {
+    name,
+    nameOctets: name.length,
+    labelAt: Uint8Array.from(labelAt),
+    labels: labelAt.length - 1,
+    nameSum: sum,
+    sumBefore: Int32Array.from(sumBefore),
+    node: -1,
+    suffixAt: 0,
+  };
+}
+
 /** Finds the longest suffix of the name that exists. */
 export function search(image: Image, target: Search): void {
-  const { name, labelAt, labels, hashes } = target;
-  let hash = hashStep(HASH_START, 0);
-  const rootHash = hashFinish(hash);
-  for (let label = labels - 1; label >= 0; label--) {
-    const at = labelAt[label] ?? 0;
-    for (let i = at + (name[at] ?? 0); i >= at; i--) hash = hashStep(hash, name[i] ?? 0);
-    hashes[label] = hashFinish(hash);
-  }
+  const { name, nameOctets, labelAt, labels, nameSum, sumBefore } = target;
   // No name of the image has more labels than `maxLabels`: longer suffixes need no look.
-  for (let label = Math.max(0, labels - image.maxLabels); label < labels; label++) {
+  for (let label = Math.max(0, labels - image.maxLabels); label <= labels; label++) {
     const at = labelAt[label] ?? 0;
-    const node = probe(image, hashes[label] ?? 0, name, at, target.nameOctets - at);
-    if (node < 0) continue;
-    target.node = node;
+    const hash = hashSuffix(nameSum, sumBefore[label] ?? 0, nameOctets - at);
+    target.node = probe(image, hash, name, at, nameOctets - at);
     target.suffixAt = at;
-    return;
+    if (target.node >= 0) return;
   }
-  target.node = probe(image, rootHash, name, target.nameOctets - 1, 1);
-  target.suffixAt = target.nameOctets - 1;
 }
 
 function probe(image: Image, hash: number, name: Uint8Array, at: number, octets: number): number {

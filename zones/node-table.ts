@@ -1,7 +1,7 @@
 /**
  * The image's nodes and their hash table while they grow: rows for names, found by their canonical wire form.
  */
-import { hashName } from './name-hash.ts';
+import { hashName } from '../wire/name-hash.ts';
 import { NODE } from './image.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './words.ts';
 

@@ -19,7 +19,7 @@ import {
 import { MAX_WEIGHT } from '../config/limits.ts';
 import { nearestHint } from '../config/nearest-word.ts';
 import { address, type IsCountry } from '../config/network-fields.ts';
-import { check } from '../config/read-checks.ts';
+import { checkOrName, findAmong } from '../config/read-checks.ts';
 import { isTargetName } from '../config/read-regions.ts';
 import type { CheckSpec, RegionSpec } from '../config/settings.ts';
 import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../config/yaml.ts';
@@ -61,7 +61,7 @@ export function readService(owner: Name, { key, value }: YamlEntry, context: Ser
   };
   const read = map('service', {
     ttl: withDefault(serviceTtl, { minSeconds: context.defaultTtlSeconds, maxSeconds: context.defaultTtlSeconds }),
-    check: optional(checkOf(name, context)),
+    check: optional(checkOrName(name, findAmong(context.checks, context.brokenChecks))),
     vips: required(alreadyRead, 'such as vips: { seoul-a: { region: seoul, A: 203.0.113.10 } }'),
     steer: withDefault(steps(stepsContext), [...DEFAULT_STEPS]),
     answers: optional(answers),
@@ -108,20 +108,6 @@ const answers = scalar(
   },
   { code: 'PH222' },
 );
-
-/** The name of a check, or a check. */
-function checkOf(service: string, { checks, brokenChecks }: ServiceContext): Read<CheckSpec> {
-  return (node, name, report) => {
-    if (node.kind === 'map') return check(service)(node, name, report);
-    const named = text({ hint: 'the name of a check, or a check: { type: tcp, port: 443 }' })(node, name, report);
-    if (named === undefined) return undefined;
-    const found = checks.get(named);
-    if (!found && !brokenChecks.has(named)) {
-      report.error('PH207', `there is no check ${named}`, placeOf(node), nearestHint(named, checks.keys()));
-    }
-    return found;
-  };
-}
 
 function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
   const { report } = context;
@@ -213,12 +199,19 @@ function parseProbe(value: string): Probe | undefined {
 
 /** A tcp check may leave the port to the probes; then each must have one. */
 function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: Report): void {
-  if (spec?.kind !== 'tcp' || spec.port !== 0) return;
+  const portless = spec && checkWithoutPort(spec);
+  if (!portless) return;
   for (const vip of vips) {
     if (vip.probe?.port !== undefined) continue;
-    const message = `nothing says at which port the check ${spec.name} connects to ${vip.name}`;
+    const message = `nothing says at which port the check ${portless.name} connects to ${vip.name}`;
     report.error('PH218', message, vip.place, 'add port: to the check, or probe: "10.1.0.10:443" to the VIP');
   }
+}
+
+/** The first tcp check without a port that the check is, or is made of. */
+function checkWithoutPort(spec: CheckSpec): CheckSpec | undefined {
+  if (spec.kind === 'tcp') return spec.port === 0 ? spec : undefined;
+  return 'members' in spec ? spec.members.find((member) => checkWithoutPort(member)) : undefined;
 }
 
 /** `serve_all`, `none`, or a static answer: addresses, or a CNAME alone. */

@@ -79,7 +79,7 @@ export function readZone(input: ReadZoneInput): (ZoneModel & { readonly place: P
     records: optional(later),
     include: withDefault(list(includePath, { min: 1, hint: 'such as [bulk.db]' }), []),
     regions: withDefault(regions(isCountry), new Map()),
-    checks: withDefault(checks, new Map()),
+    checks: withDefault(checks(settings.checks), new Map()),
     services: optional(later),
   })(node, 'the zone file', report);
   if (!read || !apex) return undefined;

@@ -117,9 +117,14 @@ function closureOf(entry: string): { readonly files: Set<string>; readonly other
 }
 
 describe('answering threads load nothing that answers no query', () => {
-  /** `node:net` has isIPv4 for wire/address.ts, and the sockets of streams. */
+  /**
+   * `node:net` has isIPv4 for wire/address.ts, and the sockets of streams. `node:tls` and `node:crypto` come with
+   * stream-tls.ts, which is loaded where TLS is spoken, and `node:crypto` with the signatures of peers.
+   */
   const BUILT_IN = new Set([
     'node:net',
+    'node:tls',
+    'node:crypto',
     'node:dgram',
     'node:worker_threads',
     'node:dns',

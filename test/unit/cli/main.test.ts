@@ -28,6 +28,10 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
     ['a missing argument', ['explain'], 2, /^$/, /missing required argument 'name'/],
     ['an option without its value', ['explain', 'a', '--client'], 2, /^$/, /argument missing/],
     ['too many arguments', ['check', 'a', 'b'], 2, /^$/, /too many arguments/],
+    ['a weight that is none', ['weight', 'a/b', 'ten'], 2, /^$/, /ten is no weight: 0 \(standby\) to 65535, or auto/],
+    ['a drain of nothing', ['drain'], 2, /^$/, /missing required argument 'target'/],
+    ['watching too often', ['status', '--watch', '--interval', '1'], 2, /^$/, /at least 100ms/],
+    ['nobody to ask', ['reload', '--api', '127.0.0.1:9'], 1, /^$/, /cannot reach http:\/\/127\.0\.0\.1:9/],
     ['explain for nobody', ['explain', 'www.example.com'], 2, /^$/, /whose answer\? give --client/],
     [
       '--api that is no URL',
@@ -44,9 +48,12 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
     expect(run.error).toMatch(error);
   });
 
-  it.each(['serve', 'demo', 'check', 'explain'])('%s --help has an example', (command) => {
-    const run = pharos(command, '--help');
-    expect(run).toMatchObject({ code: 0, error: '' });
-    expect(run.out).toMatch(new RegExp(`Examples?:\n {2}pharos ${command}`));
-  });
+  it.each(['serve', 'demo', 'check', 'explain', 'status', 'drain', 'up', 'down', 'auto', 'weight', 'reload'])(
+    '%s --help has an example',
+    (command) => {
+      const run = pharos(command, '--help');
+      expect(run).toMatchObject({ code: 0, error: '' });
+      expect(run.out).toMatch(new RegExp(`Examples?:\n {2}pharos ${command}`));
+    },
+  );
 });

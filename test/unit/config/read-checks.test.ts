@@ -1,13 +1,17 @@
+import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
 import { checks } from '../../../config/read-checks.ts';
 import { parseYaml } from '../../../config/yaml.ts';
+import { tcpCheck } from '../health/support.ts';
 import { expectMistake, placesOf, type Mistake } from './mistakes.ts';
+
+const SHARED = new Map([['shared', tcpCheck({ name: 'shared', port: 6 })]]);
 
 function read(yaml: string) {
   const report = createReport();
   const node = parseYaml('x.yaml', yaml, {}, report);
-  return { checks: node && checks(node, 'checks', report), diagnostics: report.diagnostics };
+  return { checks: node && checks(SHARED)(node, 'checks', report), diagnostics: report.diagnostics };
 }
 
 const TIMING = { name: 'web', intervalMs: 10_000, timeoutMs: 2000, fastMs: 1000, rise: 2, fall: 3 };
@@ -25,6 +29,7 @@ test.each<[string, object]>([
       headers: {},
       status: [{ from: 200, to: 399 }],
       body: undefined,
+      loadPath: undefined,
       insecure: false,
       watch: true,
     },
@@ -45,10 +50,79 @@ test.each<[string, object]>([
   ['web: { type: dns, name: example.com., rtype: soa, port: 5353 }', { query: 'example.com', rtype: 'SOA', port: 5353 }], // prettier-ignore
   ['web: { type: push }', { ...TIMING, kind: 'push', expiresMs: 30_000 }],
   ['web: { type: push, interval: 1m, expires: 5m }', { intervalMs: 60_000, expiresMs: 300_000 }],
+  ['web: { type: http, load_path: metrics.cpu.0 }', { loadPath: 'metrics.cpu.0' }],
+  ['web: { type: tls }', { ...TIMING, kind: 'tls', port: undefined, host: undefined, insecure: false, minDaysLeft: undefined, watch: true }], // prettier-ignore
+  ['web: { type: tls, port: 853, host: dns.example.com, insecure: true, min_days_left: 14, watch: false }', { port: 853, host: 'dns.example.com', insecure: true, minDaysLeft: 14, watch: false }], // prettier-ignore
+  ['web: { type: grpc }', { ...TIMING, kind: 'grpc', port: undefined, service: '', tls: false, host: undefined, insecure: false }], // prettier-ignore
+  ['web: { type: grpc, service: shop.Cart, tls: true, host: grpc.example.com, insecure: true, port: 9000 }', { service: 'shop.Cart', tls: true, host: 'grpc.example.com', insecure: true, port: 9000 }], // prettier-ignore
+  ['web: { type: exec, command: [sh, -c, "exit 0"] }', { ...TIMING, kind: 'exec', command: ['sh', '-c', 'exit 0'], port: undefined }], // prettier-ignore
+  ['web: { type: exec, command: "  ping  -c 1 192.0.2.1 ", port: 80 }', { command: ['ping', '-c', '1', '192.0.2.1'], port: 80 }], // prettier-ignore
+  ['web: { type: exec, command: /usr/bin/true }', { command: ['/usr/bin/true'] }],
+  ['web: { type: exec, command: [./check, ./conf, ""] }', { command: [resolve('check'), './conf', ''] }],
 ])('a check is read with its defaults: %s', (yaml, expected) => {
   const found = read(yaml);
   expect(placesOf(found.diagnostics)).toEqual([]);
   expect(found.checks?.get('web')).toMatchObject(expected);
+});
+
+describe('a check that is made of others', () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((name, index) => `${name}: { type: tcp, port: ${index + 1} }`);
+  const named = (...names: readonly string[]) => names.map((name) => expect.objectContaining({ name }) as unknown);
+
+  test.each<[string, object]>([
+    ['{ type: all_of, of: [a, b] }', { kind: 'all_of', needed: 2, members: named('a', 'b') }],
+    ['{ type: all_of, checks: [a, b] }', { kind: 'all_of', needed: 2, members: named('a', 'b') }],
+    ['{ type: all_of, all_of: [a, b] }', { kind: 'all_of', needed: 2, members: named('a', 'b') }],
+    ['{ all_of: [a, b] }', { ...TIMING, kind: 'all_of', needed: 2, members: named('a', 'b') }],
+    ['{ all_of: a }', { kind: 'all_of', needed: 1, members: named('a') }],
+    ['{ any_of: [c, a], rise: 5, fall: 1, interval: 3s, fast: 500ms }', { kind: 'any_of', needed: 1, members: named('c', 'a'), rise: 5, fall: 1, intervalMs: 3000, fastMs: 500 }], // prettier-ignore
+    ['{ type: any_of, of: [a, b] }', { kind: 'any_of', needed: 1 }],
+    ['{ at_least: 2, of: [a, b, c] }', { kind: 'at_least', needed: 2, members: named('a', 'b', 'c') }],
+    ['{ type: at_least, n: 2, checks: [a, b, c] }', { kind: 'at_least', needed: 2, members: named('a', 'b', 'c') }],
+    ['{ type: at_least, at_least: 3, of: [a, b, c] }', { kind: 'at_least', needed: 3 }],
+    ['{ all_of: [a, { type: tcp, port: 9 }] }', { members: named('a', 'tcp') }],
+    ['{ all_of: [a, { any_of: [b, c] }] }', { members: named('a', 'any_of') }],
+    ['{ all_of: [a, shared] }', { members: named('a', 'shared') }],
+    ['{ all_of: [a, { type: tcp, port: 9, timeout: 7s }] }', { timeoutMs: 7000 }],
+    ['{ all_of: [a, { type: tcp, port: 9, timeout: 7s }], timeout: 1s }', { timeoutMs: 1000 }],
+    ['{ all_of: [a, later] }\nlater: { any_of: [b, c] }', { members: [expect.anything(), expect.objectContaining({ name: 'later', kind: 'any_of', members: named('b', 'c') })] }], // prettier-ignore
+  ])('%s', (made, expected) => {
+    const found = read(`made: ${made}\n${a}\n${b}\n${c}\n`);
+    expect(placesOf(found.diagnostics)).toEqual([]);
+    expect(found.checks?.get('made')).toMatchObject({ ...expected, name: 'made' });
+    // As the file has them, whatever was read first.
+    expect([...(found.checks?.keys() ?? [])].filter((name) => name !== 'later')).toEqual(['made', 'a', 'b', 'c']);
+  });
+
+  test('a check of this map shadows the shared one of its name', () => {
+    const found = read('made: { all_of: [shared] }\nshared: { type: tcp, port: 7 }');
+    expect(found.checks?.get('made')).toMatchObject({ members: [{ port: 7 }] });
+  });
+
+  const many = Array.from({ length: 33 }, (_, index) => `{ type: tcp, port: ${index + 1} }`).join(', ');
+  const chain = Array.from({ length: 12 }, (_, index) => `c${index}: { all_of: [c${index + 1}] }`).join('\n');
+  test.each<Mistake>([
+    ['x: { all_of: [web] }\nweek: { type: http }', '1:15 PH207', 'there is no check web'],
+    ['x: { all_of: [x] }', '1:15 PH050', 'check x is made of itself: x -> x'],
+    ['x: { any_of: [y] }\ny: { all_of: [z] }\nz: { all_of: [y] }', '3:15 PH050', 'y -> z -> y'],
+    [`${chain}\nc12: { type: http }`, '8:16 PH050', 'more than 8 deep'],
+    ['x: { all_of: [p] }\np: { type: push }', '1:15 PH051', 'p is a push check'],
+    ['x: { all_of: [{ type: push }] }', '1:15 PH051', 'is reported, not probed'],
+    ['x: { all_of: [] }', '1:14 PH026', 'at least 1 entry'],
+    ['x: { type: all_of }', '1:6 PH012', 'needs the key of'],
+    ['x: { type: at_least, of: [{ type: http }] }', '1:6 PH012', 'needs the key n'],
+    ['x: { all_of: [y], of: [y] }\ny: { type: http }', '1:14 PH052', 'has both of and all_of'],
+    ['x: { all_of: [y, y] }\ny: { type: http }', '1:18 PH052', 'names y twice'],
+    ['x: { at_least: 2, of: [y] }\ny: { type: http }', '1:16 PH052', 'at_least must be 1 to 1, got 2'],
+    ['x: { at_least: 0, of: [y] }\ny: { type: http }', '1:16 PH052', 'at_least must be 1 to 1, got 0'],
+    [`x: { all_of: [${many}] }`, '1:14 PH052', '33 probes, and at most 32'],
+    ['x: { all_of: [y], any_of: [y] }\ny: { type: http }', '1:19 PH010', 'any_of is not a key'],
+    ['x: { all_of: [y] }\ny: { type: http, path: x }', '2:24 PH041', 'begins with /'],
+    ['x: { all_of: [y] }\ny: { type: htp }', '2:12 PH040', 'did you mean "http"?'],
+    ['x: { all_of: [y], timeout: 20s }\ny: { type: http }', '1:28 PH044', 'timeout (20s) is longer'],
+  ])('%s', (yaml, at, part) => {
+    expectMistake(read(yaml).diagnostics, at, part);
+  });
 });
 
 describe('a wrong check is reported where it is wrong', () => {
@@ -76,12 +150,13 @@ describe('a wrong check is reported where it is wrong', () => {
     ['web: { type: http, rise: 0 }', '1:26 PH014', '1 to 100'],
     ['web: { type: tcp, port: 70000 }', '1:25 PH014', '1 to 65535'],
     ['web: { type: tcp, path: / }', '1:19 PH010', 'path is not a key of check'],
-    ['web: { type: http, load_path: load }', '1:20 PH090', 'load_path is not available'],
-    ...['tls', 'grpc', 'exec', 'all_of', 'any_of', 'at_least'].map((type): Mistake => [
-      `web: { type: ${type} }`,
-      '1:14 PH090',
-      `a check of type ${type} is not available`,
-    ]),
+    ['web: { type: tls, min_days_left: 2w }', '1:34 PH014', 'whole days'],
+    ['web: { type: exec }', '1:6 PH012', 'needs the key command'],
+    ['web: { type: exec, command: "a | b" }', '1:29 PH053', 'only a shell understands'],
+    ['web: { type: exec, command: [""] }', '1:29 PH053', 'names no program'],
+    ['web: { type: exec, command: [] }', '1:29 PH053', 'names no program'],
+    ['web: { type: http, load_path: a..b }', '1:31 PH054', 'such as load, metrics.cpu'],
+    ['web: { type: tcp, load_path: a }', '1:19 PH010', 'load_path is not a key of check'],
   ])('%s', (yaml, at, part) => {
     expectMistake(read(yaml).diagnostics, at, part);
   });

@@ -48,11 +48,13 @@ test.each([
     geo: { databases: [], refresh: undefined, networks: [] },
     regions: new Map(),
     checks: new Map(),
-    health: { waitMs: 3000, suspect: 0.7 },
+    health: { waitMs: 3000, suspect: 0.7, notify: undefined },
     status: { listen: { host: '127.0.0.1', port: 8053 }, token: undefined },
     limits: { rrl: 0, slip: 2, tcpClients: 1024 },
     dns: { nsid: undefined, version: undefined, explainFrom: LOOPBACK },
+    transfer: { keys: [], allow: [], notify: [] },
     log: { level: 'info', queries: 0 },
+    schedules: [],
   });
 });
 
@@ -79,6 +81,8 @@ test('the example of the reference is read in whole', () => {
       'limits: { rrl: 0, tcp_clients: 1024 }',
       'dns: { nsid: ams1, version: none, explain_from: [127.0.0.0/8, "::1"] }',
       'log: { level: info, queries: 0 }',
+      'schedules:',
+      '  - { at: "0 22 * * *", set: { www.example.com/canary: { weight: 0 } } }',
     ),
     { PHAROS_TOKEN: 'secret' },
   );
@@ -98,6 +102,7 @@ test('the example of the reference is read in whole', () => {
     },
     status: { token: 'secret' },
     dns: { nsid: 'ams1', version: undefined, explainFrom: LOOPBACK },
+    schedules: [{ at: '0 22 * * *', timezone: undefined, set: [{ target: 'www.example.com/canary', weight: 0 }] }],
   });
   expect([...(settings?.regions.values() ?? [])]).toMatchObject([
     { name: 'seoul', at: { kind: 'point', latitude: 37.57, longitude: 126.98 }, minHealthy: 0 },
@@ -113,6 +118,23 @@ test.each<[string, object]>([
   ['listen: 127.0.0.1:0', { listen: [{ host: '127.0.0.1', port: 0 }] }],
   ['dns: { version: "1.10", explain_from: 192.0.2.0/24 }', { dns: { version: '1.10', explainFrom: [{ bits: 24 }] } }],
   ['log: { level: debug, queries: 0% }', { log: { level: 'debug', queries: 0 } }],
+  ['schedules: []', { schedules: [] }],
+  [
+    'schedules: { at: "0 6 * * 1-5", timezone: Asia/Seoul, set: { "@seoul": { state: drain, weight: auto } } }',
+    {
+      schedules: [
+        { at: '0 6 * * 1-5', timezone: 'Asia/Seoul', set: [{ target: '@seoul', state: 'drain', weight: 'auto' }] },
+      ],
+    },
+  ],
+  [
+    'health: { notify: "http://127.0.0.1:9/hook" }',
+    { health: { notify: { url: 'http://127.0.0.1:9/hook', headers: {}, token: undefined } } },
+  ],
+  [
+    'health: { notify: { url: "https://hooks.example.net/x", headers: { X-Key: "1" }, token: t } }',
+    { health: { notify: { url: 'https://hooks.example.net/x', headers: { 'X-Key': '1' }, token: 't' } } },
+  ],
   ['limits: { rrl: 0, slip: 0, tcp_clients: 5 }', { limits: { rrl: 0, slip: 0, tcpClients: 5 } }],
 ])('%s', (yaml, expected) => {
   const { settings, diagnostics } = read(yaml);
@@ -168,9 +190,20 @@ describe('a mistake is reported where it is', () => {
     ['status: { token: "a b" }', '1:18 PH025', 'printable ASCII'],
     ['limits: { tcp_clients: 0 }', '1:24 PH014', '1 to'],
     ['log: { level: verbose }', '1:15 PH019', 'trace, debug'],
-    ['tls: { listen: ["0.0.0.0:853"] }', '1:1 PH090', 'tls is not available in this version'],
-    ['transfer: {}', '1:1 PH090', 'remove the key'],
-    ['schedules: []', '1:1 PH090', 'schedules'],
+    ['tls: 853', '1:6 PH013', 'must be a map'],
+    ['tls: { cert: tls.pem }', '1:6 PH012', 'key: tls.key'],
+    ['schedules: [{ at: "0 25 * * *", set: { a/b: { weight: 1 } } }]', '1:19 PH034', 'a cron line'],
+    ['schedules: [{ at: "* * * * *", timezone: Asia/Soul, set: { a/b: { weight: 1 } } }]', '1:42 PH070', 'Asia/Seoul'],
+    ['schedules: [{ at: "* * * * *" }]', '1:13 PH012', 'set'],
+    ['schedules: [{ at: "* * * * *", set: { } }]', '1:37 PH072', 'sets nothing'],
+    ['schedules: [{ at: "* * * * *", set: { a/b: { } } }]', '1:39 PH072', 'a weight or a state'],
+    ['schedules: [{ at: "* * * * *", set: { a/b: { weight: 65536 } } }]', '1:54 PH014', 'or auto'],
+    ['schedules: [{ at: "* * * * *", set: { a/b: { state: drian } } }]', '1:53 PH019', 'did you mean "drain"?'],
+    ['schedules: [{ at: "* * * * *", set: { a/b: { wait: 1 } } }]', '1:46 PH010', 'wait is not a key'],
+    ['health: { notify: ftp://example.net }', '1:19 PH073', 'an http or https URL'],
+    ['health: { notify: { url: "http://me:pw@example.net/" } }', '1:26 PH073', 'headers'],
+    ['health: { notify: { } }', '1:19 PH012', 'url'],
+    ['health: { notify: { url: "http://a/", retry: 3 } }', '1:39 PH010', 'retry is not a key'],
     ['dns: { cookie_secrets: [x] }', '1:8 PH090', 'dns.cookie_secrets'],
     ['limits: { rrl: 5 }', '1:11 PH090', 'set it to 0'],
     ['log: { queries: 0.1 }', '1:8 PH090', 'log.queries'],
@@ -186,5 +219,5 @@ test('a wrong token is not shown', () => {
 
 test('mistakes in several places are all reported', () => {
   const { diagnostics } = read('workers: x\nhealth: { wait: 1, suspct: 1 }\ntls: 1\nlog: { level: loud }\n');
-  expect(placesOf(diagnostics)).toEqual(['1:10 PH014', '2:17 PH015', '2:20 PH010', '3:1 PH090', '4:15 PH019']);
+  expect(placesOf(diagnostics)).toEqual(['1:10 PH014', '2:17 PH015', '2:20 PH010', '3:6 PH013', '4:15 PH019']);
 });

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { At } from '../../../config/settings.ts';
-import { buildAtlas, compileMap, type Atlas } from '../../../geo/atlas.ts';
+import { buildAtlas, compileMap, startBitsFor, type Atlas } from '../../../geo/atlas.ts';
 import type { Location } from '../../../geo/location.ts';
-import { lookupClass, lookupOutcome, OUTCOME_LIMIT } from '../../../geo/lookup.ts';
+import { ATLAS, lookupClass, lookupOutcome, MAX_START_BITS, OUTCOME_LIMIT } from '../../../geo/lookup.ts';
 import { formatPrefix, parseAddress, type Prefix } from '../../../wire/address.ts';
 import type { MmdbValue } from '../../support/mmdb.ts';
 import { opened, temporaryFolder } from './databases.ts';
@@ -35,13 +35,13 @@ function locationOf(atlas: Atlas, text: string): Location | undefined {
 /** [outcome, scope] of a map in which every class of `key` is an outcome of its own. */
 function outcomeAt(atlas: Atlas, key: (location: Location) => string, text: string): [string, number] {
   const keys: string[] = [];
-  const map = compileMap(atlas, (location) => {
+  const outcomeOf = (location: Location): number => {
     if (!keys.includes(key(location))) keys.push(key(location));
     return keys.indexOf(key(location));
-  });
+  };
+  const map = compileMap(atlas, outcomeOf, 6);
   const bytes = addressOf(text);
-  const root = bytes.length === 4 ? atlas.v4Root : atlas.v6Root;
-  const found = lookupOutcome(atlas.nodes, root, map.outcomes, map.uniform, bytes, 0, bytes.length * 8);
+  const found = lookupOutcome(atlas.nodes, map.starts, map.outcomes, map.mixed, bytes, 0, bytes.length * 8);
   return [keys[found >>> 8] ?? '?', found & 0xff];
 }
 
@@ -140,7 +140,7 @@ describe('a scope is the shortest prefix of one outcome', () => {
     expect(outcomeAt(atlas, key, address)).toEqual(expected);
   });
   test('an outcome beyond the limit is refused', () => {
-    expect(() => compileMap(atlas, () => OUTCOME_LIMIT)).toThrow(RangeError);
+    expect(() => compileMap(atlas, () => OUTCOME_LIMIT, 0)).toThrow(RangeError);
   });
 });
 
@@ -149,13 +149,23 @@ test('neighbours that are alike become one leaf', () => {
   const atlas = buildAtlas([opened(folder, rows)], [], new Map());
   const bytes = addressOf('192.0.2.77');
   expect(lookupClass(atlas.nodes, atlas.v4Root, bytes, 0, 32) & 0xff).toBe(24);
-  expect(atlas.nodes.length / 2).toBe(24);
+  expect(atlas.nodes.length / ATLAS.WORDS).toBe(24);
 });
 
 test('without any database everything is nowhere, and the scope is 0', () => {
   const atlas = buildAtlas([], [], new Map());
   expect(locationOf(atlas, '192.0.2.1')).toMatchObject({ country: '', networks: [] });
   expect(outcomeAt(atlas, (at) => at.country, '2001:db8::1')).toEqual(['', 0]);
+});
+
+test.for([
+  [1, 16],
+  [128, 16],
+  [129, 15],
+  [1000, 13],
+  [100_000_000, 0],
+] as const)('%i maps start with %i bits', ([maps, bits]) => {
+  expect(startBitsFor(maps)).toBe(bits);
 });
 
 test('the packet path imports nothing', () => {
@@ -188,7 +198,7 @@ describe(`random networks come to what comparing with all of them comes to (SEED
     const locationAt = (bytes: Uint8Array): Location => locate(bytes, texts, networks, operator);
     // Few outcomes, so that neighbours often agree.
     const outcomeOf = (at: Location): number => (at.country.charCodeAt(0) || 0) % 3;
-    const map = compileMap(atlas, outcomeOf);
+    const map = compileMap(atlas, outcomeOf, (round * 3) % (MAX_START_BITS + 1));
     const edges: Prefix[] = [...texts.flat().map(([text]) => prefixOf(text)), ...networks];
     for (let i = 0; i < 60; i++) {
       const { bytes } = prefixOf(randomNetwork(random, true));
@@ -197,7 +207,7 @@ describe(`random networks come to what comparing with all of them comes to (SEED
       const where = formatPrefix({ bytes, bits });
       const found = lookupClass(atlas.nodes, root, bytes, 0, bits);
       expect(atlas.locations[found >>> 8], where).toEqual(locationAt(bytes));
-      const outcome = lookupOutcome(atlas.nodes, root, map.outcomes, map.uniform, bytes, 0, bits);
+      const outcome = lookupOutcome(atlas.nodes, map.starts, map.outcomes, map.mixed, bytes, 0, bits);
       expect([outcome >>> 8, outcome & 0xff], where).toEqual([
         outcomeOf(locationAt(bytes)),
         scopeOf(bytes, edges, (address) => outcomeOf(locationAt(address))),

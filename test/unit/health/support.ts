@@ -1,17 +1,21 @@
 /** Parts that the tests of the health room share: a clock they own, servers that misbehave, checks with defaults. */
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../../health/clock.ts';
-import type { CheckSpec } from '../../../config/settings.ts';
+import type { CheckSpec, CompoundSpec } from '../../../config/settings.ts';
 import type { HealthTarget } from '../../../health/targets.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
+type TlsSpec = Extract<CheckSpec, { kind: 'tls' }>;
+type GrpcSpec = Extract<CheckSpec, { kind: 'grpc' }>;
+type ExecSpec = Extract<CheckSpec, { kind: 'exec' }>;
 type PushSpec = Extract<CheckSpec, { kind: 'push' }>;
 
 const timing = { name: 'test', intervalMs: 10_000, timeoutMs: 2000, fastMs: 1000, rise: 2, fall: 3 };
@@ -27,6 +31,7 @@ export function httpCheck(change: Partial<HttpSpec> = {}): HttpSpec {
     headers: {},
     status: [{ from: 200, to: 399 }],
     body: undefined,
+    loadPath: undefined,
     insecure: false,
     watch: true,
     ...change,
@@ -39,6 +44,26 @@ export function tcpCheck(change: Partial<TcpSpec> = {}): TcpSpec {
 
 export function dnsCheck(change: Partial<DnsSpec> = {}): DnsSpec {
   return { ...timing, kind: 'dns', port: 53, query: 'www.example.com', rtype: 'A', ...change };
+}
+
+export function tlsCheck(change: Partial<TlsSpec> = {}): TlsSpec {
+  const own = { port: undefined, host: undefined, insecure: false, minDaysLeft: undefined, watch: true };
+  return { ...timing, kind: 'tls', ...own, ...change };
+}
+
+export function grpcCheck(change: Partial<GrpcSpec> = {}): GrpcSpec {
+  const own = { port: undefined, service: '', tls: false, host: undefined, insecure: false };
+  return { ...timing, kind: 'grpc', ...own, ...change };
+}
+
+export function execCheck(change: Partial<ExecSpec> = {}): ExecSpec {
+  return { ...timing, kind: 'exec', command: ['true'], port: undefined, ...change };
+}
+
+/** `needed` is read off the kind where it can be. */
+export function compoundCheck(change: Partial<CompoundSpec> & Pick<CompoundSpec, 'members'>): CompoundSpec {
+  const { kind = 'all_of', members } = change;
+  return { ...timing, needed: kind === 'all_of' ? members.length : 1, ...change, kind };
 }
 
 export function pushCheck(change: Partial<PushSpec> = {}): PushSpec {
@@ -168,17 +193,22 @@ export async function closedPort(): Promise<number> {
 
 export type Certificate = { readonly key: string; readonly cert: string };
 
-/** A certificate for the names, signed by itself. */
-export function selfSigned(subjectAltName: string): Certificate {
+/** A certificate for the names, signed by itself, that ends in some days; -1: it ended yesterday. */
+export function selfSigned(subjectAltName: string, days = 2): Certificate {
   const folder = mkdtempSync(join(tmpdir(), 'pharos-cert-'));
   try {
-    const key = join(folder, 'key.pem');
-    const cert = join(folder, 'cert.pem');
+    const [key, cert, request, extensions] = ['key.pem', 'cert.pem', 'request.pem', 'extensions'].map((name) =>
+      join(folder, name),
+    ) as [string, string, string, string];
     const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    const names = ['-subj', '/CN=pharos test', '-addext', `subjectAltName=${subjectAltName}`];
-    execFileSync('openssl', ['req', '-x509', ...curve, ...names, '-days', '2', '-keyout', key, '-out', cert], {
-      stdio: 'pipe',
-    });
+    const openssl = (...args: readonly string[]): void => {
+      execFileSync('openssl', args, { stdio: 'pipe' });
+    };
+    // Signers are found by their names, so each has its own.
+    openssl('req', '-new', ...curve, '-subj', `/CN=pharos test ${randomUUID()}`, '-keyout', key, '-out', request);
+    writeFileSync(extensions, `subjectAltName=${subjectAltName}\nbasicConstraints=critical,CA:TRUE\n`);
+    const signed = ['-signkey', key, '-days', String(days), '-extfile', extensions, '-out', cert];
+    openssl('x509', '-req', '-in', request, ...signed);
     return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
   } finally {
     rmSync(folder, { recursive: true });

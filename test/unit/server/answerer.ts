@@ -32,6 +32,9 @@ export function createAnswerer(publication: Publication, _counters: Float64Array
     if (what === DO.THROW) throw new Error('this query is bad');
     if (what === DO.DIE) process.exit(7);
     const room = transport === TRANSPORT.UDP ? UDP_OCTETS : TCP_OCTETS;
+    const copied = Math.min(length - 12, room - 32);
+    // From the end: the response may lie over its query.
+    for (let index = copied - 1; index >= 0; index--) tx[txAt + 32 + index] = rx[rxAt + 12 + index] ?? 0;
     for (let index = 0; index < 12; index++) tx[txAt + index] = rx[rxAt + index] ?? 0;
     tx[txAt + 2] = (tx[txAt + 2] ?? 0) | 0x80;
     tx[txAt + 12] = publication.generation;
@@ -44,8 +47,6 @@ export function createAnswerer(publication: Publication, _counters: Float64Array
       return 40;
     }
     if (what === DO.ANSWER_LONG) return LONG_OCTETS;
-    const copied = Math.min(length - 12, room - 32);
-    for (let index = 0; index < copied; index++) tx[txAt + 32 + index] = rx[rxAt + 12 + index] ?? 0;
     return 32 + copied;
   };
 }

@@ -4,6 +4,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket as TcpSocket } from 'node:net';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { Endpoint } from '../../../wire/address.ts';
 import { startServer, type Server, type ServerOptions } from '../../../server/supervisor.ts';
 import { DO } from './answerer.ts';
@@ -105,11 +106,30 @@ export async function udpClient(endpoint: Endpoint) {
 
 /** A TCP client that reads messages. */
 export async function tcpClient(endpoint: Endpoint, localAddress?: string) {
-  const socket: TcpSocket = connect({
+  const socket = connect({
     ...endpoint,
     allowHalfOpen: true,
     ...(localAddress === undefined ? {} : { localAddress }),
   });
+  const client = messageReader(socket);
+  await once(socket, 'connect');
+  return client;
+}
+
+export type TlsOptions = ConnectionOptions & { readonly localAddress?: string };
+
+/** The same over TLS, once the handshake is done; throws when it fails. Takes any certificate. */
+export async function tlsClient(endpoint: Endpoint, options: TlsOptions = {}) {
+  // What is of net.connect, tls.connect takes too.
+  const all = { ...endpoint, allowHalfOpen: true, rejectUnauthorized: false, ALPNProtocols: ['dot'], ...options };
+  const socket = connectTls(all);
+  const client = messageReader(socket);
+  await once(socket, 'secureConnect');
+  return { ...client, socket };
+}
+
+/** Reads messages from a socket that is being connected. */
+function messageReader(socket: TcpSocket) {
   socket.setNoDelay(true);
   // Segments as they came; joined only when a message needs more than the first.
   const segments: Buffer[] = [];
@@ -145,7 +165,6 @@ export async function tcpClient(endpoint: Endpoint, localAddress?: string) {
       wake?.();
     });
   }
-  await once(socket, 'connect');
   return {
     socket,
     /** Resolves when the server has closed its side. */

@@ -1,15 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import * as c from '../../../server/libc.ts';
 import {
-  addressResponse,
   BATCH,
   CONTROL_OCTETS,
-  createInbox,
-  createOutbox,
+  createMessages,
   NAME_OCTETS,
   peerOctets,
   peerPort,
   peerStart,
+  reply,
   SLOT_OCTETS,
 } from '../../../server/message-vector.ts';
 import { closeSockets, openUdpSockets } from '../../../server/sockets.ts';
@@ -33,18 +32,18 @@ describe.runIf(here)('libc', () => {
     expect(c.addressOf(buffer)).toBeGreaterThan(0n);
   });
 
-  test('a datagram goes from outbox to inbox, and its reply back to where it came from', () => {
+  test('a datagram goes out of a slot and into another', () => {
     const one = openUdpSockets({ host: '127.0.0.1', port: 0 }, 1);
     const two = openUdpSockets({ host: '127.0.0.1', port: 0 }, 1);
     const [a, b] = [one.sockets[0]?.fd ?? -1, two.sockets[0]?.fd ?? -1];
-    const inbox = createInbox();
-    const outbox = createOutbox();
-    // Slot 5 of the inbox is made to look as if `two` had sent a query.
-    inbox.names.set([c.AF_INET, 0, two.port >> 8, two.port & 0xff, 127, 0, 0, 1], 5 * NAME_OCTETS);
-    inbox.headers[5 * 16 + 2] = 16;
-    outbox.buffer.set([1, 2, 3], 0);
-    addressResponse(outbox, 0, 3, inbox, 5);
-    expect(c.libc().sendmmsg(a, outbox.addresses[0] ?? c.NULL, 1, 0)).toBe(1);
+    const inbox = createMessages();
+    const outbox = createMessages();
+    // Slot 5 is made to look as if `two` had sent a query.
+    outbox.names.set([c.AF_INET, 0, two.port >> 8, two.port & 0xff, 127, 0, 0, 1], 5 * NAME_OCTETS);
+    outbox.headers[5 * 16 + 2] = 16;
+    outbox.buffer.set([1, 2, 3], 5 * SLOT_OCTETS);
+    reply(outbox, 5, 3);
+    expect(c.libc().sendmmsg(a, outbox.addresses[5] ?? c.NULL, 1, 0)).toBe(1);
     expect(c.libc().recvmmsg(b, inbox.addresses[0] ?? c.NULL, BATCH, c.MSG_WAITFORONE, c.NULL)).toBe(1);
     expect([...inbox.buffer.subarray(0, 3)]).toEqual([1, 2, 3]);
     expect(peerPort(inbox, 0)).toBe(one.port);
@@ -61,7 +60,7 @@ describe.runIf(here)('a received slot', () => {
     { name: [c.AF_INET6, 0, 0x14, 0xe9, 0, 0, 0, 0, ...v6], octets: 16, start: 8 },
     { name: [c.AF_INET6, 0, 0x14, 0xe9, 0, 0, 0, 0, ...mapped], octets: 4, start: 20 },
   ])('has a client of $octets octets from $start', ({ name, octets, start }) => {
-    const inbox = createInbox();
+    const inbox = createMessages();
     inbox.names.set(name, NAME_OCTETS);
     expect([peerOctets(inbox, 1), peerStart(inbox, 1) - NAME_OCTETS, peerPort(inbox, 1)]).toEqual([
       octets,
@@ -79,14 +78,13 @@ describe.runIf(here)('a received slot', () => {
     ['a link-local address, by the interface it came', [...v6Control, ...rest(0xfe, 0x80), 3, 0, 0, 0], 32, 3, 40],
     ['the address that routing says, for multicast', [...v6Control, ...rest(0xff, 2), 3, 0, 0, 0], 32, 3, 0],
   ])('is replied to from %s', (_from, control, indexAt, interfaceIndex, controlOctets) => {
-    const inbox = createInbox();
-    const outbox = createOutbox();
+    const inbox = createMessages();
     inbox.controls.set(control, 2 * CONTROL_OCTETS);
     inbox.headers[2 * 16 + 10] = control[8] === c.IPPROTO_IPV6 ? 40 : 32;
-    addressResponse(outbox, 1, 99, inbox, 2);
+    reply(inbox, 2, 99);
     expect(inbox.controls[2 * CONTROL_OCTETS + indexAt]).toBe(interfaceIndex);
-    expect(outbox.headers[16 + 10]).toBe(controlOctets);
-    expect(outbox.iovecs[4 + 2]).toBe(99);
+    expect(inbox.headers[2 * 16 + 10]).toBe(controlOctets);
+    expect(inbox.iovecs[2 * 4 + 2]).toBe(99);
   });
 
   test('starts on a cache line of its own, in another set than its neighbour', () => {

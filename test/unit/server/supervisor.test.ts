@@ -8,7 +8,8 @@ import { whyNoLibc } from '../../../server/libc.ts';
 import { ListenError } from '../../../server/listen-error.ts';
 import type { Io } from '../../../server/supervisor.ts';
 import { DO } from './answerer.ts';
-import { framed, LOOPBACK, query, read, serve, tcpClient, udpClient, until } from './client.ts';
+import { makeCertificate } from '../../support/certificate.ts';
+import { framed, LOOPBACK, query, read, serve, tcpClient, tlsClient, udpClient, until } from './client.ts';
 
 const ios: Io[] = whyNoLibc() === undefined ? ['batch', 'dgram'] : ['dgram'];
 const generation = (number: number, payload?: unknown) => ({ generation: number, payload });
@@ -130,6 +131,87 @@ describe.each(ios)('a thread that dies, with %s', (io) => {
       if (!response) continue;
       expect(read(response).id).toBe(2);
       return;
+    }
+  });
+});
+
+describe('DNS over TLS', () => {
+  const one = makeCertificate({ name: 'ns1.example.com' });
+  const two = makeCertificate({ name: 'ns2.example.com' });
+  const withPair = (number: number, tls: { cert: string; key: string }) => ({ ...generation(number), tls });
+  const serveTls = () => serve({ listenTls: [LOOPBACK], publication: withPair(1, one) });
+  const tlsEndpoint = ({ server }: Awaited<ReturnType<typeof serve>>) => server.tlsAddresses()[0] ?? LOOPBACK;
+  const askOver = async (client: Awaited<ReturnType<typeof tlsClient>>): Promise<[unknown, unknown]> => {
+    client.socket.write(framed(query(1)));
+    const response = await client.receive();
+    return [client.socket.getPeerCertificate().subject, response && read(response).generation];
+  };
+
+  test('has a port of its own, beside that of TCP', async () => {
+    await using running = await serveTls();
+    expect(tlsEndpoint(running).port).not.toBe(running.endpoint.port);
+    using client = await tlsClient(tlsEndpoint(running));
+    expect(await askOver(client)).toEqual([{ CN: 'ns1.example.com' }, 1]);
+    expect(await generationsServed(running.endpoint)).toEqual([1]);
+  });
+
+  test('a publication brings a certificate; connections that are go on', async () => {
+    await using running = await serveTls();
+    using before = await tlsClient(tlsEndpoint(running));
+    await running.server.publish(withPair(2, two));
+    using after = await tlsClient(tlsEndpoint(running));
+    expect(await askOver(after)).toEqual([{ CN: 'ns2.example.com' }, 2]);
+    expect(await askOver(before)).toEqual([{ CN: 'ns1.example.com' }, 2]);
+    await running.server.publish(generation(3));
+    using last = await tlsClient(tlsEndpoint(running));
+    expect(await askOver(last)).toEqual([{ CN: 'ns2.example.com' }, 3]);
+  });
+
+  test('a publication whose certificate cannot be used is refused by all', async () => {
+    await using running = await serveTls();
+    await expect(running.server.publish(withPair(2, { cert: one.cert, key: two.key }))).rejects.toThrow(/stream/);
+    using client = await tlsClient(tlsEndpoint(running));
+    expect(await askOver(client)).toEqual([{ CN: 'ns1.example.com' }, 1]);
+    expect(await generationsServed(running.endpoint)).toEqual([1]);
+  });
+
+  test('a start without a certificate fails', async () => {
+    await expect(serve({ listenTls: [LOOPBACK] })).rejects.toThrow(/needs a certificate/);
+  });
+
+  test('a port in use is an error with words', async () => {
+    await using running = await serveTls();
+    const taken = tlsEndpoint(running);
+    const words = `127.0.0.1:${taken.port} (TCP) is in use`;
+    await expect(serve({ listenTls: [taken], publication: withPair(1, one) })).rejects.toThrow(words);
+    expect((await checkListen([LOOPBACK], [taken]))?.message).toBe(words);
+  });
+
+  test('after its thread died, is at the same port again, with the certificate of the moment', async () => {
+    await using running = await serveTls();
+    await running.server.publish(withPair(2, two));
+    using client = await tlsClient(tlsEndpoint(running));
+    client.socket.write(framed(query(1, DO.DIE)));
+    await client.ended;
+    for (;;) {
+      const again = await tlsClient(tlsEndpoint(running)).catch(() => undefined);
+      if (!again) continue;
+      expect(await askOver(again)).toEqual([{ CN: 'ns2.example.com' }, 2]);
+      again[Symbol.dispose]();
+      return;
+    }
+  });
+});
+
+describe('a module with long answers', () => {
+  test('gives them to the stream thread, a new one with each generation', async () => {
+    await using running = await serve({ answererModule: new URL('./long-answerer.ts', import.meta.url) });
+    using client = await tcpClient(running.endpoint);
+    for (const number of [1, 2]) {
+      if (number > 1) await running.server.publish(generation(number));
+      client.socket.write(framed(query(7, 'L'.charCodeAt(0))));
+      const response = await client.receive();
+      expect(response && [response.readUInt16BE(), response[12]]).toEqual([7, number]);
     }
   });
 });

@@ -8,6 +8,9 @@ import { systemClock, type Clock } from '../../../health/clock.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/table.ts';
 import { COUNTER, COUNTERS } from '../../../server/counters.ts';
+import type { Simulated, SimulateRequest } from '../../../server/simulate.ts';
+import { answerTraits } from '../../../status/answer-traits.ts';
+import { createEventLog } from '../../../status/events.ts';
 import type { StatusLog } from '../../../status/http.ts';
 import type { Alarm, LastReload, Reloaded, Runtime } from '../../../status/runtime.ts';
 import type { ExplainRequest, Explained } from '../../../steering/trace.ts';
@@ -33,9 +36,9 @@ const web: CheckSpec = {
 };
 const push: CheckSpec = { ...timing, name: 'agent', kind: 'push', expiresMs: 3_600_000 };
 
-/** The engine spreads its first probes over half a second; here time runs a hundred times as fast. */
+/** The engine spreads its first probes over half a second; here timers run a hundred times as fast. */
 const quick: Clock = {
-  now: () => systemClock.now() * 100,
+  now: () => systemClock.now(),
   wall: () => systemClock.wall(),
   after: (delayMs, run) => systemClock.after(delayMs / 100, run),
 };
@@ -89,17 +92,20 @@ export const catalog: Catalog = {
 const settings: Settings = {
   file: '/etc/pharos/pharos.yaml',
   listen: [{ host: '127.0.0.1', port: 5300 }],
+  tls: undefined,
   workers: 1,
   zoneFiles: [],
   stateDir: '/nowhere',
   geo: { databases: [], refresh: undefined, networks: [] },
   regions: new Map(),
   checks: new Map(),
-  health: { waitMs: 0, suspect: 0.7 },
+  health: { waitMs: 0, suspect: 0.7, notify: undefined },
   status: undefined,
   limits: { rrl: 0, slip: 2, tcpClients: 1024 },
   dns: { nsid: undefined, version: undefined, explainFrom: [] },
+  transfer: { keys: [], allow: [], notify: [] },
   log: { level: 'info', queries: 0 },
+  schedules: [],
 };
 
 /** What a test may turn; the Runtime shows it at once. */
@@ -109,6 +115,7 @@ export type Knobs = {
   lastReload: LastReload;
   reload: () => Promise<Reloaded>;
   explain: (request: ExplainRequest) => Explained;
+  simulate: (request: SimulateRequest) => Simulated;
   counters: Float64Array;
 };
 
@@ -116,10 +123,13 @@ export type FakeRuntime = { runtime: Runtime; knobs: Knobs; stop: () => Promise<
 
 /** Ready, with the first round of probes done. */
 export async function createFakeRuntime(): Promise<FakeRuntime> {
+  const events = createEventLog();
   const health = startHealth({
     stateDir: undefined,
     clock: quick,
-    log: () => undefined,
+    log: (event) => {
+      events.addHealth(event, undefined);
+    },
     warn: () => undefined,
     probe: (where) =>
       Promise.resolve(
@@ -128,9 +138,19 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
           : { passed: true, reason: 'connected', elapsedMs: 12.5 },
       ),
   });
+  const traits = answerTraits(catalog);
   const targets = catalog.vips.map(({ slot, target, region, check, probeHost, weight }) => {
     const name = catalog.regions[region]?.name;
-    return { slot, target, region: name === '' ? undefined : name, check, host: probeHost, port: undefined, weight };
+    return {
+      slot,
+      target,
+      region: name === '' ? undefined : name,
+      check,
+      host: probeHost,
+      port: undefined,
+      weight,
+      answers: traits[slot],
+    };
   });
   health.configure(targets, createHealthTable(targets.length), targets.length);
   await health.firstRound;
@@ -147,6 +167,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     lastReload: { ok: true, at: new Date('2026-11-20T21:00:00Z'), diagnostics: [] },
     reload: () => Promise.resolve({ ok: true, generation: 5, warnings: [] }),
     explain: () => ({ ok: true, trace: steered }),
+    simulate: ({ down }) => ({ ok: true, simulation: { down, targets: [], services: [], untouched: 2 } }),
     counters,
   };
   const runtime: Runtime = {
@@ -174,9 +195,12 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     counters: () => knobs.counters,
     served: () => Float64Array.of(100, 0, 50, 3),
     explain: (request) => knobs.explain(request),
+    simulate: (request) => knobs.simulate(request),
     reload: () => knobs.reload(),
     lastReload: () => knobs.lastReload,
     alarms: () => knobs.alarms,
+    events,
+    notifications: () => ({ sent: 0, dropped: 0, failures: 0, waiting: 0 }),
   };
   return { runtime, knobs, stop: () => health.stop() };
 }

@@ -51,6 +51,35 @@ describe('metrics', () => {
     expect(await lines()).toContain('pharos_queries_total{transport="udp",family="ipv4"} 1234');
   });
 
+  it('show DNS over TLS, and when its certificate ends', async () => {
+    const { counters } = fake.knobs;
+    for (const [place, value] of [
+      [COUNTER.QUERIES_TLS4, 5],
+      [COUNTER.QUERIES_TLS6, 6],
+      [COUNTER.TLS_HANDSHAKES, 7],
+      [COUNTER.TLS_RESUMED, 2],
+      [COUNTER.TLS_FAILED, 8],
+      [COUNTER.TLS_TIMEOUTS, 9],
+    ] as const)
+      counters[place] = value;
+    expect((await lines()).filter((line) => line.startsWith('pharos_tls_certificate'))).toEqual([]);
+    const now = fake.runtime.generation();
+    const keyPair = { cert: '', key: '', path: '/etc/pharos/tls.pem', expiresAtMs: 1_800_000_000_000 };
+    const withTls = { ...now, settings: { ...now.settings, tls: { listen: [], keyPair } } };
+    metrics = createMetrics({ ...fake.runtime, generation: () => withTls });
+    expect(await lines()).toEqual(
+      expect.arrayContaining([
+        'pharos_queries_total{transport="tls",family="ipv4"} 5',
+        'pharos_queries_total{transport="tls",family="ipv6"} 6',
+        'pharos_tls_handshakes_total{result="ok"} 7',
+        'pharos_tls_handshakes_total{result="failed"} 8',
+        'pharos_tls_handshakes_total{result="timeout"} 9',
+        'pharos_tls_resumed_total 2',
+        'pharos_tls_certificate_expiry_timestamp_seconds{path="/etc/pharos/tls.pem"} 1800000000',
+      ]),
+    );
+  });
+
   it('show an alarm or an override only while it lasts', async () => {
     fake.knobs.alarms = [{ code: 'suspect', message: '', since: '' }];
     fake.runtime.health.override('@virginia', { state: 'drain' });

@@ -74,14 +74,6 @@ function step(
   }
   const { records, apex } = zone;
   const path = pathTo(name, apex);
-  const cut = path.find((each) => isCut(zone, each));
-  if (cut !== undefined && !(cut === name && qtype === 'DS')) {
-    const ns = records.filter(({ owner, type }) => owner === cut && type === 'NS');
-    response.authority.push(...ns);
-    response.additional.push(...addressesOf(zone, ns));
-    return undefined;
-  }
-  if (link === 0) response.aa = true;
   /** Names below a cut, or in a child zone that is served, are not in this zone. */
   const authoritative = records.filter(({ owner }) => {
     if (!isAt(owner, apex)) return false;
@@ -98,7 +90,26 @@ function step(
     );
   });
   const exists = (each: string): boolean => authoritative.some(({ owner }) => isAt(owner, each));
+  const addressesOf = (from: readonly RefRecord[]): RefRecord[] =>
+    hostsOf(from).flatMap((host) => {
+      const isIn = isAt(host, apex) && !zones.some((other) => other !== zone && isWithin(host, other.apex, apex));
+      const isGlue = !isIn || pathTo(host, apex).some((each) => isCut(zone, each));
+      // Glue is for name servers alone.
+      if (isGlue) return from[0]?.type === 'NS' ? addressesAt(records, host, host) : [];
+      if (exists(host)) return addressesAt(authoritative, host, host);
+      const above = pathTo(host, apex).findLast((each) => exists(each)) ?? apex;
+      const isRenamed = authoritative.some(({ owner, type }) => owner === above && type === 'DNAME');
+      return isRenamed ? [] : addressesAt(authoritative, `*.${above}`, host);
+    });
 
+  const cut = path.find((each) => isCut(zone, each));
+  if (cut !== undefined && !(cut === name && qtype === 'DS')) {
+    const ns = records.filter(({ owner, type }) => owner === cut && type === 'NS');
+    response.authority.push(...ns);
+    response.additional.push(...addressesOf(ns));
+    return undefined;
+  }
+  if (link === 0) response.aa = true;
   const dname = path
     .slice(0, -1)
     .flatMap((each) => authoritative.find(({ owner, type }) => owner === each && type === 'DNAME') ?? [])[0];
@@ -107,7 +118,7 @@ function step(
     if (!response.answer.includes(dname)) response.answer.push(dname);
     const target = name.slice(0, name.length - dname.owner.length) + dname.data;
     response.answer.push({ owner: name, type: 'CNAME', ttl: dname.ttl, data: target });
-    return qtype === 'CNAME' || qtype === 'ANY' ? undefined : target;
+    return qtype === 'CNAME' ? undefined : target;
   }
   let source = name;
   if (!exists(name)) {
@@ -122,7 +133,7 @@ function step(
   const node = authoritative.filter(({ owner }) => owner === source);
   const cname = node.find(({ type }) => type === 'CNAME');
   if (cname && qtype !== 'CNAME' && qtype !== 'ANY') {
-    const key = `${apex} ${source}`;
+    const key = `${apex} ${name}`;
     if (seen.has(key)) return undefined;
     seen.add(key);
     response.answer.push({ ...cname, owner: name });
@@ -131,7 +142,7 @@ function step(
   const found = node.filter(({ type }) => type === qtype || qtype === 'ANY');
   if (found.length === 0) negative(zone, response);
   response.answer.push(...found.map((record) => ({ ...record, owner: name })));
-  if (qtype !== 'ANY') response.additional.push(...addressesOf(zone, found));
+  if (qtype !== 'ANY') response.additional.push(...addressesOf(found));
   return undefined;
 }
 
@@ -140,10 +151,23 @@ function negative({ apex, negativeTtl }: RefZone, response: RefResponse): void {
   response.authority.push({ owner: apex, type: 'SOA', ttl: negativeTtl, data: '' });
 }
 
-/** Addresses that the zone has of the hosts named, glue included. */
-function addressesOf({ records }: RefZone, from: readonly RefRecord[]): RefRecord[] {
-  const hosts = from.flatMap(({ type, data }) => (type === 'NS' ? [data] : type === 'MX' ? [data.split(' ')[1]] : []));
-  return [...new Set(hosts)].flatMap((host) =>
-    records.filter(({ owner, type }) => owner === host && (type === 'A' || type === 'AAAA')),
-  );
+/** The hosts that records name. */
+function hostsOf(from: readonly RefRecord[]): string[] {
+  return [
+    ...new Set(
+      from.flatMap(({ type, data }) => (type === 'NS' ? [data] : type === 'MX' ? [data.split(' ')[1] ?? ''] : [])),
+    ),
+  ];
+}
+
+/** Addresses that `source` has, as the host's: the host itself, or the wildcard that answers for it. */
+function addressesAt(records: readonly RefRecord[], source: string, host: string): RefRecord[] {
+  return records
+    .filter(({ owner, type }) => owner === source && (type === 'A' || type === 'AAAA'))
+    .map((record) => ({ ...record, owner: host }));
+}
+
+/** Whether a name belongs to a zone below `apex`. */
+function isWithin(name: string, childApex: string, apex: string): boolean {
+  return childApex !== apex && isAt(childApex, apex) && isAt(name, childApex);
 }

@@ -95,6 +95,7 @@ describe('a mistake is reported where it is', () => {
     [[VIPS, 'check: { type: tpc }'], '12:20 PH040', 'did you mean "tcp"?'],
     [['vips: { a: { A: 192.0.2.1 } }', 'check: portless'], '11:13 PH218', 'at which port'],
     [['vips: { a: { A: 192.0.2.1, probe: 10.0.0.1 } }', 'check: portless'], '11:13 PH218', 'add port'],
+    [['vips: { a: { A: 192.0.2.1 } }', 'check: { all_of: [{ any_of: [portless] }] }'], '11:13 PH218', 'at which port'],
     [[VIPS, 'ttl: { min: 60, max: 5 }'], '12:10 PH220', 'min (60) is over max (5)'],
     [[VIPS, 'ttl: { min: 60 }'], '12:10 PH012', 'needs the key max'],
     [[VIPS, 'ttl: -1'], '12:10 PH111', '2147483647'],
@@ -105,7 +106,7 @@ describe('a mistake is reported where it is', () => {
     [[VIPS, 'when_all_down: { A: 192.0.2.300 }'], '12:25 PH022', 'an IPv4 address'],
     [[VIPS, 'ramp: 5m'], '12:5 PH090', 'ramp is not available in this version'],
     [[VIPS, 'shed: {}'], '12:5 PH090', 'shed is not available'],
-    [[VIPS, 'load_path: x'], '12:5 PH090', 'load_path is not available'],
+    [[VIPS, 'load_path: x'], '12:5 PH010', 'load_path is not a key of service'],
     [[VIPS, 'stear: []'], '12:5 PH010', 'did you mean "steer"?'],
   ])('%j', (body, at, part) => {
     expectMistake(readServiceText(...body).diagnostics, at, part);

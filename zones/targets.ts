@@ -2,7 +2,7 @@
  * Services and TARGETs (SPEC 1) that somebody named wrongly: what is known that is near.
  */
 import { nearestHint } from '../config/nearest-word.ts';
-import type { Catalog, ServiceInfo, VipInfo } from '../zones/catalog.ts';
+import type { Catalog, ServiceInfo, VipInfo } from './catalog.ts';
 
 /** Names are compared without case and without final dot (RFC 4343). */
 export function findService(catalog: Catalog, name: string): ServiceInfo | undefined {

@@ -1,0 +1,140 @@
+/**
+ * The command lines of what talks to a running server: `status`, `drain`, `up`, `down`, `auto`, `weight`, `reload`.
+ */
+import type { Command } from 'commander';
+import type { StateOptions } from './control.ts';
+import type { Output } from './output.ts';
+
+type Flags = {
+  readonly api?: string;
+  readonly token?: string;
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly for?: string;
+  readonly reason?: string;
+  readonly wait?: boolean;
+  readonly watch?: boolean;
+  readonly interval: string;
+};
+
+/** `done` takes the exit code; `example` makes the last part of a help text. */
+export function controlCommands(
+  program: Command,
+  output: Output,
+  done: (code: number) => void,
+  example: (...lines: readonly string[]) => string,
+): void {
+  const TARGET = 'www.example.com/seoul-a, www.example.com/@seoul or @seoul';
+
+  reachable(program.command('status'))
+    .summary('health, overrides and served split of a running server')
+    .description('Show what a running server knows of every VIP, and how the answers are split among them.')
+    .argument('[service]', 'only this service')
+    .option('--watch', 'again and again, until Ctrl-C; the split is then of the answers since the look before')
+    .option('--interval <duration>', 'how often, with --watch', '2s')
+    .addHelpText('after', example('pharos status', 'pharos status www.example.com --watch'))
+    .action(async (service: string | undefined, flags: Flags, command: Command) => {
+      const [{ status }, { parseDurationMs }] = await Promise.all([
+        import('./status.ts'),
+        import('../config/units.ts'),
+      ]);
+      const intervalMs = parseDurationMs(flags.interval) ?? 0;
+      if (intervalMs < 100) command.error('error: --interval must be a duration of at least 100ms, such as 2s');
+      const stopped = new AbortController();
+      const stop = (): void => {
+        stopped.abort();
+      };
+      const { watch = false } = flags;
+      if (watch) process.once('SIGINT', stop).once('SIGTERM', stop);
+      const redraw = watch && process.stdout.isTTY;
+      const options = { ...common(flags), service, watch, intervalMs, redraw, signal: stopped.signal };
+      done(await status(options, output));
+      process.off('SIGINT', stop).off('SIGTERM', stop);
+    });
+
+  const words = {
+    drain: 'take a VIP or region out of new answers, and say when it is safe to stop',
+    up: 'force a VIP or region up, whatever the probes say',
+    down: 'force a VIP or region down, whatever the probes say',
+  } as const;
+  for (const state of ['drain', 'up', 'down'] as const) {
+    const command = reachable(program.command(state))
+      .summary(words[state])
+      .description(
+        state === 'drain'
+          ? 'Take TARGET out of new answers, and say when the last answer that names it expires.'
+          : `Force TARGET ${state}, whatever its probes say; probing goes on beneath.`,
+      )
+      .argument('<target>', TARGET)
+      .option('--for <duration>', 'until then, such as 30m; without it until "pharos auto"')
+      .option('--reason <text>', 'for those who look later');
+    if (state === 'drain') command.option('--wait', 'wait until it is safe to stop');
+    command
+      .addHelpText(
+        'after',
+        state === 'drain'
+          ? example(
+              'pharos drain www.example.com/seoul-a --for 30m --reason "new kernel"',
+              'pharos drain @seoul --wait',
+            )
+          : example(`pharos ${state} www.example.com/seoul-a --for 30m --reason "the check is wrong"`),
+      )
+      .action(async (target: string, flags: Flags) => {
+        const { forceState } = await import('./control.ts');
+        done(await forceState(target, state, ofState(flags), output));
+      });
+  }
+
+  reachable(program.command('auto'))
+    .summary('give a VIP or region back to the probes')
+    .description('Take back what drain, up or down said of TARGET: its probes decide again.')
+    .argument('<target>', TARGET)
+    .addHelpText('after', example('pharos auto www.example.com/seoul-a'))
+    .action(async (target: string, flags: Flags) => {
+      const { giveBack } = await import('./control.ts');
+      done(await giveBack(target, common(flags), output));
+    });
+
+  reachable(program.command('weight'))
+    .summary('change a weight at run time, or give it back to the file')
+    .description('Set the weight of TARGET, above that of the zone file and over restarts and reloads.')
+    .argument('<target>', TARGET)
+    .argument('<weight>', '0 (standby) to 65535, or auto for what the file says')
+    .option('--reason <text>', 'for those who look later')
+    .addHelpText(
+      'after',
+      example('pharos weight www.example.com/canary 10', 'pharos weight www.example.com/canary auto'),
+    )
+    .action(async (target: string, weight: string, flags: Flags) => {
+      const { setWeight } = await import('./control.ts');
+      done(await setWeight(target, weight, ofState(flags), output));
+    });
+
+  reachable(program.command('reload'))
+    .summary('have the server read its files again: all or nothing')
+    .description('Have the server read its files again. With a mistake in them nothing changes, and it is shown.')
+    .addHelpText('after', example('pharos reload'))
+    .action(async (flags: Flags) => {
+      const { reload } = await import('./control.ts');
+      done(await reload(common(flags), output));
+    });
+}
+
+function reachable(command: Command): Command {
+  return command
+    .option(
+      '--api <url>',
+      "the server's status address (default: that of the configuration, else http://127.0.0.1:8053)",
+    )
+    .option('--token <token>', "the server's status.token (default: PHAROS_TOKEN, else that of the configuration)")
+    .option('--config <file>', "the server's configuration (default: ./pharos.yaml where there is one)")
+    .option('--json', 'print the reply of the API');
+}
+
+function common({ api, token, config, json = false }: Flags): Omit<StateOptions, 'forText' | 'reason' | 'wait'> {
+  return { api, token, config, json, cwd: process.cwd(), env: process.env };
+}
+
+function ofState(flags: Flags): StateOptions {
+  return { ...common(flags), forText: flags.for, reason: flags.reason, wait: flags.wait ?? false };
+}

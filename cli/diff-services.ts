@@ -1,0 +1,188 @@
+/**
+ * What two configurations say differently of their services and regions, in words.
+ */
+import { basename } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { RegionSpec, Settings } from '../config/settings.ts';
+import { identityOf, type StepSpec } from '../steering/steps.ts';
+import { formatAddress } from '../wire/address.ts';
+import { canonical, formatName } from '../wire/name.ts';
+import type { ServiceModel, VipModel, WhenAllDown, ZoneModel } from '../zones/model.ts';
+
+export type ServiceChange = {
+  readonly service: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  /** `vip seoul-a: weight 4 -> 2`; empty for services that are new or gone. */
+  readonly what: readonly string[];
+};
+
+/** Services that are not the same, by name. */
+export function diffServices(before: readonly ZoneModel[], after: readonly ZoneModel[]): ServiceChange[] {
+  const old = servicesOf(before);
+  const now = servicesOf(after);
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((service): ServiceChange[] => {
+    const [was, is] = [old.get(service), now.get(service)];
+    if (!was) return [{ service, change: 'added', what: [] }];
+    if (!is) return [{ service, change: 'removed', what: [] }];
+    const what = whatChanged(was, is);
+    return what.length === 0 ? [] : [{ service, change: 'changed', what }];
+  });
+}
+
+function servicesOf(zones: readonly ZoneModel[]): Map<string, ServiceModel> {
+  return new Map(zones.flatMap(({ services }) => services.map((service) => [service.name, service])));
+}
+
+function whatChanged(was: ServiceModel, is: ServiceModel): string[] {
+  const vipsBefore = new Map(was.vips.map((vip) => [vip.name, vip]));
+  const vipsAfter = new Map(is.vips.map((vip) => [vip.name, vip]));
+  const vips = [...new Set([...vipsBefore.keys(), ...vipsAfter.keys()])].flatMap((name) =>
+    vipChanges(name, vipsBefore.get(name), vipsAfter.get(name)),
+  );
+  return [
+    ...change('ttl', ttlText(was), ttlText(is)),
+    ...change('answers', answersText(was), answersText(is)),
+    ...change('when_all_down', downText(was.whenAllDown), downText(is.whenAllDown)),
+    ...vips,
+    ...stepChanges(was, is),
+  ];
+}
+
+function change(what: string, before: string, after: string): string[] {
+  return before === after ? [] : [`${what}: ${before} -> ${after}`];
+}
+
+function ttlText({ ttl: { minSeconds, maxSeconds } }: ServiceModel): string {
+  return minSeconds === maxSeconds ? `${minSeconds} s` : `${minSeconds} to ${maxSeconds} s`;
+}
+
+function answersText({ answers, vips }: ServiceModel): string {
+  return answers > vips.length ? 'all' : String(answers);
+}
+
+function downText(down: WhenAllDown): string {
+  if (down.kind !== 'static') return down.kind;
+  return [...down.a, ...down.aaaa, ...(down.cname ? [formatName(down.cname)] : [])].join(' ');
+}
+
+function vipChanges(name: string, was: VipModel | undefined, is: VipModel | undefined): string[] {
+  if (!was || !is) {
+    const vip = was ?? is;
+    if (!vip) return [];
+    const region = vip.region === undefined ? '' : ` in ${vip.region}`;
+    return [`vip ${name} ${was ? 'removed' : 'added'}: ${dataText(vip)}${region}, weight ${vip.weight}`];
+  }
+  return [
+    ...change(`vip ${name}`, dataText(was), dataText(is)),
+    ...change(`vip ${name} region`, was.region ?? 'none', is.region ?? 'none'),
+    ...change(`vip ${name} weight`, String(was.weight), String(is.weight)),
+    ...checkChanges(name, was, is),
+    ...change(`vip ${name} probe`, probeText(was), probeText(is)),
+  ];
+}
+
+function dataText({ a, aaaa, cname }: VipModel): string {
+  return (
+    [a, aaaa].flatMap((address) => (address ? [formatAddress(address)] : [])).join(' ') +
+    (cname ? formatName(cname) : '')
+  );
+}
+
+function probeText({ probe }: VipModel): string {
+  if (!probe) return 'its address';
+  return probe.port === undefined ? probe.host : `${probe.host}:${probe.port}`;
+}
+
+function checkChanges(name: string, { check: was }: VipModel, { check: is }: VipModel): string[] {
+  if (isDeepStrictEqual(was, is)) return [];
+  const [before, after] = [was?.name ?? 'none', is?.name ?? 'none'];
+  return [before === after ? `vip ${name}: its check ${after} changed` : `vip ${name} check: ${before} -> ${after}`];
+}
+
+function stepChanges(was: ServiceModel, is: ServiceModel): string[] {
+  const kinds = ({ steps }: ServiceModel): string => steps.map(({ kind }) => kind).join(', ');
+  if (kinds(was) !== kinds(is)) return [`steer: ${kinds(was)} -> ${kinds(is)}`];
+  return was.steps.flatMap((step, index) => {
+    const other = is.steps[index];
+    if (other === undefined) return [];
+    if (step.kind === 'geo' && other.kind === 'geo') return mapChanges(step, other);
+    return change(step.kind, stepText(step, was), stepText(other, is));
+  });
+}
+
+type GeoStep = Extract<StepSpec, { kind: 'geo' }>;
+
+function mapChanges(was: GeoStep, is: GeoStep): string[] {
+  const read = ({ map }: GeoStep): Map<string, string> =>
+    new Map(map.map(({ key, regions }) => [identityOf(key), regions.join(', ')]));
+  const [old, now] = [read(was), read(is)];
+  return [
+    ...[...new Set([...old.keys(), ...now.keys()])].flatMap((key) =>
+      change(`geo ${key}`, old.get(key) ?? 'no entry', now.get(key) ?? 'no entry'),
+    ),
+    ...change('geo fence', String(was.fence), String(is.fence)),
+  ];
+}
+
+function stepText(step: StepSpec, { vips }: ServiceModel): string {
+  switch (step.kind) {
+    case 'geo':
+      return '';
+    case 'nearest': {
+      const bias = [...step.bias].map(([region, points]) => `${region} ${points}`).join(', ');
+      return `within ${step.withinKm} km${bias === '' ? '' : `, bias ${bias}`}`;
+    }
+    case 'latency':
+      return `${basename(step.table)} within ${step.withinMs} ms`;
+    case 'failover':
+      return step.order
+        .map((entry) => (entry.kind === 'region' ? entry.region : (vips[entry.vip]?.name ?? '')))
+        .join(', ');
+    case 'sticky':
+      return `v4 /${step.v4Bits}, v6 /${step.v6Bits}`;
+    case 'weighted':
+    case 'all':
+      return '';
+  }
+}
+
+export type RegionChange = {
+  readonly region: string;
+  /** Undefined for those of pharos.yaml. */
+  readonly zone?: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly what: readonly string[];
+};
+
+type Regions = { readonly settings: Pick<Settings, 'regions'>; readonly zones: readonly ZoneModel[] };
+
+/** Regions that are not the same, of pharos.yaml and of each zone. */
+export function diffRegions(before: Regions, after: Regions): RegionChange[] {
+  const [old, now] = [regionsOf(before), regionsOf(after)];
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): RegionChange[] => {
+    const [was, is] = [old.get(key), now.get(key)];
+    const { spec, zone } = is ?? was ?? {};
+    if (!spec) return [];
+    const where = zone === undefined ? { region: spec.name } : { region: spec.name, zone };
+    if (!was || !is) return [{ ...where, change: was ? 'removed' : 'added', what: [] }];
+    const what = [
+      ...change('at', atText(was.spec), atText(is.spec)),
+      ...change('min_healthy', `${was.spec.minHealthy * 100}%`, `${is.spec.minHealthy * 100}%`),
+    ];
+    return what.length === 0 ? [] : [{ ...where, change: 'changed', what }];
+  });
+}
+
+function regionsOf({ settings, zones }: Regions): Map<string, { readonly spec: RegionSpec; readonly zone?: string }> {
+  const shared = [...settings.regions.values()].map((spec) => [`${spec.name} `, { spec }] as const);
+  const own = zones.flatMap(({ apex, regions }) => {
+    const zone = formatName(canonical(apex));
+    return [...regions.values()].map((spec) => [`${spec.name} ${zone}`, { spec, zone }] as const);
+  });
+  return new Map<string, { readonly spec: RegionSpec; readonly zone?: string }>([...shared, ...own]);
+}
+
+function atText({ at }: RegionSpec): string {
+  if (at === undefined) return 'none';
+  return at.kind === 'point' ? `${at.latitude},${at.longitude}` : at.country;
+}

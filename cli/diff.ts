@@ -1,0 +1,181 @@
+/**
+ * `pharos diff OLD NEW`: records and services that differ, and what share of the clients moves, by country.
+ */
+import { statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { joinAtlases } from '../server/address-space.ts';
+import { createSide, type Side } from '../server/expected.ts';
+import { healthFor } from '../server/explain.ts';
+import { trafficOf, typesOf, type Traffic, type Weighing } from '../server/traffic.ts';
+import { HAS, SERVICE } from '../steering/plan.ts';
+import { loadWithZones, type LoadedGeneration } from '../zones/load.ts';
+import type { ZoneModel } from '../zones/model.ts';
+import { callApi, parseApiUrl } from './api-client.ts';
+import { diffRecords, type RecordChange } from './diff-records.ts';
+import { diffRegions, diffServices, type RegionChange, type ServiceChange } from './diff-services.ts';
+import { EXIT, paintDiagnostic, type Output } from './output.ts';
+import { renderDiff } from './render-diff.ts';
+
+/** `api`: a server whose counts of answers say how many clients a VIP has. `all`: nothing is summed up. */
+export type DiffOptions = {
+  readonly before: string;
+  readonly after: string;
+  readonly api: string | undefined;
+  readonly token: string | undefined;
+  readonly json: boolean;
+  readonly all: boolean;
+};
+
+/** Plain JSON. */
+export type Difference = {
+  /** Keys of pharos.yaml that are not the same; regions stand by themselves. */
+  readonly settings: readonly string[];
+  readonly zones: { readonly added: readonly string[]; readonly removed: readonly string[] };
+  readonly records: readonly RecordChange[];
+  readonly services: readonly ServiceChange[];
+  readonly regions: readonly RegionChange[];
+  /** Services whose clients move. */
+  readonly traffic: readonly Traffic[];
+};
+
+type Configuration = { readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] };
+
+export async function diff(options: DiffOptions, output: Output): Promise<number> {
+  const { api } = options;
+  if (api !== undefined && parseApiUrl(api) === undefined) {
+    return fail(`--api ${api} is not an http or https URL`, EXIT.USAGE, output);
+  }
+  const [before, after] = [load(options.before, output), load(options.after, output)];
+  if (!before || !after) return EXIT.FAILED;
+  const served = api === undefined ? undefined : await servedBy(api, options.token, before.generation);
+  if (typeof served === 'string') return fail(served, EXIT.FAILED, output);
+  const difference = compare(before, after, served);
+  output.out(
+    options.json ? JSON.stringify(difference, undefined, 2) : renderDiff(difference, options.all, output.style),
+  );
+  return EXIT.OK;
+}
+
+/** Undefined once its mistakes are shown. `path` is a configuration file, or a folder as `serve` is started in. */
+function load(path: string, output: Output): Configuration | undefined {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const cwd = isFolder ? resolve(path) : process.cwd();
+  const outcome = loadWithZones({
+    file: isFolder ? undefined : path,
+    cwd,
+    env: process.env,
+    cores: availableParallelism(),
+  });
+  for (const diagnostic of outcome.diagnostics) {
+    // Both sides may have a zones/example.com.yaml: say whose.
+    const { file } = diagnostic.place;
+    const place = { ...diagnostic.place, file: isFolder && !isAbsolute(file) ? join(path, file) : file };
+    output.error(paintDiagnostic({ ...diagnostic, place }, output.styleError));
+  }
+  return outcome.ok ? outcome.value : undefined;
+}
+
+/** Answers by slot, from a server that runs the configuration before; a message where it cannot be asked. */
+async function servedBy(
+  url: string,
+  token: string | undefined,
+  { catalog }: LoadedGeneration,
+): Promise<Float64Array | string> {
+  const reply = await callApi({ url, token }, 'GET', '/api/v1/health');
+  if (!reply.ok) return reply.message;
+  if (!Array.isArray(reply.value)) return `${url} answered with something that is no list of VIPs`;
+  const rows = reply.value as readonly { readonly target?: unknown; readonly served?: unknown }[];
+  const counts = new Map(rows.map(({ target, served }) => [target, typeof served === 'number' ? served : 0]));
+  return Float64Array.from(catalog.vips, (vip) => counts.get(vip.target) ?? 0);
+}
+
+export function compare(before: Configuration, after: Configuration, served: Float64Array | undefined): Difference {
+  const [old, now] = [before.generation, after.generation];
+  const names = ({ catalog }: LoadedGeneration): string[] => catalog.zones.map(({ name }) => name);
+  const weighing: Weighing = { classes: joinAtlases(old.atlas, now.atlas), served, by: 'auto' };
+  const sides = [sideOf(old), sideOf(now)] as const;
+  return {
+    settings: settingsChanges(before, after),
+    zones: {
+      added: names(now).filter((name) => !names(old).includes(name)),
+      removed: names(old).filter((name) => !names(now).includes(name)),
+    },
+    records: diffRecords(before.zones, after.zones),
+    services: diffServices(before.zones, after.zones),
+    regions: diffRegions({ settings: old.settings, ...before }, { settings: now.settings, ...after }),
+    traffic: now.catalog.services.flatMap(({ name }, service) => {
+      const was = old.catalog.services.findIndex((other) => other.name === name);
+      if (was < 0) return [];
+      return seatsOf(sides[0], was, sides[1], service)
+        .map(({ before: from, after: to, types }) =>
+          trafficOf({ side: sides[0], service: was, has: from }, { side: sides[1], service, has: to }, types, weighing),
+        )
+        .filter(({ moved, ipv6, stranded }) => moved > 0 || ipv6 || stranded.before !== stranded.after);
+    }),
+  };
+}
+
+/** Without health: what the files alone come to. */
+function sideOf(generation: LoadedGeneration): Side {
+  return createSide(generation, healthFor(generation, new Set(), undefined));
+}
+
+/** HAS bits of both sides to compare. A type that only one of them has is in the list of changes. */
+function seatsOf(
+  before: Side,
+  was: number,
+  after: Side,
+  is: number,
+): { readonly before: number; readonly after: number; readonly types: readonly string[] }[] {
+  const [old, now] = [typesOf({ side: before, service: was }), typesOf({ side: after, service: is })];
+  if (isDeepStrictEqual(old, now)) return now.map(({ has, types }) => ({ before: has, after: has, types }));
+  const bitOf = ({ steerer }: Side, service: number, bit: number): number => {
+    const has = steerer.plan.services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0;
+    return (has & HAS.CNAME) === 0 ? has & bit : HAS.CNAME;
+  };
+  return [
+    { bit: HAS.A, types: ['A'] },
+    { bit: HAS.AAAA, types: ['AAAA'] },
+  ].flatMap(({ bit, types }) => {
+    const [from, to] = [bitOf(before, was, bit), bitOf(after, is, bit)];
+    return from === 0 || to === 0 ? [] : [{ before: from, after: to, types }];
+  });
+}
+
+/** Not compared: paths, for the two stand in different places; and what is shown by itself. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  ...['file', 'zoneFiles', 'stateDir', 'workers'],
+  ...['geo', 'regions', 'checks'],
+]);
+
+function settingsChanges(before: Configuration, after: Configuration): string[] {
+  const [old, now] = [before.generation.settings, after.generation.settings];
+  const values = new Map<string, unknown>(Object.entries(old));
+  const databases = ({ generation }: Configuration): string =>
+    generation.databases.map(({ type, built }) => `${type} ${built}`).join();
+  return [
+    ...Object.entries(now).flatMap(([key, value]) =>
+      ELSEWHERE.has(key) || plain(value) === plain(values.get(key)) ? [] : [keyOf(key)],
+    ),
+    ...(databases(before) === databases(after) ? [] : ['geo.databases']),
+    ...(plain(old.geo.networks) === plain(now.geo.networks) ? [] : ['geo.networks']),
+  ];
+}
+
+/** As text, without the places where things stand in their files. */
+function plain(value: unknown): string {
+  const drop = (key: string, inner: unknown): unknown =>
+    key === 'place' ? undefined : inner instanceof Map ? [...(inner as Map<unknown, unknown>)] : inner;
+  return JSON.stringify(value, drop);
+}
+
+function keyOf(setting: string): string {
+  return setting.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function fail(message: string, code: number, output: Output): number {
+  output.error(`pharos diff: ${message}`);
+  return code;
+}

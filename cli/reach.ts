@@ -1,0 +1,81 @@
+/**
+ * Which server a command talks to, and with which token: what the command line says, else the configuration, else
+ * the defaults.
+ */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { createReport } from '../config/diagnostics.ts';
+import type { Environment } from '../config/environment.ts';
+import { valueOf } from '../config/fields.ts';
+import { readYaml, type YamlNode } from '../config/yaml.ts';
+import { formatEndpoint, parseEndpoint } from '../wire/address.ts';
+import { parseApiUrl, type Api } from './api-client.ts';
+
+/** As on the command line; `env` has PHAROS_TOKEN, and what the configuration refers to. */
+export type ReachOptions = {
+  readonly api: string | undefined;
+  readonly token: string | undefined;
+  readonly config: string | undefined;
+  readonly cwd: string;
+  readonly env: Environment;
+};
+
+export type Reach =
+  | { readonly ok: true; readonly api: Api }
+  /** `usage`: the command line is wrong; else the configuration names no server. */
+  | { readonly ok: false; readonly message: string; readonly usage: boolean };
+
+const DEFAULT_URL = 'http://127.0.0.1:8053';
+
+/** Never throws. The token of a configuration goes to the server of that configuration, and nowhere else. */
+export function reach({ api, token, config, cwd, env }: ReachOptions): Reach {
+  const given = token ?? env['PHAROS_TOKEN'];
+  if (api !== undefined) {
+    const url = parseApiUrl(api);
+    if (url !== undefined) return { ok: true, api: { url, token: given } };
+    return { ok: false, message: `--api ${api} is not an http or https URL`, usage: true };
+  }
+  const file = resolve(cwd, config ?? 'pharos.yaml');
+  if (config === undefined && !existsSync(file)) return { ok: true, api: { url: DEFAULT_URL, token: given } };
+  const read = readStatus(file, env);
+  if (!read.ok) return { ok: false, message: `${config ?? 'pharos.yaml'}: ${read.message}`, usage: false };
+  return { ok: true, api: { url: read.url, token: given ?? read.token } };
+}
+
+type StatusOf =
+  | { readonly ok: true; readonly url: string; readonly token: string | undefined }
+  | { readonly ok: false; readonly message: string };
+
+/**
+ * `status` alone: whatever else is wrong in the file, the server may run with what it was before. A variable that is
+ * not set matters only where it would be used.
+ */
+function readStatus(file: string, env: Environment): StatusOf {
+  const report = createReport();
+  const node = readYaml(file, env, report);
+  const fatal = report.diagnostics.find(({ code, severity }) => severity === 'error' && code !== 'PH008');
+  if (node === undefined) return { ok: false, message: fatal?.message ?? 'it cannot be read' };
+  const status = valueOf(node, 'status');
+  if (status?.kind === 'scalar' && /^(?:off|false)$/i.test(status.text)) {
+    return { ok: false, message: 'the status server is off (status: off), so there is nobody to ask' };
+  }
+  if (status && valueOf(status, 'listen')?.kind === 'broken') {
+    return { ok: false, message: 'status.listen names an environment variable that is not set here; give --api URL' };
+  }
+  const listen = textOf(status, 'listen') ?? '127.0.0.1:8053';
+  const endpoint = parseEndpoint(listen);
+  if (endpoint === undefined) {
+    return { ok: false, message: `status.listen is no address with a port: ${listen}; give --api URL` };
+  }
+  if (endpoint.port === 0) {
+    return { ok: false, message: 'status.listen has port 0, any that is free; its log names it: give --api URL' };
+  }
+  // A server that listens everywhere is asked on loopback.
+  const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
+  return { ok: true, url: `http://${formatEndpoint({ ...endpoint, host })}`, token: textOf(status, 'token') };
+}
+
+function textOf(node: YamlNode | undefined, key: string): string | undefined {
+  const value = node && valueOf(node, key);
+  return value?.kind === 'scalar' ? value.text : undefined;
+}

@@ -1,0 +1,93 @@
+/**
+ * A difference as text: who moves, then what changed, then the records.
+ */
+import type { Difference } from './diff.ts';
+import type { RecordChange } from './diff-records.ts';
+import type { RegionChange, ServiceChange } from './diff-services.ts';
+import { plural, type Output } from './output.ts';
+import { percent, renderTraffic } from './render-traffic.ts';
+
+type Paint = Output['style'];
+
+const STILL = 'No client moves at a service that both have.';
+
+/** Lines of a list before the rest is counted. */
+const MAX_LINES = 20;
+
+/** Lines without a final newline. `all` shows what is otherwise summed up. */
+export function renderDiff(difference: Difference, all: boolean, paint: Paint): string {
+  const { settings, zones, records, services, regions, traffic } = difference;
+  const parts = [
+    traffic.length === 0 ? STILL : `Clients are weighed by ${weighedBy(difference)}.`,
+    ...traffic.map((one) =>
+      renderTraffic(
+        one,
+        {
+          title: ({ moved }) =>
+            moved === 0 ? 'no client moves' : `${percent(moved)} of its clients get another answer`,
+          before: 'OLD',
+          after: 'NEW',
+          all,
+        },
+        paint,
+      ),
+    ),
+    list(
+      'Services',
+      services.flatMap((one) => changeLines(one.service, one)),
+      all,
+      paint,
+    ),
+    list(
+      'Regions',
+      regions.flatMap((one) => changeLines(regionName(one), one)),
+      all,
+      paint,
+    ),
+    list('Zones', [...zones.added.map((zone) => `+ ${zone}`), ...zones.removed.map((zone) => `- ${zone}`)], all, paint),
+    list(`Records: ${plural(records.length, 'RRset')}`, records.flatMap(recordLines), all, paint),
+    ...(settings.length === 0 ? [] : [`${paint('bold', 'Settings')} that differ: ${settings.join(', ')}`]),
+  ].filter((part) => part !== '');
+  return parts.length === 1 && traffic.length === 0 ? 'No difference.' : parts.join('\n\n');
+}
+
+function weighedBy({ traffic }: Difference): string {
+  const served = traffic.filter(({ weighed }) => weighed === 'served').length;
+  if (served === 0) return 'IPv4 addresses';
+  const answers = 'the answers that each VIP was named in';
+  return served === traffic.length ? answers : `${answers}, where these are few by IPv4 addresses`;
+}
+
+function changeLines(name: string, { change, what }: Pick<ServiceChange, 'change' | 'what'>): string[] {
+  if (change !== 'changed') return [`${change === 'added' ? '+' : '-'} ${name}`];
+  return what.map((text) => `~ ${name}: ${text}`);
+}
+
+function regionName({ region, zone }: RegionChange): string {
+  return zone === undefined ? region : `${region} of ${zone}`;
+}
+
+function list(title: string, lines: readonly string[], all: boolean, paint: Paint): string {
+  if (lines.length === 0) return '';
+  const shown = all ? lines : lines.slice(0, MAX_LINES);
+  const rest = lines.length - shown.length;
+  return [
+    paint('bold', title),
+    ...shown.map((line) => `  ${paintLine(line, paint)}`),
+    ...(rest === 0 ? [] : [`  ${rest.toLocaleString('en-GB')} more lines: --all shows them`]),
+  ].join('\n');
+}
+
+function paintLine(line: string, paint: Paint): string {
+  return line.startsWith('+') ? paint('green', line) : line.startsWith('-') ? paint('red', line) : line;
+}
+
+/** The values that came and went; all of them where the TTL is another one. */
+function recordLines({ owner, type, before, after }: RecordChange): string[] {
+  const sameTtl = before?.ttl === after?.ttl;
+  const lines = (sign: string, side: RecordChange['before'], other: RecordChange['before']): string[] =>
+    (side?.values ?? [])
+      .filter((value) => !sameTtl || other?.values.includes(value) !== true)
+      .map((value) => `${sign} ${owner} ${side?.ttl ?? 0} ${type} ${value}`);
+  return [...lines('-', before, after), ...lines('+', after, before)];
+}

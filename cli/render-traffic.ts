@@ -1,0 +1,121 @@
+/**
+ * The traffic of one service as text, for simulate and diff.
+ */
+import { NODATA, STATIC, type Move, type Traffic } from '../server/traffic.ts';
+import { table, type Output } from './output.ts';
+
+type Paint = Output['style'];
+
+export type TrafficWords = {
+  /** What follows the service's name. */
+  readonly title: (traffic: Traffic) => string;
+  /** Heads of the columns of shares. */
+  readonly before: string;
+  readonly after: string;
+  /** Whether to show every country and move. */
+  readonly all: boolean;
+};
+
+/** Lines of a list before the rest is summed up. */
+const MAX_LINES = 10;
+
+/** Lines without a final newline. */
+export function renderTraffic(traffic: Traffic, words: TrafficWords, paint: Paint): string {
+  const { moved } = traffic;
+  const title = `${paint('bold', titleOf(traffic))}: ${words.title(traffic)}`;
+  const parts = [
+    ...strandedLines(traffic, paint),
+    ...(moved === 0 && traffic.ipv6 ? ['only clients with IPv6 addresses move; how many these are is not known'] : []),
+    ...vipLines(traffic, words, paint),
+    ...countryLines(traffic, words, paint),
+  ];
+  return [title, ...parts.map((line) => (line === '' ? '' : `  ${line}`))].join('\n');
+}
+
+/** `www.example.com`; with the type where the service has other VIPs for the other. */
+export function titleOf({ service, types }: Traffic): string {
+  return types.length === 1 && types[0] !== 'CNAME' ? `${service} ${types[0] ?? ''}` : service;
+}
+
+/** `12.3 %`; `<0.1 %` for what is not nothing. */
+export function percent(share: number): string {
+  if (share > 0 && share < 0.0005) return '<0.1 %';
+  return `${(share * 100).toFixed(share === 0 || share >= 0.9995 ? 0 : 1)} %`;
+}
+
+function strandedLines({ stranded, vips }: Traffic, paint: Paint): string[] {
+  const { before, after } = stranded;
+  if (after === 0 || after === before) return [];
+  const fallback = vips.find(({ vip, after: share }) => share > 0 && (vip === NODATA || vip === STATIC))?.vip;
+  const what =
+    fallback === NODATA
+      ? 'they get no answer'
+      : fallback === STATIC
+        ? 'they get the static answer of when_all_down'
+        : 'when_all_down is serve_all: they go on being sent to VIPs that are down';
+  return [paint('red', `! no VIP is left to ${percent(after)} of its clients: ${what}`)];
+}
+
+function vipLines({ vips }: Traffic, { before, after }: TrafficWords, paint: Paint): string[] {
+  const head = ['VIP', 'REGION', before, after, ''].map((cell) => paint('dim', cell));
+  const rows = vips
+    .filter((vip) => vip.before > 0 || vip.after > 0)
+    .map((vip) => [vip.vip, regionOf(vip.region), percent(vip.before), percent(vip.after), changeOf(vip, paint)]);
+  return rows.length === 0 ? [] : table([head, ...rows]).split('\n');
+}
+
+/** How much more or less work that is: `x1.7`. */
+function changeOf({ before, after }: Traffic['vips'][number], paint: Paint): string {
+  if (before === after) return '';
+  if (after === 0) return paint('red', 'none left');
+  if (before === 0) return paint('yellow', 'new');
+  const factor = after / before;
+  const text = `x${factor.toFixed(factor < 10 ? 2 : 0)}`;
+  return factor > 1 ? paint('yellow', text) : text;
+}
+
+function regionOf(region: string): string {
+  return region === '' || region === NODATA || region === STATIC ? '-' : region;
+}
+
+function countryLines({ countries, moves }: Traffic, { all }: TrafficWords, paint: Paint): string[] {
+  if (moves.length === 0) return [];
+  const shown = all ? countries : countries.slice(0, countries.length > MAX_LINES + 1 ? MAX_LINES : MAX_LINES + 1);
+  const rest = countries.slice(shown.length);
+  const restMoved = rest.reduce((sum, { moved }) => sum + moved, 0);
+  const head = ['COUNTRY', 'CLIENTS', 'MOVE', 'FROM -> TO'].map((cell) => paint('dim', cell));
+  return [
+    '',
+    ...table([
+      head,
+      ...shown.map(({ country, clients, moved, moves: own }) => [
+        country === '' ? 'none' : country,
+        percent(clients),
+        percent(moved),
+        movesText(own, moved, all),
+      ]),
+      ...(rest.length === 0
+        ? []
+        : [
+            [
+              `${rest.length} more`,
+              percent(rest.reduce((sum, { clients }) => sum + clients, 0)),
+              percent(restMoved),
+              '--all shows them',
+            ],
+          ]),
+    ]).split('\n'),
+  ];
+}
+
+/** Moves of one country before the rest is summed up. */
+const MAX_MOVES = 3;
+
+/** `seoul-a -> virginia-a`; with its part of the country's moves where there are several. */
+function movesText(moves: readonly Move[], moved: number, all: boolean): string {
+  const [only] = moves;
+  if (only && moves.length === 1) return `${only.from} -> ${only.to}`;
+  const shown = all ? moves : moves.slice(0, MAX_MOVES);
+  const texts = shown.map(({ from, to, share }) => `${from} -> ${to} ${percent(moved === 0 ? 0 : share / moved)}`);
+  return [...texts, ...(moves.length > shown.length ? [`${moves.length - shown.length} more`] : [])].join(', ');
+}

@@ -1,0 +1,126 @@
+/**
+ * Readers of the single values that checks have.
+ */
+import { dirname, resolve } from 'node:path';
+import { isIP } from 'node:net';
+import { NameError, formatName, parseName } from '../wire/name.ts';
+import { typeNumber, isMetaType } from '../wire/types.ts';
+import { dictionary, integer, list, scalar, text, type Read } from './fields.ts';
+import type { BodyMatch } from './settings.ts';
+import { placeOf } from './yaml.ts';
+
+export const port = integer({ min: 1, max: 65_535 });
+
+export const path = scalar(
+  'a path that begins with /',
+  (value) => (/^\/[\x21-\x7e]*$/.test(value) ? value : undefined), //
+  { code: 'PH041', hint: 'such as /health; a host belongs to "host", a port to "port"' },
+);
+
+export const status = scalar(
+  'a status from 100 to 599, or a range of them',
+  (value) => {
+    const match = /^(\d{3})(?:\s*-\s*(\d{3}))?$/.exec(value);
+    const from = Number(match?.[1]);
+    const to = Number(match?.[2] ?? match?.[1]);
+    return from >= 100 && to <= 599 && from <= to ? { from, to } : undefined;
+  },
+  { code: 'PH042', hint: 'such as 200, 200-399, or a list: [200, 204, 300-302]' },
+);
+
+export const host = scalar('a host name', (value) => (/^[\w.-]+$/.test(value) || isIP(value) ? value : undefined), {
+  code: 'PH047',
+  hint: 'the name alone, such as www.example.com; a port belongs to "port"',
+});
+
+export const queryName = scalar(
+  'a domain name',
+  (value) => {
+    try {
+      return formatName(parseName(value.endsWith('.') ? value : `${value}.`));
+    } catch (error) {
+      if (error instanceof NameError) return undefined;
+      throw error;
+    }
+  },
+  { code: 'PH049', hint: 'such as www.example.com; it is never relative' },
+);
+
+export const queryType = scalar(
+  'a record type',
+  (value) => {
+    const type = typeNumber(value);
+    return type !== undefined && !isMetaType(type) ? value.toUpperCase() : undefined;
+  },
+  { code: 'PH049', hint: 'such as A, AAAA or SOA' },
+);
+
+/** Text, or `/regex/flags`, which is compiled here once to know that it can be. */
+export const body: Read<BodyMatch> = (node, name, report) => {
+  const value = text()(node, name, report);
+  const regex = value === undefined ? null : /^\/(.+)\/([a-zA-Z]*)$/s.exec(value);
+  if (value === undefined || !regex) return value === undefined ? undefined : { kind: 'text', text: value };
+  const [, source = '', flags = ''] = regex;
+  const hint = 'write /regex/ with the flags i, m, s or u, or a text that does not begin and end with /';
+  if (!/^[imsu]*$/.test(flags)) {
+    report.error('PH043', `${name} has flags that mean nothing here: ${flags}`, placeOf(node), hint);
+    return undefined;
+  }
+  try {
+    new RegExp(source, flags);
+    return { kind: 'regex', source, flags };
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : String(error);
+    report.error('PH043', `${name} is not a regular expression: ${why}`, placeOf(node), hint);
+    return undefined;
+  }
+};
+
+export const headers = dictionary(({ key, value }, report): [string, string] | undefined => {
+  // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
+  if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
+    report.error('PH045', `${key.text} is not a header's name`, placeOf(key), 'such as X-Probe');
+    return undefined;
+  }
+  const content = text({ allowEmpty: true })(value, key.text, report);
+  if (content === undefined) return undefined;
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(content)) {
+    const message = `header ${key.text} holds a character that headers cannot`;
+    report.error('PH045', message, placeOf(value), 'no line breaks, no control characters');
+    return undefined;
+  }
+  return [key.text, content];
+});
+
+/** Keys and indexes with dots between them. */
+export const loadPath = scalar(
+  'keys with dots between them',
+  (value) => (/^[^.\s]+(?:\.[^.\s]+)*$/.test(value) ? value : undefined),
+  { code: 'PH054', hint: 'such as load, metrics.cpu or nodes.0.load' },
+);
+
+/**
+ * A list of the program and its arguments, or a line that is cut at its spaces and nothing else: no shell ever sees
+ * it. A program with a slash in it is relative to the folder of the file it stands in.
+ */
+export const command: Read<readonly [string, ...string[]]> = (node, name, report) => {
+  const place = placeOf(node, 0, 1);
+  const hint = 'write [program, argument, ...]; for a shell: [sh, -c, "..."]';
+  let words: readonly string[] | undefined;
+  if (node.kind === 'list') words = list(text({ allowEmpty: true }))(node, name, report);
+  else {
+    const line = text({ hint })(node, name, report);
+    if (line !== undefined && /["'`\\|&;<>$*?(){}]/.test(line)) {
+      report.error('PH053', `${name} has characters that only a shell understands, and none is run`, place, hint);
+      return undefined;
+    }
+    words = line?.split(/\s+/).filter((word) => word !== '');
+  }
+  if (words === undefined) return undefined;
+  const [program = '', ...rest] = words;
+  if (program === '' || words.some((word) => word.includes('\0'))) {
+    report.error('PH053', `${name} names no program`, place, hint);
+    return undefined;
+  }
+  return [program.includes('/') ? resolve(dirname(place.file), program) : program, ...rest];
+};

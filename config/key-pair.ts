@@ -1,0 +1,138 @@
+/**
+ * A certificate and its private key from PEM files, checked as far as can be without a client: what passes here,
+ * a server can start with.
+ */
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { Place, Report } from './diagnostics.ts';
+import { MAX_PEM_OCTETS } from './limits.ts';
+
+export type KeyPair = {
+  /** PEM: the server's own certificate first, then those that lead to its root. */
+  readonly cert: string;
+  readonly key: string;
+  /** Of the certificate, absolute. */
+  readonly path: string;
+  /** When the server's own certificate ends, in milliseconds since 1970. */
+  readonly expiresAtMs: number;
+};
+
+/** A path as written, with the place it was written at. */
+export type WrittenPath = { readonly path: string; readonly place: Place };
+
+const CERTIFICATES = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END/g;
+/** Who renews, does so with a third of the time left; a tenth says that nobody does. */
+const LATE = 0.1;
+
+/** Reads and checks both. Undefined when they cannot be used, which has been reported; `nowMs` is what expiry is measured by. */
+export function readKeyPair(
+  files: { readonly cert: WrittenPath; readonly key: WrittenPath },
+  baseDir: string,
+  nowMs: number,
+  report: Report,
+): KeyPair | undefined {
+  const cert = readPem(files.cert, 'certificate', baseDir, report);
+  const key = readPem(files.key, 'key', baseDir, report);
+  const chain = cert === undefined ? undefined : parseChain(cert, files.cert, report);
+  const privateKey = key === undefined ? undefined : parseKey(key, files.key, report);
+  const own = chain?.[0];
+  if (cert === undefined || key === undefined || !own || !privateKey) return undefined;
+  if (!own.checkPrivateKey(privateKey)) {
+    const message = `the key ${files.key.path} does not belong to the certificate ${files.cert.path}`;
+    const other = chain.findIndex((each) => each.checkPrivateKey(privateKey));
+    const hint =
+      other > 0
+        ? `it belongs to certificate ${other + 1} in that file: put that one first`
+        : 'use the key that the certificate was requested with';
+    report.error('PH063', message, files.key.place, hint);
+    return undefined;
+  }
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    const message = `TLS cannot use ${files.cert.path} with ${files.key.path}: ${reasonOf(error)}`;
+    report.error('PH064', message, files.cert.place, 'such as an RSA key of 2048 bits, or an EC key on P-256');
+    return undefined;
+  }
+  warnOfTimes(own, files.cert, nowMs, report);
+  return { cert, key, path: resolve(baseDir, files.cert.path), expiresAtMs: own.validToDate.getTime() };
+}
+
+function readPem({ path, place }: WrittenPath, what: string, baseDir: string, report: Report): string | undefined {
+  const found = readSmallFile(resolve(baseDir, path));
+  if ('text' in found) return found.text;
+  report.error('PH060', `the ${what} ${path} cannot be read: ${found.why}`, place, found.hint);
+  return undefined;
+}
+
+function readSmallFile(path: string): { readonly text: string } | { readonly why: string; readonly hint: string } {
+  const looked = `looked at ${path}`;
+  try {
+    const stats = statSync(path);
+    if (!stats.isFile()) return { why: 'it is no file', hint: looked };
+    if (stats.size > MAX_PEM_OCTETS) return { why: `it has more than ${MAX_PEM_OCTETS} octets`, hint: looked };
+    return { text: readFileSync(path, 'latin1') };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { why: 'there is no such file', hint: looked };
+    if (code === 'EACCES' || code === 'EPERM') {
+      return { why: 'permission denied', hint: 'the user that Pharos runs as must be allowed to read it' };
+    }
+    return { why: String(code), hint: looked };
+  }
+}
+
+/** At least one certificate, in the file's order. */
+function parseChain(text: string, { path, place }: WrittenPath, report: Report): X509Certificate[] | undefined {
+  const hint = 'a PEM file: the certificate of the server first, then those that lead to its root';
+  const parts = text.match(CERTIFICATES);
+  if (!parts) {
+    report.error('PH061', `${path} holds no certificate`, place, hint);
+    return undefined;
+  }
+  try {
+    return parts.map((part) => new X509Certificate(`${part} CERTIFICATE-----\n`));
+  } catch (error) {
+    report.error('PH061', `a certificate in ${path} cannot be read: ${reasonOf(error)}`, place, hint);
+    return undefined;
+  }
+}
+
+function parseKey(text: string, { path, place }: WrittenPath, report: Report): KeyObject | undefined {
+  if (/-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
+    const hint = 'nobody types a passphrase at a reload: "openssl pkey" writes the key without one';
+    report.error('PH062', `the key ${path} is encrypted`, place, hint);
+    return undefined;
+  }
+  try {
+    return createPrivateKey(text);
+  } catch {
+    report.error('PH062', `${path} holds no private key`, place, 'a PEM file that begins with BEGIN PRIVATE KEY');
+    return undefined;
+  }
+}
+
+/** RFC 9539 4.1: who asks an authoritative server does not check its certificate, so this stops nothing. */
+function warnOfTimes(own: X509Certificate, { path, place }: WrittenPath, nowMs: number, report: Report): void {
+  const from = own.validFromDate.getTime();
+  const to = own.validToDate.getTime();
+  const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
+  const warn = (what: string): void => {
+    const hint = 'put a new one in its place and reload; clients that verify certificates refuse this one';
+    report.warning('PH065', `the certificate ${path} ${what}`, place, hint);
+  };
+  if (nowMs > to) warn(`ended on ${day(to)}`);
+  else if (nowMs < from) warn(`is valid from ${day(from)} on only`);
+  else if (to - nowMs < (to - from) * LATE) {
+    const hint = 'put a new one in its place and reload';
+    report.warning('PH065', `the certificate ${path} ends on ${day(to)}`, place, hint);
+  }
+}
+
+/** OpenSSL's words: `error:0A00018F:SSL routines::ee key too small` ends with them. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.slice(text.lastIndexOf(':') + 1).trim();
+}

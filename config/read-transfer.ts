@@ -1,0 +1,138 @@
+/**
+ * `transfer` of pharos.yaml (SPEC 2): TSIG keys, who may have zones, and whom to tell of their changes.
+ */
+import { formatEndpoint, inPrefix, parseAddress, parseEndpoint } from '../wire/address.ts';
+import { canonical, formatName, NameError, parseName, type Name } from '../wire/name.ts';
+import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from '../wire/tsig.ts';
+import type { Report } from './diagnostics.ts';
+import { choice, dictionary, list, map, optional, required, scalar, text, withDefault, type Read } from './fields.ts';
+import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
+import { nearestHint } from './nearest-word.ts';
+import { prefix } from './network-fields.ts';
+import type { TransferSettings } from './settings.ts';
+import { placeOf, type YamlNode, type YamlScalar } from './yaml.ts';
+
+const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];
+const DNS_PORT = 53;
+
+/** Base64, which no message may show. */
+function secret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
+  if (node.kind !== 'scalar') {
+    text()(node, name, report);
+    return undefined;
+  }
+  const hint = 'write what tsig-keygen or keymgr -t prints, or the output of: openssl rand -base64 32';
+  const bytes = Buffer.from(node.text, 'base64');
+  // Node.js reads past what is no base64: only what comes back as it was is.
+  const isBase64 = bytes.length > 0 && bytes.toString('base64').replace(/=+$/, '') === node.text.replace(/=+$/, '');
+  if (!isBase64 || node.text.length % 4 !== 0) {
+    report.error('PH081', `${name} must be base64`, placeOf(node), hint);
+    return undefined;
+  }
+  if (bytes.length < MIN_TSIG_SECRET_OCTETS) {
+    const message = `${name} has ${bytes.length} octets, which can be guessed: ${MIN_TSIG_SECRET_OCTETS} are the least`;
+    report.warning('PH082', message, placeOf(node), hint);
+  }
+  return Uint8Array.from(bytes);
+}
+
+const readKey = map('key', {
+  algorithm: required(choice(ALGORITHMS, { code: 'PH083' }), 'algorithm: hmac-sha256'),
+  secret: required(secret, 'secret: "${TSIG}"'),
+});
+
+const keys: Read<TsigKey[]> = (node, name, report) => {
+  const seen = new Map<string, string>();
+  return dictionary(({ key, value }, inner): TsigKey | undefined => {
+    const wire = keyName(key, inner);
+    const read = readKey(value, key.text, inner);
+    if (!wire) return undefined;
+    const canonicalText = formatName(wire);
+    const other = seen.get(canonicalText);
+    if (other !== undefined) {
+      const message = `${key.text} and ${other} are one name for a peer: case and a final dot do not count`;
+      inner.error('PH084', message, placeOf(key), 'remove one of the two, or give it another name');
+      return undefined;
+    }
+    seen.set(canonicalText, key.text);
+    return read && { label: key.text, name: wire, ...read };
+  })(node, name, report);
+};
+
+/** RFC 8945 4.2: the name of a key is a domain name. */
+function keyName(key: YamlScalar, report: Report): Name | undefined {
+  try {
+    return canonical(parseName(key.text.endsWith('.') ? key.text : `${key.text}.`));
+  } catch (error) {
+    if (!(error instanceof NameError)) throw error;
+    report.error(
+      'PH084',
+      `a key's name is a domain name: ${error.message}`,
+      placeOf(key),
+      'such as second.example.com',
+    );
+    return undefined;
+  }
+}
+
+const target = scalar('an address', (value) => parseEndpoint(value, DNS_PORT), {
+  code: 'PH022',
+  hint: 'such as 192.0.2.54, 192.0.2.54:5353 or "[2001:db8::54]:53"',
+});
+
+const keyOfEntry: Read<YamlScalar> = (node, name, report) => {
+  text()(node, name, report);
+  return node.kind === 'scalar' ? node : undefined;
+};
+
+const read = map('transfer', {
+  keys: withDefault(keys, []),
+  allow: withDefault(
+    list(map('allow', { from: required(prefix(), 'from: 192.0.2.54'), key: optional(keyOfEntry) }), {
+      hint: 'such as [{ from: 192.0.2.54, key: second }]',
+    }),
+    [],
+  ),
+  notify: withDefault(list(located), []),
+});
+
+type Located = { readonly endpoint: { readonly host: string; readonly port: number }; readonly node: YamlNode };
+
+/** An address with the place that it was written at. */
+function located(node: YamlNode, name: string, report: Report): Located | undefined {
+  const endpoint = target(node, name, report);
+  return endpoint && { endpoint, node };
+}
+
+/** Reads `transfer`. */
+export const transfer: Read<TransferSettings> = (node, name, report) => {
+  const found = read(node, name, report);
+  if (!found) return undefined;
+  // A key that has a mistake of its own is not one that nobody defines.
+  const defined = namesOf(node);
+  const allow = found.allow.map(({ from, key }) => {
+    if (key && !defined.has(key.text)) {
+      report.error(
+        'PH080',
+        `there is no key ${key.text} in transfer.keys`,
+        placeOf(key),
+        nearestHint(key.text, defined),
+      );
+    }
+    return { from, key: key?.text };
+  });
+  const notify = found.notify.map(({ endpoint, node: at }) => {
+    const address = parseAddress(endpoint.host);
+    if (!address || !allow.some(({ from }) => inPrefix(address, from))) {
+      const message = `${formatEndpoint(endpoint)} is told of changes, and nothing under allow lets it have them`;
+      report.warning('PH085', message, placeOf(at), `add { from: ${endpoint.host} } to allow`);
+    }
+    return endpoint;
+  });
+  return { keys: found.keys, allow, notify };
+};
+
+function namesOf(node: YamlNode): Set<string> {
+  const entry = node.kind === 'map' ? node.entries.find(({ key }) => key.text === 'keys') : undefined;
+  return new Set(entry?.value.kind === 'map' ? entry.value.entries.map(({ key }) => key.text) : []);
+}

@@ -1,0 +1,63 @@
+/**
+ * Which classes of addresses lie below each node of an atlas. Far fewer sets come about than there are nodes, so that
+ * a steering map need say only of each set whether all of it has one outcome.
+ */
+import { ATLAS } from './lookup.ts';
+
+/** As few tables as this are made wider: most atlases have some 100,000 groups. */
+const FIRST_ROWS = 1 << 16;
+
+/**
+ * Numbers the sets and writes each node's into its GROUP, and one of its classes into CLASS. The first `classes`
+ * numbers are the classes themselves; each number after them stands for the union of two before it, which are
+ * returned in pairs. Two numbers may stand for one set where different pairs make it.
+ */
+export function groupNodes(nodes: Int32Array, classes: number): Int32Array {
+  let pairs = new Int32Array(FIRST_ROWS);
+  let count = 0;
+  // Open addressing: number of the pair + 1, 0 where free.
+  let table = new Int32Array(FIRST_ROWS);
+
+  const rowOf = (low: number, high: number): number => {
+    let row = (Math.imul(low, 0x85eb_ca6b) ^ Math.imul(high, 0xc2b2_ae35)) >>> 0;
+    row = (row ^ (row >>> 15)) & (table.length - 1);
+    for (;;) {
+      const pair = (table[row] ?? 0) - 1;
+      if (pair < 0 || (pairs[pair * 2] === low && pairs[pair * 2 + 1] === high)) return row;
+      row = (row + 1) & (table.length - 1);
+    }
+  };
+  const widen = (): void => {
+    const wider = new Int32Array(pairs.length * 2);
+    wider.set(pairs);
+    pairs = wider;
+    table = new Int32Array(table.length * 2);
+    for (let pair = 0; pair < count; pair++) table[rowOf(pairs[pair * 2] ?? 0, pairs[pair * 2 + 1] ?? 0)] = pair + 1;
+  };
+  const unite = (one: number, other: number): number => {
+    if (one === other) return one;
+    const low = Math.min(one, other);
+    const high = Math.max(one, other);
+    let row = rowOf(low, high);
+    if (table[row] === 0) {
+      if (count * 2 === pairs.length) {
+        widen();
+        row = rowOf(low, high);
+      }
+      pairs[count * 2] = low;
+      pairs[count * 2 + 1] = high;
+      table[row] = ++count;
+    }
+    return classes + (table[row] ?? 0) - 1;
+  };
+  const groupOf = (code: number): number => (code < 0 ? ~code : (nodes[code * ATLAS.WORDS + ATLAS.GROUP] ?? 0));
+
+  // Children have greater numbers, so that they are done first.
+  for (let node = nodes.length / ATLAS.WORDS - 1; node >= 0; node--) {
+    const row = node * ATLAS.WORDS;
+    const left = nodes[row + ATLAS.LEFT] ?? 0;
+    nodes[row + ATLAS.GROUP] = unite(groupOf(left), groupOf(nodes[row + ATLAS.RIGHT] ?? 0));
+    nodes[row + ATLAS.CLASS] = left < 0 ? ~left : (nodes[left * ATLAS.WORDS + ATLAS.CLASS] ?? 0);
+  }
+  return pairs.slice(0, count * 2);
+}

@@ -1,0 +1,162 @@
+/**
+ * Until when caches may hold an answer that names a VIP: `safe_at` of a drain (SPEC 1, 7).
+ *
+ * An answer is served with the TTL of its service, or with `{min, max}` with the time for which no VIP that has the
+ * type can change its state (SPEC 4), which only this room changes. So the largest TTL that can have been served is
+ * known at every moment without a look at the packets: whenever it changes, and when a VIP leaves the answers, the
+ * answers of before are noted as
+ *
+ *     until = max(until, now + TTL of before)
+ *
+ * A VIP has left the answers when it is drained or forced down and every client has another VIP that is not; with
+ * `when_all_down: serve_all` it is named for as long as there is no other. A VIP that is down counts as named: the
+ * moment is a bound, never too early.
+ */
+import type { Clock } from './clock.ts';
+import { FORCED, forcedOf, holdSecondsOf, type HealthTable } from './table.ts';
+import { canonicalTarget, type HealthTarget } from './targets.ts';
+
+/** What is served of a service whose words may have changed, seen from one of its VIPs. */
+export type LastAnswers = {
+  /** A new generation: what the one before served is remembered. `table` has its words already. */
+  configure(targets: Iterable<HealthTarget>, table: HealthTable): void;
+  /** After the target's word was stored; `before` is the word that stood there. */
+  changed(target: HealthTarget, before: number): void;
+  /** What the last run knew of a target that it had taken out of the answers; `wallMs` since 1970. */
+  remember(target: string, wallMs: number): void;
+  /** Milliseconds since 1970 by the wall clock; undefined while answers may name it, and for targets nobody knows. */
+  safeAtMs(target: string): number | undefined;
+};
+
+type Vip = {
+  readonly target: HealthTarget;
+  named: boolean;
+  /** By the monotonic clock: when the last answer known so far expires. */
+  untilMs: number;
+  /** The same by the wall clock as it was then, so that what is shown does not waver. */
+  untilWallMs: number;
+};
+
+type Service = {
+  readonly vips: Vip[];
+  /** Seconds, by type of record: the largest TTL of an answer given now. */
+  ttls: ReadonlyMap<string, number>;
+};
+
+/** A difference between the clocks that is a step of the wall clock and no wavering. */
+const STEP_MS = 500;
+/** A reload configures health before the threads take over: answers of the old generation may be given for this long. */
+const HANDOVER_MS = 1000;
+
+export function createLastAnswers(clock: Clock): LastAnswers {
+  let services = new Map<string, Service>();
+  let vips = new Map<string, Vip>();
+  let table: HealthTable | undefined;
+  const remembered = new Map<string, number>();
+
+  const stateOf = (vip: Vip): number => table?.states[vip.target.slot] ?? 0;
+
+  const note = (vip: Vip, untilMs: number): void => {
+    if (untilMs <= vip.untilMs) return;
+    vip.untilMs = untilMs;
+    // Rounded up: a moment too late is safe, one too early is not.
+    vip.untilWallMs = Math.ceil(clock.wall() + untilMs - clock.now());
+  };
+
+  /** Notes what was served until now, and finds what is served from now on. */
+  const settle = (service: Service, moreMs: number): void => {
+    const nowMs = clock.now();
+    for (const vip of service.vips) {
+      if (vip.named) note(vip, nowMs + largestTtl(vip, service) * 1000 + moreMs);
+    }
+    service.ttls = ttlsOf(service.vips, stateOf);
+    for (const vip of service.vips) vip.named = isNamed(vip, service.vips, stateOf);
+  };
+
+  return {
+    configure(targets, nextTable) {
+      for (const service of services.values()) settle(service, HANDOVER_MS);
+      const old = vips;
+      const nowMs = clock.now();
+      table = nextTable;
+      services = new Map();
+      vips = new Map();
+      for (const target of targets) {
+        if (target.answers === undefined) continue;
+        const key = canonicalTarget(target.target);
+        const last = old.get(key);
+        const { untilMs = -Infinity, untilWallMs = -Infinity } = last ?? {};
+        const vip: Vip = { target, named: false, untilMs, untilWallMs };
+        const wallMs = remembered.get(key);
+        if (wallMs !== undefined) note(vip, nowMs + wallMs - clock.wall());
+        vips.set(key, vip);
+        const name = key.slice(0, key.lastIndexOf('/'));
+        const service: Service = services.get(name) ?? { vips: [], ttls: new Map() };
+        service.vips.push(vip);
+        services.set(name, service);
+      }
+      // What is gone is still in caches.
+      for (const [key, vip] of old) if (!vips.has(key) && vip.untilMs > nowMs) vips.set(key, { ...vip, named: false });
+      for (const service of services.values()) {
+        service.ttls = ttlsOf(service.vips, stateOf);
+        for (const vip of service.vips) {
+          vip.named = isNamed(vip, service.vips, stateOf);
+          // Out of the answers from the start, and nobody noted since when: the last run may just have ended.
+          const maxMs = (vip.target.answers?.maxTtlSeconds ?? 0) * 1000;
+          if (!vip.named && vip.untilMs === -Infinity) note(vip, nowMs + maxMs);
+        }
+      }
+      remembered.clear();
+    },
+    changed(target, before) {
+      const key = canonicalTarget(target.target);
+      const service = services.get(key.slice(0, key.lastIndexOf('/')));
+      if (service === undefined || target.answers === undefined) return;
+      const { minTtlSeconds, maxTtlSeconds } = target.answers;
+      const word = table?.states[target.slot] ?? 0;
+      // Every result of a probe comes by here: where the TTL is fixed, only an override changes what is served.
+      if (minTtlSeconds === maxTtlSeconds && forcedOf(word) === forcedOf(before)) return;
+      settle(service, 0);
+    },
+    remember(target, wallMs) {
+      remembered.set(canonicalTarget(target), wallMs);
+    },
+    safeAtMs(target) {
+      const vip = vips.get(canonicalTarget(target));
+      if (vip === undefined || vip.named || vip.untilMs === -Infinity) return undefined;
+      const wallMs = Math.ceil(clock.wall() + vip.untilMs - clock.now());
+      return Math.abs(wallMs - vip.untilWallMs) < STEP_MS ? vip.untilWallMs : wallMs;
+    },
+  };
+}
+
+function largestTtl(vip: Vip, { ttls }: Service): number {
+  return Math.max(0, ...(vip.target.answers?.types ?? []).map((type) => ttls.get(type) ?? 0));
+}
+
+/** As steering/chain.ts has it: the least time that a VIP with the type holds its state, between the two limits. */
+function ttlsOf(vips: readonly Vip[], stateOf: (vip: Vip) => number): ReadonlyMap<string, number> {
+  const ttls = new Map<string, number>();
+  for (const vip of vips) {
+    const { types = [], minTtlSeconds = 0, maxTtlSeconds = 0 } = vip.target.answers ?? {};
+    const seconds = Math.min(Math.max(holdSecondsOf(stateOf(vip)), minTtlSeconds), maxTtlSeconds);
+    for (const type of types) ttls.set(type, Math.min(ttls.get(type) ?? Infinity, seconds));
+  }
+  return ttls;
+}
+
+function isNamed(vip: Vip, vips: readonly Vip[], stateOf: (vip: Vip) => number): boolean {
+  if (!isForcedOut(stateOf(vip))) return true;
+  const { types = [], groups = [] } = vip.target.answers ?? {};
+  return groups.some((group) => {
+    const members = vips.filter(({ target }) => group.has(target.target));
+    return types.some((type) =>
+      members.every((other) => other.target.answers?.types.includes(type) !== true || isForcedOut(stateOf(other))),
+    );
+  });
+}
+
+function isForcedOut(word: number): boolean {
+  const forced = forcedOf(word);
+  return forced === FORCED.DOWN || forced === FORCED.DRAIN;
+}

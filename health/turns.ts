@@ -1,0 +1,62 @@
+/**
+ * So many at once, the others in the order they came.
+ */
+
+/** Gives the turn back. */
+export type Release = () => void;
+
+export type Turns = {
+  /** Resolves when it is the caller's turn, with how to give it back; rejects with the signal's reason when it aborts. */
+  take(signal: AbortSignal): Promise<Release>;
+  /** Turns taken, and callers that wait for one. */
+  load(): { readonly taken: number; readonly waiting: number };
+};
+
+export function createTurns(most: number): Turns {
+  /** In the order they came. */
+  const waiting = new Set<() => void>();
+  let taken = 0;
+
+  const grant = (): Release => {
+    taken += 1;
+    let mine = true;
+    return () => {
+      if (!mine) return;
+      mine = false;
+      taken -= 1;
+      const [next] = waiting;
+      next?.();
+    };
+  };
+
+  return {
+    take(signal) {
+      return new Promise((resolve, reject) => {
+        if (signal.aborted) {
+          reject(reasonOf(signal));
+          return;
+        }
+        if (taken < most) {
+          resolve(grant());
+          return;
+        }
+        const start = (): void => {
+          waiting.delete(start);
+          signal.removeEventListener('abort', cancel);
+          resolve(grant());
+        };
+        const cancel = (): void => {
+          waiting.delete(start);
+          reject(reasonOf(signal));
+        };
+        waiting.add(start);
+        signal.addEventListener('abort', cancel, { once: true });
+      });
+    },
+    load: () => ({ taken, waiting: waiting.size }),
+  };
+}
+
+function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error('cancelled');
+}

@@ -1,0 +1,40 @@
+/**
+ * Weights set at run time: each stands above the file's weight until it is given back, over restarts too.
+ */
+import { isoTime, type Clock } from './clock.ts';
+import type { SavedWeight, StateStore } from './state-file.ts';
+import type { Author } from './overrides.ts';
+import { canonicalTarget } from './targets.ts';
+
+/** `weight`: 0 to 65535. */
+export type WeightRequest = { readonly weight: number; readonly reason?: string | undefined };
+
+/** The largest weight that a file or an operator can give (SPEC 3). */
+export const MAX_WEIGHT = 65_535;
+
+export type Weights = {
+  get(target: string): SavedWeight | undefined;
+  list(): readonly SavedWeight[];
+  /** Sets, or with undefined gives back to the file; resolves when it is on the disk, false when it could not be written. */
+  set(targets: readonly string[], request: WeightRequest | undefined, by: Author): Promise<boolean>;
+};
+
+export function createWeights(store: StateStore, clock: Clock): Weights {
+  const current = new Map<string, SavedWeight>();
+  for (const weight of store.weights) current.set(canonicalTarget(weight.target), weight);
+  return {
+    get: (target) => current.get(canonicalTarget(target)),
+    list: () => [...current.values()],
+    set(targets, request, by) {
+      for (const target of targets) {
+        const key = canonicalTarget(target);
+        if (request === undefined) current.delete(key);
+        else {
+          const { weight, reason } = request;
+          current.set(key, { target, weight, reason, since: isoTime(clock), by });
+        }
+      }
+      return store.saveWeights([...current.values()]);
+    },
+  };
+}

@@ -1,0 +1,340 @@
+/**
+ * Transfers to those who will have them: NSD and Knot as secondaries, dig and kdig as readers.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parsePrefix } from '../../wire/address.ts';
+import { encodeQuery, T } from '../support/message.ts';
+import { folderOf, NO_GEOGRAPHY, type Files } from '../support/pharos.ts';
+import { dig, eventually, has, run, serve } from '../support/process.ts';
+import { freePort, runPharos } from '../support/run.ts';
+import { SAMPLES } from '../unit/wire/rdata-samples.ts';
+
+const SECRET = 'c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=';
+const WRONG = 'YWJjZGVmYWJjZGVmYWJjZGVmYWJjZGVmYWJjZGVmYWI=';
+
+/** Without what is not for a zone like this one, and NULL, whose empty data Knot takes for a malformed message. */
+const BULK = Object.entries(SAMPLES)
+  .filter(
+    ([type]) =>
+      !['SOA', 'NULL', 'CNAME', 'DNAME', 'NS', 'NSEC', 'NSEC3', 'NSEC3PARAM', 'RRSIG', 'NXT', 'SIG'].includes(type),
+  )
+  .flatMap(([type, samples]) => samples.map((sample) => `t-${type.toLowerCase()} ${type} ${sample}`));
+
+/** So many that a transfer takes several messages, each with its signature. */
+const MANY = Array.from({ length: 6000 }, (_, i) => `many-${i} A 10.1.${i >> 8}.${i & 255}`);
+
+const zone = (serial: number): string => `
+zone: example.com
+nameservers: [ns1, ns2.example.net.]
+soa: { serial: ${serial} }
+include: [bulk.zone]
+records:
+  ns1: { A: 192.0.2.53 }
+  serial: { TXT: "${serial}" }
+  sub: { NS: [ns.sub, ns1, ns2.example.net.] }
+  ns.sub: { A: 192.0.2.60 }
+  "*.wild": { MX: 10 ns1 }
+  old: { DNAME: ns1 }
+services:
+  www: { ttl: 20, vips: { a: { A: 192.0.2.1, weight: 3 }, b: { A: 192.0.2.2 }, c: { A: 192.0.2.3, weight: 0 } } }
+`;
+
+/** `pharos serve` that lets 127.0.0.1 have its zones with the key, 127.0.0.2 without, and tells these of changes. */
+async function primary(notify: readonly number[], secret = SECRET) {
+  const folder = folderOf({
+    ...NO_GEOGRAPHY,
+    'pharos.yaml': `
+listen: 127.0.0.1:0
+status: { listen: 127.0.0.1:0 }
+geo: { databases: [small.mmdb] }
+transfer:
+  keys: { second: { algorithm: hmac-sha256, secret: "\${SECRET}" } }
+  allow: [{ from: 127.0.0.1, key: second }, { from: 127.0.0.2 }]
+  notify: [${notify.map((port) => `"127.0.0.1:${port}"`).join(', ')}]
+`,
+    'zones/example.com.yaml': zone(1),
+    'zones/bulk.zone': `$TTL 300\n${[...BULK, ...MANY].join('\n')}\n`,
+  });
+  const server = await serve(['pharos.yaml'], { cwd: folder.path, env: { SECRET: secret } });
+  return {
+    ...server,
+    /** Changes the zone and reloads; resolves when that is served. */
+    change: async (serial: number): Promise<void> => {
+      writeFileSync(join(folder.path, 'zones/example.com.yaml'), zone(serial));
+      server.child.kill('SIGHUP');
+      await eventually(
+        () => dig(server.port, 'serial.example.com', 'TXT'),
+        (text) => text === `"${serial}"`,
+      );
+    },
+    [Symbol.asyncDispose]: async () => {
+      await server.stop('SIGKILL');
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+type Secondary = {
+  readonly port: number;
+  readonly log: () => string;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+/** A program with files in a folder of its own (`FOLDER` stands for it); what it writes is kept. */
+function launch(command: string, args: readonly string[], port: number, files: Files): Secondary {
+  const folder = folderOf({});
+  for (const [name, content] of Object.entries(files)) {
+    writeFileSync(join(folder.path, name), String(content).replaceAll('FOLDER', folder.path));
+  }
+  const child: ChildProcess = spawn(
+    command,
+    args.map((arg) => arg.replaceAll('FOLDER', folder.path)),
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let log = '';
+  const keep = (chunk: Buffer): void => void (log += chunk.toString());
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
+  const ended = once(child, 'exit');
+  return {
+    port,
+    log: () => log,
+    [Symbol.asyncDispose]: async () => {
+      child.kill();
+      await ended;
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** NSD asks its primary at its start, and then when it is told: its own times are days. */
+function nsd(port: number, from: number, secret = SECRET): Secondary {
+  const configuration = `
+server:
+  ip-address: 127.0.0.1@${port}
+  server-count: 1
+  username: ""
+  chroot: ""
+  database: ""
+  zonesdir: "FOLDER"
+  pidfile: "FOLDER/nsd.pid"
+  xfrdfile: "FOLDER/xfrd.state"
+  zonelistfile: "FOLDER/zone.list"
+  xfrdir: "FOLDER"
+  verbosity: 2
+remote-control:
+  control-enable: no
+key:
+  name: second
+  algorithm: hmac-sha256
+  secret: "${secret}"
+zone:
+  name: example.com
+  zonefile: "FOLDER/example.com.zone"
+  request-xfr: 127.0.0.1@${from} second
+  allow-notify: 127.0.0.1 second
+`;
+  return launch('/usr/sbin/nsd', ['-d', '-c', 'FOLDER/nsd.conf'], port, { 'nsd.conf': configuration });
+}
+
+function knot(port: number, from: number, secret = SECRET): Secondary {
+  const configuration = `
+server:
+    listen: 127.0.0.1@${port}
+    rundir: FOLDER
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: FOLDER
+    journal-db-max-size: 16M
+    kasp-db-max-size: 16M
+    timer-db-max-size: 16M
+    catalog-db-max-size: 16M
+key:
+  - id: second
+    algorithm: hmac-sha256
+    secret: ${secret}
+remote:
+  - id: primary
+    address: 127.0.0.1@${from}
+    key: second
+acl:
+  - id: primary
+    address: 127.0.0.1
+    key: second
+    action: notify
+zone:
+  - domain: example.com
+    storage: FOLDER
+    file: example.com.zone
+    master: primary
+    acl: primary
+`;
+  return launch('/usr/sbin/knotd', ['-c', 'FOLDER/knot.conf'], port, { 'knot.conf': configuration });
+}
+
+const SECONDARIES = [
+  { name: 'NSD', start: nsd, there: has('/usr/sbin/nsd') },
+  { name: 'Knot', start: knot, there: has('/usr/sbin/knotd') },
+];
+
+describe.each(SECONDARIES)('$name as a secondary', ({ start, there }) => {
+  test.skipIf(!there)('has the zone, and the next one as soon as it is told', async () => {
+    const port = await freePort();
+    await using server = await primary([port]);
+    await using secondary = start(port, server.port);
+    const serialThere = () => dig(port, 'serial.example.com', 'TXT').catch(() => secondary.log());
+    await eventually(serialThere, (text) => text === '"1"', 20_000);
+    for (const name of ['www', 'x.wild', 'x.old', 'ns.sub', 't-mx', 't-minfo', 't-https', 't-loc', 't-type65400']) {
+      for (const type of ['A', 'MX', 'MINFO', 'HTTPS', 'LOC', 'TYPE65400', 'NS']) {
+        if (name === 'www' && type === 'A') continue; // chance chooses one of what is transferred
+        const question = [`${name}.example.com`, type, '+norec'];
+        const sorted = async (at: number) => (await dig(at, ...question)).split('\n').sort();
+        expect(await sorted(port), question.join(' ')).toEqual(await sorted(server.port));
+      }
+    }
+    expect((await dig(port, 'www.example.com')).split('\n').sort()).toEqual(['192.0.2.1', '192.0.2.2']);
+    await server.change(2);
+    await eventually(serialThere, (text) => text === '"2"', 20_000);
+    await server.until(/knows that example\.com has changed/);
+  });
+
+  test.skipIf(!there)('has nothing with another secret', async () => {
+    const port = await freePort();
+    await using server = await primary([port]);
+    await using secondary = start(port, server.port, WRONG);
+    // Both say so in words of their own.
+    await eventually(
+      () => Promise.resolve(secondary.log()),
+      (log) => /NOTAUTH|tsig|TSIG|bad.?sig/i.test(log) && /example\.com/.test(log),
+      20_000,
+    );
+    expect(await dig(port, 'serial.example.com', 'TXT')).toBe('');
+  });
+});
+
+describe('readers', () => {
+  const key = `hmac-sha256:second:${SECRET}`;
+  const soa = (text: string): number => text.split('\n').filter((line) => /\sSOA\s/.test(line)).length;
+
+  test('dig and kdig take transfers, signed and not, and nobody else gets one', async () => {
+    await using server = await primary([]);
+    const at = ['@127.0.0.1', '-p', String(server.port)];
+    const ask = async (command: string, ...args: string[]): Promise<string> => {
+      const { stdout, stderr } = await run([...at, ...args], { command });
+      return stdout + stderr;
+    };
+    const all = await ask('dig', '-y', key, 'example.com', 'AXFR');
+    expect(soa(all)).toBe(2);
+    expect(all).toMatch(/^second\.\s.*NOERROR/m);
+    expect(all).not.toMatch(/WARNING|verify|malformed/i);
+    expect(all).toMatch(/messages [2-9]/);
+    const records = /XFR size: (\d+) records/.exec(all)?.[1];
+    // dig counts the signature.
+    expect(await ask('kdig', '-y', key, 'example.com', 'AXFR')).toContain(`${records ?? ''} records)`);
+    expect(soa(await ask('dig', '-b', '127.0.0.2', 'example.com', 'AXFR'))).toBe(2);
+    expect(soa(await ask('dig', '-y', key, 'example.com', 'IXFR=0'))).toBe(2);
+    expect(soa(await ask('kdig', '-y', key, 'example.com', 'IXFR=0'))).toBe(2);
+    expect(soa(await ask('dig', '-y', key, 'example.com', 'IXFR=1'))).toBe(1);
+    expect(soa(await ask('dig', '-y', key, '+notcp', 'example.com', 'IXFR=0'))).toBe(1);
+    for (const refused of [
+      await ask('dig', 'example.com', 'AXFR'),
+      await ask('dig', '-y', `hmac-sha256:second:${WRONG}`, 'example.com', 'AXFR'),
+      await ask('dig', '-y', `hmac-sha256:third:${SECRET}`, 'example.com', 'AXFR'),
+      await ask('dig', '-y', `hmac-sha512:second:${SECRET}`, 'example.com', 'AXFR'),
+      await ask('dig', '-b', '127.0.0.3', '-y', key, 'example.com', 'AXFR'),
+      await ask('dig', '-b', '127.0.0.2', 'www.example.com', 'AXFR'),
+    ]) {
+      expect(refused).toMatch(/Transfer failed/);
+    }
+    expect(await ask('kdig', '-y', `hmac-sha256:second:${WRONG}`, 'example.com', 'AXFR')).toContain('BADSIG');
+    // A signed query is answered with a signature that dig verifies.
+    for (const transport of ['+notcp', '+tcp']) {
+      const answered = await ask('dig', '+norec', transport, '-y', key, 'ns1.example.com');
+      expect(answered).toContain('192.0.2.53');
+      expect(answered).not.toMatch(/could not be validated|Couldn't verify/);
+    }
+  });
+});
+
+describe('a large zone', () => {
+  const RECORDS = 200_000;
+  const files: Files = {
+    ...NO_GEOGRAPHY,
+    'zones/example.com.yaml':
+      'zone: example.com\nnameservers: [ns1]\ninclude: [bulk.zone]\nrecords: { ns1: { A: 192.0.2.53 } }\n',
+    'zones/bulk.zone': `$TTL 60\n${Array.from({ length: RECORDS }, (_, i) => `host-${i} A 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`).join('\n')}\n`,
+  };
+
+  test('other queries of the same connection, and of others, are answered meanwhile', async () => {
+    const from = parsePrefix('127.0.0.1');
+    if (!from) throw new Error('no prefix');
+    const settings = { keys: [], allow: [{ from, key: undefined }], notify: [] };
+    await using server = await runPharos(files, undefined, { transfer: { settings, weights: new Int32Array(0) } });
+    const [endpoint] = server.endpoints;
+    if (!endpoint) throw new Error('no endpoint');
+
+    /** Asks again whenever an answer has come; calls back with every message. */
+    const client = (each: (message: Buffer) => void) => {
+      const socket = connect(endpoint);
+      let pending: Buffer = Buffer.alloc(0);
+      socket.on('data', (chunk: Buffer) => {
+        pending = Buffer.concat([pending, chunk]);
+        while (pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE()) {
+          const message = pending.subarray(2, 2 + pending.readUInt16BE());
+          pending = pending.subarray(2 + message.length);
+          each(message);
+        }
+      });
+      const send = (name: string, type: number, id: number): void => {
+        const query = encodeQuery(name, type, { id });
+        socket.write(Buffer.concat([Buffer.of(query.length >> 8, query.length & 255), query]));
+      };
+      return { socket, send };
+    };
+    const AXFR = 1;
+    const counts = { records: 0, messages: 0, same: 0, other: 0 };
+    let slowestMs = 0;
+    const done = Promise.withResolvers<undefined>();
+    const ask = (who: ReturnType<typeof client>): number => {
+      who.send(`host-${counts.same}.example.com`, T.A, 1000);
+      return performance.now();
+    };
+    let askedAt = 0;
+    const same = client((message) => {
+      if (message.readUInt16BE() === AXFR) {
+        counts.messages++;
+        counts.records += message.readUInt16BE(6);
+        // The last one: behind 200,000 addresses, two name server records and two SOAs.
+        if (counts.records === RECORDS + 4) done.resolve(undefined);
+      } else {
+        counts.same++;
+        ask(same);
+      }
+    });
+    const other = client(() => {
+      counts.other++;
+      slowestMs = Math.max(slowestMs, performance.now() - askedAt);
+      askedAt = ask(other);
+    });
+    same.send('example.com', T.AXFR, AXFR);
+    ask(same);
+    askedAt = ask(other);
+    await done.promise;
+    same.socket.destroy();
+    other.socket.destroy();
+    expect(counts.messages).toBeGreaterThan(50);
+    expect(counts.same).toBeGreaterThan(counts.messages / 4);
+    expect(counts.other).toBeGreaterThan(counts.messages / 4);
+    expect(slowestMs).toBeLessThan(500);
+  });
+});
