@@ -10,6 +10,7 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts', 'test/regressions/**/*.test.ts'],
           // Nothing here takes long; a busy machine may.
           testTimeout: 30_000,
+          benchmark: { include: [] },
         },
       },
       {
@@ -18,6 +19,16 @@ export default defineConfig({
           include: ['test/{integration,conformance,fuzz}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          benchmark: { include: [] },
+        },
+      },
+      {
+        test: {
+          name: 'bench',
+          include: [],
+          benchmark: { include: ['bench/*.bench.ts'] },
+          // As the server loads its modules: Vite's way makes every import of one from another a call.
+          experimental: { viteModuleRunner: false },
         },
       },
     ],

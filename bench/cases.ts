@@ -1,160 +1,226 @@
 /**
- * What is asked, and what a right answer is. Every server gets the same packets, and a sample of its answers is held
- * against the expectation before anything is timed.
+ * What is asked, and what a right answer is. Every server gets the same packets; check-answers.ts holds a sample of its
+ * answers against the expectation before anything is timed.
  */
 import { readFileSync } from 'node:fs';
 import { Reader, type CountryResponse } from 'maxmind';
+import type { Continent } from '../config/settings.ts';
 import { continentOf } from '../geo/countries.ts';
 import { bundledDatabasePath } from '../geo/geography.ts';
 import { isPrivateAddress } from '../geo/private.ts';
 import { encodeQuery, repeatable } from './packets.ts';
-import { ask, type Seen } from './read-response.ts';
+import { ECHO } from './peers/echo.ts';
+import type { Transport } from './peers/peer.ts';
 import {
   addressFor,
-  GEO_ZONE,
-  STATIC_NAMES,
-  STATIC_ZONE,
+  CHAIN,
+  CHAIN_WEIGHTS,
+  CHAIN_WITHIN_MS,
+  chainVips,
+  DEFAULT_REGION,
+  EVERYDAY,
+  GEO,
+  measuredLatencies,
+  MILLION,
+  REGIONS,
+  STATIC,
   staticAddress,
   staticName,
-  WEIGHTED_ZONE,
+  WEIGHTED,
   WEIGHTS,
+  WORLD,
+  type Zone,
 } from './world.ts';
 
 export type Question = {
   readonly packet: Buffer;
-  /** The only right address; undefined for NXDOMAIN, 'any' for a weighted draw. */
-  readonly expected: string | undefined;
+  /** Addresses, one of which is the right answer; none for NXDOMAIN. */
+  readonly expected: readonly string[];
 };
+
+/** What Pharos is to reach: so much of a rival's speed, or so little user CPU a query. */
+export type Target = { readonly rival: string; readonly ratio: number } | { readonly userMicroseconds: number };
 
 export type Case = {
   readonly name: string;
   readonly about: string;
-  /** A server takes part when it has all of them. */
-  readonly zones: readonly string[];
+  /** What servers are started with; cases that share a list share the servers. */
+  readonly served: readonly Zone[];
+  /** A server takes part when it serves all of them. */
+  readonly zones: readonly Zone[];
+  readonly transport: Transport;
+  /** Of the expected addresses, where one of several is drawn. */
+  readonly weights?: readonly number[];
+  /** Who asks again gets the same address, and a scope of at least the /24 that the draw is by. */
+  readonly isSticky?: boolean;
+  readonly targets: readonly Target[];
   /** Made anew by each call, and always the same. */
-  questions(): readonly Question[];
+  readonly questions: () => readonly Question[];
 };
 
 /** Questions in a case's file, which dnsperf goes through again and again. */
 const QUESTIONS = 100_000;
-const SAMPLE = 400;
-/** Draws of the weighted name, for its shares. */
-const DRAWS = 2000;
 const SEED = 20_260;
+const NEAR_THE_LIMIT: Target = { rival: ECHO, ratio: 0.9 };
 
 export const CASES: readonly Case[] = [
   {
     name: 'static',
-    about: `A of one of ${STATIC_NAMES.toLocaleString('en')} static names`,
-    zones: [STATIC_ZONE],
-    questions: () => generate(staticQuestion),
+    about: `A of one of ${STATIC.names.toLocaleString('en')} static names`,
+    served: EVERYDAY,
+    zones: [STATIC],
+    transport: 'udp',
+    targets: [{ rival: 'NSD', ratio: 1.1 }, NEAR_THE_LIMIT],
+    questions: () => generate(staticQuestions(STATIC)),
   },
   {
     name: 'weighted',
     about: `A of one name, a weighted draw from ${WEIGHTS.length} addresses`,
-    zones: [WEIGHTED_ZONE],
-    questions: () => [{ packet: encodeQuery(`www.${WEIGHTED_ZONE}`, 'A'), expected: 'any' }],
+    served: EVERYDAY,
+    zones: [WEIGHTED],
+    transport: 'udp',
+    weights: WEIGHTS.map(({ weight }) => weight),
+    targets: [{ rival: 'Knot', ratio: 1.2 }, NEAR_THE_LIMIT],
+    questions: () => [
+      { packet: encodeQuery(`www.${WEIGHTED.name}`, 'A'), expected: WEIGHTS.map(({ address }) => address) },
+    ],
   },
   {
     name: 'geo',
     about: 'A of one name, by the country of a random client subnet /24 (ECS), over the full bundled database',
-    zones: [GEO_ZONE],
+    served: EVERYDAY,
+    zones: [GEO],
+    transport: 'udp',
+    targets: [{ rival: 'gdnsd', ratio: 1.2 }, NEAR_THE_LIMIT, { userMicroseconds: 0.5 }],
     questions: () => generate(geoQuestions()),
   },
   {
     name: 'random',
     about: 'A of random names that do not exist (NXDOMAIN)',
-    zones: [STATIC_ZONE],
+    served: EVERYDAY,
+    zones: [STATIC],
+    transport: 'udp',
+    targets: [NEAR_THE_LIMIT],
     questions: () =>
       generate((random) => ({
-        packet: encodeQuery(`x${random(2 ** 31).toString(36)}.${STATIC_ZONE}`, 'A'),
-        expected: undefined,
+        packet: encodeQuery(`x${random(2 ** 31).toString(36)}.${STATIC.name}`, 'A'),
+        expected: [],
       })),
   },
   {
     name: 'mix',
     about: 'half static, half geo',
-    zones: [STATIC_ZONE, GEO_ZONE],
+    served: EVERYDAY,
+    zones: [STATIC, GEO],
+    transport: 'udp',
+    targets: [NEAR_THE_LIMIT],
     questions: () => {
-      const geo = geoQuestions();
-      return generate((random, index) => (index % 2 === 0 ? staticQuestion(random) : geo(random, index)));
+      const halves = [staticQuestions(STATIC), geoQuestions()] as const;
+      return generate((random, index) => halves[index % 2 === 0 ? 0 : 1](random, index));
     },
+  },
+  {
+    name: 'tcp',
+    about: 'static over one TCP connection, pipelined',
+    served: EVERYDAY,
+    zones: [STATIC],
+    transport: 'tcp',
+    targets: [],
+    questions: () => generate(staticQuestions(STATIC)),
+  },
+  {
+    name: 'tls',
+    about: 'static over one TLS connection, pipelined',
+    served: EVERYDAY,
+    zones: [STATIC],
+    transport: 'tls',
+    targets: [],
+    questions: () => generate(staticQuestions(STATIC)),
+  },
+  {
+    name: 'chain',
+    about: 'A of one name, for a random client subnet /24 (ECS): latency, then geo, then sticky',
+    served: [CHAIN],
+    zones: [CHAIN],
+    transport: 'udp',
+    weights: CHAIN_WEIGHTS,
+    isSticky: true,
+    targets: [NEAR_THE_LIMIT],
+    questions: () => generate(chainQuestions()),
+  },
+  {
+    name: 'million',
+    about: `A of one of ${MILLION.names.toLocaleString('en')} static names`,
+    served: [MILLION],
+    zones: [MILLION],
+    transport: 'udp',
+    targets: [{ rival: 'NSD', ratio: 1.1 }, NEAR_THE_LIMIT],
+    questions: () => generate(staticQuestions(MILLION)),
   },
 ];
 
-type Generator = (random: (bound: number) => number, index: number) => Question;
+type Random = (bound: number) => number;
+type Generator = (random: Random, index: number) => Question;
 
 function generate(question: Generator): Question[] {
   const random = repeatable(SEED);
   return Array.from({ length: QUESTIONS }, (_, index) => question(random, index));
 }
 
-function staticQuestion(random: (bound: number) => number): Question {
-  const index = random(STATIC_NAMES);
-  return { packet: encodeQuery(`${staticName(index)}.${STATIC_ZONE}`, 'A'), expected: staticAddress(index) };
+function staticQuestions(zone: { readonly name: string; readonly names: number }): Generator {
+  return (random) => {
+    const index = random(zone.names);
+    return { packet: encodeQuery(`${staticName(index)}.${zone.name}`, 'A'), expected: [staticAddress(index)] };
+  };
 }
 
-/** Public IPv4 networks, each expected where `maxmind`, which no server here answers with, locates it. */
 function geoQuestions(): Generator {
+  const nextClient = clients();
+  return (random) => {
+    const { subnet, country, continent } = nextClient(random);
+    return { packet: encodeQuery(`www.${GEO.name}`, 'A', subnet), expected: [addressFor(country, continent)] };
+  };
+}
+
+/** The region is found as SPEC 4 reads: the quick ones, and of these the first that the most specific key names. */
+function chainQuestions(): Generator {
+  const nextClient = clients();
+  const measured = measuredLatencies();
+  const regions = Object.keys(REGIONS);
+  return (random) => {
+    const { subnet, country, continent } = nextClient(random);
+    const ms = measured.get(`${subnet[0]}.${subnet[1]}`) ?? measured.get(String(subnet[0])) ?? [];
+    const slowest = Math.min(...ms) + CHAIN_WITHIN_MS;
+    const quick = regions.filter((_, index) => (ms[index] ?? Infinity) <= slowest);
+    const there = continent === '' ? undefined : WORLD[continent];
+    const byCountry = there?.countries[country];
+    const inOrder = [
+      ...(byCountry === undefined ? [] : [byCountry, DEFAULT_REGION]),
+      ...(there ? [there.region, DEFAULT_REGION] : []),
+      ...regions,
+    ];
+    const region = inOrder.find((each) => quick.includes(each)) ?? '';
+    return {
+      packet: encodeQuery(`www.${CHAIN.name}`, 'A', subnet),
+      expected: chainVips(region).map(({ address }) => address),
+    };
+  };
+}
+
+type Client = {
+  readonly subnet: [number, number, number];
+  readonly country: string;
+  readonly continent: Continent | '';
+};
+
+/** Public IPv4 networks, each where `maxmind`, which no server here answers with, locates it. */
+function clients(): (random: Random) => Client {
   const reader = new Reader<CountryResponse & { country_code?: string }>(readFileSync(bundledDatabasePath()));
   return (random) => {
     let subnet: [number, number, number];
     do subnet = [1 + random(223), random(256), random(256)];
     while (isPrivateAddress(Uint8Array.from([...subnet, 0]), 4));
     const country = reader.get(`${subnet.join('.')}.0`)?.country_code ?? '';
-    return {
-      packet: encodeQuery(`www.${GEO_ZONE}`, 'A', subnet),
-      expected: addressFor(country, continentOf(country)),
-    };
+    return { subnet, country, continent: continentOf(country) };
   };
-}
-
-/**
- * Holds a sample of a server's answers against what they must be. Throws with the first that is wrong.
- */
-export async function checkAnswers(server: string, port: number, questions: readonly Question[]): Promise<void> {
-  const draws = new Map<string, number>();
-  const count = questions.length === 1 ? DRAWS : SAMPLE;
-  const step = questions.length / count;
-  for (let i = 0; i < count; i++) {
-    const question = questions[Math.floor(i * step)];
-    if (!question) continue;
-    const seen = await ask(port, question.packet, 2000);
-    const problem = wrong(seen, question.expected);
-    if (problem !== undefined) {
-      const what = `${server} answers ${question.packet.toString('hex')} with ${problem}`;
-      throw new Error(`${what}, expected ${question.expected ?? 'NXDOMAIN'}`);
-    }
-    const [address = ''] = seen?.addresses ?? [];
-    draws.set(address, (draws.get(address) ?? 0) + 1);
-  }
-  if (questions[0]?.expected === 'any') checkShares(server, draws, count);
-}
-
-function wrong(seen: Seen | undefined, expected: string | undefined): string | undefined {
-  if (!seen) return 'silence';
-  if (!seen.authoritative) return 'AA clear';
-  if (expected === undefined) {
-    return seen.rcode === 3 && seen.answers === 0 && seen.authorities === 1 ? undefined : `RCODE ${seen.rcode}`;
-  }
-  if (seen.rcode !== 0) return `RCODE ${seen.rcode}`;
-  const [address, ...others] = seen.addresses;
-  if (address === undefined || others.length > 0 || seen.answers !== 1) return `${seen.answers} records`;
-  const right = expected === 'any' ? WEIGHTS.some((each) => each.address === address) : address === expected;
-  return right ? undefined : address;
-}
-
-/** Five standard deviations of a binomial draw: wrong once in a million runs. */
-function checkShares(server: string, draws: ReadonlyMap<string, number>, count: number): void {
-  const total = WEIGHTS.reduce((sum, { weight }) => sum + weight, 0);
-  for (const { address, weight } of WEIGHTS) {
-    const share = weight / total;
-    const tolerance = 5 * Math.sqrt(count * share * (1 - share));
-    const got = draws.get(address) ?? 0;
-    if (Math.abs(got - count * share) > tolerance) {
-      throw new Error(
-        `${server} gave ${address} ${got} times in ${count}, expected about ${Math.round(count * share)}`,
-      );
-    }
-  }
 }

@@ -6,7 +6,7 @@ import type { Answer } from '../server/exchange.ts';
 
 export function createAnswerer(): Answer {
   return (rx, rxAt, length, _peer, _peerAt, _peerOctets, _transport, tx, txAt) => {
-    for (let i = 0; i < length; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
+    if (tx !== rx || txAt !== rxAt) for (let i = 0; i < length; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
     tx[txAt + 2] = 0x84; // QR and AA
     return length;
   };

@@ -3,6 +3,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import type { Transport } from './peers/peer.ts';
 
 export type Load = {
   readonly completed: number;
@@ -13,9 +14,18 @@ export type Load = {
 /** Queries on the way at any time. */
 export const OUTSTANDING = 200;
 
+/** What dnsperf calls it. */
+const MODES: Record<Transport, string> = { udp: 'udp', tcp: 'tcp', tls: 'dot' };
+
 /** Sends the packets of `file` for `seconds`, over and over. Throws when dnsperf fails. */
-export async function runDnsperf(program: string, port: number, file: string, seconds: number): Promise<Load> {
-  const args = ['-s', '127.0.0.1', '-p', String(port), '-d', file, '-B', '-l', String(seconds)];
+export async function runDnsperf(
+  program: string,
+  port: number,
+  file: string,
+  seconds: number,
+  transport: Transport = 'udp',
+): Promise<Load> {
+  const args = ['-m', MODES[transport], '-s', '127.0.0.1', '-p', String(port), '-d', file, '-B', '-l', String(seconds)];
   // One client, one thread: with as many sockets as clients, none is served by two threads.
   const load = ['-c', '1', '-T', '1', '-q', String(OUTSTANDING), '-t', '1'];
   const { stdout } = await promisify(execFile)(program, [...args, ...load], { timeout: (seconds + 20) * 1000 });

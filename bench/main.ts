@@ -1,31 +1,35 @@
 /**
  * `npm run bench`: this server beside its peers, in turns, on this machine. Prints a table and writes RESULTS.md.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { once } from 'node:events';
 import { bundledDatabasePath } from '../geo/geography.ts';
-import { CASES, checkAnswers, type Case } from './cases.ts';
+import { CASES, type Case } from './cases.ts';
+import { checkAnswers, portOf } from './check-answers.ts';
 import { writeGeoip2 } from './geoip2.ts';
-import { runDnsperf } from './load.ts';
+import { runDnsperf, type Load } from './load.ts';
 import { writePackets } from './packets.ts';
+import { dns2 } from './peers/dns2.ts';
 import { echo, ECHO } from './peers/echo.ts';
 import { gdnsd } from './peers/gdnsd.ts';
 import { knot } from './peers/knot.ts';
 import { nsd } from './peers/nsd.ts';
-import type { Files, Peer } from './peers/peer.ts';
+import { canServe, type Files, type Peer } from './peers/peer.ts';
 import { pharos } from './peers/pharos.ts';
+import { powerdns } from './peers/powerdns.ts';
 import { cpuTime, findProgram, memoryOctets, processTree, type Running } from './process.ts';
 import { describeMachine, renderTable, writeResults, type CaseResult, type Round } from './report.ts';
 
-const PEERS: readonly Peer[] = [pharos, gdnsd, knot, nsd, echo];
+const PEERS: readonly Peer[] = [pharos, gdnsd, knot, nsd, powerdns, dns2, echo];
 /** Fewer packets in dnsperf's file, and it would be busy with reading it. */
 const FILE_PACKETS = 20_000;
 /** A round before the first counts: caches and compilers get warm. */
-const WARM_UP_SECONDS = 1;
+const WARM_UP_SECONDS = 0.5;
 
 const HELP = `npm run bench -- [OPTION ...]
   --cases ${CASES.map(({ name }) => name).join(',')}
@@ -65,9 +69,9 @@ async function main(): Promise<number> {
     console.error(`bench: nothing to do\n\n${HELP}`);
     return 2;
   }
-  const dnsperf = findProgram('dnsperf');
-  if (dnsperf === undefined) {
-    console.error('bench: dnsperf is not installed; on Debian: apt-get install dnsperf');
+  const [dnsperf, openssl] = [findProgram('dnsperf'), findProgram('openssl')];
+  if (dnsperf === undefined || openssl === undefined) {
+    console.error('bench: needs dnsperf and openssl; on Debian: apt-get install dnsperf openssl');
     return 1;
   }
   const installed = peers.filter((peer) => peer.version() !== undefined);
@@ -82,7 +86,6 @@ async function main(): Promise<number> {
     rmSync(folder, { recursive: true, force: true });
   });
   process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
-  const entrants: Entrant[] = [];
   // Connections stay as long as the server that probes wants them.
   const health = createServer((socket) => {
     socket.on('error', () => undefined).resume();
@@ -95,26 +98,20 @@ async function main(): Promise<number> {
     const files: Files = {
       geoip2: join(folder, 'geoip2.mmdb'),
       healthPort: typeof address === 'object' && address ? address.port : 0,
+      tls: writeCertificate(openssl, folder),
     };
     writeGeoip2(bundledDatabasePath(), files.geoip2);
-    for (const peer of installed) {
-      const own = join(folder, peer.name.replace(' ', '-'));
-      mkdirSync(own);
-      try {
-        const running = await peer.start(own, files);
-        entrants.push({ peer, running, pids: processTree(running.pid) });
-      } catch (error) {
-        // One that does not start here must not keep the others from being measured.
-        console.error(`${peer.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
+    const results: CaseResult[] = [];
+    for (const served of new Set(cases.map((each) => each.served))) {
+      const alike = cases.filter((each) => each.served === served);
+      const plan = { dnsperf, folder, rounds, seconds };
+      for await (const result of runCases(alike, installed, files, plan)) {
+        results.push(result);
+        console.log(`\n${renderTable(result)}`);
       }
     }
-    const results: CaseResult[] = [];
-    for (const each of cases) {
-      const result = await runCase(each, entrants, { dnsperf, folder, rounds, seconds });
-      results.push(result);
-      console.log(`\n${renderTable(result)}`);
-    }
-    const versions = entrants.map(({ peer }) => peer.version() ?? peer.name);
+    const measured = installed.filter(({ name }) => results.some((result) => result.rounds.has(name)));
+    const versions = measured.map((peer) => peer.version() ?? peer.name);
     const about = describeMachine(dnsperf, versions, { rounds, seconds, loadBefore });
     console.log(`\n${about.join('\n')}`);
     if (!values['no-results']) {
@@ -126,9 +123,17 @@ async function main(): Promise<number> {
     console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
     return 1;
   } finally {
-    await Promise.all(entrants.map(({ running }) => running.stop()));
     health.close();
   }
+}
+
+/** Of no authority and for no name, in `folder`. Throws when openssl fails. */
+function writeCertificate(openssl: string, folder: string): Files['tls'] {
+  const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30'];
+  const names = ['-subj', '/CN=bench.example', '-keyout', tls.key, '-out', tls.cert];
+  execFileSync(openssl, ['req', '-x509', ...kind, ...names], { stdio: 'ignore' });
+  return tls;
 }
 
 type Plan = {
@@ -138,23 +143,57 @@ type Plan = {
   readonly seconds: number;
 };
 
+/** Runs cases that want the same zones, with servers started for them and ended after them. */
+async function* runCases(
+  cases: readonly Case[],
+  peers: readonly Peer[],
+  files: Files,
+  plan: Plan,
+): AsyncGenerator<CaseResult> {
+  const served = cases[0]?.served ?? [];
+  const entrants: Entrant[] = [];
+  try {
+    for (const peer of peers) {
+      if (!cases.some((each) => takesPart(peer, each))) continue;
+      const zones = served.filter((zone) => canServe(peer, zone));
+      const own = mkdtempSync(join(plan.folder, `${peer.name.replace(' ', '-')}-`));
+      try {
+        const running = await peer.start(own, zones, files);
+        entrants.push({ peer, running, pids: processTree(running.pid) });
+      } catch (error) {
+        // One that does not start here must not keep the others from being measured.
+        console.error(`${peer.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    for (const each of cases) yield await runCase(each, entrants, plan);
+  } finally {
+    await Promise.all(entrants.map(({ running }) => running.stop()));
+  }
+}
+
+function takesPart(peer: Peer, { zones, transport }: Case): boolean {
+  return peer.transports.includes(transport) && zones.every((zone) => canServe(peer, zone));
+}
+
 /** Checks every server's answers, then lets them take turns. Throws where an answer is wrong. */
 async function runCase(each: Case, all: readonly Entrant[], plan: Plan): Promise<CaseResult> {
-  const entrants = all.filter(({ peer }) => each.zones.every((zone) => peer.zones.includes(zone)));
+  const entrants = all.filter(({ peer }) => takesPart(peer, each));
   const questions = each.questions();
   const file = join(plan.folder, `${each.name}.packets`);
   const packets = questions.map(({ packet }) => packet);
   const times = Math.ceil(FILE_PACKETS / packets.length);
   writePackets(file, Array.from({ length: times }, () => packets).flat());
   for (const { peer, running } of entrants) {
-    if (peer.name !== ECHO) await checkAnswers(peer.name, running.port, questions);
+    if (peer.name !== ECHO) await checkAnswers(peer.name, running, each, questions);
   }
+  const perform = (running: Running, seconds: number): Promise<Load> =>
+    runDnsperf(plan.dnsperf, portOf(running, each.transport), file, seconds, each.transport);
   const rounds = new Map<string, Round[]>(entrants.map(({ peer }) => [peer.name, []]));
-  for (const { running } of entrants) await runDnsperf(plan.dnsperf, running.port, file, WARM_UP_SECONDS);
+  for (const { running } of entrants) await perform(running, WARM_UP_SECONDS);
   for (let round = 0; round < plan.rounds; round++) {
     for (const { peer, running, pids } of entrants) {
       const before = cpuTime(pids);
-      const load = await runDnsperf(plan.dnsperf, running.port, file, plan.seconds);
+      const load = await perform(running, plan.seconds);
       const after = cpuTime(pids);
       rounds.get(peer.name)?.push({
         queriesPerSecond: load.queriesPerSecond,
@@ -167,5 +206,6 @@ async function runCase(each: Case, all: readonly Entrant[], plan: Plan): Promise
     }
   }
   writeFileSync(file, ''); // Packets are large, and nobody needs them any more.
-  return { name: each.name, about: each.about, rounds };
+  const startMs = new Map(entrants.map(({ peer, running }) => [peer.name, running.startMs]));
+  return { name: each.name, about: each.about, targets: each.targets, rounds, startMs };
 }

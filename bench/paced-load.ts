@@ -9,14 +9,13 @@
 import { readFileSync } from 'node:fs';
 import { ERRNO, libc, MSG_DONTWAIT, NULL } from '../server/libc.ts';
 import {
-  addressResponse,
   BATCH,
-  createInbox,
-  createOutbox,
+  createMessages,
+  NAME_OCTETS,
   receivedLength,
   rearm,
+  reply,
   SLOT_OCTETS,
-  type Inbox,
   type MessageVector,
 } from '../server/message-vector.ts';
 import { openUdpSockets } from '../server/sockets.ts';
@@ -53,10 +52,8 @@ type Slice = { readonly latencies: Histogram; lost: number };
 
 type Generator = {
   readonly fds: readonly number[];
-  readonly inbox: Inbox;
+  readonly inbox: MessageVector;
   readonly outbox: MessageVector;
-  /** Holds the server's address as if a message had come from it. */
-  readonly server: Inbox;
   readonly packets: readonly Buffer[];
   readonly startMs: number;
   readonly intervalMs: number;
@@ -75,9 +72,8 @@ function run(port: number, rate: number, seconds: number, file: string): LoadRep
   const total = Math.floor(rate * seconds);
   const generator: Generator = {
     fds: Array.from({ length: SOCKETS }, () => openUdpSockets({ host: '127.0.0.1', port: 0 }, 1).sockets[0]?.fd ?? -1),
-    inbox: createInbox(),
-    outbox: createOutbox(),
-    server: addressedTo(port),
+    inbox: createMessages(),
+    outbox: addressedTo(port),
     packets: readPackets(file),
     startMs: performance.now() + 20,
     intervalMs: 1000 / rate,
@@ -152,7 +148,7 @@ function sendBatch(generator: Generator, socket: number, first: number, count: n
     outbox.buffer.set(packet, at);
     outbox.buffer[at] = id >> 8;
     outbox.buffer[at + 1] = id & 0xff;
-    addressResponse(outbox, index, packet.length, generator.server, 0);
+    reply(outbox, index, packet.length);
   }
   const now = performance.now();
   for (let index = 0; index < count; index++) record(lateness, (now - dueMs(generator, first + index)) * 1000);
@@ -169,7 +165,6 @@ function receiveBatch(generator: Generator, socket: number): number {
   const { inbox, pending } = generator;
   let waited = 0;
   for (;;) {
-    for (let index = 0; index < BATCH; index++) rearm(inbox, index, 0);
     const received = libc().recvmmsg(
       generator.fds[socket] ?? -1,
       inbox.addresses[0] ?? NULL,
@@ -190,15 +185,19 @@ function receiveBatch(generator: Generator, socket: number): number {
       const isRight = ((inbox.buffer[at + 3] ?? 0) & 0x0f) === 0 && (inbox.buffer[at + 7] ?? 0) > 0;
       if (!isRight || receivedLength(inbox, index) < 12) generator.wrong++;
     }
+    for (let index = 0; index < received; index++) rearm(inbox, index);
     if (received < BATCH) return waited;
   }
 }
 
-/** sockaddr_in of 127.0.0.1, drawn in server/message-vector.ts. */
-function addressedTo(port: number): Inbox {
-  const inbox = createInbox();
-  inbox.names.set([2, 0, port >> 8, port & 0xff, 127, 0, 0, 1]);
-  return inbox;
+/** Messages that look as if each came from the server. sockaddr_in is drawn in server/message-vector.ts. */
+function addressedTo(port: number): MessageVector {
+  const messages = createMessages();
+  for (let index = 0; index < BATCH; index++) {
+    messages.names.set([2, 0, port >> 8, port & 0xff, 127, 0, 0, 1], index * NAME_OCTETS);
+    messages.headers[index * 16 + 2] = 16;
+  }
+  return messages;
 }
 
 /** A file of `writePackets`. */

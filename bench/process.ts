@@ -14,8 +14,12 @@ import { ask } from './read-response.ts';
 /** A server that answers on 127.0.0.1. */
 export type Running = {
   readonly port: number;
+  /** Where it speaks TLS, if it does. */
+  readonly tlsPort?: number;
   /** Its main process. */
   readonly pid: number;
+  /** From its start to its first answer. */
+  readonly startMs: number;
   /** Ends it; resolves when it is gone. */
   stop(): Promise<void>;
 };
@@ -27,6 +31,7 @@ export type CpuTime = { readonly user: number; readonly system: number };
 const TICKS_PER_SECOND = 100;
 const START_MS = 30_000;
 const STOP_MS = 10_000;
+const POLL_MS = 20;
 
 /** Path of a program, also in the folders of administrators; undefined when it is not installed. */
 export function findProgram(name: string): string | undefined {
@@ -66,19 +71,20 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Starts a program that serves DNS on `port` in the foreground, and waits until it answers. Throws, with what the
- * program said, when it ends or stays silent.
+ * Starts a program that serves DNS on `port` in the foreground, and waits until it answers for every one of `zones`.
+ * Throws, with what the program said, when it ends or stays silent.
  */
 export async function startServer(
   program: string,
   args: readonly string[],
   port: number,
-  zone: string,
+  zones: string | readonly string[],
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Running> {
+  const startedAt = performance.now();
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   const kill = (): void => {
-    child.kill('SIGKILL');
+    for (const pid of processTree(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
   };
   // However this process ends, the server must not outlive it.
   process.once('exit', kill);
@@ -93,19 +99,23 @@ export async function startServer(
     throw error instanceof Error ? error : new Error(String(error));
   });
   failed.catch(() => undefined);
-  const query = encodeQuery(zone, 'SOA');
-  const deadline = performance.now() + START_MS;
-  for (;;) {
-    const response = await Promise.race([ask(port, query, 200), failed]);
-    if (response?.rcode === 0) break;
+  const waiting = [zones].flat();
+  const deadline = startedAt + START_MS;
+  for (let zone = waiting.shift(); zone !== undefined;) {
+    const response = await Promise.race([ask(port, encodeQuery(zone, 'SOA'), 200), failed]);
+    if (response?.rcode === 0) {
+      zone = waiting.shift();
+      continue;
+    }
     if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}:\n${said}`);
     if (performance.now() > deadline) {
       await end(child);
       throw new Error(`${program} did not answer within ${START_MS / 1000} s:\n${said}`);
     }
-    await delay(50);
+    await delay(POLL_MS);
   }
-  return { port, pid: child.pid ?? 0, stop: () => end(child) };
+  const startMs = performance.now() - startedAt;
+  return { port, pid: child.pid ?? 0, startMs, stop: () => end(child) };
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -1,7 +1,9 @@
 /**
- * Asks one question over UDP and reads what the check before the timing needs of the answer.
+ * Asks one question and reads what the check before the timing needs of the answer.
  */
 import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 export type Seen = {
   readonly rcode: number;
@@ -10,9 +12,16 @@ export type Seen = {
   readonly authorities: number;
   /** Addresses of the A records in the answer section. */
   readonly addresses: readonly string[];
+  /** Of the client subnet (RFC 7871); undefined where the answer has none. */
+  readonly scopeBits: number | undefined;
 };
 
-/** Undefined when nothing came in time. */
+/** RFC 7871 6 */
+const OPTION_SUBNET = 8;
+const TYPE_A = 1;
+const TYPE_OPT = 41;
+
+/** Over UDP. Undefined when nothing came in time. */
 export async function ask(port: number, query: Buffer, timeoutMs: number): Promise<Seen | undefined> {
   const socket = createSocket('udp4');
   try {
@@ -36,25 +45,65 @@ export async function ask(port: number, query: Buffer, timeoutMs: number): Promi
   }
 }
 
+/** Over a connection of its own, plain or with TLS by whatever certificate. Undefined as for `ask`. */
+export async function askStream(
+  transport: 'tcp' | 'tls',
+  port: number,
+  query: Buffer,
+  timeoutMs: number,
+): Promise<Seen | undefined> {
+  const options = { host: '127.0.0.1', port, timeout: timeoutMs };
+  const socket = transport === 'tcp' ? connect(options) : connectTls({ ...options, rejectUnauthorized: false });
+  socket.on('timeout', () => socket.destroy());
+  socket.write(Buffer.concat([Buffer.from([query.length >> 8, query.length & 0xff]), query]));
+  let received = Buffer.alloc(0);
+  try {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      received = Buffer.concat([received, chunk]);
+      // RFC 1035 4.2.2: two octets of length before each message.
+      if (received.length > 2 && received.length >= 2 + received.readUInt16BE(0)) {
+        return readResponse(received.subarray(2));
+      }
+    }
+  } catch {
+    // Refused or reset: no answer.
+  } finally {
+    socket.destroy();
+  }
+  return undefined;
+}
+
 /** Throws RangeError when the message ends too early. */
 export function readResponse(message: Buffer): Seen {
   const answers = message.readUInt16BE(6);
+  const authorities = message.readUInt16BE(8);
   let at = 12;
   for (let question = 0; question < message.readUInt16BE(4); question++) at = skipName(message, at) + 4;
   const addresses: string[] = [];
-  for (let answer = 0; answer < answers; answer++) {
+  let scopeBits: number | undefined;
+  for (let record = 0; record < answers + authorities + message.readUInt16BE(10); record++) {
     at = skipName(message, at);
-    const octets = message.readUInt16BE(at + 8);
-    if (message.readUInt16BE(at) === 1 && octets === 4) addresses.push(message.subarray(at + 10, at + 14).join('.'));
-    at += 10 + octets;
+    const type = message.readUInt16BE(at);
+    const rdata = message.subarray(at + 10, at + 10 + message.readUInt16BE(at + 8));
+    if (record < answers && type === TYPE_A && rdata.length === 4) addresses.push(rdata.join('.'));
+    if (type === TYPE_OPT) scopeBits = readScope(rdata);
+    at += 10 + rdata.length;
   }
   return {
     rcode: message.readUInt16BE(2) & 15,
     authoritative: (message.readUInt16BE(2) & 0x0400) !== 0,
     answers,
-    authorities: message.readUInt16BE(8),
+    authorities,
     addresses,
+    scopeBits,
   };
+}
+
+function readScope(options: Buffer): number | undefined {
+  for (let at = 0; at < options.length; at += 4 + options.readUInt16BE(at + 2)) {
+    if (options.readUInt16BE(at) === OPTION_SUBNET) return options.readUInt8(at + 7);
+  }
+  return undefined;
 }
 
 function skipName(message: Buffer, start: number): number {

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import type { Target } from './cases.ts';
 import { OUTSTANDING } from './load.ts';
 import { pharos } from './peers/pharos.ts';
 
@@ -22,9 +23,15 @@ export type Round = {
 export type CaseResult = {
   readonly name: string;
   readonly about: string;
+  readonly targets: readonly Target[];
   /** By server, in the order measured. */
   readonly rounds: ReadonlyMap<string, readonly Round[]>;
+  /** By server: from its start to its first answer. */
+  readonly startMs: ReadonlyMap<string, number>;
 };
+
+/** A server less busy than this did not give all it has: dnsperf was at its limit. */
+const FULLY_BUSY = 0.95;
 
 /** The last two compare Pharos: by queries/s, and by CPU a query. */
 const COLUMNS = [
@@ -37,12 +44,13 @@ const COLUMNS = [
   'busy',
   'lost',
   'MB',
+  's to start',
   'Pharos: rate',
   'Pharos: CPU',
 ] as const;
 
 /** A case as a Markdown table. */
-export function renderTable({ name, about, rounds }: CaseResult): string {
+export function renderTable({ name, about, targets, rounds, startMs }: CaseResult): string {
   const own = summarize(rounds.get(pharos.name) ?? []);
   const rows = [...rounds].map(([server, all]) => {
     const rates = all.map(({ queriesPerSecond }) => queriesPerSecond);
@@ -58,6 +66,7 @@ export function renderTable({ name, about, rounds }: CaseResult): string {
       `${Math.round(median(all, 'busy') * 100)}%`,
       String(all.reduce((sum, { lost }) => sum + lost, 0)),
       Math.round(median(all, 'memoryOctets') / 1e6).toString(),
+      ((startMs.get(server) ?? 0) / 1000).toFixed(1),
       compared ? `${(own.rate / rate).toFixed(2)} x` : '',
       compared ? `${(own.cpu / cpu).toFixed(2)} x` : '',
     ];
@@ -67,15 +76,41 @@ export function renderTable({ name, about, rounds }: CaseResult): string {
     `| ${cells.map((cell, index) => pad(cell, widths[index] ?? 0, index)).join(' | ')} |`;
   // Numbers are to the right.
   const rule = widths.map((width, index) => (index === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  return [`### ${name}: ${about}`, '', line(COLUMNS), line(rule), ...rows.map(line)].join('\n');
+  const verdicts = targets.flatMap((target) => judge(target, rounds) ?? []);
+  const last = verdicts.length === 0 ? [] : ['', `targets: ${verdicts.join('; ')}`];
+  return [`### ${name}: ${about}`, '', line(COLUMNS), line(rule), ...rows.map(line), ...last].join('\n');
 }
 
-/** Medians of what servers are compared by: queries a second, and microseconds of CPU a query. */
-function summarize(rounds: readonly Round[]): { rate: number; cpu: number } {
+type Summary = { readonly rate: number; readonly cpu: number; readonly user: number; readonly busy: number };
+
+/** Medians of what servers are compared by: queries a second, microseconds of CPU a query, cores kept busy. */
+function summarize(rounds: readonly Round[]): Summary {
+  const user = median(rounds, 'userMicroseconds');
   return {
     rate: median(rounds, 'queriesPerSecond'),
-    cpu: median(rounds, 'userMicroseconds') + median(rounds, 'systemMicroseconds'),
+    cpu: user + median(rounds, 'systemMicroseconds'),
+    user,
+    busy: median(rounds, 'busy'),
   };
+}
+
+/** A target with its figure; undefined where it was not measured. */
+function judge(target: Target, rounds: CaseResult['rounds']): string | undefined {
+  const own = rounds.get(pharos.name);
+  if (!own) return undefined;
+  const { rate, cpu, user, busy } = summarize(own);
+  if ('userMicroseconds' in target) {
+    const verdict = user <= target.userMicroseconds ? 'met' : 'missed';
+    return `at most ${target.userMicroseconds} µs user: ${user.toFixed(2)}, ${verdict}`;
+  }
+  const others = rounds.get(target.rival);
+  if (!others) return undefined;
+  const rival = summarize(others);
+  // Where dnsperf was the limit of either, queries/s say nothing about the two.
+  const byRate = Math.min(busy, rival.busy) >= FULLY_BUSY;
+  const ratio = byRate ? rate / rival.rate : rival.cpu / cpu;
+  const verdict = ratio >= target.ratio ? 'met' : 'missed';
+  return `${target.ratio} x ${target.rival}: ${ratio.toFixed(3)} by ${byRate ? 'queries/s' : 'CPU'}, ${verdict}`;
 }
 
 function pad(cell: string, width: number, column: number): string {

@@ -3,14 +3,24 @@
  * down in that server's language; what a right answer is, is asked here.
  */
 import type { Continent } from '../config/settings.ts';
+import { repeatable } from './packets.ts';
 
-/** Static names, answered by all; also where random names do not exist. */
-export const STATIC_ZONE = 'static.example';
-export const STATIC_NAMES = 10_000;
-/** `www` is steered by geography. */
-export const GEO_ZONE = 'geo.example';
-/** `www` is a weighted draw. */
-export const WEIGHTED_ZONE = 'weighted.example';
+/** A static zone has so many names, of one address each; in every other `www` is steered. */
+export type Zone =
+  | { readonly kind: 'static'; readonly name: string; readonly names: number }
+  | { readonly kind: SteeredKind; readonly name: string };
+
+/** By geography; a weighted draw; by latency, then geography, then the same VIP for the same client. */
+export type SteeredKind = 'geo' | 'weighted' | 'chain';
+
+/** Also where random names do not exist. */
+export const STATIC = { kind: 'static', name: 'static.example', names: 10_000 } as const;
+export const MILLION = { kind: 'static', name: 'million.example', names: 1_000_000 } as const;
+export const GEO: Zone = { kind: 'geo', name: 'geo.example' };
+export const WEIGHTED: Zone = { kind: 'weighted', name: 'weighted.example' };
+export const CHAIN: Zone = { kind: 'chain', name: 'chain.example' };
+/** What servers have for the cases that need nothing special. */
+export const EVERYDAY: readonly Zone[] = [STATIC, GEO, WEIGHTED];
 export const TTL = 20;
 
 /** As GeoIP2 files call them. */
@@ -59,10 +69,37 @@ export const WEIGHTS: readonly { readonly address: string; readonly weight: numb
   { address: '127.0.2.5', weight: 5 },
 ];
 
+/** VIPs of each region in the chain: the third octet of their addresses, and their weights. */
+const CHAIN_VIPS = [
+  { octet: 1, weight: 1 },
+  { octet: 3, weight: 2 },
+];
+export const CHAIN_WEIGHTS = CHAIN_VIPS.map(({ weight }) => weight);
+/** What `latency` keeps beside the quickest region: some four of eleven. */
+export const CHAIN_WITHIN_MS = 60;
+/** Beside the /8s, so that networks lie in networks. */
+const MEASURED_SLASH_16 = 2000;
+const SLOWEST_MS = 200;
+const SEED = 20_262;
+
 /** The address that a client in this place is to be answered with; '' where the place is unknown. */
 export function addressFor(country: string, continent: Continent | ''): string {
   const there = continent === '' ? undefined : WORLD[continent];
   return REGIONS[there?.countries[country] ?? there?.region ?? DEFAULT_REGION] ?? '';
+}
+
+/** A region's VIPs in the chain. */
+export function chainVips(region: string): { readonly address: string; readonly weight: number }[] {
+  const address = REGIONS[region] ?? '';
+  return CHAIN_VIPS.map(({ octet, weight }) => ({ address: address.replace('127.0.1.', `127.0.${octet}.`), weight }));
+}
+
+/** Of the chain, by the first one or two octets of a client's address: milliseconds to each of REGIONS, in order. */
+export function measuredLatencies(): Map<string, readonly number[]> {
+  const random = repeatable(SEED);
+  const keys = Array.from({ length: 223 }, (_, index) => String(index + 1));
+  for (let i = 0; i < MEASURED_SLASH_16; i++) keys.push(`${1 + random(223)}.${random(256)}`);
+  return new Map(keys.map((key) => [key, Object.keys(REGIONS).map(() => 1 + random(SLOWEST_MS))]));
 }
 
 /** `n00042` */
@@ -71,23 +108,19 @@ export function staticName(index: number): string {
 }
 
 export function staticAddress(index: number): string {
-  return `192.0.${index >> 8}.${index & 0xff}`;
+  return `10.${index >> 16}.${(index >> 8) & 0xff}.${index & 0xff}`;
 }
 
-/** A zone in master-file form, its SOA and NS in front of `lines`. */
-export function masterFile(zone: string, lines: readonly string[]): string {
-  return [
-    `$ORIGIN ${zone}.`,
+/** A zone in master-file form; `www` are a server's own lines for what it steers. */
+export function masterFile(zone: Zone, www: Partial<Record<SteeredKind, string>> = {}): string {
+  const head = [
+    `$ORIGIN ${zone.name}.`,
     '$TTL 300',
     '@ SOA ns1 hostmaster 1 7200 1800 1209600 60',
     '@ NS ns1',
     'ns1 A 192.0.2.53',
-    ...lines,
-    '',
-  ].join('\n');
-}
-
-export function staticZone(): string {
-  const names = Array.from({ length: STATIC_NAMES }, (_, index) => `${staticName(index)} A ${staticAddress(index)}`);
-  return masterFile(STATIC_ZONE, names);
+  ];
+  if (zone.kind !== 'static') return [...head, www[zone.kind] ?? '', ''].join('\n');
+  const names = Array.from({ length: zone.names }, (_, index) => `${staticName(index)} A ${staticAddress(index)}\n`);
+  return `${head.join('\n')}\n${names.join('')}`;
 }

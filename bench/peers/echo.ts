@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
 import { freePort, startServer } from '../process.ts';
-import { GEO_ZONE, STATIC_ZONE, WEIGHTED_ZONE } from '../world.ts';
 import type { Peer } from './peer.ts';
 
 /** Its answers are no answers, so that they are not checked. */
@@ -9,11 +8,12 @@ export const ECHO = 'echo limit';
 /** Pharos' way of moving packets without the answering: what a server of this kind cannot exceed. */
 export const echo: Peer = {
   name: ECHO,
-  zones: [STATIC_ZONE, GEO_ZONE, WEIGHTED_ZONE],
-  version: () => 'echo limit: the batch I/O of Pharos, every query sent back as it came',
+  kinds: ['static', 'geo', 'weighted', 'chain'],
+  transports: ['udp', 'tcp'],
+  version: () => 'echo limit: the I/O of Pharos, every query sent back as it came',
   async start() {
     const port = await freePort();
     const module = fileURLToPath(new URL('../echo-server.ts', import.meta.url));
-    return await startServer(process.execPath, [module, String(port)], port, GEO_ZONE);
+    return await startServer(process.execPath, [module, String(port)], port, 'example');
   },
 };

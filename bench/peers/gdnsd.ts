@@ -2,26 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, freePort, startServer } from '../process.ts';
-import {
-  CONTINENT_CODES,
-  DEFAULT_REGION,
-  GEO_ZONE,
-  masterFile,
-  REGIONS,
-  STATIC_ZONE,
-  staticZone,
-  TTL,
-  WEIGHTED_ZONE,
-  WEIGHTS,
-  WORLD,
-} from '../world.ts';
+import { CONTINENT_CODES, DEFAULT_REGION, masterFile, REGIONS, TTL, WEIGHTS, WORLD, type Zone } from '../world.ts';
 import type { Continent } from '../../config/settings.ts';
-import type { Files, Peer } from './peer.ts';
+import { hasKind, type Files, type Peer } from './peer.ts';
 
 /** gdnsd with plugins geoip and weighted, and its TCP check on what is steered. */
 export const gdnsd: Peer = {
   name: 'gdnsd',
-  zones: [STATIC_ZONE, GEO_ZONE, WEIGHTED_ZONE],
+  kinds: ['static', 'geo', 'weighted'],
+  transports: ['udp', 'tcp'],
   version: () => {
     const program = findProgram('gdnsd');
     if (program === undefined) return undefined;
@@ -29,17 +18,16 @@ export const gdnsd: Peer = {
     const version = /gdnsd version (\S+)/.exec(firstWords(program))?.[1];
     return `gdnsd ${version ?? ''}`.trim();
   },
-  async start(folder, files) {
+  async start(folder, zones, files) {
     const port = await freePort();
     for (const name of ['zones', 'run', 'state', 'geoip']) mkdirSync(join(folder, name), { recursive: true });
-    writeFileSync(join(folder, 'config'), configuration(folder, port, files));
-    writeFileSync(join(folder, 'zones', STATIC_ZONE), staticZone());
-    writeFileSync(join(folder, 'zones', GEO_ZONE), masterFile(GEO_ZONE, [`www ${TTL}/${TTL} DYNA geoip!www`]));
-    writeFileSync(
-      join(folder, 'zones', WEIGHTED_ZONE),
-      masterFile(WEIGHTED_ZONE, [`www ${TTL}/${TTL} DYNA weighted!www`]),
-    );
-    return await startServer(findProgram('gdnsd') ?? 'gdnsd', ['-c', folder, 'start'], port, GEO_ZONE);
+    writeFileSync(join(folder, 'config'), configuration(folder, port, zones, files));
+    for (const zone of zones) {
+      const www = { geo: `www ${TTL}/${TTL} DYNA geoip!www`, weighted: `www ${TTL}/${TTL} DYNA weighted!www` };
+      writeFileSync(join(folder, 'zones', zone.name), masterFile(zone, www));
+    }
+    const names = zones.map(({ name }) => name);
+    return await startServer(findProgram('gdnsd') ?? 'gdnsd', ['-c', folder, 'start'], port, names);
   },
 };
 
@@ -52,7 +40,7 @@ function firstWords(program: string): string {
   }
 }
 
-function configuration(folder: string, port: number, { geoip2, healthPort }: Files): string {
+function configuration(folder: string, port: number, zones: readonly Zone[], files: Files): string {
   return [
     'options => {',
     `  listen => 127.0.0.1:${port}`,
@@ -61,12 +49,21 @@ function configuration(folder: string, port: number, { geoip2, healthPort }: Fil
     `  run_dir => ${join(folder, 'run')}`,
     `  state_dir => ${join(folder, 'state')}`,
     '}',
-    `service_types => { tcp => { plugin => tcp_connect, port => ${healthPort}, interval => 2 } }`,
+    `service_types => { tcp => { plugin => tcp_connect, port => ${files.healthPort}, interval => 2 } }`,
     'plugins => {',
+    ...(hasKind(zones, 'geo') ? geoip(files.geoip2) : []),
+    ...(hasKind(zones, 'weighted') ? weighted() : []),
+    '}',
+    '',
+  ].join('\n');
+}
+
+function geoip(database: string): string[] {
+  return [
     '  geoip => {',
     '    maps => {',
     '      world => {',
-    `        geoip2_db => ${geoip2}`,
+    `        geoip2_db => ${database}`,
     `        datacenters => [ ${Object.keys(REGIONS).join(', ')} ]`,
     '        map => {',
     ...Object.entries(WORLD).map(([continent, there]) => {
@@ -90,15 +87,18 @@ function configuration(folder: string, port: number, { geoip2, healthPort }: Fil
     '      }',
     '    }',
     '  }',
+  ];
+}
+
+function weighted(): string[] {
+  return [
     '  weighted => {',
     '    www => {',
     '      service_types => tcp',
     ...WEIGHTS.map(({ address, weight }, index) => `      v${index} => [ ${address}, ${weight} ]`),
     '    }',
     '  }',
-    '}',
-    '',
-  ].join('\n');
+  ];
 }
 
 /** A region, and the one that stands in for it. */

@@ -5,23 +5,22 @@ import { findProgram, freePort, startServer } from '../process.ts';
 import {
   CONTINENT_CODES,
   DEFAULT_REGION,
-  GEO_ZONE,
   masterFile,
   REGIONS,
-  STATIC_ZONE,
-  staticZone,
   TTL,
-  WEIGHTED_ZONE,
   WEIGHTS,
   WORLD,
+  type SteeredKind,
+  type Zone,
 } from '../world.ts';
 import type { Continent } from '../../config/settings.ts';
-import type { Files, Peer } from './peer.ts';
+import { hasKind, type Files, type Peer } from './peer.ts';
 
 /** Knot with mod-geoip, which has no health checks. */
 export const knot: Peer = {
   name: 'Knot',
-  zones: [STATIC_ZONE, GEO_ZONE, WEIGHTED_ZONE],
+  kinds: ['static', 'geo', 'weighted'],
+  transports: ['udp', 'tcp'],
   version: () => {
     const program = findProgram('knotd');
     if (program === undefined) return undefined;
@@ -29,24 +28,41 @@ export const knot: Peer = {
       .trim()
       .replace('knotd (Knot DNS), version', 'Knot');
   },
-  async start(folder, files) {
+  async start(folder, zones, files) {
     const port = await freePort();
     for (const name of ['run', 'zones', 'state']) mkdirSync(join(folder, name), { recursive: true });
-    writeFileSync(join(folder, 'knot.conf'), configuration(folder, port, files));
-    writeFileSync(join(folder, 'geo.conf'), geoMap());
-    writeFileSync(join(folder, 'weighted.conf'), weights());
-    const zones = {
-      [STATIC_ZONE]: staticZone(),
-      // The module replaces records that the zone has; this one is for clients of no known place.
-      [GEO_ZONE]: masterFile(GEO_ZONE, [`www ${TTL} A ${REGIONS[DEFAULT_REGION] ?? ''}`]),
-      [WEIGHTED_ZONE]: masterFile(WEIGHTED_ZONE, [`www ${TTL} A ${WEIGHTS[0]?.address ?? ''}`]),
-    };
-    for (const [zone, text] of Object.entries(zones)) writeFileSync(join(folder, 'zones', `${zone}.zone`), text);
-    return await startServer(findProgram('knotd') ?? 'knotd', ['-c', join(folder, 'knot.conf')], port, GEO_ZONE);
+    writeFileSync(join(folder, 'knot.conf'), configuration(folder, port, zones, files));
+    for (const zone of zones) {
+      writeFileSync(join(folder, 'zones', `${zone.name}.zone`), masterFile(zone, WWW));
+      if (zone.kind === 'geo') writeFileSync(join(folder, 'geo.conf'), geoMap(zone));
+      if (zone.kind === 'weighted') writeFileSync(join(folder, 'weighted.conf'), weights(zone));
+    }
+    const names = zones.map(({ name }) => name);
+    return await startServer(findProgram('knotd') ?? 'knotd', ['-c', join(folder, 'knot.conf')], port, names);
   },
 };
 
-function configuration(folder: string, port: number, { geoip2 }: Files): string {
+/** The module replaces records that the zone has; the one of `geo` is for clients of no known place. */
+const WWW: Partial<Record<SteeredKind, string>> = {
+  geo: `www ${TTL} A ${REGIONS[DEFAULT_REGION] ?? ''}`,
+  weighted: `www ${TTL} A ${WEIGHTS[0]?.address ?? ''}`,
+};
+
+function configuration(folder: string, port: number, zones: readonly Zone[], { geoip2 }: Files): string {
+  const geo = `mod-geoip:
+  - id: geo
+    config-file: ${folder}/geo.conf
+    ttl: ${TTL}
+    mode: geodb
+    geodb-file: ${geoip2}
+    geodb-key: [ continent/code, country/iso_code ]
+`;
+  const weighted = `mod-geoip:
+  - id: weighted
+    config-file: ${folder}/weighted.conf
+    ttl: ${TTL}
+    mode: weighted
+`;
   return `server:
     listen: 127.0.0.1@${port}
     rundir: ${folder}/run
@@ -59,33 +75,19 @@ database:
 log:
   - target: stderr
     any: warning
-mod-geoip:
-  - id: geo
-    config-file: ${folder}/geo.conf
-    ttl: ${TTL}
-    mode: geodb
-    geodb-file: ${geoip2}
-    geodb-key: [ continent/code, country/iso_code ]
-  - id: weighted
-    config-file: ${folder}/weighted.conf
-    ttl: ${TTL}
-    mode: weighted
-template:
+${hasKind(zones, 'geo') ? geo : ''}${hasKind(zones, 'weighted') ? weighted : ''}template:
   - id: default
     storage: ${folder}/zones
     file: "%s.zone"
     zonefile-load: whole
     journal-content: none
 zone:
-  - domain: ${STATIC_ZONE}
-  - domain: ${GEO_ZONE}
-    module: mod-geoip/geo
-  - domain: ${WEIGHTED_ZONE}
-    module: mod-geoip/weighted
-`;
+${zones
+  .map(({ kind, name }) => `  - domain: ${name}\n${kind === 'static' ? '' : `    module: mod-geoip/${kind}\n`}`)
+  .join('')}`;
 }
 
-function geoMap(): string {
+function geoMap({ name }: Zone): string {
   const lines = Object.entries(WORLD).flatMap(([continent, there]) => {
     const code = CONTINENT_CODES[continent as Continent];
     return [...Object.entries(there.countries), ['*', there.region] as const].flatMap(([country, region]) => [
@@ -93,10 +95,10 @@ function geoMap(): string {
       `    A: ${REGIONS[region] ?? ''}`,
     ]);
   });
-  return [`www.${GEO_ZONE}:`, ...lines, ''].join('\n');
+  return [`www.${name}:`, ...lines, ''].join('\n');
 }
 
-function weights(): string {
+function weights({ name }: Zone): string {
   const lines = WEIGHTS.flatMap(({ address, weight }) => [`  - weight: ${weight}`, `    A: ${address}`]);
-  return [`www.${WEIGHTED_ZONE}:`, ...lines, ''].join('\n');
+  return [`www.${name}:`, ...lines, ''].join('\n');
 }

@@ -2,31 +2,43 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, freePort, startServer } from '../process.ts';
-import { STATIC_ZONE, staticZone } from '../world.ts';
-import type { Peer } from './peer.ts';
+import { masterFile, type Zone } from '../world.ts';
+import type { Files, Peer } from './peer.ts';
 
 /** NSD, which steers nothing: a mark for static names. */
 export const nsd: Peer = {
   name: 'NSD',
-  zones: [STATIC_ZONE],
+  kinds: ['static'],
+  transports: ['udp', 'tcp', 'tls'],
   version: () => {
     const program = findProgram('nsd');
     if (program === undefined) return undefined;
     const { stdout, stderr } = spawnSync(program, ['-v'], { encoding: 'utf8' });
     return /NSD version (\S+)/.exec(stdout + stderr)?.[0].replace(' version', '') ?? 'NSD';
   },
-  async start(folder) {
-    const port = await freePort();
+  async start(folder, zones, files) {
+    const [port, tlsPort] = [await freePort(), await freePort()];
     mkdirSync(join(folder, 'xfr'), { recursive: true });
-    writeFileSync(join(folder, 'static.zone'), staticZone());
-    writeFileSync(join(folder, 'nsd.conf'), configuration(folder, port));
-    return await startServer(findProgram('nsd') ?? 'nsd', ['-d', '-c', join(folder, 'nsd.conf')], port, STATIC_ZONE);
+    for (const zone of zones) writeFileSync(join(folder, `${zone.name}.zone`), masterFile(zone));
+    writeFileSync(join(folder, 'nsd.conf'), configuration(folder, [port, tlsPort], zones, files));
+    const args = ['-d', '-c', join(folder, 'nsd.conf')];
+    const names = zones.map(({ name }) => name);
+    return { ...(await startServer(findProgram('nsd') ?? 'nsd', args, port, names)), tlsPort };
   },
 };
 
-function configuration(folder: string, port: number): string {
+function configuration(
+  folder: string,
+  [port, tlsPort]: readonly [number, number],
+  zones: readonly Zone[],
+  { tls }: Files,
+): string {
   return `server:
   ip-address: 127.0.0.1@${port}
+  ip-address: 127.0.0.1@${tlsPort}
+  tls-port: ${tlsPort}
+  tls-service-key: "${tls.key}"
+  tls-service-pem: "${tls.cert}"
   server-count: 1
   username: ""
   chroot: ""
@@ -43,8 +55,5 @@ function configuration(folder: string, port: number): string {
   rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
-zone:
-  name: ${STATIC_ZONE}
-  zonefile: static.zone
-`;
+${zones.map(({ name }) => `zone:\n  name: ${name}\n  zonefile: ${name}.zone\n`).join('')}`;
 }

@@ -1,14 +1,20 @@
 import type { Running } from '../process.ts';
+import type { Zone } from '../world.ts';
+
+export type Transport = 'udp' | 'tcp' | 'tls';
 
 /** A server that the benchmark can set up. */
 export type Peer = {
   readonly name: string;
-  /** Zones of world.ts that it serves. */
-  readonly zones: readonly string[];
+  /** Zones that it can serve. */
+  readonly kinds: readonly Zone['kind'][];
+  /** Larger static zones are left to the others; without it, none are. */
+  readonly maxNames?: number;
+  readonly transports: readonly Transport[];
   /** What it is, in a line: version and how it was set up. Undefined when it is not installed. */
   version(): string | undefined;
-  /** Writes its configuration into `folder` and starts it with one answering thread. */
-  start(folder: string, world: Files): Promise<Running>;
+  /** Writes its configuration for these zones into `folder` and starts it with one answering thread. */
+  start(folder: string, zones: readonly Zone[], files: Files): Promise<Running>;
 };
 
 /** What is prepared once for all. */
@@ -17,4 +23,15 @@ export type Files = {
   readonly geoip2: string;
   /** A TCP port on which every address of the world accepts connections: what health checks connect to. */
   readonly healthPort: number;
+  /** PEM files of a certificate for nothing. */
+  readonly tls: { readonly cert: string; readonly key: string };
 };
+
+export function canServe({ kinds, maxNames = Infinity }: Peer, zone: Zone): boolean {
+  return kinds.includes(zone.kind) && (zone.kind !== 'static' || zone.names <= maxNames);
+}
+
+/** Whether there is a zone of this kind to be configured. */
+export function hasKind(zones: readonly Zone[], kind: Zone['kind']): boolean {
+  return zones.some((zone) => zone.kind === kind);
+}

@@ -1,79 +1,131 @@
 import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readVersion } from '../../cli/version.ts';
 import { freePort, startServer } from '../process.ts';
 import {
+  CHAIN_WITHIN_MS,
+  chainVips,
   DEFAULT_REGION,
-  GEO_ZONE,
+  EVERYDAY,
+  masterFile,
+  measuredLatencies,
   REGIONS,
-  STATIC_ZONE,
-  staticZone,
   TTL,
-  WEIGHTED_ZONE,
   WEIGHTS,
   WORLD,
+  type SteeredKind,
+  type Zone,
 } from '../world.ts';
-import type { Peer } from './peer.ts';
+import type { Files, Peer } from './peer.ts';
 
 /** This project, as `pharos serve` runs it; steered VIPs have a TCP check. */
 export const pharos: Peer = {
   name: 'Pharos',
-  zones: [STATIC_ZONE, GEO_ZONE, WEIGHTED_ZONE],
+  kinds: ['static', 'geo', 'weighted', 'chain'],
+  transports: ['udp', 'tcp', 'tls'],
   version: () => `Pharos ${readVersion()}, Node.js ${process.versions.node}`,
-  async start(folder, { healthPort }) {
-    const port = await freePort();
-    const file = writePharosConfiguration(folder, port, healthPort);
+  async start(folder, zones, { healthPort, tls }) {
+    const [port, tlsPort] = [await freePort(), await freePort()];
+    const file = writePharosConfiguration(folder, port, healthPort, zones, { ...tls, port: tlsPort });
     const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-    return await startServer(process.execPath, [main, 'serve', file], port, GEO_ZONE);
+    // As bin/pharos does: with what it compiled once, TypeScript costs neither time nor memory.
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
+    const names = zones.map(({ name }) => name);
+    return { ...(await startServer(process.execPath, [main, 'serve', file], port, names, env)), tlsPort };
   },
 };
 
 /** Returns the path of pharos.yaml. */
-export function writePharosConfiguration(folder: string, port: number, healthPort: number): string {
+export function writePharosConfiguration(
+  folder: string,
+  port: number,
+  healthPort: number,
+  zones: readonly Zone[] = EVERYDAY,
+  tls?: Files['tls'] & { readonly port: number },
+): string {
   const file = join(folder, 'pharos.yaml');
   writeFileSync(
     file,
     [
       `listen: ["127.0.0.1:${port}"]`,
+      tls ? `tls: { listen: ["127.0.0.1:${tls.port}"], cert: ${tls.cert}, key: ${tls.key} }` : '',
       'workers: 1',
-      `zones: [static.yaml, geo.yaml, weighted.yaml]`,
+      `zones: [${zones.map(({ name }) => `${name}.yaml`).join(', ')}]`,
       'state_dir: ./state',
       'status: off',
       'regions:',
-      // Places play no part in `geo`; a region must only be known.
+      // Places play no part in `geo` or where all is measured; a region must only be known.
       ...Object.keys(REGIONS).map((region) => `  ${region}: {}`),
       `checks: { tcp: { type: tcp, port: ${healthPort}, interval: 2s } }`,
       'log: { level: error }',
       '',
     ].join('\n'),
   );
-  writeFileSync(join(folder, 'static.db'), staticZone());
-  writeFileSync(join(folder, 'static.yaml'), `zone: ${STATIC_ZONE}\ninclude: [static.db]\n`);
-  writeFileSync(join(folder, 'geo.yaml'), geoZone());
-  writeFileSync(join(folder, 'weighted.yaml'), weightedZone());
+  for (const zone of zones) {
+    const isStatic = zone.kind === 'static';
+    if (isStatic) writeFileSync(join(folder, `${zone.name}.db`), masterFile(zone));
+    if (zone.kind === 'chain') writeFileSync(join(folder, 'rtt.csv'), latencyTable());
+    const lines = isStatic
+      ? [`zone: ${zone.name}`, `include: [${zone.name}.db]`, '']
+      : steeredZone(zone.name, zone.kind);
+    writeFileSync(join(folder, `${zone.name}.yaml`), lines.join('\n'));
+  }
   return file;
 }
 
-function geoZone(): string {
-  const keys = Object.entries(WORLD).flatMap(([continent, there]) => [
-    ...Object.entries(there.countries).map(([country, region]) => `          ${country}: ${regionsOf(region)}`),
-    `          ${continent}: ${regionsOf(there.region)}`,
-  ]);
+type Service = { readonly vips: readonly string[]; readonly steer: readonly string[] };
+
+const SERVICES: Record<SteeredKind, () => Service> = {
+  geo: () => ({
+    vips: Object.entries(REGIONS).map(([region, address]) => `${region}: { region: ${region}, A: ${address} }`),
+    steer: geoStep(DEFAULT_REGION),
+  }),
+  weighted: () => ({
+    vips: WEIGHTS.map(({ address, weight }, index) => `v${index}: { A: ${address}, weight: ${weight} }`),
+    steer: ['- weighted'],
+  }),
+  chain: () => ({
+    vips: Object.keys(REGIONS).flatMap((region) =>
+      chainVips(region).map(
+        ({ address, weight }, index) => `${region}-${index}: { region: ${region}, A: ${address}, weight: ${weight} }`,
+      ),
+    ),
+    steer: [
+      `- latency: { table: rtt.csv, within: ${CHAIN_WITHIN_MS}ms }`,
+      ...geoStep(`[${Object.keys(REGIONS).join(', ')}]`),
+      '- sticky',
+    ],
+  }),
+};
+
+function steeredZone(name: string, kind: SteeredKind): string[] {
+  const { vips, steer } = SERVICES[kind]();
   return [
-    ...zoneHead(GEO_ZONE),
+    `zone: ${name}`,
+    'ttl: 300',
+    'nameservers: [ns1]',
+    'soa: { contact: hostmaster, negative_ttl: 60 }',
+    'records: { ns1: { A: 192.0.2.53 } }',
     'services:',
     '  www:',
     `    ttl: ${TTL}`,
     '    check: tcp',
     '    vips:',
-    ...Object.entries(REGIONS).map(([region, address]) => `      ${region}: { region: ${region}, A: ${address} }`),
+    ...vips.map((vip) => `      ${vip}`),
     '    steer:',
-    '      - geo:',
-    ...keys,
-    `          default: ${DEFAULT_REGION}`,
+    ...steer.map((line) => `      ${line}`),
     '',
-  ].join('\n');
+  ];
+}
+
+function geoStep(others: string): string[] {
+  const keys = Object.entries(WORLD).flatMap(([continent, there]) => [
+    ...Object.entries(there.countries).map(([country, region]) => `    ${country}: ${regionsOf(region)}`),
+    `    ${continent}: ${regionsOf(there.region)}`,
+  ]);
+  return ['- geo:', ...keys, `    default: ${others}`];
 }
 
 /** A region, and the one that stands in for it. */
@@ -81,26 +133,11 @@ function regionsOf(region: string): string {
   return region === DEFAULT_REGION ? region : `[${region}, ${DEFAULT_REGION}]`;
 }
 
-function weightedZone(): string {
-  return [
-    ...zoneHead(WEIGHTED_ZONE),
-    'services:',
-    '  www:',
-    `    ttl: ${TTL}`,
-    '    check: tcp',
-    '    vips:',
-    ...WEIGHTS.map(({ address, weight }, index) => `      v${index}: { A: ${address}, weight: ${weight} }`),
-    '    steer: [weighted]',
-    '',
-  ].join('\n');
-}
-
-function zoneHead(zone: string): string[] {
-  return [
-    `zone: ${zone}`,
-    'ttl: 300',
-    'nameservers: [ns1]',
-    'soa: { contact: hostmaster, negative_ttl: 60 }',
-    'records: { ns1: { A: 192.0.2.53 } }',
-  ];
+function latencyTable(): string {
+  const regions = Object.keys(REGIONS);
+  const lines = [...measuredLatencies()].flatMap(([octets, ms]) => {
+    const network = octets.includes('.') ? `${octets}.0.0/16` : `${octets}.0.0.0/8`;
+    return regions.map((region, index) => `${network},${region},${ms[index] ?? 0}`);
+  });
+  return ['network,region,ms', ...lines, ''].join('\n');
 }

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findProgram, freePort, startServer } from '../process.ts';
+import { masterFile, STATIC, TTL, WEIGHTS, type Zone } from '../world.ts';
+import type { Peer } from './peer.ts';
+
+const PROGRAM = 'pdns_server';
+
+/** PowerDNS with the bind backend; LUA records do the weighing, without health checks. */
+export const powerdns: Peer = {
+  name: 'PowerDNS',
+  kinds: ['static', 'weighted'],
+  maxNames: STATIC.names,
+  transports: ['udp', 'tcp'],
+  version: () => {
+    const program = findProgram(PROGRAM);
+    if (program === undefined) return undefined;
+    const { stdout, stderr } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+    const version = /Authoritative Server (\S+)/.exec(stdout + stderr)?.[1] ?? '';
+    return `PowerDNS ${version}: bind backend, LUA records; its packet and query caches as they are by default`;
+  },
+  async start(folder, zones) {
+    const port = await freePort();
+    mkdirSync(join(folder, 'run'), { recursive: true });
+    writeFileSync(join(folder, 'pdns.conf'), configuration(folder, port));
+    writeFileSync(join(folder, 'named.conf'), zones.map((zone) => `${namedZone(folder, zone)}\n`).join(''));
+    const draw = WEIGHTS.map(({ address, weight }) => `{${weight}, '${address}'}`).join(', ');
+    const www = { weighted: `www ${TTL} LUA A "pickwrandom({${draw}})"` };
+    for (const zone of zones) writeFileSync(join(folder, zone.name), masterFile(zone, www));
+    const names = zones.map(({ name }) => name);
+    return await startServer(findProgram(PROGRAM) ?? PROGRAM, [`--config-dir=${folder}`], port, names);
+  },
+};
+
+function configuration(folder: string, port: number): string {
+  return `local-address=127.0.0.1
+local-port=${port}
+launch=bind
+bind-config=${folder}/named.conf
+enable-lua-records=yes
+receiver-threads=1
+distributor-threads=1
+socket-dir=${folder}/run
+daemon=no
+guardian=no
+disable-syslog=yes
+loglevel=3
+`;
+}
+
+function namedZone(folder: string, { name }: Zone): string {
+  return `zone "${name}" { type master; file "${join(folder, name)}"; };`;
+}

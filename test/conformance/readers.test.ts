@@ -1,0 +1,111 @@
+/**
+ * What other people's programs make of our answers: every type, read by dig, kdig, drill, delv and dnspython without a
+ * warning.
+ */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { typeNumber } from '../../wire/types.ts';
+import { has, run } from '../support/process.ts';
+import { runPharos, type Running } from '../support/run.ts';
+import { SAMPLES } from '../unit/wire/rdata-samples.ts';
+
+const APEX = '@ 300 SOA ns1 hostmaster 1 7200 1800 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n';
+/** One owner a type; the last text of each, as the first ones are the plainest. */
+const OWNERS: Readonly<Record<string, string>> = { NSEC3: '0p9mhaveqvm6t7vbl5lop2u3t2rp3tom' }; // a hash: BIND looks
+const owners = Object.entries(SAMPLES).flatMap(([mnemonic, texts]) => {
+  const text = texts.at(-1);
+  return mnemonic === 'SOA' || mnemonic === 'NS' || text === undefined
+    ? []
+    : [{ mnemonic, owner: OWNERS[mnemonic] ?? mnemonic.toLowerCase(), text }];
+});
+/** NS below the apex is a delegation. */
+const asked = [
+  ...owners.map(({ owner, mnemonic }) => ({ name: `${owner}.types.example.`, mnemonic })),
+  ...['SOA', 'NS'].map((mnemonic) => ({ name: 'types.example.', mnemonic })),
+];
+const FILES = {
+  'zones/types.example.yaml': 'zone: types.example\nttl: 300\ninclude: [types.zone]\n',
+  'zones/types.zone': APEX + owners.map(({ owner, mnemonic, text }) => `${owner} ${mnemonic} ${text}\n`).join(''),
+};
+const typeOf = (mnemonic: string): string => `TYPE${typeNumber(mnemonic) ?? 0}`;
+
+let server: Running | undefined;
+let port = 0;
+beforeAll(async () => {
+  server = await runPharos(FILES);
+  port = server.endpoints[0]?.port ?? 0;
+});
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]();
+});
+
+/** A reader's arguments, what it prints when it is not content, and types that it does not take for answers. */
+const READERS: readonly {
+  program: string;
+  args: (name: string, type: string) => string[];
+  complaint: RegExp;
+  except?: readonly string[];
+}[] = [
+  {
+    program: 'dig',
+    args: (name, type) => ['@127.0.0.1', '-p', `${port}`, '+norecurse', '+tries=1', '+nocookie', name, type],
+    complaint: /warning|malformed|extra bytes|FORMERR|timed out|invalid/i,
+  },
+  {
+    program: 'kdig',
+    args: (name, type) => ['@127.0.0.1', '-p', `${port}`, '+norecurse', '+retry=0', name, type],
+    complaint: /warning|malformed|failed|trailing|timed out/i,
+  },
+  {
+    program: 'drill',
+    args: (name, type) => ['-p', `${port}`, '-o', 'rd', name, '@127.0.0.1', type],
+    complaint: /warning|^error|malformed/im,
+  },
+  {
+    program: 'delv',
+    args: (name, type) => ['@127.0.0.1', '-p', `${port}`, '-i', name, type],
+    complaint: /failed|broken|malformed|timed out/i,
+    except: ['SIG', 'RRSIG', 'NSEC3'],
+  },
+];
+
+describe.each(READERS)('$program', ({ program, args, complaint, except = [] }) => {
+  test.skipIf(!has(program))('reads every type', { timeout: 60_000 }, async () => {
+    const complaints: string[] = [];
+    for (const { name, mnemonic } of asked) {
+      if (except.includes(mnemonic)) continue;
+      const { code, stdout, stderr } = await run(args(name, typeOf(mnemonic)), { command: program });
+      const text = stdout + stderr;
+      const found = new RegExp(`^${name.replaceAll('.', '\\.')}\\s+300\\s+IN\\s`, 'm').test(text);
+      if (code !== 0 || !found || complaint.test(text)) complaints.push(`${mnemonic} (${code ?? 'a signal'}): ${text}`);
+    }
+    expect(complaints.join('\n')).toBe('');
+  });
+});
+
+const PYTHON = '/usr/bin/python3';
+const SCRIPT = `
+import sys, warnings
+warnings.simplefilter("error")
+import dns.flags, dns.message, dns.query, dns.rdatatype
+for line in sys.stdin:
+    name, number = line.split()
+    query = dns.message.make_query(name, int(number), use_edns=0, payload=1232)
+    query.flags &= ~dns.flags.RD
+    for ask in (dns.query.udp, dns.query.tcp):
+        response = ask(query, "127.0.0.1", port=int(sys.argv[1]), timeout=5)
+        if len(response.answer) != 1 or not query.is_response(response):
+            print(name, response)
+        # To text and back to octets.
+        for rdata in response.answer[0] if response.answer else []:
+            str(rdata), rdata.to_wire()
+print("done")
+`;
+const hasDnspython = spawnSync(PYTHON, ['-c', 'import dns.message']).status === 0;
+
+test.skipIf(!hasDnspython)('dnspython reads every type, over UDP and TCP', () => {
+  const input = asked.map(({ name, mnemonic }) => `${name} ${typeNumber(mnemonic) ?? 0}\n`).join('');
+  // The server's threads answer while this one waits.
+  const { stdout, stderr } = spawnSync(PYTHON, ['-c', SCRIPT, `${port}`], { input, encoding: 'utf8' });
+  expect([stdout, stderr]).toEqual(['done\n', '']);
+});
