@@ -16,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
-          include: ['test/{integration,conformance,fuzz}/**/*.test.ts'],
+          include: ['test/{integration,conformance,fuzz,browser}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           benchmark: { include: [] },

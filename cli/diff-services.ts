@@ -4,6 +4,7 @@
 import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { RegionSpec, Settings } from '../config/settings.ts';
+import { formatDuration } from '../config/units.ts';
 import { identityOf, type StepSpec } from '../steering/steps.ts';
 import { formatAddress } from '../wire/address.ts';
 import { canonical, formatName } from '../wire/name.ts';
@@ -43,6 +44,8 @@ function whatChanged(was: ServiceModel, is: ServiceModel): string[] {
     ...change('ttl', ttlText(was), ttlText(is)),
     ...change('answers', answersText(was), answersText(is)),
     ...change('when_all_down', downText(was.whenAllDown), downText(is.whenAllDown)),
+    ...change('ramp', formatDuration(was.rampMs), formatDuration(is.rampMs)),
+    ...change('shed', shedText(was), shedText(is)),
     ...vips,
     ...stepChanges(was, is),
   ];
@@ -58,6 +61,11 @@ function ttlText({ ttl: { minSeconds, maxSeconds } }: ServiceModel): string {
 
 function answersText({ answers, vips }: ServiceModel): string {
   return answers > vips.length ? 'all' : String(answers);
+}
+
+function shedText({ shed }: ServiceModel): string {
+  const percent = (share: number): string => `${Math.round(share * 1000) / 10}%`;
+  return shed === undefined ? 'none' : `${percent(shed.low)} to ${percent(shed.high)}`;
 }
 
 function downText(down: WhenAllDown): string {
@@ -76,6 +84,7 @@ function vipChanges(name: string, was: VipModel | undefined, is: VipModel | unde
     ...change(`vip ${name}`, dataText(was), dataText(is)),
     ...change(`vip ${name} region`, was.region ?? 'none', is.region ?? 'none'),
     ...change(`vip ${name} weight`, String(was.weight), String(is.weight)),
+    ...change(`vip ${name} capacity`, String(was.capacity), String(is.capacity)),
     ...checkChanges(name, was, is),
     ...change(`vip ${name} probe`, probeText(was), probeText(is)),
   ];

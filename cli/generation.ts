@@ -1,6 +1,7 @@
 /**
  * One generation at work: what was loaded, with the shared memory that threads and the health room use for it.
  */
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
@@ -8,6 +9,7 @@ import type { Health, HealthTarget } from '../health/engine.ts';
 import { createHealthTable } from '../health/table.ts';
 import type { AnswererPayload } from '../server/answerer.ts';
 import type { Publication } from '../server/exchange.ts';
+import type { QueryLogPayload } from '../server/query-log.ts';
 import type { Notifier } from '../server/notify.ts';
 import type { TransferPayload } from '../server/transfer.ts';
 import { answerTraits } from '../status/answer-traits.ts';
@@ -53,15 +55,27 @@ function servedBlock(slots: number): SharedArrayBuffer {
   return new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT + CACHE_LINE_OCTETS);
 }
 
+/** For cookies where no secret is configured: one for all threads and generations of this process. */
+const OWN_SECRET = Uint8Array.from(randomBytes(16));
+
 /** What its threads are given. */
-function payloadOf({ loaded, health, served, settings }: Current): AnswererPayload {
+function payloadOf(
+  { loaded, health, served, settings }: Current,
+  queryLog: QueryLogPayload | undefined,
+): AnswererPayload {
+  const nsid = Buffer.from(settings.dns.nsid ?? '');
+  const { explainFrom } = settings.dns;
   return {
     image: loaded.image,
     atlas: loaded.atlas,
     health,
     served,
-    nsid: Buffer.from(settings.dns.nsid ?? ''),
+    nsid,
     version: Buffer.from(settings.dns.version ?? ''),
+    cookieSecrets: settings.dns.cookieSecrets.length === 0 ? [OWN_SECRET] : settings.dns.cookieSecrets,
+    rrl: settings.limits.rrl === 0 ? undefined : { perSecond: settings.limits.rrl, slip: settings.limits.slip },
+    explain: explainFrom.length === 0 ? undefined : { from: explainFrom, nsid },
+    queryLog,
     transfer: transferOf(settings, loaded.catalog),
   };
 }
@@ -73,11 +87,11 @@ function transferOf({ transfer }: Settings, { vips }: Catalog): TransferPayload 
 }
 
 /** What the server is given. */
-export function publicationOf(current: Current): Publication {
+export function publicationOf(current: Current, queryLog: QueryLogPayload | undefined): Publication {
   const { cert, key } = current.settings.tls?.keyPair ?? {};
   return {
     generation: current.number,
-    payload: payloadOf(current),
+    payload: payloadOf(current, queryLog),
     ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
   };
 }
@@ -101,6 +115,9 @@ export function configureHealth(health: Health, { catalog, health: memory }: Cur
     host: vip.probeHost === '' ? undefined : vip.probeHost,
     port: vip.probePort,
     weight: vip.weight,
+    rampMs: catalog.services[vip.service]?.rampMs,
+    shed: catalog.services[vip.service]?.shed,
+    capacity: vip.capacity,
     answers: traits[vip.slot],
   }));
   health.configure(targets, memory, catalog.vips.length);

@@ -83,10 +83,11 @@ function commands(output: Output, done: (code: number) => void): Command {
     .summary('run the server')
     .description('Run the server. SIGHUP reads the files again, SIGTERM finishes what is in flight and ends.')
     .argument('[config]', 'configuration file (default: ./pharos.yaml where there is one)')
-    .addHelpText('after', example('pharos serve /etc/pharos/pharos.yaml'))
-    .action(async (config: string | undefined) => {
+    .option('--takeover', 'take the place of the server that runs with the same state_dir, without losing a query')
+    .addHelpText('after', example('pharos serve /etc/pharos/pharos.yaml', 'pharos serve --takeover'))
+    .action(async (config: string | undefined, { takeover = false }: { readonly takeover?: boolean }) => {
       const { serve } = await import('./serve.ts');
-      done(await serve({ config }));
+      done(await serve({ config, takeover }));
     });
 
   program
@@ -118,6 +119,7 @@ function commands(output: Output, done: (code: number) => void): Command {
   simulateCommand(program, output, done);
   controlCommands(program, output, done, example);
   diffCommand(program, output, done);
+  importCommands(program, output, done);
   return program;
 }
 
@@ -219,6 +221,42 @@ function diffCommand(program: Command, output: Output, done: (code: number) => v
       const { diff } = await import('./diff.ts');
       const { all = false, json = false, api, token = process.env.PHAROS_TOKEN } = flags;
       done(await diff({ before, after, api, token, json, all }, output));
+    });
+}
+
+type ImportFlags = {
+  readonly zone?: string;
+  readonly nameserver?: readonly string[];
+  readonly output?: string;
+  readonly json?: boolean;
+};
+
+function importCommands(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('import')
+    .summary('zone YAML from the files of another system')
+    .description(
+      'Write zone YAML from master files (bind), Route 53, gdnsd or octoDNS. The YAML goes to stdout; what is not as it\n' +
+        'was, to stderr and as comments into the YAML.',
+    )
+    .argument('<format>', 'bind, route53, gdnsd or octodns')
+    .argument('<file>', 'the file; for gdnsd its configuration, or the folder that it is in')
+    .option('--zone <name>', "the zone's name, where the file does not tell it or has several")
+    .option('--nameserver <name>', "a name server, in place of the file's (repeatable)", collect)
+    .option('-o, --output <file>', 'write there; into a folder, one file a zone')
+    .option('--json', 'print the report as JSON; with the YAML where there is no --output')
+    .addHelpText(
+      'after',
+      example(
+        'pharos import bind /etc/bind/db.example.com -o zones/example.com.yaml',
+        'pharos import route53 records.json --nameserver ns1.example.com --nameserver ns2.example.com',
+        'pharos import gdnsd /etc/gdnsd -o zones',
+      ),
+    )
+    .action(async (format: string, path: string, flags: ImportFlags) => {
+      const { importCommand } = await import('./import.ts');
+      const { zone, nameserver: nameServers = [], json = false } = flags;
+      done(importCommand({ format, path, zone, nameServers, output: flags.output, json }, output));
     });
 }
 

@@ -69,7 +69,8 @@ function weightOf({ weight, file_weight: fileWeight, weight_override: set }: Vip
   return set === null ? String(weight) : paint('yellow', `${weight} (file ${fileWeight})`);
 }
 
-function whyOf({ override, last_result: last, weight_override: set }: VipDocument, nowMs: number): string {
+function whyOf(vip: VipDocument, nowMs: number): string {
+  const { override, last_result: last, weight_override: set, ramp, load, shed } = vip;
   const parts: string[] = [];
   if (override !== null) {
     const { reason, until, by, safe_at: safeAt } = override;
@@ -81,7 +82,13 @@ function whyOf({ override, last_result: last, weight_override: set }: VipDocumen
     } else if (override.state === 'drain') parts.push('still answered with');
   } else if (last !== null) parts.push(last.reason);
   if (set?.reason) parts.push(`weight: ${set.reason}`);
+  if (ramp < 1) parts.push(`ramps: ${percent(ramp)} of its weight`);
+  if (load !== null) parts.push(`load ${percent(load)}${shed > 0 ? `, sheds ${percent(shed)} of its clients` : ''}`);
   return parts.join(', ');
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }
 
 function age(iso: string, nowMs: number): string {

@@ -7,14 +7,25 @@ import { stat } from 'node:fs/promises';
 import { schedule, type ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
-import { startHealth } from '../health/engine.ts';
-import { checkListen } from '../server/check-listen.ts';
+import { startHealth, type Health } from '../health/engine.ts';
+import { checkListen, checkUdp } from '../server/check-listen.ts';
 import { explainFrom, type LiveHealth } from '../server/explain.ts';
 import { allowCollecting, collectAll } from '../server/garbage.ts';
+import { letHelpersStepBack } from '../server/priorities.ts';
 import { releaseMemory } from '../server/libc.ts';
 import { createNotifier } from '../server/notify.ts';
 import { simulateFrom } from '../server/simulate.ts';
-import { startServer, type Server } from '../server/supervisor.ts';
+import { chooseIo, startServer, type Server } from '../server/supervisor.ts';
+import {
+  closeUnwanted,
+  listenForTakeover,
+  requestTakeover,
+  socketsAt,
+  TakeoverError,
+  type OpenSockets,
+  type TakeoverListener,
+} from '../server/takeover.ts';
+import type { ExplainRequest } from '../steering/trace.ts';
 import { startStatusServer, type StatusServer } from '../status/http.ts';
 import type { Alarm, LastReload, Reloaded, RunningGeneration, Runtime } from '../status/runtime.ts';
 import { formatEndpoint, type Endpoint } from '../wire/address.ts';
@@ -29,7 +40,10 @@ import {
   tellSecondaries,
   type Current,
 } from './generation.ts';
+import { explainInLines } from './explain-lines.ts';
+import { createMeasured } from './measured.ts';
 import { createNews } from './news.ts';
+import { createQueryLog } from './query-log.ts';
 import { createSchedules } from './schedules.ts';
 import { readVersion } from './version.ts';
 
@@ -41,9 +55,14 @@ export type RunningServer = {
   readonly status: Endpoint | undefined;
   readonly generation: () => RunningGeneration;
   readonly reload: () => Promise<Reloaded>;
+  /** Resolves when another server has taken its place: there is nothing left to do then but `stop`. */
+  readonly replaced: Promise<void>;
   /** Stops accepting, finishes what is in flight, ends the probes. */
   readonly stop: () => Promise<void>;
 };
+
+/** At a takeover: what was sent to this server's HTTP before it stopped listening arrives within this time. */
+const STATUS_LINGER_MS = 200;
 
 /** What the files of a start say is wrong. Sockets that cannot be had throw a ListenError instead. */
 export class ConfigurationError extends Error {
@@ -59,23 +78,33 @@ export class ConfigurationError extends Error {
  * Starts everything, or nothing.
  *
  * @param input without `serials`: those are this function's
- * @throws ConfigurationError, ListenError
+ * @param takesOver whether to take the place of the server that runs with the same `state_dir`, where there is one
+ * @throws ConfigurationError, ListenError, TakeoverError
  */
 export async function runServer(
   input: Omit<LoadInput, 'serials'>,
   createLog: (settings: LoadedGeneration['settings']) => Promise<Logger>,
+  takesOver = false,
 ): Promise<RunningServer> {
   const startedAt = new Date();
   allowCollecting();
+  letHelpersStepBack();
   const first = await loadInThread(input);
   releaseMemory();
   if (!first.ok) throw new ConfigurationError(first.diagnostics);
   const { settings } = first.value;
   const log = await createLog(settings);
   for (const warning of first.diagnostics) log.warn(formatDiagnostic(warning));
-  // Before anything is started; `startServer` comes only after the first round of probes.
-  const failure = await checkListen(settings.listen, settings.tls?.listen);
-  if (failure) throw failure;
+  const takeover = takesOver ? await requestTakeover(settings.stateDir) : undefined;
+  const inherited = takeover?.sockets;
+  try {
+    // Before anything is started; `startServer` comes only after the first round of probes.
+    await checkAddresses(settings, inherited);
+    await takeover?.release();
+  } catch (error) {
+    takeover?.abandon();
+    throw error;
+  }
 
   // UDP threads, and one for TCP.
   const threads = settings.workers + 1;
@@ -83,26 +112,36 @@ export async function runServer(
   const answeredBefore = new Map<string, number>();
   let server: Server | undefined;
   let statusServer: StatusServer | undefined;
+  let statusEndpoint: Endpoint | undefined;
   let stopping = false;
   let lastReload: LastReload = { ok: true, at: new Date(), diagnostics: first.diagnostics };
   let reloading: Promise<Reloaded> | undefined;
   let refresh: ScheduledTask | undefined;
+  let takeoverListener: TakeoverListener | undefined;
+  /** While another server takes over, or tries to. */
+  let handingOver: PromiseWithResolvers<undefined> | undefined;
+  const replaced = Promise.withResolvers<undefined>();
+  let sayStopped = (): void => undefined;
 
   const warn = (message: string): void => {
     log.warn(message);
   };
   const news = createNews(log);
-  const health = startHealth({ stateDir: settings.stateDir, log: news.health, warn });
-  const schedules = createSchedules(health, news.scheduled, warn);
+  const suspect = (): number => current.settings.health.suspect;
+  const openHealth = (): Health => startHealth({ stateDir: settings.stateDir, log: news.health, warn, suspect });
+  let health = openHealth();
+  let schedules = createSchedules(health, news.scheduled, warn);
 
   const notifier = createNotifier(log);
+  const measured = createMeasured(() => current.loaded, log);
+  const queryLog = createQueryLog(threads, log);
 
   /** Puts a loaded generation to work in every thread, or leaves all as it was and throws. */
   const activate = async (next: Current): Promise<void> => {
     const before = current;
     configureHealth(health, next);
     try {
-      await server?.publish(publicationOf(next));
+      await server?.publish(publicationOf(next, queryLog.payload(next.settings)));
     } catch (error) {
       configureHealth(health, before);
       throw error;
@@ -119,13 +158,16 @@ export async function runServer(
   };
 
   const load = async (): Promise<Reloaded> => {
+    await handingOver?.promise;
     let result: Reloaded;
     try {
-      const outcome = await loadInThread({ ...input, serials: current.loaded.serials });
+      const figures = await measured.figures();
+      const outcome = await loadInThread({ ...input, serials: current.loaded.serials, measured: figures });
       if (outcome.ok) {
         const next = prepare(outcome.value, current.number + 1, outcome.diagnostics, threads);
         warnOfRestart(current, next, log);
         await activate(next);
+        measured.applied(figures);
         // Only now: `activate` had the generation before at hand.
         collectAll();
         releaseMemory();
@@ -173,7 +215,9 @@ export async function runServer(
       return server ? [] : ['waiting for the first round of probes; the DNS sockets are still closed'];
     },
     generation: () => current,
-    health,
+    get health() {
+      return health;
+    },
     counters: () => server?.counters() ?? new Float64Array(64),
     served: () =>
       servedOf(current).map(
@@ -183,48 +227,109 @@ export async function runServer(
     simulate: (request) => simulateFrom(current.loaded, request, { health: liveHealth(), served: runtime.served() }),
     reload,
     lastReload: () => lastReload,
-    alarms: () => alarmsOf(lastReload),
+    alarms: () => [...alarmsOf(lastReload), ...suspicionOf(health)],
     events: news.events,
     notifications: news.notifications,
+    beacon: measured.beacon,
   };
 
   const stop = async (): Promise<void> => {
     stopping = true;
     await refresh?.destroy();
     await schedules.stop();
+    // Once another server keeps them, they are no longer this one's to write.
+    if (!handingOver) await measured.stop();
     notifier.stop();
     await server?.stop();
+    queryLog.stop();
     await health.stop();
     news.stop();
     await statusServer?.close();
+    void takeoverListener?.close();
+    takeover?.abandon();
+    sayStopped();
+  };
+
+  const openStatus = async (listen = settings.status?.listen, fd?: number): Promise<void> => {
+    if (!settings.status || !listen) return;
+    statusServer = await startStatusServer(runtime, { ...settings.status, listen, inherited: fd, log });
+  };
+  const openCalendar = async (): Promise<void> => {
+    await schedules.configure(current.settings.schedules);
+    measured.start(reload);
+    refresh = await scheduleRefresh(() => current.settings.geo, reload, log);
+  };
+
+  /** Everything but answering, which goes on: the state of what runs is another server's to keep from then on. */
+  const release = async (): Promise<void> => {
+    log.info('another server takes over');
+    // One that was asked for meanwhile is waited for too.
+    for (let last: typeof reloading; last !== reloading;) await (last = reloading);
+    handingOver = Promise.withResolvers();
+    await refresh?.destroy();
+    await schedules.stop();
+    statusEndpoint = statusServer?.endpoint;
+    await statusServer?.close(STATUS_LINGER_MS);
+    statusServer = undefined;
+    await measured.stop();
+    await health.stop();
+  };
+  const resume = async (): Promise<void> => {
+    health = openHealth();
+    schedules = createSchedules(health, news.scheduled, warn);
+    configureHealth(health, current);
+    await openCalendar();
+    handingOver?.resolve(undefined);
+    handingOver = undefined;
+    // Last: where the other server hangs and keeps the socket, nothing else must wait for it.
+    await openStatus(statusEndpoint);
+  };
+  const sockets = (): OpenSockets => {
+    const { udp = [], stream = [] } = server?.sockets() ?? {};
+    const fd = statusServer?.descriptor;
+    return { udp, stream, status: fd === undefined || !statusServer ? [] : [{ endpoint: statusServer.endpoint, fd }] };
   };
 
   try {
     news.configure(current);
     news.watchAlarms(runtime.alarms);
     configureHealth(health, current);
-    if (settings.status) {
-      statusServer = await startStatusServer(runtime, { ...settings.status, log });
-    }
+    await openStatus(undefined, settings.status && socketsAt(inherited?.status ?? [], settings.status.listen)[0]?.fd);
     await waitAtMost(health.firstRound, settings.health.waitMs);
     server = await startServer({
       listen: settings.listen,
       workers: settings.workers,
       answererModule: new URL(`../server/answerer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
-      publication: publicationOf(current),
+      publication: publicationOf(current, queryLog.payload(current.settings)),
+      reply: (question) => explainInLines(runtime.explain(question as ExplainRequest)),
       listenTls: settings.tls?.listen ?? [],
       tcpClients: settings.limits.tcpClients,
+      inherited,
       log,
     });
     keepSerials(current.loaded, log);
     tellSecondaries(notifier, current, undefined);
-    await schedules.configure(settings.schedules);
-    refresh = await scheduleRefresh(() => current.settings.geo, reload, log);
+    await openCalendar();
   } catch (error) {
     await stop();
     throw error;
   }
   const addresses = server.addresses();
+  const openTakeover = async (): Promise<void> => {
+    takeoverListener = await listenForTakeover(settings.stateDir, {
+      sockets,
+      release,
+      resume,
+      replaced: (done) => {
+        sayStopped = done;
+        replaced.resolve(undefined);
+      },
+      tell: (message) => {
+        log.info(message);
+      },
+    });
+  };
+  if (!takeover) await openTakeover();
   log.info(
     {
       listen: addresses.map(formatEndpoint),
@@ -238,14 +343,45 @@ export async function runServer(
     },
     'serving',
   );
+  if (takeover) {
+    await takeover.serving();
+    await openTakeover();
+    log.info('the server before has ended');
+  }
   return {
     addresses,
     tlsAddresses: server.tlsAddresses(),
     status: statusServer?.endpoint,
     generation: () => current,
     reload,
+    replaced: replaced.promise,
     stop,
   };
+}
+
+/** Throws ListenError where an address cannot be had that is not `inherited`; what of that nobody wants is closed. */
+async function checkAddresses(
+  settings: LoadedGeneration['settings'],
+  inherited: OpenSockets | undefined,
+): Promise<void> {
+  const { listen, tls, status } = settings;
+  const { udp = [], stream = [], status: http = [] } = inherited ?? {};
+  if (udp.length > 0 && chooseIo().io !== 'batch') {
+    throw new TakeoverError('UDP sockets cannot be taken over through node:dgram', 'stop the server that runs first');
+  }
+  const streams = [...listen, ...(tls?.listen ?? [])];
+  closeUnwanted(udp, listen);
+  closeUnwanted(stream, streams);
+  closeUnwanted(http, status ? [status.listen] : []);
+  const missing = (endpoint: Endpoint, there: OpenSockets['udp']): boolean => socketsAt(there, endpoint).length === 0;
+  const failure = inherited
+    ? ((await checkUdp(listen.filter((endpoint) => missing(endpoint, udp)))) ??
+      (await checkListen(
+        [],
+        streams.filter((endpoint) => missing(endpoint, stream)),
+      )))
+    : await checkListen(listen, tls?.listen);
+  if (failure) throw failure;
 }
 
 /** Settings that sockets, threads and folders were opened with. */
@@ -272,6 +408,11 @@ function alarmsOf(lastReload: LastReload): Alarm[] {
       since: lastReload.at.toISOString(),
     },
   ];
+}
+
+function suspicionOf(health: Health): Alarm[] {
+  const suspected = health.suspected();
+  return suspected === undefined ? [] : [{ code: 'suspect', ...suspected }];
 }
 
 async function waitAtMost(event: Promise<void>, ms: number): Promise<void> {

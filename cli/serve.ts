@@ -2,19 +2,28 @@
  * `pharos serve`: the server, until SIGTERM.
  */
 import { ListenError } from '../server/listen-error.ts';
+import { TakeoverError } from '../server/takeover.ts';
 import { createLog } from './log.ts';
 import { EXIT, paintDiagnostic, terminal, type Output } from './output.ts';
 import { ConfigurationError, loadInputFor, runServer } from './run-server.ts';
 
-/** Runs until it is told to stop. Returns the exit code. */
-export async function serve(options: { config: string | undefined }): Promise<number> {
+/** For who starts a second server by intent. */
+const TAKEOVER =
+  '    if a server with this state_dir has it, "pharos serve --takeover" takes its place without losing a query';
+
+/** Runs until it is told to stop, or another server has taken its place. Returns the exit code. */
+export async function serve(options: { config: string | undefined; takeover: boolean }): Promise<number> {
   const output = terminal();
   const stopRequested = Promise.withResolvers<NodeJS.Signals>();
   const stop = (signal: NodeJS.Signals): void => {
     stopRequested.resolve(signal);
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
-  const starting = runServer(loadInputFor(options.config), (settings) => createLog(settings.log.level));
+  const starting = runServer(
+    loadInputFor(options.config),
+    (settings) => createLog(settings.log.level),
+    options.takeover,
+  );
   // Both take effect once the start is through: what was opened must be closed, and files are read anew.
   const reload = (): void => {
     void starting.then(
@@ -25,11 +34,15 @@ export async function serve(options: { config: string | undefined }): Promise<nu
   process.on('SIGHUP', reload);
   try {
     const server = await starting;
-    await stopRequested.promise;
+    await Promise.race([stopRequested.promise, server.replaced]);
     await server.stop();
     return EXIT.OK;
   } catch (error) {
-    if (explainFailure(error, output)) return EXIT.FAILED;
+    if (explainFailure(error, output)) {
+      if (!options.takeover && error instanceof ListenError && error.failure.code === 'EADDRINUSE')
+        output.error(TAKEOVER);
+      return EXIT.FAILED;
+    }
     throw error;
   } finally {
     process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload);
@@ -43,6 +56,10 @@ export function explainFailure(error: unknown, output: Output): boolean {
     return true;
   }
   if (error instanceof ListenError) {
+    output.error(`pharos: ${error.message}\n    ${error.hint}`);
+    return true;
+  }
+  if (error instanceof TakeoverError) {
     output.error(`pharos: ${error.message}\n    ${error.hint}`);
     return true;
   }

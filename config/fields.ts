@@ -9,7 +9,6 @@
  */
 import type { Report } from './diagnostics.ts';
 import { nearestHint } from './nearest-word.ts';
-import { reportUnavailable } from './unavailable.ts';
 import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSeconds, parseShare } from './units.ts';
 import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
 
@@ -177,7 +176,7 @@ type Fields = Readonly<Record<string, Field<unknown>>>;
 export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
 
 /**
- * A map with known keys. `label` names the map in messages and in the list of what is not available. Nothing
+ * A map with known keys. `label` names the map in messages. Nothing
  * (`geo:` with all below it commented out) is an empty map. A field that is wrong has been reported and gets its
  * default, so that what follows is still checked; the result is undefined when a required one is wrong or absent.
  */
@@ -190,13 +189,11 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
     for (const { key, value } of entries) {
       const field = Object.hasOwn(fields, key.text) ? fields[key.text] : undefined;
       if (!field) {
-        if (reportUnavailable(report, label, key.text, placeOf(key))) continue;
         const message = `${key.text} is not a key of ${label}`;
         report.error('PH010', message, placeOf(key), nearestHint(key.text, Object.keys(fields)));
         continue;
       }
       values[key.text] = field.read(orPlaceOf(value, key), key.text, report);
-      if (reportUnavailable(report, label, key.text, placeOf(key), values[key.text])) values[key.text] = undefined;
     }
     for (const [key, { absent }] of Object.entries(fields)) {
       if (values[key] !== undefined) continue;

@@ -27,6 +27,8 @@ export const MAX_DAYS_LEFT = 3650;
 
 /** SPEC 3: `weight` has 16 bits. */
 export const MAX_WEIGHT = 65_535;
+/** A VIP that is a day under its weight is no longer recovering: that is what `weight` is for. */
+export const MAX_RAMP_MS = 24 * 3_600_000;
 /** SPEC 4: bias as Route 53 has it; at 100 a region would be everywhere. */
 export const MAX_BIAS = 99;
 /** Half of the Earth's circumference: nothing is farther. */
@@ -41,5 +43,15 @@ export const MAX_PEM_OCTETS = 1024 * 1024;
 export const MIN_TSIG_SECRET_OCTETS = 16;
 /** RFC 5001 2.3 sets no limit; one that leaves a response room. */
 export const MAX_NSID_OCTETS = 128;
+/** RFC 9018 5: two while a secret is rolled. Each one more is a hash more for a forged cookie. */
+export const MAX_COOKIE_SECRETS = 4;
 /** RFC 1035 3.3: a character string of TXT. */
 export const MAX_STRING_OCTETS = 255;
+/** Regions that a browser measures: each is a few requests of every visitor. */
+export const MAX_BEACON_REGIONS = 64;
+/** Requests to each region. */
+export const MAX_BEACON_TRIES = 20;
+/** How long a sample may count: networks change. */
+export const MAX_BEACON_WINDOW_MS = 31 * 86_400_000;
+/** Sources that a figure can be asked to have: no more are kept of a network (MAX_SOURCES in geo/beacon-limits.ts). */
+export const MAX_BEACON_SOURCES = 32;

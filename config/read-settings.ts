@@ -23,8 +23,9 @@ import {
 } from './fields.ts';
 import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
 import { readKeyPair, type WrittenPath } from './key-pair.ts';
-import { MAX_NSID_OCTETS, MAX_STRING_OCTETS, MAX_TCP_CLIENTS, MAX_WORKERS } from './limits.ts';
+import { MAX_COOKIE_SECRETS, MAX_NSID_OCTETS, MAX_STRING_OCTETS, MAX_TCP_CLIENTS, MAX_WORKERS } from './limits.ts';
 import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
+import { beacon, beaconSettings } from './read-beacon.ts';
 import { checks } from './read-checks.ts';
 import { notify } from './read-notify.ts';
 import { regions } from './read-regions.ts';
@@ -138,6 +139,23 @@ function secret(node: YamlNode, name: string, report: Report): string | undefine
   return undefined;
 }
 
+/** RFC 9018 4.4: a key of SipHash-2-4, which no message may show. */
+function cookieSecret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
+  if (node.kind !== 'scalar') {
+    text()(node, name, report);
+    return undefined;
+  }
+  if (/^[0-9a-f]{32}$/i.test(node.text)) return Uint8Array.from(Buffer.from(node.text, 'hex'));
+  const got = `got ${node.text.length} characters`;
+  report.error(
+    'PH025',
+    `${name} must be 32 hexadecimal digits, ${got}`,
+    placeOf(node),
+    'openssl rand -hex 16 makes one',
+  );
+  return undefined;
+}
+
 function pharos(isCountry: IsCountry) {
   return map('pharos.yaml', {
     listen: withDefault(listen, [...DEFAULT_LISTEN]),
@@ -173,10 +191,12 @@ function pharos(isCountry: IsCountry) {
       map('dns', {
         nsid: optional(text({ maxOctets: MAX_NSID_OCTETS })),
         version: optional(text({ maxOctets: MAX_STRING_OCTETS })),
+        cookie_secrets: withDefault(list(cookieSecret, { max: MAX_COOKIE_SECRETS }), []),
         explain_from: withDefault(list(prefix()), [...LOOPBACK]),
       }),
     ),
     transfer: withDefault(transfer, { keys: [], allow: [], notify: [] }),
+    beacon: optional(beacon),
     log: optional(
       map('log', {
         level: withDefault(choice(LEVELS), 'info'),
@@ -240,9 +260,11 @@ export function readSettings(input: {
       nsid: read.dns?.nsid,
       // `none` says what holds anyway, so that a file can say it.
       version: read.dns?.version === 'none' ? undefined : read.dns?.version,
+      cookieSecrets: read.dns?.cookie_secrets ?? [],
       explainFrom: read.dns?.explain_from ?? LOOPBACK,
     },
     transfer: read.transfer,
+    beacon: read.beacon && beaconSettings(read.beacon, read.regions, report),
     log: { level: read.log?.level ?? 'info', queries: read.log?.queries ?? 0 },
     schedules: read.schedules,
   };

@@ -33,13 +33,23 @@ export type Settings = {
   };
   /** Undefined when the status server is off. */
   readonly status: { readonly listen: Endpoint; readonly token: string | undefined } | undefined;
-  readonly limits: { readonly rrl: number; readonly slip: number; readonly tcpClients: number };
+  readonly limits: {
+    /** Responses a second to a client network; 0 for no limit. */
+    readonly rrl: number;
+    /** Every so many-th limited response is sent, cut short; 0 for none. */
+    readonly slip: number;
+    readonly tcpClients: number;
+  };
   readonly dns: {
     readonly nsid: string | undefined;
     readonly version: string | undefined;
+    /** Of 16 octets each: the first makes cookies, all verify. Empty: one that nobody else knows. */
+    readonly cookieSecrets: readonly Uint8Array[];
     readonly explainFrom: readonly Prefix[];
   };
   readonly transfer: TransferSettings;
+  /** Undefined where users' browsers measure nothing. */
+  readonly beacon: BeaconSettings | undefined;
   readonly log: { readonly level: LogLevel; readonly queries: number };
   readonly schedules: readonly ScheduleSpec[];
 };
@@ -49,6 +59,24 @@ export type NotifySettings = {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly token: string | undefined;
+};
+
+/** Latency measured in users' browsers. */
+export type BeaconSettings = {
+  /** By region of pharos.yaml: what a browser asks for. */
+  readonly urls: ReadonlyMap<string, string>;
+  /** Requests to each that are timed. */
+  readonly tries: number;
+  /** How long a sample counts. */
+  readonly windowMs: number;
+  /** Sources that a figure needs. */
+  readonly minSources: number;
+  /** How often changed figures are put to use. */
+  readonly applyMs: number;
+  /** Whose X-Forwarded-For is believed. */
+  readonly proxies: readonly Prefix[];
+  /** Web pages that may report; empty for all. */
+  readonly origins: readonly string[];
 };
 
 /** Calendar work. */

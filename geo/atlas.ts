@@ -6,10 +6,20 @@ import type { At } from '../config/settings.ts';
 import type { Prefix } from '../wire/address.ts';
 import { centroidOf, continentOf } from './countries.ts';
 import { recordKey, type Database } from './database.ts';
-import { hasPlace, NOTHING, NOWHERE, withCentroid, type DatabaseRecord, type Location } from './location.ts';
+import {
+  hasPlace,
+  NOTHING,
+  NOWHERE,
+  withCentroid,
+  type DatabaseRecord,
+  type Location,
+  type Places,
+} from './location.ts';
 import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './lookup.ts';
 import { groupNodes } from './groups.ts';
 import { buildNetworkTrie } from './network-trie.ts';
+import { filled } from './prefix-table.ts';
+import type { PrefixTree } from './prefix-tree.ts';
 
 /**
  * A binary trie. A code is a node (>= 0) or a class (`~class`, < 0). A node's children have greater
@@ -22,6 +32,8 @@ export type Atlas = {
   readonly v6Root: number;
   /** By class. */
   readonly locations: readonly Location[];
+  /** The same without the kinds of latency tables. */
+  readonly places: Places;
   /** The groups behind those that are classes, a pair each: see groups.ts. */
   readonly groups: Int32Array;
 };
@@ -29,7 +41,7 @@ export type Atlas = {
 /** What a service makes of an atlas. */
 export type SteeringMap = {
   /** By class; less than OUTCOME_LIMIT. */
-  readonly outcomes: Uint32Array;
+  readonly outcomes: Int32Array;
   /** A bit a group (group 0 is the lowest bit of word 0): 1 where its classes have more than one outcome. */
   readonly mixed: Int32Array;
   /** By the first bits of an address, IPv4 first: see MAX_START_BITS. Two times a power of two. */
@@ -39,7 +51,8 @@ export type SteeringMap = {
 /**
  * Merges the databases field by field: country, subdivision and point come from the first that knows any
  * of them, the AS from the first that knows it. `operator` puts a network of `networks` (by index) at a
- * country or a point ahead of all databases, the most specific one first; a point has no country.
+ * country or a point ahead of all databases, the most specific one first; a point has no country. `latency` has a
+ * tree for each latency table: the kind at an address is in its location.
  *
  * IPv4 addresses inside IPv6 ones (::/96, and ::ffff:0:0/96, 2002::/16, 2001::/32 where a database aliases
  * them) are NOWHERE unless listed: whoever has such an address looks up the IPv4 one.
@@ -48,11 +61,13 @@ export function buildAtlas(
   databases: readonly Database[],
   networks: readonly Prefix[],
   operator: ReadonlyMap<number, At>,
+  latency: readonly PrefixTree[] = [],
 ): Atlas {
   const listed = buildNetworkTrie(networks);
-  const trees = [...databases.map((database) => database.nodes), listed.nodes];
+  const sources = [...databases, ...latency, listed];
+  const trees = sources.map((source) => source.nodes);
   const width = trees.length;
-  const classes = createClasses(databases, listed.sets, operator);
+  const classes = createClasses(databases, latency.length, listed.sets, operator);
   let nodes = new Int32Array(1 << 16);
   let count = 0;
   /** The code of each tree at each depth of the walk; a leaf stays what it is further down. */
@@ -89,24 +104,30 @@ export function buildAtlas(
     }
   };
 
-  codes.set([...databases.map((database) => database.v4Root), listed.v4Root]);
+  codes.set(sources.map((source) => source.v4Root));
   const v4Root = walk(0);
-  codes.set([...databases.map((database) => database.v6Root), listed.v6Root]);
+  codes.set(sources.map((source) => source.v6Root));
   const v6Root = walk(0);
   nodes = nodes.slice(0, count * ATLAS.WORDS);
   const { locations } = classes;
-  return { nodes, v4Root, v6Root, locations, groups: groupNodes(nodes, locations.length) };
+  const groups = groupNodes(nodes, locations.length);
+  return { nodes, v4Root, v6Root, locations, places: classes.places(), groups };
 }
 
-/** Numbers the places that combinations of records and networks come to. */
+/** Numbers the places that combinations of records, kinds and networks come to: one of each tree, in their order. */
 function createClasses(
   databases: readonly Database[],
+  tables: number,
   sets: readonly (readonly number[])[],
   operator: ReadonlyMap<number, At>,
-): { readonly locations: Location[]; classOf(codes: Int32Array, base: number): number } {
+): { readonly locations: Location[]; places(): Places; classOf(codes: Int32Array, base: number): number } {
   const locations: Location[] = [NOWHERE];
-  const byPlace = new Map<string, number>([[`${recordKey(NOTHING)}|0`, 0]]);
-  const last = databases.length;
+  const places: Location[] = [NOWHERE];
+  const placeNumbers = new Map<string, number>();
+  const numbers = [0];
+  const noKinds = new Array<number>(tables).fill(0);
+  const byPlace = new Map<string, number>([[`${recordKey(NOTHING)}|0|${noKinds.join()}`, 0]]);
+  const last = databases.length + tables;
   // Pairs of numbers become one number, tree by tree: (record, record) -> pair, (pair, set) -> class.
   const pairs = Array.from({ length: last }, () => new Map<number, number>());
   const ends = new Map<number, number>();
@@ -145,17 +166,28 @@ function createClasses(
     let found = ends.get(joined);
     if (found === undefined) {
       const merged = merge(codes, base);
-      const place = `${recordKey(merged)}|${set}`;
-      found = byPlace.get(place);
+      const kinds = noKinds.map((_, table) => ~(codes[base + databases.length + table] ?? -1));
+      const where = `${recordKey(merged)}|${set}`;
+      const key = `${where}|${kinds.join()}`;
+      found = byPlace.get(key);
       if (found === undefined) {
-        found = locations.push({ ...merged, networks: sets[set] ?? [] }) - 1;
-        byPlace.set(place, found);
+        const location = { ...merged, networks: sets[set] ?? [], latency: kinds };
+        found = locations.push(location) - 1;
+        byPlace.set(key, found);
+        const placeKey = `${where}|${kinds.some((kind) => kind > 0)}`;
+        let place = placeNumbers.get(placeKey);
+        if (place === undefined) placeNumbers.set(placeKey, (place = places.push(location) - 1));
+        numbers.push(place);
       }
       ends.set(joined, found);
     }
     return found;
   };
-  return { locations, classOf };
+  const share = (): Places => {
+    const memory = new SharedArrayBuffer(numbers.length * Int32Array.BYTES_PER_ELEMENT);
+    return { places, placeOf: filled(new Int32Array(memory), numbers) };
+  };
+  return { locations, places: share, classOf };
 }
 
 function placeOf(at: At): DatabaseRecord {
@@ -165,7 +197,7 @@ function placeOf(at: At): DatabaseRecord {
 }
 
 /** What all maps' starts may take together: with few maps, most addresses are found by their start alone. */
-const STARTS_OCTETS = 64 * 1024 * 1024;
+const STARTS_OCTETS = 32 * 1024 * 1024;
 
 /** How many bits of an address lead into the starts of each of `maps` maps. */
 export function startBitsFor(maps: number): number {
@@ -187,7 +219,7 @@ export function compileMap(
   const count = classes + groups.length / 2;
   // The outcome of each group, or MIXED.
   const of = new Int32Array(count);
-  const outcomes = new Uint32Array(classes);
+  const outcomes = new Int32Array(classes);
   for (let cls = 0; cls < classes; cls++) {
     const outcome = outcomeOf(locations[cls] ?? NOWHERE, cls);
     if (!Number.isInteger(outcome) || outcome < 0 || outcome >= OUTCOME_LIMIT) {

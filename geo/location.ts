@@ -17,6 +17,8 @@ export type Location = {
   readonly asn: number;
   /** Indexes of the listed networks that contain it, most specific first. */
   readonly networks: readonly number[];
+  /** By latency table: the kind of its most specific network here (latency-classes.ts), 0 for none. */
+  readonly latency: readonly number[];
 };
 
 /** What one record of one database says; unknown as in Location, before centroids are filled in. */
@@ -38,7 +40,20 @@ export const NOTHING: DatabaseRecord = {
   asn: 0,
 };
 
-export const NOWHERE: Location = { ...NOTHING, networks: [] };
+export const NOWHERE: Location = { ...NOTHING, networks: [], latency: [] };
+
+/**
+ * Where the classes of an atlas are, as it crosses threads: latency tables may make a million classes of a few thousand
+ * places. `latency` of a place is that of one of its classes: whether there is any kind, not which.
+ */
+export type Places = {
+  readonly places: readonly Location[];
+  /** By class; shared memory. */ readonly placeOf: Int32Array;
+};
+
+export function placeAt({ places, placeOf }: Places, cls: number): Location {
+  return places[placeOf[cls] ?? 0] ?? NOWHERE;
+}
 
 /** Two-letter codes of MaxMind and IPinfo, for records that have a continent and no country. */
 const CONTINENT_CODES: ReadonlyMap<string, Continent> = new Map([

@@ -25,7 +25,7 @@ export const FOUND = 1 << 31;
 export function lookupOutcome(
   nodes: Int32Array,
   starts: Int32Array,
-  outcomes: Uint32Array,
+  outcomes: Int32Array,
   mixed: Int32Array,
   address: Uint8Array,
   at: number,

@@ -4,20 +4,50 @@
  *
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
+import type { Socket } from 'node:net';
 import { isoTime, systemClock } from './clock.ts';
 import type { EffectiveState, Health, HealthOptions, VipHealth } from './health.ts';
 import { createOrders, fileWeightOf, type Untimed } from './orders.ts';
 import { forcedBy } from './overrides.ts';
+import { MAX_EXTRA_PROBES, MAX_PROBES_IN_FLIGHT } from './limits.ts';
+import { startRound } from './round.ts';
 import { runProbe } from './run-probe.ts';
-import { wordsOf, type ProbeResult } from './probe.ts';
+import { wordsOf, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { createPressures } from './pressure.ts';
 import { createPushTimers } from './push.ts';
+import { createRamps, weightWords } from './ramp.ts';
 import { createScheduler, type Pace } from './scheduler.ts';
 import { openMemoryStore, openStateStore, type SavedState } from './state-file.ts';
-import { startingState } from './hysteresis.ts';
-import { FORCED, NEVER_SECONDS, PROBED, packState, viewHealthTable } from './table.ts';
+import { startingState, undecided } from './hysteresis.ts';
+import {
+  createHealthTable,
+  FORCED,
+  FULL,
+  isAvailable,
+  NEVER_SECONDS,
+  PROBED,
+  type Probed,
+  packState,
+  viewHealthTable,
+} from './table.ts';
 import { addressText, canonicalTarget, probeKey, probeTargetOf, type HealthTarget } from './targets.ts';
-import { createUnit, isContradicted, probedWord, takeResult, unitHoldSeconds, type Unit } from './unit.ts';
-import { createWatch } from './watch.ts';
+import { createSuspicion, suspectWords } from './suspect.ts';
+import {
+  createUnit,
+  fallsWith,
+  isContradicted,
+  doubtMsOf,
+  fastMsOf,
+  mayReuse,
+  needsMore,
+  stopProbes,
+  loadHoldSeconds,
+  probedWord,
+  takeResult,
+  unitHoldSeconds,
+  type Unit,
+} from './unit.ts';
+import { createWatch, maxConnections } from './watch.ts';
 
 export type * from './health.ts';
 export type { HealthTarget } from './targets.ts';
@@ -30,7 +60,7 @@ export type { WeightRequest } from './weights.ts';
  * is on the disk: that is told through `warn`.
  */
 export function startHealth(options: HealthOptions): Health {
-  const { stateDir, log, warn, clock = systemClock, probe = runProbe } = options;
+  const { stateDir, log, warn, clock = systemClock, probe = runProbe, suspect = never } = options;
   const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, warn);
   const counts = { probes: 0, failedProbes: 0, faults: 0 };
   const fault = (where: string, error: unknown): void => {
@@ -38,7 +68,7 @@ export function startHealth(options: HealthOptions): Health {
     warn(`health: ${where}: ${wordsOf(error)}`);
   };
 
-  let table = viewHealthTable(new SharedArrayBuffer(8), 0);
+  let table = viewHealthTable(createHealthTable(0), 0);
   let targets = new Map<string, HealthTarget>();
   let units = new Map<string, Unit>();
   let unitOf = new Map<string, Unit>();
@@ -47,8 +77,9 @@ export function startHealth(options: HealthOptions): Health {
   let round = settledRound();
   let stopped = false;
 
-  const scheduler = createScheduler({ clock, failed: fault });
-  const watch = createWatch((key) => {
+  const maxInFlight = Math.min(MAX_PROBES_IN_FLIGHT, maxConnections().probes);
+  const scheduler = createScheduler({ clock, failed: fault, maxInFlight });
+  const watch = createWatch(clock, (key) => {
     scheduler.hasten(key);
   });
   const pushes = createPushTimers(clock, (key, result) => {
@@ -68,39 +99,104 @@ export function startHealth(options: HealthOptions): Health {
   const effectiveOf = (target: HealthTarget): EffectiveState =>
     orders.stateOf(target)?.state ?? probedWord(unitFor(target)?.state.probed ?? PROBED.UNKNOWN);
 
+  /** What an answer with it may be trusted for: until its state, its weight or whom it sheds can be another. */
+  const holdSecondsOf = (target: HealthTarget, unit: Unit | undefined): number => {
+    const state = unit === undefined ? NEVER_SECONDS : unitHoldSeconds(unit);
+    const load = unit !== undefined && (pressures.of(target)?.pressure ?? 0) > 0 ? loadHoldSeconds(unit) : state;
+    return Math.min(state, load, ramps.holdSeconds(target) ?? state);
+  };
+
   const wordOf = (target: HealthTarget): number => {
     const unit = unitFor(target);
     const override = orders.stateOf(target);
     const probed = unit?.state.probed ?? PROBED.UNKNOWN;
-    const hold = unit === undefined ? NEVER_SECONDS : unitHoldSeconds(unit);
-    if (override === undefined) return packState(probed, FORCED.NONE, hold);
+    if (override === undefined) return packState(probed, FORCED.NONE, holdSecondsOf(target, unit));
     return packState(probed, forcedBy(override), orders.holdSeconds(override));
   };
 
   const write = (target: HealthTarget): void => {
     const before = table.states[target.slot] ?? 0;
+    comeAndGo(target, isAvailable(before), wordOf(target));
+    writeShares(target);
     const word = wordOf(target);
     if (word === before) return;
     Atomics.store(table.states, target.slot, word);
     orders.changed(target, before);
   };
 
-  const writeWeight = (target: HealthTarget): void => {
-    Atomics.store(table.weights, target.slot, orders.weightOf(target));
+  /** Who comes back ramps, unless an operator wants it now; who is gone has neither ramp nor load. */
+  const comeAndGo = (target: HealthTarget, was: boolean, word: number): void => {
+    const is = isAvailable(word);
+    const isForced = orders.stateOf(target)?.state === 'up';
+    // A state that was taken back (suspect) is no recovery: its last result failed.
+    const recovers = !was && (unitFor(target)?.last?.passed ?? true);
+    if (!is || isForced) ramps.end(target);
+    else if (recovers && ramps.begin(target)) store.saveStates(currentStates);
+    if (!is) pressures.forget(target);
   };
 
-  const orders = createOrders(store, clock, { targets: () => targets, effectiveOf, write, writeWeight, announce });
+  /** Weight and pressure; ahead of the state, so that nobody meets a VIP that is back at its full weight. */
+  const writeShares = (target: HealthTarget): void => {
+    const { slot, rampMs = 0 } = target;
+    const words = weightWords(orders.weightOf(target), ramps.shareOf(target), rampMs > 0);
+    Atomics.store(table.withheld, slot, words.withheld);
+    Atomics.store(table.weights, slot, words.weight);
+    Atomics.store(table.pressures, slot, pressures.of(target)?.pressure ?? 0);
+  };
+  const pressures = createPressures(clock);
+  const ramps = createRamps(clock, (target) => {
+    write(target);
+  });
 
-  /** One result: state, table, events, and the note for the next start. */
-  const take = (unit: Unit, result: ProbeResult): void => {
-    const before = takeResult(unit, result, clock);
-    for (const target of unit.members) write(target);
+  const orders = createOrders(store, clock, {
+    targets: () => targets,
+    effectiveOf,
+    write,
+    writeWeight: writeShares,
+    announce,
+  });
+
+  const suspicion = createSuspicion<Unit>({
+    clock,
+    share: suspect,
+    hasten: ({ key }) => {
+      scheduler.hasten(key);
+    },
+    restore: (unit) => {
+      unit.state = { ...unit.state, probed: PROBED.UP };
+      unit.since = isoTime(clock);
+      tell(unit, PROBED.DOWN, 'too many failed at once: the state of before holds');
+    },
+    doubt: (unit) => {
+      unit.state = undecided(unit.state);
+      if (unit.check.kind === 'push') pushes.expect(unit.key, unit.check.expiresMs);
+      for (const target of unit.members) write(target);
+    },
+    raised: (alarm) => {
+      warn(`health: ${suspectWords(alarm)}; states hold`);
+    },
+    over: ({ sinceMs }, why) => {
+      const seconds = Math.round((clock.now() - sinceMs) / 1000);
+      warn(`health: states do not hold any more, after ${String(seconds)} s: ${why}`);
+    },
+  });
+
+  /** One result: state, table, events, and the note for the next start. `reported`: somebody said so, nothing was asked. */
+  const take = (unit: Unit, result: ProbeResult, reported = false): void => {
+    const believed = suspicion.believes(unit, result, !reported && fallsWith(unit, result.passed)) || reported;
+    const before = takeResult(unit, result, clock, believed);
+    if (result.passed) for (const target of unit.members) pressures.report(target, result.load, loadHoldSeconds(unit));
     if (unheard.delete(unit) && unheard.size === 0) round.done();
+    tell(unit, before, result.reason);
+    suspicion.reconsider(unit);
+  };
+
+  /** Brings the unit's state to the table, and where it is not as `before`, to everybody. */
+  const tell = (unit: Unit, before: Probed, reason: string): void => {
+    for (const target of unit.members) write(target);
+    const to = probedWord(unit.state.probed);
     if (unit.state.probed === before) return;
-    for (const { target } of unit.members) {
-      const to = probedWord(unit.state.probed);
-      announce({ kind: 'state', target, from: probedWord(before), to, reason: result.reason });
-    }
+    for (const { target } of unit.members) announce({ kind: 'state', target, from: probedWord(before), to, reason });
     store.saveStates(currentStates);
   };
 
@@ -110,32 +206,64 @@ export function startHealth(options: HealthOptions): Health {
       const { since } = unit;
       const probed = probedWord(unit.state.probed);
       if (probed === 'unknown' || since === undefined) continue;
-      for (const target of unit.members) states.set(target.target, { address: addressText(target), probed, since });
+      for (const target of unit.members) {
+        states.set(target.target, { address: addressText(target), probed, since, rampSince: ramps.since(target) });
+      }
     }
     return states;
   };
   /** What was last known of each target: of the last run at first, then of the last generation. */
   let remembered: ReadonlyMap<string, SavedState> = store.states;
 
-  const probeUnit = async (unit: Unit, where: { readonly host: string; readonly port: number }): Promise<Pace> => {
-    const { signal } = unit.controller;
+  /** Probes beside a first one that is without an answer, of all targets. */
+  let extra = 0;
+
+  const probeUnit = async (unit: Unit, where: ProbeTarget): Promise<Pace> => {
+    const reused = mayReuse(unit) ? watch.take(unit.key) : undefined;
     // A target that serves one connection at a time would not answer while the old one is held.
-    watch.drop(unit.key);
-    let result: ProbeResult;
-    try {
-      result = await probe(where, unit.check, signal, (connection) => {
-        if (signal.aborted) connection.destroy();
-        else watch.keep(unit.key, connection);
-      });
-    } catch (error) {
-      if (!signal.aborted) fault(`the probe of ${addressText(firstOf(unit))} failed to run`, error);
-      result = { passed: false, reason: wordsOf(error), elapsedMs: 0 };
-    }
-    if (signal.aborted) return 'interval';
+    if (reused === undefined) watch.drop(unit.key);
+    suspicion.asked(unit);
+    const keep = (connection: Socket): void => {
+      if (unit.stopped) connection.destroy();
+      else watch.keep(unit.key, connection);
+    };
+    const ask = async (signal: AbortSignal, first: boolean): Promise<ProbeResult> => {
+      if (!first) {
+        extra += 1;
+        suspicion.doubts();
+      }
+      try {
+        return await probe(where, unit.check, signal, keep, first ? reused : undefined);
+      } catch (error) {
+        if (!signal.aborted) fault(`the probe of ${addressText(firstOf(unit))} failed to run`, error);
+        return { passed: false, reason: wordsOf(error), elapsedMs: 0 };
+      } finally {
+        if (!first) extra -= 1;
+      }
+    };
+    const running = startRound({
+      clock,
+      doubtMs: doubtMsOf(unit),
+      fastMs: fastMsOf(unit),
+      wantsMore: (underWay) =>
+        extra < MAX_EXTRA_PROBES && suspicion.alarm() === undefined && needsMore(unit, underWay) > 0,
+      ask,
+      take: (result, startedMs) => {
+        taken(unit, result, startedMs);
+      },
+    });
+    unit.cancel = running.cancel;
+    await running.done;
+    unit.cancel = undefined;
+    // Asking all of them every `fast` would tell no more, and cost most where most fail.
+    return isContradicted(unit) && suspicion.alarm() === undefined ? 'fast' : 'interval';
+  };
+
+  const taken = (unit: Unit, result: ProbeResult, startedMs: number): void => {
     counts.probes += 1;
     if (!result.passed) counts.failedProbes += 1;
+    suspicion.asked(unit, startedMs);
     take(unit, result);
-    return isContradicted(unit) ? 'fast' : 'interval';
   };
 
   const startUnit = (unit: Unit): void => {
@@ -148,7 +276,7 @@ export function startHealth(options: HealthOptions): Health {
   };
 
   const stopUnit = (unit: Unit): void => {
-    unit.controller.abort();
+    stopProbes(unit);
     scheduler.remove(unit.key);
     pushes.forget(unit.key);
     watch.drop(unit.key);
@@ -163,6 +291,12 @@ export function startHealth(options: HealthOptions): Health {
       unit.since = saved.since;
       return;
     }
+  };
+
+  const recallRamp = (target: HealthTarget): void => {
+    const { address, rampSince } = remembered.get(target.target) ?? {};
+    if (rampSince === undefined || address !== addressText(target)) return;
+    ramps.begin(target, clock.wall() - Date.parse(rampSince));
   };
 
   return {
@@ -193,15 +327,20 @@ export function startHealth(options: HealthOptions): Health {
         nextUnits.set(key, unit);
         nextUnitOf.set(canonicalTarget(target.target), unit);
       }
+      // Of the last run: in this one, ramps go on by themselves.
+      if (units.size === 0) for (const unit of fresh) for (const target of unit.members) recallRamp(target);
       for (const unit of fresh) recall(unit);
       for (const [key, unit] of units) if (!nextUnits.has(key)) stopUnit(unit);
 
       units = nextUnits;
+      suspicion.configure([...units.values()]);
       unitOf = nextUnitOf;
       targets = new Map(wanted.map((target) => [canonicalTarget(target.target), target]));
       table = nextTable;
+      ramps.configure(targets);
+      pressures.configure(targets);
       for (const target of targets.values()) {
-        writeWeight(target);
+        writeShares(target);
         Atomics.store(table.states, target.slot, wordOf(target));
       }
       orders.configure(table);
@@ -218,14 +357,15 @@ export function startHealth(options: HealthOptions): Health {
     get firstRound() {
       return round.promise;
     },
-    report(text, healthy) {
+    report(text, healthy, load) {
       const target = targets.get(canonicalTarget(text));
       if (target === undefined) return 'unknown target';
       const unit = unitFor(target);
       if (unit?.check.kind !== 'push') return 'not a push check';
       if (healthy) pushes.expect(unit.key, unit.check.expiresMs);
       else pushes.forget(unit.key);
-      take(unit, { passed: healthy, reason: healthy ? 'reported healthy' : 'reported unhealthy', elapsedMs: 0 });
+      const reason = healthy ? 'reported healthy' : 'reported unhealthy';
+      take(unit, { passed: healthy, reason, elapsedMs: 0, ...(load === undefined ? {} : { load }) }, true);
       return 'ok';
     },
     override: orders.override,
@@ -257,8 +397,17 @@ export function startHealth(options: HealthOptions): Health {
             weight: orders.weightOf(target),
             fileWeight: fileWeightOf(target),
             weightOverride: orders.weightOverride(target),
+            ramp: ramps.since(target) === undefined ? undefined : ramps.shareOf(target),
+            load: pressures.of(target)?.share,
+            shed: Math.min(1, (pressures.of(target)?.pressure ?? 0) / FULL),
           };
         }),
+    suspected: () => {
+      const alarm = suspicion.alarm();
+      if (alarm === undefined) return undefined;
+      const since = new Date(clock.wall() - (clock.now() - alarm.sinceMs)).toISOString();
+      return { since, message: `${suspectWords(alarm)}; states hold` };
+    },
     stats: () => ({
       ...counts,
       failedSaves: store.failures(),
@@ -269,9 +418,11 @@ export function startHealth(options: HealthOptions): Health {
     async stop() {
       if (stopped) return;
       stopped = true;
-      for (const unit of units.values()) unit.controller.abort();
+      for (const unit of units.values()) stopProbes(unit);
       pushes.stop();
+      suspicion.stop();
       orders.stop();
+      ramps.stop();
       watch.stop();
       await scheduler.stop();
       round.done();
@@ -279,6 +430,8 @@ export function startHealth(options: HealthOptions): Health {
     },
   };
 }
+
+const never = (): number => 0;
 
 /** Whether a round is done, and how to say so. */
 type Round = { readonly promise: Promise<void>; readonly done: () => void };

@@ -46,10 +46,16 @@ export type VipHealth = {
   readonly run: { readonly passed: boolean; readonly results: number } | undefined;
   /** `safeAt` is of this moment. */
   readonly override: SavedOverride | undefined;
-  /** The effective weight, as steering uses it: that set at run time where there is one, else the file's. */
+  /** The effective weight: that set at run time where there is one, else the file's; a ramp's share not taken off. */
   readonly weight: number;
   readonly fileWeight: number;
   readonly weightOverride: SavedWeight | undefined;
+  /** The share of the weight that it has while it comes back (`ramp`), 0.01 to 1; undefined when it does not ramp. */
+  readonly ramp: number | undefined;
+  /** What its check says of its load, as a share of its capacity; undefined where the service does not shed. */
+  readonly load: number | undefined;
+  /** The share of its clients that it gives up for its load, 0 to 1. */
+  readonly shed: number;
 };
 
 /** An override and whether its target is in the current generation; one that is not is kept until it is taken back or ends. */
@@ -94,8 +100,8 @@ export type Health = {
   configure(targets: readonly HealthTarget[], memory: SharedArrayBuffer, slots: number): void;
   /** Every probed target of the current generation has had its first result. Does not wait for `push` reports. */
   readonly firstRound: Promise<void>;
-  /** Somebody's report on a target with a `push` check. */
-  report(target: string, healthy: boolean): 'ok' | 'unknown target' | 'not a push check';
+  /** Somebody's report on a target with a `push` check; `load` in the unit of the VIP's capacity. */
+  report(target: string, healthy: boolean, load?: number): 'ok' | 'unknown target' | 'not a push check';
   /**
    * Forces a state, or with undefined gives it back to the probes. `target` as in SPEC 1. A schedule changes nothing
    * where an operator's override holds.
@@ -106,6 +112,8 @@ export type Health = {
   /** Sets the effective weight, or with undefined gives it back to the file. Otherwise as `override`. */
   weigh(target: string, request: WeightRequest | undefined, by?: Author): OverrideOutcome;
   weights(): readonly ListedWeight[];
+  /** While states hold because too many VIPs failed at once (SPEC 5, `suspect`); `since` is ISO 8601. */
+  suspected(): { readonly since: string; readonly message: string } | undefined;
   /** In order of slots. */
   list(): readonly VipHealth[];
   stats(): HealthStats;
@@ -119,6 +127,8 @@ export type HealthOptions = {
   readonly log: (event: HealthEvent) => void;
   /** What the operator should know, in words. */
   readonly warn: (message: string) => void;
+  /** The share of VIPs, 0 to 1, that failing at once raises doubt; 0, or undefined: none does. */
+  readonly suspect?: () => number;
   readonly clock?: Clock;
   readonly probe?: Probe;
 };

@@ -15,8 +15,14 @@
  *                        └── failed ── saved UP or DOWN ── passed ─────┘
  *                                      (no result yet: `decided` is false, the saved state holds)
  *
- * While the results contradict the state, the next probe comes after `fast`; one result that agrees with the
- * state ends that, and the count begins again.
+ * - While the results contradict the state, the next probe comes after `fast`; one result that agrees with the
+ *   state ends that, and the count begins again.
+ * - A reload keeps all of it where check and address did not change. Where the check alone did, the state is kept as a
+ *   saved one is; at another address nothing is.
+ * - While too many fail at once (`suspect.ts`), failures are counted and nothing goes down (`hold`); afterwards a check
+ *   that still fails is as one with a saved state (`undecided`).
+ * - Overrides are not in here: they sit above the probed state, which goes on beneath them (`overrides.ts`).
+ * - A report to a `push` check is a result with `rise` and `fall` 1.
  */
 import { NEVER_SECONDS, PROBED, type Probed } from './table.ts';
 
@@ -44,6 +50,16 @@ export function settle(state: HealthState, passed: boolean, thresholds: Threshol
   const needed = passed ? thresholds.rise : thresholds.fall;
   const probed = !state.decided || run >= needed ? says : state.probed;
   return { probed, decided: true, passed, run };
+}
+
+/** The state after a result that is counted but not believed (`suspect`): nothing goes down. */
+export function hold(state: HealthState, passed: boolean): HealthState {
+  return { ...state, passed, run: state.passed === passed ? state.run + 1 : 1 };
+}
+
+/** Holds as a saved state does: the next result decides. */
+export function undecided(state: HealthState): HealthState {
+  return { ...state, decided: false };
 }
 
 /** How many results in a row contradict the state; 0 when it is settled. */

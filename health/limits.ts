@@ -4,6 +4,8 @@
 
 /** SPEC 5: `body` is looked for in the first 64 KiB, so no probe reads or keeps more. */
 export const MAX_BODY_OCTETS = 64 * 1024;
+/** Octets of an HTTP response before its body, as in node:http. */
+export const MAX_HEAD_OCTETS = 16 * 1024;
 /** Octets of a gRPC health answer: it is one small number, and what trailers say beside it. */
 export const MAX_GRPC_ANSWER_OCTETS = 1024;
 /** Commands of `exec` checks at once: each is a process, with memory of its own. */
@@ -14,8 +16,28 @@ export const MAX_COMMAND_OUTPUT_OCTETS = 64 * 1024;
 export const KILLED_WAIT_MS = 25;
 /** Octets a watched connection may send between two probes; one that streams is let go, since it costs more than it tells. */
 export const MAX_IDLE_OCTETS = 64 * 1024;
-/** Probes in flight at once: far above what is ever needed, below the number of files a process may have open. */
+/**
+ * Probes in flight at once: far above what is ever needed, and with MAX_WATCHED_OF_ADDRESS far below the 28,000 ports
+ * that Linux has for connections to one address. Never more than a quarter of the files this process may have open.
+ */
 export const MAX_PROBES_IN_FLIGHT = 4096;
+/** Probes of one target at the same time, while the first is without an answer. */
+export const MAX_PROBES_OF_TARGET = 5;
+/** Of those beside a first one, of all targets: a busy machine, on which all are slow, must not be made busier. */
+export const MAX_EXTRA_PROBES = 512;
+/** Probes that are started before the sockets are read again: some 5 ms of work at most. */
+export const MAX_STARTS_AT_ONCE = 32;
+/** Connections that are held open between probes: each takes some 10 KB. Never more than half of the files. */
+export const MAX_WATCHED = 4096;
+/** Connections to one address and port that are held open between probes, however many checks it has. */
+export const MAX_WATCHED_OF_ADDRESS = 4096;
+/** Where the system does not say how many files a process may have open: the usual hard limit of small systems. */
+export const DEFAULT_OPEN_FILES = 4096;
+/**
+ * How long a connection may be used for probes: after that a new one shows that the target still accepts any, and that
+ * new flows still find their way to it.
+ */
+export const REUSE_MS = 30_000;
 /** The first probe of a new target comes within this time, so that the first round ends within `health.wait`. */
 export const FIRST_ROUND_MS = 1000;
 /** Least time between the starts of two probes of one target, whatever `fast` says. */
@@ -26,6 +48,8 @@ export const LATE_TIMER_MS = 100;
 export const STATE_DEBOUNCE_MS = 250;
 /** How long a write that failed waits for its next try. */
 export const SAVE_RETRY_MS = 5000;
+/** How often the weight of a VIP that ramps is written: a step of a hundredth of the shortest ramp worth having. */
+export const RAMP_TICK_MS = 1000;
 /** How often overrides that end by themselves are looked at, so that a step of the wall clock is noticed. */
 export const OVERRIDE_TICK_MS = 1000;
 /** Octets of a state file that are read at most; a larger one is not ours. */
@@ -36,3 +60,19 @@ export const MAX_LOOKUPS = 2;
 export const LOOKUP_FRESH_MS = 10_000;
 /** How long an old address is still used when no new one can be had: a lame resolver must not take targets down. */
 export const LOOKUP_STALE_MS = 3_600_000;
+/** `suspect`: failures that came this long before the first failed probe of the check that asks still count as "at once". */
+export const SUSPECT_WINDOW_MS = 1000;
+/** `suspect`: least addresses that were up. Of fewer, a fault that they share is as likely as one of ours. */
+export const SUSPECT_WITNESSES = 3;
+/** `suspect`: so many VIPs, or half of those that were up, must have been heard; a share of 100 is true to some 15 %. */
+export const SUSPECT_SAMPLE = 100;
+/** `suspect`: states hold no longer than this, though all fail: what nobody can reach is rather dead than far. */
+export const SUSPECT_HOLD_MS = 300_000;
+/** `suspect`: nor longer than this while some VIP passes: then those that fail are missed, and others could serve. */
+export const SUSPECT_PARTIAL_HOLD_MS = 30_000;
+/** Checks that are asked when one begins to fail, so that within two rounds it is known whether it is alone. */
+export const SURVEY_CHECKS = 8;
+/** And in all: a region of thousands that fails must not have all others asked at the same moment. */
+export const MAX_SURVEYED_A_SECOND = 500;
+/** Checks that are probed at the same moment when a hold ends; the others follow within their interval. */
+export const MAX_ASKED_AGAIN = 1000;

@@ -1,11 +1,12 @@
 /**
- * The `http` and `https` probes: one request on a fresh connection, so that accepting and the TLS handshake are
- * checked each time too. Redirects are answers like any other.
+ * The `http` and `https` probes: one request, on a new connection or on that of an earlier probe. Redirects are answers
+ * like any other.
  */
-import * as http from 'node:http';
-import * as https from 'node:https';
-import { Socket } from 'node:net';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import * as net from 'node:net';
+import * as tls from 'node:tls';
 import type { CheckSpec } from '../config/settings.ts';
+import { createHttpReader, type HttpReader } from './http-response.ts';
 import { MAX_BODY_OCTETS } from './limits.ts';
 import { lookupHost } from './lookup.ts';
 import { loadOf } from './load.ts';
@@ -22,6 +23,7 @@ import {
   type ProbeTarget,
 } from './probe.ts';
 import { tlsOptions } from './tls-options.ts';
+import { hangUp } from './watch.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 
@@ -29,137 +31,169 @@ type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
  * Passes when the status is wanted, `body` matches, and the response (or its first 64 KiB) is complete, all of it
  * within the timeout: connecting, TLS, headers and body.
  */
-export function probeHttp(target: ProbeTarget, spec: HttpSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline) => request(target, spec, deadline, keep));
+export function probeHttp(
+  target: ProbeTarget,
+  spec: HttpSpec,
+  signal: AbortSignal,
+  keep?: Keep,
+  reused?: net.Socket,
+): Promise<ProbeResult> {
+  return judge(spec.timeoutMs, signal, async (deadline) => {
+    if (reused !== undefined) {
+      try {
+        return await exchange(reused, true, target, spec, deadline, keep);
+      } catch (error) {
+        if (!(error instanceof Unanswered)) throw error;
+        // RFC 9112 9.3.1: a server may close an idle connection just when the next request is on its way.
+      }
+    }
+    // Before anything is open: a header or an expression that is none throws.
+    requestText(target, spec);
+    return await exchange(connectTo(target, spec), false, target, spec, deadline, keep);
+  });
 }
 
-function request(target: ProbeTarget, spec: HttpSpec, signal: AbortSignal, keep?: Keep): Promise<Passed> {
-  // Before anything is open: an expression that does not compile throws.
-  const wanted = spec.body === undefined ? undefined : bodyMatcher(spec.body);
+/** A connection of an earlier probe ended without a response. */
+class Unanswered extends Error {
+  override readonly name = 'Unanswered';
+}
+
+function connectTo({ host, port }: ProbeTarget, spec: HttpSpec): net.Socket {
+  const where = { host, port, lookup: lookupHost };
+  return spec.kind === 'https'
+    ? tls.connect({ ...where, ...tlsOptions(host, spec), ALPNProtocols: ['http/1.1'] })
+    : net.connect({ ...where, noDelay: true });
+}
+
+/** Sends the request and judges the response. The connection goes to `keep`, or is closed. */
+function exchange(
+  connection: net.Socket,
+  isReused: boolean,
+  target: ProbeTarget,
+  spec: HttpSpec,
+  signal: AbortSignal,
+  keep: Keep | undefined,
+): Promise<Passed> {
   return new Promise((resolve, reject) => {
-    let passed = false;
-    let connection: Socket | undefined;
-    const kept = { keepAlive: keep !== undefined, maxSockets: 1 };
-    const agent = spec.kind === 'https' ? new https.Agent(kept) : new http.Agent(kept);
-    // Asked after the response has ended, whether the connection shall stay.
-    agent.keepSocketAlive = (socket) => {
-      if (!passed || keep === undefined || !(socket instanceof Socket)) return false;
-      keep(socket);
-      return true;
-    };
-    const options = { ...requestOptions(target, spec), agent };
-    const sent =
-      spec.kind === 'https' ? https.request({ ...options, ...tlsOptions(target.host, spec) }) : http.request(options);
-    const fail = (error: unknown): void => {
+    const wanted = spec.body === undefined ? undefined : bodyMatcher(spec.body);
+    const reader = createHttpReader(spec.method);
+    let answered = false;
+    const letGo = (): void => {
       forget();
-      sent.destroy();
-      connection?.destroy();
-      reject(asError(error));
+      connection.off('data', take);
+      connection.off('end', closed);
+      connection.off('close', closed);
+    };
+    const fail = (error: unknown): void => {
+      letGo();
+      hangUp(connection);
+      reject(isReused && !answered && !signal.aborted ? new Unanswered() : asError(error));
+    };
+    const pass = (): void => {
+      letGo();
+      if (keep !== undefined && reader.reusable()) {
+        connection.off('error', fail);
+        keep(connection);
+      } else hangUp(connection);
+      resolve(passedWith(reader, spec));
+    };
+    const take = (chunk: Buffer): void => {
+      answered = true;
+      try {
+        const done = reader.feed(chunk);
+        const failure = failureOf(reader, spec, done, wanted);
+        if (failure !== undefined) fail(failure);
+        else if (done) pass();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    const closed = (): void => {
+      const done = reader.close();
+      const failure = done ? failureOf(reader, spec, done, wanted) : closedEarly(reader, answered);
+      if (failure !== undefined) fail(failure);
+      else pass();
     };
     const forget = onAbort(signal, () => {
       fail(signal.reason);
     });
-    // Stays for the request's whole life: an 'error' that nobody hears ends the process.
-    sent.on('error', fail);
-    sent.on('socket', (socket) => {
-      connection = socket;
-    });
-    const pass = (response: http.IncomingMessage, body: Buffer, complete: boolean, reusable = complete): void => {
-      forget();
-      passed = true;
-      if (!reusable || keep === undefined || !sent.shouldKeepAlive) connection?.destroy();
-      const reason = `status ${String(response.statusCode)}`;
-      if (spec.loadPath === undefined) {
-        resolve({ reason });
-        return;
-      }
-      const load = loadOf(body, complete, spec.loadPath);
-      resolve(
-        typeof load === 'number'
-          ? { reason: `${reason}, load ${String(load)}`, load }
-          : { reason: `${reason}, without load: ${load}` },
-      );
-    };
-    sent.on('response', (response) => {
-      const failure = failureOfStatus(response, spec);
-      if (failure !== undefined) {
-        fail(failure);
-        return;
-      }
-      readBody(response, (error, body, complete) => {
-        const verdict = error ?? failureOfBody(body, wanted);
-        if (verdict === undefined) pass(response, body, complete);
-        else fail(verdict);
-      });
-    });
-    // A response that switches protocols or opens a tunnel has a status, and no body that would end.
-    const switched = (response: http.IncomingMessage): void => {
-      const failure = failureOfStatus(response, spec) ?? failureOfBody(Buffer.alloc(0), wanted);
-      if (failure === undefined) pass(response, Buffer.alloc(0), true, false);
-      else fail(failure);
-    };
-    sent.on('upgrade', switched);
-    sent.on('connect', switched);
-    sent.end();
+    if (signal.aborted) return;
+    // Stays until the connection is somebody else's: an 'error' that nobody hears ends the process.
+    connection.on('error', fail);
+    connection.on('data', take);
+    connection.on('end', closed);
+    connection.on('close', closed);
+    // Until a TLS connection stands, this waits in it.
+    connection.write(requestText(target, spec), 'latin1');
   });
 }
 
-function requestOptions(target: ProbeTarget, spec: HttpSpec): http.RequestOptions {
-  const headers: Record<string, string> = { 'user-agent': 'pharos', accept: '*/*' };
-  if (spec.host !== undefined) headers['host'] = spec.host;
-  for (const [name, value] of Object.entries(spec.headers)) headers[name.toLowerCase()] = value;
-  return {
-    host: target.host,
-    port: target.port,
-    method: spec.method,
-    path: spec.path,
-    headers,
-    lookup: lookupHost,
-  };
+function closedEarly(reader: HttpReader, answered: boolean): ProbeFailure {
+  if (reader.status() !== 0) return new ProbeFailure('connection closed before the end of the body');
+  return new ProbeFailure(`connection closed ${answered ? 'within the headers' : 'without an answer'}`);
 }
 
-function failureOfStatus(response: http.IncomingMessage, spec: HttpSpec): ProbeFailure | undefined {
-  const status = response.statusCode ?? 0;
-  if (spec.status.some((range) => status >= range.from && status <= range.to)) return undefined;
-  const wanted = spec.status.map(({ from, to }) => (from === to ? String(from) : `${String(from)}-${String(to)}`));
-  return new ProbeFailure(`status ${String(status)}, wanted ${wanted.join(', ')}`);
+function passedWith(reader: HttpReader, { loadPath }: HttpSpec): Passed {
+  const reason = `status ${String(reader.status())}`;
+  if (loadPath === undefined) return { reason };
+  const load = loadOf(reader.body(), reader.complete(), loadPath);
+  return typeof load === 'number'
+    ? { reason: `${reason}, load ${String(load)}`, load }
+    : { reason: `${reason}, without load: ${load}` };
 }
 
-function failureOfBody(body: Buffer, wanted: BodyMatcher | undefined): ProbeFailure | undefined {
-  if (wanted === undefined || wanted.test(body)) return undefined;
-  return new ProbeFailure(
-    body.length >= MAX_BODY_OCTETS
-      ? `no ${wanted.words} in the first 64 KiB of the body`
-      : `no ${wanted.words} in the body`,
-  );
+/** Requests that were written once: many targets share a check. */
+const written = new WeakMap<HttpSpec, { readonly start: string; readonly rest: string }>();
+
+/** The request. Throws TypeError for what HTTP has no place for. */
+function requestText(target: ProbeTarget, spec: HttpSpec): string {
+  let text = written.get(spec);
+  if (text === undefined) {
+    text = writeRequest(spec);
+    written.set(spec, text);
+  }
+  return spec.host === undefined
+    ? `${text.start}host: ${authorityOf(target, spec)}\r\n${text.rest}`
+    : text.start + text.rest;
 }
 
-/** The first 64 KiB of the body; `complete` is false when there was more. Calls back once. */
-function readBody(
-  response: http.IncomingMessage,
-  done: (error: Error | undefined, body: Buffer, complete: boolean) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let octets = 0;
-  let ended = false;
-  const end = (error: Error | undefined, complete: boolean): void => {
-    if (ended) return;
-    ended = true;
-    done(error, Buffer.concat(chunks), complete);
-  };
-  response.on('data', (chunk: Buffer) => {
-    if (ended) return;
-    const taken = chunk.subarray(0, MAX_BODY_OCTETS - octets);
-    chunks.push(taken);
-    octets += taken.length;
-    if (octets >= MAX_BODY_OCTETS) end(undefined, false);
-  });
-  response.on('end', () => {
-    end(undefined, true);
-  });
-  const broken = (): void => {
-    end(new ProbeFailure('connection closed before the end of the body'), false);
-  };
-  response.on('error', broken);
-  response.on('close', broken);
+function writeRequest({ method, path, host, headers }: HttpSpec): { readonly start: string; readonly rest: string } {
+  if (/[^\x21-\x7e\x80-\xff]/.test(path)) throw new TypeError('Request path contains unescaped characters');
+  const fields = new Map([['user-agent', 'pharos'], ['accept', '*/*'], ['connection', 'keep-alive']]); // prettier-ignore
+  // RFC 9110 8.6: of a method that usually has content, that there is none.
+  if (['POST', 'PUT', 'PATCH'].includes(method)) fields.set('content-length', '0');
+  if (host !== undefined) fields.set('host', host);
+  for (const [name, value] of Object.entries(headers)) fields.set(name.toLowerCase(), value);
+  for (const [name, value] of fields) {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  }
+  const lines = [...fields].map(([name, value]) => `${name}: ${value}\r\n`);
+  return { start: `${method} ${path} HTTP/1.1\r\n`, rest: `${lines.join('')}\r\n` };
+}
+
+/** RFC 9110 7.2: without a port that goes without saying. */
+function authorityOf({ host, port }: ProbeTarget, { kind }: HttpSpec): string {
+  const name = host.includes(':') ? `[${host}]` : host;
+  return port === (kind === 'https' ? 443 : 80) ? name : `${name}:${String(port)}`;
+}
+
+/** Why the check does not pass, as far as the response has come. */
+function failureOf(
+  reader: HttpReader,
+  spec: HttpSpec,
+  done: boolean,
+  wanted: BodyMatcher | undefined,
+): ProbeFailure | undefined {
+  const status = reader.status();
+  if (status === 0) return undefined;
+  if (!spec.status.some(({ from, to }) => status >= from && status <= to)) {
+    const ranges = spec.status.map(({ from, to }) => (from === to ? String(from) : `${String(from)}-${String(to)}`));
+    return new ProbeFailure(`status ${String(status)}, wanted ${ranges.join(', ')}`);
+  }
+  if (!done || wanted === undefined) return undefined;
+  const body = reader.body();
+  if (wanted.test(body)) return undefined;
+  const where = body.length >= MAX_BODY_OCTETS ? 'in the first 64 KiB of the body' : 'in the body';
+  return new ProbeFailure(`no ${wanted.words} ${where}`);
 }

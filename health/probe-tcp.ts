@@ -15,6 +15,7 @@ import {
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
+import { hangUp } from './watch.ts';
 
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
 
@@ -44,12 +45,12 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
     };
     const fail = (error: unknown): void => {
       end();
-      socket.destroy();
+      hangUp(socket);
       reject(asError(error));
     };
     const pass = (reason: string): void => {
       end();
-      if (keep === undefined) socket.destroy();
+      if (keep === undefined) hangUp(socket);
       else keep(socket);
       resolve(reason);
     };

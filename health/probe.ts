@@ -29,13 +29,15 @@ export type Keep = (connection: Socket) => void;
 
 /**
  * One probe. Never rejects: what goes wrong is a failed result. Ends when `signal` aborts or the check's timeout
- * is over, and leaves nothing open but what `keep` took.
+ * is over, and leaves nothing open but what `keep` took. `reused` is a connection that it took from an earlier one,
+ * to be used or closed.
  */
 export type Probe<Spec extends CheckSpec = CheckSpec> = (
   target: ProbeTarget,
   spec: Spec,
   signal: AbortSignal,
   keep?: Keep,
+  reused?: Socket,
 ) => Promise<ProbeResult>;
 
 /** The port that the check itself states. */

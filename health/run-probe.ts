@@ -1,6 +1,7 @@
 /**
  * From a check to the probe of its kind.
  */
+import type { Socket } from 'node:net';
 import type { CheckSpec } from '../config/settings.ts';
 import { probeCompound } from './probe-compound.ts';
 import { probeDns } from './probe-dns.ts';
@@ -11,11 +12,18 @@ import { probeTls } from './probe-tls.ts';
 import type { Keep, ProbeResult, ProbeTarget } from './probe.ts';
 
 /** One probe of any kind; see `Probe`. */
-export function runProbe(target: ProbeTarget, spec: CheckSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
+export function runProbe(
+  target: ProbeTarget,
+  spec: CheckSpec,
+  signal: AbortSignal,
+  keep?: Keep,
+  reused?: Socket,
+): Promise<ProbeResult> {
+  if (spec.kind !== 'http' && spec.kind !== 'https') reused?.destroy();
   switch (spec.kind) {
     case 'http':
     case 'https':
-      return probeHttp(target, spec, signal, spec.watch ? keep : undefined);
+      return probeHttp(target, spec, signal, spec.watch ? keep : undefined, reused);
     case 'tcp':
       return probeTcp(target, spec, signal, spec.watch ? keep : undefined);
     case 'tls':

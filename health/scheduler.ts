@@ -3,7 +3,7 @@
  * never bunch; each has its own timer and at most one probe in flight, so that a slow one delays nobody.
  */
 import type { Cancel, Clock } from './clock.ts';
-import { FIRST_ROUND_MS, MAX_PROBES_IN_FLIGHT, MIN_GAP_MS } from './limits.ts';
+import { FIRST_ROUND_MS, MAX_PROBES_IN_FLIGHT, MAX_STARTS_AT_ONCE, MIN_GAP_MS } from './limits.ts';
 
 /** What a run says about the next one: at its place in the interval, or `fast` after the start of this one. */
 export type Pace = 'interval' | 'fast';
@@ -70,9 +70,12 @@ export function createScheduler(options: {
   const originMs = clock.now();
   const entries = new Map<string, Entry>();
   const places = new Map<number, { next: number; free: number[] }>();
-  const waiting: Entry[] = [];
+  /** In the order they came; a Set, since taking the first out of a long array moves all others. */
+  const waiting = new Set<Entry>();
   let inFlight = 0;
   let stopped = false;
+  /** Set while a moment passes before more are started. */
+  let resume: Cancel | undefined;
   let idle: (() => void) | undefined;
 
   const takePlace = (intervalMs: number): number => {
@@ -87,16 +90,25 @@ export function createScheduler(options: {
     entry.dueMs = dueMs;
     entry.cancel = clock.after(dueMs - clock.now(), () => {
       entry.state = 'waiting';
-      waiting.push(entry);
+      waiting.add(entry);
       startWaiting();
     });
   };
 
+  /** Some at a time: between them the sockets of those before are seen to, and none waits for all that are to start. */
   const startWaiting = (): void => {
-    while (inFlight < maxInFlight) {
-      const entry = waiting.shift();
+    for (let started = 0; inFlight < maxInFlight && resume === undefined; started += 1) {
+      if (started === MAX_STARTS_AT_ONCE) {
+        resume = clock.after(0, () => {
+          resume = undefined;
+          startWaiting();
+        });
+        return;
+      }
+      const [entry] = waiting;
       if (entry === undefined) return;
-      if (entry.state === 'waiting') void start(entry);
+      waiting.delete(entry);
+      void start(entry);
     }
   };
 
@@ -132,6 +144,7 @@ export function createScheduler(options: {
     entries.delete(key);
     entry.cancel?.();
     entry.state = 'removed';
+    waiting.delete(entry);
     places.get(entry.job.intervalMs)?.free.push(entry.place);
   };
 
@@ -153,9 +166,10 @@ export function createScheduler(options: {
       const dueMs = Math.max(clock.now(), entry.startedMs + Math.max(MIN_GAP_MS, entry.job.fastMs));
       if (dueMs < entry.dueMs) arm(entry, dueMs);
     },
-    load: () => ({ inFlight, waiting: waiting.length }),
+    load: () => ({ inFlight, waiting: waiting.size }),
     stop() {
       stopped = true;
+      resume?.();
       for (const key of [...entries.keys()]) remove(key);
       if (inFlight === 0) return Promise.resolve();
       return new Promise((resolve) => {

@@ -17,6 +17,8 @@ export type SavedState = {
   readonly probed: 'up' | 'down';
   /** ISO 8601: since when. */
   readonly since: string;
+  /** ISO 8601: since when it comes back to its full weight; undefined when it has it. */
+  readonly rampSince?: string | undefined;
 };
 
 /** An override as it is kept. */
@@ -109,11 +111,12 @@ export function openStateStore(directory: string, clock: Clock, warn: (message: 
     weights,
     saveStates(current) {
       statesWriter.later(STATE_DEBOUNCE_MS, () => {
-        const targets = [...current()].map(([target, { address, probed, since }]) => ({
+        const targets = [...current()].map(([target, { address, probed, since, rampSince }]) => ({
           target,
           address,
           probed,
           since,
+          rampSince,
         }));
         return format('targets', targets);
       });
@@ -252,9 +255,10 @@ function putAside(file: string): string {
 
 function readState(entry: unknown): (SavedState & { readonly target: string }) | undefined {
   if (!isRecord(entry)) return undefined;
-  const { target, address, probed, since } = entry;
+  const { target, address, probed, since, rampSince } = entry;
   if (typeof target !== 'string' || typeof address !== 'string' || !isTime(since)) return undefined;
-  return probed === 'up' || probed === 'down' ? { target, address, probed, since } : undefined;
+  if (probed !== 'up' && probed !== 'down') return undefined;
+  return { target, address, probed, since, rampSince: isTime(rampSince) ? rampSince : undefined };
 }
 
 function readOverride(entry: unknown): SavedOverride | undefined {

@@ -1,12 +1,15 @@
 /**
  * The health table: what answering threads know of each VIP. Shared memory with one writer, the control
- * thread; every other thread only loads. Two 32-bit words a VIP ("slot"), states first, then weights:
+ * thread; every other thread only loads. Four 32-bit words a VIP ("slot"): all states, then all weights, and so on:
  *
- *     state word   31 ............................ 8 | 7 ..... 5 | 4 .. 2 | 1 .. 0
- *                  seconds the state cannot flip     |  zero     | forced | probed
- *     weight word  the effective weight, 0 to 65535
+ *     state word     31 ............................ 8 | 7 ..... 5 | 4 .. 2 | 1 .. 0
+ *                    seconds the state cannot flip     |  zero     | forced | probed
+ *     weight word    the effective weight, 0 to 65535; in a service that ramps in hundredths, 0 to 6553500
+ *     withheld word  what a ramp takes away from the weight, in the same unit: weight + withheld is the full weight
+ *     pressure word  0: takes every client; FULL and more: takes none; between, the share of clients that it sheds
  *
- * A generation of the configuration has its own table, so a slot never means two things.
+ * Weights are read as they stand, so all VIPs of a service have theirs in one unit, always: one that changed when a
+ * ramp begins would for a moment be mixed with the other. A generation of the configuration has its own table, so a slot never means two things.
  */
 
 /** What the probes say. */
@@ -20,14 +23,30 @@ export type Forced = (typeof FORCED)[keyof typeof FORCED];
 /** Seconds of a state that nothing can flip: a VIP without check, or one forced. */
 export const NEVER_SECONDS = 0xff_ffff;
 
-export type HealthTable = { readonly slots: number; readonly states: Int32Array; readonly weights: Int32Array };
+/**
+ * Of the weight words of a service with `ramp`: 1 % of a weight of 1 is 1, so that no ramp rounds a VIP to 0, which is
+ * standby. 256 VIPs of weight 65535 in hundredths are below 2^31, so that sums stay small integers.
+ */
+export const RAMP_UNIT = 100;
+
+/** The pressure at which a VIP sheds every client. */
+export const FULL = 65_536;
+
+export type HealthTable = {
+  readonly slots: number;
+  readonly states: Int32Array;
+  readonly weights: Int32Array;
+  readonly withheld: Int32Array;
+  readonly pressures: Int32Array;
+};
 
 export function createHealthTable(slots: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(Math.max(1, slots) * 8);
+  return new SharedArrayBuffer(Math.max(1, slots) * 16);
 }
 
 export function viewHealthTable(memory: SharedArrayBuffer, slots: number): HealthTable {
-  return { slots, states: new Int32Array(memory, 0, slots), weights: new Int32Array(memory, slots * 4, slots) };
+  const words = (column: number): Int32Array => new Int32Array(memory, column * slots * 4, slots);
+  return { slots, states: words(0), weights: words(1), withheld: words(2), pressures: words(3) };
 }
 
 export function packState(probed: Probed, forced: Forced, holdSeconds: number): number {

@@ -1,7 +1,9 @@
 /**
  * TARGETs as operators name them (SPEC 1): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Pure.
  */
+import { hash } from 'node:crypto';
 import type { CheckSpec } from '../config/settings.ts';
+import type { ShedMarks } from './pressure.ts';
 import { defaultPort, ownPort, type ProbeTarget } from './probe.ts';
 
 /** One VIP of a generation, and how it is checked. */
@@ -19,6 +21,12 @@ export type HealthTarget = {
   readonly port: number | undefined;
   /** The configured weight, 0 to 65535. */
   readonly weight: number;
+  /** How long it takes to its full weight once it is available again; 0 or undefined for at once. */
+  readonly rampMs?: number | undefined;
+  /** Undefined: its load is not looked at. */
+  readonly shed?: ShedMarks | undefined;
+  /** The load at which it is full, in the unit of its check's load; 1 when undefined. */
+  readonly capacity?: number | undefined;
   /** What is answered with it; undefined where nobody asks when the last answer expires. */
   readonly answers?: AnswerTraits | undefined;
 };
@@ -88,8 +96,23 @@ export function addressText(target: HealthTarget): string {
  */
 export function probeKey(target: HealthTarget, check: CheckSpec): string {
   const where = check.kind === 'push' ? canonicalTarget(target.target) : addressText(target);
-  return `${where} ${stableJson({ ...check, name: '' })}`;
+  return `${where} ${digestOf(check)}`;
 }
+
+/** Checks are shared by many targets. */
+const digests = new WeakMap<CheckSpec, string>();
+
+/** Equal for equal checks, whatever their names. Short, since tens of thousands of keys are kept. */
+function digestOf(check: CheckSpec): string {
+  const known = digests.get(check);
+  if (known !== undefined) return known;
+  const digest = hash('sha256', stableJson({ ...check, name: '' }), 'base64url').slice(0, DIGEST_LETTERS);
+  digests.set(check, digest);
+  return digest;
+}
+
+/** 96 bits. */
+const DIGEST_LETTERS = 16;
 
 /** JSON with keys in order, so that equal values have equal texts. */
 function stableJson(value: unknown): string {

@@ -3,8 +3,19 @@
  */
 import type { CheckSpec } from '../config/settings.ts';
 import { isoTime, type Clock } from './clock.ts';
-import { contradicting, holdSeconds, settle, startingState, type HealthState, type HoldSpec } from './hysteresis.ts';
+import {
+  contradicting,
+  hold,
+  holdSeconds,
+  settle,
+  startingState,
+  type HealthState,
+  type HoldSpec,
+  type Thresholds,
+} from './hysteresis.ts';
+import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
 import type { ProbeResult, ProbeTarget } from './probe.ts';
+import { createWitness, type Witness } from './suspect.ts';
 import { PROBED, type Probed } from './table.ts';
 import type { HealthTarget } from './targets.ts';
 
@@ -19,14 +30,20 @@ export type Unit = {
   readonly check: CheckSpec;
   /** Undefined for `push`, and where no host is known. */
   readonly where: ProbeTarget | undefined;
+  /** Where it is probed, as text; of a `push` check, its key. */
+  readonly address: string;
   /** The VIPs that share it. */
   members: HealthTarget[];
   state: HealthState;
   /** ISO 8601: since when it is probed up or down; undefined while unknown. */
   since: string | undefined;
   last: LastResult | undefined;
-  /** Aborts when the unit is no longer wanted. */
-  readonly controller: AbortController;
+  /** What it can say of this node's own network. */
+  readonly witness: Witness;
+  /** Cancels the probes under way. */
+  cancel: (() => void) | undefined;
+  /** It is no longer wanted. */
+  stopped: boolean;
 };
 
 export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | undefined): Unit {
@@ -34,20 +51,37 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
     key,
     check,
     where,
+    address: where === undefined ? key : `${where.host} ${String(where.port)}`,
     members: [],
     state: startingState(),
     since: undefined,
     last: undefined,
-    controller: new AbortController(),
+    witness: createWitness(),
+    cancel: undefined,
+    stopped: false,
   };
 }
 
-/** Takes a result in; returns the state before it. */
-export function takeResult(unit: Unit, result: ProbeResult, clock: Clock): Probed {
+/** It is no longer wanted: what its probes would say is not heard. */
+export function stopProbes(unit: Unit): void {
+  unit.stopped = true;
+  unit.cancel?.();
+}
+
+/** Whether the state would go down with the result. */
+export function fallsWith(unit: Unit, passed: boolean): boolean {
+  return settle(unit.state, passed, thresholdsOf(unit)).probed === PROBED.DOWN && unit.state.probed !== PROBED.DOWN;
+}
+
+// Whoever reports knows: a report is the state, not a sample of it.
+function thresholdsOf({ check }: Unit): Thresholds {
+  return check.kind === 'push' ? { rise: 1, fall: 1 } : check;
+}
+
+/** Takes a result in, which is counted only where it is not believed; returns the state before it. */
+export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, believed = true): Probed {
   const before = unit.state.probed;
-  // Whoever reports knows: a report is the state, not a sample of it.
-  const thresholds = unit.check.kind === 'push' ? { rise: 1, fall: 1 } : unit.check;
-  unit.state = settle(unit.state, result.passed, thresholds);
+  unit.state = believed ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
   unit.last = { ...result, at: isoTime(clock) };
   if (unit.state.probed !== before) unit.since = unit.last.at;
   return before;
@@ -57,12 +91,49 @@ export function isContradicted(unit: Unit): boolean {
   return contradicting(unit.state) > 0;
 }
 
+/**
+ * Whether its probe may use the connection of the last one: HTTP has requests in a row. Not in doubt, so that a fault
+ * of the connection alone, as of a firewall that forgot it, takes nothing down: one that is settled and falls by more
+ * than one failure is asked over a new one before it does.
+ */
+export function mayReuse({ check, state }: Unit): boolean {
+  return (check.kind === 'http' || check.kind === 'https') && check.fall > 1 && contradicting(state) === 0;
+}
+
+/**
+ * How many more probes may be asked beside those under way, that all may fail: up to as many failures as take it down.
+ * Commands are not run side by side.
+ */
+export function needsMore({ check, state }: Unit, underWay: number): number {
+  if (check.kind === 'exec' || check.kind === 'push' || 'members' in check) return 0;
+  if (state.probed !== PROBED.UP || !state.decided || check.fastMs >= check.timeoutMs) return 0;
+  return Math.min(MAX_PROBES_OF_TARGET, check.fall - contradicting(state)) - underWay;
+}
+
+/** How long an answer may take before another probe is asked: `fast`, or as long as one that is slow takes usually. */
+export function doubtMsOf(unit: Unit): number {
+  const usualMs = unit.last?.passed === true ? unit.last.elapsedMs : 0;
+  return Math.max(fastMsOf(unit), SLOW_ANSWER_FACTOR * usualMs);
+}
+
+const SLOW_ANSWER_FACTOR = 1.5;
+
+/** Time between the starts of two probes while the state is in doubt. */
+export function fastMsOf({ check }: Unit): number {
+  return Math.max(MIN_GAP_MS, check.fastMs);
+}
+
 /** Whole seconds for which the state is taken not to flip. */
 export function unitHoldSeconds(unit: Unit): number {
   const { check } = unit;
   const spec: HoldSpec =
     check.kind === 'push' ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
   return holdSeconds(unit.state, spec);
+}
+
+/** Whole seconds until its load is reported again: at the next probe; a push may come at any moment. */
+export function loadHoldSeconds({ check }: Unit): number {
+  return check.kind === 'push' ? 0 : Math.floor(check.intervalMs / 1000);
 }
 
 export function probedWord(probed: Probed): 'up' | 'down' | 'unknown' {

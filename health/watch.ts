@@ -1,14 +1,24 @@
 /**
  * Connections that passed probes left open (SPEC 5, `watch`): when the other side closes or resets one, its
- * target is probed at once. They carry nothing; every probe makes its own connection, so that a target that no
- * longer accepts any is noticed too.
+ * target is probed at once. Between probes they carry nothing; an HTTP probe may take one for its request, though not
+ * for long: only a new connection tells that the target still accepts any.
+ *
+ * They are bounded, in all and to one address: what is over the bound is closed as if it were not watched.
  */
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { MAX_IDLE_OCTETS } from './limits.ts';
+import { TLSSocket } from 'node:tls';
+import type { Clock } from './clock.ts';
+import { DEFAULT_OPEN_FILES, MAX_IDLE_OCTETS, MAX_WATCHED, MAX_WATCHED_OF_ADDRESS, REUSE_MS } from './limits.ts';
 
 export type Watch = {
   /** Holds a connection beside those that the key has: a check that is made of several leaves several. */
   keep(key: string, connection: Socket): void;
+  /**
+   * Closes what is held for the key, but for one that a probe may use: the only one, open and younger than REUSE_MS.
+   * It is the caller's then, and can be given back.
+   */
+  take(key: string): Socket | undefined;
   /** Closes all that is held for the key. */
   drop(key: string): void;
   /** How many connections are held. */
@@ -17,56 +27,117 @@ export type Watch = {
   stop(): void;
 };
 
+type Held = { readonly key: string; readonly peer: string; readonly listeners: Readonly<Record<string, Listener>> };
+type Listener = (chunk?: Buffer) => void;
+
 /** `lost` is called when the other side ended a held connection, by FIN or by RST. */
-export function createWatch(lost: (key: string) => void): Watch {
-  const held = new Map<string, Set<Socket>>();
-  let connections = 0;
+export function createWatch(clock: Clock, lost: (key: string) => void, maxWatched = maxConnections().watched): Watch {
+  const ofKey = new Map<string, Set<Socket>>();
+  const held = new Map<Socket, Held>();
+  const ofPeer = new Map<string, number>();
+  /** When a connection was first kept, which is soon after it was made. */
+  const openedMs = new WeakMap<Socket, number>();
   let stopped = false;
 
-  /** Lets one go; false when it was not held any more. */
-  const release = (key: string, connection: Socket): boolean => {
-    const those = held.get(key);
-    if (those?.delete(connection) !== true) return false;
-    if (those.size === 0) held.delete(key);
-    connections -= 1;
-    connection.destroy();
+  /** Lets one go without closing it; false when it was not held any more. */
+  const forget = (connection: Socket): boolean => {
+    const entry = held.get(connection);
+    if (entry === undefined) return false;
+    held.delete(connection);
+    const those = ofKey.get(entry.key);
+    those?.delete(connection);
+    if (those?.size === 0) ofKey.delete(entry.key);
+    const left = (ofPeer.get(entry.peer) ?? 1) - 1;
+    if (left === 0) ofPeer.delete(entry.peer);
+    else ofPeer.set(entry.peer, left);
     return true;
   };
+  const release = (connection: Socket): boolean => {
+    const was = forget(connection);
+    if (was) hangUp(connection);
+    return was;
+  };
   const drop = (key: string): void => {
-    for (const connection of held.get(key) ?? []) release(key, connection);
+    for (const connection of ofKey.get(key) ?? []) release(connection);
   };
 
   return {
     keep(key, connection) {
-      if (stopped) {
-        connection.destroy();
+      const peer = `${connection.remoteAddress ?? ''} ${String(connection.remotePort)}`;
+      const there = ofPeer.get(peer) ?? 0;
+      if (stopped || held.size >= maxWatched || there >= MAX_WATCHED_OF_ADDRESS) {
+        // An 'error' that nobody hears ends the process.
+        connection.on('error', () => undefined);
+        hangUp(connection);
         return;
       }
-      const those = held.get(key) ?? new Set();
-      held.set(key, those.add(connection));
-      connections += 1;
-      const ended = (): void => {
-        if (release(key, connection)) lost(key);
-      };
       let octets = 0;
-      // An 'error' that nobody hears ends the process.
-      connection.on('error', ended);
-      connection.on('end', ended);
-      connection.on('close', ended);
-      connection.on('data', (chunk: Buffer) => {
-        octets += chunk.length;
-        if (octets > MAX_IDLE_OCTETS) release(key, connection);
-      });
+      const ended = (): void => {
+        if (release(connection)) lost(key);
+      };
+      const listeners: Held['listeners'] = {
+        error: ended,
+        end: ended,
+        close: ended,
+        data: (chunk) => {
+          octets += chunk?.length ?? 0;
+          if (octets > MAX_IDLE_OCTETS) release(connection);
+        },
+      };
+      held.set(connection, { key, peer, listeners });
+      ofKey.set(key, (ofKey.get(key) ?? new Set()).add(connection));
+      ofPeer.set(peer, there + 1);
+      if (!openedMs.has(connection)) openedMs.set(connection, clock.now());
+      for (const [event, listener] of Object.entries(listeners)) connection.on(event, listener);
       connection.resume();
       // It is a courtesy to the server, and shall not hold this process up.
       connection.unref();
       if (connection.destroyed || connection.readableEnded) ended();
     },
+    take(key) {
+      const [connection, ...others] = ofKey.get(key) ?? [];
+      const entry = connection === undefined ? undefined : held.get(connection);
+      if (connection === undefined || entry === undefined) return undefined;
+      const ageMs = clock.now() - (openedMs.get(connection) ?? -Infinity);
+      if (others.length > 0 || ageMs >= REUSE_MS || !connection.writable) {
+        drop(key);
+        return undefined;
+      }
+      forget(connection);
+      for (const [event, listener] of Object.entries(entry.listeners)) connection.off(event, listener);
+      connection.ref();
+      return connection;
+    },
     drop,
-    size: () => connections,
+    size: () => held.size,
     stop() {
       stopped = true;
-      for (const key of [...held.keys()]) drop(key);
+      for (const key of [...ofKey.keys()]) drop(key);
     },
   };
+}
+
+/**
+ * Closes a connection whose conversation is over. By a reset where that can be: after an orderly close its port would
+ * be taken for a minute (TIME-WAIT, RFC 9293 3.6.1), and so many thousand probes of one address would use them up.
+ */
+export function hangUp(connection: Socket): void {
+  const resettable = !(connection instanceof TLSSocket) && connection.writable && !connection.connecting;
+  if (resettable) connection.resetAndDestroy();
+  else connection.destroy();
+}
+
+/** How many connections the files that this process may have open are enough for: half watched, a quarter for probes. */
+export function maxConnections(files = openFilesLimit()): { readonly watched: number; readonly probes: number } {
+  return { watched: Math.min(MAX_WATCHED, Math.floor(files / 2)), probes: Math.max(1, Math.floor(files / 4)) };
+}
+
+function openFilesLimit(): number {
+  try {
+    // proc_pid_limits(5): soft and hard. Node.js has raised the soft one to the hard one.
+    const [, soft = ''] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    return soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft) || DEFAULT_OPEN_FILES;
+  } catch {
+    return DEFAULT_OPEN_FILES;
+  }
 }

@@ -53,6 +53,7 @@ export function joinAtlases(before: SharedArrayBuffer, after: SharedArrayBuffer)
  * private, reserved, multicast or not given to anybody.
  */
 export function isInhabited(location: Location): boolean {
-  const { country, continent, latitude, asn, networks } = location;
-  return country !== '' || continent !== '' || !Number.isNaN(latitude) || asn !== 0 || networks.length > 0;
+  const { country, continent, latitude, asn, networks, latency } = location;
+  const isKnown = country !== '' || continent !== '' || !Number.isNaN(latitude) || asn !== 0;
+  return isKnown || networks.length > 0 || latency.some((kind) => kind > 0);
 }

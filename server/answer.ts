@@ -2,14 +2,17 @@
  * The life of a query, top to bottom. PACKET PATH: allocates nothing.
  */
 import { MAX_CHAIN_LINKS } from '../wire/limits.ts';
-import { PARSED, parseQuery } from '../wire/query.ts';
+import { ASKS, PARSED, parseQuery } from '../wire/query.ts';
 import { finishResponse, startResponse } from '../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../wire/types.ts';
 import { NODE, NODE_FLAG, ZONE } from '../zones/image.ts';
 import { findRrset, search } from '../zones/lookup.ts';
 import type { Answerer } from './answerer.ts';
 import { answerChaos } from './chaos.ts';
+import { COUNTER, count } from './counters.ts';
 import { TRANSPORT } from './exchange.ts';
+import { cookieAloneRcode, giveOptions } from './give-options.ts';
+import { limitResponse } from './rrl.ts';
 import { addAnswer, addNegative, addReferral, followDname, followLink, suffixAt } from './sections.ts';
 import { locateClient, steeredBits, addSteered } from './steered.ts';
 
@@ -27,11 +30,16 @@ export function answer(
   txAt: number,
 ): number {
   const { query, response } = a;
+  const isOverUdp = transport === TRANSPORT.UDP;
   const parsed = parseQuery(query, rx, rxAt, length);
   if (parsed === PARSED.DROP) return 0;
-  startResponse(response, query, rx, rxAt, tx, txAt, transport !== TRANSPORT.UDP, a.nsid);
-  if (parsed === PARSED.FORMERR) response.rcode = RCODE.FORMERR;
-  else if (parsed === PARSED.NOTIMP) response.rcode = RCODE.NOTIMP;
+  response.gives = 0;
+  const hasProof = query.asks !== 0 && giveOptions(a, peer, peerAt, peerOctets, transport);
+  startResponse(response, query, rx, rxAt, tx, txAt, !isOverUdp, a.nsid);
+  if (parsed === PARSED.NOTIMP) response.rcode = RCODE.NOTIMP;
+  else if (parsed === PARSED.FORMERR || (!isOverUdp && (query.asks & ASKS.KEEPALIVE_WITH_VALUE) !== 0))
+    response.rcode = RCODE.FORMERR;
+  else if (parsed === PARSED.COOKIE_ALONE) response.rcode = cookieAloneRcode(a, hasProof);
   else if (query.ednsVersion > 0) response.rcode = RCODE.BADVERS;
   else if (query.class === CLASS.CH) answerChaos(a);
   else if (query.class !== CLASS.IN || query.type === TYPE.AXFR || query.type === TYPE.IXFR)
@@ -40,6 +48,10 @@ export function answer(
     locateClient(a, peer, peerAt, peerOctets);
     resolve(a);
   }
+  // Who came by a stream or has a valid cookie is there; other addresses may be forged.
+  if (a.limiter !== undefined && isOverUdp && !hasProof && limitResponse(a, a.limiter, peer, peerAt, peerOctets))
+    return 0;
+  if (response.rcode > 15) count(a.counters, COUNTER.RCODE_EXTENDED);
   return finishResponse(response, query, a.nsid);
 }
 

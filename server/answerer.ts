@@ -13,7 +13,13 @@ import { viewImage, type Image } from '../zones/image.ts';
 import type { Search } from '../zones/lookup.ts';
 import { answer } from './answer.ts';
 import { answerPeers } from './answer-peers.ts';
-import type { Answer, AnswerLong, Publication } from './exchange.ts';
+import { createClock, type Clock } from './clock.ts';
+import { createCookies, type Cookies } from './cookies.ts';
+import { createCounters } from './counters.ts';
+import type { Answer, AnswerLong, AskControl, Publication } from './exchange.ts';
+import { createExplainOverUdp, createExplains, startsWithExplain, type ExplainPayload } from './explain-name.ts';
+import { sampleQueries, type QueryLogPayload } from './query-log.ts';
+import { createLimiter, type Limiter, type RrlPayload } from './rrl.ts';
 import { createTransfers, type TransferPayload } from './transfer.ts';
 
 export type Answerer = {
@@ -37,6 +43,13 @@ export type Answerer = {
   readonly nsid: Uint8Array;
   /** TXT data for version.bind in class CH; empty to refuse. */
   readonly version: Uint8Array;
+  /** The thread's own block. */
+  readonly counters: Float64Array;
+  readonly clock: Clock;
+  /** Undefined: the option is passed over. */
+  readonly cookies: Cookies | undefined;
+  /** Undefined: there is no limit. */
+  readonly limiter: Limiter | undefined;
 };
 
 /** What a generation posts to its threads: shared memory and a few octets. */
@@ -48,12 +61,27 @@ export type AnswererPayload = {
   readonly served: readonly SharedArrayBuffer[];
   readonly nsid: Uint8Array;
   readonly version: Uint8Array;
+  /** Of 16 octets each: the first makes cookies, all verify. Without any, there are no cookies. */
+  readonly cookieSecrets?: readonly Uint8Array[] | undefined;
+  /** Where responses are limited. */
+  readonly rrl?: RrlPayload | undefined;
+  /** Where somebody may ask for `_explain`. */
+  readonly explain?: ExplainPayload | undefined;
+  /** Where a share of the queries is logged. */
+  readonly queryLog?: QueryLogPayload | undefined;
   /** Where peers are configured. */
   readonly transfer?: TransferPayload | undefined;
 };
 
-/** Views and scratch for one thread; `seed` starts its random numbers. */
-export function createAnswererState(payload: AnswererPayload, thread: number, seed: number): Answerer {
+/** Views and scratch for one thread; `seed` starts its random numbers, `counters` is its block. */
+export function createAnswererState(
+  payload: AnswererPayload,
+  thread: number,
+  seed: number,
+  counters: Float64Array = createCounters(),
+  clock: Clock = createClock(),
+): Answerer {
+  const { cookieSecrets = [], rrl } = payload;
   const image = viewImage(payload.image, payload.atlas);
   const slots = image.plan.vips.length / VIP.WORDS;
   const query = createQuery();
@@ -86,23 +114,43 @@ export function createAnswererState(payload: AnswererPayload, thread: number, se
     served: new Float64Array(payload.served[thread] ?? new SharedArrayBuffer(slots * 8)),
     nsid: payload.nsid,
     version: payload.version,
+    counters,
+    clock,
+    cookies: cookieSecrets.length === 0 ? undefined : createCookies(cookieSecrets),
+    limiter: rrl && createLimiter(rrl, crypto.getRandomValues(new Int32Array(2))),
   };
 }
 
 /** The module contract of server/exchange.ts: what threads import. */
-export function createAnswerer(publication: Publication, _counters: Float64Array, thread: number): Answer {
+export function createAnswerer(publication: Publication, counters: Float64Array, thread: number): Answer {
   const seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0;
   const payload = publication.payload as AnswererPayload;
-  const state = createAnswererState(payload, thread, seed);
-  const answerAll: Answer = (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) =>
-    answer(state, rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
-  return payload.transfer ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds) : answerAll;
+  const state = createAnswererState(payload, thread, seed, counters);
+  const explain = payload.explain && createExplainOverUdp(state.image, payload.explain);
+  const answerAll: Answer = (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
+    if (explain !== undefined && startsWithExplain(rx, rxAt)) {
+      const written = explain(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+      if (written > 0) return written;
+    }
+    return answer(state, rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+  };
+  const all = payload.transfer ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds) : answerAll;
+  const ring = payload.queryLog?.rings[thread];
+  return payload.queryLog && ring ? sampleQueries(all, payload.queryLog.share, ring, counters, seed) : all;
 }
 
-/** The other half of that contract: zone transfers. */
-export function createAnswerLong(publication: Publication, counters: Float64Array): AnswerLong {
-  const { image, atlas, transfer } = publication.payload as AnswererPayload;
-  return transfer ? createTransfers(viewImage(image, atlas), transfer, counters, nowSeconds) : () => undefined;
+/** The other half of that contract: zone transfers, and `_explain`. */
+export function createAnswerLong(
+  publication: Publication,
+  counters: Float64Array,
+  _thread: number,
+  ask: AskControl,
+): AnswerLong {
+  const payload = publication.payload as AnswererPayload;
+  const image = viewImage(payload.image, payload.atlas);
+  const explains = payload.explain && createExplains(image, payload.explain, ask);
+  const transfers = payload.transfer && createTransfers(image, payload.transfer, counters, nowSeconds);
+  return (client, rx, rxAt, length) => explains?.(client, rx, rxAt, length) ?? transfers?.(client, rx, rxAt, length);
 }
 
 /** Signatures go by the time of day (RFC 8945 5.2.3). */

@@ -57,6 +57,8 @@ export const COUNTER = {
   /** (a) Responses to AXFR and IXFR that were sent to their end; those whose client went before. */
   TRANSFERS_DONE: 45,
   TRANSFERS_CUT: 46,
+  /** (a) Queries that were to be logged, and were not since the ring was full (query-log.ts). */
+  SAMPLES_DROPPED: 47,
 } as const;
 
 /** Places in a block: whole cache lines, with room for what comes. */

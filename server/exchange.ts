@@ -53,6 +53,12 @@ export type StreamClient = {
 };
 
 /**
+ * Puts a question to the control thread, which replies when it has time. What may be asked is between the answerer and
+ * who started the server (`ServerOptions.reply`); resolves to undefined where nobody replies. Both are plain data.
+ */
+export type AskControl = (question: unknown) => Promise<unknown>;
+
+/**
  * Takes over a message that cannot be answered at once, such as a zone transfer: returns the work, or undefined for
  * all that `Answer` is to answer. Other queries of the connection are answered meanwhile (RFC 7766 6.2.1.1). When the
  * work rejects, the connection is closed. The message is valid during the call alone, as `rx` of `Answer` is.
@@ -73,5 +79,5 @@ export type AnswerLong = (
 export type AnswererModule = {
   createAnswerer(publication: Publication, counters: Float64Array, threadIndex: number): Answer;
   /** Called in the stream thread alone, after `createAnswerer`, with the same arguments. */
-  createAnswerLong?(publication: Publication, counters: Float64Array, threadIndex: number): AnswerLong;
+  createAnswerLong?(publication: Publication, counters: Float64Array, threadIndex: number, ask: AskControl): AnswerLong;
 };

@@ -3,9 +3,11 @@
  * chance, the chances in place of a draw.
  */
 import { createAnswererState } from './answerer.ts';
+import { hasTrait } from '../steering/candidates.ts';
 import { steer } from '../steering/chain.ts';
 import { DEGREE, RESULT, type Steerer } from '../steering/decision.ts';
-import { HAS, OP, SERVICE } from '../steering/plan.ts';
+import { HAS, OP, SERVICE, TRAIT } from '../steering/plan.ts';
+import { isPressed } from '../steering/shed.ts';
 import { MAX_VIPS } from '../wire/limits.ts';
 import type { ExplainedGeneration } from './explain-place.ts';
 
@@ -49,11 +51,43 @@ export function outcomeOf({ steerer }: Side, service: number, cls: number): numb
 
 const ANYBODY = new Uint8Array(16);
 
-/** `has` is the HAS bit of the type asked for. */
-export function landingOf({ steerer, answers }: Side, service: number, has: number, outcome: number): Landing {
+/** Where VIPs shed clients, it depends on the client who is left: so many are asked for, whose networks differ. */
+const SAMPLED_CLIENTS = 1024;
+
+/**
+ * `has` is the HAS bit of the type asked for. What VIPs shed now is taken as it is: that the clients which move change
+ * the loads, and then who is shed, is not followed.
+ */
+export function landingOf(side: Side, service: number, has: number, outcome: number): Landing {
+  const { plan } = side.steerer;
+  if (!hasTrait(plan.services, service * SERVICE.WORDS, TRAIT.SHEDS) || !isPressed(side.steerer, service)) {
+    return landingOfClient(side, service, has, outcome, ANYBODY);
+  }
+  const shares = new Map<number, number>();
+  let stranded = false;
+  const client = ANYBODY.slice();
+  for (let number = 0; number < SAMPLED_CLIENTS; number++) {
+    // 198.18.0.0/15 and on: all that counts is that the hashes of the networks differ.
+    client.set([198, 18 + (number >> 8), number & 0xff]);
+    const landing = landingOfClient(side, service, has, outcome, client);
+    stranded ||= landing.stranded;
+    for (const { vip, share } of landing.shares) {
+      shares.set(vip, (shares.get(vip) ?? 0) + share / SAMPLED_CLIENTS);
+    }
+  }
+  return { shares: [...shares].map(([vip, share]) => ({ vip, share })), stranded };
+}
+
+function landingOfClient(
+  { steerer, answers }: Side,
+  service: number,
+  has: number,
+  outcome: number,
+  client: Uint8Array,
+): Landing {
   const { plan, health, decision } = steerer;
-  // Which VIPs are left depends on the outcome alone; the client's address only on how `sticky` orders them.
-  steer(steerer, service, has, outcome << 8, ANYBODY, 32);
+  // Which VIPs are left depends on the outcome, and on the address only for what is shed; `sticky` orders them.
+  steer(steerer, service, has, outcome << 8, client, 32);
   const stranded = decision.degree !== DEGREE.AVAILABLE || decision.result !== RESULT.VIPS;
   if (decision.result !== RESULT.VIPS) {
     const isStatic = decision.result === RESULT.STATIC && hasStatic(steerer, service, has);

@@ -3,12 +3,21 @@
  * address stands for.
  */
 import { FOUND, lookupClass } from '../geo/lookup.ts';
-import { NOWHERE, type Location } from '../geo/location.ts';
-import { isPlaceStep, networkText, orderingWords, preparePlaceStep, type PlaceStep } from '../steering/place.ts';
+import { placeAt, type Location } from '../geo/location.ts';
+import { networkRow } from '../geo/latency-table.ts';
+import {
+  isPlaceStep,
+  networkText,
+  orderingWords,
+  preparePlaceStep,
+  type LatencySource,
+  type PlaceStep,
+} from '../steering/place.ts';
 import { SERVICE, type MapView, type SteeringPlan } from '../steering/plan.ts';
 import { formatPrefix, inPrefix, type Prefix } from '../wire/address.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import type { LoadedGeneration } from '../zones/load.ts';
+import { whyMeasured } from './explain-latency.ts';
 
 /** What explain needs of a generation. */
 export type ExplainedGeneration = Pick<
@@ -24,7 +33,7 @@ export function locationOf(
 ): { readonly location: Location; readonly how: string } {
   const bits = address.length * 8;
   const found = lookupClass(plan.atlas.nodes, bits === 32 ? plan.atlas.v4Root : plan.atlas.v6Root, address, 0, bits);
-  const location = locations[Math.floor(found / 256)] ?? NOWHERE;
+  const location = placeAt(locations, Math.floor(found / 256));
   const own = settings.geo.networks
     .filter(({ prefix }) => inPrefix(address, prefix))
     .sort((a, b) => b.prefix.bits - a.prefix.bits)[0];
@@ -41,22 +50,32 @@ export function localRegions({ catalog }: ExplainedGeneration, service: ServiceI
 
 /**
  * The service's steps ready for this client: those that depend on the place, by step number. `address` lets
- * CIDR keys and measured networks match; without one there is only the location.
+ * CIDR keys and measured networks match; without one there is only the location. `measured` says of latency steps
+ * whose measurement it is.
  */
 export function placeStepsFor(
   generation: ExplainedGeneration,
   service: ServiceInfo,
   location: Location,
   address: Uint8Array | undefined,
-): { readonly steps: ReadonlyMap<number, PlaceStep>; readonly location: Location } {
+): {
+  readonly steps: ReadonlyMap<number, PlaceStep>;
+  readonly measured: ReadonlyMap<number, string>;
+  readonly location: Location;
+} {
   const { catalog, latencyTables } = generation;
-  const networks = namedNetworks(generation, service);
+  const networks = namedNetworks(service);
   const place = {
     regions: localRegions(generation, service).map(
       (number) => catalog.regions[number] ?? { name: '', point: undefined },
     ),
     networkIndex: new Map(networks.map((prefix, index) => [networkText(prefix), index])),
-    latencyTables,
+    latency: new Map(
+      [...latencyTables].map(([path, table]): [string, LatencySource] => [
+        path,
+        { table, networkRow: () => (address && networkRow(table, address)?.row) ?? -1 },
+      ]),
+    ),
   };
   const containing = networks
     .map((prefix, index) => ({ prefix, index }))
@@ -64,18 +83,23 @@ export function placeStepsFor(
     .sort((a, b) => b.prefix.bits - a.prefix.bits)
     .map(({ index }) => index);
   const steps = new Map<number, PlaceStep>();
+  const measured = new Map<number, string>();
   service.steps.forEach((step, number) => {
     if (isPlaceStep(step)) steps.set(number, preparePlaceStep(step, place));
+    const table = step.kind === 'latency' ? latencyTables.get(step.table) : undefined;
+    if (!table || step.kind !== 'latency') return;
+    const names = place.regions.map(({ name }) => name);
+    const why = whyMeasured(table, step.table, names, location, address);
+    if (why !== '') measured.set(number, why);
   });
-  return { steps, location: { ...location, networks: containing } };
+  return { steps, measured, location: { ...location, networks: containing } };
 }
 
-/** Networks that the service's own steps name. */
-function namedNetworks({ latencyTables }: ExplainedGeneration, service: ServiceInfo): Prefix[] {
-  return service.steps.flatMap((step) => {
-    if (step.kind === 'geo') return step.map.flatMap(({ key }) => (key.kind === 'network' ? [key.prefix] : []));
-    return step.kind === 'latency' ? (latencyTables.get(step.table)?.networks.map(({ prefix }) => prefix) ?? []) : [];
-  });
+/** Networks that the service's own geo maps name. */
+function namedNetworks(service: ServiceInfo): Prefix[] {
+  return service.steps.flatMap((step) =>
+    step.kind === 'geo' ? step.map.flatMap(({ key }) => (key.kind === 'network' ? [key.prefix] : [])) : [],
+  );
 }
 
 /** The plan with every address at one place: for a country or a point that is asked for without an address. */
@@ -91,7 +115,7 @@ export function planAt(generation: ExplainedGeneration, plan: SteeringPlan, loca
       return orderings.push(...words) - words.length;
     });
     views[map] = {
-      outcomes: Uint32Array.of(0),
+      outcomes: Int32Array.of(0),
       mixed: new Int32Array(0),
       starts: Int32Array.of(FOUND, FOUND),
       orderingAt: Int32Array.from(offsets),

@@ -20,13 +20,22 @@ const FORCED_WORDS = {
   [FORCED.DRAIN]: 'drain',
 } as const;
 
+/** How much of a VIP counts. `now` is what a ramp leaves of `weight`; `refuses`: it is too loaded for this client. */
+export type Shares = {
+  readonly weight: number;
+  readonly now: number;
+  readonly ramp: number;
+  readonly shed: number;
+  readonly refuses: boolean;
+};
+
 /** One VIP and why it is, or is not, a candidate. `share` is how much of its region's weight is up. */
 export function describeCandidate(
   vip: VipInfo,
   region: RegionInfo | undefined,
   has: number,
   word: number,
-  weight: number,
+  { weight, ramp, shed }: Shares,
   share: number,
   reason: string | undefined,
 ): TraceCandidate {
@@ -40,10 +49,15 @@ export function describeCandidate(
     region: region?.name ?? '',
     data: data ?? '',
     weight,
+    ramp,
+    shed,
     probed,
     forced,
     available: isAvailable(word) && regionOk,
-    why: whyState(vip, probed, forced, reason) + (regionOk ? '' : `; ${whyRegion(region, share)}`),
+    why:
+      whyState(vip, probed, forced, reason) +
+      (ramp < 1 ? `; ramps: ${percent(ramp)} of its weight` : '') +
+      (regionOk ? '' : `; ${whyRegion(region, share)}`),
   };
 }
 
@@ -70,6 +84,15 @@ function whyRegion(region: RegionInfo | undefined, share: number): string {
 
 function percent(share: number): string {
   return `${Math.round(share * 1000) / 10}%`;
+}
+
+/** What its load means to this client; empty where it has none. `limit` is that of the decision. */
+export function whyShed({ shed, refuses }: Shares, limit: number, joins: boolean): string {
+  if (shed === 0) return '';
+  const gives = `gives up ${percent(shed)} of its clients for its load`;
+  if (!refuses) return `${gives}, and this one is not among them`;
+  if (limit < 0) return `${gives}, this one too, if the steps led here`;
+  return joins ? `${gives}, this one too, but all others are no less loaded` : `${gives}: this one too`;
 }
 
 /** Of an available VIP of weight 0: whether it takes part. */

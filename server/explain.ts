@@ -3,18 +3,20 @@
  * decision, and the reasons told.
  */
 import type { Location } from '../geo/location.ts';
-import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../health/table.ts';
+import { weightUnit } from '../health/ramp.ts';
+import { createHealthTable, FORCED, FULL, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../health/table.ts';
 import { regionShare } from '../steering/candidates.ts';
 import { DEGREE, type Steerer } from '../steering/decision.ts';
 import { isPlaceStep } from '../steering/place.ts';
 import { HAS, VIP } from '../steering/plan.ts';
+import { bearing, shedNetwork } from '../steering/shed.ts';
 import type { Explained, ExplainRequest, Trace, TraceCandidate, TraceClient, TraceStep } from '../steering/trace.ts';
 import { formatAddress } from '../wire/address.ts';
 import { TCP_OCTETS } from '../wire/limits.ts';
 import { decodeResponse, encodeQuery } from '../wire/message.ts';
 import { canonical, formatName, type Name } from '../wire/name.ts';
 import { RCODE, typeText } from '../wire/types.ts';
-import type { VipInfo } from '../zones/catalog.ts';
+import type { ServiceInfo, VipInfo } from '../zones/catalog.ts';
 import { createSearch, search } from '../zones/lookup.ts';
 import { NODE, ZONE } from '../zones/image.ts';
 import { answer } from './answer.ts';
@@ -23,7 +25,17 @@ import { TRANSPORT } from './exchange.ts';
 import { locationOf, localRegions, placeStepsFor, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { steeredBits } from './steered.ts';
 import { readRequest, type Asked } from './explain-request.ts';
-import { describeCandidate, SUPPOSED, whyAllDown, whyScope, whyStandby, whyStep, whyTtl } from './explain-words.ts';
+import {
+  describeCandidate,
+  SUPPOSED,
+  whyAllDown,
+  whyScope,
+  whyShed,
+  whyStandby,
+  whyStep,
+  whyTtl,
+  type Shares,
+} from './explain-words.ts';
 
 /** The health table in force and what the probes last said. Without it, the state of every VIP is unknown. */
 export type LiveHealth = {
@@ -65,12 +77,14 @@ export function healthFor(
   const table = viewHealthTable(memory, slots);
   for (const vip of catalog.vips) {
     table.states[vip.slot] = packState(PROBED.UNKNOWN, FORCED.NONE, NEVER_SECONDS);
-    table.weights[vip.slot] = vip.weight;
+    table.weights[vip.slot] = vip.weight * weightUnit(catalog.services[vip.service]?.rampMs ?? 0);
   }
   if (live) {
     const current = viewHealthTable(live.memory, slots);
     table.states.set(current.states);
     table.weights.set(current.weights);
+    table.withheld.set(current.withheld);
+    table.pressures.set(current.pressures);
   }
   for (const slot of down) table.states[slot] = packState(PROBED.DOWN, FORCED.NONE, 0);
   return memory;
@@ -196,7 +210,7 @@ function listen(
 ): void {
   const { catalog } = generation;
   const { steerer } = answerer;
-  const { plan, health } = steerer;
+  const { plan } = steerer;
   let placed: ReturnType<typeof placeStepsFor> | undefined;
   steerer.observer = (service, step, decision) => {
     const info = catalog.services[service];
@@ -211,7 +225,7 @@ function listen(
       if (decision.degree !== DEGREE.AVAILABLE) return;
       heard.service = service;
       heard.has = steeredBits(answerer, service);
-      heard.candidates = candidatesOf(generation, steerer, service, heard.has, (vip) =>
+      heard.candidates = candidatesOf(generation, steerer, service, heard.has, client(), (vip) =>
         asked.down.has(vip.slot) ? SUPPOSED : live?.reasonOf(vip),
       );
       return;
@@ -225,38 +239,62 @@ function listen(
         catalog.regions,
         localRegions(generation, info),
         placed.steps.get(step)?.(placed.location),
-        (vip) => health.weights[vip.slot] ?? 0,
+        (vip) => sharesOf(steerer, info, vip, client()).now,
         client(),
       );
-      heard.steps.push({ step: spec.kind, kept: kept.map((vip) => vip.name), why });
+      const measured = placed.measured.get(step);
+      const whole = measured === undefined ? why : `${why}; ${measured}`;
+      heard.steps.push({ step: spec.kind, kept: kept.map((vip) => vip.name), why: whole });
       return;
     }
     heard.allDown = whyAllDown(decision);
     heard.vips = kept.slice(0, heard.has === HAS.CNAME ? 1 : kept.length).map((vip) => vip.name);
     heard.ttl = { seconds: decision.ttlSeconds, why: whyTtl(info, steerer, service, heard.has) };
-    const depends = info.steps.some((known) => isPlaceStep(known) || known.kind === 'sticky');
+    const usesPlace = info.steps.some((known) => isPlaceStep(known) || known.kind === 'sticky');
+    const depends = usesPlace || decision.shedLimit >= 0;
     heard.scope = { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source()) };
+  };
+}
+
+/** The weight of a VIP and how much of it counts; whom it sheds. */
+function sharesOf({ plan, health }: Steerer, info: ServiceInfo, { slot }: VipInfo, client: Uint8Array): Shares {
+  const unit = weightUnit(info.rampMs);
+  const now = (health.weights[slot] ?? 0) / unit;
+  const weight = now + (health.withheld[slot] ?? 0) / unit;
+  const pressure = health.pressures[slot] ?? 0;
+  return {
+    weight,
+    now,
+    ramp: weight === 0 ? 1 : now / weight,
+    shed: Math.min(1, pressure / FULL),
+    refuses: pressure > bearing(plan, slot, shedNetwork(client, client.length * 8)),
   };
 }
 
 function candidatesOf(
   { catalog }: ExplainedGeneration,
-  { plan, health, decision }: Steerer,
+  steerer: Steerer,
   service: number,
   has: number,
+  client: Uint8Array,
   reasonOf: LiveHealth['reasonOf'],
 ): TraceCandidate[] {
   const info = catalog.services[service];
   if (!info) return [];
+  const { plan, health, decision } = steerer;
   return catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount).flatMap((vip) => {
     const row = vip.slot * VIP.WORDS;
     if (((plan.vips[row + VIP.HAS] ?? 0) & has) === 0) return [];
     const word = health.states[vip.slot] ?? 0;
-    const weight = health.weights[vip.slot] ?? 0;
+    const shares = sharesOf(steerer, info, vip, client);
     const share = regionShare(decision, plan.vips[row + VIP.REGION] ?? 0);
-    const told = describeCandidate(vip, catalog.regions[vip.region], has, word, weight, share, reasonOf(vip));
-    if (!told.available || weight > 0) return told;
-    const joins = decision.candidates.subarray(0, decision.count).includes(vip.slot - info.firstSlot);
+    const told = describeCandidate(vip, catalog.regions[vip.region], has, word, shares, share, reasonOf(vip));
+    if (!told.available) return told;
+    const { candidates, count, shedLimit } = decision;
+    const joins = candidates.subarray(0, count).includes(vip.slot - info.firstSlot);
+    const load = whyShed(shares, shedLimit, joins);
+    if (load !== '') return { ...told, why: `${told.why}; ${load}` };
+    if (shares.weight > 0) return told;
     return { ...told, why: `${told.why}; ${whyStandby(joins)}` };
   });
 }

@@ -19,14 +19,21 @@ const RECEIVE_TIMEOUT_MS = 50;
  * The first is bound alone: a socket of anybody else, SO_REUSEPORT or not, makes that fail. Then it lets the
  * others in. So two servers never share an address unawares, which SO_REUSEPORT from the start would allow.
  * Throws ListenError; nothing is left open then. `endpoint.port` 0 takes a free port, the same for all.
+ *
+ * @param inherited sockets that are open there already: they are the first, and there may be more than `count`
  */
-export function openUdpSockets(endpoint: Endpoint, count: number): { sockets: UdpSocket[]; port: number } {
-  const sockets: UdpSocket[] = [];
+export function openUdpSockets(
+  endpoint: Endpoint,
+  count: number,
+  inherited: readonly number[] = [],
+): { sockets: UdpSocket[]; port: number } {
+  const family = endpoint.host.includes(':') ? 6 : 4;
+  const sockets: UdpSocket[] = inherited.map((fd) => ({ fd, family }));
   try {
-    const first = openUdpSocket(endpoint, 'alone');
-    sockets.push(first);
+    const first = sockets[0] ?? openUdpSocket(endpoint, 'alone');
+    if (sockets.length === 0) sockets.push(first);
     const port = endpoint.port === 0 ? boundPort(first.fd, endpoint) : endpoint.port;
-    if (count > 1) setOption(first.fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1, endpoint);
+    if (count > sockets.length) setOption(first.fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1, endpoint);
     while (sockets.length < count) sockets.push(openUdpSocket({ host: endpoint.host, port }, 'shared'));
     return { sockets, port };
   } catch (error) {

@@ -24,6 +24,8 @@ export type Connection = {
   readonly key: string;
   readonly pending: Pending;
   activeAt: number;
+  /** Whether it has sent a whole message. */
+  hasAsked: boolean;
   /** In the TLS handshake: nothing can be asked yet. */
   isShaking: boolean;
   /** The client reads slower than it asks: what it sends next is not read before it has read. */

@@ -101,7 +101,10 @@ function answerMessages(context: StreamContext, connection: Connection, bytes: U
     return !isHeld(connection);
   });
   socket.uncork();
-  if (rest > 0) context.clients.touch(connection);
+  if (rest > 0) {
+    connection.hasAsked = true;
+    context.clients.touch(connection);
+  }
   if (rest < 0) {
     count(context.link.counters, COUNTER.TCP_BAD_LENGTH);
     socket.destroy();

@@ -4,13 +4,14 @@
  * first when room is short.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Endpoint } from '../wire/address.ts';
+import { formatEndpoint, type Endpoint } from '../wire/address.ts';
 import { TCP_OCTETS } from '../wire/limits.ts';
 import { COUNTER, count } from './counters.ts';
+import { descriptorOf } from './descriptors.ts';
 import { TRANSPORT } from './exchange.ts';
 import { LENGTH_OCTETS, nothingPending } from './frames.ts';
 import { ListenError } from './listen-error.ts';
-import { clientKey, createClients, type Connection, type StreamLimits } from './stream-clients.ts';
+import { clientKey, createClients, type Clients, type Connection, type StreamLimits } from './stream-clients.ts';
 import { endWhenDone, receive, send, unblock, wake, type StreamContext } from './stream-messages.ts';
 import type { Security } from './stream-tls.ts';
 import type { Link } from './thread.ts';
@@ -19,6 +20,8 @@ import { peerOf } from './udp-dgram.ts';
 export type StreamServer = {
   /** Where it listens, with the ports taken for 0; those of TLS last. */
   readonly endpoints: readonly Endpoint[];
+  /** Of the sockets that listen there. */
+  readonly descriptors: readonly number[];
   /** Stops accepting, answers what has been sent, closes. Resolves when all is closed. */
   close(): Promise<void>;
 };
@@ -28,17 +31,23 @@ export type StreamTls = { readonly endpoints: readonly Endpoint[]; readonly secu
 
 /** On close: what clients have sent already arrives within this time, and is answered. */
 const LINGER_MS = 50;
+/** On close: how long who was accepted shortly before may take to ask, its handshake included. */
+const FIRST_QUERY_MS = 1000;
 /** On close: how long a client may take to read its last responses. */
 const FAREWELL_MS = 1000;
 /** What may wait to be accepted (listen(2)); the kernel has its own, lower limit too. */
 const BACKLOG = 1024;
 
-/** Binds every endpoint and answers what comes. Throws ListenError; nothing stays open then. */
+/**
+ * Binds every endpoint, or listens at the socket that `inherited` has for it, and answers what comes. Throws ListenError;
+ * nothing stays open then.
+ */
 export async function serveStreams(
   endpoints: readonly Endpoint[],
   limits: StreamLimits,
   link: Link,
   tls?: StreamTls,
+  inherited: Readonly<Record<string, number>> = {},
 ): Promise<StreamServer> {
   const clients = createClients(limits, link.counters);
   const context: StreamContext = { clients, link, tx: new Uint8Array(LENGTH_OCTETS + TCP_OCTETS) };
@@ -65,7 +74,7 @@ export async function serveStreams(
         accept(context, socket, security);
       });
       servers.push(server);
-      await bindStream(server, endpoint);
+      await bindStream(server, endpoint, inherited[formatEndpoint(endpoint)]);
       const address = server.address();
       bound.push({ host: endpoint.host, port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
     }
@@ -76,9 +85,12 @@ export async function serveStreams(
   const sweeper = setInterval(clients.sweep, Math.max(10, Math.min(1000, limits.idleMs / 10)));
   return {
     endpoints: bound,
+    descriptors: servers.flatMap((server) => descriptorOf(server) ?? []),
     close: async () => {
       const closed = stopAccepting();
-      await new Promise((passed) => setTimeout(passed, LINGER_MS));
+      const until = performance.now() + FIRST_QUERY_MS;
+      do await new Promise((passed) => setTimeout(passed, LINGER_MS));
+      while (performance.now() < until && isAnyNew(clients, until - FIRST_QUERY_MS));
       clearInterval(sweeper);
       for (const connection of clients.all()) endWhenDone(connection);
       const farewell = setTimeout(() => {
@@ -90,15 +102,22 @@ export async function serveStreams(
   };
 }
 
-/** Listens. Throws ListenError. */
-export async function bindStream(server: Server, endpoint: Endpoint): Promise<void> {
+/** Whether somebody is about to ask for the first time, who came at most FIRST_QUERY_MS before `sinceMs`. */
+function isAnyNew(clients: Clients, sinceMs: number): boolean {
+  for (const { hasAsked, activeAt } of clients.all()) if (!hasAsked && activeAt > sinceMs - FIRST_QUERY_MS) return true;
+  return false;
+}
+
+/** Listens, at the socket `fd` where there is one already. Throws ListenError. */
+export async function bindStream(server: Server, endpoint: Endpoint, fd?: number): Promise<void> {
   await new Promise<void>((listening, fail) => {
     const failed = (error: NodeJS.ErrnoException): void => {
       fail(new ListenError({ endpoint, transport: 'TCP', code: error.code ?? error.message }));
     };
     server.once('error', failed);
     const { host, port } = endpoint;
-    server.listen({ host, port, ipv6Only: host.includes(':'), backlog: BACKLOG, exclusive: true }, () => {
+    const where = fd === undefined ? { host, port, ipv6Only: host.includes(':'), exclusive: true } : { fd };
+    server.listen({ ...where, backlog: BACKLOG }, () => {
       server.off('error', failed);
       // What goes wrong from here on is one client's: the server keeps accepting.
       server.on('error', () => undefined);
@@ -129,6 +148,7 @@ function accept(context: StreamContext, raw: Socket, security: Security | undefi
     key: clientKey(peer),
     pending: nothingPending(),
     activeAt: performance.now(),
+    hasAsked: false,
     isShaking: security !== undefined,
     isBlocked: false,
     hasEnded: false,

@@ -2,13 +2,14 @@
  * The server as the control thread sees it: sockets and threads come up together or not at all, publications
  * go to all threads, counters come back.
  */
-import type { Endpoint } from '../wire/address.ts';
+import { formatEndpoint, type Endpoint } from '../wire/address.ts';
 import { checkUdp } from './check-listen.ts';
 import { createCounters, sumCounters } from './counters.ts';
 import type { Publication } from './exchange.ts';
 import { whyNoLibc } from './libc.ts';
 import { ListenError } from './listen-error.ts';
 import { closeSockets, openUdpSockets, type UdpSocket } from './sockets.ts';
+import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';
 import { keepThread, type Keeper, type Log } from './thread-keeper.ts';
 import { WORD, type Work } from './thread.ts';
 
@@ -31,6 +32,10 @@ export type ServerOptions = {
   readonly tcpIdleMs?: number;
   /** Without it: `dgram` when the environment has PHAROS_IO=dgram, else `batch` where the system can. */
   readonly io?: Io;
+  /** Sockets of a server whose place is taken: used where `listen` and `listenTls` want one. */
+  readonly inherited?: Omit<OpenSockets, 'status'> | undefined;
+  /** What the control thread replies to questions of the answerer (`AskControl`); without it, undefined. */
+  readonly reply?: (question: unknown) => unknown;
   readonly log: Log;
 };
 
@@ -45,6 +50,8 @@ export type Server = {
    * is back on the publication before. Calls are served one after the other.
    */
   publish(publication: Publication): Promise<void>;
+  /** What another server can be given; nothing of UDP where it goes through `node:dgram`. */
+  sockets(): Omit<OpenSockets, 'status'>;
   /** The sum over all threads; places are those of COUNTER. */
   counters(): Float64Array;
   /** Stops accepting, answers what has come, closes. Never throws; a second call waits for the first. */
@@ -87,15 +94,22 @@ async function start(options: ServerOptions): Promise<Server> {
     closeSockets(sockets.splice(0));
   };
   try {
-    const bound = await crew.add('stream', {
+    const inherited = options.inherited ?? { udp: [], stream: [] };
+    const stream = await crew.add('stream', {
       kind: 'stream',
       endpoints: options.listen,
       tlsEndpoints: options.listenTls ?? [],
+      inherited: Object.fromEntries(inherited.stream.map(({ endpoint, fd }) => [formatEndpoint(endpoint), fd])),
       clients: options.tcpClients,
       idleMs: options.tcpIdleMs ?? TCP_IDLE_MS,
     });
+    const bound = await stream.started;
     const [addresses, tlsAddresses] = split(bound, options.listen.length);
-    const works = io === 'batch' ? batchWork(addresses, options.workers, sockets) : await dgramWork(addresses, options);
+    const udp: OpenSocket[] = [];
+    const works =
+      io === 'batch'
+        ? batchWork(addresses, options.workers, sockets, inherited.udp, udp)
+        : await dgramWork(addresses, options);
     await Promise.all(works.map((work, index) => crew.add(`udp-${index}`, work)));
     let stopped: Promise<void> | undefined;
     return {
@@ -103,6 +117,13 @@ async function start(options: ServerOptions): Promise<Server> {
       addresses: () => addresses,
       tlsAddresses: () => tlsAddresses,
       publish: (publication) => crew.publish(publication),
+      sockets: () => ({
+        udp,
+        stream: stream.descriptors().flatMap((fd, index) => {
+          const endpoint = bound[index];
+          return endpoint ? [{ endpoint, fd }] : [];
+        }),
+      }),
       counters: () => crew.counters(),
       stop: () => (stopped ??= stop()),
     };
@@ -112,16 +133,27 @@ async function start(options: ServerOptions): Promise<Server> {
   }
 }
 
-/** A socket of every endpoint for each thread. Sockets go to `opened` as they come, for whoever cleans up. */
-function batchWork(endpoints: readonly Endpoint[], workers: number, opened: UdpSocket[]): Work[] {
+/**
+ * A socket of every endpoint for each thread; of those that were inherited, which may be more, each has a thread too.
+ * Sockets go to `opened` as they come, for whoever cleans up, and to `listed` with their endpoints.
+ */
+function batchWork(
+  endpoints: readonly Endpoint[],
+  workers: number,
+  opened: UdpSocket[],
+  inherited: readonly OpenSocket[],
+  listed: OpenSocket[],
+): Work[] {
   const byEndpoint = endpoints.map((endpoint) => {
-    const { sockets } = openUdpSockets(endpoint, workers);
+    const before = socketsAt(inherited, endpoint).map(({ fd }) => fd);
+    const { sockets } = openUdpSockets(endpoint, workers, before);
     opened.push(...sockets);
+    listed.push(...sockets.map(({ fd }) => ({ endpoint, fd })));
     return sockets;
   });
   return Array.from({ length: workers }, (_, index) => ({
     kind: 'udp-batch',
-    sockets: byEndpoint.flatMap((sockets) => sockets[index] ?? []),
+    sockets: byEndpoint.flatMap((sockets) => sockets.filter((_socket, place) => place % workers === index)),
   }));
 }
 
@@ -142,8 +174,8 @@ function split(bound: readonly Endpoint[], plain: number): [Endpoint[], Endpoint
 }
 
 type Crew = {
-  /** Starts a thread; resolves to what it bound once it serves. */
-  add(name: string, work: Work): Promise<readonly Endpoint[]>;
+  /** Starts a thread; resolves once it serves. */
+  add(name: string, work: Work): Promise<Keeper>;
   publish(publication: Publication): Promise<void>;
   counters(): Float64Array;
   stop(): Promise<void>;
@@ -194,6 +226,7 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
       const keeper = keepThread({
         name,
         counters: own,
+        onQuestion: (question) => options.reply?.(question),
         log: options.log,
         start: () => ({
           index,
@@ -215,9 +248,10 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
       // Started again, it must come back to the port that clients know, not take another free one.
       if (work.kind === 'stream') {
         const [plain, tlsEndpoints] = split(endpoints, work.endpoints.length);
-        work = { ...work, endpoints: plain, tlsEndpoints };
+        // With the thread, the sockets went that it inherited.
+        work = { ...work, endpoints: plain, tlsEndpoints, inherited: {} };
       }
-      return endpoints;
+      return keeper;
     },
     publish: (publication) => {
       const done = last.then(() => rollOrBack(publication));

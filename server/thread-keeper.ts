@@ -23,6 +23,8 @@ export type KeeperOptions = {
   readonly onRunning: () => void;
   /** Called when the thread could not make an answerer. */
   readonly onRefused: (sequence: number, reason: string) => void;
+  /** What to reply to a question of the thread. */
+  readonly onQuestion: (question: unknown) => unknown;
   /** The control thread's own counters. */
   readonly counters: Float64Array;
   readonly log: Log;
@@ -31,6 +33,8 @@ export type KeeperOptions = {
 export type Keeper = {
   /** Resolves when the thread serves for the first time, to what it bound; throws when it cannot, ListenError for one. */
   readonly started: Promise<readonly Endpoint[]>;
+  /** Of the sockets that the thread that runs now has bound, as `started` lists them. */
+  descriptors(): readonly number[];
   /** The sequence of the publication that the thread runs; 0 while there is none. */
   running(): number;
   post(message: ToThread): void;
@@ -57,17 +61,32 @@ export function keepThread(options: KeeperOptions): Keeper {
   started.promise.catch(() => undefined);
   let worker: Worker | undefined;
   let running = 0;
+  let descriptors: readonly number[] = [];
   let everServed = false;
   let stopping = false;
   let deaths = 0;
   let timer: NodeJS.Timeout | undefined;
   let gone = Promise.resolve();
 
-  const onMessage = (message: ToControl): void => {
+  const replyTo = (question: unknown): unknown => {
+    try {
+      return options.onQuestion(question);
+    } catch (error) {
+      log.error(`${name} asked what cannot be replied to: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  };
+  const onMessage = (message: ToControl, thread: Worker): void => {
     switch (message.kind) {
+      case 'question': {
+        const { id, question } = message;
+        thread.postMessage({ kind: 'reply', id, reply: replyTo(question) } satisfies ToThread);
+        break;
+      }
       case 'ready':
         everServed = true;
         started.resolve(message.endpoints);
+        descriptors = message.descriptors;
         running = message.sequence;
         options.onRunning();
         break;
@@ -96,7 +115,9 @@ export function keepThread(options: KeeperOptions): Keeper {
     thread.postMessage(options.first());
     worker = thread;
     let reason = 'it ended';
-    thread.on('message', onMessage);
+    thread.on('message', (message: ToControl) => {
+      onMessage(message, thread);
+    });
     thread.on('error', (error) => {
       reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     });
@@ -121,6 +142,7 @@ export function keepThread(options: KeeperOptions): Keeper {
 
   return {
     started: started.promise,
+    descriptors: () => descriptors,
     running: () => running,
     post: (message) => {
       worker?.postMessage(message);

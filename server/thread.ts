@@ -38,20 +38,31 @@ export type Work =
       readonly endpoints: readonly Endpoint[];
       /** Where DNS over TLS is spoken; publications then bring a certificate. */
       readonly tlsEndpoints: readonly Endpoint[];
+      /** Descriptors of sockets that listen already, by endpoint as text: of a server whose place is taken. */
+      readonly inherited: Readonly<Record<string, number>>;
       readonly clients: number;
       readonly idleMs: number;
     };
 
 export type ToThread =
   | { readonly kind: 'publish'; readonly sequence: number; readonly publication: Publication }
+  /** To a 'question' of this thread. */
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: unknown }
   | { readonly kind: 'stop' };
 
 export type ToControl =
   /** The thread serves; `endpoints` are those it bound itself, with their ports; those of TLS last. */
-  | { readonly kind: 'ready'; readonly sequence: number; readonly endpoints: readonly Endpoint[] }
+  | {
+      readonly kind: 'ready';
+      readonly sequence: number;
+      readonly endpoints: readonly Endpoint[];
+      /** Of the sockets at these endpoints; empty where that is not known. */
+      readonly descriptors: readonly number[];
+    }
   | { readonly kind: 'running'; readonly sequence: number }
   | { readonly kind: 'refused'; readonly sequence: number; readonly reason: string }
   | { readonly kind: 'cannot-listen'; readonly failure: ListenFailure }
+  | { readonly kind: 'question'; readonly id: number; readonly question: unknown }
   | { readonly kind: 'log'; readonly message: string };
 
 /** What a packet loop needs of its thread. */
@@ -82,11 +93,18 @@ export function controlPort(): MessagePort {
 
 /** A loop that looks up this rarely had nothing to do: a little less than what it waits for a packet. */
 const IDLE_MS = 40;
-/** A thread that is never idle keeps no more images than this. */
-const MAX_OLD = 3;
+/**
+ * A thread that is never idle takes the pause of a whole collection only after so many publications: the short ones
+ * have let go of what they can by then, which is all but the last two images.
+ */
+const MAX_OLD = 32;
 
 /** A link, with the number of the publication that it was made with. */
-export type FirstLink = Link & { readonly firstSequence: number };
+export type FirstLink = Link & {
+  readonly firstSequence: number;
+  /** The control thread has replied to the question with this number. */
+  hear(id: number, reply: unknown): void;
+};
 
 /**
  * Makes the first answerer, of the publication that waits at the port. Undefined when it threw, which the control
@@ -108,12 +126,19 @@ export function createLink(
   const send = (message: ToControl): void => {
     port.postMessage(message);
   };
+  const questions = new Map<number, (reply: unknown) => void>();
+  let asked = 0;
+  const ask = (question: unknown): Promise<unknown> =>
+    new Promise((resolve) => {
+      questions.set(++asked, resolve);
+      send({ kind: 'question', id: asked, question });
+    });
   const build = (sequence: number, publication: Publication): { now: Answer; long?: AnswerLong } | undefined => {
     try {
       alsoTake?.(publication);
       const now = module.createAnswerer(publication, counters, start.index);
       if (start.work.kind !== 'stream' || !module.createAnswerLong) return { now };
-      return { now, long: module.createAnswerLong(publication, counters, start.index) };
+      return { now, long: module.createAnswerLong(publication, counters, start.index, ask) };
     } catch (error) {
       send({ kind: 'refused', sequence, reason: traceOf(error) });
       return undefined;
@@ -176,6 +201,10 @@ export function createLink(
     send,
     threw,
     take,
+    hear: (id, reply) => {
+      questions.get(id)?.(reply);
+      questions.delete(id);
+    },
     current: () => answer,
     currentLong: () => long,
     stopping: () => Atomics.load(words, WORD.STOP) === 1,
@@ -195,9 +224,10 @@ export function createLink(
 }
 
 /** For threads with an event loop: takes publications as they come, and calls `stop` when told to. */
-export function listenToControl(link: Link, port: MessagePort, stop: () => void): void {
+export function listenToControl(link: FirstLink, port: MessagePort, stop: () => void): void {
   port.on('message', (message: ToThread) => {
     if (message.kind === 'stop') stop();
+    else if (message.kind === 'reply') link.hear(message.id, message.reply);
     else link.take(message.sequence, message.publication);
   });
 }

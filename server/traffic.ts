@@ -4,7 +4,7 @@
  */
 import { isInhabited, type JointClass } from './address-space.ts';
 import { LANDING, landingOf, outcomeOf, type Landing, type Side } from './expected.ts';
-import { NOWHERE } from '../geo/location.ts';
+import { placeAt } from '../geo/location.ts';
 import { HAS, SERVICE, VIP } from '../steering/plan.ts';
 
 /** `from` and `to` are the names of `vips`, NODATA or STATIC. */
@@ -167,8 +167,8 @@ const OUTCOMES = 2 ** 22;
 function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Group[] {
   const groups = new Map<string, Group>();
   const add = (joint: JointClass): void => {
-    const was = before.side.generation.locations[joint.before] ?? NOWHERE;
-    const is = after.side.generation.locations[joint.after] ?? NOWHERE;
+    const was = placeAt(before.side.generation.locations, joint.before);
+    const is = placeAt(after.side.generation.locations, joint.after);
     const from = outcomeOf(before.side, before.service, joint.before);
     const to = outcomeOf(after.side, after.service, joint.after);
     const country = is.country === '' ? was.country : is.country;
@@ -184,8 +184,8 @@ function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Gr
   };
   const inhabited = classes.filter(
     (joint) =>
-      isInhabited(before.side.generation.locations[joint.before] ?? NOWHERE) ||
-      isInhabited(after.side.generation.locations[joint.after] ?? NOWHERE),
+      isInhabited(placeAt(before.side.generation.locations, joint.before)) ||
+      isInhabited(placeAt(after.side.generation.locations, joint.after)),
   );
   // Databases that know nothing of IPv4: then every address counts, for no other measure is left.
   (inhabited.some(({ v4 }) => v4 > 0) ? inhabited : classes).forEach(add);

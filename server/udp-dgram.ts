@@ -20,6 +20,8 @@ const LINGER_MS = 50;
 export type DgramServer = {
   /** Where it listens, with the ports taken for 0. */
   readonly endpoints: readonly Endpoint[];
+  /** These sockets cannot be handed over. */
+  readonly descriptors: readonly number[];
   close(): Promise<void>;
 };
 
@@ -47,6 +49,7 @@ export async function serveUdpDgram(
   for (const socket of sockets) answerOn(socket, link);
   return {
     endpoints: bound,
+    descriptors: [],
     close: async () => {
       await new Promise((passed) => setTimeout(passed, LINGER_MS));
       await closeAll();

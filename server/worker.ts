@@ -2,7 +2,7 @@
  * The entry of every answering thread. Its imports stay free of what answers no query: pino, yaml, node:fs.
  */
 import { workerData } from 'node:worker_threads';
-import { takeShortTurns } from './libc.ts';
+import { takePrecedence, takeShortTurns } from './libc.ts';
 import { ListenError } from './listen-error.ts';
 import { serveStreams } from './stream.ts';
 import { controlPort, createLink, listenToControl, loadAnswerer, type FirstLink, type ThreadStart } from './thread.ts';
@@ -25,7 +25,9 @@ async function serve(link: FirstLink): Promise<void> {
   const sequence = link.firstSequence;
   if (work.kind === 'udp-batch') {
     takeShortTurns();
-    link.send({ kind: 'ready', sequence, endpoints: [] });
+    // After that call, which sets a priority too.
+    takePrecedence();
+    link.send({ kind: 'ready', sequence, endpoints: [], descriptors: [] });
     serveUdpBatches(work.sockets, link);
     return;
   }
@@ -33,13 +35,19 @@ async function serve(link: FirstLink): Promise<void> {
     const server =
       work.kind === 'udp-dgram'
         ? await serveUdpDgram(work.endpoints, work.reusePort, link)
-        : await serveStreams(work.endpoints, work, link, security && { endpoints: work.tlsEndpoints, security });
+        : await serveStreams(
+            work.endpoints,
+            work,
+            link,
+            security && { endpoints: work.tlsEndpoints, security },
+            work.inherited,
+          );
     listenToControl(link, port, () => {
       void server.close().then(() => {
         port.close();
       });
     });
-    link.send({ kind: 'ready', sequence, endpoints: server.endpoints });
+    link.send({ kind: 'ready', sequence, endpoints: server.endpoints, descriptors: server.descriptors });
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     link.send({ kind: 'cannot-listen', failure: error.failure });

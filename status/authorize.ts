@@ -6,13 +6,17 @@
  *     read, from loopback  yes                      yes
  *     read, from elsewhere 403                      with the token, else 401
  *     change               403                      with the token, else 401
+ *     report               everybody                everybody
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { inPrefix, parseAddress, type Prefix } from '../wire/address.ts';
 import { problem, type Problem } from './problem.ts';
 
-/** What a route needs: `open` is for orchestrators' probes, which carry no token. */
-export type Access = 'open' | 'read' | 'change';
+/**
+ * What a route needs: `open` is for orchestrators' probes, which carry no token, and `report` for web pages, which send
+ * what they measured.
+ */
+export type Access = 'open' | 'read' | 'change' | 'report';
 
 export type Request = {
   /** The address of the connection's other end. */
@@ -27,7 +31,7 @@ export type Request = {
 
 /** Undefined when the request may go on; else the 401 or 403 to answer. */
 export function authorize(request: Request, access: Access, token: string | undefined): Problem | undefined {
-  if (access === 'open') return undefined;
+  if (access === 'open' || access === 'report') return undefined;
   const given = bearer(request.authorization);
   if (token !== undefined && given !== undefined) {
     if (sameSecret(given, token)) return undefined;

@@ -2,14 +2,17 @@
  * The status server (SPEC 7): Fastify over a Runtime. What every request has in common is here; the paths
  * are in routes-*.ts.
  */
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { nearestHint } from '../config/nearest-word.ts';
+import { descriptorOf } from '../server/descriptors.ts';
 import { ListenError } from '../server/listen-error.ts';
 import type { Endpoint } from '../wire/address.ts';
 import { authorize, type Access } from './authorize.ts';
 import { createMetrics } from './metrics.ts';
+import { openApiRoutes } from './openapi.ts';
 import { problem, PROBLEM_TYPE, ProblemError, sendProblem, type Problem } from './problem.ts';
+import { beaconRoutes } from './routes-beacon.ts';
 import { changeRoutes } from './routes-change.ts';
 import { eventRoutes } from './routes-events.ts';
 import { readRoutes } from './routes-read.ts';
@@ -32,13 +35,21 @@ export type StatusLog = {
 export type StatusOptions = {
   /** Port 0 takes a free one. */
   readonly listen: Endpoint;
+  /** A socket that listens there already: of a server whose place is taken. */
+  readonly inherited?: number | undefined;
   /** Undefined: no change is possible, and reading only from this machine. */
   readonly token: string | undefined;
   readonly log: StatusLog;
 };
 
 /** `endpoint` is where it listens, with the port it got. */
-export type StatusServer = { readonly endpoint: Endpoint; close(): Promise<void> };
+export type StatusServer = {
+  readonly endpoint: Endpoint;
+  /** Of the socket that listens, for a server that takes over; undefined where it is not known. */
+  readonly descriptor: number | undefined;
+  /** `lingerMs` is for those whose request is under way while nobody new is accepted. */
+  close(lingerMs?: number): Promise<void>;
+};
 
 /** A request body: overrides and pushes are a few lines. */
 const MAX_BODY_OCTETS = 64 * 1024;
@@ -55,10 +66,11 @@ const CLOSE_WAIT_MS = 2_000;
  * @throws ListenError when the address cannot be had, with a hint.
  */
 export async function startStatusServer(runtime: Runtime, options: StatusOptions): Promise<StatusServer> {
-  const app = createApp(runtime, options);
+  const { app } = createApp(runtime, options);
   app.server.maxConnections = MAX_CONNECTIONS;
   try {
-    await app.listen({ host: options.listen.host, port: options.listen.port });
+    const { listen, inherited } = options;
+    await app.listen({ host: listen.host, port: listen.port, ...(inherited === undefined ? {} : { fd: inherited }) });
   } catch (error) {
     await app.close();
     if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') throw error;
@@ -68,13 +80,18 @@ export async function startStatusServer(runtime: Runtime, options: StatusOptions
   const port = typeof address === 'object' && address !== null ? address.port : options.listen.port;
   return {
     endpoint: { host: options.listen.host, port },
-    close: async () => {
+    descriptor: descriptorOf(app.server),
+    close: async (lingerMs = 0) => {
       // A reader that does not read must not hold up the end of the server.
       const timer = setTimeout(() => {
         app.server.closeAllConnections();
       }, CLOSE_WAIT_MS);
       try {
+        // That of node:http closes at once who has not sent his request yet.
+        const ended = new Promise((closed) => NetServer.prototype.close.call(app.server, closed));
+        if (lingerMs > 0) await new Promise((passed) => setTimeout(passed, lingerMs));
         await app.close();
+        await ended;
       } finally {
         clearTimeout(timer);
       }
@@ -82,7 +99,11 @@ export async function startStatusServer(runtime: Runtime, options: StatusOptions
   };
 }
 
-function createApp(runtime: Runtime, options: StatusOptions): FastifyInstance {
+/** The application without its socket, and the methods of each path, as Fastify writes it: for tests of the routes. */
+export function createApp(
+  runtime: Runtime,
+  options: Omit<StatusOptions, 'listen'>,
+): { readonly app: FastifyInstance; readonly routes: ReadonlyMap<string, ReadonlySet<string>> } {
   const app: FastifyInstance = fastify({
     logger: false,
     bodyLimit: MAX_BODY_OCTETS,
@@ -134,7 +155,8 @@ function createApp(runtime: Runtime, options: StatusOptions): FastifyInstance {
 
   app.addHook('onResponse', (request, reply, done) => {
     const { method, url } = request;
-    const changed = method !== 'GET' && method !== 'HEAD' && request.routeOptions.config.access !== 'read';
+    const { access } = request.routeOptions.config;
+    const changed = method !== 'GET' && method !== 'HEAD' && access !== 'read' && access !== 'report';
     const peer = request.socket.remoteAddress ?? '';
     if (changed) options.log.info({ method, url, status: reply.statusCode, peer }, 'status server: asked for a change');
     done();
@@ -153,12 +175,15 @@ function createApp(runtime: Runtime, options: StatusOptions): FastifyInstance {
   eventRoutes(app, runtime);
   changeRoutes(app, runtime);
   simulateRoutes(app, runtime);
+  beaconRoutes(app, runtime);
+  openApiRoutes(app, runtime.version);
+  const routes = new Map([...known].map(([url, methods]) => [url, new Set(methods)]));
   refuseOtherMethods(app, known);
   app.setNotFoundHandler(async (request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
     await sendProblem(reply, problem(404, `no such path: ${path}`, { hint: nearestHint(path, known.keys()) }));
   });
-  return app;
+  return { app, routes };
 }
 
 /** What Fastify, ajv or a handler complained of. */

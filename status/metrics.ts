@@ -4,6 +4,7 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { COUNTER } from '../server/counters.ts';
+import { THROWN } from './beacon.ts';
 import type { Runtime } from './runtime.ts';
 import { vipStates } from './vips.ts';
 
@@ -24,6 +25,7 @@ export function createMetrics(runtime: Runtime): Metrics {
     vipMetrics(registry, runtime),
     probeMetrics(registry, runtime),
     configurationMetrics(registry, runtime),
+    beaconMetrics(registry, runtime),
   ];
   return {
     contentType: registry.contentType,
@@ -72,6 +74,11 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
       help: 'DNS queries dropped because of a fault of the server.',
     },
     { place: COUNTER.RATE_LIMITED, name: 'rate_limited_total', help: 'DNS responses dropped or cut by rate limiting.' },
+    {
+      place: COUNTER.SAMPLES_DROPPED,
+      name: 'query_samples_dropped_total',
+      help: 'DNS queries that log.queries chose and that were not logged, since too many came at once.',
+    },
     { place: COUNTER.OVERSIZE, name: 'oversize_total', help: 'Datagrams longer than a query may be.' },
     { place: COUNTER.BATCHES, name: 'batches_total', help: 'Batches of datagrams received.' },
     { place: COUNTER.TCP_ACCEPTED, name: 'tcp_accepted_total', help: 'TCP connections accepted.' },
@@ -175,6 +182,20 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
     notified.inc({ result: 'dropped' }, notifications.dropped);
     notifyFailures.inc(notifications.failures);
     notifyWaiting.set(notifications.waiting);
+  };
+}
+
+function beaconMetrics(registry: Registry, runtime: Runtime): () => void {
+  const reports = counter(registry, 'beacon_reports_total', 'Reports of browsers that measured latency.', []);
+  const samples = counter(registry, 'beacon_samples_total', 'Times in these reports.', ['result']);
+  const networks = gauge(registry, 'beacon_networks', 'Networks (/24 and /48) with times that count.', []);
+  return () => {
+    const stats = runtime.beacon.stats();
+    for (const metric of [reports, samples]) metric.reset();
+    reports.inc(stats.reports);
+    samples.inc({ result: 'kept' }, stats.kept);
+    for (const reason of THROWN) samples.inc({ result: reason }, stats.thrown[reason]);
+    networks.set(stats.networks);
   };
 }
 

@@ -61,6 +61,7 @@ const PATHS = [
   '/api/v1/overrides       what operators forced up, down or to drain',
   '/api/v1/weights         weights that were set at run time',
   '/api/v1/events          what happened; with Accept: text/event-stream, what happens',
+  '/api/v1/openapi.json    all paths, as an OpenAPI document',
 ];
 
 /** VIPs named behind a service: one line a service is what this page is for. */

@@ -13,14 +13,14 @@ import type { Runtime } from './runtime.ts';
 type TargetParams = { readonly '*': string };
 type OverrideBody = { readonly state: 'up' | 'down' | 'drain'; readonly for?: string; readonly reason?: string };
 type WeightBody = { readonly weight: number; readonly reason?: string };
-type PushBody = { readonly healthy: boolean };
+type PushBody = { readonly healthy: boolean; readonly load?: number };
 
 /** Longer than this is for ever: leave `for` out. */
 const MAX_OVERRIDE_MS = 366 * 86_400_000;
 
 const reason = { type: 'string', maxLength: 500 } as const;
 
-const overrideBody = {
+export const overrideBody = {
   type: 'object',
   additionalProperties: false,
   required: ['state'],
@@ -31,18 +31,18 @@ const overrideBody = {
   },
 } as const;
 
-const weightBody = {
+export const weightBody = {
   type: 'object',
   additionalProperties: false,
   required: ['weight'],
   properties: { weight: { type: 'integer', minimum: 0, maximum: MAX_WEIGHT }, reason },
 } as const;
 
-const pushBody = {
+export const pushBody = {
   type: 'object',
   additionalProperties: false,
   required: ['healthy'],
-  properties: { healthy: { type: 'boolean' } },
+  properties: { healthy: { type: 'boolean' }, load: { type: 'number', minimum: 0 } },
 } as const;
 
 export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
@@ -101,11 +101,11 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
 
   app.put<{ Params: TargetParams; Body: PushBody }>('/api/v1/push/*', { schema: { body: pushBody } }, (request) => {
     const target = request.params['*'];
-    const { healthy } = request.body;
-    const outcome = runtime.health.report(target, healthy);
+    const { healthy, load } = request.body;
+    const outcome = runtime.health.report(target, healthy, load);
     switch (outcome) {
       case 'ok':
-        return { target, healthy };
+        return load === undefined ? { target, healthy } : { target, healthy, load };
       case 'not a push check':
         throw new ProblemError(409, `${target} has no push check`, {
           parameter: 'target',

@@ -19,7 +19,7 @@ const RETRY_MS = 2000;
 
 type EventsQuery = { readonly after?: string };
 const text = { type: 'string', minLength: 1, maxLength: 64 } as const;
-const query = { type: 'object', additionalProperties: false, properties: { after: text } } as const;
+export const eventsQuery = { type: 'object', additionalProperties: false, properties: { after: text } } as const;
 
 export function eventRoutes(app: FastifyInstance, runtime: Runtime): void {
   const streams = new Set<ServerResponse>();
@@ -29,18 +29,22 @@ export function eventRoutes(app: FastifyInstance, runtime: Runtime): void {
     done();
   });
 
-  app.get<{ Querystring: EventsQuery }>('/api/v1/events', { schema: { querystring: query } }, (request, reply) => {
-    const last = request.query.after ?? lastEventId(request);
-    if (!wantsStream(request)) return runtime.events.after(last);
-    if (streams.size >= MAX_STREAMS) {
-      throw new ProblemError(503, `${String(MAX_STREAMS)} streams of events are open already`, {
-        hint: 'close one, or ask for the recent past with "Accept: application/json"',
-      });
-    }
-    reply.hijack();
-    follow(reply.raw, runtime, last, streams);
-    return reply;
-  });
+  app.get<{ Querystring: EventsQuery }>(
+    '/api/v1/events',
+    { schema: { querystring: eventsQuery } },
+    (request, reply) => {
+      const last = request.query.after ?? lastEventId(request);
+      if (!wantsStream(request)) return runtime.events.after(last);
+      if (streams.size >= MAX_STREAMS) {
+        throw new ProblemError(503, `${String(MAX_STREAMS)} streams of events are open already`, {
+          hint: 'close one, or ask for the recent past with "Accept: application/json"',
+        });
+      }
+      reply.hijack();
+      follow(reply.raw, runtime, last, streams);
+      return reply;
+    },
+  );
 }
 
 function follow(

@@ -19,7 +19,8 @@ type ExplainQuery = Omit<ExplainRequest, 'type' | 'down'> & {
 };
 
 const text = { type: 'string', minLength: 1, maxLength: 1024 } as const;
-const explainQuery = {
+/** The query string of explain. */
+export const explainQuery = {
   type: 'object',
   additionalProperties: false,
   required: ['name'],

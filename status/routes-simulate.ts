@@ -8,7 +8,7 @@ import type { Runtime } from './runtime.ts';
 
 type SimulateBody = { readonly down: readonly string[]; readonly weigh?: SimulateRequest['weigh'] };
 
-const simulateBody = {
+export const simulateBody = {
   type: 'object',
   additionalProperties: false,
   required: ['down'],

@@ -9,6 +9,7 @@ import type { Simulated, SimulateRequest } from '../server/simulate.ts';
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import type { NotifyStats } from '../health/notify.ts';
 import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';
+import type { Beacon } from './beacon.ts';
 import type { EventLog } from './events.ts';
 
 export type Runtime = {
@@ -34,6 +35,7 @@ export type Runtime = {
   readonly events: EventLog;
   /** Of `health.notify`; all zero without one. */
   readonly notifications: () => NotifyStats;
+  readonly beacon: Beacon;
 };
 
 export type RunningGeneration = {

@@ -51,6 +51,12 @@ export type VipDocument = {
   readonly weight: number;
   /** As the file has it. */
   readonly file_weight: number;
+  /** The share of the weight that it has: below 1 while it comes back (`ramp`). */
+  readonly ramp: number;
+  /** What its check says of its load, as a share of its capacity; null where the service does not shed. */
+  readonly load: number | null;
+  /** The share of its clients that it gives up for its load, 0 to 1. */
+  readonly shed: number;
   /** Where it was set at run time, by whom and why. */
   readonly weight_override: {
     readonly weight: number;
@@ -99,6 +105,9 @@ export function vipDocument(state: VipState): VipDocument {
     cname: info.cname ?? null,
     weight: health?.weight ?? info.weight,
     file_weight: info.weight,
+    ramp: health?.ramp ?? 1,
+    load: health?.load ?? null,
+    shed: health?.shed ?? 0,
     weight_override: weightOverride
       ? {
           weight: weightOverride.weight,

@@ -4,7 +4,7 @@
  */
 import { FORCED, forcedOf, holdSecondsOf, isAvailable } from '../health/table.ts';
 import { DEGREE, type Decision, type Steerer } from './decision.ts';
-import { REGION, SERVICE, VIP } from './plan.ts';
+import { REGION, SERVICE, TRAIT, VIP } from './plan.ts';
 import { dropStandby } from './weighted.ts';
 
 /**
@@ -26,7 +26,7 @@ export function startCandidates(
   const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
   const vipCount = services[row + SERVICE.VIP_COUNT] ?? 0;
   const firstRegion = services[row + SERVICE.FIRST_REGION] ?? 0;
-  const weighs = degree === DEGREE.AVAILABLE && services[row + SERVICE.WEIGHS_REGIONS] === 1;
+  const weighs = degree === DEGREE.AVAILABLE && hasTrait(services, row, TRAIT.WEIGHS_REGIONS);
   if (weighs) weighRegions(steerer, service);
   let count = 0;
   let standbys = 0;
@@ -60,7 +60,7 @@ export function startInFirstRegion(steerer: Steerer, service: number, has: numbe
   const row = service * SERVICE.WORDS;
   const region = orderings[orderingAt + 1] ?? 0;
   const isAlone = (orderings[orderingAt] ?? 0) > 0 && orderings[orderingAt + 2] === 1;
-  if (!isAlone || region < 0 || services[row + SERVICE.WEIGHS_REGIONS] === 1) return false;
+  if (!isAlone || region < 0 || hasTrait(services, row, TRAIT.WEIGHS_REGIONS)) return false;
   const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
   const vipCount = services[row + SERVICE.VIP_COUNT] ?? 0;
   let count = 0;
@@ -74,9 +74,14 @@ export function startInFirstRegion(steerer: Steerer, service: number, has: numbe
   return count > 0;
 }
 
+/** `row` is where the service stands in `services`; `trait` is a TRAIT bit. */
+export function hasTrait(services: Int32Array, row: number, trait: number): boolean {
+  return ((services[row + SERVICE.TRAITS] ?? 0) & trait) !== 0;
+}
+
 /**
- * Adds up, per local region, the weight of its VIPs and of those available. A region of standbys alone (all
- * weights 0) is weighed by heads.
+ * Adds up, per local region, the weight of its VIPs and of those available: the full weight, whatever a ramp
+ * withholds, since a VIP that ramps is up. A region of standbys alone (all weights 0) is weighed by heads.
  */
 function weighRegions({ plan, health, decision }: Steerer, service: number): void {
   const row = service * SERVICE.WORDS;
@@ -90,7 +95,7 @@ function weighRegions({ plan, health, decision }: Steerer, service: number): voi
   }
   for (let slot = firstSlot; slot < firstSlot + vipCount; slot++) {
     const region = plan.vips[slot * VIP.WORDS + VIP.REGION] ?? 0;
-    const weight = (health.weights[slot] ?? 0) + 1e-6;
+    const weight = (health.weights[slot] ?? 0) + (health.withheld[slot] ?? 0) + 1e-6;
     decision.weightAll[region] = (decision.weightAll[region] ?? 0) + weight;
     if (isAvailable(health.states[slot] ?? 0)) decision.weightUp[region] = (decision.weightUp[region] ?? 0) + weight;
   }

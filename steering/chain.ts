@@ -3,10 +3,11 @@
  * explain and simulate all come through here.
  */
 import { lookupOutcome } from '../geo/lookup.ts';
-import { holdSeconds, startCandidates, startInFirstRegion } from './candidates.ts';
+import { hasTrait, holdSeconds, startCandidates, startInFirstRegion } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';
-import { ALL_DOWN, OP, SERVICE, type MapView, type SteeringPlan } from './plan.ts';
+import { ALL_DOWN, mapOf, OP, SERVICE, TRAIT } from './plan.ts';
+import { keepWithin, shedLimitOf } from './shed.ts';
 import { orderSticky } from './sticky.ts';
 import { drawWeighted, dropStandby } from './weighted.ts';
 
@@ -36,6 +37,9 @@ export function steer(
   const row = service * SERVICE.WORDS;
   decision.scopeBits = located & 0xff;
   decision.ttlSeconds = ttlOf(steerer, service, has);
+  decision.shedLimit = hasTrait(plan.services, row, TRAIT.SHEDS)
+    ? shedLimitOf(steerer, service, has, located, client, bits)
+    : -1;
   for (let degree: number = DEGREE.AVAILABLE; ; degree++) {
     decision.degree = degree;
     const first = firstOrdering(steerer, service, located);
@@ -56,17 +60,10 @@ export function steer(
   }
 }
 
-/** The map of the service in this row; undefined where no step depends on the place. */
-function mapOf(plan: SteeringPlan, row: number): MapView | undefined {
-  const map = plan.services[row + SERVICE.MAP] ?? -1;
-  // An array asked for its element -1 looks for a property of that name, at the cost of a whole decision.
-  return map < 0 ? undefined : plan.mapViews[map];
-}
-
 /** Where the ordering of the first step starts, -1 where the shortcut is not for this decision. */
 function firstOrdering({ plan, decision, observer }: Steerer, service: number, located: number): number {
   // Explain wants to see every candidate; with availability overlooked, speed no longer matters.
-  if (observer !== undefined || decision.degree !== DEGREE.AVAILABLE) return -1;
+  if (observer !== undefined || decision.degree !== DEGREE.AVAILABLE || decision.shedLimit >= 0) return -1;
   const row = service * SERVICE.WORDS;
   if (plan.services[row + SERVICE.STEP_COUNT] === 0) return -1;
   const at = (plan.services[row + SERVICE.FIRST_STEP] ?? 0) * OP.WORDS;
@@ -88,6 +85,7 @@ function runAll(
 ): void {
   const { decision, observer } = steerer;
   startCandidates(steerer, service, has, decision.degree, withStandbys);
+  if (decision.shedLimit >= 0) keepWithin(steerer, service, client, bits, decision.shedLimit);
   observer?.(service, -1, decision);
   runSteps(steerer, service, 0, located, client, bits, withStandbys);
 }

@@ -18,6 +18,11 @@ export type Decision = {
   /** DEGREE: how far availability had to be overlooked. */
   degree: number;
   ttlSeconds: number;
+  /**
+   * Where shedding decides: how much pressure over what its client bears a VIP may have and still be a candidate
+   * (shed.ts). -1 where it has no part.
+   */
+  shedLimit: number;
   /** Shortest prefix around the client in which every address gets the same candidates; 0 where it does not matter. */
   scopeBits: number;
   /** Per local region: weight up, and in all. */
@@ -54,6 +59,7 @@ export function createDecision(): Decision {
     result: RESULT.EMPTY,
     degree: DEGREE.AVAILABLE,
     ttlSeconds: 0,
+    shedLimit: -1,
     scopeBits: 0,
     weightUp: new Float64Array(MAX_VIPS + 1),
     weightAll: new Float64Array(MAX_VIPS + 1),

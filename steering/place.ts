@@ -29,8 +29,12 @@ export type PlacedRegion = {
 export type PlaceContext = {
   readonly regions: readonly PlacedRegion[];
   readonly networkIndex: ReadonlyMap<string, number>;
-  readonly latencyTables: ReadonlyMap<string, LatencyTable>;
+  /** By the path that a latency step names. */
+  readonly latency: ReadonlyMap<string, LatencySource>;
 };
+
+/** `networkRow` is the row of the most specific network of the table that a location is in, or -1. */
+export type LatencySource = { readonly table: LatencyTable; readonly networkRow: (location: Location) => number };
 
 /** A step whose result depends on the client's place, made ready: location to preferences, best first. */
 export type PlaceStep = (location: Location) => Preference[];
@@ -118,24 +122,15 @@ function all(regions: readonly PlacedRegion[]): number[] {
 
 /** Regions by measured round-trip time; behind them, those nobody measured, nearest first. */
 function prepareLatency(step: Extract<StepSpec, { kind: 'latency' }>, context: PlaceContext): PlaceStep {
-  const table = context.latencyTables.get(step.table);
-  if (!table) throw new Error(`the latency table ${step.table} has not been read`);
+  const source = context.latency.get(step.table);
+  if (!source) throw new Error(`the latency table ${step.table} has not been read`);
+  const { table } = source;
+  // VIPs without a region have no column, nor have regions that nobody measured.
   const columns = context.regions.map((region) => table.regions.indexOf(region.name));
-  const rowOfNetwork = new Map<number, number>();
-  for (const { prefix, row } of table.networks) {
-    const index = context.networkIndex.get(networkText(prefix));
-    if (index !== undefined) rowOfNetwork.set(index, row);
-  }
   return (location) => {
-    const network = location.networks.find((index) => rowOfNetwork.has(index));
-    const row =
-      (network === undefined ? undefined : rowOfNetwork.get(network)) ??
-      table.asns.get(location.asn) ??
-      table.countries.get(location.country);
+    const row = measuredRow(source, location);
     const measured = all(context.regions).flatMap((region) => {
-      const column = columns[region] ?? -1;
-      // VIPs without a region have no column.
-      const ms = row === undefined || column < 0 ? undefined : latencyOf(table, row, column);
+      const ms = latencyOf(table, row, columns[region] ?? -1);
       return ms === undefined ? [] : [{ region, detail: ms }];
     });
     const preferences = ranked(measured, step.withinMs);
@@ -146,6 +141,12 @@ function prepareLatency(step: Extract<StepSpec, { kind: 'latency' }>, context: P
     }
     return preferences;
   };
+}
+
+/** The row that decides for a location: its network's, else its AS's, else its country's; -1 for none. */
+export function measuredRow({ table, networkRow }: LatencySource, location: Location): number {
+  const row = networkRow(location);
+  return row >= 0 ? row : (table.asns.get(location.asn) ?? table.countries.get(location.country) ?? -1);
 }
 
 /** Least first; the group of an entry reaches to the last that is at most `within` more. NaN last, as one group. */

@@ -32,9 +32,16 @@ export const SERVICE = {
   STATIC_CNAME: 13,
   /** HAS bits over all its VIPs. */
   HAS: 14,
-  /** 1 where one of its regions has a `min_healthy`, so that the regions' weights count. */
-  WEIGHS_REGIONS: 15,
+  /** TRAIT bits. */
+  TRAITS: 15,
   WORDS: 16,
+} as const;
+
+export const TRAIT = {
+  /** One of its regions has a `min_healthy`, so that the regions' weights count. */
+  WEIGHS_REGIONS: 1,
+  /** It has a `shed`, so that the pressures of its VIPs count. */
+  SHEDS: 2,
 } as const;
 
 export const ALL_DOWN = { SERVE_ALL: 0, NONE: 1, STATIC: 2 } as const;
@@ -82,13 +89,14 @@ export const MAP = {
   /** Index in mapWords of the bitset of mixed groups, and its length in words. */
   MIXED_AT: 2,
   MIXED_WORDS: 3,
-  /** Index in `maps` memory of the ordering offsets: `steps` of them an outcome. */
+  /** Index in mapWords of the ordering offsets, `STEPS` of them an outcome, and their number. */
   ORDERINGS_AT: 4,
-  STEPS: 5,
+  ORDERING_COUNT: 5,
   /** Index in mapWords of the starts, and their number. */
   STARTS_AT: 6,
   START_COUNT: 7,
-  WORDS: 8,
+  STEPS: 8,
+  WORDS: 9,
 } as const;
 
 export type SteeringTables = {
@@ -101,7 +109,7 @@ export type SteeringTables = {
 };
 
 export type MapView = {
-  readonly outcomes: Uint32Array;
+  readonly outcomes: Int32Array;
   readonly mixed: Int32Array;
   readonly starts: Int32Array;
   /** Offsets into `orderings`: `steps` an outcome. */
@@ -135,29 +143,28 @@ export function viewAtlas(memory: SharedArrayBuffer): AtlasView {
   return { nodes: words.subarray(ATLAS_HEADER_WORDS), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
 }
 
+/** The map of the service in this row; undefined where no step depends on the place. */
+export function mapOf(plan: SteeringPlan, row: number): MapView | undefined {
+  const map = plan.services[row + SERVICE.MAP] ?? -1;
+  // An array asked for its element -1 looks for a property of that name, at the cost of a whole decision.
+  return map < 0 ? undefined : plan.mapViews[map];
+}
+
+/** An answering thread does this between two batches: a few views a map, and no look into what they show. */
 export function viewPlan(tables: SteeringTables, mapWords: Int32Array, atlas: SharedArrayBuffer): SteeringPlan {
   const { maps } = tables;
   const mapViews: MapView[] = [];
   for (let row = 0; row < maps.length; row += MAP.WORDS) {
-    const [
-      outcomesAt = 0,
-      outcomeCount = 0,
-      mixedAt = 0,
-      mixedWords = 0,
-      orderingsAt = 0,
-      steps = 0,
-      startsAt = 0,
-      startCount = 0,
-    ] = maps.subarray(row, row + MAP.WORDS);
-    const outcomes = new Uint32Array(mapWords.buffer, mapWords.byteOffset + outcomesAt * 4, outcomeCount);
-    let last = -1;
-    for (const outcome of outcomes) last = Math.max(last, outcome);
+    const view = (column: number): Int32Array => {
+      const at = maps[row + column] ?? 0;
+      return mapWords.subarray(at, at + (maps[row + column + 1] ?? 0));
+    };
     mapViews.push({
-      outcomes,
-      mixed: mapWords.subarray(mixedAt, mixedAt + mixedWords),
-      starts: mapWords.subarray(startsAt, startsAt + startCount),
-      orderingAt: mapWords.subarray(orderingsAt, orderingsAt + (last + 1) * steps),
-      steps,
+      outcomes: view(MAP.OUTCOMES_AT),
+      mixed: view(MAP.MIXED_AT),
+      starts: view(MAP.STARTS_AT),
+      orderingAt: view(MAP.ORDERINGS_AT),
+      steps: maps[row + MAP.STEPS] ?? 0,
     });
   }
   return { ...tables, mapViews, atlas: viewAtlas(atlas) };

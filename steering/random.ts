@@ -24,7 +24,10 @@ export function next32({ state }: Random): number {
   return result;
 }
 
-/** A whole number from 0 to `bound` - 1, `bound` at most 2^24: of 53 bits, so no value is favoured noticeably. */
+/**
+ * A whole number from 0 to `bound` - 1, `bound` at most 2^31 (all weights of a service in hundredths): of 53 bits, so
+ * that no value's chance is off by more than one part in 2^22, and a VIP's, which is of many values, by 2^-53.
+ */
 export function below(random: Random, bound: number): number {
   const high = next32(random) >>> 5;
   const low = next32(random) >>> 6;

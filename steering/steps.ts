@@ -25,7 +25,7 @@ export type StepSpec =
   | { readonly kind: 'nearest'; readonly bias: ReadonlyMap<string, number>; readonly withinKm: number }
   | {
       readonly kind: 'latency';
-      /** Absolute path of the CSV. */
+      /** Absolute path of the CSV, or NO_TABLE. */
       readonly table: string;
       readonly withinMs: number;
     }
@@ -39,6 +39,9 @@ export type StepSpec =
   | { readonly kind: 'weighted' }
   | { readonly kind: 'sticky'; readonly v4Bits: number; readonly v6Bits: number }
   | { readonly kind: 'all' };
+
+/** The table of a `latency` step without one: only what browsers measured. No path is empty. */
+export const NO_TABLE = '';
 
 /** The same for keys that mean the same, whatever the operator wrote: `kr` and `KR`. */
 export function identityOf(key: GeoKey): string {

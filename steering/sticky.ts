@@ -33,14 +33,15 @@ export function orderSticky(steerer: Steerer, firstSlot: number, client: Uint8Ar
 }
 
 /** MurmurHash3's 32-bit finaliser. */
-function mix(value: number): number {
+export function mix(value: number): number {
   let hash = value;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
   return hash ^ (hash >>> 16);
 }
 
-function hashNetwork(client: Uint8Array, bits: number): number {
+/** Of the first `bits` bits of the address. */
+export function hashNetwork(client: Uint8Array, bits: number): number {
   let hash = 0x811c_9dc5 | 0;
   for (let bit = 0; bit < bits; bit += 8) {
     const octet = client[bit >> 3] ?? 0;

@@ -51,7 +51,12 @@ export type TraceCandidate = {
   readonly target: string;
   readonly region: string;
   readonly data: string;
+  /** Without what a ramp takes away from it. */
   readonly weight: number;
+  /** The share of its weight that it has: below 1 while it comes back (`ramp`). */
+  readonly ramp: number;
+  /** The share of its clients that it gives up for its load (`shed`), 0 to 1. */
+  readonly shed: number;
   readonly probed: 'up' | 'down' | 'unknown';
   readonly forced: 'up' | 'down' | 'drain' | undefined;
   readonly available: boolean;

@@ -14,6 +14,8 @@ export const UDP_OCTETS_WITHOUT_EDNS = 512;
 export const UDP_OCTETS = 1232;
 /** RFC 1035 4.2.2: the length in front of a TCP message has two octets. */
 export const TCP_OCTETS = 65_535;
+/** RFC 8467 4.1: responses that are padded are a multiple of this. */
+export const PADDED_OCTETS = 468;
 /** RFC 2181 8: a TTL is an unsigned number of 31 bits. */
 export const MAX_TTL_SECONDS = 0x7fff_ffff;
 /** RFC 1035 4.1.4: a compression pointer has 14 bits. */

@@ -13,7 +13,27 @@ export const PARSED = {
   DROP: 1,
   FORMERR: 2,
   NOTIMP: 3,
+  /** No question, and a cookie: it is the cookie that is asked for (RFC 7873 5.4). */
+  COOKIE_ALONE: 4,
 } as const;
+
+/** Bits of `Query.asks`: options that are rare, or not for every transport. Others have fields of their own. */
+export const ASKS = {
+  /** RFC 7873; `cookie` and `cookieOctets` hold it. */
+  COOKIE: 1,
+  /** RFC 7828, as clients send it. */
+  KEEPALIVE: 2,
+  /** The same with a timeout, which is the server's to say: a mistake, unless over UDP, where nobody looks at it. */
+  KEEPALIVE_WITH_VALUE: 4,
+  /** RFC 7830. */
+  PADDING: 8,
+} as const;
+
+/** RFC 7873 4: octets of a client cookie, and of it and the longest server cookie. */
+export const CLIENT_COOKIE_OCTETS = 8;
+const MAX_COOKIE_OCTETS = 40;
+/** RFC 7873 4: with a server cookie an option has at least this many. */
+const WITH_SERVER_COOKIE_OCTETS = 16;
 
 /** RFC 4343: case does not matter. Which letters are large is random where a resolver draws it, so there is no branch. */
 export const LOWER_CASE = Uint8Array.from({ length: 256 }, (_, octet) =>
@@ -44,6 +64,11 @@ export type Query = {
   udpOctets: number;
   dnssecOk: boolean;
   wantsNsid: boolean;
+  /** ASKS bits. */
+  asks: number;
+  /** The client cookie, then the server cookie where there is one. */
+  readonly cookie: Uint8Array;
+  cookieOctets: number;
   /** EDNS Client Subnet (RFC 7871 6). Family 1 or 2; 0, without an address, asks that none be used. */
   hasSubnet: boolean;
   subnetFamily: number;
@@ -69,6 +94,9 @@ export function createQuery(): Query {
     udpOctets: 0,
     dnssecOk: false,
     wantsNsid: false,
+    asks: 0,
+    cookie: new Uint8Array(MAX_COOKIE_OCTETS),
+    cookieOctets: 0,
     hasSubnet: false,
     subnetFamily: 0,
     subnetBits: 0,
@@ -83,6 +111,7 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
   query.ednsVersion = 0;
   query.dnssecOk = false;
   query.wantsNsid = false;
+  query.asks = 0;
   query.hasSubnet = false;
   query.subnetFamily = 0;
   query.subnetBits = 0;
@@ -100,8 +129,9 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
     query.questionEnd = end + 4 - at;
   } else {
     // RFC 6891 6.1.1: whoever sent OPT gets one, whatever else is to be said.
-    if (get16(rx, at + 4) === 0) readRecords(query, rx, at, length);
-    return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
+    const read = get16(rx, at + 4) === 0 ? readRecords(query, rx, at, length) : PARSED.FORMERR;
+    if (opcode !== OPCODE.QUERY) return PARSED.NOTIMP;
+    return read === PARSED.QUERY && (query.asks & ASKS.COOKIE) !== 0 ? PARSED.COOKIE_ALONE : PARSED.FORMERR;
   }
   const records = readRecords(query, rx, at, length);
   return opcode === OPCODE.QUERY ? records : PARSED.NOTIMP;
@@ -189,13 +219,32 @@ function readOptions(query: Query, rx: Uint8Array, start: number, octets: number
     const optionOctets = get16(rx, at + 2);
     at += 4;
     if (at + optionOctets > end) return false;
-    if (code === OPTION.NSID) query.wantsNsid = true;
-    // RFC 7871 6 has no rule for two subnets: the first counts.
-    if (code === OPTION.CLIENT_SUBNET && !query.hasSubnet && !readSubnet(query, rx, at, optionOctets)) {
-      return false;
+    if (code === OPTION.CLIENT_SUBNET) {
+      // RFC 7871 6 has no rule for two subnets: the first counts.
+      if (!query.hasSubnet && !readSubnet(query, rx, at, optionOctets)) return false;
+    } else if (code === OPTION.NSID) {
+      query.wantsNsid = true;
+    } else if (code === OPTION.COOKIE) {
+      // RFC 7873 5.2: of several the first counts.
+      if ((query.asks & ASKS.COOKIE) === 0 && !readCookie(query, rx, at, optionOctets)) return false;
+    } else if (code === OPTION.TCP_KEEPALIVE) {
+      query.asks |= optionOctets === 0 ? ASKS.KEEPALIVE : ASKS.KEEPALIVE_WITH_VALUE;
+    } else if (code === OPTION.PADDING) {
+      query.asks |= ASKS.PADDING;
     }
     at += optionOctets;
   }
+  return true;
+}
+
+/** RFC 7873 5.2.2: FORMERR unless it has a client cookie alone, or a server cookie of 8 to 32 octets too. */
+function readCookie(query: Query, rx: Uint8Array, at: number, octets: number): boolean {
+  const hasServerCookie = octets >= WITH_SERVER_COOKIE_OCTETS && octets <= MAX_COOKIE_OCTETS;
+  if (octets !== CLIENT_COOKIE_OCTETS && !hasServerCookie) return false;
+  // A copy: the response may be written over the query.
+  for (let i = 0; i < octets; i++) query.cookie[i] = rx[at + i] ?? 0;
+  query.cookieOctets = octets;
+  query.asks |= ASKS.COOKIE;
   return true;
 }
 

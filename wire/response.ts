@@ -2,9 +2,9 @@
  * A response while it is written: one record used again for every packet. Positions are from the start of
  * the message unless they say otherwise, so that they serve as compression pointers.
  */
-import { HEADER_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
+import { HEADER_OCTETS, PADDED_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
 import { put16 } from './octets.ts';
-import type { Query } from './query.ts';
+import { ASKS, type Query } from './query.ts';
 import { OPTION, RCODE, TYPE } from './types.ts';
 
 export type Response = {
@@ -25,11 +25,23 @@ export type Response = {
   error: number;
   /** SCOPE PREFIX-LENGTH of the answer (RFC 7871 7.2.1). */
   scopeBits: number;
+  /** ASKS bits of what is given. Stays as it is from one response to the next: set it before `startResponse`. */
+  gives: number;
+  /** Client and server cookie (RFC 7873, RFC 9018), for ASKS.COOKIE. */
+  readonly cookie: Uint8Array;
+  /** Idle timeout in units of 100 ms (RFC 7828 3.1), for ASKS.KEEPALIVE. */
+  keepalive: number;
 };
+
+/** RFC 9018 4: a client cookie of 8 octets and a server cookie of 16. */
+export const COOKIE_OCTETS = 24;
 
 /** Octets of an OPT record without options: root owner, type, class, TTL, RDLENGTH. */
 const OPT_OCTETS = 11;
 const ERROR_OCTETS = 6;
+const KEEPALIVE_OCTETS = 6;
+/** Code and length in front of every option. */
+const OPTION_HEAD_OCTETS = 4;
 
 export function createResponse(): Response {
   return {
@@ -45,6 +57,9 @@ export function createResponse(): Response {
     truncated: false,
     error: -1,
     scopeBits: 0,
+    gives: 0,
+    cookie: new Uint8Array(COOKIE_OCTETS),
+    keepalive: 0,
   };
 }
 
@@ -79,7 +94,17 @@ export function startResponse(
       ? Math.min(Math.max(query.udpOctets, UDP_OCTETS_WITHOUT_EDNS), UDP_OCTETS)
       : UDP_OCTETS_WITHOUT_EDNS;
   }
-  response.limit = query.hasEdns ? limit - optOctets(query, nsid) : limit;
+  response.limit = query.hasEdns ? limit - optOctets(response, query, nsid) : limit;
+}
+
+/** Takes out of a started response all that was written behind its question. */
+export function emptyResponse(response: Response, query: Query): void {
+  response.length = query.questionEnd;
+  response.answers = 0;
+  response.authorities = 0;
+  response.additionals = 0;
+  response.error = -1;
+  response.scopeBits = 0;
 }
 
 /** The rest of the header is written at the end. */
@@ -89,8 +114,12 @@ function copyQuestion(query: Query, rx: Uint8Array, rxAt: number, tx: Uint8Array
   for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
 }
 
-function optOctets(query: Query, nsid: Uint8Array): number {
+function optOctets({ gives }: Response, query: Query, nsid: Uint8Array): number {
   let octets = OPT_OCTETS;
+  if (gives !== 0) {
+    if ((gives & ASKS.COOKIE) !== 0) octets += OPTION_HEAD_OCTETS + COOKIE_OCTETS;
+    if ((gives & ASKS.KEEPALIVE) !== 0) octets += KEEPALIVE_OCTETS;
+  }
   if (query.hasSubnet) octets += 8 + ((query.subnetBits + 7) >> 3);
   if (query.wantsNsid && nsid.length > 0) octets += 4 + nsid.length;
   return octets;
@@ -151,7 +180,37 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
     put16(tx, at + 4, response.error);
     at += ERROR_OCTETS;
   }
+  if (response.gives !== 0) at = writeGiven(response, at);
   put16(tx, lengthAt, at - lengthAt - 2);
   response.length = at - base;
   response.additionals++;
+}
+
+/** Options that were asked for by ASKS bits, from `at`. Returns where they end. */
+function writeGiven({ tx, base, gives, cookie, keepalive }: Response, start: number): number {
+  let at = start;
+  if ((gives & ASKS.COOKIE) !== 0) {
+    put16(tx, at, OPTION.COOKIE);
+    put16(tx, at + 2, COOKIE_OCTETS);
+    at += OPTION_HEAD_OCTETS;
+    for (let i = 0; i < COOKIE_OCTETS; i++) tx[at++] = cookie[i] ?? 0;
+  }
+  if ((gives & ASKS.KEEPALIVE) !== 0) {
+    put16(tx, at, OPTION.TCP_KEEPALIVE);
+    put16(tx, at + 2, 2);
+    put16(tx, at + 4, keepalive);
+    at += KEEPALIVE_OCTETS;
+  }
+  // RFC 8467 4.1: no room is kept for it, and a message that is nearly full is filled and no more.
+  const left = TCP_OCTETS - (at - base) - OPTION_HEAD_OCTETS;
+  if ((gives & ASKS.PADDING) !== 0 && left >= 0) {
+    const over = (at - base + OPTION_HEAD_OCTETS) % PADDED_OCTETS;
+    const octets = Math.min(over === 0 ? 0 : PADDED_OCTETS - over, left);
+    put16(tx, at, OPTION.PADDING);
+    put16(tx, at + 2, octets);
+    at += OPTION_HEAD_OCTETS;
+    tx.fill(0, at, at + octets); // RFC 7830 3: nothing that was there before may leak
+    at += octets;
+  }
+  return at;
 }

@@ -45,6 +45,7 @@ export const RCODE = {
   YXDOMAIN: 6,
   NOTAUTH: 9,
   BADVERS: 16,
+  BADCOOKIE: 23, // RFC 7873 8
 } as const;
 
 /** EDNS option codes (RFC 6891 and the RFCs beside each). */

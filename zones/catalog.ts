@@ -4,6 +4,7 @@
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { CheckSpec } from '../config/settings.ts';
+import type { ShedMarks } from '../health/pressure.ts';
 import type { StepSpec } from '../steering/steps.ts';
 
 export type Catalog = {
@@ -33,6 +34,9 @@ export type ServiceInfo = {
   readonly steps: readonly StepSpec[];
   readonly answers: number;
   readonly whenAllDown: 'serve_all' | 'none' | 'static';
+  /** How long a VIP that recovers takes to its full weight; 0 for at once. */
+  readonly rampMs: number;
+  readonly shed: ShedMarks | undefined;
   readonly firstSlot: number;
   readonly vipCount: number;
 };
@@ -49,6 +53,8 @@ export type VipInfo = {
   readonly aaaa: string | undefined;
   readonly cname: string | undefined;
   readonly weight: number;
+  /** The load at which it is full, in the unit of its check's load. */
+  readonly capacity: number;
   readonly check: CheckSpec | undefined;
   /** Where the check connects: probe, else A, AAAA or CNAME. */
   readonly probeHost: string;

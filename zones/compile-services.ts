@@ -14,7 +14,7 @@ import {
   type PlaceStepSpec,
   type Preference,
 } from '../steering/place.ts';
-import { ALL_DOWN, HAS, MAP, OP, REGION, SERVICE, VIP } from '../steering/plan.ts';
+import { ALL_DOWN, HAS, MAP, OP, REGION, SERVICE, TRAIT, VIP } from '../steering/plan.ts';
 import type { StepSpec } from '../steering/steps.ts';
 import { parseAddress } from '../wire/address.ts';
 import { MAX_VIPS } from '../wire/limits.ts';
@@ -117,7 +117,8 @@ export function compileService(
   row[SERVICE.STATIC_AAAA] = staticRrset(building, TYPE.AAAA, fallback?.aaaa ?? [], model, apex);
   row[SERVICE.STATIC_CNAME] = rrset(building, TYPE.CNAME, fallback?.cname, apex, model.ttl.minSeconds);
   row[SERVICE.HAS] = has;
-  row[SERVICE.WEIGHS_REGIONS] = local.some((number) => (context.regions[number]?.minHealthy ?? 0) > 0) ? 1 : 0;
+  const weighsRegions = local.some((number) => (context.regions[number]?.minHealthy ?? 0) > 0);
+  row[SERVICE.TRAITS] = (weighsRegions ? TRAIT.WEIGHS_REGIONS : 0) | (model.shed === undefined ? 0 : TRAIT.SHEDS);
   const owner = canonical(model.owner);
   if (isElsewhere(building, owner, apex, zone)) {
     const message = `service ${model.name} is at or below the apex of another zone that is served here: it is never answered`;
@@ -251,15 +252,16 @@ function mapFor(
     mixedAt,
     map.mixed.length,
     orderingsAt,
-    steps.length,
+    orderingAt.length,
     startsAt,
     map.starts.length,
+    steps.length,
   );
   plan.mapOf.set(key, at / MAP.WORDS);
   return at / MAP.WORDS;
 }
 
-function appendWords(words: Words, values: Uint32Array | Int32Array): number {
+function appendWords(words: Words, values: Int32Array): number {
   const at = reserveWords(words, values.length);
   words.array.set(values, at);
   return at;

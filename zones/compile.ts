@@ -7,9 +7,10 @@ import type { RegionSpec, Settings } from '../config/settings.ts';
 import { buildAtlas, startBitsFor } from '../geo/atlas.ts';
 import { centroidOf } from '../geo/countries.ts';
 import type { Database } from '../geo/database.ts';
+import { latencyKinds, type LatencyUse } from '../geo/latency-classes.ts';
 import type { LatencyTable } from '../geo/latency-table.ts';
-import type { Location } from '../geo/location.ts';
-import { networkText } from '../steering/place.ts';
+import type { Places } from '../geo/location.ts';
+import { networkText, type LatencySource } from '../steering/place.ts';
 import { shareAtlas } from '../steering/plan.ts';
 import { formatAddress, type Prefix } from '../wire/address.ts';
 import { formatName, labelOffsets, canonical } from '../wire/name.ts';
@@ -37,20 +38,32 @@ export type Compiled = {
   readonly atlas: SharedArrayBuffer;
   readonly catalog: Catalog;
   /** By class of the atlas. */
-  readonly locations: readonly Location[];
+  readonly locations: Places;
 };
 
 export function compile(input: CompileInput): Compiled {
   const { settings, zones, latencyTables, report } = input;
   const operator = settings.geo.networks;
-  const listed = listNetworks(zones, latencyTables, operator);
+  const listed = listNetworks(zones, operator);
   const atOf = new Map(
     operator.flatMap(({ prefix, at }) => {
       const index = listed.indexOf.get(networkText(prefix));
       return index === undefined ? [] : [[index, at] as const];
     }),
   );
-  const atlas = buildAtlas(input.databases, listed.prefixes, atOf);
+  const measured = [...latencyTables].map(([path, table]) => ({
+    path,
+    table,
+    ...latencyKinds(table, usesOf(zones, path)),
+  }));
+  const trees = measured.map(({ tree }) => tree);
+  const atlas = buildAtlas(input.databases, listed.prefixes, atOf, trees);
+  const latency = new Map(
+    measured.map(({ path, table, rowOf }, index): [string, LatencySource] => [
+      path,
+      { table, networkRow: (location) => rowOf[location.latency[index] ?? 0] ?? -1 },
+    ]),
+  );
 
   const building: Building = {
     ...createNodeTable(createWords(), createBytes()),
@@ -80,7 +93,7 @@ export function compile(input: CompileInput): Compiled {
         startBits,
         regions: regions.list,
         regionNumber,
-        place: { networkIndex: listed.indexOf, latencyTables },
+        place: { networkIndex: listed.indexOf, latency },
         report,
       };
       const serviceNumber = compileService(building, plan, service, canonical(model.apex), number, context);
@@ -100,15 +113,26 @@ export function compile(input: CompileInput): Compiled {
   return {
     image: layOut(building, plan),
     atlas: shareAtlas(atlas),
-    locations: atlas.locations,
+    locations: atlas.places,
     catalog: { zones: zones.flatMap((model) => zoneInfos.get(model) ?? []), services, vips, regions: regions.list },
   };
 }
 
-/** Every network that something names: operator networks, keys of geo maps, rows of latency tables. Once each. */
+/** What the services' steps want to know of a latency table. */
+function usesOf(zones: readonly ZoneModel[], path: string): LatencyUse[] {
+  return zones.flatMap(({ services }) =>
+    services.flatMap(({ steps, vips }) =>
+      steps.flatMap((step) => {
+        if (step.kind !== 'latency' || step.table !== path) return [];
+        return { regions: vips.flatMap(({ region }) => region ?? []), withinMs: step.withinMs };
+      }),
+    ),
+  );
+}
+
+/** Every network that something names but latency tables: operator networks, keys of geo maps. Once each. */
 function listNetworks(
   zones: readonly ZoneModel[],
-  latencyTables: ReadonlyMap<string, LatencyTable>,
   operator: Settings['geo']['networks'],
 ): { prefixes: Prefix[]; indexOf: Map<string, number> } {
   const prefixes: Prefix[] = [];
@@ -119,7 +143,6 @@ function listNetworks(
     indexOf.set(text, prefixes.push(prefix) - 1);
   };
   for (const { prefix } of operator) add(prefix);
-  for (const table of latencyTables.values()) for (const { prefix } of table.networks) add(prefix);
   for (const zone of zones) {
     for (const service of zone.services) {
       for (const step of service.steps) {
@@ -167,6 +190,8 @@ function describeService(model: ServiceModel, zone: string, firstSlot: number): 
     steps: model.steps,
     answers: model.answers,
     whenAllDown: model.whenAllDown.kind,
+    rampMs: model.rampMs,
+    shed: model.shed,
     firstSlot,
     vipCount: model.vips.length,
   };
@@ -186,6 +211,7 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
     aaaa,
     cname,
     weight: vip.weight,
+    capacity: vip.capacity,
     check: vip.check,
     probeHost: vip.probe?.host ?? a ?? aaaa ?? cname ?? '',
     probePort: vip.probe?.port,

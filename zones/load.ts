@@ -9,12 +9,18 @@ import type { Settings } from '../config/settings.ts';
 import { isCountry } from '../geo/countries.ts';
 import type { DatabaseInfo } from '../geo/database.ts';
 import { BUNDLED_ATTRIBUTION, openGeography } from '../geo/geography.ts';
-import { readLatencyTable, type LatencyTable } from '../geo/latency-table.ts';
-import type { Location } from '../geo/location.ts';
+import { createBeaconSamples } from '../geo/beacon-samples.ts';
+import { createLatencyBuilder, type LatencyTable } from '../geo/latency-table.ts';
+import type { Places } from '../geo/location.ts';
+import { overlay } from '../geo/measured.ts';
+import { readLatencyFile } from '../geo/read-latency.ts';
+import { NO_TABLE } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
+import { readBeaconFile } from './beacon-file.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
 import { checkSchedules } from './check-schedules.ts';
 import { compile } from './compile.ts';
+import { stampFiles, type FileStamp } from './file-stamp.ts';
 import type { ZoneModel } from './model.ts';
 import { readConfiguration, shownPath } from './read-all.ts';
 import { nextSerial, readSerials, statedSerial, type Serials } from './serials.ts';
@@ -28,6 +34,8 @@ export type LoadInput = {
   readonly cores: number;
   /** Serials in force; undefined: those that the state folder holds. */
   readonly serials?: Serials;
+  /** What users' browsers measured; undefined: what the state folder holds. Not used where there is no beacon. */
+  readonly measured?: LatencyTable | undefined;
 };
 
 /** One generation, before it is put to work. Crosses threads. */
@@ -38,9 +46,11 @@ export type LoadedGeneration = {
   readonly image: SharedArrayBuffer;
   readonly atlas: SharedArrayBuffer;
   /** By class of the atlas: what explain says of a client. */
-  readonly locations: readonly Location[];
+  readonly locations: Places;
   /** By path: explain tells which measurement decided. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
+  /** The files that it was read from. */
+  readonly files: FileStamp;
   /** To be kept in the state folder once the generation is served. */
   readonly serials: Serials;
 };
@@ -61,7 +71,7 @@ export function loadWithZones(
   const report = createReport();
   // Databases and tables are read also where zones are wrong, so that all mistakes are shown at once.
   const { databases, info } = openGeography(settings.geo, report);
-  const latencyTables = readLatencyTables(zones, settings, report);
+  const latencyTables = readLatencyTables(zones, settings, measuredFor(settings, input.measured, report), report);
   const soFar = (): Diagnostic[] => [...configuration.diagnostics, ...shown(report, cwd)];
   if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
 
@@ -91,6 +101,7 @@ export function loadWithZones(
     atlas,
     locations,
     latencyTables,
+    files: stampFiles(settings, zones),
     // Zones that are gone keep their entry: when they come back, their serial still rises.
     serials: { ...last, ...Object.fromEntries([...serials].map(([zone, entry]) => [nameKey(zone.apex), entry])) },
   };
@@ -108,10 +119,27 @@ function shown(report: Report, cwd: string): Diagnostic[] {
   }));
 }
 
+/** Figures of the beacon; from files, as `check` and `explain` and a start have it, those of the last run. */
+function measuredFor(
+  { beacon, stateDir }: Settings,
+  known: LatencyTable | undefined,
+  report: Report,
+): LatencyTable | undefined {
+  if (!beacon || known) return beacon && known;
+  const saved = readBeaconFile(stateDir, (message) => {
+    const place = { file: join(stateDir, 'beacon.json'), line: 1, column: 1 };
+    report.warning('PH383', message, place, 'remove it, or put back what it was');
+  });
+  const samples = createBeaconSamples();
+  samples.restore(saved, Date.now());
+  return samples.figures({ sinceMs: Date.now() - beacon.windowMs, minSources: beacon.minSources });
+}
+
 /** Each table once, whichever services use it; regions are all that any zone knows. */
 function readLatencyTables(
   zones: readonly ZoneModel[],
   settings: Settings,
+  measured: LatencyTable | undefined,
   report: Report,
 ): ReadonlyMap<string, LatencyTable> {
   const regions = [...settings.regions.keys(), ...zones.flatMap((zone) => [...zone.regions.keys()])];
@@ -121,8 +149,10 @@ function readLatencyTables(
     for (const step of services.flatMap((service) => service.steps)) {
       if (step.kind !== 'latency' || tried.has(step.table)) continue;
       tried.add(step.table);
-      const table = readLatencyTable(step.table, report, regions);
-      if (table) tables.set(step.table, table);
+      const builder = step.table === NO_TABLE ? createLatencyBuilder() : readLatencyFile(step.table, report, regions);
+      if (!builder) continue;
+      if (measured) overlay(builder, measured);
+      tables.set(step.table, builder.done());
     }
   }
   return tables;

@@ -3,6 +3,7 @@
  */
 import type { CheckSpec, RegionSpec } from '../config/settings.ts';
 import type { Place } from '../config/diagnostics.ts';
+import type { ShedMarks } from '../health/pressure.ts';
 import type { StepSpec } from '../steering/steps.ts';
 import type { Name } from '../wire/name.ts';
 import type { RecordStore } from './records.ts';
@@ -33,6 +34,10 @@ export type ServiceModel = {
   /** How many VIPs an answer has: 1 to 8, or 256 for `all`. */
   readonly answers: number;
   readonly whenAllDown: WhenAllDown;
+  /** How long a VIP that recovers takes to its full weight; 0 for at once. */
+  readonly rampMs: number;
+  /** Undefined: load is not looked at. */
+  readonly shed: ShedMarks | undefined;
   readonly place: Place;
 };
 
@@ -56,6 +61,8 @@ export type VipModel = {
   readonly cname: Name | undefined;
   /** 0 to 65535; 0 is standby. */
   readonly weight: number;
+  /** The load at which it is full, in the unit of its check's load; above 0. */
+  readonly capacity: number;
   /** Undefined: never probed, always available unless forced down. */
   readonly check: CheckSpec | undefined;
   /** Where the check connects when not to the published address; port undefined: the check's own. */

@@ -86,7 +86,7 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
   const entries = entriesOf(node, `records of ${key.text}`, report);
   if (!entries) return;
   const own = entries.find((entry) => entry.key.text === 'ttl');
-  const ttlSeconds = (own && ttl(own.value, 'ttl', report)) ?? target.defaultTtlSeconds;
+  const ttlOf = own ? readTtls(own.value, target) : undefined;
   const types = new Map<number, YamlScalar>();
   for (const entry of entries) {
     if (entry === own) continue;
@@ -99,10 +99,35 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
       continue;
     }
     types.set(type, entry.key);
-    readValues(owner, type, ttlSeconds, entry.key, entry.value, target);
+    readValues(owner, type, ttlOf?.(type) ?? target.defaultTtlSeconds, entry.key, entry.value, target);
   }
+  reportIdleTtls(own?.value, types, report);
   if (entries.length > (own ? 1 : 0)) return;
   report.error('PH114', `${key.text} has no records`, placeOf(key), 'such as { A: 192.0.2.1 }; or remove it');
+}
+
+/** `ttl` of an owner: one for all its types, or `{ MX: 1h }` for those that it names. */
+function readTtls(node: YamlNode, { report }: RecordsTarget): (type: number) => number | undefined {
+  if (node.kind !== 'map') {
+    const all = ttl(node, 'ttl', report);
+    return () => all;
+  }
+  const byType = new Map<number, number>();
+  for (const { key, value } of node.entries) {
+    const type = readType(key, report);
+    const seconds = ttl(value, `ttl of ${key.text}`, report);
+    if (type !== undefined && seconds !== undefined) byType.set(type, seconds);
+  }
+  return (type) => byType.get(type);
+}
+
+/** A TTL for a type that its owner does not have is a mistyped type, or what a removed record left. */
+function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, unknown>, report: Report): void {
+  for (const { key } of node?.kind === 'map' ? node.entries : []) {
+    const type = typeNumber(key.text);
+    if (type === undefined || types.has(type)) continue;
+    report.error('PH117', `a TTL for ${key.text}, and no ${key.text} record beside it`, placeOf(key), 'remove it');
+  }
 }
 
 function readType(key: YamlScalar, report: Report): number | undefined {

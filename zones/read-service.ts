@@ -4,6 +4,7 @@
 import type { Report } from '../config/diagnostics.ts';
 import {
   dictionary,
+  duration,
   integer,
   list,
   map,
@@ -16,7 +17,7 @@ import {
   type Read,
   valueOf,
 } from '../config/fields.ts';
-import { MAX_WEIGHT } from '../config/limits.ts';
+import { MAX_RAMP_MS, MAX_WEIGHT } from '../config/limits.ts';
 import { nearestHint } from '../config/nearest-word.ts';
 import { address, type IsCountry } from '../config/network-fields.ts';
 import { checkOrName, findAmong } from '../config/read-checks.ts';
@@ -27,6 +28,7 @@ import { formatAddress, parseAddress } from '../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../wire/limits.ts';
 import { canonical, formatName, nameKey, type Name } from '../wire/name.ts';
 import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
+import { capacity, checkLoad, shed } from './read-load.ts';
 import { readName, ttl } from './read-records.ts';
 import { DEFAULT_STEPS, steps } from './read-steps.ts';
 
@@ -43,6 +45,8 @@ export type ServiceContext = {
   readonly isCountry: IsCountry;
   readonly report: Report;
   readonly addFile: (path: string) => void;
+  /** See StepsContext. */
+  readonly hasBeacon?: boolean;
 };
 
 type Vip = Omit<VipModel, 'check'>;
@@ -66,10 +70,13 @@ export function readService(owner: Name, { key, value }: YamlEntry, context: Ser
     steer: withDefault(steps(stepsContext), [...DEFAULT_STEPS]),
     answers: optional(answers),
     when_all_down: withDefault(whenAllDown(apex), { kind: 'serve_all' }),
+    ramp: withDefault(duration({ maxMs: MAX_RAMP_MS }), 0),
+    shed: optional(shed),
   })(value, `service ${key.text}`, report);
   if (!read || !vipsNode) return undefined;
   if (vips.length === 0) return undefined;
   checkPorts(vips, read.check, report);
+  checkLoad(value, vipsNode, read.check, report);
   return {
     owner,
     name,
@@ -79,6 +86,8 @@ export function readService(owner: Name, { key, value }: YamlEntry, context: Ser
     // SPEC 4, `all` keeps all of them: an answer with one of them would not.
     answers: read.answers ?? (read.steer.some((step) => step.kind === 'all') ? MAX_VIPS : 1),
     whenAllDown: read.when_all_down,
+    rampMs: read.ramp,
+    shed: read.shed,
     place: placeOf(key),
   };
 }
@@ -159,6 +168,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     AAAA: optional(address('IPv6')),
     CNAME: optional(cname),
     weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: '1 if unsaid; 0 for standby' }), 1),
+    capacity: withDefault(capacity, 1),
     probe: optional(probe),
   })(node, `VIP ${key.text}`, report);
   if (!read || !usable) return undefined;
@@ -169,10 +179,20 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
   } else if (!has('CNAME') && !has('A') && !has('AAAA')) {
     report.error('PH201', `VIP ${key.text} has no address`, placeOf(key), 'add A, AAAA or CNAME');
   }
-  const { region: inRegion, A: a, AAAA: aaaa, CNAME: target, weight } = read;
+  const { region: inRegion, A: a, AAAA: aaaa, CNAME: target, weight, capacity: full } = read;
   const published = a ? formatAddress(a) : aaaa ? formatAddress(aaaa) : target && formatName(target);
   const at = read.probe && { host: read.probe.host ?? published ?? '', port: read.probe.port };
-  return { name: key.text, region: inRegion, a, aaaa, cname: target, weight, probe: at, place: placeOf(key) };
+  return {
+    name: key.text,
+    region: inRegion,
+    a,
+    aaaa,
+    cname: target,
+    weight,
+    capacity: full,
+    probe: at,
+    place: placeOf(key),
+  };
 }
 
 type Probe = { readonly host: string | undefined; readonly port: number | undefined };

@@ -14,6 +14,7 @@ import {
   integer,
   list,
   map,
+  optional,
   required,
   text,
   valueOf,
@@ -25,7 +26,7 @@ import { MAX_BIAS, MAX_DISTANCE_KM } from '../config/limits.ts';
 import { nearestHint } from '../config/nearest-word.ts';
 import type { IsCountry } from '../config/network-fields.ts';
 import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from '../config/yaml.ts';
-import type { StepSpec } from '../steering/steps.ts';
+import { NO_TABLE, type StepSpec } from '../steering/steps.ts';
 import { readGeoMap } from './read-geo-map.ts';
 
 const STEPS = ['geo', 'nearest', 'latency', 'failover', 'weighted', 'sticky', 'all'] as const;
@@ -42,6 +43,8 @@ export type StepsContext = {
   readonly report: Report;
   /** Takes the absolute path of every latency table. */
   readonly addFile: (path: string) => void;
+  /** Whether browsers measure: then `latency` can do without a table. */
+  readonly hasBeacon?: boolean;
 };
 
 /** SPEC 4: a service that says nothing. */
@@ -58,6 +61,7 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
       report.error('PH208', 'steer has no steps', placeOf(node), 'remove it for [nearest, weighted], or name a step');
     }
     let all: YamlNode | undefined;
+    let ordered: string | undefined;
     return items.flatMap((item) => {
       if (all) {
         const hint = 'put it before all, or remove all';
@@ -71,6 +75,13 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
       }
       const step = readStep(item, context);
       if (step?.kind === 'all') all = item;
+      if (step?.kind === 'weighted' || step?.kind === 'sticky') {
+        if (ordered !== undefined) {
+          const message = `${step.kind} orders anew what ${ordered} has ordered: only the last order counts`;
+          report.warning('PH227', message, placeOf(item, 0, 1), 'keep one of the two');
+        }
+        ordered = step.kind;
+      }
       return step ?? [];
     });
   };
@@ -168,11 +179,19 @@ function readStepOf(name: StepName, at: YamlScalar, options: YamlMap, context: S
     }
     case 'latency': {
       const fields = {
-        table: required(text(), 'the CSV file of measurements: table: rtt.csv'),
+        table: context.hasBeacon
+          ? optional(text())
+          : required(text(), 'the CSV file of measurements: table: rtt.csv; without one, pharos.yaml needs a beacon'),
         within: withDefault(duration(), 0),
       };
       const read = map('latency', fields)(options, name, report);
-      return read && { kind: name, table: findTable(read.table, options, context), withinMs: read.within };
+      return (
+        read && {
+          kind: name,
+          table: read.table === undefined ? NO_TABLE : findTable(read.table, options, context),
+          withinMs: read.within,
+        }
+      );
     }
     case 'failover': {
       const read = map('failover', { failover: required(failoverOrder(context), 'such as [seoul, virginia]') });
@@ -201,7 +220,7 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
     return undefined;
   }
   const readRegions = (node: YamlNode, name: string): string[] | undefined =>
-    list(regionName(context), { min: 1, hint: 'a region, or a list of them' })(node, name, report);
+    onceEach(list(regionName(context), { min: 1, hint: 'a region, or a list of them' }))(node, name, report);
   const geoMap = readGeoMap(entries, readRegions, isCountry, report);
   // Judged by what is written: a default whose regions are wrong is there all the same.
   if (!entries.some(({ key }) => key.text === 'default')) {
@@ -264,7 +283,22 @@ function failoverOrder({ regions, vips }: StepsContext): Read<FailoverEntry[]> {
     report.error('PH210', `there is no region or VIP ${target}`, placeOf(node), nearestHint(target, known));
     return undefined;
   };
-  return list(entry, { min: 1, hint: 'regions or VIPs in the order to try them' });
+  return onceEach(list(entry, { min: 1, hint: 'regions or VIPs in the order to try them' }));
+}
+
+/** Warns of what stands twice in a list of names: the second is never reached. */
+function onceEach<T>(read: Read<T>): Read<T> {
+  return (node, name, report) => {
+    const items = node.kind === 'list' ? node.items : [];
+    const seen = new Set<string>();
+    for (const item of items) {
+      if (item.kind !== 'scalar') continue;
+      const hint = 'remove one of the two';
+      if (seen.has(item.text)) report.warning('PH228', `${item.text} stands here twice`, placeOf(item), hint);
+      seen.add(item.text);
+    }
+    return read(node, name, report);
+  };
 }
 
 function findTable(written: string, options: YamlMap, { folder, report, addFile }: StepsContext): string {

@@ -108,6 +108,7 @@ export function readZone(input: ReadZoneInput): (ZoneModel & { readonly place: P
         isCountry,
         report,
         addFile: (path) => files.add(path),
+        hasBeacon: settings.beacon !== undefined,
       })
     : [];
   reportCnameBesideData(services, store, report);

@@ -6,10 +6,15 @@ import { decodeMessage, encodeQuery, subnetOption, T, type QueryOptions } from '
 import { answering, NO_GEOGRAPHY } from '../support/pharos.ts';
 
 const big = Array.from({ length: 8 }, (_, i) => `"${String(i).repeat(200)}"`).join(' ');
-const { exchange } = answering({
-  ...NO_GEOGRAPHY,
-  'zones/example.com.yaml': `zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 }, big: { TXT: ['${big}'] } }\n`,
-});
+// As every server has it: without configured secrets there is one of its own.
+const cookieSecrets = [Buffer.alloc(16, 7)];
+const { exchange } = answering(
+  {
+    ...NO_GEOGRAPHY,
+    'zones/example.com.yaml': `zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 }, big: { TXT: ['${big}'] } }\n`,
+  },
+  { cookieSecrets },
+);
 const [BADVERS, NOERROR, NOTIMP, FORMERR] = [16, 0, 4, 1];
 const ZONE = 'example.com';
 const UNKNOWN_OPTION = { code: 100, data: Buffer.of(1, 2, 3) };
@@ -79,7 +84,11 @@ test.each(CHECKS)('$name: ok', ({ name, options = {}, type = T.SOA, owner = ZONE
   expect(response.edns.version).toBe(0);
   expect(response.edns.dnssecOk).toBe(options.edns?.dnssecOk ?? false);
   expect(query.readUInt16BE(query.length - 4) === 0 || octets.readUInt16BE(octets.length - 4) !== 0x0080).toBe(true);
-  expect(response.edns.options.map(({ code }) => code)).not.toContain(UNKNOWN_OPTION.code);
+  const given = response.edns.options.map(({ code }) => code);
+  expect(given).not.toContain(UNKNOWN_OPTION.code);
+  // What there is to give: a cookie and the subnet's scope. NSID is not configured, EXPIRE is for SOA of secondaries.
+  const wanted = (options.edns?.version ?? 0) === 0 ? (options.edns?.options ?? []) : [];
+  expect(given).toEqual([8, 10].filter((code) => wanted.some((option) => option.code === code)));
 });
 
 test('edns@512: what does not fit comes with TC, and whole over TCP', () => {
@@ -111,4 +120,25 @@ test.each<[string, number[], number]>([
 ])('client subnet with %s', (_, octets, rcode) => {
   const response = exchange(encodeQuery(ZONE, T.SOA, { edns: { options: [{ code: 8, data: Buffer.from(octets) }] } }));
   expect(response && decodeMessage(response).rcode).toBe(rcode);
+});
+
+/** What the option holds, and the RCODE over UDP and over TCP. */
+test.each<[string, number, number[], number, number]>([
+  ['7873 5.2.2: no client cookie', 10, [], FORMERR, FORMERR],
+  ['7873 5.2.2: half a client cookie', 10, [1, 2, 3, 4], FORMERR, FORMERR],
+  ['7873 5.2.2: a server cookie that is too short', 10, Array<number>(12).fill(1), FORMERR, FORMERR],
+  ['7873 5.2.2: a server cookie that is too long', 10, Array<number>(41).fill(1), FORMERR, FORMERR],
+  ['7873 5.2.4: a server cookie of somebody else', 10, Array<number>(24).fill(1), NOERROR, NOERROR],
+  ['7828 3.2.1: keepalive', 11, [], NOERROR, NOERROR],
+  ['7828 3.2.1: a timeout from the client', 11, [0, 100], NOERROR, FORMERR],
+  ['7830 3: padding of any content', 12, [1, 2, 3], NOERROR, NOERROR],
+])('RFC %s', (_, code, octets, udp, tcp) => {
+  const query = encodeQuery(ZONE, T.SOA, { edns: { options: [{ code, data: Buffer.from(octets) }] } });
+  for (const [overTcp, rcode] of [
+    [false, udp],
+    [true, tcp],
+  ] as const) {
+    const response = exchange(query, { overTcp });
+    expect(response && decodeMessage(response).rcode, overTcp ? 'TCP' : 'UDP').toBe(rcode);
+  }
 });

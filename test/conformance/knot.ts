@@ -6,8 +6,11 @@ import { once } from 'node:events';
 import { folderOf } from '../support/pharos.ts';
 import { freePort, type Running } from '../support/run.ts';
 
-/** Starts knotd with these zones, by name; resolves when all of them are loaded. Throws with its log otherwise. */
-export async function runKnot(zones: Readonly<Record<string, string>>): Promise<Running> {
+/**
+ * Starts knotd with these zones, by name; resolves when all of them are loaded. Throws with its log otherwise. With a
+ * secret of 32 hexadecimal digits it wants cookies: whoever sends one that is not valid gets BADCOOKIE.
+ */
+export async function runKnot(zones: Readonly<Record<string, string>>, cookieSecret?: string): Promise<Running> {
   const port = await freePort();
   const files = Object.fromEntries(Object.entries(zones).map(([zone, text]) => [`${zone}.zone`, text]));
   const folder = folderOf(files);
@@ -25,8 +28,12 @@ export async function runKnot(zones: Readonly<Record<string, string>>): Promise<
     '  any: info',
     'database:',
     `  storage: "${path}"`,
+    ...(cookieSecret === undefined
+      ? []
+      : ['mod-cookies:', '- id: default', `  secret: 0x${cookieSecret}`, '  badcookie-slip: 1']),
     'template:',
     '- id: default',
+    ...(cookieSecret === undefined ? [] : ['  global-module: mod-cookies/default']),
     `  storage: "${path}"`,
     '  file: "%s.zone"',
     '  semantic-checks: off',

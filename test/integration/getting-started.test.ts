@@ -4,26 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { patternOf, stepsOf } from '../support/documents.ts';
 import { folderOf } from '../support/pharos.ts';
 import { defaultAddresses, has, ROOT, start } from '../support/process.ts';
-
-type Step = { readonly script: string; readonly expected: string | undefined };
-
-function stepsOf(markdown: string): Step[] {
-  const blocks = [...markdown.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map((match) => ({
-    language: match[1] ?? '',
-    text: match[2] ?? '',
-  }));
-  return blocks.flatMap(({ language, text }, index) => {
-    const next = blocks[index + 1];
-    return language === 'sh' ? [{ script: text, expected: next?.language === 'text' ? next.text : undefined }] : [];
-  });
-}
-
-function patternOf(expected: string): RegExp {
-  const lines = expected.split(/^\.\.\.\n/m).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${lines.join('(?:.*\\n)*?')}$`);
-}
 
 test.skipIf(!has('dig') || !has('curl'))('docs/getting-started.md works as written', { timeout: 240_000 }, async () => {
   await using _addresses = await defaultAddresses();

@@ -17,10 +17,11 @@ afterAll(() => {
 /** Sets one override after another, as fast as the disk takes them, and says the number of each that is saved. */
 const program = `
   const { startHealth } = await import(${JSON.stringify(new URL('../../health/engine.ts', import.meta.url).href)});
+  const { createHealthTable } = await import(${JSON.stringify(new URL('../../health/table.ts', import.meta.url).href)});
   const warn = (message) => { throw new Error(message); };
   const health = startHealth({ stateDir: process.argv[1], log: () => {}, warn });
   const target = { slot: 0, target: 'www.example.com/a', host: undefined, port: undefined, weight: 1 };
-  health.configure([target], new SharedArrayBuffer(8), 1);
+  health.configure([target], createHealthTable(1), 1);
   for (let number = 1; ; number += 1) {
     await health.override('www.example.com/a', { state: 'drain', reason: String(number) }).saved;
     process.stdout.write(number + '\\n');
@@ -39,7 +40,8 @@ test('kill -9 at any moment: the files are whole, and what was said to be saved 
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     const exited = once(child, 'close');
-    await once(child.stdout, 'data');
+    // Where it cannot even start, what it said is on stderr, and the signal below is missing.
+    await Promise.race([once(child.stdout, 'data'), exited]);
     setTimeout(() => child.kill('SIGKILL'), random() * 40);
     await exited;
     expect(child.signalCode).toBe('SIGKILL');

@@ -67,7 +67,7 @@ describe('the npm package', () => {
 });
 
 describe('the examples', () => {
-  test.each(['minimal', 'everything'])('pharos check examples/%s', async (name) => {
+  test.each(['minimal', 'everything', 'beacon'])('pharos check examples/%s', async (name) => {
     const checked = await run(['check'], { cwd: `${ROOT}examples/${name}`, env: { PHAROS_TOKEN: 'x' } });
     expect(checked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok: [^\n]+\n$/) as string });
   });

@@ -9,6 +9,7 @@ import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealth
 import type { Forced, HealthTable, Probed } from '../../health/table.ts';
 import { answer } from '../../server/answer.ts';
 import { createAnswererState, type Answerer, type AnswererPayload } from '../../server/answerer.ts';
+import type { Clock } from '../../server/clock.ts';
 import { TRANSPORT } from '../../server/exchange.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { loadGeneration, type LoadedGeneration } from '../../zones/load.ts';
@@ -75,7 +76,11 @@ export function payloadOf(generation: LoadedGeneration, more: Partial<AnswererPa
   };
 }
 
-export type AskOptions = QueryOptions & { readonly from?: string; readonly overTcp?: boolean };
+export type AskOptions = QueryOptions & {
+  readonly from?: string;
+  readonly overTcp?: boolean;
+  readonly overTls?: boolean;
+};
 
 export type Answering = {
   readonly state: Answerer;
@@ -93,15 +98,15 @@ export type Answering = {
 };
 
 /** One thread's answerer over files. */
-export function answering(files: Files, more: Partial<AnswererPayload> = {}, seed = 1): Answering {
+export function answering(files: Files, more: Partial<AnswererPayload> = {}, seed = 1, clock?: Clock): Answering {
   const generation = load(files);
   const payload = payloadOf(generation, more);
-  const state = createAnswererState(payload, 0, seed);
+  const state = createAnswererState(payload, 0, seed, undefined, clock);
   const health = viewHealthTable(payload.health, generation.catalog.vips.length);
   const tx = Buffer.alloc(65_535 + 64);
   const exchange = (query: Uint8Array, options: AskOptions = {}): Buffer | undefined => {
     const peer = parseAddress(options.from ?? '192.0.2.1') ?? new Uint8Array(4);
-    const transport = options.overTcp ? TRANSPORT.TCP : TRANSPORT.UDP;
+    const transport = options.overTls ? TRANSPORT.TLS : options.overTcp ? TRANSPORT.TCP : TRANSPORT.UDP;
     const octets = peer.length === 4 ? 4 : 16;
     const length = answer(state, query, 0, query.length, peer, 0, octets, transport, tx, 0);
     return length === 0 ? undefined : Buffer.from(tx.subarray(0, length));

@@ -53,8 +53,8 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** NSD with master files by zone name. */
-export async function runNsd(zones: Readonly<Record<string, string>>): Promise<Running> {
+/** NSD with master files by zone name; with a secret of 32 hexadecimal digits it answers cookies. */
+export async function runNsd(zones: Readonly<Record<string, string>>, cookieSecret?: string): Promise<Running> {
   const folder = folderOf(Object.fromEntries(Object.entries(zones).map(([zone, text]) => [`${zone}.zone`, text])));
   const { path } = folder;
   const port = await freePort();
@@ -74,6 +74,9 @@ export async function runNsd(zones: Readonly<Record<string, string>>): Promise<R
     '  rrl-whitelist-ratelimit: 0',
     '  minimal-responses: no',
     '  confine-to-zone: no',
+    ...(cookieSecret === undefined
+      ? []
+      : ['  answer-cookie: yes', `  cookie-secret: "${cookieSecret}"`, `  cookie-secret-file: "${path}/none"`]),
     'remote-control:',
     '  control-enable: no',
     ...Object.keys(zones).flatMap((zone) => ['zone:', `  name: ${zone}`, `  zonefile: "${path}/${zone}.zone"`]),

@@ -20,7 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   zones: ['wire', 'config', 'geo', 'health', 'steering'],
   server: ['wire', 'config', 'geo', 'health', 'steering', 'zones'],
   status: ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server'],
-  cli: ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status'],
+  import: ['wire', 'config', 'geo', 'health', 'steering', 'zones'],
+  cli: ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status', 'import'],
 };
 
 type Import = { readonly from: string; readonly typeOnly: boolean };

@@ -48,7 +48,7 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
     expect(run.error).toMatch(error);
   });
 
-  it.each(['serve', 'demo', 'check', 'explain', 'status', 'drain', 'up', 'down', 'auto', 'weight', 'reload'])(
+  it.each(['serve', 'demo', 'check', 'explain', 'status', 'drain', 'up', 'down', 'auto', 'weight', 'reload', 'import'])(
     '%s --help has an example',
     (command) => {
       const run = pharos(command, '--help');

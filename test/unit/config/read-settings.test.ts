@@ -51,7 +51,7 @@ test.each([
     health: { waitMs: 3000, suspect: 0.7, notify: undefined },
     status: { listen: { host: '127.0.0.1', port: 8053 }, token: undefined },
     limits: { rrl: 0, slip: 2, tcpClients: 1024 },
-    dns: { nsid: undefined, version: undefined, explainFrom: LOOPBACK },
+    dns: { nsid: undefined, version: undefined, cookieSecrets: [], explainFrom: LOOPBACK },
     transfer: { keys: [], allow: [], notify: [] },
     log: { level: 'info', queries: 0 },
     schedules: [],
@@ -101,7 +101,7 @@ test('the example of the reference is read in whole', () => {
       ],
     },
     status: { token: 'secret' },
-    dns: { nsid: 'ams1', version: undefined, explainFrom: LOOPBACK },
+    dns: { nsid: 'ams1', version: undefined, cookieSecrets: [], explainFrom: LOOPBACK },
     schedules: [{ at: '0 22 * * *', timezone: undefined, set: [{ target: 'www.example.com/canary', weight: 0 }] }],
   });
   expect([...(settings?.regions.values() ?? [])]).toMatchObject([
@@ -118,6 +118,7 @@ test.each<[string, object]>([
   ['listen: 127.0.0.1:0', { listen: [{ host: '127.0.0.1', port: 0 }] }],
   ['dns: { version: "1.10", explain_from: 192.0.2.0/24 }', { dns: { version: '1.10', explainFrom: [{ bits: 24 }] } }],
   ['log: { level: debug, queries: 0% }', { log: { level: 'debug', queries: 0 } }],
+  ['log: { queries: 0.1 }', { log: { level: 'info', queries: 0.1 } }],
   ['schedules: []', { schedules: [] }],
   [
     'schedules: { at: "0 6 * * 1-5", timezone: Asia/Seoul, set: { "@seoul": { state: drain, weight: auto } } }',
@@ -136,6 +137,17 @@ test.each<[string, object]>([
     { health: { notify: { url: 'https://hooks.example.net/x', headers: { 'X-Key': '1' }, token: 't' } } },
   ],
   ['limits: { rrl: 0, slip: 0, tcp_clients: 5 }', { limits: { rrl: 0, slip: 0, tcpClients: 5 } }],
+  ['limits: { rrl: 500 }', { limits: { rrl: 500, slip: 2 } }],
+  [
+    'dns: { cookie_secrets: [00112233445566778899001122334455, "AABBCCDDEEFF00112233445566778899"] }',
+    {
+      dns: {
+        cookieSecrets: ['00112233445566778899001122334455', 'aabbccddeeff00112233445566778899'].map((hex) =>
+          Uint8Array.from(Buffer.from(hex, 'hex')),
+        ),
+      },
+    },
+  ],
 ])('%s', (yaml, expected) => {
   const { settings, diagnostics } = read(yaml);
   expect(placesOf(diagnostics)).toEqual([]);
@@ -204,9 +216,22 @@ describe('a mistake is reported where it is', () => {
     ['health: { notify: { url: "http://me:pw@example.net/" } }', '1:26 PH073', 'headers'],
     ['health: { notify: { } }', '1:19 PH012', 'url'],
     ['health: { notify: { url: "http://a/", retry: 3 } }', '1:39 PH010', 'retry is not a key'],
-    ['dns: { cookie_secrets: [x] }', '1:8 PH090', 'dns.cookie_secrets'],
-    ['limits: { rrl: 5 }', '1:11 PH090', 'set it to 0'],
-    ['log: { queries: 0.1 }', '1:8 PH090', 'log.queries'],
+    ['dns: { cookie_secrets: [0011223344] }', '1:25 PH025', '32 hexadecimal digits, got 10 characters'],
+    ['dns: { cookie_secrets: [00112233445566778899aabbccddeefg] }', '1:25 PH025', 'openssl rand -hex 16'],
+    ['dns: { cookie_secrets: { a: b } }', '1:24 PH013', 'must be'],
+    [`dns: { cookie_secrets: [${`${'0'.repeat(32)}, `.repeat(5)}] }`, '1:24 PH026', 'at most 4'],
+    ['beacon: { }', '1:9 PH012', 'urls'],
+    ['beacon: { urls: { a: ping } }', '1:22 PH086', 'an http or https URL'],
+    ['beacon: { urls: { a: "http://me:pw@example.net/" } }', '1:22 PH086', 'small file'],
+    ['beacon: { urls: { soul: "https://a/" } }\nregions: { seoul: {} }', '1:19 PH088', 'did you mean "seoul"?'],
+    ['beacon: { urls: { }, origins: "https://example.net/" }', '1:31 PH087', 'without a path'],
+    ['beacon: { urls: { }, min_sources: 33 }', '1:35 PH014', '1 to 32'],
+    ['beacon: { urls: { }, window: 24 }', '1:30 PH015', '24s'],
+    ['beacon: { urls: { }, apply: 100ms }', '1:29 PH015', '1s'],
+    ['beacon: { urls: { }, proxies: [10.0.0.1/8] }', '1:32 PH023', 'without bits'],
+    ['beacon: { urls: { }, tries: 0 }', '1:29 PH014', '1 to 20'],
+    ['limits: { rrl: -1 }', '1:16 PH014', '0 to 1000000'],
+    ['limits: { rrl: 5, slip: 11 }', '1:25 PH014', '0 to 10'],
   ])('%s', (yaml, at, part) => {
     expectMistake(read(yaml).diagnostics, at, part);
   });
@@ -217,7 +242,37 @@ test('a wrong token is not shown', () => {
   expect(JSON.stringify(diagnostics)).not.toContain('hunter');
 });
 
+test('a wrong cookie secret is not shown', () => {
+  const { diagnostics } = read('dns: { cookie_secrets: "${C}" }', { C: 'deadbeef' });
+  expect(JSON.stringify(diagnostics)).not.toContain('dead');
+});
+
 test('mistakes in several places are all reported', () => {
   const { diagnostics } = read('workers: x\nhealth: { wait: 1, suspct: 1 }\ntls: 1\nlog: { level: loud }\n');
   expect(placesOf(diagnostics)).toEqual(['1:10 PH014', '2:17 PH015', '2:20 PH010', '3:6 PH013', '4:15 PH019']);
+});
+
+test('a beacon', () => {
+  const { settings, diagnostics } = read(
+    lines(
+      'regions: { seoul: { at: KR }, dublin: { at: IE } }',
+      'beacon:',
+      '  urls: { seoul: "https://seoul.example.com/ping", dublin: "http://192.0.2.1:8080/" }',
+      '  proxies: [127.0.0.0/8]',
+      '  origins: https://www.example.com',
+    ),
+  );
+  expect(diagnostics).toEqual([]);
+  expect(settings?.beacon).toEqual({
+    urls: new Map([
+      ['seoul', 'https://seoul.example.com/ping'],
+      ['dublin', 'http://192.0.2.1:8080/'],
+    ]),
+    tries: 5,
+    windowMs: 86_400_000,
+    minSources: 3,
+    applyMs: 300_000,
+    proxies: LOOPBACK.slice(0, 1),
+    origins: ['https://www.example.com'],
+  });
 });

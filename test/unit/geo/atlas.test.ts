@@ -160,9 +160,9 @@ test('without any database everything is nowhere, and the scope is 0', () => {
 
 test.for([
   [1, 16],
-  [128, 16],
-  [129, 15],
-  [1000, 13],
+  [64, 16],
+  [65, 15],
+  [1000, 12],
   [100_000_000, 0],
 ] as const)('%i maps start with %i bits', ([maps, bits]) => {
   expect(startBitsFor(maps)).toBe(bits);

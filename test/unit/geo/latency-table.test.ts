@@ -1,14 +1,31 @@
 import { describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
-import { latencyOf, parseLatencyTable, readLatencyTable } from '../../../geo/latency-table.ts';
-import { formatPrefix } from '../../../wire/address.ts';
+import { latencyOf, networkRow, type LatencyTable } from '../../../geo/latency-table.ts';
+import { addressOf, type PrefixTable } from '../../../geo/prefix-table.ts';
+import { parseLatencyTable, readLatencyFile } from '../../../geo/read-latency.ts';
+import { formatAddress, parseAddress } from '../../../wire/address.ts';
 
 const REGIONS = ['seoul', 'dublin'];
 
 function parse(text: string) {
   const report = createReport();
-  const table = parseLatencyTable(text, 'rtt.csv', report, REGIONS);
+  const table = parseLatencyTable(Buffer.from(text), 'rtt.csv', report, REGIONS)?.done();
   return { table, found: report.diagnostics };
+}
+
+/** Network and times, in the order of the file. */
+function networksOf(table: LatencyTable): unknown[][] {
+  const rows = (prefixes: PrefixTable): unknown[][] =>
+    Array.from(prefixes.values, (row, entry) => [
+      `${formatAddress(addressOf(prefixes, entry))}/${prefixes.bits[entry] ?? 0}`,
+      ...timesOf(table, row),
+    ]);
+  return [...rows(table.v4), ...rows(table.v6)];
+}
+
+/** By REGIONS. */
+function timesOf(table: LatencyTable, row: number | undefined): (number | undefined)[] {
+  return REGIONS.map((region) => latencyOf(table, row ?? -1, table.regions.indexOf(region)));
 }
 
 describe('lines of a latency table', () => {
@@ -19,13 +36,12 @@ describe('lines of a latency table', () => {
     );
     expect(found).toEqual([]);
     if (!table) throw new Error('no table');
-    const row = (of: number | undefined) => REGIONS.map((_, column) => latencyOf(table, of ?? -1, column));
-    expect(table.networks.map(({ prefix, row: of }) => [formatPrefix(prefix), ...row(of)])).toEqual([
+    expect(networksOf(table)).toEqual([
       ['192.0.2.0/24', 12.5, 230],
       ['2001:db8::/32', undefined, 9],
     ]);
-    expect([...table.asns].map(([asn, of]) => [asn, ...row(of)])).toEqual([[64500, 40, 0]]);
-    expect([...table.countries].map(([code, of]) => [code, ...row(of)])).toEqual([['KR', 3, 250]]);
+    expect([...table.asns].map(([asn, of]) => [asn, ...timesOf(table, of)])).toEqual([[64500, 40, 0]]);
+    expect([...table.countries].map(([code, of]) => [code, ...timesOf(table, of)])).toEqual([['KR', 3, 250]]);
   });
 
   test.for([
@@ -58,6 +74,28 @@ describe('lines of a latency table', () => {
     expect(found[0]?.hint).toBeTruthy();
   });
 
+  test.for([
+    ['1.0.0.0/8,seoul,12.5', '1.0.0.0/8', 12.5],
+    ['1.0.0.0/8,seoul,0.1', '1.0.0.0/8', 0.1],
+    ['1.0.0.0/8,seoul,12.34567890123', '1.0.0.0/8', 12.34567890123],
+    ['1.0.0.0/8,seoul,0.30000000000000004', '1.0.0.0/8', 0.30000000000000004],
+    ['1.0.0.0/8,seoul,1e2', '1.0.0.0/8', 100],
+    ['1.0.0.0/8,seoul,.5', '1.0.0.0/8', 0.5],
+    ['1.0.0.0/8,seoul,5.', '1.0.0.0/8', 5],
+    ['1.0.0.0/8,seoul,60000', '1.0.0.0/8', 60_000],
+    ['0.0.0.0/0,seoul,7', '0.0.0.0/0', 7],
+    ['255.255.255.255/32,seoul,7', '255.255.255.255/32', 7],
+    ['192.0.2.9,seoul,7', '192.0.2.9/32', 7],
+    ['2001:db8::/33,seoul,7', '2001:db8::/33', 7],
+    ['::/0,seoul,7', '::/0', 7],
+  ] as const)('%s: exactly that, plain or not', ([text, network, ms]) => {
+    for (const end of ['', '\n', '\r\n', ' \n']) {
+      const { table, found } = parse(text + end);
+      expect(found).toEqual([]);
+      expect(table && networksOf(table)).toEqual([[network, ms, undefined]]);
+    }
+  });
+
   test('every mistake is shown, to a limit', () => {
     expect(parse('a,b\nKR,seoul,x\n').found.map(({ code, place }) => `${code}:${place.line}`)).toEqual([
       'PH411:1',
@@ -71,19 +109,19 @@ describe('lines of a latency table', () => {
 
   test('measured twice: the last counts, with one warning', () => {
     const { table, found } = parse('192.0.2.0/24,seoul,1\n192.0.2.0/24,seoul,2\n192.0.2.0/24,seoul,3\n');
-    expect(table && latencyOf(table, 0, 0)).toBe(3);
+    expect(table && networksOf(table)).toEqual([['192.0.2.0/24', 3, undefined]]);
     expect(found).toMatchObject([{ code: 'PH415', severity: 'warning', place: { line: 2 } }]);
   });
 
   test.for(['', '\n\n', '# nothing\n', 'network,region,ms\n'])('%j: empty, with a warning', (text) => {
     const { table, found } = parse(text);
-    expect(table?.networks).toEqual([]);
+    expect(table && networksOf(table)).toEqual([]);
     expect(found).toMatchObject([{ code: 'PH416', severity: 'warning' }]);
   });
 
   test('a file that is not there: PH410', () => {
     const report = createReport();
-    expect(readLatencyTable('/nonexistent/rtt.csv', report, REGIONS)).toBeUndefined();
+    expect(readLatencyFile('/nonexistent/rtt.csv', report, REGIONS)).toBeUndefined();
     expect(report.diagnostics).toMatchObject([{ code: 'PH410', place: { file: '/nonexistent/rtt.csv' } }]);
   });
 
@@ -95,7 +133,9 @@ describe('lines of a latency table', () => {
     }
     const { table, found } = parse(lines.join('\n'));
     expect(found).toEqual([]);
-    expect(table?.networks).toHaveLength(100_000);
-    expect(table && latencyOf(table, 99_999, 1)).toBe(199);
+    expect(table?.v4.count).toBe(100_000);
+    const last = table && networkRow(table, parseAddress('10.195.79.200') ?? new Uint8Array(4));
+    expect(last?.network).toBe('10.195.79.128/25');
+    expect(table && timesOf(table, last?.row)).toEqual([99_999 % 300, 199]);
   });
 });

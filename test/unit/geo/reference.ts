@@ -29,12 +29,21 @@ export function locate(
   const asn = records.find((record) => record.asn !== 0)?.asn ?? 0;
   const at = containing.map((index) => operator.get(index)).find((value) => value !== undefined);
   if (at?.kind === 'point') {
-    return { ...NOTHING, latitude: at.latitude, longitude: at.longitude, asn, networks: containing };
+    return { ...NOTHING, latitude: at.latitude, longitude: at.longitude, asn, networks: containing, latency: [] };
   }
   if (at) {
     const { latitude, longitude } = centroidOf(at.country) ?? NOTHING;
     const continent = continentOf(at.country);
-    return { country: at.country, subdivision: '', continent, latitude, longitude, asn, networks: containing };
+    return {
+      country: at.country,
+      subdivision: '',
+      continent,
+      latitude,
+      longitude,
+      asn,
+      networks: containing,
+      latency: [],
+    };
   }
   const place = records.find(hasPlace) ?? NOTHING;
   const middle = Number.isNaN(place.latitude) ? centroidOf(place.country) : undefined;
@@ -44,6 +53,7 @@ export function locate(
     longitude: middle?.longitude ?? place.longitude,
     asn,
     networks: containing,
+    latency: [],
   };
 }
 

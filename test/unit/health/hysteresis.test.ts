@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import {
   contradicting,
+  hold,
   holdSeconds,
   paceMs,
   settle,
   startingState,
+  undecided,
   type HealthState,
+  type Thresholds,
 } from '../../../health/hysteresis.ts';
 import { NEVER_SECONDS, PROBED, type Probed } from '../../../health/table.ts';
+import { createDice, printedSeed } from '../../support/random.ts';
 
 const { UNKNOWN, UP, DOWN } = PROBED;
 const limits = { rise: 2, fall: 3 };
@@ -40,34 +44,121 @@ describe('states after each result, with rise 2 and fall 3', () => {
   });
 });
 
-test('for every sequence of up to 9 results and every thresholds up to 4: it flips exactly when enough results in a row say so', () => {
+/**
+ * The rule said in another way, over the whole of the past: what is not believed (`?` and `!` for a pass and a failure)
+ * counts towards a run and decides nothing, but that a pass is good news in any case.
+ */
+function modelOf(results: string, rise: number, fall: number, saved: Probed): Probed {
+  let state = saved;
+  for (let end = 1; end <= results.length; end += 1) {
+    const runOf = (passing: boolean, most: number): boolean => {
+      const last = results.slice(Math.max(0, end - most), end);
+      return last.length === most && Array.from(last).every((result) => '+?'.includes(result) === passing);
+    };
+    const believed = '+-'.includes(results[end - 1] ?? '');
+    if (!believed) continue;
+    const first = !Array.from(results.slice(0, end - 1)).some((result) => '+-'.includes(result));
+    if (first) state = results[end - 1] === '+' ? UP : DOWN;
+    else if (runOf(true, rise)) state = UP;
+    else if (runOf(false, fall)) state = DOWN;
+  }
+  return state;
+}
+
+test('the model and the function agree on every sequence of up to 12 results, for all thresholds up to 4 and every saved state', () => {
   let sequences = 0;
-  for (let rise = 1; rise <= 4; rise += 1) {
-    for (let fall = 1; fall <= 4; fall += 1) {
-      for (let length = 1; length <= 9; length += 1) {
-        for (let bits = 0; bits < 1 << length; bits += 1) {
-          const results = Array.from({ length }, (_, index) => ((bits >> index) & 1) === 1);
-          let state = startingState();
-          for (const passed of results) state = settle(state, passed, { rise, fall });
-          expect(state.probed === UP, `${results.join(' ')} rise ${rise} fall ${fall}`).toBe(isUp(results, rise, fall));
-          sequences += 1;
-        }
+  // Common beginnings are settled once.
+  const walk = (state: HealthState, results: string, limit: Thresholds, saved: Probed, left: number): void => {
+    if (results !== '') {
+      sequences += 1;
+      if (state.probed !== modelOf(results, limit.rise, limit.fall, saved)) {
+        expect.fail(`${results} rise ${limit.rise} fall ${limit.fall} saved ${saved}: ${state.probed}`);
       }
     }
+    if (left === 0) return;
+    for (const passed of [true, false]) {
+      walk(settle(state, passed, limit), results + (passed ? '+' : '-'), limit, saved, left - 1);
+    }
+  };
+  for (let rise = 1; rise <= 4; rise += 1) {
+    for (let fall = 1; fall <= 4; fall += 1) {
+      for (const saved of [UNKNOWN, UP, DOWN]) walk(startingState(saved), '', { rise, fall }, saved, 12);
+    }
   }
-  expect(sequences).toBe(16 * 1022);
+  expect(sequences).toBe(16 * 3 * (2 ** 13 - 2));
 });
 
-/** The rule said in another way: the last long enough run decides, else the first result. */
-function isUp(results: readonly boolean[], rise: number, fall: number): boolean {
-  for (let end = results.length; end > 1; end -= 1) {
-    const passes = results.slice(Math.max(0, end - rise), end);
-    if (passes.length === rise && passes.every(Boolean)) return true;
-    const failures = results.slice(Math.max(0, end - fall), end);
-    if (failures.length === fall && !failures.some(Boolean)) return false;
+test('results that are counted but not believed: the model agrees on every sequence of up to 7', () => {
+  const walk = (state: HealthState, results: string, limit: Thresholds, left: number): void => {
+    const wanted = modelOf(results, limit.rise, limit.fall, UP);
+    if (state.probed !== wanted) expect.fail(`${results} rise ${limit.rise} fall ${limit.fall}: ${state.probed}`);
+    if (left === 0) return;
+    for (const result of '+-?!') {
+      const passed = '+?'.includes(result);
+      const next = '+-'.includes(result) ? settle(state, passed, limit) : hold(state, passed);
+      walk(next, results + result, limit, left - 1);
+    }
+  };
+  for (let rise = 1; rise <= 3; rise += 1) {
+    for (let fall = 1; fall <= 3; fall += 1) walk(startingState(UP), '', { rise, fall }, 7);
   }
-  return results[0] === true;
-}
+});
+
+test('undecided: the state holds, and the next result decides whatever was before', () => {
+  for (const results of ['+', '-', '+--', '-+', '+---']) {
+    const state = undecided(after(results));
+    expect([state.probed, contradicting(state), holdSeconds(state, timing)]).toEqual([after(results).probed, 0, 0]);
+    for (const passed of [true, false]) expect(settle(state, passed, limits).probed).toBe(passed ? UP : DOWN);
+  }
+});
+
+describe('a flapping target changes state as rarely as its settings promise', () => {
+  test.each([
+    [2, 3],
+    [1, 1],
+    [5, 5],
+    [1, 4],
+  ])('rise %i, fall %i', (rise, fall) => {
+    const seed = printedSeed('flapping');
+    const dice = createDice(seed);
+    for (const share of [0.1, 0.5, 0.9]) {
+      let state = startingState();
+      let changes = 0;
+      /** Results since the last change, and the least that any change took. */
+      let since = 0;
+      let least = Infinity;
+      const results = 20_000;
+      for (let count = 0; count < results; count += 1) {
+        const next = settle(state, dice.chance(share), { rise, fall });
+        since += 1;
+        if (next.probed !== state.probed && state.decided) {
+          changes += 1;
+          least = Math.min(least, since - (next.probed === UP ? rise : fall));
+          since = 0;
+        }
+        state = next;
+      }
+      // Never before as many results as it needs; and no more often than runs of that length happen.
+      expect(least).toBeGreaterThanOrEqual(0);
+      expect(changes).toBeLessThanOrEqual((2 * results) / (rise + fall) + 1);
+      const cycle = expectedRun(share, rise) + expectedRun(1 - share, fall);
+      expect(changes, `share ${share}`).toBeLessThanOrEqual(1.3 * ((2 * results) / cycle) + 5);
+    }
+  });
+
+  /** Results until `length` in a row are of a kind that comes with this share: the mean of the geometric run. */
+  function expectedRun(share: number, length: number): number {
+    return (1 - share ** length) / ((1 - share) * share ** length);
+  }
+
+  test('one that passes and fails in turn never changes, but for thresholds of 1', () => {
+    let state = settle(startingState(), true, limits);
+    for (let count = 0; count < 1000; count += 1) {
+      state = settle(state, count % 2 === 1, limits);
+      expect(state.probed).toBe(UP);
+    }
+  });
+});
 
 describe('pace and hold, with interval 10 s, fast 1 s, rise 2 and fall 3', () => {
   test.each([

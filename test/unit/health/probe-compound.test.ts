@@ -1,6 +1,7 @@
 import * as http from 'node:http';
 import * as net from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../../health/clock.ts';
 import { probeCompound } from '../../../health/probe-compound.ts';
 import type { Probe, ProbeResult, ProbeTarget } from '../../../health/probe.ts';
 import { runProbe } from '../../../health/run-probe.ts';
@@ -87,7 +88,7 @@ test('its members leave their connections to the watch, and the loss of any is a
   const web = await listen(http.createServer((_, response) => response.end('ok')));
   const other = await listen(net.createServer());
   const lost: string[] = [];
-  const watch = createWatch((key) => lost.push(key));
+  const watch = createWatch(systemClock, (key) => lost.push(key));
   const members = [httpCheck({ port: web.port }), tcpCheck({ port: other.port }), tcpCheck({ port: other.port, watch: false })]; // prettier-ignore
   const result = await runProbe({ host: '127.0.0.1', port: 0 }, compoundCheck({ members }), never, (connection) => {
     watch.keep('unit', connection);

@@ -4,7 +4,10 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { answer } from '../../../server/answer.ts';
+import { createCookies, settleCookie } from '../../../server/cookies.ts';
 import { TRANSPORT } from '../../../server/exchange.ts';
+import { createQuery } from '../../../wire/query.ts';
+import { createResponse } from '../../../wire/response.ts';
 import { encodeQuery, subnetOption, T } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering } from '../../support/pharos.ts';
@@ -12,7 +15,7 @@ import { answering } from '../../support/pharos.ts';
 const WARM = 50_000;
 const QUERIES = 200_000;
 
-const { state } = answering({
+const files = {
   'pharos.yaml': 'geo: { databases: [place.mmdb] }\n',
   'place.mmdb': writeMmdb([['1.0.0.0/8', { country: { iso_code: 'KR' } }]]),
   'zones/example.com.yaml': `
@@ -32,7 +35,11 @@ services:
   geo: { vips: { k: { region: seoul, A: 192.0.2.4 }, d: { region: dublin, A: 192.0.2.5 } }, ttl: { min: 5, max: 30 }, steer: [geo: { KR: seoul, default: dublin }, weighted] }
   sticky: { vips: { k: { A: 192.0.2.4, weight: 3 }, d: { A: 192.0.2.5 } }, steer: [sticky], answers: 2 }
 `,
-});
+};
+const secrets = { cookieSecrets: [Buffer.alloc(16, 2), Buffer.alloc(16, 1)] };
+const { state } = answering(files, secrets);
+const limited = answering(files, { ...secrets, rrl: { perSecond: 1000, slip: 2 } }).state;
+const cookies = createCookies([Buffer.alloc(16, 1)]);
 
 const edns = { edns: { options: [subnetOption(Uint8Array.of(1, 2, 3, 0), 24)] } };
 const queries = {
@@ -46,13 +53,30 @@ const queries = {
   sticky: encodeQuery('sticky.example.com', T.A, edns),
   refused: encodeQuery('www.example.org', T.A, { edns: {} }),
   malformed: encodeQuery('ns1.example.com', T.A).subarray(0, -1),
+  clientCookie: encodeQuery('ns1.example.com', T.A, withCookie(Buffer.alloc(8))),
+  limited: encodeQuery('x.example.com', T.A),
+  serverCookie: encodeQuery('ns1.example.com', T.A, withCookie(cookieOfTheSecond())),
 };
+
+function withCookie(data: Uint8Array) {
+  return { edns: { options: [{ code: 10, data }] } };
+}
+
+/** Valid for the second secret, so that a new one is made too. */
+function cookieOfTheSecond(): Uint8Array {
+  const response = createResponse();
+  const query = createQuery();
+  query.cookieOctets = 8;
+  settleCookie(cookies, query, response, Uint8Array.of(8, 8, 8, 8), 0, 4, state.clock.seconds());
+  return response.cookie;
+}
 
 const tx = new Uint8Array(2048);
 const peer = Uint8Array.of(8, 8, 8, 8);
 
 function run(query: Uint8Array, count: number): void {
-  for (let i = 0; i < count; i++) answer(state, query, 0, query.length, peer, 0, 4, TRANSPORT.UDP, tx, 0);
+  const answerer = query === queries.limited ? limited : state;
+  for (let i = 0; i < count; i++) answer(answerer, query, 0, query.length, peer, 0, 4, TRANSPORT.UDP, tx, 0);
 }
 
 for (const query of Object.values(queries)) run(query, WARM);

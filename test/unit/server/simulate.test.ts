@@ -1,5 +1,6 @@
 /** What simulate says, beside what packets are answered. */
 import { describe, expect, test } from 'vitest';
+import { placeAt } from '../../../geo/location.ts';
 import { lookupClass } from '../../../geo/lookup.ts';
 import { FORCED, PROBED } from '../../../health/table.ts';
 import { isInhabited } from '../../../server/address-space.ts';
@@ -192,8 +193,8 @@ function randomClient({ generation }: Answering, dice: Dice): Uint8Array {
   const { nodes, v4Root } = viewAtlas(generation.atlas);
   for (let tried = 0; tried < 100_000; tried++) {
     const address = Uint8Array.from({ length: 4 }, () => dice.below(256));
-    const location = generation.locations[lookupClass(nodes, v4Root, address, 0, 32) >>> 8];
-    if (location && isInhabited(location)) return address;
+    const location = placeAt(generation.locations, lookupClass(nodes, v4Root, address, 0, 32) >>> 8);
+    if (isInhabited(location)) return address;
   }
   throw new Error('the database knows no address');
 }

@@ -51,7 +51,7 @@ function serve(files: Files) {
   };
   const answer = createAnswerer(publication, new Float64Array(64), 0);
   const counters = createCounters();
-  const long = createAnswerLong(publication, counters);
+  const long = createAnswerLong(publication, counters, 0, () => Promise.resolve(undefined));
   const peerOf = (from: string) => {
     const bytes = parseAddress(from) ?? new Uint8Array(4);
     return { bytes, at: 0, octets: bytes.length === 4 ? 4 : 16 } as const;

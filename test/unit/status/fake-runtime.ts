@@ -4,12 +4,15 @@
  */
 import type { Diagnostic } from '../../../config/diagnostics.ts';
 import type { CheckSpec, Settings } from '../../../config/settings.ts';
+import { createBeaconSamples } from '../../../geo/beacon-samples.ts';
+import { NOWHERE } from '../../../geo/location.ts';
 import { systemClock, type Clock } from '../../../health/clock.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/table.ts';
 import { COUNTER, COUNTERS } from '../../../server/counters.ts';
 import type { Simulated, SimulateRequest } from '../../../server/simulate.ts';
 import { answerTraits } from '../../../status/answer-traits.ts';
+import { createBeacon, type Beacon } from '../../../status/beacon.ts';
 import { createEventLog } from '../../../status/events.ts';
 import type { StatusLog } from '../../../status/http.ts';
 import type { Alarm, LastReload, Reloaded, Runtime } from '../../../status/runtime.ts';
@@ -45,7 +48,7 @@ const quick: Clock = {
 
 function vip(slot: number, service: number, target: string, region: number, a: string, check?: CheckSpec): VipInfo {
   const name = target.slice(target.lastIndexOf('/') + 1);
-  const data = { a, aaaa: undefined, cname: undefined, weight: 1, probeHost: a, probePort: undefined };
+  const data = { a, aaaa: undefined, cname: undefined, weight: 1, capacity: 1, probeHost: a, probePort: undefined };
   return { slot, service, name, target, region, check, ...data };
 }
 
@@ -62,6 +65,8 @@ export const catalog: Catalog = {
       steps: [{ kind: 'nearest', bias: new Map(), withinKm: 0 }, { kind: 'weighted' }],
       answers: 1,
       whenAllDown: 'serve_all',
+      rampMs: 0,
+      shed: undefined,
       firstSlot: 0,
       vipCount: 3,
     },
@@ -72,6 +77,8 @@ export const catalog: Catalog = {
       steps: [{ kind: 'all' }],
       answers: 1,
       whenAllDown: 'none',
+      rampMs: 0,
+      shed: undefined,
       firstSlot: 3,
       vipCount: 1,
     },
@@ -102,8 +109,9 @@ const settings: Settings = {
   health: { waitMs: 0, suspect: 0.7, notify: undefined },
   status: undefined,
   limits: { rrl: 0, slip: 2, tcpClients: 1024 },
-  dns: { nsid: undefined, version: undefined, explainFrom: [] },
+  dns: { nsid: undefined, version: undefined, cookieSecrets: [], explainFrom: [] },
   transfer: { keys: [], allow: [], notify: [] },
+  beacon: undefined,
   log: { level: 'info', queries: 0 },
   schedules: [],
 };
@@ -117,6 +125,7 @@ export type Knobs = {
   explain: (request: ExplainRequest) => Explained;
   simulate: (request: SimulateRequest) => Simulated;
   counters: Float64Array;
+  beacon: Beacon;
 };
 
 export type FakeRuntime = { runtime: Runtime; knobs: Knobs; stop: () => Promise<void> };
@@ -169,6 +178,13 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     explain: () => ({ ok: true, trace: steered }),
     simulate: ({ down }) => ({ ok: true, simulation: { down, targets: [], services: [], untouched: 2 } }),
     counters,
+    beacon: createBeacon({
+      settings: () => undefined,
+      regions: () => new Map(),
+      locate: () => NOWHERE,
+      samples: createBeaconSamples(),
+      now: () => Date.now(),
+    }),
   };
   const runtime: Runtime = {
     version: '1.2.3',
@@ -201,6 +217,9 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     alarms: () => knobs.alarms,
     events,
     notifications: () => ({ sent: 0, dropped: 0, failures: 0, waiting: 0 }),
+    get beacon() {
+      return knobs.beacon;
+    },
   };
   return { runtime, knobs, stop: () => health.stop() };
 }

@@ -156,6 +156,7 @@ function randomService(
   const min = dice.below(30);
   const max = min + (dice.chance(0.5) ? 0 : dice.below(60));
   const whenAllDown = dice.pick(['serve_all', 'serve_all', 'none', 'static'] as const);
+  const sheds = dice.chance(0.4);
   const vipYaml = vips.map(({ name: vip, region, a, aaaa }) => {
     const fields = [region && `region: ${region}`, a && `A: ${a}`, aaaa && `AAAA: "${aaaa}"`].filter(Boolean);
     return `      ${vip}: { ${fields.join(', ')} }`;
@@ -168,12 +169,14 @@ function randomService(
     '    steer:',
     ...steps.map((step) => `      - ${step.yaml}`),
     ...(stated === undefined ? [] : [`    answers: ${stated}`]),
+    ...(sheds ? ['    shed: { low: 80%, high: 95% }'] : []),
     `    when_all_down: ${whenAllDown === 'static' ? '{ A: 192.0.2.99 }' : whenAllDown}`,
   ].join('\n');
   const model = {
     vips,
     steps: steps.map((step) => step.model),
     answers: stated ?? (hasAll ? 256 : 1),
+    sheds,
     ttl: { min, max },
     whenAllDown,
   };

@@ -2,29 +2,38 @@
  * The compiled way of steering against the obvious one, over random configurations, clients and health.
  */
 import { expect, test } from 'vitest';
-import { FORCED, PROBED } from '../../../health/table.ts';
+import { FORCED, packState, PROBED } from '../../../health/table.ts';
+import { locate as locateClient, steer } from '../../../steering/chain.ts';
+import { RESULT, type Steerer } from '../../../steering/decision.ts';
+import { HAS, SERVICE } from '../../../steering/plan.ts';
+import { bearing, shedNetwork } from '../../../steering/shed.ts';
 import { formatAddress } from '../../../wire/address.ts';
+import { MAX_VIPS } from '../../../wire/limits.ts';
 import { subnetOption, T, type DecodedMessage } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';
 import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 import { locate } from '../geo/reference.ts';
 import { clientText, DATABASE, randomClient, randomWorld } from './random-services.ts';
-import { decide, type RefAnswer, type RefHealth } from './reference.ts';
+import { decide, type RefAnswer, type RefClient, type RefHealth, type RefService } from './reference.ts';
 
 const WORLDS = 25;
 const SERVICES = 20;
-const QUERIES = 40; // of each service: 20,000 in all
+const QUERIES = 10; // of each service: 5,000 in all
 
 const PROBED_OF = { unknown: PROBED.UNKNOWN, up: PROBED.UP, down: PROBED.DOWN };
 const FORCED_OF = { none: FORCED.NONE, up: FORCED.UP, down: FORCED.DOWN, drain: FORCED.DRAIN };
 
 function randomHealth(dice: Dice): RefHealth {
+  const full = dice.pick([0, 0, 1, 1, 2, 7, 300]);
+  const weight = full > 0 && dice.chance(0.2) ? 1 + dice.below(full) : full;
   return {
     probed: dice.pick(['up', 'up', 'unknown', 'down', 'down']),
     forced: dice.chance(0.8) ? 'none' : dice.pick(['up', 'down', 'drain']),
     holdSeconds: dice.below(90),
-    weight: dice.pick([0, 0, 1, 1, 2, 7]),
+    weight,
+    withheld: full - weight,
+    pressure: dice.pick([0, 0, 0, dice.below(65_536), dice.below(65_536), 65_536, 65_536 + dice.below(200_000)]),
   };
 }
 
@@ -59,15 +68,26 @@ function wrong(
     : `${expected.count} of ${possible.join()} expected${expected.ordered ? ' in this order' : ''}, got ${served.join()}`;
 }
 
-function applyHealth(server: Answering, service: string, health: ReadonlyMap<string, RefHealth>): void {
-  for (const [vip, { probed, forced, holdSeconds, weight }] of health) {
-    server.set(`${service}.example.com/${vip}`, {
-      probed: PROBED_OF[probed],
-      forced: FORCED_OF[forced],
-      holdSeconds,
-      weight,
-    });
-  }
+/** `firstSlot`: of the service. */
+function applyHealth({ health: table }: Answering, firstSlot: number, health: readonly RefHealth[]): void {
+  health.forEach(({ probed, forced, holdSeconds, weight, withheld, pressure }, vip) => {
+    const slot = firstSlot + vip;
+    table.states[slot] = packState(PROBED_OF[probed], FORCED_OF[forced], holdSeconds);
+    table.weights[slot] = weight;
+    table.withheld[slot] = withheld;
+    table.pressures[slot] = pressure;
+  });
+}
+
+function slotsOf({ generation }: Answering, name: string): { readonly service: number; readonly firstSlot: number } {
+  const service = generation.catalog.services.findIndex((known) => known.name === `${name}.example.com`);
+  return { service, firstSlot: generation.catalog.services[service]?.firstSlot ?? -1 };
+}
+
+function clientOf(address: Uint8Array, { state }: Answering, firstSlot: number): RefClient {
+  const network = shedNetwork(address, address.length * 8);
+  const bears = (vip: string): number => bearing(state.steerer.plan, firstSlot + Number(vip.slice(1)), network);
+  return { ...locate(address, [DATABASE], [], new Map()), address, bears };
 }
 
 test('every answer is one that the model allows', { timeout: 120_000 }, () => {
@@ -79,14 +99,15 @@ test('every answer is one that the model allows', { timeout: 120_000 }, () => {
     const world = randomWorld(dice, SERVICES);
     const server = answering({ ...world.files, 'place.mmdb': database }, {}, seed);
     for (const { name, model } of world.services) {
+      const { firstSlot } = slotsOf(server, name);
       for (let query = 0; query < QUERIES; query++) {
         const address = randomClient(dice);
-        const client = { ...locate(address, [DATABASE], [], new Map()), address };
+        const client = clientOf(address, server, firstSlot);
         const share = dice.chance(0.3);
         const health = new Map(
           model.vips.map((vip) => [vip.name, { ...randomHealth(dice), ...(share ? { probed: 'up' as const } : {}) }]),
         );
-        applyHealth(server, name, health);
+        applyHealth(server, firstSlot, [...health.values()]);
         const family = dice.pick(['a', 'aaaa'] as const);
         const expected: RefAnswer = model.vips.some((vip) => vip[family] !== undefined)
           ? decide(model, world.regions, health, family, client)
@@ -118,5 +139,83 @@ test('every answer is one that the model allows', { timeout: 120_000 }, () => {
     }
   }
   // Random input that never gets somewhere would prove nothing.
-  for (const kind of ['vips', 'static', 'empty']) expect(kinds.get(kind), kind).toBeGreaterThan(200);
+  for (const kind of ['vips', 'static', 'empty']) expect(kinds.get(kind), kind).toBeGreaterThan(50);
+});
+
+/** What is wrong with the decision in the steerer; undefined when the reference could have made it. `wide`: of all answers. */
+function wrongDecision(
+  { decision }: Steerer,
+  expected: RefAnswer,
+  { vips, answers, ttl }: RefService,
+  wide: boolean,
+): string | undefined {
+  const kind = decision.result === RESULT.VIPS ? 'vips' : decision.result === RESULT.STATIC ? 'static' : 'empty';
+  if (kind !== expected.kind) return `${expected.kind} expected, got ${kind}`;
+  if (expected.kind !== 'vips') return undefined;
+  const possible = expected.vips.map((vip) => vips.indexOf(vip));
+  const got = [...decision.candidates.subarray(0, decision.count)];
+  const count = wide ? possible.length : Math.min(answers, possible.length);
+  const least = Math.max(ttl.min, Math.min(ttl.max, expected.ttl));
+  if (decision.ttlSeconds !== least) return `TTL ${least} expected, got ${decision.ttlSeconds}`;
+  const fits = expected.ordered
+    ? got.join() === possible.slice(0, count).join()
+    : got.length === count && new Set(got).size === count && got.every((vip) => possible.includes(vip));
+  return fits ? undefined : `${count} of ${possible.join()} expected, got ${got.join()}`;
+}
+
+const STATES = 100;
+const CLIENTS = 20; // of each state of a service: with 25 worlds of 20 services, 1,000,000 in all
+
+test('a million decisions are those of the model', { timeout: 120_000 }, () => {
+  const seed = printedSeed('a million decisions against the reference');
+  const dice = createDice(seed);
+  const database = writeMmdb(DATABASE);
+  const seen = { decisions: 0, shed: 0, relaxed: 0 };
+  for (let round = 0; round < WORLDS; round++) {
+    const world = randomWorld(dice, SERVICES);
+    const server = answering({ ...world.files, 'place.mmdb': database }, {}, seed);
+    const { steerer } = server.state;
+    // The same with an answer of all that the steps leave: what chance orders is then compared whole.
+    const services = steerer.plan.services.slice();
+    for (let row = 0; row < services.length; row += SERVICE.WORDS) services[row + SERVICE.ANSWERS] = MAX_VIPS;
+    const wideSteerer: Steerer = { ...steerer, plan: { ...steerer.plan, services } };
+    for (const { name, model } of world.services) {
+      const { service, firstSlot } = slotsOf(server, name);
+      const clients = Array.from({ length: CLIENTS }, () => clientOf(randomClient(dice), server, firstSlot));
+      for (let state = 0; state < STATES; state++) {
+        const share = dice.chance(0.3);
+        const states = model.vips.map(() => ({ ...randomHealth(dice), ...(share ? { probed: 'up' as const } : {}) }));
+        const health = new Map(model.vips.map((vip, index) => [vip.name, states[index] ?? randomHealth(dice)]));
+        applyHealth(server, firstSlot, states);
+        const families = (['a', 'aaaa'] as const).filter((each) => model.vips.some((vip) => vip[each] !== undefined));
+        const family = dice.pick(families);
+        const has = family === 'a' ? HAS.A : HAS.AAAA;
+        const wide = dice.chance(0.5);
+        const used = wide ? wideSteerer : steerer;
+        used.observer = dice.chance(0.2) ? () => undefined : undefined;
+        for (const client of clients) {
+          const expected = decide(model, world.regions, health, family, client);
+          const bits = client.address.length * 8;
+          const located = locateClient(used, service, client.address, bits);
+          steer(used, service, has, located, client.address, bits);
+          seen.decisions++;
+          const { shedLimit, scopeBits } = used.decision;
+          if (shedLimit >= 0) seen.shed++;
+          if (shedLimit > 0) seen.relaxed++;
+          const problem =
+            wrongDecision(used, expected, model, wide) ??
+            (shedLimit >= 0 && scopeBits < (bits === 32 ? 24 : 56)
+              ? `scope ${scopeBits} with shed clients`
+              : undefined);
+          if (problem === undefined) continue;
+          const told = { seed, round, name, family, wide, client, health: Object.fromEntries(health) };
+          const all = { ...told, regions: world.regions, model, located, limit: shedLimit, scopeBits };
+          expect.fail(`${problem}\n${JSON.stringify(all, undefined, 1)}`);
+        }
+      }
+    }
+  }
+  expect(seen.decisions).toBe(1_000_000);
+  expect(seen.shed, 'shed').toBeGreaterThan(20_000);
+  expect(seen.relaxed, 'relaxed').toBeGreaterThan(2_000);
 });

@@ -34,6 +34,7 @@ export type RefService = {
   readonly vips: readonly RefVip[];
   readonly steps: readonly RefStep[];
   readonly answers: number;
+  readonly sheds: boolean;
   readonly ttl: { readonly min: number; readonly max: number };
   /** `static` has A 192.0.2.99 alone. */
   readonly whenAllDown: 'serve_all' | 'none' | 'static';
@@ -43,9 +44,15 @@ export type RefHealth = {
   readonly forced: 'none' | 'up' | 'down' | 'drain';
   readonly holdSeconds: number;
   readonly weight: number;
+  /** What a ramp takes away from the weight. */
+  readonly withheld: number;
+  /** 0 to 65535: the share of clients that it sheds, in 65536ths; more: it is full. */
+  readonly pressure: number;
 };
 export type RefClient = {
   readonly address: Uint8Array;
+  /** The pressure that the client's network bears at a VIP, 0 to 65535. */
+  readonly bears: (vip: string) => number;
   readonly country: string;
   readonly subdivision: string;
   readonly continent: string;
@@ -90,7 +97,7 @@ export function decide(
     const inRegion = all.filter((other) => other.vip.region === vip.region);
     const weighs = inRegion.some((other) => other.health.weight > 0);
     const sum = (list: readonly Candidate[]): number =>
-      list.reduce((total, other) => total + (weighs ? other.health.weight : 1), 0);
+      list.reduce((total, { health: { weight, withheld } }) => total + (weighs ? weight + withheld : 1), 0);
     return sum(inRegion.filter(isAvailable)) / sum(inRegion) >= least - 1e-6;
   };
   /** "0 means standby: served only when every other is unavailable": every other that could serve this client. */
@@ -98,6 +105,32 @@ export function decide(
     const others = pool.filter((candidate) => candidate.health.weight > 0);
     const first = steps(service, regions, others.length > 0 ? others : pool, client);
     return first.list.length > 0 ? first : steps(service, regions, pool, client);
+  };
+  /**
+   * "shed clients progressively": a VIP under more pressure than the client bears is no candidate; where that leaves
+   * nobody, those join that are least over it. Standbys do not come in because others shed, and where the steps lead
+   * to nobody, shedding changes nothing.
+   */
+  const runShedding = (pool: readonly Candidate[]): ReturnType<typeof run> => {
+    const plain = run(pool);
+    if (plain.list.length === 0) return plain;
+    if (plain.list.every(({ health: { weight } }) => weight === 0) && pool.some(({ health }) => health.weight > 0)) {
+      return plain;
+    }
+    const others = pool.filter((candidate) => candidate.health.weight > 0);
+    const base = others.length > 0 ? others : pool;
+    const over = ({ vip, health: { pressure } }: Candidate): number =>
+      pressure === 0 ? 0 : Math.max(0, pressure - client.bears(vip.name));
+    for (const limit of [0, ...base.map(over).toSorted((a, b) => a - b)]) {
+      const result = steps(
+        service,
+        regions,
+        base.filter((each) => over(each) <= limit),
+        client,
+      );
+      if (result.list.length > 0) return result;
+    }
+    return plain;
   };
   const answer = ({ list, ordered }: ReturnType<typeof run>): RefAnswer => {
     const served = list.some(({ health: { weight } }) => weight > 0)
@@ -114,7 +147,8 @@ export function decide(
     };
   };
 
-  const available = run(withType.filter((each) => isAvailable(each) && isRegionHealthy(each)));
+  const isCandidate = (each: Candidate): boolean => isAvailable(each) && isRegionHealthy(each);
+  const available = (service.sheds ? runShedding : run)(withType.filter(isCandidate));
   if (available.list.length > 0) return answer(available);
   if (service.whenAllDown === 'static') return { kind: 'static' };
   if (service.whenAllDown === 'none') return { kind: 'empty' };

@@ -1,0 +1,141 @@
+/**
+ * `pharos import FORMAT FILE`: zone YAML from the files of other systems. The YAML goes to stdout or into a file, what
+ * is not as it was to stderr; what was written is read back as `pharos check` would.
+ */
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createReport, hasErrors, type Diagnostic } from '../config/diagnostics.ts';
+import { FORMATS, importZones } from '../import/formats.ts';
+import type { Note, ZoneDraft } from '../import/draft.ts';
+import { countRecords, writeZone } from '../import/write-zone.ts';
+import { formatName, NameError, nameKey, parseName, type Name } from '../wire/name.ts';
+import { loadGeneration } from '../zones/load.ts';
+import { EXIT, paintDiagnostic, plural, type Output } from './output.ts';
+
+/** `output`: a file, or a folder for one file a zone; undefined for stdout. */
+export type ImportOptions = {
+  readonly format: string;
+  readonly path: string;
+  readonly zone: string | undefined;
+  readonly nameServers: readonly string[];
+  readonly output: string | undefined;
+  readonly json: boolean;
+};
+
+/** What `--json` prints of a zone; `file` is null and `yaml` there where nothing else has it. */
+type ZoneReport = {
+  readonly zone: string;
+  readonly file: string | null;
+  readonly yaml?: string;
+  readonly records: number;
+  readonly services: number;
+  readonly vips: number;
+  readonly notes: readonly Note[];
+};
+
+type Written = { readonly draft: ZoneDraft; readonly text: string; readonly file: string | null };
+
+/** 0 when every zone was written and is valid; 1 where a source cannot be read, or what came of it is not valid. */
+export function importCommand(options: ImportOptions, output: Output): number {
+  const format = FORMATS.find((each) => each === options.format);
+  if (!format) return fail(`${options.format} is no format: ${FORMATS.join(', ')}`, EXIT.USAGE, output);
+  const zone = options.zone === undefined ? undefined : nameOf(options.zone);
+  const nameServers = options.nameServers.map(nameOf);
+  const wrong = [options.zone, ...options.nameServers].find((text) => text !== undefined && !nameOf(text));
+  if (wrong !== undefined) return fail(`${wrong} is not a domain name`, EXIT.USAGE, output);
+
+  const report = createReport();
+  const drafts = importZones(
+    { format, path: options.path, zone, nameServers: nameServers.flatMap((name) => name ?? []) },
+    report,
+  );
+  const isFolder =
+    options.output !== undefined && (statSync(options.output, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  if (drafts.length > 1 && !isFolder && !options.json) {
+    const names = drafts.map(({ apex }) => formatName(apex)).join(', ');
+    const message = `${options.path} has ${drafts.length} zones: ${names}\n  choose one with --zone, or write all of them into a folder: -o zones`;
+    return fail(message, EXIT.FAILED, output);
+  }
+  const written = drafts.map((draft): Written => {
+    const text = writeZone(draft);
+    return { draft, text, file: fileFor(draft, options.output, isFolder) };
+  });
+  const readBack = written.flatMap(check);
+  const diagnostics = [...report.diagnostics, ...readBack];
+  for (const { file, text } of written) if (file !== null) writeFileSync(file, text);
+  const ok = drafts.length > 0 && !hasErrors(diagnostics);
+  if (options.json) {
+    output.out(JSON.stringify({ ok, zones: written.map(reportOf), diagnostics }, undefined, 2));
+  } else {
+    for (const { text, file } of written) if (file === null) output.out(text.trimEnd());
+    for (const diagnostic of diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
+    for (const each of written) output.error(summary(each, output));
+    if (drafts.length === 0 && diagnostics.length === 0) output.error(`pharos import: ${options.path} has no zone`);
+  }
+  return ok ? EXIT.OK : EXIT.FAILED;
+}
+
+/** Names on the command line are whole, with or without their final dot. */
+function nameOf(text: string): Name | undefined {
+  try {
+    return parseName(text.endsWith('.') ? text : `${text}.`);
+  } catch (error) {
+    if (error instanceof NameError) return undefined;
+    throw error;
+  }
+}
+
+function fileFor({ apex }: ZoneDraft, output: string | undefined, isFolder: boolean): string | null {
+  if (output === undefined) return null;
+  // A slash is an octet like any other in a name (RFC 2317), and none in a file's.
+  const name = nameKey(apex) === '\0' ? 'root' : formatName(apex).replaceAll('/', '_');
+  return isFolder ? join(output, `${name}.yaml`) : output;
+}
+
+/** What `pharos check` says of it, in a folder of its own. */
+function check({ draft, text, file }: Written): Diagnostic[] {
+  const folder = mkdtempSync(join(tmpdir(), 'pharos-import-'));
+  try {
+    mkdirSync(join(folder, 'zones'));
+    writeFileSync(join(folder, 'zones', 'zone.yaml'), text);
+    const { diagnostics } = loadGeneration({ file: undefined, cwd: folder, env: {}, cores: 1 });
+    const name = file ?? `${formatName(draft.apex)}.yaml`;
+    return diagnostics.map((each) => ({ ...each, place: { ...each.place, file: name } }));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function reportOf({ draft, text, file }: Written): ZoneReport {
+  const services = [...draft.services.values()];
+  return {
+    zone: formatName(draft.apex),
+    file,
+    ...(file === null ? { yaml: text } : {}),
+    records: countRecords(draft),
+    services: services.length,
+    vips: services.reduce((sum, { vips }) => sum + vips.length, 0),
+    notes: draft.notes,
+  };
+}
+
+function summary(written: Written, { styleError }: Output): string {
+  const { zone, file, records, services, vips, notes } = reportOf(written);
+  const counts = [plural(records, 'record'), plural(services, 'service'), plural(vips, 'VIP')].join(', ');
+  const kinds = (['changed', 'dropped'] as const).map((kind) => {
+    const count = notes.filter((each) => each.kind === kind).length;
+    return `${count} ${kind}`;
+  });
+  const lines = notes.map(({ kind, owner, message }) => {
+    const word = styleError(kind === 'dropped' ? 'yellow' : 'cyan', kind);
+    return `  ${word} ${owner === undefined ? '' : `${owner}: `}${message}`;
+  });
+  const head = `${styleError('bold', zone)}: ${counts}; ${kinds.join(', ')}${file === null ? '' : ` -> ${file}`}`;
+  return [head, ...lines].join('\n');
+}
+
+function fail(message: string, code: number, output: Output): number {
+  output.error(`pharos import: ${message}`);
+  return code;
+}

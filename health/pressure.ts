@@ -1,0 +1,81 @@
+/**
+ * From the load that a VIP reports to its pressure: the share of its clients that it gives up (SPEC 4, `shed`).
+ *
+ * Pressure rises at once and falls slowly. Clients follow only when what they have cached expires; a pressure that fell
+ * as quickly would call them back before the last of them had left, and so for ever. test/unit/steering/load.test.ts
+ * plays the loop through.
+ */
+import type { Clock } from './clock.ts';
+import { FULL } from './table.ts';
+import { canonicalTarget, type HealthTarget } from './targets.ts';
+
+/** Shares of the capacity: from which load on a VIP sheds clients, and from which all of them. `low` is below `high`. */
+export type ShedMarks = { readonly low: number; readonly high: number };
+
+/**
+ * Beyond `high`, so much more of the capacity is as much pressure again. Where all are full, clients go by who is least
+ * over; on a span as narrow as most marks, all of them would go from one to the other and back.
+ */
+const OVERLOAD_SPAN = 1;
+/** Beyond this it tells nothing apart. */
+const MAX_PRESSURE = 16 * FULL;
+
+/** A pressure that is no longer wanted falls by the factor e in so many TTLs. With 4, loads still swing by a tenth. */
+const RELEASE_TTLS = 8;
+
+/** The pressure of a load, a share of the capacity. Pure. */
+export function pressureOf(load: number, { low, high }: ShedMarks): number {
+  if (load <= low) return 0;
+  const pressure = load < high ? (load - low) / (high - low) : 1 + (load - high) / OVERLOAD_SPAN;
+  return Math.min(MAX_PRESSURE, Math.round(pressure * FULL));
+}
+
+/** The pressure after one more report; `elapsedMs` since the one before, `ttlMs` that of the answers. Pure. */
+export function relieve(before: number, wanted: number, elapsedMs: number, ttlMs: number): number {
+  if (wanted >= before || ttlMs <= 0) return wanted;
+  return wanted + Math.floor((before - wanted) * Math.exp(-elapsedMs / (RELEASE_TTLS * ttlMs)));
+}
+
+/** What is known of a target's load: a share of its capacity. */
+export type Load = { readonly share: number; readonly pressure: number };
+
+export type Pressures = {
+  /** Undefined while no load is known, or the service does not shed. */
+  of(target: HealthTarget): Load | undefined;
+  /**
+   * A check passed and says this load, in the unit of `capacity`; undefined where it says none. `holdSeconds`: until it
+   * says so again.
+   */
+  report(target: HealthTarget, load: number | undefined, holdSeconds: number): void;
+  /** It is not available: what its load was no longer counts. */
+  forget(target: HealthTarget): void;
+  /** A new generation: what is known of targets that it has is kept. */
+  configure(targets: ReadonlyMap<string, HealthTarget>): void;
+};
+
+export function createPressures(clock: Clock): Pressures {
+  const loads = new Map<string, Load & { readonly atMs: number }>();
+  return {
+    of: (target) => loads.get(canonicalTarget(target.target)),
+    report(target, load, holdSeconds) {
+      const { shed, capacity = 1 } = target;
+      if (shed === undefined) return;
+      const key = canonicalTarget(target.target);
+      const before = loads.get(key);
+      const atMs = clock.now();
+      const share = load === undefined ? 0 : load / capacity;
+      const elapsedMs = atMs - (before?.atMs ?? atMs);
+      const { minTtlSeconds = 0, maxTtlSeconds = 0 } = target.answers ?? {};
+      const ttlMs = Math.min(maxTtlSeconds, Math.max(minTtlSeconds, holdSeconds)) * 1000;
+      const pressure = relieve(before?.pressure ?? 0, pressureOf(share, shed), elapsedMs, ttlMs);
+      if (load === undefined && pressure === 0) loads.delete(key);
+      else loads.set(key, { share, pressure, atMs });
+    },
+    forget(target) {
+      loads.delete(canonicalTarget(target.target));
+    },
+    configure(targets) {
+      for (const key of loads.keys()) if (targets.get(key)?.shed === undefined) loads.delete(key);
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * `ramp` (SPEC 4): a VIP that is available again after it was not comes back from 1 % of its weight to all of it. Time
+ * is counted by the monotonic clock; over a restart by the wall clock, since nothing else can tell.
+ */
+import type { Cancel, Clock } from './clock.ts';
+import { RAMP_TICK_MS } from './limits.ts';
+import { RAMP_UNIT } from './table.ts';
+import { canonicalTarget, type HealthTarget } from './targets.ts';
+
+/** Where a ramp begins. */
+const FIRST_SHARE = 0.01;
+/** While a VIP ramps, its weight changes: an answer is not to live longer than a tenth of the ramp. */
+const HOLD_SHARE = 0.1;
+
+/** The share of its weight that a VIP has, 0.01 to 1. Pure. */
+export function rampShare(elapsedMs: number, rampMs: number): number {
+  if (elapsedMs >= rampMs) return 1;
+  return FIRST_SHARE + ((1 - FIRST_SHARE) * Math.max(0, elapsedMs)) / rampMs;
+}
+
+/**
+ * The weight word and the withheld word (table.ts) of a weight at this share of it. In a service that ramps both are in
+ * hundredths, whether the VIP ramps or not; a weight above 0 never becomes 0. Pure.
+ */
+export function weightWords(weight: number, share: number, ramps: boolean): { weight: number; withheld: number } {
+  if (!ramps) return { weight, withheld: 0 };
+  const full = weight * RAMP_UNIT;
+  const now = weight === 0 ? 0 : Math.max(1, Math.floor(full * share + 1e-9));
+  return { weight: now, withheld: full - now };
+}
+
+/** What a weight of 1 is in the weight words of a service with this `ramp`. */
+export function weightUnit(rampMs: number): number {
+  return rampMs > 0 ? RAMP_UNIT : 1;
+}
+
+export type Ramps = {
+  /** The share of its weight that the target has now; 1 when it does not ramp. */
+  shareOf(target: HealthTarget): number;
+  /** Whole seconds that an answer with it may live; undefined when it does not ramp. */
+  holdSeconds(target: HealthTarget): number | undefined;
+  /** ISO 8601: when the ramp that is on began; undefined without one. */
+  since(target: HealthTarget): string | undefined;
+  /** It is available again, and has been for `elapsedMs`. False where that is no reason to ramp. */
+  begin(target: HealthTarget, elapsedMs?: number): boolean;
+  /** It is not available, or is wanted at its full weight at once. */
+  end(target: HealthTarget): void;
+  /** A new generation: ramps of targets that it has go on. */
+  configure(targets: ReadonlyMap<string, HealthTarget>): void;
+  stop(): void;
+};
+
+/** `changed` is called each second for each target that ramps, and once more when it has its full weight. */
+export function createRamps(clock: Clock, changed: (target: HealthTarget) => void): Ramps {
+  const ramps = new Map<string, { readonly startMs: number; target: HealthTarget }>();
+  let cancel: Cancel | undefined;
+
+  const rampMsOf = ({ rampMs = 0 }: HealthTarget): number => rampMs;
+  const tick = (): void => {
+    cancel = undefined;
+    for (const [key, { startMs, target }] of ramps) {
+      if (clock.now() - startMs >= rampMsOf(target)) ramps.delete(key);
+      changed(target);
+    }
+    wind();
+  };
+  const wind = (): void => {
+    if (ramps.size > 0) cancel ??= clock.after(RAMP_TICK_MS, tick);
+  };
+  const startOf = (target: HealthTarget): number | undefined => ramps.get(canonicalTarget(target.target))?.startMs;
+
+  return {
+    shareOf(target) {
+      const startMs = startOf(target);
+      return startMs === undefined ? 1 : rampShare(clock.now() - startMs, rampMsOf(target));
+    },
+    holdSeconds: (target) =>
+      startOf(target) === undefined ? undefined : Math.floor((rampMsOf(target) * HOLD_SHARE) / 1000),
+    since(target) {
+      const startMs = startOf(target);
+      return startMs === undefined ? undefined : new Date(clock.wall() + startMs - clock.now()).toISOString();
+    },
+    begin(target, elapsedMs = 0) {
+      // After a step of the wall clock, a ramp of before the restart may seem to begin in the future: then it begins now.
+      const passedMs = Math.max(0, elapsedMs);
+      if (passedMs >= rampMsOf(target)) return false;
+      ramps.set(canonicalTarget(target.target), { startMs: clock.now() - passedMs, target });
+      wind();
+      return true;
+    },
+    end(target) {
+      ramps.delete(canonicalTarget(target.target));
+    },
+    configure(targets) {
+      for (const [key, ramp] of ramps) {
+        const target = targets.get(key);
+        if (target === undefined || clock.now() - ramp.startMs >= rampMsOf(target)) ramps.delete(key);
+        else ramp.target = target;
+      }
+    },
+    stop() {
+      // What was known is still to be written to the disk.
+      cancel?.();
+    },
+  };
+}

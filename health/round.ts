@@ -1,0 +1,65 @@
+/**
+ * One turn of a target: a probe and, while that is without an answer, every `fast` further ones beside it. A target that
+ * has fallen silent shall not take `fall` timeouts one after the other: the failures that are needed come `fast` apart
+ * (SPEC 5: "while results contradict the state, the check runs every `fast`"). The first that passes settles it.
+ *
+ *     start       fast      2 × fast              timeout   + fast    + 2 × fast
+ *     first probe ├──────────────────────────────────┤ failed
+ *                 second   ├──────────────────────────────────┤ failed
+ *                          third    ├──────────────────────────────────┤ failed
+ */
+import type { Cancel, Clock } from './clock.ts';
+import type { ProbeResult } from './probe.ts';
+
+export type RoundOptions = {
+  readonly clock: Clock;
+  /** How long the first may be without an answer, and each after it. */
+  readonly doubtMs: number;
+  readonly fastMs: number;
+  /** Whether one more shall be asked, while so many are under way without an answer. */
+  readonly wantsMore: (underWay: number) => boolean;
+  /** Never rejects. */
+  readonly ask: (signal: AbortSignal, first: boolean) => Promise<ProbeResult>;
+  /** A result and when its probe began. After one that passed no other comes, nor after `cancel`. */
+  readonly take: (result: ProbeResult, startedMs: number) => void;
+};
+
+export type Round = {
+  /** All probes have ended, or one has passed and the others are cancelled. */
+  readonly done: Promise<void>;
+  readonly cancel: () => void;
+};
+
+export function startRound({ clock, doubtMs, fastMs, wantsMore, ask, take }: RoundOptions): Round {
+  const underWay = new Set<AbortController>();
+  let settled = false;
+  const settle = (): void => {
+    settled = true;
+    for (const controller of underWay) controller.abort();
+  };
+
+  const probe = async (first: boolean): Promise<void> => {
+    const controller = new AbortController();
+    const startedMs = clock.now();
+    underWay.add(controller);
+    let next: Promise<void> | undefined;
+    let cancelTimer: Cancel | undefined;
+    if (wantsMore(underWay.size)) {
+      cancelTimer = clock.after(first ? doubtMs : fastMs, () => {
+        // What has come while this thread was busy is read before another is asked.
+        cancelTimer = clock.after(0, () => {
+          if (!settled && wantsMore(underWay.size)) next = probe(false);
+        });
+      });
+    }
+    const result = await ask(controller.signal, first);
+    cancelTimer?.();
+    underWay.delete(controller);
+    if (!settled) {
+      if (result.passed) settle();
+      take(result, startedMs);
+    }
+    await next;
+  };
+  return { done: probe(true), cancel: settle };
+}

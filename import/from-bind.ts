@@ -1,0 +1,98 @@
+/**
+ * RFC 1035 master files, as BIND, NSD, Knot and PowerDNS have them.
+ */
+import { readFileSync } from 'node:fs';
+import type { Report } from '../config/diagnostics.ts';
+import { createReport } from '../config/diagnostics.ts';
+import { isWithin, parseName, ROOT, NameError, type Name } from '../wire/name.ts';
+import { TYPE, TYPE_NUMBERS, typeText } from '../wire/types.ts';
+import { readMasterFile } from '../zones/master-file.ts';
+import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../zones/records.ts';
+import { addRecord, createDraft, note, type ZoneDraft } from './draft.ts';
+import { soaMinimum } from './soa.ts';
+
+/** Made anew by whoever signs the zone. */
+const SIGNATURES: ReadonlySet<number> = new Set(
+  ['RRSIG', 'NSEC', 'NSEC3', 'NSEC3PARAM'].map((type) => TYPE_NUMBERS.get(type) ?? 0),
+);
+
+/** For records without any TTL where not even an SOA has one. */
+const DEFAULT_TTL_SECONDS = 3600;
+
+/** What a master file says of itself before its zone is known. */
+type Preview = { readonly apex: Name | undefined; readonly ttlSeconds: number };
+
+/**
+ * The zone of a master file. `apex` wins over what the file says of it; mistakes of the file go to `report`, and
+ * then, or where nothing tells the zone's name, there is none.
+ */
+export function fromBind(path: string, apex: Name | undefined, report: Report): ZoneDraft | undefined {
+  const preview = previewOf(path, apex, report);
+  const zone = apex ?? preview?.apex;
+  if (!preview) return undefined;
+  if (!zone) {
+    const place = { file: path, line: 1, column: 1 };
+    report.error('PH502', 'nothing in the file tells the name of the zone', place, 'give it: --zone example.com');
+    return undefined;
+  }
+  const store = createRecordStore();
+  readMasterFile({ path, origin: zone, defaultTtlSeconds: preview.ttlSeconds, store, report });
+  if (report.diagnostics.some(({ severity }) => severity === 'error')) return undefined;
+  const draft = createDraft(zone, `the master file ${path}`);
+  addRecords(draft, store);
+  return draft;
+}
+
+/** Puts every record in that Pharos can serve, and notes the others. `skip` takes those that are no records. */
+export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: number) => boolean = () => false): void {
+  const signatures = new Map<number, number>();
+  for (let row = 0; row < store.count; row++) {
+    if (skip(row)) continue;
+    const type = store.type[row] ?? 0;
+    const owner = ownerOf(store, row).slice();
+    if (!isWithin(owner, draft.apex)) {
+      note(draft, 'dropped', owner, `${typeText(type)} out of the zone, at ${placeOf(store, row)}`);
+    } else if (SIGNATURES.has(type)) {
+      signatures.set(type, (signatures.get(type) ?? 0) + 1);
+    } else addRecord(draft, owner, type, store.ttlSeconds[row] ?? 0, rdataOf(store, row).slice());
+  }
+  if (signatures.size === 0) return;
+  const counts = [...signatures].map(([type, count]) => `${count} ${typeText(type)}`).join(', ');
+  const advice = 'whoever signs the zone makes them anew; take the DS out of the parent before the zone moves unsigned';
+  note(draft, 'dropped', undefined, `signatures of DNSSEC (${counts}): ${advice}`);
+}
+
+function placeOf(store: RecordStore, row: number): string {
+  return `${store.files[store.file[row] ?? 0] ?? ''}:${store.line[row] ?? 0}`;
+}
+
+/** Reads the file as if it were the root's: an SOA's owner that is absolute, or below an $ORIGIN, is the zone. */
+function previewOf(path: string, apex: Name | undefined, report: Report): Preview | undefined {
+  const store = createRecordStore();
+  const scratch = createReport();
+  readMasterFile({ path, origin: apex ?? ROOT, defaultTtlSeconds: DEFAULT_TTL_SECONDS, store, report: scratch });
+  if (store.count === 0 && scratch.diagnostics.length > 0) {
+    report.diagnostics.push(...scratch.diagnostics);
+    return undefined;
+  }
+  for (let row = 0; row < store.count; row++) {
+    if (store.type[row] !== TYPE.SOA) continue;
+    const owner = ownerOf(store, row).slice();
+    // RFC 1035 has every record state its TTL; without, servers take the SOA's minimum.
+    const ttlSeconds = soaMinimum(rdataOf(store, row));
+    // The root itself is its owner only where that is written as a dot; `@` waits for a name.
+    return { apex: owner.length > 1 ? owner : apex, ttlSeconds };
+  }
+  return { apex: apex ?? originOf(path), ttlSeconds: DEFAULT_TTL_SECONDS };
+}
+
+/** The first $ORIGIN of a file without an SOA. */
+function originOf(path: string): Name | undefined {
+  const written = /^\$ORIGIN\s+(\S+\.)\s*(?:;.*)?$/im.exec(readFileSync(path, 'latin1'))?.[1];
+  try {
+    return written === undefined ? undefined : parseName(written);
+  } catch (error) {
+    if (error instanceof NameError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * gdnsd's service_types as checks.
+ */
+import { note, type Plain, type ZoneDraft } from './draft.ts';
+import { hashOf, stringOf, stringsOf, type VscfHash } from './vscf.ts';
+
+/** gdnsd.config(5), SERVICE_TYPES. */
+const DEFAULTS = { upThresh: 20, downThresh: 10, interval: 10 } as const;
+/** What a check of a zone file can have. */
+const MAX = { results: 100, timeoutSeconds: 60 } as const;
+
+/** The check that stands for `types`, put into the draft; undefined for none, and for `up`. */
+export function checkFor(draft: ZoneDraft, types: readonly string[], config: VscfHash): Plain | undefined {
+  const names = [...new Set(types)].filter((name) => {
+    if (name === 'down') note(draft, 'changed', undefined, 'the service_type down is no check: use pharos down');
+    return name !== 'up' && name !== 'down' && define(draft, name, hashOf(config.get('service_types')));
+  });
+  const [only, ...more] = names;
+  if (only === undefined) return undefined;
+  return more.length === 0 ? only : { all_of: names };
+}
+
+function define(draft: ZoneDraft, name: string, types: VscfHash): boolean {
+  if (draft.checks.has(name)) return true;
+  const type = types.get(name);
+  const check = type === undefined ? undefined : checkOf(draft, name, hashOf(type));
+  if (type === undefined) note(draft, 'dropped', undefined, `the service_type ${name}, which is defined nowhere`);
+  if (check) draft.checks.set(name, check);
+  return check !== undefined;
+}
+
+function checkOf(draft: ZoneDraft, name: string, type: VscfHash): Plain | undefined {
+  const number = (key: string, byDefault: number): number => {
+    const value = Number(stringOf(type.get(key)) ?? byDefault);
+    return Number.isFinite(value) && value > 0 ? value : byDefault;
+  };
+  const interval = number('interval', DEFAULTS.interval);
+  const timing = {
+    interval: `${interval}s`,
+    timeout: `${Math.min(MAX.timeoutSeconds, number('timeout', Math.max(1, Math.floor(interval / 2))))}s`,
+    rise: Math.min(MAX.results, number('up_thresh', DEFAULTS.upThresh)),
+    fall: Math.min(MAX.results, number('down_thresh', DEFAULTS.downThresh)),
+  };
+  const port = stringOf(type.get('port'));
+  const vhost = stringOf(type.get('vhost'));
+  const plugin = stringOf(type.get('plugin'));
+  switch (plugin) {
+    case 'http_status': {
+      const status = stringsOf(type.get('ok_codes'));
+      return {
+        type: 'http',
+        path: stringOf(type.get('url_path')) ?? '/',
+        ...(vhost === undefined ? {} : { host: vhost }),
+        ...(port === undefined ? {} : { port: Number(port) }),
+        status: status.length > 0 ? status.map(Number) : [200],
+        ...timing,
+      };
+    }
+    case 'tcp_connect':
+      return { type: 'tcp', ...(port === undefined ? {} : { port: Number(port) }), ...timing };
+    case 'extmon': {
+      const command = stringsOf(type.get('cmd'));
+      return { type: 'exec', command: commandOf(command), ...timing };
+    }
+    case 'extfile':
+      note(draft, 'changed', undefined, `${name} read a file: it is a push check, which somebody has to report to`);
+      return { type: 'push', interval: timing.interval };
+    default:
+      note(draft, 'dropped', undefined, `the service_type ${name} of the plugin ${plugin ?? '(none)'}: no such check`);
+      return undefined;
+  }
+}
+
+/** `%%ITEM%%` is the address, which a check's command has in its environment. */
+function commandOf(command: readonly string[]): Plain {
+  if (!command.some((word) => word.includes('%%ITEM%%'))) return [...command];
+  const words = command.map((word) =>
+    word
+      .split('%%ITEM%%')
+      .map((part) => (part === '' || /^[\w./:@%+=-]+$/.test(part) ? part : `'${part.replaceAll("'", `'\\''`)}'`))
+      .join('"$PHAROS_ADDRESS"'),
+  );
+  return ['sh', '-c', `exec ${words.join(' ')}`];
+}

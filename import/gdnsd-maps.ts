@@ -1,0 +1,89 @@
+/**
+ * The maps of gdnsd's geoip plugin as a `geo` or `nearest` step.
+ */
+import { note, type Plain } from './draft.ts';
+import type { Resolving } from './gdnsd-resources.ts';
+import { continentKey } from './geo-keys.ts';
+import { hashOf, stringOf, stringsOf, type Vscf, type VscfHash } from './vscf.ts';
+
+export type MapPlan = {
+  readonly step: Plain;
+  readonly datacenters: readonly string[];
+  /** Positions by datacenter, where the map has them. */
+  readonly at: ReadonlyMap<string, string>;
+};
+
+/** The step of a map by its name; undefined, and noted, where there is no such map. */
+export function mapPlan(name: string, context: Resolving): MapPlan | undefined {
+  const { draft, owner, config } = context;
+  const maps = hashOf(hashOf(hashOf(config.get('plugins')).get('geoip')).get('maps'));
+  const value = maps.get(name);
+  if (value === undefined) {
+    note(draft, 'dropped', owner, `the map ${name} is defined nowhere`);
+    return undefined;
+  }
+  const map = hashOf(value);
+  const datacenters = stringsOf(map.get('datacenters'));
+  const at = new Map(
+    [...hashOf(map.get('auto_dc_coords'))].map(([dc, place]) => [dc, stringsOf(place).join(',')] as const),
+  );
+  if (stringOf(map.get('ignore_ecs')) === 'true') {
+    note(draft, 'changed', owner, `the map ${name} ignores client subnets: here they count`);
+  }
+  const places = hashOf(map.get('map'));
+  const isAuto = at.size > 0 && [...places.values()].every((each) => each === 'auto');
+  if (isAuto) {
+    const nets = [...hashOf(map.get('nets'))].map(([network, dcs]) => `${network} => ${stringsOf(dcs).join(' ')}`);
+    if (nets.length > 0) {
+      const advice = 'give them the place of their datacenter under geo.networks in pharos.yaml';
+      note(draft, 'dropped', owner, `the nets of ${name} (${nets.join(', ')}): ${advice}`);
+    }
+    return { step: 'nearest', datacenters, at };
+  }
+  return { step: geoStep(name, map, datacenters, context), datacenters, at };
+}
+
+function geoStep(name: string, map: VscfHash, datacenters: readonly string[], context: Resolving): Plain {
+  const { draft, owner } = context;
+  const geo = new Map<string, readonly string[]>();
+  const nets = map.get('nets');
+  if (typeof nets === 'string')
+    note(draft, 'dropped', owner, `the nets of ${name} in the file ${nets}: add them to geo`);
+  for (const [network, dcs] of hashOf(nets)) geo.set(network, stringsOf(dcs));
+  const put = (key: string | undefined, path: string, value: Vscf): void => {
+    const list = value === 'auto' ? datacenters : stringsOf(value);
+    if (value === 'auto') {
+      note(draft, 'changed', owner, `${path} is auto beside lists: it has the datacenters in their order`);
+    }
+    if (key === undefined) note(draft, 'dropped', owner, `${path} of the map ${name}: not a place that geo knows`);
+    else if (list.length === 0) note(draft, 'dropped', owner, `${path} of the map ${name}, which has no answer`);
+    else geo.set(key, list);
+  };
+  const walk = (value: Vscf, path: readonly string[]): void => {
+    if (!(value instanceof Map)) {
+      put(keyOf(path), path.join(' '), value);
+      return;
+    }
+    for (const [key, inner] of hashOf(value)) {
+      if (key.toLowerCase() === 'default') {
+        if (path.length > 0) put(keyOf(path), [...path, key].join(' '), inner);
+        else put('default', key, inner);
+      } else walk(inner, [...path, key]);
+    }
+  };
+  walk(hashOf(map.get('map')), []);
+  if (!geo.has('default')) geo.set('default', datacenters);
+  // gdnsd never leaves a list: with all of it down, its first is answered. So does a fence.
+  const isShort = [...geo.values()].some((list) => datacenters.some((dc) => !list.includes(dc)));
+  const lists = [...geo].map(([key, list]): [string, Plain] => [key, list.length === 1 ? (list[0] ?? '') : list]);
+  return isShort ? { geo: Object.fromEntries(lists), fence: true } : { geo: Object.fromEntries(lists) };
+}
+
+/** Continent, country, subdivision; deeper there are cities. */
+function keyOf(path: readonly string[]): string | undefined {
+  const [continent = '', country, subdivision, ...more] = path;
+  if (more.length > 0 || (subdivision !== undefined && !/^[A-Z0-9]{1,3}$/i.test(subdivision))) return undefined;
+  if (country === undefined) return continentKey(continent);
+  if (!/^[A-Z]{2}$/i.test(country)) return undefined;
+  return subdivision === undefined ? country.toUpperCase() : `${country}-${subdivision}`.toUpperCase();
+}

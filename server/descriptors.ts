@@ -1,0 +1,85 @@
+/**
+ * File descriptors passed from one process to another over a unix socket (SCM_RIGHTS, unix(7)): the sockets of a server
+ * go to the one that takes its place, with all that waits in them.
+ */
+import * as c from './libc.ts';
+
+/** A text and the descriptors that came with it. */
+export type Passed = { readonly text: string; readonly descriptors: readonly number[] };
+
+const SCM_RIGHTS = 1;
+const MSG_CMSG_CLOEXEC = 0x4000_0000;
+/** What Linux passes at once (SCM_MAX_FD). */
+export const MAX_DESCRIPTORS = 253;
+/** Of a text: some 250 addresses have room in it many times. */
+const TEXT_OCTETS = 64 * 1024;
+/** struct cmsghdr: u64 length with this head, u32 level, u32 type; then the descriptors. */
+const CONTROL_HEAD_OCTETS = 16;
+const CONTROL_OCTETS = CONTROL_HEAD_OCTETS + MAX_DESCRIPTORS * 4 + 4;
+
+/** One mmsghdr, drawn in message-vector.ts, and what it points to; held together, since the kernel has addresses alone. */
+type Envelope = { readonly header: BigUint64Array; readonly parts: readonly ArrayBuffer[]; readonly address: bigint };
+
+function envelope(text: Uint8Array<ArrayBuffer>, control: ArrayBuffer, controlOctets: number): Envelope {
+  const part = new BigUint64Array(new ArrayBuffer(16));
+  part[0] = c.addressOf(text.buffer);
+  part[1] = BigInt(text.length);
+  const header = new BigUint64Array(new ArrayBuffer(64));
+  header[2] = c.addressOf(part.buffer);
+  header[3] = 1n;
+  header[4] = controlOctets === 0 ? c.NULL : c.addressOf(control);
+  header[5] = BigInt(controlOctets);
+  return { header, parts: [text.buffer, control, part.buffer], address: c.addressOf(header.buffer) };
+}
+
+/** Sends both in one message of the connected unix socket `fd`. Throws where the kernel does not take it. */
+export function sendDescriptors(fd: number, { text, descriptors }: Passed): void {
+  if (descriptors.length > MAX_DESCRIPTORS) throw new Error(`more than ${MAX_DESCRIPTORS} sockets cannot be passed`);
+  const octets = new Uint8Array(new ArrayBuffer(Buffer.byteLength(text)));
+  octets.set(Buffer.from(text));
+  const control = new ArrayBuffer(CONTROL_OCTETS);
+  const view = new DataView(control);
+  const used = CONTROL_HEAD_OCTETS + descriptors.length * 4;
+  view.setBigUint64(0, BigInt(used), true);
+  view.setUint32(8, c.SOL_SOCKET, true);
+  view.setUint32(12, SCM_RIGHTS, true);
+  descriptors.forEach((descriptor, index) => {
+    view.setInt32(CONTROL_HEAD_OCTETS + index * 4, descriptor, true);
+  });
+  const message = envelope(octets, control, descriptors.length === 0 ? 0 : (used + 7) & ~7);
+  const sent = c.libc().sendmmsg(fd, message.address, 1, c.MSG_DONTWAIT);
+  if (sent !== 1) throw new Error(`sockets cannot be passed: errno ${c.libc().errno()}`);
+  if (Number((message.header[7] ?? 0n) & 0xffff_ffffn) !== octets.length)
+    throw new Error('sockets were passed in part');
+}
+
+/**
+ * What waits at the unix socket `fd`, which nobody else may read. Undefined where nothing does yet; an empty text without
+ * descriptors when the other side is gone. Descriptors are closed when another program is started.
+ */
+export function receiveDescriptors(fd: number): Passed | undefined {
+  const octets = new Uint8Array(new ArrayBuffer(TEXT_OCTETS));
+  const control = new ArrayBuffer(CONTROL_OCTETS);
+  const message = envelope(octets, control, CONTROL_OCTETS);
+  const received = c.libc().recvmmsg(fd, message.address, 1, c.MSG_DONTWAIT | MSG_CMSG_CLOEXEC, c.NULL);
+  if (received < 0) {
+    const errno = c.libc().errno();
+    if (errno === c.ERRNO.EAGAIN || errno === c.ERRNO.EINTR) return undefined;
+    return { text: '', descriptors: [] };
+  }
+  const length = Number((message.header[7] ?? 0n) & 0xffff_ffffn);
+  const view = new DataView(control);
+  const isRights =
+    Number(message.header[5] ?? 0n) >= CONTROL_HEAD_OCTETS &&
+    view.getUint32(8, true) === c.SOL_SOCKET &&
+    view.getUint32(12, true) === SCM_RIGHTS;
+  const count = isRights ? (Number(view.getBigUint64(0, true)) - CONTROL_HEAD_OCTETS) / 4 : 0;
+  const descriptors = Array.from({ length: count }, (_, index) => view.getInt32(CONTROL_HEAD_OCTETS + index * 4, true));
+  return { text: Buffer.from(octets.subarray(0, length)).toString(), descriptors };
+}
+
+/** The descriptor of a socket or server of node:net; undefined where it has none. Node.js has no public name for it. */
+export function descriptorOf(socket: object): number | undefined {
+  const { _handle: handle } = socket as { readonly _handle?: { readonly fd?: unknown } | null };
+  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined;
+}

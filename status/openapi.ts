@@ -1,0 +1,295 @@
+/**
+ * `GET /api/v1/openapi.json`: all paths of the status server as an OpenAPI 3.1 document. What requests must look like
+ * are the schemas that the routes themselves judge by.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Access } from './authorize.ts';
+import { ref, SCHEMAS, type Schema } from './openapi-schemas.ts';
+import { PROBLEM_TYPE } from './problem.ts';
+import { beaconBody } from './routes-beacon.ts';
+import { overrideBody, pushBody, weightBody } from './routes-change.ts';
+import { eventsQuery } from './routes-events.ts';
+import { explainQuery } from './routes-read.ts';
+import { simulateBody } from './routes-simulate.ts';
+
+type Method = 'get' | 'put' | 'post' | 'delete';
+
+/** One method of one path. `{name}` in a path is a parameter, which may have slashes in it. */
+type Operation = {
+  readonly method: Method;
+  readonly path: string;
+  readonly id: string;
+  readonly summary: string;
+  /** Unsaid: `read` for GET, `change` for every other method, as http.ts has it. */
+  readonly access?: Access;
+  readonly query?: QuerySchema;
+  readonly body?: Schema;
+  /** What a 200 carries, by media type. */
+  readonly reply: Readonly<Record<string, Schema>>;
+  /** Other statuses than 200, 401 and 403. */
+  readonly problems?: Readonly<Record<number, string>>;
+};
+
+/** Of a query string: an object with a property for each parameter. */
+type QuerySchema = {
+  readonly required?: readonly string[];
+  readonly properties: Readonly<Record<string, Schema>>;
+};
+
+const JSON_TYPE = 'application/json';
+const TEXT: Schema = { type: 'string' };
+const json = (schema: Schema): Readonly<Record<string, Schema>> => ({ [JSON_TYPE]: schema });
+const listOf = (items: Schema): Readonly<Record<string, Schema>> => json({ type: 'array', items });
+
+const INVALID = { 400: 'A parameter or member is missing, unknown or malformed.' } as const;
+const NO_BEACON = { 404: 'This server has no beacon.' } as const;
+const NO_TARGET = { 404: 'Nothing has this target.' } as const;
+
+const OPERATIONS: readonly Operation[] = [
+  { method: 'get', path: '/', id: 'overview', summary: 'The state on one screen.', reply: { 'text/plain': TEXT } },
+  {
+    method: 'get',
+    path: '/healthz',
+    id: 'alive',
+    summary: 'Whether the process is alive.',
+    access: 'open',
+    reply: json(ref('Alive')),
+  },
+  {
+    method: 'get',
+    path: '/readyz',
+    id: 'ready',
+    summary: 'Whether zones are loaded, sockets open and the first round of probes done.',
+    access: 'open',
+    reply: json(ref('Ready')),
+    problems: { 503: 'Not ready; `missing` lists what is missing.' },
+  },
+  {
+    method: 'get',
+    path: '/metrics',
+    id: 'metrics',
+    summary: 'Metrics in the text format of Prometheus.',
+    reply: { 'text/plain': TEXT },
+  },
+  { method: 'get', path: '/api/v1/status', id: 'status', summary: 'Everything.', reply: json(ref('Status')) },
+  { method: 'get', path: '/api/v1/health', id: 'health', summary: 'The VIPs.', reply: listOf(ref('Vip')) },
+  {
+    method: 'get',
+    path: '/api/v1/health/{service}',
+    id: 'serviceHealth',
+    summary: 'The VIPs of one service.',
+    reply: listOf(ref('Vip')),
+    problems: { 404: 'There is no such service.' },
+  },
+  {
+    method: 'get',
+    path: '/api/v1/explain',
+    id: 'explain',
+    summary: 'The decision for one client, by the code that answers packets.',
+    query: explainQuery,
+    reply: json(ref('Trace')),
+    problems: INVALID,
+  },
+  {
+    method: 'post',
+    path: '/api/v1/simulate',
+    id: 'simulate',
+    summary: 'What share of the clients moves where if targets fail. Changes nothing.',
+    access: 'read',
+    body: simulateBody,
+    reply: json(ref('Simulation')),
+    problems: INVALID,
+  },
+  {
+    method: 'get',
+    path: '/api/v1/overrides',
+    id: 'overrides',
+    summary: 'Overrides in force.',
+    reply: listOf(ref('Override')),
+  },
+  {
+    method: 'put',
+    path: '/api/v1/overrides/{target}',
+    id: 'override',
+    summary: 'Force a state.',
+    body: overrideBody,
+    reply: json(ref('Overridden')),
+    problems: { ...INVALID, ...NO_TARGET },
+  },
+  {
+    method: 'delete',
+    path: '/api/v1/overrides/{target}',
+    id: 'giveBackState',
+    summary: 'Give the state back to the probes.',
+    reply: json(ref('GivenBack')),
+    problems: NO_TARGET,
+  },
+  {
+    method: 'get',
+    path: '/api/v1/weights',
+    id: 'weights',
+    summary: 'Weights set at run time.',
+    reply: listOf(ref('Weight')),
+  },
+  {
+    method: 'put',
+    path: '/api/v1/weights/{target}',
+    id: 'weigh',
+    summary: 'Set a weight.',
+    body: weightBody,
+    reply: json(ref('Weighed')),
+    problems: { ...INVALID, ...NO_TARGET },
+  },
+  {
+    method: 'delete',
+    path: '/api/v1/weights/{target}',
+    id: 'giveBackWeight',
+    summary: 'Give the weight back to the file.',
+    reply: json(ref('GivenBack')),
+    problems: NO_TARGET,
+  },
+  {
+    method: 'put',
+    path: '/api/v1/push/{target}',
+    id: 'push',
+    summary: 'A report for a `push` check.',
+    body: pushBody,
+    reply: json({
+      type: 'object',
+      properties: { target: TEXT, ...pushBody.properties },
+      required: ['target', 'healthy'],
+    }),
+    problems: { ...INVALID, ...NO_TARGET, 409: 'The target has no `push` check.' },
+  },
+  {
+    method: 'post',
+    path: '/api/v1/reload',
+    id: 'reload',
+    summary: 'Read the files again: all or nothing.',
+    reply: json(ref('Reloaded')),
+    problems: { 422: 'Refused, with `diagnostics`; `generation` is the one that goes on.' },
+  },
+  {
+    method: 'get',
+    path: '/api/v1/events',
+    id: 'events',
+    summary: 'What happened; with `Accept: text/event-stream`, server-sent events that go on.',
+    query: eventsQuery,
+    reply: { ...listOf(ref('Event')), 'text/event-stream': TEXT },
+    problems: { ...INVALID, 503: 'Too many streams are open.' },
+  },
+  {
+    method: 'get',
+    path: '/beacon.js',
+    id: 'beaconScript',
+    summary: 'The script that measures the regions from a browser.',
+    access: 'open',
+    reply: { 'text/javascript': TEXT },
+    problems: NO_BEACON,
+  },
+  {
+    method: 'post',
+    path: '/api/v1/beacon',
+    id: 'beacon',
+    summary: 'Latencies that a browser measured, in milliseconds by region.',
+    access: 'report',
+    body: beaconBody,
+    reply: json(ref('Reported')),
+    problems: { ...INVALID, 403: 'Pages of this origin may not report.', ...NO_BEACON },
+  },
+  {
+    method: 'get',
+    path: '/api/v1/openapi.json',
+    id: 'openapi',
+    summary: 'This document.',
+    reply: json({ type: 'object' }),
+  },
+];
+
+export type OpenApi = {
+  readonly openapi: string;
+  readonly info: Schema;
+  readonly paths: Readonly<Record<string, Readonly<Partial<Record<Method, Schema>>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> } & Schema;
+};
+
+/** The document of this `version`. */
+export function openApiDocument(version: string): OpenApi {
+  const paths: Record<string, Partial<Record<Method, Schema>>> = {};
+  for (const operation of OPERATIONS) (paths[operation.path] ??= {})[operation.method] = describe(operation);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Pharos',
+      version,
+      description: 'Status, metrics and control of an authoritative DNS server. Reading from loopback needs no token.',
+    },
+    paths,
+    components: {
+      schemas: SCHEMAS,
+      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: '`status.token` of pharos.yaml.' } },
+    },
+  };
+}
+
+export function openApiRoutes(app: FastifyInstance, version: string): void {
+  const document = openApiDocument(version);
+  app.get('/api/v1/openapi.json', () => document);
+}
+
+function describe(operation: Operation): Schema {
+  const { method, path, id, summary, query, body, reply, problems = {} } = operation;
+  const access = operation.access ?? (method === 'get' ? 'read' : 'change');
+  const refused =
+    access === 'open'
+      ? {}
+      : access === 'report'
+        ? { 403: 'Pages of this origin may not report.' }
+        : { 401: 'Needs the token, or has a wrong one.', 403: 'This server has no token.' };
+  const parameters = [...pathParameters(path), ...(query ? queryParameters(query) : [])];
+  return {
+    operationId: id,
+    summary,
+    // RFC 6750; an empty requirement says that it goes without.
+    security: access === 'change' ? [{ token: [] }] : access === 'read' ? [{}, { token: [] }] : [],
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body ? { requestBody: { required: true, content: { [JSON_TYPE]: { schema: body } } } } : {}),
+    responses: {
+      200: { description: 'Done.', content: contentOf(reply) },
+      ...Object.fromEntries(
+        Object.entries({ ...refused, ...problems }).map(([status, description]) => [
+          status,
+          { description, content: contentOf({ [PROBLEM_TYPE]: ref('Problem') }) },
+        ]),
+      ),
+    },
+  };
+}
+
+function contentOf(reply: Readonly<Record<string, Schema>>): Schema {
+  return Object.fromEntries(Object.entries(reply).map(([type, schema]) => [type, { schema }]));
+}
+
+const PARAMETERS: Readonly<Record<string, string>> = {
+  service: 'The name of a service: `www.example.com`.',
+  target: 'A TARGET: `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Slashes may stand as they are.',
+};
+
+function pathParameters(path: string): Schema[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
+    name,
+    in: 'path',
+    required: true,
+    description: PARAMETERS[name] ?? '',
+    schema: TEXT,
+  }));
+}
+
+function queryParameters({ properties, required = [] }: QuerySchema): Schema[] {
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    schema,
+  }));
+}

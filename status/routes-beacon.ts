@@ -1,0 +1,101 @@
+/**
+ * The two paths that web pages use: beacon.js, and where it reports to (SPEC 7, 8). They need no token, and are all of
+ * this server that the world may reach: docs/latency.md.
+ */
+import { createHash } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { MAX_BEACON_REGIONS } from '../config/limits.ts';
+import type { BeaconSettings } from '../config/settings.ts';
+import { MAX_LATENCY_MS } from '../geo/latency-limits.ts';
+import { beaconScript } from './beacon-script.ts';
+import { sourceOf } from './beacon.ts';
+import { ProblemError } from './problem.ts';
+import type { Runtime } from './runtime.ts';
+
+type BeaconBody = { readonly samples: Readonly<Record<string, number>> };
+
+/** JSON Schema of a report. */
+export const beaconBody = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['samples'],
+  properties: {
+    samples: {
+      type: 'object',
+      minProperties: 1,
+      maxProperties: MAX_BEACON_REGIONS,
+      additionalProperties: { type: 'number', minimum: 0, maximum: MAX_LATENCY_MS },
+    },
+  },
+} as const;
+
+/** How long browsers keep the script: changed URLs reach all of them within this time. */
+const SCRIPT_SECONDS = 300;
+/** How long browsers keep the answer to a preflight: no longer than any of them allows. */
+const PREFLIGHT_SECONDS = 7200;
+
+export function beaconRoutes(app: FastifyInstance, runtime: Runtime): void {
+  const settings = (): BeaconSettings => {
+    const found = runtime.beacon.settings();
+    if (found) return found;
+    throw new ProblemError(404, 'this server has no beacon', { hint: 'give pharos.yaml "beacon: { urls: ... }"' });
+  };
+
+  app.get('/beacon.js', { config: { access: 'open' } }, async (request, reply) => {
+    const script = beaconScript(settings());
+    const tag = `"${createHash('sha256').update(script).digest('base64url').slice(0, 22)}"`;
+    void reply
+      .header('cache-control', `public, max-age=${SCRIPT_SECONDS}`)
+      .header('access-control-allow-origin', '*')
+      // Pages with Cross-Origin-Embedder-Policy load nothing without this.
+      .header('cross-origin-resource-policy', 'cross-origin')
+      .header('etag', tag);
+    if (request.headers['if-none-match'] === tag) return reply.code(304).send();
+    return reply.type('text/javascript; charset=utf-8').send(script);
+  });
+
+  app.options('/api/v1/beacon', { config: { access: 'open' } }, async (request, reply) => {
+    allowOrigin(request, reply, settings());
+    return reply
+      .code(204)
+      .header('access-control-allow-methods', 'POST')
+      .header('access-control-allow-headers', 'content-type')
+      .header('access-control-max-age', PREFLIGHT_SECONDS)
+      .send();
+  });
+
+  app.post<{ Body: BeaconBody }>(
+    '/api/v1/beacon',
+    { schema: { body: beaconBody }, config: { access: 'report' } },
+    async (request, reply) => {
+      const { proxies, ...rest } = settings();
+      if (!allowOrigin(request, reply, rest)) {
+        const hint = 'add the origin of the page to beacon.origins';
+        throw new ProblemError(403, `pages of ${request.headers.origin ?? 'no origin'} may not report`, { hint });
+      }
+      const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',');
+      const source = sourceOf(request.socket.remoteAddress ?? '', forwarded, proxies);
+      if (!source) {
+        throw new ProblemError(400, 'X-Forwarded-For of a proxy names no client', { parameter: 'x-forwarded-for' });
+      }
+      return runtime.beacon.report(source, new Map(Object.entries(request.body.samples)));
+    },
+  );
+}
+
+/** Says to the browser whether the page may read the reply, and to us whether it may report. */
+function allowOrigin(
+  { headers }: FastifyRequest,
+  reply: FastifyReply,
+  { origins }: Pick<BeaconSettings, 'origins'>,
+): boolean {
+  if (origins.length === 0) {
+    void reply.header('access-control-allow-origin', '*');
+    return true;
+  }
+  void reply.header('vary', 'origin');
+  const { origin } = headers;
+  if (origin === undefined || !origins.includes(origin)) return false;
+  void reply.header('access-control-allow-origin', origin);
+  return true;
+}

@@ -1,0 +1,109 @@
+/**
+ * A Chromium without a window, spoken to in its own protocol (Chrome DevTools Protocol) over Node's WebSocket.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { has } from '../support/process.ts';
+
+/** Undefined where there is none: such tests are then skipped. */
+export const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'].find(has);
+
+export type Page = {
+  /** Loads an address; resolves when it has begun to. */
+  readonly open: (url: string) => Promise<void>;
+  /** What an expression comes to in the page; a promise is waited for. Throws what it throws. */
+  readonly evaluate: (expression: string) => Promise<unknown>;
+};
+
+export type Browser = {
+  readonly page: () => Promise<Page>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+};
+
+type Reply = { readonly id?: number; readonly result?: Record<string, unknown>; readonly error?: { message: string } };
+
+export async function startChromium(): Promise<Browser> {
+  if (CHROMIUM === undefined) throw new Error('chromium is not installed');
+  const profile = mkdtempSync(join(tmpdir(), 'pharos-chromium-'));
+  const flags = [
+    '--headless=new',
+    // Root in a container has no user namespaces to make a sandbox of; the pages are the test's own.
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-dev-shm-usage',
+    '--disable-background-networking',
+    '--no-first-run',
+    '--remote-debugging-port=0',
+    `--user-data-dir=${profile}`,
+    'about:blank',
+  ];
+  const child = spawn(CHROMIUM, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise<void>((resolve) =>
+    child.once('close', () => {
+      resolve();
+    }),
+  );
+  const address = await new Promise<string>((resolve, reject) => {
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      const match = /DevTools listening on (ws:\S+)/.exec(said);
+      if (match?.[1] !== undefined) resolve(match[1]);
+    });
+    child.once('error', reject);
+    child.once('close', () => {
+      reject(new Error(`${CHROMIUM} ended at once:\n${said}`));
+    });
+  });
+  const socket = new WebSocket(address);
+  await new Promise((resolve, reject) => {
+    socket.addEventListener('open', resolve);
+    socket.addEventListener('error', () => {
+      reject(new Error(`no connection to ${address}`));
+    });
+  });
+  const waiting = new Map<number, (reply: Reply) => void>();
+  socket.addEventListener('message', ({ data }) => {
+    const reply = JSON.parse(String(data)) as Reply;
+    if (reply.id !== undefined) waiting.get(reply.id)?.(reply);
+  });
+  let last = 0;
+  const send = async (method: string, params: object, sessionId?: string): Promise<Record<string, unknown>> => {
+    const id = ++last;
+    const reply = await new Promise<Reply>((resolve) => {
+      waiting.set(id, resolve);
+      socket.send(JSON.stringify({ id, method, params, sessionId }));
+    });
+    waiting.delete(id);
+    if (reply.error) throw new Error(`${method}: ${reply.error.message}`);
+    return reply.result ?? {};
+  };
+
+  return {
+    page: async () => {
+      const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
+      const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
+      const session = String(sessionId);
+      return {
+        open: async (url) => {
+          const { errorText } = await send('Page.navigate', { url }, session);
+          if (typeof errorText === 'string') throw new Error(`${url}: ${errorText}`);
+        },
+        evaluate: async (expression) => {
+          const params = { expression, awaitPromise: true, returnByValue: true };
+          const { result, exceptionDetails } = await send('Runtime.evaluate', params, session);
+          if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
+          return (result as { readonly value?: unknown }).value;
+        },
+      };
+    },
+    [Symbol.asyncDispose]: async () => {
+      socket.close();
+      child.kill('SIGKILL');
+      await ended;
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}

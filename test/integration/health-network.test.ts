@@ -1,0 +1,169 @@
+/**
+ * Failover and `suspect` on the wire, with real targets: killed, turned to 503, cut off; and this machine's own links
+ * taken down, where network namespaces are permitted. `npm run bench:failover` measures the same with more runs.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createLab, firstAnswer, addressesOf, type Lab, type Target } from '../../bench/failover-lab.ts';
+import { freePort } from '../../bench/process.ts';
+import { folderOf } from '../support/pharos.ts';
+import { eventually, serve, type Served } from '../support/process.ts';
+
+const CHECK = { intervalMs: 1000, timeoutMs: 500, fastMs: 100, fall: 3 };
+const REGIONS = ['seoul', 'virginia', 'dublin'];
+/** Of a machine that is busy with other tests. */
+const SLACK_MS = 400;
+
+let lab: Lab;
+let pharos: Served;
+let folder: ReturnType<typeof folderOf>;
+
+beforeAll(async () => {
+  const port = await freePort();
+  lab = await createLab(REGIONS.length, port);
+  if (!lab.hasLinks) console.log('network namespaces are not permitted here: tests that cut links are skipped');
+  folder = folderOf({
+    'pharos.yaml':
+      'listen: ["127.0.0.1:0"]\nworkers: 1\nzones: [zone.yaml]\nstatus: { listen: "127.0.0.1:0" }\nstate_dir: ./state\n',
+  });
+  const { intervalMs, timeoutMs, fastMs, fall } = CHECK;
+  const timing = `interval: ${intervalMs}ms, timeout: ${timeoutMs}ms, fast: ${fastMs}ms, rise: 2, fall: ${fall}`;
+  const zone = [
+    ...[
+      'zone: example.com',
+      'nameservers: [ns1]',
+      'soa: { contact: hostmaster }',
+      'records: { ns1: { A: 192.0.2.53 } }',
+    ],
+    `regions: { ${REGIONS.map((name, index) => `${name}: { at: "${index},${index}" }`).join(', ')} }`,
+    `checks: { web: { type: http, port: ${port}, ${timing} } }`,
+    ...['services:', '  www:', '    check: web', '    answers: all', '    steer: [all]', '    vips:'],
+    ...lab.targets.map(({ address }, index) => `      v${index}: { region: ${REGIONS[index] ?? ''}, A: ${address} }`),
+  ];
+  writeFileSync(join(folder.path, 'zone.yaml'), [...zone, ''].join('\n'));
+  pharos = await serve([join(folder.path, 'pharos.yaml')]);
+  await whole();
+}, 60_000);
+afterAll(async () => {
+  await pharos.stop();
+  await lab.stop();
+  folder[Symbol.dispose]();
+});
+
+function targetAt(index: number): Target {
+  const target = lab.targets[index];
+  if (target === undefined) throw new Error(`there is no target ${index}`);
+  return target;
+}
+
+type Status = { readonly vips: readonly { readonly probed: string }[]; readonly alarms: readonly { readonly code: string; readonly message: string }[] }; // prettier-ignore
+
+async function status(): Promise<{ states: string[]; alarms: Status['alarms'] }> {
+  const { vips, alarms } = (await (await fetch(`${pharos.api}/api/v1/status`)).json()) as Status;
+  return { states: vips.map(({ probed }) => probed), alarms };
+}
+
+/** Until all is well again. */
+async function whole(): Promise<number> {
+  return await eventually(
+    status,
+    ({ states, alarms }) =>
+      states.length === REGIONS.length && states.every((state) => state === 'up') && alarms.length === 0,
+  );
+}
+
+const ask = (): Promise<readonly string[]> => addressesOf(pharos.port, 'www.example.com');
+
+/** From a fault to the first answer without the target, and from its end to the first with it. */
+async function failover(
+  target: Target,
+  begin: () => unknown,
+  end: () => unknown,
+): Promise<{ out: number; back: number }> {
+  const wait = async (wanted: boolean, change: () => unknown): Promise<number> => {
+    const fromMs = performance.now();
+    const seen = firstAnswer(pharos.port, 'www.example.com', (addresses) => addresses.length > 0 && addresses.includes(target.address) === wanted, 20_000); // prettier-ignore
+    await change();
+    return (await seen) - fromMs;
+  };
+  const out = await wait(false, begin);
+  expect((await status()).alarms).toEqual([]);
+  const back = await wait(true, end);
+  await whole();
+  return { out, back };
+}
+
+describe('one of three fails: it is not taken for a fault of this node', () => {
+  test('killed: its clients are elsewhere within fall × fast, whatever the interval', async () => {
+    for (const index of [0, 1, 2]) {
+      const target = targetAt(index);
+      const { out, back } = await failover(target, () => target.kill(), () => target.start()); // prettier-ignore
+      expect(out).toBeLessThan(2 * CHECK.fastMs + 100 + SLACK_MS);
+      expect(back).toBeLessThan(CHECK.intervalMs + 2 * CHECK.fastMs + 1000 + SLACK_MS);
+    }
+  });
+
+  test('503: within an interval and two fast', async () => {
+    const target = targetAt(1);
+    const { out } = await failover(target, () => target.answer(503), () => target.answer(200)); // prettier-ignore
+    expect(out).toBeLessThan(CHECK.intervalMs + CHECK.timeoutMs + 2 * CHECK.fastMs + 100 + SLACK_MS);
+  });
+
+  test('silent: within an interval, one timeout and two fast', async (context) => {
+    const target = targetAt(2);
+    const { link } = target;
+    if (link === undefined) {
+      context.skip('network namespaces are not permitted here');
+      return;
+    }
+    const { out } = await failover(target, () => { link.down(); }, () => { link.up(); }); // prettier-ignore
+    expect(out).toBeLessThan(CHECK.intervalMs + CHECK.timeoutMs + 2 * CHECK.fastMs + 100 + SLACK_MS);
+  });
+});
+
+describe("this node's own network", () => {
+  test.for(['here', 'silent'] as const)(
+    'goes (%s) and comes back: states hold, an alarm shows, the truth is found',
+    async (where, context) => {
+      const links = lab.targets.flatMap(({ link }) => link ?? []);
+      if (links.length === 0) {
+        context.skip('network namespaces are not permitted here');
+        return;
+      }
+      const events = async (): Promise<readonly { kind: string; to: string; message: string }[]> =>
+        (await (
+          await fetch(`${pharos.api}/api/v1/events`, { headers: { accept: 'application/json' } })
+        ).json()) as never;
+      const downs = async (): Promise<number> => JSON.stringify(await events()).split('"to":"down"').length;
+      const before = await downs();
+      for (const link of links) {
+        if (where === 'here') link.hereDown();
+        else link.down();
+      }
+      try {
+        await eventually(status, ({ alarms }) => alarms.some(({ code }) => code === 'suspect'));
+        expect((await status()).alarms[0]?.message).toMatch(/^3 of 3 VIPs that were up failed at once/);
+        expect(await (await fetch(`${pharos.api}/metrics`)).text()).toContain('pharos_alarm{code="suspect"} 1');
+        expect(pharos.stdout()).toMatch(
+          /failed at once, which is likelier a fault of this node's own network; states hold/,
+        );
+        await eventually(events, (all) => JSON.stringify(all).includes('suspect: 3 of 3'));
+        const probes = async (): Promise<string> => /^pharos_probes_total\{result="failed?"\} .*$/m.exec(await (await fetch(`${pharos.api}/metrics`)).text())?.[0] ?? ''; // prettier-ignore
+        const probed = await probes();
+        await eventually(probes, (now) => now !== probed);
+        expect((await status()).states).toEqual(['up', 'up', 'up']);
+        expect((await ask()).length).toBe(3);
+      } finally {
+        for (const link of links) {
+          if (where === 'here') link.hereUp();
+          else link.up();
+        }
+      }
+      const tookMs = await whole();
+      expect(tookMs).toBeLessThan(CHECK.intervalMs + CHECK.timeoutMs + 1000 + SLACK_MS);
+      expect(await downs()).toBe(before);
+      expect((await ask()).length).toBe(3);
+    },
+  );
+});

@@ -1,0 +1,234 @@
+/**
+ * `pharos serve --takeover` (SPEC 9): one process takes another one's place while clients ask at a steady pace.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { describe, expect, test } from 'vitest';
+import { whyNoLibc } from '../../server/libc.ts';
+import { closeUnwanted, requestTakeover } from '../../server/takeover.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { decodeMessage, encodeQuery, T } from '../support/message.ts';
+import { folderOf } from '../support/pharos.ts';
+import { run, serve, start, type Served } from '../support/process.ts';
+
+const zone = (address: string): string => `
+zone: example.com
+nameservers: [ns1]
+records:
+  ns1: { A: 192.0.2.53 }
+  www: { A: ${address} }
+services:
+  app: { vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.2 } } }
+`;
+const OLD = '192.0.2.80';
+const NEW = '192.0.2.81';
+const config = (ports: { readonly dns: number; readonly tls: number; readonly http: number }, workers = 2): string =>
+  `listen: 127.0.0.1:${ports.dns}
+tls: { listen: 127.0.0.1:${ports.tls}, cert: tls.pem, key: tls.key }
+status: { listen: 127.0.0.1:${ports.http}, token: secret }
+workers: ${workers}
+`;
+
+/** A running server on free ports, whose configuration then names them, with another address for www. */
+async function first() {
+  const { cert, key } = makeCertificate();
+  const folder = folderOf({
+    'pharos.yaml': config({ dns: 0, tls: 0, http: 0 }),
+    'zones/example.com.yaml': zone(OLD),
+    'tls.pem': cert,
+    'tls.key': key,
+  });
+  const server = await serve([], { cwd: folder.path });
+  const tls = Number(/"tls":\["[^"]*:(\d+)"/.exec(server.stdout())?.[1]);
+  const ports = { dns: server.port, tls, http: Number(new URL(server.api).port) };
+  const write = (workers?: number): void => {
+    writeFileSync(join(folder.path, 'pharos.yaml'), config(ports, workers));
+    writeFileSync(join(folder.path, 'zones/example.com.yaml'), zone(NEW));
+  };
+  return {
+    path: folder.path,
+    server,
+    ports,
+    write,
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+type Asked = { readonly how: string; readonly outcome: string };
+/** A query without an answer is lost; one over HTTP may wait until the other process reads it. */
+const PATIENCE_MS = 8_000;
+
+/** Asks in all ways at a steady pace, every query from a port of its own, until told to stop. */
+function clients(ports: { readonly dns: number; readonly tls: number; readonly http: number }, asksHttp = true) {
+  const all: Promise<Asked>[] = [];
+  const query = encodeQuery('www.example.com', T.A);
+  const framed = Buffer.concat([Buffer.of(0, query.length), query]);
+  const addressIn = (message: Buffer): string =>
+    Buffer.from(decodeMessage(message).answer[0]?.data ?? '', 'hex').join('.');
+  const udp = async (): Promise<string> => {
+    const socket = createSocket('udp4');
+    try {
+      socket.send(query, ports.dns, '127.0.0.1');
+      const [message] = (await once(socket, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [Buffer];
+      return addressIn(message);
+    } finally {
+      socket.close();
+    }
+  };
+  const stream = async (socket: Socket): Promise<string> => {
+    try {
+      socket.write(framed);
+      let received = Buffer.alloc(0);
+      for await (const chunk of socket as AsyncIterable<Buffer>) {
+        received = Buffer.concat([received, chunk]);
+        if (received.length > 2 && received.length >= 2 + received.readUInt16BE())
+          return addressIn(received.subarray(2));
+      }
+      return 'closed without an answer';
+    } finally {
+      socket.destroy();
+    }
+  };
+  const ways: Readonly<Record<string, readonly [everyMs: number, ask: () => Promise<string>]>> = {
+    udp: [2, udp],
+    tcp: [7, () => stream(connectTcp(ports.dns, '127.0.0.1'))],
+    tls: [
+      40,
+      () =>
+        stream(connectTls({ port: ports.tls, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['dot'] })),
+    ],
+    http: [
+      25,
+      async () => {
+        // Not fetch, which keeps connections: a server that ends may close one as it is used again (RFC 9112 9.5).
+        const request = get({ port: ports.http, host: '127.0.0.1', path: '/healthz', agent: false });
+        const [reply] = (await once(request, 'response', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [
+          IncomingMessage,
+        ];
+        reply.resume();
+        return String(reply.statusCode);
+      },
+    ],
+  };
+  const used = Object.entries(ways).filter(([how]) => asksHttp || how !== 'http');
+  const timers = used.map(([how, [everyMs, ask]]) =>
+    setInterval(() => {
+      all.push(
+        ask().then(
+          (outcome) => ({ how, outcome }),
+          (error: unknown) => ({ how, outcome: String(error) }),
+        ),
+      );
+    }, everyMs),
+  );
+  return {
+    /** Outcomes by way, with how often there was each. */
+    stop: async (): Promise<Record<string, Record<string, number>>> => {
+      for (const timer of timers) clearInterval(timer);
+      const counts: Record<string, Record<string, number>> = {};
+      for (const { how, outcome } of await Promise.all(all)) {
+        const way = (counts[how] ??= {});
+        way[outcome] = (way[outcome] ?? 0) + 1;
+      }
+      return counts;
+    },
+  };
+}
+
+const pause = (ms: number): Promise<void> => new Promise((passed) => setTimeout(passed, ms));
+const overrides = async ({ api }: Pick<Served, 'api'>): Promise<unknown> =>
+  (await fetch(`${api}/api/v1/overrides`)).json();
+
+describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
+  test.each([1, 3])('loses no query, with %d workers after 2', { timeout: 60_000 }, async (workers) => {
+    await using old = await first();
+    expect((await run(['drain', 'app.example.com/b', '--api', old.server.api, '--token', 'secret'])).code).toBe(0);
+    old.write(workers);
+    const asking = clients(old.ports);
+    await pause(200);
+    await using next = start(['serve', '--takeover'], { cwd: old.path });
+    await next.until(/"msg":"serving"/);
+    expect(await old.server.finished).toMatchObject({ code: 0, stderr: '' });
+    await next.until(/"msg":"the server before has ended"/);
+    await pause(200);
+    const counts = await asking.stop();
+    for (const way of ['udp', 'tcp', 'tls']) {
+      const outcomes = counts[way] ?? {};
+      expect([way, Object.keys(outcomes).sort()]).toEqual([way, [OLD, NEW]]);
+    }
+    expect(Object.keys(counts['http'] ?? {})).toEqual(['200']);
+    // What the first one was told, the second one knows.
+    expect(await overrides(old.server)).toMatchObject([{ target: 'app.example.com/b', state: 'drain' }]);
+    // And is itself replaced.
+    await using third = start(['serve', '--takeover'], { cwd: old.path });
+    await third.until(/"msg":"the server before has ended"/);
+    expect((await next.finished).code).toBe(0);
+    expect((await third.stop()).code).toBe(0);
+    expect(existsSync(join(old.path, 'state/takeover.sock'))).toBe(false);
+  });
+
+  test('a second start without it fails, and says how', async () => {
+    await using old = await first();
+    old.write();
+    const second = await run(['serve'], { cwd: old.path });
+    expect(second.code).toBe(1);
+    expect(second.stderr).toMatch(/is in use[\s\S]*pharos serve --takeover/);
+  });
+
+  test('with a mistake in the configuration the first goes on', async () => {
+    await using old = await first();
+    writeFileSync(join(old.path, 'zones/example.com.yaml'), zone('192.0.2.999'));
+    expect((await run(['serve', '--takeover'], { cwd: old.path })).code).toBe(1);
+    expect(old.server.stdout()).not.toContain('takes over');
+    expect(await overrides(old.server)).toEqual([]);
+  });
+
+  test('where nobody runs, it is a start as any other', async () => {
+    using folder = folderOf({
+      'pharos.yaml': 'listen: 127.0.0.1:0\nstatus: off\n',
+      'zones/example.com.yaml': zone(OLD),
+    });
+    await using server = start(['serve', '--takeover'], { cwd: folder.path });
+    await server.until(/"msg":"serving"/);
+    expect((await server.stop()).code).toBe(0);
+  });
+
+  test(
+    'one that dies halfway leaves the first at work, with probes, HTTP and reloads',
+    { timeout: 60_000 },
+    async () => {
+      await using old = await first();
+      old.write();
+      // Over HTTP, who asks while nobody reads is refused when the sockets of the one that died go.
+      const asking = clients(old.ports, false);
+      const takeover = await requestTakeover(join(old.path, 'state'));
+      if (!takeover) throw new Error('nobody could be taken over');
+      await takeover.release();
+      await pause(100);
+      takeover.abandon();
+      // This process has the sockets too, and would keep the port of the status server.
+      const { udp, stream, status } = takeover.sockets;
+      closeUnwanted([...udp, ...stream, ...status], []);
+      await old.server.until(/this one goes on/);
+      const drained = await run(['drain', 'app.example.com/b', '--api', old.server.api, '--token', 'secret']);
+      expect(drained.code).toBe(0);
+      old.server.child.kill('SIGHUP');
+      await old.server.until(/"msg":"reloaded"/);
+      await pause(100);
+      const counts = await asking.stop();
+      for (const way of ['udp', 'tcp', 'tls']) expect(Object.keys(counts[way] ?? {}).sort()).toEqual([OLD, NEW]);
+      // And it can still be replaced.
+      await using next = start(['serve', '--takeover'], { cwd: old.path });
+      await next.until(/"msg":"the server before has ended"/);
+      expect((await old.server.finished).code).toBe(0);
+    },
+  );
+});

@@ -1,0 +1,143 @@
+/**
+ * The scope of an answer (SPEC 4, RFC 7871 7.2.1) over the bundled database, exactly: every leaf below the prefix is
+ * looked at, and nothing is sampled. And whose address counts where a subnet says nothing.
+ */
+import { describe, expect, test } from 'vitest';
+import { ATLAS } from '../../../geo/lookup.ts';
+import { locate } from '../../../steering/chain.ts';
+import { SERVICE } from '../../../steering/plan.ts';
+import { formatAddress, parseAddress } from '../../../wire/address.ts';
+import { RCODE } from '../../../wire/types.ts';
+import { subnetOption, T } from '../../support/message.ts';
+import { answering } from '../../support/pharos.ts';
+import { createDice, printedSeed } from '../../support/random.ts';
+
+const seed = printedSeed('scope');
+const server = answering({
+  'zones/example.com.yaml': `zone: example.com
+nameservers: [ns.example.net.]
+regions: { seoul: { at: KR }, tokyo: { at: JP }, dublin: { at: IE } }
+services:
+  w:
+    vips:
+      k: { region: seoul, A: 203.0.113.1 }
+      j: { region: tokyo, A: 203.0.113.2 }
+      i: { region: dublin, A: 203.0.113.3 }
+    steer: [{ geo: { KR: seoul, 8.8.8.0/24: dublin, europe: [dublin, seoul], default: [tokyo, dublin, seoul] } }]
+  near:
+    vips: { k: { region: seoul, A: 203.0.113.1 }, j: { region: tokyo, A: 203.0.113.2 }, i: { region: dublin, A: 203.0.113.3 } }
+  anywhere:
+    vips: { a: { A: 203.0.113.1 }, b: { A: 203.0.113.2 } }
+    steer: [failover: [b, a], weighted]
+`,
+});
+const { plan } = server.state.steerer;
+const serviceOf = (name: string): number =>
+  server.generation.catalog.services.findIndex((service) => service.name === `${name}.example.com`);
+
+/** Whether all addresses below the code have the outcome. */
+function isAll(outcomes: Int32Array, code: number, outcome: number): boolean {
+  if (code < 0) return outcomes[~code] === outcome;
+  const row = code * ATLAS.WORDS;
+  const { nodes } = plan.atlas;
+  return (
+    isAll(outcomes, nodes[row + ATLAS.LEFT] ?? 0, outcome) && isAll(outcomes, nodes[row + ATLAS.RIGHT] ?? 0, outcome)
+  );
+}
+
+/** The code at a prefix of the address; a leaf stays what it is further down. */
+function codeAt(address: Uint8Array, bits: number): number {
+  let code = address.length === 4 ? plan.atlas.v4Root : plan.atlas.v6Root;
+  for (let depth = 0; depth < bits && code >= 0; depth++) {
+    const bit = ((address[depth >> 3] ?? 0) >> (7 - (depth & 7))) & 1;
+    code = plan.atlas.nodes[code * ATLAS.WORDS + bit] ?? 0;
+  }
+  return code;
+}
+
+test.each([
+  ['geo', 'w', 4],
+  ['geo', 'w', 16],
+  ['nearest', 'near', 4],
+  ['nearest', 'near', 16],
+])('%s (%s), addresses of %i octets: the whole scope has one outcome, and one bit less has not', (_, name, octets) => {
+  const service = serviceOf(name);
+  const outcomes = plan.mapViews[plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1]?.outcomes;
+  if (outcomes === undefined) throw new Error('the service has no map');
+  const dice = createDice(seed);
+  const scopes = new Set<number>();
+  for (let n = 0; n < 3000; n++) {
+    const address = Uint8Array.from({ length: octets }, () => dice.below(256));
+    // Most of IPv6 is given to nobody; half of these are in a part that is.
+    if (octets === 16 && dice.chance(0.5)) address.set([0x20 + dice.below(16), dice.below(16)]);
+    const located = locate(server.state.steerer, service, address, octets * 8);
+    const outcome = located >> 8;
+    const scope = located & 255;
+    scopes.add(scope);
+    if (!isAll(outcomes, codeAt(address, scope), outcome))
+      expect.fail(`${formatAddress(address)}/${scope} is too wide`);
+    if (scope > 0 && isAll(outcomes, codeAt(address, scope - 1), outcome)) {
+      expect.fail(`${formatAddress(address)}/${scope} is too narrow`);
+    }
+  }
+  expect(scopes.size).toBeGreaterThan(5);
+});
+
+const subnet = (text: string, bits: number): { edns: { options: [ReturnType<typeof subnetOption>] } } => ({
+  edns: { options: [subnetOption(parseAddress(text) ?? new Uint8Array(4), bits)] },
+});
+
+test('the scope that is sent is the one found', () => {
+  const { edns, answer } = server.ask('w.example.com', T.A, subnet('8.8.8.8', 32));
+  expect(edns?.scope).toBe(24);
+  expect(answer[0]?.data).toBe('cb007103');
+});
+
+test('it is 0 where the client does not matter', () => {
+  expect(server.ask('anywhere.example.com', T.A, subnet('8.8.8.8', 24)).edns?.scope).toBe(0);
+});
+
+describe('what is no place of anybody', () => {
+  const RESOLVERS = [
+    ['1.208.0.1', 'cb007101'],
+    ['85.214.0.1', 'cb007103'],
+  ] as const;
+
+  test.each([
+    ['10.0.0.0', 8],
+    ['127.0.0.1', 32],
+    ['100.64.0.0', 10],
+    ['169.254.1.0', 24],
+    ['172.16.0.0', 12],
+    ['192.168.7.0', 24],
+    ['0.0.0.0', 0],
+    ['::1', 128],
+    ['fe80::', 64],
+    ['fd00:1234::', 48],
+    ['::', 0],
+  ])('a subnet of %s/%i: the resolver decides, and the scope is 0', (text, bits) => {
+    for (const [from, data] of RESOLVERS) {
+      const response = server.ask('w.example.com', T.A, { ...subnet(text, bits), from });
+      expect(response.edns?.scope).toBe(0);
+      expect(response.answer[0]?.data, from).toBe(data);
+    }
+  });
+
+  test.each([
+    ['a prefix longer than the address', '000121000102030405'],
+    ['an unknown family', '00031800010203'],
+    ['too few octets', '0001180001'],
+    ['bits behind the prefix', '00010900ffff'],
+    ['a scope in a query', '00011818010203'],
+    ['nothing', ''],
+  ])('%s in a subnet never steers', (_, hex) => {
+    const options = { edns: { options: [{ code: 8, data: Buffer.from(hex, 'hex') }] } };
+    for (const [from, data] of RESOLVERS) {
+      const response = server.ask('w.example.com', T.A, { ...options, from });
+      // RFC 7871 7.1.2: FORMERR. What only means nothing is as if it were not there.
+      if (response.rcode === RCODE.NOERROR) expect(response.answer[0]?.data).toBe(data);
+      else expect(response.rcode).toBe(RCODE.FORMERR);
+      expect(response.edns?.scope ?? 0).toBe(0);
+    }
+  });
+});

@@ -1,0 +1,55 @@
+/**
+ * Samples of users' browsers as the state folder keeps them: `beacon.json`, one network a line.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { BeaconSamples, SavedNetwork } from '../geo/beacon-samples.ts';
+import { writeAtomically } from '../health/state-file.ts';
+
+const FILE = 'beacon.json';
+/** Networks written between two looks at what else there is to do. */
+const NETWORKS_A_TURN = 200;
+
+/** What the last run kept; none when the file is missing or cannot be used, which `warn` is told of. */
+export function readBeaconFile(stateDir: string, warn: (message: string) => void): readonly SavedNetwork[] {
+  const path = join(stateDir, FILE);
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const { version, networks } = (parsed ?? {}) as { readonly version?: unknown; readonly networks?: unknown };
+    if (version === 1 && Array.isArray(networks)) return networks.filter(isSavedNetwork);
+    throw new Error('it does not say "version": 1 and hold "networks"');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      warn(`${path} cannot be used, latency is measured anew: ${(error as Error).message}`);
+    }
+    return [];
+  }
+}
+
+function isSavedNetwork(value: unknown): value is SavedNetwork {
+  if (typeof value !== 'object' || value === null) return false;
+  const { network, country, asn, samples } = value as Readonly<Record<string, unknown>>;
+  return (
+    typeof network === 'string' &&
+    typeof country === 'string' &&
+    typeof asn === 'number' &&
+    typeof samples === 'object' &&
+    samples !== null &&
+    Object.values(samples).every((list) => Array.isArray(list) && list.every(isSample))
+  );
+}
+
+function isSample(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 3 && value.every((part) => Number.isFinite(part) && part >= 0);
+}
+
+/** The file has the old content or the new, whatever happens. Rejects with the system's error. */
+export async function writeBeaconFile(stateDir: string, samples: BeaconSamples): Promise<void> {
+  const lines: string[] = [];
+  for (const network of samples.save()) {
+    lines.push(JSON.stringify(network));
+    if (lines.length % NETWORKS_A_TURN === 0) await setImmediate();
+  }
+  await writeAtomically(join(stateDir, FILE), `{"version":1,"networks":[\n${lines.join(',\n')}\n]}\n`);
+}
