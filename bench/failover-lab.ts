@@ -1,0 +1,166 @@
+/**
+ * Targets that can be made to fail, each behind a link of its own in a network namespace where that is permitted, and
+ * on a loopback address elsewhere; and a client that asks until the answer is another.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { encodeQuery } from './packets.ts';
+import { ask, readResponse } from './read-response.ts';
+
+export type Target = {
+  readonly address: string;
+  /** Starts its process, and waits until it listens. */
+  start(): Promise<void>;
+  /** SIGKILL: connections are reset, nobody listens. Resolves when the process is gone. */
+  kill(): Promise<void>;
+  /** What it answers with from now on. */
+  answer(status: number): Promise<void>;
+  /** Its link; undefined where there is none. */
+  readonly link: Link | undefined;
+};
+
+export type Link = {
+  /** Cut at the target's end: what is sent there is lost. */
+  down(): void;
+  up(): void;
+  /** Cut at this machine's end. */
+  hereDown(): void;
+  hereUp(): void;
+};
+
+export type Lab = {
+  readonly targets: readonly Target[];
+  /** Whether targets have links that can be cut. */
+  readonly hasLinks: boolean;
+  stop(): Promise<void>;
+};
+
+const SCRIPT = fileURLToPath(new URL('failover-target.ts', import.meta.url));
+
+/** A lab with so many targets, all on `port`. */
+export async function createLab(count: number, port: number): Promise<Lab> {
+  const space = openNamespace();
+  const targets: (Target & { stop(): Promise<void> })[] = [];
+  for (let index = 0; index < count; index++) {
+    const link = space?.addLink(index);
+    targets.push(createTarget(space?.name, link?.address ?? `127.77.0.${index + 1}`, port, link));
+  }
+  await Promise.all(targets.map((target) => target.start()));
+  return {
+    targets,
+    hasLinks: space !== undefined,
+    async stop() {
+      await Promise.all(targets.map((target) => target.stop()));
+      space?.remove();
+    },
+  };
+}
+
+function createTarget(space: string | undefined, address: string, port: number, link: Target['link']) {
+  let child: ChildProcess | undefined;
+  const heard = async (line: string): Promise<void> => {
+    for (;;) {
+      const [text] = (await once(child?.stdout ?? process.stdin, 'data')) as [Buffer];
+      if (text.toString().includes(line)) return;
+    }
+  };
+  const kill = async (): Promise<void> => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  };
+  return {
+    address,
+    link,
+    async start() {
+      const own = [process.execPath, SCRIPT, address, String(port)];
+      const [program = '', ...args] = space === undefined ? own : ['ip', 'netns', 'exec', space, ...own];
+      child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+      await heard('ready');
+    },
+    kill,
+    async answer(status: number) {
+      child?.stdin?.write(`${status}\n`);
+      await heard(`now ${status}`);
+    },
+    stop: kill,
+  };
+}
+
+function ip(...args: readonly string[]): void {
+  execFileSync('ip', args, { stdio: 'pipe' });
+}
+
+/** A namespace of this process's own; undefined where that is not permitted. */
+function openNamespace() {
+  const name = `pharos-lab-${process.pid}`;
+  try {
+    ip('netns', 'add', name);
+  } catch {
+    return undefined;
+  }
+  const links: string[] = [];
+  const remove = (): void => {
+    for (const link of links.splice(0)) ip('link', 'del', link);
+    ip('netns', 'del', name);
+  };
+  return {
+    name,
+    remove,
+    /** 198.18.0.0/15 is for benchmarks (RFC 2544). */
+    addLink(index: number) {
+      const [here, there] = [`pl${process.pid % 100_000}x${index}`, `far${index}`];
+      const [own, address] = [`198.19.${index}.1`, `198.19.${index}.2`];
+      const near = (state: string): void => { ip('link', 'set', here, state); }; // prettier-ignore
+      const far = (state: string): void => { ip('-n', name, 'link', 'set', there, state); }; // prettier-ignore
+      ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name);
+      links.push(here);
+      ip('addr', 'add', `${own}/30`, 'dev', here);
+      near('up');
+      ip('-n', name, 'addr', 'add', `${address}/30`, 'dev', there);
+      far('up');
+      return {
+        address,
+        ...{ down: () => { far('down'); }, up: () => { far('up'); } }, // prettier-ignore
+        ...{ hereDown: () => { near('down'); }, hereUp: () => { near('up'); } }, // prettier-ignore
+      };
+    },
+  };
+}
+
+/** The addresses that a server answers with. */
+export async function addressesOf(port: number, name: string): Promise<readonly string[]> {
+  return (await ask(port, encodeQuery(name, 'A'), 1000))?.addresses ?? [];
+}
+
+/** Asks every millisecond or so until an answer is as wanted; its time, of performance.now(). Throws after `ms`. */
+export async function firstAnswer(
+  port: number,
+  name: string,
+  wanted: (addresses: readonly string[]) => boolean,
+  ms: number,
+): Promise<number> {
+  const socket = createSocket('udp4');
+  const query = encodeQuery(name, 'A');
+  const giveUpMs = performance.now() + ms;
+  let seenMs: number | undefined;
+  socket.on('message', (message) => {
+    if (wanted(readResponse(message).addresses)) seenMs ??= performance.now();
+  });
+  socket.connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  try {
+    while (seenMs === undefined) {
+      if (performance.now() > giveUpMs) throw new Error(`${name} was not answered otherwise within ${ms} ms`);
+      socket.send(query);
+      await delay(1);
+    }
+    return seenMs;
+  } finally {
+    socket.close();
+  }
+}
