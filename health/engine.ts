@@ -4,19 +4,18 @@
  *
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
-import type { Socket } from 'node:net';
 import { isoTime, systemClock } from './clock.ts';
 import type { EffectiveState, Health, HealthOptions, VipHealth } from './health.ts';
 import { createOrders, fileWeightOf, type Untimed } from './orders.ts';
 import { forcedBy } from './overrides.ts';
-import { MAX_EXTRA_PROBES, MAX_PROBES_IN_FLIGHT } from './limits.ts';
-import { startRound } from './round.ts';
+import { MAX_PROBES_IN_FLIGHT } from './limits.ts';
 import { runProbe } from './run-probe.ts';
-import { wordsOf, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { wordsOf, type ProbeResult } from './probe.ts';
+import { createProber } from './prober.ts';
 import { createPressures } from './pressure.ts';
 import { createPushTimers } from './push.ts';
 import { createRamps, weightWords } from './ramp.ts';
-import { createScheduler, type Pace } from './scheduler.ts';
+import { createScheduler } from './scheduler.ts';
 import { openMemoryStore, openStateStore, type SavedState } from './state-file.ts';
 import { startingState, undecided } from './hysteresis.ts';
 import {
@@ -35,11 +34,6 @@ import { createSuspicion, suspectWords } from './suspect.ts';
 import {
   createUnit,
   fallsWith,
-  isContradicted,
-  doubtMsOf,
-  fastMsOf,
-  mayReuse,
-  needsMore,
   stopProbes,
   loadHoldSeconds,
   probedWord,
@@ -215,56 +209,20 @@ export function startHealth(options: HealthOptions): Health {
   /** What was last known of each target: of the last run at first, then of the last generation. */
   let remembered: ReadonlyMap<string, SavedState> = store.states;
 
-  /** Probes beside a first one that is without an answer, of all targets. */
-  let extra = 0;
-
-  const probeUnit = async (unit: Unit, where: ProbeTarget): Promise<Pace> => {
-    const reused = mayReuse(unit) ? watch.take(unit.key) : undefined;
-    // A target that serves one connection at a time would not answer while the old one is held.
-    if (reused === undefined) watch.drop(unit.key);
-    suspicion.asked(unit);
-    const keep = (connection: Socket): void => {
-      if (unit.stopped) connection.destroy();
-      else watch.keep(unit.key, connection);
-    };
-    const ask = async (signal: AbortSignal, first: boolean): Promise<ProbeResult> => {
-      if (!first) {
-        extra += 1;
-        suspicion.doubts();
-      }
-      try {
-        return await probe(where, unit.check, signal, keep, first ? reused : undefined);
-      } catch (error) {
-        if (!signal.aborted) fault(`the probe of ${addressText(firstOf(unit))} failed to run`, error);
-        return { passed: false, reason: wordsOf(error), elapsedMs: 0 };
-      } finally {
-        if (!first) extra -= 1;
-      }
-    };
-    const running = startRound({
-      clock,
-      doubtMs: doubtMsOf(unit),
-      fastMs: fastMsOf(unit),
-      wantsMore: (underWay) =>
-        extra < MAX_EXTRA_PROBES && suspicion.alarm() === undefined && needsMore(unit, underWay) > 0,
-      ask,
-      take: (result, startedMs) => {
-        taken(unit, result, startedMs);
-      },
-    });
-    unit.cancel = running.cancel;
-    await running.done;
-    unit.cancel = undefined;
-    // Asking all of them every `fast` would tell no more, and cost most where most fail.
-    return isContradicted(unit) && suspicion.alarm() === undefined ? 'fast' : 'interval';
-  };
-
-  const taken = (unit: Unit, result: ProbeResult, startedMs: number): void => {
-    counts.probes += 1;
-    if (!result.passed) counts.failedProbes += 1;
-    suspicion.asked(unit, startedMs);
-    take(unit, result);
-  };
+  const probeUnit = createProber({
+    clock,
+    probe,
+    watch,
+    suspicion,
+    fault: (unit, error) => {
+      fault(`the probe of ${addressText(firstOf(unit))} failed to run`, error);
+    },
+    take: (unit, result) => {
+      counts.probes += 1;
+      if (!result.passed) counts.failedProbes += 1;
+      take(unit, result);
+    },
+  });
 
   const startUnit = (unit: Unit): void => {
     const { check, where, key } = unit;

@@ -1,8 +1,8 @@
 /**
  * Reads one HTTP/1.1 response (RFC 9112) as it comes: the status, and the first 64 KiB of the body. No sockets.
  *
- * Why not `node:http`: with an agent for each target its connections take some 40 KB each while they wait, and a probe
- * twice the CPU (docs/decisions/http-probes.md).
+ * Why not `node:http`: a probe took twice the CPU, and what waits for the next one much memory
+ * (docs/decisions/http-probes.md).
  */
 import { MAX_BODY_OCTETS, MAX_HEAD_OCTETS } from './limits.ts';
 import { ProbeFailure } from './probe.ts';

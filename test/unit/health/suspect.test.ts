@@ -101,6 +101,7 @@ describe("which failures are taken for this node's own", () => {
     ['ten of ten, with a share of 100 %', 1, vips(10), all(10), true],
     ['all of five, with a share of 0, which is off', 0, vips(5), all(5), false],
     ['one machine that has 10 of 13 VIPs', 0.7, vips(13, oneMachine(10)), [0], false],
+    ['three of four machines, of which the fourth has 8 of 11 VIPs', 0.7, vips(11, oneMachine(8)), [8, 9, 10], false],
     ['a region of three, 20 of 60', 0.7, vips(60), all(20), false],
     ['60 of 60', 0.7, vips(60), all(60), true],
   ] as const)('%s', async (_, share, targets, failing, expected) => {

@@ -1,0 +1,70 @@
+/**
+ * One turn of a check: on which connection it is probed, how many probes there are at once, and when the next turn is.
+ */
+import type { Socket } from 'node:net';
+import type { Clock } from './clock.ts';
+import { MAX_EXTRA_PROBES } from './limits.ts';
+import { wordsOf, type Probe, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { startRound } from './round.ts';
+import type { Pace } from './scheduler.ts';
+import type { Suspicion } from './suspect.ts';
+import { doubtMsOf, fastMsOf, isContradicted, mayReuse, needsMore, type Unit } from './unit.ts';
+import type { Watch } from './watch.ts';
+
+export type ProberOptions = {
+  readonly clock: Clock;
+  readonly probe: Probe;
+  readonly watch: Watch;
+  readonly suspicion: Suspicion<Unit>;
+  /** A probe rejected, which none should. */
+  readonly fault: (unit: Unit, error: unknown) => void;
+  readonly take: (unit: Unit, result: ProbeResult) => void;
+};
+
+/** Never rejects by itself; results come through `take`, and none of a unit that was stopped. */
+export function createProber({ clock, probe, watch, suspicion, fault, take }: ProberOptions) {
+  /** Probes beside a first one that is without an answer, of all targets. */
+  let extra = 0;
+
+  return async (unit: Unit, where: ProbeTarget): Promise<Pace> => {
+    const reused = mayReuse(unit) ? watch.take(unit.key) : undefined;
+    // A target that serves one connection at a time would not answer while the old one is held.
+    if (reused === undefined) watch.drop(unit.key);
+    suspicion.asked(unit);
+    const keep = (connection: Socket): void => {
+      if (unit.stopped) connection.destroy();
+      else watch.keep(unit.key, connection);
+    };
+    const ask = async (signal: AbortSignal, first: boolean): Promise<ProbeResult> => {
+      if (!first) {
+        extra += 1;
+        suspicion.doubts();
+      }
+      try {
+        return await probe(where, unit.check, signal, keep, first ? reused : undefined);
+      } catch (error) {
+        if (!signal.aborted) fault(unit, error);
+        return { passed: false, reason: wordsOf(error), elapsedMs: 0 };
+      } finally {
+        if (!first) extra -= 1;
+      }
+    };
+    const round = startRound({
+      clock,
+      doubtMs: doubtMsOf(unit),
+      fastMs: fastMsOf(unit),
+      wantsMore: (underWay) =>
+        extra < MAX_EXTRA_PROBES && suspicion.alarm() === undefined && needsMore(unit, underWay) > 0,
+      ask,
+      take: (result, startedMs) => {
+        suspicion.asked(unit, startedMs);
+        take(unit, result);
+      },
+    });
+    unit.cancel = round.cancel;
+    await round.done;
+    unit.cancel = undefined;
+    // Asking all of them every `fast` would tell no more, and cost most where most fail.
+    return isContradicted(unit) && suspicion.alarm() === undefined ? 'fast' : 'interval';
+  };
+}
