@@ -80,10 +80,12 @@ const hosts = (...slots: number[]): string[] => slots.map(hostOf);
 
 describe("which failures are taken for this node's own", () => {
   const all = (count: number): number[] => Array.from({ length: count }, (_, slot) => slot);
-  const oneMachine = (count: number) => (slot: number) => ({
-    host: slot < count ? hostOf(0) : hostOf(slot),
-    check: { ...check, path: `/${slot}` },
-  });
+  const oneMachine =
+    (count: number, intervalMs = INTERVAL_MS) =>
+    (slot: number) => ({
+      host: slot < count ? hostOf(0) : hostOf(slot),
+      check: { ...check, path: `/${slot}`, intervalMs },
+    });
   const fall = (count: number) => () => ({ check: { ...check, fall: count } });
   test.each([
     ['all of five', 0.7, vips(5), all(5), true],
@@ -101,12 +103,18 @@ describe("which failures are taken for this node's own", () => {
     ['ten of ten, with a share of 100 %', 1, vips(10), all(10), true],
     ['all of five, with a share of 0, which is off', 0, vips(5), all(5), false],
     ['one machine that has 10 of 13 VIPs', 0.7, vips(13, oneMachine(10)), [0], false],
-    ['three of four machines, of which the fourth has 8 of 11 VIPs', 0.7, vips(11, oneMachine(8)), [8, 9, 10], false],
+    [
+      'three of four machines, of which the fourth has 8 of 11 VIPs',
+      0.7,
+      vips(11, oneMachine(8, 600)),
+      [8, 9, 10],
+      false,
+    ],
     ['a region of three, 20 of 60', 0.7, vips(60), all(20), false],
     ['60 of 60', 0.7, vips(60), all(60), true],
   ] as const)('%s', async (_, share, targets, failing, expected) => {
     for (const silent of [false, true]) {
-      const { configure, clock, down, network, alarmed, states, health, until } = room(share);
+      const { configure, clock, down, network, alarmed, states, health, until, warnings } = room(share);
       configure(targets);
       await clock.advance(12_345);
       const before = states();
@@ -121,6 +129,7 @@ describe("which failures are taken for this node's own", () => {
         expected,
         targets.map(({ host }) => (!expected && down.has(host ?? '') ? 'D' : 'U')).join(''),
       ]);
+      expect(warnings).toHaveLength(expected ? 1 : 0);
       await health.stop();
     }
   });
