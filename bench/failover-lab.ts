@@ -111,10 +111,11 @@ function openNamespace() {
   return {
     name,
     remove,
-    /** 198.18.0.0/15 is for benchmarks (RFC 2544). */
+    /** 198.18.0.0/15 is for benchmarks (RFC 2544); each process has four networks of its own there, or likely so. */
     addLink(index: number) {
       const [here, there] = [`pl${process.pid % 100_000}x${index}`, `far${index}`];
-      const [own, address] = [`198.19.${index}.1`, `198.19.${index}.2`];
+      const network = `198.19.${(process.pid % 64) * 4 + index}`;
+      const [own, address] = [`${network}.1`, `${network}.2`];
       const near = (state: string): void => { ip('link', 'set', here, state); }; // prettier-ignore
       const far = (state: string): void => { ip('-n', name, 'link', 'set', there, state); }; // prettier-ignore
       ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name);
