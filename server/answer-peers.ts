@@ -19,8 +19,7 @@ import {
   responseHead,
   type PeerRequest,
 } from './peer-request.ts';
-import { findZone, frameOf, type TransferPayload } from './transfer.ts';
-import { soaMessage } from './zone-messages.ts';
+import { ixfrOverUdp, type TransferPayload } from './transfer.ts';
 
 /** `answer` with peers. PACKET PATH for who is none: allocates nothing. */
 export function answerPeers(
@@ -48,10 +47,8 @@ export function answerPeers(
       isAllowedIxfr(request) &&
       mayTransfer(settings, peer.subarray(peerAt, peerAt + peerOctets), verdict)
     ) {
-      const zone = findZone(image, request);
-      const message =
-        zone === undefined ? undefined : soaMessage(image, zone, frameOf(request, TCP_OCTETS, nowSeconds));
-      if (message && message.length <= limit) return respond(message);
+      const message = ixfrOverUdp(image, request, nowSeconds);
+      if (message.length <= limit) return respond(message);
     }
     return answerSigned(
       request,
@@ -94,11 +91,12 @@ function answerSigned(
   const signer = createSigner(verdict.key, nowSeconds, signature.mac);
   let length = signer.sign(signed, written);
   if (length > limit) {
-    // RFC 8945 5.3: the question and the signature alone, and TC.
-    const head = responseHead(request, RCODE.NOERROR, false);
+    // RFC 8945 5.3: the question and the signature alone, TC, and no error; OPT stays (RFC 6891 7).
+    const head = responseHead(request, RCODE.NOERROR, (get16(signed, 2) & 0x0400) !== 0);
     signed.set(head);
     put16(signed, 2, get16(signed, 2) | 0x0200);
-    length = createSigner(verdict.key, nowSeconds, signature.mac).sign(signed, head.length);
+    const withOpt = putOpt(request, signed, head.length, UDP_OCTETS);
+    length = createSigner(verdict.key, nowSeconds, signature.mac).sign(signed, withOpt);
   }
   out.set(signed.subarray(0, length));
   return length;

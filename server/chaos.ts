@@ -17,7 +17,8 @@ export function answerChaos(a: Answerer): void {
   let text = a.version;
   if (isOneOf(a, HOST_NAMES)) text = a.nsid;
   else if (!isOneOf(a, VERSION_NAMES)) text = NOTHING;
-  if (text.length === 0) {
+  // A transfer would need an SOA, and there is none.
+  if (text.length === 0 || query.type === TYPE.AXFR || query.type === TYPE.IXFR) {
     response.rcode = RCODE.REFUSED;
     return;
   }

@@ -16,15 +16,17 @@ import type { Answerer } from './answerer.ts';
  * at `apexAt`. False, and nothing written, when it does not fit.
  */
 export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
-  const { bytes, rrsets, patches } = image;
-  const { tx, base } = response;
+  const { bytes, bytesView, rrsets, patches } = image;
+  const { tx, view, base } = response;
   const row = rrset * RRSET.WORDS;
   const octets = rrsets[row + RRSET.WIRE_OCTETS] ?? 0;
   if (response.length + octets > response.limit) return false;
   const wireAt = rrsets[row + RRSET.WIRE_AT] ?? 0;
   const start = response.length;
   const to = base + start;
-  for (let i = 0; i < octets; i++) tx[to + i] = bytes[wireAt + i] ?? 0;
+  let done = 0;
+  for (; done + 4 <= octets; done += 4) view.setUint32(to + done, bytesView.getUint32(wireAt + done, true), true);
+  for (; done < octets; done++) tx[to + done] = bytes[wireAt + done] ?? 0;
   // Records are stored with C00C as owner: the question's name.
   if (ownerAt !== 12) {
     for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) {

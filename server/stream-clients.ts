@@ -32,6 +32,8 @@ export type Connection = {
   isBlocked: boolean;
   /** The client has sent all it will send (half-close). */
   hasEnded: boolean;
+  /** What it sent last was no DNS: it gets the responses that it is owed, and what else it sends goes nowhere. */
+  isOver: boolean;
   /** Messages that are being answered elsewhere (AnswerLong). */
   longAnswers: number;
   /** Called when the client has read, or is gone. */
@@ -135,6 +137,12 @@ export function createClients(limits: StreamLimits, counters: Float64Array): Cli
       const before = now - idleMs();
       for (const connection of connections) {
         if (connection.activeAt > before) break;
+        if (connection.isOver) {
+          // It was counted when it happened.
+          forget(connection);
+          connection.socket.destroy();
+          continue;
+        }
         // It waits for us, not we for it.
         if (connection.longAnswers > 0 && !connection.isBlocked) touch(connection);
         else close(connection, COUNTER.TCP_IDLE);

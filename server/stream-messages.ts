@@ -20,6 +20,7 @@ const MAX_LONG_ANSWERS = 8;
 /** What has come: answers the whole messages in it and keeps the rest. */
 export function receive(context: StreamContext, connection: Connection, chunk: Uint8Array): void {
   const { pending } = connection;
+  if (connection.isOver) return;
   if (pending.length > 0 || isHeld(connection)) {
     append(pending, chunk, 0);
     answerPending(context, connection);
@@ -79,7 +80,7 @@ function isHeld({ isBlocked, longAnswers }: Connection): boolean {
 function proceed(context: StreamContext, connection: Connection): void {
   if (!answerPending(context, connection)) return;
   if (connection.hasEnded) endWhenDone(connection);
-  else connection.socket.resume();
+  connection.socket.resume();
 }
 
 /** Answers what is pending. False when the client must wait. */
@@ -91,7 +92,7 @@ function answerPending(context: StreamContext, connection: Connection): boolean 
   return !isHeld(connection);
 }
 
-/** Answers the whole messages in `bytes` up to `to`, as far as the client reads. Returns where the rest starts, -1 when closed. */
+/** Answers the whole messages in `bytes` up to `to`, as far as the client reads. Returns where the rest starts, -1 when it is over. */
 function answerMessages(context: StreamContext, connection: Connection, bytes: Uint8Array, to: number): number {
   const { socket } = connection;
   // All responses to one segment leave together.
@@ -107,7 +108,10 @@ function answerMessages(context: StreamContext, connection: Connection, bytes: U
   }
   if (rest < 0) {
     count(context.link.counters, COUNTER.TCP_BAD_LENGTH);
-    socket.destroy();
+    discard(connection.pending, connection.pending.length);
+    connection.isOver = true;
+    // Closed at once, with octets of the client unread, TCP would reset it and the responses could be lost (RFC 9293 3.10.4).
+    endWhenDone(connection);
   }
   return rest;
 }

@@ -152,6 +152,7 @@ function accept(context: StreamContext, raw: Socket, security: Security | undefi
     isShaking: security !== undefined,
     isBlocked: false,
     hasEnded: false,
+    isOver: false,
     longAnswers: 0,
     waiting: [],
   };

@@ -62,36 +62,48 @@ function transferOf(
   defaults: DefaultAnswers,
   nowSeconds: () => number,
 ): Iterable<Uint8Array> {
-  const { query } = request;
-  const zone = findZone(image, request);
-  // RFC 5936 2.2.1: the name is no zone of this server.
-  if (zone === undefined) return [errorMessage(request, RCODE.NOTAUTH, nowSeconds)];
-  const frame = frameOf(request, TCP_OCTETS, nowSeconds);
-  if (query.type === TYPE.IXFR) {
-    const known = knownSerial(request);
-    if (known === undefined) return [errorMessage(request, RCODE.FORMERR, nowSeconds)];
-    const serial = image.zones[zone * ZONE.WORDS + ZONE.SERIAL] ?? 0;
-    // RFC 1995 2: who has this version, or by RFC 1982 a newer one, gets the SOA alone.
-    if (((known - serial) | 0) >= 0) return [soaMessage(image, zone, frame)];
-  }
+  const wanted = readWanted(image, request);
+  if (wanted.kind === 'error') return [errorMessage(request, wanted.rcode, nowSeconds)];
+  const { zone, known } = wanted;
+  const frame = frameOf(request, nowSeconds);
+  const serial = image.zones[zone * ZONE.WORDS + ZONE.SERIAL] ?? 0;
+  // RFC 1995 2: who has this version, or by RFC 1982 a newer one, gets the SOA alone.
+  if (known !== undefined && ((known - serial) | 0) >= 0) return [soaMessage(image, zone, frame)];
   return zoneMessages(image, zone, defaults, frame);
 }
 
-/** The zone whose apex the question names. */
-export function findZone(image: Image, { query }: PeerRequest): number | undefined {
-  const target = createSearch(query.name.slice(0, query.nameOctets));
-  search(image, target);
-  return target.node >= 0 && target.suffixAt === 0 ? zoneOfApex(image, target.node) : undefined;
+/** RFC 1995 2: what an IXFR that is allowed gets over UDP, the SOA alone or what is wrong. */
+export function ixfrOverUdp(image: Image, request: PeerRequest, nowSeconds: () => number): Uint8Array {
+  const wanted = readWanted(image, request);
+  if (wanted.kind === 'error') return errorMessage(request, wanted.rcode, nowSeconds);
+  return soaMessage(image, wanted.zone, frameOf(request, nowSeconds));
 }
 
-/** Header, question, OPT and signature for all messages of one response, none of them longer than `maxOctets`. */
-export function frameOf(request: PeerRequest, maxOctets: number, nowSeconds: () => number): MessageFrame {
+/** `known` is the serial that an IXFR says the client has; an AXFR has none. */
+type Wanted =
+  | { readonly kind: 'zone'; readonly zone: number; readonly known: number | undefined }
+  | { readonly kind: 'error'; readonly rcode: number };
+
+function readWanted(image: Image, request: PeerRequest): Wanted {
+  const { query } = request;
+  const target = createSearch(query.name.slice(0, query.nameOctets));
+  search(image, target);
+  const zone = target.node >= 0 && target.suffixAt === 0 ? zoneOfApex(image, target.node) : undefined;
+  // RFC 5936 2.2.1: the name is no zone of this server.
+  if (zone === undefined) return { kind: 'error', rcode: RCODE.NOTAUTH };
+  if (query.type === TYPE.AXFR) return { kind: 'zone', zone, known: undefined };
+  const known = knownSerial(request);
+  return known === undefined ? { kind: 'error', rcode: RCODE.FORMERR } : { kind: 'zone', zone, known };
+}
+
+/** Header, question, OPT and signature for all messages of one response. */
+function frameOf(request: PeerRequest, nowSeconds: () => number): MessageFrame {
   const { signature, verdict } = request;
   const key = verdict?.kind === 'valid' ? verdict.key : undefined;
   const signer = key && createSigner(key, nowSeconds, signature?.mac);
   return {
     head: responseHead(request, RCODE.NOERROR, true),
-    limit: maxOctets - optOctets(request) - (key ? tsigOctets(key) : 0),
+    limit: TCP_OCTETS - optOctets(request) - (key ? tsigOctets(key) : 0),
     seal: (message, length) => {
       const withOpt = putOpt(request, message, length, UDP_OCTETS);
       return signer ? signer.sign(message, withOpt) : withOpt;
@@ -100,7 +112,7 @@ export function frameOf(request: PeerRequest, maxOctets: number, nowSeconds: () 
 }
 
 function errorMessage(request: PeerRequest, rcode: number, nowSeconds: () => number): Uint8Array {
-  const frame = frameOf(request, TCP_OCTETS, nowSeconds);
+  const frame = frameOf(request, nowSeconds);
   const message = new Uint8Array(TCP_OCTETS);
   message.set(responseHead(request, rcode, false));
   return message.slice(0, frame.seal(message, frame.head.length));

@@ -60,6 +60,12 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.bytes)}/${prefix.bits}`;
 }
 
+/** The network of `bits` that the address is in: the bits behind are 0. */
+export function networkOf(address: Uint8Array, bits: number): Prefix {
+  const kept = (index: number): number => Math.min(8, Math.max(0, bits - index * 8));
+  return { bytes: address.map((octet, index) => octet & (0xff << (8 - kept(index)))), bits };
+}
+
 /** Bit `index` of `bytes` from the most significant: 0 or 1. */
 export function bitAt(bytes: Uint8Array, index: number, from = 0): number {
   return ((bytes[from + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;

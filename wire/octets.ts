@@ -1,5 +1,5 @@
 /**
- * Numbers of two octets in network order. PACKET PATH: a DataView would have to be made for each buffer.
+ * Numbers of two octets in network order, where no DataView is at hand: one would have to be made for each buffer.
  */
 
 export function get16(bytes: Uint8Array, at: number): number {

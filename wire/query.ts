@@ -3,7 +3,6 @@
  */
 import { HEADER_OCTETS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 import { hashStep } from './name-hash.ts';
-import { get16 } from './octets.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
 
 /** What became of reading. */
@@ -44,6 +43,9 @@ export const LOWER_CASE = Uint8Array.from({ length: 256 }, (_, octet) =>
 const MAX_LABELS = 127;
 
 export type Query = {
+  /** Where it was read from, and the same octets for numbers of several. */
+  rx: Uint8Array;
+  view: DataView;
   /** Second and third octet of the header. */
   flags: number;
   /** Where the question ends, from the start of the message; 12 when there is none to return. */
@@ -73,12 +75,14 @@ export type Query = {
   hasSubnet: boolean;
   subnetFamily: number;
   subnetBits: number;
-  /** Its address, zeros after `subnetBits`. */
+  /** Its address, as long as the family has it, zeros after `subnetBits`. */
   readonly subnet: Uint8Array;
 };
 
 export function createQuery(): Query {
   return {
+    rx: new Uint8Array(0),
+    view: new DataView(new ArrayBuffer(0)),
     flags: 0,
     questionEnd: HEADER_OCTETS,
     name: new Uint8Array(MAX_NAME_OCTETS),
@@ -106,6 +110,12 @@ export function createQuery(): Query {
 
 /** Reads the message of `length` octets at `at`. Returns a PARSED number. */
 export function parseQuery(query: Query, rx: Uint8Array, at: number, length: number): number {
+  // UDP has one buffer for all.
+  if (query.rx !== rx) {
+    query.rx = rx;
+    query.view = new DataView(rx.buffer, rx.byteOffset, rx.byteLength);
+  }
+  const { view } = query;
   query.questionEnd = HEADER_OCTETS;
   query.hasEdns = false;
   query.ednsVersion = 0;
@@ -117,24 +127,36 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
   query.subnetBits = 0;
   query.type = 0;
   if (length < HEADER_OCTETS) return PARSED.DROP;
-  query.flags = get16(rx, at + 2);
+  query.flags = view.getUint16(at + 2);
   if ((query.flags & 0x8000) !== 0) return PARSED.DROP;
   const opcode = (query.flags >> 11) & 15;
   // RFC 9619 3: exactly one question.
-  if (get16(rx, at + 4) === 1) {
+  if (view.getUint16(at + 4) === 1) {
     const end = readName(query, rx, at + HEADER_OCTETS, at + length);
     if (end < 0 || end + 4 > at + length) return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
-    query.type = get16(rx, end);
-    query.class = get16(rx, end + 2);
+    query.type = view.getUint16(end);
+    query.class = view.getUint16(end + 2);
     query.questionEnd = end + 4 - at;
-  } else {
-    // RFC 6891 6.1.1: whoever sent OPT gets one, whatever else is to be said.
-    const read = get16(rx, at + 4) === 0 ? readRecords(query, rx, at, length) : PARSED.FORMERR;
-    if (opcode !== OPCODE.QUERY) return PARSED.NOTIMP;
-    return read === PARSED.QUERY && (query.asks & ASKS.COOKIE) !== 0 ? PARSED.COOKIE_ALONE : PARSED.FORMERR;
+    const records = readRecords(query, rx, at, length, end + 4);
+    return opcode === OPCODE.QUERY ? records : PARSED.NOTIMP;
   }
-  const records = readRecords(query, rx, at, length);
-  return opcode === OPCODE.QUERY ? records : PARSED.NOTIMP;
+  return parseWithoutQuestion(query, rx, at, length, opcode);
+}
+
+/** No question, or several: none is returned. RFC 6891 6.1.1: whoever sent OPT gets one, whatever else is to be said. */
+function parseWithoutQuestion(query: Query, rx: Uint8Array, at: number, length: number, opcode: number): number {
+  const questions = query.view.getUint16(at + 4);
+  const end = at + length;
+  let next = at + HEADER_OCTETS;
+  for (let question = 0; question < questions && next >= 0; question++) {
+    next = skipName(rx, next, end);
+    if (next >= 0) next += 4;
+  }
+  const read = next < 0 ? PARSED.FORMERR : readRecords(query, rx, at, length, next);
+  if (opcode !== OPCODE.QUERY) return PARSED.NOTIMP;
+  return questions === 0 && read === PARSED.QUERY && (query.asks & ASKS.COOKIE) !== 0
+    ? PARSED.COOKIE_ALONE
+    : PARSED.FORMERR;
 }
 
 /**
@@ -171,25 +193,26 @@ function readName(query: Query, rx: Uint8Array, start: number, end: number): num
   return at;
 }
 
-/** Skips what a query may carry after the question and reads the OPT record (RFC 6891 6.1). */
-function readRecords(query: Query, rx: Uint8Array, at: number, length: number): number {
+/** Skips what a query may carry after the question, from `start`, and reads the OPT record (RFC 6891 6.1). */
+function readRecords(query: Query, rx: Uint8Array, at: number, length: number, start: number): number {
   const end = at + length;
-  const records = get16(rx, at + 6) + get16(rx, at + 8);
-  const additional = get16(rx, at + 10);
-  let next = at + query.questionEnd;
+  const { view } = query;
+  const records = view.getUint16(at + 6) + view.getUint16(at + 8);
+  const additional = view.getUint16(at + 10);
+  let next = start;
   for (let record = 0; record < records + additional; record++) {
     const owner = next;
     next = skipName(rx, next, end);
     if (next < 0 || next + 10 > end) return PARSED.FORMERR;
-    const type = get16(rx, next);
+    const type = view.getUint16(next);
     const dataAt = next + 10;
-    const dataOctets = get16(rx, next + 8);
+    const dataOctets = view.getUint16(next + 8);
     if (dataAt + dataOctets > end) return PARSED.FORMERR;
-    if (type === TYPE.OPT && record >= records) {
-      // RFC 6891 6.1.1: one OPT at most, and its owner is the root.
-      if (query.hasEdns || rx[owner] !== 0) return PARSED.FORMERR;
+    if (type === TYPE.OPT) {
+      // RFC 6891 6.1.1: one OPT at most, in the additional section, and its owner is the root.
+      if (record < records || query.hasEdns || rx[owner] !== 0) return PARSED.FORMERR;
       query.hasEdns = true;
-      query.udpOctets = get16(rx, next + 2);
+      query.udpOctets = view.getUint16(next + 2);
       query.ednsVersion = rx[next + 5] ?? 0;
       query.dnssecOk = ((rx[next + 6] ?? 0) & 0x80) !== 0;
       // Another version's options may have another form.
@@ -212,11 +235,12 @@ function skipName(rx: Uint8Array, start: number, end: number): number {
 }
 
 function readOptions(query: Query, rx: Uint8Array, start: number, octets: number): boolean {
+  const { view } = query;
   const end = start + octets;
   for (let at = start; at < end;) {
     if (at + 4 > end) return false;
-    const code = get16(rx, at);
-    const optionOctets = get16(rx, at + 2);
+    const code = view.getUint16(at);
+    const optionOctets = view.getUint16(at + 2);
     at += 4;
     if (at + optionOctets > end) return false;
     if (code === OPTION.CLIENT_SUBNET) {
@@ -251,7 +275,7 @@ function readCookie(query: Query, rx: Uint8Array, at: number, octets: number): b
 /** RFC 7871 6 and 7.2.1: FORMERR unless family, lengths, scope and padding bits are as they must be. */
 function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): boolean {
   if (octets < 4) return false;
-  const family = get16(rx, at);
+  const family = query.view.getUint16(at);
   const bits = rx[at + 2] ?? 0;
   const addressOctets = (bits + 7) >> 3;
   // Family 0 has no address: `dig +subnet=0` says so that no subnet is to be used (RFC 7871 7.1.2).
@@ -259,7 +283,9 @@ function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): b
   if (family > 2 || bits > familyBits || rx[at + 3] !== 0 || octets !== 4 + addressOctets) return false;
   const loose = (8 - (bits & 7)) & 7;
   if (addressOctets > 0 && ((rx[at + 3 + addressOctets] ?? 0) & ((1 << loose) - 1)) !== 0) return false;
-  for (let i = 0; i < 16; i++) query.subnet[i] = i < addressOctets ? (rx[at + 4 + i] ?? 0) : 0;
+  const { subnet } = query;
+  for (let i = 0; i < addressOctets; i++) subnet[i] = rx[at + 4 + i] ?? 0;
+  for (let i = addressOctets; i < familyBits >> 3; i++) subnet[i] = 0;
   query.hasSubnet = true;
   query.subnetFamily = family;
   query.subnetBits = bits;

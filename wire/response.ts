@@ -3,12 +3,13 @@
  * the message unless they say otherwise, so that they serve as compression pointers.
  */
 import { HEADER_OCTETS, PADDED_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
-import { put16 } from './octets.ts';
 import { ASKS, type Query } from './query.ts';
 import { OPTION, RCODE, TYPE } from './types.ts';
 
 export type Response = {
   tx: Uint8Array;
+  /** The same octets, for numbers of several. */
+  view: DataView;
   /** Where the message starts in `tx`. */
   base: number;
   /** Octets written so far. */
@@ -46,6 +47,7 @@ const OPTION_HEAD_OCTETS = 4;
 export function createResponse(): Response {
   return {
     tx: new Uint8Array(0),
+    view: new DataView(new ArrayBuffer(0)),
     base: 0,
     length: 0,
     limit: 0,
@@ -74,17 +76,16 @@ export function startResponse(
   overTcp: boolean,
   nsid: Uint8Array,
 ): void {
-  response.tx = tx;
+  // UDP has one buffer for all.
+  if (response.tx !== tx) {
+    response.tx = tx;
+    response.view = new DataView(tx.buffer, tx.byteOffset, tx.byteLength);
+  }
   response.base = txAt;
-  response.length = query.questionEnd;
-  response.answers = 0;
-  response.authorities = 0;
-  response.additionals = 0;
   response.rcode = RCODE.NOERROR;
   response.authoritative = false;
   response.truncated = false;
-  response.error = -1;
-  response.scopeBits = 0;
+  emptyResponse(response, query);
   // Over UDP the response takes the place of the query.
   if (tx !== rx || txAt !== rxAt) copyQuestion(query, rx, rxAt, tx, txAt);
   let limit = TCP_OCTETS;
@@ -127,7 +128,7 @@ function optOctets({ gives }: Response, query: Query, nsid: Uint8Array): number 
 
 /** Adds OPT where the query had one, writes the header, and returns the length of the message. */
 export function finishResponse(response: Response, query: Query, nsid: Uint8Array): number {
-  const { tx, base } = response;
+  const { view, base } = response;
   if (query.hasEdns) writeOpt(response, query, nsid);
   // QR, opcode and RD as asked; RA, Z, AD and CD clear.
   const flags =
@@ -136,21 +137,21 @@ export function finishResponse(response: Response, query: Query, nsid: Uint8Arra
     (response.authoritative ? 0x0400 : 0) |
     (response.truncated ? 0x0200 : 0) |
     (response.rcode & 15);
-  put16(tx, base + 2, flags);
-  put16(tx, base + 4, query.questionEnd > HEADER_OCTETS ? 1 : 0);
-  put16(tx, base + 6, response.answers);
-  put16(tx, base + 8, response.authorities);
-  put16(tx, base + 10, response.additionals);
+  view.setUint16(base + 2, flags);
+  view.setUint16(base + 4, query.questionEnd > HEADER_OCTETS ? 1 : 0);
+  view.setUint16(base + 6, response.answers);
+  view.setUint16(base + 8, response.authorities);
+  view.setUint16(base + 10, response.additionals);
   return response.length;
 }
 
 /** RFC 6891 6.1.2, with NSID (RFC 5001), client subnet (RFC 7871) and extended error (RFC 8914). */
 function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
-  const { tx, base } = response;
+  const { tx, view, base } = response;
   let at = base + response.length;
   tx[at] = 0;
-  put16(tx, at + 1, TYPE.OPT);
-  put16(tx, at + 3, UDP_OCTETS);
+  view.setUint16(at + 1, TYPE.OPT);
+  view.setUint16(at + 3, UDP_OCTETS);
   tx[at + 5] = response.rcode >> 4;
   tx[at + 6] = 0;
   tx[at + 7] = query.dnssecOk ? 0x80 : 0;
@@ -158,16 +159,16 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
   const lengthAt = at + 9;
   at += OPT_OCTETS;
   if (query.wantsNsid && nsid.length > 0) {
-    put16(tx, at, OPTION.NSID);
-    put16(tx, at + 2, nsid.length);
+    view.setUint16(at, OPTION.NSID);
+    view.setUint16(at + 2, nsid.length);
     at += 4;
     for (let i = 0; i < nsid.length; i++) tx[at++] = nsid[i] ?? 0;
   }
   if (query.hasSubnet) {
     const addressOctets = (query.subnetBits + 7) >> 3;
-    put16(tx, at, OPTION.CLIENT_SUBNET);
-    put16(tx, at + 2, 4 + addressOctets);
-    put16(tx, at + 4, query.subnetFamily);
+    view.setUint16(at, OPTION.CLIENT_SUBNET);
+    view.setUint16(at + 2, 4 + addressOctets);
+    view.setUint16(at + 4, query.subnetFamily);
     tx[at + 6] = query.subnetBits;
     tx[at + 7] = response.scopeBits;
     at += 8;
@@ -175,30 +176,30 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
   }
   // No room is kept for it: it stands beside no data, and what fills a message matters more.
   if (response.error >= 0 && response.length + ERROR_OCTETS <= response.limit) {
-    put16(tx, at, OPTION.ERROR);
-    put16(tx, at + 2, 2);
-    put16(tx, at + 4, response.error);
+    view.setUint16(at, OPTION.ERROR);
+    view.setUint16(at + 2, 2);
+    view.setUint16(at + 4, response.error);
     at += ERROR_OCTETS;
   }
   if (response.gives !== 0) at = writeGiven(response, at);
-  put16(tx, lengthAt, at - lengthAt - 2);
+  view.setUint16(lengthAt, at - lengthAt - 2);
   response.length = at - base;
   response.additionals++;
 }
 
 /** Options that were asked for by ASKS bits, from `at`. Returns where they end. */
-function writeGiven({ tx, base, gives, cookie, keepalive }: Response, start: number): number {
+function writeGiven({ tx, view, base, gives, cookie, keepalive }: Response, start: number): number {
   let at = start;
   if ((gives & ASKS.COOKIE) !== 0) {
-    put16(tx, at, OPTION.COOKIE);
-    put16(tx, at + 2, COOKIE_OCTETS);
+    view.setUint16(at, OPTION.COOKIE);
+    view.setUint16(at + 2, COOKIE_OCTETS);
     at += OPTION_HEAD_OCTETS;
     for (let i = 0; i < COOKIE_OCTETS; i++) tx[at++] = cookie[i] ?? 0;
   }
   if ((gives & ASKS.KEEPALIVE) !== 0) {
-    put16(tx, at, OPTION.TCP_KEEPALIVE);
-    put16(tx, at + 2, 2);
-    put16(tx, at + 4, keepalive);
+    view.setUint16(at, OPTION.TCP_KEEPALIVE);
+    view.setUint16(at + 2, 2);
+    view.setUint16(at + 4, keepalive);
     at += KEEPALIVE_OCTETS;
   }
   // RFC 8467 4.1: no room is kept for it, and a message that is nearly full is filled and no more.
@@ -206,8 +207,8 @@ function writeGiven({ tx, base, gives, cookie, keepalive }: Response, start: num
   if ((gives & ASKS.PADDING) !== 0 && left >= 0) {
     const over = (at - base + OPTION_HEAD_OCTETS) % PADDED_OCTETS;
     const octets = Math.min(over === 0 ? 0 : PADDED_OCTETS - over, left);
-    put16(tx, at, OPTION.PADDING);
-    put16(tx, at + 2, octets);
+    view.setUint16(at, OPTION.PADDING);
+    view.setUint16(at + 2, octets);
     at += OPTION_HEAD_OCTETS;
     tx.fill(0, at, at + octets); // RFC 7830 3: nothing that was there before may leak
     at += octets;

@@ -105,6 +105,8 @@ export const RECORD_HEAD_OCTETS = 12;
 export type Image = {
   readonly memory: SharedArrayBuffer;
   readonly bytes: Uint8Array;
+  /** The same octets, for copies of several at once. */
+  readonly bytesView: DataView;
   readonly table: Int32Array;
   /** Rows of the table less one. */
   readonly mask: number;
@@ -131,6 +133,7 @@ export function viewImage(memory: SharedArrayBuffer, atlas: SharedArrayBuffer): 
   return {
     memory,
     bytes: new Uint8Array(memory, header[bytesAt] ?? 0, header[bytesAt + 1] ?? 0),
+    bytesView: new DataView(memory, header[bytesAt] ?? 0, header[bytesAt + 1] ?? 0),
     table,
     mask: table.length / 2 - 1,
     maxLabels: header[HEADER.MAX_LABELS] ?? 0,

@@ -2,6 +2,7 @@
  * Zones by chance, with all that makes answering hard: wildcards, empty non-terminals, chains, loops, cuts with and
  * without glue, zones within zones, labels of any octets, names of 255 octets, RRsets that fill a message.
  */
+import { T } from '../support/message.ts';
 import type { Dice } from '../support/random.ts';
 
 export type Generated = {
@@ -76,22 +77,7 @@ function isBelow(name: Name, above: Name): boolean {
   return name.length >= above.length && keyOf(name.slice(name.length - above.length)) === keyOf(above);
 }
 
-const TYPES: Readonly<Record<string, number>> = {
-  A: 1,
-  NS: 2,
-  CNAME: 5,
-  PTR: 12,
-  MX: 15,
-  TXT: 16,
-  AAAA: 28,
-  SRV: 33,
-  NAPTR: 35,
-  DNAME: 39,
-  DS: 43,
-  HTTPS: 65,
-  CAA: 257,
-  TYPE65400: 65_400,
-};
+const TYPES: Readonly<Record<string, number>> = { ...T, TYPE65400: 65_400 };
 
 type Owner = { readonly name: Name; kind: 'data' | 'cname' | 'dname' | 'cut' };
 

@@ -46,6 +46,8 @@ const AAAA = 28;
 const NSEC = 47;
 const SVCB: ReadonlySet<number> = new Set([64, 65]);
 const ANY = 255;
+/** CNAMEs that Knot 3.2 follows. */
+const KNOT_LINKS = 5;
 
 /** Order matters: each sees what those before it left. */
 export const RULES: readonly Rule[] = [
@@ -107,6 +109,17 @@ export const RULES: readonly Rule[] = [
       if (knot.authority.length > 0 || nsd.authority.length !== 1 || nsd.authority[0]?.type !== SOA) return false;
       if (knot.length + nsd.authority[0].key.length < limit || knot.rcode !== nsd.rcode) return false;
       knot.authority = nsd.authority;
+      return true;
+    },
+  },
+  {
+    name: 'knot-short-chains',
+    settle: (three) => {
+      const { nsd, knot } = three;
+      const links = knot.answer.filter(({ type }) => type === CNAME).length;
+      if (links !== KNOT_LINKS || knot.answer.length >= nsd.answer.length) return false;
+      if (knot.rcode !== 0 || knot.authority.length > 0 || !isSubset(knot.answer, nsd.answer)) return false;
+      three.knot = { ...nsd };
       return true;
     },
   },

@@ -1,10 +1,7 @@
 /**
  * NSD reads the same presentation text as we do: its octets and ours must be the same.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readMasterFile } from '../../zones/master-file.ts';
@@ -14,6 +11,8 @@ import { nameKey, parseName } from '../../wire/name.ts';
 import { nameOffsets, parseRdata } from '../../wire/rdata.ts';
 import { tokenize } from '../../wire/rdata/text.ts';
 import { typeNumber } from '../../wire/types.ts';
+import { folderOf } from '../support/pharos.ts';
+import { runNsd, type Running } from '../support/run.ts';
 import { SAMPLES } from '../unit/wire/rdata-samples.ts';
 
 const ORIGIN = parseName('example.com.');
@@ -34,66 +33,24 @@ const cases: Case[] = Object.entries(SAMPLES).flatMap(([mnemonic, texts]) =>
     return [{ owner: `${mnemonic.toLowerCase()}${index}`, type, mnemonic, text }];
   }),
 );
-const zone = [...APEX, ...cases.map(({ owner, mnemonic, text }) => `${owner} ${mnemonic} ${text}`), ''].join('\n');
+const zone = [
+  '$ORIGIN example.com.\n$TTL 300',
+  ...APEX,
+  ...cases.map(({ owner, mnemonic, text }) => `${owner} ${mnemonic} ${text}`),
+  '',
+].join('\n');
 
-const folder = mkdtempSync(join(tmpdir(), 'pharos-oracle-'));
-const zoneFile = join(folder, 'example.com.zone');
-let nsd: ChildProcess | undefined;
+let nsd: Running | undefined;
 let port = 0;
 
 beforeAll(async () => {
-  port = await freePort();
-  writeFileSync(zoneFile, `$ORIGIN example.com.\n$TTL 300\n${zone}`);
-  const settings = [
-    'server:',
-    `  ip-address: 127.0.0.1@${port}`,
-    '  server-count: 1',
-    '  username: ""',
-    '  chroot: ""',
-    `  zonesdir: "${folder}"`,
-    '  database: ""',
-    `  pidfile: "${folder}/nsd.pid"`,
-    `  xfrdfile: "${folder}/xfrd.state"`,
-    `  zonelistfile: "${folder}/zone.list"`,
-    `  xfrdir: "${folder}"`,
-    '  minimal-responses: yes',
-    'remote-control:',
-    '  control-enable: no',
-    'zone:',
-    '  name: example.com',
-    `  zonefile: "${zoneFile}"`,
-    '  provide-xfr: 127.0.0.1 NOKEY',
-    '',
-  ];
-  writeFileSync(join(folder, 'nsd.conf'), settings.join('\n'));
-  const child = spawn('/usr/sbin/nsd', ['-d', '-c', join(folder, 'nsd.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
-  nsd = child;
-  let output = '';
-  await new Promise<void>((resolve, reject) => {
-    child.on('exit', (code) => {
-      reject(new Error(`nsd ended with ${code ?? 'a signal'}:\n${output}`));
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
-      if (output.includes(' error: ')) reject(new Error(output));
-      if (output.includes('nsd started')) resolve();
-    });
-  });
+  nsd = await runNsd({ 'example.com': zone });
+  port = nsd.endpoints[0]?.port ?? 0;
 });
 
-afterAll(() => {
-  nsd?.removeAllListeners('exit');
-  nsd?.kill();
-  rmSync(folder, { recursive: true, force: true });
+afterAll(async () => {
+  await nsd?.[Symbol.asyncDispose]();
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return free;
-}
 
 /** The messages of a zone transfer: it has every record, those too that plain queries do not get. */
 async function transfer(): Promise<Buffer[]> {
@@ -187,9 +144,10 @@ describe('our octets are those of NSD', () => {
 });
 
 test('the master-file reader takes the same file to the same octets as one record at a time', () => {
+  using folder = folderOf({ 'example.com.zone': zone });
   const store = createRecordStore();
   const report = createReport();
-  readMasterFile({ path: zoneFile, origin: ORIGIN, defaultTtlSeconds: 60, store, report });
+  readMasterFile({ path: join(folder.path, 'example.com.zone'), origin: ORIGIN, defaultTtlSeconds: 60, store, report });
   expect(report.diagnostics.map(formatDiagnostic)).toEqual([]);
   const got: Answer[] = [];
   for (let row = APEX.length; row < store.count; row++) {

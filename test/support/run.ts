@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { startServer } from '../../server/supervisor.ts';
 import type { AnswererPayload } from '../../server/answerer.ts';
@@ -53,50 +54,41 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** NSD with master files by zone name; with a secret of 32 hexadecimal digits it answers cookies. */
-export async function runNsd(zones: Readonly<Record<string, string>>, cookieSecret?: string): Promise<Running> {
+/** A server that others wrote: how it is configured, started, and seen to serve. */
+export type Daemon = {
+  /** Its path, and what comes before the configuration file. */
+  readonly command: readonly [string, ...string[]];
+  /** Master files by zone name; they lie in `folder` as `ZONE.zone`. */
+  readonly zones: Readonly<Record<string, string>>;
+  /** Lines of its configuration. What it writes belongs into `folder`. */
+  readonly configure: (folder: string, port: number) => readonly string[];
+  /** Of all that it has written: whether it serves, or will not. */
+  readonly isReady: (output: string) => boolean;
+  readonly isBroken: (output: string) => boolean;
+};
+
+/** Starts it on a free port; resolves when it serves. Throws with what it wrote otherwise. */
+export async function runDaemon({ command, zones, configure, isReady, isBroken }: Daemon): Promise<Running> {
   const folder = folderOf(Object.fromEntries(Object.entries(zones).map(([zone, text]) => [`${zone}.zone`, text])));
-  const { path } = folder;
   const port = await freePort();
-  const conf = [
-    'server:',
-    `  ip-address: 127.0.0.1@${port}`,
-    '  server-count: 1',
-    '  username: ""',
-    '  chroot: ""',
-    `  zonesdir: "${path}"`,
-    '  database: ""',
-    `  pidfile: "${path}/nsd.pid"`,
-    `  xfrdfile: "${path}/xfrd.state"`,
-    `  zonelistfile: "${path}/zone.list"`,
-    `  xfrdir: "${path}"`,
-    '  rrl-ratelimit: 0',
-    '  rrl-whitelist-ratelimit: 0',
-    '  minimal-responses: no',
-    '  confine-to-zone: no',
-    ...(cookieSecret === undefined
-      ? []
-      : ['  answer-cookie: yes', `  cookie-secret: "${cookieSecret}"`, `  cookie-secret-file: "${path}/none"`]),
-    'remote-control:',
-    '  control-enable: no',
-    ...Object.keys(zones).flatMap((zone) => ['zone:', `  name: ${zone}`, `  zonefile: "${path}/${zone}.zone"`]),
-    '',
-  ];
-  using configuration = folderOf({ 'nsd.conf': conf.join('\n') });
-  const child = spawn('/usr/sbin/nsd', ['-d', '-c', `${configuration.path}/nsd.conf`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const configuration = `${folder.path}/daemon.conf`;
+  writeFileSync(configuration, [...configure(folder.path, port), ''].join('\n'));
+  const [program, ...args] = command;
+  const child = spawn(program, [...args, configuration], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   try {
     await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
       child.once('exit', (code) => {
-        reject(new Error(`nsd ended with ${code ?? 'a signal'}:\n${output}`));
+        reject(new Error(`${program} ended with ${code ?? 'a signal'}:\n${output}`));
       });
-      child.stderr.on('data', (chunk: Buffer) => {
+      const read = (chunk: Buffer): void => {
         output += chunk.toString();
-        if (output.includes(' error: ')) reject(new Error(output));
-        if (output.includes('nsd started')) resolve();
-      });
+        if (isBroken(output)) reject(new Error(output));
+        else if (isReady(output)) resolve();
+      };
+      child.stdout.on('data', read);
+      child.stderr.on('data', read);
     });
   } catch (error) {
     child.kill();
@@ -112,6 +104,44 @@ export async function runNsd(zones: Readonly<Record<string, string>>, cookieSecr
       folder[Symbol.dispose]();
     },
   };
+}
+
+/** NSD with master files by zone name; with a secret of 32 hexadecimal digits it answers cookies. */
+export function runNsd(zones: Readonly<Record<string, string>>, cookieSecret?: string): Promise<Running> {
+  return runDaemon({
+    command: ['/usr/sbin/nsd', '-d', '-c'],
+    zones,
+    configure: (folder, port) => [
+      'server:',
+      `  ip-address: 127.0.0.1@${port}`,
+      '  server-count: 1',
+      '  username: ""',
+      '  chroot: ""',
+      `  zonesdir: "${folder}"`,
+      '  database: ""',
+      `  pidfile: "${folder}/nsd.pid"`,
+      `  xfrdfile: "${folder}/xfrd.state"`,
+      `  zonelistfile: "${folder}/zone.list"`,
+      `  xfrdir: "${folder}"`,
+      '  rrl-ratelimit: 0',
+      '  rrl-whitelist-ratelimit: 0',
+      '  minimal-responses: no',
+      '  confine-to-zone: no',
+      ...(cookieSecret === undefined
+        ? []
+        : ['  answer-cookie: yes', `  cookie-secret: "${cookieSecret}"`, `  cookie-secret-file: "${folder}/none"`]),
+      'remote-control:',
+      '  control-enable: no',
+      ...Object.keys(zones).flatMap((zone) => [
+        'zone:',
+        `  name: ${zone}`,
+        `  zonefile: "${folder}/${zone}.zone"`,
+        '  provide-xfr: 127.0.0.1 NOKEY',
+      ]),
+    ],
+    isReady: (output) => output.includes('nsd started'),
+    isBroken: (output) => output.includes(' error: '),
+  });
 }
 
 /** A client that asks one server over UDP, one query after the other. */

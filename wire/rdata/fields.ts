@@ -10,7 +10,7 @@ import {
   fromBase32Hex,
   fromBase64,
   fromHex,
-  parseNumber,
+  numberIn,
   put,
   putBytes,
   restOf,
@@ -37,39 +37,52 @@ export type Field = {
   readonly format: (cursor: Cursor) => string;
 };
 
-export function number(what: string, octets: 1 | 2 | 4): Field {
+/** A field of one word. */
+export function word(
+  what: string,
+  parse: (token: Token, source: Source, sink: Sink) => void,
+  format: Field['format'],
+): Field {
   return {
     what,
     least: 1,
     most: 1,
     parse: (source, sink) => {
-      put(sink, parseNumber(source, what, octets), octets);
+      parse(takeToken(source, what), source, sink);
     },
-    format: (cursor) => String(take(cursor, octets)),
+    format,
   };
+}
+
+export function number(what: string, octets: 1 | 2 | 4): Field {
+  const most = 256 ** octets - 1;
+  return word(
+    what,
+    (token, source, sink) => {
+      put(sink, numberIn(source, token, token.text, what, most), octets);
+    },
+    (cursor) => String(take(cursor, octets)),
+  );
 }
 
 /** A number that also goes by names; it is written as a number. */
 export function named(what: string, octets: 1 | 2, names: ReadonlyMap<string, number>): Field {
-  return {
-    ...number(what, octets),
-    parse: (source, sink) => {
-      const known = names.get(source.tokens[source.next]?.text.toUpperCase() ?? '');
-      if (known === undefined) put(sink, parseNumber(source, what, octets), octets);
-      else {
-        source.next++;
-        put(sink, known, octets);
-      }
+  const plain = number(what, octets);
+  return word(
+    what,
+    (token, source, sink) => {
+      const known = names.get(token.text.toUpperCase());
+      put(sink, known ?? numberIn(source, token, token.text, what, 256 ** octets - 1), octets);
     },
-  };
+    plain.format,
+  );
 }
 
 /** Seconds in 32 bits, with or without units: `3600`, `1h`. */
 export function period(what: string): Field {
-  return {
-    ...number(what, 4),
-    parse: (source, sink) => {
-      const token = takeToken(source, what);
+  return word(
+    what,
+    (token, source, sink) => {
       const seconds = parsePeriod(token.text);
       if (seconds === undefined || seconds > 0xffff_ffff) {
         throw new RdataError(
@@ -79,23 +92,21 @@ export function period(what: string): Field {
       }
       put(sink, seconds, 4);
     },
-  };
+    number(what, 4).format,
+  );
 }
 
 export function name(what: string): Field {
-  return {
+  return word(
     what,
-    least: 1,
-    most: 1,
-    parse: (source, sink) => {
-      parseNameField(source, sink, what);
+    (token, source, sink) => {
+      putName(source, sink, token, what);
     },
-    format: takeName,
-  };
+    takeName,
+  );
 }
 
-export function parseNameField(source: Source, sink: Sink, what: string): void {
-  const token = takeToken(source, what);
+export function putName(source: Source, sink: Sink, token: Token, what: string): void {
   try {
     putBytes(sink, parseName(token.text, source.origin));
   } catch (error) {
@@ -107,24 +118,21 @@ export function parseNameField(source: Source, sink: Sink, what: string): void {
 /** RFC 1035 3.3 character-string. `check` applies to the octets, one character each. */
 export function string(what: string, check?: { readonly pattern: RegExp; readonly expected: string }): Field {
   const fits = (bytes: Uint8Array): boolean => !check || check.pattern.test(Buffer.from(bytes).toString('latin1'));
-  return {
+  return word(
     what,
-    least: 1,
-    most: 1,
-    parse: (source, sink) => {
-      const token = takeToken(source, what);
+    (token, source, sink) => {
       const bytes = stringOf(source, token, what);
       if (check && !fits(bytes)) {
         throw new RdataError(`${source.type} ${what} must be ${check.expected}, got "${token.text}"`, token.offset);
       }
       putString(source, sink, bytes, token, what);
     },
-    format: (cursor) => {
+    (cursor) => {
       const bytes = takeBytes(cursor, take(cursor, 1));
       if (!fits(bytes)) throw new RdataError(`the ${what} has other characters than it may have`);
       return quote(bytes);
     },
-  };
+  );
 }
 
 /** Character-strings to the end of the data, `least` of them or more. */
@@ -147,22 +155,19 @@ export function strings(what: string, least: number, most = Infinity): Field {
 
 /** The rest of the data as one text without a length (RFC 8659 4.1, RFC 7553 4.4). */
 export function text(what: string, least: 0 | 1): Field {
-  return {
+  return word(
     what,
-    least: 1,
-    most: 1,
-    parse: (source, sink) => {
-      const token = takeToken(source, what);
+    (token, source, sink) => {
       const bytes = stringOf(source, token, what);
       if (bytes.length < least) throw new RdataError(`${source.type} ${what} cannot be empty`, token.offset);
       putBytes(sink, bytes);
     },
-    format: (cursor) => {
+    (cursor) => {
       const bytes = takeRest(cursor);
       if (bytes.length < least) throw new RdataError('the data ends too early');
       return quote(bytes);
     },
-  };
+  );
 }
 
 function stringOf(source: Source, token: Token, what: string): Uint8Array {
@@ -229,12 +234,9 @@ export function base64(what: string, least: 0 | 1 = 1): Field {
 export function counted(what: string, encoding: 'hex' | 'base32hex', empty: boolean): Field {
   const decode = encoding === 'hex' ? fromHex : fromBase32Hex;
   const encode = encoding === 'hex' ? toHex : toBase32Hex;
-  return {
+  return word(
     what,
-    least: 1,
-    most: 1,
-    parse: (source, sink) => {
-      const token = takeToken(source, what);
+    (token, source, sink) => {
       const bytes = empty && token.text === '-' ? new Uint8Array(0) : decode(source, token.text, what, token.offset);
       if (bytes.length > 255 || (bytes.length === 0 && !empty)) {
         throw new RdataError(`${source.type} ${what} must have 1 to 255 octets, got ${bytes.length}`, token.offset);
@@ -242,25 +244,22 @@ export function counted(what: string, encoding: 'hex' | 'base32hex', empty: bool
       put(sink, bytes.length, 1);
       putBytes(sink, bytes);
     },
-    format: (cursor) => {
+    (cursor) => {
       const bytes = takeBytes(cursor, take(cursor, 1));
       if (bytes.length === 0 && !empty) throw new RdataError(`the ${what} is empty`);
       return bytes.length === 0 ? '-' : encode(bytes);
     },
-  };
+  );
 }
 
 export function address(what: string, octets: 4 | 16): Field {
-  return {
+  return word(
     what,
-    least: 1,
-    most: 1,
-    parse: (source, sink) => {
-      const token = takeToken(source, what);
+    (token, source, sink) => {
       putBytes(sink, addressIn(source, token, token.text, what, octets));
     },
-    format: (cursor) => formatAddress(takeBytes(cursor, octets)),
-  };
+    (cursor) => formatAddress(takeBytes(cursor, octets)),
+  );
 }
 
 /** `text`, all or part of `token`, as an address of 4 or 16 octets. */
@@ -277,18 +276,15 @@ export function groups(what: string, octets: number, perGroup: 1 | 2, separator:
   const digits = perGroup === 1 ? '[0-9a-fA-F]{2}' : '[0-9a-fA-F]{1,4}';
   const count = octets / perGroup;
   const pattern = new RegExp(`^${digits}(?:${separator}${digits}){${count - 1}}$`);
-  return {
+  return word(
     what,
-    least: 1,
-    most: 1,
-    parse: (source, sink) => {
-      const token = takeToken(source, what);
+    (token, source, sink) => {
       if (!pattern.test(token.text)) {
         throw new RdataError(`${source.type} ${what} must look like ${example}, got "${token.text}"`, token.offset);
       }
       for (const group of token.text.split(separator)) put(sink, Number.parseInt(group, 16), perGroup);
     },
-    format: (cursor) => {
+    (cursor) => {
       const texts: string[] = [];
       for (let i = 0; i < count; i++)
         texts.push(
@@ -298,24 +294,21 @@ export function groups(what: string, octets: number, perGroup: 1 | 2, separator:
         );
       return texts.join(separator);
     },
-  };
+  );
 }
 
 /** RFC 1706: one word, `0x` and hexadecimal digits with dots wherever one likes. */
-export const nsap: Field = {
-  what: 'NSAP address',
-  least: 1,
-  most: 1,
-  parse: (source, sink) => {
-    const token = takeToken(source, 'NSAP address');
+export const nsap = word(
+  'NSAP address',
+  (token, source, sink) => {
     if (!/^0x[.0-9a-f]*[0-9a-f]/i.test(token.text)) {
       throw new RdataError(`NSAP address must start with 0x, got "${token.text}"`, token.offset);
     }
     putBytes(sink, fromHex(source, token.text.slice(2).replaceAll('.', ''), 'address', token.offset));
   },
-  format: (cursor) => {
+  (cursor) => {
     const bytes = takeRest(cursor);
     if (bytes.length === 0) throw new RdataError('the address is empty');
     return `0x${toHex(bytes)}`;
   },
-};
+);

@@ -20,7 +20,7 @@ import {
   toBase64,
   toHex,
 } from './codec.ts';
-import { type Field, addressIn, parseNameField } from './fields.ts';
+import { type Field, addressIn, putName } from './fields.ts';
 import { RdataError } from './text.ts';
 
 /** RFC 3123: `[!]afi:address/prefix`, any number of them; trailing zero octets of the address are not kept. */
@@ -79,17 +79,11 @@ export const ipsecKey: Field = {
     put(sink, kind, 1);
     const algorithm = parseNumber(source, 'algorithm', 1);
     put(sink, algorithm, 1);
-    if (kind === 3) {
-      parseNameField(source, sink, 'gateway');
-    } else {
-      const token = takeToken(source, 'gateway');
-      if (kind !== 0) putBytes(sink, addressIn(source, token, token.text, 'gateway', kind === 1 ? 4 : 16));
-      else if (token.text !== '.') {
-        throw new RdataError(
-          `IPSECKEY with gateway type 0 has no gateway: write ".", got "${token.text}"`,
-          token.offset,
-        );
-      }
+    const token = takeToken(source, 'gateway');
+    if (kind === 3) putName(source, sink, token, 'gateway');
+    else if (kind !== 0) putBytes(sink, addressIn(source, token, token.text, 'gateway', kind === 1 ? 4 : 16));
+    else if (token.text !== '.') {
+      throw new RdataError(`IPSECKEY with gateway type 0 has no gateway: write ".", got "${token.text}"`, token.offset);
     }
     const offset = source.tokens[source.next]?.offset ?? source.end;
     const key = fromBase64(source, textOf(source), 'key', offset);
@@ -136,7 +130,7 @@ export const hostIdentity: Field = {
     put(sink, key.length, 2);
     putBytes(sink, hit);
     putBytes(sink, key);
-    while (source.next < source.tokens.length) parseNameField(source, sink, 'rendezvous server');
+    for (const token of restOf(source)) putName(source, sink, token, 'rendezvous server');
   },
   format: (cursor) => {
     const hitOctets = take(cursor, 1);

@@ -2,20 +2,18 @@
  * Fields of DNSSEC and its kin: types, bitmaps of types, points in time.
  */
 import { typeNumber, typeText } from '../types.ts';
-import { type Source, numberIn, put, putBytes, restOf, take, takeBytes, takeToken } from './codec.ts';
-import type { Field } from './fields.ts';
+import { type Source, numberIn, put, putBytes, restOf, take, takeBytes } from './codec.ts';
+import { type Field, word } from './fields.ts';
 import { RdataError, type Token } from './text.ts';
 
 /** A type by its mnemonic, in 16 bits (RFC 4034 3.2). */
-export const typeCovered: Field = {
-  what: 'type covered',
-  least: 1,
-  most: 1,
-  parse: (source, sink) => {
-    put(sink, typeIn(source, takeToken(source, 'type covered')), 2);
+export const typeCovered = word(
+  'type covered',
+  (token, source, sink) => {
+    put(sink, typeIn(source, token), 2);
   },
-  format: (cursor) => typeText(take(cursor, 2)),
-};
+  (cursor) => typeText(take(cursor, 2)),
+);
 
 function typeIn(source: Source, token: Token): number {
   const type = typeNumber(token.text);
@@ -25,12 +23,9 @@ function typeIn(source: Source, token: Token): number {
 
 /** RFC 4034 3.2: `YYYYMMDDHHmmSS` or seconds since 1970, in 32 bits that wrap around. */
 export function time(what: string): Field {
-  return {
+  return word(
     what,
-    least: 1,
-    most: 1,
-    parse: (source, sink) => {
-      const token = takeToken(source, what);
+    (token, source, sink) => {
       const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(token.text)?.slice(1).map(Number);
       if (!parts) {
         put(sink, numberIn(source, token, token.text, what, 0xffff_ffff), 4);
@@ -44,8 +39,8 @@ export function time(what: string): Field {
       }
       put(sink, (date.getTime() / 1000) % 2 ** 32, 4);
     },
-    format: (cursor) => stamp(new Date(take(cursor, 4) * 1000)),
-  };
+    (cursor) => stamp(new Date(take(cursor, 4) * 1000)),
+  );
 }
 
 function stamp(date: Date): string {

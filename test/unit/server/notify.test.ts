@@ -117,17 +117,18 @@ test('says which zone it is, and its new SOA', async () => {
 test('is said again, with growing waits, until it is acknowledged', async () => {
   const { endpoint, next, heard } = await secondary();
   const { tell, logged } = notifier(10);
+  // Before the first is sent: one that is heard late would seem to shorten the waits.
+  const began = performance.now();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
   const first = await next();
-  const times = [performance.now()];
   for (let time = 0; time < 3; time++) {
     const again = await next();
-    times.push(performance.now());
     expect(again.message.readUInt16BE()).toBe(first.message.readUInt16BE());
     if (time === 2) again.respond(acknowledge(again.message));
   }
   await logged(/knows that/);
-  expect((times[3] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(65);
+  // 10, 20 and 40 ms; timers may be a little early.
+  expect(performance.now() - began).toBeGreaterThan(65);
   expect(heard).toEqual([]);
 });
 

@@ -1,11 +1,13 @@
+/**
+ * What TLS adds to a stream: handshakes, sessions, certificates. What holds for TCP too is in stream-contract.test.ts.
+ */
 import { once } from 'node:events';
 import type { SecureVersion } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { COUNTER } from '../../../server/counters.ts';
-import { TRANSPORT } from '../../../server/exchange.ts';
 import { makeCertificate } from '../../support/certificate.ts';
 import { DO, LONG_OCTETS } from './answerer.ts';
-import { framed, query, read, until, type tcpClient } from './client.ts';
+import { framed, query, until, type tcpClient } from './client.ts';
 import { serveStream, type StreamOptions } from './stream-server.ts';
 
 const tls = makeCertificate();
@@ -34,66 +36,6 @@ const version = (only: SecureVersion) => ({ minVersion: only, maxVersion: only }
 const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
 
 describe.each(VERSIONS)('over %s', (only) => {
-  test('a message is answered in its frame, and the answerer knows that it is TLS', async () => {
-    const { tlsClient, count } = await serve();
-    const { socket, receive } = await tlsClient(version(only));
-    socket.write(framed(query(0xabcd, DO.ECHO, 'Hello')));
-    const response = await receive();
-    expect(response && read(response)).toMatchObject({ id: 0xabcd, transport: TRANSPORT.TLS, body: 'Hello' });
-    expect(socket.getProtocol()).toBe(only);
-    expect([count('QUERIES_TLS4'), count('QUERIES_TCP4'), count('TCP_OPEN'), count('TLS_HANDSHAKES')]).toEqual([
-      1, 0, 1, 1,
-    ]);
-  });
-
-  test('an octet a record is taken', async () => {
-    const { tlsClient } = await serve();
-    const { socket, receive } = await tlsClient(version(only));
-    for (const octet of framed(query(1, DO.ECHO, 'slow'))) {
-      socket.write(Buffer.of(octet));
-      await new Promise(setImmediate);
-    }
-    const response = await receive();
-    expect(response && read(response).body).toBe('slow');
-  });
-
-  test('a thousand pipelined messages are answered in order', async () => {
-    const { tlsClient } = await serve();
-    const { socket, receive } = await tlsClient(version(only));
-    const ids = Array.from({ length: 1000 }, (_, id) => id);
-    socket.write(Buffer.concat(ids.map((id) => framed(query(id)))));
-    for (const id of ids) expect((await receive())?.readUInt16BE()).toBe(id);
-  });
-
-  test('who closes for writing gets every response, then the end', async () => {
-    const { tlsClient, count } = await serve();
-    const { socket, receive } = await tlsClient(version(only));
-    socket.end(Buffer.concat([1, 2, 3].map((id) => framed(query(id, DO.ANSWER_LONG)))));
-    for (const id of [1, 2, 3]) expect((await receive())?.readUInt16BE()).toBe(id);
-    expect(await receive()).toBeUndefined();
-    await until(() => count('TCP_OPEN') === 0);
-    expect(count('TLS_FAILED')).toBe(0);
-  });
-
-  test('who does not read is not read either, and goes on when it reads', async () => {
-    const { tlsClient, counters } = await serve();
-    const { socket, receive } = await tlsClient(version(only));
-    socket.pause();
-    const total = 600;
-    for (let id = 0; id < total; id++) socket.write(framed(query(id, DO.ANSWER_LONG)));
-    let before = -1;
-    await until(() => {
-      const now = counters[COUNTER.OCTETS_OUT] ?? 0;
-      const still = now === before && now > 0;
-      before = now;
-      return still;
-    });
-    expect(before).toBeLessThan((total * LONG_OCTETS) / 2);
-    expect(await ask(await tlsClient(), 7)).toBe(7);
-    socket.resume();
-    for (let id = 0; id < total; id++) expect((await receive())?.readUInt16BE()).toBe(id);
-  });
-
   test('a session is resumed, and that is counted', async () => {
     const { tlsClient, count } = await serve();
     const first = await tlsClient(version(only));

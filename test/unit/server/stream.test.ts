@@ -1,11 +1,13 @@
-import { once } from 'node:events';
+/**
+ * Streams: what is answered later, idle connections, limits. What holds for TCP and TLS alike is in stream-contract.test.ts.
+ */
 import { afterEach, describe, expect, test } from 'vitest';
 import { COUNTER } from '../../../server/counters.ts';
 import { TRANSPORT, type AnswerLong, type StreamClient } from '../../../server/exchange.ts';
 import { clientKey } from '../../../server/stream-clients.ts';
 import { peerOf } from '../../../server/udp-dgram.ts';
 import { DO, LONG_OCTETS } from './answerer.ts';
-import { framed, query, read, tcpClient, until } from './client.ts';
+import { framed, query, tcpClient, until } from './client.ts';
 import { serveStream, type StreamOptions } from './stream-server.ts';
 
 const closers: (() => unknown)[] = [];
@@ -19,111 +21,6 @@ async function serve(options: StreamOptions = {}) {
   closers.push(() => served[Symbol.asyncDispose]());
   return served;
 }
-
-describe('a stream', () => {
-  test('answers a message in its frame, and says it is TCP', async () => {
-    const { client, counters } = await serve();
-    const { socket, receive } = await client();
-    socket.write(framed(query(0xabcd, DO.ECHO, 'Hello')));
-    const response = await receive();
-    expect(response && read(response)).toEqual({
-      id: 0xabcd,
-      isResponse: true,
-      generation: 1,
-      thread: 3,
-      transport: TRANSPORT.TCP,
-      peer: [127, 0, 0, 1],
-      body: 'Hello',
-    });
-    expect([counters[COUNTER.QUERIES_TCP4], counters[COUNTER.TCP_OPEN]]).toEqual([1, 1]);
-  });
-
-  test('takes an octet at a time', async () => {
-    const { client } = await serve();
-    const { socket, receive } = await client();
-    for (const octet of framed(query(1, DO.ECHO, 'slow'))) {
-      socket.write(Buffer.of(octet));
-      await new Promise(setImmediate);
-    }
-    const response = await receive();
-    expect(response && read(response).body).toBe('slow');
-  });
-
-  test('answers a thousand pipelined messages in order, silence and exceptions left out', async () => {
-    const { client, thrown } = await serve();
-    const { socket, receive } = await client();
-    const what = (id: number) => (id % 10 === 4 ? DO.STAY_SILENT : id % 10 === 7 ? DO.THROW : DO.ECHO);
-    const ids = Array.from({ length: 1000 }, (_, id) => id);
-    socket.write(Buffer.concat(ids.map((id) => framed(query(id, what(id))))));
-    for (const id of ids.filter((each) => what(each) === DO.ECHO)) {
-      expect((await receive())?.readUInt16BE()).toBe(id);
-    }
-    expect(thrown).toHaveLength(100);
-  });
-
-  test.each([0, 1, 11])('with a length of %d is closed, after what came before is answered', async (length) => {
-    const { client, counters } = await serve();
-    const { receive, socket } = await client();
-    socket.write(Buffer.concat([framed(query(1)), Buffer.of(0, length), Buffer.alloc(length)]));
-    expect((await receive())?.readUInt16BE()).toBe(1);
-    expect(await receive()).toBeUndefined();
-    expect(counters[COUNTER.TCP_BAD_LENGTH]).toBe(1);
-  });
-
-  test('that the client closes for writing gets its responses, then is closed', async () => {
-    const { client, counters } = await serve();
-    const { socket, receive } = await client();
-    socket.end(Buffer.concat([1, 2, 3].map((id) => framed(query(id, DO.ANSWER_LONG)))));
-    for (const id of [1, 2, 3]) expect((await receive())?.readUInt16BE()).toBe(id);
-    expect(await receive()).toBeUndefined();
-    await until(() => counters[COUNTER.TCP_OPEN] === 0);
-  });
-
-  test('of a client that does not read is not read either, and goes on when it reads', async () => {
-    const { client, counters } = await serve();
-    const { socket, receive } = await client();
-    socket.pause();
-    const total = 2000;
-    const sent = Promise.withResolvers<undefined>();
-    // 120 MB of responses: far more than the sockets between take.
-    for (let id = 0; id < total; id++) {
-      socket.write(framed(query(id, DO.ANSWER_LONG)), () => {
-        if (id === total - 1) sent.resolve(undefined);
-      });
-    }
-    await sent.promise;
-    let before = -1;
-    await until(() => {
-      const now = counters[COUNTER.OCTETS_OUT] ?? 0;
-      const still = now === before && now > 0;
-      before = now;
-      return still;
-    });
-    expect(before).toBeLessThan((total * LONG_OCTETS) / 2);
-    const other = await client();
-    other.socket.write(framed(query(7)));
-    expect((await other.receive())?.readUInt16BE()).toBe(7);
-    socket.resume();
-    for (let id = 0; id < total; id++) expect((await receive())?.readUInt16BE()).toBe(id);
-  });
-
-  test('that is reset with responses on their way harms nobody', async () => {
-    const { client, counters } = await serve();
-    for (let turn = 0; turn < 5; turn++) {
-      const { socket } = await client();
-      socket.pause();
-      for (let id = 0; id < 50; id++) socket.write(framed(query(id, DO.ANSWER_LONG)));
-      const wanted = (counters[COUNTER.QUERIES_TCP4] ?? 0) + 1;
-      await until(() => (counters[COUNTER.QUERIES_TCP4] ?? 0) >= wanted);
-      socket.resetAndDestroy();
-      await once(socket, 'close');
-    }
-    await until(() => counters[COUNTER.TCP_OPEN] === 0);
-    const { socket, receive } = await client();
-    socket.write(framed(query(7)));
-    expect((await receive())?.readUInt16BE()).toBe(7);
-  });
-});
 
 /** Takes over what begins with `L`; its work is what the test says. */
 function longAnswers(work: (client: StreamClient, id: number) => Promise<void>): AnswerLong {

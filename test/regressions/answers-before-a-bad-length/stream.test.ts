@@ -1,0 +1,54 @@
+/**
+ * A length that no message has closed the connection at once. Where the client had sent more than was read by then, TCP
+ * made that a reset, which took the responses with it that were on their way to the queries before.
+ */
+import { connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { COUNTER } from '../../../server/counters.ts';
+import { makeCertificate } from '../../support/certificate.ts';
+import { DO, LONG_OCTETS } from '../../unit/server/answerer.ts';
+import { framed, query, until } from '../../unit/server/client.ts';
+import { serveStream } from '../../unit/server/stream-server.ts';
+
+const BAD_LENGTH = Buffer.of(0, 5);
+/** More than is read at once. */
+const MORE = Buffer.alloc(300_000, 0x78);
+
+test.each(['TCP', 'TLS'])('over %s what came before is answered, whatever comes behind', async (transport) => {
+  await using served = await serveStream({ tls: makeCertificate() });
+  for (let turn = 0; turn < 10; turn++) {
+    const { socket, receive } = transport === 'TLS' ? await served.tlsClient() : await served.client();
+    // A client that has not read them yet when the connection is closed.
+    socket.pause();
+    socket.write(Buffer.concat([framed(query(1, DO.ANSWER_LONG)), framed(query(2)), BAD_LENGTH, MORE]));
+    await until(() => served.counters[COUNTER.TCP_BAD_LENGTH] === turn + 1);
+    socket.resume();
+    expect((await receive())?.length).toBe(LONG_OCTETS);
+    expect((await receive())?.readUInt16BE()).toBe(2);
+    expect(await receive()).toBeUndefined();
+    socket.end();
+  }
+  await until(() => served.counters[COUNTER.TCP_OPEN] === 0);
+});
+
+test('who goes on sending is closed when its time is over, counted once, and gets no further response', async () => {
+  await using served = await serveStream({ idleMs: 200 });
+  const socket = connect({ ...served.endpoint, allowHalfOpen: true });
+  socket.on('error', () => undefined);
+  let received = 0;
+  socket.on('data', (octets: Buffer) => (received += octets.length));
+  const sending = setInterval(() => {
+    socket.write(framed(query(2)));
+  }, 10);
+  try {
+    socket.write(Buffer.concat([framed(query(1)), BAD_LENGTH]));
+    await new Promise((closed) => socket.on('close', closed));
+  } finally {
+    clearInterval(sending);
+  }
+  expect(received).toBeGreaterThan(0);
+  const { counters } = served;
+  expect([counters[COUNTER.QUERIES_TCP4], counters[COUNTER.TCP_BAD_LENGTH], counters[COUNTER.TCP_IDLE]]).toEqual([
+    1, 1, 0,
+  ]);
+});
