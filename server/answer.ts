@@ -5,7 +5,7 @@ import { MAX_CHAIN_LINKS } from '../wire/limits.ts';
 import { ASKS, PARSED, parseQuery } from '../wire/query.ts';
 import { finishResponse, startResponse } from '../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../wire/types.ts';
-import { NODE, NODE_FLAG, ZONE } from '../zones/image.ts';
+import { NODE, NODE_FLAG, RRSET, ZONE } from '../zones/image.ts';
 import { findRrset, search } from '../zones/lookup.ts';
 import type { Answerer } from './answerer.ts';
 import { answerChaos } from './chaos.ts';
@@ -13,7 +13,7 @@ import { COUNTER, count } from './counters.ts';
 import { TRANSPORT } from './exchange.ts';
 import { cookieAloneRcode, giveOptions } from './give-options.ts';
 import { limitResponse } from './rrl.ts';
-import { addAnswer, addNegative, addReferral, followDname, followLink, suffixAt } from './sections.ts';
+import { addAnswer, addNegative, addReferral, followDname, followLink, isLoop, MARK, suffixAt } from './sections.ts';
 import { locateClient, steeredBits, addSteered } from './steered.ts';
 
 /** See `Answer` in exchange.ts. */
@@ -118,7 +118,13 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
         : -1
       : findRrset(image, node, query.type);
   if (rrset < 0) addNegative(a, zone, apexAt);
-  else addAnswer(a, rrset, nameAt, apexAt);
+  // RFC 2181 5: a DNAME that led to its own owner is in the answer already.
+  else if (
+    link === 0 ||
+    image.rrsets[rrset * RRSET.WORDS + RRSET.TYPE] !== TYPE.DNAME ||
+    !isLoop(a, node * MARK.COUNT + MARK.DNAME, link)
+  )
+    addAnswer(a, rrset, nameAt, apexAt);
   return -1;
 }
 
