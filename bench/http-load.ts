@@ -1,25 +1,55 @@
 /**
- * `node bench/http-load.ts PORT RATE SECONDS`: what dashboards, scrapers and people ask of the status server, at a
- * fixed pace. Prints how many requests were answered with 200, and how many were not.
+ * What dashboards, scrapers and people ask of the status server.
+ *
+ *     node bench/http-load.ts PORT RATE SECONDS   at a fixed pace; prints how many requests were answered with 200, and
+ *                                                 how many were not
+ *     node bench/http-load.ts cost PORT PID       one after the other; prints the CPU time of a request by path, of the
+ *                                                 control thread of the server with this process number
  */
+import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const PATHS = ['/api/v1/status', '/metrics', '/', '/api/v1/health', '/readyz'] as const;
+/** For a cost; what /proc counts in is a hundredth of a second. */
+const REQUESTS = 2000;
+const MS_A_TICK = 10;
 
-const [port = 0, rate = 0, seconds = 0] = process.argv.slice(2).map(Number);
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
-const startMs = performance.now();
-const running: Promise<boolean>[] = [];
-for (let sent = 0; sent < rate * seconds; sent++) {
-  await delay(Math.max(0, startMs + (sent * 1000) / rate - performance.now()));
-  running.push(ask(PATHS[sent % PATHS.length] ?? '/'));
-}
-const good = (await Promise.all(running)).filter(Boolean).length;
-console.log(`${good} ${running.length - good}`);
+const [first = '', ...others] = process.argv.slice(2);
+if (first === 'cost') await cost(Number(others[0]), Number(others[1]));
+else await load(Number(first), Number(others[0]), Number(others[1]));
 agent.destroy();
 
-async function ask(path: string): Promise<boolean> {
+async function load(port: number, rate: number, seconds: number): Promise<void> {
+  const startMs = performance.now();
+  const running: Promise<boolean>[] = [];
+  for (let sent = 0; sent < rate * seconds; sent++) {
+    await delay(Math.max(0, startMs + (sent * 1000) / rate - performance.now()));
+    running.push(ask(port, PATHS[sent % PATHS.length] ?? '/'));
+  }
+  const good = (await Promise.all(running)).filter(Boolean).length;
+  console.log(`${good} ${running.length - good}`);
+}
+
+async function cost(port: number, pid: number): Promise<void> {
+  for (const path of PATHS) {
+    // Until the compiler has seen it.
+    for (let sent = 0; sent < REQUESTS / 10; sent++) await ask(port, path);
+    const before = controlTicks(pid);
+    for (let sent = 0; sent < REQUESTS; sent++) await ask(port, path);
+    const ms = ((controlTicks(pid) - before) * MS_A_TICK) / REQUESTS;
+    console.log(`${path.padEnd(16)} ${ms.toFixed(2)} ms`);
+  }
+}
+
+/** User and system time of the process's first thread (proc(5)), which has the number of the process. */
+function controlTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/task/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+async function ask(port: number, path: string): Promise<boolean> {
   return await new Promise((resolve) => {
     get({ host: '127.0.0.1', port, path, agent }, (response) => {
       response.resume();

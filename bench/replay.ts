@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHealthTable } from '../health/table.ts';
+import { createClientRing } from '../server/client-samples.ts';
 import { createCounters } from '../server/counters.ts';
 import { createAnswerer, type AnswererPayload } from '../server/answerer.ts';
 import { TRANSPORT, type Answer } from '../server/exchange.ts';
@@ -35,7 +36,9 @@ const REFILL = 50;
 
 /** One replay a case. */
 export function createReplays(): Replay[] {
-  const answer = createAnswer();
+  const clients = createClientRing();
+  const heads = new Int32Array(clients, 0, 2);
+  const answer = createAnswer(clients);
   const slots = new Uint8Array(BATCH_QUERIES * SLOT_OCTETS);
   const responses = new Uint8Array(slots.length);
   const lengths = new Int32Array(BATCH_QUERIES);
@@ -46,6 +49,8 @@ export function createReplays(): Replay[] {
     return {
       name,
       fill: () => {
+        // All that was put is taken (server/ring.ts), at next to no cost: a full ring would make samples too cheap.
+        heads[1] = heads[0] ?? 0;
         for (let slot = 0; slot < BATCH_QUERIES; slot++) {
           const packet = packets[next++ % packets.length] ?? Buffer.alloc(0);
           slots.set(packet, slot * SLOT_OCTETS);
@@ -63,7 +68,7 @@ export function createReplays(): Replay[] {
 }
 
 /** The answerer of an answering thread, for the benchmark's zones, with every VIP available. */
-function createAnswer(): Answer {
+function createAnswer(clients: SharedArrayBuffer): Answer {
   const folder = mkdtempSync(join(tmpdir(), 'pharos-replay-'));
   const file = writePharosConfiguration(folder, 5300, 5301);
   const loaded = loadGeneration({ file, cwd: folder, env: {}, cores: 2 });
@@ -78,6 +83,7 @@ function createAnswer(): Answer {
     atlas,
     health,
     served: [new SharedArrayBuffer(catalog.vips.length * 8)],
+    clients: [clients],
     nsid: new Uint8Array(0),
     version: new Uint8Array(0),
   };

@@ -2,7 +2,7 @@
  * Talking to a running server's API (docs/http-api.md).
  */
 
-/** `token` goes along as a bearer token when there is one. */
+/** `url` as `apiAt` has it; `token` goes along as a bearer token when there is one. */
 export type Api = { readonly url: string; readonly token: string | undefined };
 
 export type ApiReply =
@@ -13,14 +13,20 @@ export type ApiReply =
 /** The server is near and answers from memory; a reload of large zones takes longest. */
 const TIMEOUT_MS = 30_000;
 
-/**
- * Asks, and never throws for what the network or the server does.
- *
- * @throws TypeError when `api.url` is not an http or https URL: the user's mistake, see `parseApiUrl`.
- */
+/** The server that `--api` names, or what is wrong with that. */
+export function apiAt(
+  written: string,
+  token: string | undefined,
+): { readonly ok: true; readonly api: Api } | { readonly ok: false; readonly message: string } {
+  const url = parseApiUrl(written);
+  return url === undefined
+    ? { ok: false, message: `--api ${written} is not an http or https URL` }
+    : { ok: true, api: { url, token } };
+}
+
+/** Asks, and never throws for what the network or the server does. */
 export async function callApi(api: Api, method: string, path: string, body?: unknown): Promise<ApiReply> {
-  const base = parseApiUrl(api.url);
-  if (base === undefined) throw new TypeError(`${api.url} is not an http or https URL`);
+  const base = api.url;
   const headers: Record<string, string> = { accept: 'application/json' };
   if (api.token !== undefined) headers.authorization = `Bearer ${api.token}`;
   if (body !== undefined) headers['content-type'] = 'application/json';
@@ -49,7 +55,7 @@ export async function callApi(api: Api, method: string, path: string, body?: unk
 }
 
 /** Without its final slash; `127.0.0.1:8053` is taken for `http://127.0.0.1:8053`. Undefined when it is no URL of http. */
-export function parseApiUrl(text: string): string | undefined {
+function parseApiUrl(text: string): string | undefined {
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   if (!URL.canParse(full)) return undefined;
   const url = new URL(full);

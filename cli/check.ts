@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Outcome } from '../zones/catalog.ts';
 import { loadGeneration, type LoadedGeneration } from '../zones/load.ts';
-import { countDiagnostics, EXIT, paintDiagnostic, plural, type Output } from './output.ts';
+import { countDiagnostics, EXIT, paintDiagnostic, plural, showDiagnostics, type Output } from './output.ts';
 
 export type CheckOptions = { readonly config: string | undefined; readonly json: boolean };
 
@@ -50,6 +50,14 @@ export function check(options: CheckOptions, output: Output): number {
 /** What `serve` would run, from the files; `config` as on the command line. */
 export function load(config: string | undefined): Outcome<LoadedGeneration> {
   return loadGeneration({ file: config, cwd: process.cwd(), env: process.env, cores: availableParallelism() });
+}
+
+/** The same for commands that need it; undefined once its mistakes are shown. */
+export function loadOrExplain(config: string | undefined, output: Output): LoadedGeneration | undefined {
+  const loaded = load(config);
+  if (loaded.ok) return loaded.value;
+  showDiagnostics(loaded.diagnostics, output);
+  return undefined;
 }
 
 export function summarize(diagnostics: readonly Diagnostic[], generation: LoadedGeneration | undefined): CheckSummary {

@@ -4,7 +4,7 @@
 import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
 import { callApi, type Api, type ApiReply } from './api-client.ts';
-import { EXIT, paintDiagnostic, plural, type Output } from './output.ts';
+import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { reach, type ReachOptions } from './reach.ts';
 
 /** How the server is found, and whether the reply is printed as JSON. */
@@ -97,7 +97,7 @@ export async function reload(options: ControlOptions, output: Output): Promise<n
     printJson(value, output);
     return reply.ok ? EXIT.OK : EXIT.FAILED;
   }
-  for (const diagnostic of diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
+  showDiagnostics(diagnostics, output);
   if (!reply.ok) {
     // With its diagnostics shown, the first of them need not be said again.
     const generation = isRecord(value) ? value['generation'] : undefined;
@@ -156,7 +156,7 @@ function stateWords(state: string, reply: Readonly<Record<string, unknown>>, now
 }
 
 /** `2026-11-20 21:00:00 UTC`: the same for everybody who is called in the night. */
-export function clockTime(iso: string): string {
+function clockTime(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
@@ -210,11 +210,6 @@ function isLasting(text: string): boolean {
 function printJson(value: unknown, output: Output): number {
   output.out(JSON.stringify(value, undefined, 2));
   return EXIT.OK;
-}
-
-function fail(command: string, message: string, code: number, output: Output): number {
-  output.error(`pharos ${command}: ${message}`);
-  return code;
 }
 
 function listOf(value: Readonly<Record<string, unknown>>, key: string): readonly string[] {

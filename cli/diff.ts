@@ -1,24 +1,27 @@
 /**
  * `pharos diff OLD NEW`: records and services that differ, and what share of the clients moves, by country.
  */
-import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { lookAt } from '../config/folder.ts';
 import { joinAtlases } from '../server/address-space.ts';
+import { NOBODY } from '../server/client-counts.ts';
 import { createSide, type Side } from '../server/expected.ts';
 import { healthFor } from '../server/explain.ts';
-import { trafficOf, typesOf, type Traffic, type Weighing } from '../server/traffic.ts';
+import { trafficOf, typesOf, type Traffic } from '../server/traffic.ts';
+import type { Weighing } from '../server/weighing.ts';
+import { clientsOf, isStatusDocument } from '../status/status-document.ts';
 import { HAS, SERVICE } from '../steering/plan.ts';
 import { loadWithZones, type LoadedGeneration } from '../zones/load.ts';
 import type { ZoneModel } from '../zones/model.ts';
-import { callApi, parseApiUrl } from './api-client.ts';
+import { apiAt, callApi, type Api } from './api-client.ts';
 import { diffRecords, type RecordChange } from './diff-records.ts';
 import { diffRegions, diffServices, type RegionChange, type ServiceChange } from './diff-services.ts';
-import { EXIT, paintDiagnostic, type Output } from './output.ts';
+import { EXIT, fail, showDiagnostics, type Output } from './output.ts';
 import { renderDiff } from './render-diff.ts';
 
-/** `api`: a server whose counts of answers say how many clients a VIP has. `all`: nothing is summed up. */
+/** `api`: a server whose counts say where clients are and how many a VIP has. `all`: nothing is summed up. */
 export type DiffOptions = {
   readonly before: string;
   readonly after: string;
@@ -43,15 +46,13 @@ export type Difference = {
 type Configuration = { readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] };
 
 export async function diff(options: DiffOptions, output: Output): Promise<number> {
-  const { api } = options;
-  if (api !== undefined && parseApiUrl(api) === undefined) {
-    return fail(`--api ${api} is not an http or https URL`, EXIT.USAGE, output);
-  }
+  const found = options.api === undefined ? undefined : apiAt(options.api, options.token);
+  if (found?.ok === false) return fail('diff', found.message, EXIT.USAGE, output);
   const [before, after] = [load(options.before, output), load(options.after, output)];
   if (!before || !after) return EXIT.FAILED;
-  const served = api === undefined ? undefined : await servedBy(api, options.token, before.generation);
-  if (typeof served === 'string') return fail(served, EXIT.FAILED, output);
-  const difference = compare(before, after, served);
+  const counted = found && (await countedBy(found.api, before.generation));
+  if (typeof counted === 'string') return fail('diff', counted, EXIT.FAILED, output);
+  const difference = compare(before, after, counted);
   output.out(
     options.json ? JSON.stringify(difference, undefined, 2) : renderDiff(difference, options.all, output.style),
   );
@@ -60,7 +61,7 @@ export async function diff(options: DiffOptions, output: Output): Promise<number
 
 /** Undefined once its mistakes are shown. `path` is a configuration file, or a folder as `serve` is started in. */
 function load(path: string, output: Output): Configuration | undefined {
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const isFolder = lookAt(path).kind === 'folder';
   const cwd = isFolder ? resolve(path) : process.cwd();
   const outcome = loadWithZones({
     file: isFolder ? undefined : path,
@@ -68,33 +69,34 @@ function load(path: string, output: Output): Configuration | undefined {
     env: process.env,
     cores: availableParallelism(),
   });
-  for (const diagnostic of outcome.diagnostics) {
+  const placed = outcome.diagnostics.map((diagnostic) => {
     // Both sides may have a zones/example.com.yaml: say whose.
     const { file } = diagnostic.place;
     const place = { ...diagnostic.place, file: isFolder && !isAbsolute(file) ? join(path, file) : file };
-    output.error(paintDiagnostic({ ...diagnostic, place }, output.styleError));
-  }
+    return { ...diagnostic, place };
+  });
+  showDiagnostics(placed, output);
   return outcome.ok ? outcome.value : undefined;
 }
 
-/** Answers by slot, from a server that runs the configuration before; a message where it cannot be asked. */
-async function servedBy(
-  url: string,
-  token: string | undefined,
-  { catalog }: LoadedGeneration,
-): Promise<Float64Array | string> {
-  const reply = await callApi({ url, token }, 'GET', '/api/v1/health');
+/** What a server has counted that runs the configuration before; a message where it cannot be asked. */
+async function countedBy(api: Api, { catalog }: LoadedGeneration): Promise<Weighing['counted'] | string> {
+  const reply = await callApi(api, 'GET', '/api/v1/status');
   if (!reply.ok) return reply.message;
-  if (!Array.isArray(reply.value)) return `${url} answered with something that is no list of VIPs`;
-  const rows = reply.value as readonly { readonly target?: unknown; readonly served?: unknown }[];
-  const counts = new Map(rows.map(({ target, served }) => [target, typeof served === 'number' ? served : 0]));
-  return Float64Array.from(catalog.vips, (vip) => counts.get(vip.target) ?? 0);
+  const { value } = reply;
+  if (!isStatusDocument(value)) return `${api.url} did not answer as a Pharos of this version does`;
+  const served = new Map(value.vips.map((vip) => [vip.target, vip.served]));
+  const clients = new Map(value.services.map((service) => [service.name, clientsOf(service.clients)]));
+  return {
+    served: Float64Array.from(catalog.vips, (vip) => served.get(vip.target) ?? 0),
+    clients: (service) => clients.get(service) ?? NOBODY,
+  };
 }
 
-export function compare(before: Configuration, after: Configuration, served: Float64Array | undefined): Difference {
+export function compare(before: Configuration, after: Configuration, counted: Weighing['counted']): Difference {
   const [old, now] = [before.generation, after.generation];
   const names = ({ catalog }: LoadedGeneration): string[] => catalog.zones.map(({ name }) => name);
-  const weighing: Weighing = { classes: joinAtlases(old.atlas, now.atlas), served, by: 'auto' };
+  const weighing: Weighing = { classes: joinAtlases(old.atlas, now.atlas), counted, by: 'auto' };
   const sides = [sideOf(old), sideOf(now)] as const;
   return {
     settings: settingsChanges(before, after),
@@ -173,9 +175,4 @@ function plain(value: unknown): string {
 
 function keyOf(setting: string): string {
   return setting.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function fail(message: string, code: number, output: Output): number {
-  output.error(`pharos diff: ${message}`);
-  return code;
 }

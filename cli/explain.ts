@@ -3,8 +3,8 @@
  */
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import { isTraceDocument, traceDocument, type TraceDocument } from '../status/trace-document.ts';
-import { callApi, parseApiUrl } from './api-client.ts';
-import { EXIT, paintDiagnostic, type Output } from './output.ts';
+import { apiAt, callApi } from './api-client.ts';
+import { EXIT, fail, type Output } from './output.ts';
 import { renderTrace } from './render-trace.ts';
 
 /** `api` undefined: from the files of `config`. */
@@ -28,7 +28,7 @@ export function missingClient(request: ExplainRequest): string | undefined {
 
 export async function explain(options: ExplainOptions, output: Output): Promise<number> {
   const missing = missingClient(options.request);
-  if (missing !== undefined) return fail(missing, EXIT.USAGE, output);
+  if (missing !== undefined) return fail('explain', missing, EXIT.USAGE, output);
   const found =
     options.api === undefined ? await fromFiles(options, output) : await fromServer(options.api, options, output);
   if (typeof found === 'number') return found;
@@ -44,28 +44,31 @@ export async function explain(options: ExplainOptions, output: Output): Promise<
 /** The trace, or the exit code once the reason has been said. */
 async function fromFiles(options: ExplainOptions, output: Output): Promise<TraceDocument | number> {
   // Only here: asking a running server needs no readers, compilers or databases.
-  const [{ load }, { explainFrom }] = await Promise.all([import('./check.ts'), import('../server/explain.ts')]);
-  const loaded = load(options.config);
-  if (!loaded.ok) {
-    for (const diagnostic of loaded.diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
-    return EXIT.FAILED;
-  }
-  const explained: Explained = explainFrom(loaded.value, options.request);
+  const [{ loadOrExplain }, { explainFrom }] = await Promise.all([
+    import('./check.ts'),
+    import('../server/explain.ts'),
+  ]);
+  const generation = loadOrExplain(options.config, output);
+  if (!generation) return EXIT.FAILED;
+  const explained: Explained = explainFrom(generation, options.request);
   if (explained.ok) return traceDocument(explained.trace);
-  return fail(explained.message, exitFor(explained.parameter), output);
+  return fail('explain', explained.message, exitFor(explained.parameter), output);
 }
 
 async function fromServer(url: string, options: ExplainOptions, output: Output): Promise<TraceDocument | number> {
-  if (parseApiUrl(url) === undefined) return fail(`--api ${url} is not an http or https URL`, EXIT.USAGE, output);
-  const reply = await callApi(
-    { url, token: options.token },
-    'GET',
-    `/api/v1/explain?${query(options.request).toString()}`,
-  );
+  const found = apiAt(url, options.token);
+  if (!found.ok) return fail('explain', found.message, EXIT.USAGE, output);
+  const reply = await callApi(found.api, 'GET', `/api/v1/explain?${query(options.request).toString()}`);
   if (!reply.ok)
-    return fail(reply.message, reply.status === 400 ? exitFor(parameterOf(reply.problem)) : EXIT.FAILED, output);
+    return fail(
+      'explain',
+      reply.message,
+      reply.status === 400 ? exitFor(parameterOf(reply.problem)) : EXIT.FAILED,
+      output,
+    );
   if (isTraceDocument(reply.value)) return reply.value;
   return fail(
+    'explain',
     `${url} answered with something that is not a trace: is that a Pharos of this version?`,
     EXIT.FAILED,
     output,
@@ -88,9 +91,4 @@ function query(request: ExplainRequest): URLSearchParams {
     for (const one of typeof value === 'string' ? [value] : value) parameters.append(key, one);
   }
   return parameters;
-}
-
-function fail(message: string, code: number, output: Output): number {
-  output.error(`pharos explain: ${message}`);
-  return code;
 }

@@ -8,6 +8,7 @@ import type { Settings } from '../config/settings.ts';
 import type { Health, HealthTarget } from '../health/engine.ts';
 import { createHealthTable } from '../health/table.ts';
 import type { AnswererPayload } from '../server/answerer.ts';
+import { createClientRing } from '../server/client-samples.ts';
 import type { Publication } from '../server/exchange.ts';
 import type { QueryLogPayload } from '../server/query-log.ts';
 import type { Notifier } from '../server/notify.ts';
@@ -27,6 +28,8 @@ export type Current = RunningGeneration & {
   readonly health: SharedArrayBuffer;
   /** Counters of answers by slot, a block a thread. */
   readonly served: readonly SharedArrayBuffer[];
+  /** Sampled clients, a ring a thread. */
+  readonly clients: readonly SharedArrayBuffer[];
 };
 
 /** `threads` are all that answer, TCP's included. */
@@ -47,6 +50,7 @@ export function prepare(
     loaded,
     health: createHealthTable(slots),
     served: Array.from({ length: threads }, () => servedBlock(slots)),
+    clients: Array.from({ length: threads }, createClientRing),
   };
 }
 
@@ -60,7 +64,7 @@ const OWN_SECRET = Uint8Array.from(randomBytes(16));
 
 /** What its threads are given. */
 function payloadOf(
-  { loaded, health, served, settings }: Current,
+  { loaded, health, served, clients, settings }: Current,
   queryLog: QueryLogPayload | undefined,
 ): AnswererPayload {
   const nsid = Buffer.from(settings.dns.nsid ?? '');
@@ -70,6 +74,7 @@ function payloadOf(
     atlas: loaded.atlas,
     health,
     served,
+    clients,
     nsid,
     version: Buffer.from(settings.dns.version ?? ''),
     cookieSecrets: settings.dns.cookieSecrets.length === 0 ? [OWN_SECRET] : settings.dns.cookieSecrets,

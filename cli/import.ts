@@ -2,16 +2,17 @@
  * `pharos import FORMAT FILE`: zone YAML from the files of other systems. The YAML goes to stdout or into a file, what
  * is not as it was to stderr; what was written is read back as `pharos check` would.
  */
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createReport, hasErrors, type Diagnostic } from '../config/diagnostics.ts';
+import { lookAt } from '../config/folder.ts';
 import { FORMATS, importZones } from '../import/formats.ts';
 import type { Note, ZoneDraft } from '../import/draft.ts';
 import { countRecords, writeZone } from '../import/write-zone.ts';
 import { formatName, NameError, nameKey, parseName, type Name } from '../wire/name.ts';
 import { loadGeneration } from '../zones/load.ts';
-import { EXIT, paintDiagnostic, plural, type Output } from './output.ts';
+import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 
 /** `output`: a file, or a folder for one file a zone; undefined for stdout. */
 export type ImportOptions = {
@@ -39,23 +40,22 @@ type Written = { readonly draft: ZoneDraft; readonly text: string; readonly file
 /** 0 when every zone was written and is valid; 1 where a source cannot be read, or what came of it is not valid. */
 export function importCommand(options: ImportOptions, output: Output): number {
   const format = FORMATS.find((each) => each === options.format);
-  if (!format) return fail(`${options.format} is no format: ${FORMATS.join(', ')}`, EXIT.USAGE, output);
+  if (!format) return fail('import', `${options.format} is no format: ${FORMATS.join(', ')}`, EXIT.USAGE, output);
   const zone = options.zone === undefined ? undefined : nameOf(options.zone);
   const nameServers = options.nameServers.map(nameOf);
   const wrong = [options.zone, ...options.nameServers].find((text) => text !== undefined && !nameOf(text));
-  if (wrong !== undefined) return fail(`${wrong} is not a domain name`, EXIT.USAGE, output);
+  if (wrong !== undefined) return fail('import', `${wrong} is not a domain name`, EXIT.USAGE, output);
 
   const report = createReport();
   const drafts = importZones(
     { format, path: options.path, zone, nameServers: nameServers.flatMap((name) => name ?? []) },
     report,
   );
-  const isFolder =
-    options.output !== undefined && (statSync(options.output, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  const isFolder = options.output !== undefined && lookAt(options.output).kind === 'folder';
   if (drafts.length > 1 && !isFolder && !options.json) {
     const names = drafts.map(({ apex }) => formatName(apex)).join(', ');
     const message = `${options.path} has ${drafts.length} zones: ${names}\n  choose one with --zone, or write all of them into a folder: -o zones`;
-    return fail(message, EXIT.FAILED, output);
+    return fail('import', message, EXIT.FAILED, output);
   }
   const written = drafts.map((draft): Written => {
     const text = writeZone(draft);
@@ -63,13 +63,22 @@ export function importCommand(options: ImportOptions, output: Output): number {
   });
   const readBack = written.flatMap(check);
   const diagnostics = [...report.diagnostics, ...readBack];
-  for (const { file, text } of written) if (file !== null) writeFileSync(file, text);
+  for (const { file, text } of written) {
+    if (file === null) continue;
+    try {
+      writeFileSync(file, text);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const message = `cannot write ${file} (${String(code)}): name a file in a folder that is there, or the folder`;
+      return fail('import', message, EXIT.FAILED, output);
+    }
+  }
   const ok = drafts.length > 0 && !hasErrors(diagnostics);
   if (options.json) {
     output.out(JSON.stringify({ ok, zones: written.map(reportOf), diagnostics }, undefined, 2));
   } else {
     for (const { text, file } of written) if (file === null) output.out(text.trimEnd());
-    for (const diagnostic of diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
+    showDiagnostics(diagnostics, output);
     for (const each of written) output.error(summary(each, output));
     if (drafts.length === 0 && diagnostics.length === 0) output.error(`pharos import: ${options.path} has no zone`);
   }
@@ -133,9 +142,4 @@ function summary(written: Written, { styleError }: Output): string {
   });
   const head = `${styleError('bold', zone)}: ${counts}; ${kinds.join(', ')}${file === null ? '' : ` -> ${file}`}`;
   return [head, ...lines].join('\n');
-}
-
-function fail(message: string, code: number, output: Output): number {
-  output.error(`pharos import: ${message}`);
-  return code;
 }

@@ -129,7 +129,7 @@ function explainCommand(program: Command, output: Output, done: (code: number) =
     .summary('the whole decision for one client')
     .description(
       'Show how one client is answered: where it is, every VIP with its state, what each step kept and why.\n' +
-        'From the files, where no health is known; or from a running server, with --api.',
+        'From the files, where no health is known, unless --api names a running server: it is never looked for.',
     )
     .argument('<name>', 'the name asked for')
     .argument('[type]', 'the type asked for', 'A')
@@ -138,21 +138,20 @@ function explainCommand(program: Command, output: Output, done: (code: number) =
     .option('--country <cc>', 'a country in place of an address: KR')
     .option('--at <lat,lon>', 'a point in place of an address: 37.57,126.98')
     .option('--down <target>', 'what if this target were down (repeatable): www.example.com/seoul-a, @seoul', collect)
-    .option('--config <file>', 'configuration file (default: ./pharos.yaml where there is one)')
-    .option('--api <url>', 'ask the server whose status address this is: http://127.0.0.1:8053')
+    .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml where there is one)')
+    .option('--api <url>', 'ask the running server with this status address, not the files: http://127.0.0.1:8053')
     .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
     .option('--json', 'print the trace as JSON, as the API gives it')
     .addHelpText(
       'after',
       example(
         'pharos explain www.example.com --client 203.0.113.7',
-        'pharos explain www.example.com AAAA --country KR --down @seoul --api http://127.0.0.1:8053',
+        'pharos explain www.example.com --client 203.0.113.7 --api http://127.0.0.1:8053',
+        'pharos explain www.example.com AAAA --country KR --down @seoul',
       ),
     )
     .action(async (name: string, type: string, flags: ExplainFlags, command: Command) => {
-      if (flags.api !== undefined && flags.config !== undefined) {
-        command.error('error: --api asks a running server, which has its own files: leave --config out');
-      }
+      refuseBoth(flags, command);
       const { explain } = await import('./explain.ts');
       const { json, config, api, token, ...client } = flags;
       const request: ExplainRequest = { name, type: type.toUpperCase(), ...client };
@@ -168,7 +167,7 @@ function simulateCommand(program: Command, output: Output, done: (code: number) 
     .summary('who moves where if a VIP or region fails')
     .description(
       'Show what share of the clients moves where, by country, if targets fail, and how much more the others get.\n' +
-        'From the files, where no health is known; or from a running server, with --api.',
+        'From the files, where no health is known, unless --api names a running server: it is never looked for.',
     )
     .option(
       '--down <target>',
@@ -176,13 +175,13 @@ function simulateCommand(program: Command, output: Output, done: (code: number) 
       collect,
     )
     .addOption(
-      new Option('--weigh <by>', 'weigh clients by answers served, where there are enough, or by addresses')
+      new Option('--weigh <by>', 'weigh clients by what the server has counted, where that is enough, or by addresses')
         .choices(['auto', 'addresses', 'served'] as const)
         .default('auto'),
     )
     .option('--all', 'show every country and every move, not only the largest')
-    .option('--config <file>', 'configuration file (default: ./pharos.yaml where there is one)')
-    .option('--api <url>', 'ask the server whose status address this is: http://127.0.0.1:8053')
+    .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml where there is one)')
+    .option('--api <url>', 'ask the running server with this status address, not the files: http://127.0.0.1:8053')
     .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
     .option('--json', 'print the shares as JSON, as the API gives them')
     .addHelpText(
@@ -193,9 +192,7 @@ function simulateCommand(program: Command, output: Output, done: (code: number) 
       ),
     )
     .action(async (flags: SimulateFlags, command: Command) => {
-      if (flags.api !== undefined && flags.config !== undefined) {
-        command.error('error: --api asks a running server, which has its own files: leave --config out');
-      }
+      refuseBoth(flags, command);
       const { simulate } = await import('./simulate.ts');
       const { down = [], weigh, all = false, json = false, config, api, token = process.env.PHAROS_TOKEN } = flags;
       done(await simulate({ request: { down, weigh }, config, api, token, json, all }, output));
@@ -213,7 +210,7 @@ function diffCommand(program: Command, output: Output, done: (code: number) => v
     .argument('<old>', 'the configuration before')
     .argument('<new>', 'the configuration after')
     .option('--all', 'show every record, country and move')
-    .option('--api <url>', 'weigh clients by what the server at this status address has answered')
+    .option('--api <url>', 'weigh clients by what the server at this status address has counted')
     .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
     .option('--json', 'print the differences as JSON')
     .addHelpText('after', example('pharos diff /etc/pharos/pharos.yaml ./pharos.yaml'))
@@ -258,6 +255,12 @@ function importCommands(program: Command, output: Output, done: (code: number) =
       const { zone, nameserver: nameServers = [], json = false } = flags;
       done(importCommand({ format, path, zone, nameServers, output: flags.output, json }, output));
     });
+}
+
+/** Either the files or a server is asked. */
+function refuseBoth({ api, config }: Pick<ExplainFlags, 'api' | 'config'>, command: Command): void {
+  if (api === undefined || config === undefined) return;
+  command.error('error: --api asks a running server, which has its own files: leave --config out');
 }
 
 function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {

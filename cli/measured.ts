@@ -7,8 +7,7 @@ import type { Logger } from 'pino';
 import type { BeaconSettings } from '../config/settings.ts';
 import { createBeaconSamples, type FigureRules } from '../geo/beacon-samples.ts';
 import type { LatencyTable } from '../geo/latency-table.ts';
-import { placeAt, type Location } from '../geo/location.ts';
-import { lookupClass } from '../geo/lookup.ts';
+import { locationAt, type Location } from '../geo/location.ts';
 import { isNoticeable } from '../geo/measured.ts';
 import { createBeacon, type Beacon } from '../status/beacon.ts';
 import { viewAtlas } from '../steering/plan.ts';
@@ -59,10 +58,7 @@ export function createMeasured(current: () => LoadedGeneration, log: Logger): Me
 
   const locate = (address: Uint8Array): Location => {
     const { atlas, locations } = current();
-    const { nodes, v4Root, v6Root } = viewAtlas(atlas);
-    const bits = address.length * 8;
-    const found = lookupClass(nodes, bits === 32 ? v4Root : v6Root, address, 0, bits);
-    return placeAt(locations, Math.floor(found / 256));
+    return locationAt(viewAtlas(atlas), locations, address);
   };
   const beacon = createBeacon({
     settings,

@@ -48,6 +48,17 @@ export function paintDiagnostic(diagnostic: Diagnostic, style: Output['style']):
   return [painted, ...rest.map((line, index) => (index === caret ? style(colour, line) : line))].join('\n');
 }
 
+/** All of them to `error`, for commands that cannot go on. `check` has them as its report. */
+export function showDiagnostics(diagnostics: readonly Diagnostic[], output: Output): void {
+  for (const diagnostic of diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
+}
+
+/** Says why a command ends here, and gives the exit code back to end it with. */
+export function fail(command: string, message: string, code: number, output: Output): number {
+  output.error(`pharos ${command}: ${message}`);
+  return code;
+}
+
 /** `2 errors, 1 warning`; an empty string when there are none. */
 export function countDiagnostics(diagnostics: readonly Diagnostic[]): string {
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;

@@ -3,7 +3,7 @@
  */
 import type { Settings } from '../config/settings.ts';
 import { TRANSPORT } from '../server/exchange.ts';
-import { createRing, takeSamples, type QueryLogPayload, type QuerySample } from '../server/query-log.ts';
+import { createQueryRing, takeSamples, type QueryLogPayload, type QuerySample } from '../server/query-log.ts';
 import { formatAddress, formatPrefix } from '../wire/address.ts';
 import { HEADER_OCTETS } from '../wire/limits.ts';
 import { decodeResponse } from '../wire/message.ts';
@@ -52,7 +52,7 @@ export function createQueryLog(threads: number, log: QueryLogger): QueryLog {
   return {
     payload({ log: { queries: share } }) {
       if (share === 0) return undefined;
-      rings ??= Array.from({ length: threads }, createRing);
+      rings ??= Array.from({ length: threads }, createQueryRing);
       timer ??= setInterval(take, LOOK_MS).unref();
       return { share, rings };
     },

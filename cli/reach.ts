@@ -9,7 +9,7 @@ import type { Environment } from '../config/environment.ts';
 import { valueOf } from '../config/fields.ts';
 import { readYaml, type YamlNode } from '../config/yaml.ts';
 import { formatEndpoint, parseEndpoint } from '../wire/address.ts';
-import { parseApiUrl, type Api } from './api-client.ts';
+import { apiAt, type Api } from './api-client.ts';
 
 /** As on the command line; `env` has PHAROS_TOKEN, and what the configuration refers to. */
 export type ReachOptions = {
@@ -31,9 +31,8 @@ const DEFAULT_URL = 'http://127.0.0.1:8053';
 export function reach({ api, token, config, cwd, env }: ReachOptions): Reach {
   const given = token ?? env['PHAROS_TOKEN'];
   if (api !== undefined) {
-    const url = parseApiUrl(api);
-    if (url !== undefined) return { ok: true, api: { url, token: given } };
-    return { ok: false, message: `--api ${api} is not an http or https URL`, usage: true };
+    const found = apiAt(api, given);
+    return found.ok ? found : { ...found, usage: true };
   }
   const file = resolve(cwd, config ?? 'pharos.yaml');
   if (config === undefined && !existsSync(file)) return { ok: true, api: { url: DEFAULT_URL, token: given } };

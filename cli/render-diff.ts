@@ -5,7 +5,7 @@ import type { Difference } from './diff.ts';
 import type { RecordChange } from './diff-records.ts';
 import type { RegionChange, ServiceChange } from './diff-services.ts';
 import { plural, type Output } from './output.ts';
-import { percent, renderTraffic } from './render-traffic.ts';
+import { percent, renderTraffic, weighedBy } from './render-traffic.ts';
 
 type Paint = Output['style'];
 
@@ -18,7 +18,7 @@ const MAX_LINES = 20;
 export function renderDiff(difference: Difference, all: boolean, paint: Paint): string {
   const { settings, zones, records, services, regions, traffic } = difference;
   const parts = [
-    traffic.length === 0 ? STILL : `Clients are weighed by ${weighedBy(difference)}.`,
+    traffic.length === 0 ? STILL : `Clients are weighed by ${weighedBy(traffic)}.`,
     ...traffic.map((one) =>
       renderTraffic(
         one,
@@ -49,13 +49,6 @@ export function renderDiff(difference: Difference, all: boolean, paint: Paint): 
     ...(settings.length === 0 ? [] : [`${paint('bold', 'Settings')} that differ: ${settings.join(', ')}`]),
   ].filter((part) => part !== '');
   return parts.length === 1 && traffic.length === 0 ? 'No difference.' : parts.join('\n\n');
-}
-
-function weighedBy({ traffic }: Difference): string {
-  const served = traffic.filter(({ weighed }) => weighed === 'served').length;
-  if (served === 0) return 'IPv4 addresses';
-  const answers = 'the answers that each VIP was named in';
-  return served === traffic.length ? answers : `${answers}, where these are few by IPv4 addresses`;
 }
 
 function changeLines(name: string, { change, what }: Pick<ServiceChange, 'change' | 'what'>): string[] {

@@ -4,7 +4,7 @@
 import type { Simulation } from '../server/simulate.ts';
 import type { Traffic } from '../server/traffic.ts';
 import type { Output } from './output.ts';
-import { percent, renderTraffic, titleOf } from './render-traffic.ts';
+import { percent, renderTraffic, titleOf, weighedBy } from './render-traffic.ts';
 
 /** Lines without a final newline. `all` shows what is otherwise summed up. */
 export function renderSimulation(simulation: Simulation, all: boolean, paint: Output['style']): string {
@@ -15,13 +15,9 @@ export function renderSimulation(simulation: Simulation, all: boolean, paint: Ou
   const still = services.filter((service) => !isConcerned(service));
   const shown = all ? moving : moving.slice(0, MAX_SERVICES);
   const rest = moving[shown.length];
-  const weighed = new Set(services.map((service) => service.weighed));
   const head = [
     `${paint('bold', `If ${down.join(' and ')} ${down.length === 1 ? 'fails' : 'fail'}`)}: ${listed(targets)}.`,
-    ...(weighed.has('served') ? ['Clients are weighed by the answers that each VIP was named in.'] : []),
-    ...(weighed.has('addresses')
-      ? [`${weighed.size > 1 ? 'Where these are few, clients' : 'Clients'} are weighed by IPv4 addresses.`]
-      : []),
+    ...(services.length === 0 ? [] : [`Clients are weighed by ${weighedBy(services)}.`]),
   ];
   return [
     head.join('\n'),

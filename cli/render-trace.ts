@@ -6,20 +6,33 @@ import type { TraceDocument } from '../status/trace-document.ts';
 
 type Paint = Output['style'];
 type Candidate = TraceDocument['candidates'][number];
+/** One service's part: of the trace itself, or of a CNAME on the way. */
+type Part = Pick<TraceDocument, 'candidates' | 'steps' | 'all_down' | 'type'> & {
+  readonly service: string;
+  readonly vips: readonly string[];
+};
 
 /** The whole decision as lines of text, without a final newline. `paint` colours, or returns its text as it is. */
 export function renderTrace(trace: TraceDocument, paint: Paint): string {
   return [
     headline(trace, paint),
     clientLines(trace, paint),
-    ...(trace.service === null ? [staticLine(trace)] : [candidateLines(trace, paint), stepLines(trace, paint)]),
+    ...(trace.service === null
+      ? [staticLine(trace)]
+      : partsOf(trace, trace.service).flatMap((part) => [candidateLines(part, paint), stepLines(part, paint)])),
     answerLines(trace, paint),
   ].join('\n\n');
 }
 
+function partsOf(trace: TraceDocument, service: string): Part[] {
+  const { type, answer } = trace;
+  return [...trace.via.map((part) => ({ ...part, type })), { ...trace, service, vips: answer.vips }];
+}
+
 /** `www.example.com A = 203.0.113.10, 203.0.113.11 (seoul-a, seoul-b)` */
 function headline(trace: TraceDocument, paint: Paint): string {
-  const { rcode, records, vips } = trace.answer;
+  const { rcode, records } = trace.answer;
+  const vips = [...trace.via.flatMap((part) => part.vips), ...trace.answer.vips];
   const asked = paint('bold', `${trace.name} ${trace.type}`);
   if (records.length === 0) return `${asked} = ${paint('red', rcode === 'NOERROR' ? 'no data' : rcode)}`;
   const data = paint('bold', records.map((record) => record.data).join(', '));
@@ -56,10 +69,10 @@ function degrees(value: number): string {
   return String(Math.round(value * 100) / 100);
 }
 
-function candidateLines(trace: TraceDocument, paint: Paint): string {
+function candidateLines({ service, type, candidates, vips }: Part, paint: Paint): string {
   const head = ['', 'VIP', 'REGION', 'DATA', 'WEIGHT', 'STATE', 'WHY'].map((cell) => paint('dim', cell));
-  const rows = trace.candidates.map((candidate) => [
-    trace.answer.vips.includes(candidate.vip) ? paint('green', '=>') : '',
+  const rows = candidates.map((candidate) => [
+    vips.includes(candidate.vip) ? paint('green', '=>') : '',
     candidate.vip,
     candidate.region === '' ? '-' : candidate.region,
     candidate.data,
@@ -67,7 +80,7 @@ function candidateLines(trace: TraceDocument, paint: Paint): string {
     paint(candidate.available ? 'green' : 'red', stateOf(candidate)),
     candidate.why,
   ]);
-  const title = `${trace.service ?? trace.name}: ${rows.length === 0 ? `no VIP has an ${trace.type}` : 'its VIPs (=> is served)'}`;
+  const title = `${service}: ${rows.length === 0 ? `no VIP has an ${type}` : 'its VIPs (=> is served)'}`;
   return section(title, paint, rows.length === 0 ? [] : table([head, ...rows]).split('\n'));
 }
 
@@ -76,8 +89,8 @@ function stateOf(candidate: Candidate): string {
   return candidate.forced === null ? candidate.probed : `${candidate.forced} (probed ${candidate.probed})`;
 }
 
-function stepLines(trace: TraceDocument, paint: Paint): string {
-  const rows = trace.steps.map((step, index) => [
+function stepLines({ steps, all_down: allDown }: Part, paint: Paint): string {
+  const rows = steps.map((step, index) => [
     `${index + 1}.`,
     step.step,
     step.kept.length === 0 ? paint('red', 'nothing') : step.kept.join(', '),
@@ -86,7 +99,7 @@ function stepLines(trace: TraceDocument, paint: Paint): string {
   const head = ['', 'STEP', 'KEPT', 'WHY'].map((cell) => paint('dim', cell));
   const lines = rows.length === 0 ? [] : table([head, ...rows]).split('\n');
   return section('Steering', paint, [
-    ...(trace.all_down === null ? [] : [paint('red', trace.all_down)]),
+    ...(allDown === null ? [] : [paint('red', allDown)]),
     ...(lines.length === 0 ? ['no step ran'] : lines),
   ]);
 }

@@ -26,10 +26,24 @@ export function renderTraffic(traffic: Traffic, words: TrafficWords, paint: Pain
   const parts = [
     ...strandedLines(traffic, paint),
     ...(moved === 0 && traffic.ipv6 ? ['only clients with IPv6 addresses move; how many these are is not known'] : []),
+    ...loadLines(traffic, paint),
     ...vipLines(traffic, words, paint),
     ...countryLines(traffic, words, paint),
   ];
   return [title, ...parts.map((line) => (line === '' ? '' : `  ${line}`))].join('\n');
+}
+
+const WEIGHED: Readonly<Record<Traffic['weighed'], string>> = {
+  countries: 'the countries that their queries came from',
+  served: 'the answers that each VIP was named in',
+  addresses: 'IPv4 addresses',
+};
+
+/** What the clients of these are weighed by. */
+export function weighedBy(traffic: readonly Traffic[]): string {
+  const found = new Set(traffic.map(({ weighed }) => weighed));
+  const words = Object.entries(WEIGHED).filter(([by]) => found.has(by as Traffic['weighed']));
+  return words.map(([, text]) => text).join(', where these are few by ');
 }
 
 /** `www.example.com`; with the type where the service has other VIPs for the other. */
@@ -56,12 +70,45 @@ function strandedLines({ stranded, vips }: Traffic, paint: Paint): string[] {
   return [paint('red', `! no VIP is left to ${percent(after)} of its clients: ${what}`)];
 }
 
+/** VIPs that have more than they can bear, and loads that are not to be foretold. */
+function loadLines({ vips, settles }: Traffic, paint: Paint): string[] {
+  if (settles !== false && settles !== true) return [];
+  if (!settles) {
+    return [paint('yellow', '! the loads come to no rest: shown is who moves with those shed that are shed now')];
+  }
+  const over = vips.filter(({ load }) => (load?.settled ?? 0) > 1);
+  if (over.length === 0) return [];
+  const each = over.map(({ vip, load }) => `${vip} ${percent(load?.settled ?? 0)}`);
+  const room = vips.some(({ after, load }) => after > 0 && (load?.settled ?? 1) < 1);
+  const why = room ? '' : ', for no other has room';
+  return [paint('red', `! beyond capacity${why}: ${each.join(', ')}`)];
+}
+
 function vipLines({ vips }: Traffic, { before, after }: TrafficWords, paint: Paint): string[] {
-  const head = ['VIP', 'REGION', before, after, ''].map((cell) => paint('dim', cell));
+  const loaded = vips.some(({ load }) => load);
+  const head = ['VIP', 'REGION', before, after, '', ...(loaded ? ['LOAD', after] : [])].map((cell) =>
+    paint('dim', cell),
+  );
   const rows = vips
     .filter((vip) => vip.before > 0 || vip.after > 0)
-    .map((vip) => [vip.vip, regionOf(vip.region), percent(vip.before), percent(vip.after), changeOf(vip, paint)]);
+    .map((vip) => [
+      vip.vip,
+      regionOf(vip.region),
+      percent(vip.before),
+      percent(vip.after),
+      changeOf(vip, paint),
+      ...(loaded ? loadCells(vip, paint) : []),
+    ]);
   return rows.length === 0 ? [] : table([head, ...rows]).split('\n');
+}
+
+/** The load now, and then. */
+function loadCells({ load }: Traffic['vips'][number], paint: Paint): string[] {
+  // A server of before knows no loads.
+  if (!load) return ['-', '-'];
+  const { before, settled } = load;
+  if (settled === null) return [percent(before), '?'];
+  return [percent(before), settled > 1 ? paint('red', percent(settled)) : percent(settled)];
 }
 
 /** How much more or less work that is: `x1.7`. */

@@ -7,14 +7,16 @@ import { stat } from 'node:fs/promises';
 import { schedule, type ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
+import { systemClock } from '../health/clock.ts';
 import { startHealth, type Health } from '../health/engine.ts';
 import { checkListen, checkUdp } from '../server/check-listen.ts';
 import { explainFrom, type LiveHealth } from '../server/explain.ts';
+import { createForesight } from '../server/foresight.ts';
 import { allowCollecting, collectAll } from '../server/garbage.ts';
 import { letHelpersStepBack } from '../server/priorities.ts';
-import { releaseMemory } from '../server/libc.ts';
+import { libc, releaseMemory } from '../server/libc.ts';
 import { createNotifier } from '../server/notify.ts';
-import { simulateFrom } from '../server/simulate.ts';
+import { simulateFrom, type Live } from '../server/simulate.ts';
 import { chooseIo, startServer, type Server } from '../server/supervisor.ts';
 import {
   closeUnwanted,
@@ -31,6 +33,7 @@ import type { Alarm, LastReload, Reloaded, RunningGeneration, Runtime } from '..
 import { formatEndpoint, type Endpoint } from '../wire/address.ts';
 import type { LoadedGeneration, LoadInput } from '../zones/load.ts';
 import { loadInThread } from '../zones/load-thread.ts';
+import { createClientCounter } from './client-counter.ts';
 import {
   configureHealth,
   keepSerials,
@@ -63,6 +66,9 @@ export type RunningServer = {
 
 /** At a takeover: what was sent to this server's HTTP before it stopped listening arrives within this time. */
 const STATUS_LINGER_MS = 200;
+
+/** What a start that takes over may take beside `health.wait`, until the server before it takes up its work again. */
+const TAKEOVER_MS = 20_000;
 
 /** What the files of a start say is wrong. Sockets that cannot be had throw a ListenError instead. */
 export class ConfigurationError extends Error {
@@ -100,7 +106,7 @@ export async function runServer(
   try {
     // Before anything is started; `startServer` comes only after the first round of probes.
     await checkAddresses(settings, inherited);
-    await takeover?.release();
+    await takeover?.release(settings.health.waitMs + TAKEOVER_MS);
   } catch (error) {
     takeover?.abandon();
     throw error;
@@ -112,10 +118,13 @@ export async function runServer(
   const answeredBefore = new Map<string, number>();
   let server: Server | undefined;
   let statusServer: StatusServer | undefined;
-  let statusEndpoint: Endpoint | undefined;
+  /** Where it listened, and the socket, while another server takes over. */
+  let statusBefore: { readonly endpoint: Endpoint; readonly fd: number } | undefined;
   let stopping = false;
   let lastReload: LastReload = { ok: true, at: new Date(), diagnostics: first.diagnostics };
   let reloading: Promise<Reloaded> | undefined;
+  /** The one that begins when that has ended. */
+  let nextReload: Promise<Reloaded> | undefined;
   let refresh: ScheduledTask | undefined;
   let takeoverListener: TakeoverListener | undefined;
   /** While another server takes over, or tries to. */
@@ -128,13 +137,17 @@ export async function runServer(
   };
   const news = createNews(log);
   const suspect = (): number => current.settings.health.suspect;
-  const openHealth = (): Health => startHealth({ stateDir: settings.stateDir, log: news.health, warn, suspect });
+  const counted = (): Pick<Live, 'served' | 'clients'> => ({ served: runtime.served(), clients: clients.of });
+  const foresee = createForesight(systemClock, () => current, counted);
+  const healthOptions = { stateDir: settings.stateDir, log: news.health, warn, suspect, foresee };
+  const openHealth = (): Health => startHealth(healthOptions);
   let health = openHealth();
   let schedules = createSchedules(health, news.scheduled, warn);
 
   const notifier = createNotifier(log);
   const measured = createMeasured(() => current.loaded, log);
   const queryLog = createQueryLog(threads, log);
+  const clients = createClientCounter(() => current);
 
   /** Puts a loaded generation to work in every thread, or leaves all as it was and throws. */
   const activate = async (next: Current): Promise<void> => {
@@ -150,6 +163,7 @@ export async function runServer(
       const target = before.catalog.vips[slot]?.target ?? '';
       answeredBefore.set(target, (answeredBefore.get(target) ?? 0) + count);
     }
+    clients.replaced(before, next);
     current = next;
     news.configure(next);
     await schedules.configure(next.settings.schedules);
@@ -161,6 +175,7 @@ export async function runServer(
     await handingOver?.promise;
     let result: Reloaded;
     try {
+      if (stopping) throw new Error('the server is stopping');
       const figures = await measured.figures();
       const outcome = await loadInThread({ ...input, serials: current.loaded.serials, measured: figures });
       if (outcome.ok) {
@@ -181,7 +196,7 @@ export async function runServer(
       }
     } catch (error) {
       const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
-      log.error({ err: error }, message);
+      if (!stopping) log.error({ err: error }, message);
       const place = { file: current.settings.file ?? input.cwd, line: 1, column: 1 };
       result = { ok: false, diagnostics: [{ code: 'PH091', severity: 'error', message, place }] };
     }
@@ -190,20 +205,20 @@ export async function runServer(
     news.reloaded(lastReload, current.number);
     return result;
   };
-  /** One after the other: a call during a reload waits and then reads the files anew. */
+  /** One at a time. Calls during a reload have one after it in common, which reads the files anew. */
   const reload = async (): Promise<Reloaded> => {
-    const before = reloading;
-    const mine = (async () => {
-      await before;
-      return await load();
-    })();
-    reloading = mine;
-    return await mine;
+    if (reloading) return await (nextReload ??= reloading.then(reload));
+    nextReload = undefined;
+    reloading = load().finally(() => {
+      reloading = undefined;
+    });
+    return await reloading;
   };
 
   const liveHealth = (): LiveHealth => {
-    const results = new Map(health.list().map((vip) => [vip.target, vip.last?.reason]));
-    return { memory: current.health, reasonOf: (vip) => results.get(vip.target) };
+    const vips = new Map(health.list().map((vip) => [vip.target, vip]));
+    const ordersOf = ({ target }: { target: string }) => vips.get(target);
+    return { memory: current.health, reasonOf: (vip) => ordersOf(vip)?.last?.reason, ordersOf };
   };
 
   const runtime: Runtime = {
@@ -224,7 +239,12 @@ export async function runServer(
         (count, slot) => count + (answeredBefore.get(current.catalog.vips[slot]?.target ?? '') ?? 0),
       ),
     explain: (request) => explainFrom(current.loaded, request, liveHealth()),
-    simulate: (request) => simulateFrom(current.loaded, request, { health: liveHealth(), served: runtime.served() }),
+    clients,
+    simulate: (request) => {
+      const loads = new Map(health.list().map(({ target, load }) => [target, load]));
+      const loadOf: Live['loadOf'] = ({ target }) => loads.get(target);
+      return simulateFrom(current.loaded, request, { ...counted(), health: liveHealth(), loadOf });
+    },
     reload,
     lastReload: () => lastReload,
     alarms: () => [...alarmsOf(lastReload), ...suspicionOf(health)],
@@ -234,6 +254,7 @@ export async function runServer(
   };
 
   const stop = async (): Promise<void> => {
+    if (server) log.info('stopping');
     stopping = true;
     await refresh?.destroy();
     await schedules.stop();
@@ -242,6 +263,7 @@ export async function runServer(
     notifier.stop();
     await server?.stop();
     queryLog.stop();
+    clients.stop();
     await health.stop();
     news.stop();
     await statusServer?.close();
@@ -268,7 +290,10 @@ export async function runServer(
     handingOver = Promise.withResolvers();
     await refresh?.destroy();
     await schedules.stop();
-    statusEndpoint = statusServer?.endpoint;
+    // Another descriptor, since a server that hangs would keep others from the address.
+    if (statusServer?.descriptor !== undefined) {
+      statusBefore = { endpoint: statusServer.endpoint, fd: libc().dup(statusServer.descriptor) };
+    }
     await statusServer?.close(STATUS_LINGER_MS);
     statusServer = undefined;
     await measured.stop();
@@ -281,8 +306,8 @@ export async function runServer(
     await openCalendar();
     handingOver?.resolve(undefined);
     handingOver = undefined;
-    // Last: where the other server hangs and keeps the socket, nothing else must wait for it.
-    await openStatus(statusEndpoint);
+    await openStatus(statusBefore?.endpoint, statusBefore?.fd);
+    statusBefore = undefined;
   };
   const sockets = (): OpenSockets => {
     const { udp = [], stream = [] } = server?.sockets() ?? {};
@@ -307,6 +332,7 @@ export async function runServer(
       inherited,
       log,
     });
+    clients.start();
     keepSerials(current.loaded, log);
     tellSecondaries(notifier, current, undefined);
     await openCalendar();
@@ -344,7 +370,12 @@ export async function runServer(
     'serving',
   );
   if (takeover) {
-    await takeover.serving();
+    try {
+      await takeover.serving();
+    } catch (error) {
+      await stop();
+      throw error;
+    }
     await openTakeover();
     log.info('the server before has ended');
   }

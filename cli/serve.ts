@@ -4,7 +4,7 @@
 import { ListenError } from '../server/listen-error.ts';
 import { TakeoverError } from '../server/takeover.ts';
 import { createLog } from './log.ts';
-import { EXIT, paintDiagnostic, terminal, type Output } from './output.ts';
+import { EXIT, showDiagnostics, terminal, type Output } from './output.ts';
 import { ConfigurationError, loadInputFor, runServer } from './run-server.ts';
 
 /** For who starts a second server by intent. */
@@ -52,7 +52,7 @@ export async function serve(options: { config: string | undefined; takeover: boo
 /** Says why a start failed, where that is the operator's to mend. False for a fault of this program. */
 export function explainFailure(error: unknown, output: Output): boolean {
   if (error instanceof ConfigurationError) {
-    for (const diagnostic of error.diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
+    showDiagnostics(error.diagnostics, output);
     return true;
   }
   if (error instanceof ListenError) {

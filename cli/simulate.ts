@@ -2,8 +2,8 @@
  * `pharos simulate --down TARGET`: what share of the clients moves where, from files or from a running server.
  */
 import type { SimulateRequest, Simulation } from '../server/simulate.ts';
-import { callApi, parseApiUrl } from './api-client.ts';
-import { EXIT, paintDiagnostic, type Output } from './output.ts';
+import { apiAt, callApi } from './api-client.ts';
+import { EXIT, fail, type Output } from './output.ts';
 import { renderSimulation } from './render-simulation.ts';
 
 /** `api` undefined: from the files of `config`. `all`: every country and move, not only the largest. */
@@ -22,6 +22,7 @@ const FROM_FILES =
 export async function simulate(options: SimulateOptions, output: Output): Promise<number> {
   if (options.request.down.length === 0) {
     return fail(
+      'simulate',
       'what fails? give --down TARGET: www.example.com/seoul-a, www.example.com/@seoul, @seoul',
       EXIT.USAGE,
       output,
@@ -42,23 +43,24 @@ export async function simulate(options: SimulateOptions, output: Output): Promis
 /** The simulation, or the exit code once the reason has been said. */
 async function fromFiles(options: SimulateOptions, output: Output): Promise<Simulation | number> {
   // Only here: asking a running server needs no readers, compilers or databases.
-  const [{ load }, { simulateFrom }] = await Promise.all([import('./check.ts'), import('../server/simulate.ts')]);
-  const loaded = load(options.config);
-  if (!loaded.ok) {
-    for (const diagnostic of loaded.diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
-    return EXIT.FAILED;
-  }
-  const simulated = simulateFrom(loaded.value, options.request);
-  return simulated.ok ? simulated.simulation : fail(simulated.message, EXIT.FAILED, output);
+  const [{ loadOrExplain }, { simulateFrom }] = await Promise.all([
+    import('./check.ts'),
+    import('../server/simulate.ts'),
+  ]);
+  const generation = loadOrExplain(options.config, output);
+  if (!generation) return EXIT.FAILED;
+  const simulated = simulateFrom(generation, options.request);
+  return simulated.ok ? simulated.simulation : fail('simulate', simulated.message, EXIT.FAILED, output);
 }
 
 async function fromServer(url: string, options: SimulateOptions, output: Output): Promise<Simulation | number> {
-  if (parseApiUrl(url) === undefined) return fail(`--api ${url} is not an http or https URL`, EXIT.USAGE, output);
-  const reply = await callApi({ url, token: options.token }, 'POST', '/api/v1/simulate', options.request);
-  if (!reply.ok) return fail(reply.message, EXIT.FAILED, output);
+  const found = apiAt(url, options.token);
+  if (!found.ok) return fail('simulate', found.message, EXIT.USAGE, output);
+  const reply = await callApi(found.api, 'POST', '/api/v1/simulate', options.request);
+  if (!reply.ok) return fail('simulate', reply.message, EXIT.FAILED, output);
   if (isSimulation(reply.value)) return reply.value;
   const message = `${url} answered with something that is not a simulation: is that a Pharos of this version?`;
-  return fail(message, EXIT.FAILED, output);
+  return fail('simulate', message, EXIT.FAILED, output);
 }
 
 /** Whether a value from the network has the shape, as far as rendering goes into it. */
@@ -66,9 +68,4 @@ function isSimulation(value: unknown): value is Simulation {
   if (typeof value !== 'object' || value === null) return false;
   const { down, targets, services } = value as Readonly<Record<string, unknown>>;
   return Array.isArray(down) && Array.isArray(targets) && Array.isArray(services);
-}
-
-function fail(message: string, code: number, output: Output): number {
-  output.error(`pharos simulate: ${message}`);
-  return code;
 }

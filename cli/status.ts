@@ -3,7 +3,7 @@
  */
 import { isStatusDocument, type StatusDocument } from '../status/status-document.ts';
 import { callApi, type Api } from './api-client.ts';
-import { EXIT, type Output } from './output.ts';
+import { EXIT, fail, type Output } from './output.ts';
 import { reach, type ReachOptions } from './reach.ts';
 import { renderStatus } from './render-status.ts';
 
@@ -23,7 +23,7 @@ const TOP = '\u001b[H\u001b[J';
 
 export async function status(options: StatusOptions, output: Output): Promise<number> {
   const found = reach(options);
-  if (!found.ok) return fail(found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
+  if (!found.ok) return fail('status', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
   let before: StatusDocument | undefined;
   for (;;) {
     const document = await look(found.api, options, output);
@@ -45,15 +45,15 @@ export async function status(options: StatusOptions, output: Output): Promise<nu
 /** The document, with one service alone where that is asked for; or the exit code once the reason has been said. */
 async function look(api: Api, { service }: StatusOptions, output: Output): Promise<StatusDocument | number> {
   const reply = await callApi(api, 'GET', '/api/v1/status');
-  if (!reply.ok) return fail(reply.message, EXIT.FAILED, output);
+  if (!reply.ok) return fail('status', reply.message, EXIT.FAILED, output);
   const { value } = reply;
   if (!isStatusDocument(value)) {
-    return fail(`${api.url} did not answer as a Pharos of this version does`, EXIT.FAILED, output);
+    return fail('status', `${api.url} did not answer as a Pharos of this version does`, EXIT.FAILED, output);
   }
   if (service === undefined) return value;
   const name = service.toLowerCase().replace(/\.$/, '');
   const services = value.services.filter((one) => one.name === name);
-  if (services.length === 0) return fail(`no service is called ${name} there`, EXIT.FAILED, output);
+  if (services.length === 0) return fail('status', `no service is called ${name} there`, EXIT.FAILED, output);
   return { ...value, services, vips: value.vips.filter((vip) => vip.service === name) };
 }
 
@@ -71,9 +71,4 @@ function pause(ms: number, signal: AbortSignal): Promise<boolean> {
     }, ms);
     signal.addEventListener('abort', stop, { once: true });
   });
-}
-
-function fail(message: string, code: number, output: Output): number {
-  output.error(`pharos status: ${message}`);
-  return code;
 }

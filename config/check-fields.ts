@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { isIP } from 'node:net';
 import { NameError, formatName, parseName } from '../wire/name.ts';
 import { typeNumber, isMetaType } from '../wire/types.ts';
-import { dictionary, integer, list, scalar, text, type Read } from './fields.ts';
+import { dictionary, firstWord, integer, list, scalar, text, type Read } from './fields.ts';
 import type { BodyMatch } from './settings.ts';
 import { placeOf } from './yaml.ts';
 
@@ -79,7 +79,7 @@ export const body: Read<BodyMatch> = (node, name, report) => {
 export const headers = dictionary(({ key, value }, report): [string, string] | undefined => {
   // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
   if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
-    report.error('PH045', `${key.text} is not a header's name`, placeOf(key), 'such as X-Probe');
+    report.error('PH045', `${firstWord(key)} is not a header's name`, placeOf(key), 'such as X-Probe');
     return undefined;
   }
   const content = text({ allowEmpty: true })(value, key.text, report);

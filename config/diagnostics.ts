@@ -63,10 +63,31 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { place, severity, code, message, hint } = diagnostic;
   const head = `${place.file}:${place.line}:${place.column} ${severity} ${code}: ${message}`;
-  if (place.excerpt === undefined) return hint === undefined ? head : `${head}\n    ${hint}`;
-  const margin = place.excerpt.length - place.excerpt.trimStart().length;
-  const shown = place.excerpt.trim().slice(0, 160);
-  const column = Math.max(0, Math.min(place.column - 1 - margin, shown.length));
+  const excerpt = place.excerpt?.trim() ?? '';
+  if (excerpt === '') return hint === undefined ? head : `${head}\n    ${hint}`;
+  const { shown, column } = excerptAround(place, excerpt);
   const carets = '^'.repeat(Math.max(1, Math.min(place.length ?? 1, shown.length - column)));
   return `${head}\n    ${shown}\n    ${' '.repeat(column)}${carets}${hint === undefined ? '' : ` ${hint}`}`;
+}
+
+/** Characters of a line that are shown, and of those, how many stand before the mistake in a line that is longer. */
+const MAX_SHOWN = 160;
+const SHOWN_BEFORE = 60;
+
+/** The line without its margin, or the piece of a long one that has the mistake; where in it the caret begins. */
+function excerptAround(place: Place, excerpt: string): { readonly shown: string; readonly column: number } {
+  const margin = (place.excerpt ?? '').length - (place.excerpt ?? '').trimStart().length;
+  // Control characters would move the caret, or a terminal.
+  // eslint-disable-next-line no-control-regex -- those are what is looked for
+  const line = excerpt.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+  const column = Math.max(0, Math.min(place.column - 1 - margin, line.length));
+  const end = column + (place.length ?? 1);
+  if (line.length <= MAX_SHOWN) return { shown: line, column };
+  const from = end <= MAX_SHOWN ? 0 : Math.max(0, column - SHOWN_BEFORE);
+  const before = from === 0 ? '' : '... ';
+  const after = from + MAX_SHOWN < line.length ? ' ...' : '';
+  return {
+    shown: before + line.slice(from, from + MAX_SHOWN) + after,
+    column: before.length + column - from,
+  };
 }

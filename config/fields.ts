@@ -17,8 +17,8 @@ import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar }
  */
 export type Read<T> = (node: YamlNode, name: string, report: Report) => T | undefined;
 
-/** What a field's author may choose: a code of its own, and what to do about a mistake. */
-export type Tailor = { readonly code?: string; readonly hint?: string };
+/** What a field's author may choose: a code of its own, what to do about a mistake, and that no message shows the value. */
+export type Tailor = { readonly code?: string; readonly hint?: string; readonly secret?: boolean };
 
 /**
  * A reader of scalars: `parse` gives undefined for text that is not `expected` ("weight must be EXPECTED,
@@ -42,7 +42,8 @@ export function scalar<T>(
     }
     const value = parse(node.text, node);
     if (value !== undefined) return value;
-    report.error(tailor.code, `${name} must be ${expected}, got ${show(node.text)}`, placeOf(node), tailor.hint);
+    const got = tailor.secret === true ? '' : `, got ${show(node.text)}`;
+    report.error(tailor.code, `${name} must be ${expected}${got}`, placeOf(node), tailor.hint);
     return undefined;
   };
 }
@@ -189,8 +190,12 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
     for (const { key, value } of entries) {
       const field = Object.hasOwn(fields, key.text) ? fields[key.text] : undefined;
       if (!field) {
-        const message = `${key.text} is not a key of ${label}`;
-        report.error('PH010', message, placeOf(key), nearestHint(key.text, Object.keys(fields)));
+        const word = firstWord(key);
+        const [known = ''] = word.split(' ', 1);
+        const hint = Object.hasOwn(fields, known)
+          ? `a colon is missing: write "${known}: ..."`
+          : nearestHint(known, Object.keys(fields));
+        report.error('PH010', `${word} is not a key of ${label}`, placeOf(key), hint);
         continue;
       }
       values[key.text] = field.read(orPlaceOf(value, key), key.text, report);
@@ -207,6 +212,12 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
     // Each value was read by its own field's reader, which is what Values says.
     return complete ? (values as Values<F>) : undefined;
   };
+}
+
+/** What a message shows of a key: where its colon is missing, the rest is a value, and may be a secret. */
+export function firstWord(key: YamlScalar): string {
+  const [word = ''] = key.text.trim().split(/\s/, 1);
+  return word === key.text ? word : `${word} ...`;
 }
 
 /** A map whose keys are names of the operator's: `read` is given each key with its value. */
@@ -232,7 +243,8 @@ export function entriesOf(node: YamlNode, name: string, report: Report): readonl
   if (node.kind === 'map') return node.entries;
   if (node.kind === 'null') return [];
   if (node.kind !== 'broken') {
-    const got = node.kind === 'scalar' ? show(node.text) : 'a list';
+    // The excerpt shows it, where it may be shown: what stands here may be a secret that belongs a level deeper.
+    const got = node.kind === 'scalar' ? 'a text' : 'a list';
     report.error('PH013', `${name} must be a map (key: value), got ${got}`, placeOf(node), 'write its keys below it');
   }
   return undefined;

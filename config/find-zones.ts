@@ -1,9 +1,10 @@
 /**
  * Which files hold zones: a folder of them, a file, or a list of both.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Place, Report } from './diagnostics.ts';
+import { lookAt } from './folder.ts';
 
 /** What `zones` says, and where; `written` is for messages. */
 export type ZonesEntry = { readonly written: string; readonly place: Place };
@@ -13,11 +14,13 @@ export function findZoneFiles(entries: readonly ZonesEntry[], baseDir: string, r
   const found = new Set<string>();
   for (const { written, place } of entries) {
     const path = resolve(baseDir, written);
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (!stat) {
+    const at = lookAt(path);
+    if (at.kind === 'refused') {
+      report.error('PH030', `cannot look at ${written} (${at.code})`, place, `looked for ${path}`);
+    } else if (at.kind === 'absent') {
       const hint = `looked for ${path}; create it, or name the folder with "zones:" in pharos.yaml`;
       report.error('PH030', `there is no file or folder ${written}`, place, hint);
-    } else if (stat.isDirectory()) {
+    } else if (at.kind === 'folder') {
       const files = filesIn(path, written, place, report);
       if (files?.length === 0) {
         const hint = `put a zone file there, such as ${join(written, 'example.com.yaml')}`;
@@ -34,7 +37,7 @@ function filesIn(folder: string, written: string, place: Place, report: Report):
     return readdirSync(folder)
       .filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'))
       .map((name) => join(folder, name))
-      .filter((path) => !statSync(path, { throwIfNoEntry: false })?.isDirectory());
+      .filter((path) => lookAt(path).kind !== 'folder');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     report.error('PH030', `cannot list the folder ${written} (${code})`, place, 'check owner and mode');

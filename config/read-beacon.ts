@@ -16,6 +16,7 @@ export type WrittenBeacon = Omit<BeaconSettings, 'urls'> & {
 
 const url = scalar('an http or https URL', (value) => (isHttpUrl(value) ? value : undefined), {
   code: 'PH086',
+  secret: true,
   hint: 'a small file that the region itself answers with, such as https://seoul.example.com/ping',
 });
 

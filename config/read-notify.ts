@@ -7,6 +7,7 @@ import type { NotifySettings } from './settings.ts';
 
 const url = scalar('an http or https URL', (value) => (isHttpUrl(value) ? value : undefined), {
   code: 'PH073',
+  secret: true,
   hint: 'such as https://hooks.example.net/pharos; a user and password belong into headers',
 });
 

@@ -1,7 +1,6 @@
 /**
  * pharos.yaml (SPEC 2) to Settings, with every default filled in.
  */
-import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { formatEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, type Prefix } from '../wire/address.ts';
 import type { Place, Report } from './diagnostics.ts';
@@ -16,17 +15,20 @@ import {
   scalar,
   share,
   text,
+  valueOf,
   withDefault,
   optional,
   required,
   type Read,
 } from './fields.ts';
 import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
+import { isNamed } from './folder.ts';
 import { readKeyPair, type WrittenPath } from './key-pair.ts';
 import { MAX_COOKIE_SECRETS, MAX_NSID_OCTETS, MAX_STRING_OCTETS, MAX_TCP_CLIENTS, MAX_WORKERS } from './limits.ts';
 import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
 import { beacon, beaconSettings } from './read-beacon.ts';
 import { checks } from './read-checks.ts';
+import { listen, reportTaken } from './read-listen.ts';
 import { notify } from './read-notify.ts';
 import { regions } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
@@ -47,21 +49,6 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 const file: Read<WrittenPath> = (node, name, report) => {
   const path = text()(node, name, report);
   return path === undefined ? undefined : { path, place: placeOf(node) };
-};
-
-const listen: Read<Endpoint[]> = (node, name, report) => {
-  const seen = new Set<string>();
-  const read: Read<Endpoint> = (item, label, inner) => {
-    const found = endpoint()(item, label, inner);
-    if (!found) return undefined;
-    if (!seen.has(formatEndpoint(found)) || found.port === 0) {
-      seen.add(formatEndpoint(found));
-      return found;
-    }
-    inner.error('PH035', `${formatEndpoint(found)} stands here twice`, placeOf(item), 'remove one of the two');
-    return undefined;
-  };
-  return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);
 };
 
 type WrittenTls = {
@@ -116,7 +103,7 @@ const status: Read<StatusSettings> = (node, name, report) => {
   if (node.kind === 'scalar' && /^(?:off|false)$/i.test(node.text)) return 'off';
   const hint = 'status: { listen: 127.0.0.1:8053 }, or status: off';
   if (node.kind === 'scalar') {
-    report.error('PH013', `${name} must be a map or off, got ${node.text}`, placeOf(node), hint);
+    report.error('PH013', `${name} must be a map or off, got a text`, placeOf(node), hint);
     return undefined;
   }
   const read = readStatus(node, name, report);
@@ -228,13 +215,20 @@ export function readSettings(input: {
   const read = node && pharos(input.isCountry)(node, 'pharos.yaml', report);
   if (!read) return undefined;
 
+  const tlsRead = read.tls && tlsSettings(read.tls, read.listen, baseDir, report);
+  const status = read.status === 'off' ? undefined : read.status;
+  if (status) {
+    const place = placeOf(valueOf(node, 'status') ?? valueOf(node, 'listen') ?? node);
+    reportTaken([status.listen], 'status', read.listen, 'listen', place, report);
+    reportTaken([status.listen], 'status', tlsRead?.listen ?? [], 'tls', place, report);
+  }
   const zones: readonly ZonesEntry[] = read.zones?.map((entry) => ({ written: entry.path, place: entry.place })) ?? [
     { written: './zones', place: placeOfFile(path ?? join(baseDir, 'zones')) },
   ];
   return {
     file: path,
     listen: read.listen,
-    tls: read.tls && tlsSettings(read.tls, read.listen, baseDir, report),
+    tls: tlsRead,
     workers: read.workers === 'auto' ? Math.max(1, input.cores - 1) : read.workers,
     zoneFiles: findZoneFiles(zones, baseDir, report),
     stateDir: resolve(baseDir, read.state_dir),
@@ -250,7 +244,7 @@ export function readSettings(input: {
       suspect: read.health?.suspect ?? 0.7,
       notify: read.health?.notify,
     },
-    status: read.status === 'off' ? undefined : read.status,
+    status,
     limits: {
       rrl: read.limits?.rrl ?? 0,
       slip: read.limits?.slip ?? 2,
@@ -278,22 +272,16 @@ function tlsSettings(
 ): Settings['tls'] {
   const hosts = [...new Set(plain.map(({ host }) => host))];
   const endpoints = written ?? hosts.map((host) => ({ host, port: TLS_PORT }));
-  const taken = new Set(plain.filter(({ port }) => port !== 0).map(formatEndpoint));
-  for (const endpoint of endpoints) {
-    if (!taken.has(formatEndpoint(endpoint))) continue;
-    const message = `tls listens on ${formatEndpoint(endpoint)}, which stands in listen too`;
-    report.error('PH035', message, place, 'use another port for one of the two; TLS has 853');
-  }
+  reportTaken(endpoints, 'tls', plain, 'listen', place, report);
   const keyPair = readKeyPair({ cert, key }, baseDir, Date.now(), report);
   return keyPair && { listen: endpoints, keyPair };
 }
 
 function findDatabases(entries: readonly WrittenPath[], baseDir: string, report: Report): GeoSettings['databases'] {
-  return entries.map(({ path, place }) => {
+  return entries.flatMap(({ path, place }) => {
     const absolute = resolve(baseDir, path);
-    if (!existsSync(absolute)) {
-      report.error('PH038', `there is no file ${path}`, place, `looked for ${absolute}`);
-    }
-    return { path: absolute, place };
+    if (isNamed(absolute)) return { path: absolute, place };
+    report.error('PH038', `there is no file ${path}`, place, `looked for ${absolute}`);
+    return [];
   });
 }

@@ -9,9 +9,15 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } f
 import type { Place, Report } from './diagnostics.ts';
 import { expandEnvironment, type Environment } from './environment.ts';
 import { MAX_ALIASED_NODES, MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } from './limits.ts';
+import { hideInMessage, hideSecrets, secretsInText, secretSpans, type SecretSpan } from './secrets.ts';
 
-/** A file's text with the offsets at which its lines begin. */
-export type YamlFile = { readonly path: string; readonly text: string; readonly lines: readonly number[] };
+/** A file's text with the offsets at which its lines begin, and what of it no diagnostic may show. */
+export type YamlFile = {
+  readonly path: string;
+  readonly text: string;
+  readonly lines: readonly number[];
+  readonly secrets: readonly SecretSpan[];
+};
 
 /** Offsets into the file's text; `end` is behind the last character. */
 type Span = { readonly file: YamlFile; readonly start: number; readonly end: number };
@@ -37,12 +43,12 @@ export function readYaml(path: string, env: Environment, report: Report): YamlNo
 export function parseYaml(path: string, text: string, env: Environment, report: Report): YamlNode | undefined {
   const lines = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);
-  const file: YamlFile = { path, text, lines };
   // uniqueKeys compares every key with every other: 104 s for 100,000 records. convertMap does it instead.
   const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, resolveKnownTags: false });
+  const file: YamlFile = { path, text, lines, secrets: secretSpans(document.contents, text) };
   const mistakes = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   if (mistakes.length > 0) {
-    reportSyntax(file, mistakes, report);
+    reportSyntax({ ...file, secrets: [...file.secrets, ...secretsInText(text, lines)] }, mistakes, report);
     return undefined;
   }
   return createConverter(file, env, report)(document.contents);
@@ -78,7 +84,7 @@ function placeAt(file: YamlFile, offset: number, length: number): Place {
     else high = middle - 1;
   }
   const start = file.lines[low] ?? 0;
-  const excerpt = file.text.slice(start, file.lines[low + 1]).trimEnd();
+  const excerpt = hideSecrets(file.text.slice(start, file.lines[low + 1]).trimEnd(), start, file.secrets);
   const column = offset - start + 1;
   const rest = Math.max(1, excerpt.length - column + 1);
   return { file: file.path, line: low + 1, column, length: Math.max(1, Math.min(length, rest)), excerpt };
@@ -146,16 +152,39 @@ function reportSyntax(
       report.error('PH007', `nested more than ${MAX_YAML_DEPTH} deep`, place);
       return;
     }
-    report.error('PH002', message.split('\n')[0] ?? message, place, syntaxHint(code, message, place));
+    report.error(
+      'PH002',
+      syntaxMessage(file, code, message, pos),
+      place,
+      syntaxHint(code, message, lineOf(file, place)),
+    );
   }
 }
 
-function syntaxHint(code: string, message: string, place: Place): string | undefined {
-  const line = place.excerpt ?? '';
+/** The parser's words, but for those that quote a secret or speak of its own functions. */
+function syntaxMessage(file: YamlFile, code: string, message: string, pos: readonly [number, number]): string {
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here';
+  if (code === 'TAG_RESOLVE_FAILED') return 'a tag stands here';
+  const [line = message] = message.split('\n');
+  return isSecret(file, ...pos) ? hideInMessage(line, file.text.slice(...pos)) : line;
+}
+
+/** Whether a piece of the text is, or is in, what no diagnostic may show. */
+function isSecret({ secrets }: YamlFile, start: number, end: number): boolean {
+  return secrets.some((span) => span.start < end && start < span.end);
+}
+
+function lineOf({ text, lines }: YamlFile, { line }: Place): string {
+  return text.slice(lines[line - 1], lines[line]);
+}
+
+function syntaxHint(code: string, message: string, line: string): string | undefined {
   if (code === 'MULTIPLE_DOCS') return 'one document a file: remove the "---"';
   if (code === 'TAB_AS_INDENT') return 'indent with spaces';
   if (code === 'TAG_RESOLVE_FAILED') return 'tags such as !name are not used here';
   if (/[^"'\w]\$\{/.test(line)) return 'put quotes around "${NAME}"';
+  if (code === 'UNEXPECTED_TOKEN' && /flow-(?:seq|map)-(?:start|end)/.test(message))
+    return 'put quotes around a value that has brackets or braces in it';
   if (code === 'UNEXPECTED_TOKEN' && /"[^"]*"\s+"/.test(line))
     return `put single quotes around all of them: '"one" "two"'`;
   if (line.includes('::')) return 'put quotes around an IPv6 address that ends with ":" or has brackets';
@@ -218,7 +247,8 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
       if (at >= 0) from = at + reference.length;
       if (name === undefined) {
         const hint = 'write ${NAME}, or $${ for the characters themselves';
-        report.error('PH009', `${reference} does not name an environment variable`, place, hint);
+        const shown = isSecret(file, span.start, span.end) ? '${***' : reference;
+        report.error('PH009', `${shown} does not name an environment variable`, place, hint);
       } else {
         const hint = `set ${name} where Pharos is started, or write $\${${name}} for the characters themselves`;
         report.error('PH008', `the environment variable ${name} is not set`, place, hint);
@@ -231,7 +261,8 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
     const anchor = anchors.get(name);
     if (anchor === undefined || anchor === 'open') {
       const why = anchor === 'open' ? 'stands inside what it refers to' : 'refers to an anchor that is not above it';
-      report.error('PH005', `*${name} ${why}`, placeOf(span), `put &${name} in front of a value further up`);
+      const shown = isSecret(file, span.start, span.end) ? '***' : name;
+      report.error('PH005', `*${shown} ${why}`, placeOf(span), `put &${shown} in front of a value further up`);
       return broken(span);
     }
     // Counted as if it were written out: that is what the readers of the tree will walk.
@@ -300,5 +331,5 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
 
 /** A file that says nothing, for defaults to be read from. */
 export function nothing(path: string): YamlNull {
-  return { kind: 'null', file: { path, text: '', lines: [0] }, start: 0, end: 0 };
+  return { kind: 'null', file: { path, text: '', lines: [0], secrets: [] }, start: 0, end: 0 };
 }

@@ -3,6 +3,7 @@
  */
 import type { Continent } from '../config/settings.ts';
 import { centroidOf, continentOf, isCountry } from './countries.ts';
+import { lookupClass } from './lookup.ts';
 
 /** What is known of all addresses of one class. Unknown is '' for text, NaN for the point, 0 for the AS. */
 export type Location = {
@@ -53,6 +54,16 @@ export type Places = {
 
 export function placeAt({ places, placeOf }: Places, cls: number): Location {
   return places[placeOf[cls] ?? 0] ?? NOWHERE;
+}
+
+/** Where an address of 4 or 16 octets is, by an atlas whose classes are in these places. */
+export function locationAt(
+  { nodes, v4Root, v6Root }: { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number },
+  places: Places,
+  address: Uint8Array,
+): Location {
+  const bits = address.length * 8;
+  return placeAt(places, Math.floor(lookupClass(nodes, bits === 32 ? v4Root : v6Root, address, 0, bits) / 256));
 }
 
 /** Two-letter codes of MaxMind and IPinfo, for records that have a continent and no country. */

@@ -1,46 +1,26 @@
 /**
- * The health room's front door: probes the targets of the current generation, keeps their states, and is the one
- * writer of its health table. Runs in the control thread.
+ * The health room's front door: probes the targets of the current generation and keeps their states. Runs in the
+ * control thread.
  *
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
 import { isoTime, systemClock } from './clock.ts';
-import type { EffectiveState, Health, HealthOptions, VipHealth } from './health.ts';
-import { createOrders, fileWeightOf, type Untimed } from './orders.ts';
-import { forcedBy } from './overrides.ts';
+import type { Health, HealthOptions } from './health.ts';
+import { undecided } from './hysteresis.ts';
 import { MAX_PROBES_IN_FLIGHT } from './limits.ts';
-import { runProbe } from './run-probe.ts';
+import type { Untimed } from './orders.ts';
 import { wordsOf, type ProbeResult } from './probe.ts';
 import { createProber } from './prober.ts';
-import { createPressures } from './pressure.ts';
 import { createPushTimers } from './push.ts';
-import { createRamps, weightWords } from './ramp.ts';
+import { runProbe } from './run-probe.ts';
 import { createScheduler } from './scheduler.ts';
 import { openMemoryStore, openStateStore, type SavedState } from './state-file.ts';
-import { startingState, undecided } from './hysteresis.ts';
-import {
-  createHealthTable,
-  FORCED,
-  FULL,
-  isAvailable,
-  NEVER_SECONDS,
-  PROBED,
-  type Probed,
-  packState,
-  viewHealthTable,
-} from './table.ts';
-import { addressText, canonicalTarget, probeKey, probeTargetOf, type HealthTarget } from './targets.ts';
 import { createSuspicion, suspectWords } from './suspect.ts';
-import {
-  createUnit,
-  fallsWith,
-  stopProbes,
-  loadHoldSeconds,
-  probedWord,
-  takeResult,
-  unitHoldSeconds,
-  type Unit,
-} from './unit.ts';
+import { createTableWriter } from './table-writer.ts';
+import { PROBED, viewHealthTable, type Probed } from './table.ts';
+import { addressText, canonicalTarget, type HealthTarget } from './targets.ts';
+import { fallsWith, probedWord, stopProbes, takeResult, type Unit } from './unit.ts';
+import { checkSlots, gatherUnits, NO_UNITS, recall, rememberedOf, statesOf, type Units } from './units.ts';
 import { createWatch, maxConnections } from './watch.ts';
 
 export type * from './health.ts';
@@ -54,7 +34,7 @@ export type { WeightRequest } from './weights.ts';
  * is on the disk: that is told through `warn`.
  */
 export function startHealth(options: HealthOptions): Health {
-  const { stateDir, log, warn, clock = systemClock, probe = runProbe, suspect = never } = options;
+  const { stateDir, log, warn, clock = systemClock, probe = runProbe, suspect = never, foresee } = options;
   const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, warn);
   const counts = { probes: 0, failedProbes: 0, faults: 0 };
   const fault = (where: string, error: unknown): void => {
@@ -62,10 +42,7 @@ export function startHealth(options: HealthOptions): Health {
     warn(`health: ${where}: ${wordsOf(error)}`);
   };
 
-  let table = viewHealthTable(createHealthTable(0), 0);
-  let targets = new Map<string, HealthTarget>();
-  let units = new Map<string, Unit>();
-  let unitOf = new Map<string, Unit>();
+  let units: Units = NO_UNITS;
   /** Units that have not had a result yet, and who waits for that. */
   let unheard = new Set<Unit>();
   let round = settledRound();
@@ -77,7 +54,7 @@ export function startHealth(options: HealthOptions): Health {
     scheduler.hasten(key);
   });
   const pushes = createPushTimers(clock, (key, result) => {
-    const unit = units.get(key);
+    const unit = units.byKey.get(key);
     if (unit !== undefined) take(unit, result);
   });
   const announce = (event: Untimed): void => {
@@ -88,67 +65,18 @@ export function startHealth(options: HealthOptions): Health {
     }
   };
 
-  const unitFor = (target: HealthTarget): Unit | undefined => unitOf.get(canonicalTarget(target.target));
-
-  const effectiveOf = (target: HealthTarget): EffectiveState =>
-    orders.stateOf(target)?.state ?? probedWord(unitFor(target)?.state.probed ?? PROBED.UNKNOWN);
-
-  /** What an answer with it may be trusted for: until its state, its weight or whom it sheds can be another. */
-  const holdSecondsOf = (target: HealthTarget, unit: Unit | undefined): number => {
-    const state = unit === undefined ? NEVER_SECONDS : unitHoldSeconds(unit);
-    const load = unit !== undefined && (pressures.of(target)?.pressure ?? 0) > 0 ? loadHoldSeconds(unit) : state;
-    return Math.min(state, load, ramps.holdSeconds(target) ?? state);
-  };
-
-  const wordOf = (target: HealthTarget): number => {
-    const unit = unitFor(target);
-    const override = orders.stateOf(target);
-    const probed = unit?.state.probed ?? PROBED.UNKNOWN;
-    if (override === undefined) return packState(probed, FORCED.NONE, holdSecondsOf(target, unit));
-    return packState(probed, forcedBy(override), orders.holdSeconds(override));
-  };
-
-  const write = (target: HealthTarget): void => {
-    const before = table.states[target.slot] ?? 0;
-    comeAndGo(target, isAvailable(before), wordOf(target));
-    writeShares(target);
-    const word = wordOf(target);
-    if (word === before) return;
-    Atomics.store(table.states, target.slot, word);
-    orders.changed(target, before);
-  };
-
-  /** Who comes back ramps, unless an operator wants it now; who is gone has neither ramp nor load. */
-  const comeAndGo = (target: HealthTarget, was: boolean, word: number): void => {
-    const is = isAvailable(word);
-    const isForced = orders.stateOf(target)?.state === 'up';
-    // A state that was taken back (suspect) is no recovery: its last result failed.
-    const recovers = !was && (unitFor(target)?.last?.passed ?? true);
-    if (!is || isForced) ramps.end(target);
-    else if (recovers && ramps.begin(target)) store.saveStates(currentStates);
-    if (!is) pressures.forget(target);
-  };
-
-  /** Weight and pressure; ahead of the state, so that nobody meets a VIP that is back at its full weight. */
-  const writeShares = (target: HealthTarget): void => {
-    const { slot, rampMs = 0 } = target;
-    const words = weightWords(orders.weightOf(target), ramps.shareOf(target), rampMs > 0);
-    Atomics.store(table.withheld, slot, words.withheld);
-    Atomics.store(table.weights, slot, words.weight);
-    Atomics.store(table.pressures, slot, pressures.of(target)?.pressure ?? 0);
-  };
-  const pressures = createPressures(clock);
-  const ramps = createRamps(clock, (target) => {
-    write(target);
-  });
-
-  const orders = createOrders(store, clock, {
-    targets: () => targets,
-    effectiveOf,
-    write,
-    writeWeight: writeShares,
+  const unitOf = (target: HealthTarget): Unit | undefined => units.ofTarget.get(canonicalTarget(target.target));
+  const writer = createTableWriter({
+    clock,
+    store,
+    unitOf,
     announce,
+    ramping: () => {
+      store.saveStates(currentStates);
+    },
+    foresee,
   });
+  const { orders, write } = writer;
 
   const suspicion = createSuspicion<Unit>({
     clock,
@@ -179,7 +107,7 @@ export function startHealth(options: HealthOptions): Health {
   const take = (unit: Unit, result: ProbeResult, reported = false): void => {
     const believed = suspicion.believes(unit, result, !reported && fallsWith(unit, result.passed)) || reported;
     const before = takeResult(unit, result, clock, believed);
-    if (result.passed) for (const target of unit.members) pressures.report(target, result.load, loadHoldSeconds(unit));
+    if (result.passed) for (const target of unit.members) writer.takeLoad(target, result.load, unit);
     if (unheard.delete(unit) && unheard.size === 0) round.done();
     tell(unit, before, result.reason);
     suspicion.reconsider(unit);
@@ -194,18 +122,7 @@ export function startHealth(options: HealthOptions): Health {
     store.saveStates(currentStates);
   };
 
-  const currentStates = (): ReadonlyMap<string, SavedState> => {
-    const states = new Map<string, SavedState>();
-    for (const unit of units.values()) {
-      const { since } = unit;
-      const probed = probedWord(unit.state.probed);
-      if (probed === 'unknown' || since === undefined) continue;
-      for (const target of unit.members) {
-        states.set(target.target, { address: addressText(target), probed, since, rampSince: ramps.since(target) });
-      }
-    }
-    return states;
-  };
+  const currentStates = (): ReadonlyMap<string, SavedState> => statesOf(units, writer.rampSince);
   /** What was last known of each target: of the last run at first, then of the last generation. */
   let remembered: ReadonlyMap<string, SavedState> = store.states;
 
@@ -240,85 +157,48 @@ export function startHealth(options: HealthOptions): Health {
     watch.drop(unit.key);
   };
 
-  /** A unit without a past takes the state that one of its targets had at this address. */
-  const recall = (unit: Unit): void => {
+  /** Of the last run: in this one, ramps go on by themselves. */
+  const resumeRamps = (unit: Unit): void => {
     for (const target of unit.members) {
-      const saved = remembered.get(target.target);
-      if (saved?.address !== addressText(target)) continue;
-      unit.state = startingState(saved.probed === 'up' ? PROBED.UP : PROBED.DOWN);
-      unit.since = saved.since;
-      return;
+      const since = rememberedOf(target, remembered)?.rampSince;
+      if (since !== undefined) writer.resumeRamp(target, since);
     }
-  };
-
-  const recallRamp = (target: HealthTarget): void => {
-    const { address, rampSince } = remembered.get(target.target) ?? {};
-    if (rampSince === undefined || address !== addressText(target)) return;
-    ramps.begin(target, clock.wall() - Date.parse(rampSince));
   };
 
   return {
     configure(wanted, memory, slots) {
       if (stopped) return;
       checkSlots(wanted, slots);
-      const nextTable = viewHealthTable(memory, slots);
-      const nextUnits = new Map<string, Unit>();
-      const nextUnitOf = new Map<string, Unit>();
-      const fresh: Unit[] = [];
-      if (units.size > 0) remembered = currentStates();
-      for (const unit of units.values()) unit.members = [];
-      for (const target of wanted) {
-        const { check } = target;
-        if (check === undefined) continue;
-        const where = probeTargetOf(target);
-        if (where === undefined && check.kind !== 'push') {
-          warn(`health: ${target.target} has a check but no address to probe; it counts as not checked`);
-          continue;
-        }
-        const key = probeKey(target, check);
-        let unit = nextUnits.get(key) ?? units.get(key);
-        if (unit === undefined) {
-          unit = createUnit(key, check, where);
-          fresh.push(unit);
-        }
-        unit.members.push(target);
-        nextUnits.set(key, unit);
-        nextUnitOf.set(canonicalTarget(target.target), unit);
-      }
-      // Of the last run: in this one, ramps go on by themselves.
-      if (units.size === 0) for (const unit of fresh) for (const target of unit.members) recallRamp(target);
-      for (const unit of fresh) recall(unit);
-      for (const [key, unit] of units) if (!nextUnits.has(key)) stopUnit(unit);
+      const table = viewHealthTable(memory, slots);
+      if (units.byKey.size > 0) remembered = currentStates();
+      const before = units;
+      const { fresh, ...gathered } = gatherUnits(wanted, before, warn);
+      if (before.byKey.size === 0) fresh.forEach(resumeRamps);
+      for (const unit of fresh) recall(unit, remembered);
+      for (const [key, unit] of before.byKey) if (!gathered.byKey.has(key)) stopUnit(unit);
 
-      units = nextUnits;
-      suspicion.configure([...units.values()]);
-      unitOf = nextUnitOf;
-      targets = new Map(wanted.map((target) => [canonicalTarget(target.target), target]));
-      table = nextTable;
-      ramps.configure(targets);
-      pressures.configure(targets);
-      for (const target of targets.values()) {
-        writeShares(target);
-        Atomics.store(table.states, target.slot, wordOf(target));
-      }
-      orders.configure(table);
+      units = gathered;
+      suspicion.configure([...units.byKey.values()]);
+      writer.configure(wanted, table);
 
-      unheard = new Set([...units.values()].filter((unit) => unit.where !== undefined && unit.last === undefined));
+      unheard = new Set(
+        [...units.byKey.values()].filter((unit) => unit.where !== undefined && unit.last === undefined),
+      );
       const last = round;
       round = unheard.size === 0 ? settledRound() : openRound();
       // Who waited for the generation before waits for this one now.
       void round.promise.then(last.done);
       // In order of their keys, so that the same configuration gives the same rhythm.
-      for (const unit of fresh.sort((a, b) => (a.key < b.key ? -1 : 1))) startUnit(unit);
+      for (const unit of fresh.toSorted((a, b) => (a.key < b.key ? -1 : 1))) startUnit(unit);
       store.saveStates(currentStates);
     },
     get firstRound() {
       return round.promise;
     },
     report(text, healthy, load) {
-      const target = targets.get(canonicalTarget(text));
+      const target = writer.targets().get(canonicalTarget(text));
       if (target === undefined) return 'unknown target';
-      const unit = unitFor(target);
+      const unit = unitOf(target);
       if (unit?.check.kind !== 'push') return 'not a push check';
       if (healthy) pushes.expect(unit.key, unit.check.expiresMs);
       else pushes.forget(unit.key);
@@ -330,36 +210,7 @@ export function startHealth(options: HealthOptions): Health {
     overrides: orders.overrides,
     weigh: orders.weigh,
     weights: orders.weights,
-    list: () =>
-      [...targets.values()]
-        .sort((a, b) => a.slot - b.slot)
-        .map((target): VipHealth => {
-          const unit = unitFor(target);
-          const { slot, region } = target;
-          return {
-            slot,
-            target: target.target,
-            region,
-            check: unit === undefined ? undefined : { name: target.check?.name ?? '', kind: unit.check.kind },
-            checked: unit !== undefined,
-            address: addressText(target),
-            probed: probedWord(unit?.state.probed ?? PROBED.UNKNOWN),
-            effective: effectiveOf(target),
-            last: unit?.last,
-            since: unit?.since,
-            run:
-              unit === undefined || unit.state.run === 0
-                ? undefined
-                : { passed: unit.state.passed, results: unit.state.run },
-            override: orders.shown(target),
-            weight: orders.weightOf(target),
-            fileWeight: fileWeightOf(target),
-            weightOverride: orders.weightOverride(target),
-            ramp: ramps.since(target) === undefined ? undefined : ramps.shareOf(target),
-            load: pressures.of(target)?.share,
-            shed: Math.min(1, (pressures.of(target)?.pressure ?? 0) / FULL),
-          };
-        }),
+    list: () => [...writer.targets().values()].sort((a, b) => a.slot - b.slot).map(writer.show),
     suspected: () => {
       const alarm = suspicion.alarm();
       if (alarm === undefined) return undefined;
@@ -371,16 +222,15 @@ export function startHealth(options: HealthOptions): Health {
       failedSaves: store.failures(),
       ...scheduler.load(),
       watched: watch.size(),
-      checks: units.size,
+      checks: units.byKey.size,
     }),
     async stop() {
       if (stopped) return;
       stopped = true;
-      for (const unit of units.values()) stopProbes(unit);
+      for (const unit of units.byKey.values()) stopProbes(unit);
       pushes.stop();
       suspicion.stop();
-      orders.stop();
-      ramps.stop();
+      writer.stop();
       watch.stop();
       await scheduler.stop();
       round.done();
@@ -406,17 +256,6 @@ function openRound(): Round {
 
 function settledRound(): Round {
   return { promise: Promise.resolve(), done: () => undefined };
-}
-
-function checkSlots(targets: readonly HealthTarget[], slots: number): void {
-  const seen = new Set<number>();
-  for (const { slot, target } of targets) {
-    if (!Number.isInteger(slot) || slot < 0 || slot >= slots) {
-      throw new RangeError(`slot ${String(slot)} of ${target} is not in a table of ${String(slots)}`);
-    }
-    if (seen.has(slot)) throw new RangeError(`slot ${String(slot)} of ${target} is another target's too`);
-    seen.add(slot);
-  }
 }
 
 function firstOf(unit: Unit): HealthTarget {

@@ -4,6 +4,7 @@
 import type { CheckSpec } from '../config/settings.ts';
 import type { Clock } from './clock.ts';
 import type { Author, OverrideRequest } from './overrides.ts';
+import type { Foresee } from './pressure.ts';
 import type { Probe } from './probe.ts';
 import type { SavedOverride, SavedWeight } from './state-file.ts';
 import type { HealthTarget } from './targets.ts';
@@ -129,6 +130,8 @@ export type HealthOptions = {
   readonly warn: (message: string) => void;
   /** The share of VIPs, 0 to 1, that failing at once raises doubt; 0, or undefined: none does. */
   readonly suspect?: () => number;
+  /** Told of VIPs that went with a load. */
+  readonly foresee?: Foresee;
   readonly clock?: Clock;
   readonly probe?: Probe;
 };

@@ -8,12 +8,11 @@
  *
  *     until = max(until, now + TTL of before)
  *
- * A VIP has left the answers when it is drained or forced down and every client has another VIP that is not; with
- * `when_all_down: serve_all` it is named for as long as there is no other. A VIP that is down counts as named: the
- * moment is a bound, never too early.
+ * A VIP has left the answers when it is drained or forced down; with `when_all_down: serve_all` it is named for as long
+ * as all others of the service are too. A VIP that is down counts as named: the moment is a bound, never too early.
  */
 import type { Clock } from './clock.ts';
-import { FORCED, forcedOf, holdSecondsOf, type HealthTable } from './table.ts';
+import { forcedOf, holdSecondsOf, isForcedOut, type HealthTable } from './table.ts';
 import { canonicalTarget, type HealthTarget } from './targets.ts';
 
 /** What is served of a service whose words may have changed, seen from one of its VIPs. */
@@ -147,16 +146,5 @@ function ttlsOf(vips: readonly Vip[], stateOf: (vip: Vip) => number): ReadonlyMa
 
 function isNamed(vip: Vip, vips: readonly Vip[], stateOf: (vip: Vip) => number): boolean {
   if (!isForcedOut(stateOf(vip))) return true;
-  const { types = [], groups = [] } = vip.target.answers ?? {};
-  return groups.some((group) => {
-    const members = vips.filter(({ target }) => group.has(target.target));
-    return types.some((type) =>
-      members.every((other) => other.target.answers?.types.includes(type) !== true || isForcedOut(stateOf(other))),
-    );
-  });
-}
-
-function isForcedOut(word: number): boolean {
-  const forced = forcedOf(word);
-  return forced === FORCED.DOWN || forced === FORCED.DRAIN;
+  return vip.target.answers?.whenAllAreOut === true && vips.every((other) => isForcedOut(stateOf(other)));
 }

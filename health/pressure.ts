@@ -20,8 +20,12 @@ const OVERLOAD_SPAN = 1;
 /** Beyond this it tells nothing apart. */
 const MAX_PRESSURE = 16 * FULL;
 
-/** A pressure that is no longer wanted falls by the factor e in so many TTLs. With 4, loads still swing by a tenth. */
-const RELEASE_TTLS = 8;
+/**
+ * A pressure that is no longer wanted falls by the factor e in so many TTLs. With 8, loads of equal VIPs still swing by a
+ * tenth for ever (test/regressions/loads-swing); with 20, so do not even those of VIPs a quarter as large as others, but
+ * what was wrong is twice as slow to heal.
+ */
+const RELEASE_TTLS = 12;
 
 /** The pressure of a load, a share of the capacity. Pure. */
 export function pressureOf(load: number, { low, high }: ShedMarks): number {
@@ -39,6 +43,18 @@ export function relieve(before: number, wanted: number, elapsedMs: number, ttlMs
 /** What is known of a target's load: a share of its capacity. */
 export type Load = { readonly share: number; readonly pressure: number };
 
+/** VIPs that went and had a load, after the health table has been told. */
+export type Loss = {
+  readonly gone: readonly HealthTarget[];
+  /** As of before they went, theirs too. */
+  readonly loadOf: (target: string) => Load | undefined;
+  /** To be called at any time later: the pressure that a target's load is going to come to. */
+  readonly raise: (target: string, pressure: number) => void;
+};
+
+/** Told of each loss, so that clients who move do so with a view to where all of them go. */
+export type Foresee = (loss: Loss) => void;
+
 export type Pressures = {
   /** Undefined while no load is known, or the service does not shed. */
   of(target: HealthTarget): Load | undefined;
@@ -47,14 +63,39 @@ export type Pressures = {
    * says so again.
    */
   report(target: HealthTarget, load: number | undefined, holdSeconds: number): void;
-  /** It is not available: what its load was no longer counts. */
-  forget(target: HealthTarget): void;
+  /** It is not available: what its load was no longer counts. `was`: it was until now. */
+  forget(target: HealthTarget, was: boolean): void;
   /** A new generation: what is known of targets that it has is kept. */
   configure(targets: ReadonlyMap<string, HealthTarget>): void;
 };
 
-export function createPressures(clock: Clock): Pressures {
-  const loads = new Map<string, Load & { readonly atMs: number }>();
+/** `changed` is called for a target whose pressure was foreseen. */
+export function createPressures(clock: Clock, foresee?: Foresee, changed?: (target: HealthTarget) => void): Pressures {
+  /** `fromMs`: since when the pressure may fall. */
+  const loads = new Map<string, Load & { readonly fromMs: number }>();
+  let known: ReadonlyMap<string, HealthTarget> = new Map();
+  /** Of those that went in this turn; a region fails in one. */
+  let lost = new Map<string, { readonly target: HealthTarget; readonly load: Load }>();
+
+  const raise = (text: string, pressure: number): void => {
+    const key = canonicalTarget(text);
+    const [target, load] = [known.get(key), loads.get(key)];
+    if (target === undefined || load === undefined || pressure <= load.pressure) return;
+    // No report can deny it before those who move have moved. Then it falls as all do, unless reports hold it up.
+    const fromMs = clock.now() + (target.answers?.maxTtlSeconds ?? 0) * 1000;
+    loads.set(key, { share: load.share, pressure: Math.min(MAX_PRESSURE, pressure), fromMs });
+    changed?.(target);
+  };
+  const tell = (): void => {
+    const before = lost;
+    lost = new Map();
+    const loadOf = (text: string): Load | undefined => {
+      const key = canonicalTarget(text);
+      return before.get(key)?.load ?? loads.get(key);
+    };
+    foresee?.({ gone: [...before.values()].map(({ target }) => target), loadOf, raise });
+  };
+
   return {
     of: (target) => loads.get(canonicalTarget(target.target)),
     report(target, load, holdSeconds) {
@@ -62,19 +103,26 @@ export function createPressures(clock: Clock): Pressures {
       if (shed === undefined) return;
       const key = canonicalTarget(target.target);
       const before = loads.get(key);
-      const atMs = clock.now();
+      const fromMs = Math.max(clock.now(), before?.fromMs ?? 0);
       const share = load === undefined ? 0 : load / capacity;
-      const elapsedMs = atMs - (before?.atMs ?? atMs);
+      const elapsedMs = fromMs - (before?.fromMs ?? fromMs);
       const { minTtlSeconds = 0, maxTtlSeconds = 0 } = target.answers ?? {};
       const ttlMs = Math.min(maxTtlSeconds, Math.max(minTtlSeconds, holdSeconds)) * 1000;
       const pressure = relieve(before?.pressure ?? 0, pressureOf(share, shed), elapsedMs, ttlMs);
       if (load === undefined && pressure === 0) loads.delete(key);
-      else loads.set(key, { share, pressure, atMs });
+      else loads.set(key, { share, pressure, fromMs });
     },
-    forget(target) {
-      loads.delete(canonicalTarget(target.target));
+    forget(target, was) {
+      const key = canonicalTarget(target.target);
+      const load = loads.get(key);
+      if (load === undefined) return;
+      loads.delete(key);
+      if (!was || foresee === undefined) return;
+      if (lost.size === 0) clock.after(0, tell);
+      lost.set(key, { target, load });
     },
     configure(targets) {
+      known = targets;
       for (const key of loads.keys()) if (targets.get(key)?.shed === undefined) loads.delete(key);
     },
   };

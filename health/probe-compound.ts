@@ -88,7 +88,10 @@ function verdictOf(spec: CompoundSpec, members: readonly Member[], missing?: str
     // Not how many passed: some may still be about to when this is decided.
     const failed = `${String(failures.length)} of ${String(count)} failed, ${String(spec.needed)} must pass`;
     const head = spec.kind === 'all_of' ? [] : [failed];
-    return { passed: false, reason: [...head, ...failures].join('; ') };
+    const answered = members.some(
+      ({ spec: { kind }, result }) => result?.answered ?? (result?.passed && kind !== 'exec'),
+    );
+    return { passed: false, reason: [...head, ...failures].join('; '), answered };
   }
   const head = passed === count ? `all ${String(count)} passed` : `${String(passed)} of ${String(count)} passed`;
   const loads = members.flatMap(({ result }) => (result?.passed === true ? (result.load ?? []) : []));

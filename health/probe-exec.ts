@@ -45,7 +45,9 @@ export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: Abo
   // Between being given the turn and taking it.
   if (signal.aborted) release();
   const late = `still running after ${formatMs(spec.timeoutMs)}`;
-  return judge(spec.timeoutMs, signal, (deadline) => run(target, spec, deadline, release), late);
+  const result = await judge(spec.timeoutMs, signal, (deadline) => run(target, spec, deadline, release), late);
+  // Whether it reached anybody only the command knows.
+  return { ...result, answered: false };
 }
 
 /** `ended` is called when the process is no more, which may be after the result. */

@@ -6,6 +6,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { CheckSpec } from '../config/settings.ts';
+import { bodyMatcher, type BodyMatcher } from './body-match.ts';
 import { createHttpReader, type HttpReader } from './http-response.ts';
 import { MAX_BODY_OCTETS } from './limits.ts';
 import { lookupHost } from './lookup.ts';
@@ -13,10 +14,8 @@ import { loadOf } from './load.ts';
 import {
   ProbeFailure,
   asError,
-  bodyMatcher,
   judge,
   onAbort,
-  type BodyMatcher,
   type Keep,
   type Passed,
   type ProbeResult,
@@ -97,10 +96,9 @@ function exchange(
       } else hangUp(connection);
       resolve(passedWith(reader, spec));
     };
-    const take = (chunk: Buffer): void => {
-      answered = true;
+    const settle = (readOn: () => boolean): void => {
       try {
-        const done = reader.feed(chunk);
+        const done = readOn();
         const failure = failureOf(reader, spec, done, wanted);
         if (failure !== undefined) fail(failure);
         else if (done) pass();
@@ -108,11 +106,13 @@ function exchange(
         fail(error);
       }
     };
+    const take = (chunk: Buffer): void => {
+      answered = true;
+      settle(() => reader.feed(chunk));
+    };
     const closed = (): void => {
-      const done = reader.close();
-      const failure = done ? failureOf(reader, spec, done, wanted) : closedEarly(reader, answered);
-      if (failure !== undefined) fail(failure);
-      else pass();
+      if (reader.close()) settle(() => true);
+      else fail(closedEarly(reader, answered));
     };
     const forget = onAbort(signal, () => {
       fail(signal.reason);

@@ -3,18 +3,10 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { CheckSpec } from '../config/settings.ts';
+import { bodyMatcher } from './body-match.ts';
 import { MAX_BODY_OCTETS } from './limits.ts';
 import { lookupHost } from './lookup.ts';
-import {
-  ProbeFailure,
-  asError,
-  bodyMatcher,
-  judge,
-  onAbort,
-  type Keep,
-  type ProbeResult,
-  type ProbeTarget,
-} from './probe.ts';
+import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
 import { hangUp } from './watch.ts';
 
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
@@ -32,8 +24,12 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
     const take = (chunk: Buffer): void => {
       if (expected === undefined) return;
       received = Buffer.concat([received, chunk.subarray(0, MAX_BODY_OCTETS - received.length)]);
-      if (expected.test(received)) pass(`received ${expected.words}`);
-      else if (received.length >= MAX_BODY_OCTETS) fail(new ProbeFailure(`no ${expected.words} in the first 64 KiB`));
+      try {
+        if (expected.test(received)) pass(`received ${expected.words}`);
+        else if (received.length >= MAX_BODY_OCTETS) fail(new ProbeFailure(`no ${expected.words} in the first 64 KiB`));
+      } catch (error) {
+        fail(error);
+      }
     };
     const closed = (): void => {
       fail(new ProbeFailure(expected === undefined ? 'closed at once' : `closed without ${expected.words}`));
@@ -58,7 +54,12 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
       fail(signal.reason);
     });
     // Stays for the socket's whole life: an 'error' that nobody hears ends the process.
-    socket.on('error', fail);
+    socket.on('error', (error) => {
+      // The connection stood, or there were nothing to reset: whether that or the reset is seen first is chance, and a
+      // state that goes by it would come and go.
+      if (expected === undefined && isResetOnceConnected(error)) pass('connected, and reset at once');
+      else fail(error);
+    });
     socket.on('end', closed);
     socket.on('connect', () => {
       if (isConnectedToItself(socket)) {
@@ -70,6 +71,11 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
     });
     if (expected !== undefined) socket.on('data', take);
   });
+}
+
+/** Before it was seen that it was connected. A reset that answers the opening is ECONNREFUSED (connect(2)). */
+function isResetOnceConnected(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ECONNRESET' && error.syscall === 'connect';
 }
 
 /**

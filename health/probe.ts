@@ -3,7 +3,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
-import type { BodyMatch, CheckSpec } from '../config/settings.ts';
+import type { CheckSpec } from '../config/settings.ts';
 import { LATE_TIMER_MS } from './limits.ts';
 
 /** Where a probe connects: an address or a host name, and a port; 0 where neither check nor VIP has one. */
@@ -14,6 +14,11 @@ export type ProbeResult = {
   readonly passed: boolean;
   readonly reason: string;
   readonly elapsedMs: number;
+  /**
+   * It failed by what somebody at the target's address said: a reset, a status, a certificate. So there is a way to
+   * it, which silence and errors of this machine leave open.
+   */
+  readonly answered?: boolean;
   /** What the target said of itself when it passed, not below 0; only where the check has a `load_path`. */
   readonly load?: number;
 };
@@ -102,8 +107,9 @@ export async function judge(
     const why = typeof passed === 'string' ? { reason: passed } : passed;
     return { passed: true, elapsedMs: elapsedSince(startedMs), ...why };
   } catch (error) {
-    const reason = wordsOf(controller.signal.aborted ? controller.signal.reason : error);
-    return { passed: false, reason, elapsedMs: elapsedSince(startedMs) };
+    const why: unknown = controller.signal.aborted ? controller.signal.reason : error;
+    const answered = !controller.signal.aborted && isAnswer(error);
+    return { passed: false, reason: wordsOf(why), elapsedMs: elapsedSince(startedMs), answered };
   } finally {
     cancelDeadline();
     signal.removeEventListener('abort', stop);
@@ -171,28 +177,43 @@ const WORDS: Readonly<Record<string, string>> = {
   ENFILE: 'too many open files on this machine',
 };
 
+/** Of errors that are not about the way to the target, but what came back on it. */
+function isAnswer(error: unknown): boolean {
+  if (error instanceof ProbeFailure) return true;
+  if (error instanceof AggregateError) return error.errors.some(isAnswer);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^(ECONNREFUSED|ECONNRESET|EPIPE|EPROTO)$|^ERR_(SSL|TLS|HTTP2)|CERT|^UNABLE_TO_/.test(code);
+}
+
 /** What is thrown or rejected with may be anything; this is an Error in any case. */
 export function asError(error: unknown): Error {
   return error instanceof Error ? error : new ProbeFailure(String(error));
 }
 
-/** An error in words that an operator knows. */
+/** An error in one line of words that an operator knows. */
 export function wordsOf(error: unknown): string {
+  const words = rawWordsOf(error).replaceAll(/\s+/g, ' ').trim();
+  return words.length <= MAX_WORDS ? words : `${words.slice(0, MAX_WORDS - 1)}…`;
+}
+
+/** Letters of a reason: it is shown in tables, and some of it may be the other side's words. */
+const MAX_WORDS = 300;
+
+function rawWordsOf(error: unknown): string {
   if (error instanceof ProbeFailure) return error.message;
   // Several addresses of one host name were tried; the first says as much as any.
-  if (error instanceof AggregateError && error.errors.length > 0) return wordsOf(error.errors[0]);
+  if (error instanceof AggregateError && error.errors.length > 0) return rawWordsOf(error.errors[0]);
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const known = WORDS[code];
   if (known !== undefined) return known;
-  if (code.startsWith('HPE_')) return `not HTTP (${error.message})`;
+  if (code === 'ERR_HTTP2_ERROR') return `not HTTP/2 (${error.message.toLowerCase()})`;
   if (code.startsWith('ERR_SSL')) return `TLS failed (${code.slice(8).toLowerCase().replaceAll('_', ' ')})`;
-  if (
-    code.startsWith('CERT_') ||
-    code.startsWith('UNABLE_TO_') ||
-    code.includes('_CERT') ||
-    code === 'ERR_TLS_CERT_ALTNAME_INVALID'
-  ) {
+  // While something waits to be written, OpenSSL's own line comes: error:0A00010B:SSL routines:function:reason:file:line:
+  const [, said] = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(error.message) ?? [];
+  if (said !== undefined) return `TLS failed (${said})`;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(error);
+  if (code.startsWith('CERT_') || code.startsWith('UNABLE_TO_') || code.includes('_CERT')) {
     // Node.js adds advice on its own options behind a semicolon.
     const words = error.message.replace(/; if the root CA.*/s, '');
     return words.startsWith('certificate') ? words : `certificate: ${words}`;
@@ -200,20 +221,10 @@ export function wordsOf(error: unknown): string {
   return error.message;
 }
 
-/** What is looked for, in words, and whether it is in what was received. */
-export type BodyMatcher = { readonly words: string; test(received: Buffer): boolean };
-
-/** Throws SyntaxError for an expression that is none; readers of the configuration have seen to that. */
-export function bodyMatcher(match: BodyMatch): BodyMatcher {
-  switch (match.kind) {
-    case 'text': {
-      const wanted = Buffer.from(match.text);
-      return { words: JSON.stringify(match.text), test: (received) => received.includes(wanted) };
-    }
-    case 'regex': {
-      // `g` and `y` would make a RegExp remember where it was.
-      const pattern = new RegExp(match.source, match.flags.replaceAll(/[gy]/g, ''));
-      return { words: `/${match.source}/${match.flags}`, test: (received) => pattern.test(received.toString('utf8')) };
-    }
-  }
+/** `certificate: it is for *.example.net, 192.0.2.1 and 5 more, not for www.example.com` */
+function otherName(error: Error & { readonly host?: unknown; readonly cert?: { readonly subjectaltname?: string } }) {
+  const names = (error.cert?.subjectaltname ?? '').split(', ').map((name) => name.replace(/^[^:]*:/, ''));
+  const more = names.length > 3 ? ` and ${String(names.length - 3)} more` : '';
+  const its = names[0] === '' ? 'has no names' : `is for ${names.slice(0, 3).join(', ')}${more}`;
+  return `certificate: it ${its}, not for ${String(error.host)}`;
 }

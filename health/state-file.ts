@@ -1,14 +1,12 @@
 /**
  * What outlives the process, in `state_dir`: last known states (health.json), overrides (overrides.json) and
- * weights set at run time (weights.json).
- * A file is always whole: it is written beside its place, flushed to the disk, and renamed over the old one.
+ * weights set at run time (weights.json). `atomic-file.ts` writes them.
  */
 import { closeSync, fstatSync, openSync, readFileSync, renameSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { makeFolder } from '../config/folder.ts';
-import type { Cancel, Clock } from './clock.ts';
-import { MAX_STATE_FILE_OCTETS, SAVE_RETRY_MS, STATE_DEBOUNCE_MS } from './limits.ts';
+import { join } from 'node:path';
+import { createWriter } from './atomic-file.ts';
+import type { Clock } from './clock.ts';
+import { MAX_STATE_FILE_OCTETS, STATE_DEBOUNCE_MS } from './limits.ts';
 
 /** The last known state of a target. */
 export type SavedState = {
@@ -128,88 +126,6 @@ export function openStateStore(directory: string, clock: Clock, warn: (message: 
       await Promise.all([statesWriter.close(), overridesWriter.close(), weightsWriter.close()]);
     },
   };
-}
-
-type Writer = {
-  later(delayMs: number, text: () => string): void;
-  now(text: () => string): Promise<boolean>;
-  failures(): number;
-  close(): Promise<void>;
-};
-
-/** One write of the file at a time, the newest text last; one that failed is tried again. */
-function createWriter(file: string, clock: Clock, warn: (message: string) => void): Writer {
-  let pending: (() => string) | undefined;
-  let cancel: Cancel | undefined;
-  let failures = 0;
-  let closed = false;
-  let chain: Promise<boolean> = Promise.resolve(true);
-
-  const write = async (): Promise<boolean> => {
-    const text = pending;
-    pending = undefined;
-    cancel?.();
-    cancel = undefined;
-    if (text === undefined) return true;
-    try {
-      await writeAtomically(file, text());
-      return true;
-    } catch (error) {
-      failures += 1;
-      warn(
-        `${file} could not be written: ${messageOf(error)}; it is tried again, and until then the old content stays`,
-      );
-      pending ??= text;
-      if (!closed) cancel ??= clock.after(SAVE_RETRY_MS, run);
-      return false;
-    }
-  };
-  const run = (): void => {
-    cancel = undefined;
-    chain = chain.then(write);
-  };
-  return {
-    later(delayMs, text) {
-      pending = text;
-      cancel ??= clock.after(delayMs, run);
-    },
-    async now(text) {
-      pending = text;
-      // A write that was already waiting takes this text along, and then this one finds nothing left to do.
-      chain = chain.then(write);
-      return (await chain) && pending !== text;
-    },
-    failures: () => failures,
-    async close() {
-      closed = true;
-      cancel?.();
-      cancel = undefined;
-      chain = chain.then(write);
-      await chain;
-    },
-  };
-}
-
-/** Afterwards the file has the old content or the new, whatever happens in between. Rejects with the system's error. */
-export async function writeAtomically(file: string, text: string): Promise<void> {
-  const directory = dirname(file);
-  makeFolder(directory);
-  const temporary = `${file}.tmp`;
-  const handle = await open(temporary, 'w', 0o640);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
-  // The new name is on the disk only when its directory is.
-  const parent = await open(directory, 'r');
-  try {
-    await parent.sync();
-  } finally {
-    await parent.close();
-  }
 }
 
 function format(name: string, entries: readonly unknown[]): string {

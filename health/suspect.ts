@@ -5,7 +5,8 @@
  *            share of the VIPs that were up fails at once
  *     WATCHING ─────────────────────────────────────────────▶ HOLDING: failures are counted, and no state goes down;
  *        ▲                                                    │        what went down a moment ago is up again
- *        │   enough pass again, or the time is over           │
+ *        │   enough pass again, or after a while enough       │
+ *        │   answer, or the time is over                      │
  *        └────────────────────────────────────────────────────┘
  *            each check that still fails is asked once more, and that result decides
  */
@@ -20,43 +21,8 @@ import {
   SUSPECT_WINDOW_MS,
   SUSPECT_WITNESSES,
 } from './limits.ts';
-import { PROBED, type Probed } from './table.ts';
-
-/** One check at one address, as a witness. `suspect.ts` writes all of it. */
-export type Witness = {
-  /** When the probe under way began. */
-  askedMs: number | undefined;
-  /** When the probe began that the last result is of; Infinity of a report. */
-  heardFromMs: number;
-  /** The failures in a row that the last result ends; undefined after a pass, and before the first result. */
-  failing: Failing | undefined;
-  /** A probe that began since the states hold has passed, and none has failed after it. */
-  proven: boolean;
-  /** Results of probes that began before this are not believed, and the first one after it is, whatever it says. */
-  believeFromMs: number | undefined;
-};
-
-type Failing = {
-  /** When the first of them began, and when its result came. */
-  readonly fromMs: number;
-  readonly heardMs: number;
-  /** Whether the state was up until then. */
-  readonly wasUp: boolean;
-};
-
-export function createWitness(): Witness {
-  return { askedMs: undefined, heardFromMs: -Infinity, failing: undefined, proven: false, believeFromMs: undefined };
-}
-
-/** What is asked of a check. */
-export type Suspected = {
-  /** Checks at one address are one witness, however many VIPs and checks it has. */
-  readonly address: string;
-  readonly witness: Witness;
-  readonly state: { readonly probed: Probed };
-  /** The VIPs that share it. */
-  readonly members: readonly unknown[];
-};
+import { PROBED } from './table.ts';
+import { tally, vipsOf, type Failing, type Suspected } from './witness.ts';
 
 export type SuspectAlarm = { readonly sinceMs: number; readonly failed: number; readonly heard: number };
 
@@ -77,13 +43,16 @@ export type Suspicion<Check> = {
    * A result of it has come. False: it is to be counted, and shall not take the state down. `falls` says whether it
    * would.
    */
-  believes(check: Check, result: { readonly passed: boolean; readonly elapsedMs: number }, falls: boolean): boolean;
+  believes(check: Check, result: Heard, falls: boolean): boolean;
   /** To be called after `believes`, when the state has been settled: ends the hold when it is time to. */
   reconsider(check: Check): void;
   /** While states hold. */
   alarm(): SuspectAlarm | undefined;
   stop(): void;
 };
+
+/** What counts of a result; see `ProbeResult`. */
+type Heard = { readonly passed: boolean; readonly elapsedMs: number; readonly answered?: boolean };
 
 export type SuspicionOptions<Check> = {
   readonly clock: Clock;
@@ -109,6 +78,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   let surveyed = { sinceMs: -Infinity, count: 0 };
   /** A tally takes time where there are many checks: one that said no holds for a while. */
   let talliedMs = -Infinity;
+  let weighedMs = -Infinity;
 
   /** One check fails, or is late: some of the others are asked, and each of those that fails has some more asked. */
   const survey = (since: number): void => {
@@ -130,12 +100,10 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   const raise = (failed: readonly Check[], heard: number): void => {
     const nowMs = clock.now();
     alarm = { sinceMs: nowMs, failed: vipsOf(failed), heard };
-    for (const { witness } of checks) witness.proven = false;
+    for (const { witness } of checks) witness.proven = witness.answered = false;
     for (const check of failed) if (check.state.probed === PROBED.DOWN) options.restore(check);
     timers = [
-      clock.after(SUSPECT_PARTIAL_HOLD_MS, () => {
-        if (provenVips() > 0) release(PARTIAL);
-      }),
+      clock.after(SUSPECT_PARTIAL_HOLD_MS, releaseIfThere),
       clock.after(SUSPECT_HOLD_MS, () => {
         release('they have been held for as long as they are at most');
       }),
@@ -163,6 +131,19 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   };
 
   const provenVips = (): number => vipsOf(checks.filter(({ witness }) => witness.proven));
+
+  /** Ends the hold where the network is seen to be there: some pass, or the silent alone are too few for the alarm. */
+  const releaseIfThere = (): void => {
+    weighedMs = clock.now();
+    if (provenVips() > 0) {
+      release('some pass, so the network is there for these at least');
+      return;
+    }
+    const up = checks.filter(({ state }) => state.probed === PROBED.UP);
+    const [all, answered] = [vipsOf(up), vipsOf(up.filter(({ witness }) => witness.answered))];
+    if (all - answered < share() * all)
+      release(`${String(answered)} of ${String(all)} VIPs answer, though not well: the network is there`);
+  };
 
   /** Raises the alarm where the failures since `last` began make it likelier that the fault is here; true when it did. */
   const raiseIfLikely = (last: Failing, elapsedMs: number): boolean => {
@@ -195,7 +176,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
     doubts() {
       if (alarm === undefined) survey(clock.now());
     },
-    believes(check, { passed, elapsedMs }, falls) {
+    believes(check, { passed, elapsedMs, answered = false }, falls) {
       const { witness, state } = check;
       const nowMs = clock.now();
       const fromMs = witness.askedMs ?? nowMs;
@@ -205,7 +186,9 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
       const first = !passed && witness.failing === undefined;
       if (passed) witness.failing = undefined;
       else witness.failing ??= { fromMs, heardMs: nowMs, wasUp: state.probed === PROBED.UP };
-      witness.proven = passed && alarm !== undefined && fromMs >= alarm.sinceMs;
+      const isFresh = alarm !== undefined && fromMs >= alarm.sinceMs;
+      witness.proven = isFresh && passed;
+      witness.answered = isFresh && (passed || answered);
 
       if (witness.believeFromMs !== undefined) {
         if (fromMs < witness.believeFromMs) return passed;
@@ -219,12 +202,23 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
       return !falls || !raiseIfLikely(witness.failing, elapsedMs);
     },
     reconsider({ witness }) {
-      if (alarm === undefined || !witness.proven) return;
+      if (alarm === undefined) return;
+      if (share() === 0) {
+        release('health.suspect is off now');
+        return;
+      }
+      if (!witness.answered) return;
       const nowMs = clock.now();
-      const up = vipsOf(checks.filter(({ state }) => state.probed === PROBED.UP));
-      const proven = provenVips();
-      if (up - proven < share() * up) release(`${String(proven)} of ${String(up)} VIPs pass`);
-      else if (nowMs - alarm.sinceMs >= SUSPECT_PARTIAL_HOLD_MS) release(PARTIAL);
+      if (witness.proven) {
+        const up = vipsOf(checks.filter(({ state }) => state.probed === PROBED.UP));
+        const proven = provenVips();
+        if (up - proven < share() * up) {
+          release(`${String(proven)} of ${String(up)} VIPs pass`);
+          return;
+        }
+      }
+      if (nowMs - alarm.sinceMs < SUSPECT_PARTIAL_HOLD_MS || nowMs - weighedMs < checks.length / CHECKS_A_MS) return;
+      releaseIfThere();
     },
     alarm: () => alarm,
     stop() {
@@ -234,42 +228,5 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   };
 }
 
-const PARTIAL = 'some pass, so the network is there for these at least';
 /** Checks that a tally looks at in a millisecond, or rather more: it shall take no more than a part of the time. */
 const CHECKS_A_MS = 1000;
-
-/**
- * Who failed and who passed at once, of what was up: since `sinceMs`. `elapsedMs` is how long the failure took that
- * asks: a probe of another that has been under way for longer than that will not fail in the same way, so it counts
- * as passed.
- */
-export function tally<Check extends Suspected>(
-  checks: readonly Check[],
-  sinceMs: number,
-  nowMs: number,
-  elapsedMs: number,
-): { readonly failed: readonly Check[]; readonly passed: readonly Check[]; readonly up: number } {
-  const failed: Check[] = [];
-  const passed: Check[] = [];
-  let up = 0;
-  for (const check of checks) {
-    const { witness, state, members } = check;
-    const { failing, askedMs, heardFromMs, believeFromMs } = witness;
-    // It is being asked once more, after a hold.
-    if (believeFromMs !== undefined) continue;
-    if (failing !== undefined) {
-      // One that fails for longer does not fail at once with the others.
-      if (!failing.wasUp || failing.heardMs < sinceMs) continue;
-      up += members.length;
-      failed.push(check);
-    } else if (state.probed === PROBED.UP) {
-      up += members.length;
-      if (heardFromMs >= sinceMs || (askedMs !== undefined && nowMs - askedMs > elapsedMs)) passed.push(check);
-    }
-  }
-  return { failed, passed, up };
-}
-
-function vipsOf(checks: readonly Suspected[]): number {
-  return checks.reduce((sum, { members }) => sum + members.length, 0);
-}

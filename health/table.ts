@@ -65,6 +65,12 @@ export function holdSecondsOf(word: number): number {
   return word >>> 8;
 }
 
+/** Drained or forced down by an operator. */
+export function isForcedOut(word: number): boolean {
+  const forced = forcedOf(word);
+  return forced === FORCED.DOWN || forced === FORCED.DRAIN;
+}
+
 /** Up, or not yet known, or not checked; not drained or forced down (SPEC 4). */
 export function isAvailable(word: number): boolean {
   const forced = (word >> 2) & 7;

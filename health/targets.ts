@@ -38,19 +38,21 @@ export type AnswerTraits = {
   /** The service's TTL; equal where it is fixed. */
   readonly minTtlSeconds: number;
   readonly maxTtlSeconds: number;
-  /**
-   * Sets of targets that the VIP is in and that a client may be confined to: when every one with the type is
-   * drained or forced down, they are answered with all the same. Empty unless `when_all_down: serve_all`.
-   */
-  readonly groups: readonly ReadonlySet<string>[];
+  /** With `when_all_down: serve_all`: answered with all the same when every VIP of the service is drained or forced down. */
+  readonly whenAllAreOut: boolean;
 };
 
 /** Case of the service's name and a final dot do not matter; the VIP's and region's names are as the file has them. */
 export function canonicalTarget(text: string): string {
+  // Nearly all are: a new text each time would cost more than all the rest of a look-up.
+  if (CANONICAL.test(text)) return text;
   const slash = text.lastIndexOf('/');
   if (slash < 0) return text;
   return `${text.slice(0, slash).toLowerCase().replace(/\.$/, '')}${text.slice(slash)}`;
 }
+
+/** Without capitals and a final dot in front of the last slash. */
+const CANONICAL = /^(?:[^A-Z]*[^A-Z.])?\/[^/]*$|^[^/]*$/;
 
 /** The targets that the text means; empty when it means none. */
 export function expandTarget<T extends Pick<HealthTarget, 'target' | 'region'>>(

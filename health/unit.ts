@@ -15,9 +15,9 @@ import {
 } from './hysteresis.ts';
 import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
 import type { ProbeResult, ProbeTarget } from './probe.ts';
-import { createWitness, type Witness } from './suspect.ts';
 import { PROBED, type Probed } from './table.ts';
 import type { HealthTarget } from './targets.ts';
+import { createWitness, type Witness } from './witness.ts';
 
 export type LastResult = ProbeResult & {
   /** ISO 8601. */
@@ -82,7 +82,8 @@ function thresholdsOf({ check }: Unit): Thresholds {
 export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, believed = true): Probed {
   const before = unit.state.probed;
   unit.state = believed ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
-  unit.last = { ...result, at: isoTime(clock) };
+  const reason = believed ? result.reason : `${result.reason}; states hold (suspect)`;
+  unit.last = { ...result, reason, at: isoTime(clock) };
   if (unit.state.probed !== before) unit.since = unit.last.at;
   return before;
 }
@@ -105,9 +106,13 @@ export function mayReuse({ check, state }: Unit): boolean {
  * Commands are not run side by side.
  */
 export function needsMore({ check, state }: Unit, underWay: number): number {
-  if (check.kind === 'exec' || check.kind === 'push' || 'members' in check) return 0;
+  if (check.kind === 'push' || runsCommands(check)) return 0;
   if (state.probed !== PROBED.UP || !state.decided || check.fastMs >= check.timeoutMs) return 0;
   return Math.min(MAX_PROBES_OF_TARGET, check.fall - contradicting(state)) - underWay;
+}
+
+function runsCommands(check: CheckSpec): boolean {
+  return 'members' in check ? check.members.some(runsCommands) : check.kind === 'exec';
 }
 
 /** How long an answer may take before another probe is asked: `fast`, or as long as one that is slow takes usually. */

@@ -2,7 +2,7 @@
  * How many addresses each class of the atlas holds (geo/atlas.ts): what simulate and diff weigh clients by.
  */
 import type { Location } from '../geo/location.ts';
-import { ATLAS } from '../geo/lookup.ts';
+import { ATLAS, lookupClass } from '../geo/lookup.ts';
 import { viewAtlas } from '../steering/plan.ts';
 
 /** Addresses that are of class `before` in one atlas and `after` in another. */
@@ -45,6 +45,28 @@ export function joinAtlases(before: SharedArrayBuffer, after: SharedArrayBuffer)
   };
   walk(a.v4Root, b.v4Root, 2 ** 32);
   walk(a.v6Root, b.v6Root, 0);
+  return [...found.values()];
+}
+
+/** One address in so many is looked at by `sketchAtlas`. */
+const SKETCH_STEP = 2 ** 16;
+
+/**
+ * Roughly the IPv4 classes of an atlas, from one address of each /16: what joinAtlases takes a sixth of a second for, in
+ * some ten milliseconds. Classes smaller than that are mostly missing.
+ */
+export function sketchAtlas(atlas: SharedArrayBuffer): JointClass[] {
+  const { nodes, v4Root } = viewAtlas(atlas);
+  const found = new Map<number, JointClass>();
+  for (let high = 0; high < 2 ** 32 / SKETCH_STEP; high++) {
+    // Anywhere in it: what lies at the start of a block is often not like the rest.
+    const low = Math.imul(high, 0x9e37_79b1) >>> 16;
+    const address = Uint8Array.of(high >> 8, high & 0xff, low >> 8, low & 0xff);
+    const cls = Math.floor(lookupClass(nodes, v4Root, address, 0, 32) / 256);
+    const known = found.get(cls);
+    if (known === undefined) found.set(cls, { before: cls, after: cls, v4: SKETCH_STEP, v6: false });
+    else known.v4 += SKETCH_STEP;
+  }
   return [...found.values()];
 }
 

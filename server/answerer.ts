@@ -14,6 +14,7 @@ import type { Search } from '../zones/lookup.ts';
 import { answer } from './answer.ts';
 import { answerPeers } from './answer-peers.ts';
 import { createClock, type Clock } from './clock.ts';
+import { createSampler, type Sampler } from './client-samples.ts';
 import { createCookies, type Cookies } from './cookies.ts';
 import { createCounters } from './counters.ts';
 import type { Answer, AnswerLong, AskControl, Publication } from './exchange.ts';
@@ -40,6 +41,8 @@ export type Answerer = {
   clientIsSubnet: boolean;
   /** Answers that named each VIP, by slot; one writer, this thread. */
   readonly served: Float64Array;
+  /** Undefined: clients are not counted by country. */
+  readonly sampler: Sampler | undefined;
   readonly nsid: Uint8Array;
   /** TXT data for version.bind in class CH; empty to refuse. */
   readonly version: Uint8Array;
@@ -59,6 +62,8 @@ export type AnswererPayload = {
   readonly health: SharedArrayBuffer;
   /** A block of counters by slot for each thread. */
   readonly served: readonly SharedArrayBuffer[];
+  /** A ring for each thread, made by `createClientRing`; without them, clients are not counted by country. */
+  readonly clients?: readonly SharedArrayBuffer[] | undefined;
   readonly nsid: Uint8Array;
   readonly version: Uint8Array;
   /** Of 16 octets each: the first makes cookies, all verify. Without any, there are no cookies. */
@@ -84,6 +89,7 @@ export function createAnswererState(
   const { cookieSecrets = [], rrl } = payload;
   const image = viewImage(payload.image, payload.atlas);
   const slots = image.plan.vips.length / VIP.WORDS;
+  const ring = payload.clients?.[thread];
   const query = createQuery();
   return {
     image,
@@ -112,6 +118,7 @@ export function createAnswererState(
     clientBits: 32,
     clientIsSubnet: false,
     served: new Float64Array(payload.served[thread] ?? new SharedArrayBuffer(slots * 8)),
+    sampler: ring && createSampler(ring, counters, ~seed),
     nsid: payload.nsid,
     version: payload.version,
     counters,

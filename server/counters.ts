@@ -59,6 +59,8 @@ export const COUNTER = {
   TRANSFERS_CUT: 46,
   /** (a) Queries that were to be logged, and were not since the ring was full (query-log.ts). */
   SAMPLES_DROPPED: 47,
+  /** (a) Clients that were to be counted by country, and were not since the ring was full (client-samples.ts). */
+  CLIENT_SAMPLES_DROPPED: 48,
 } as const;
 
 /** Places in a block: whole cache lines, with room for what comes. */

@@ -9,6 +9,7 @@ import { DEGREE, RESULT, type Steerer } from '../steering/decision.ts';
 import { HAS, OP, SERVICE, TRAIT } from '../steering/plan.ts';
 import { isPressed } from '../steering/shed.ts';
 import { MAX_VIPS } from '../wire/limits.ts';
+import { countEach, createSample } from './sample.ts';
 import type { ExplainedGeneration } from './explain-place.ts';
 
 /** A generation in a state of health. */
@@ -52,33 +53,54 @@ export function outcomeOf({ steerer }: Side, service: number, cls: number): numb
 const ANYBODY = new Uint8Array(16);
 
 /** Where VIPs shed clients, it depends on the client who is left: so many are asked for, whose networks differ. */
-const SAMPLED_CLIENTS = 1024;
+export const SAMPLED_CLIENTS = 4096;
+/** Clients that are asked for each outcome: where each is of a kind of its own, no more than these are sampled. */
+const MAX_KINDS = 1024;
 
 /**
- * `has` is the HAS bit of the type asked for. What VIPs shed now is taken as it is: that the clients which move change
- * the loads, and then who is shed, is not followed.
+ * Where clients of an outcome land, with the pressures that the side's health table has at the first call. `has` is the
+ * HAS bit of the type asked for.
  */
-export function landingOf(side: Side, service: number, has: number, outcome: number): Landing {
-  const { plan } = side.steerer;
-  if (!hasTrait(plan.services, service * SERVICE.WORDS, TRAIT.SHEDS) || !isPressed(side.steerer, service)) {
-    return landingOfClient(side, service, has, outcome, ANYBODY);
-  }
+export function createLandings(side: Side, service: number, has: number): (outcome: number) => Landing {
+  const known = new Map<number, Landing>();
+  let shares: readonly (readonly [client: Uint8Array, share: number])[] | undefined;
+  return (outcome) => {
+    shares ??= sharesByClient(side, service);
+    const landing = known.get(outcome) ?? landingOfAll(side, service, has, outcome, shares);
+    known.set(outcome, landing);
+    return landing;
+  };
+}
+
+/** Clients who stand for all: one, or where VIPs shed, one of each kind. */
+function sharesByClient(side: Side, service: number): [client: Uint8Array, share: number][] {
+  const { services } = side.steerer.plan;
+  const sheds = hasTrait(services, service * SERVICE.WORDS, TRAIT.SHEDS) && isPressed(side.steerer, service);
+  if (!sheds) return [[ANYBODY, 1]];
+  const { kinds, clients } = createSample(side.steerer, service, SAMPLED_CLIENTS).sort(MAX_KINDS);
+  const counts = countEach(kinds);
+  return [...clients].map(([kind, client]) => [client, (counts.get(kind) ?? 0) / kinds.length]);
+}
+
+function landingOfAll(
+  side: Side,
+  service: number,
+  has: number,
+  outcome: number,
+  clients: readonly (readonly [client: Uint8Array, share: number])[],
+): Landing {
   const shares = new Map<number, number>();
   let stranded = false;
-  const client = ANYBODY.slice();
-  for (let number = 0; number < SAMPLED_CLIENTS; number++) {
-    // 198.18.0.0/15 and on: all that counts is that the hashes of the networks differ.
-    client.set([198, 18 + (number >> 8), number & 0xff]);
-    const landing = landingOfClient(side, service, has, outcome, client);
+  for (const [client, part] of clients) {
+    const landing = landingOf(side, service, has, outcome, client);
     stranded ||= landing.stranded;
-    for (const { vip, share } of landing.shares) {
-      shares.set(vip, (shares.get(vip) ?? 0) + share / SAMPLED_CLIENTS);
-    }
+    for (const { vip, share } of landing.shares) shares.set(vip, (shares.get(vip) ?? 0) + share * part);
   }
   return { shares: [...shares].map(([vip, share]) => ({ vip, share })), stranded };
 }
 
-function landingOfClient(
+/** Where this client lands, and all that are of the same outcome and kind (sample.ts). */
+export function landingOf(
   { steerer, answers }: Side,
   service: number,
   has: number,

@@ -2,8 +2,8 @@
  * Explain: where a client is, what its place means to each step of a service, and a plan for a place that no
  * address stands for.
  */
-import { FOUND, lookupClass } from '../geo/lookup.ts';
-import { placeAt, type Location } from '../geo/location.ts';
+import { FOUND } from '../geo/lookup.ts';
+import { locationAt, type Location } from '../geo/location.ts';
 import { networkRow } from '../geo/latency-table.ts';
 import {
   isPlaceStep,
@@ -31,9 +31,7 @@ export function locationOf(
   plan: SteeringPlan,
   address: Uint8Array,
 ): { readonly location: Location; readonly how: string } {
-  const bits = address.length * 8;
-  const found = lookupClass(plan.atlas.nodes, bits === 32 ? plan.atlas.v4Root : plan.atlas.v6Root, address, 0, bits);
-  const location = placeAt(locations, Math.floor(found / 256));
+  const location = locationAt(plan.atlas, locations, address);
   const own = settings.geo.networks
     .filter(({ prefix }) => inPrefix(address, prefix))
     .sort((a, b) => b.prefix.bits - a.prefix.bits)[0];
@@ -102,14 +100,22 @@ function namedNetworks(service: ServiceInfo): Prefix[] {
   );
 }
 
-/** The plan with every address at one place: for a country or a point that is asked for without an address. */
-export function planAt(generation: ExplainedGeneration, plan: SteeringPlan, location: Location): SteeringPlan {
+/**
+ * The plan with every address at one place: for a country or a point that is asked for, in place of an address or beside
+ * one, which then counts for keys and measurements of networks.
+ */
+export function planAt(
+  generation: ExplainedGeneration,
+  plan: SteeringPlan,
+  location: Location,
+  address: Uint8Array | undefined,
+): SteeringPlan {
   const orderings = [...plan.orderings];
   const views: MapView[] = [...plan.mapViews];
   generation.catalog.services.forEach((service, number) => {
     const map = plan.services[number * SERVICE.WORDS + SERVICE.MAP] ?? -1;
     if (map < 0) return;
-    const placed = placeStepsFor(generation, service, location, undefined);
+    const placed = placeStepsFor(generation, service, location, address);
     const offsets = [...placed.steps.values()].map((step) => {
       const words = orderingWords(step(placed.location));
       return orderings.push(...words) - words.length;
@@ -119,6 +125,7 @@ export function planAt(generation: ExplainedGeneration, plan: SteeringPlan, loca
       mixed: new Int32Array(0),
       starts: Int32Array.of(FOUND, FOUND),
       orderingAt: Int32Array.from(offsets),
+      shortcutAt: new Int32Array(0),
       steps: offsets.length,
     };
   });

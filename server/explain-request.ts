@@ -5,7 +5,7 @@ import { centroidOf, continentOf, isCountry } from '../geo/countries.ts';
 import { NOWHERE, type Location } from '../geo/location.ts';
 import { expandTarget } from '../health/targets.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
-import { parseAddress } from '../wire/address.ts';
+import { networkOf, parseAddress } from '../wire/address.ts';
 import { NameError, parseName, ROOT, type Name } from '../wire/name.ts';
 import { typeNumber } from '../wire/types.ts';
 import { unknownTarget } from '../zones/targets.ts';
@@ -50,9 +50,13 @@ export function readRequest(generation: ExplainedGeneration, request: ExplainReq
   return { name, type, client, resolver, place, down };
 }
 
-/** An address, or the first of a network. */
+/** An address, or the first of a network: what is behind the prefix does not count, as dig has it. */
 function readAddress(text: string): Uint8Array | undefined {
-  return parseAddress(text.replace(/\/\d{1,3}$/, ''));
+  const [, host = '', digits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const address = parseAddress(host);
+  const bits = digits === undefined ? 128 : Number(digits);
+  if (!address || (digits !== undefined && bits > address.length * 8)) return undefined;
+  return networkOf(address, bits).bytes;
 }
 
 function readPlace({ country, at }: ExplainRequest): Location | Refusal | undefined {

@@ -1,15 +1,12 @@
 /**
- * Explain: reasons in words for what steering did. Decides nothing: it is told what was kept, and asks the
- * steps' own functions why.
+ * Explain: reasons in words for what steering did, from the VIPs' states to the scope. Decides nothing; what steps did
+ * is told in explain-step.ts.
  */
 import { holdSeconds } from '../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../steering/decision.ts';
-import type { Preference } from '../steering/place.ts';
-import type { StepSpec } from '../steering/steps.ts';
-import { FORCED, PROBED, forcedOf, isAvailable, probedOf } from '../health/table.ts';
+import { FORCED, forcedOf, holdSecondsOf, isAvailable, NEVER_SECONDS, PROBED, probedOf } from '../health/table.ts';
 import type { TraceCandidate } from '../steering/trace.ts';
-import { formatAddress } from '../wire/address.ts';
-import { HAS } from '../steering/plan.ts';
+import { HAS, VIP } from '../steering/plan.ts';
 import type { RegionInfo, ServiceInfo, VipInfo } from '../zones/catalog.ts';
 
 const PROBED_WORDS = { [PROBED.UNKNOWN]: 'unknown', [PROBED.UP]: 'up', [PROBED.DOWN]: 'down' } as const;
@@ -29,6 +26,19 @@ export type Shares = {
   readonly refuses: boolean;
 };
 
+/** What was said of a VIP at run time, and by whom. */
+export type Orders = {
+  readonly override: Order | undefined;
+  readonly weightOverride: Omit<Order, 'until'> | undefined;
+};
+
+type Order = {
+  readonly by: 'operator' | 'schedule';
+  readonly reason: string | undefined;
+  /** ISO 8601: when it ends by itself. */
+  readonly until: string | undefined;
+};
+
 /** One VIP and why it is, or is not, a candidate. `share` is how much of its region's weight is up. */
 export function describeCandidate(
   vip: VipInfo,
@@ -37,12 +47,13 @@ export function describeCandidate(
   word: number,
   { weight, ramp, shed }: Shares,
   share: number,
-  reason: string | undefined,
+  known: { readonly reason: string | undefined; readonly orders: Orders | undefined },
 ): TraceCandidate {
   const probed = PROBED_WORDS[probedOf(word)];
   const forced = FORCED_WORDS[forcedOf(word)];
   const regionOk = share >= (region?.minHealthy ?? 0) - 1e-6;
   const data = has === HAS.A ? vip.a : has === HAS.AAAA ? vip.aaaa : vip.cname;
+  const order = known.orders?.weightOverride;
   return {
     vip: vip.name,
     target: vip.target,
@@ -54,10 +65,14 @@ export function describeCandidate(
     probed,
     forced,
     available: isAvailable(word) && regionOk,
-    why:
-      whyState(vip, probed, forced, reason) +
-      (ramp < 1 ? `; ramps: ${percent(ramp)} of its weight` : '') +
-      (regionOk ? '' : `; ${whyRegion(region, share)}`),
+    why: [
+      whyState(vip, probed, forced, known.reason, known.orders?.override),
+      ramp < 1 ? `ramps: ${percent(ramp)} of its weight` : '',
+      order ? `weight ${weight} set ${byWhom(order)}, ${vip.weight} in the file` : '',
+      regionOk ? '' : whyRegion(region, share),
+    ]
+      .filter(Boolean)
+      .join('; '),
   };
 }
 
@@ -69,20 +84,31 @@ function whyState(
   probed: 'up' | 'down' | 'unknown',
   forced: 'up' | 'down' | 'drain' | undefined,
   reason: string | undefined,
+  order: Order | undefined,
 ): string {
-  if (forced === 'drain') return 'draining by an operator';
-  if (forced !== undefined) return `forced ${forced} by an operator`;
+  if (forced !== undefined) {
+    const until = order?.until === undefined ? '' : `, until ${order.until.slice(0, 19).replace('T', ' ')} UTC`;
+    return `${forced === 'drain' ? 'drained' : `forced ${forced}`} ${byWhom(order)}${until}`;
+  }
   if (reason === SUPPOSED) return SUPPOSED;
   if (vip.check === undefined) return 'not checked, taken for up';
   if (probed === 'unknown') return `not yet known (check ${vip.check.name}), taken for up`;
-  return reason === undefined || reason === '' ? probed : `${probed}: ${reason}`;
+  if (reason === undefined) return `${probed}, as the last run left it`;
+  return reason === '' ? probed : `${probed}: ${reason}`;
+}
+
+/** `by an operator (kernel upgrade)`, `by schedule "0 22 * * *"`: a schedule's reason is its line. */
+function byWhom(order: Omit<Order, 'until'> | undefined): string {
+  if (order?.by === 'schedule') return `by ${order.reason ?? 'a schedule'}`;
+  return order?.reason ? `by an operator (${order.reason})` : 'by an operator';
 }
 
 function whyRegion(region: RegionInfo | undefined, share: number): string {
   return `region ${region?.name ?? ''} has ${percent(share)} of its weight up, needs ${percent(region?.minHealthy ?? 0)}`;
 }
 
-function percent(share: number): string {
+/** `33.3%` of a share, 0 to 1. */
+export function percent(share: number): string {
   return `${Math.round(share * 1000) / 10}%`;
 }
 
@@ -102,101 +128,66 @@ export function whyStandby(joins: boolean): string {
     : 'a standby (weight 0), held back while others can serve this client';
 }
 
-/** What a step left and why. `before` and `kept` are VIP names; `preferences` are the step's for this place. */
-export function whyStep(
-  step: StepSpec,
-  kept: readonly VipInfo[],
-  regions: readonly RegionInfo[],
-  localRegions: readonly number[],
-  preferences: readonly Preference[] | undefined,
-  weightOf: (vip: VipInfo) => number,
-  client: Uint8Array,
-): string {
-  const nameOf = (local: number): string => regions[localRegions[local] ?? 0]?.name ?? '';
-  const keptRegions = new Set(kept.map((vip) => regions[vip.region]?.name ?? ''));
-  switch (step.kind) {
-    case 'geo': {
-      const passed = preferences?.filter(({ region }) => !keptRegions.has(nameOf(region))) ?? [];
-      const chosen = preferences?.find(({ region }) => keptRegions.has(nameOf(region)));
-      const arrow = ({ region, detail }: Preference): string =>
-        `${step.map[detail]?.key.text ?? ''} -> ${nameOf(region)}`;
-      const before = passed.filter(
-        (entry) => !chosen || (preferences?.indexOf(entry) ?? 0) < (preferences?.indexOf(chosen) ?? 0),
-      );
-      const skipped = before.map((entry) => `${arrow(entry)} has no candidate`);
-      if (!preferences || preferences.length === 0) return 'no key of the map matches this client';
-      if (!chosen)
-        return [...skipped, step.fence ? 'the map is fenced: no broader key is tried' : ''].filter(Boolean).join('; ');
-      return [...skipped, arrow(chosen)].join('; ');
-    }
-    case 'nearest':
-      return measured(
-        preferences,
-        nameOf,
-        keptRegions,
-        (km) => `${Math.round(km).toLocaleString('en-US')} km`,
-        'where the client is, or the regions are, is not known: all are equal',
-      );
-    case 'latency':
-      return measured(
-        preferences,
-        nameOf,
-        keptRegions,
-        (ms) => `${Math.round(ms * 10) / 10} ms`,
-        'nothing is measured for this client: by distance',
-      );
-    case 'failover':
-      return `the first with a candidate in the order ${step.order
-        .map((entry) => (entry.kind === 'region' ? entry.region : `VIP ${entry.vip + 1}`))
-        .join(', ')}`;
-    case 'weighted':
-      return `drawn at random by weight: ${kept.map((vip) => `${vip.name} ${weightOf(vip)}`).join(', ')}`;
-    case 'sticky': {
-      const bits = client.length === 4 ? step.v4Bits : step.v6Bits;
-      return `ordered by rendezvous hash of the client's /${bits} (${formatAddress(client)})`;
-    }
-    case 'all':
-      return 'all of them';
+/** Why not all that the last step left are served; empty where they are. */
+export function whyCut({ answers }: ServiceInfo, left: number, served: number, isCname: boolean): string {
+  if (served >= left) return '';
+  if (isCname) return 'the first is served: a name has one CNAME';
+  return answers === 1 ? 'the first is served (answers: 1)' : `the first ${served} are served (answers: ${answers})`;
+}
+
+/**
+ * What `when_all_down` did; undefined where candidates were left. `available`: whether any VIP was, so that the steps
+ * left none of them to this client; `lacking`: the type that an answer of its own does not have.
+ */
+export function whyAllDown(
+  { result, degree }: Decision,
+  { whenAllDown }: ServiceInfo,
+  available: boolean,
+  lacking: string | undefined,
+): string | undefined {
+  const nobody = available ? 'the steps lead this client to no available VIP' : 'no VIP is available';
+  if (result === RESULT.STATIC) {
+    const none = lacking === undefined ? '' : `, in which there is no ${lacking}`;
+    return `${nobody}: when_all_down gives its own answer${none}`;
   }
+  if (result === RESULT.EMPTY) {
+    if (whenAllDown === 'none') return `${nobody}: when_all_down is none, so there is no data`;
+    if (degree === DEGREE.NOT_FORCED) {
+      return `${nobody}, nor to one that is only down (when_all_down: serve_all): there is no data rather than a VIP that is drained or forced down`;
+    }
+    return `${nobody}, and to none if all VIPs are taken for up (when_all_down: serve_all): there is no data`;
+  }
+  if (degree === DEGREE.AVAILABLE) return undefined;
+  return degree === DEGREE.NOT_FORCED
+    ? `${nobody}: when_all_down is serve_all, so all VIPs are taken for up but those forced down or drained`
+    : `${nobody}: when_all_down is serve_all, so all VIPs are taken for up, those forced down or drained too`;
 }
 
-function measured(
-  preferences: readonly Preference[] | undefined,
-  nameOf: (local: number) => string,
-  kept: ReadonlySet<string>,
-  show: (detail: number) => string,
-  unknown: string,
+/** Names the VIP whose state can change first. */
+export function whyTtl(
+  service: ServiceInfo,
+  steerer: Steerer,
+  number: number,
+  has: number,
+  vips: readonly VipInfo[],
 ): string {
-  if (!preferences || preferences.every(({ detail }) => Number.isNaN(detail))) return unknown;
-  return preferences
-    .map(({ region, detail }) => {
-      const what = Number.isNaN(detail) ? 'not measured' : show(detail);
-      return `${nameOf(region)} ${what}${kept.has(nameOf(region)) ? ' (kept)' : ''}`;
-    })
-    .join(', ');
-}
-
-/** What `when_all_down` did; undefined where candidates were left. */
-export function whyAllDown(decision: Decision): string | undefined {
-  if (decision.result === RESULT.STATIC) return 'no candidate is left: when_all_down gives its own answer';
-  if (decision.result === RESULT.EMPTY) return 'no candidate is left, and when_all_down has no answer for that';
-  if (decision.degree === DEGREE.AVAILABLE) return undefined;
-  return decision.degree === DEGREE.NOT_FORCED
-    ? 'no candidate is left: when_all_down is serve_all, so all VIPs are taken for up but those forced down or draining'
-    : 'no candidate is left: when_all_down is serve_all, so all VIPs are taken for up';
-}
-
-export function whyTtl(service: ServiceInfo, steerer: Steerer, number: number, has: number): string {
   const { minSeconds, maxSeconds } = service.ttl;
   if (minSeconds === maxSeconds) return 'fixed in the zone file';
   const hold = holdSeconds(steerer, number, has);
-  const known = hold >= 0xff_ffff ? 'no state can change by itself' : `no state can change within ${hold} s`;
-  return `${known}; clamped to ${minSeconds} to ${maxSeconds} s`;
+  if (hold >= NEVER_SECONDS) return `no state can change by itself: the most there may be (max: ${maxSeconds})`;
+  const first = vips.find(
+    ({ slot }) =>
+      ((steerer.plan.vips[slot * VIP.WORDS + VIP.HAS] ?? 0) & has) !== 0 &&
+      holdSecondsOf(steerer.health.states[slot] ?? 0) === hold,
+  );
+  const known = `the state of ${first?.name ?? 'a VIP'} can change ${hold === 0 ? 'at once' : `in ${hold} s, and none before`}`;
+  if (hold < minSeconds) return `${known}; not below ${minSeconds} s (min)`;
+  return hold > maxSeconds ? `${known}; not above ${maxSeconds} s (max)` : known;
 }
 
 export function whyScope(bits: number, dependsOnPlace: boolean, source: 'subnet' | 'resolver' | 'place'): string {
   if (!dependsOnPlace) return 'the answer does not depend on the client';
-  if (source === 'place') return 'no address was given';
+  if (source === 'place') return 'a place was asked for, which has no prefix';
   const reach = `every address in the client's /${bits} gets the same candidates`;
   return source === 'subnet' ? reach : `${reach}; the response says 0, for no subnet was used`;
 }

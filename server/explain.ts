@@ -4,45 +4,24 @@
  */
 import type { Location } from '../geo/location.ts';
 import { weightUnit } from '../health/ramp.ts';
-import { createHealthTable, FORCED, FULL, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../health/table.ts';
-import { regionShare } from '../steering/candidates.ts';
-import { DEGREE, type Steerer } from '../steering/decision.ts';
-import { isPlaceStep } from '../steering/place.ts';
-import { HAS, VIP } from '../steering/plan.ts';
-import { bearing, shedNetwork } from '../steering/shed.ts';
-import type { Explained, ExplainRequest, Trace, TraceCandidate, TraceClient, TraceStep } from '../steering/trace.ts';
+import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../health/table.ts';
+import type { Explained, ExplainRequest, Trace, TraceClient } from '../steering/trace.ts';
 import { formatAddress } from '../wire/address.ts';
 import { TCP_OCTETS } from '../wire/limits.ts';
-import { decodeResponse, encodeQuery } from '../wire/message.ts';
+import { decodeResponse, encodeQuery, type MessageText } from '../wire/message.ts';
 import { canonical, formatName, type Name } from '../wire/name.ts';
 import { RCODE, typeText } from '../wire/types.ts';
-import type { ServiceInfo, VipInfo } from '../zones/catalog.ts';
 import { createSearch, search } from '../zones/lookup.ts';
 import { NODE, ZONE } from '../zones/image.ts';
 import { answer } from './answer.ts';
 import { createAnswererState, type Answerer } from './answerer.ts';
 import { TRANSPORT } from './exchange.ts';
-import { locationOf, localRegions, placeStepsFor, planAt, type ExplainedGeneration } from './explain-place.ts';
-import { steeredBits } from './steered.ts';
+import { listen, type Heard, type VipNews } from './explain-decision.ts';
+import { locationOf, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { readRequest, type Asked } from './explain-request.ts';
-import {
-  describeCandidate,
-  SUPPOSED,
-  whyAllDown,
-  whyScope,
-  whyShed,
-  whyStandby,
-  whyStep,
-  whyTtl,
-  type Shares,
-} from './explain-words.ts';
 
-/** The health table in force and what the probes last said. Without it, the state of every VIP is unknown. */
-export type LiveHealth = {
-  readonly memory: SharedArrayBuffer;
-  /** In words: `status 503, wanted 200-399`. */
-  readonly reasonOf: (vip: VipInfo) => string | undefined;
-};
+/** The health table in force and what is known beside it. Without it, the state of every VIP is unknown. */
+export type LiveHealth = VipNews & { readonly memory: SharedArrayBuffer };
 
 /** The trace for one client, or what is wrong with the request. */
 export function explainFrom(generation: ExplainedGeneration, request: ExplainRequest, live?: LiveHealth): Explained {
@@ -61,9 +40,13 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
     0,
     crypto.getRandomValues(new Int32Array(1))[0] ?? 0,
   );
-  const plan = asked.place ? planAt(generation, plain.image.plan, asked.place) : plain.image.plan;
+  const { place, client } = asked;
+  // An address beside the place still says whose network it is.
+  const location =
+    place && client ? { ...place, asn: locationOf(generation, plain.image.plan, client).location.asn } : place;
+  const plan = location ? planAt(generation, plain.image.plan, location, client) : plain.image.plan;
   const answerer: Answerer = { ...plain, image: { ...plain.image, plan }, steerer: { ...plain.steerer, plan } };
-  return ask(generation, asked, answerer, live);
+  return ask(generation, { ...asked, place: location }, answerer, live);
 }
 
 /** A table of its own: what is asked about must not touch what is served. `down` are slots taken for down. */
@@ -90,18 +73,6 @@ export function healthFor(
   return memory;
 }
 
-/** What was heard of the last decision: a CNAME may lead through several services. */
-type Heard = {
-  service: number;
-  has: number;
-  candidates: TraceCandidate[];
-  steps: TraceStep[];
-  allDown: string | undefined;
-  vips: string[];
-  ttl: Trace['ttl'] | undefined;
-  scope: Trace['scope'] | undefined;
-};
-
 function ask(
   generation: ExplainedGeneration,
   asked: Asked,
@@ -110,19 +81,22 @@ function ask(
 ): Explained {
   const peer = asked.resolver ?? asked.client ?? new Uint8Array(4);
   const subnet = asked.client && { bytes: asked.client, bits: asked.client.length * 8 };
-  const heard: Heard = {
-    service: -1,
-    has: 0,
-    candidates: [],
-    steps: [],
-    allDown: undefined,
-    vips: [],
-    ttl: undefined,
-    scope: undefined,
-  };
   const source = (): TraceClient['source'] => (asked.place ? 'place' : answerer.clientIsSubnet ? 'subnet' : 'resolver');
   const client = (): Uint8Array => answerer.client.slice(0, answerer.clientBits / 8);
-  listen(generation, asked, answerer, heard, client, source, live);
+  const decisions = listen(
+    generation,
+    answerer,
+    {
+      source,
+      address: client,
+      place: () =>
+        asked.place
+          ? { location: asked.place, address: asked.client }
+          : { location: locationOf(generation, answerer.image.plan, client()).location, address: client() },
+      down: asked.down,
+    },
+    live,
+  );
 
   const query = encodeQuery(asked.name, asked.type, subnet);
   const tx = new Uint8Array(TCP_OCTETS);
@@ -134,30 +108,47 @@ function ask(
     const message = `no zone of this configuration has ${formatName(asked.name)}`;
     return { ok: false, parameter: 'name', message };
   }
-  // Also where steering had no part: a type that none of its VIPs has.
-  const service = generation.catalog.services[heard.service < 0 ? owner.service : heard.service];
+  const heard = decisions.at(-1);
+  const via = decisions.slice(0, -1);
   const located = asked.place
     ? { location: asked.place, how: 'as asked' }
     : locationOf(generation, answerer.image.plan, client());
-  const first = response.answer[0];
   const trace: Trace = {
     name: formatName(asked.name),
     type: typeText(asked.type),
     zone: owner.zone,
-    service: service?.name,
+    // Also where steering had no part: a type that none of its VIPs has.
+    service: heard?.service ?? generation.catalog.services[owner.service]?.name,
     client: describeClient(asked, client(), source(), located),
-    candidates: heard.candidates,
-    steps: heard.steps,
-    allDown: heard.allDown,
+    via: via.map((decision) => ({ ...decision, ttl: decision.ttl ?? ttlOf(response) })),
+    candidates: heard?.candidates ?? [],
+    steps: heard?.steps ?? [],
+    allDown: heard?.allDown,
     answer: {
       rcode: Object.entries(RCODE).find(([, code]) => code === response.rcode)?.[0] ?? String(response.rcode),
       records: response.answer,
-      vips: heard.vips,
+      vips: heard?.vips ?? [],
     },
-    ttl: heard.ttl ?? { seconds: first?.ttl ?? response.authority[0]?.ttl ?? 0, why: 'as the records have it' },
-    scope: heard.scope ?? { bits: 0, why: 'the answer does not depend on the client' },
+    ttl: heard?.ttl ?? ttlOf(response),
+    scope: widest(decisions),
   };
   return { ok: true, trace };
+}
+
+/** Of an answer in which steering has no record. */
+function ttlOf({ answer: records, authority }: MessageText): Trace['ttl'] {
+  const [negative] = authority;
+  if (negative?.type === 'SOA')
+    return { seconds: negative.ttl, why: 'of the SOA: for so long resolvers keep that there is nothing' };
+  return { seconds: records[0]?.ttl ?? negative?.ttl ?? 0, why: 'as the records have it' };
+}
+
+/** A response has one scope: that of the decision which looks at the most of the address. */
+function widest(decisions: readonly Heard[]): Trace['scope'] {
+  const [first, ...others] = decisions;
+  if (!first) return { bits: 0, why: 'the answer does not depend on the client' };
+  const deepest = others.reduce((one, other) => (other.scope.bits > one.scope.bits ? other : one), first);
+  return others.length === 0 ? first.scope : { ...deepest.scope, why: `by ${deepest.service}: ${deepest.scope.why}` };
 }
 
 /** The zone that holds a name, and the service that it is, if it is one; undefined where no zone has it. */
@@ -185,6 +176,10 @@ function describeClient(
   { location, how }: { readonly location: Location; readonly how: string },
 ): TraceClient {
   const hasPoint = !Number.isNaN(location.latitude);
+  const passedOver =
+    source === 'resolver' && asked.client
+      ? `; ${formatAddress(asked.client)} is private, and as a client subnet says nothing`
+      : '';
   return {
     address: asked.client || asked.resolver ? formatAddress(client) : undefined,
     source,
@@ -194,107 +189,6 @@ function describeClient(
     latitude: hasPoint ? location.latitude : undefined,
     longitude: hasPoint ? location.longitude : undefined,
     asn: location.asn,
-    how,
+    how: how + passedOver,
   };
-}
-
-/** Has the answerer's decisions told to `heard`. */
-function listen(
-  generation: ExplainedGeneration,
-  asked: Asked,
-  answerer: Answerer,
-  heard: Heard,
-  client: () => Uint8Array,
-  source: () => TraceClient['source'],
-  live: LiveHealth | undefined,
-): void {
-  const { catalog } = generation;
-  const { steerer } = answerer;
-  const { plan } = steerer;
-  let placed: ReturnType<typeof placeStepsFor> | undefined;
-  steerer.observer = (service, step, decision) => {
-    const info = catalog.services[service];
-    if (!info) return;
-    const vipsOf = (): VipInfo[] =>
-      [...decision.candidates.subarray(0, decision.count)].flatMap((vip) => catalog.vips[info.firstSlot + vip] ?? []);
-    if (step === -1) {
-      const location = asked.place ?? locationOf(generation, plan, client()).location;
-      placed = placeStepsFor(generation, info, location, asked.place ? undefined : client());
-      heard.steps = [];
-      // A weaker degree of availability starts again; the states are those of the first.
-      if (decision.degree !== DEGREE.AVAILABLE) return;
-      heard.service = service;
-      heard.has = steeredBits(answerer, service);
-      heard.candidates = candidatesOf(generation, steerer, service, heard.has, client(), (vip) =>
-        asked.down.has(vip.slot) ? SUPPOSED : live?.reasonOf(vip),
-      );
-      return;
-    }
-    const kept = vipsOf();
-    const spec = info.steps[step];
-    if (step >= 0 && spec && placed) {
-      const why = whyStep(
-        spec,
-        kept,
-        catalog.regions,
-        localRegions(generation, info),
-        placed.steps.get(step)?.(placed.location),
-        (vip) => sharesOf(steerer, info, vip, client()).now,
-        client(),
-      );
-      const measured = placed.measured.get(step);
-      const whole = measured === undefined ? why : `${why}; ${measured}`;
-      heard.steps.push({ step: spec.kind, kept: kept.map((vip) => vip.name), why: whole });
-      return;
-    }
-    heard.allDown = whyAllDown(decision);
-    heard.vips = kept.slice(0, heard.has === HAS.CNAME ? 1 : kept.length).map((vip) => vip.name);
-    heard.ttl = { seconds: decision.ttlSeconds, why: whyTtl(info, steerer, service, heard.has) };
-    const usesPlace = info.steps.some((known) => isPlaceStep(known) || known.kind === 'sticky');
-    const depends = usesPlace || decision.shedLimit >= 0;
-    heard.scope = { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source()) };
-  };
-}
-
-/** The weight of a VIP and how much of it counts; whom it sheds. */
-function sharesOf({ plan, health }: Steerer, info: ServiceInfo, { slot }: VipInfo, client: Uint8Array): Shares {
-  const unit = weightUnit(info.rampMs);
-  const now = (health.weights[slot] ?? 0) / unit;
-  const weight = now + (health.withheld[slot] ?? 0) / unit;
-  const pressure = health.pressures[slot] ?? 0;
-  return {
-    weight,
-    now,
-    ramp: weight === 0 ? 1 : now / weight,
-    shed: Math.min(1, pressure / FULL),
-    refuses: pressure > bearing(plan, slot, shedNetwork(client, client.length * 8)),
-  };
-}
-
-function candidatesOf(
-  { catalog }: ExplainedGeneration,
-  steerer: Steerer,
-  service: number,
-  has: number,
-  client: Uint8Array,
-  reasonOf: LiveHealth['reasonOf'],
-): TraceCandidate[] {
-  const info = catalog.services[service];
-  if (!info) return [];
-  const { plan, health, decision } = steerer;
-  return catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount).flatMap((vip) => {
-    const row = vip.slot * VIP.WORDS;
-    if (((plan.vips[row + VIP.HAS] ?? 0) & has) === 0) return [];
-    const word = health.states[vip.slot] ?? 0;
-    const shares = sharesOf(steerer, info, vip, client);
-    const share = regionShare(decision, plan.vips[row + VIP.REGION] ?? 0);
-    const told = describeCandidate(vip, catalog.regions[vip.region], has, word, shares, share, reasonOf(vip));
-    if (!told.available) return told;
-    const { candidates, count, shedLimit } = decision;
-    const joins = candidates.subarray(0, count).includes(vip.slot - info.firstSlot);
-    const load = whyShed(shares, shedLimit, joins);
-    if (load !== '') return { ...told, why: `${told.why}; ${load}` };
-    if (shares.weight > 0) return told;
-    return { ...told, why: `${told.why}; ${whyStandby(joins)}` };
-  });
 }

@@ -64,6 +64,8 @@ export type Libc = {
   sendmmsg(fd: number, vector: bigint, messages: number, flags: number): number;
   poll(entries: bigint, count: number, timeoutMs: number): number;
   close(fd: number): number;
+  /** Returns another descriptor of the same socket. */
+  dup(fd: number): number;
   /** Why the last call of this thread failed. Ask at once. */
   errno(): number;
 };
@@ -119,6 +121,7 @@ function load(): Loaded {
       sendmmsg: bind('sendmmsg', ['int', 'uintptr_t', 'uint32_t', 'int']),
       poll: bind('poll', ['uintptr_t', 'ulong', 'int']),
       close: bind('close', ['int']),
+      dup: bind('dup', ['int']),
       errno: () => koffi.errno(),
     } as Libc;
     return { libc: calls, koffi };

@@ -1,25 +1,23 @@
 /**
  * A sample of queries for the log (`log.queries`): an answering thread copies question and response into a ring of its
- * own in shared memory, the control thread takes them out. A full ring drops, and the thread never waits.
+ * own (ring.ts), the control thread takes them out. A full ring drops, and the thread never waits.
  *
- *     ring     0  u32  samples put, by the answering thread       slot     0  f64  time, ms since 1970
- *              4  u32  samples taken, by the control thread                8  u8   TRANSPORT
- *             64  slots                                                    9  u8   octets of the address, 4 or 16
- *                                                                         10  u16  octets of the query
- *                                                                         12  u16  octets of the response
- *                                                                         16  address
- *                                                                         32  query, its first QUERY_OCTETS
- *                                                                        512  response, its first RESPONSE_OCTETS
+ *     slot     0  f64  time, ms since 1970                      16  address
+ *              8  u8   TRANSPORT                                32  query, its first QUERY_OCTETS
+ *              9  u8   octets of the address, 4 or 16          512  response, its first RESPONSE_OCTETS
+ *             10  u16  octets of the query
+ *             12  u16  octets of the response
  */
 import { createRandom, next32 } from '../steering/random.ts';
 import { COUNTER, count } from './counters.ts';
 import type { Answer } from './exchange.ts';
+import { copyOctets, createRing, nextSlot, putSlot, takeSlots, viewRing } from './ring.ts';
 
 /** What threads are given where queries are logged. */
 export type QueryLogPayload = {
   /** Of all queries, over 0 to 1. */
   readonly share: number;
-  /** By thread; made by `createRing`. */
+  /** By thread; made by `createQueryRing`. */
   readonly rings: readonly SharedArrayBuffer[];
 };
 
@@ -38,27 +36,17 @@ export type QuerySample = {
 };
 
 /** What waits for the control thread, which looks ten times a second: at most 1280 samples a second and thread. */
-const SLOTS = 128;
-const SLOT_OCTETS = 2048;
-const RING_HEAD_OCTETS = 64;
+const SHAPE = { slots: 128, slotOctets: 2048 } as const;
 const ADDRESS_AT = 16;
 const QUERY_AT = 32;
 const RESPONSE_AT = 512;
 const QUERY_OCTETS = RESPONSE_AT - QUERY_AT;
 /** More than any response over UDP. */
-const RESPONSE_OCTETS = SLOT_OCTETS - RESPONSE_AT;
-const PUT = 0;
-const TAKEN = 1;
+const RESPONSE_OCTETS = SHAPE.slotOctets - RESPONSE_AT;
 
 /** A ring for one thread, empty. */
-export function createRing(): SharedArrayBuffer {
-  return new SharedArrayBuffer(RING_HEAD_OCTETS + SLOTS * SLOT_OCTETS);
-}
-
-type Ring = { readonly heads: Int32Array; readonly bytes: Uint8Array; readonly view: DataView };
-
-function viewRing(memory: SharedArrayBuffer): Ring {
-  return { heads: new Int32Array(memory, 0, 2), bytes: new Uint8Array(memory), view: new DataView(memory) };
+export function createQueryRing(): SharedArrayBuffer {
+  return createRing(SHAPE);
 }
 
 /** `answer`, with a share of its queries put into the ring. PACKET PATH: for the others, a random number more. */
@@ -69,44 +57,43 @@ export function sampleQueries(
   counters: Float64Array,
   seed: number,
 ): Answer {
-  const ring = viewRing(memory);
-  const { heads, bytes, view } = ring;
+  const ring = viewRing(memory, SHAPE);
+  const { bytes, view } = ring;
   const random = createRandom(seed);
   const below = share * 2 ** 32;
   return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
     if (next32(random) >>> 0 >= below) {
       return answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
     }
-    const put = Atomics.load(heads, PUT);
-    if (((put - Atomics.load(heads, TAKEN)) | 0) >= SLOTS) {
+    const at = nextSlot(ring);
+    if (at < 0) {
       count(counters, COUNTER.SAMPLES_DROPPED);
       return answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
     }
-    const at = slotAt(put);
     // Before the answer, which may be written over it.
-    copy(rx, rxAt, Math.min(length, QUERY_OCTETS), bytes, at + QUERY_AT);
+    copyOctets(rx, rxAt, Math.min(length, QUERY_OCTETS), bytes, at + QUERY_AT);
     const written = answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
-    copy(tx, txAt, Math.min(written, RESPONSE_OCTETS), bytes, at + RESPONSE_AT);
-    copy(peer, peerAt, peerOctets, bytes, at + ADDRESS_AT);
+    copyOctets(tx, txAt, Math.min(written, RESPONSE_OCTETS), bytes, at + RESPONSE_AT);
+    copyOctets(peer, peerAt, peerOctets, bytes, at + ADDRESS_AT);
     view.setFloat64(at, Date.now(), true);
     bytes[at + 8] = transport;
     bytes[at + 9] = peerOctets;
     view.setUint16(at + 10, length, true);
     view.setUint16(at + 12, written, true);
-    Atomics.store(heads, PUT, (put + 1) | 0);
+    putSlot(ring);
     return written;
   };
 }
 
 /** The samples in the ring, each taken out as it is given. For the control thread alone. */
 export function* takeSamples(memory: SharedArrayBuffer): Generator<QuerySample> {
-  const { heads, bytes, view } = viewRing(memory);
-  for (let taken = Atomics.load(heads, TAKEN); taken !== Atomics.load(heads, PUT); taken = (taken + 1) | 0) {
-    const at = slotAt(taken);
+  const ring = viewRing(memory, SHAPE);
+  const { bytes, view } = ring;
+  for (const at of takeSlots(ring)) {
     const octets = (from: number, length: number): Uint8Array => Uint8Array.from(bytes.subarray(from, from + length));
     const queryOctets = view.getUint16(at + 10, true);
     const responseOctets = view.getUint16(at + 12, true);
-    const sample = {
+    yield {
       timeMs: view.getFloat64(at, true),
       transport: bytes[at + 8] ?? 0,
       client: octets(at + ADDRESS_AT, bytes[at + 9] ?? 0),
@@ -115,15 +102,5 @@ export function* takeSamples(memory: SharedArrayBuffer): Generator<QuerySample> 
       response: octets(at + RESPONSE_AT, Math.min(responseOctets, RESPONSE_OCTETS)),
       responseOctets,
     };
-    Atomics.store(heads, TAKEN, (taken + 1) | 0);
-    yield sample;
   }
-}
-
-function slotAt(number: number): number {
-  return RING_HEAD_OCTETS + (number & (SLOTS - 1)) * SLOT_OCTETS;
-}
-
-function copy(from: Uint8Array, fromAt: number, length: number, to: Uint8Array, toAt: number): void {
-  for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i] ?? 0;
 }

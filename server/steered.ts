@@ -9,6 +9,7 @@ import { HAS, SERVICE, VIP } from '../steering/plan.ts';
 import { TYPE } from '../wire/types.ts';
 import { RECORD_HEAD_OCTETS } from '../zones/image.ts';
 import type { Answerer } from './answerer.ts';
+import { sampleClient } from './client-samples.ts';
 import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './sections.ts';
 
 /** SPEC 4: the address in EDNS Client Subnet where there is one that is not private, else the resolver's. */
@@ -48,9 +49,10 @@ export function addSteered(
   apexAt: number,
   link: number,
 ): number {
-  const { steerer, response, client } = a;
+  const { steerer, response, client, sampler } = a;
   const { decision } = steerer;
   if (isLoop(a, service * MARK.COUNT + MARK.SERVICE, link)) return -1;
+  if (sampler !== undefined && --sampler.left === 0) sampleClient(sampler, service, client, a.clientBits);
   const located = locate(steerer, service, client, a.clientBits);
   steer(steerer, service, has, located, client, a.clientBits);
   // A scope speaks of the subnet that was sent; where the resolver's address decided, none was used.
@@ -84,6 +86,13 @@ function addVips(a: Answerer, service: number, has: number, nameAt: number, apex
   return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
 }
 
+/** Where the addresses of an answer of its own stand that the query wants; -1 where it wants none. */
+export function staticColumn({ query }: Answerer, has: number): number {
+  // Services of CNAMEs are asked for every type.
+  if (has === HAS.CNAME && query.type !== TYPE.A && query.type !== TYPE.AAAA && query.type !== TYPE.ANY) return -1;
+  return has === HAS.AAAA || query.type === TYPE.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A;
+}
+
 /** `when_all_down` with an answer of its own. */
 function addStatic(
   a: Answerer,
@@ -103,7 +112,8 @@ function addStatic(
     if (a.query.type === TYPE.CNAME || a.query.type === TYPE.ANY) return -1;
     return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
   }
-  const rrset = services[row + (has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
+  const column = staticColumn(a, has);
+  const rrset = column < 0 ? -1 : (services[row + column] ?? -1);
   if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);
   else addNegative(a, zone, apexAt);
   return -1;

@@ -4,11 +4,13 @@
  *
  *     new                        old
  *     connects                   sends the list of its sockets, and the sockets
- *     "release"                  ends probes, HTTP and schedules, writes its state; still answers: "released"
+ *     "release MS"               ends probes, HTTP and schedules, writes its state; still answers: "released"
  *     starts as ever,
  *     answers too: "serving"     stops, and exits: the connection ends
  *
- * Who loses the other one before "serving" goes on alone: the old one starts again what it had ended.
+ * Who loses the other one before "serving" goes on alone: the old one starts again what it had ended. So it does when
+ * the new one has not come to "serving" within MS, since nobody probes in that time; it says "resumed", and a new one
+ * that hears this ends, however late.
  */
 import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -45,14 +47,17 @@ const REPLY_MS = 10_000;
 const FINISH_MS = 15_000;
 const LOOK_MS = 5;
 /** Texts that are sent back and forth, a line each. */
-const WORD = { RELEASE: 'release', RELEASED: 'released', SERVING: 'serving' } as const;
+const WORD = { RELEASE: 'release', RELEASED: 'released', SERVING: 'serving', RESUMED: 'resumed' } as const;
 
 /** The new server's side. */
 export type Takeover = {
   readonly sockets: OpenSockets;
-  /** Has the old server write its state and end all but answering. Throws TakeoverError when it does not. */
-  release(): Promise<void>;
-  /** This server answers: resolves when the old one has ended. */
+  /**
+   * Has the old server write its state and end all but answering; it takes that up again unless this one serves within
+   * `withinMs`. Throws TakeoverError when it does not.
+   */
+  release(withinMs: number): Promise<void>;
+  /** This server answers: resolves when the old one has ended. Throws TakeoverError where that has taken up its work. */
   serving(): Promise<void>;
   /** Leaves the old server at work: for a start that failed. */
   abandon(): void;
@@ -79,14 +84,17 @@ export async function requestTakeover(stateDir: string): Promise<Takeover | unde
     const lines = readLines(socket);
     return {
       sockets,
-      release: async () => {
-        socket.write(`${WORD.RELEASE}\n`);
+      release: async (withinMs) => {
+        socket.write(`${WORD.RELEASE} ${withinMs}\n`);
         if ((await within(lines.next(), REPLY_MS)) !== WORD.RELEASED) throw gone();
       },
       serving: async () => {
         socket.write(`${WORD.SERVING}\n`);
-        while ((await within(lines.next(), FINISH_MS)) !== undefined);
+        const last = await within(lines.next(), FINISH_MS);
         socket.destroy();
+        if (last !== WORD.RESUMED) return;
+        const message = 'this start took too long, and the running server took up its work again';
+        throw new TakeoverError(message, 'start it once more when the machine is less busy; it goes on running');
       },
       abandon: () => {
         socket.destroy();
@@ -193,15 +201,25 @@ async function handOver(socket: Socket, handover: Handover): Promise<void> {
   const descriptors = [...udp, ...stream, ...status].map((one) => one.fd);
   sendDescriptors(fd, { text: JSON.stringify(listed), descriptors });
   const lines = readLines(socket);
-  if ((await lines.next()) !== WORD.RELEASE) return;
-  await handover.release();
-  socket.write(`${WORD.RELEASED}\n`);
-  if ((await lines.next()) !== WORD.SERVING) {
-    await handover.resume();
-    handover.tell('the server that wanted to take over is gone: this one goes on');
+  const [word, withinMs] = (await within(lines.next(), REPLY_MS))?.split(' ') ?? [];
+  if (word !== WORD.RELEASE) {
+    socket.destroy();
     return;
   }
-  handover.replaced(() => socket.destroy());
+  await handover.release();
+  socket.write(`${WORD.RELEASED}\n`);
+  const heard = await within(
+    lines.next().then((said) => ({ said })),
+    Number(withinMs),
+  );
+  if (heard?.said === WORD.SERVING) {
+    handover.replaced(() => socket.destroy());
+    return;
+  }
+  socket.end(`${WORD.RESUMED}\n`);
+  await handover.resume();
+  const why = heard ? 'is gone' : 'takes too long';
+  handover.tell(`the server that wanted to take over ${why}: this one goes on`);
 }
 
 /** Lines as they come; undefined when the other side is gone. */

@@ -3,9 +3,16 @@
  * simulate and diff show; plain JSON, in shares from 0 to 1.
  */
 import { isInhabited, type JointClass } from './address-space.ts';
-import { LANDING, landingOf, outcomeOf, type Landing, type Side } from './expected.ts';
+import { createLandings, LANDING, outcomeOf, type Landing, type Side } from './expected.ts';
 import { placeAt } from '../geo/location.ts';
 import { HAS, SERVICE, VIP } from '../steering/plan.ts';
+import { scaleOf, type Scale, type Weighing } from './weighing.ts';
+
+/**
+ * Shares of its capacity: now; when what was cached has expired, with those shed that are shed now; and at rest, when
+ * the loads have changed who is shed. `settled` is null where they come to no rest.
+ */
+export type VipLoad = { readonly before: number; readonly at_once: number; readonly settled: number | null };
 
 /** `from` and `to` are the names of `vips`, NODATA or STATIC. */
 export type Move = { readonly from: string; readonly to: string; readonly share: number };
@@ -15,8 +22,7 @@ export type Traffic = {
   readonly service: string;
   /** Query types that this is about: A and AAAA apart only where they have different VIPs. */
   readonly types: readonly string[];
-  /** By IPv4 addresses, or these scaled to what each VIP was answered to. */
-  readonly weighed: 'addresses' | 'served';
+  readonly weighed: Scale['weighed'];
   /** Share of the clients that moves. */
   readonly moved: number;
   /**
@@ -32,7 +38,11 @@ export type Traffic = {
     readonly data: string;
     readonly before: number;
     readonly after: number;
+    /** Null where none is known. */
+    readonly load: VipLoad | null;
   }[];
+  /** Whether the loads come to rest; null where none is known, so that `after` is with whom the VIPs shed now. */
+  readonly settles: boolean | null;
   /** Largest first, as in all lists below. */
   readonly moves: readonly Move[];
   /** The same by the VIPs' regions, without what stays in its region. */
@@ -49,19 +59,8 @@ export type Traffic = {
 export const NODATA = '(no data)';
 export const STATIC = '(static answer)';
 
-/** Answers counted for a service before they say more of its clients than addresses do. */
-export const MIN_SERVED = 1000;
-
 /** A service on one side, and the HAS bit of the type. */
 export type Seat = { readonly side: Side; readonly service: number; readonly has: number };
-
-/** What clients are weighed by: `served` is the count of answers by slot of the side before. */
-export type Weighing = {
-  readonly classes: readonly JointClass[];
-  readonly served: Float64Array | undefined;
-  /** `auto` takes counts where there are MIN_SERVED of the service. */
-  readonly by: 'auto' | 'addresses' | 'served';
-};
 
 /** The HAS bits worth telling apart, with the names of the types that each is about. */
 export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: number; readonly types: string[] }[] {
@@ -83,14 +82,35 @@ export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: n
 /** Clients that have one outcome before, one after, and a country. */
 type Group = { readonly before: number; readonly after: number; readonly country: string; v4: number; v6: boolean };
 
-/** Share of a group's clients. Places are told apart by what clients get: a VIP of another name has not moved them. */
-type Flow = { readonly from: Spot; readonly to: Spot; readonly share: number };
+/** Share of clients that were at one place and are at another, or the same. */
+type Flow<Place> = { readonly from: Place; readonly to: Place; readonly share: number };
+/** Places are told apart by what clients get: a VIP of another name has not moved them. */
 type Spot = { readonly name: string; readonly region: string; readonly data: string };
+
+/** Clients of one outcome before and one after; `sizes` is how many, by the VIP where those are who are sent there before. */
+export type Crowd = { readonly before: number; readonly after: number; readonly sizes: Float64Array };
+
+/** The clients of a service as they are weighed, wherever they are; sizes are in any unit. */
+export function crowdsOf(before: Seat, after: Seat, weighing: Weighing): Crowd[] {
+  const groups = groupsOf(before, after, weighing.classes);
+  const landing = createLandings(before.side, before.service, before.has);
+  const spots = createSpots(before, after);
+  const scale = scaleOf(before, weighing, groups, (group) => spots.before(landing(group.before)));
+  const vips = vipSpots(before);
+  const crowds = new Map<number, Crowd>();
+  for (const { before: from, after: to, country, v4 } of groups) {
+    if (v4 === 0) continue;
+    const make = (): Crowd => ({ before: from, after: to, sizes: new Float64Array(vips.length) });
+    const { sizes } = getOr(crowds, from * OUTCOMES + to, make);
+    for (const [vip, spot] of vips.entries()) sizes[vip] = (sizes[vip] ?? 0) + v4 * scale.of(spot, country);
+  }
+  return [...crowds.values()];
+}
 
 export function trafficOf(before: Seat, after: Seat, types: readonly string[], weighing: Weighing): Traffic {
   const groups = groupsOf(before, after, weighing.classes);
-  const landingBefore = remember((outcome) => landingOf(before.side, before.service, before.has, outcome));
-  const landingAfter = remember((outcome) => landingOf(after.side, after.service, after.has, outcome));
+  const landingBefore = createLandings(before.side, before.service, before.has);
+  const landingAfter = createLandings(after.side, after.service, after.has);
   const spots = createSpots(before, after);
   const flowsOf = remember((pair) => {
     const [from, to] = [landingBefore(Math.floor(pair / OUTCOMES)), landingAfter(pair % OUTCOMES)];
@@ -111,7 +131,7 @@ export function trafficOf(before: Seat, after: Seat, types: readonly string[], w
     const wasStranded = landingBefore(group.before).stranded;
     const isStranded = landingAfter(group.after).stranded;
     for (const { from, to, share } of flowsOf(pairOf(group))) {
-      const clients = group.v4 * share * scale.of(from);
+      const clients = group.v4 * share * scale.of(from, group.country);
       all.clients += clients;
       country.clients += clients;
       if (wasStranded) stranded.before += clients;
@@ -146,7 +166,9 @@ export function trafficOf(before: Seat, after: Seat, types: readonly string[], w
       data: spot.data,
       before: shareOf(was),
       after: shareOf(is),
+      load: null,
     })),
+    settles: null,
     moves: listed(moves),
     regions: listed(regions),
     countries: [...countries]
@@ -243,8 +265,11 @@ function vipSpots({ side, service, has }: Seat): Spot[] {
  * in proportion. That is what `sticky` does when a VIP goes; of `weighted`, which draws for each query, it is how far
  * the two states are apart.
  */
-function flows(before: ReadonlyMap<Spot, number>, after: ReadonlyMap<Spot, number>): Flow[] {
-  const found: Flow[] = [];
+export function flows<Place>(
+  before: ReadonlyMap<Place, number>,
+  after: ReadonlyMap<Place, number>,
+): readonly Flow<Place>[] {
+  const found: Flow<Place>[] = [];
   const gains = [...after].map(([to, share]) => ({ to, share: Math.max(0, share - (before.get(to) ?? 0)) }));
   const gained = gains.reduce((sum, { share }) => sum + share, 0);
   for (const [from, share] of before) {
@@ -258,48 +283,6 @@ function flows(before: ReadonlyMap<Spot, number>, after: ReadonlyMap<Spot, numbe
     }
   }
   return found;
-}
-
-/** How many clients an address at a spot stands for. */
-function scaleOf(
-  { side, service }: Seat,
-  { served, by }: Weighing,
-  groups: readonly Group[],
-  spotsOf: (group: Group) => ReadonlyMap<Spot, number>,
-): { readonly weighed: Traffic['weighed']; readonly of: (spot: Spot) => number } {
-  const plain = { weighed: 'addresses', of: () => 1 } as const;
-  const { catalog } = side.generation;
-  const info = catalog.services[service];
-  if (served === undefined || by === 'addresses' || !info) return plain;
-  const counts = new Map<string, number>();
-  for (const vip of catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount)) {
-    for (const data of [vip.a, vip.aaaa, vip.cname]) {
-      if (data !== undefined) counts.set(data, (counts.get(data) ?? 0) + (served[vip.slot] ?? 0));
-    }
-  }
-  const addresses = new Map<string, number>();
-  for (const group of groups) {
-    for (const [spot, share] of spotsOf(group)) {
-      addresses.set(spot.data, (addresses.get(spot.data) ?? 0) + group.v4 * share);
-    }
-  }
-  // Counts of VIPs that nobody is sent to any more say nothing of where their clients are now.
-  let counted = 0;
-  let known = 0;
-  for (const [data, count] of addresses) {
-    if (count === 0 || !counts.has(data)) continue;
-    counted += counts.get(data) ?? 0;
-    known += count;
-  }
-  if (counted < (by === 'served' ? 1 : MIN_SERVED)) return plain;
-  return {
-    weighed: 'served',
-    of: ({ data }) => {
-      const own = addresses.get(data) ?? 0;
-      if (own === 0) return 0;
-      return counts.has(data) ? (counts.get(data) ?? 0) / own : counted / known;
-    },
-  };
 }
 
 function add(moves: Map<string, Move>, from: string, to: string, share: number): void {

@@ -2,8 +2,9 @@
  * The status server (SPEC 7): Fastify over a Runtime. What every request has in common is here; the paths
  * are in routes-*.ts.
  */
+import { METHODS } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { nearestHint } from '../config/nearest-word.ts';
 import { descriptorOf } from '../server/descriptors.ts';
 import { ListenError } from '../server/listen-error.ts';
@@ -114,10 +115,14 @@ export function createApp(
     // What was sent is judged as it stands: no coercing, nothing taken out unsaid.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allowUnionTypes: true } },
     clientErrorHandler: answerBrokenRequest,
+    // No hook runs for these.
     frameworkErrors: (error, _request, reply) => {
-      void sendProblem(reply, problem(400, error.message));
+      void sendProblem(protect(reply), problem(400, error.message));
     },
   });
+  // Those that Fastify does not know are refused like others, and not as if the path did not exist.
+  const strange = METHODS.filter((method) => !app.supportedMethods.includes(method));
+  for (const method of strange) app.addHttpMethod(method, { hasBody: true });
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
@@ -132,9 +137,16 @@ export function createApp(
       done(new ProblemError(400, `the body is not JSON: ${why}`, { parameter: 'body' }));
     }
   });
+  // Clients name a type where there is nothing to have one: `curl -X POST -d ''`.
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else done(unreadable(request.headers['content-type']));
+  });
 
   app.addHook('onRequest', async (request, reply) => {
-    void reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+    protect(reply);
+    // What does not exist needs no token, and who asks for it wrongly is told so.
+    if (request.is404) return;
     const reading = request.method === 'GET' || request.method === 'HEAD';
     const access = request.routeOptions.config.access ?? (reading ? 'read' : 'change');
     const refused = authorize(
@@ -193,14 +205,24 @@ function problemOf(error: FastifyError | ProblemError, request: FastifyRequest):
   if (invalid) return invalidOf(invalid, error.validationContext === 'body' ? 'the body' : 'the query');
   const status = error.statusCode ?? 500;
   if (status === 413) return problem(413, `the body is larger than ${MAX_BODY_OCTETS} octets`);
-  if (status === 415) {
-    const given = request.headers['content-type'];
-    return problem(415, given === undefined ? 'the body has no content-type' : `cannot read a body of type ${given}`, {
-      hint: 'send "content-type: application/json"',
-    });
-  }
+  if (status === 415) return unreadable(request.headers['content-type']).problem;
   if (status < 500) return problem(status, error.message);
   return problem(500, 'the request failed for a reason that is not yours', { hint: "the server's log says more" });
+}
+
+function unreadable(type: string | undefined): ProblemError {
+  return new ProblemError(
+    415,
+    type === undefined ? 'the body has no content-type' : `cannot read a body of type ${type}`,
+    {
+      hint: 'send "content-type: application/json"',
+    },
+  );
+}
+
+/** Nothing here is for caches, nor for browsers to guess at. */
+function protect(reply: FastifyReply): FastifyReply {
+  return reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
 }
 
 type Invalid = NonNullable<FastifyError['validation']>[number];
@@ -214,6 +236,12 @@ function invalidOf(invalid: Invalid, where: string): Problem {
   }
   if (keyword === 'required' && typeof params.missingProperty === 'string') {
     return problem(400, `${where} needs "${params.missingProperty}"`, { parameter: params.missingProperty });
+  }
+  // Of a union ajv names the types as a list.
+  if (keyword === 'type') {
+    const what = inside === '' ? where : `"${inside}"`;
+    const types = [params.type].flat().map((type) => `${/^[aeiou]/.test(String(type)) ? 'an' : 'a'} ${String(type)}`);
+    return problem(400, `${what} must be ${types.join(' or ')}`, { parameter: inside || where.replace('the ', '') });
   }
   const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : '';
   if (inside === '') return problem(400, `${where} ${message}${allowed}`, { parameter: where.replace('the ', '') });
@@ -231,10 +259,10 @@ function collectMethods(app: FastifyInstance): Map<string, Set<string>> {
   return known;
 }
 
-/** RFC 9110 15.5.6: 405 with Allow, where the path exists but not for this method. */
+/** Where the path exists but not for this method: 405 with Allow (RFC 9110 15.5.6); OPTIONS asks for just that (9.3.7). */
 function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, ReadonlySet<string>>): void {
   for (const [url, methods] of [...known]) {
-    const allow = [...methods].join(', ');
+    const allow = [...new Set([...methods, 'OPTIONS'])].join(', ');
     app.route({
       url,
       method: app.supportedMethods.filter((method) => !methods.has(method)),
@@ -242,7 +270,12 @@ function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, Rea
       // Before a body is looked at.
       onRequest: async (request, reply) => {
         void reply.header('allow', allow);
-        await sendProblem(reply, problem(405, `${url} does not take ${request.method}`, { hint: `it takes ${allow}` }));
+        if (request.method === 'OPTIONS') await reply.code(204).send();
+        else
+          await sendProblem(
+            reply,
+            problem(405, `${url} does not take ${request.method}`, { hint: `it takes ${allow}` }),
+          );
       },
       handler: () => undefined,
     });

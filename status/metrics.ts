@@ -6,9 +6,11 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { COUNTER } from '../server/counters.ts';
 import { THROWN } from './beacon.ts';
 import type { Runtime } from './runtime.ts';
+import type { Octets } from './octets.ts';
+import { writeVipMetrics } from './vip-metrics.ts';
 import { vipStates } from './vips.ts';
 
-export type Metrics = { readonly contentType: string; text(): Promise<string> };
+export type Metrics = { readonly contentType: string; write(octets: Octets): Promise<void> };
 
 /** RCODEs of the header by number (IANA DNS Parameters; RFC 6895 2.3); the others have no name. */
 const RCODES = [
@@ -16,22 +18,27 @@ const RCODES = [
   ...['NXRRSET', 'NOTAUTH', 'NOTZONE', 'DSOTYPENI', 'RCODE12', 'RCODE13', 'RCODE14', 'RCODE15'],
 ];
 
+/** Of prom-client's own, gauges that are named like counters: `promtool check metrics` refuses them. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
 /** One registry a server, so that two in a process do not meet. */
 export function createMetrics(runtime: Runtime): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   const fill = [
     trafficMetrics(registry, runtime),
-    vipMetrics(registry, runtime),
+    clientMetrics(registry, runtime),
     probeMetrics(registry, runtime),
     configurationMetrics(registry, runtime),
     beaconMetrics(registry, runtime),
   ];
   return {
     contentType: registry.contentType,
-    text: async () => {
+    write: async (octets) => {
       for (const one of fill) one();
-      return registry.metrics();
+      octets.text(`${await registry.metrics()}\n`);
+      await writeVipMetrics(vipStates(runtime), octets);
     },
   };
 }
@@ -78,6 +85,11 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
       place: COUNTER.SAMPLES_DROPPED,
       name: 'query_samples_dropped_total',
       help: 'DNS queries that log.queries chose and that were not logged, since too many came at once.',
+    },
+    {
+      place: COUNTER.CLIENT_SAMPLES_DROPPED,
+      name: 'client_samples_dropped_total',
+      help: 'Sampled clients that were not counted by country, since too many came at once.',
     },
     { place: COUNTER.OVERSIZE, name: 'oversize_total', help: 'Datagrams longer than a query may be.' },
     { place: COUNTER.BATCHES, name: 'batches_total', help: 'Batches of datagrams received.' },
@@ -128,29 +140,12 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
   };
 }
 
-function vipMetrics(registry: Registry, runtime: Runtime): () => void {
-  const names: ('target' | 'service' | 'region')[] = ['target', 'service', 'region'];
-  const up = gauge(registry, 'vip_up', 'What the probes say: 1 up, 0 down; no sample while unknown.', names);
-  const available = gauge(registry, 'vip_available', 'Whether the VIP may be answered with: 1 or 0.', names);
-  const weight = gauge(registry, 'vip_weight', 'The weight that steering uses.', names);
-  const fileWeight = gauge(registry, 'vip_file_weight', 'The weight of the zone file.', names);
-  const duration = gauge(registry, 'check_duration_seconds', 'How long the last probe took.', names);
-  const forced = gauge(registry, 'vip_override', 'An override in force: 1.', [...names, 'state']);
-  const served = counter(registry, 'vip_served_total', 'Answers that named the VIP.', names);
-
+/** By country alone: by service too, it would be hundreds of series a service. */
+function clientMetrics(registry: Registry, runtime: Runtime): () => void {
+  const sampled = counter(registry, 'clients_sampled_total', 'Sampled clients of steered names.', ['country']);
   return () => {
-    for (const metric of [up, available, weight, fileWeight, duration, forced, served]) metric.reset();
-    for (const vip of vipStates(runtime)) {
-      const labels = { target: vip.info.target, service: vip.service, region: vip.region };
-      const { probed = 'unknown', last, override } = vip.health ?? {};
-      if (probed !== 'unknown') up.set(labels, probed === 'up' ? 1 : 0);
-      available.set(labels, vip.available ? 1 : 0);
-      weight.set(labels, vip.health?.weight ?? vip.info.weight);
-      fileWeight.set(labels, vip.info.weight);
-      if (last !== undefined) duration.set(labels, last.elapsedMs / 1000);
-      if (override !== undefined) forced.set({ ...labels, state: override.state }, 1);
-      served.inc(labels, vip.served);
-    }
+    sampled.reset();
+    for (const [country, count] of runtime.clients.totals()) sampled.inc({ country: country || 'unknown' }, count);
   };
 }
 

@@ -5,13 +5,13 @@
 import { CONTINENTS } from '../config/settings.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Simulation } from '../server/simulate.ts';
-import type { Traffic } from '../server/traffic.ts';
+import type { Traffic, VipLoad } from '../server/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
 import type { OverrideDocument, WeightDocument } from './overrides.ts';
 import type { Problem } from './problem.ts';
 import type { Alarm } from './runtime.ts';
-import type { ServiceDocument, StatusDocument } from './status-document.ts';
+import type { ClientsDocument, ServiceDocument, StatusDocument } from './status-document.ts';
 import type { TraceDocument } from './trace-document.ts';
 import type { VipDocument } from './vips.ts';
 
@@ -27,6 +27,7 @@ const whole: Schema = { type: 'integer', minimum: 0 };
 const yes: Schema = { type: 'boolean' };
 const time: Schema = { type: 'string', format: 'date-time' };
 const share: Schema = { type: 'number', minimum: 0, maximum: 1 };
+const load: Schema = { type: 'number', minimum: 0 };
 
 function list(items: Schema): Schema {
   return { type: 'array', items };
@@ -71,7 +72,7 @@ const vip = object<VipDocument>({
   weight: { ...whole, description: 'As steering uses it.' },
   file_weight: { ...whole, description: 'As the zone file has it.' },
   ramp: { ...share, description: 'The share of the weight that it has: below 1 while it comes back.' },
-  load: { ...orNull({ type: 'number', minimum: 0 }), description: 'As a share of its capacity.' },
+  load: { ...orNull(load), description: 'As a share of its capacity.' },
   shed: { ...share, description: 'The share of its clients that it gives up for its load.' },
   weight_override: orNull(
     object<Some<VipDocument['weight_override']>>({ weight: whole, reason: orNull(text), since: time, by }),
@@ -109,6 +110,17 @@ const service = object<ServiceDocument>({
   vips: whole,
   vips_available: whole,
   served: whole,
+  clients: {
+    ...object<ClientsDocument>({
+      samples: whole,
+      countries: {
+        ...list(object<Entry<ClientsDocument['countries']>>({ country: text, share })),
+        description: 'The largest twenty; an empty `country` is none known.',
+      },
+      rest: { ...share, description: 'Of all other countries.' },
+    }),
+    description: 'Where its clients are, by a sample of its queries of late.',
+  },
 });
 
 const status = object<StatusDocument>({
@@ -136,22 +148,7 @@ const status = object<StatusDocument>({
   ),
 });
 
-const trace = object<TraceDocument>({
-  name: text,
-  type: text,
-  zone: text,
-  service: { ...orNull(text), description: 'Null for static data.' },
-  client: object<TraceDocument['client']>({
-    address: orNull(text),
-    source: oneOf('subnet', 'resolver', 'place'),
-    country: text,
-    subdivision: text,
-    continent: oneOf('', ...CONTINENTS),
-    latitude: orNull(number),
-    longitude: orNull(number),
-    asn: whole,
-    how: text,
-  }),
+const decision = {
   candidates: list(
     object<Entry<TraceDocument['candidates']>>({
       vip: text,
@@ -169,6 +166,31 @@ const trace = object<TraceDocument>({
   ),
   steps: list(object<Entry<TraceDocument['steps']>>({ step: text, kept: list(text), why: text })),
   all_down: { ...orNull(text), description: 'What `when_all_down` did, where no candidate was left.' },
+  ttl: object<TraceDocument['ttl']>({ seconds: whole, why: text }),
+  scope: object<TraceDocument['scope']>({ bits: whole, why: text }),
+};
+
+const trace = object<TraceDocument>({
+  name: text,
+  type: text,
+  zone: text,
+  service: { ...orNull(text), description: 'Null for static data.' },
+  client: object<TraceDocument['client']>({
+    address: orNull(text),
+    source: oneOf('subnet', 'resolver', 'place'),
+    country: text,
+    subdivision: text,
+    continent: oneOf('', ...CONTINENTS),
+    latitude: orNull(number),
+    longitude: orNull(number),
+    asn: whole,
+    how: text,
+  }),
+  via: {
+    ...list(object<Entry<TraceDocument['via']>>({ service: text, ...decision, vips: list(text) })),
+    description: 'The services whose CNAMEs led to `service`, the first one first.',
+  },
+  ...decision,
   answer: object<TraceDocument['answer']>({
     rcode: text,
     records: list(
@@ -176,8 +198,6 @@ const trace = object<TraceDocument>({
     ),
     vips: list(text),
   }),
-  ttl: object<TraceDocument['ttl']>({ seconds: whole, why: text }),
-  scope: object<TraceDocument['scope']>({ bits: whole, why: text }),
 });
 
 const simulation = object<Simulation>({
@@ -187,11 +207,29 @@ const simulation = object<Simulation>({
     object<Traffic>({
       service: text,
       types: list(text),
-      weighed: oneOf('addresses', 'served'),
+      weighed: oneOf('addresses', 'served', 'countries'),
       moved: share,
       ipv6: yes,
       stranded: object<Traffic['stranded']>({ before: share, after: share }),
-      vips: list(object<Entry<Traffic['vips']>>({ vip: text, region: text, data: text, before: share, after: share })),
+      settles: {
+        ...orNull(yes),
+        description:
+          'Whether the loads come to rest; null where none is known: then `after` is with whom VIPs shed now.',
+      },
+      vips: list(
+        object<Entry<Traffic['vips']>>({
+          vip: text,
+          region: text,
+          data: text,
+          before: share,
+          after: share,
+          load: {
+            ...orNull(object<VipLoad>({ before: load, at_once: load, settled: orNull(load) })),
+            description:
+              'Shares of its capacity: now, when caches have run out, and at rest. Null where no load is known.',
+          },
+        }),
+      ),
       moves: move,
       regions: move,
       countries: list(

@@ -9,7 +9,7 @@ import { PROBLEM_TYPE } from './problem.ts';
 import { beaconBody } from './routes-beacon.ts';
 import { overrideBody, pushBody, weightBody } from './routes-change.ts';
 import { eventsQuery } from './routes-events.ts';
-import { explainQuery } from './routes-read.ts';
+import { explainQuery, pageQuery } from './routes-read.ts';
 import { simulateBody } from './routes-simulate.ts';
 
 type Method = 'get' | 'put' | 'post' | 'delete';
@@ -46,7 +46,15 @@ const NO_BEACON = { 404: 'This server has no beacon.' } as const;
 const NO_TARGET = { 404: 'Nothing has this target.' } as const;
 
 const OPERATIONS: readonly Operation[] = [
-  { method: 'get', path: '/', id: 'overview', summary: 'The state on one screen.', reply: { 'text/plain': TEXT } },
+  {
+    method: 'get',
+    path: '/',
+    id: 'overview',
+    summary: 'The state on one screen; a page where `Accept` has `text/html`.',
+    query: pageQuery,
+    reply: { 'text/plain': TEXT, 'text/html': TEXT },
+    problems: INVALID,
+  },
   {
     method: 'get',
     path: '/healthz',

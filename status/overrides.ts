@@ -2,7 +2,6 @@
  * Overrides and weights as the API shows them, and when a drained VIP may be stopped.
  */
 import type { ListedOverride } from '../health/engine.ts';
-import type { VipInfo } from '../zones/catalog.ts';
 import { vipsOf } from '../zones/targets.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -28,8 +27,17 @@ export function overrideDocuments(runtime: Runtime): readonly OverrideDocument[]
     until: override.until ?? null,
     present: override.present,
     by: override.by,
-    safe_at: override.safeAt ?? null,
+    safe_at: safeAtOf(override),
   }));
+}
+
+/** None where it ends before the last answer has expired: from its end on, answers name the VIP again. */
+export function safeAtOf({ safeAt, until }: Pick<ListedOverride, 'safeAt' | 'until'>): string | null {
+  return safeAt === undefined || endsTooEarly({ safeAt, until }) ? null : safeAt;
+}
+
+function endsTooEarly({ safeAt, until }: Pick<ListedOverride, 'safeAt' | 'until'>): boolean {
+  return safeAt !== undefined && until !== undefined && Date.parse(until) < Date.parse(safeAt);
 }
 
 export type WeightDocument = {
@@ -55,31 +63,32 @@ export function weightDocuments(runtime: Runtime): readonly WeightDocument[] {
   }));
 }
 
-/** `warnings` say, in words, why there is no such moment. */
+/** `warnings` say, in words, why there is no such moment, and who is left without an answer. */
 export type SafeToStop = { readonly safeAt: string | null; readonly warnings: readonly string[] };
 
 /**
  * The moment at which no answer that named one of the VIPs can still be in a cache, as `health/last-answers.ts`
- * knows it of each. There is none while `when_all_down: serve_all` answers with one for want of any other VIP.
+ * knows it of each. There is none while `when_all_down: serve_all` answers with one, since every VIP is out.
  */
 export function safeToStop(
   runtime: Runtime,
-  overrides: readonly Pick<ListedOverride, 'target' | 'state' | 'safeAt' | 'present'>[],
+  overrides: readonly Pick<ListedOverride, 'target' | 'state' | 'safeAt' | 'until' | 'present'>[],
 ): SafeToStop {
   const out = overrides.filter(({ state, present }) => state !== 'up' && present);
-  const warnings = warningsOf(
-    runtime,
-    out.filter(({ safeAt }) => safeAt === undefined).map(({ target }) => target),
-  );
-  if (out.length === 0 || warnings.length > 0) return { safeAt: null, warnings };
+  const named = out.filter(({ safeAt }) => safeAt === undefined);
+  const early = out.filter(endsTooEarly).map(({ target }) => target);
+  const warnings = [
+    ...warningsOf(runtime, new Set(out.map(({ target }) => target))),
+    ...(early.length === 0 ? [] : [`it ends before the last answer naming ${early.join(', ')} has expired`]),
+  ];
+  if (out.length === 0 || named.length > 0 || early.length > 0) return { safeAt: null, warnings };
   const times = out.map(({ safeAt }) => safeAt ?? '').sort();
   return { safeAt: times.at(-1) ?? null, warnings };
 }
 
-/** Why each of the VIPs goes on being answered with; one line a service. */
-function warningsOf(runtime: Runtime, targets: readonly string[]): readonly string[] {
+/** Services, and types of their records, of which no VIP is left. */
+function warningsOf(runtime: Runtime, targets: ReadonlySet<string>): readonly string[] {
   const { catalog } = runtime.generation();
-  const named = new Set(targets);
   const out = new Set(
     runtime.health
       .overrides()
@@ -87,29 +96,17 @@ function warningsOf(runtime: Runtime, targets: readonly string[]): readonly stri
       .map(({ target }) => target),
   );
   return catalog.services.flatMap((service) => {
+    const { name, whenAllDown } = service;
     const vips = vipsOf(catalog, service);
-    const own = vips.filter(({ target }) => named.has(target));
+    const own = vips.filter(({ target }) => targets.has(target));
+    const left = vips.filter(({ target }) => !out.has(target));
     if (own.length === 0) return [];
-    const types = typesWithout(
-      own,
-      vips.filter(({ target }) => !out.has(target)),
-    );
-    if (types.length > 0) {
-      return types.map(
-        (type) =>
-          `every VIP of ${service.name} with ${type} is drained or forced down: when_all_down: serve_all goes on answering with them`,
-      );
+    if (left.length === 0 && whenAllDown === 'serve_all') {
+      return [`every VIP of ${name} is drained or forced down: when_all_down: serve_all goes on answering with them`];
     }
-    const names = own.map(({ name }) => name).join(', ');
-    return [
-      `the steps of ${service.name} lead some clients to no VIP but ${names}: when_all_down: serve_all goes on answering them so`,
-    ];
+    if (whenAllDown === 'static') return [];
+    return (['a', 'aaaa', 'cname'] as const)
+      .filter((type) => own.some((vip) => vip[type] !== undefined) && left.every((vip) => vip[type] === undefined))
+      .map((type) => `no other VIP of ${name} has ${type.toUpperCase()}: queries for it get no data`);
   });
-}
-
-/** Record types that some of `own` have and none of `left`. */
-function typesWithout(own: readonly VipInfo[], left: readonly VipInfo[]): readonly string[] {
-  return (['a', 'aaaa', 'cname'] as const)
-    .filter((type) => own.some((vip) => vip[type] !== undefined) && left.every((vip) => vip[type] === undefined))
-    .map((type) => type.toUpperCase());
 }

@@ -2,7 +2,7 @@
  * `GET /` as plain text: the state of the server on one screen, and where the rest is.
  */
 import type { Runtime } from './runtime.ts';
-import { serviceDocuments } from './status-document.ts';
+import { serviceDocument } from './status-document.ts';
 import { vipStates, type VipState } from './vips.ts';
 
 /** `now` is a parameter so that the uptime can be tested. */
@@ -13,8 +13,9 @@ export function overview(runtime: Runtime, now: Date): string {
   const states = vipStates(runtime);
   const uptime = Math.max(0, Math.floor((now.getTime() - runtime.startedAt.getTime()) / 1000));
 
-  const services = serviceDocuments(catalog, states).map((service, index) => {
-    const { firstSlot = 0, vipCount = 0 } = catalog.services[index] ?? {};
+  const services = catalog.services.map((info) => {
+    const { firstSlot, vipCount } = info;
+    const service = serviceDocument(info, states);
     const notes = states
       .slice(firstSlot, firstSlot + vipCount)
       .filter(isNotable)
@@ -68,7 +69,7 @@ const PATHS = [
 const MAX_NOTES = 8;
 
 /** Not up, where somebody looks or has said so; a VIP without check is unknown for ever. */
-function isNotable({ effective, health }: VipState): boolean {
+export function isNotable({ effective, health }: VipState): boolean {
   return effective !== 'up' && (health === undefined || health.checked || health.override !== undefined);
 }
 

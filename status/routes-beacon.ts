@@ -50,7 +50,7 @@ export function beaconRoutes(app: FastifyInstance, runtime: Runtime): void {
       // Pages with Cross-Origin-Embedder-Policy load nothing without this.
       .header('cross-origin-resource-policy', 'cross-origin')
       .header('etag', tag);
-    if (request.headers['if-none-match'] === tag) return reply.code(304).send();
+    if (isCurrent(request.headers['if-none-match'], tag)) return reply.code(304).send();
     return reply.type('text/javascript; charset=utf-8').send(script);
   });
 
@@ -81,6 +81,12 @@ export function beaconRoutes(app: FastifyInstance, runtime: Runtime): void {
       return runtime.beacon.report(source, new Map(Object.entries(request.body.samples)));
     },
   );
+}
+
+/** RFC 9110 13.1.2: a list, compared weakly, since a proxy that compresses makes the tag a weak one. */
+function isCurrent(ifNoneMatch: string | undefined, tag: string): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((one) => one.trim().replace(/^W\//, ''));
+  return tags.includes(tag) || tags.includes('*');
 }
 
 /** Says to the browser whether the page may read the reply, and to us whether it may report. */

@@ -1,17 +1,21 @@
 /**
  * The paths that only read (SPEC 7).
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Metrics } from './metrics.ts';
+import { createOctetsPool, sendOctets } from './octets.ts';
 import { overrideDocuments, weightDocuments } from './overrides.ts';
 import { overview } from './overview.ts';
+import { writePage } from './page.ts';
+import { POLICY } from './page-assets.ts';
 import { problem, ProblemError, sendProblem } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
 import { findService, unknownService } from '../zones/targets.ts';
-import { statusDocument } from './status-document.ts';
+import { writeStatus } from './status-document.ts';
 import { traceDocument } from './trace-document.ts';
-import { vipDocument, vipStates } from './vips.ts';
+import { writeVips } from './vip-json.ts';
+import { vipStates, type VipState } from './vips.ts';
 
 type ExplainQuery = Omit<ExplainRequest, 'type' | 'down'> & {
   readonly type?: string;
@@ -19,6 +23,16 @@ type ExplainQuery = Omit<ExplainRequest, 'type' | 'down'> & {
 };
 
 const text = { type: 'string', minLength: 1, maxLength: 1024 } as const;
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+type PageQuery = { readonly find?: string };
+/** The query string of the status page. */
+export const pageQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { find: { type: 'string', maxLength: 1024 } },
+} as const;
+
 /** The query string of explain. */
 export const explainQuery = {
   type: 'object',
@@ -37,7 +51,19 @@ export const explainQuery = {
 } as const;
 
 export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metrics): void {
-  app.get('/', async (_request, reply) => reply.type('text/plain; charset=utf-8').send(overview(runtime, new Date())));
+  const pool = createOctetsPool();
+
+  // Text for curl, a page for browsers.
+  app.get<{ Querystring: PageQuery }>('/', { schema: { querystring: pageQuery } }, async (request, reply) => {
+    void reply.header('vary', 'accept');
+    if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) {
+      return reply.type('text/plain; charset=utf-8').send(overview(runtime, new Date()));
+    }
+    const octets = pool.take();
+    await writePage(runtime, request.query.find ?? '', new Date(), octets);
+    void reply.header('content-security-policy', POLICY).header('referrer-policy', 'no-referrer');
+    return sendOctets(reply, 'text/html; charset=utf-8', octets);
+  });
 
   app.get('/healthz', { config: { access: 'open' } }, () => ({ alive: true }));
 
@@ -48,21 +74,33 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
     return reply;
   });
 
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get('/metrics', async (_request, reply) => {
+    const octets = pool.take();
+    await metrics.write(octets);
+    return sendOctets(reply, metrics.contentType, octets);
+  });
 
-  app.get('/api/v1/status', () => statusDocument(runtime, new Date()));
+  app.get('/api/v1/status', async (_request, reply) => {
+    const octets = pool.take();
+    await writeStatus(runtime, new Date(), octets);
+    return sendOctets(reply, JSON_TYPE, octets);
+  });
 
-  app.get('/api/v1/health', () => vipStates(runtime).map(vipDocument));
+  const sendVips = async (reply: FastifyReply, states: readonly VipState[]): Promise<FastifyReply> => {
+    const octets = pool.take();
+    await writeVips(states, octets);
+    return sendOctets(reply, JSON_TYPE, octets);
+  };
 
-  app.get<{ Params: { '*': string } }>('/api/v1/health/*', (request) => {
+  app.get('/api/v1/health', async (_request, reply) => sendVips(reply, vipStates(runtime)));
+
+  app.get<{ Params: { '*': string } }>('/api/v1/health/*', async (request, reply) => {
     const name = request.params['*'];
     const { catalog } = runtime.generation();
     const service = findService(catalog, name);
     if (service) {
       const { firstSlot, vipCount } = service;
-      return vipStates(runtime)
-        .slice(firstSlot, firstSlot + vipCount)
-        .map(vipDocument);
+      return sendVips(reply, vipStates(runtime).slice(firstSlot, firstSlot + vipCount));
     }
     const { detail, hint } = unknownService(catalog, name);
     throw new ProblemError(404, detail, { parameter: 'service', hint });

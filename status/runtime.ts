@@ -5,6 +5,7 @@
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
+import type { ClientCounts } from '../server/client-counts.ts';
 import type { Simulated, SimulateRequest } from '../server/simulate.ts';
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import type { NotifyStats } from '../health/notify.ts';
@@ -25,6 +26,8 @@ export type Runtime = {
   readonly counters: () => Float64Array;
   /** Answers that named the VIP, since the start, by slot of the current catalog. */
   readonly served: () => Float64Array;
+  /** Sampled clients by country: of a service, and over all. */
+  readonly clients: Pick<ClientCounts, 'of' | 'totals'>;
   readonly explain: (request: ExplainRequest) => Explained;
   readonly simulate: (request: SimulateRequest) => Simulated;
   /** Reads the files again: all or nothing. */

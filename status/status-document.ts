@@ -4,9 +4,12 @@
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import { formatEndpoint } from '../wire/address.ts';
-import type { Catalog } from '../zones/catalog.ts';
+import type { Clients } from '../server/client-counts.ts';
+import type { ServiceInfo } from '../zones/catalog.ts';
 import type { Alarm, Runtime } from './runtime.ts';
-import { vipDocument, vipStates, type VipDocument, type VipState } from './vips.ts';
+import { inTurns, type Octets } from './octets.ts';
+import { writeVips } from './vip-json.ts';
+import { vipStates, type VipDocument, type VipState } from './vips.ts';
 
 export type StatusDocument = {
   readonly build: { readonly product: 'Pharos'; readonly version: string; readonly node: string };
@@ -56,14 +59,41 @@ export type ServiceDocument = {
   readonly vips_available: number;
   /** Answers that named a VIP of it, since the start. */
   readonly served: number;
+  readonly clients: ClientsDocument;
 };
 
-/** `now` is a parameter so that ages can be tested. */
-export function statusDocument(runtime: Runtime, now: Date): StatusDocument {
+/** Where a service's clients are, by a sample of its queries of late. */
+export type ClientsDocument = {
+  /** What the shares are of: rounded, for samples count less and less. */
+  readonly samples: number;
+  /** The largest first, at most MAX_COUNTRIES; `country` is '' where none is known. */
+  readonly countries: readonly { readonly country: string; readonly share: number }[];
+  /** Share of all other countries. */
+  readonly rest: number;
+};
+
+/** A service's countries that the document names. */
+const MAX_COUNTRIES = 20;
+
+/** Adds the document, as JSON. `now` is a parameter so that ages can be tested. */
+export async function writeStatus(runtime: Runtime, now: Date, octets: Octets): Promise<void> {
+  const states = vipStates(runtime);
+  octets.text(`${JSON.stringify(withoutLists(runtime, now)).slice(0, -1)},"services":[`);
+  let between = '';
+  await inTurns(runtime.generation().catalog.services, (service) => {
+    const clients = clientsDocument(runtime.clients.of(service.name));
+    octets.text(`${between}${JSON.stringify({ ...serviceDocument(service, states), clients })}`);
+    between = ',';
+  });
+  octets.text('],"vips":');
+  await writeVips(states, octets);
+  octets.text('}');
+}
+
+function withoutLists(runtime: Runtime, now: Date): Omit<StatusDocument, 'services' | 'vips'> {
   const { number, loadedAt, settings, catalog, databases, warnings } = runtime.generation();
   const notReady = runtime.notReady();
   const last = runtime.lastReload();
-  const states = vipStates(runtime);
   return {
     build: { product: 'Pharos', version: runtime.version, node: process.version },
     started_at: runtime.startedAt.toISOString(),
@@ -86,8 +116,6 @@ export function statusDocument(runtime: Runtime, now: Date): StatusDocument {
       records,
       services,
     })),
-    services: serviceDocuments(catalog, states),
-    vips: states.map(vipDocument),
     geo: databases.map(({ path, type, built, ageDays, attribution }) => ({
       path,
       type,
@@ -98,22 +126,42 @@ export function statusDocument(runtime: Runtime, now: Date): StatusDocument {
   };
 }
 
-/** `states` are those of the catalog's VIPs, by slot. */
-export function serviceDocuments(catalog: Catalog, states: readonly VipState[]): readonly ServiceDocument[] {
-  return catalog.services.map((service) => {
-    const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
-    return {
-      name: service.name,
-      zone: service.zone,
-      ttl: { min: service.ttl.minSeconds, max: service.ttl.maxSeconds },
-      steer: service.steps.map(({ kind }) => kind),
-      answers: service.answers,
-      when_all_down: service.whenAllDown,
-      vips: own.length,
-      vips_available: own.filter(({ available }) => available).length,
-      served: own.reduce((sum, { served }) => sum + served, 0),
-    };
-  });
+/** `states` are those of all VIPs, by slot. */
+export function serviceDocument(service: ServiceInfo, states: readonly VipState[]): Omit<ServiceDocument, 'clients'> {
+  const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
+  return {
+    name: service.name,
+    zone: service.zone,
+    ttl: { min: service.ttl.minSeconds, max: service.ttl.maxSeconds },
+    steer: service.steps.map(({ kind }) => kind),
+    answers: service.answers,
+    when_all_down: service.whenAllDown,
+    vips: own.length,
+    vips_available: own.filter(({ available }) => available).length,
+    served: own.reduce((sum, { served }) => sum + served, 0),
+  };
+}
+
+function clientsDocument({ samples, countries }: Clients): ClientsDocument {
+  const listed = [...countries]
+    .sort(([a, most], [b, least]) => least - most || (a < b ? -1 : 1))
+    .slice(0, MAX_COUNTRIES);
+  // To a millionth, as simulate has them.
+  const shareOf = (count: number): number => (samples === 0 ? 0 : Math.round((count / samples) * 1e6) / 1e6);
+  return {
+    samples: Math.round(samples),
+    countries: listed.map(([country, count]) => ({ country, share: shareOf(count) })),
+    rest: shareOf(samples - listed.reduce((sum, [, count]) => sum + count, 0)),
+  };
+}
+
+/** What `clientsDocument` was made of, as far as it says. */
+export function clientsOf({ samples, countries, rest }: ClientsDocument): Clients {
+  return {
+    samples,
+    countries: new Map(countries.map(({ country, share }) => [country, share * samples])),
+    others: rest * samples,
+  };
 }
 
 /** Whether a value from the network has the shape, as far as rendering goes into it. */
@@ -121,5 +169,6 @@ export function isStatusDocument(value: unknown): value is StatusDocument {
   if (typeof value !== 'object' || value === null) return false;
   const { build, services, vips, alarms, not_ready: notReady } = value as Readonly<Record<string, unknown>>;
   const isObject = typeof build === 'object' && build !== null;
-  return isObject && [services, vips, alarms, notReady].every((part) => Array.isArray(part));
+  if (!isObject || ![services, vips, alarms, notReady].every((part) => Array.isArray(part))) return false;
+  return (services as readonly Partial<ServiceDocument>[]).every(({ clients }) => Array.isArray(clients?.countries));
 }

@@ -2,7 +2,7 @@
  * A trace as JSON shows it: the same on the command line (`pharos explain --json`) and in the API, with
  * snake_case keys and null where there is nothing.
  */
-import type { Trace, TraceCandidate, TraceStep } from '../steering/trace.ts';
+import type { Trace, TraceCandidate, TraceDecision, TraceStep } from '../steering/trace.ts';
 
 export type TraceDocument = {
   readonly name: string;
@@ -20,6 +20,9 @@ export type TraceDocument = {
     readonly asn: number;
     readonly how: string;
   };
+  /** The services whose CNAMEs led to `service`. */
+  readonly via: readonly (Pick<TraceDocument, 'candidates' | 'steps' | 'all_down' | 'ttl' | 'scope'> &
+    Pick<TraceDecision, 'service' | 'vips'>)[];
   readonly candidates: readonly (Omit<TraceCandidate, 'forced'> & {
     readonly forced: 'up' | 'down' | 'drain' | null;
   })[];
@@ -48,7 +51,16 @@ export function traceDocument(trace: Trace): TraceDocument {
       asn: client.asn,
       how: client.how,
     },
-    candidates: trace.candidates.map((candidate) => ({ ...candidate, forced: candidate.forced ?? null })),
+    via: trace.via.map((decision) => ({
+      service: decision.service,
+      candidates: candidatesOf(decision),
+      steps: decision.steps,
+      all_down: decision.allDown ?? null,
+      vips: decision.vips,
+      ttl: decision.ttl,
+      scope: decision.scope,
+    })),
+    candidates: candidatesOf(trace),
     steps: trace.steps,
     all_down: trace.allDown ?? null,
     answer: trace.answer,
@@ -57,10 +69,14 @@ export function traceDocument(trace: Trace): TraceDocument {
   };
 }
 
+function candidatesOf({ candidates }: Pick<Trace, 'candidates'>): TraceDocument['candidates'] {
+  return candidates.map((candidate) => ({ ...candidate, forced: candidate.forced ?? null }));
+}
+
 /** Whether a value from the network has the shape, as far as rendering goes into it. */
 export function isTraceDocument(value: unknown): value is TraceDocument {
   if (typeof value !== 'object' || value === null) return false;
-  const { client, candidates, steps, answer, ttl, scope } = value as Readonly<Record<string, unknown>>;
+  const { client, via, candidates, steps, answer, ttl, scope } = value as Readonly<Record<string, unknown>>;
   const isObject = (part: unknown): boolean => typeof part === 'object' && part !== null;
-  return [client, answer, ttl, scope].every(isObject) && Array.isArray(candidates) && Array.isArray(steps);
+  return [client, answer, ttl, scope].every(isObject) && [via, candidates, steps].every(Array.isArray);
 }

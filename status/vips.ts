@@ -3,6 +3,7 @@
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { VipInfo } from '../zones/catalog.ts';
+import { safeAtOf } from './overrides.ts';
 import type { Runtime } from './runtime.ts';
 
 export type VipState = {
@@ -21,10 +22,14 @@ export type VipState = {
 /** By slot, as `ServiceInfo.firstSlot` and `vipCount` count. */
 export function vipStates(runtime: Runtime): readonly VipState[] {
   const { catalog } = runtime.generation();
-  const health = new Map(runtime.health.list().map((vip) => [vip.target, vip]));
+  const health = runtime.health.list();
   const served = runtime.served();
+  let byTarget: ReadonlyMap<string, VipHealth> | undefined;
   return catalog.vips.map((info) => {
-    const known = health.get(info.target);
+    // While a reload is under way the health room has the next generation, whose slots are others.
+    const at = health[info.slot];
+    const known =
+      at?.target === info.target ? at : (byTarget ??= new Map(health.map((vip) => [vip.target, vip]))).get(info.target);
     const effective = known?.effective ?? 'unknown';
     return {
       info,
@@ -131,7 +136,7 @@ export function vipDocument(state: VipState): VipDocument {
           since: override.since,
           until: override.until ?? null,
           by: override.by,
-          safe_at: override.safeAt ?? null,
+          safe_at: safeAtOf(override),
         }
       : null,
     served,

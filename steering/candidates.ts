@@ -2,7 +2,7 @@
  * Where a decision starts (SPEC 4): the VIPs that have the type asked for, are available, and whose region has
  * at least `min_healthy` of its weight up.
  */
-import { FORCED, forcedOf, holdSecondsOf, isAvailable } from '../health/table.ts';
+import { holdSecondsOf, isAvailable, isForcedOut } from '../health/table.ts';
 import { DEGREE, type Decision, type Steerer } from './decision.ts';
 import { REGION, SERVICE, TRAIT, VIP } from './plan.ts';
 import { dropStandby } from './weighted.ts';
@@ -37,9 +37,8 @@ export function startCandidates(
     if (degree === DEGREE.AVAILABLE) {
       if (!isAvailable(word)) continue;
       if (weighs && !isRegionHealthy(steerer, firstRegion, vips[vipRow + VIP.REGION] ?? 0)) continue;
-    } else if (degree === DEGREE.NOT_FORCED) {
-      const forced = forcedOf(word);
-      if (forced === FORCED.DOWN || forced === FORCED.DRAIN) continue;
+    } else if (degree === DEGREE.NOT_FORCED && isForcedOut(word)) {
+      continue;
     }
     candidates[count++] = vip;
     if (weights[firstSlot + vip] === 0) standbys++;
@@ -50,28 +49,61 @@ export function startCandidates(
 }
 
 /**
- * The shortcut for a service whose first step goes by region: fills `decision.candidates` with those that
- * `startCandidates` and `keepFirstGroup` would leave, without a look at the other regions' health. False where only the
- * long way tells: a `min_healthy`, a group of several regions, or nobody but standbys in the first.
+ * Takes a shortcut (ordering.ts): fills `decision.candidates` with those that `startCandidates` and the steps would
+ * leave, without a look at other regions' VIPs. False where only the long way tells: a region has no candidate, or
+ * standbys alone, or there is a `min_healthy`.
  */
-export function startInFirstRegion(steerer: Steerer, service: number, has: number, orderingAt: number): boolean {
-  const { plan, health, decision } = steerer;
-  const { services, vips, orderings } = plan;
+export function takeShortcut(steerer: Steerer, service: number, has: number, shortcut: number): boolean {
+  const { services, orderings } = steerer.plan;
+  const { decision } = steerer;
   const row = service * SERVICE.WORDS;
-  const region = orderings[orderingAt + 1] ?? 0;
-  const isAlone = (orderings[orderingAt] ?? 0) > 0 && orderings[orderingAt + 2] === 1;
-  if (!isAlone || region < 0 || hasTrait(services, row, TRAIT.WEIGHS_REGIONS)) return false;
+  decision.count = 0;
+  if (hasTrait(services, row, TRAIT.WEIGHS_REGIONS)) return false;
   const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const vipCount = services[row + SERVICE.VIP_COUNT] ?? 0;
-  let count = 0;
-  for (let vip = 0; vip < vipCount; vip++) {
+  const firstRegion = services[row + SERVICE.FIRST_REGION] ?? 0;
+  let at = shortcut + 1;
+  for (const end = at + (orderings[at] ?? 0); at < end;) {
+    gather(steerer, firstSlot, firstRegion + (orderings[++at] ?? 0), has);
+    if (decision.count === 0) return false;
+    decision.count = 0;
+  }
+  at++;
+  for (const end = at + (orderings[at] ?? 0); at < end;) {
+    gather(steerer, firstSlot, firstRegion + (orderings[++at] ?? 0), has);
+  }
+  return decision.count > 0;
+}
+
+/** Adds the candidates of a region, standbys left out, in the order of the file. */
+function gather({ plan, health, decision }: Steerer, firstSlot: number, region: number, has: number): void {
+  const { regions, vips } = plan;
+  const { candidates } = decision;
+  let { count } = decision;
+  for (let vip = regions[region * REGION.WORDS + REGION.FIRST_VIP] ?? -1; vip >= 0;) {
     const slot = firstSlot + vip;
-    if (vips[slot * VIP.WORDS + VIP.REGION] !== region || ((vips[slot * VIP.WORDS + VIP.HAS] ?? 0) & has) === 0)
-      continue;
-    if (health.weights[slot] !== 0 && isAvailable(health.states[slot] ?? 0)) decision.candidates[count++] = vip;
+    const row = slot * VIP.WORDS;
+    if (
+      ((vips[row + VIP.HAS] ?? 0) & has) !== 0 &&
+      health.weights[slot] !== 0 &&
+      isAvailable(health.states[slot] ?? 0)
+    ) {
+      let at = count++;
+      for (; at > 0 && (candidates[at - 1] ?? 0) > vip; at--) candidates[at] = candidates[at - 1] ?? 0;
+      candidates[at] = vip;
+    }
+    vip = vips[row + VIP.NEXT] ?? -1;
   }
   decision.count = count;
-  return count > 0;
+}
+
+/** Whether an operator drained or forced down some VIPs of the service and not all, whichever type they have. */
+export function isPartlyForcedOut({ plan, health }: Steerer, service: number): boolean {
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const end = firstSlot + (plan.services[row + SERVICE.VIP_COUNT] ?? 0);
+  let forcedOut = 0;
+  for (let slot = firstSlot; slot < end; slot++) if (isForcedOut(health.states[slot] ?? 0)) forcedOut++;
+  return forcedOut > 0 && forcedOut < end - firstSlot;
 }
 
 /** `row` is where the service stands in `services`; `trait` is a TRAIT bit. */

@@ -3,7 +3,7 @@
  * explain and simulate all come through here.
  */
 import { lookupOutcome } from '../geo/lookup.ts';
-import { hasTrait, holdSeconds, startCandidates, startInFirstRegion } from './candidates.ts';
+import { hasTrait, holdSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';
 import { ALL_DOWN, mapOf, OP, SERVICE, TRAIT } from './plan.ts';
@@ -42,10 +42,10 @@ export function steer(
     : -1;
   for (let degree: number = DEGREE.AVAILABLE; ; degree++) {
     decision.degree = degree;
-    const first = firstOrdering(steerer, service, located);
+    const shortcut = shortcutOf(steerer, service, located);
     decision.count = 0;
-    if (first >= 0 && startInFirstRegion(steerer, service, has, first)) {
-      runSteps(steerer, service, 1, located, client, bits, false);
+    if (shortcut >= 0 && takeShortcut(steerer, service, has, shortcut)) {
+      runSteps(steerer, service, plan.orderings[shortcut] ?? 0, located, client, bits, false);
     }
     if (decision.count === 0) runAll(steerer, service, has, located, client, bits, false);
     // The steps may leave nobody but standbys to this client, at a fence for one.
@@ -54,23 +54,24 @@ export function steer(
     if (decision.count > 0) decision.result = RESULT.VIPS;
     else if (allDown === ALL_DOWN.STATIC) decision.result = RESULT.STATIC;
     else if (allDown === ALL_DOWN.NONE || degree === DEGREE.ALL) decision.result = RESULT.EMPTY;
+    // Who took a VIP out wants no client there: it comes back only where that would take the whole service away.
+    else if (degree === DEGREE.NOT_FORCED && isPartlyForcedOut(steerer, service)) decision.result = RESULT.EMPTY;
     else continue;
     observer?.(service, -2, decision);
     return;
   }
 }
 
-/** Where the ordering of the first step starts, -1 where the shortcut is not for this decision. */
-function firstOrdering({ plan, decision, observer }: Steerer, service: number, located: number): number {
+/** Offset of the shortcut through the first steps, -1 where there is none for this decision. */
+function shortcutOf({ plan, decision, observer }: Steerer, service: number, located: number): number {
   // Explain wants to see every candidate; with availability overlooked, speed no longer matters.
   if (observer !== undefined || decision.degree !== DEGREE.AVAILABLE || decision.shedLimit >= 0) return -1;
   const row = service * SERVICE.WORDS;
   if (plan.services[row + SERVICE.STEP_COUNT] === 0) return -1;
   const at = (plan.services[row + SERVICE.FIRST_STEP] ?? 0) * OP.WORDS;
   const op = plan.program[at];
-  if (op === OP.FAILOVER) return plan.program[at + 1] ?? -1;
-  const map = op === OP.PLACE ? mapOf(plan, row) : undefined;
-  return map?.orderingAt[(located >> 8) * map.steps] ?? -1;
+  if (op === OP.FAILOVER) return plan.program[at + 2] ?? -1;
+  return (op === OP.PLACE ? mapOf(plan, row) : undefined)?.shortcutAt[located >> 8] ?? -1;
 }
 
 /** From all candidates of `decision.degree` to what the steps leave. */
@@ -126,7 +127,9 @@ function runSteps(
       case OP.STICKY: {
         if (withStandbys) dropStandby(steerer, firstSlot);
         const prefixBits = bits === 32 ? argument : (plan.program[at + 2] ?? 0);
-        orderSticky(steerer, firstSlot, client, prefixBits);
+        // Explain shows all of the order; packets need what they serve.
+        const isLast = step === stepCount - 1 && observer === undefined;
+        orderSticky(steerer, firstSlot, client, prefixBits, isLast ? answers : decision.count);
         if (prefixBits > decision.scopeBits) decision.scopeBits = prefixBits;
         break;
       }

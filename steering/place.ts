@@ -19,6 +19,28 @@ export function orderingWords(preferences: readonly Preference[]): number[] {
   return [preferences.length, ...preferences.flatMap(({ region, end }) => [region, end])];
 }
 
+/**
+ * Where the first steps lead as long as nothing is amiss: a shortcut (ordering.ts), from their orderings, one at least.
+ * Undefined where they keep nobody, or where a VIP stands in place of a region.
+ */
+export function shortcutWords(steps: readonly (readonly Preference[])[]): number[] | undefined {
+  const needed = new Set<number>();
+  let kept: number[] | undefined;
+  for (const preferences of steps) {
+    const before = kept;
+    const left = preferences.filter(({ region }) => before === undefined || before.includes(region));
+    const [first] = left;
+    if (first === undefined) return undefined;
+    needed.add(first.region);
+    const group = preferences.slice(preferences.indexOf(first), first.end);
+    kept = [...new Set(group.filter((each) => left.includes(each)).map(({ region }) => region))];
+  }
+  if (kept === undefined || [...needed, ...kept].some((region) => region < 0)) return undefined;
+  // Whoever is kept alone is found to have a candidate when these are collected.
+  if (kept.length === 1) needed.delete(kept[0] ?? -1);
+  return [steps.length, needed.size, ...needed, kept.length, ...kept];
+}
+
 /** A region of a service as the steps see it. */
 export type PlacedRegion = {
   readonly name: string;

@@ -6,7 +6,7 @@
  *     vips       a row a VIP, by slot (VIP)
  *     regions    a row a region of a service (REGION): "local" numbers count from 0 within the service
  *     program    the steps of all services: (OP, argument, argument) each
- *     orderings  lists of what to prefer: n, then n pairs (entry, end of its group); see ordering.ts
+ *     orderings  lists of what to prefer: n, then n pairs (entry, end of its group), and shortcuts; see ordering.ts
  *     maps       a row a steering map (MAP): which ordering an address gets
  */
 
@@ -59,7 +59,9 @@ export const VIP = {
   RRSET_CNAME: 4,
   /** Hash of its name, for rendezvous: the same on every node. */
   HASH: 5,
-  WORDS: 6,
+  /** The next VIP of its region in the order of the file, by local number; -1 behind the last. */
+  NEXT: 6,
+  WORDS: 7,
 } as const;
 
 export const REGION = {
@@ -67,13 +69,15 @@ export const REGION = {
   GLOBAL: 0,
   /** Share of the region's weight that must be up, in millionths. */
   MIN_HEALTHY_MILLIONTHS: 1,
-  WORDS: 2,
+  /** Local number of its first VIP, which leads to the others (VIP.NEXT). */
+  FIRST_VIP: 2,
+  WORDS: 3,
 } as const;
 
 export const OP = {
   /** Keep the first group of the ordering that the client's place gives; argument: which of its map's orderings. */
   PLACE: 0,
-  /** Keep the first group of a fixed ordering; argument: its offset. */
+  /** Keep the first group of a fixed ordering; arguments: its offset, and that of its shortcut or -1. */
   FAILOVER: 1,
   WEIGHTED: 2,
   /** Arguments: prefix bits of IPv4 and IPv6 clients. */
@@ -95,8 +99,11 @@ export const MAP = {
   /** Index in mapWords of the starts, and their number. */
   STARTS_AT: 6,
   START_COUNT: 7,
-  STEPS: 8,
-  WORDS: 9,
+  /** Index in mapWords of the offset of each outcome's shortcut, -1 for none, and their number. */
+  SHORTCUTS_AT: 8,
+  SHORTCUT_COUNT: 9,
+  STEPS: 10,
+  WORDS: 11,
 } as const;
 
 export type SteeringTables = {
@@ -115,6 +122,8 @@ export type MapView = {
   /** Offsets into `orderings`: `steps` an outcome. */
   readonly orderingAt: Int32Array;
   readonly steps: number;
+  /** Offset into `orderings` of each outcome's shortcut, -1 for none. */
+  readonly shortcutAt: Int32Array;
 };
 
 export type SteeringPlan = SteeringTables & {
@@ -164,6 +173,7 @@ export function viewPlan(tables: SteeringTables, mapWords: Int32Array, atlas: Sh
       mixed: view(MAP.MIXED_AT),
       starts: view(MAP.STARTS_AT),
       orderingAt: view(MAP.ORDERINGS_AT),
+      shortcutAt: view(MAP.SHORTCUTS_AT),
       steps: maps[row + MAP.STEPS] ?? 0,
     });
   }

@@ -25,8 +25,8 @@ const SALT = 0x5368_6564;
  * How far over what it bears this client's VIPs may be: 0 mostly, more where all that the steps lead to want no more of
  * it, -1 where no pressure has to do with this client. Else sees to the scope: the candidates are those of its network.
  *
- * Of the VIPs that the steps leave, none is under pressure: then these are what is left whoever else is shed, since no
- * step prefers a VIP for what another is.
+ * Of the VIPs that the steps leave, none is under pressure: then these serve it. Whoever is not sent to a VIP that sheds
+ * is not moved by it, also where `within` counts from that VIP's region.
  */
 export function shedLimitOf(
   steerer: Steerer,

@@ -7,19 +7,25 @@ import type { Steerer } from './decision.ts';
 import { VIP } from './plan.ts';
 
 /**
- * Orders all candidates by their score for the first `bits` bits of `client`, best first. Standbys beside others must
- * have been dropped.
+ * Orders the candidates by their score for the first `bits` bits of `client`, best first; where only one is `wanted`,
+ * the order behind it is not specified. Standbys beside others must have been dropped.
  */
-export function orderSticky(steerer: Steerer, firstSlot: number, client: Uint8Array, bits: number): void {
-  const { plan, health, decision } = steerer;
-  const { candidates, scores, count } = decision;
+export function orderSticky(
+  steerer: Steerer,
+  firstSlot: number,
+  client: Uint8Array,
+  bits: number,
+  wanted: number,
+): void {
+  const { candidates, scores, count } = steerer.decision;
   const network = hashNetwork(client, bits);
+  if (wanted === 1) {
+    putBestFirst(steerer, firstSlot, network);
+    return;
+  }
   for (let c = 0; c < count; c++) {
     const slot = firstSlot + (candidates[c] ?? 0);
-    const weight = Math.max(health.weights[slot] ?? 0, 1e-3); // among standbys alone: equal
-    const hash = mix(network ^ (plan.vips[slot * VIP.WORDS + VIP.HASH] ?? 0));
-    // (hash + 1/2) / 2^32 is inside (0, 1): the logarithm is negative and finite.
-    const score = -weight / Math.log(((hash >>> 0) + 0.5) / 4_294_967_296);
+    const score = scoreOf(weightOf(steerer, slot), drawOf(steerer, slot, network));
     // Insertion: a service has few VIPs, and nothing is allocated.
     const vip = candidates[c] ?? 0;
     let at = c;
@@ -30,6 +36,49 @@ export function orderSticky(steerer: Steerer, firstSlot: number, client: Uint8Ar
     scores[at] = score;
     candidates[at] = vip;
   }
+}
+
+/**
+ * Puts the candidate with the highest score in front. Since 1 - u <= -ln u <= (1 - u) / u, a score lies between two
+ * numbers that cost no logarithm, which mostly tell who is ahead.
+ */
+function putBestFirst(steerer: Steerer, firstSlot: number, network: number): void {
+  const { candidates, count } = steerer.decision;
+  let best = 0;
+  let weight = 0;
+  let draw = 0.5;
+  for (let c = 0; c < count; c++) {
+    const slot = firstSlot + (candidates[c] ?? 0);
+    const ownWeight = weightOf(steerer, slot);
+    const ownDraw = drawOf(steerer, slot, network);
+    // As products, for divisions are slow too: most(own) <= least(best), then most(best) < least(own).
+    if (ownWeight * (1 - draw) <= weight * draw * (1 - ownDraw)) continue;
+    if (
+      weight * (1 - ownDraw) < ownWeight * ownDraw * (1 - draw) ||
+      scoreOf(ownWeight, ownDraw) > scoreOf(weight, draw)
+    ) {
+      best = c;
+      weight = ownWeight;
+      draw = ownDraw;
+    }
+  }
+  const vip = candidates[best] ?? 0;
+  candidates[best] = candidates[0] ?? 0;
+  candidates[0] = vip;
+}
+
+function scoreOf(weight: number, draw: number): number {
+  return -weight / Math.log(draw);
+}
+
+/** Among standbys alone all weigh the same. */
+function weightOf({ health }: Steerer, slot: number): number {
+  return Math.max(health.weights[slot] ?? 0, 1e-3);
+}
+
+/** What a VIP drew for a network: a number inside (0, 1), so that its logarithm is negative and finite. */
+function drawOf({ plan }: Steerer, slot: number, network: number): number {
+  return ((mix(network ^ (plan.vips[slot * VIP.WORDS + VIP.HASH] ?? 0)) >>> 0) + 0.5) / 4_294_967_296;
 }
 
 /** MurmurHash3's 32-bit finaliser. */

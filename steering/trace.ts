@@ -7,9 +7,11 @@ export type Trace = {
   readonly name: string;
   readonly type: string;
   readonly zone: string;
-  /** The steered service behind the name; undefined for static data. */
+  /** The steered service behind the name, the last one where a CNAME led through several; undefined for static data. */
   readonly service: string | undefined;
   readonly client: TraceClient;
+  /** The decisions of the services whose CNAMEs led to `service`, that of the name asked for first. */
+  readonly via: readonly TraceDecision[];
   /** One a VIP of the service that has the type; empty for static data. */
   readonly candidates: readonly TraceCandidate[];
   readonly steps: readonly TraceStep[];
@@ -29,6 +31,13 @@ export type Trace = {
   };
   readonly ttl: { readonly seconds: number; readonly why: string };
   readonly scope: { readonly bits: number; readonly why: string };
+};
+
+/** One service's part in an answer. */
+export type TraceDecision = Pick<Trace, 'candidates' | 'steps' | 'allDown' | 'ttl' | 'scope'> & {
+  readonly service: string;
+  /** VIP names, in the order served. */
+  readonly vips: readonly string[];
 };
 
 export type TraceClient = {

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { BeaconSamples, SavedNetwork } from '../geo/beacon-samples.ts';
-import { writeAtomically } from '../health/state-file.ts';
+import { writeAtomically } from '../health/atomic-file.ts';
 
 const FILE = 'beacon.json';
 /** Networks written between two looks at what else there is to do. */

@@ -9,6 +9,7 @@ import type { Location } from '../geo/location.ts';
 import {
   isPlaceStep,
   orderingWords,
+  shortcutWords,
   preparePlaceStep,
   type PlaceContext,
   type PlaceStepSpec,
@@ -80,21 +81,25 @@ export function compileService(
   const service = plan.services.length / SERVICE.WORDS;
   const local = localRegions(model, context);
   const firstRegion = plan.regions.length / REGION.WORDS;
-  for (const number of local) {
-    pushWords(plan.regions, number, Math.round((context.regions[number]?.minHealthy ?? 0) * 1e6));
+  const regionOf = model.vips.map((vip) => local.indexOf(context.regionNumber(vip.region)));
+  for (const [region, number] of local.entries()) {
+    const minHealthy = context.regions[number]?.minHealthy ?? 0;
+    pushWords(plan.regions, number, Math.round(minHealthy * 1e6), regionOf.indexOf(region));
   }
   const firstSlot = plan.vips.length / VIP.WORDS;
   let has = 0;
-  for (const vip of model.vips) {
+  for (const [index, vip] of model.vips.entries()) {
     has |= hasOf(vip);
+    const region = regionOf[index] ?? 0;
     pushWords(
       plan.vips,
-      local.indexOf(context.regionNumber(vip.region)),
+      region,
       hasOf(vip),
       rrset(building, TYPE.A, vip.a, apex),
       rrset(building, TYPE.AAAA, vip.aaaa, apex),
       rrset(building, TYPE.CNAME, vip.cname, apex),
       hashText(vip.name),
+      regionOf.indexOf(region, index + 1),
     );
   }
   const steps = compileSteps(plan, model, local, context);
@@ -176,7 +181,9 @@ function compileSteps(
       pushWords(plan.program, ...compileStep(plan, step, local, context));
     }
   }
-  return { first, map: placeSteps.length > 0 ? mapFor(plan, placeSteps, local, context) : -1 };
+  const other = model.steps.findIndex((step) => !isPlaceStep(step));
+  const leading = other < 0 ? placeSteps.length : other;
+  return { first, map: placeSteps.length > 0 ? mapFor(plan, placeSteps, leading, local, context) : -1 };
 }
 
 function compileStep(
@@ -192,7 +199,7 @@ function compileStep(
         // A region that none of the service's VIPs is in has no number here, and is passed over (PH211).
         .filter((entry, index) => step.order[index]?.kind === 'vip' || entry >= 0)
         .map((region, index) => ({ region, end: index + 1, detail: 0 }));
-      return [OP.FAILOVER, ordering(plan, preferences), 0];
+      return [OP.FAILOVER, ordering(plan, preferences), shortcut(plan, [preferences])];
     }
     case 'weighted':
       return [OP.WEIGHTED, 0, 0];
@@ -204,7 +211,16 @@ function compileStep(
 }
 
 function ordering(plan: BuildingPlan, preferences: readonly Preference[]): number {
-  const words = orderingWords(preferences);
+  return shared(plan, orderingWords(preferences));
+}
+
+/** Of the orderings of a service's first steps; -1 where there is none. */
+function shortcut(plan: BuildingPlan, steps: readonly (readonly Preference[])[]): number {
+  const words = shortcutWords(steps);
+  return words === undefined ? -1 : shared(plan, words);
+}
+
+function shared(plan: BuildingPlan, words: readonly number[]): number {
   const key = words.join();
   const known = plan.orderingOf.get(key);
   if (known !== undefined) return known;
@@ -213,14 +229,18 @@ function ordering(plan: BuildingPlan, preferences: readonly Preference[]): numbe
   return at;
 }
 
-/** The map of a service's place-dependent steps: an outcome is one ordering for each of them. */
+/**
+ * The map of a service's place-dependent steps: an outcome is one ordering for each of them. `leading` of them have no
+ * other step in front.
+ */
 function mapFor(
   plan: BuildingPlan,
   steps: readonly PlaceStepSpec[],
+  leading: number,
   local: readonly number[],
   context: ServiceContext,
 ): number {
-  const key = JSON.stringify([steps, local], (_, value: unknown) =>
+  const key = JSON.stringify([steps, leading, local], (_, value: unknown) =>
     value instanceof Map ? [...(value as Map<unknown, unknown>)] : value instanceof Uint8Array ? [...value] : value,
   );
   const known = plan.mapOf.get(key);
@@ -229,14 +249,17 @@ function mapFor(
   const prepared = steps.map((step) => preparePlaceStep(step, { ...context.place, regions }));
   const outcomeNumbers = new Map<string, number>();
   const orderingAt: number[] = [];
+  const shortcutAt: number[] = [];
   const outcomeOf = (location: Location): number => {
-    const offsets = prepared.map((step) => ordering(plan, step(location)));
+    const preferences = prepared.map((step) => step(location));
+    const offsets = preferences.map((each) => ordering(plan, each));
     const text = offsets.join();
     let outcome = outcomeNumbers.get(text);
     if (outcome === undefined) {
       outcome = outcomeNumbers.size;
       outcomeNumbers.set(text, outcome);
       orderingAt.push(...offsets);
+      shortcutAt.push(shortcut(plan, preferences.slice(0, leading)));
     }
     return outcome;
   };
@@ -245,6 +268,7 @@ function mapFor(
   const mixedAt = appendWords(plan.mapWords, map.mixed);
   const startsAt = appendWords(plan.mapWords, map.starts);
   const orderingsAt = appendWords(plan.mapWords, Int32Array.from(orderingAt));
+  const shortcutsAt = appendWords(plan.mapWords, Int32Array.from(shortcutAt));
   const at = pushWords(
     plan.maps,
     outcomesAt,
@@ -255,6 +279,8 @@ function mapFor(
     orderingAt.length,
     startsAt,
     map.starts.length,
+    shortcutsAt,
+    shortcutAt.length,
     steps.length,
   );
   plan.mapOf.set(key, at / MAP.WORDS);

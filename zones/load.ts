@@ -81,7 +81,12 @@ export function loadWithZones(
       const place = { file: join(settings.stateDir, 'serials.json'), line: 1, column: 1 };
       report.warning('PH382', message, place, 'remove it, or put back what it was');
     });
-  const serials = new Map(zones.filter((zone) => zone.autoSerial).map((zone) => [zone, nextSerial(zone, last, now())]));
+  const serials = new Map(
+    zones.map((zone) => [
+      zone,
+      zone.autoSerial ? nextSerial(zone, last, now()) : { serial: statedSerial(zone), digest: '' },
+    ]),
+  );
   const { image, atlas, catalog, locations } = compile({
     settings,
     zones,

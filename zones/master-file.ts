@@ -18,7 +18,7 @@ import { type RecordStore, addFile, addRecord } from './records.ts';
 /** `$INCLUDE` within `$INCLUDE`: deeper than people nest, and well before the stack ends. */
 const MAX_INCLUDE_DEPTH = 16;
 /** Mistakes shown of one file; a wrong file has as many as it has lines. */
-const MAX_MISTAKES = 100;
+const MAX_MISTAKES = 1000;
 
 type FileReader = Position & {
   readonly path: string;

@@ -1,10 +1,10 @@
 /**
  * The whole configuration: pharos.yaml and every zone, with all mistakes in all of them.
  */
-import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { createReport, type Diagnostic } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
+import { isNamed, lookAt } from '../config/folder.ts';
 import type { IsCountry } from '../config/network-fields.ts';
 import { readSettings } from '../config/read-settings.ts';
 import type { Settings } from '../config/settings.ts';
@@ -35,8 +35,8 @@ export function readConfiguration(input: {
   const { cwd, env, cores, isCountry } = input;
   const report = createReport();
   const path = resolve(cwd, input.file ?? 'pharos.yaml');
-  const isDefault = input.file === undefined && !existsSync(path);
-  if (isDefault && !statSync(resolve(cwd, 'zones'), { throwIfNoEntry: false })?.isDirectory()) {
+  const isDefault = input.file === undefined && !isNamed(path);
+  if (isDefault && ['absent', 'file'].includes(lookAt(resolve(cwd, 'zones')).kind)) {
     const hint = 'name a configuration, write pharos.yaml, or put zone files into a folder zones';
     report.error(
       'PH031',

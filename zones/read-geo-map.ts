@@ -42,7 +42,13 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
   const country =
     key?.kind === 'country' ? key.country : key?.kind === 'subdivision' ? key.subdivision.slice(0, 2) : undefined;
   if (country !== undefined && isCountry && !isCountry(country)) {
-    report.error('PH033', `there is no country ${country}`, placeOf(node), 'use a code of ISO 3166-1, such as KR');
+    const meant = { UK: 'the United Kingdom is GB', EU: 'the continent is written europe' }[country];
+    report.error(
+      'PH033',
+      `there is no country ${country}`,
+      placeOf(node),
+      meant ?? 'use a code of ISO 3166-1, such as KR',
+    );
     return undefined;
   }
   if (key) return key;
@@ -61,7 +67,9 @@ function parseGeoKey(text: string): GeoKey | undefined {
   if (continent) return { text, kind: 'continent', continent };
   if (/^[A-Za-z]{2}$/.test(text)) return { text, kind: 'country', country: text.toUpperCase() };
   const asn = /^AS(\d{1,10})$/i.exec(text);
-  if (asn) return Number(asn[1]) <= MAX_ASN ? { text, kind: 'asn', asn: Number(asn[1]) } : undefined;
+  // RFC 7607: nobody has AS 0; here it is what clients have whose AS is not known.
+  if (asn)
+    return /[1-9]/.test(text) && Number(asn[1]) <= MAX_ASN ? { text, kind: 'asn', asn: Number(asn[1]) } : undefined;
   // ISO 3166-2: the country, and up to three letters or digits.
   if (/^[A-Za-z]{2}-[A-Za-z0-9]{1,3}$/.test(text)) {
     return { text, kind: 'subdivision', subdivision: text.toUpperCase() };

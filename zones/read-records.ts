@@ -1,6 +1,7 @@
 /**
  * `records`, `nameservers` and `soa` of a zone file (SPEC 3) into a RecordStore.
  */
+import { domainToASCII } from 'node:url';
 import {
   entriesOf,
   list,
@@ -46,12 +47,23 @@ export function readName(node: YamlScalar, origin: Name, code: string, report: R
       const message = `${node.text} without a final dot is ${formatName(name)}.`;
       report.warning('PH113', message, placeOf(node), `write ${node.text}. or leave out the zone's name`);
     }
+    warnBeyondAscii(node, report);
     return name;
   } catch (error) {
     if (!(error instanceof NameError)) throw error;
     report.error(code, error.message, placeOf(node), 'names are relative to the zone unless they end with a dot');
     return undefined;
   }
+}
+
+/** RFC 5890 2.3.2.1: clients ask for A-labels, so that nobody would find a name as it stands here. */
+export function warnBeyondAscii(node: YamlScalar, report: Report): void {
+  // eslint-disable-next-line no-control-regex -- all of ASCII is meant
+  const word = node.text.split(/\s+/).find((each) => /[^\u0000-\u007f]/.test(each));
+  if (word === undefined) return;
+  const asked = word.split('.').map((label) => domainToASCII(label) || label);
+  const message = `${show(word)} has letters that clients never ask for: they ask for ${asked.join('.')}`;
+  report.warning('PH118', message, placeOf(node), 'write it so; escapes (\\195) say that octets are meant');
 }
 
 /** The owner that a key of `records` or `services` names; one out of zone is reported. */
@@ -169,18 +181,24 @@ function readValues(
 }
 
 /** One value in presentation format; a mistake is shown at the word that has it. */
-export function readRdata(type: number, node: YamlScalar, origin: Name, report: Report): Uint8Array | undefined {
+function readRdata(type: number, node: YamlScalar, origin: Name, report: Report): Uint8Array | undefined {
   try {
-    return parseRdataText(type, node.text, origin);
+    const rdata = parseRdataText(type, node.text, origin);
+    if (HAS_NAME.has(type)) warnBeyondAscii(node, report);
+    return rdata;
   } catch (error) {
     if (!(error instanceof RdataError || error instanceof NameError)) throw error;
     const offset = error instanceof RdataError ? error.offset : undefined;
     const word = offset === undefined ? undefined : (/^\S+/.exec(node.text.slice(offset))?.[0].length ?? 1);
     const place = offset === undefined ? placeOf(node) : placeInText(node, offset, word);
-    report.error('PH106', `${typeText(type)}: ${error.message}`, place);
+    const named = error.message.startsWith(`${typeText(type)} `);
+    report.error('PH106', named ? error.message : `${typeText(type)}: ${error.message}`, place);
     return undefined;
   }
 }
+
+/** Types whose data is a name, with numbers at most. */
+const HAS_NAME: ReadonlySet<number> = new Set([TYPE.NS, TYPE.CNAME, TYPE.DNAME, TYPE.PTR, TYPE.MX, TYPE.SRV]);
 
 /** `nameservers`: their names, in the file's order. Addresses are a mistake. */
 export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {

@@ -27,8 +27,10 @@ import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../conf
 import { formatAddress, parseAddress } from '../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../wire/limits.ts';
 import { canonical, formatName, nameKey, type Name } from '../wire/name.ts';
+import type { StepSpec } from '../steering/steps.ts';
 import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
 import { capacity, checkLoad, shed } from './read-load.ts';
+import { judgeWeights } from './judge-steps.ts';
 import { readName, ttl } from './read-records.ts';
 import { DEFAULT_STEPS, steps } from './read-steps.ts';
 
@@ -77,6 +79,11 @@ export function readService(owner: Name, { key, value }: YamlEntry, context: Ser
   if (vips.length === 0) return undefined;
   checkPorts(vips, read.check, report);
   checkLoad(value, vipsNode, read.check, report);
+  const ramp = valueOf(value, 'ramp');
+  const weighsRegions = vips.some(({ region }) => (regions.get(region ?? '')?.minHealthy ?? 0) > 0);
+  judgeWeights(read.steer, vips, weighsRegions, ramp && placeOf(ramp), report);
+  warnCommonAddress(vips, report);
+  warnOneCname(vips, read, valueOf(value, 'answers') ?? valueOf(value, 'steer'), report);
   return {
     owner,
     name,
@@ -217,6 +224,31 @@ function parseProbe(value: string): Probe | undefined {
   return parseAddress(bare) || isName ? { host: bare, port } : undefined;
 }
 
+/** Mostly one was copied; and what is drained under one name goes on being served under the other. */
+function warnCommonAddress(vips: readonly Vip[], report: Report): void {
+  const published = vips.flatMap((vip) => [vip.a ?? [], vip.aaaa ?? []].flat().map((address) => ({ vip, address })));
+  for (const [address, those] of Map.groupBy(published, (each) => formatAddress(each.address))) {
+    const [first, second, ...others] = those;
+    if (!first || !second) continue;
+    const more = others.length === 0 ? '' : ` and ${others.length} more VIPs`;
+    const message = `${first.vip.name}, ${second.vip.name}${more} have one address: ${address}`;
+    report.warning('PH234', message, second.vip.place, 'make them one VIP, or mend the address');
+  }
+}
+
+/** RFC 2181 10.1: a name has one CNAME. */
+function warnOneCname(
+  [vip]: readonly Vip[],
+  { answers: stated = 1, steer }: { readonly answers: number | undefined; readonly steer: readonly StepSpec[] },
+  node: YamlNode | undefined,
+  report: Report,
+): void {
+  if (vip?.cname === undefined || !node) return;
+  if (stated === 1 && !steer.some(({ kind }) => kind === 'all')) return;
+  const message = 'an answer has one CNAME: the first of these VIPs is served, and no other';
+  report.warning('PH235', message, placeOf(node, 0, 1), 'remove answers and all; the steps choose which is first');
+}
+
 /** A tcp check may leave the port to the probes; then each must have one. */
 function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: Report): void {
   const portless = spec && checkWithoutPort(spec);
@@ -239,7 +271,11 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
   const hint = 'serve_all, none, { A: 192.0.2.99 } or { CNAME: sorry.example.net. }';
   const addresses = (family: 'IPv4' | 'IPv6'): Read<string[]> => {
     const read = list(address(family), { min: 1, max: MAX_VIPS });
-    return (node, name, report) => read(node, name, report)?.map((bytes) => formatAddress(bytes));
+    // RFC 2181 5: in an RRset nothing stands twice.
+    return (node, name, report) => {
+      const addresses = read(node, name, report);
+      return addresses && [...new Set(addresses.map((bytes) => formatAddress(bytes)))];
+    };
   };
   const readStatic = map('when_all_down', {
     A: withDefault(addresses('IPv4'), []),

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Report } from '../config/diagnostics.ts';
+import { hasErrors, type Report } from '../config/diagnostics.ts';
 import {
   boolean,
   dictionary,
@@ -27,6 +27,7 @@ import { nearestHint } from '../config/nearest-word.ts';
 import type { IsCountry } from '../config/network-fields.ts';
 import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from '../config/yaml.ts';
 import { NO_TABLE, type StepSpec } from '../steering/steps.ts';
+import { judgeSteps, type JudgedVip, type WrittenStep } from './judge-steps.ts';
 import { readGeoMap } from './read-geo-map.ts';
 
 const STEPS = ['geo', 'nearest', 'latency', 'failover', 'weighted', 'sticky', 'all'] as const;
@@ -36,7 +37,7 @@ type StepName = (typeof STEPS)[number];
 export type StepsContext = {
   /** Every region that pharos.yaml or the zone defines; true for those that have a position. */
   readonly regions: ReadonlyMap<string, boolean>;
-  readonly vips: readonly { readonly name: string; readonly region: string | undefined }[];
+  readonly vips: readonly JudgedVip[];
   /** Absolute path that tables are relative to. */
   readonly folder: string;
   readonly isCountry: IsCountry;
@@ -60,30 +61,14 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
     if (items.length === 0) {
       report.error('PH208', 'steer has no steps', placeOf(node), 'remove it for [nearest, weighted], or name a step');
     }
-    let all: YamlNode | undefined;
-    let ordered: string | undefined;
-    return items.flatMap((item) => {
-      if (all) {
-        const hint = 'put it before all, or remove all';
-        report.warning(
-          'PH215',
-          'a step after all has nothing to choose: all keeps every candidate',
-          placeOf(item),
-          hint,
-        );
-        all = undefined; // once is enough
-      }
-      const step = readStep(item, context);
-      if (step?.kind === 'all') all = item;
-      if (step?.kind === 'weighted' || step?.kind === 'sticky') {
-        if (ordered !== undefined) {
-          const message = `${step.kind} orders anew what ${ordered} has ordered: only the last order counts`;
-          report.warning('PH227', message, placeOf(item, 0, 1), 'keep one of the two');
-        }
-        ordered = step.kind;
-      }
-      return step ?? [];
+    const before = report.diagnostics.length;
+    const written = items.flatMap((item): WrittenStep[] => {
+      const spec = readStep(item, context);
+      return spec ? [{ spec, node: item }] : [];
     });
+    // What is wrong in a step may be all that is wrong with the chain.
+    if (!hasErrors(report.diagnostics.slice(before))) judgeSteps(written, context.vips, report);
+    return written.map(({ spec }) => spec);
   };
 }
 
@@ -185,13 +170,8 @@ function readStepOf(name: StepName, at: YamlScalar, options: YamlMap, context: S
         within: withDefault(duration(), 0),
       };
       const read = map('latency', fields)(options, name, report);
-      return (
-        read && {
-          kind: name,
-          table: read.table === undefined ? NO_TABLE : findTable(read.table, options, context),
-          withinMs: read.within,
-        }
-      );
+      const table = read?.table === undefined ? NO_TABLE : findTable(read.table, options, context);
+      return read && table !== undefined ? { kind: name, table, withinMs: read.within } : undefined;
     }
     case 'failover': {
       const read = map('failover', { failover: required(failoverOrder(context), 'such as [seoul, virginia]') });
@@ -301,17 +281,16 @@ function onceEach<T>(read: Read<T>): Read<T> {
   };
 }
 
-function findTable(written: string, options: YamlMap, { folder, report, addFile }: StepsContext): string {
+/** The absolute path; undefined where there is no such file. */
+function findTable(written: string, options: YamlMap, { folder, report, addFile }: StepsContext): string | undefined {
   const path = resolve(folder, written);
-  if (existsSync(path)) addFile(path);
-  else
-    report.error(
-      'PH038',
-      `there is no file ${written}`,
-      placeOf(valueOf(options, 'table') ?? options),
-      `looked for ${path}`,
-    );
-  return path;
+  if (existsSync(path)) {
+    addFile(path);
+    return path;
+  }
+  const place = placeOf(valueOf(options, 'table') ?? options);
+  report.error('PH038', `there is no file ${written}`, place, `looked for ${path}`);
+  return undefined;
 }
 
 function warnWithoutPosition(at: YamlScalar, { regions, vips, report }: StepsContext): void {

@@ -1,16 +1,17 @@
 /**
  * One zone file (SPEC 3), with the master files it includes, to a ZoneModel.
  */
-import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Place, Report } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
+import { lookAt } from '../config/folder.ts';
 import { list, map, optional, required, scalar, text, valueOf, withDefault, type Read } from '../config/fields.ts';
 import type { IsCountry } from '../config/network-fields.ts';
 import { checks } from '../config/read-checks.ts';
 import { regions } from '../config/read-regions.ts';
 import type { Settings } from '../config/settings.ts';
 import { placeOf, readYaml, type YamlNode } from '../config/yaml.ts';
+import { MAX_NAME_OCTETS } from '../wire/limits.ts';
 import { NameError, nameKey, parseName, type Name } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
 import { readMasterFile } from './master-file.ts';
@@ -24,12 +25,14 @@ import {
   soa,
   soaRdata,
   ttl,
+  warnBeyondAscii,
   type RecordsTarget,
   type SoaFields,
 } from './read-records.ts';
 import { answersWithCname, readServices } from './read-service.ts';
 import { addFile, addRecord, createRecordStore, ownerOf, type RecordStore } from './records.ts';
 import { validateZone } from './validate.ts';
+import { whereWritten } from './validate-report.ts';
 
 /** For records of a zone that says nothing. */
 const DEFAULT_TTL_SECONDS = 300;
@@ -44,9 +47,11 @@ export type ReadZoneInput = {
 };
 
 /** A zone's apex; the final dot may be left out. */
-export const apexName: Read<Name> = scalar(
+const apexName: Read<Name> = scalar(
   'a domain name',
   (value) => {
+    // An empty text would be the root, as `.` is.
+    if (value === '') return undefined;
     try {
       return parseName(value.endsWith('.') ? value : `${value}.`);
     } catch (error) {
@@ -83,6 +88,7 @@ export function readZone(input: ReadZoneInput): (ZoneModel & { readonly place: P
     services: optional(later),
   })(node, 'the zone file', report);
   if (!read || !apex) return undefined;
+  if (zoneNode.kind === 'scalar') warnBeyondAscii(zoneNode, report);
 
   const store = createRecordStore();
   const target = { apex, store, file: addFile(store, file), defaultTtlSeconds: read.ttl, report };
@@ -146,9 +152,12 @@ const includePath: Read<{ path: string; place: Place }> = (node, name, report) =
 /** Absolute paths of the files read. */
 function include(path: string, written: string, place: Place, target: RecordsTarget): readonly string[] {
   const { apex, defaultTtlSeconds, store, report } = target;
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.isFile()) return readMasterFile({ path, origin: apex, defaultTtlSeconds, store, report }).files;
-  const what = stat ? `${written} is not a file` : `there is no file ${written}`;
+  const at = lookAt(path);
+  if (at.kind === 'file') return readMasterFile({ path, origin: apex, defaultTtlSeconds, store, report }).files;
+  const what =
+    at.kind === 'absent'
+      ? `there is no file ${written}`
+      : `${written} is not a file${at.kind === 'refused' ? ` that can be read (${at.code})` : ''}`;
   report.error('PH038', what, place, `looked for ${path}`);
   return [];
 }
@@ -176,10 +185,16 @@ function addSoa(
     expireSeconds: 14 * 86_400,
     negativeTtlSeconds: 60,
   };
-  const rname = soaFields.contact ?? parseName('hostmaster', apex);
+  const rname = soaFields.contact ?? hostmaster(apex);
   const rdata = soaRdata(soaFields, mname, rname);
   addRecord(store, apex, TYPE.SOA, defaultTtlSeconds, rdata, file, placeOf(node).line);
   return soaFields.serial === 'auto';
+}
+
+/** Below an apex that leaves no room for one, the apex: a contact can be stated. */
+function hostmaster(apex: Name): Name {
+  const label = parseName('hostmaster.').subarray(0, -1);
+  return label.length + apex.length > MAX_NAME_OCTETS ? apex : Uint8Array.from(Buffer.concat([label, apex]));
 }
 
 function namesOf(node: YamlNode | undefined): ReadonlySet<string> {
@@ -212,7 +227,11 @@ function reportCnameBesideData(services: readonly ServiceModel[], store: RecordS
     if (!service) continue;
     byOwner.delete(key);
     const message = `the service ${service.name} answers with a CNAME, and there are records beside it`;
-    const line = `${store.files[store.file[row] ?? 0] ?? ''}:${store.line[row] ?? 0}`;
-    report.error('PH223', message, service.place, `remove the records (${line}), or steer addresses`);
+    report.error(
+      'PH223',
+      message,
+      service.place,
+      `remove the records (${whereWritten(store, row)}), or steer addresses`,
+    );
   }
 }

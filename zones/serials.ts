@@ -11,7 +11,7 @@ import { TYPE } from '../wire/types.ts';
 import type { ZoneModel } from './model.ts';
 import { rdataOf } from './records.ts';
 
-/** By canonical apex (`nameKey`). */
+/** By canonical apex (`nameKey`). The digest is empty where the file states the serial: it is kept so that `auto` rises above it. */
 export type Serials = Readonly<Record<string, { readonly serial: number; readonly digest: string }>>;
 
 /** Serial of the SOA as the file states it. */
@@ -81,11 +81,16 @@ function isSerials(value: unknown): value is Serials {
         typeof entry === 'object' &&
         entry !== null &&
         'serial' in entry &&
-        typeof entry.serial === 'number' &&
+        isSerial(entry.serial) &&
         'digest' in entry &&
         typeof entry.digest === 'string',
     )
   );
+}
+
+/** RFC 1982 3: 32 bits. */
+function isSerial(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
 }
 
 /** Written beside and renamed, so that the file is always whole. */

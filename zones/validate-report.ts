@@ -2,12 +2,13 @@
  * Mistakes found in a record store, shown where the record was written. The line is read from its file only then.
  */
 import { readFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import type { Place, Report, Severity } from '../config/diagnostics.ts';
 import { formatName } from '../wire/name.ts';
 import { type RecordStore, ownerOf } from './records.ts';
 
 /** Diagnostics of one code; a wrong bulk file repeats one mistake a million times. */
-const MAX_PER_CODE = 100;
+const MAX_PER_CODE = 1000;
 
 export type Findings = {
   /** A mistake in a record. */
@@ -17,13 +18,13 @@ export type Findings = {
   /** Says how many more mistakes of each code there were. */
   end(): void;
   ownerText(row: number): string;
-  /** `zones/bulk.db:12`, to name a record in another one's message. */
+  /** To name a record in another one's message. */
   where(row: number): string;
 };
 
 export function createFindings(store: RecordStore, report: Report): Findings {
   const counts = new Map<string, { severity: Severity; count: number; next: Place | undefined }>();
-  const files = new Map<number, Buffer | undefined>();
+  const files = new Map<number, Reader | undefined>();
 
   const place = (severity: Severity, code: string, at: () => Place, message: () => string, hint?: string): void => {
     const seen = counts.get(code) ?? { severity, count: 0, next: undefined };
@@ -39,8 +40,8 @@ export function createFindings(store: RecordStore, report: Report): Findings {
     const file = store.files[index] ?? '';
     const line = store.line[row] ?? 1;
     if (!files.has(index)) files.set(index, readOrNothing(file));
-    const bytes = files.get(index);
-    const excerpt = bytes && lineOf(bytes, line);
+    const reader = files.get(index);
+    const excerpt = reader && lineOf(reader, line);
     return excerpt === undefined
       ? { file, line, column: 1 }
       : { file, line, column: 1, length: Math.max(1, excerpt.trimEnd().length), excerpt };
@@ -72,25 +73,36 @@ export function createFindings(store: RecordStore, report: Report): Findings {
       }
     },
     ownerText: (row) => formatName(ownerOf(store, row)),
-    where: (row) => `${store.files[store.file[row] ?? 0] ?? ''}:${store.line[row] ?? 0}`,
+    where: (row) => whereWritten(store, row),
   };
 }
 
-function readOrNothing(path: string): Buffer | undefined {
+/** `bulk.db:12`: a record's file as the zone's own file, the first of the store, would name it. */
+export function whereWritten(store: RecordStore, row: number): string {
+  const [zone = ''] = store.files;
+  return `${relative(dirname(zone), store.files[store.file[row] ?? 0] ?? '')}:${store.line[row] ?? 0}`;
+}
+
+/** A file, and where the line that was read last begins: mistakes come in the order of their lines. */
+type Reader = { readonly bytes: Buffer; line: number; at: number };
+
+function readOrNothing(path: string): Reader | undefined {
   try {
-    return readFileSync(path);
+    return { bytes: readFileSync(path), line: 1, at: 0 };
   } catch {
     return undefined; // it was there when it was read; the mistake is shown without its line
   }
 }
 
-function lineOf(bytes: Buffer, line: number): string | undefined {
-  let from = 0;
-  for (let i = 1; i < line; i++) {
-    from = bytes.indexOf(0x0a, from) + 1;
-    if (from === 0) return undefined;
+function lineOf(reader: Reader, line: number): string | undefined {
+  const { bytes } = reader;
+  if (line < reader.line) Object.assign(reader, { line: 1, at: 0 });
+  for (; reader.line < line; reader.line++) {
+    const newline = bytes.indexOf(0x0a, reader.at);
+    if (newline < 0) return undefined;
+    reader.at = newline + 1;
   }
-  const newline = bytes.indexOf(0x0a, from);
-  const text = bytes.toString('utf8', from, Math.min(newline < 0 ? bytes.length : newline, from + 1000));
-  return text.replace(/\r$/, '');
+  const newline = bytes.indexOf(0x0a, reader.at);
+  const end = Math.min(newline < 0 ? bytes.length : newline, reader.at + 1000);
+  return bytes.toString('utf8', reader.at, end).replace(/\r$/, '');
 }

@@ -44,7 +44,7 @@ describe.skipIf(!has('dig'))('dig TXT _explain.www.example.com', () => {
     const drained = await run(['drain', 'www.example.com/seoul-a', '--api', server.api, '--token', 'secret']);
     expect(drained).toMatchObject({ stderr: '' });
     expect(lines(await dig(server.port, ...question))).toEqual(await explained());
-    expect(await dig(server.port, ...question)).toContain('draining by an operator');
+    expect(await dig(server.port, ...question)).toContain('drained by an operator');
   });
 
   test('is a name that does not exist for who is not in dns.explain_from', async () => {

@@ -14,7 +14,7 @@ const STEPS = [
   '[{ geo: { asia: [seoul, virginia], europe: dublin, default: [virginia, dublin] } }, weighted]',
   '[nearest, weighted]',
   '[{ nearest: { within: 2000km } }, sticky]',
-  '[{ failover: [seoul, dublin] }, weighted]',
+  '[{ failover: [seoul, dublin, virginia] }, weighted]',
   '[weighted]',
 ];
 /** Ten services, a third of whose VIPs are in Seoul. */
@@ -111,4 +111,54 @@ test.skipIf(!has('dig'))('a running server: its overrides and its counts are tho
   const found = await ask('--weigh', 'served');
   expect(found?.weighed).toBe('served');
   expect(found?.moved).toBeCloseTo((answers.get('203.0.4.1') ?? 0) / 12, 5);
+});
+
+test('a running server: loads are followed, and a VIP that goes leaves pressures to the others', async () => {
+  using folder = folderOf({
+    'pharos.yaml': FILES['pharos.yaml'],
+    'zones/example.com.yaml': `zone: example.com
+nameservers: [ns.example.net.]
+services:
+  w:
+    check: { type: push }
+    shed: {}
+    vips: { s: { region: seoul, A: 203.0.113.1 }, d: { region: dublin, A: 203.0.113.2 }, v: { region: virginia, A: 203.0.113.3 } }
+    steer: [{ geo: { asia: [seoul, dublin], default: [dublin, virginia] } }, weighted]
+`,
+  });
+  await using server = await serve([], { cwd: folder.path });
+  const send = async (method: string, path: string, body: unknown): Promise<unknown> => {
+    const reply = await fetch(`${server.api}/api/v1/${path}`, {
+      method,
+      headers: { authorization: 'Bearer secret', 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    expect(reply.status).toBe(200);
+    return await reply.json();
+  };
+  for (const [name, load] of [
+    ['s', 0.5],
+    ['d', 0.5],
+    ['v', 0.1],
+  ] as const) {
+    await send('PUT', `push/w.example.com/${name}`, { healthy: true, load });
+  }
+  const simulation = (await send('POST', 'simulate', { down: ['@seoul'] })) as Simulation;
+  const [traffic] = simulation.services;
+  expect(traffic?.settles).toBe(true);
+  const loads = traffic?.vips.map(({ load }) => load);
+  expect(loads?.[0]).toEqual({ before: 0.5, at_once: 0, settled: 0 });
+  expect(loads?.[1]).toMatchObject({ before: 0.5, at_once: 1 });
+  const settled = loads?.[1]?.settled ?? NaN;
+  expect(settled).toBeGreaterThan(0.8);
+  expect(settled).toBeLessThan(0.95);
+
+  await send('PUT', 'overrides/@seoul', { state: 'down' });
+  const shed = async (): Promise<number> => {
+    const vips = (await (await fetch(`${server.api}/api/v1/health`)).json()) as { vip: string; shed: number }[];
+    return vips.find(({ vip }) => vip === 'd')?.shed ?? 0;
+  };
+  // Some milliseconds after the override. Until then nobody is shed, and no report comes that could change it.
+  await expect.poll(shed, { timeout: 10_000 }).toBeGreaterThan(0);
+  expect(Math.abs((await shed()) - (settled - 0.8) / 0.15)).toBeLessThan(0.2);
 });

@@ -211,7 +211,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       const asking = clients(old.ports, false);
       const takeover = await requestTakeover(join(old.path, 'state'));
       if (!takeover) throw new Error('nobody could be taken over');
-      await takeover.release();
+      await takeover.release(60_000);
       await pause(100);
       takeover.abandon();
       // This process has the sockets too, and would keep the port of the status server.
@@ -229,6 +229,27 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       await using next = start(['serve', '--takeover'], { cwd: old.path });
       await next.until(/"msg":"the server before has ended"/);
       expect((await old.server.finished).code).toBe(0);
+    },
+  );
+
+  test(
+    'one that hangs halfway leaves the first at work too, and ends when it wakes up',
+    { timeout: 60_000 },
+    async () => {
+      await using old = await first();
+      const takeover = await requestTakeover(join(old.path, 'state'));
+      if (!takeover) throw new Error('nobody could be taken over');
+      await takeover.release(100);
+      await old.server.until(/takes too long: this one goes on/);
+      // This process still has all sockets, that of the status server too.
+      const drained = await run(['drain', 'app.example.com/b', '--api', old.server.api, '--token', 'secret']);
+      expect(drained).toMatchObject({ code: 0, stderr: '' });
+      old.server.child.kill('SIGHUP');
+      await old.server.until(/"msg":"reloaded"/);
+      await expect(takeover.serving()).rejects.toThrow('the running server took up its work again');
+      const { udp, stream, status } = takeover.sockets;
+      closeUnwanted([...udp, ...stream, ...status], []);
+      expect((await old.server.stop()).code).toBe(0);
     },
   );
 });

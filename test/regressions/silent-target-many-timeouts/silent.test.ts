@@ -5,9 +5,16 @@
 import { expect, test } from 'vitest';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/table.ts';
-import { createManualClock, httpCheck, vip } from '../../unit/health/support.ts';
+import { compoundCheck, createManualClock, execCheck, httpCheck, vip } from '../../unit/health/support.ts';
 
-test('a silent target is down one timeout and two fast after the first unanswered probe began', async () => {
+const timing = { intervalMs: 5000, timeoutMs: 2000, fastMs: 200, rise: 2, fall: 3 };
+
+test.each([
+  ['http: one timeout and two fast', httpCheck(timing), 2000 + 2 * 200],
+  ['checks made of others, too', compoundCheck({ ...timing, members: [httpCheck(), httpCheck()] }), 2000 + 2 * 200],
+  ['commands are not run side by side', execCheck(timing), 3 * 2000],
+  ['nor those in others', compoundCheck({ ...timing, members: [httpCheck(), execCheck()] }), 3 * 2000],
+])('from the first unanswered probe of a silent target until it is down: %s', async (_, check, expectedMs) => {
   const clock = createManualClock();
   let silentFromMs = Infinity;
   let firstMs: number | undefined;
@@ -31,11 +38,10 @@ test('a silent target is down one timeout and two fast after the first unanswere
       });
     },
   });
-  const check = httpCheck({ intervalMs: 5000, timeoutMs: 2000, fastMs: 200, rise: 2, fall: 3 });
   health.configure([vip({ slot: 0, target: 'www.example.com/a', check })], createHealthTable(1), 1);
   await clock.advance(7000);
   silentFromMs = clock.now();
   await clock.advance(12_000);
-  expect((downMs ?? Infinity) - (firstMs ?? 0)).toBe(2000 + 2 * 200);
+  expect((downMs ?? Infinity) - (firstMs ?? 0)).toBe(expectedMs);
   await health.stop();
 });

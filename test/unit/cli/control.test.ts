@@ -194,7 +194,7 @@ describe('status', () => {
     const lines = out.split('\n').map((line) => line.replace(/ {2,}/g, '  ').trim());
     expect(lines[0]).toMatch(/^Pharos 1\.2\.3 at http:\/\/127\.0\.0\.1:\d+: ready, generation 4, up /);
     expect(lines[1]).toMatch(/^ALARM reload_refused for .*: the last reload was refused$/);
-    expect(lines.slice(3, 8)).toEqual([
+    expect(lines.slice(3, 9)).toEqual([
       'www.example.com  1 of 3 available, TTL 5 to 60 s',
       'VIP  REGION  STATE  FOR  WEIGHT  SERVED  WHY',
       expect.stringMatching(
@@ -202,6 +202,7 @@ describe('status', () => {
       ),
       expect.stringMatching(/^seoul-b {2}seoul {2}down {2}\d+ s {2}1 {2}0\.0 % {2}connect refused$/),
       'virginia-a  virginia  not checked  -  10 (file 1)  33.3 %',
+      'clients: KR 60.0 %, JP 30.0 %, unknown 10.0 %',
     ]);
   });
 

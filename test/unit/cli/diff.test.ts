@@ -100,7 +100,7 @@ describe('pharos diff', () => {
     ['a TTL', edited('ttl: 20', 'ttl: { min: 5, max: 60 }'), { what: ['ttl: 20 s -> 5 to 60 s'] }, 0],
     ['a weight', edited('weight: 3', 'weight: 1'), { what: ['vip seoul-a weight: 3 -> 1'] }, 0.125],
     ['an address', edited('192.0.2.10', '192.0.2.11'), { what: ['vip dublin-a: 192.0.2.10 -> 192.0.2.11'] }, 0.5],
-    ['a key of the map', edited('KR: seoul', 'KR: dublin'), { what: ['geo KR: seoul -> dublin'] }, 0.5],
+    ['a key of the map', edited('KR: seoul', 'KR: [dublin, seoul]'), { what: ['geo KR: seoul -> dublin, seoul'] }, 0.5],
     ['a key more', edited('KR: seoul,', 'KR: seoul, IE: seoul,'), { what: ['geo IE: no entry -> seoul'] }, 0.5],
     ['other steps', edited('weighted]', 'sticky]'), { what: ['steer: geo, weighted -> geo, sticky'] }, 0],
     ['a name of a VIP', edited('seoul-b', 'seoul-c'), { change: 'changed' }, 0],
@@ -124,13 +124,13 @@ describe('pharos diff', () => {
   });
 
   it('says from where to where, and by country', async () => {
-    const { traffic } = await difference({}, edited('KR: seoul', 'KR: dublin'));
+    const { traffic } = await difference({}, edited('KR: seoul', 'KR: [dublin, seoul]'));
     expect(traffic[0]).toMatchObject({
       moved: 0.5,
       regions: [{ from: 'seoul', to: 'dublin', share: 0.5 }],
       countries: [{ country: 'KR', clients: 0.5, moved: 0.5 }],
     });
-    const { out } = await compare({}, edited('KR: seoul', 'KR: dublin'));
+    const { out } = await compare({}, edited('KR: seoul', 'KR: [dublin, seoul]'));
     expect(out).toContain('www.example.com A: 50.0 % of its clients get another answer');
     expect(out).toMatch(/^ {2}KR +50.0 % +50.0 % +seoul-a -> dublin-a 75.0 %, seoul-b -> dublin-a 25.0 %$/m);
   });
@@ -184,15 +184,22 @@ describe('pharos diff', () => {
       ['seoul-b', 100],
       ['dublin-a', 1800],
     ].map(([vip, served]) => ({ target: `www.example.com/${vip}`, served }));
-    const server = createServer((_request, response) => {
-      response.setHeader('content-type', 'application/json').end(JSON.stringify(vips));
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    const api = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-    const { traffic } = await difference({}, edited('KR: seoul', 'KR: dublin'), api);
-    server.close();
-    expect(traffic).toMatchObject([{ weighed: 'served', moved: 0.1 }]);
+    const weigh = async (samples: number): Promise<Difference['traffic']> => {
+      const countries = [{ country: 'IE', share: 0.3 }];
+      const services = [{ name: 'www.example.com', clients: { samples, countries, rest: 0.7 } }];
+      const document = { build: {}, services, vips, alarms: [], not_ready: [] };
+      const server = createServer((_request, response) => {
+        response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const address = server.address();
+      const api = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+      const { traffic } = await difference({}, edited('KR: seoul', 'KR: [dublin, seoul]'), api);
+      server.close();
+      return traffic;
+    };
+    expect(await weigh(10)).toMatchObject([{ weighed: 'served', moved: 0.1 }]);
+    expect(await weigh(2000)).toMatchObject([{ weighed: 'countries', moved: 0.7 }]);
   });
 
   it('shows the mistakes of either side, says whose, and exits 1', async () => {

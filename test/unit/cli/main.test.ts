@@ -48,12 +48,13 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
     expect(run.error).toMatch(error);
   });
 
-  it.each(['serve', 'demo', 'check', 'explain', 'status', 'drain', 'up', 'down', 'auto', 'weight', 'reload', 'import'])(
-    '%s --help has an example',
-    (command) => {
-      const run = pharos(command, '--help');
-      expect(run).toMatchObject({ code: 0, error: '' });
-      expect(run.out).toMatch(new RegExp(`Examples?:\n {2}pharos ${command}`));
-    },
-  );
+  it.each(
+    ['serve', 'demo', 'check', 'explain', 'simulate', 'diff', 'status', 'drain'].concat(
+      ['up', 'down', 'auto', 'weight', 'reload', 'import'], //
+    ),
+  )('%s --help has an example', (command) => {
+    const run = pharos(command, '--help');
+    expect(run).toMatchObject({ code: 0, error: '' });
+    expect(run.out).toMatch(new RegExp(`Examples?:\n {2}pharos ${command}`));
+  });
 });

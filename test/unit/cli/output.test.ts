@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseApiUrl } from '../../../cli/api-client.ts';
+import { apiAt } from '../../../cli/api-client.ts';
 import { countDiagnostics, paintDiagnostic, plural, table } from '../../../cli/output.ts';
 import { formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
 
@@ -66,6 +66,8 @@ describe('the URL of --api', () => {
     ['http://', undefined],
     ['', undefined],
   ])('%s', (given, url) => {
-    expect(parseApiUrl(given)).toBe(url);
+    const found = apiAt(given, 'secret');
+    if (url === undefined) expect(found).toEqual({ ok: false, message: `--api ${given} is not an http or https URL` });
+    else expect(found).toEqual({ ok: true, api: { url, token: 'secret' } });
   });
 });

@@ -127,6 +127,42 @@ From files: no health is known, so every other VIP counts as up. \`--api URL\` a
     expect(out).not.toContain('From files');
   });
 
+  it.each<[title: string, settles: boolean, settled: number | null, shown: string[]]>([
+    [
+      'where loads settle',
+      true,
+      0.9,
+      [
+        'dublin-a  dublin  31.4 %  100 %  x3.19      30.0 %  90.0 %',
+        'seoul-b   seoul   17.2 %  0 %    none left  -       -',
+      ],
+    ],
+    [
+      'first, who ends above his capacity',
+      true,
+      1.2,
+      ['  ! beyond capacity, for no other has room: dublin-a 120 %\n', '30.0 %  120 %'],
+    ],
+    ['that loads come to no rest', false, null, ['  ! the loads come to no rest', '30.0 %  ?']],
+  ])('says %s', async (_title, settles, settled, shown) => {
+    const { simulate: before } = fake.knobs;
+    fake.knobs.simulate = (request) => {
+      const simulated = before(request);
+      if (!simulated.ok) return simulated;
+      const services = simulated.simulation.services.map((traffic) => ({
+        ...traffic,
+        settles,
+        vips: traffic.vips.map((one) =>
+          one.vip === 'dublin-a' ? { ...one, load: { before: 0.3, at_once: 0.9, settled } } : one,
+        ),
+      }));
+      return { ok: true, simulation: { ...simulated.simulation, services } };
+    };
+    const { out } = await run(['@seoul'], { api: url });
+    fake.knobs.simulate = before;
+    for (const text of shown) expect(out).toContain(text);
+  });
+
   it.each<[title: string, down: string[], options: () => Partial<SimulateOptions>, code: number, message: string]>([
     ['no target', [], () => ({}), 2, 'what fails? give --down TARGET'],
     ['a target that is nobody', ['@seol'], () => ({}), 1, 'no VIP is in a region "seol"; did you mean "seoul"?'],

@@ -17,6 +17,7 @@ export const steered: Trace = {
     asn: 64500,
     how: 'located by city.mmdb',
   },
+  via: [],
   candidates: [
     {
       vip: 'seoul-a',

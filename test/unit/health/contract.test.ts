@@ -261,15 +261,17 @@ function patient(spec: CheckSpec): CheckSpec {
     : { ...spec, timeoutMs: 5000 };
 }
 
-describe.each(KINDS)('$kind', ({ spec, target, failure, refused }) => {
+describe.each(KINDS)('$kind', ({ kind, spec, target, failure, refused }) => {
   test('passes and fails as the target does, from one moment to the next', async () => {
     let mood: Mood = 'good';
     const port = await target(() => mood);
     const seen: unknown[] = [];
     for (mood of ['good', 'bad', 'good', 'hung', 'bad', 'good'] as const) {
       const current = spec(() => mood);
-      const { passed, reason } = await probe(port, mood === 'hung' ? current : patient(current));
+      const { passed, reason, answered } = await probe(port, mood === 'hung' ? current : patient(current));
       seen.push(passed);
+      // What a command reached nobody knows.
+      if (mood !== 'good') expect(answered).toBe(mood === 'bad' && kind !== 'exec');
       if (mood === 'bad') expect(reason).toEqual(failure);
       else expect(reason).not.toEqual('');
     }
@@ -312,7 +314,7 @@ describe.each(KINDS)('$kind', ({ spec, target, failure, refused }) => {
 
   test.runIf(refused !== undefined)('fails at once where nobody listens', async () => {
     const result = await probe(await closedPort(), patient(spec(() => 'good')));
-    expect(result).toMatchObject({ passed: false, reason: refused });
+    expect(result).toMatchObject({ passed: false, reason: refused, answered: true });
     expect(result.tookMs).toBeLessThan(2000);
   });
 

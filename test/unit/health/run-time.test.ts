@@ -132,9 +132,8 @@ describe("a schedule changes nothing where an operator's word holds", () => {
 });
 
 describe('safe to stop', () => {
-  const all = new Set([a.target, b.target, c.target]);
-  const traits = (min: number, max: number, groups: readonly ReadonlySet<string>[] = [all]): AnswerTraits => {
-    return { types: ['a'], minTtlSeconds: min, maxTtlSeconds: max, groups };
+  const traits = (min: number, max: number, whenAllAreOut = true): AnswerTraits => {
+    return { types: ['a'], minTtlSeconds: min, maxTtlSeconds: max, whenAllAreOut };
   };
   const fixed = (ttl: number): HealthTarget[] => [a, b, c].map((one) => ({ ...one, answers: traits(ttl, ttl) }));
 
@@ -177,7 +176,7 @@ describe('safe to stop', () => {
     expect(safeIn(b.target)).toBeLessThan(15);
   });
 
-  test('never while serve_all answers with it for want of others, and from the moment that it has one', async () => {
+  test('never while serve_all answers with it since all are out, and from the moment that one is not', async () => {
     const { health, configure, clock, safeIn } = room();
     configure(fixed(20));
     health.override('@seoul', { state: 'drain' });
@@ -189,14 +188,11 @@ describe('safe to stop', () => {
     expect(safeIn(a.target)).toBe(20);
   });
 
-  test('a client that no step leads elsewhere is a want of others too', () => {
+  test('without serve_all, also when all are out', () => {
     const { health, configure, safeIn } = room();
-    const alone = [all, new Set([c.target])];
-    configure([...fixed(20).slice(0, 2), { ...c, answers: traits(20, 20, alone) }]);
-    health.override(c.target, { state: 'drain' });
-    expect(safeIn(c.target)).toBeUndefined();
-    configure([...fixed(20).slice(0, 2), { ...c, answers: traits(20, 20, []) }]);
-    expect(safeIn(c.target)).toBe(21);
+    configure([a, b, c].map((one) => ({ ...one, answers: traits(20, 20, false) })));
+    for (const { target } of [a, b, c]) health.override(target, { state: 'drain' });
+    expect([a, b, c].map(({ target }) => safeIn(target))).toEqual([20, 20, 20]);
   });
 
   test('outlives a restart, and a step of the wall clock', async () => {

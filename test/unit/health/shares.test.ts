@@ -47,7 +47,7 @@ function room(clock: ManualClock = createManualClock()) {
 }
 
 const check = tcpCheck({ intervalMs: 10_000, fastMs: 1000, rise: 1, fall: 1 });
-const answers = { types: ['a'], minTtlSeconds: 5, maxTtlSeconds: 60, groups: [] } as const;
+const answers = { types: ['a'], minTtlSeconds: 5, maxTtlSeconds: 60, whenAllAreOut: true } as const;
 const a = vip({ slot: 0, target: 'www.example.com/a', host: '192.0.2.1', weight: 4, check, rampMs: 300_000, answers });
 const b = vip({ slot: 1, target: 'www.example.com/b', host: '192.0.2.2', weight: 1, check, rampMs: 300_000, answers });
 
@@ -209,8 +209,8 @@ describe('shed', () => {
     loads.set('192.0.2.1', 20);
     await clock.advance(10_000);
     // The TTL is 10 s while it sheds, as long as the state can be trusted.
-    expect(pressure()).toBeCloseTo(Math.exp(-1 / 8), 2);
-    await clock.advance(800_000);
+    expect(pressure()).toBeCloseTo(Math.exp(-1 / 12), 2);
+    await clock.advance(1_200_000);
     expect(pressure()).toBeLessThan(0.001);
     expect(table.pressures[1]).toBe(0);
   });

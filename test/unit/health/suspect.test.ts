@@ -24,12 +24,15 @@ const INTERVAL_MS = 5000;
 const check = httpCheck({ intervalMs: INTERVAL_MS, fastMs: 200, timeoutMs: 2000 });
 
 /** A room whose probes of hosts in `down` fail: at once, or after the timeout for as long as the network is `silent`. */
-function room(share = 0.7) {
+function room(firstShare = 0.7) {
+  let share = firstShare;
   const clock = createManualClock();
   const events: HealthEvent[] = [];
   const warnings: string[] = [];
   const probed: string[] = [];
   const down = new Set<string>();
+  /** Of those, the ones that say so themselves. */
+  const refusing = new Set<string>();
   const network = { silent: false };
   const health = startHealth({
     stateDir,
@@ -40,7 +43,12 @@ function room(share = 0.7) {
     probe: async ({ host }, { timeoutMs }, signal) => {
       probed.push(host);
       if (!network.silent)
-        return { passed: !down.has(host), reason: down.has(host) ? 'refused' : 'fine', elapsedMs: 1 };
+        return {
+          passed: !down.has(host),
+          reason: down.has(host) ? 'failed' : 'fine',
+          elapsedMs: 1,
+          answered: refusing.has(host),
+        };
       await new Promise<void>((resolve) => {
         clock.after(timeoutMs, resolve);
         signal.addEventListener('abort', () => {
@@ -67,7 +75,25 @@ function room(share = 0.7) {
     throw new Error(`not within ${mostMs} ms: ${states()} ${JSON.stringify(health.suspected())}`);
   };
   const alarmed = (): boolean => health.suspected() !== undefined;
-  return { health, clock, events, warnings, probed, down, network, configure, states, until, alarmed };
+  /** A reload has changed `health.suspect`. */
+  const reshare = (next: number): void => {
+    share = next;
+  };
+  return {
+    health,
+    clock,
+    events,
+    warnings,
+    probed,
+    down,
+    refusing,
+    network,
+    configure,
+    states,
+    until,
+    alarmed,
+    reshare,
+  };
 }
 
 const hostOf = (slot: number): string => `192.0.2.${slot + 1}`;
@@ -262,6 +288,38 @@ describe('while states hold', () => {
     expect(states()).toBe('UUUUUUUU');
     await clock.advance(2000 + INTERVAL_MS);
     expect([alarmed(), states()]).toEqual([false, 'DDDDDDUU']);
+  });
+
+  test.each([
+    ['all say so themselves: after half a minute', 10, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], true],
+    ['four of ten do, and the silence of six is too little for the alarm', 10, [0, 1, 2, 3], true],
+    ['three of ten do: not before five minutes', 10, [0, 1, 2], false],
+  ] as const)('nothing passes, and %s', async (_, count, told, expected) => {
+    const { clock, refusing, alarmed, states, warnings } = await alarm(count);
+    for (const host of hosts(...told)) refusing.add(host);
+    await clock.advance(28_000);
+    expect([alarmed(), states()]).toEqual([true, 'U'.repeat(count)]);
+    await clock.advance(2000 + INTERVAL_MS);
+    expect([alarmed(), states()]).toEqual([!expected, (expected ? 'D' : 'U').repeat(count)]);
+    if (expected) expect(warnings.at(-1)).toMatch(` ${told.length} of ${count} VIPs answer, though not well`);
+    await clock.advance(60_000);
+    expect(alarmed()).toBe(!expected);
+  });
+
+  test('what begins to answer later than after half a minute ends it then', async () => {
+    const { clock, refusing, until, alarmed, states } = await alarm();
+    await clock.advance(90_000);
+    for (const host of hosts(0, 1, 2, 3, 4)) refusing.add(host);
+    await until(() => !alarmed(), INTERVAL_MS);
+    await until(() => states() === 'DDDDD', INTERVAL_MS);
+  });
+
+  test('a reload turns it off: over with the next result', async () => {
+    const { clock, reshare, until, alarmed, states, warnings } = await alarm();
+    await clock.advance(7000);
+    reshare(0);
+    await until(() => !alarmed() && states() === 'DDDDD', INTERVAL_MS + 1000);
+    expect(warnings.at(-1)).toContain('health.suspect is off now');
   });
 
   test('an override counts at once, and its state is shown beside', async () => {

@@ -79,7 +79,7 @@ describe('connections that are held', () => {
 
   test.each([
     [1024, { watched: 512, probes: 256 }],
-    [1_048_576, { watched: 4096, probes: 262_144 }],
+    [1_048_576, { watched: 8192, probes: 262_144 }],
     [2, { watched: 1, probes: 1 }],
   ])('of %i files that may be open', (files, expected) => {
     expect(maxConnections(files)).toEqual(expected);

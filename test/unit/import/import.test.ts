@@ -9,6 +9,7 @@ import { importCommand, type ImportOptions } from '../../../cli/import.ts';
 import { diffRecords } from '../../../cli/diff-records.ts';
 import { loadWithZones } from '../../../zones/load.ts';
 import type { ZoneModel } from '../../../zones/model.ts';
+import { hasErrors, type Diagnostic } from '../../../config/diagnostics.ts';
 import { answering, folderOf, mistakesOf, NO_GEOGRAPHY, type Files } from '../../support/pharos.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 import { captureOutput } from '../cli/captured-output.ts';
@@ -405,10 +406,10 @@ describe('the command', () => {
   test('--json has the YAML, the counts and the notes', () => {
     const { code, out, error } = run('octodns', join(SAMPLES, 'example.com.yaml'), { json: true });
     expect([code, error]).toEqual([0, '']);
-    const report = JSON.parse(out) as { ok: boolean; zones: Record<string, unknown>[]; diagnostics: unknown[] };
+    const report = JSON.parse(out) as { ok: boolean; zones: Record<string, unknown>[]; diagnostics: Diagnostic[] };
+    expect(hasErrors(report.diagnostics)).toBe(false);
     expect(report).toMatchObject({
       ok: true,
-      diagnostics: [],
       zones: [{ zone: 'example.com', file: null, records: 16, services: 3, vips: 10 }],
     });
     expect(report.zones[0]?.['notes']).toContainEqual({
@@ -416,7 +417,16 @@ describe('the command', () => {
       owner: 'www',
       message: 'settings of octoDNS: cloudflare',
     });
-    expect(mistakesOf({ ...NO_GEOGRAPHY, 'zones/z.yaml': String(report.zones[0]?.['yaml']) })).toEqual([]);
+    const readBack = mistakesOf({ ...NO_GEOGRAPHY, 'zones/z.yaml': String(report.zones[0]?.['yaml']) });
+    expect(readBack.filter((line) => line.includes(' error '))).toEqual([]);
+    expect(readBack).toHaveLength(report.diagnostics.length);
+  });
+
+  test('a file that cannot be written is said so', () => {
+    const output = join(SAMPLES, 'nowhere', 'a.yaml');
+    const { code, out, error } = run('octodns', join(SAMPLES, 'example.com.yaml'), { output });
+    expect([code, out]).toEqual([1, '']);
+    expect(error).toMatch(/^pharos import: cannot write .*nowhere\/a\.yaml \(ENOENT\)/);
   });
 
   test('what comes out wrong is written all the same, with what is wrong, and is a failure', () => {

@@ -3,7 +3,7 @@ import { createQueryLog, lineOf, type QueryLine } from '../../../cli/query-log.t
 import { createAnswerer } from '../../../server/answerer.ts';
 import { COUNTER, createCounters } from '../../../server/counters.ts';
 import { TRANSPORT } from '../../../server/exchange.ts';
-import { createRing, sampleQueries, takeSamples } from '../../../server/query-log.ts';
+import { createQueryRing, sampleQueries, takeSamples } from '../../../server/query-log.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { encodeQuery, subnetOption, T, type QueryOptions } from '../../support/message.ts';
 import { load, NO_GEOGRAPHY, payloadOf } from '../../support/pharos.ts';
@@ -21,7 +21,7 @@ records:
 });
 
 function thread(share: number) {
-  const ring = createRing();
+  const ring = createQueryRing();
   const counters = createCounters();
   const payload = payloadOf(generation, { queryLog: { share, rings: [ring] } });
   const answer = createAnswerer({ generation: 1, payload }, counters, 0);
@@ -117,7 +117,7 @@ test('a response is the same whether its query is logged or not', () => {
 });
 
 test.each([0.5, 0.01])('a share of %d is that share', (share) => {
-  const ring = createRing();
+  const ring = createQueryRing();
   const answer = sampleQueries(() => 0, share, ring, createCounters(), 20_261_121);
   let logged = 0;
   for (let i = 0; i < 20_000; i++) {

@@ -8,7 +8,7 @@ import { simulateFrom, type SimulateRequest, type Simulation } from '../../../se
 import { NODATA, STATIC, type Traffic } from '../../../server/traffic.ts';
 import { viewAtlas } from '../../../steering/plan.ts';
 import { formatAddress } from '../../../wire/address.ts';
-import { T } from '../../support/message.ts';
+import { readName, T } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';
 import { createDice, printedSeed, type Dice } from '../../support/random.ts';
@@ -202,9 +202,12 @@ function randomClient({ generation }: Answering, dice: Dice): Uint8Array {
 /** Data of the answer; NODATA, or STATIC. */
 function landing(server: Answering, name: string, type: number, client: Uint8Array): string[] {
   const { answer } = server.ask(name, type, { from: formatAddress(client) });
-  const data = answer.map((record) => formatAddress(Buffer.from(record.data, 'hex')));
+  const data = answer.map((record) => {
+    const octets = Buffer.from(record.data, 'hex');
+    return record.type === T.CNAME ? readName(octets, 0).name.slice(0, -1) : formatAddress(octets);
+  });
   if (data.length === 0) return [NODATA];
-  return data.map((text) => (text === '192.0.2.99' ? STATIC : text));
+  return data.map((text) => (['192.0.2.99', '2001:db8::99', 'sorry.example.net'].includes(text) ? STATIC : text));
 }
 
 test('simulated shares are those of answers to random addresses', { timeout: 60_000 }, () => {
@@ -223,6 +226,8 @@ test('simulated shares are those of answers to random addresses', { timeout: 60_
     }
     const clients = Array.from({ length: ASKED }, () => randomClient(server, dice));
     for (const { name, model } of world.services) {
+      // Few and large networks are few draws: what comes of them is far from the chances that simulate shows.
+      if (model.steps.some((step) => step.kind === 'sticky' && step.v4Bits < 24)) continue;
       const own = vips.filter(({ target }) => target.startsWith(`${name}.example.com/`));
       const down = dice.sample(own, 1 + dice.below(2)).map(({ target }) => target);
       const simulation = simulate(server, down);

@@ -191,8 +191,8 @@ describe('weights', () => {
     ['no weight', 'www.example.com/seoul-a', {}, 400, 'needs "weight"'],
     ['one too large', 'www.example.com/seoul-a', { weight: 65_536 }, 400, '"weight" must be <= 65535'],
     ['one below zero', 'www.example.com/seoul-a', { weight: -1 }, 400, '"weight" must be >= 0'],
-    ['a part of one', 'www.example.com/seoul-a', { weight: 0.5 }, 400, '"weight" must be integer'],
-    ['text', 'www.example.com/seoul-a', { weight: '1' }, 400, '"weight" must be integer'],
+    ['a part of one', 'www.example.com/seoul-a', { weight: 0.5 }, 400, '"weight" must be an integer'],
+    ['text', 'www.example.com/seoul-a', { weight: '1' }, 400, '"weight" must be an integer'],
     ['something else too', 'www.example.com/seoul-a', { weight: 1, wait: 1 }, 400, 'has no "wait"'],
     ['a target of nobody', 'www.example.com/seoul-z', { weight: 1 }, 404, 'has no VIP "seoul-z"'],
   ])('refuses %s', async (_title, target, body, status, detail) => {

@@ -9,6 +9,7 @@ import { NOWHERE } from '../../../geo/location.ts';
 import { systemClock, type Clock } from '../../../health/clock.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/table.ts';
+import { NOBODY, type Clients } from '../../../server/client-counts.ts';
 import { COUNTER, COUNTERS } from '../../../server/counters.ts';
 import type { Simulated, SimulateRequest } from '../../../server/simulate.ts';
 import { answerTraits } from '../../../status/answer-traits.ts';
@@ -125,6 +126,9 @@ export type Knobs = {
   explain: (request: ExplainRequest) => Explained;
   simulate: (request: SimulateRequest) => Simulated;
   counters: Float64Array;
+  /** By service. */
+  clients: Map<string, Clients>;
+  countries: Map<string, number>;
   beacon: Beacon;
 };
 
@@ -178,6 +182,24 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     explain: () => ({ ok: true, trace: steered }),
     simulate: ({ down }) => ({ ok: true, simulation: { down, targets: [], services: [], untouched: 2 } }),
     counters,
+    clients: new Map([
+      [
+        'www.example.com',
+        {
+          samples: 100,
+          countries: new Map([
+            ['', 10],
+            ['JP', 30],
+            ['KR', 60],
+          ]),
+          others: 0,
+        },
+      ],
+    ]),
+    countries: new Map([
+      ['KR', 70],
+      ['', 3],
+    ]),
     beacon: createBeacon({
       settings: () => undefined,
       regions: () => new Map(),
@@ -210,6 +232,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     health,
     counters: () => knobs.counters,
     served: () => Float64Array.of(100, 0, 50, 3),
+    clients: { of: (service) => knobs.clients.get(service) ?? NOBODY, totals: () => knobs.countries },
     explain: (request) => knobs.explain(request),
     simulate: (request) => knobs.simulate(request),
     reload: () => knobs.reload(),

@@ -239,8 +239,16 @@ describe('every error is problem+json (RFC 9457)', () => {
   it.each<[title: string, path: string, init: RequestInit, status: number, found: Record<string, unknown>]>([
     ['no such path', '/api/v1/statsu', {}, 404, { hint: 'did you mean "/api/v1/status"?' }],
     ['no such service', '/api/v1/health/wwww.example.com', {}, 404, { hint: 'did you mean "www.example.com"?' }],
-    ['no such method', '/api/v1/status', { method: 'POST', headers: withToken }, 405, { hint: 'it takes GET, HEAD' }],
+    [
+      'no such method',
+      '/api/v1/status',
+      { method: 'POST', headers: withToken },
+      405,
+      { hint: 'it takes GET, HEAD, OPTIONS' },
+    ],
     ['no such method, without token', '/metrics', { method: 'DELETE' }, 405, {}],
+    ['a method of WebDAV', '/metrics', { method: 'PROPFIND' }, 405, { hint: 'it takes GET, HEAD, OPTIONS' }],
+    ['no such path, for a change without token', '/api/v1/relaod', { method: 'POST' }, 404, {}],
     ['a missing parameter', '/api/v1/explain', {}, 400, { parameter: 'name' }],
     ['an unknown parameter', '/api/v1/explain?name=a&clinet=1', {}, 400, { parameter: 'clinet' }],
     ['a parameter twice', '/api/v1/explain?name=a&name=b', {}, 400, { parameter: 'name' }],
@@ -248,7 +256,7 @@ describe('every error is problem+json (RFC 9457)', () => {
     ['a change without token', target, { method: 'PUT', body: drain }, 401, {}],
     ['a change with a wrong token', target, { method: 'DELETE', headers: { authorization: 'Bearer x' } }, 401, {}],
     ['a body that is not JSON', target, { method: 'PUT', headers: json, body: '{' }, 400, { parameter: 'body' }],
-    ['no body', target, { method: 'PUT', headers: json }, 400, { parameter: 'body' }],
+    ['no body', target, { method: 'PUT', headers: json }, 400, { detail: 'the body must be an object' }],
     ['a body of another type', target, { method: 'PUT', headers: withToken, body: drain }, 415, {}],
     ['a missing member', target, { method: 'PUT', headers: json, body: '{}' }, 400, { parameter: 'state' }],
     [
@@ -344,6 +352,26 @@ describe('every error is problem+json (RFC 9457)', () => {
     expect(reply.body.detail).toEqual(expect.any(String));
     if (status === 401) expect(reply.headers.get('www-authenticate')).toContain('Bearer');
     if (status === 405) expect(reply.headers.get('allow')).toContain('GET');
+    expect(reply.headers.get('cache-control')).toBe('no-store');
+    expect(reply.headers.get('x-content-type-options')).toBe('nosniff');
+  });
+
+  it.each([
+    ['/', 'GET, HEAD, OPTIONS'],
+    ['/api/v1/overrides/@seoul', 'PUT, DELETE, OPTIONS'],
+  ])('OPTIONS %s says what there is, and lets no web page do it', async (path, allow) => {
+    const reply = await ask(path, { method: 'OPTIONS' });
+    expect({ status: reply.status, allow: reply.headers.get('allow'), text: reply.text }).toEqual({
+      status: 204,
+      allow,
+      text: '',
+    });
+    expect(reply.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('a type without a body is no mistake', async () => {
+    const headers = { ...withToken, 'content-type': 'application/x-www-form-urlencoded' };
+    expect(await ask('/api/v1/reload', { method: 'POST', headers, body: '' })).toMatchObject({ status: 200 });
   });
 
   it('names the parameter that explain could not use', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMetrics, type Metrics } from '../../../status/metrics.ts';
+import { createOctetsPool } from '../../../status/octets.ts';
 import { COUNTER } from '../../../server/counters.ts';
 import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';
 
@@ -11,7 +12,11 @@ beforeEach(async () => {
 });
 afterEach(() => fake.stop());
 
-const lines = async (): Promise<string[]> => (await metrics.text()).split('\n');
+const lines = async (): Promise<string[]> => {
+  const octets = createOctetsPool().take();
+  await metrics.write(octets);
+  return octets.all().toString().split('\n');
+};
 
 const seoulA = 'target="www.example.com/seoul-a",service="www.example.com",region="seoul"';
 const seoulB = 'target="www.example.com/seoul-b",service="www.example.com",region="seoul"';
@@ -29,6 +34,8 @@ describe('metrics', () => {
     ['a VIP that is down is not available', `pharos_vip_available{${seoulB}} 0`],
     ['a VIP without check is available', `pharos_vip_available{${virginia}} 1`],
     ['answers by VIP', `pharos_vip_served_total{${seoulA}} 100`],
+    ['sampled clients by country', 'pharos_clients_sampled_total{country="KR"} 70'],
+    ['sampled clients of no known country', 'pharos_clients_sampled_total{country="unknown"} 3'],
     ['how long a probe took', `pharos_check_duration_seconds{${seoulA}} 0.0125`],
     ['probes', 'pharos_probes_total{result="failed"} 1'],
     ['the serial', 'pharos_zone_serial{zone="example.com"} 2026112001'],

@@ -4,7 +4,9 @@
 import { formatAddress, inPrefix, parsePrefix } from '../../../wire/address.ts';
 import type { Dice } from '../../support/random.ts';
 import type { DatabaseText } from '../geo/reference.ts';
-import type { RefKey, RefMeasurement, RefRegion, RefService, RefStep, RefVip } from './reference.ts';
+import type { At } from '../../../config/settings.ts';
+import type { Prefix } from '../../../wire/address.ts';
+import type { RefKey, RefMeasurement, RefRegion, RefService, RefStatic, RefStep, RefVip } from './reference.ts';
 
 export const DATABASE: DatabaseText = [
   ['1.0.0.0/8', { country: { iso_code: 'KR' }, location: { latitude: 37.5, longitude: 127 } }],
@@ -23,6 +25,15 @@ export const DATABASE: DatabaseText = [
   ['2001:200::/23', { country: { iso_code: 'JP' } }],
   ['2a00::/16', { country: { iso_code: 'IE' }, autonomous_system_number: 64_500 }],
 ];
+/** The operator's own networks, and where they are. */
+const OWN: readonly (readonly [network: string, at: string, parsed: At])[] = [
+  ['1.0.0.0/12', 'IE', { kind: 'country', country: 'IE' }],
+  ['30.0.0.0/9', '"37.57,126.98"', { kind: 'point', latitude: 37.57, longitude: 126.98 }],
+  ['2c00::/17', 'US', { kind: 'country', country: 'US' }],
+];
+export const OWN_NETWORKS: readonly Prefix[] = OWN.flatMap(([network]) => parsePrefix(network) ?? []);
+export const OWN_PLACES: ReadonlyMap<number, At> = new Map(OWN.map(([, , at], index) => [index, at]));
+
 const CLIENTS = [
   '1.0.0.0/9',
   '1.64.0.0/11',
@@ -93,7 +104,12 @@ export function randomWorld(dice: Dice, serviceCount: number): RandomWorld {
   const services = Array.from({ length: serviceCount }, (_, number) => randomService(dice, `s${number}`, tables));
   return {
     files: {
-      'pharos.yaml': ['geo: { databases: [place.mmdb] }', 'regions:', ...regionYaml, ''].join('\n'),
+      'pharos.yaml': [
+        `geo: { databases: [place.mmdb], networks: { ${OWN.map(([network, at]) => `"${network}": ${at}`).join(', ')} } }`,
+        'regions:',
+        ...regionYaml,
+        '',
+      ].join('\n'),
       'zones/example.com.yaml': [
         'zone: example.com',
         'nameservers: [ns.example.net.]',
@@ -144,43 +160,62 @@ function randomService(
 ): { name: string; yaml: string; model: RefService } {
   const count = 1 + dice.below(7);
   const used = dice.sample(REGION_NAMES, 1 + dice.below(4));
+  const byName = dice.chance(0.15);
   const vips = Array.from({ length: count }, (_, index): RefVip => {
+    const region = dice.chance(0.1) ? undefined : dice.pick(used);
+    if (byName) return { name: `v${index}`, region, a: undefined, aaaa: undefined, cname: `v${index}.example.net.` };
     const both = dice.chance(0.5);
     const a = both || dice.chance(0.7) ? `203.0.113.${index + 1}` : undefined;
     const aaaa = both || a === undefined ? `2001:db8::${(index + 1).toString(16)}` : undefined;
-    return { name: `v${index}`, region: dice.chance(0.1) ? undefined : dice.pick(used), a, aaaa };
+    return { name: `v${index}`, region, a, aaaa, cname: undefined };
   });
-  const steps = Array.from({ length: 1 + dice.below(3) }, () => randomStep(dice, vips, tables));
+  // None at all is [nearest, weighted].
+  const isDefault = dice.chance(0.05);
+  const steps = isDefault ? DEFAULT : Array.from({ length: 1 + dice.below(3) }, () => randomStep(dice, vips, tables));
   const hasAll = steps.some(({ model }) => model.kind === 'all');
-  const stated = dice.chance(0.5) ? 1 + dice.below(8) : undefined;
+  const stated = dice.chance(0.5) ? dice.pick([1, 2, 3, 4, 5, 6, 7, 8, 'all'] as const) : undefined;
   const min = dice.below(30);
   const max = min + (dice.chance(0.5) ? 0 : dice.below(60));
-  const whenAllDown = dice.pick(['serve_all', 'serve_all', 'none', 'static'] as const);
+  const whenAllDown = dice.pick<RefService['whenAllDown']>(['serve_all', 'serve_all', 'none', dice.pick(STATICS)]);
   const sheds = dice.chance(0.4);
-  const vipYaml = vips.map(({ name: vip, region, a, aaaa }) => {
-    const fields = [region && `region: ${region}`, a && `A: ${a}`, aaaa && `AAAA: "${aaaa}"`].filter(Boolean);
-    return `      ${vip}: { ${fields.join(', ')} }`;
+  const vipYaml = vips.map(({ name: vip, region, ...data }) => {
+    return `      ${vip}: { ${[region && `region: ${region}`, ...dataYaml(data)].filter(Boolean).join(', ')} }`;
   });
   const yaml = [
     `  ${name}:`,
     `    ttl: ${min === max ? min : `{ min: ${min}, max: ${max} }`}`,
     '    vips:',
     ...vipYaml,
-    '    steer:',
-    ...steps.map((step) => `      - ${step.yaml}`),
+    ...(isDefault ? [] : ['    steer:', ...steps.map((step) => `      - ${step.yaml}`)]),
     ...(stated === undefined ? [] : [`    answers: ${stated}`]),
     ...(sheds ? ['    shed: { low: 80%, high: 95% }'] : []),
-    `    when_all_down: ${whenAllDown === 'static' ? '{ A: 192.0.2.99 }' : whenAllDown}`,
+    `    when_all_down: ${typeof whenAllDown === 'string' ? whenAllDown : `{ ${dataYaml(whenAllDown).join(', ')} }`}`,
   ].join('\n');
   const model = {
     vips,
     steps: steps.map((step) => step.model),
-    answers: stated ?? (hasAll ? 256 : 1),
+    answers: stated === 'all' ? 256 : (stated ?? (hasAll ? 256 : 1)),
     sheds,
     ttl: { min, max },
     whenAllDown,
   };
   return { name, yaml, model };
+}
+
+const DEFAULT: readonly { readonly yaml: string; readonly model: RefStep }[] = [
+  { yaml: 'nearest', model: { kind: 'nearest', bias: {}, withinKm: 0 } },
+  { yaml: 'weighted', model: { kind: 'weighted' } },
+];
+
+const STATICS: readonly RefStatic[] = [
+  { a: '192.0.2.99', aaaa: undefined, cname: undefined },
+  { a: '192.0.2.99', aaaa: '2001:db8::99', cname: undefined },
+  { a: undefined, aaaa: '2001:db8::99', cname: undefined },
+  { a: undefined, aaaa: undefined, cname: 'sorry.example.net.' },
+];
+
+function dataYaml({ a, aaaa, cname }: RefStatic): string[] {
+  return [a && `A: ${a}`, aaaa && `AAAA: "${aaaa}"`, cname && `CNAME: ${cname}`].filter((field) => field !== undefined);
 }
 
 function randomStep(dice: Dice, vips: readonly RefVip[], tables: readonly Table[]): { yaml: string; model: RefStep } {
@@ -191,7 +226,11 @@ function randomStep(dice: Dice, vips: readonly RefVip[], tables: readonly Table[
       const map = dice
         .sample(KEYS, 1 + dice.below(8))
         .map((text) => ({ text, key: refKey(text), regions: dice.sample(REGION_NAMES, 1 + dice.below(3)) }));
-      const entries = map.map(({ text, regions }) => `"${text}": [${regions.join(', ')}]`);
+      // Upper case or lower, quoted or not.
+      const entries = map.map(({ text, regions }) => {
+        const written = text !== 'default' && dice.chance(0.3) ? text.toLowerCase() : text;
+        return `${text.includes(':') || dice.chance(0.5) ? `"${written}"` : written}: [${regions.join(', ')}]`;
+      });
       return {
         yaml: `geo: { ${[...entries, ...(fence ? ['fence: true'] : [])].join(', ')} }`,
         model: { kind, map, fence },
@@ -220,8 +259,11 @@ function randomStep(dice: Dice, vips: readonly RefVip[], tables: readonly Table[
       const order = dice.sample([...REGION_NAMES, ...vips.map(({ name }) => name)], 1 + dice.below(5));
       return { yaml: `failover: [${order.join(', ')}]`, model: { kind, order } };
     }
-    case 'sticky':
-      return { yaml: dice.chance(0.5) ? 'sticky' : 'sticky: { v4: 16, v6: 32 }', model: { kind } };
+    case 'sticky': {
+      if (dice.chance(0.5)) return { yaml: 'sticky', model: { kind, v4Bits: 24, v6Bits: 56 } };
+      const [v4Bits, v6Bits] = [dice.below(33), dice.below(129)];
+      return { yaml: `sticky: { v4: ${v4Bits}, v6: ${v6Bits} }`, model: { kind, v4Bits, v6Bits } };
+    }
     case 'weighted':
     case 'all':
       return { yaml: kind, model: { kind } };

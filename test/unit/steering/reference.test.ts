@@ -9,13 +9,20 @@ import { HAS, SERVICE } from '../../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../../steering/shed.ts';
 import { formatAddress } from '../../../wire/address.ts';
 import { MAX_VIPS } from '../../../wire/limits.ts';
-import { subnetOption, T, type DecodedMessage } from '../../support/message.ts';
+import { readName, subnetOption, T, type DecodedMessage } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';
 import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 import { locate } from '../geo/reference.ts';
-import { clientText, DATABASE, randomClient, randomWorld } from './random-services.ts';
-import { decide, type RefAnswer, type RefClient, type RefHealth, type RefService } from './reference.ts';
+import { clientText, DATABASE, OWN_NETWORKS, OWN_PLACES, randomClient, randomWorld } from './random-services.ts';
+import {
+  decide,
+  type RefAnswer,
+  type RefClient,
+  type RefFamily,
+  type RefHealth,
+  type RefService,
+} from './reference.ts';
 
 const WORLDS = 25;
 const SERVICES = 20;
@@ -37,35 +44,46 @@ function randomHealth(dice: Dice): RefHealth {
   };
 }
 
-/** What is wrong with an answer; undefined when the reference could have given it. */
+/** The records' data, as text: a name ends in a point. */
+function dataOf({ type, data }: DecodedMessage['answer'][number]): string {
+  return type === T.CNAME ? readName(Buffer.from(data, 'hex'), 0).name : formatAddress(Buffer.from(data, 'hex'));
+}
+
+/**
+ * What is wrong with an answer; undefined when the reference could have given it. `asked` is the family of the query's
+ * type, `family` that of the VIPs.
+ */
 function wrong(
   expected: RefAnswer,
   response: DecodedMessage,
-  family: 'a' | 'aaaa',
+  asked: 'a' | 'aaaa',
+  family: RefFamily,
   minTtl: number,
 ): string | undefined {
-  const served = response.answer.map(({ data }) => formatAddress(Buffer.from(data, 'hex')));
+  const served = response.answer.map(dataOf);
   const ttls = new Set(response.answer.map(({ ttl }) => ttl));
-  if (expected.kind === 'empty' || (expected.kind === 'static' && family === 'aaaa')) {
+  const own = expected.kind === 'static' ? (expected.answer.cname ?? expected.answer[asked]) : undefined;
+  if (own !== undefined) {
+    return served.join() === own && ttls.has(minTtl) ? undefined : `the answer ${own} expected, got ${served.join()}`;
+  }
+  if (expected.kind !== 'vips') {
     return served.length === 0 && response.authority[0]?.type === T.SOA
       ? undefined
       : `NODATA expected, got ${served.join()}`;
   }
-  if (expected.kind === 'static') {
-    const isIt = served.join() === '192.0.2.99' && ttls.has(minTtl);
-    return isIt ? undefined : `the static answer expected, got ${served.join()}`;
-  }
   const possible = expected.vips.map((vip) => vip[family] ?? '');
+  // A name has one CNAME.
+  const count = family === 'cname' ? 1 : expected.count;
   const ttl = [...ttls].join();
   if (ttl !== String(expected.ttl)) return `TTL ${expected.ttl} expected, got ${ttl}`;
   const fits = expected.ordered
-    ? served.join() === possible.slice(0, expected.count).join()
-    : served.length === expected.count &&
+    ? served.join() === possible.slice(0, count).join()
+    : served.length === count &&
       new Set(served).size === served.length &&
       served.every((each) => possible.includes(each));
   return fits
     ? undefined
-    : `${expected.count} of ${possible.join()} expected${expected.ordered ? ' in this order' : ''}, got ${served.join()}`;
+    : `${count} of ${possible.join()} expected${expected.ordered ? ' in this order' : ''}, got ${served.join()}`;
 }
 
 /** `firstSlot`: of the service. */
@@ -87,7 +105,7 @@ function slotsOf({ generation }: Answering, name: string): { readonly service: n
 function clientOf(address: Uint8Array, { state }: Answering, firstSlot: number): RefClient {
   const network = shedNetwork(address, address.length * 8);
   const bears = (vip: string): number => bearing(state.steerer.plan, firstSlot + Number(vip.slice(1)), network);
-  return { ...locate(address, [DATABASE], [], new Map()), address, bears };
+  return { ...locate(address, [DATABASE], OWN_NETWORKS, OWN_PLACES), address, bears };
 }
 
 test('every answer is one that the model allows', { timeout: 120_000 }, () => {
@@ -108,7 +126,8 @@ test('every answer is one that the model allows', { timeout: 120_000 }, () => {
           model.vips.map((vip) => [vip.name, { ...randomHealth(dice), ...(share ? { probed: 'up' as const } : {}) }]),
         );
         applyHealth(server, firstSlot, [...health.values()]);
-        const family = dice.pick(['a', 'aaaa'] as const);
+        const asked = dice.pick(['a', 'aaaa'] as const);
+        const family = model.vips[0]?.cname === undefined ? asked : 'cname';
         const expected: RefAnswer = model.vips.some((vip) => vip[family] !== undefined)
           ? decide(model, world.regions, health, family, client)
           : { kind: 'empty' };
@@ -120,15 +139,15 @@ test('every answer is one that the model allows', { timeout: 120_000 }, () => {
         // As packets ask, and with somebody listening as explain does: that way takes no shortcut.
         for (const observer of [undefined, () => undefined]) {
           server.state.steerer.observer = observer;
-          const response = server.ask(`${name}.example.com`, family === 'a' ? T.A : T.AAAA, how);
-          const problem = wrong(expected, response, family, model.ttl.min);
+          const response = server.ask(`${name}.example.com`, asked === 'a' ? T.A : T.AAAA, how);
+          const problem = wrong(expected, response, asked, family, model.ttl.min);
           if (problem === undefined) continue;
           const told = {
             seed,
             listens: observer !== undefined,
             round,
             name,
-            family,
+            asked,
             client,
             health: Object.fromEntries(health),
             regions: world.regions,
@@ -163,6 +182,18 @@ function wrongDecision(
   return fits ? undefined : `${count} of ${possible.join()} expected, got ${got.join()}`;
 }
 
+/** What can be said of a scope without the atlas, which has a reference of its own. */
+function wrongScope(
+  { decision: { scopeBits, shedLimit } }: Steerer,
+  { steps }: RefService,
+  expected: RefAnswer,
+): string | undefined {
+  const looksAtClient = steps.some(({ kind }) => ['geo', 'nearest', 'latency', 'sticky'].includes(kind));
+  if (!looksAtClient && shedLimit < 0 && scopeBits !== 0) return `scope ${scopeBits} where the client does not matter`;
+  if (expected.kind !== 'vips' || scopeBits >= expected.stickyBits) return undefined;
+  return `scope ${scopeBits}, and sticky looked at ${expected.stickyBits} bits`;
+}
+
 const STATES = 100;
 const CLIENTS = 20; // of each state of a service: with 25 worlds of 20 services, 1,000,000 in all
 
@@ -187,9 +218,11 @@ test('a million decisions are those of the model', { timeout: 120_000 }, () => {
         const states = model.vips.map(() => ({ ...randomHealth(dice), ...(share ? { probed: 'up' as const } : {}) }));
         const health = new Map(model.vips.map((vip, index) => [vip.name, states[index] ?? randomHealth(dice)]));
         applyHealth(server, firstSlot, states);
-        const families = (['a', 'aaaa'] as const).filter((each) => model.vips.some((vip) => vip[each] !== undefined));
+        const families = (['a', 'aaaa', 'cname'] as const).filter((each) =>
+          model.vips.some((vip) => vip[each] !== undefined),
+        );
         const family = dice.pick(families);
-        const has = family === 'a' ? HAS.A : HAS.AAAA;
+        const has = { a: HAS.A, aaaa: HAS.AAAA, cname: HAS.CNAME }[family];
         const wide = dice.chance(0.5);
         const used = wide ? wideSteerer : steerer;
         used.observer = dice.chance(0.2) ? () => undefined : undefined;
@@ -206,7 +239,8 @@ test('a million decisions are those of the model', { timeout: 120_000 }, () => {
             wrongDecision(used, expected, model, wide) ??
             (shedLimit >= 0 && scopeBits < (bits === 32 ? 24 : 56)
               ? `scope ${scopeBits} with shed clients`
-              : undefined);
+              : undefined) ??
+            wrongScope(used, model, expected);
           if (problem === undefined) continue;
           const told = { seed, round, name, family, wide, client, health: Object.fromEntries(health) };
           const all = { ...told, regions: world.regions, model, located, limit: shedLimit, scopeBits };

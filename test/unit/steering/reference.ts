@@ -1,14 +1,20 @@
 /**
  * Steering from SPEC 4 alone, slow and obvious: plain objects in, every possible answer out. It shares no code
- * with the compiled way but for the location of an address, which has a reference of its own (test/unit/geo).
+ * with the compiled way but for the location of an address and the hash of a name, which have references of their own
+ * (test/unit/geo, test/unit/wire).
  */
+import { hashName } from '../../../wire/name-hash.ts';
+
 export type RefVip = {
   readonly name: string;
   readonly region: string | undefined;
   /** Text of the address, or undefined. */
   readonly a: string | undefined;
   readonly aaaa: string | undefined;
+  /** Then every VIP of the service has one, and none has an address. */
+  readonly cname: string | undefined;
 };
+export type RefFamily = 'a' | 'aaaa' | 'cname';
 export type RefPoint = { readonly latitude: number; readonly longitude: number };
 export type RefRegion = { readonly point: RefPoint | undefined; readonly minHealthy: number };
 export type RefKey =
@@ -29,16 +35,18 @@ export type RefStep =
   | { readonly kind: 'nearest'; readonly bias: Readonly<Record<string, number>>; readonly withinKm: number }
   | { readonly kind: 'latency'; readonly table: readonly RefMeasurement[]; readonly withinMs: number }
   | { readonly kind: 'failover'; readonly order: readonly string[] }
-  | { readonly kind: 'weighted' | 'sticky' | 'all' };
+  | { readonly kind: 'sticky'; readonly v4Bits: number; readonly v6Bits: number }
+  | { readonly kind: 'weighted' | 'all' };
 export type RefService = {
   readonly vips: readonly RefVip[];
   readonly steps: readonly RefStep[];
   readonly answers: number;
   readonly sheds: boolean;
   readonly ttl: { readonly min: number; readonly max: number };
-  /** `static` has A 192.0.2.99 alone. */
-  readonly whenAllDown: 'serve_all' | 'none' | 'static';
+  readonly whenAllDown: 'serve_all' | 'none' | RefStatic;
 };
+/** An answer of its own: addresses, or a CNAME alone. */
+export type RefStatic = Readonly<Record<RefFamily, string | undefined>>;
 export type RefHealth = {
   readonly probed: 'unknown' | 'up' | 'down';
   readonly forced: 'none' | 'up' | 'down' | 'drain';
@@ -69,9 +77,14 @@ export type RefAnswer =
       readonly count: number;
       readonly ordered: boolean;
       readonly ttl: number;
+      /** How much of the address `sticky` looked at, on the way to these. */
+      readonly stickyBits: number;
     }
-  | { readonly kind: 'static' }
+  | { readonly kind: 'static'; readonly answer: RefStatic }
   | { readonly kind: 'empty' };
+
+/** `ordered`: the list is in the order to serve, and not one of many that chance gives. */
+type Result = { readonly list: readonly Candidate[]; readonly ordered: boolean; readonly stickyBits: number };
 
 type Candidate = { readonly vip: RefVip; readonly health: RefHealth };
 
@@ -79,7 +92,7 @@ export function decide(
   service: RefService,
   regions: Readonly<Record<string, RefRegion>>,
   health: ReadonlyMap<string, RefHealth>,
-  family: 'a' | 'aaaa',
+  family: RefFamily,
   client: RefClient,
 ): RefAnswer {
   const all = service.vips.map((vip): Candidate => {
@@ -101,7 +114,7 @@ export function decide(
     return sum(inRegion.filter(isAvailable)) / sum(inRegion) >= least - 1e-6;
   };
   /** "0 means standby: served only when every other is unavailable": every other that could serve this client. */
-  const run = (pool: readonly Candidate[]): { list: readonly Candidate[]; ordered: boolean } => {
+  const run = (pool: readonly Candidate[]): Result => {
     const others = pool.filter((candidate) => candidate.health.weight > 0);
     const first = steps(service, regions, others.length > 0 ? others : pool, client);
     return first.list.length > 0 ? first : steps(service, regions, pool, client);
@@ -109,11 +122,12 @@ export function decide(
   /**
    * "shed clients progressively": a VIP under more pressure than the client bears is no candidate; where that leaves
    * nobody, those join that are least over it. Standbys do not come in because others shed, and where the steps lead
-   * to nobody, shedding changes nothing.
+   * to nobody, or to VIPs that do not shed, shedding changes nothing.
    */
-  const runShedding = (pool: readonly Candidate[]): ReturnType<typeof run> => {
+  const runShedding = (pool: readonly Candidate[]): Result => {
     const plain = run(pool);
-    if (plain.list.length === 0) return plain;
+    // Also where a region that sheds is what `within` counts from: who is not sent to it is not moved by its load.
+    if (plain.list.every(({ health: { pressure } }) => pressure === 0)) return plain;
     if (plain.list.every(({ health: { weight } }) => weight === 0) && pool.some(({ health }) => health.weight > 0)) {
       return plain;
     }
@@ -132,7 +146,7 @@ export function decide(
     }
     return plain;
   };
-  const answer = ({ list, ordered }: ReturnType<typeof run>): RefAnswer => {
+  const answer = ({ list, ordered, stickyBits }: Result): RefAnswer => {
     const served = list.some(({ health: { weight } }) => weight > 0)
       ? list.filter((each) => each.health.weight > 0)
       : list;
@@ -144,16 +158,17 @@ export function decide(
       count: Math.min(service.answers, served.length),
       ordered,
       ttl,
+      stickyBits,
     };
   };
 
   const isCandidate = (each: Candidate): boolean => isAvailable(each) && isRegionHealthy(each);
   const available = (service.sheds ? runShedding : run)(withType.filter(isCandidate));
   if (available.list.length > 0) return answer(available);
-  if (service.whenAllDown === 'static') return { kind: 'static' };
   if (service.whenAllDown === 'none') return { kind: 'empty' };
-  // serve_all: as if everything were up; what an operator took out comes last.
-  for (const pool of [withType.filter((each) => !isForcedOut(each)), withType]) {
+  if (service.whenAllDown !== 'serve_all') return { kind: 'static', answer: service.whenAllDown };
+  // serve_all: as if everything were up; what an operator took out only where he took out all of it.
+  for (const pool of [withType.filter((each) => !isForcedOut(each)), all.every(isForcedOut) ? withType : []]) {
     const result = run(pool);
     if (result.list.length > 0) return answer(result);
   }
@@ -165,9 +180,10 @@ function steps(
   regions: Readonly<Record<string, RefRegion>>,
   pool: readonly Candidate[],
   client: RefClient,
-): { list: readonly Candidate[]; ordered: boolean } {
+): Result {
   let list = pool;
   let ordered = true;
+  let stickyBits = 0;
   for (const step of service.steps) {
     switch (step.kind) {
       case 'geo':
@@ -185,15 +201,64 @@ function steps(
         break;
       }
       case 'weighted':
-      case 'sticky':
         ordered = false;
-        if (list.some(({ health }) => health.weight > 0)) list = list.filter(({ health }) => health.weight > 0);
+        list = withoutStandbys(list);
         break;
+      case 'sticky': {
+        if (list.length === 0) break;
+        ordered = true;
+        list = withoutStandbys(list);
+        const bits = client.address.length === 4 ? step.v4Bits : step.v6Bits;
+        stickyBits = Math.max(stickyBits, bits);
+        // Among standbys alone, all are alike.
+        const score = ({ vip, health }: Candidate): number => {
+          const chance = rendezvous(vip.name, client.address, bits);
+          return -(health.weight === 0 ? 1 : health.weight) / Math.log(chance);
+        };
+        list = list.toSorted((a, b) => score(b) - score(a));
+        break;
+      }
       case 'all':
         break;
     }
   }
-  return { list, ordered };
+  return { list, ordered, stickyBits };
+}
+
+function withoutStandbys(list: readonly Candidate[]): readonly Candidate[] {
+  const others = list.filter(({ health }) => health.weight > 0);
+  return others.length > 0 ? others : list;
+}
+
+/**
+ * The number between 0 and 1 that a network draws at a VIP: the same on every node and in every version, or an update
+ * would send clients elsewhere. FNV-1a over the network's octets and MurmurHash3's finaliser.
+ */
+function rendezvous(vip: string, client: Uint8Array, bits: number): number {
+  const kept = [...client]
+    .map((octet) => octet.toString(2).padStart(8, '0'))
+    .join('')
+    .slice(0, bits);
+  let hash = 0x811c9dc5;
+  for (const octet of kept.match(/.{1,8}/g) ?? []) {
+    hash = multiply(xor(hash, Number.parseInt(octet.padEnd(8, '0'), 2)), 0x01000193);
+  }
+  const name = Buffer.from(vip);
+  return (finalised(xor(finalised(xor(hash, bits)), hashName(name, 0, name.length))) + 0.5) / 2 ** 32;
+}
+
+function finalised(value: number): number {
+  const first = multiply(xor(value, value >>> 16), 0x85ebca6b);
+  const second = multiply(xor(first, first >>> 13), 0xc2b2ae35);
+  return xor(second, second >>> 16);
+}
+
+function xor(a: number, b: number): number {
+  return (a ^ b) >>> 0;
+}
+
+function multiply(a: number, b: number): number {
+  return Number((BigInt(a) * BigInt(b)) % 2n ** 32n);
 }
 
 /** A name that is a region of one of the service's VIPs is the region, else it is a VIP. */

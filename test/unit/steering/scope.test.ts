@@ -6,14 +6,32 @@ import { describe, expect, test } from 'vitest';
 import { ATLAS } from '../../../geo/lookup.ts';
 import { locate } from '../../../steering/chain.ts';
 import { SERVICE } from '../../../steering/plan.ts';
-import { formatAddress, parseAddress } from '../../../wire/address.ts';
+import { formatAddress, formatPrefix, networkOf, parseAddress } from '../../../wire/address.ts';
 import { RCODE } from '../../../wire/types.ts';
 import { subnetOption, T } from '../../support/message.ts';
 import { answering } from '../../support/pharos.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 
 const seed = printedSeed('scope');
+
+/** Countries, and networks of every length in both families, some within others; half of them as dull as their country. */
+function randomTable(): string {
+  const dice = createDice(seed);
+  const lines = ['KR,seoul,5', 'KR,tokyo,30', 'DE,dublin,20', 'DE,seoul,25', 'US,tokyo,90', 'US,dublin,80'];
+  for (let n = 0; n < 3000; n++) {
+    const octets = dice.pick([4, 16]);
+    const address = Uint8Array.from({ length: octets }, () => dice.below(256));
+    if (octets === 16) address.set([0x20 + dice.below(16), dice.below(16)]);
+    const network = formatPrefix(networkOf(address, octets === 4 ? 6 + dice.below(27) : 12 + dice.below(53)));
+    for (const region of dice.sample(['seoul', 'tokyo', 'dublin'], 1 + dice.below(3))) {
+      lines.push(`${network},${region},${dice.below(12) * 10}`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 const server = answering({
+  'zones/rtt.csv': randomTable(),
   'zones/example.com.yaml': `zone: example.com
 nameservers: [ns.example.net.]
 regions: { seoul: { at: KR }, tokyo: { at: JP }, dublin: { at: IE } }
@@ -26,6 +44,15 @@ services:
     steer: [{ geo: { KR: seoul, 8.8.8.0/24: dublin, europe: [dublin, seoul], default: [tokyo, dublin, seoul] } }]
   near:
     vips: { k: { region: seoul, A: 203.0.113.1 }, j: { region: tokyo, A: 203.0.113.2 }, i: { region: dublin, A: 203.0.113.3 } }
+  wide:
+    vips: { k: { region: seoul, A: 203.0.113.1 }, j: { region: tokyo, A: 203.0.113.2 }, i: { region: dublin, A: 203.0.113.3 } }
+    steer: [nearest: { bias: { tokyo: 40, dublin: -30 }, within: 900km }]
+  fast:
+    vips: { k: { region: seoul, A: 203.0.113.1 }, j: { region: tokyo, A: 203.0.113.2 }, i: { region: dublin, A: 203.0.113.3 } }
+    steer: [latency: { table: rtt.csv, within: 20ms }]
+  chain:
+    vips: { k: { region: seoul, A: 203.0.113.1 }, j: { region: tokyo, A: 203.0.113.2 }, i: { region: dublin, A: 203.0.113.3 } }
+    steer: [latency: { table: rtt.csv, within: 50ms }, nearest: { within: 500km }, geo: { 2001:200::/32: tokyo, asia: [seoul, tokyo], default: [dublin, tokyo, seoul] }]
   anywhere:
     vips: { a: { A: 203.0.113.1 }, b: { A: 203.0.113.2 } }
     steer: [failover: [b, a], weighted]
@@ -60,6 +87,12 @@ test.each([
   ['geo', 'w', 16],
   ['nearest', 'near', 4],
   ['nearest', 'near', 16],
+  ['nearest with bias and within', 'wide', 4],
+  ['nearest with bias and within', 'wide', 16],
+  ['latency', 'fast', 4],
+  ['latency', 'fast', 16],
+  ['three steps that look at the place', 'chain', 4],
+  ['three steps that look at the place', 'chain', 16],
 ])('%s (%s), addresses of %i octets: the whole scope has one outcome, and one bit less has not', (_, name, octets) => {
   const service = serviceOf(name);
   const outcomes = plan.mapViews[plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1]?.outcomes;

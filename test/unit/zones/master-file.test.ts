@@ -273,13 +273,13 @@ describe('mistakes: code and place, and the next record is read', () => {
     expect(diagnostics.map(({ code }) => code)).toEqual(['PH307', 'PH312']);
   });
 
-  test('a hundred of a file are shown, and how many more there are', () => {
-    const { diagnostics } = read({ 'x.db': 'a A x\n'.repeat(250) });
-    expect(diagnostics).toHaveLength(101);
+  test('a thousand of a file are shown, and how many more there are', () => {
+    const { diagnostics } = read({ 'x.db': 'a A x\n'.repeat(1150) });
+    expect(diagnostics).toHaveLength(1001);
     expect(diagnostics.at(-1)).toMatchObject({
       code: 'PH319',
       message: expect.stringContaining('150 more mistakes') as string,
-      place: { line: 101 },
+      place: { line: 1001 },
     });
   });
 });

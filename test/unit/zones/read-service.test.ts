@@ -47,6 +47,10 @@ test('names in CNAMEs are relative to the zone, and may come from the environmen
   expect(down?.kind === 'static' && down.cname && formatName(down.cname)).toBe('sorry.example.net');
 });
 
+/** Weights that differ between regions alone. */
+const WEIGHTS =
+  'vips: { a: { region: seoul, A: 203.0.113.1, weight: 1 }, b: { region: virginia, A: 203.0.113.2, weight: 4 } }';
+
 describe('a probe goes to an address, a name or another port', () => {
   test.each([
     ['A: 203.0.113.1', '"10.1.0.10:8443"', '10.1.0.10', 8443],
@@ -113,14 +117,52 @@ describe('a mistake is reported where it is', () => {
     [[VIPS, 'shed: { low: 95%, high: 80% }', 'check: { type: push }'], '12:11 PH225', 'must be below high'],
     [[VIPS, 'shed: { high: 70% }', 'check: { type: push }'], '12:11 PH225', 'must be below high'],
     [[VIPS, 'shed: { low: 130% }', 'check: { type: push }'], '12:18 PH016', 'write it as 50%'],
+    [['vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.1 } }'], '11:34 PH234', 'a, b have one address: 192.0.2.1'],
+    [['vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.1 }, c: { A: 192.0.2.1 } }'], '11:34 PH234', 'b and 1 more'],
+    [['vips: { a: { AAAA: "2001:db8::1" }, b: { AAAA: "2001:db8:0::1" } }'], '11:41 PH234', 'make them one VIP'],
+    [['vips: { a: { CNAME: x }, b: { CNAME: y } }', 'answers: 2'], '12:14 PH235', 'one CNAME'],
+    [['vips: { a: { CNAME: x }, b: { CNAME: y } }', 'steer: all'], '12:12 PH235', 'one CNAME'],
+    [[WEIGHTS, 'steer: [failover: [seoul, virginia]]'], '11:62 PH233', 'no step goes by weight'],
+    [[WEIGHTS], '11:62 PH233', 'nearest chooses the region'],
+    [[WEIGHTS, 'steer: [nearest, sticky]'], '11:62 PH233', 'clients whose place is not known'],
+    [
+      [WEIGHTS, 'steer: [geo: { KR: seoul, default: virginia }, weighted]'],
+      '11:62 PH233',
+      'for shares between regions',
+    ],
+    [[WEIGHTS, 'steer: [failover: [seoul, virginia], weighted]'], '11:62 PH233', 'failover chooses the region'],
+    [[VIPS, 'steer: [failover: [seoul, virginia]]', 'ramp: 5m'], '13:11 PH233', 'ramp has no effect'],
     [[VIPS, 'load_path: x'], '12:5 PH010', 'load_path is not a key of service'],
     [[VIPS, 'stear: []'], '12:5 PH010', 'did you mean "steer"?'],
   ])('%j', (body, at, part) => {
     expectMistake(readServiceText(...body).diagnostics, at, part);
   });
 
+  test.each([
+    [[WEIGHTS, 'steer: weighted']],
+    [[WEIGHTS, 'steer: [nearest: { within: 300km }, weighted]']],
+    [['vips: { a: { region: seoul, A: 192.0.2.1, weight: 4 }, b: { region: seoul, A: 192.0.2.2 } }']],
+    [['vips: { a: { A: 192.0.2.1, weight: 4 }, b: { A: 192.0.2.2, weight: 0 } }', 'steer: [failover: [a, b]]']],
+    [['vips: { a: { CNAME: x }, b: { CNAME: y } }', 'answers: 1']],
+    [[VIPS, 'ramp: 5m']],
+  ])('%j: nothing to warn of', (body) => {
+    expect(placesOf(readServiceText(...body).diagnostics)).toEqual([]);
+  });
+
+  test('weights that count for min_healthy alone: nothing to warn of', () => {
+    const zone = (least: string) =>
+      readZoneText(`${HEAD}regions: { half: { at: KR, min_healthy: ${least} } }
+services:
+  www:
+    vips: { a: { region: half, A: 192.0.2.1, weight: 4 }, b: { region: half, A: 192.0.2.2 } }
+    steer: all
+`);
+    expect(placesOf(zone('50%').diagnostics)).toEqual([]);
+    expect(placesOf(zone('0%').diagnostics)).toEqual([expect.stringContaining('PH233')]);
+  });
+
   test('too many VIPs', () => {
-    const vips = Array.from({ length: 257 }, (_, i) => `v${i}: { A: 192.0.2.1 }`).join(', ');
+    const vips = Array.from({ length: 257 }, (_, i) => `v${i}: { A: 10.0.${i >> 8}.${i & 255} }`).join(', ');
     expectMistake(readServiceText(`vips: { ${vips} }`).diagnostics, '11:11 PH205', 'at most 256');
   });
 

@@ -10,7 +10,7 @@ const read = (...steps: readonly string[]) => readServiceText(VIPS, 'steer:', ..
 const SEOUL = { key: { kind: 'country', country: 'KR', text: 'KR' }, regions: ['seoul'] };
 const REST = { key: { kind: 'default', text: 'default' }, regions: ['virginia'] };
 
-test.each<[string[], object[]]>([
+test.each<[steps: string[], read: object[], warnings?: string[]]>([
   [['- weighted'], [{ kind: 'weighted' }]],
   [['- all'], [{ kind: 'all' }]],
   [
@@ -29,12 +29,12 @@ test.each<[string[], object[]]>([
   [['- geo: { KR: seoul, default: virginia }', '  fence: true'], [{ kind: 'geo', fence: true, map: [SEOUL, REST] }]],
   [['- failover: [virginia, seoul]'], [{ kind: 'failover', order: [{ kind: 'region', region: 'virginia' }, { kind: 'region', region: 'seoul' }] }]], // prettier-ignore
   [['- failover: [b, seoul]'], [{ kind: 'failover', order: [{ kind: 'vip', vip: 1 }, { kind: 'region', region: 'seoul' }] }]], // prettier-ignore
-  [['- failover: b'], [{ kind: 'failover', order: [{ kind: 'vip', vip: 1 }] }]],
+  [['- failover: b'], [{ kind: 'failover', order: [{ kind: 'vip', vip: 1 }] }], ['13:9 PH230']],
   [['- sticky'], [{ kind: 'sticky', v4Bits: 24, v6Bits: 56 }]],
   [['- sticky: { v4: 32, v6: 64 }'], [{ kind: 'sticky', v4Bits: 32, v6Bits: 64 }]],
-])('steps are read in every form: %j', (steps, expected) => {
+])('steps are read in every form: %j', (steps, expected, warnings = []) => {
   const { service, diagnostics } = read(...steps);
-  expect(placesOf(diagnostics)).toEqual([]);
+  expect(placesOf(diagnostics)).toEqual(warnings);
   expect(service?.steps).toMatchObject(expected);
 });
 
@@ -52,9 +52,10 @@ test('a name that is a region of the service and a VIP is the region', () => {
 });
 
 test('the order of VIPs and steps in the file does not matter', () => {
-  const { service, diagnostics } = readServiceText('steer: [{ failover: [b] }]', VIPS);
+  const { service, diagnostics } = readServiceText('steer: [{ failover: [b, a] }]', VIPS);
   expect(placesOf(diagnostics)).toEqual([]);
-  expect(service?.steps).toEqual([{ kind: 'failover', order: [{ kind: 'vip', vip: 1 }] }]);
+  const order = [1, 0].map((vip) => ({ kind: 'vip', vip }));
+  expect(service?.steps).toEqual([{ kind: 'failover', order }]);
 });
 
 describe('a key of geo', () => {
@@ -98,28 +99,76 @@ describe('a mistake is reported where it is', () => {
     [['- geo: { KR: soul, default: virginia }'], '13:20 PH210', 'did you mean "seoul"?'],
     [['- geo: { KR: a, default: virginia }'], '13:20 PH210', 'only failover takes those'],
     [['- geo: { KR: , default: virginia }'], '13:16 PH011', 'KR has no value'],
-    [['- geo: { KR: dublin, default: virginia }'], '13:20 PH211', 'no VIP of this service is in the region dublin'],
+    [
+      ['- geo: { KR: dublin, default: [virginia, seoul] }'],
+      '13:20 PH211',
+      'no VIP of this service is in the region dublin',
+    ],
     [['- geo: { erope: seoul, default: virginia }'], '13:16 PH212', 'did you mean "europe"?'],
     [['- geo: { 10.0.0.1/8: seoul, default: virginia }'], '13:16 PH212', 'a network 10.0.0.0/8'],
     [['- geo: { AS4294967296: seoul, default: virginia }'], '13:16 PH212', 'AS64500'],
     [['- geo: { ZZ: seoul, default: virginia }'], '13:16 PH033', 'no country ZZ'],
     [['- geo: { ZZ-1: seoul, default: virginia }'], '13:16 PH033', 'no country ZZ'],
     [['- geo: { KR: seoul, kr: virginia, default: virginia }'], '13:27 PH213', 'the same key as KR'],
-    [['- geo: { KR: seoul }'], '13:9 PH214', 'geo has no default'],
+    [['- geo: { KR: [seoul, virginia] }'], '13:9 PH214', 'geo has no default'],
     [['- geo: { KR: seoul, default: virginia, fence: yes }'], '13:53 PH020', 'true or false'],
     [['- all', '- weighted'], '14:9 PH215', 'nothing to choose'],
     [['- weighted', '- sticky'], '14:9 PH227', 'sticky orders anew what weighted has ordered'],
-    [['- sticky: { v4: 16 }', '- geo: { default: seoul }', '- weighted'], '15:9 PH227', 'keep one of the two'],
+    [
+      ['- sticky: { v4: 16 }', '- geo: { default: [seoul, virginia] }', '- weighted'],
+      '15:9 PH227',
+      'keep one of the two',
+    ],
     [['- failover: [seoul, virginia, seoul]'], '13:37 PH228', 'seoul stands here twice'],
     [['- geo: { KR: [seoul, seoul], default: virginia }'], '13:28 PH228', 'remove one'],
+    [['- geo: { KR: seoul, default: seoul }'], '13:9 PH230', 'no client can ever get b: this geo does not lead there'],
+    [['- failover: [a]'], '13:9 PH230', 'add it to the list, or remove the VIP'],
+    [['- geo: { default: [seoul, virginia] }', '- nearest'], '14:9 PH231', 'nearest has nothing to choose: geo leaves'],
+    [['- failover: [seoul, virginia]', '- latency: { table: rtt.csv }'], '14:9 PH231', 'put it before failover'],
+    [['- failover: [a, b]', '- weighted'], '14:9 PH231', 'failover leaves one VIP'],
+    [['- nearest', '- failover: [virginia, seoul]'], '14:9 PH231', 'or give nearest a within'],
+    [['- latency: { table: rtt.csv }', '- nearest'], '14:9 PH231', 'but for clients whose place is not known'],
+    [['- geo: { default: [seoul, virginia], fence: true }'], '13:9 PH232', 'fence has no effect'],
+    [['- geo: { KR: [seoul, virginia], default: seoul, fence: true }'], '13:9 PH232', 'remove fence'],
     [['- failover'], '13:9 PH012', 'needs the key failover'],
     [['- failover: []'], '13:19 PH026', 'at least 1 entry'],
     [['- failover: [soul]'], '13:20 PH210', 'no region or VIP soul | did you mean "seoul"?'],
-    [['- failover: [dublin, seoul]'], '13:20 PH211', 'add a VIP'],
+    [['- failover: [dublin, seoul, virginia]'], '13:20 PH211', 'add a VIP'],
     [['- sticky: { v4: 33 }'], '13:23 PH014', '0 to 32'],
     [['- sticky: { v5: 33 }'], '13:19 PH010', 'did you mean "v4"?'],
   ])('%j', (steps, at, part) => {
     expectMistake(read(...steps).diagnostics, at, part);
+  });
+
+  test.each([
+    [['- weighted', '- geo: { default: [seoul, virginia] }']],
+    [['- nearest: { within: 300km }', '- latency: { table: rtt.csv, within: 5ms }', '- failover: [seoul, virginia]']],
+    [['- failover: [a, virginia]', '- weighted']],
+    [['- geo: { default: [seoul, virginia] }', '- failover: [a, b]']],
+    [['- geo: { KR: seoul, default: virginia, fence: true }']],
+    [['- geo: { 10.0.0.0/8: seoul, 10.1.0.0/16: virginia, default: [seoul, virginia], fence: true }']],
+  ])('%j: nothing to warn of', (steps) => {
+    expect(placesOf(read(...steps).diagnostics)).toEqual([]);
+  });
+
+  test.each([
+    ['KR: seoul, asia: virginia', true],
+    ['KR: seoul, europe: virginia', false],
+    ['US-CA: seoul, US: virginia', true],
+    ['US-CA: seoul, KR: virginia', false],
+    ['US-CA: seoul, US-VA: virginia', false],
+    ['US-CA: seoul, north-america: virginia', true],
+    ['US-CA: seoul, asia: virginia', false],
+    ['AS64500: seoul, KR: virginia', true],
+    ['AS64500: seoul, AS64501: virginia', false],
+    ['10.1.0.0/16: seoul, 10.0.0.0/8: virginia', true],
+    ['10.1.0.0/16: seoul, 10.2.0.0/16: virginia', false],
+    ['10.1.0.0/16: seoul, 10.0.0.0/8: [seoul, virginia]', true],
+    ['10.1.0.0/16: [seoul, virginia], 10.0.0.0/8: seoul', false],
+    ['10.1.0.0/16: seoul, KR: virginia', true],
+  ])('a fence around { %s } holds something back: %s', (keys, holds) => {
+    const codes = read(`- geo: { ${keys}, fence: true }`).diagnostics.map(({ code }) => code);
+    expect(codes.filter((code) => code !== 'PH214')).toEqual(holds ? [] : ['PH232']);
   });
 
   test('no steps at all', () => {

@@ -192,6 +192,7 @@ test('a zone has regions and checks of its own beside the shared ones', () => {
 describe('a mistake is reported where it is', () => {
   test.each<Mistake>([
     ['ttl: 5\n', '1:1 PH012', 'needs the key zone'],
+    ['zone: ""\n', '1:7 PH100', 'got an empty text'],
     ['zone: a..b\n', '1:7 PH100', 'such as zone: example.com'],
     ['', '1:1 PH012', 'needs the key zone'],
     [`${HEAD}recrods: {}\n`, '8:1 PH010', 'did you mean "records"?'],
@@ -212,6 +213,10 @@ describe('a mistake is reported where it is', () => {
     [`${HEAD}  www: { ttl: 1.5, A: 192.0.2.1 }\n`, '8:15 PH111', 'or a duration'],
     [`${HEAD}  www.example.net.: { A: 192.0.2.1 }\n`, '8:3 PH112', 'not in the zone example.com'],
     [`${HEAD}  www.example.com: { A: 192.0.2.1 }\n`, '8:3 PH113', 'write www.example.com.'],
+    [`${HEAD}  bücher: { A: 192.0.2.1 }\n`, '8:3 PH118', 'they ask for xn--bcher-kva'],
+    [`${HEAD}  www: { MX: 10 mail.bücher.example. }\n`, '8:14 PH118', 'they ask for mail.xn--bcher-kva.example.'],
+    [`${HEAD}services: { bücher: { vips: { a: { A: 192.0.2.1 } } } }\n`, '8:13 PH118', 'xn--bcher-kva'],
+    ['zone: bücher.example\nnameservers: [ns.example.net.]\n', '1:7 PH118', 'they ask for xn--bcher-kva.example'],
     [`${HEAD}  www: {}\n`, '8:3 PH114', 'has no records'],
     [`${HEAD}  www: { A: [] }\n`, '8:10 PH114', 'A has no values'],
     [`${HEAD}  www: { A: { value: 192.0.2.1 } }\n`, '8:13 PH115', 'must be a text'],

@@ -1,0 +1,73 @@
+/**
+ * Addresses with ports that the server opens, and which of them stand in each other's way.
+ */
+import { formatEndpoint, parseAddress, type Endpoint } from '../wire/address.ts';
+import type { Place, Report } from './diagnostics.ts';
+import { list, type Read } from './fields.ts';
+import { endpoint } from './network-fields.ts';
+import { placeOf } from './yaml.ts';
+
+/** `listen`, and that of `tls`. */
+export const listen: Read<Endpoint[]> = (node, name, report) => {
+  const seen: Endpoint[] = [];
+  const read: Read<Endpoint> = (item, label, inner) => {
+    const found = endpoint()(item, label, inner);
+    if (!found) return undefined;
+    const written = formatEndpoint(found);
+    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(found.host)?.[1];
+    if (mapped !== undefined) {
+      const hint = `write ${formatEndpoint({ host: mapped, port: found.port })}`;
+      inner.error('PH021', `${written} is an IPv4 address in IPv6 form, which no socket has`, placeOf(item), hint);
+      return undefined;
+    }
+    const other = seen.find((each) => collide(each, found));
+    if (!other) {
+      seen.push(found);
+      return found;
+    }
+    const [message, hint] =
+      isWildcard(other) === isWildcard(found)
+        ? [`${written} stands here twice`, 'remove one of the two']
+        : [
+            `${written} and ${formatEndpoint(other)} cannot both be opened`,
+            'the wildcard has all addresses: keep it alone',
+          ];
+    inner.error('PH035', message, placeOf(item), hint);
+    return undefined;
+  };
+  return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);
+};
+
+/** Reports each of `endpoints` that one of `taken` stands in the way of; `what` and `whose` are the keys that say so. */
+export function reportTaken(
+  endpoints: readonly Endpoint[],
+  what: string,
+  taken: readonly Endpoint[],
+  whose: string,
+  place: Place,
+  report: Report,
+): void {
+  for (const each of endpoints) {
+    const other = taken.find((one) => collide(one, each));
+    if (!other) continue;
+    const written = formatEndpoint(each);
+    const why =
+      isWildcard(other) === isWildcard(each)
+        ? `which stands in ${whose} too`
+        : `and ${whose} on ${formatEndpoint(other)}: a wildcard has all addresses`;
+    const hint = 'use another port for one of the two; TLS has 853, status 8053';
+    report.error('PH035', `${what} listens on ${written}, ${why}`, place, hint);
+  }
+}
+
+/** Whether the system refuses the second of the two. IPv6 sockets take no IPv4; 0 is any port that is free. */
+function collide(a: Endpoint, b: Endpoint): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  const [left, right] = [parseAddress(a.host), parseAddress(b.host)];
+  if (!left || !right || left.length !== right.length) return false;
+  return isWildcard(a) || isWildcard(b) || Buffer.compare(left, right) === 0;
+}
+
+function isWildcard({ host }: Endpoint): boolean {
+  return parseAddress(host)?.every((octet) => octet === 0) ?? false;
+}

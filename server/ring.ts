@@ -1,0 +1,64 @@
+/**
+ * A ring in shared memory, from a thread that answers to the control thread: slots of one size, which the one puts in
+ * and the other takes out. Neither waits; where there is no room, who would put drops.
+ *
+ *     0  u32  slots put, by the answering thread       64  slots
+ *     4  u32  slots taken, by the control thread
+ */
+
+/** `slotOctets` is a multiple of 8, `slots` a power of 2. */
+export type RingShape = { readonly slots: number; readonly slotOctets: number };
+
+export type Ring = RingShape & {
+  readonly heads: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+};
+
+const HEAD_OCTETS = 64;
+const PUT = 0;
+const TAKEN = 1;
+
+/** A ring for one thread, empty. */
+export function createRing({ slots, slotOctets }: RingShape): SharedArrayBuffer {
+  return new SharedArrayBuffer(HEAD_OCTETS + slots * slotOctets);
+}
+
+/** `shape` is the one that the ring was made with. */
+export function viewRing(memory: SharedArrayBuffer, shape: RingShape): Ring {
+  const heads = new Int32Array(memory, 0, 2);
+  return { ...shape, heads, bytes: new Uint8Array(memory), view: new DataView(memory) };
+}
+
+/** The octet at which the next slot begins; -1 where the ring is full. PACKET PATH */
+export function nextSlot(ring: Ring): number {
+  const put = Atomics.load(ring.heads, PUT);
+  if (((put - Atomics.load(ring.heads, TAKEN)) | 0) >= ring.slots) return -1;
+  return slotAt(ring, put);
+}
+
+/** The slot that `nextSlot` gave is written, and can be taken. PACKET PATH */
+export function putSlot({ heads }: Ring): void {
+  Atomics.store(heads, PUT, (Atomics.load(heads, PUT) + 1) | 0);
+}
+
+/** The octets at which the slots begin that wait; each is free again as soon as the next one is asked for. */
+export function* takeSlots(ring: Ring): Generator<number> {
+  const { heads } = ring;
+  for (let taken = Atomics.load(heads, TAKEN); taken !== Atomics.load(heads, PUT); taken = (taken + 1) | 0) {
+    try {
+      yield slotAt(ring, taken);
+    } finally {
+      Atomics.store(heads, TAKEN, (taken + 1) | 0);
+    }
+  }
+}
+
+/** PACKET PATH */
+export function copyOctets(from: Uint8Array, fromAt: number, length: number, to: Uint8Array, toAt: number): void {
+  for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i] ?? 0;
+}
+
+function slotAt({ slots, slotOctets }: Ring, number: number): number {
+  return HEAD_OCTETS + (number & (slots - 1)) * slotOctets;
+}

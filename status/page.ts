@@ -1,0 +1,187 @@
+/**
+ * `GET /` for browsers: what is wrong first, then every service with its VIPs. Written by the server, so that it can be
+ * read without scripts; `overview.ts` is the same for curl. Where there are many services, those that are well are a
+ * line each, and `?find=` shows the VIPs of those that are looked for.
+ */
+import type { ServiceInfo } from '../zones/catalog.ts';
+import { inTurns, type Octets } from './octets.ts';
+import { overrideDocuments } from './overrides.ts';
+import { isNotable } from './overview.ts';
+import { SCRIPT, STYLE } from './page-assets.ts';
+import type { Runtime } from './runtime.ts';
+import { age, ageWords, lasting, stateWords, weightWords, whyWords } from './vip-words.ts';
+import { vipDocument, vipStates, type VipState } from './vips.ts';
+
+/** Rows that a person can still look through, and a telephone show. */
+const MAX_ROWS = 200;
+/** Services that are named without their VIPs. */
+const MAX_NAMES = 1000;
+const MAX_FIND_LETTERS = 255;
+
+type Entry = { readonly service: ServiceInfo; readonly states: readonly VipState[]; readonly isNotable: boolean };
+
+/** Adds the page. `find`: part of the name of services, VIPs or regions, empty for all; `now` as in overview.ts. */
+export async function writePage(runtime: Runtime, find: string, now: Date, octets: Octets): Promise<void> {
+  const nowMs = now.getTime();
+  const wanted = find.slice(0, MAX_FIND_LETTERS).trim().toLowerCase();
+  const states = vipStates(runtime);
+  const { catalog } = runtime.generation();
+  const entries = catalog.services
+    .map((service): Entry => {
+      const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
+      return { service, states: own, isNotable: own.some(isNotable) };
+    })
+    .filter((entry) => wanted === '' || isFound(entry, wanted));
+  // What somebody may have to do something about comes first; within both, the order of the files.
+  const notable = entries.filter((entry) => entry.isNotable);
+  const sorted = [...notable, ...entries.filter((entry) => !entry.isNotable)];
+  const candidates = wanted !== '' || rowsOf(sorted) <= MAX_ROWS ? sorted : notable;
+  let rows = 0;
+  const shown = candidates.filter(({ states: own }, index) => (rows += own.length) <= MAX_ROWS || index === 0);
+  const named = sorted.slice(shown.length, shown.length + MAX_NAMES);
+  const left = sorted.length - shown.length - named.length;
+
+  octets.text(head(runtime, wanted));
+  octets.text(notes(runtime, nowMs));
+  octets.text(orders(runtime, nowMs));
+  const count = `${sorted.length.toLocaleString('en-GB')} ${sorted.length === 1 ? 'service' : 'services'}`;
+  octets.text(`<h2>${wanted === '' ? count : `${count} with “${html(wanted)}”`}</h2>\n`);
+  if (catalog.services.length === 0) octets.text('<p class="soft">No service is steered here.</p>\n');
+  await inTurns(shown, (entry) => {
+    octets.text(serviceCard(entry, nowMs));
+  });
+  if (named.length > 0) {
+    octets.text('<ul>');
+    await inTurns(named, (entry) => {
+      octets.text(serviceLine(entry));
+    });
+    octets.text('</ul>\n');
+  }
+  if (left > 0) octets.text(`<p class="soft">and ${left.toLocaleString('en-GB')} more: find them by their names</p>\n`);
+  octets.text(foot(runtime, now));
+}
+
+function rowsOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { states }) => sum + states.length, 0);
+}
+
+function isFound({ service, states }: Entry, wanted: string): boolean {
+  return (
+    service.name.includes(wanted) ||
+    states.some(({ info, region }) => `${info.name} @${region}`.toLowerCase().includes(wanted))
+  );
+}
+
+function head(runtime: Runtime, find: string): string {
+  const missing = runtime.notReady();
+  const alarms = runtime.alarms().length;
+  const state = missing.length > 0 ? 'not ready' : alarms > 0 ? `${alarms} alarm${alarms === 1 ? '' : 's'}` : 'ready';
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>${state} · Pharos</title><link rel="icon" href="data:,"><style>${STYLE}</style></head><body>
+<header><h1>Pharos</h1><form><input name="find" type="search" value="${html(find)}" placeholder="service, VIP or @region"
+ aria-label="Find services"> <button>Find</button></form></header>
+<p id="lost" class="note bad"><span>The server does not answer; this is what it said last.</span></p>
+<main>
+`;
+}
+
+function notes(runtime: Runtime, nowMs: number): string {
+  const { number, warnings } = runtime.generation();
+  const missing = runtime.notReady();
+  const ready =
+    missing.length === 0 ? '<b class="good">ready</b>' : `<b class="bad">not ready</b>: ${html(missing.join('; '))}`;
+  const up = lasting((nowMs - runtime.startedAt.getTime()) / 1000);
+  return [
+    `<p>${ready}, generation ${number}, up ${up}</p>`,
+    ...runtime.alarms().map(({ code, message, since }) => note('bad', `${code} for ${age(since, nowMs)}`, message)),
+    ...warnings.map(({ code, message, place }) => note('odd', `${code} ${place.file}:${place.line}`, message)),
+    '',
+  ].join('\n');
+}
+
+function note(tone: 'bad' | 'odd', title: string, text: string): string {
+  return `<p class="note ${tone}"><b>${html(title)}</b><br><span>${html(text)}</span></p>`;
+}
+
+/** What operators and schedules said of targets that are gone: all others stand beside their VIPs. */
+function orders(runtime: Runtime, nowMs: number): string {
+  return overrideDocuments(runtime)
+    .filter(({ present }) => !present)
+    .map(({ target, state, since }) => {
+      return `${note('odd', `${target}: ${state} for ${age(since, nowMs)}`, 'the configuration has no such VIP; it waits for its return')}\n`;
+    })
+    .join('');
+}
+
+function serviceCard({ service, states }: Entry, nowMs: number): string {
+  const { minSeconds, maxSeconds } = service.ttl;
+  const ttl = minSeconds === maxSeconds ? `${minSeconds}` : `${minSeconds} to ${maxSeconds}`;
+  const sum = states.reduce((total, { served }) => total + served, 0);
+  const rows = states.map((state) => {
+    const vip = vipDocument(state);
+    const { text, tone } = stateWords(vip);
+    const cells = [
+      `<td>${html(vip.vip)}</td>`,
+      `<td>${html(vip.region ?? '-')}</td>`,
+      `<td class="${tone}">${html(text)}</td>`,
+      `<td data-name="for">${ageWords(vip, nowMs)}</td>`,
+      `<td class="n${vip.weight_override === null ? '' : ' odd'}" data-name="weight">${weightWords(vip)}</td>`,
+      `<td class="n" data-name="served">${sum === 0 ? '-' : `${((vip.served / sum) * 100).toFixed(1)} %`}</td>`,
+      `<td class="last">${html(whyWords(vip, nowMs))}</td>`,
+    ];
+    return `<tr>${cells.join('')}</tr>`;
+  });
+  const steps = service.steps.map(({ kind }) => kind).join(', ');
+  const about = `TTL ${ttl} s; ${steps}; when all are down: ${service.whenAllDown}`;
+  return `<section class="service"><h3>${html(service.name)} ${available(states)} <span class="soft">${about}</span></h3>
+<table><thead><tr><th>VIP<th>region<th>state<th>for<th class="n">weight<th class="n">served<th>why</tr></thead><tbody>
+${rows.join('\n')}
+</tbody></table></section>
+`;
+}
+
+function serviceLine({ service, states }: Entry): string {
+  const link = `?find=${encodeURIComponent(service.name)}`;
+  return `<li><a href="${html(link)}">${html(service.name)}</a> ${available(states)}</li>\n`;
+}
+
+function available(states: readonly VipState[]): string {
+  const count = states.filter((state) => state.available).length;
+  const tone = count === 0 ? 'bad' : count < states.length ? 'odd' : 'good';
+  return `<span class="${tone}">${count} of ${states.length} available</span>`;
+}
+
+function foot(runtime: Runtime, now: Date): string {
+  const { catalog, databases, loadedAt } = runtime.generation();
+  const zones = catalog.zones
+    .slice(0, MAX_NAMES)
+    .map(
+      ({ name, serial, records }) =>
+        `<li>${html(name)} <span class="soft">serial ${serial}, ${records} records</span></li>`,
+    );
+  const left = catalog.zones.length - zones.length;
+  const links = ['/metrics', '/api/v1/status', '/api/v1/events', '/api/v1/openapi.json'];
+  return [
+    `<h2>${catalog.zones.length === 1 ? '1 zone' : `${catalog.zones.length} zones`}</h2>`,
+    `<ul>${zones.join('\n')}</ul>${left > 0 ? `<p class="soft">and ${left} more</p>` : ''}`,
+    `<footer><p>${links.map((link) => `<a href="${link}">${link}</a>`).join(' · ')}</p>`,
+    `<p>Pharos ${html(runtime.version)}, configuration of ${loadedAt.toISOString()}, this page of ${now.toISOString()}</p>`,
+    ...new Set(databases.map(({ attribution }) => `<p>${html(attribution)}</p>`)),
+    `</footer></main><script>${SCRIPT}</script></body></html>`,
+    '',
+  ].join('\n');
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** For text and for values of attributes in quotes. */
+function html(text: string): string {
+  return text.replace(/[&<>"']/g, (letter) => ENTITIES[letter] ?? letter);
+}

@@ -1,0 +1,13 @@
+/**
+ * `zone: ""` was the root zone: everything that is no other zone's was answered with authority.
+ */
+import { expect, test } from 'vitest';
+import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
+
+const mistakes = (apex: string): string[] =>
+  mistakesOf({ ...NO_GEOGRAPHY, 'zones/a.yaml': `zone: ${apex}\nnameservers: [ns.example.net.]\n` });
+
+test('an empty name is none', () => {
+  expect(mistakes('""')).toEqual(['zones/a.yaml:1 error PH100: zone must be a domain name, got an empty text']);
+  expect(mistakes('.').filter((line) => line.includes('error'))).toEqual([]);
+});

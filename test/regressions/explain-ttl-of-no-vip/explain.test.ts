@@ -1,0 +1,31 @@
+/**
+ * Where `when_all_down` is an answer of its own, or nothing, explain gave the TTL that an answer with VIPs would have
+ * had; and it said that there is an answer of its own where there is none of this type.
+ */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { PROBED } from '../../../health/table.ts';
+import { explainFrom } from '../../../server/explain.ts';
+import { T } from '../../support/message.ts';
+import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
+
+const zone = readFileSync(new URL('example.com.yaml', import.meta.url), 'utf8');
+const server = answering({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone });
+for (const service of ['own', 'nothing']) {
+  server.set(`${service}.example.com/a`, { probed: PROBED.DOWN, holdSeconds: 30 });
+}
+const live = { memory: server.health.states.buffer as SharedArrayBuffer, reasonOf: () => undefined };
+
+test.each([
+  ['own', 'A', 5, 'no VIP is available: when_all_down gives its own answer'],
+  ['own', 'AAAA', 7, 'no VIP is available: when_all_down gives its own answer, in which there is no AAAA'],
+  ['nothing', 'A', 7, 'no VIP is available: when_all_down is none, so there is no data'],
+] as const)('%s %s: TTL %i, %s', (service, type, ttl, allDown) => {
+  const name = `${service}.example.com`;
+  const explained = explainFrom(server.generation, { name, type, client: '192.0.2.7' }, live);
+  if (!explained.ok) throw new Error(explained.message);
+  expect(explained.trace.ttl.seconds).toBe(ttl);
+  expect(explained.trace.allDown).toBe(allDown);
+  const { answer, authority } = server.ask(name, type === 'A' ? T.A : T.AAAA);
+  expect([...answer, ...authority].map((record) => record.ttl)).toEqual([ttl]);
+});

@@ -1,0 +1,34 @@
+/**
+ * The `body` and `expect` of a check were looked for without a limit: of a target that sent what is hard for the
+ * expression, the control thread did nothing else any more; no probe, no status page, no reload.
+ */
+import { createServer } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CheckSpec } from '../../../config/settings.ts';
+import { runProbe } from '../../../health/run-probe.ts';
+import { httpCheck, listen, never, tcpCheck, type TestServer } from '../../unit/health/support.ts';
+
+const hard = 'a'.repeat(60_000);
+let served: TestServer;
+beforeAll(async () => {
+  served = await listen(
+    createServer((socket) => {
+      socket.once('data', () => {
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${hard.length + 1}\r\n\r\n${hard}!`);
+      });
+    }),
+  );
+});
+afterAll(() => served.close());
+
+const regex = (source: string) => ({ kind: 'regex', source, flags: '' }) as const;
+const timeoutMs = 30_000;
+const words = (source: string): string => `/${source}/ takes more than 20 ms over what was received; simplify it`;
+
+// Seconds, so that the test fails and does not hang where there is no limit; with `(a+)+$` it would be years.
+test.each([
+  ['http', httpCheck({ timeoutMs, body: regex('a.*b') }), words('a.*b')],
+  ['tcp', tcpCheck({ timeoutMs, send: 'x', expect: regex('a.*b$') }), words('a.*b$')],
+] as const satisfies readonly (readonly [string, CheckSpec, string])[])('%s: it fails, and says why', async (_, check, reason) => {
+  expect(await runProbe({ host: '127.0.0.1', port: served.port }, check, never)).toMatchObject({ passed: false, reason });
+}); // prettier-ignore

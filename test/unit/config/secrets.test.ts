@@ -1,0 +1,122 @@
+/**
+ * No diagnostic shows a secret, whatever is wrong on its line or with the file.
+ */
+import { describe, expect, test } from 'vitest';
+import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
+import { readSettings } from '../../../config/read-settings.ts';
+import { parseYaml, placeOf } from '../../../config/yaml.ts';
+import { folderOf } from '../../support/pharos.ts';
+import { createDice, printedSeed } from '../../support/random.ts';
+
+const SECRET = 'HushHush1234HushHush';
+
+function diagnose(text: string, file = 'pharos.yaml'): readonly Diagnostic[] {
+  using folder = folderOf({ [file]: text, 'zones/a.yaml': '' });
+  const report = createReport();
+  readSettings({ file, baseDir: folder.path, env: {}, cores: 1, report });
+  return report.diagnostics;
+}
+
+const textOf = (diagnostics: readonly Diagnostic[]): string =>
+  diagnostics.map((each) => `${formatDiagnostic(each)}\n${JSON.stringify(each)}`).join('\n');
+
+describe('a mistake beside a secret, or in it', () => {
+  test.each([
+    `status: { token: ${SECRET}, x: 1 }`,
+    `status: { token: "${SECRET} " }`,
+    `status: { tokn: ${SECRET} }`,
+    `status: { password: ${SECRET} }`,
+    `status: "${SECRET}"`,
+    `status: { token: [${SECRET}] }`,
+    `status: { token "${SECRET}" }`,
+    `status:\n  token ${SECRET}`,
+    `token ${SECRET}`,
+    `checks: { a: { type: http, headers: { Authorization Bearer ${SECRET} } } }`,
+    `x: 1 # token: ${SECRET}`,
+    `status: { token: { a: ${SECRET} } }`,
+    `status: { token: ${SECRET}, token: ${SECRET} }`,
+    `status: { token: *${SECRET} }`,
+    `status: { token: !${SECRET} long-enough }`,
+    `status:\n  token: !${SECRET} long-enough`,
+    `status: { token: @${SECRET} }`,
+    `status: { token: "\${${SECRET} }" }`,
+    `status: { token: "${SECRET} }`,
+    `status: { token: '${SECRET}', listen: 127.0.0.1:8053`,
+    `status:\n  token: ${SECRET}: x`,
+    `status:\n  token: ${SECRET}\n   bad: 1`,
+    `status: { token: |\n ${SECRET}\n  x }`,
+    `x: &t ${SECRET}\nstatus: { token: *t }`,
+    `checks: { a: { headers: &h { A: ${SECRET} }, x: 1 }, b: { headers: *h } }`,
+    `dns: { cookie_secrets: [${SECRET}, "${SECRET}x"], y: 1 }`,
+    `dns:\n  cookie_secrets:\n    - ${SECRET}`,
+    `dns: { cookie_secret: ${SECRET} }`,
+    `transfer: { keys: { second: "${SECRET}" } }`,
+    `transfer: { keys: { second: { algorithm: hmac-sha25, secret: ${SECRET} } } }`,
+    `health: { notify: "ftp://h/${SECRET}" }`,
+    `health: { notify: { url: "https://u:${SECRET}@h/" } }`,
+    `health: { notify: { header: { Authorization: Bearer ${SECRET} } } }`,
+    `beacon: { urls: { seoul: "https://u:${SECRET}@h/" } }`,
+    `checks: { a: { type: http, headers: { Authorization: Bearer ${SECRET} }, interval: 5 } }`,
+    `checks: { a: { type: tcp, port: 6379, send: "AUTH ${SECRET}", intrval: 5s } }`,
+  ])('%s', (text) => {
+    const diagnostics = diagnose(`${text}\n`);
+    expect(diagnostics).not.toEqual([]);
+    expect(textOf(diagnostics)).not.toContain(SECRET);
+  });
+});
+
+test('columns stay what they are, and what is no secret is shown', () => {
+  const [diagnostic] = diagnose('status: { listen: 127.0.0.1:8053, token: "s3cret", x: 1 }\n');
+  expect(
+    formatDiagnostic(diagnostic as Diagnostic)
+      .split('\n')
+      .slice(1),
+  ).toEqual([
+    '    status: { listen: 127.0.0.1:8053, token: "******", x: 1 }',
+    `    ${' '.repeat(51)}^ known here: listen, token`,
+  ]);
+});
+
+test.each<[line: string, shown: string]>([
+  // The name of a variable is no secret, and what helps.
+  ['status: { token: "${NAME}", x: 1 }', 'status: { token: "${NAME}", x: 1 }'],
+  ['checks: { a: { headers: { A: "Bearer ${T}" }, x: 1 } }', 'checks: { a: { headers: { A: "****** ${T}" }, x: 1 } }'],
+  // What the operator calls so is none either.
+  ['services: { token: { ttl: 20, x: 1 } }', 'services: { token: { ttl: 20, x: 1 } }'],
+  ['records: { token: { TXT: abc } }', 'records: { token: { TXT: abc } }'],
+  [
+    'services: { www: { vips: { secret: { A: 192.0.2.1 } } } }',
+    'services: { www: { vips: { secret: { A: 192.0.2.1 } } } }',
+  ],
+])('%s', (line, shown) => {
+  const report = createReport();
+  parseYaml('a.yaml', `${line} # *nowhere\nz: *nowhere\n`, { NAME: 'x', T: 'y' }, report);
+  parseYaml('a.yaml', `${line.slice(0, -1)}, z: *nowhere }\n`, { NAME: 'x', T: 'y' }, report);
+  expect(report.diagnostics.at(-1)?.place.excerpt).toBe(`${shown.slice(0, -1)}, z: *nowhere }`);
+});
+
+test('whatever is done to a file: no line of it that is shown has a secret', () => {
+  const { below, pick } = createDice(printedSeed('secrets'));
+  const file = [
+    `status: { listen: 127.0.0.1:8053, token: "${SECRET}" }`,
+    `dns:\n  nsid: ams1\n  cookie_secrets:\n    - ${SECRET}\n    - "${SECRET}"`,
+    `transfer:\n  keys: { second: { algorithm: hmac-sha256, secret: ${SECRET} } }`,
+    `health: { wait: 3s, notify: { url: "https://hooks.example.net/${SECRET}", token: '${SECRET}' } }`,
+    `checks:\n  web:\n    type: https\n    headers: { Authorization: "Bearer ${SECRET}", X-Probe: a }\n    interval: 5s`,
+    'log: { level: info }\n',
+  ].join('\n');
+  const SIGNS = ['"', "'", '{', '}', '[', ']', ',', ': ', ' ', '#', '&', '*', '!', '|', '%', '@', '${'];
+  // At the ends of words: within one, it would be another secret, or a key that nobody can know to be one.
+  const places = [...file.matchAll(/\b/g)].map(({ index }) => index);
+  for (let round = 0; round < 3000; round++) {
+    const [at, sign] = [pick(places), pick(SIGNS)];
+    // What is commented out without its key, nobody can know.
+    if (sign === '#' && file.startsWith(SECRET, at)) continue;
+    const text = file.slice(0, at) + sign + file.slice(at + (/\w/.test(file[at] ?? '') ? 0 : below(2)));
+    const report = createReport();
+    const node = parseYaml('pharos.yaml', text, {}, report);
+    const lines = node ? [...text.matchAll(/^/gm)].map(({ index }) => placeOf(node, index - node.start, 1)) : [];
+    const shown = `${textOf(report.diagnostics)}\n${lines.map(({ excerpt }) => excerpt).join('\n')}`;
+    if (shown.includes(SECRET)) throw new Error(`shown of\n${text}\n\n${shown}`);
+  }
+});

@@ -1,0 +1,114 @@
+/** The status page: what browsers are sent, and that nothing in it is anybody's script but ours. */
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../../status/http.ts';
+import { catalog, createFakeLog, createFakeRuntime, mistake, type FakeRuntime } from './fake-runtime.ts';
+
+let fake: FakeRuntime;
+let app: ReturnType<typeof createApp>['app'];
+beforeEach(async () => {
+  fake = await createFakeRuntime();
+  ({ app } = createApp(fake.runtime, { token: undefined, log: createFakeLog().log }));
+});
+afterEach(async () => {
+  await app.close();
+  await fake.stop();
+});
+
+const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+const open = async (url = '/', accept = BROWSER) => await app.inject({ url, headers: { accept } });
+
+describe('who is sent what', () => {
+  it.each([
+    ['a browser', BROWSER, 'text/html; charset=utf-8'],
+    ['curl', '*/*', 'text/plain; charset=utf-8'],
+    ['who asks for text', 'text/plain', 'text/plain; charset=utf-8'],
+  ])('%s', async (_title, accept, type) => {
+    const { statusCode, headers } = await open('/', accept);
+    expect({ statusCode, type: headers['content-type'], vary: headers.vary }).toEqual({
+      statusCode: 200,
+      type,
+      vary: 'accept',
+    });
+  });
+
+  it('a wrong parameter is a mistake', async () => {
+    expect((await open('/?fnd=x')).statusCode).toBe(400);
+  });
+});
+
+describe('the page', () => {
+  it('has what the text has', async () => {
+    fake.knobs.alarms = [{ code: 'suspect', message: 'half failed at once', since: new Date().toISOString() }];
+    fake.knobs.notReady = ['first round of probes'];
+    fake.runtime.health.override('www.example.com/seoul-a', { state: 'drain', reason: 'kernel' });
+    const { body } = await open();
+    for (const part of [
+      'not ready</b>: first round of probes',
+      '<b>suspect for ',
+      'half failed at once',
+      'www.example.com <span class="odd">1 of 3 available',
+      'drain (probed up)',
+      'kernel',
+      'connect refused',
+      'api.example.com <span class="good">1 of 1 available',
+      'serial 2026112001',
+      'IP Geolocation by DB-IP',
+    ])
+      expect(body).toContain(part);
+  });
+
+  it('shows text from outside as text', async () => {
+    const evil = '"><script>alert(1)</script>';
+    fake.knobs.alarms = [{ code: 'suspect', message: evil, since: new Date().toISOString() }];
+    fake.runtime.health.override('www.example.com/seoul-a', { state: 'drain', reason: evil });
+    const { body } = await open(`/?find=${encodeURIComponent(evil)}`);
+    expect(body.match(/<script>/g)).toHaveLength(1);
+    expect((await open()).body.match(/&lt;script&gt;alert\(1\)/g)).toHaveLength(2);
+  });
+
+  it('permits its own style and script by their hashes, and nothing else', async () => {
+    const { body, headers } = await open();
+    const policy = String(headers['content-security-policy']);
+    expect(policy).toContain("default-src 'none'");
+    for (const tag of ['style', 'script']) {
+      const [, text = ''] = new RegExp(`<${tag}>([^]*?)</${tag}>`).exec(body) ?? [];
+      expect(policy).toContain(`${tag}-src 'sha256-${createHash('sha256').update(text).digest('base64')}'`);
+    }
+    expect(body).not.toMatch(/\son\w+=|\sstyle=/);
+  });
+
+  it.each([
+    ['a service', 'API', ['api.example.com']],
+    ['a VIP', 'virginia-a', ['www.example.com']],
+    ['a region', '@seoul', ['www.example.com']],
+    ['nobody', 'zzz', []],
+  ])('finds %s', async (_title, find, services) => {
+    const { body } = await open(`/?find=${encodeURIComponent(find)}`);
+    expect([...body.matchAll(/<h3>(\S+) /g)].map(([, name]) => name)).toEqual(services);
+  });
+
+  it('of many services shows the VIPs of those alone that somebody should look at, and they come first', async () => {
+    const [www] = catalog.services;
+    if (!www) throw new Error('the fake has no services');
+    // Of these, each has virginia-a alone, which nobody checks.
+    const well = { ...www, firstSlot: 2, vipCount: 1 };
+    const many = Array.from({ length: 1500 }, (_, index) => ({ ...well, name: `s${index}.example.com` }));
+    const generation = {
+      ...fake.runtime.generation(),
+      catalog: { ...catalog, services: [...many, www] },
+      warnings: [mistake],
+    };
+    const large = createApp(
+      { ...fake.runtime, generation: () => generation },
+      { token: undefined, log: createFakeLog().log },
+    );
+    const { body } = await large.app.inject({ url: '/', headers: { accept: BROWSER } });
+    await large.app.close();
+    expect([...body.matchAll(/<h3>(\S+) /g)].map(([, name]) => name)).toEqual(['www.example.com']);
+    expect(body.match(/<li><a href="\?find=s\d+/g)).toHaveLength(1000);
+    expect(body).toContain('and 500 more');
+    expect(body).toContain('1,501 services');
+    expect(body).toContain('weight must be 0 to 65535');
+  });
+});

@@ -1,0 +1,99 @@
+/** What is kept of the VIPs' texts is never older than what they are. The oracle is JSON.stringify. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { VipHealth } from '../../../health/engine.ts';
+import { createOctetsPool } from '../../../status/octets.ts';
+import { writeVips } from '../../../status/vip-json.ts';
+import { writeVipMetrics } from '../../../status/vip-metrics.ts';
+import { vipDocument, vipStates, type VipState } from '../../../status/vips.ts';
+import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';
+
+let fake: FakeRuntime;
+beforeEach(async () => {
+  fake = await createFakeRuntime();
+});
+afterEach(() => fake.stop());
+
+const pool = createOctetsPool();
+async function written(write: typeof writeVips, states: readonly VipState[]): Promise<string> {
+  const octets = pool.take();
+  await write(states, octets);
+  const text = octets.all().toString();
+  octets.release();
+  return text;
+}
+const wanted = (states: readonly VipState[]): string => JSON.stringify(states.map(vipDocument));
+
+/** The same VIP with another value for one member. */
+function changed(state: VipState, member: keyof VipHealth): VipState {
+  const { health } = state;
+  if (!health) throw new Error(`nothing is known of ${state.info.target}`);
+  const at = '2026-11-21T00:00:00.000Z';
+  const others: Partial<VipHealth> = {
+    check: { name: 'another', kind: 'tcp' },
+    address: '192.0.2.99:1',
+    probed: health.probed === 'up' ? 'down' : 'up',
+    effective: 'drain',
+    last: { passed: false, reason: 'another', elapsedMs: 1, at },
+    since: at,
+    run: { passed: true, results: 99 },
+    override: {
+      target: state.info.target,
+      state: 'drain',
+      reason: undefined,
+      since: at,
+      until: undefined,
+      by: 'operator',
+    },
+    weight: 99,
+    weightOverride: { target: state.info.target, weight: 99, reason: 'why', since: at, by: 'operator' },
+    ramp: 0.5,
+    load: 0.7,
+    shed: 0.2,
+  };
+  return { ...state, health: { ...health, ...(member in others ? { [member]: others[member] } : {}) } };
+}
+
+describe('the VIPs as JSON', () => {
+  test('are what JSON.stringify makes of them, the second time too', async () => {
+    const states = vipStates(fake.runtime);
+    for (const part of [states, states, states.slice(0, 1), []])
+      expect(await written(writeVips, part)).toBe(wanted(part));
+    const more = states.map((state) => ({ ...state, served: state.served + 1234567 }));
+    expect(await written(writeVips, more)).toBe(wanted(more));
+  });
+
+  test('show a change of any member of what is known of a VIP', async () => {
+    const [state] = vipStates(fake.runtime);
+    if (!state?.health) throw new Error('nothing is known of the first VIP');
+    for (const member of Object.keys(state.health) as (keyof VipHealth)[]) {
+      await written(writeVips, [state]);
+      const next = changed(state, member);
+      expect([member, await written(writeVips, [next])]).toEqual([member, wanted([next])]);
+      // And back again.
+      expect([member, await written(writeVips, [state])]).toEqual([member, wanted([state])]);
+    }
+  });
+
+  test('follow a drain at once, and what is safe to stop as others are drained', async () => {
+    await written(writeVips, vipStates(fake.runtime));
+    for (const target of ['www.example.com/seoul-a', 'www.example.com/seoul-b', 'www.example.com/virginia-a']) {
+      fake.runtime.health.override(target, { state: 'drain' });
+      const states = vipStates(fake.runtime);
+      expect(await written(writeVips, states)).toBe(wanted(states));
+    }
+  });
+
+  test('more than a turn of them are written in order', async () => {
+    const [first] = vipStates(fake.runtime);
+    if (!first) throw new Error('the fake has no VIPs');
+    const states = Array.from({ length: 2500 }, (_, served) => ({ ...first, served }));
+    expect(await written(writeVips, states)).toBe(wanted(states));
+  });
+});
+
+test('labels of metrics are escaped', async () => {
+  const [first] = vipStates(fake.runtime);
+  if (!first) throw new Error('the fake has no VIPs');
+  const info = { ...first.info, target: 'we\\.ird"/a' };
+  expect(await written(writeVipMetrics, [{ ...first, info }])).toContain('{target="we\\\\.ird\\"/a",service=');
+});
