@@ -12,9 +12,9 @@ import { startHealth, type Health } from '../health/engine.ts';
 import { checkListen, checkUdp } from '../server/check-listen.ts';
 import { explainFrom, type LiveHealth } from '../server/explain.ts';
 import { createForesight } from '../server/foresight.ts';
-import { allowCollecting, collectAll } from '../server/garbage.ts';
+import { allowCollecting, collectAll, shrinkHeap } from '../server/garbage.ts';
 import { letHelpersStepBack } from '../server/priorities.ts';
-import { libc, releaseMemory } from '../server/libc.ts';
+import { libc, releaseMemory, returnLargeBlocks } from '../server/libc.ts';
 import { createNotifier } from '../server/notify.ts';
 import { simulateFrom, type Live } from '../server/simulate.ts';
 import { chooseIo, startServer, type Server } from '../server/supervisor.ts';
@@ -93,6 +93,7 @@ export async function runServer(
   takesOver = false,
 ): Promise<RunningServer> {
   const startedAt = new Date();
+  returnLargeBlocks();
   allowCollecting();
   letHelpersStepBack();
   const first = await loadInThread(input);
@@ -379,6 +380,8 @@ export async function runServer(
     await openTakeover();
     log.info('the server before has ended');
   }
+  shrinkHeap();
+  releaseMemory();
   return {
     addresses,
     tlsAddresses: server.tlsAddresses(),
