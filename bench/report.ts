@@ -2,12 +2,10 @@
  * Rounds to medians, medians to a table, tables to RESULTS.md.
  */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, release } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { Target } from './cases.ts';
 import { OUTSTANDING } from './load.ts';
 import { pharos } from './peers/pharos.ts';
+import { describeRun, writeSection } from './results.ts';
 
 export type Round = {
   readonly queriesPerSecond: number;
@@ -134,27 +132,16 @@ export function describeMachine(
   run: { readonly rounds: number; readonly seconds: number; readonly loadBefore: number },
 ): string[] {
   const load = execFileSync(dnsperf, ['-h'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const options = process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [];
   return [
-    `- ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, \`npm run bench${process.argv.slice(2).length > 0 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}\``,
-    `- ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${availableParallelism()} cores, Linux ${release()}; load ${run.loadBefore.toFixed(1)} before the run (below 0.5 where nothing else runs)`,
+    ...describeRun(['npm run bench', ...options].join(' '), run.loadBefore),
     ...versions.map((version) => `- ${version}`),
     `- dnsperf ${/Version (\S+)/.exec(load)?.[1] ?? ''}: one client, ${OUTSTANDING} queries outstanding, loopback, EDNS`,
     `- ${run.rounds} rounds of ${run.seconds} s, servers taking turns; medians, lowest and highest; one answering thread each`,
   ];
 }
 
-/** Writes bench/RESULTS.md and returns its path. */
+/** Writes the section of bench/RESULTS.md and returns its path. */
 export function writeResults(results: readonly CaseResult[], about: readonly string[]): string {
-  const path = fileURLToPath(new URL('RESULTS.md', import.meta.url));
-  const text = [
-    '# Results of the last run',
-    '',
-    'Written by `npm run bench`; [README.md](README.md) says what was measured and how to read it.',
-    '',
-    ...about,
-    '',
-    ...results.map((result) => `${renderTable(result)}\n`),
-  ];
-  writeFileSync(path, text.join('\n'));
-  return path;
+  return writeSection('bench', [...about, '', ...results.map((result) => `${renderTable(result)}\n`)]);
 }
