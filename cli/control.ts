@@ -162,8 +162,8 @@ function clockTime(iso: string): string {
 
 /** What the server has to say besides; to stderr, as it is not the report. */
 function warnOf(reply: Readonly<Record<string, unknown>>, output: Output): void {
-  for (const warning of listOf(reply, 'warnings'))
-    output.error(output.styleError('yellow', `Not safe to stop: ${warning}`));
+  const kind = reply['safe_at'] === null ? 'Not safe to stop' : 'Warning';
+  for (const warning of listOf(reply, 'warnings')) output.error(output.styleError('yellow', `${kind}: ${warning}`));
   if (reply['saved'] === false) {
     const message = "it could not be written to the server's state_dir: it holds until the server ends";
     output.error(output.styleError('yellow', `Warning: ${message}`));
