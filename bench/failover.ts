@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { measureDecisions } from './failover-decision.ts';
 import { addressesOf, createLab, firstAnswer, type Lab, type Target } from './failover-lab.ts';
 import { findProgram, freePort, startServer, type Running } from './process.ts';
+import { median } from './results.ts';
 
 const HELP = `node bench/failover.ts [OPTION ...]
   --runs N     faults of each kind; 50 by default
@@ -139,11 +140,6 @@ function judge({ name }: Fault, times: readonly number[]): boolean {
 function verdict(good: boolean, words: string): boolean {
   console.log(`  ${good ? 'met' : 'MISSED'}: ${words}`);
   return good;
-}
-
-function median(times: readonly number[]): number {
-  const sorted = [...times].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function print(name: string, times: readonly number[]): void {

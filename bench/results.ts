@@ -28,6 +28,11 @@ export function describeRun(command: string, loadBefore: number): string[] {
   ];
 }
 
+/** Of two in the middle the greater; NaN of none. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
 /** Writes a section's Markdown and returns the path of the file. */
 export function writeSection(name: Section, lines: readonly string[]): string {
   const path = fileURLToPath(new URL('RESULTS.md', import.meta.url));

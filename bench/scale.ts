@@ -13,6 +13,7 @@ import { reloadServer } from './control.ts';
 import { runDnsperf } from './load.ts';
 import { writePackets } from './packets.ts';
 import { cpuTime, findProgram, freePort, memoryOctets, startServer, type Running } from './process.ts';
+import { median } from './results.ts';
 import {
   BULK_ZONE,
   bulkQueries,
@@ -249,8 +250,4 @@ async function ask(dnsperf: string, port: number, file: string, clients: number)
   ];
   const { stdout } = await promisify(execFile)(dnsperf, args.map(String), { timeout: 30_000 });
   return Number(/Queries completed:\s+(\d+)/.exec(stdout)?.[1]);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -155,7 +155,7 @@ export function releaseMemory(): void {
   });
 }
 
-/** For calls that not every C library has: musl lacks both, and keeps less. */
+/** For calls that not every C library has: musl, for one, lacks those for its memory, and keeps less. */
 function callLibc(call: (lib: ReturnType<typeof Koffi.load>) => void): void {
   if (whyNoLibc() !== undefined) return;
   try {
@@ -193,11 +193,14 @@ const SLICE_NANOSECONDS = 100_000n;
  * that forbid the call leave everything as it is.
  */
 export function takeShortTurns(): void {
-  if (whyNoLibc() !== undefined || (process.arch !== 'x64' && process.arch !== 'arm64')) return;
-  const call = use().koffi.load(null).func('syscall', 'long', ['long', 'int', 'uintptr_t', 'uint32_t']);
+  const { arch } = process;
+  if (arch !== 'x64' && arch !== 'arm64') return;
   // struct sched_attr: u32 size, u32 policy, u64 flags, s32 nice, u32 priority, u64 runtime, deadline, period.
   const attributes = new BigUint64Array(new ArrayBuffer(48));
   attributes[0] = 48n;
   attributes[3] = SLICE_NANOSECONDS;
-  call(SCHED_SETATTR[process.arch], 0, addressOf(attributes.buffer), 0);
+  callLibc((lib) => {
+    const call = lib.func('syscall', 'long', ['long', 'int', 'uintptr_t', 'uint32_t']);
+    call(SCHED_SETATTR[arch], 0, addressOf(attributes.buffer), 0);
+  });
 }

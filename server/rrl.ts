@@ -9,6 +9,7 @@
  *     entries    0  octets of the prefix, high 32 bits     +2  time of the last answer, in ms
  *               +1  low 24 bits of it, and the tag         +3  thousandths of a token
  */
+import { mix } from '../steering/sticky.ts';
 import { ASKS } from '../wire/query.ts';
 import { emptyResponse, type Response } from '../wire/response.ts';
 import { RCODE } from '../wire/types.ts';
@@ -151,12 +152,4 @@ function kindOf({ rcode, answers, authorities, authoritative }: Response): numbe
   if (rcode !== RCODE.NOERROR) return KIND.ERROR;
   if (answers > 0) return KIND.DATA;
   return authorities > 0 && !authoritative ? KIND.REFERRAL : KIND.NODATA;
-}
-
-/** MurmurHash3's finaliser. */
-function mix(value: number): number {
-  let hash = value;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-  return hash ^ (hash >>> 16);
 }

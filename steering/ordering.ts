@@ -16,20 +16,12 @@ export function keepFirstGroup({ plan, decision }: Steerer, firstSlot: number, o
   const { orderings, vips } = plan;
   const { candidates, count } = decision;
   const n = orderings[orderingAt] ?? 0;
-  // A bit for each region of a candidate, modulo 32: it rules out most entries at once.
-  let present = 0;
-  for (let c = 0; c < count; c++)
-    present |= 1 << (vips[(firstSlot + (candidates[c] ?? 0)) * VIP.WORDS + VIP.REGION] ?? 0);
   for (let i = 0; i < n; i++) {
     const at = orderingAt + 1 + i * 2;
-    const entry = orderings[at] ?? 0;
-    if (entry >= 0 && ((present >>> entry) & 1) === 0) continue;
-    const first = firstOf(vips, firstSlot, decision, entry);
-    if (first < 0) continue;
     const end = orderings[at + 1] ?? 0;
+    if (!hasCandidate(vips, firstSlot, decision, orderings[at] ?? 0)) continue;
     let kept = 0;
-    // Alone in its group, none in front of its first can be kept.
-    for (let c = end === i + 1 ? first : 0; c < count; c++) {
+    for (let c = 0; c < count; c++) {
       const vip = candidates[c] ?? 0;
       for (let j = i; j < end; j++) {
         if (!matches(vips, firstSlot, vip, orderings[orderingAt + 1 + j * 2] ?? 0)) continue;
@@ -43,10 +35,9 @@ export function keepFirstGroup({ plan, decision }: Steerer, firstSlot: number, o
   decision.count = 0;
 }
 
-/** Place among the candidates of the first that the entry means, -1 for none. */
-function firstOf(vips: Int32Array, firstSlot: number, { candidates, count }: Decision, entry: number): number {
-  for (let c = 0; c < count; c++) if (matches(vips, firstSlot, candidates[c] ?? 0, entry)) return c;
-  return -1;
+function hasCandidate(vips: Int32Array, firstSlot: number, { candidates, count }: Decision, entry: number): boolean {
+  for (let c = 0; c < count; c++) if (matches(vips, firstSlot, candidates[c] ?? 0, entry)) return true;
+  return false;
 }
 
 function matches(vips: Int32Array, firstSlot: number, vip: number, entry: number): boolean {

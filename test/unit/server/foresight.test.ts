@@ -12,20 +12,14 @@ import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 import { createManualClock, type ManualClock } from '../health/support.ts';
-import { play } from '../steering/played-load.ts';
+import { play, THIRDS } from '../steering/played-load.ts';
 import { DATABASE } from '../steering/random-services.ts';
 
 const TTL = 30;
 
 function world(shed = 'shed: {}'): Answering {
   return answering({
-    'pharos.yaml':
-      'geo: { databases: [small.mmdb] }\nregions: { seoul: { at: KR }, tokyo: { at: JP }, dublin: { at: IE } }\n',
-    'small.mmdb': writeMmdb([
-      ['20.0.0.0/8', { country: { iso_code: 'KR' } }],
-      ['21.0.0.0/8', { country: { iso_code: 'JP' } }],
-      ['22.0.0.0/8', { country: { iso_code: 'IE' } }],
-    ]),
+    ...THIRDS,
     'zones/example.com.yaml': `zone: example.com
 nameservers: [ns.example.net.]
 services:

@@ -13,19 +13,13 @@ import { HAS } from '../../../steering/plan.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
-import { play } from '../steering/played-load.ts';
+import { play, THIRDS } from '../steering/played-load.ts';
 import { DATABASE, randomWorld } from '../steering/random-services.ts';
 
 /** Three regions of a third of the addresses each, of which each client has one of its own. */
 function world(vips: string, marks = '{ low: 80%, high: 95% }', korea = '[seoul, tokyo, dublin]'): Answering {
   return answering({
-    'pharos.yaml':
-      'geo: { databases: [small.mmdb] }\nregions: { seoul: { at: KR }, tokyo: { at: JP }, dublin: { at: IE } }\n',
-    'small.mmdb': writeMmdb([
-      ['20.0.0.0/8', { country: { iso_code: 'KR' } }],
-      ['21.0.0.0/8', { country: { iso_code: 'JP' } }],
-      ['22.0.0.0/8', { country: { iso_code: 'IE' } }],
-    ]),
+    ...THIRDS,
     'zones/example.com.yaml': `zone: example.com
 nameservers: [ns.example.net.]
 services:

@@ -11,9 +11,20 @@ import type { Traffic } from '../../../server/traffic.ts';
 import { locate, steer } from '../../../steering/chain.ts';
 import { HAS } from '../../../steering/plan.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
-import { answering, type Answering } from '../../support/pharos.ts';
+import { answering, type Answering, type Files } from '../../support/pharos.ts';
 import type { Dice } from '../../support/random.ts';
 import { createManualClock } from '../health/support.ts';
+
+/** Three regions, and a database in which each has a network of the same size. */
+export const THIRDS: Files = {
+  'pharos.yaml':
+    'geo: { databases: [small.mmdb] }\nregions: { seoul: { at: KR }, tokyo: { at: JP }, dublin: { at: IE } }\n',
+  'small.mmdb': writeMmdb([
+    ['20.0.0.0/8', { country: { iso_code: 'KR' } }],
+    ['21.0.0.0/8', { country: { iso_code: 'JP' } }],
+    ['22.0.0.0/8', { country: { iso_code: 'IE' } }],
+  ]),
+};
 
 /** A region of one VIP, whose clients are in a network of their own and prefer regions in this order, its own first. */
 export type PlayedRegion = {
