@@ -84,7 +84,7 @@ type Owner = { readonly name: Name; kind: 'data' | 'cname' | 'dname' | 'cut' };
 const OWNERS_A_ZONE = 140;
 
 export function generate(dice: Dice): Generated {
-  const owners = APEXES.map((apex) => ownersOf(dice, apex));
+  const owners = withoutHidden(APEXES.map((apex) => ownersOf(dice, apex)));
   const all = owners.flat();
   /** Where a CNAME, DNAME, MX or NS may lead: mostly to names that mean something. */
   const target = (zone: number): Name => {
@@ -133,7 +133,7 @@ function nearestApex(name: Name): Name | undefined {
   return APEXES.filter((apex) => isBelow(name, apex)).sort((a, b) => b.length - a.length)[0];
 }
 
-/** Owners of one zone without what no zone may hold: data beside a CNAME, names below a DNAME. */
+/** Owners of one zone; no data beside a CNAME. */
 function ownersOf(dice: Dice, apex: Name): Owner[] {
   const found = new Map<string, Owner>();
   const parents: Name[] = [apex];
@@ -142,18 +142,26 @@ function ownersOf(dice: Dice, apex: Name): Owner[] {
     const key = keyOf(name);
     if (octetsOf(name) > 255 || found.has(key) || APEXES.some((each) => keyOf(each) === key)) continue;
     const isStar = name[0]?.equals(STAR) ?? false;
+    const isOccluded = nearestApex(name) !== apex;
+    // NSD answers and makes glue from such a wildcard, and Knot the latter: zones.ts has one.
+    if (isStar && isOccluded) continue;
     const roll = dice.below(100);
     // A DNAME or a cut there would hide a zone; below a child's apex NSD takes them for the child's.
-    const isPlain = APEXES.some((each) => isBelow(each, name)) || nearestApex(name) !== apex;
+    const isPlain = APEXES.some((each) => isBelow(each, name)) || isOccluded;
     const kind = roll < 22 ? 'cname' : isStar || isPlain || roll < 84 ? 'data' : roll < 91 ? 'dname' : 'cut';
     found.set(key, { name, kind });
     // Below a cut or a DNAME there is little to see.
     if (parents.length < 60 && (kind === 'data' || kind === 'cname' || dice.chance(0.2))) parents.push(name);
   }
-  const dnames = [...found.values()].filter(({ kind }) => kind === 'dname');
-  return [...found.values()].filter(
-    ({ name }) => !dnames.some((dname) => name.length > dname.name.length && isBelow(name, dname.name)),
-  );
+  return [...found.values()];
+}
+
+/** Without the names below a DNAME, in a parent zone too: NSD, which keeps one tree for all, does not start with one. */
+function withoutHidden(owners: readonly (readonly Owner[])[]): Owner[][] {
+  const dnames = owners.flat().filter(({ kind }) => kind === 'dname');
+  const isHidden = ({ name }: Owner): boolean =>
+    dnames.some((dname) => name.length > dname.name.length && isBelow(name, dname.name));
+  return owners.map((each) => each.filter((owner) => !isHidden(owner)));
 }
 
 /** One to three labels more. */

@@ -46,6 +46,8 @@ const AAAA = 28;
 const NSEC = 47;
 const SVCB: ReadonlySet<number> = new Set([64, 65]);
 const ANY = 255;
+/** The label of a wildcard, in wire form. */
+const STAR = '\x01*';
 /** CNAMEs that Knot 3.2 follows. */
 const KNOT_LINKS = 5;
 
@@ -82,7 +84,9 @@ export const RULES: readonly Rule[] = [
     settle: ({ nsd, knot }) => {
       let settled = false;
       for (const other of [nsd, knot]) {
-        const distinct = other.answer.filter(({ key, type }, i) => type !== CNAME || key !== other.answer[i - 1]?.key);
+        const distinct = other.answer.filter(
+          ({ key, type }, i) => (type !== CNAME && type !== DNAME) || key !== other.answer[i - 1]?.key,
+        );
         settled ||= distinct.length < other.answer.length;
         other.answer = distinct;
       }
@@ -95,20 +99,11 @@ export const RULES: readonly Rule[] = [
       const { ours, nsd, knot } = three;
       const isNear = chainOf(asked, ours.answer).some((name) => {
         for (let at = name; at.length > 1 && !asked.apexes.has(at); at = parentOf(at))
-          if (asked.occluded.has(at)) return true;
+          if (asked.occluded.has(at) || asked.occluded.has(STAR + parentOf(at))) return true;
         return false;
       });
       if (!isNear || sameSeen(ours, nsd)) return false;
       three.nsd = { ...(sameSeen(ours, knot) ? knot : ours) };
-      return true;
-    },
-  },
-  {
-    name: 'knot-drops-soa',
-    settle: ({ nsd, knot }, { limit }) => {
-      if (knot.authority.length > 0 || nsd.authority.length !== 1 || nsd.authority[0]?.type !== SOA) return false;
-      if (knot.length + nsd.authority[0].key.length < limit || knot.rcode !== nsd.rcode) return false;
-      knot.authority = nsd.authority;
       return true;
     },
   },
@@ -142,6 +137,15 @@ export const RULES: readonly Rule[] = [
       )
         return false;
       three.knot = { ...nsd };
+      return true;
+    },
+  },
+  {
+    name: 'knot-drops-soa',
+    settle: ({ nsd, knot }, { limit }) => {
+      if (knot.authority.length > 0 || nsd.authority.length !== 1 || nsd.authority[0]?.type !== SOA) return false;
+      if (knot.length + nsd.authority[0].key.length < limit || knot.rcode !== nsd.rcode) return false;
+      knot.authority = nsd.authority;
       return true;
     },
   },
@@ -216,8 +220,9 @@ export const RULES: readonly Rule[] = [
       const isAgain = ours.answer.some(
         (dname) =>
           dname.type === DNAME &&
-          ours.answer.filter(({ type, name }) => type === CNAME && name.endsWith(dname.name) && name !== dname.name)
-            .length > 1,
+          ours.answer.some(
+            (link) => link.type === CNAME && dataOf(link) !== dname.name && dataOf(link).endsWith(dname.name),
+          ),
       );
       if (!isAgain || !isSubset(nsd.answer, ours.answer) || !isSubset(knot.answer, ours.answer)) return false;
       three.nsd = { ...ours };

@@ -60,6 +60,7 @@ ns.deep.cut A 192.0.2.63
 child NS ns.child
 child DS 4711 13 2 cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
 ns.child A 192.0.2.70
+*.child TXT occluded
 old DNAME new
 x.new A 192.0.2.90
 *.new TXT wild-new
