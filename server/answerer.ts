@@ -104,6 +104,7 @@ export function createAnswererState(
     response: createResponse(),
     search: {
       name: query.name,
+      nameView: query.nameView,
       nameOctets: 0,
       labelAt: query.labelAt,
       labels: 0,

@@ -3,12 +3,11 @@
  * message.
  */
 import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../wire/limits.ts';
-import { hashStep } from '../wire/name-hash.ts';
 import { get16, put16 } from '../wire/octets.ts';
 import { LOWER_CASE } from '../wire/query.ts';
 import { CLASS, RCODE, TYPE } from '../wire/types.ts';
 import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE } from '../zones/image.ts';
-import { findRrset } from '../zones/lookup.ts';
+import { findRrset, sumLabels } from '../zones/lookup.ts';
 import type { Answerer } from './answerer.ts';
 
 /**
@@ -193,7 +192,6 @@ export function continueAt(a: Answerer, mark: number, targetAt: number, link: nu
   const { tx, base } = response;
   let octets = 0;
   let labels = 0;
-  let sum = 0;
   let at = base + targetAt;
   for (;;) {
     const length = tx[at] ?? 0;
@@ -203,20 +201,14 @@ export function continueAt(a: Answerer, mark: number, targetAt: number, link: nu
     }
     target.name[octets] = length;
     target.labelAt[labels] = octets++;
-    target.sumBefore[labels] = sum;
-    sum = hashStep(sum, length);
     if (length === 0) break;
     labels++;
-    for (let i = 1; i <= length; i++) {
-      const octet = LOWER_CASE[tx[at + i] ?? 0] ?? 0;
-      target.name[octets++] = octet;
-      sum = hashStep(sum, octet);
-    }
+    for (let i = 1; i <= length; i++) target.name[octets++] = LOWER_CASE[tx[at + i] ?? 0] ?? 0;
     at += length + 1;
   }
   target.nameOctets = octets;
   target.labels = labels;
-  target.nameSum = sum;
+  sumLabels(target);
   return suffixAt(a, targetAt, 0);
 }
 

@@ -1,33 +1,62 @@
 /**
- * The hash of a canonical name that the image's table goes by: a polynomial over its octets, modulo 2^32. While a name
- * is read from left to right, the sums so far give the hash of every suffix of it without another pass: what the
- * search for the closest encloser needs.
+ * The hash of a canonical name that the image's table goes by: a polynomial, modulo 2^32, over the hashes of its labels.
+ * While a name is read from left to right, the sums so far give the hash of every suffix of it without another pass:
+ * what the search for the closest encloser needs.
  *
- *     sum(abc)    = a·F² + b·F + c        sum(bc) = sum(abc) − sum(a)·F²
+ *     sum(a.b.c)    = h(a)·F² + h(b)·F + h(c)        sum(b.c) = sum(a.b.c) − sum(a)·F²
+ *
+ * A label is hashed by words of four octets, its length octet first, the last filled up with zeros.
  */
-import { MAX_NAME_OCTETS } from './limits.ts';
 
 /** FNV's prime: odd, so that no power of it is lost to the modulus. */
 const FACTOR = 0x0100_0193;
+/** Labels of the longest name: 127 of one octet each. */
+const MAX_LABELS = 127;
 
-const POWERS = new Int32Array(MAX_NAME_OCTETS + 1);
+const POWERS = new Int32Array(MAX_LABELS + 1);
 POWERS[0] = 1;
-for (let i = 1; i <= MAX_NAME_OCTETS; i++) POWERS[i] = Math.imul(POWERS[i - 1] ?? 0, FACTOR);
+for (let i = 1; i <= MAX_LABELS; i++) POWERS[i] = Math.imul(POWERS[i - 1] ?? 0, FACTOR);
 
-/** The sum with one octet more to the right; the empty name's is 0. */
-export function hashStep(sum: number, octet: number): number {
-  return (Math.imul(sum, FACTOR) + octet) | 0;
+/** The hash of a label with one word more, little-endian; that of no words is 0. */
+export function hashWord(hash: number, word: number): number {
+  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
+  return mixed ^ (mixed >>> 15);
 }
 
-/** Hash of the last `octets` octets of a name whose sum is `sum`, `before` being that of the octets in front of them. */
-export function hashSuffix(sum: number, before: number, octets: number): number {
-  return finish((sum - Math.imul(before, POWERS[octets] ?? 0)) | 0);
+/** The sum with one label more to the right; that of no labels is 0. */
+export function addLabel(sum: number, labelHash: number): number {
+  return (Math.imul(sum, FACTOR) + labelHash) | 0;
 }
 
-/** Hash of `octets` octets of `bytes` from `at`: a whole canonical name, the root's zero included. */
-export function hashName(bytes: Uint8Array, at: number, octets: number): number {
+/** Hash of the last `labels` labels of a name whose sum is `sum`, `before` being that of the labels in front of them. */
+export function hashSuffix(sum: number, before: number, labels: number): number {
+  return finish((sum - Math.imul(before, POWERS[labels] ?? 0)) | 0);
+}
+
+/** Hash of the label whose length octet is at `at`. */
+export function hashLabel(bytes: Uint8Array, at: number): number {
+  const end = at + (bytes[at] ?? 0) + 1;
+  let hash = 0;
+  for (let word = at; word < end; word += 4) {
+    let value = 0;
+    for (let i = Math.min(word + 4, end) - 1; i >= word; i--) value = (value << 8) | (bytes[i] ?? 0);
+    hash = hashWord(hash, value);
+  }
+  return hash;
+}
+
+/** Hash of the canonical name at `at`. */
+export function hashName(bytes: Uint8Array, at: number): number {
   let sum = 0;
-  for (let i = at; i < at + octets; i++) sum = hashStep(sum, bytes[i] ?? 0);
+  for (let label = at; bytes[label] !== 0; label += (bytes[label] ?? 0) + 1)
+    sum = addLabel(sum, hashLabel(bytes, label));
+  return finish(sum);
+}
+
+/** Hash of a text that is no name: the polynomial over its octets. */
+export function hashText(bytes: Uint8Array): number {
+  let sum = 0;
+  for (const octet of bytes) sum = addLabel(sum, octet);
   return finish(sum);
 }
 

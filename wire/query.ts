@@ -2,7 +2,8 @@
  * A query's bytes read into one record that is used again for every packet: nothing is allocated.
  */
 import { HEADER_OCTETS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
-import { hashStep } from './name-hash.ts';
+import { skipName } from './name.ts';
+import { addLabel, hashWord } from './name-hash.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
 
 /** What became of reading. */
@@ -39,8 +40,19 @@ export const LOWER_CASE = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet,
 );
 
+/** The same for four octets at once (a set high bit marks an octet from A to Z, and moves to where the case is). */
+function lowerCaseWord(word: number): number {
+  const low = word & 0x7f7f_7f7f;
+  const isLarge = (low + 0x3f3f_3f3f) & ~(low + 0x2525_2525) & ~word & 0x8080_8080;
+  return word | (isLarge >>> 2);
+}
+
 /** Labels of the longest name: 127 of one octet each. */
 const MAX_LABELS = 127;
+/** A name's last word may reach beyond it. */
+const SLACK_OCTETS = 3;
+/** Which octets of a word are in use, by how many there are. */
+const WORD_MASK = Int32Array.of(0, 0xff, 0xffff, 0xff_ffff);
 
 export type Query = {
   /** Where it was read from, and the same octets for numbers of several. */
@@ -52,11 +64,12 @@ export type Query = {
   questionEnd: number;
   /** Canonical wire form of the name asked for. A chain writes the next name here. */
   readonly name: Uint8Array;
+  readonly nameView: DataView;
   nameOctets: number;
   /** Offsets of its labels, leftmost first, then the root's, which `labels` does not count. */
   readonly labelAt: Uint8Array;
   labels: number;
-  /** For the hash (name-hash.ts): the sum of all octets, and of those in front of each label. */
+  /** For the hash (name-hash.ts): the sum of all labels, and of those in front of each. */
   nameSum: number;
   readonly sumBefore: Int32Array;
   type: number;
@@ -80,12 +93,14 @@ export type Query = {
 };
 
 export function createQuery(): Query {
+  const name = new Uint8Array(MAX_NAME_OCTETS + SLACK_OCTETS);
   return {
     rx: new Uint8Array(0),
     view: new DataView(new ArrayBuffer(0)),
     flags: 0,
     questionEnd: HEADER_OCTETS,
-    name: new Uint8Array(MAX_NAME_OCTETS),
+    name,
+    nameView: new DataView(name.buffer),
     nameOctets: 0,
     labelAt: new Uint8Array(MAX_LABELS + 1),
     labels: 0,
@@ -133,7 +148,7 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
   // RFC 9619 3: exactly one question.
   if (view.getUint16(at + 4) === 1) {
     const end = readName(query, rx, at + HEADER_OCTETS, at + length);
-    if (end < 0 || end + 4 > at + length) return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
+    if (end < 0) return opcode === OPCODE.QUERY ? PARSED.FORMERR : PARSED.NOTIMP;
     query.type = view.getUint16(end);
     query.class = view.getUint16(end + 2);
     query.questionEnd = end + 4 - at;
@@ -161,36 +176,45 @@ function parseWithoutQuestion(query: Query, rx: Uint8Array, at: number, length: 
 
 /**
  * Reads an uncompressed name (RFC 1035 4.1.4 has nothing before the question that it could point to) into
- * canonical form. Returns where it ends, or -1.
+ * canonical form, four octets at a time. Returns where it ends, or -1 where the message ends before name, type and class.
  */
 function readName(query: Query, rx: Uint8Array, start: number, end: number): number {
-  const { name, labelAt, sumBefore } = query;
+  const { view, name, nameView, labelAt, sumBefore } = query;
   let at = start;
   let sum = 0;
   let octets = 0;
   let labels = 0;
   for (;;) {
-    if (at >= end) return -1;
-    const labelOctets = rx[at++] ?? 0;
-    if (labelOctets > MAX_LABEL_OCTETS) return -1;
-    if (octets + labelOctets + 1 > MAX_NAME_OCTETS) return -1;
-    name[octets] = labelOctets;
-    labelAt[labels] = octets++;
+    // Behind every label there are a root, a type and a class: so a label's last word lies within the message.
+    if (at + 5 > end) return -1;
+    const labelOctets = rx[at] ?? 0;
+    labelAt[labels] = octets;
     sumBefore[labels] = sum;
-    sum = hashStep(sum, labelOctets);
     if (labelOctets === 0) break;
-    if (at + labelOctets > end) return -1;
+    const next = octets + labelOctets + 1;
+    if (labelOctets > MAX_LABEL_OCTETS || next >= MAX_NAME_OCTETS || at + labelOctets + 6 > end) return -1;
     labels++;
-    for (const labelEnd = at + labelOctets; at < labelEnd; at++) {
-      const octet = LOWER_CASE[rx[at] ?? 0] ?? 0;
-      name[octets++] = octet;
-      sum = hashStep(sum, octet);
+    let hash = 0;
+    for (; octets + 4 <= next; octets += 4, at += 4) {
+      const word = lowerCaseWord(view.getUint32(at, true));
+      nameView.setUint32(octets, word, true);
+      hash = hashWord(hash, word);
     }
+    const rest = next - octets;
+    if (rest > 0) {
+      const word = lowerCaseWord(view.getUint32(at, true) & (WORD_MASK[rest] ?? 0));
+      nameView.setUint32(octets, word, true);
+      hash = hashWord(hash, word);
+      octets = next;
+      at += rest;
+    }
+    sum = addLabel(sum, hash);
   }
-  query.nameOctets = octets;
+  name[octets] = 0;
+  query.nameOctets = octets + 1;
   query.labels = labels;
   query.nameSum = sum;
-  return at;
+  return at + 1;
 }
 
 /** Skips what a query may carry after the question, from `start`, and reads the OPT record (RFC 6891 6.1). */
@@ -221,17 +245,6 @@ function readRecords(query: Query, rx: Uint8Array, at: number, length: number, s
     next = dataAt + dataOctets;
   }
   return PARSED.QUERY;
-}
-
-function skipName(rx: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end;) {
-    const octet = rx[at] ?? 0;
-    if (octet === 0) return at + 1;
-    if (octet >= 0xc0) return at + 2;
-    if (octet > MAX_LABEL_OCTETS) return -1;
-    at += octet + 1;
-  }
-  return -1;
 }
 
 function readOptions(query: Query, rx: Uint8Array, start: number, octets: number): boolean {

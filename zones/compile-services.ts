@@ -26,7 +26,7 @@ import { encodeRrset } from './encode-rrset.ts';
 import { NODE } from './image.ts';
 import type { RegionInfo } from './catalog.ts';
 import type { ServiceModel, VipModel } from './model.ts';
-import { hashName } from '../wire/name-hash.ts';
+import { hashText } from '../wire/name-hash.ts';
 import { createWords, pushWords, reserveWords, type Words } from './words.ts';
 
 /** The steering tables under construction. */
@@ -98,7 +98,7 @@ export function compileService(
       rrset(building, TYPE.A, vip.a, apex),
       rrset(building, TYPE.AAAA, vip.aaaa, apex),
       rrset(building, TYPE.CNAME, vip.cname, apex),
-      hashText(vip.name),
+      hashText(Buffer.from(vip.name.toLowerCase())),
       regionOf.indexOf(region, index + 1),
     );
   }
@@ -136,7 +136,7 @@ export function compileService(
 }
 
 /** Catalog numbers of the service's regions, in the order of its VIPs: the index is the local number. */
-export function localRegions(model: ServiceModel, context: Pick<ServiceContext, 'regionNumber'>): number[] {
+function localRegions(model: ServiceModel, context: Pick<ServiceContext, 'regionNumber'>): number[] {
   return [...new Set(model.vips.map((vip) => context.regionNumber(vip.region)))];
 }
 
@@ -158,11 +158,6 @@ function staticRrset(
 ): number {
   const rdata = texts.flatMap((text) => parseAddress(text) ?? []);
   return rdata.length > 0 ? (encodeRrset(building, type, model.ttl.minSeconds, rdata, apex) ?? -1) : -1;
-}
-
-function hashText(text: string): number {
-  const bytes = Buffer.from(text.toLowerCase());
-  return hashName(bytes, 0, bytes.length);
 }
 
 function compileSteps(

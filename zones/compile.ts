@@ -17,7 +17,7 @@ import { formatName, labelOffsets, canonical } from '../wire/name.ts';
 import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from './catalog.ts';
 import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
 import { compileZone, type Building } from './compile-zone.ts';
-import { HEADER, HEADER_WORDS, MAGIC, SECTION, SECTION_COUNT } from './image.ts';
+import { HEADER, HEADER_WORDS, MAGIC, NODE, RRSET, SECTION, SECTION_COUNT } from './image.ts';
 import type { ServiceModel, VipModel, ZoneModel } from './model.ts';
 import { createNodeTable } from './node-table.ts';
 import { createBytes, createWords } from './words.ts';
@@ -228,7 +228,7 @@ function layOut(building: Building, plan: BuildingPlan): SharedArrayBuffer {
   sections[SECTION.ZONES] = words(building.zones);
   sections[SECTION.PATCHES] = words(building.patches);
   sections[SECTION.EXTRAS] = words(building.extras);
-  sections[SECTION.BYTES] = building.bytes.array.subarray(0, building.bytes.length);
+  sections[SECTION.BYTES] = gatherBytes(building);
   sections[SECTION.SERVICES] = words(plan.services);
   sections[SECTION.VIPS] = words(plan.vips);
   sections[SECTION.REGIONS] = words(plan.regions);
@@ -254,4 +254,34 @@ function layOut(building: Building, plan: BuildingPlan): SharedArrayBuffer {
     bytes.set(new Uint8Array(source.buffer, source.byteOffset, source.byteLength), starts[section] ?? 0);
   }
   return memory;
+}
+
+/**
+ * The names and RRsets in the order in which they are read, a name in front of its RRsets: who has compared the name
+ * has the first RRset in the same cache line, or the next. While zones are compiled, all names come before all RRsets.
+ */
+function gatherBytes({ nodes, rrsets, bytes }: Building): Uint8Array {
+  const gathered = new Uint8Array(bytes.length);
+  let end = 0;
+  const move = (rows: Int32Array, column: number, octets: number): void => {
+    const from = rows[column] ?? 0;
+    for (let i = 0; i < octets; i++) gathered[end + i] = bytes.array[from + i] ?? 0;
+    rows[column] = end;
+    end += octets;
+  };
+  const isMoved = new Uint8Array(rrsets.length / RRSET.WORDS);
+  const moveRrset = (rrset: number): void => {
+    const row = rrset * RRSET.WORDS;
+    if (isMoved[rrset] === 0) move(rrsets.array, row + RRSET.WIRE_AT, rrsets.array[row + RRSET.WIRE_OCTETS] ?? 0);
+    isMoved[rrset] = 1;
+  };
+  for (let row = 0; row < nodes.length; row += NODE.WORDS) {
+    move(nodes.array, row + NODE.NAME_AT, (nodes.array[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff);
+    const first = nodes.array[row + NODE.FIRST_RRSET] ?? 0;
+    const count = nodes.array[row + NODE.RRSET_COUNT] ?? 0;
+    for (let rrset = first; rrset < first + count; rrset++) moveRrset(rrset);
+  }
+  // Those that no node has: SOAs of negative answers, static answers of services.
+  for (let rrset = 0; rrset < isMoved.length; rrset++) moveRrset(rrset);
+  return gathered;
 }

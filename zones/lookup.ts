@@ -1,12 +1,13 @@
 /**
  * The search of the packet path: the node of a name, or its closest encloser (RFC 4592 2.2.1, RFC 9499).
  */
-import { hashStep, hashSuffix } from '../wire/name-hash.ts';
+import { addLabel, hashLabel, hashSuffix } from '../wire/name-hash.ts';
 import { NODE, RRSET, type Image } from './image.ts';
 
 /** A name to look for, in canonical form, and what was found. */
 export type Search = {
   readonly name: Uint8Array;
+  readonly nameView: DataView;
   nameOctets: number;
   /** As in wire/query.ts, with the sums that wire/name-hash.ts makes hashes of. */
   readonly labelAt: Uint8Array;
@@ -22,52 +23,70 @@ export type Search = {
 /** A search for one name in canonical form, for whoever is not in a hurry. */
 export function createSearch(name: Uint8Array): Search {
   const labelAt: number[] = [];
-  const sumBefore: number[] = [];
-  let sum = 0;
-  for (let at = 0; at < name.length;) {
-    labelAt.push(at);
-    sumBefore.push(sum);
-    for (const end = at + (name[at] ?? 0) + 1; at < end; at++) sum = hashStep(sum, name[at] ?? 0);
-  }
-  return {
+  for (let at = 0; at < name.length; at += (name[at] ?? 0) + 1) labelAt.push(at);
+  const search: Search = {
     name,
+    nameView: new DataView(name.buffer, name.byteOffset, name.byteLength),
     nameOctets: name.length,
     labelAt: Uint8Array.from(labelAt),
     labels: labelAt.length - 1,
-    nameSum: sum,
-    sumBefore: Int32Array.from(sumBefore),
+    nameSum: 0,
+    sumBefore: new Int32Array(labelAt.length),
     node: -1,
     suffixAt: 0,
   };
+  sumLabels(search);
+  return search;
+}
+
+/** Sets the sums from name and labels. */
+export function sumLabels(target: Search): void {
+  let sum = 0;
+  for (let label = 0; label < target.labels; label++) {
+    target.sumBefore[label] = sum;
+    sum = addLabel(sum, hashLabel(target.name, target.labelAt[label] ?? 0));
+  }
+  target.sumBefore[target.labels] = sum;
+  target.nameSum = sum;
 }
 
 /** Finds the longest suffix of the name that exists. */
 export function search(image: Image, target: Search): void {
-  const { name, nameOctets, labelAt, labels, nameSum, sumBefore } = target;
+  const { nameOctets, labelAt, labels, nameSum, sumBefore } = target;
   // No name of the image has more labels than `maxLabels`: longer suffixes need no look.
   for (let label = Math.max(0, labels - image.maxLabels); label <= labels; label++) {
     const at = labelAt[label] ?? 0;
-    const hash = hashSuffix(nameSum, sumBefore[label] ?? 0, nameOctets - at);
-    target.node = probe(image, hash, name, at, nameOctets - at);
+    const hash = hashSuffix(nameSum, sumBefore[label] ?? 0, labels - label);
+    target.node = probe(image, hash, target, at, nameOctets - at);
     target.suffixAt = at;
     if (target.node >= 0) return;
   }
 }
 
-function probe(image: Image, hash: number, name: Uint8Array, at: number, octets: number): number {
+function probe(image: Image, hash: number, target: Search, at: number, octets: number): number {
   const { table, mask } = image;
   for (let row = hash & mask; ; row = (row + 1) & mask) {
     const entry = table[row * 2 + 1] ?? 0;
     if (entry === 0) return -1;
-    if (table[row * 2] === hash && isNamed(image, entry - 1, name, at, octets)) return entry - 1;
+    if (table[row * 2] === hash && isNamed(image, entry - 1, target, at, octets)) return entry - 1;
   }
 }
 
-function isNamed({ nodes, bytes }: Image, node: number, name: Uint8Array, at: number, octets: number): boolean {
+function isNamed(
+  { nodes, bytes, bytesView }: Image,
+  node: number,
+  { name, nameView }: Search,
+  at: number,
+  octets: number,
+): boolean {
   const row = node * NODE.WORDS;
   if (((nodes[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff) !== octets) return false;
   const nameAt = nodes[row + NODE.NAME_AT] ?? 0;
-  for (let i = 0; i < octets; i++) if (bytes[nameAt + i] !== name[at + i]) return false;
+  let i = 0;
+  for (; i + 4 <= octets; i += 4) {
+    if (bytesView.getUint32(nameAt + i, true) !== nameView.getUint32(at + i, true)) return false;
+  }
+  for (; i < octets; i++) if (bytes[nameAt + i] !== name[at + i]) return false;
   return true;
 }
 

@@ -3,7 +3,7 @@
  * with the compiled way but for the location of an address and the hash of a name, which have references of their own
  * (test/unit/geo, test/unit/wire).
  */
-import { hashName } from '../../../wire/name-hash.ts';
+import { hashText } from '../../../wire/name-hash.ts';
 
 export type RefVip = {
   readonly name: string;
@@ -244,7 +244,7 @@ function rendezvous(vip: string, client: Uint8Array, bits: number): number {
     hash = multiply(xor(hash, Number.parseInt(octet.padEnd(8, '0'), 2)), 0x01000193);
   }
   const name = Buffer.from(vip);
-  return (finalised(xor(finalised(xor(hash, bits)), hashName(name, 0, name.length))) + 0.5) / 2 ** 32;
+  return (finalised(xor(finalised(xor(hash, bits)), hashText(name))) + 0.5) / 2 ** 32;
 }
 
 function finalised(value: number): number {
