@@ -39,7 +39,7 @@ export function parseRdata(type: number, tokens: readonly Token[], origin: Name,
  * that does not start with a quote is one text with its blanks, cut into strings of 255 octets.
  */
 export function parseRdataText(type: number, text: string, origin: Name): Uint8Array {
-  if (isText(type) && !/^\s*(?:"|\\#(?:\s|$))/.test(text)) return wholeText(text);
+  if (isText(type) && !/^\s*(?:"|\\#(?:\s|$))/.test(text)) return wholeText(text.replace(/\n+$/, '')); // a YAML block ends with one
   return parseRdata(type, tokenize(text), origin, text.length);
 }
 

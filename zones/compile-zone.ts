@@ -6,9 +6,10 @@ import type { Report } from '../config/diagnostics.ts';
 import { canonical, isWildcard, labelOffsets, nameKey, type Name } from '../wire/name.ts';
 import { additionalNameOffset } from '../wire/rdata.ts';
 import { TYPE, typeText } from '../wire/types.ts';
+import { resolveTargets } from './additional.ts';
 import { encodeRrset } from './encode-rrset.ts';
 import { NODE, NODE_FLAG, RRSET, ZONE } from './image.ts';
-import { addHiddenNode, addNode, findNode, type NodeTable } from './node-table.ts';
+import { addHiddenNode, addNode, findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 import type { ZoneModel } from './model.ts';
 import { ownerOf, rdataOf, type RecordStore } from './records.ts';
 import { createWords, pushWords, reserveWords, type Words } from './words.ts';
@@ -94,14 +95,6 @@ function linkToParent(building: Building, name: Name, node: number, zone: number
 function setFlag(building: Building, node: number, flag: number): void {
   const at = node * NODE.WORDS + NODE.NAME_AND_FLAGS;
   building.nodes.array[at] = (building.nodes.array[at] ?? 0) | flag;
-}
-
-function flagsOf(building: Building, node: number): number {
-  return building.nodes.array[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0;
-}
-
-function zoneOf(building: Building, node: number): number {
-  return building.nodes.array[node * NODE.WORDS + NODE.ZONE] ?? 0;
 }
 
 /** Zone cuts first, the highest first: they decide which other names exist. */
@@ -286,62 +279,4 @@ function encodeNegativeSoa(work: Work, row: number | undefined): void {
   const { zones } = work.building;
   zones.array[work.zone * ZONE.WORDS + ZONE.NEGATIVE_SOA] =
     encodeRrset(work.building, TYPE.SOA, ttl, [data], work.apex) ?? -1;
-}
-
-/** Finds the addresses of the names that NS, MX, SRV and the like point to, glue included. */
-function resolveTargets(work: Work): void {
-  const { building, store, targets } = work;
-  for (let i = 0; i < targets.length; i += 3) {
-    const [rrset = 0, offset = 0, row = 0] = targets.array.subarray(i, i + 3);
-    const data = rdataOf(store, row);
-    const target = canonical(data.subarray(additionalNameOffset(store.type[row] ?? 0) ?? 0));
-    const name = target.subarray(0, nameEnd(target));
-    const at = rrset * RRSET.WORDS;
-    const rrsets = addressesOf(work, name, store.type[row] === TYPE.NS);
-    if (rrsets.length === 0) continue;
-    if (building.rrsets.array[at + RRSET.EXTRA_COUNT] === 0) {
-      building.rrsets.array[at + RRSET.FIRST_EXTRA] = building.extras.length / 2;
-    }
-    for (const extra of rrsets) pushWords(building.extras, extra, offset);
-    building.rrsets.array[at + RRSET.EXTRA_COUNT] =
-      (building.rrsets.array[at + RRSET.EXTRA_COUNT] ?? 0) + rrsets.length;
-  }
-}
-
-function nameEnd(bytes: Uint8Array): number {
-  let at = 0;
-  while ((bytes[at] ?? 0) !== 0) at += (bytes[at] ?? 0) + 1;
-  return at + 1;
-}
-
-/** Address RRsets of a name of this zone: authoritative data, or glue, which is for name servers alone. */
-function addressesOf(work: Work, name: Name, withGlue: boolean): number[] {
-  const { building, occludedNode, zone } = work;
-  const glue = occludedNode.get(Buffer.from(name).toString('latin1'));
-  if (glue !== undefined && !withGlue) return [];
-  const own = glue ?? findNode(building, name, 0, name.length);
-  const node = own < 0 ? wildcardFor(work, name) : own;
-  if (node < 0 || zoneOf(building, node) !== zone) return [];
-  const first = building.nodes.array[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
-  const count = building.nodes.array[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0;
-  // In the order of the types: the first to go where there is no room for all are those of IPv6.
-  return [TYPE.A, TYPE.AAAA].flatMap((type) => {
-    for (let rrset = first; rrset < first + count; rrset++) {
-      if (building.rrsets.array[rrset * RRSET.WORDS + RRSET.TYPE] === type) return [rrset];
-    }
-    return [];
-  });
-}
-
-/** The wildcard that answers for a name that is not there, -1 when none does (RFC 4592 3.3.1). */
-function wildcardFor({ building, apex, zone }: Work, name: Name): number {
-  for (let at = 0; name.length - at > apex.length;) {
-    at += (name[at] ?? 0) + 1;
-    const encloser = findNode(building, name, at, name.length - at);
-    if (encloser < 0) continue;
-    const isLeft = (flagsOf(building, encloser) & (NODE_FLAG.CUT | NODE_FLAG.DNAME)) !== 0;
-    if (isLeft || zoneOf(building, encloser) !== zone) return -1;
-    return building.nodes.array[encloser * NODE.WORDS + NODE.WILDCARD] ?? -1;
-  }
-  return -1;
 }

@@ -10,7 +10,7 @@ import { RdataError, type Token, parseRdata } from '../wire/rdata.ts';
 import { parsePeriod, unescape } from '../wire/rdata/text.ts';
 import { typeNumber } from '../wire/types.ts';
 import { type Position, type TtlDefaults, defaultTtl, readPlainLine } from './master-fast.ts';
-import { MAX_GENERATED, parseRange, substitute } from './master-generate.ts';
+import { malformedAt, MAX_GENERATED, parseRange, substitute } from './master-generate.ts';
 import { type Entry, LexError, readEntry } from './master-lexer.ts';
 import { placeOf, readBytes, startOfText } from './master-source.ts';
 import { type RecordStore, addFile, addRecord } from './records.ts';
@@ -283,6 +283,16 @@ function generate(reader: FileReader, args: readonly Token[], end: number): void
   if (!range) {
     const message = `a range is 1-10 or 1-10/2, of at most ${MAX_GENERATED} records, got "${rangeToken?.text ?? ''}"`;
     throw new Mistake('PH314', message, rangeToken?.offset ?? end, rangeToken?.text.length ?? 1);
+  }
+  for (const token of record) {
+    const at = malformedAt(token);
+    if (at < 0) continue;
+    throw new Mistake(
+      'PH314',
+      'in braces stand offset, width and base: ${0,3,d}',
+      token.offset + at,
+      token.text.length - at,
+    );
   }
   for (let value = range.start; value <= range.stop; value += range.step) {
     readRecord(

@@ -17,10 +17,19 @@ export function parseRange(text: string): Range | undefined {
   return range.step > 0 && count >= 1 && count <= MAX_GENERATED ? range : undefined;
 }
 
+/** An escape, a dollar sign written twice, `${offset,width,base}`, or `$` alone. */
+const PARTS = /\\.|\$\$|\$\{([+-]?\d{1,9})(?:,(\d{1,3})(?:,([doxXnN]))?)?\}|\$/g;
+
+/** Where a `${` stands that is not `${offset,width,base}`, -1 when none does. */
+export function malformedAt({ text }: Token): number {
+  for (const { 0: found, index } of text.matchAll(PARTS)) if (found === '$' && text[index + 1] === '{') return index;
+  return -1;
+}
+
 /** `$` and `${offset,width,base}` replaced by the number; `\$` and `$$` stay a dollar sign. */
 export function substitute(token: Token, value: number): Token {
   const text = token.text.replaceAll(
-    /\\.|\$\$|\$\{(-?\d{1,9})(?:,(\d{1,3})(?:,([doxXnN]))?)?\}|\$/g,
+    PARTS,
     (found: string, offset: string | undefined, width: string | undefined, base: string | undefined) => {
       if (found === '\\$' || found === '$$') return '\\$';
       if (found.startsWith('\\')) return found;

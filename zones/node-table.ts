@@ -13,7 +13,7 @@ export function createNodeTable(nodes: Words, bytes: Bytes): NodeTable {
 
 /** Number of the node of a canonical name, -1 when there is none. */
 export function findNode(names: NodeTable, name: Uint8Array, at: number, octets: number): number {
-  const hash = hashName(name, at, octets);
+  const hash = hashName(name, at);
   for (let row = hash & names.mask; ; row = (row + 1) & names.mask) {
     const entry = names.table[row * 2 + 1] ?? 0;
     if (entry === 0) return -1;
@@ -26,7 +26,7 @@ export function addNode(names: NodeTable, name: Uint8Array, zone: number): numbe
   const node = addHiddenNode(names, name, zone);
   // At most half full, so that a search ends after one or two rows.
   if ((names.nodes.length / NODE.WORDS) * 2 > names.mask + 1) widen(names);
-  insert(names, hashName(name, 0, name.length), node);
+  insert(names, hashName(name, 0), node);
   return node;
 }
 
@@ -61,4 +61,12 @@ function equals(names: NodeTable, node: number, name: Uint8Array, at: number, oc
   const nameAt = nodes[row + NODE.NAME_AT] ?? 0;
   for (let i = 0; i < octets; i++) if (names.bytes.array[nameAt + i] !== name[at + i]) return false;
   return true;
+}
+
+export function flagsOf({ nodes }: NodeTable, node: number): number {
+  return nodes.array[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0;
+}
+
+export function zoneOf({ nodes }: NodeTable, node: number): number {
+  return nodes.array[node * NODE.WORDS + NODE.ZONE] ?? 0;
 }

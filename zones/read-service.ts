@@ -54,7 +54,7 @@ export type ServiceContext = {
 type Vip = Omit<VipModel, 'check'>;
 
 /** Reads what stands at `key`. Undefined when it has no VIP that could be served. */
-export function readService(owner: Name, { key, value }: YamlEntry, context: ServiceContext): ServiceModel | undefined {
+function readService(owner: Name, { key, value }: YamlEntry, context: ServiceContext): ServiceModel | undefined {
   const { apex, regions, report } = context;
   const name = formatName(canonical(owner));
   // Steps name regions and VIPs, so the VIPs are read first, wherever they stand.

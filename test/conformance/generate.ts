@@ -45,12 +45,12 @@ const ODD = [
 const APEXES = ['one.example', 'sub.one.example', 'a.b.sub.one.example', 'two.example', 'a.two.example'].map(text);
 const OUTSIDE = [text('www.elsewhere.test'), text('example'), text('b.three.example')];
 
-export function octetsOf(name: Name): number {
+function octetsOf(name: Name): number {
   return name.reduce((sum, label) => sum + label.length + 1, 1);
 }
 
 /** RFC 1035 3.1. */
-export function wireOf(name: Name): Buffer {
+function wireOf(name: Name): Buffer {
   return Buffer.concat([...name.flatMap((label) => [Buffer.of(label.length), label]), Buffer.of(0)]);
 }
 

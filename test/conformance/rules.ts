@@ -202,13 +202,12 @@ export const RULES: readonly Rule[] = [
   {
     name: 'additional-of-svcb',
     settle: ({ ours, nsd, knot }) => {
-      const targets = new Set(
-        ours.answer.filter(({ type }) => SVCB.has(type)).map((record) => dataOf(record).slice(2)),
-      );
-      if (targets.size === 0) return false;
-      const named = [...targets].join();
-      if (!ours.additional.every(({ name, type }) => (type === A || type === AAAA) && named.includes(name)))
-        return false;
+      const bindings = ours.answer.filter(({ type }) => SVCB.has(type));
+      if (bindings.length === 0) return false;
+      // The owner too, for which a target of "." stands.
+      const named = bindings.map((record) => dataOf(record).slice(2) + record.name).join();
+      const isOfTarget = (type: number): boolean => type === A || type === AAAA || SVCB.has(type);
+      if (!ours.additional.every(({ name, type }) => isOfTarget(type) && named.includes(name))) return false;
       for (const other of [nsd, knot]) other.additional = ours.additional;
       return true;
     },
@@ -294,7 +293,7 @@ function isSame({ ours, nsd, knot }: Three): boolean {
   return sameSeen(ours, nsd) && sameSeen(ours, knot);
 }
 
-export function sameSeen(a: Seen, b: Seen): boolean {
+function sameSeen(a: Seen, b: Seen): boolean {
   return (
     a.flags === b.flags &&
     a.rcode === b.rcode &&

@@ -26,7 +26,7 @@ export function makeFolder(files: Readonly<Record<string, string>> = {}): string
   return folder;
 }
 
-export const PHAROS = `
+const PHAROS = `
 regions: { seoul: { at: KR }, virginia: { at: US }, nowhere: {}, dublin: { at: IE } }
 checks: { shared: { type: tcp, port: 443 }, portless: { type: tcp } }
 `;
@@ -68,7 +68,7 @@ records: # the lines below are its owners
 `;
 
 /** HEAD with a service `www`, whose lines begin in the tenth line with four spaces before each. */
-export function serviceText(...body: readonly string[]): string {
+function serviceText(...body: readonly string[]): string {
   return `${HEAD}\nservices:\n  www:\n${body.map((line) => `    ${line}`).join('\n')}\n`;
 }
 
