@@ -138,7 +138,9 @@ async function main(): Promise<number> {
     services: Number(values.services),
     pin: !values['no-pin'] && findProgram('taskset') !== undefined,
   };
-  console.log(`${options.rate.toLocaleString('en')} queries/s; µs from the moment a query was due\n`);
+  console.log(
+    `${options.rate.toLocaleString('en')} queries/s; µs from when a query was sent to when the kernel took its answer\n`,
+  );
   let failed = false;
   for (const disturbance of DISTURBANCES) {
     if (values.only !== undefined && values.only !== disturbance.name) continue;

@@ -2,14 +2,16 @@
  * `node bench/paced-load.ts PORT RATE SECONDS PACKETS`: sends at a fixed pace whatever comes back, and tells how long
  * each answer took. A process of its own: nothing of the server or of the bench runs in it.
  *
- * The loop is open and a latency counts from the moment at which the query was due, not from the one at which it was
- * sent: while a server stands still, all that should have been asked meanwhile waits too (coordinated omission).
+ * The loop is open: a server that stands still holds up no query behind the one that it has not answered (coordinated
+ * omission). A latency ends when the kernel takes the answer from the server (SO_TIMESTAMPNS, socket(7)), not when this
+ * process gets round to reading it, and starts when the query is sent; how late it was sent is told apart.
  * Prints one line of JSON, a LoadReport.
  */
 import { readFileSync } from 'node:fs';
-import { ERRNO, libc, MSG_DONTWAIT, NULL } from '../server/libc.ts';
+import { addressOf, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../server/libc.ts';
 import {
   BATCH,
+  CONTROL_OCTETS,
   createMessages,
   NAME_OCTETS,
   receivedLength,
@@ -25,9 +27,9 @@ export type LoadReport = {
   /** Of the first slice, since 1970. */
   readonly startMs: number;
   readonly sliceMs: number;
-  /** By the time at which the queries were due. */
+  /** By the time at which the queries were sent. */
   readonly slices: readonly SliceReport[];
-  /** How late the generator itself sent, as pairs of a histogram. When this is large, so is every latency. */
+  /** How late the generator itself sent, as pairs of a histogram. Held up itself, it sends a crowd at once. */
   readonly lateness: readonly (readonly [number, number])[];
   /** Answers that are not NOERROR with a record. */
   readonly wrong: number;
@@ -48,11 +50,16 @@ const LINGER_MS = 2000;
 /** What the loop waits when there is nothing to do: it does not take a core for itself. */
 const NAP_MS = 0.05;
 
-type Slice = { readonly latencies: Histogram; lost: number };
+/** socket(7); what comes is a struct timespec: seconds and nanoseconds since 1970, 64 bits each. */
+const SO_TIMESTAMPNS = 35;
+const CMSG_HEADER_OCTETS = 16;
+/** Datagrams to itself by which the generator's clock is held against the kernel's. */
+const PROBES = 200;
 
 type Generator = {
   readonly fds: readonly number[];
   readonly inbox: MessageVector;
+  readonly stamps: DataView;
   readonly outbox: MessageVector;
   readonly packets: readonly Buffer[];
   readonly startMs: number;
@@ -60,7 +67,10 @@ type Generator = {
   /** Number of the query that has an identifier, plus one; 0 where none is on its way. */
   readonly pending: Uint32Array;
   readonly nextId: Uint32Array;
-  readonly slices: readonly Slice[];
+  /** By query: when it was sent, by the clock of this process. */
+  readonly sentMs: Float64Array;
+  /** By query: when its answer left the server, by the kernel's; 0 where none came. */
+  readonly answeredMs: Float64Array;
   readonly lateness: Histogram;
   wrong: number;
 };
@@ -70,19 +80,23 @@ console.log(JSON.stringify(run(port, rate, seconds, process.argv[5] ?? '')));
 
 function run(port: number, rate: number, seconds: number, file: string): LoadReport {
   const total = Math.floor(rate * seconds);
+  const sockets = Array.from({ length: SOCKETS }, openStamped);
+  const fds = sockets.map(({ fd }) => fd);
+  const inbox = createMessages();
+  const stamps = new DataView(inbox.controls.buffer);
+  const early = clockOffsetMs(sockets[0] ?? { fd: -1, port: 0 }, inbox, stamps);
   const generator: Generator = {
-    fds: Array.from({ length: SOCKETS }, () => openUdpSockets({ host: '127.0.0.1', port: 0 }, 1).sockets[0]?.fd ?? -1),
-    inbox: createMessages(),
+    fds,
+    inbox,
+    stamps,
     outbox: addressedTo(port),
     packets: readPackets(file),
     startMs: performance.now() + 20,
     intervalMs: 1000 / rate,
     pending: new Uint32Array(SOCKETS * IDS),
     nextId: new Uint32Array(SOCKETS),
-    slices: Array.from({ length: Math.ceil((seconds * 1000) / SLICE_MS) }, () => ({
-      latencies: createHistogram(),
-      lost: 0,
-    })),
+    sentMs: new Float64Array(total),
+    answeredMs: new Float64Array(total),
     lateness: createHistogram(),
     wrong: 0,
   };
@@ -110,39 +124,85 @@ function run(port: number, rate: number, seconds: number, file: string): LoadRep
     }
     if (!moved) Atomics.wait(never, 0, 0, NAP_MS);
   }
-  for (const query of generator.pending) if (query > 0) lose(generator, query - 1);
+  const late = clockOffsetMs(sockets[0] ?? { fd: -1, port: 0 }, inbox, stamps);
   return {
     startMs: performance.timeOrigin + generator.startMs,
     sliceMs: SLICE_MS,
-    slices: generator.slices.map(({ latencies, lost }) => ({ latencies: toPairs(latencies), lost })),
+    slices: slicesOf(generator, early, late),
     lateness: toPairs(generator.lateness),
     wrong: generator.wrong,
   };
+}
+
+/** `early` and `late`: how far the kernel's clock was ahead of the generator's, before and after. */
+function slicesOf({ startMs, sentMs, answeredMs }: Generator, early: number, late: number): SliceReport[] {
+  const lengthMs = performance.now() - startMs;
+  const slices = Array.from({ length: Math.ceil(lengthMs / SLICE_MS) }, () => ({
+    latencies: createHistogram(),
+    lost: 0,
+  }));
+  sentMs.forEach((sent, query) => {
+    const slice = slices[Math.floor((sent - startMs) / SLICE_MS)];
+    const answered = answeredMs[query] ?? 0;
+    if (!slice) throw new Error(`query ${query} was not sent`);
+    // The kernel's clock is disciplined while this runs, and the generator's is not.
+    const offset = early + ((late - early) * (sent - startMs)) / lengthMs;
+    if (answered === 0) slice.lost++;
+    else record(slice.latencies, (answered - offset - sent) * 1000);
+  });
+  return slices.map(({ latencies, lost }) => ({ latencies: toPairs(latencies), lost }));
+}
+
+function openStamped(): { fd: number; port: number } {
+  const { sockets, port } = openUdpSockets({ host: '127.0.0.1', port: 0 }, 1);
+  const fd = sockets[0]?.fd ?? -1;
+  const on = new Int32Array([1]);
+  if (libc().setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, addressOf(on.buffer), on.byteLength) < 0) {
+    throw new Error(`the kernel does not stamp what comes: errno ${libc().errno()}`);
+  }
+  return { fd, port };
+}
+
+/** When the kernel took the datagram in a slot, in milliseconds since 1970. */
+function stampMs(stamps: DataView, index: number): number {
+  const at = index * CONTROL_OCTETS + CMSG_HEADER_OCTETS;
+  // The lower halves: until 2106.
+  return stamps.getUint32(at, true) * 1000 + stamps.getUint32(at + 8, true) / 1e6;
+}
+
+/** How far the kernel's clock is ahead of `performance.now()`: of the quickest datagram to itself. */
+function clockOffsetMs({ fd, port }: { fd: number; port: number }, inbox: MessageVector, stamps: DataView): number {
+  const outbox = addressedTo(port);
+  reply(outbox, 0, 1);
+  let shortest = Infinity;
+  let offset = Number.NaN;
+  for (let probe = 0; probe < PROBES; probe++) {
+    const before = performance.now();
+    libc().sendmmsg(fd, outbox.addresses[0] ?? NULL, 1, 0);
+    const after = performance.now();
+    if (libc().recvmmsg(fd, inbox.addresses[0] ?? NULL, 1, MSG_DONTWAIT, NULL) !== 1) continue;
+    const stamp = stampMs(stamps, 0);
+    rearm(inbox, 0);
+    if (after - before >= shortest) continue;
+    shortest = after - before;
+    offset = stamp - (before + after) / 2;
+  }
+  if (Number.isNaN(offset)) throw new Error('no datagram of the generator came back to it');
+  return offset;
 }
 
 function dueMs({ startMs, intervalMs }: Generator, query: number): number {
   return startMs + query * intervalMs;
 }
 
-function sliceOf({ slices, intervalMs }: Generator, query: number): Slice | undefined {
-  return slices[Math.floor((query * intervalMs) / SLICE_MS)];
-}
-
-function lose(generator: Generator, query: number): void {
-  const slice = sliceOf(generator, query);
-  if (slice) slice.lost++;
-}
-
 /** Sends the queries from number `first` on through one socket. */
 function sendBatch(generator: Generator, socket: number, first: number, count: number): void {
-  const { outbox, packets, pending, nextId, lateness } = generator;
+  const { outbox, packets, pending, nextId, lateness, sentMs } = generator;
   for (let index = 0; index < count; index++) {
     const packet = packets[(first + index) % packets.length];
     if (!packet) throw new Error('there are no packets');
     const id = nextId[socket] ?? 0;
     nextId[socket] = (id + 1) % IDS;
-    const before = pending[socket * IDS + id] ?? 0;
-    if (before > 0) lose(generator, before - 1);
     pending[socket * IDS + id] = first + index + 1;
     const at = index * SLOT_OCTETS;
     outbox.buffer.set(packet, at);
@@ -151,7 +211,10 @@ function sendBatch(generator: Generator, socket: number, first: number, count: n
     reply(outbox, index, packet.length);
   }
   const now = performance.now();
-  for (let index = 0; index < count; index++) record(lateness, (now - dueMs(generator, first + index)) * 1000);
+  for (let query = first; query < first + count; query++) {
+    sentMs[query] = now;
+    record(lateness, (now - dueMs(generator, query)) * 1000);
+  }
   for (let done = 0; done < count;) {
     const sent = libc().sendmmsg(generator.fds[socket] ?? -1, outbox.addresses[done] ?? NULL, count - done, 0);
     if (sent > 0) done += sent;
@@ -162,7 +225,7 @@ function sendBatch(generator: Generator, socket: number, first: number, count: n
 
 /** Takes what has come to one socket; gives how many of them were waited for. */
 function receiveBatch(generator: Generator, socket: number): number {
-  const { inbox, pending } = generator;
+  const { inbox, stamps, pending, answeredMs } = generator;
   let waited = 0;
   for (;;) {
     const received = libc().recvmmsg(
@@ -172,7 +235,6 @@ function receiveBatch(generator: Generator, socket: number): number {
       MSG_DONTWAIT,
       NULL,
     );
-    const now = performance.now();
     for (let index = 0; index < received; index++) {
       const at = index * SLOT_OCTETS;
       const place = socket * IDS + (((inbox.buffer[at] ?? 0) << 8) | (inbox.buffer[at + 1] ?? 0));
@@ -180,8 +242,7 @@ function receiveBatch(generator: Generator, socket: number): number {
       if (query < 0) continue;
       pending[place] = 0;
       waited++;
-      const slice = sliceOf(generator, query);
-      if (slice) record(slice.latencies, (now - dueMs(generator, query)) * 1000);
+      answeredMs[query] = stampMs(stamps, index);
       const isRight = ((inbox.buffer[at + 3] ?? 0) & 0x0f) === 0 && (inbox.buffer[at + 7] ?? 0) > 0;
       if (!isRight || receivedLength(inbox, index) < 12) generator.wrong++;
     }
