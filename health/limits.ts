@@ -9,6 +9,11 @@ export const MAX_BODY_OCTETS = 64 * 1024;
  * millisecond for 64 KiB; this thread has other probes to see to, whose deadlines hold to within 50 ms.
  */
 export const MAX_MATCH_MS = 20;
+/**
+ * How often it is looked for anew where others had the processor for most of that time: on a machine with four who want
+ * each of its cores, one in a hundred is stopped so. Eight turns are 160 ms at most.
+ */
+export const MAX_MATCH_TURNS = 8;
 /** Octets of an HTTP response before its body, as in node:http. */
 export const MAX_HEAD_OCTETS = 16 * 1024;
 /** Octets of a gRPC health answer: it is one small number, and what trailers say beside it. */

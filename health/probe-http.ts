@@ -143,7 +143,9 @@ function passedWith(reader: HttpReader, { loadPath }: HttpSpec): Passed {
 }
 
 /** Requests that were written once: many targets share a check. */
-const written = new WeakMap<HttpSpec, { readonly start: string; readonly rest: string }>();
+const written = new WeakMap<HttpSpec, Written>();
+/** Without the Host where that is the target's address, which goes between the two. */
+type Written = { readonly start: string; readonly rest: string; readonly named: boolean };
 
 /** The request. Throws TypeError for what HTTP has no place for. */
 function requestText(target: ProbeTarget, spec: HttpSpec): string {
@@ -152,24 +154,22 @@ function requestText(target: ProbeTarget, spec: HttpSpec): string {
     text = writeRequest(spec);
     written.set(spec, text);
   }
-  return spec.host === undefined
-    ? `${text.start}host: ${authorityOf(target, spec)}\r\n${text.rest}`
-    : text.start + text.rest;
+  return text.named ? text.start + text.rest : `${text.start}host: ${authorityOf(target, spec)}\r\n${text.rest}`;
 }
 
-function writeRequest({ method, path, host, headers }: HttpSpec): { readonly start: string; readonly rest: string } {
+function writeRequest({ method, path, host, headers }: HttpSpec): Written {
   if (/[^\x21-\x7e\x80-\xff]/.test(path)) throw new TypeError('Request path contains unescaped characters');
   const fields = new Map([['user-agent', 'pharos'], ['accept', '*/*'], ['connection', 'keep-alive']]); // prettier-ignore
   // RFC 9110 8.6: of a method that usually has content, that there is none.
   if (['POST', 'PUT', 'PATCH'].includes(method)) fields.set('content-length', '0');
-  if (host !== undefined) fields.set('host', host);
+  if (host !== undefined) fields.set('host', net.isIPv6(host) ? `[${host}]` : host);
   for (const [name, value] of Object.entries(headers)) fields.set(name.toLowerCase(), value);
   for (const [name, value] of fields) {
     validateHeaderName(name);
     validateHeaderValue(name, value);
   }
   const lines = [...fields].map(([name, value]) => `${name}: ${value}\r\n`);
-  return { start: `${method} ${path} HTTP/1.1\r\n`, rest: `${lines.join('')}\r\n` };
+  return { start: `${method} ${path} HTTP/1.1\r\n`, rest: `${lines.join('')}\r\n`, named: fields.has('host') };
 }
 
 /** RFC 9110 7.2: without a port that goes without saying. */

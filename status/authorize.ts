@@ -9,7 +9,7 @@
  *     report               everybody                everybody
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { inPrefix, parseAddress, type Prefix } from '../wire/address.ts';
+import { isLoopback, parseAddress } from '../wire/address.ts';
 import { problem, type Problem } from './problem.ts';
 
 /**
@@ -21,7 +21,7 @@ export type Access = 'open' | 'read' | 'change' | 'report';
 export type Request = {
   /** The address of the connection's other end. */
   readonly peer: string;
-  /** The Host header. */
+  /** The Host header; empty without one. */
   readonly host: string;
   /** Whether a proxy says that it passes on somebody else's request. */
   readonly forwarded: boolean;
@@ -47,27 +47,24 @@ export function authorize(request: Request, access: Access, token: string | unde
   return problem(401, `${what} needs a token`, { hint: 'send "Authorization: Bearer <token>"' });
 }
 
-const LOOPBACK: readonly Prefix[] = [
-  { bytes: Uint8Array.of(127, 0, 0, 0), bits: 8 },
-  { bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), bits: 128 },
-];
-
 /**
  * Asked on this machine, by a program on this machine. A proxy here that passes on requests from elsewhere
  * does not make them local; nor does a web page whose name was made to resolve to 127.0.0.1 (DNS rebinding),
  * which is why the Host must be an address or localhost.
  */
 function isLocal(request: Request): boolean {
-  return !request.forwarded && isLoopback(request.peer) && isLocalHost(request.host);
+  return !request.forwarded && isLocalPeer(request.peer) && isLocalHost(request.host);
 }
 
-function isLoopback(text: string): boolean {
+function isLocalPeer(text: string): boolean {
   // A socket on :: shows IPv4 peers as mapped addresses (RFC 4291 2.5.5.2).
   const address = parseAddress(text.replace(/^::ffff:(?=\d+\.)/i, ''));
-  return address !== undefined && LOOPBACK.some((prefix) => inPrefix(address, prefix));
+  return address !== undefined && isLoopback(address);
 }
 
 function isLocalHost(host: string): boolean {
+  // HTTP/1.0 needs none, and no browser goes without.
+  if (host === '') return true;
   const name = host.replace(/:\d+$/, '').toLowerCase();
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
   return parseAddress(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;

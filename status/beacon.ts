@@ -5,7 +5,7 @@ import type { BeaconSettings, RegionSpec } from '../config/settings.ts';
 import type { BeaconSamples } from '../geo/beacon-samples.ts';
 import { clientPlace, impossible, regionPlace } from '../geo/fibre.ts';
 import type { Location } from '../geo/location.ts';
-import { inPrefix, parseAddress, type Prefix } from '../wire/address.ts';
+import { inPrefix, isLoopback, parseAddress, type Prefix } from '../wire/address.ts';
 
 /** Why a time does not count. */
 export const THROWN = ['unknown_region', 'impossible', 'loopback', 'full'] as const;
@@ -79,11 +79,6 @@ export function createBeacon({ settings, regions, locate, samples, now }: Beacon
     },
     stats: () => ({ reports, kept, thrown: { ...thrown }, ...samples.size() }),
   };
-}
-
-function isLoopback(address: Uint8Array): boolean {
-  if (address.length === 4) return address[0] === 127;
-  return address.every((octet, at) => octet === (at === 15 ? 1 : 0));
 }
 
 /**

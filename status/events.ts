@@ -38,7 +38,7 @@ export type EventLog = {
 };
 
 /** A region of a few hundred VIPs that fails must not push everything before it out. */
-export const MAX_EVENTS = 1000;
+const MAX_EVENTS = 1000;
 
 /** `wallMs` tells the time, and gives the ids of this run their beginning. */
 export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENTS): EventLog {

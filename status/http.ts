@@ -3,7 +3,7 @@
  * are in routes-*.ts.
  */
 import { METHODS } from 'node:http';
-import { Server as NetServer, type Socket } from 'node:net';
+import { Server as NetServer } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { nearestHint } from '../config/nearest-word.ts';
 import { descriptorOf } from '../server/descriptors.ts';
@@ -12,13 +12,14 @@ import type { Endpoint } from '../wire/address.ts';
 import { authorize, type Access } from './authorize.ts';
 import { createMetrics } from './metrics.ts';
 import { openApiRoutes } from './openapi.ts';
-import { problem, PROBLEM_TYPE, ProblemError, sendProblem, type Problem } from './problem.ts';
+import { problem, ProblemError, sendProblem, type Problem } from './problem.ts';
 import { beaconRoutes } from './routes-beacon.ts';
 import { changeRoutes } from './routes-change.ts';
 import { eventRoutes } from './routes-events.ts';
 import { readRoutes } from './routes-read.ts';
 import { simulateRoutes } from './routes-simulate.ts';
 import type { Runtime } from './runtime.ts';
+import { answerBrokenRequest, refuseExpectation } from './unserved.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -58,6 +59,8 @@ const MAX_BODY_OCTETS = 64 * 1024;
 const MAX_CONNECTIONS = 256;
 /** A request must have arrived whole within this time. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** How often that is looked at; node:http does so every 30 s by itself. */
+const REQUEST_CHECK_MS = 2_000;
 /** How long `close` waits for replies that are under way. */
 const CLOSE_WAIT_MS = 2_000;
 
@@ -100,6 +103,9 @@ export async function startStatusServer(runtime: Runtime, options: StatusOptions
   };
 }
 
+/** A body is JSON, whatever type `curl -d` and `fetch` give to a text of which nobody told them. */
+const READ_AS_JSON = ['application/json', 'application/x-www-form-urlencoded', 'text/plain'];
+
 /** The application without its socket, and the methods of each path, as Fastify writes it: for tests of the routes. */
 export function createApp(
   runtime: Runtime,
@@ -109,6 +115,13 @@ export function createApp(
     logger: false,
     bodyLimit: MAX_BODY_OCTETS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      // The larger of the two would count for the body, and this one is a minute by itself.
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
+      // Node refuses what has no Host without a word; the hook below does it in words.
+      requireHostHeader: false,
+    },
     forceCloseConnections: 'idle',
     // A closing server says so with a 503 that Fastify writes without our error handler.
     return503OnClosing: false,
@@ -120,31 +133,28 @@ export function createApp(
       void sendProblem(protect(reply), problem(400, error.message));
     },
   });
+  app.server.on('checkExpectation', refuseExpectation);
   // Those that Fastify does not know are refused like others, and not as if the path did not exist.
   const strange = METHODS.filter((method) => !app.supportedMethods.includes(method));
   for (const method of strange) app.addHttpMethod(method, { hasBody: true });
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    if (body === '') {
-      done(null, undefined);
-      return;
-    }
-    try {
-      done(null, JSON.parse(body.toString()) as unknown);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      done(new ProblemError(400, `the body is not JSON: ${why}`, { parameter: 'body' }));
-    }
+  app.addContentTypeParser([...READ_AS_JSON], { parseAs: 'string' }, (_request, body, done) => {
+    readJson(body.toString(), done);
   });
-  // Clients name a type where there is nothing to have one: `curl -X POST -d ''`.
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined);
-    else done(unreadable(request.headers['content-type']));
+  app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
+    const type = request.headers['content-type'];
+    // Clients name a type where there is nothing to have one.
+    if (type === undefined || body === '') readJson(body.toString(), done);
+    else done(unreadable(type));
   });
 
   app.addHook('onRequest', async (request, reply) => {
     protect(reply);
+    // RFC 9112 3.2.
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new ProblemError(400, 'an HTTP/1.1 request needs a Host', { parameter: 'host' });
+    }
     // What does not exist needs no token, and who asks for it wrongly is told so.
     if (request.is404) return;
     const reading = request.method === 'GET' || request.method === 'HEAD';
@@ -163,6 +173,15 @@ export function createApp(
     // RFC 9110 11.6.1 wants the challenge beside every 401.
     if (refused.status === 401) void reply.header('www-authenticate', 'Bearer realm="pharos"');
     await sendProblem(reply, refused);
+  });
+
+  // Where a route knows no parameter, so that a misspelt or misplaced one is not silently without effect.
+  app.addHook('preValidation', (request, _reply, done) => {
+    const { url = '', schema, config } = request.routeOptions;
+    const [unknown] = Object.keys(request.query as object);
+    const takesNone = url.startsWith('/api/') && schema?.querystring === undefined && config.access !== 'report';
+    if (unknown === undefined || !takesNone) done();
+    else done(new ProblemError(400, `the query has no "${unknown}"`, { parameter: unknown }));
   });
 
   app.addHook('onResponse', (request, reply, done) => {
@@ -198,6 +217,18 @@ export function createApp(
   return { app, routes };
 }
 
+function readJson(body: string, done: (error: Error | null, value?: unknown) => void): void {
+  let value: unknown;
+  try {
+    value = body === '' ? undefined : JSON.parse(body);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    done(new ProblemError(400, `the body is not JSON: ${why}`, { parameter: 'body' }));
+    return;
+  }
+  done(null, value);
+}
+
 /** What Fastify, ajv or a handler complained of. */
 function problemOf(error: FastifyError | ProblemError, request: FastifyRequest): Problem {
   if (error instanceof ProblemError) return error.problem;
@@ -210,14 +241,8 @@ function problemOf(error: FastifyError | ProblemError, request: FastifyRequest):
   return problem(500, 'the request failed for a reason that is not yours', { hint: "the server's log says more" });
 }
 
-function unreadable(type: string | undefined): ProblemError {
-  return new ProblemError(
-    415,
-    type === undefined ? 'the body has no content-type' : `cannot read a body of type ${type}`,
-    {
-      hint: 'send "content-type: application/json"',
-    },
-  );
+function unreadable(type = 'unknown'): ProblemError {
+  return new ProblemError(415, `cannot read a body of type ${type}`, { hint: 'send "content-type: application/json"' });
 }
 
 /** Nothing here is for caches, nor for browsers to guess at. */
@@ -280,19 +305,4 @@ function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, Rea
       handler: () => undefined,
     });
   }
-}
-
-/** What Node's parser could not read: there is no request to reply to, only a connection. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const sent = problem(status, status === 408 ? 'the request did not arrive in time' : 'this is not an HTTP request');
-  const body = JSON.stringify(sent);
-  socket.end(
-    `HTTP/1.1 ${status} ${sent.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncache-control: no-store\r\n` +
-      `connection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
 }

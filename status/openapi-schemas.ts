@@ -1,6 +1,7 @@
 /**
- * What the API's bodies look like, as JSON Schema (2020-12, which OpenAPI 3.1 takes as it is). Each schema names the
- * members of a type of this room: one that is added to the type and not to the schema does not compile.
+ * What the API's bodies look like, as JSON Schema (2020-12, which OpenAPI 3.1 takes as it is): of the documents that are
+ * read (a VIP, a service, status), of the decisions that explain and simulate tell, of what was changed, of mistakes.
+ * test/unit/status/openapi.test.ts holds replies to it.
  */
 import { CONTINENTS } from '../config/settings.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
@@ -8,6 +9,7 @@ import type { Simulation } from '../server/simulate.ts';
 import type { Traffic, VipLoad } from '../server/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
+import { list, number, object, oneOf, orNull, share, text, time, whole, yes, type Schema } from './json-schema.ts';
 import type { OverrideDocument, WeightDocument } from './overrides.ts';
 import type { Problem } from './problem.ts';
 import type { Alarm } from './runtime.ts';
@@ -15,46 +17,7 @@ import type { ClientsDocument, ServiceDocument, StatusDocument } from './status-
 import type { TraceDocument } from './trace-document.ts';
 import type { VipDocument } from './vips.ts';
 
-/** Keywords of JSON Schema with their values. */
-export type Schema = { readonly [keyword: string]: unknown };
-
-/** The members that a type names, without those that an index signature lets in. */
-type Members<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
-
-const text: Schema = { type: 'string' };
-const number: Schema = { type: 'number' };
-const whole: Schema = { type: 'integer', minimum: 0 };
-const yes: Schema = { type: 'boolean' };
-const time: Schema = { type: 'string', format: 'date-time' };
-const share: Schema = { type: 'number', minimum: 0, maximum: 1 };
 const load: Schema = { type: 'number', minimum: 0 };
-
-function list(items: Schema): Schema {
-  return { type: 'array', items };
-}
-
-function oneOf(...values: readonly string[]): Schema {
-  return { type: 'string', enum: values };
-}
-
-function orNull(schema: Schema): Schema {
-  return { anyOf: [schema, { type: 'null' }] };
-}
-
-/** A schema of `components`, by its name. */
-export function ref(name: keyof typeof SCHEMAS): Schema {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-/** An object with all members of `T`; those of `optional` may be missing. */
-export function object<T>(
-  properties: { readonly [K in Members<T>]-?: Schema },
-  optional: readonly Members<T>[] = [],
-): Schema {
-  const missing: readonly unknown[] = optional;
-  return { type: 'object', properties, required: Object.keys(properties).filter((name) => !missing.includes(name)) };
-}
-
 const FORCED = ['up', 'down', 'drain'] as const;
 const by = oneOf('operator', 'schedule');
 const move = list(object<Traffic['moves'][number]>({ from: text, to: text, share }));
@@ -340,6 +303,11 @@ export const SCHEMAS = {
   Diagnostic: diagnostic,
   Problem: problem,
 } as const satisfies Readonly<Record<string, Schema>>;
+
+/** A schema of `components`, by its name. */
+export function ref(name: keyof typeof SCHEMAS): Schema {
+  return { $ref: `#/components/schemas/${name}` };
+}
 
 /** `ref` for what stands above SCHEMAS. */
 function named(name: string): Schema {

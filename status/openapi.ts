@@ -4,7 +4,8 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Access } from './authorize.ts';
-import { ref, SCHEMAS, type Schema } from './openapi-schemas.ts';
+import { list, text, type Schema } from './json-schema.ts';
+import { ref, SCHEMAS } from './openapi-schemas.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import { beaconBody } from './routes-beacon.ts';
 import { overrideBody, pushBody, weightBody } from './routes-change.ts';
@@ -37,9 +38,8 @@ type QuerySchema = {
 };
 
 const JSON_TYPE = 'application/json';
-const TEXT: Schema = { type: 'string' };
 const json = (schema: Schema): Readonly<Record<string, Schema>> => ({ [JSON_TYPE]: schema });
-const listOf = (items: Schema): Readonly<Record<string, Schema>> => json({ type: 'array', items });
+const listOf = (items: Schema): Readonly<Record<string, Schema>> => json(list(items));
 
 const INVALID = { 400: 'A parameter or member is missing, unknown or malformed.' } as const;
 const NO_BEACON = { 404: 'This server has no beacon.' } as const;
@@ -52,7 +52,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'overview',
     summary: 'The state on one screen; a page where `Accept` has `text/html`.',
     query: pageQuery,
-    reply: { 'text/plain': TEXT, 'text/html': TEXT },
+    reply: { 'text/plain': text, 'text/html': text },
     problems: INVALID,
   },
   {
@@ -77,7 +77,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/metrics',
     id: 'metrics',
     summary: 'Metrics in the text format of Prometheus.',
-    reply: { 'text/plain': TEXT },
+    reply: { 'text/plain': text },
   },
   { method: 'get', path: '/api/v1/status', id: 'status', summary: 'Everything.', reply: json(ref('Status')) },
   { method: 'get', path: '/api/v1/health', id: 'health', summary: 'The VIPs.', reply: listOf(ref('Vip')) },
@@ -164,7 +164,7 @@ const OPERATIONS: readonly Operation[] = [
     body: pushBody,
     reply: json({
       type: 'object',
-      properties: { target: TEXT, ...pushBody.properties },
+      properties: { target: text, ...pushBody.properties },
       required: ['target', 'healthy'],
     }),
     problems: { ...INVALID, ...NO_TARGET, 409: 'The target has no `push` check.' },
@@ -183,7 +183,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'events',
     summary: 'What happened; with `Accept: text/event-stream`, server-sent events that go on.',
     query: eventsQuery,
-    reply: { ...listOf(ref('Event')), 'text/event-stream': TEXT },
+    reply: { ...listOf(ref('Event')), 'text/event-stream': text },
     problems: { ...INVALID, 503: 'Too many streams are open.' },
   },
   {
@@ -192,7 +192,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'beaconScript',
     summary: 'The script that measures the regions from a browser.',
     access: 'open',
-    reply: { 'text/javascript': TEXT },
+    reply: { 'text/javascript': text },
     problems: NO_BEACON,
   },
   {
@@ -270,6 +270,8 @@ function describe(operation: Operation): Schema {
           { description, content: contentOf({ [PROBLEM_TYPE]: ref('Problem') }) },
         ]),
       ),
+      // 405, 413, 415 and what else can go wrong with a request anywhere.
+      default: { description: 'Any other error.', content: contentOf({ [PROBLEM_TYPE]: ref('Problem') }) },
     },
   };
 }
@@ -289,7 +291,7 @@ function pathParameters(path: string): Schema[] {
     in: 'path',
     required: true,
     description: PARAMETERS[name] ?? '',
-    schema: TEXT,
+    schema: text,
   }));
 }
 

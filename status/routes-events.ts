@@ -17,6 +17,14 @@ const MAX_UNREAD_OCTETS = 1024 * 1024;
 /** How long a reader whose stream broke waits before it asks again. */
 const RETRY_MS = 2000;
 
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  // nginx would collect events until its buffer is full.
+  'x-accel-buffering': 'no',
+} as const;
+
 type EventsQuery = { readonly after?: string };
 const text = { type: 'string', minLength: 1, maxLength: 64 } as const;
 export const eventsQuery = { type: 'object', additionalProperties: false, properties: { after: text } } as const;
@@ -33,8 +41,11 @@ export function eventRoutes(app: FastifyInstance, runtime: Runtime): void {
     '/api/v1/events',
     { schema: { querystring: eventsQuery } },
     (request, reply) => {
-      const last = request.query.after ?? lastEventId(request);
+      // A browser that resumes says both, and `after` is where it once began.
+      const last = lastEventId(request) ?? request.query.after;
       if (!wantsStream(request)) return runtime.events.after(last);
+      // There is nothing to follow.
+      if (request.method === 'HEAD') return reply.headers(STREAM_HEADERS).send();
       if (streams.size >= MAX_STREAMS) {
         throw new ProblemError(503, `${String(MAX_STREAMS)} streams of events are open already`, {
           hint: 'close one, or ask for the recent past with "Accept: application/json"',
@@ -53,13 +64,7 @@ function follow(
   last: string | undefined,
   streams: Set<ServerResponse>,
 ): void {
-  stream.writeHead(200, {
-    'content-type': 'text/event-stream',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    // nginx would collect events until its buffer is full.
-    'x-accel-buffering': 'no',
-  });
+  stream.writeHead(200, STREAM_HEADERS);
   streams.add(stream);
   const send = (chunk: string): void => {
     if (stream.writableLength > MAX_UNREAD_OCTETS) stream.destroy();

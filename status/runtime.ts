@@ -1,6 +1,6 @@
 /**
  * What the status server knows of the running server: an interface, so that the HTTP room depends on no
- * thread, socket or file. cli/serve.ts puts the real one together.
+ * thread, socket or file. cli/runtime.ts has the real one.
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';

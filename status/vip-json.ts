@@ -34,7 +34,33 @@ function octetsOf(state: VipState): Uint8Array {
   return octets;
 }
 
-/** Whether the two say the same; false where that would take long to see. */
+/**
+ * Every member of VipHealth, so that one which is added to it does not compile until it is decided here: whether it is
+ * settled for as long as the generation has the VIP, or changes. A loop over comparisons by member would take several
+ * times as long as isSame does.
+ */
+export const VIP_MEMBERS = {
+  slot: 'settled',
+  target: 'settled',
+  region: 'settled',
+  checked: 'settled',
+  check: 'changes',
+  address: 'changes',
+  probed: 'changes',
+  effective: 'changes',
+  last: 'changes',
+  since: 'changes',
+  run: 'changes',
+  override: 'changes',
+  weight: 'changes',
+  fileWeight: 'changes',
+  weightOverride: 'changes',
+  ramp: 'changes',
+  load: 'changes',
+  shed: 'changes',
+} as const satisfies Readonly<Record<keyof VipHealth, 'settled' | 'changes'>>;
+
+/** Whether all that changes says the same in both; false where that would take long to see. */
 function isSame(a: VipHealth | undefined, b: VipHealth | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return (

@@ -178,7 +178,7 @@ export async function listen(server: net.Server, port = 0): Promise<TestServer> 
   };
 }
 
-export function portOf(server: { address(): net.AddressInfo | string | null }): number {
+function portOf(server: { address(): net.AddressInfo | string | null }): number {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server does not listen on a port');
   return address.port;

@@ -184,6 +184,20 @@ describe('changing', () => {
     expect(fake.runtime.health.overrides()).toEqual([]);
   });
 
+  it.each([
+    'application/x-www-form-urlencoded',
+    'text/plain;charset=UTF-8',
+    'application/json; charset=utf-8',
+    undefined,
+  ])('reads JSON that comes as %s, as curl -d and fetch send it', async (type) => {
+    const body = Buffer.from(JSON.stringify({ state: 'down' }));
+    const headers = type === undefined ? withToken : { ...withToken, 'content-type': type };
+    const init = { method: 'PUT', headers, body };
+    expect(
+      (await fetch(`http://127.0.0.1:${server.endpoint.port}/api/v1/overrides/www.example.com/seoul-a`, init)).status,
+    ).toBe(200);
+  });
+
   it('drains: safe when the largest TTL of the service has passed', async () => {
     const { body } = await put('/api/v1/overrides/www.example.com/seoul-a', {
       state: 'drain',
@@ -257,7 +271,13 @@ describe('every error is problem+json (RFC 9457)', () => {
     ['a change with a wrong token', target, { method: 'DELETE', headers: { authorization: 'Bearer x' } }, 401, {}],
     ['a body that is not JSON', target, { method: 'PUT', headers: json, body: '{' }, 400, { parameter: 'body' }],
     ['no body', target, { method: 'PUT', headers: json }, 400, { detail: 'the body must be an object' }],
-    ['a body of another type', target, { method: 'PUT', headers: withToken, body: drain }, 415, {}],
+    [
+      'a body of another type',
+      target,
+      { method: 'PUT', headers: { ...withToken, 'content-type': 'application/xml' }, body: drain },
+      415,
+      { hint: 'send "content-type: application/json"' },
+    ],
     ['a missing member', target, { method: 'PUT', headers: json, body: '{}' }, 400, { parameter: 'state' }],
     [
       'an unknown member',

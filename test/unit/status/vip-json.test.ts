@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { VipHealth } from '../../../health/engine.ts';
 import { createOctetsPool } from '../../../status/octets.ts';
-import { writeVips } from '../../../status/vip-json.ts';
+import { VIP_MEMBERS, writeVips } from '../../../status/vip-json.ts';
 import { writeVipMetrics } from '../../../status/vip-metrics.ts';
 import { vipDocument, vipStates, type VipState } from '../../../status/vips.ts';
 import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';
@@ -23,12 +23,16 @@ async function written(write: typeof writeVips, states: readonly VipState[]): Pr
 }
 const wanted = (states: readonly VipState[]): string => JSON.stringify(states.map(vipDocument));
 
+type Changing = {
+  [Member in keyof VipHealth]-?: (typeof VIP_MEMBERS)[Member] extends 'changes' ? Member : never;
+}[keyof VipHealth];
+
 /** The same VIP with another value for one member. */
 function changed(state: VipState, member: keyof VipHealth): VipState {
   const { health } = state;
   if (!health) throw new Error(`nothing is known of ${state.info.target}`);
   const at = '2026-11-21T00:00:00.000Z';
-  const others: Partial<VipHealth> = {
+  const others: Pick<VipHealth, Changing> & Partial<VipHealth> = {
     check: { name: 'another', kind: 'tcp' },
     address: '192.0.2.99:1',
     probed: health.probed === 'up' ? 'down' : 'up',
@@ -45,6 +49,7 @@ function changed(state: VipState, member: keyof VipHealth): VipState {
       by: 'operator',
     },
     weight: 99,
+    fileWeight: 98,
     weightOverride: { target: state.info.target, weight: 99, reason: 'why', since: at, by: 'operator' },
     ramp: 0.5,
     load: 0.7,
@@ -65,7 +70,7 @@ describe('the VIPs as JSON', () => {
   test('show a change of any member of what is known of a VIP', async () => {
     const [state] = vipStates(fake.runtime);
     if (!state?.health) throw new Error('nothing is known of the first VIP');
-    for (const member of Object.keys(state.health) as (keyof VipHealth)[]) {
+    for (const member of Object.keys(VIP_MEMBERS) as (keyof VipHealth)[]) {
       await written(writeVips, [state]);
       const next = changed(state, member);
       expect([member, await written(writeVips, [next])]).toEqual([member, wanted([next])]);

@@ -1,0 +1,38 @@
+/**
+ * Words to say in JSON Schema (2020-12) what a value looks like. An object names the members of a type: one that is
+ * added to the type and not to the schema does not compile.
+ */
+
+/** Keywords of JSON Schema with their values. */
+export type Schema = { readonly [keyword: string]: unknown };
+
+/** The members that a type names, without those that an index signature lets in. */
+type Members<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
+
+export const text: Schema = { type: 'string' };
+export const number: Schema = { type: 'number' };
+export const whole: Schema = { type: 'integer', minimum: 0 };
+export const yes: Schema = { type: 'boolean' };
+export const time: Schema = { type: 'string', format: 'date-time' };
+export const share: Schema = { type: 'number', minimum: 0, maximum: 1 };
+
+export function list(items: Schema): Schema {
+  return { type: 'array', items };
+}
+
+export function oneOf(...values: readonly string[]): Schema {
+  return { type: 'string', enum: values };
+}
+
+export function orNull(schema: Schema): Schema {
+  return { anyOf: [schema, { type: 'null' }] };
+}
+
+/** An object with all members of `T`; those of `optional` may be missing. */
+export function object<T>(
+  properties: { readonly [K in Members<T>]-?: Schema },
+  optional: readonly Members<T>[] = [],
+): Schema {
+  const missing: readonly unknown[] = optional;
+  return { type: 'object', properties, required: Object.keys(properties).filter((name) => !missing.includes(name)) };
+}

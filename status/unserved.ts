@@ -1,0 +1,35 @@
+/**
+ * What never becomes a request of a route: node:http would refuse it without a word.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { problem, PROBLEM_TYPE } from './problem.ts';
+
+const DETAILS = {
+  400: 'this is not an HTTP request',
+  408: 'the request did not arrive in time',
+  431: "the request's headers are too large",
+} as const;
+
+/** What Node's parser could not read: there is no request to reply to, only a connection. */
+export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const sent = problem(status, DETAILS[status]);
+  const body = JSON.stringify(sent);
+  socket.end(
+    `HTTP/1.1 ${status} ${sent.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncache-control: no-store\r\n` +
+      `connection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+/** RFC 9110 10.1.1: an `Expect` other than 100-continue. */
+export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const sent = problem(417, `cannot do what Expect asks for: ${request.headers.expect ?? ''}`, { parameter: 'expect' });
+  const body = Buffer.from(JSON.stringify(sent));
+  const headers = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store', connection: 'close' };
+  response.writeHead(417, { ...headers, 'content-length': body.length }).end(body);
+}

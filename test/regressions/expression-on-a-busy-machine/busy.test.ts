@@ -1,0 +1,35 @@
+/**
+ * An expression had its 20 ms by the wall clock, twice. On a machine where others had the processor meanwhile, one that
+ * takes a hundredth of that failed its check: a healthy target went down because this node was busy.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const pause = (ms: number): Promise<void> => new Promise((passed) => setTimeout(passed, ms));
+
+test('the time in which others had the processor does not count', async () => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('matcher.ts', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+    if (text.endsWith('begins\n')) void interrupt();
+    else child.stdin.write('\n');
+  });
+  /** Three times, for longer than the limit: as if others had the processor. */
+  const interrupt = async (): Promise<void> => {
+    for (let times = 0; times < 3; times++) {
+      child.kill('SIGSTOP');
+      await pause(40);
+      child.kill('SIGCONT');
+      await pause(1);
+    }
+  };
+  child.stdin.write('\n');
+  await ended;
+  expect(said).toBe('begins\nfound: false\n'.repeat(7));
+});
