@@ -41,7 +41,7 @@ function headline(trace: TraceDocument, paint: Paint): string {
 
 function clientLines(trace: TraceDocument, paint: Paint): string {
   const { client } = trace;
-  const source = { subnet: 'client subnet', resolver: "the resolver's own address", place: 'a place, no address' };
+  const source = { subnet: 'client subnet', resolver: "the resolver's own address", place: 'taken to be at a place' };
   const where = [
     client.country,
     client.subdivision,
@@ -52,7 +52,7 @@ function clientLines(trace: TraceDocument, paint: Paint): string {
       : `${degrees(client.latitude)},${degrees(client.longitude)}`,
   ].filter((part) => part !== '');
   return section('Client', paint, [
-    client.address === null ? source.place : `${client.address} (${source[client.source]})`,
+    client.address === null ? 'a place, no address' : `${client.address} (${source[client.source]})`,
     where.length === 0 ? paint('yellow', 'location unknown') : where.join(', '),
     client.how,
   ]);

@@ -60,14 +60,16 @@ export function percent(share: number): string {
 function strandedLines({ stranded, vips }: Traffic, paint: Paint): string[] {
   const { before, after } = stranded;
   if (after === 0 || after === before) return [];
-  const fallback = vips.find(({ vip, after: share }) => share > 0 && (vip === NODATA || vip === STATIC))?.vip;
+  // Others may have no answer before and after: what comes of those who are newly stranded is what grows.
+  const fallback = vips.find((one) => one.after > one.before && (one.vip === NODATA || one.vip === STATIC))?.vip;
   const what =
     fallback === NODATA
       ? 'they get no answer'
       : fallback === STATIC
         ? 'they get the static answer of when_all_down'
         : 'when_all_down is serve_all: they go on being sent to VIPs that are down';
-  return [paint('red', `! no VIP is left to ${percent(after)} of its clients: ${what}`)];
+  const whom = before > 0 && after > before ? `${percent(after - before)} more` : percent(after);
+  return [paint('red', `! no VIP is left to ${whom} of its clients: ${what}`)];
 }
 
 /** VIPs that have more than they can bear, and loads that are not to be foretold. */

@@ -19,7 +19,7 @@ import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './lookup.ts';
 import { groupNodes } from './groups.ts';
 import { buildNetworkTrie } from './network-trie.ts';
 import { filled } from './prefix-table.ts';
-import type { PrefixTree } from './prefix-tree.ts';
+import type { Trie } from './trie-builder.ts';
 
 /**
  * A binary trie. A code is a node (>= 0) or a class (`~class`, < 0). A node's children have greater
@@ -61,7 +61,7 @@ export function buildAtlas(
   databases: readonly Database[],
   networks: readonly Prefix[],
   operator: ReadonlyMap<number, At>,
-  latency: readonly PrefixTree[] = [],
+  latency: readonly Trie[] = [],
 ): Atlas {
   const listed = buildNetworkTrie(networks);
   const sources = [...databases, ...latency, listed];

@@ -8,6 +8,7 @@
  */
 import { MAX_BEACON_SOURCES } from '../config/limits.ts';
 import { formatAddress, parsePrefix } from '../wire/address.ts';
+import { getOr } from './get-or.ts';
 import { MAX_BEACON_NETWORKS, MAX_BEACON_SAMPLES, MAX_NETWORKS_A_BLOCK } from './latency-limits.ts';
 import { createLatencyBuilder, type LatencyTable } from './latency-table.ts';
 import { wordsOf } from './prefix-table.ts';
@@ -234,12 +235,6 @@ function createFigures({ sinceMs, minSources }: FigureRules): { add(network: Net
 function voicesOf<K>(all: Map<K, Map<string, Voices>>, key: K, region: string): Voices {
   const regions = getOr(all, key, () => new Map<string, Voices>());
   return getOr(regions, region, (): Voices => ({ times: [], blocks: new Map() }));
-}
-
-function getOr<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, (value = make()));
-  return value;
 }
 
 /** To a tenth of a millisecond: browsers' clocks are no finer. Of an even number, the mean of the two in the middle. */

@@ -3,7 +3,8 @@
  * hundred kinds are left: what counts is the order of the regions and who is within reach of whom.
  */
 import { latencyOf, type LatencyTable } from './latency-table.ts';
-import { buildPrefixTree, type PrefixTree } from './prefix-tree.ts';
+import { buildPrefixTree } from './prefix-tree.ts';
+import type { Trie } from './trie-builder.ts';
 
 /** How a service reads a table: its regions, and how much slower than the best is as good. */
 export type LatencyUse = { readonly regions: readonly string[]; readonly withinMs: number };
@@ -11,7 +12,7 @@ export type LatencyUse = { readonly regions: readonly string[]; readonly withinM
 export type LatencyKinds = {
   /** A row of each kind, -1 for kind 0: no row. Any row of a kind stands for all of it. */
   readonly rowOf: Int32Array;
-  readonly tree: PrefixTree;
+  readonly tree: Trie;
 };
 
 /** Kinds by all uses together, and where on the net they are. */

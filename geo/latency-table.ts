@@ -2,6 +2,7 @@
  * Measured round-trip times by network, AS and country (SPEC 8), by the million: from a file (read-latency.ts), from
  * users' browsers (measured.ts), or both. In shared memory, for explain in the control thread has it too.
  */
+import { getOr } from './get-or.ts';
 import { longestMatch, addressOf, createPrefixTable, filled, type PrefixTable } from './prefix-table.ts';
 import { formatAddress } from '../wire/address.ts';
 
@@ -65,10 +66,10 @@ export function createLatencyBuilder(): LatencyBuilder {
   };
   return {
     network: (key, bits) => (key.length === 1 ? v4 : v6).getOrAdd(key, bits, add),
-    asn: (asn) => getOrAdd(asns, asn, add),
-    country: (code) => getOrAdd(countries, code, add),
+    asn: (asn) => getOr(asns, asn, add),
+    country: (code) => getOr(countries, code, add),
     column: (region) =>
-      getOrAdd(columns, region, () => {
+      getOr(columns, region, () => {
         if (columns.size === stride) resize(stride * 2, capacity);
         return columns.size;
       }),
@@ -94,12 +95,6 @@ export function createLatencyBuilder(): LatencyBuilder {
       };
     },
   };
-}
-
-function getOrAdd<K>(map: Map<K, number>, key: K, add: () => number): number {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, (value = add()));
-  return value;
 }
 
 /** Milliseconds from a row's clients to a region (its column); undefined when not measured. */

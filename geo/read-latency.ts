@@ -57,7 +57,7 @@ export function parseLatencyTable(
   /** Where the line begins, and where the next one does. */
   let start = octets.subarray(0, 3).equals(Buffer.of(0xef, 0xbb, 0xbf)) ? 3 : 0;
   let next = start;
-  let lastKey = '';
+  let lastKey: string | undefined;
   let lastRow = -1;
   let lastRegion = 0;
   const v4 = new Uint32Array(1);
@@ -158,7 +158,7 @@ export function parseLatencyTable(
     const raw = octets.toString('utf8', start, newline < 0 ? octets.length : newline);
     const first = raw.indexOf(',');
     const second = first < 0 ? -1 : raw.indexOf(',', first + 1);
-    const key = raw.slice(0, first < 0 ? raw.length : first).trim();
+    const key = fieldOf(raw.slice(0, first < 0 ? raw.length : first));
     if (key.startsWith('#') || (key === '' && first < 0)) return;
     const line = raw.trimEnd();
     if (second < 0 || raw.includes(',', second + 1)) {
@@ -166,8 +166,8 @@ export function parseLatencyTable(
       mistake('PH411', 'a line has three fields', line, raw.trim(), 0, hint);
       return;
     }
-    const name = raw.slice(first + 1, second).trim();
-    const time = raw.slice(second + 1).trim();
+    const name = fieldOf(raw.slice(first + 1, second));
+    const time = fieldOf(raw.slice(second + 1));
     if (measured === 0 && mistakes === 0 && key.toLowerCase() === 'network') return;
     const region = known.indexOf(name);
     const ms = time === '' ? Number.NaN : Number(time);
@@ -204,6 +204,12 @@ export function parseLatencyTable(
   if (measured === 0)
     report.warning('PH416', 'the latency table has no measurement', whole, 'every client falls back to nearest');
   return builder;
+}
+
+/** A field without blanks around it, nor quotes, which some programs write around every text (RFC 4180 2). */
+function fieldOf(text: string): string {
+  const field = text.trim();
+  return field.length > 1 && field.startsWith('"') && field.endsWith('"') ? field.slice(1, -1) : field;
 }
 
 /** The row of a network, an AS or a country; undefined for what is none of them. */

@@ -88,7 +88,8 @@ export function readDown(
   const known = catalog.vips.map((vip) => ({
     slot: vip.slot,
     target: vip.target,
-    region: catalog.regions[vip.region]?.name,
+    // '' is where VIPs of no region are: `@` does not mean these.
+    region: catalog.regions[vip.region]?.name || undefined,
     check: undefined,
     host: undefined,
     port: undefined,

@@ -2,9 +2,23 @@
  * Explain (SPEC 4): the question put to the code that answers packets, with somebody listening to the
  * decision, and the reasons told.
  */
+import type { CheckSpec } from '../config/settings.ts';
 import type { Location } from '../geo/location.ts';
+import { isPrivateAddress } from '../geo/private.ts';
+import { holdSeconds, type HoldSpec } from '../health/hysteresis.ts';
 import { weightUnit } from '../health/ramp.ts';
-import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../health/table.ts';
+import {
+  createHealthTable,
+  FORCED,
+  forcedOf,
+  holdSecondsOf,
+  isForcedOut,
+  NEVER_SECONDS,
+  packState,
+  PROBED,
+  viewHealthTable,
+  type Probed,
+} from '../health/table.ts';
 import type { Explained, ExplainRequest, Trace, TraceClient } from '../steering/trace.ts';
 import { formatAddress } from '../wire/address.ts';
 import { TCP_OCTETS } from '../wire/limits.ts';
@@ -40,13 +54,20 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
     0,
     crypto.getRandomValues(new Int32Array(1))[0] ?? 0,
   );
-  const { place, client } = asked;
+  const { place } = asked;
+  const address = addressOf(asked);
   // An address beside the place still says whose network it is.
   const location =
-    place && client ? { ...place, asn: locationOf(generation, plain.image.plan, client).location.asn } : place;
-  const plan = location ? planAt(generation, plain.image.plan, location, client) : plain.image.plan;
+    place && address ? { ...place, asn: locationOf(generation, plain.image.plan, address).location.asn } : place;
+  const plan = location ? planAt(generation, plain.image.plan, location, address) : plain.image.plan;
   const answerer: Answerer = { ...plain, image: { ...plain.image, plan }, steerer: { ...plain.steerer, plan } };
   return ask(generation, { ...asked, place: location }, answerer, live);
+}
+
+/** The address that counts (SPEC 4, Client), as the packet path finds it: undefined where only a place is asked about. */
+function addressOf({ client, resolver }: Asked): Uint8Array | undefined {
+  if (client === undefined) return resolver;
+  return resolver !== undefined && isPrivateAddress(client, client.length) ? resolver : client;
 }
 
 /** A table of its own: what is asked about must not touch what is served. `down` are slots taken for down. */
@@ -59,7 +80,7 @@ export function healthFor(
   const memory = createHealthTable(slots);
   const table = viewHealthTable(memory, slots);
   for (const vip of catalog.vips) {
-    table.states[vip.slot] = packState(PROBED.UNKNOWN, FORCED.NONE, NEVER_SECONDS);
+    table.states[vip.slot] = packState(PROBED.UNKNOWN, FORCED.NONE, settledSeconds(vip.check, PROBED.UP));
     table.weights[vip.slot] = vip.weight * weightUnit(catalog.services[vip.service]?.rampMs ?? 0);
   }
   if (live) {
@@ -69,8 +90,23 @@ export function healthFor(
     table.withheld.set(current.withheld);
     table.pressures.set(current.pressures);
   }
-  for (const slot of down) table.states[slot] = packState(PROBED.DOWN, FORCED.NONE, 0);
+  for (const slot of down) {
+    const word = table.states[slot] ?? 0;
+    const seconds = settledSeconds(catalog.vips[slot]?.check, PROBED.DOWN);
+    // What an operator took out stays out when it fails as well: `serve_all` does not bring it back.
+    table.states[slot] = isForcedOut(word)
+      ? packState(PROBED.DOWN, forcedOf(word), holdSecondsOf(word))
+      : packState(PROBED.DOWN, FORCED.NONE, seconds);
+  }
   return memory;
+}
+
+/** How long a state is taken to hold of which nothing is known but what it is: as once its check has settled on it. */
+function settledSeconds(check: CheckSpec | undefined, probed: Probed): number {
+  if (check === undefined) return NEVER_SECONDS;
+  const spec: HoldSpec =
+    check.kind === 'push' ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
+  return holdSeconds({ probed, decided: true, passed: probed === PROBED.UP, run: 0 }, spec);
 }
 
 function ask(
@@ -91,7 +127,7 @@ function ask(
       address: client,
       place: () =>
         asked.place
-          ? { location: asked.place, address: asked.client }
+          ? { location: asked.place, address: addressOf(asked) }
           : { location: locationOf(generation, answerer.image.plan, client()).location, address: client() },
       down: asked.down,
     },

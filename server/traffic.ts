@@ -4,6 +4,7 @@
  */
 import { isInhabited, type JointClass } from './address-space.ts';
 import { createLandings, LANDING, outcomeOf, type Landing, type Side } from './expected.ts';
+import { getOr } from '../geo/get-or.ts';
 import { placeAt } from '../geo/location.ts';
 import { HAS, SERVICE, VIP } from '../steering/plan.ts';
 import { scaleOf, type Scale, type Weighing } from './weighing.ts';
@@ -276,8 +277,7 @@ export function flows<Place>(
     const stays = Math.min(share, after.get(from) ?? 0);
     if (stays > 0) found.push({ from, to: from, share: stays });
     const lost = share - stays;
-    // What is below this is the rounding of sums.
-    if (lost < 1e-12) continue;
+    if (lost < ROUNDING) continue;
     for (const gain of gains) {
       if (gain.share > 0) found.push({ from, to: gain.to, share: (lost * gain.share) / gained });
     }
@@ -290,18 +290,18 @@ function add(moves: Map<string, Move>, from: string, to: string, share: number):
   moves.set(key, { from, to, share: (moves.get(key)?.share ?? 0) + share });
 }
 
-function getOr<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, (value = make()));
-  return value;
-}
-
 function remember<V>(make: (key: number) => V): (key: number) => V {
   const known = new Map<number, V>();
   return (key) => getOr(known, key, () => make(key));
 }
 
-/** To a millionth: beyond that, sums of thirds show. */
+/**
+ * To six digits: beyond that, sums of thirds show. Not to a millionth of all clients: small countries have less, and their
+ * moves are shown as parts of their own.
+ */
 function round(share: number): number {
-  return Math.round(share * 1e6) / 1e6;
+  return share < ROUNDING ? 0 : Number(share.toPrecision(6));
 }
+
+/** What is below this is the rounding of sums. */
+const ROUNDING = 1e-12;

@@ -1,5 +1,6 @@
 /**
- * `--country` and `--at` beside `--client`: the address was shown, and its networks passed over.
+ * `--country` and `--at` beside `--client`: the address was shown, and its networks passed over. The same beside
+ * `--resolver`, where the resolver's address is the one that counts.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -15,6 +16,9 @@ test.each([
   [{ country: 'IE', client: '192.0.2.7' }, 'b'],
   [{ at: '53,-6', client: '198.51.100.7' }, 'a'],
   [{ at: '53,-6', client: '192.0.2.7' }, 'c'],
+  [{ country: 'IE', resolver: '198.51.100.7' }, 'a'],
+  [{ country: 'IE', resolver: '198.51.100.7', client: '10.0.0.1' }, 'a'],
+  [{ country: 'IE', resolver: '198.51.100.7', client: '192.0.2.7' }, 'b'],
   [{ client: '198.51.100.7' }, 'a'],
 ])('%j: %s', (client, vip) => {
   const explained = explainFrom(generation, { name: 'www.example.com', type: 'A', ...client });

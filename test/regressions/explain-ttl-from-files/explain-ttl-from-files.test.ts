@@ -1,0 +1,37 @@
+/**
+ * From files, where no health is known, `explain` said of a TTL range that "no state can change by itself" and showed its
+ * maximum, whatever the checks; and with `--down` always its minimum. It shows what is answered once checks have settled.
+ */
+import { expect, test } from 'vitest';
+import { explainFrom } from '../../../server/explain.ts';
+import { load, NO_GEOGRAPHY } from '../../support/pharos.ts';
+
+const generation = load({
+  ...NO_GEOGRAPHY,
+  'zones/example.com.yaml': `
+zone: example.com
+nameservers: [ns1.example.net.]
+checks:
+  web: { type: http, interval: 10s, rise: 2, fall: 3 }
+  told: { type: push, expires: 45s }
+services:
+  www: { ttl: { min: 5, max: 60 }, check: web, vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.2 } } }
+  pushed: { ttl: { min: 5, max: 60 }, check: told, vips: { a: { A: 192.0.2.1 } } }
+  free: { ttl: { min: 5, max: 60 }, vips: { a: { A: 192.0.2.1 } } }
+`,
+});
+
+test.each([
+  ['www', [], 30, 'the state of a can change in 30 s, and none before'],
+  ['www', ['b'], 20, 'the state of b can change in 20 s, and none before'],
+  ['pushed', [], 45, 'the state of a can change in 45 s, and none before'],
+  ['pushed', ['a'], 5, 'the state of a can change at once; not below 5 s (min)'],
+  ['free', [], 60, 'no state can change by itself: the most there may be (max: 60)'],
+])('%s with %j down: %i s', (service, vips, seconds, why) => {
+  const name = `${service}.example.com`;
+  const down = vips.map((vip) => `${name}/${vip}`);
+  expect(explainFrom(generation, { name, type: 'A', client: '192.0.2.9', down })).toMatchObject({
+    ok: true,
+    trace: { ttl: { seconds, why } },
+  });
+});
