@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { startServer } from '../../server/supervisor.ts';
 import type { AnswererPayload } from '../../server/answerer.ts';
 import type { Endpoint } from '../../wire/address.ts';
@@ -160,22 +160,4 @@ export async function udpAsker({ host, port }: Endpoint) {
       socket.close();
     },
   };
-}
-
-/** One query over a TCP connection of its own. */
-export async function askTcp({ host, port }: Endpoint, query: Uint8Array): Promise<Buffer> {
-  const socket = connect(port, host);
-  try {
-    const length = Buffer.alloc(2);
-    length.writeUInt16BE(query.length);
-    socket.write(Buffer.concat([length, query]));
-    let received = Buffer.alloc(0);
-    for await (const chunk of socket) {
-      received = Buffer.concat([received, chunk as Buffer]);
-      if (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) break;
-    }
-    return received.subarray(2, received.readUInt16BE(0) + 2);
-  } finally {
-    socket.destroy();
-  }
 }

@@ -6,6 +6,7 @@ import { createClientCounts, HALF_LIFE_MS, type Clients } from '../../../server/
 import { createClientRing, QUERIES_A_SAMPLE, takeClients } from '../../../server/client-samples.ts';
 import { COUNTER } from '../../../server/counters.ts';
 import { formatAddress, parseAddress } from '../../../wire/address.ts';
+import { expectShare } from '../../support/chance.ts';
 import { encodeQuery, subnetOption, T, type QueryOptions } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, load, type Answering, type AskOptions, type Files } from '../../support/pharos.ts';
@@ -114,7 +115,8 @@ describe('sampling favours no client, in whatever turns they come', () => {
     const query = encodeQuery('one.example.com', T.A);
     const clients = Array.from({ length: period }, (_, number) => `20.0.0.${number}`);
     const found = new Map<string, number>();
-    const ASKED = 200_000;
+    // Forty of each client: one that is never sampled is no matter of luck.
+    const ASKED = Math.max(200_000, 40 * QUERIES_A_SAMPLE * period);
     for (let i = 0; i < ASKED; i++) {
       server.exchange(query, { from: clients[i % period] ?? '' });
       if (i % 20_000 !== 0 && i !== ASKED - 1) continue;
@@ -123,13 +125,10 @@ describe('sampling favours no client, in whatever turns they come', () => {
       }
     }
     expect(server.state.counters[COUNTER.CLIENT_SAMPLES_DROPPED]).toBe(0);
-    const expected = ASKED / QUERIES_A_SAMPLE / period;
     for (const client of clients) {
-      const count = found.get(client) ?? 0;
-      // As if drawn independently, which is more than it varies; wrong once in some million clients.
-      expect(Math.abs(count - expected), `${client}: ${count}, seed ${seed}`).toBeLessThan(
-        5.5 * Math.sqrt(expected) + 3,
-      );
+      const share = (found.get(client) ?? 0) / (ASKED / period);
+      // As if drawn independently, which is more than it varies.
+      expectShare(share, 1 / QUERIES_A_SAMPLE, ASKED / period, `${client}, seed ${seed}`);
     }
   });
 });

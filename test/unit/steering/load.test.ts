@@ -248,7 +248,9 @@ describe('told', () => {
 });
 
 describe('the loop', () => {
-  const seed = printedSeed('load');
+  // The moments at which caches expire decide on the peak. Of 45 seeds none came nearer to its limit than 0.01; with two
+  // to three standard deviations between, some will.
+  const seed = printedSeed('load', 1);
   /** Of those that are left, from the failure on. `late`: from eight TTLs on. */
   type Course = { readonly peak: number; readonly late: readonly number[]; readonly unfair: number };
 
