@@ -18,6 +18,9 @@ export type Note = {
   readonly message: string;
 };
 
+/** In the notes of records that were dropped for where they are. */
+export const OUT_OF_ZONE = 'out of the zone';
+
 export type Rrset = { readonly type: number; readonly ttlSeconds: number; readonly rdata: Uint8Array[] };
 
 export type OwnerDraft = { readonly owner: Name; readonly rrsets: Map<number, Rrset> };

@@ -2,9 +2,9 @@
  * The formats that `pharos import` reads.
  */
 import type { Report } from '../config/diagnostics.ts';
-import { nameKey, parseName, type Name } from '../wire/name.ts';
+import { formatName, nameKey, parseName, type Name } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
-import { addRecord, note, relativeName, type ZoneDraft } from './draft.ts';
+import { addRecord, note, OUT_OF_ZONE, relativeName, type ZoneDraft } from './draft.ts';
 import { fromBind } from './from-bind.ts';
 import { fromGdnsd } from './from-gdnsd.ts';
 import { fromOctodns } from './from-octodns.ts';
@@ -27,6 +27,7 @@ const NAME_SERVER_TTL_SECONDS = 3600;
 /** The zones of a file, and mistakes to `report`: with any there are none. */
 export function importZones({ format, path, zone, nameServers }: ImportRequest, report: Report): readonly ZoneDraft[] {
   const drafts = read(format, path, zone, report);
+  for (const draft of drafts) refuseOther(draft, path, report);
   if (report.diagnostics.some(({ severity }) => severity === 'error')) return [];
   for (const draft of drafts) settleNameServers(draft, nameServers);
   return drafts;
@@ -47,6 +48,13 @@ function read(format: Format, path: string, zone: Name | undefined, report: Repo
 
 function listOf(draft: ZoneDraft | undefined): readonly ZoneDraft[] {
   return draft ? [draft] : [];
+}
+
+/** A file all of whose records are out of the zone is one of another zone: `--zone` names the wrong one. */
+function refuseOther({ apex, owners, services, notes }: ZoneDraft, path: string, report: Report): void {
+  if (owners.size > 0 || services.size > 0 || !notes.some(({ message }) => message.includes(OUT_OF_ZONE))) return;
+  const place = { file: path, line: 1, column: 1 };
+  report.error('PH502', `nothing in the file is in the zone ${formatName(apex)}`, place, 'give its own: --zone NAME');
 }
 
 /** A zone has name servers (RFC 1035 5.2, RFC 2181 6.1): those asked for, those of the source, or a stand-in. */

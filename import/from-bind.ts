@@ -8,7 +8,7 @@ import { isWithin, parseName, ROOT, NameError, type Name } from '../wire/name.ts
 import { TYPE, TYPE_NUMBERS, typeText } from '../wire/types.ts';
 import { readMasterFile } from '../zones/master-file.ts';
 import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../zones/records.ts';
-import { addRecord, createDraft, note, type ZoneDraft } from './draft.ts';
+import { addRecord, createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
 import { soaMinimum } from './soa.ts';
 
 /** Made anew by whoever signs the zone. */
@@ -51,7 +51,7 @@ export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: num
     const type = store.type[row] ?? 0;
     const owner = ownerOf(store, row).slice();
     if (!isWithin(owner, draft.apex)) {
-      note(draft, 'dropped', owner, `${typeText(type)} out of the zone, at ${placeOf(store, row)}`);
+      note(draft, 'dropped', owner, `${typeText(type)} ${OUT_OF_ZONE}, at ${placeOf(store, row)}`);
     } else if (SIGNATURES.has(type)) {
       signatures.set(type, (signatures.get(type) ?? 0) + 1);
     } else addRecord(draft, owner, type, store.ttlSeconds[row] ?? 0, rdataOf(store, row).slice());

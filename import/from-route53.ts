@@ -5,7 +5,7 @@
 import type { Report } from '../config/diagnostics.ts';
 import { formatName, isWithin, nameKey, type Name } from '../wire/name.ts';
 import { TYPE, typeText } from '../wire/types.ts';
-import { createDraft, note, type ZoneDraft } from './draft.ts';
+import { createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
 import { ALIAS_TTL_SECONDS, aliasMessage } from './route53-alias.ts';
 import { addSteered } from './route53-service.ts';
 import { readSet, type RecordSet } from './route53-sets.ts';
@@ -58,7 +58,7 @@ function addSets(draft: ZoneDraft, sets: readonly RecordSet[]): void {
   const byOwner = new Map<string, RecordSet[]>();
   for (const set of sets) {
     if (!isWithin(set.owner, draft.apex)) {
-      note(draft, 'dropped', set.owner, `${typeText(set.type)} out of the zone`);
+      note(draft, 'dropped', set.owner, `${typeText(set.type)} ${OUT_OF_ZONE}`);
       continue;
     }
     const key = nameKey(set.owner);

@@ -36,7 +36,11 @@ export function numberOf(value: unknown): number | undefined {
 /** The file's text; undefined when it cannot be read, which is reported (PH500). */
 export function readSource(path: string, report: Report): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    const octets = readFileSync(path);
+    // Windows PowerShell's `>` writes UTF-16; decoding takes the byte order mark away.
+    const mark = octets.toString('hex', 0, 2);
+    const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8';
+    return new TextDecoder(encoding).decode(octets);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : code;

@@ -98,7 +98,7 @@ function plain(value: Plain): Node {
 }
 
 /** `300`, `5m`, `1h`: TTLs as people write them. */
-export function period(seconds: number): number | string {
+function period(seconds: number): number | string {
   for (const [unit, length] of [
     ['d', 86_400],
     ['h', 3600],
