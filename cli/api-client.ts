@@ -1,6 +1,10 @@
 /**
- * Talking to a running server's API (docs/http-api.md).
+ * Talking to a running server's API (docs/http-api.md). By `node:http`: `fetch` refuses ports that browsers keep from
+ * web pages, such as 6000 and 10080, and a server may listen there.
  */
+import { request as requestHttp, type IncomingMessage } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { text as readText } from 'node:stream/consumers';
 
 /** `url` as `apiAt` has it; `token` goes along as a bearer token when there is one. */
 export type Api = { readonly url: string; readonly token: string | undefined };
@@ -13,15 +17,17 @@ export type ApiReply =
 /** The server is near and answers from memory; a reload of large zones takes longest. */
 const TIMEOUT_MS = 30_000;
 
-/** The server that `--api` names, or what is wrong with that. */
+/** The server that `--api` names, or what is wrong with that or with the token. An empty token is none. */
 export function apiAt(
   written: string,
   token: string | undefined,
 ): { readonly ok: true; readonly api: Api } | { readonly ok: false; readonly message: string } {
   const url = parseApiUrl(written);
-  return url === undefined
-    ? { ok: false, message: `--api ${written} is not an http or https URL` }
-    : { ok: true, api: { url, token } };
+  if (url === undefined) return { ok: false, message: `--api ${written} is not an http or https URL` };
+  if (token === undefined || token === '') return { ok: true, api: { url, token: undefined } };
+  // As `status.token` is read: no other could be the server's, and not all could be sent.
+  if (/^[\x21-\x7e]+$/.test(token)) return { ok: true, api: { url, token } };
+  return { ok: false, message: 'the token given here is none: it has printable ASCII without spaces' };
 }
 
 /** Asks, and never throws for what the network or the server does. */
@@ -30,28 +36,44 @@ export async function callApi(api: Api, method: string, path: string, body?: unk
   const headers: Record<string, string> = { accept: 'application/json' };
   if (api.token !== undefined) headers.authorization = `Bearer ${api.token}`;
   if (body !== undefined) headers['content-type'] = 'application/json';
-  let response: Response;
+  const content = body === undefined ? '' : JSON.stringify(body);
+  if (content !== '') headers['content-length'] = String(Buffer.byteLength(content));
+  let response: IncomingMessage;
   let text: string;
   try {
-    response = await fetch(`${base}${path}`, {
-      method,
-      headers,
-      redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    text = await response.text();
+    response = await send(new URL(`${base}${path}`), method, headers, content);
+    text = await readText(response);
   } catch (error) {
     const why = `cannot reach ${base}: ${networkReason(error)}`;
     const hint = 'is `pharos serve` running there, and is this its `status.listen`?';
     return { ok: false, message: `${why}; ${hint}`, status: 0, problem: undefined };
   }
   const value = parseJson(text);
-  if (response.ok && value !== undefined) return { ok: true, value };
-  const message = response.ok
+  const { statusCode: status = 0, statusMessage = '' } = response;
+  // Not even a redirect is followed: the token is for this server.
+  const ok = status >= 200 && status < 300;
+  if (ok && value !== undefined) return { ok: true, value };
+  const message = ok
     ? `${base} did not answer with JSON: is that a Pharos status server?`
-    : (problemText(value) ?? `${base} answered ${response.status} ${response.statusText}`.trimEnd());
-  return { ok: false, message, status: response.status, problem: value };
+    : (problemText(value) ?? `${base} answered ${status} ${statusMessage}`.trimEnd());
+  return { ok: false, message, status, problem: value };
+}
+
+/** Resolves with the head of the response; its body fails with the same reasons. */
+function send(
+  url: URL,
+  method: string,
+  headers: Readonly<Record<string, string>>,
+  content: string,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = url.protocol === 'https:' ? requestHttps : requestHttp;
+    // A connection of its own each time: a server that has started again knows nothing of the one before.
+    request(url, { method, headers, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) })
+      .on('response', resolve)
+      .on('error', reject)
+      .end(content);
+  });
 }
 
 /** Without its final slash; `127.0.0.1:8053` is taken for `http://127.0.0.1:8053`. Undefined when it is no URL of http. */
@@ -80,14 +102,12 @@ function problemText(value: unknown): string | undefined {
   return typeof hint === 'string' ? `${text}; ${hint}` : text;
 }
 
-/** fetch hides the reason in `cause`. */
+/** Of several addresses that were tried, the code is that of all, and there is no message. */
 function networkReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`;
-  const cause = error.cause;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (error.name === 'AbortError') return `no answer within ${TIMEOUT_MS / 1000} s`;
+  const code = 'code' in error ? String(error.code) : undefined;
   if (code === 'ECONNREFUSED') return 'connection refused';
   if (code === 'ENOTFOUND') return 'no such host';
-  if (cause instanceof Error && cause.message !== '') return cause.message;
-  return error.message;
+  return error.message === '' ? (code ?? error.name) : error.message;
 }

@@ -4,10 +4,10 @@
  * What it cannot know is left to `serve`: whether the ports are free and may be opened, and whether the
  * state folder can be written. A check must do no harm beside a running server.
  */
-import { availableParallelism } from 'node:os';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Outcome } from '../zones/catalog.ts';
 import { loadGeneration, type LoadedGeneration } from '../zones/load.ts';
+import { loadInputFor } from './load-input.ts';
 import { countDiagnostics, EXIT, paintDiagnostic, plural, showDiagnostics, type Output } from './output.ts';
 
 export type CheckOptions = { readonly config: string | undefined; readonly json: boolean };
@@ -49,7 +49,7 @@ export function check(options: CheckOptions, output: Output): number {
 
 /** What `serve` would run, from the files; `config` as on the command line. */
 export function load(config: string | undefined): Outcome<LoadedGeneration> {
-  return loadGeneration({ file: config, cwd: process.cwd(), env: process.env, cores: availableParallelism() });
+  return loadGeneration(loadInputFor(config));
 }
 
 /** The same for commands that need it; undefined once its mistakes are shown. */

@@ -1,7 +1,6 @@
 /**
  * `pharos diff OLD NEW`: records and services that differ, and what share of the clients moves, by country.
  */
-import { availableParallelism } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { lookAt } from '../config/folder.ts';
@@ -18,6 +17,7 @@ import type { ZoneModel } from '../zones/model.ts';
 import { apiAt, callApi, type Api } from './api-client.ts';
 import { diffRecords, type RecordChange } from './diff-records.ts';
 import { diffRegions, diffServices, type RegionChange, type ServiceChange } from './diff-services.ts';
+import { loadInputFor } from './load-input.ts';
 import { EXIT, fail, showDiagnostics, type Output } from './output.ts';
 import { renderDiff } from './render-diff.ts';
 
@@ -62,12 +62,9 @@ export async function diff(options: DiffOptions, output: Output): Promise<number
 /** Undefined once its mistakes are shown. `path` is a configuration file, or a folder as `serve` is started in. */
 function load(path: string, output: Output): Configuration | undefined {
   const isFolder = lookAt(path).kind === 'folder';
-  const cwd = isFolder ? resolve(path) : process.cwd();
   const outcome = loadWithZones({
-    file: isFolder ? undefined : path,
-    cwd,
-    env: process.env,
-    cores: availableParallelism(),
+    ...loadInputFor(isFolder ? undefined : path),
+    ...(isFolder ? { cwd: resolve(path) } : {}),
   });
   const placed = outcome.diagnostics.map((diagnostic) => {
     // Both sides may have a zones/example.com.yaml: say whose.

@@ -21,11 +21,12 @@ export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
 /** stdout and stderr of this process. Colours follow isTTY, NO_COLOR and FORCE_COLOR, each stream by itself. */
 export function terminal(): Output {
-  // A reader that has seen enough (`pharos check | head`) is no error.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit(process.exitCode ?? EXIT.OK);
+      // A reader that has seen enough (`pharos check | head`) is no error; a full disk is one of the user's.
+      if (error.code === 'EPIPE') process.exit(process.exitCode ?? EXIT.OK);
+      if (stream === process.stdout) process.stderr.write(`pharos: the output cannot be written: ${error.message}\n`);
+      process.exit(EXIT.FAILED);
     });
   }
   return {

@@ -29,16 +29,14 @@ const DEFAULT_URL = 'http://127.0.0.1:8053';
 
 /** Never throws. The token of a configuration goes to the server of that configuration, and nowhere else. */
 export function reach({ api, token, config, cwd, env }: ReachOptions): Reach {
-  const given = token ?? env['PHAROS_TOKEN'];
-  if (api !== undefined) {
-    const found = apiAt(api, given);
-    return found.ok ? found : { ...found, usage: true };
-  }
+  const found = apiAt(api ?? DEFAULT_URL, token ?? env['PHAROS_TOKEN']);
+  if (!found.ok) return { ...found, usage: true };
+  if (api !== undefined) return found;
   const file = resolve(cwd, config ?? 'pharos.yaml');
-  if (config === undefined && !existsSync(file)) return { ok: true, api: { url: DEFAULT_URL, token: given } };
+  if (config === undefined && !existsSync(file)) return found;
   const read = readStatus(file, env);
   if (!read.ok) return { ok: false, message: `${config ?? 'pharos.yaml'}: ${read.message}`, usage: false };
-  return { ok: true, api: { url: read.url, token: given ?? read.token } };
+  return { ok: true, api: { url: read.url, token: found.api.token ?? read.token } };
 }
 
 type StatusOf =

@@ -3,9 +3,10 @@
  */
 import { ListenError } from '../server/listen-error.ts';
 import { TakeoverError } from '../server/takeover.ts';
+import { loadInputFor } from './load-input.ts';
 import { createLog } from './log.ts';
 import { EXIT, showDiagnostics, terminal, type Output } from './output.ts';
-import { ConfigurationError, loadInputFor, runServer } from './run-server.ts';
+import { ConfigurationError, GivenUpError, runServer } from './run-server.ts';
 
 /** For who starts a second server by intent. */
 const TAKEOVER =
@@ -19,11 +20,10 @@ export async function serve(options: { config: string | undefined; takeover: boo
     stopRequested.resolve(signal);
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
-  const starting = runServer(
-    loadInputFor(options.config),
-    (settings) => createLog(settings.log.level),
-    options.takeover,
-  );
+  const starting = runServer(loadInputFor(options.config), (settings) => createLog(settings.log.level), {
+    takesOver: options.takeover,
+    givenUp: stopRequested.promise,
+  });
   // Both take effect once the start is through: what was opened must be closed, and files are read anew.
   const reload = (): void => {
     void starting.then(
@@ -38,6 +38,7 @@ export async function serve(options: { config: string | undefined; takeover: boo
     await server.stop();
     return EXIT.OK;
   } catch (error) {
+    if (error instanceof GivenUpError) return EXIT.OK;
     if (explainFailure(error, output)) {
       if (!options.takeover && error instanceof ListenError && error.failure.code === 'EADDRINUSE')
         output.error(TAKEOVER);

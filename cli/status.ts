@@ -28,8 +28,8 @@ export async function status(options: StatusOptions, output: Output): Promise<nu
   for (;;) {
     const document = await look(found.api, options, output);
     if (typeof document === 'number') {
-      // Watching goes on: the server may be on its way back.
-      if (!options.watch || document === EXIT.USAGE) return document;
+      // Once it was there, watching goes on: the server may be on its way back.
+      if (!options.watch || before === undefined) return document;
     } else {
       if (options.json) output.out(JSON.stringify(document, undefined, options.watch ? undefined : 2));
       else {

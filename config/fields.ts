@@ -154,6 +154,11 @@ export function list<T>(
   };
 }
 
+/** A list of maps of which nothing is left: with all below its key commented out, as `map` takes a map for empty. */
+export function orNone<T>(read: Read<T[]>): Read<T[]> {
+  return (node, name, report) => (node.kind === 'null' ? [] : read(node, name, report));
+}
+
 /** One key of a map: how its value is read, and what holds when it is absent. */
 export type Field<T> = {
   readonly read: Read<T>;

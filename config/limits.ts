@@ -53,5 +53,5 @@ export const MAX_BEACON_REGIONS = 64;
 export const MAX_BEACON_TRIES = 20;
 /** How long a sample may count: networks change. */
 export const MAX_BEACON_WINDOW_MS = 31 * 86_400_000;
-/** Sources that a figure can be asked to have: no more are kept of a network (MAX_SOURCES in geo/beacon-limits.ts). */
+/** Sources that a figure can be asked to have: no more are kept of a network (geo/beacon-samples.ts). */
 export const MAX_BEACON_SOURCES = 32;

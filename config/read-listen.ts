@@ -1,7 +1,7 @@
 /**
  * Addresses with ports that the server opens, and which of them stand in each other's way.
  */
-import { formatEndpoint, parseAddress, type Endpoint } from '../wire/address.ts';
+import { formatEndpoint, isWildcardHost, parseAddress, type Endpoint } from '../wire/address.ts';
 import type { Place, Report } from './diagnostics.ts';
 import { list, type Read } from './fields.ts';
 import { endpoint } from './network-fields.ts';
@@ -26,7 +26,7 @@ export const listen: Read<Endpoint[]> = (node, name, report) => {
       return found;
     }
     const [message, hint] =
-      isWildcard(other) === isWildcard(found)
+      isWildcardHost(other.host) === isWildcardHost(found.host)
         ? [`${written} stands here twice`, 'remove one of the two']
         : [
             `${written} and ${formatEndpoint(other)} cannot both be opened`,
@@ -52,7 +52,7 @@ export function reportTaken(
     if (!other) continue;
     const written = formatEndpoint(each);
     const why =
-      isWildcard(other) === isWildcard(each)
+      isWildcardHost(other.host) === isWildcardHost(each.host)
         ? `which stands in ${whose} too`
         : `and ${whose} on ${formatEndpoint(other)}: a wildcard has all addresses`;
     const hint = 'use another port for one of the two; TLS has 853, status 8053';
@@ -65,9 +65,5 @@ function collide(a: Endpoint, b: Endpoint): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   const [left, right] = [parseAddress(a.host), parseAddress(b.host)];
   if (!left || !right || left.length !== right.length) return false;
-  return isWildcard(a) || isWildcard(b) || Buffer.compare(left, right) === 0;
-}
-
-function isWildcard({ host }: Endpoint): boolean {
-  return parseAddress(host)?.every((octet) => octet === 0) ?? false;
+  return isWildcardHost(a.host) || isWildcardHost(b.host) || Buffer.compare(left, right) === 0;
 }

@@ -2,7 +2,19 @@
  * `schedules` of pharos.yaml (SPEC 2): calendar work, by cron lines.
  */
 import { validate as isCronLine } from 'node-cron';
-import { choice, dictionary, integer, list, map, optional, required, scalar, text, type Read } from './fields.ts';
+import {
+  choice,
+  dictionary,
+  integer,
+  list,
+  map,
+  optional,
+  orNone,
+  required,
+  scalar,
+  text,
+  type Read,
+} from './fields.ts';
 import type { ScheduledChange, ScheduleSpec } from './settings.ts';
 import { placeOf } from './yaml.ts';
 
@@ -47,12 +59,14 @@ const set: Read<ScheduledChange[]> = (node, name, report) => {
   return changes(node, name, report);
 };
 
-export const schedules: Read<ScheduleSpec[]> = list(
-  map('schedules', {
-    at: required(cronLine, 'a cron line: at: "0 22 * * *"'),
-    timezone: optional(timezone),
-    set: required(set, 'set: { www.example.com/canary: { weight: 0 } }'),
-  }),
+export const schedules: Read<ScheduleSpec[]> = orNone(
+  list(
+    map('schedules', {
+      at: required(cronLine, 'a cron line: at: "0 22 * * *"'),
+      timezone: optional(timezone),
+      set: required(set, 'set: { www.example.com/canary: { weight: 0 } }'),
+    }),
+  ),
 );
 
 /** 0 to 65535, or `auto` for what the file says. */

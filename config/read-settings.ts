@@ -109,7 +109,9 @@ const status: Read<StatusSettings> = (node, name, report) => {
   const read = readStatus(node, name, report);
   if (!read) return undefined;
   const address = parseAddress(read.listen.host);
-  if (read.token === undefined && address && !LOOPBACK.some((network) => inPrefix(address, network))) {
+  // A token that is there and wrong has been reported.
+  const hasNone = valueOf(node, 'token') === undefined;
+  if (hasNone && address && !LOOPBACK.some((network) => inPrefix(address, network))) {
     const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and has no token`;
     report.warning('PH039', message, placeOf(node), 'add token: "${PHAROS_TOKEN}"');
   }

@@ -5,7 +5,19 @@ import { formatEndpoint, inPrefix, parseAddress, parseEndpoint } from '../wire/a
 import { canonical, formatName, NameError, parseName, type Name } from '../wire/name.ts';
 import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from '../wire/tsig.ts';
 import type { Report } from './diagnostics.ts';
-import { choice, dictionary, list, map, optional, required, scalar, text, withDefault, type Read } from './fields.ts';
+import {
+  choice,
+  dictionary,
+  list,
+  map,
+  optional,
+  orNone,
+  required,
+  scalar,
+  text,
+  withDefault,
+  type Read,
+} from './fields.ts';
 import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { prefix } from './network-fields.ts';
@@ -88,9 +100,11 @@ const keyOfEntry: Read<YamlScalar> = (node, name, report) => {
 const read = map('transfer', {
   keys: withDefault(keys, []),
   allow: withDefault(
-    list(map('allow', { from: required(prefix(), 'from: 192.0.2.54'), key: optional(keyOfEntry) }), {
-      hint: 'such as [{ from: 192.0.2.54, key: second }]',
-    }),
+    orNone(
+      list(map('allow', { from: required(prefix(), 'from: 192.0.2.54'), key: optional(keyOfEntry) }), {
+        hint: 'such as [{ from: 192.0.2.54, key: second }]',
+      }),
+    ),
     [],
   ),
   notify: withDefault(list(located), []),

@@ -10,7 +10,7 @@ export type Passed = { readonly text: string; readonly descriptors: readonly num
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 /** What Linux passes at once (SCM_MAX_FD). */
-export const MAX_DESCRIPTORS = 253;
+const MAX_DESCRIPTORS = 253;
 /** Of a text: some 250 addresses have room in it many times. */
 const TEXT_OCTETS = 64 * 1024;
 /** struct cmsghdr: u64 length with this head, u32 level, u32 type; then the descriptors. */

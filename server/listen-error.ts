@@ -1,7 +1,7 @@
 /**
  * Why a server could not listen, in words that an operator can act on.
  */
-import { formatEndpoint, type Endpoint } from '../wire/address.ts';
+import { formatEndpoint, isWildcardHost, type Endpoint } from '../wire/address.ts';
 
 export type ListenFailure = {
   readonly endpoint: Endpoint;
@@ -43,7 +43,7 @@ function describe({ endpoint, transport, code }: ListenFailure): string {
 function advise({ endpoint, transport, code }: ListenFailure): string {
   switch (code) {
     case 'EADDRINUSE':
-      return endpoint.port === 53 && isWildcard(endpoint.host)
+      return endpoint.port === 53 && isWildcardHost(endpoint.host)
         ? 'systemd-resolved often holds 127.0.0.53:53: list the addresses to serve one by one, or set DNSStubListener=no'
         : `"ss -lpn${transport === 'UDP' ? 'u' : 't'} sport = ${endpoint.port}" shows who has it; stop that, or listen elsewhere`;
     case 'EACCES':
@@ -58,9 +58,4 @@ function advise({ endpoint, transport, code }: ListenFailure): string {
     default:
       return 'see errno(3) for the code';
   }
-}
-
-/** Whether a socket bound to this address takes packets for any address of the machine. */
-export function isWildcard(host: string): boolean {
-  return /^[0:.]+$/.test(host);
 }

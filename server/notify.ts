@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { TransferSettings } from '../config/settings.ts';
-import { formatEndpoint, inPrefix, parseAddress, type Endpoint } from '../wire/address.ts';
+import { formatEndpoint, inPrefix, isLoopback, isWildcardHost, parseAddress, type Endpoint } from '../wire/address.ts';
 import { HEADER_OCTETS, UDP_OCTETS } from '../wire/limits.ts';
 import { parseName } from '../wire/name.ts';
 import { get16, put16 } from '../wire/octets.ts';
@@ -239,17 +239,12 @@ function sourceFor({ host }: Endpoint, listen: readonly Endpoint[]): string | un
   const isV6 = host.includes(':');
   return listen
     .map((each) => each.host)
-    .find((own) => own.includes(':') === isV6 && !isWildcard(own) && isLoopback(own) === isLoopback(host));
+    .find((own) => own.includes(':') === isV6 && !isWildcardHost(own) && isLocal(own) === isLocal(host));
 }
 
-function isWildcard(host: string): boolean {
-  return parseAddress(host)?.every((octet) => octet === 0) ?? false;
-}
-
-function isLoopback(host: string): boolean {
+function isLocal(host: string): boolean {
   const address = parseAddress(host);
-  if (address?.length === 4) return address[0] === 127;
-  return address?.every((octet, at) => octet === (at === 15 ? 1 : 0)) ?? false;
+  return address !== undefined && isLoopback(address);
 }
 
 function isSameAddress(a: string, b: string): boolean {

@@ -4,6 +4,7 @@
 import type { TransferSettings } from '../config/settings.ts';
 import { inPrefix } from '../wire/address.ts';
 import { HEADER_OCTETS } from '../wire/limits.ts';
+import { skipName } from '../wire/name.ts';
 import { get16, put16 } from '../wire/octets.ts';
 import { createQuery, parseQuery, PARSED, type Query } from '../wire/query.ts';
 import { OPCODE, TYPE } from '../wire/types.ts';
@@ -32,16 +33,6 @@ export function specialsOf(rx: Uint8Array, at: number, length: number): number {
     next += 10 + get16(rx, next + 8);
   }
   return asked;
-}
-
-function skipName(rx: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end;) {
-    const octet = rx[at] ?? 0;
-    if (octet === 0) return at + 1;
-    if (octet >= 0xc0) return at + 2;
-    at += octet + 1;
-  }
-  return -1;
 }
 
 /** A request, read; a copy of its octets, since responses may be written over them. */

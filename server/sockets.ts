@@ -2,9 +2,9 @@
  * UDP sockets as file descriptors. They belong to the process, so the control thread opens them and answering
  * threads use them by number: a thread that dies leaves its socket, with what is queued there, to the next.
  */
-import { parseAddress, type Endpoint } from '../wire/address.ts';
+import { isWildcardHost, parseAddress, type Endpoint } from '../wire/address.ts';
 import * as c from './libc.ts';
-import { isWildcard, ListenError } from './listen-error.ts';
+import { ListenError } from './listen-error.ts';
 
 /** An open UDP socket, to be posted to a thread. */
 export type UdpSocket = { readonly fd: number; readonly family: 4 | 6 };
@@ -51,7 +51,7 @@ function openUdpSocket(endpoint: Endpoint, how: 'alone' | 'shared'): UdpSocket {
   const address = parseAddress(endpoint.host);
   if (!address) throw new TypeError(`not an address: ${endpoint.host}`);
   const family = address.length === 4 ? 4 : 6;
-  const wildcard = isWildcard(endpoint.host);
+  const wildcard = isWildcardHost(endpoint.host);
   const libc = c.libc();
   const fd = libc.socket(family === 4 ? c.AF_INET : c.AF_INET6, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0);
   if (fd < 0) throw failure(endpoint);

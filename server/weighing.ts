@@ -15,7 +15,7 @@ export type Weighing = {
 };
 
 /** Answers counted for a service before they say more of its clients than addresses do. */
-export const MIN_SERVED = 1000;
+const MIN_SERVED = 1000;
 
 export type Scale = {
   /** By IPv4 addresses; these scaled to what each VIP was answered to; or to the countries of sampled clients. */

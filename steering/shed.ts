@@ -15,8 +15,8 @@ import { mapOf, OP, SERVICE, VIP, type SteeringPlan } from './plan.ts';
 import { hashNetwork, mix } from './sticky.ts';
 
 /** Clients are told apart by networks of these lengths, as those of `sticky` by default: how resolvers send them. */
-export const SHED_V4_BITS = 24;
-export const SHED_V6_BITS = 56;
+const SHED_V4_BITS = 24;
+const SHED_V6_BITS = 56;
 
 /** So that who is shed first has nothing to do with whom `sticky` prefers. */
 const SALT = 0x5368_6564;

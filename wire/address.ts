@@ -78,6 +78,17 @@ export function inPrefix(address: Uint8Array, prefix: Prefix): boolean {
   return true;
 }
 
+/** Whether nothing but this machine is there (RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3). */
+export function isLoopback(address: Uint8Array): boolean {
+  if (address.length === 4) return address[0] === 127;
+  return address.length === 16 && address.every((octet, at) => octet === (at === 15 ? 1 : 0));
+}
+
+/** 0.0.0.0 or `::`: a socket bound to it takes packets for any address of the machine. */
+export function isWildcardHost(host: string): boolean {
+  return parseAddress(host)?.every((octet) => octet === 0) ?? false;
+}
+
 /** Where a server listens, a probe connects: `host` is an address literal. */
 export type Endpoint = { readonly host: string; readonly port: number };
 

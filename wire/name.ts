@@ -122,3 +122,15 @@ export function isWithin(name: Name, ancestor: Name): boolean {
 export function isWildcard(name: Name): boolean {
   return name[0] === 1 && name[1] === 0x2a;
 }
+
+/** Where the name at `start`, which may end in a pointer, ends in the message; -1 where it does not before `end`. */
+export function skipName(message: Uint8Array, start: number, end = message.length): number {
+  for (let at = start; at < end;) {
+    const octet = message[at] ?? 0;
+    if (octet === 0) return at + 1;
+    if (octet >= 0xc0) return at + 2;
+    if (octet > MAX_LABEL_OCTETS) return -1;
+    at += octet + 1;
+  }
+  return -1;
+}

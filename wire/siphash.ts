@@ -4,7 +4,7 @@
  */
 
 /** Words of a key. */
-export const SIPHASH_KEY_WORDS = 4;
+const SIPHASH_KEY_WORDS = 4;
 /** Words of a hash. */
 export const SIPHASH_WORDS = 2;
 

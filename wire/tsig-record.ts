@@ -2,7 +2,7 @@
  * TSIG records (RFC 8945 4.2): read out of a message, appended to one, and as the variables that a MAC covers.
  */
 import { HEADER_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
-import { canonical, type Name } from './name.ts';
+import { canonical, skipName, type Name } from './name.ts';
 import { get16, put16 } from './octets.ts';
 import { CLASS, TYPE } from './types.ts';
 
@@ -140,19 +140,6 @@ export function put48(bytes: Uint8Array, at: number, value: number): void {
   put16(bytes, at, Math.floor(value / 2 ** 32));
   put16(bytes, at + 2, Math.floor(value / 2 ** 16) & 0xffff);
   put16(bytes, at + 4, value & 0xffff);
-}
-
-/** Where the name at `start` ends in the message; -1 where it does not. */
-function skipName(message: Uint8Array, start: number): number {
-  if (start < 0) return -1;
-  for (let at = start; at < message.length;) {
-    const octet = message[at] ?? 0;
-    if (octet === 0) return at + 1;
-    if (octet >= 0xc0) return at + 2;
-    if (octet > 63) return -1;
-    at += octet + 1;
-  }
-  return -1;
 }
 
 /** The name at `start`, canonical; pointers lead backwards (RFC 1035 4.1.4). */

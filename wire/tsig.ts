@@ -39,7 +39,7 @@ export type TsigKey = {
 export const TSIG_ERROR = { NONE: 0, BADSIG: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22 } as const;
 
 /** RFC 8945 10: seconds that two clocks may be apart. */
-export const FUDGE_SECONDS = 300;
+const FUDGE_SECONDS = 300;
 /** RFC 8945 5.2.2.1: no MAC is shorter, nor shorter than half of what the algorithm gives. */
 const LEAST_MAC_OCTETS = 10;
 

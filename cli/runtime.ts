@@ -1,0 +1,99 @@
+/**
+ * What the status server sees of a running server.
+ */
+import { formatDiagnostic } from '../config/diagnostics.ts';
+import type { Health } from '../health/engine.ts';
+import { COUNTERS } from '../server/counters.ts';
+import { explainFrom, type LiveHealth } from '../server/explain.ts';
+import { simulateFrom, type Live } from '../server/simulate.ts';
+import type { Server } from '../server/supervisor.ts';
+import type { Alarm, LastReload, Runtime } from '../status/runtime.ts';
+import type { AnswerCounter } from './answer-counter.ts';
+import type { ClientCounter } from './client-counter.ts';
+import type { Current } from './generation.ts';
+import type { Measured } from './measured.ts';
+import type { News } from './news.ts';
+import type { Reloads } from './reload.ts';
+import { readVersion } from './version.ts';
+
+export type RuntimeParts = {
+  readonly startedAt: Date;
+  readonly current: () => Current;
+  readonly health: () => Health;
+  /** Undefined until the first round of probes is done, or `health.wait` over. */
+  readonly server: () => Server | undefined;
+  /** Whether the first round of probes is done. */
+  readonly probed: () => boolean;
+  readonly stopping: () => boolean;
+  readonly answers: AnswerCounter;
+  readonly clients: ClientCounter;
+  readonly reloads: Reloads;
+  readonly news: News;
+  readonly measured: Measured;
+};
+
+export function createRuntime(parts: RuntimeParts): Runtime {
+  const { startedAt, current, health, server, probed, stopping, answers, clients, reloads, news, measured } = parts;
+
+  const liveHealth = (): LiveHealth => {
+    const vips = new Map(
+      health()
+        .list()
+        .map((vip) => [vip.target, vip]),
+    );
+    const ordersOf = ({ target }: { target: string }) => vips.get(target);
+    return { memory: current().health, reasonOf: (vip) => ordersOf(vip)?.last?.reason, ordersOf };
+  };
+  return {
+    version: readVersion(),
+    startedAt,
+    io: () => server()?.io ?? 'batch',
+    notReady: () => {
+      if (stopping()) return ['shutting down'];
+      if (!server()) return ['waiting for the first round of probes; the DNS sockets are still closed'];
+      return probed() ? [] : ['the first round of probes is under way'];
+    },
+    generation: current,
+    get health() {
+      return health();
+    },
+    counters: () => server()?.counters() ?? new Float64Array(COUNTERS),
+    served: answers.served,
+    explain: (request) => explainFrom(current().loaded, request, liveHealth()),
+    clients,
+    simulate: (request) => {
+      const loads = new Map(
+        health()
+          .list()
+          .map(({ target, load }) => [target, load]),
+      );
+      const loadOf: Live['loadOf'] = ({ target }) => loads.get(target);
+      const counted = { served: answers.served(), clients: clients.of };
+      return simulateFrom(current().loaded, request, { ...counted, health: liveHealth(), loadOf });
+    },
+    reload: reloads.reload,
+    lastReload: reloads.last,
+    alarms: () => [...alarmsOf(reloads.last()), ...suspicionOf(health())],
+    events: news.events,
+    notifications: news.notifications,
+    beacon: measured.beacon,
+  };
+}
+
+function alarmsOf(lastReload: LastReload): Alarm[] {
+  if (lastReload.ok) return [];
+  const first = lastReload.diagnostics.find(({ severity }) => severity === 'error');
+  const what = first ? `: ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
+  return [
+    {
+      code: 'reload_refused',
+      message: `the last reload was refused, the configuration before it is served${what}`,
+      since: lastReload.at.toISOString(),
+    },
+  ];
+}
+
+function suspicionOf(health: Health): Alarm[] {
+  const suspected = health.suspected();
+  return suspected === undefined ? [] : [{ code: 'suspect', ...suspected }];
+}

@@ -1,0 +1,52 @@
+/**
+ * A reload that brought `geo.refresh`, or another one, left the databases looked at as at the start: never. And what
+ * takes effect at the next start alone was told wrongly: of `limits.rrl` too, which is in force at once; not of
+ * `log.level`; of `state_dir` by a name that no file has.
+ */
+import { copyFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { bundledDatabasePath } from '../../../geo/geography.ts';
+import { folderOf } from '../../support/pharos.ts';
+import { serve, type Served } from '../../support/process.ts';
+
+const ZONE = 'zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 } }\n';
+const HEAD = 'listen: 127.0.0.1:0\nstatus: { listen: 127.0.0.1:0, token: secret }\n';
+
+async function reload({ api }: Served): Promise<void> {
+  const headers = { authorization: 'Bearer secret' };
+  expect((await fetch(`${api}/api/v1/reload`, { method: 'POST', headers })).status).toBe(200);
+}
+
+test.each([
+  ['none', ''],
+  ['another one', ', refresh: "0 0 1 1 *"'],
+])('geo.refresh that a reload brings is kept to, where there was %s', async (_, before) => {
+  const refreshing = (refresh: string): string => `${HEAD}geo: { databases: [places.mmdb]${refresh} }\n`;
+  using folder = folderOf({ 'pharos.yaml': refreshing(before), 'zones/example.com.yaml': ZONE });
+  const places = join(folder.path, 'places.mmdb');
+  copyFileSync(bundledDatabasePath(), places);
+  await using server = await serve([], { cwd: folder.path });
+
+  writeFileSync(join(folder.path, 'pharos.yaml'), refreshing(', refresh: "* * * * * *"'));
+  await reload(server);
+  utimesSync(places, 1_000_000_000, 1_000_000_000);
+  await server.until(/a geo database changed[^]*"generation":3,[^]*"reloaded"/, 10_000);
+});
+
+test('a reload warns of what takes effect at the next start, by its name, and of nothing else', async () => {
+  using folder = folderOf({ 'pharos.yaml': HEAD, 'zones/example.com.yaml': ZONE });
+  await using server = await serve([], { cwd: folder.path });
+  const warnings = (): string[] =>
+    [...server.stdout().matchAll(/"msg":"([^"]*) changed in the configuration/g)].map(([, names = '']) => names);
+
+  writeFileSync(join(folder.path, 'pharos.yaml'), `${HEAD}limits: { rrl: 50, slip: 3 }\n`);
+  await reload(server);
+  expect(warnings()).toEqual([]);
+  writeFileSync(
+    join(folder.path, 'pharos.yaml'),
+    `${HEAD}limits: { tcp_clients: 5 }\nlog: { level: warn }\nstate_dir: elsewhere\n`,
+  );
+  await reload(server);
+  expect(warnings()).toEqual(['state_dir, limits.tcp_clients, log.level']);
+});
