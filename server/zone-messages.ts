@@ -7,7 +7,7 @@ import { MAX_POINTER } from '../wire/limits.ts';
 import { get16, put16 } from '../wire/octets.ts';
 import { TYPE } from '../wire/types.ts';
 import { NODE, PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, type Image } from '../zones/image.ts';
-import { findRrset } from '../zones/lookup.ts';
+import { findRrset, nextNode } from '../zones/lookup.ts';
 import type { DefaultAnswers } from './default-answer.ts';
 
 /** What every message of one response has in common. */
@@ -77,7 +77,7 @@ function* rrsetsOf(image: Image, zone: number, defaults: DefaultAnswers): Genera
   yield soa;
   // A zone's nodes lie behind its apex and before the next one's.
   const next = zones[(zone + 1) * ZONE.WORDS + ZONE.APEX_NODE] ?? nodes.length / NODE.WORDS;
-  for (let node = apex; node < next; node++) {
+  for (let node = apex; node < next; node = nextNode(nodes, node)) {
     const row = node * NODE.WORDS;
     const service = nodes[row + NODE.SERVICE] ?? -1;
     const first = nodes[row + NODE.FIRST_RRSET] ?? 0;

@@ -15,12 +15,16 @@ import { shareAtlas } from '../steering/plan.ts';
 import { formatAddress, type Prefix } from '../wire/address.ts';
 import { formatName, labelOffsets, canonical } from '../wire/name.ts';
 import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from './catalog.ts';
+import { arrange } from './arrange.ts';
 import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
 import { compileZone, type Building } from './compile-zone.ts';
-import { HEADER, HEADER_WORDS, MAGIC, NODE, RRSET, SECTION, SECTION_COUNT } from './image.ts';
+import { HEADER, HEADER_WORDS, MAGIC, SECTION, SECTION_COUNT } from './image.ts';
 import type { ServiceModel, VipModel, ZoneModel } from './model.ts';
 import { createNodeTable } from './node-table.ts';
 import { createBytes, createWords } from './words.ts';
+
+const LINE_OCTETS = 64;
+const ALLOCATOR_OCTETS = 16;
 
 export type CompileInput = {
   readonly settings: Settings;
@@ -218,17 +222,17 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
   };
 }
 
-/** Copies the sections into one shared memory, each at a multiple of 8 octets, behind the header. */
+/** Copies the sections into one shared memory, each at the start of a cache line, behind the header. */
 function layOut(building: Building, plan: BuildingPlan): SharedArrayBuffer {
+  const { rows, nodeWords, bytes } = arrange(building, plan);
   const words = (list: { array: Int32Array; length: number }): Int32Array => list.array.subarray(0, list.length);
   const sections: (Int32Array | Uint8Array)[] = [];
   sections[SECTION.TABLE] = building.table;
-  sections[SECTION.NODES] = words(building.nodes);
-  sections[SECTION.RRSETS] = words(building.rrsets);
+  sections[SECTION.NODES] = rows;
   sections[SECTION.ZONES] = words(building.zones);
   sections[SECTION.PATCHES] = words(building.patches);
   sections[SECTION.EXTRAS] = words(building.extras);
-  sections[SECTION.BYTES] = gatherBytes(building);
+  sections[SECTION.BYTES] = bytes;
   sections[SECTION.SERVICES] = words(plan.services);
   sections[SECTION.VIPS] = words(plan.vips);
   sections[SECTION.REGIONS] = words(plan.regions);
@@ -238,50 +242,29 @@ function layOut(building: Building, plan: BuildingPlan): SharedArrayBuffer {
   sections[SECTION.MAP_WORDS] = words(plan.mapWords);
   const starts: number[] = [];
   let end = HEADER_WORDS * 4;
-  for (const section of sections) {
+  for (let section = 0; section < SECTION_COUNT; section++) {
+    end = alignedAt(end);
     starts.push(end);
-    end += (section.byteLength + 7) & ~7;
+    end += sections[section]?.byteLength ?? 0;
   }
   const memory = new SharedArrayBuffer(end);
   const header = new Int32Array(memory, 0, HEADER_WORDS);
   header[HEADER.MAGIC] = MAGIC;
   header[HEADER.MAX_LABELS] = building.maxLabels;
-  const bytes = new Uint8Array(memory);
+  const octets = new Uint8Array(memory);
   for (let section = 0; section < SECTION_COUNT; section++) {
     const source = sections[section] ?? new Int32Array(0);
     header[HEADER.SECTIONS + section * 2] = starts[section] ?? 0;
     header[HEADER.SECTIONS + section * 2 + 1] = source.length;
-    bytes.set(new Uint8Array(source.buffer, source.byteOffset, source.byteLength), starts[section] ?? 0);
+    octets.set(new Uint8Array(source.buffer, source.byteOffset, source.byteLength), starts[section] ?? 0);
   }
+  header[HEADER.SECTIONS + SECTION.NODES * 2 + 1] = nodeWords;
+  header[HEADER.SECTIONS + SECTION.RRSETS * 2] = starts[SECTION.NODES] ?? 0;
+  header[HEADER.SECTIONS + SECTION.RRSETS * 2 + 1] = rows.length;
   return memory;
 }
 
-/**
- * The names and RRsets in the order in which they are read, a name in front of its RRsets: who has compared the name
- * has the first RRset in the same cache line, or the next. While zones are compiled, all names come before all RRsets.
- */
-function gatherBytes({ nodes, rrsets, bytes }: Building): Uint8Array {
-  const gathered = new Uint8Array(bytes.length);
-  let end = 0;
-  const move = (rows: Int32Array, column: number, octets: number): void => {
-    const from = rows[column] ?? 0;
-    for (let i = 0; i < octets; i++) gathered[end + i] = bytes.array[from + i] ?? 0;
-    rows[column] = end;
-    end += octets;
-  };
-  const isMoved = new Uint8Array(rrsets.length / RRSET.WORDS);
-  const moveRrset = (rrset: number): void => {
-    const row = rrset * RRSET.WORDS;
-    if (isMoved[rrset] === 0) move(rrsets.array, row + RRSET.WIRE_AT, rrsets.array[row + RRSET.WIRE_OCTETS] ?? 0);
-    isMoved[rrset] = 1;
-  };
-  for (let row = 0; row < nodes.length; row += NODE.WORDS) {
-    move(nodes.array, row + NODE.NAME_AT, (nodes.array[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff);
-    const first = nodes.array[row + NODE.FIRST_RRSET] ?? 0;
-    const count = nodes.array[row + NODE.RRSET_COUNT] ?? 0;
-    for (let rrset = first; rrset < first + count; rrset++) moveRrset(rrset);
-  }
-  // Those that no node has: SOAs of negative answers, static answers of services.
-  for (let rrset = 0; rrset < isMoved.length; rrset++) moveRrset(rrset);
-  return gathered;
+/** Where a cache line starts: glibc puts 16 octets of its own in front of a large block. */
+function alignedAt(offset: number): number {
+  return ((offset + ALLOCATOR_OCTETS + LINE_OCTETS - 1) & -LINE_OCTETS) - ALLOCATOR_OCTETS;
 }

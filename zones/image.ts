@@ -4,8 +4,8 @@
  *
  *     header      Int32 x 64    magic, then (byte offset, length in elements) of each section
  *     table       Int32 x 2n    open addressing: name hash, node number + 1 (0: free); n is a power of two
- *     nodes       Int32 x 8     a row a name that exists, empty non-terminals too (NODE)
- *     rrsets      Int32 x 8     a row an RRset (RRSET)
+ *     nodes       Int32 x 8     a row a name that exists, empty non-terminals too (NODE), then a row each of its RRsets
+ *     rrsets      Int32 x 8     the same rows, and behind them those of RRsets that no node has (RRSET)
  *     zones       Int32 x 4     a row a zone (ZONE)
  *     patches     Int32 x 2     where a pointer is to be written into a copied RRset (PATCH)
  *     extras      Int32 x 2     additional section: RRset, and where its owner stands in the RRset that names it

@@ -90,6 +90,12 @@ function isNamed(
   return true;
 }
 
+/** The node behind one: the rows of its RRsets lie between, and each node has an even number (arrange.ts). */
+export function nextNode(nodes: Int32Array, node: number): number {
+  const rows = 1 + (nodes[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0);
+  return node + rows + (rows & 1);
+}
+
 /** Number of a node's RRset of a type, -1 when it has none. */
 export function findRrset({ nodes, rrsets }: Image, node: number, type: number): number {
   const first = nodes[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
