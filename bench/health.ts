@@ -15,7 +15,7 @@ import { parseArgs, promisify } from 'node:util';
 import { createHistogram, fromPairs, merge, quantile } from './histogram.ts';
 import { encodeQuery, writePackets } from './packets.ts';
 import type { LoadReport } from './paced-load.ts';
-import { cpuTime, findProgram, freePort, memoryOctets, processTree, startServer, type Running } from './process.ts';
+import { aheadOfOthers, cpuTime, findProgram, freePort, memoryOctets, processTree, type Running, startServer } from './process.ts';
 
 const HELP = `node bench/health.ts [OPTION ...]
   --targets N    HTTP targets; 30000 by default
@@ -343,10 +343,9 @@ async function slowest(folder: string, { port }: Running, { targets, seconds, ra
   );
   const script = fileURLToPath(new URL('paced-load.ts', import.meta.url));
   const args = [script, ...[port, rate, seconds].map(String), packets];
-  // Ahead of the targets, with which it shares a core.
-  const first = process.getuid?.() === 0 && findProgram('chrt') !== undefined ? ['chrt', '-f', '1'] : [];
-  const [program, all] = pinned(0, [...first, process.execPath, ...args]);
-  const { stdout } = await promisify(execFile)(program, all, { maxBuffer: 2 ** 28 });
+  // It shares a core with the targets.
+  const load = aheadOfOthers(...pinned(0, [process.execPath, ...args]));
+  const { stdout } = await promisify(execFile)(...load, { maxBuffer: 2 ** 28 });
   const { slices, sliceMs } = JSON.parse(stdout) as LoadReport;
   const latencies = createHistogram();
   for (const slice of slices.slice(1000 / sliceMs)) merge(latencies, fromPairs(slice.latencies));

@@ -1,6 +1,6 @@
 /**
  * `node bench/isolation.ts`: whether anything but a query can delay an answer (SPEC 9). Each disturbance is held
- * against the idle server before and after it, at the same pace, with latencies that count from when a query was due.
+ * against the idle server before and after it, at the same pace.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { reloadServer } from './control.ts';
 import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } from './histogram.ts';
 import { writePackets } from './packets.ts';
 import type { LoadReport } from './paced-load.ts';
-import { findProgram, freePort, startServer, type Running } from './process.ts';
+import { aheadOfOthers, findProgram, freePort, type Running, startServer } from './process.ts';
 import {
   BULK_ZONE,
   bulkQueries,
@@ -31,8 +31,8 @@ const TOKEN = 'isolation';
 const WARM_UP_MS = 1000;
 /** What comes right after a disturbance belongs to it: freeing what is old, for one. */
 const AFTERMATH_MS = 500;
-/** A generator that sends its queries this late has not measured the server. */
-const NOISY_MICROSECONDS = 1000;
+/** A generator that sends its queries this late sends crowds: those were measured then. */
+const NOISY_MICROSECONDS = 5000;
 const MAX_TRIES = 3;
 const REQUESTS_PER_SECOND = 200;
 const QUERIES = 100_000;
@@ -196,7 +196,7 @@ function print(name: string, { latencies, lateness, lost, wrong }: Run): number 
 }
 
 /**
- * One run; with a disturbance, only what was due during it counts. Repeated while the generator itself was held up:
+ * One run; with a disturbance, only what was sent during it counts. Repeated while the generator itself was held up:
  * then something else on this machine was measured.
  */
 async function load(target: Target, options: Options, disturb?: Disturbance['disturb']): Promise<Run> {
@@ -215,10 +215,7 @@ async function loadOnce(target: Target, options: Options, disturb?: Disturbance[
     [target.running.port, rate, seconds, target.packets].map(String),
     pin,
   );
-  // Ahead of everything else on its core, where that is allowed.
-  const isRoot = process.getuid?.() === 0 && findProgram('chrt') !== undefined;
-  const [first, all] = isRoot ? ['chrt', ['-f', '1', program, ...args]] : [program, args];
-  const running = promisify(execFile)(first, all, { maxBuffer: 2 ** 28 });
+  const running = promisify(execFile)(...aheadOfOthers(program, args), { maxBuffer: 2 ** 28 });
   let windows: Window[] | undefined;
   if (disturb) {
     await delay(WARM_UP_MS);
