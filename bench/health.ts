@@ -15,7 +15,16 @@ import { parseArgs, promisify } from 'node:util';
 import { createHistogram, fromPairs, merge, quantile } from './histogram.ts';
 import { encodeQuery, writePackets } from './packets.ts';
 import type { LoadReport } from './paced-load.ts';
-import { aheadOfOthers, cpuTime, findProgram, freePort, memoryOctets, processTree, type Running, startServer } from './process.ts';
+import {
+  aheadOfOthers,
+  cpuTime,
+  findProgram,
+  freePort,
+  memoryOctets,
+  processTree,
+  type Running,
+  startServer,
+} from './process.ts';
 
 const HELP = `node bench/health.ts [OPTION ...]
   --targets N    HTTP targets; 30000 by default
