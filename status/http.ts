@@ -139,7 +139,7 @@ export function createApp(
   for (const method of strange) app.addHttpMethod(method, { hasBody: true });
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser([...READ_AS_JSON], { parseAs: 'string' }, (_request, body, done) => {
+  app.addContentTypeParser(READ_AS_JSON, { parseAs: 'string' }, (_request, body, done) => {
     readJson(body.toString(), done);
   });
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {

@@ -4,6 +4,8 @@
 
 /** RFC 1035 2.3.4: a name, counted in wire octets with its root label. */
 export const MAX_NAME_OCTETS = 255;
+/** Labels of the longest name, its root not counted: 127 of one octet each. */
+export const MAX_LABELS = 127;
 /** RFC 1035 2.3.4. */
 export const MAX_LABEL_OCTETS = 63;
 /** RFC 1035 4.1.1. */

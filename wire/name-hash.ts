@@ -8,10 +8,10 @@
  * A label is hashed by words of four octets, its length octet first, the last filled up with zeros.
  */
 
+import { MAX_LABELS } from './limits.ts';
+
 /** FNV's prime: odd, so that no power of it is lost to the modulus. */
 const FACTOR = 0x0100_0193;
-/** Labels of the longest name: 127 of one octet each. */
-const MAX_LABELS = 127;
 
 const POWERS = new Int32Array(MAX_LABELS + 1);
 POWERS[0] = 1;

@@ -1,7 +1,7 @@
 /**
  * A query's bytes read into one record that is used again for every packet: nothing is allocated.
  */
-import { HEADER_OCTETS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
+import { HEADER_OCTETS, MAX_LABELS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 import { skipName } from './name.ts';
 import { addLabel, hashWord } from './name-hash.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
@@ -47,8 +47,6 @@ function lowerCaseWord(word: number): number {
   return word | (isLarge >>> 2);
 }
 
-/** Labels of the longest name: 127 of one octet each. */
-const MAX_LABELS = 127;
 /** A name's last word may reach beyond it. */
 const SLACK_OCTETS = 3;
 /** Which octets of a word are in use, by how many there are. */
