@@ -11,7 +11,7 @@ import { createForesight } from '../server/foresight.ts';
 import { allowCollecting, shrinkHeap } from '../server/garbage.ts';
 import { releaseMemory, returnLargeBlocks } from '../server/libc.ts';
 import { createNotifier } from '../server/notify.ts';
-import { letHelpersStepBack } from '../server/priorities.ts';
+import { letHelpersStepBack } from '../server/helper-threads.ts';
 import { startServer, type Server } from '../server/supervisor.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
 import type { Reloaded, RunningGeneration } from '../status/runtime.ts';

@@ -2,11 +2,11 @@
  * One mmdb file: opened and decoded by `maxmind`, its tree read into numbers. What is wrong with a file is
  * reported with a code, a place and a hint; nothing here throws for it.
  */
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Reader, type Response } from 'maxmind';
 import type { Place, Report } from '../config/diagnostics.ts';
+import { readInPieces } from '../config/read-file.ts';
 import { formatAddress } from '../wire/address.ts';
 import { hasPlace, NOTHING, readRecord, type DatabaseRecord } from './location.ts';
 import { readSearchTree, TreeError, type SearchTree } from './search-tree.ts';
@@ -64,7 +64,7 @@ export function openDatabase(path: string, report: Report, options: OpenOptions 
   const place = options.place ?? { file: path, line: 1, column: 1 };
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readInPieces(path);
     if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes);
   } catch (error) {
     report.error('PH400', `cannot read the database ${path}: ${reason(error)}`, place, 'give the path of an mmdb file');

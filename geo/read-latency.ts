@@ -2,8 +2,8 @@
  * Reads files of measured round-trip times: CSV lines `network,region,ms` (SPEC 8), by the million. Lines in the plain
  * form, which is nearly all of them, are read from the octets; the others, and those with mistakes, from text.
  */
-import { readFileSync } from 'node:fs';
 import type { Report } from '../config/diagnostics.ts';
+import { readInPieces } from '../config/read-file.ts';
 import { parsePrefix } from '../wire/address.ts';
 import { isCountry } from './countries.ts';
 import { MAX_LATENCY_MS } from './latency-limits.ts';
@@ -22,7 +22,7 @@ const MAX_MISTAKES = 20;
 export function readLatencyFile(path: string, report: Report, regions: Iterable<string>): LatencyBuilder | undefined {
   let octets: Buffer;
   try {
-    octets = readFileSync(path);
+    octets = readInPieces(path);
   } catch (error) {
     const why = error instanceof Error ? (error.message.split(',')[0] ?? '') : String(error);
     report.error('PH410', `cannot read the latency table: ${why}`, { file: path, line: 1, column: 1 });

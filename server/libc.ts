@@ -6,7 +6,6 @@
  * Numbers and layouts are those of Linux on x64 and arm64: 64 bits, little-endian, and alike in glibc and musl.
  */
 import { createRequire } from 'node:module';
-import { setPriority } from 'node:os';
 import type * as Koffi from 'koffi';
 
 export const AF_INET = 2;
@@ -37,6 +36,12 @@ export const POLLIN = 0x1;
 /** An address that points nowhere. */
 export const NULL = 0n;
 
+/** Turns by fair share, and real time in turns (sched(7)). */
+export const SCHED_OTHER = 0;
+export const SCHED_RR = 2;
+/** sched_setattr(2), which the C library has no name for. */
+const SYS_SCHED_SETATTR = { x64: 314, arm64: 274 } as const;
+
 /** Errors by name: `errno` of Linux on x64 and arm64. */
 export const ERRNO = {
   EINTR: 4,
@@ -66,6 +71,8 @@ export type Libc = {
   close(fd: number): number;
   /** Returns another descriptor of the same socket. */
   dup(fd: number): number;
+  /** For the calling thread; the address is that of a `struct sched_attr`. */
+  sched_setattr(attributes: bigint): number;
   /** Why the last call of this thread failed. Ask at once. */
   errno(): number;
 };
@@ -122,12 +129,18 @@ function load(): Loaded {
       poll: bind('poll', ['uintptr_t', 'ulong', 'int']),
       close: bind('close', ['int']),
       dup: bind('dup', ['int']),
+      sched_setattr: bindSchedule(library, SYS_SCHED_SETATTR[arch]),
       errno: () => koffi.errno(),
     } as Libc;
     return { libc: calls, koffi };
   } catch (error) {
     return { whyNot: `koffi could not be loaded: ${error instanceof Error ? error.message : String(error)}` };
   }
+}
+
+function bindSchedule(library: ReturnType<typeof Koffi.load>, number: number): Libc['sched_setattr'] {
+  const call = library.func('syscall', 'long', ['long', 'int', 'uintptr_t', 'uint32_t']);
+  return (attributes) => call(number, 0, attributes, 0) as number;
 }
 
 /** mallopt(3). */
@@ -163,44 +176,4 @@ function callLibc(call: (lib: ReturnType<typeof Koffi.load>) => void): void {
   } catch {
     // There is none.
   }
-}
-
-/** Three times the share of a thread with the usual priority, where both want the same core. */
-const ANSWERING_NICE = -5;
-
-/**
- * Asks that the calling thread goes before the others of this process, the status server's for one. That takes a right
- * (CAP_SYS_NICE, or LimitNICE of systemd); without it everything stays as it is. Linux alone gives a thread a priority of
- * its own.
- */
-export function takePrecedence(): void {
-  if (process.platform !== 'linux') return;
-  try {
-    setPriority(0, ANSWERING_NICE);
-  } catch {
-    // Not permitted.
-  }
-}
-
-/** sched_setattr(2), which the C library has no name for. */
-const SCHED_SETATTR = { x64: 314, arm64: 274 } as const;
-/** What a batch of queries takes. The kernel's own choice is some milliseconds. */
-const SLICE_NANOSECONDS = 100_000n;
-
-/**
- * Asks that the calling thread, when something comes for it, need not wait for the end of a longer turn of another
- * thread (EEVDF, Linux 6.12 and newer). Its share of the CPU stays the same. Needs no right; older kernels and those
- * that forbid the call leave everything as it is.
- */
-export function takeShortTurns(): void {
-  const { arch } = process;
-  if (arch !== 'x64' && arch !== 'arm64') return;
-  // struct sched_attr: u32 size, u32 policy, u64 flags, s32 nice, u32 priority, u64 runtime, deadline, period.
-  const attributes = new BigUint64Array(new ArrayBuffer(48));
-  attributes[0] = 48n;
-  attributes[3] = SLICE_NANOSECONDS;
-  callLibc((lib) => {
-    const call = lib.func('syscall', 'long', ['long', 'int', 'uintptr_t', 'uint32_t']);
-    call(SCHED_SETATTR[arch], 0, addressOf(attributes.buffer), 0);
-  });
 }

@@ -20,6 +20,7 @@ import {
   SLOT_OCTETS,
   type MessageVector,
 } from './message-vector.ts';
+import { takePrecedence } from './precedence.ts';
 import type { UdpSocket } from './sockets.ts';
 import type { Link } from './thread.ts';
 
@@ -45,11 +46,12 @@ type Loop = {
 export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void {
   const messages = createMessages();
   const loop: Loop = { libc: libc(), link, messages, address: messages.addresses[0] ?? NULL, failures: 0 };
+  const endRound = takePrecedence();
   const [only] = sockets;
   if (sockets.length === 1 && only) {
-    while (!link.stopping()) serveBatch(loop, only, link.news(), MSG_WAITFORONE);
+    while (!link.stopping()) endRound(serveBatch(loop, only, link.news(), MSG_WAITFORONE) === BATCH);
   } else {
-    serveReady(loop, sockets);
+    serveReady(loop, sockets, endRound);
   }
   for (const socket of sockets) {
     let left = LAST_BATCHES;
@@ -58,7 +60,7 @@ export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void
 }
 
 /** Several sockets: poll(2) says which have something. struct pollfd: int fd, short events, short revents. */
-function serveReady(loop: Loop, sockets: readonly UdpSocket[]): void {
+function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehind: boolean) => void): void {
   const entries = new Int16Array(new ArrayBuffer(sockets.length * 8));
   const fds = new Int32Array(entries.buffer);
   sockets.forEach(({ fd }, index) => {
@@ -70,11 +72,13 @@ function serveReady(loop: Loop, sockets: readonly UdpSocket[]): void {
     const answer = loop.link.news();
     const ready = loop.libc.poll(address, sockets.length, POLL_MS);
     if (ready < 0) failed(loop, 'poll');
-    if (ready <= 0) continue;
-    for (let index = 0; index < sockets.length; index++) {
+    let isBehind = false;
+    for (let index = 0; index < sockets.length && ready > 0; index++) {
       const socket = sockets[index];
-      if (socket && entries[index * 4 + 3] !== 0) serveBatch(loop, socket, answer, MSG_DONTWAIT);
+      if (!socket || entries[index * 4 + 3] === 0) continue;
+      if (serveBatch(loop, socket, answer, MSG_DONTWAIT) === BATCH) isBehind = true;
     }
+    endRound(isBehind);
   }
 }
 

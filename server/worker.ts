@@ -2,7 +2,6 @@
  * The entry of every answering thread. Its imports stay free of what answers no query: pino, yaml, node:fs.
  */
 import { workerData } from 'node:worker_threads';
-import { takePrecedence, takeShortTurns } from './libc.ts';
 import { ListenError } from './listen-error.ts';
 import { serveStreams } from './stream.ts';
 import { controlPort, createLink, listenToControl, loadAnswerer, type FirstLink, type ThreadStart } from './thread.ts';
@@ -24,9 +23,6 @@ async function serve(link: FirstLink): Promise<void> {
   const { work } = start;
   const sequence = link.firstSequence;
   if (work.kind === 'udp-batch') {
-    takeShortTurns();
-    // After that call, which sets a priority too.
-    takePrecedence();
     link.send({ kind: 'ready', sequence, endpoints: [], descriptors: [] });
     serveUdpBatches(work.sockets, link);
     return;

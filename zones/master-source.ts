@@ -1,8 +1,8 @@
 /**
  * A master file as octets, and places in it for people.
  */
-import { readFileSync } from 'node:fs';
 import type { Place } from '../config/diagnostics.ts';
+import { readInPieces } from '../config/read-file.ts';
 import { lineAfter } from './master-lexer.ts';
 
 /** Characters of a line kept for the excerpt. */
@@ -11,7 +11,7 @@ const MAX_EXCERPT = 1000;
 /** The file's octets with a newline at the end, or why there are none. */
 export function readBytes(path: string): Buffer | string {
   try {
-    const bytes = readFileSync(path);
+    const bytes = readInPieces(path);
     return bytes.at(-1) === 0x0a ? bytes : Buffer.concat([bytes, Buffer.from('\n')]);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);

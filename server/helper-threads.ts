@@ -1,6 +1,6 @@
 /**
- * Who waits for whom on a core that has work for two. Answering threads ask for short turns (libc.ts), the compile
- * thread steps back by itself; here are the threads that nobody here started.
+ * Threads that nobody here started. Answering threads see to their own place (precedence.ts), and so does the compile
+ * thread.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
