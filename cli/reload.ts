@@ -8,7 +8,7 @@ import { collectAll } from '../server/garbage.ts';
 import { releaseMemory } from '../server/libc.ts';
 import type { LastReload, Reloaded } from '../status/runtime.ts';
 import type { LoadInput } from '../zones/load.ts';
-import { loadInThread } from '../zones/load-thread.ts';
+import { loadInThread } from '../server/load-thread.ts';
 import { prepare, type Current } from './generation.ts';
 import type { Measured } from './measured.ts';
 

@@ -137,9 +137,12 @@ export type AtlasView = { readonly nodes: Int32Array; readonly v4Root: number; r
 /** In front of the nodes: the two roots, and what makes it a whole row, so that no row lies in two cache lines. */
 const ATLAS_HEADER_WORDS = ATLAS.WORDS;
 
+/** Gives shared memory of so many octets, all of them 0. */
+export type Allocate = (octets: number) => SharedArrayBuffer;
+
 /** The atlas in shared memory. */
-export function shareAtlas(atlas: AtlasView): SharedArrayBuffer {
-  const memory = new SharedArrayBuffer((ATLAS_HEADER_WORDS + atlas.nodes.length) * 4);
+export function shareAtlas(atlas: AtlasView, allocate: Allocate): SharedArrayBuffer {
+  const memory = allocate((ATLAS_HEADER_WORDS + atlas.nodes.length) * 4);
   const words = new Int32Array(memory);
   words[0] = atlas.v4Root;
   words[1] = atlas.v6Root;

@@ -11,7 +11,7 @@ import { latencyKinds, type LatencyUse } from '../geo/latency-classes.ts';
 import type { LatencyTable } from '../geo/latency-table.ts';
 import type { Places } from '../geo/location.ts';
 import { networkText, type LatencySource } from '../steering/place.ts';
-import { shareAtlas } from '../steering/plan.ts';
+import { shareAtlas, type Allocate } from '../steering/plan.ts';
 import { formatAddress, type Prefix } from '../wire/address.ts';
 import { formatName, labelOffsets, canonical } from '../wire/name.ts';
 import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from './catalog.ts';
@@ -34,6 +34,7 @@ export type CompileInput = {
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
   /** The serial of a zone: what its SOA says, or an assigned one where that is automatic. */
   readonly serialOf: (zone: ZoneModel) => number;
+  readonly allocate: Allocate;
   readonly report: Report;
 };
 
@@ -115,8 +116,8 @@ export function compile(input: CompileInput): Compiled {
     });
   }
   return {
-    image: layOut(building, plan),
-    atlas: shareAtlas(atlas),
+    image: layOut(building, plan, input.allocate),
+    atlas: shareAtlas(atlas, input.allocate),
     locations: atlas.places,
     catalog: { zones: zones.flatMap((model) => zoneInfos.get(model) ?? []), services, vips, regions: regions.list },
   };
@@ -223,7 +224,7 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
 }
 
 /** Copies the sections into one shared memory, each at the start of a cache line, behind the header. */
-function layOut(building: Building, plan: BuildingPlan): SharedArrayBuffer {
+function layOut(building: Building, plan: BuildingPlan, allocate: Allocate): SharedArrayBuffer {
   const { rows, nodeWords, bytes } = arrange(building, plan);
   const words = (list: { array: Int32Array; length: number }): Int32Array => list.array.subarray(0, list.length);
   const sections: (Int32Array | Uint8Array)[] = [];
@@ -247,7 +248,7 @@ function layOut(building: Building, plan: BuildingPlan): SharedArrayBuffer {
     starts.push(end);
     end += sections[section]?.byteLength ?? 0;
   }
-  const memory = new SharedArrayBuffer(end);
+  const memory = allocate(end);
   const header = new Int32Array(memory, 0, HEADER_WORDS);
   header[HEADER.MAGIC] = MAGIC;
   header[HEADER.MAX_LABELS] = building.maxLabels;

@@ -14,6 +14,7 @@ import { createLatencyBuilder, type LatencyTable } from '../geo/latency-table.ts
 import type { Places } from '../geo/location.ts';
 import { overlay } from '../geo/measured.ts';
 import { readLatencyFile } from '../geo/read-latency.ts';
+import type { Allocate } from '../steering/plan.ts';
 import { NO_TABLE } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { readBeaconFile } from './beacon-file.ts';
@@ -55,14 +56,15 @@ export type LoadedGeneration = {
   readonly serials: Serials;
 };
 
-export function loadGeneration(input: LoadInput): Outcome<LoadedGeneration> {
-  const outcome = loadWithZones(input);
+export function loadGeneration(input: LoadInput, allocate?: Allocate): Outcome<LoadedGeneration> {
+  const outcome = loadWithZones(input, allocate);
   return outcome.ok ? { ...outcome, value: outcome.value.generation } : outcome;
 }
 
 /** The same with the zones as their files state them: `diff` compares records. */
 export function loadWithZones(
   input: LoadInput,
+  allocate: Allocate = (octets) => new SharedArrayBuffer(octets),
 ): Outcome<{ readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] }> {
   const { file, cwd, env, cores } = input;
   const configuration = readConfiguration({ ...(file === undefined ? {} : { file }), cwd, env, cores, isCountry });
@@ -92,6 +94,7 @@ export function loadWithZones(
     zones,
     databases,
     latencyTables,
+    allocate,
     serialOf: (zone) => serials.get(zone)?.serial ?? statedSerial(zone),
     report,
   });

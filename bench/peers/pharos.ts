@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readVersion } from '../../cli/version.ts';
-import { freePort, startServer } from '../process.ts';
+import { amongEquals, freePort, startServer } from '../process.ts';
 import {
   CHAIN_WITHIN_MS,
   chainVips,
@@ -33,7 +33,8 @@ export const pharos: Peer = {
     // As bin/pharos does: with what it compiled once, TypeScript costs neither time nor memory.
     const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
     const names = zones.map(({ name }) => name);
-    return { ...(await startServer(process.execPath, [main, 'serve', file], port, names, env)), tlsPort };
+    const [program, args] = amongEquals(process.execPath, [main, 'serve', file]);
+    return { ...(await startServer(program, args, port, names, env)), tlsPort };
   },
 };
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as c from '../../../server/libc.ts';
 import {
@@ -30,6 +31,18 @@ describe.runIf(here)('libc', () => {
     const buffer = new ArrayBuffer(64);
     expect(c.addressOf(buffer)).toBe(c.addressOf(new Uint8Array(buffer).buffer));
     expect(c.addressOf(buffer)).toBeGreaterThan(0n);
+  });
+
+  test.each([0, 1, 4095, 2 ** 22 - 1, 2 ** 24 + 13])('%d octets of shared memory are as many, and 0', (octets) => {
+    const memory = new Uint8Array(c.allocateShared(octets));
+    expect(memory.byteLength).toBe(octets);
+    expect(memory.every((octet) => octet === 0)).toBe(true);
+  });
+
+  test('the kernel may give large pages for much shared memory, and for it alone', () => {
+    const memory = new Uint8Array(c.allocateShared(2 ** 24));
+    const usual = new Uint8Array(new SharedArrayBuffer(2 ** 24));
+    expect([isAdvised(memory), isAdvised(usual)]).toEqual([true, false]);
   });
 
   test('a datagram goes out of a slot and into another', () => {
@@ -92,3 +105,13 @@ describe.runIf(here)('a received slot', () => {
     expect((SLOT_OCTETS / 64) % 2).toBe(1);
   });
 });
+
+/** proc_pid_smaps(5): whether the middle of `octets` lies in memory for which large pages were asked (`hg`). */
+function isAdvised(octets: Uint8Array): boolean {
+  const middle = c.addressOf(octets.buffer) + BigInt(octets.byteLength >> 1);
+  for (const mapping of readFileSync('/proc/self/smaps', 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {
+    const [from = '0', to = '0'] = mapping.slice(0, mapping.indexOf(' ')).split('-');
+    if (middle >= BigInt(`0x${from}`) && middle < BigInt(`0x${to}`)) return /^VmFlags:.* hg\b/m.test(mapping);
+  }
+  throw new Error('no mapping has that address');
+}

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { viewImage } from '../../../zones/image.ts';
-import { loadInThread } from '../../../zones/load-thread.ts';
+import { loadInThread } from '../../../server/load-thread.ts';
 import { loadGeneration } from '../../../zones/load.ts';
 import { T } from '../../support/message.ts';
 import { answering, folderOf, mistakesOf, NO_GEOGRAPHY, type Answering } from '../../support/pharos.ts';

@@ -3,11 +3,12 @@
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { LoadInput } from './load.ts';
+import type { LoadInput } from '../zones/load.ts';
+import { allocateShared } from './libc.ts';
 
 // Whoever answers comes first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
 
 // Not before: reading these modules is a good part of a short reload.
-const { loadGeneration } = await import('./load.ts');
-parentPort?.postMessage(loadGeneration(workerData as LoadInput));
+const { loadGeneration } = await import('../zones/load.ts');
+parentPort?.postMessage(loadGeneration(workerData as LoadInput, allocateShared));

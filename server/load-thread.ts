@@ -3,8 +3,8 @@
  * and die with that thread, and so does the memory they take.
  */
 import { Worker } from 'node:worker_threads';
-import type { Outcome } from './catalog.ts';
-import type { LoadedGeneration, LoadInput } from './load.ts';
+import type { Outcome } from '../zones/catalog.ts';
+import type { LoadedGeneration, LoadInput } from '../zones/load.ts';
 
 /** `loadGeneration` in a thread that ends with it. Rejects only where the thread itself fails. */
 export function loadInThread(input: LoadInput): Promise<Outcome<LoadedGeneration>> {
