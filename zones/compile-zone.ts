@@ -88,7 +88,10 @@ export function ensureName(building: Building, name: Name, zone: number): number
 }
 
 function linkToParent(building: Building, name: Name, node: number, zone: number): void {
-  const parent = ensureName(building, name.subarray((name[0] ?? 0) + 1), zone);
+  const parentAt = (name[0] ?? 0) + 1;
+  const found = findNode(building, name, parentAt, name.length - parentAt);
+  // Mostly it is there: a million names in one zone have one parent.
+  const parent = found >= 0 ? found : ensureName(building, name.subarray(parentAt), zone);
   if (isWildcard(name)) building.nodes.array[parent * NODE.WORDS + NODE.WILDCARD] = node;
 }
 
