@@ -6,9 +6,9 @@ import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import { collectAll } from '../server/garbage.ts';
 import { releaseMemory } from '../server/libc.ts';
+import { loadInThread } from '../server/load-thread.ts';
 import type { LastReload, Reloaded } from '../status/runtime.ts';
 import type { LoadInput } from '../zones/load.ts';
-import { loadInThread } from '../server/load-thread.ts';
 import { prepare, type Current } from './generation.ts';
 import type { Measured } from './measured.ts';
 

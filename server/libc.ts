@@ -1,5 +1,5 @@
 /**
- * The C library's socket calls, through koffi: the only file of the project that hands addresses of memory to
+ * The C library's calls for sockets, turns and memory, through koffi: the only file of the project that hands addresses of memory to
  * native code. Every call takes integers, so that one costs some 0.2 µs and allocates nothing. Addresses are bigints
  * made beforehand: as a number, each would be boxed anew for every call.
  *
@@ -180,9 +180,9 @@ const LARGE_PAGE_OCTETS = 2n ** 21n;
  */
 export function allocateShared(octets: number): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(octets);
-  callLibc((lib, koffi) => {
+  callLibc((lib) => {
     // Before anything is written: what has a page already keeps it.
-    const address = koffi.address(new Uint8Array(memory));
+    const address = addressOf(memory);
     const from = (address / LARGE_PAGE_OCTETS + 1n) * LARGE_PAGE_OCTETS;
     const to = ((address + BigInt(octets)) / LARGE_PAGE_OCTETS) * LARGE_PAGE_OCTETS;
     if (from >= to) return;
@@ -192,11 +192,10 @@ export function allocateShared(octets: number): SharedArrayBuffer {
 }
 
 /** For calls that not every C library has: musl, for one, lacks those for its memory, and keeps less. */
-function callLibc(call: (lib: ReturnType<typeof Koffi.load>, koffi: typeof Koffi) => void): void {
+function callLibc(call: (lib: ReturnType<typeof Koffi.load>) => void): void {
   if (whyNoLibc() !== undefined) return;
   try {
-    const { koffi } = use();
-    call(koffi.load(null), koffi);
+    call(use().koffi.load(null));
   } catch {
     // There is none.
   }

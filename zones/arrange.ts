@@ -2,10 +2,10 @@
  * The last step of compiling: what a query reads one after the other is put next to each other, so that it shares cache
  * lines. Of a million names none is in a cache, and each line costs as much as a hundred instructions.
  */
+import { SERVICE, VIP } from '../steering/plan.ts';
 import type { BuildingPlan } from './compile-services.ts';
 import type { Building } from './compile-zone.ts';
 import { NODE, RRSET, ZONE } from './image.ts';
-import { SERVICE, VIP } from '../steering/plan.ts';
 
 export type Arranged = {
   /** Rows of nodes, those of their RRsets behind each; then the RRsets that no node has. */

@@ -76,10 +76,11 @@ export function compileZone(building: Building, model: ZoneModel, serial: number
   return zone;
 }
 
-/** The node of a name of this zone, made with its ancestors where it is missing. */
-export function ensureName(building: Building, name: Name, zone: number): number {
-  const found = findNode(building, name, 0, name.length);
+/** The node of the name from `at` on, one of this zone, made with its ancestors where it is missing. */
+export function ensureName(building: Building, longer: Name, zone: number, at = 0): number {
+  const found = findNode(building, longer, at, longer.length - at);
   if (found >= 0) return found;
+  const name = at === 0 ? longer : longer.subarray(at);
   const labels = labelOffsets(name);
   building.maxLabels = Math.max(building.maxLabels, labels.length);
   const node = addNode(building, name, zone);
@@ -88,10 +89,8 @@ export function ensureName(building: Building, name: Name, zone: number): number
 }
 
 function linkToParent(building: Building, name: Name, node: number, zone: number): void {
-  const parentAt = (name[0] ?? 0) + 1;
-  const found = findNode(building, name, parentAt, name.length - parentAt);
-  // Mostly it is there: a million names in one zone have one parent.
-  const parent = found >= 0 ? found : ensureName(building, name.subarray(parentAt), zone);
+  // Without a name of its own: mostly the parent is there, one for a million names.
+  const parent = ensureName(building, name, zone, (name[0] ?? 0) + 1);
   if (isWildcard(name)) building.nodes.array[parent * NODE.WORDS + NODE.WILDCARD] = node;
 }
 

@@ -5,21 +5,18 @@ import { takePrecedence, type Schedule } from '../../../server/precedence.ts';
 import { DO } from './answerer.ts';
 import { query, serve, udpClient } from './client.ts';
 
-/** Writes down what was asked for; the kernel of this test allows all but what is in `refused`. */
-function record(refused: readonly string[] = []): { asked: string[]; schedule: (name: string) => Schedule } {
-  const asked: string[] = [];
-  const schedule = (name: string) => () => {
-    asked.push(name);
-    return !refused.includes(name);
-  };
-  return { asked, schedule };
-}
-
+/** Writes down what is asked for; the kernel of this test allows all but what is in `refused`. */
 function begin(refused: readonly string[] = []): {
   asked: string[];
   rounds: (count: number, isBehind: boolean) => void;
 } {
-  const { asked, schedule } = record(refused);
+  const asked: string[] = [];
+  const schedule =
+    (name: string): Schedule =>
+    () => {
+      asked.push(name);
+      return !refused.includes(name);
+    };
   const endRound = takePrecedence(schedule('real time'), [schedule('nice -5'), schedule('usual')]);
   const rounds = (count: number, isBehind: boolean): void => {
     for (let round = 0; round < count; round++) endRound(isBehind);

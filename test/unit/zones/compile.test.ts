@@ -2,8 +2,8 @@
  * From files to an image: what is in it, what is dropped, what is a mistake.
  */
 import { describe, expect, test } from 'vitest';
-import { viewImage } from '../../../zones/image.ts';
 import { loadInThread } from '../../../server/load-thread.ts';
+import { viewImage } from '../../../zones/image.ts';
 import { loadGeneration } from '../../../zones/load.ts';
 import { T } from '../../support/message.ts';
 import { answering, folderOf, mistakesOf, NO_GEOGRAPHY, type Answering } from '../../support/pharos.ts';
