@@ -4,11 +4,12 @@
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import type { Alarm } from '../config/alarms.ts';
 import { systemClock } from '../health/clock.ts';
 import type { HealthEvent } from '../health/engine.ts';
 import { createNotifier, type NotifyStats } from '../health/notify.ts';
 import { createEventLog, describe, type EventLog } from '../status/events.ts';
-import type { Alarm, LastReload, RunningGeneration } from '../status/runtime.ts';
+import type { LastReload, RunningGeneration } from '../status/runtime.ts';
 import type { ScheduleNews } from './schedules.ts';
 
 export type News = {

@@ -3,6 +3,7 @@
  * and `demo` run. What it does meanwhile stands beside it: reload.ts, hand-over.ts (a takeover), calendar.ts.
  */
 import type { Logger } from 'pino';
+import { createAlarms } from '../config/alarms.ts';
 import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../health/clock.ts';
@@ -98,6 +99,7 @@ export async function runServer(
   let probed = false;
   const inForce = (): Current => current;
 
+  const alarms = createAlarms();
   const news = createNews(log);
   const notifier = createNotifier(log);
   const queryLog = createQueryLog(threads, log);
@@ -155,6 +157,7 @@ export async function runServer(
     server: () => server,
     probed: () => probed,
     stopping: () => stopping,
+    alarms,
     answers,
     clients,
     reloads,

@@ -1,13 +1,14 @@
 /**
  * What the status server sees of a running server.
  */
+import { ALARMS, byUrgency, type Alarm, type AlarmCode, type Alarms } from '../config/alarms.ts';
 import { formatDiagnostic } from '../config/diagnostics.ts';
 import type { Health } from '../health/engine.ts';
 import { COUNTERS } from '../server/counters.ts';
 import { explainFrom, type LiveHealth } from '../server/explain.ts';
 import { simulateFrom, type Live } from '../server/simulate.ts';
 import type { Server } from '../server/supervisor.ts';
-import type { Alarm, LastReload, Runtime } from '../status/runtime.ts';
+import type { LastReload, Runtime } from '../status/runtime.ts';
 import type { AnswerCounter } from './answer-counter.ts';
 import type { ClientCounter } from './client-counter.ts';
 import type { Current } from './generation.ts';
@@ -25,6 +26,7 @@ export type RuntimeParts = {
   /** Whether the first round of probes is done. */
   readonly probed: () => boolean;
   readonly stopping: () => boolean;
+  readonly alarms: Alarms;
   readonly answers: AnswerCounter;
   readonly clients: ClientCounter;
   readonly reloads: Reloads;
@@ -33,7 +35,8 @@ export type RuntimeParts = {
 };
 
 export function createRuntime(parts: RuntimeParts): Runtime {
-  const { startedAt, current, health, server, probed, stopping, answers, clients, reloads, news, measured } = parts;
+  const { startedAt, current, health, server, probed, stopping, alarms, answers, clients, reloads, news, measured } =
+    parts;
 
   const liveHealth = (): LiveHealth => {
     const vips = new Map(
@@ -73,7 +76,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     },
     reload: reloads.reload,
     lastReload: reloads.last,
-    alarms: () => [...alarmsOf(reloads.last()), ...suspicionOf(health())],
+    alarms: () => [...alarms.list(), ...alarmsOf(reloads.last()), ...suspicionOf(health())].sort(byUrgency),
     events: news.events,
     notifications: news.notifications,
     beacon: measured.beacon,
@@ -84,16 +87,15 @@ function alarmsOf(lastReload: LastReload): Alarm[] {
   if (lastReload.ok) return [];
   const first = lastReload.diagnostics.find(({ severity }) => severity === 'error');
   const what = first ? `: ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
-  return [
-    {
-      code: 'reload_refused',
-      message: `the last reload was refused, the configuration before it is served${what}`,
-      since: lastReload.at.toISOString(),
-    },
-  ];
+  const message = `the last reload was refused, the configuration before it is served${what}`;
+  return [alarm('reload_refused', message, lastReload.at.toISOString())];
 }
 
 function suspicionOf(health: Health): Alarm[] {
   const suspected = health.suspected();
-  return suspected === undefined ? [] : [{ code: 'suspect', ...suspected }];
+  return suspected === undefined ? [] : [alarm('suspect', suspected.message, suspected.since)];
+}
+
+function alarm(code: AlarmCode, message: string, since: string): Alarm {
+  return { code, severity: ALARMS[code], subject: null, message, since };
 }

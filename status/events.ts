@@ -2,8 +2,8 @@
  * What happened: changes of state, overrides, weights, reloads, schedules and alarms, the last thousand of them, and
  * who wants to hear of the next one. Kept in memory; the log keeps them for good.
  */
+import type { Alarm } from '../config/alarms.ts';
 import type { HealthEvent } from '../health/engine.ts';
-import type { Alarm } from './runtime.ts';
 
 export type EventDocument = {
   /** Grows with each event; two runs of a server have none in common. */
@@ -66,12 +66,12 @@ export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENT
       add({ at, kind, message, target, service, region: region ?? null, from, to, reason });
     },
     addAlarms(current) {
-      const next = new Map(current.map((alarm) => [alarm.code, alarm]));
-      for (const [code, { message }] of next) {
-        if (!alarms.has(code)) add({ kind: 'alarm', message: `${code}: ${message}`, to: 'raised', reason: message });
+      const next = new Map(current.map((alarm) => [`${alarm.code} ${alarm.subject ?? ''}`, alarm]));
+      for (const [key, { code, message }] of next) {
+        if (!alarms.has(key)) add({ kind: 'alarm', message: `${code}: ${message}`, to: 'raised', reason: message });
       }
-      for (const [code, { message }] of alarms) {
-        if (!next.has(code)) {
+      for (const [key, { code, message }] of alarms) {
+        if (!next.has(key)) {
           add({ kind: 'alarm', message: `${code} is over`, from: 'raised', to: 'over', reason: message });
         }
       }

@@ -215,7 +215,7 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
   const serial = gauge(registry, 'zone_serial', 'SOA serial of the zone.', ['zone']);
   const records = gauge(registry, 'zone_records', 'Records of the zone.', ['zone']);
   const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
-  const alarm = gauge(registry, 'alarm', 'Something to look at, while it lasts: 1.', ['code']);
+  const alarm = gauge(registry, 'alarm', 'Alarms that are up, by code.', ['code']);
 
   return () => {
     const now = runtime.generation();
@@ -237,6 +237,6 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
       const age = (Date.now() - Date.parse(database.built)) / 1000;
       if (Number.isFinite(age)) geoAge.set({ path: database.path }, Math.max(0, age));
     }
-    for (const { code } of runtime.alarms()) alarm.set({ code }, 1);
+    for (const { code } of runtime.alarms()) alarm.inc({ code });
   };
 }

@@ -4,6 +4,7 @@
  * test/unit/status/openapi.test.ts holds replies to it.
  */
 import { CONTINENTS } from '../config/settings.ts';
+import { ALARMS, type Alarm } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Simulation } from '../server/simulate.ts';
 import type { Traffic, VipLoad } from '../server/traffic.ts';
@@ -12,7 +13,6 @@ import type { EventDocument } from './events.ts';
 import { list, number, object, oneOf, orNull, share, text, time, whole, yes, type Schema } from './json-schema.ts';
 import type { OverrideDocument, WeightDocument } from './overrides.ts';
 import type { Problem } from './problem.ts';
-import type { Alarm } from './runtime.ts';
 import type { ClientsDocument, ServiceDocument, StatusDocument } from './status-document.ts';
 import type { TraceDocument } from './trace-document.ts';
 import type { VipDocument } from './vips.ts';
@@ -100,7 +100,15 @@ const status = object<StatusDocument>({
   loaded_at: time,
   last_reload: object<StatusDocument['last_reload']>({ ok: yes, at: time, diagnostics: list(named('Diagnostic')) }),
   warnings: list(named('Diagnostic')),
-  alarms: list(object<Alarm>({ code: text, message: text, since: time })),
+  alarms: list(
+    object<Alarm>({
+      code: oneOf(...Object.keys(ALARMS)),
+      severity: oneOf('warning', 'critical'),
+      subject: orNull(text),
+      message: text,
+      since: time,
+    }),
+  ),
   zones: list(
     object<Entry<StatusDocument['zones']>>({ name: text, serial: whole, file: text, records: whole, services: whole }),
   ),

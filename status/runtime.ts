@@ -2,6 +2,7 @@
  * What the status server knows of the running server: an interface, so that the HTTP room depends on no
  * thread, socket or file. cli/runtime.ts has the real one.
  */
+import type { Alarm } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
@@ -56,6 +57,3 @@ export type Reloaded =
 
 /** `diagnostics` are those of that reload, warnings too. */
 export type LastReload = { readonly ok: boolean; readonly at: Date; readonly diagnostics: readonly Diagnostic[] };
-
-/** Something an operator should look at, shown in status and metrics until it is over. */
-export type Alarm = { readonly code: string; readonly message: string; readonly since: string };

@@ -10,7 +10,7 @@ const found = spawnSync('promtool', ['--version']).status === 0;
 describe.skipIf(!found)('promtool check metrics', () => {
   it('finds nothing wrong', async () => {
     const { runtime, knobs, stop } = await createFakeRuntime();
-    knobs.alarms = [{ code: 'suspect', message: '', since: '' }];
+    knobs.alarms = [{ code: 'suspect', severity: 'critical', subject: null, message: '', since: '' }];
     runtime.health.override('@virginia', { state: 'drain' });
     const octets = createOctetsPool().take();
     await createMetrics(runtime).write(octets);

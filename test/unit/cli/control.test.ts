@@ -184,7 +184,13 @@ describe('status', () => {
 
   it('is a table a service, what is wrong first', async () => {
     fake.knobs.alarms = [
-      { code: 'reload_refused', message: 'the last reload was refused', since: '2026-11-20T21:00:00Z' },
+      {
+        code: 'reload_refused',
+        severity: 'warning',
+        subject: null,
+        message: 'the last reload was refused',
+        since: '2026-11-20T21:00:00Z',
+      },
     ];
     fake.runtime.health.override(vip, { state: 'drain', reason: 'kernel' });
     fake.runtime.health.weigh('www.example.com/virginia-a', { weight: 10 });

@@ -33,7 +33,13 @@ describe('the log of events', () => {
 
   it('tells each alarm when it comes and when it goes', () => {
     const log = createEventLog();
-    const alarm = { code: 'reload_refused', message: 'refused', since: '' };
+    const alarm = {
+      code: 'reload_refused',
+      severity: 'warning',
+      subject: null,
+      message: 'refused',
+      since: '',
+    } as const;
     log.addAlarms([]);
     log.addAlarms([alarm]);
     log.addAlarms([alarm]);

@@ -116,7 +116,13 @@ describe('reading', () => {
 
   it('is plain text at /, with attribution', async () => {
     fake.knobs.alarms = [
-      { code: 'suspect', message: 'half of the VIPs failed at once', since: '2026-11-20T21:00:00Z' },
+      {
+        code: 'suspect',
+        severity: 'critical',
+        subject: null,
+        message: 'half of the VIPs failed at once',
+        since: '2026-11-20T21:00:00Z',
+      },
     ];
     const { status, type, text } = await ask('/');
     expect({ status, type }).toEqual({ status: 200, type: 'text/plain; charset=utf-8' });

@@ -88,7 +88,7 @@ describe('metrics', () => {
   });
 
   it('show an alarm or an override only while it lasts', async () => {
-    fake.knobs.alarms = [{ code: 'suspect', message: '', since: '' }];
+    fake.knobs.alarms = [{ code: 'suspect', severity: 'critical', subject: null, message: '', since: '' }];
     fake.runtime.health.override('@virginia', { state: 'drain' });
     const during = await lines();
     fake.knobs.alarms = [];

@@ -156,7 +156,15 @@ describe('replies are as the document says', () => {
     ['GET', '/api/v1/events', 200],
   ])('%s %s, %d', async (method, url, status, body) => {
     fake.knobs.lastReload = { ok: false, at: new Date(), diagnostics: [mistake, { ...mistake, hint: 'use 0' }] };
-    fake.knobs.alarms = [{ code: 'reload_refused', message: 'refused', since: '2026-11-20T21:00:00.000Z' }];
+    fake.knobs.alarms = [
+      {
+        code: 'reload_refused',
+        severity: 'warning',
+        subject: null,
+        message: 'refused',
+        since: '2026-11-20T21:00:00.000Z',
+      },
+    ];
     fake.knobs.reload = () => Promise.resolve({ ok: true, generation: 5, warnings: [mistake] });
     fake.knobs.simulate = ({ down }) => ({
       ok: true,

@@ -39,7 +39,15 @@ describe('who is sent what', () => {
 
 describe('the page', () => {
   it('has what the text has', async () => {
-    fake.knobs.alarms = [{ code: 'suspect', message: 'half failed at once', since: new Date().toISOString() }];
+    fake.knobs.alarms = [
+      {
+        code: 'suspect',
+        severity: 'critical',
+        subject: null,
+        message: 'half failed at once',
+        since: new Date().toISOString(),
+      },
+    ];
     fake.knobs.notReady = ['first round of probes'];
     fake.runtime.health.override('www.example.com/seoul-a', { state: 'drain', reason: 'kernel' });
     const { body } = await open();
@@ -60,7 +68,9 @@ describe('the page', () => {
 
   it('shows text from outside as text', async () => {
     const evil = '"><script>alert(1)</script>';
-    fake.knobs.alarms = [{ code: 'suspect', message: evil, since: new Date().toISOString() }];
+    fake.knobs.alarms = [
+      { code: 'suspect', severity: 'critical', subject: null, message: evil, since: new Date().toISOString() },
+    ];
     fake.runtime.health.override('www.example.com/seoul-a', { state: 'drain', reason: evil });
     const { body } = await open(`/?find=${encodeURIComponent(evil)}`);
     expect(body.match(/<script>/g)).toHaveLength(1);

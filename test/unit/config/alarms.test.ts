@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { createAlarms } from '../../../config/alarms.ts';
+
+describe('alarms', () => {
+  it('keep their start while they are raised again, and end when cleared', () => {
+    let now = 0;
+    const alarms = createAlarms(() => now);
+    alarms.raise('service_down', 'first', 'www.example.com');
+    now = 5000;
+    alarms.raise('service_down', 'second', 'www.example.com');
+    expect(alarms.list()).toEqual([
+      {
+        code: 'service_down',
+        severity: 'critical',
+        subject: 'www.example.com',
+        message: 'second',
+        since: new Date(0).toISOString(),
+      },
+    ]);
+    alarms.clear('service_down');
+    expect(alarms.list()).toHaveLength(1);
+    alarms.clear('service_down', 'www.example.com');
+    expect(alarms.list()).toEqual([]);
+  });
+
+  it('are listed with the critical ones first, then the oldest first', () => {
+    let now = 0;
+    const alarms = createAlarms(() => now++);
+    alarms.raise('service_degraded', '', 'a');
+    alarms.raise('service_down', '', 'b');
+    alarms.raise('suspect', '');
+    alarms.raise('drained_long', '', 'c');
+    expect(alarms.list().map(({ code }) => code)).toEqual([
+      'service_down',
+      'suspect',
+      'service_degraded',
+      'drained_long',
+    ]);
+  });
+});
