@@ -5,6 +5,7 @@
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { text as readText } from 'node:stream/consumers';
+import { urlWithoutFinalDot } from '../config/host-name.ts';
 
 /** `url` as `apiAt` has it; `token` goes along as a bearer token when there is one. */
 export type Api = { readonly url: string; readonly token: string | undefined };
@@ -82,7 +83,7 @@ function parseApiUrl(text: string): string | undefined {
   if (!URL.canParse(full)) return undefined;
   const url = new URL(full);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+  return urlWithoutFinalDot(`${url.origin}${url.pathname}`).replace(/\/+$/, '');
 }
 
 function parseJson(text: string): unknown {

@@ -2,10 +2,10 @@
  * What a running server does at given times: `schedules` at theirs, and at those of `geo.refresh` a look at the databases.
  */
 import { stat } from 'node:fs/promises';
-import { schedule, type ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
+import { atCronTimes, type CronJob } from './cron.ts';
 import { createSchedules, type ScheduleNews } from './schedules.ts';
 
 export type Calendar = {
@@ -32,7 +32,7 @@ export function createCalendar({ health, tell, reload, log }: CalendarOptions): 
   );
   let databases: readonly string[] = [];
   let refresh: string | undefined;
-  let look: ScheduledTask | undefined;
+  let look: CronJob | undefined;
 
   return {
     configure: async (settings) => {
@@ -57,11 +57,11 @@ async function watchDatabases(
   paths: () => readonly string[],
   reload: () => Promise<unknown>,
   log: Logger,
-): Promise<ScheduledTask> {
+): Promise<CronJob> {
   const times = async (): Promise<string> =>
     (await Promise.all(paths().map(async (path) => (await stat(path).catch(() => undefined))?.mtimeMs ?? 0))).join();
   let last = await times();
-  return schedule(line, async () => {
+  return atCronTimes(line, async () => {
     const now = await times();
     if (now === last) return;
     last = now;

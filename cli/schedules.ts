@@ -1,9 +1,10 @@
 /**
  * `schedules` at work: at its times each sets weights and states, as an operator would by the API.
  */
-import { schedule, type Logger, type ScheduledTask } from 'node-cron';
+import type { Logger } from 'node-cron';
 import type { ScheduleSpec } from '../config/settings.ts';
 import type { Health, OverrideOutcome } from '../health/engine.ts';
+import { atCronTimes, type CronJob } from './cron.ts';
 
 /** One change that a schedule made, or left because an operator had spoken. */
 export type ScheduleNews = { readonly target: string; readonly message: string; readonly reason: string };
@@ -22,11 +23,11 @@ export function createSchedules(
   tell: (news: ScheduleNews) => void,
   warn: (message: string) => void,
 ): Schedules {
-  let tasks: ScheduledTask[] = [];
+  let jobs: CronJob[] = [];
   const stop = async (): Promise<void> => {
-    const old = tasks;
-    tasks = [];
-    for (const task of old) await task.destroy();
+    const old = jobs;
+    jobs = [];
+    for (const job of old) await job.destroy();
   };
   const logger: Logger = {
     info: () => undefined,
@@ -39,15 +40,11 @@ export function createSchedules(
   return {
     async configure(specs) {
       await stop();
-      tasks = specs.map((spec) => {
+      jobs = specs.map((spec) => {
         const apply = (): void => {
           applySchedule(spec, health, tell);
         };
-        const { timezone } = spec;
-        const task = schedule(spec.at, apply, { logger, ...(timezone === undefined ? {} : { timezone }) });
-        // Its moment came while this thread was busy or the clock was set forward: late is better than never.
-        task.on('execution:missed', apply);
-        return task;
+        return atCronTimes(spec.at, apply, { logger, timezone: spec.timezone });
       });
     },
     stop,

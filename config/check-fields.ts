@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { NameError, formatName, parseName } from '../wire/name.ts';
 import { typeNumber, isMetaType } from '../wire/types.ts';
 import { dictionary, firstWord, integer, list, scalar, text, type Read } from './fields.ts';
+import { isHostName, withoutFinalDot } from './host-name.ts';
 import type { BodyMatch } from './settings.ts';
 import { placeOf } from './yaml.ts';
 
@@ -28,10 +29,15 @@ export const status = scalar(
   { code: 'PH042', hint: 'such as 200, 200-399, or a list: [200, 204, 300-302]' },
 );
 
-export const host = scalar('a host name', (value) => (/^[\w.-]+$/.test(value) || isIP(value) ? value : undefined), {
-  code: 'PH047',
-  hint: 'the name alone, such as www.example.com; a port belongs to "port"',
-});
+/** As SNI, the Host header and certificates have it, which is without a final dot. */
+export const host = scalar(
+  'a host name',
+  (value) => {
+    const name = withoutFinalDot(value);
+    return isHostName(name) || isIP(value) ? name : undefined;
+  },
+  { code: 'PH047', hint: 'the name alone, such as www.example.com; a port belongs to "port"' },
+);
 
 export const queryName = scalar(
   'a domain name',
@@ -89,7 +95,7 @@ export const headers = dictionary(({ key, value }, report): [string, string] | u
     report.error('PH045', message, placeOf(value), 'no line breaks, no control characters');
     return undefined;
   }
-  return [key.text, content];
+  return [key.text, key.text.toLowerCase() === 'host' ? withoutFinalDot(content) : content];
 });
 
 /** Keys and indexes with dots between them. */

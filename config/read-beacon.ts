@@ -7,6 +7,7 @@ import { nearestHint } from './nearest-word.ts';
 import { prefix } from './network-fields.ts';
 import type { Report } from './diagnostics.ts';
 import type { BeaconSettings, RegionSpec } from './settings.ts';
+import { httpUrl, isHttpUrl } from './url-field.ts';
 import { placeOf, type YamlScalar } from './yaml.ts';
 
 /** What stands in the file: whether its regions are defined is known when all of it has been read. */
@@ -14,11 +15,10 @@ export type WrittenBeacon = Omit<BeaconSettings, 'urls'> & {
   readonly urls: readonly { readonly region: YamlScalar; readonly url: string }[];
 };
 
-const url = scalar('an http or https URL', (value) => (isHttpUrl(value) ? value : undefined), {
-  code: 'PH086',
-  secret: true,
-  hint: 'a small file that the region itself answers with, such as https://seoul.example.com/ping',
-});
+const url = httpUrl(
+  'PH086',
+  'a small file that the region itself answers with, such as https://seoul.example.com/ping',
+);
 
 const origin = scalar('the origin of a web page', (value) => (isOrigin(value) ? value : undefined), {
   code: 'PH087',
@@ -72,13 +72,6 @@ export function beaconSettings(
     report.error('PH088', `pharos.yaml defines no region ${region.text}`, placeOf(region), hint);
   }
   return { ...written, urls: new Map(written.urls.map(({ region, url: address }) => [region.text, address])) };
-}
-
-/** fetch takes none with a user in it. */
-function isHttpUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, username, password } = new URL(text);
-  return (protocol === 'http:' || protocol === 'https:') && username === '' && password === '';
 }
 
 function isOrigin(text: string): boolean {

@@ -5,6 +5,7 @@
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
+import { withoutFinalDot } from '../config/host-name.ts';
 import type { CheckSpec } from '../config/settings.ts';
 import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
 import { MAX_GRPC_ANSWER_OCTETS } from './limits.ts';
@@ -85,7 +86,7 @@ function open({ host, port }: ProbeTarget, spec: GrpcSpec): Socket {
 
 function authorityOf({ host, port }: ProbeTarget, spec: GrpcSpec): string {
   if (spec.host !== undefined) return spec.host.includes(':') ? `[${spec.host}]` : spec.host;
-  return `${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
+  return `${host.includes(':') ? `[${host}]` : withoutFinalDot(host)}:${String(port)}`;
 }
 
 /** The message and what headers and trailers say of the call. Calls back at least once; the first time counts. */

@@ -5,6 +5,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
+import { withoutFinalDot } from '../config/host-name.ts';
 import type { CheckSpec } from '../config/settings.ts';
 import { bodyMatcher, type BodyMatcher } from './body-match.ts';
 import { createHttpReader, type HttpReader } from './http-response.ts';
@@ -174,7 +175,7 @@ function writeRequest({ method, path, host, headers }: HttpSpec): Written {
 
 /** RFC 9110 7.2: without a port that goes without saying. */
 function authorityOf({ host, port }: ProbeTarget, { kind }: HttpSpec): string {
-  const name = host.includes(':') ? `[${host}]` : host;
+  const name = host.includes(':') ? `[${host}]` : withoutFinalDot(host);
   return port === (kind === 'https' ? 443 : 80) ? name : `${name}:${String(port)}`;
 }
 

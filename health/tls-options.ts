@@ -3,15 +3,16 @@
  */
 import { isIP } from 'node:net';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
+import { withoutFinalDot } from '../config/host-name.ts';
 
 type Wanted = { readonly host: string | undefined; readonly insecure: boolean };
 
-/** SNI (RFC 6066 3: never an address) and the name that the certificate has to hold for. */
+/** SNI (RFC 6066 3: never an address, and no final dot) and the name that the certificate has to hold for. */
 export function tlsOptions(
   targetHost: string,
   { host, insecure }: Wanted,
 ): Required<Pick<ConnectionOptions, 'servername' | 'rejectUnauthorized' | 'checkServerIdentity'>> {
-  const name = host === undefined ? targetHost : hostWithoutPort(host);
+  const name = withoutFinalDot(host === undefined ? targetHost : hostWithoutPort(host));
   return {
     servername: isIP(name) === 0 ? name : '',
     rejectUnauthorized: !insecure,

@@ -1,0 +1,18 @@
+/**
+ * Readers of http and https URLs.
+ */
+import { scalar, type Read } from './fields.ts';
+import { urlWithoutFinalDot } from './host-name.ts';
+
+/** A URL, which no message shows: those of chat systems are all that it takes to post there. */
+export function httpUrl(code: string, hint: string): Read<string> {
+  const parse = (value: string): string | undefined => (isHttpUrl(value) ? urlWithoutFinalDot(value) : undefined);
+  return scalar('an http or https URL', parse, { code, hint, secret: true });
+}
+
+/** Without a user and password: fetch refuses a URL that has them. */
+export function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return (protocol === 'http:' || protocol === 'https:') && username === '' && password === '';
+}

@@ -1,0 +1,128 @@
+/**
+ * `host: www.example.com.`, with the final dot that names have in zone files, went into SNI and the Host header as it was
+ * written. RFC 6066 3 has SNI without it: servers refused the handshake, and healthy VIPs were down.
+ */
+import { createSecureServer } from 'node:http2';
+import { createServer } from 'node:https';
+import type { PeerCertificate } from 'node:tls';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { apiAt } from '../../../cli/api-client.ts';
+import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';
+import { urlWithoutFinalDot } from '../../../config/host-name.ts';
+import { headers, host } from '../../../config/check-fields.ts';
+import type { CheckSpec } from '../../../config/settings.ts';
+import { parseYaml } from '../../../config/yaml.ts';
+import type { Read } from '../../../config/fields.ts';
+import { runProbe } from '../../../health/run-probe.ts';
+import { tlsOptions } from '../../../health/tls-options.ts';
+import {
+  grpcCheck,
+  httpCheck,
+  listen,
+  never,
+  selfSigned,
+  tlsCheck,
+  type TestServer,
+} from '../../unit/health/support.ts';
+
+// Resolvers differ in whether they know `localhost.`.
+vi.mock(import('node:dns'), async (original) => {
+  const dns = await original();
+  const lookup = (_: string, options: object, done: (...found: readonly unknown[]) => void): void => {
+    if ('all' in options && options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }]);
+    else done(null, '127.0.0.1', 4);
+  };
+  return { ...dns, lookup: lookup as typeof dns.lookup };
+});
+
+const seen: { sni: string[]; host: string[] } = { sni: [], host: [] };
+let https: TestServer;
+let http2: TestServer;
+beforeAll(async () => {
+  const options = {
+    ...selfSigned('DNS:localhost'),
+    SNICallback: (name: string, done: (error: Error | null) => void) => {
+      seen.sni.push(name);
+      done(null);
+    },
+  };
+  https = await listen(
+    createServer(options, (request, response) => {
+      seen.host.push(request.headers.host ?? '');
+      response.end();
+    }),
+  );
+  http2 = await listen(
+    createSecureServer(options, (request, response) => {
+      seen.host.push(String(request.headers[':authority']));
+      response.end();
+    }),
+  );
+});
+afterAll(async () => {
+  await https.close();
+  await http2.close();
+});
+
+function read<T>(reader: Read<T>, text: string): T | string[] {
+  const report = createReport();
+  const node = parseYaml('pharos.yaml', text, {}, report);
+  const value = node && reader(node, 'host', report);
+  return value ?? report.diagnostics.map(formatDiagnostic);
+}
+
+test.each([
+  ['www.example.com.', 'www.example.com'],
+  ['www.example.com', 'www.example.com'],
+  ['192.0.2.1', '192.0.2.1'],
+  ['localhost.', 'localhost'],
+])('host: %s is read as %s', (text, wanted) => {
+  expect(read(host, `"${text}"`)).toBe(wanted);
+});
+
+test.each(['.', '..', 'www..example', 'www.example..', `${'x'.repeat(64)}.example`])('host: %s is an error', (text) => {
+  expect(read(host, `"${text}"`)).toEqual([expect.stringContaining('PH047')]);
+});
+
+test('a Host among the headers', () => {
+  const text = '{ Host: "www.example.com.:8443", host: www.example.com., X-Name: www.example.com. }';
+  expect(read(headers, text)).toEqual([
+    ['Host', 'www.example.com:8443'],
+    ['host', 'www.example.com'],
+    ['X-Name', 'www.example.com.'],
+  ]);
+});
+
+test.each([
+  ['https', httpCheck({ kind: 'https', insecure: true }) as CheckSpec, () => https.port],
+  ['tls', tlsCheck({ insecure: true }) as CheckSpec, () => https.port],
+  ['grpc', grpcCheck({ tls: true, insecure: true }) as CheckSpec, () => http2.port],
+])('%s: a target with a final dot is looked up with it, and named without', async (kind, spec, port) => {
+  seen.sni = [];
+  seen.host = [];
+  await runProbe({ host: 'localhost.', port: port() }, spec, never);
+  expect(seen.sni).toEqual(['localhost']);
+  if (kind !== 'tls') expect(seen.host).toEqual([`localhost:${String(port())}`]);
+});
+
+test('the certificate has to hold for the name without the dot', () => {
+  const { servername, checkServerIdentity } = tlsOptions('192.0.2.1', { host: 'www.example.com.', insecure: false });
+  expect(servername).toBe('www.example.com');
+  const certificate = { subject: { CN: 'www.example.com' }, subjectaltname: 'DNS:www.example.com' };
+  expect(checkServerIdentity?.('', certificate as unknown as PeerCertificate)).toBeUndefined();
+});
+
+test.each([
+  ['https://hooks.example.net./a?b=c.', 'https://hooks.example.net/a?b=c.'],
+  ['https://hooks.example.net.:8443/a', 'https://hooks.example.net:8443/a'],
+  ['https://hooks.example.net', 'https://hooks.example.net'],
+])('the URL %s', (url, wanted) => {
+  expect(urlWithoutFinalDot(url)).toBe(wanted);
+});
+
+test('--api', () => {
+  expect(apiAt('https://pharos.example.com.:8053/', undefined)).toEqual({
+    ok: true,
+    api: { url: 'https://pharos.example.com:8053', token: undefined },
+  });
+});
