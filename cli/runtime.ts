@@ -77,6 +77,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     reload: reloads.reload,
     lastReload: reloads.last,
     alarms: () => [...alarms.list(), ...alarmsOf(reloads.last()), ...suspicionOf(health())].sort(byUrgency),
+    ownAlarms: alarms,
     events: news.events,
     notifications: news.notifications,
     beacon: measured.beacon,

@@ -6,6 +6,7 @@ import { formatEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, ty
 import type { Place, Report } from './diagnostics.ts';
 import type { Environment } from './environment.ts';
 import {
+  boolean,
   choice,
   dictionary,
   duration,
@@ -33,7 +34,7 @@ import { notify } from './read-notify.ts';
 import { regions } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
 import { transfer } from './read-transfer.ts';
-import type { At, GeoSettings, Settings } from './settings.ts';
+import type { At, GeoSettings, Settings, StatusSettings } from './settings.ts';
 import { nothing, placeOf, placeOfFile, readYaml, type YamlNode } from './yaml.ts';
 
 const LOOPBACK: readonly Prefix[] = [
@@ -97,9 +98,9 @@ function networks(isCountry: IsCountry): Read<{ prefix: Prefix; at: At }[]> {
   };
 }
 
-type StatusSettings = Settings['status'] | 'off';
+type StatusOrOff = StatusSettings | 'off';
 
-const status: Read<StatusSettings> = (node, name, report) => {
+const status: Read<StatusOrOff> = (node, name, report) => {
   if (node.kind === 'scalar' && /^(?:off|false)$/i.test(node.text)) return 'off';
   const hint = 'status: { listen: 127.0.0.1:8053 }, or status: off';
   if (node.kind === 'scalar') {
@@ -109,16 +110,38 @@ const status: Read<StatusSettings> = (node, name, report) => {
   const read = readStatus(node, name, report);
   if (!read) return undefined;
   const address = parseAddress(read.listen.host);
+  const isReachable = address !== undefined && !LOOPBACK.some((network) => inPrefix(address, network));
   // A token that is there and wrong has been reported.
-  const hasNone = valueOf(node, 'token') === undefined;
-  if (hasNone && address && !LOOPBACK.some((network) => inPrefix(address, network))) {
+  const written = valueOf(node, 'token');
+  if (isReachable && written === undefined) {
     const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and has no token`;
     report.warning('PH039', message, placeOf(node), 'add token: "${PHAROS_TOKEN}"');
   }
-  return { listen: read.listen, token: read.token };
+  if (isReachable && written !== undefined && read.token !== undefined && isWeakToken(read.token)) {
+    const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and its token is easy to guess`;
+    report.warning('PH074', message, placeOf(written), 'make one with: openssl rand -hex 24');
+  }
+  if (!read.open_reading && written === undefined) {
+    const message = 'open_reading: false needs a token: without one, nobody could read';
+    report.error('PH075', message, placeOf(valueOf(node, 'open_reading') ?? node), 'add token: "${PHAROS_TOKEN}"');
+  }
+  return { listen: read.listen, token: read.token, openReading: read.open_reading };
 };
 
-const readStatus = map('status', { listen: withDefault(endpoint(), DEFAULT_STATUS), token: optional(secret) });
+const readStatus = map('status', {
+  listen: withDefault(endpoint(), DEFAULT_STATUS),
+  token: optional(secret),
+  open_reading: withDefault(boolean(), true),
+});
+
+/** Shorter than 16 letters, few different letters, or a known word and little else: some thousand tries may find it. */
+function isWeakToken(token: string): boolean {
+  const rest = token.toLowerCase().replace(COMMON_WORDS, '');
+  return token.length < 16 || new Set(token).size < 8 || rest.length < 8;
+}
+
+const COMMON_WORDS =
+  /secret|s3cret|token|passw(?:or)?d|pharos|admin|changeme|change-me|example|default|test|root|qwerty|letmein|0?123456789?0?/g;
 
 /** Text that no message may show. */
 function secret(node: YamlNode, name: string, report: Report): string | undefined {
@@ -168,7 +191,7 @@ function pharos(isCountry: IsCountry) {
         notify: optional(notify(secret)),
       }),
     ),
-    status: withDefault(status, { listen: DEFAULT_STATUS, token: undefined }),
+    status: withDefault(status, { listen: DEFAULT_STATUS, token: undefined, openReading: true }),
     limits: optional(
       map('limits', {
         rrl: withDefault(integer({ min: 0, max: 1_000_000 }), 0),

@@ -7,6 +7,13 @@ import type { TsigKey } from '../wire/tsig.ts';
 import type { Place } from './diagnostics.ts';
 import type { KeyPair } from './key-pair.ts';
 
+export type StatusSettings = {
+  readonly listen: Endpoint;
+  readonly token: string | undefined;
+  /** Whether programs on this machine read without the token. */
+  readonly openReading: boolean;
+};
+
 export type Settings = {
   /** Absolute path of pharos.yaml; undefined when the server runs on defaults. */
   readonly file: string | undefined;
@@ -32,7 +39,7 @@ export type Settings = {
     readonly notify: NotifySettings | undefined;
   };
   /** Undefined when the status server is off. */
-  readonly status: { readonly listen: Endpoint; readonly token: string | undefined } | undefined;
+  readonly status: StatusSettings | undefined;
   readonly limits: {
     /** Responses a second to a client network; 0 for no limit. */
     readonly rrl: number;

@@ -3,7 +3,7 @@
  *
  *                          no token configured      token configured
  *     alive? ready?        everybody                everybody
- *     read, from loopback  yes                      yes
+ *     read, from loopback  yes                      yes; with the token where `open_reading` is false
  *     read, from elsewhere 403                      with the token, else 401
  *     change               403                      with the token, else 401
  *     report               everybody                everybody
@@ -23,22 +23,29 @@ export type Request = {
   readonly peer: string;
   /** The Host header; empty without one. */
   readonly host: string;
-  /** Whether a proxy says that it passes on somebody else's request. */
+  /** The server's port that the connection came to. */
+  readonly port: number;
+  /** Whether a proxy passes on a request of somebody else: `isForwarded`. */
   readonly forwarded: boolean;
   /** The Authorization header. */
   readonly authorization: string | undefined;
 };
 
-/** Undefined when the request may go on; else the 401 or 403 to answer. */
-export function authorize(request: Request, access: Access, token: string | undefined): Problem | undefined {
+/** Undefined when the request may proceed; else the 401 or 403 to send. */
+export function authorize(
+  request: Request,
+  access: Access,
+  token: string | undefined,
+  openReading = true,
+): Problem | undefined {
   if (access === 'open' || access === 'report') return undefined;
   const given = bearer(request.authorization);
   if (token !== undefined && given !== undefined) {
     if (sameSecret(given, token)) return undefined;
     return problem(401, 'the token is not the one of status.token');
   }
-  if (access === 'read' && isLocal(request)) return undefined;
-  const what = access === 'read' ? 'reading from another machine' : 'a change';
+  if (access === 'read' && openReading && isLocal(request)) return undefined;
+  const what = access === 'change' ? 'a change' : openReading ? 'reading from another machine' : 'reading';
   if (token === undefined) {
     return problem(403, `${what} needs a token, and this server has none`, {
       hint: 'set status.token in pharos.yaml and restart, then send "Authorization: Bearer <token>"',
@@ -47,13 +54,19 @@ export function authorize(request: Request, access: Access, token: string | unde
   return problem(401, `${what} needs a token`, { hint: 'send "Authorization: Bearer <token>"' });
 }
 
+/** Whether the request carries a token that is not the right one. */
+export function hasWrongToken(authorization: string | undefined, token: string | undefined): boolean {
+  const given = bearer(authorization);
+  return token !== undefined && given !== undefined && !sameSecret(given, token);
+}
+
 /**
- * Asked on this machine, by a program on this machine. A proxy here that passes on requests from elsewhere
- * does not make them local; nor does a web page whose name was made to resolve to 127.0.0.1 (DNS rebinding),
- * which is why the Host must be an address or localhost.
+ * Asked on this machine, by a program on this machine. A proxy here that passes on requests from elsewhere does not make
+ * them local; nor does a web page whose name was made to resolve to 127.0.0.1 (DNS rebinding), which is why the Host must
+ * be a loopback address or localhost, with the port of this server.
  */
 function isLocal(request: Request): boolean {
-  return !request.forwarded && isLocalPeer(request.peer) && isLocalHost(request.host);
+  return !request.forwarded && isLocalPeer(request.peer) && isLocalHost(request.host, request.port);
 }
 
 function isLocalPeer(text: string): boolean {
@@ -62,12 +75,94 @@ function isLocalPeer(text: string): boolean {
   return address !== undefined && isLoopback(address);
 }
 
-function isLocalHost(host: string): boolean {
-  // HTTP/1.0 needs none, and no browser goes without.
+function isLocalHost(host: string, port: number): boolean {
+  // HTTP/1.0 needs none, and every browser and proxy sends one.
   if (host === '') return true;
-  const name = host.replace(/:\d+$/, '').toLowerCase();
+  const [, name = '', digits = String(HTTP_PORT)] = /^(.*?)(?::(\d+))?$/.exec(host.toLowerCase()) ?? [];
+  if (Number(digits) !== port) return false;
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
-  return parseAddress(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;
+  const address = parseAddress(name.replace(/^\[(.*)\]$/, '$1'));
+  return address !== undefined && isLoopback(address);
+}
+
+/** The port of an http URL that names none. */
+const HTTP_PORT = 80;
+
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/**
+ * Headers that proxies, balancers and content networks add to a request that they pass on; a name that ends with `*` is
+ * the beginning of several.
+ */
+const PROXY_HEADERS = [
+  // RFC 9110 7.6.3, RFC 7239, RFC 8586.
+  'via',
+  'forwarded',
+  'cdn-loop',
+  // nginx, HAProxy, Apache, Caddy, Traefik, Envoy, Squid, Varnish.
+  'x-forwarded',
+  'x-forwarded-*',
+  'x-forward-*',
+  'forwarded-*',
+  'x-real-*',
+  'x-original-*',
+  'x-originating-*',
+  'x-remote-*',
+  'x-client-ip',
+  'client-ip',
+  'x-cluster-client-ip',
+  'x-proxy-*',
+  'x-proxyuser-ip',
+  'x-envoy-*',
+  'x-varnish',
+  'x-host',
+  'proxy-connection',
+  'x-scheme',
+  'x-ssl-*',
+  // Cloudflare, Akamai, Fastly, CloudFront and AWS, Azure, Google, Fly.
+  'cf-*',
+  'true-client-ip',
+  'akamai-*',
+  'x-akamai-*',
+  'fastly-*',
+  'x-amz-cf-*',
+  'x-amzn-*',
+  'cloudfront-*',
+  'x-azure-*',
+  'x-arr-*',
+  'x-appengine-*',
+  'x-cloud-trace-context',
+  'x-goog-*',
+  'fly-*',
+  // Access proxies that add who is logged in.
+  'x-auth-request-*',
+  'tailscale-*',
+];
+const EXACT = new Set(PROXY_HEADERS.filter((name) => !name.endsWith('*')));
+const BEGINNINGS = PROXY_HEADERS.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
+
+/** Whether a proxy passed the request on. Names are in lower case, as node:http has them. */
+export function isForwarded(headers: Headers, httpVersion: string): boolean {
+  // nginx adds no header by default, but passes requests on as HTTP/1.0 with "Connection: close".
+  if (httpVersion === '1.0' && headers['connection'] === 'close') return true;
+  return Object.keys(headers).some((name) => EXACT.has(name) || BEGINNINGS.some((begin) => name.startsWith(begin)));
+}
+
+/**
+ * Whether a web page of another site sent the request: a page that somebody on this machine opens must not use what this
+ * machine may. Browsers add `Origin` to what scripts and forms send and `Sec-Fetch-Site` to all; links are let through.
+ */
+export function isForeignPage(headers: Headers): boolean {
+  const { origin, host } = headers;
+  if (origin !== undefined && (typeof origin !== 'string' || hostOfOrigin(origin) !== host?.toString().toLowerCase())) {
+    return true;
+  }
+  return headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate';
+}
+
+/** With its port where that is not the one of its scheme; undefined for `null` and what is not an origin of http. */
+function hostOfOrigin(origin: string): string | undefined {
+  return /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)?.[1]?.toLowerCase();
 }
 
 /** RFC 6750 2.1; the scheme's case does not matter (RFC 9110 11.1). */

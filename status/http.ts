@@ -9,7 +9,9 @@ import { nearestHint } from '../config/nearest-word.ts';
 import { descriptorOf } from '../server/descriptors.ts';
 import { ListenError } from '../server/listen-error.ts';
 import type { Endpoint } from '../wire/address.ts';
-import { authorize, type Access } from './authorize.ts';
+import { authorize, hasWrongToken, isForeignPage, isForwarded, type Access } from './authorize.ts';
+import { watchConnections, type Connections } from './connections.ts';
+import { createLineLimit } from './line-limit.ts';
 import { createMetrics } from './metrics.ts';
 import { openApiRoutes } from './openapi.ts';
 import { problem, ProblemError, sendProblem, type Problem } from './problem.ts';
@@ -20,6 +22,7 @@ import { readRoutes } from './routes-read.ts';
 import { simulateRoutes } from './routes-simulate.ts';
 import type { Runtime } from './runtime.ts';
 import { answerBrokenRequest, refuseExpectation } from './unserved.ts';
+import { createWrongTokens } from './wrong-tokens.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -31,6 +34,7 @@ declare module 'fastify' {
 /** The part of a pino logger that the status server uses. */
 export type StatusLog = {
   info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 };
 
@@ -41,6 +45,8 @@ export type StatusOptions = {
   readonly inherited?: number | undefined;
   /** Undefined: no change is possible, and reading only from this machine. */
   readonly token: string | undefined;
+  /** False: reading from this machine needs the token too. True where it is left out. */
+  readonly openReading?: boolean;
   readonly log: StatusLog;
 };
 
@@ -55,12 +61,14 @@ export type StatusServer = {
 
 /** A request body: overrides and pushes are a few lines. */
 const MAX_BODY_OCTETS = 64 * 1024;
-/** Readers are a few people and scrapers; more is a leak or an attack, and each costs a file descriptor. */
-const MAX_CONNECTIONS = 256;
 /** A request must have arrived whole within this time. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** How often that is looked at; node:http does so every 30 s by itself. */
 const REQUEST_CHECK_MS = 2_000;
+/** Of requests that were refused or failed: anybody can cause them. */
+const LINES_A_MINUTE = 10;
+/** Of a URL in the log. */
+const MAX_LOGGED_LETTERS = 200;
 /** How long `close` waits for replies that are under way. */
 const CLOSE_WAIT_MS = 2_000;
 
@@ -70,8 +78,7 @@ const CLOSE_WAIT_MS = 2_000;
  * @throws ListenError when the address cannot be had, with a hint.
  */
 export async function startStatusServer(runtime: Runtime, options: StatusOptions): Promise<StatusServer> {
-  const { app } = createApp(runtime, options);
-  app.server.maxConnections = MAX_CONNECTIONS;
+  const { app, connections } = createApp(runtime, options);
   try {
     const { listen, inherited } = options;
     await app.listen({ host: listen.host, port: listen.port, ...(inherited === undefined ? {} : { fd: inherited }) });
@@ -98,6 +105,7 @@ export async function startStatusServer(runtime: Runtime, options: StatusOptions
         await ended;
       } finally {
         clearTimeout(timer);
+        connections.stop();
       }
     },
   };
@@ -110,7 +118,11 @@ const READ_AS_JSON = ['application/json', 'application/x-www-form-urlencoded', '
 export function createApp(
   runtime: Runtime,
   options: Omit<StatusOptions, 'listen'>,
-): { readonly app: FastifyInstance; readonly routes: ReadonlyMap<string, ReadonlySet<string>> } {
+): {
+  readonly app: FastifyInstance;
+  readonly routes: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly connections: Connections;
+} {
   const app: FastifyInstance = fastify({
     logger: false,
     bodyLimit: MAX_BODY_OCTETS,
@@ -134,6 +146,12 @@ export function createApp(
     },
   });
   app.server.on('checkExpectation', refuseExpectation);
+  const connections = watchConnections(app.server, runtime.ownAlarms);
+  const wrongTokens = createWrongTokens((fields, message) => {
+    options.log.warn(fields, message);
+  });
+  const mayLogRefused = createLineLimit(LINES_A_MINUTE);
+  const mayLogFailed = createLineLimit(LINES_A_MINUTE);
   // Those that Fastify does not know are refused like others, and not as if the path did not exist.
   const strange = METHODS.filter((method) => !app.supportedMethods.includes(method));
   for (const method of strange) app.addHttpMethod(method, { hasBody: true });
@@ -159,17 +177,28 @@ export function createApp(
     if (request.is404) return;
     const reading = request.method === 'GET' || request.method === 'HEAD';
     const access = request.routeOptions.config.access ?? (reading ? 'read' : 'change');
+    if (access !== 'open' && access !== 'report' && isForeignPage(request.headers)) {
+      const from = request.headers.origin === undefined ? '' : `: ${request.headers.origin}`;
+      throw new ProblemError(403, `web pages of other sites may not use this server${from}`, { parameter: 'origin' });
+    }
+    const peer = request.socket.remoteAddress ?? '';
     const refused = authorize(
       {
-        peer: request.socket.remoteAddress ?? '',
+        peer,
         host: request.headers.host ?? '',
-        forwarded: 'x-forwarded-for' in request.headers || 'forwarded' in request.headers,
+        port: request.socket.localPort ?? HTTP_PORT,
+        forwarded: isForwarded(request.headers, request.raw.httpVersion),
         authorization: request.headers.authorization,
       },
       access,
       options.token,
+      options.openReading,
     );
     if (refused === undefined) return;
+    if (hasWrongToken(request.headers.authorization, options.token)) {
+      connections.yields(request.socket);
+      await wrongTokens.refuse(peer);
+    }
     // RFC 9110 11.6.1 wants the challenge beside every 401.
     if (refused.status === 401) void reply.header('www-authenticate', 'Bearer realm="pharos"');
     await sendProblem(reply, refused);
@@ -189,20 +218,26 @@ export function createApp(
     const { access } = request.routeOptions.config;
     const changed = method !== 'GET' && method !== 'HEAD' && access !== 'read' && access !== 'report';
     const peer = request.socket.remoteAddress ?? '';
-    if (changed) options.log.info({ method, url, status: reply.statusCode, peer }, 'status server: asked for a change');
+    const line = changed && (isRefused(reply.statusCode) ? mayLogRefused() : {});
+    if (line) {
+      const fields = { method, url: shortened(url), status: reply.statusCode, peer, ...line };
+      options.log.info(fields, 'status server: asked for a change');
+    }
     done();
   });
 
   app.setErrorHandler(async (error: FastifyError | ProblemError, request, reply) => {
     const sent = problemOf(error, request);
-    if (sent.status >= 500) {
-      options.log.error({ err: error, method: request.method, url: request.url }, 'status server: a request failed');
+    const line = sent.status >= 500 && sent.status !== 503 && mayLogFailed();
+    if (line) {
+      const fields = { err: error, method: request.method, url: shortened(request.url), ...line };
+      options.log.error(fields, 'status server: a request failed');
     }
     await sendProblem(reply, sent);
   });
 
   const known = collectMethods(app);
-  readRoutes(app, runtime, createMetrics(runtime));
+  readRoutes(app, runtime, createMetrics(runtime, { connections: connections.stats, wrongTokens: wrongTokens.count }));
   eventRoutes(app, runtime);
   changeRoutes(app, runtime);
   simulateRoutes(app, runtime);
@@ -214,7 +249,19 @@ export function createApp(
     const path = request.url.split('?', 1)[0] ?? '';
     await sendProblem(reply, problem(404, `no such path: ${path}`, { hint: nearestHint(path, known.keys()) }));
   });
-  return { app, routes };
+  return { app, routes, connections };
+}
+
+/** Of an http URL that names none: what a Host without a port means. */
+const HTTP_PORT = 80;
+
+/** For reasons that anybody can bring about: no token, no such path, not a request. */
+function isRefused(status: number): boolean {
+  return status >= 400 && status < 500;
+}
+
+function shortened(url: string): string {
+  return url.length > MAX_LOGGED_LETTERS ? `${url.slice(0, MAX_LOGGED_LETTERS)}...` : url;
 }
 
 function readJson(body: string, done: (error: Error | null, value?: unknown) => void): void {

@@ -5,6 +5,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { COUNTER } from '../server/counters.ts';
 import { THROWN } from './beacon.ts';
+import type { ConnectionStats } from './connections.ts';
 import type { Runtime } from './runtime.ts';
 import type { Octets } from './octets.ts';
 import { writeVipMetrics } from './vip-metrics.ts';
@@ -21,8 +22,11 @@ const RCODES = [
 /** Of prom-client's own, gauges that are named like counters: `promtool check metrics` refuses them. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
+/** What the status server counts of its own clients. */
+export type HttpStats = { readonly connections: () => ConnectionStats; readonly wrongTokens: () => number };
+
 /** One registry a server, so that two in a process do not meet. */
-export function createMetrics(runtime: Runtime): Metrics {
+export function createMetrics(runtime: Runtime, http: HttpStats): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
@@ -32,6 +36,7 @@ export function createMetrics(runtime: Runtime): Metrics {
     probeMetrics(registry, runtime),
     configurationMetrics(registry, runtime),
     beaconMetrics(registry, runtime),
+    httpMetrics(registry, http),
   ];
   return {
     contentType: registry.contentType,
@@ -60,6 +65,26 @@ function counter<Label extends string>(
   labelNames: Label[],
 ): Counter<Label> {
   return new Counter({ name: `pharos_${name}`, help, labelNames, registers: [registry] });
+}
+
+function httpMetrics(registry: Registry, { connections, wrongTokens }: HttpStats): () => void {
+  const open = gauge(registry, 'http_connections', 'Connections to the status server that are open.', []);
+  const closed = counter(
+    registry,
+    'http_connections_closed_total',
+    'Connections to the status server that were closed (idle) or refused (all were busy) because it had as many as it takes.',
+    ['reason'],
+  );
+  const wrong = counter(registry, 'http_wrong_tokens_total', 'Requests to the status server with a wrong token.', []);
+  return () => {
+    const stats = connections();
+    open.set(stats.open);
+    closed.reset();
+    closed.inc({ reason: 'idle' }, stats.closed);
+    closed.inc({ reason: 'refused' }, stats.refused);
+    wrong.reset();
+    wrong.inc(wrongTokens());
+  };
 }
 
 function trafficMetrics(registry: Registry, runtime: Runtime): () => void {

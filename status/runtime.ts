@@ -2,7 +2,7 @@
  * What the status server knows of the running server: an interface, so that the HTTP room depends on no
  * thread, socket or file. cli/runtime.ts has the real one.
  */
-import type { Alarm } from '../config/alarms.ts';
+import type { Alarm, Alarms } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
@@ -36,6 +36,8 @@ export type Runtime = {
   /** What the last reload came to, whoever asked for it; before the first, the load at the start. */
   readonly lastReload: () => LastReload;
   readonly alarms: () => readonly Alarm[];
+  /** Where the status server raises alarms about itself. */
+  readonly ownAlarms: Pick<Alarms, 'raise' | 'clear'>;
   readonly events: EventLog;
   /** Of `health.notify`; all zero without one. */
   readonly notifications: () => NotifyStats;

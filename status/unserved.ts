@@ -11,6 +11,9 @@ const DETAILS = {
   431: "the request's headers are too large",
 } as const;
 
+/** How long a client whose request was refused has to close its end. */
+const CLOSE_WAIT_MS = 1000;
+
 /** What Node's parser could not read: there is no request to reply to, only a connection. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -20,6 +23,12 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const sent = problem(status, DETAILS[status]);
   const body = JSON.stringify(sent);
+  // A client that never closes its end would keep the socket half-closed for ever. Not at once: a reset may overtake the
+  // reply.
+  const timer = setTimeout(() => socket.destroy(), CLOSE_WAIT_MS);
+  socket.once('close', () => {
+    clearTimeout(timer);
+  });
   socket.end(
     `HTTP/1.1 ${status} ${sent.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncache-control: no-store\r\n` +
       `connection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { createMetrics } from '../../status/metrics.ts';
 import { createOctetsPool } from '../../status/octets.ts';
-import { createFakeRuntime } from '../unit/status/fake-runtime.ts';
+import { createFakeRuntime, NO_CLIENTS } from '../unit/status/fake-runtime.ts';
 
 const found = spawnSync('promtool', ['--version']).status === 0;
 
@@ -13,7 +13,7 @@ describe.skipIf(!found)('promtool check metrics', () => {
     knobs.alarms = [{ code: 'suspect', severity: 'critical', subject: null, message: '', since: '' }];
     runtime.health.override('@virginia', { state: 'drain' });
     const octets = createOctetsPool().take();
-    await createMetrics(runtime).write(octets);
+    await createMetrics(runtime, NO_CLIENTS).write(octets);
     await stop();
     const { stdout, stderr, status } = spawnSync('promtool', ['check', 'metrics'], {
       input: octets.all(),

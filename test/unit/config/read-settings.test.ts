@@ -49,7 +49,7 @@ test.each([
     regions: new Map(),
     checks: new Map(),
     health: { waitMs: 3000, suspect: 0.7, notify: undefined },
-    status: { listen: { host: '127.0.0.1', port: 8053 }, token: undefined },
+    status: { listen: { host: '127.0.0.1', port: 8053 }, token: undefined, openReading: true },
     limits: { rrl: 0, slip: 2, tcpClients: 1024 },
     dns: { nsid: undefined, version: undefined, cookieSecrets: [], explainFrom: LOOPBACK },
     transfer: { keys: [], allow: [], notify: [] },

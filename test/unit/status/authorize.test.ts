@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { authorize, type Access, type Request } from '../../../status/authorize.ts';
+import { authorize, isForeignPage, isForwarded, type Access, type Request } from '../../../status/authorize.ts';
 
-const base: Request = { peer: '127.0.0.1', host: '127.0.0.1:8053', forwarded: false, authorization: undefined };
+const base: Request = {
+  peer: '127.0.0.1',
+  host: '127.0.0.1:8053',
+  port: 8053,
+  forwarded: false,
+  authorization: undefined,
+};
 const remote = { ...base, peer: '192.0.2.7', host: '192.0.2.1:8053' };
 const withToken = (request: Request, token: string): Request => ({ ...request, authorization: `Bearer ${token}` });
 
@@ -27,6 +33,18 @@ describe('who may do what', () => {
     ['a proxy on this machine is not loopback', { ...base, forwarded: true }, 'read', 's3cret', 401],
     ['a rebound name is not loopback', { ...base, host: 'evil.example:8053' }, 'read', undefined, 403],
     ['a name that ends like localhost is not', { ...base, host: 'notlocalhost' }, 'read', undefined, 403],
+    [
+      'a name below localhost is a local name',
+      { ...base, host: 'pharos.localhost:8053' },
+      'read',
+      undefined,
+      undefined,
+    ],
+    ['the Host of another port is not', { ...base, host: '127.0.0.1:8080' }, 'read', undefined, 403],
+    ['a Host without a port is port 80', { ...base, host: 'localhost' }, 'read', undefined, 403],
+    ['and that may be the own one', { ...base, host: 'localhost', port: 80 }, 'read', undefined, undefined],
+    ['an address that is not loopback is not', { ...base, host: '192.0.2.1:8053' }, 'read', undefined, 403],
+    ['a client of HTTP/1.0 sends no Host', { ...base, host: '' }, 'read', undefined, undefined],
     ['a request without peer is not loopback', { ...base, peer: '' }, 'read', undefined, 403],
     ['a wrong token is refused even where none was needed', withToken(base, 'guess'), 'read', 's3cret', 401],
     ['a change needs the token, from loopback too', base, 'change', 's3cret', 401],
@@ -43,5 +61,65 @@ describe('who may do what', () => {
 
   it('says what to configure where there is no token', () => {
     expect(authorize(base, 'change', undefined)?.hint).toContain('status.token');
+  });
+});
+
+it('wants the token for reading where open_reading is false', () => {
+  expect(authorize(base, 'read', 's3cret', false)?.status).toBe(401);
+  expect(authorize(withToken(base, 's3cret'), 'read', 's3cret', false)).toBeUndefined();
+  expect(authorize(base, 'open', 's3cret', false)).toBeUndefined();
+});
+
+describe('a proxy passed it on', () => {
+  it.each([
+    'via',
+    'forwarded',
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'x-real-ip',
+    'x-client-ip',
+    'x-cluster-client-ip',
+    'true-client-ip',
+    'cf-connecting-ip',
+    'cf-ray',
+    'cdn-loop',
+    'fastly-client-ip',
+    'x-envoy-external-address',
+    'x-amzn-trace-id',
+    'x-original-url',
+    'x-azure-clientip',
+    'fly-client-ip',
+  ])('%s', (name) => {
+    expect(isForwarded({ [name]: '192.0.2.7' }, '1.1')).toBe(true);
+  });
+
+  it('nginx by default: HTTP/1.0 with Connection: close', () => {
+    expect(isForwarded({ host: '127.0.0.1:8053', connection: 'close' }, '1.0')).toBe(true);
+  });
+
+  it('but not what clients send themselves', () => {
+    const headers = { host: 'x', accept: '*/*', 'user-agent': 'curl', connection: 'close', authorization: 'x' };
+    expect(isForwarded(headers, '1.1')).toBe(false);
+  });
+});
+
+describe('a web page of another site sent it', () => {
+  const host = '127.0.0.1:8053';
+  it.each<[foreign: boolean, headers: Record<string, string>]>([
+    [false, { host }],
+    [false, { host, origin: `http://${host}` }],
+    [false, { host: 'Status.Example', origin: 'https://status.example' }],
+    [false, { host, 'sec-fetch-site': 'same-origin' }],
+    [false, { host, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }],
+    [true, { host, origin: 'https://evil.example' }],
+    [true, { host, origin: 'null' }],
+    [true, { host, origin: '' }],
+    [true, { host, origin: 'http://127.0.0.1:8080' }],
+    [true, { host, origin: `http://${host}.evil.example` }],
+    [true, { host, origin: `http://evil@${host}` }],
+    [true, { origin: 'http://127.0.0.1:8053' }],
+    [true, { host, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }],
+  ])('%s: %j', (foreign, headers) => {
+    expect(isForeignPage(headers)).toBe(foreign);
   });
 });

@@ -16,7 +16,8 @@ import { answerTraits } from '../../../status/answer-traits.ts';
 import { createBeacon, type Beacon } from '../../../status/beacon.ts';
 import { createEventLog } from '../../../status/events.ts';
 import type { StatusLog } from '../../../status/http.ts';
-import type { Alarm } from '../../../config/alarms.ts';
+import type { HttpStats } from '../../../status/metrics.ts';
+import { createAlarms, type Alarm } from '../../../config/alarms.ts';
 import type { LastReload, Reloaded, Runtime } from '../../../status/runtime.ts';
 import type { ExplainRequest, Explained } from '../../../steering/trace.ts';
 import type { Catalog, VipInfo } from '../../../zones/catalog.ts';
@@ -209,6 +210,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
       now: () => Date.now(),
     }),
   };
+  const ownAlarms = createAlarms();
   const runtime: Runtime = {
     version: '1.2.3',
     startedAt: new Date('2026-11-20T20:00:00Z'),
@@ -238,7 +240,8 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     simulate: (request) => knobs.simulate(request),
     reload: () => knobs.reload(),
     lastReload: () => knobs.lastReload,
-    alarms: () => knobs.alarms,
+    alarms: () => [...knobs.alarms, ...ownAlarms.list()],
+    ownAlarms,
     events,
     notifications: () => ({ sent: 0, dropped: 0, failures: 0, waiting: 0 }),
     get beacon() {
@@ -249,7 +252,10 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
 }
 
 /** Keeps errors, so that a test can look for them. */
+/** What a status server counts of its clients, before any came. */
+export const NO_CLIENTS: HttpStats = { connections: () => ({ open: 0, closed: 0, refused: 0 }), wrongTokens: () => 0 };
+
 export function createFakeLog(): { log: StatusLog; errors: object[] } {
   const errors: object[] = [];
-  return { log: { info: () => undefined, error: (fields) => void errors.push(fields) }, errors };
+  return { log: { info: () => undefined, warn: () => undefined, error: (fields) => void errors.push(fields) }, errors };
 }

@@ -2,13 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMetrics, type Metrics } from '../../../status/metrics.ts';
 import { createOctetsPool } from '../../../status/octets.ts';
 import { COUNTER } from '../../../server/counters.ts';
-import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';
+import { createFakeRuntime, NO_CLIENTS, type FakeRuntime } from './fake-runtime.ts';
 
 let fake: FakeRuntime;
 let metrics: Metrics;
 beforeEach(async () => {
   fake = await createFakeRuntime();
-  metrics = createMetrics(fake.runtime);
+  metrics = createMetrics(fake.runtime, NO_CLIENTS);
 });
 afterEach(() => fake.stop());
 
@@ -73,7 +73,7 @@ describe('metrics', () => {
     const now = fake.runtime.generation();
     const keyPair = { cert: '', key: '', path: '/etc/pharos/tls.pem', expiresAtMs: 1_800_000_000_000 };
     const withTls = { ...now, settings: { ...now.settings, tls: { listen: [], keyPair } } };
-    metrics = createMetrics({ ...fake.runtime, generation: () => withTls });
+    metrics = createMetrics({ ...fake.runtime, generation: () => withTls }, NO_CLIENTS);
     expect(await lines()).toEqual(
       expect.arrayContaining([
         'pharos_queries_total{transport="tls",family="ipv4"} 5',

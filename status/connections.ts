@@ -1,0 +1,143 @@
+/**
+ * The connections of the status server: how many, from whom, and which one makes room for the next. A client that opens
+ * connections and sends nothing, half a request, or does not read its reply must keep nobody else out, so that /readyz,
+ * /metrics and control always have a connection.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Alarms } from '../config/alarms.ts';
+import { isLoopback, parseAddress } from '../wire/address.ts';
+
+/** Readers are a few people and scrapers; more is a leak or an attack, and each costs a file descriptor. */
+export const MAX_CONNECTIONS = 256;
+/** Of these, how many are for this machine alone: orchestrators' probes and operators. */
+export const LOOPBACK_RESERVE = 32;
+/** Of one address of IPv4, or one /64 of IPv6. Loopback has no such limit: everybody on this machine shares it. */
+export const MAX_PER_CLIENT = 64;
+/** How long the alarm stays after the last connection that found no free place. */
+const ALARM_MS = 30_000;
+
+export type ConnectionLimits = { readonly total: number; readonly reserve: number; readonly perClient: number };
+
+const LIMITS: ConnectionLimits = { total: MAX_CONNECTIONS, reserve: LOOPBACK_RESERVE, perClient: MAX_PER_CLIENT };
+
+/** Since the start; `open` is now. `closed`: to make room for others. `refused`: all others were busy. */
+export type ConnectionStats = { readonly open: number; readonly closed: number; readonly refused: number };
+
+export type Connections = {
+  readonly stats: () => ConnectionStats;
+  /** From now until the reply is sent, the connection may be closed to make room, although a request is under way. */
+  readonly yields: (socket: Socket) => void;
+  /** Ends the alarm. The connections are the server's to close. */
+  readonly stop: () => void;
+};
+
+type Connection = {
+  readonly client: string;
+  readonly local: boolean;
+  request: IncomingMessage | undefined;
+  response: ServerResponse | undefined;
+  yields: boolean;
+};
+
+/** Watches the connections of `server` from now on. */
+export function watchConnections(
+  server: Server,
+  alarms: Pick<Alarms, 'raise' | 'clear'>,
+  limits: ConnectionLimits = LIMITS,
+): Connections {
+  /** The one that has been without a request for the longest time first. */
+  const open = new Map<Socket, Connection>();
+  let closed = 0;
+  let refused = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const raise = (): void => {
+    const message = `The status server has all the HTTP connections that it takes (${limits.total}). It closes idle ones to make room.`;
+    alarms.raise('connections_full', message, 'http');
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      alarms.clear('connections_full', 'http');
+    }, ALARM_MS).unref();
+  };
+  const remove = (socket: Socket): void => {
+    open.delete(socket);
+    socket.destroy();
+  };
+  /** Closes one of those that match, the idle ones first; false where all of them are busy. */
+  const makeRoom = (matches: (one: Connection) => boolean): boolean => {
+    const candidates = [...open].filter(([, one]) => matches(one));
+    const found = candidates.find(([, one]) => isIdle(one)) ?? candidates.find(([socket]) => socket.writableLength > 0);
+    if (found === undefined) return false;
+    closed++;
+    remove(found[0]);
+    return true;
+  };
+  const count = (matches: (one: Connection) => boolean): number =>
+    [...open.values()].reduce((sum, one) => sum + (matches(one) ? 1 : 0), 0);
+  /** Whether there is a place for a connection like this one, perhaps now. */
+  const hasRoom = (wanted: Connection): boolean => {
+    const same = (one: Connection): boolean => one.client === wanted.client;
+    const remote = (one: Connection): boolean => !one.local;
+    const all = (): boolean => true;
+    if (!wanted.local && count(same) >= limits.perClient && !makeRoom(same)) return false;
+    const isFull = wanted.local ? open.size >= limits.total : count(remote) >= limits.total - limits.reserve;
+    if (isFull) raise();
+    if (isFull && !makeRoom(wanted.local ? all : remote)) return false;
+    // Those of this machine may have taken more than their reserve.
+    return open.size < limits.total || makeRoom(all);
+  };
+
+  server.on('connection', (socket: Socket) => {
+    const connection: Connection = { ...clientOf(socket), request: undefined, response: undefined, yields: false };
+    if (!hasRoom(connection)) {
+      refused++;
+      socket.destroy();
+      return;
+    }
+    open.set(socket, connection);
+    socket.once('close', () => {
+      open.delete(socket);
+    });
+  });
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    const connection = open.get(socket);
+    if (connection === undefined) return;
+    connection.request = request;
+    connection.response = response;
+    response.once('close', () => {
+      if (connection.response !== response) return;
+      connection.request = undefined;
+      connection.response = undefined;
+      connection.yields = false;
+      // As the last of those that are idle.
+      if (open.delete(socket) && !socket.destroyed) open.set(socket, connection);
+    });
+  });
+  return {
+    stats: () => ({ open: open.size, closed, refused }),
+    yields: (socket) => {
+      const connection = open.get(socket);
+      if (connection !== undefined) connection.yields = true;
+    },
+    stop: () => {
+      clearTimeout(timer);
+      alarms.clear('connections_full', 'http');
+    },
+  };
+}
+
+/** No request that has arrived whole is waiting for its reply. */
+function isIdle({ request, response, yields }: Connection): boolean {
+  return yields || response === undefined || request?.complete !== true;
+}
+
+function clientOf({ remoteAddress = '' }: Socket): Pick<Connection, 'client' | 'local'> {
+  // RFC 4291 2.5.5.2: a socket on :: shows IPv4 peers as mapped addresses.
+  const plain = remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '');
+  const address = parseAddress(plain);
+  if (address === undefined) return { client: plain, local: false };
+  const client = address.length === 4 ? plain : Buffer.from(address.subarray(0, 8)).toString('hex');
+  return { client, local: isLoopback(address) };
+}

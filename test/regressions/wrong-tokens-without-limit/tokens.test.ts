@@ -1,0 +1,54 @@
+/**
+ * A client could try tokens as fast as the network allowed, and every try was a line of the log; nothing counted them.
+ * Now a wrong token waits for its refusal, is counted, and few are logged. The right token is not held up by that.
+ */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startStatusServer, type StatusServer } from '../../../status/http.ts';
+import { createFakeRuntime, type FakeRuntime } from '../../unit/status/fake-runtime.ts';
+
+let fake: FakeRuntime;
+let server: StatusServer;
+let lines: object[];
+beforeEach(async () => {
+  fake = await createFakeRuntime();
+  lines = [];
+  const keep = (fields: object): void => void lines.push(fields);
+  server = await startStatusServer(fake.runtime, {
+    listen: { host: '127.0.0.1', port: 0 },
+    token: 'right',
+    log: { info: keep, warn: keep, error: keep },
+  });
+});
+afterEach(async () => {
+  await server.close();
+  await fake.stop();
+});
+
+const reload = (token: string, query = ''): Promise<Response> =>
+  fetch(`http://127.0.0.1:${server.endpoint.port}/api/v1/reload${query}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+  });
+
+test('wrong tokens are counted, slowed and logged in few lines; the right one is let through meanwhile', async () => {
+  const order: string[] = [];
+  const wrong = Array.from({ length: 30 }, async () => {
+    expect((await reload('wrong')).status).toBe(401);
+    order.push('wrong');
+  });
+  expect((await reload('right')).status).toBe(200);
+  order.push('right');
+  await Promise.any(wrong);
+  expect(order[0]).toBe('right');
+  const metrics = await (await fetch(`http://127.0.0.1:${server.endpoint.port}/metrics`)).text();
+  expect(metrics).toContain('\npharos_http_wrong_tokens_total 30\n');
+  await Promise.all(wrong);
+  expect(lines.filter((line) => 'wrong_tokens' in line)).toHaveLength(10);
+  expect(lines.filter((line) => 'status' in line && line.status === 401)).toHaveLength(10);
+});
+
+test('a long URL is cut in the log', async () => {
+  expect((await reload('right', `?${'x'.repeat(5000)}`)).status).toBe(400);
+  const [line] = lines as { url: string }[];
+  expect(line?.url).toHaveLength(203);
+});
