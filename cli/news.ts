@@ -5,6 +5,7 @@
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Alarm } from '../config/alarms.ts';
+import { fileAndLine } from '../config/diagnostics.ts';
 import { systemClock } from '../health/clock.ts';
 import type { HealthEvent } from '../health/engine.ts';
 import { createNotifier, type NotifyStats } from '../health/notify.ts';
@@ -63,7 +64,7 @@ export function createNews(log: Logger): News {
     },
     reloaded({ ok, at, diagnostics }, generation) {
       const first = diagnostics.find(({ severity }) => severity === 'error');
-      const reason = first === undefined ? null : `${first.place.file}:${String(first.place.line)}: ${first.message}`;
+      const reason = first === undefined ? null : `${fileAndLine(first.place)}: ${first.message}`;
       const message = ok
         ? `generation ${String(generation)} is served`
         : `the reload was refused, generation ${String(generation)} goes on`;

@@ -2,7 +2,7 @@
  * Reloads: the files are read anew and put to work in every thread; or nothing changes, and their mistakes are told.
  */
 import type { Logger } from 'pino';
-import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
+import { formatDiagnostic, logLevelOf, type Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import { collectAll } from '../server/garbage.ts';
 import { releaseMemory } from '../server/libc.ts';
@@ -54,7 +54,7 @@ export function createReloads(options: ReloadOptions): Reloads {
     const { serials } = current().loaded;
     const outcome = await loadInThread({ ...input, file, serials, measured: figures });
     if (!outcome.ok) {
-      for (const diagnostic of outcome.diagnostics) log.error(formatDiagnostic(diagnostic));
+      for (const each of outcome.diagnostics) log[logLevelOf(each)](formatDiagnostic(each));
       log.error(`reload refused, generation ${current().number} is still served`);
       return { ok: false, diagnostics: outcome.diagnostics };
     }
@@ -72,7 +72,7 @@ export function createReloads(options: ReloadOptions): Reloads {
   const failed = (error: unknown): Reloaded => {
     const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
     if (!stopping()) log.error({ err: error }, message);
-    const place = { file: current().settings.file ?? input.cwd, line: 1, column: 1 };
+    const place = { file: current().settings.file ?? input.cwd };
     return { ok: false, diagnostics: [{ code: 'PH091', severity: 'error', message, place }] };
   };
   const run = async (): Promise<Reloaded> => {

@@ -3,15 +3,21 @@
  * crosses threads and the API as it is.
  */
 
-/** Line and column count from 1; `length` is how many characters the caret underlines. */
+/**
+ * Line and column count from 1; a file that cannot be read, or a folder, has neither. `length` is how many characters
+ * the caret underlines.
+ */
 export type Place = {
   readonly file: string;
-  readonly line: number;
-  readonly column: number;
+  readonly line?: number;
+  readonly column?: number;
   readonly length?: number;
   /** The whole source line, for the excerpt. */
   readonly excerpt?: string;
 };
+
+/** A place within a file. */
+export type PlaceInFile = Place & { readonly line: number; readonly column: number };
 
 export type Severity = 'error' | 'warning';
 
@@ -53,6 +59,11 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some((diagnostic) => diagnostic.severity === 'error');
 }
 
+/** The method of a logger that a diagnostic belongs to: a warning of a refused reload is a warning. */
+export function logLevelOf({ severity }: Diagnostic): 'error' | 'warn' {
+  return severity === 'error' ? 'error' : 'warn';
+}
+
 /**
  * As text, the way compilers do it:
  *
@@ -62,12 +73,22 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
  */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { place, severity, code, message, hint } = diagnostic;
-  const head = `${place.file}:${place.line}:${place.column} ${severity} ${code}: ${message}`;
+  const head = `${formatPlace(place)} ${severity} ${code}: ${message}`;
   const excerpt = place.excerpt?.trim() ?? '';
   if (excerpt === '') return hint === undefined ? head : `${head}\n    ${hint}`;
-  const { shown, column } = excerptAround(place, excerpt);
-  const carets = '^'.repeat(Math.max(1, Math.min(place.length ?? 1, shown.length - column)));
-  return `${head}\n    ${shown}\n    ${' '.repeat(column)}${carets}${hint === undefined ? '' : ` ${hint}`}`;
+  const { shown, column: caretAt } = excerptAround(place, excerpt);
+  const carets = '^'.repeat(Math.max(1, Math.min(place.length ?? 1, shown.length - caretAt)));
+  return `${head}\n    ${shown}\n    ${' '.repeat(caretAt)}${carets}${hint === undefined ? '' : ` ${hint}`}`;
+}
+
+/** `zones/example.com.yaml:14:13`, or the file alone. */
+export function formatPlace(place: Place): string {
+  return place.column === undefined ? fileAndLine(place) : `${fileAndLine(place)}:${place.column}`;
+}
+
+/** `zones/example.com.yaml:14`, or the file alone. */
+export function fileAndLine({ file, line }: Place): string {
+  return line === undefined ? file : `${file}:${line}`;
 }
 
 /** Characters of a line that are shown, and of those, how many stand before the mistake in a line that is longer. */
@@ -80,7 +101,7 @@ function excerptAround(place: Place, excerpt: string): { readonly shown: string;
   // Control characters would move the caret, or a terminal.
   // eslint-disable-next-line no-control-regex -- those are what is looked for
   const line = excerpt.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
-  const column = Math.max(0, Math.min(place.column - 1 - margin, line.length));
+  const column = Math.max(0, Math.min((place.column ?? 1) - 1 - margin, line.length));
   const end = column + (place.length ?? 1);
   if (line.length <= MAX_SHOWN) return { shown: line, column };
   const from = end <= MAX_SHOWN ? 0 : Math.max(0, column - SHOWN_BEFORE);

@@ -6,8 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } from 'yaml';
-import type { Place, Report } from './diagnostics.ts';
+import type { Place, PlaceInFile, Report } from './diagnostics.ts';
 import { expandEnvironment, type Environment } from './environment.ts';
+import { MAX_NAME_OCTETS } from '../wire/limits.ts';
 import { MAX_ALIASED_NODES, MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } from './limits.ts';
 import { hideInMessage, hideSecrets, secretsInText, secretSpans, type SecretSpan } from './secrets.ts';
 
@@ -55,7 +56,7 @@ export function parseYaml(path: string, text: string, env: Environment, report: 
 }
 
 /** The line and column of a node, or of `length` characters from `offset` characters within it. */
-export function placeOf(node: Span, offset = 0, length = node.end - node.start - offset): Place {
+export function placeOf(node: Span, offset = 0, length = node.end - node.start - offset): PlaceInFile {
   return placeAt(node.file, node.start + offset, length);
 }
 
@@ -63,19 +64,19 @@ export function placeOf(node: Span, offset = 0, length = node.end - node.start -
  * The place of a piece of a scalar's text, `offset` characters into it. Where escapes or the environment make
  * text and source differ, the whole scalar.
  */
-export function placeInText(node: YamlScalar, offset: number, length = 1): Place {
+export function placeInText(node: YamlScalar, offset: number, length = 1): PlaceInFile {
   const source = node.file.text.slice(node.start, node.end);
   const quote = source.startsWith('"') || source.startsWith("'") ? 1 : 0;
   const same = source.slice(quote, source.length - quote) === node.text;
   return same ? placeOf(node, quote + Math.min(offset, node.text.length), length) : placeOf(node);
 }
 
-/** The top of a file, for what is wrong with it as a whole. */
+/** A file as a whole: one that is not there has no lines. */
 export function placeOfFile(path: string): Place {
-  return { file: path, line: 1, column: 1 };
+  return { file: path };
 }
 
-function placeAt(file: YamlFile, offset: number, length: number): Place {
+function placeAt(file: YamlFile, offset: number, length: number): PlaceInFile {
   let low = 0;
   let high = file.lines.length - 1;
   while (low < high) {
@@ -140,6 +141,7 @@ function reportSyntax(
   report: Report,
 ): void {
   const lines = new Set<number>();
+  let lostKey = false;
   for (const { code, message, pos } of mistakes) {
     // Behind the last line break there is nothing to show; the text before it is where the mistake is.
     const at = Math.min(pos[0], file.text.trimEnd().length);
@@ -147,10 +149,21 @@ function reportSyntax(
     if (lines.has(place.line) || lines.size === MAX_SYNTAX_ERRORS) continue; // one mistake a line is enough
     // Once the parser has lost the structure it says this of every line that follows.
     if (lines.size > 0 && message.includes('in YAML stream')) continue;
+    // What is below a key that is no key has no structure either.
+    if (lostKey && code === 'BAD_INDENT') continue;
     lines.add(place.line);
     if (code === 'RESOURCE_EXHAUSTION') {
       report.error('PH007', `nested more than ${MAX_YAML_DEPTH} deep`, place);
       return;
+    }
+    const bare = bareName(file, at);
+    if (bare) {
+      lostKey = true;
+      const { word, start } = bare;
+      const why = word.startsWith('*') ? 'without quotes YAML takes it for an alias' : 'YAML reserves the sign @';
+      const hint = `put it in quotes: "${word}"`;
+      report.error('PH002', `${word} needs quotes: ${why}`, placeAt(file, start, word.length), hint);
+      continue;
     }
     report.error(
       'PH002',
@@ -159,6 +172,18 @@ function reportSyntax(
       syntaxHint(code, message, lineOf(file, place)),
     );
   }
+}
+
+/**
+ * The name without quotes at `at`, or whose colon is there: the apex (`@`) and wildcards (`*.dev`), which every zone has
+ * and YAML does not take bare.
+ */
+function bareName(file: YamlFile, at: number): { readonly word: string; readonly start: number } | undefined {
+  const { text } = file;
+  const lineAt = text.lastIndexOf('\n', at - 1) + 1;
+  const start = at - (/(?<=^|[\s,[{])\*[\w.*-]*$/.exec(text.slice(lineAt, at))?.[0].length ?? 0);
+  const word = /^(?:@|\*[\w.*-]*)(?=[\s:,\]}]|$)/.exec(text.slice(start, start + MAX_NAME_OCTETS))?.[0];
+  return word === undefined || isSecret(file, start, start + word.length) ? undefined : { word, start };
 }
 
 /** The parser's words, but for those that quote a secret or speak of its own functions. */
@@ -174,7 +199,7 @@ function isSecret({ secrets }: YamlFile, start: number, end: number): boolean {
   return secrets.some((span) => span.start < end && start < span.end);
 }
 
-function lineOf({ text, lines }: YamlFile, { line }: Place): string {
+function lineOf({ text, lines }: YamlFile, { line }: PlaceInFile): string {
   return text.slice(lines[line - 1], lines[line]);
 }
 
@@ -188,7 +213,7 @@ function syntaxHint(code: string, message: string, line: string): string | undef
   if (code === 'UNEXPECTED_TOKEN' && /"[^"]*"\s+"/.test(line))
     return `put single quotes around all of them: '"one" "two"'`;
   if (line.includes('::')) return 'put quotes around an IPv6 address that ends with ":" or has brackets';
-  if (/:\s*[*@`%&|>]/.test(line)) return 'put quotes around a value that begins with a special character';
+  if (/(?:[:,[]|-\s)\s*[*@`%&|>]/.test(line)) return 'put quotes around a value that begins with a special character';
   if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'put quotes around a value that has ": " in it';
   if (code === 'MISSING_CHAR' && message.includes('map values')) return 'a colon is missing: write "key: value"';
   if (code === 'MISSING_CHAR' && message.includes('quote')) return 'a quote further up is never closed';
@@ -262,7 +287,10 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
     if (anchor === undefined || anchor === 'open') {
       const why = anchor === 'open' ? 'stands inside what it refers to' : 'refers to an anchor that is not above it';
       const shown = isSecret(file, span.start, span.end) ? '***' : name;
-      report.error('PH005', `*${shown} ${why}`, placeOf(span), `put &${shown} in front of a value further up`);
+      const hint = /^(?:$|\.)|\.[a-z]/i.test(shown)
+        ? `a name that begins with * needs quotes: "*${shown}"`
+        : `put &${shown} in front of a value further up`;
+      report.error('PH005', `*${shown} ${why}`, placeOf(span), hint);
       return broken(span);
     }
     // Counted as if it were written out: that is what the readers of the tree will walk.

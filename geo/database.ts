@@ -61,7 +61,7 @@ const METADATA_OCTETS = 128 * 1024;
  * version of the format. PH404 warns of its age.
  */
 export function openDatabase(path: string, report: Report, options: OpenOptions = {}): Database | undefined {
-  const place = options.place ?? { file: path, line: 1, column: 1 };
+  const place = options.place ?? { file: path };
   let bytes: Buffer;
   try {
     bytes = readInPieces(path);
@@ -79,7 +79,9 @@ export function openDatabase(path: string, report: Report, options: OpenOptions 
   try {
     return readDatabase(path, bytes, report, place, options);
   } catch (error) {
-    report.error('PH402', `${path} is broken: ${reason(error)}`, place, 'download the file again');
+    // What a decoder throws speaks of its own buffers, not of the file.
+    const what = error instanceof TreeError ? error.message : 'its records cannot be decoded';
+    report.error('PH402', `${path} is broken: ${what}`, place, 'download the file again');
     return undefined;
   }
 }
@@ -173,9 +175,8 @@ function plainText(address: Uint8Array): string {
 }
 
 function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error instanceof TreeError) return error.message;
-  switch ('code' in error ? error.code : '') {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  switch (code) {
     case 'ENOENT':
       return 'there is no such file';
     case 'EACCES':
@@ -183,6 +184,7 @@ function reason(error: unknown): string {
     case 'EISDIR':
       return 'it is a folder';
     default:
-      return error.message.split('\n')[0] ?? 'unknown';
+      if (code.startsWith('Z_')) return 'it is compressed, and damaged or cut short';
+      return code === '' ? 'it cannot be read' : `it cannot be read (${code})`;
   }
 }

@@ -25,7 +25,7 @@ export function readLatencyFile(path: string, report: Report, regions: Iterable<
     octets = readInPieces(path);
   } catch (error) {
     const why = error instanceof Error ? (error.message.split(',')[0] ?? '') : String(error);
-    report.error('PH410', `cannot read the latency table: ${why}`, { file: path, line: 1, column: 1 });
+    report.error('PH410', `cannot read the latency table: ${why}`, { file: path });
     return undefined;
   }
   return parseLatencyTable(octets, path, report, regions);
@@ -196,7 +196,7 @@ export function parseLatencyTable(
     line++;
     if (!plainLine()) anyLine();
   }
-  const whole = { file, line: 1, column: 1 };
+  const whole = { file };
   if (mistakes > MAX_MISTAKES) {
     report.error('PH417', `${mistakes - MAX_MISTAKES} more lines of this table are wrong`, whole);
   }

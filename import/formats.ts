@@ -53,7 +53,7 @@ function listOf(draft: ZoneDraft | undefined): readonly ZoneDraft[] {
 /** A file all of whose records are out of the zone is one of another zone: `--zone` names the wrong one. */
 function refuseOther({ apex, owners, services, notes }: ZoneDraft, path: string, report: Report): void {
   if (owners.size > 0 || services.size > 0 || !notes.some(({ message }) => message.includes(OUT_OF_ZONE))) return;
-  const place = { file: path, line: 1, column: 1 };
+  const place = { file: path };
   report.error('PH502', `nothing in the file is in the zone ${formatName(apex)}`, place, 'give its own: --zone NAME');
 }
 

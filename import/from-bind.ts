@@ -9,18 +9,14 @@ import { TYPE, TYPE_NUMBERS, typeText } from '../wire/types.ts';
 import { readMasterFile } from '../zones/master-file.ts';
 import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../zones/records.ts';
 import { addRecord, createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
-import { soaMinimum } from './soa.ts';
 
 /** Made anew by whoever signs the zone. */
 const SIGNATURES: ReadonlySet<number> = new Set(
   ['RRSIG', 'NSEC', 'NSEC3', 'NSEC3PARAM'].map((type) => TYPE_NUMBERS.get(type) ?? 0),
 );
 
-/** For records without any TTL where not even an SOA has one. */
+/** For records without any TTL in a file without an SOA: as NSD has it. */
 const DEFAULT_TTL_SECONDS = 3600;
-
-/** What a master file says of itself before its zone is known. */
-type Preview = { readonly apex: Name | undefined; readonly ttlSeconds: number };
 
 /**
  * The zone of a master file. `apex` wins over what the file says of it; mistakes of the file go to `report`, and
@@ -28,15 +24,15 @@ type Preview = { readonly apex: Name | undefined; readonly ttlSeconds: number };
  */
 export function fromBind(path: string, apex: Name | undefined, report: Report): ZoneDraft | undefined {
   const preview = previewOf(path, apex, report);
-  const zone = apex ?? preview?.apex;
   if (!preview) return undefined;
+  const zone = apex ?? preview.apex;
   if (!zone) {
-    const place = { file: path, line: 1, column: 1 };
+    const place = { file: path };
     report.error('PH502', 'nothing in the file tells the name of the zone', place, 'give it: --zone example.com');
     return undefined;
   }
   const store = createRecordStore();
-  readMasterFile({ path, origin: zone, defaultTtlSeconds: preview.ttlSeconds, store, report });
+  readMasterFile({ path, origin: zone, defaultTtlSeconds: DEFAULT_TTL_SECONDS, store, report });
   if (report.diagnostics.some(({ severity }) => severity === 'error')) return undefined;
   const draft = createDraft(zone, `the master file ${path}`);
   addRecords(draft, store);
@@ -66,8 +62,15 @@ function placeOf(store: RecordStore, row: number): string {
   return `${store.files[store.file[row] ?? 0] ?? ''}:${store.line[row] ?? 0}`;
 }
 
-/** Reads the file as if it were the root's: an SOA's owner that is absolute, or below an $ORIGIN, is the zone. */
-function previewOf(path: string, apex: Name | undefined, report: Report): Preview | undefined {
+/**
+ * What the file says of its zone's name, read as if it were the root's: an SOA's owner that is absolute, or below an
+ * $ORIGIN, is the zone. Undefined where nothing of it can be read, which is reported.
+ */
+function previewOf(
+  path: string,
+  apex: Name | undefined,
+  report: Report,
+): { readonly apex: Name | undefined } | undefined {
   const store = createRecordStore();
   const scratch = createReport();
   readMasterFile({ path, origin: apex ?? ROOT, defaultTtlSeconds: DEFAULT_TTL_SECONDS, store, report: scratch });
@@ -78,12 +81,10 @@ function previewOf(path: string, apex: Name | undefined, report: Report): Previe
   for (let row = 0; row < store.count; row++) {
     if (store.type[row] !== TYPE.SOA) continue;
     const owner = ownerOf(store, row).slice();
-    // RFC 1035 has every record state its TTL; without, servers take the SOA's minimum.
-    const ttlSeconds = soaMinimum(rdataOf(store, row));
     // The root itself is its owner only where that is written as a dot; `@` waits for a name.
-    return { apex: owner.length > 1 ? owner : apex, ttlSeconds };
+    return { apex: owner.length > 1 ? owner : apex };
   }
-  return { apex: apex ?? originOf(path), ttlSeconds: DEFAULT_TTL_SECONDS };
+  return { apex: apex ?? originOf(path) };
 }
 
 /** The first $ORIGIN of a file without an SOA. */

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createReport, type Report } from '../config/diagnostics.ts';
-import { formatName, nameKey, type Name } from '../wire/name.ts';
+import { formatName, nameKey, ROOT, type Name } from '../wire/name.ts';
 import { parsePeriod } from '../wire/rdata/text.ts';
 import { readMasterFile } from '../zones/master-file.ts';
 import { createRecordStore, ownerOf, rdataOf } from '../zones/records.ts';
@@ -35,7 +35,7 @@ export function fromGdnsd(path: string, apex: Name | undefined, report: Report):
     const asked = apex ? `the zone ${formatName(apex)}` : 'a zone';
     const names = zones.map(({ zone }) => formatName(zone)).join(', ');
     const hint = names === '' ? 'zone files stand there under the name of their zone' : `it has ${names}`;
-    report.error('PH502', `no file for ${asked} in ${join(folder, 'zones')}`, { file, line: 1, column: 1 }, hint);
+    report.error('PH502', `no file for ${asked} in ${join(folder, 'zones')}`, { file }, hint);
   }
   return wanted.flatMap(({ path: zoneFile, zone }) => readZone(zoneFile, zone, config, report));
 }
@@ -51,18 +51,18 @@ function readConfig(file: string, report: Report): VscfHash | undefined {
       return undefined;
     }
     const why = error instanceof Error ? error.message : String(error);
-    report.error('PH500', `cannot read an included file: ${why}`, { file, line: 1, column: 1 });
+    report.error('PH500', `cannot read an included file: ${why}`, { file });
     return undefined;
   }
 }
 
-/** gdnsd(8): a file is called as its zone, with `@` for a slash; those that begin with a dot are none. */
+/** gdnsd(8): a file has the name of its zone, with `@` for a slash, or ROOT_ZONE; one that begins with a dot is not read. */
 function zoneFiles(folder: string): { readonly path: string; readonly zone: Name }[] {
   const stat = statSync(folder, { throwIfNoEntry: false });
   const names = stat?.isDirectory() ? readdirSync(folder).sort() : [];
   return names.flatMap((name) => {
     const path = join(folder, name);
-    const zone = name.startsWith('.') ? undefined : wholeName(name.replaceAll('@', '/'));
+    const zone = name.startsWith('.') ? undefined : name === 'ROOT_ZONE' ? ROOT : wholeName(name.replaceAll('@', '/'));
     return zone && statSync(path).isFile() ? [{ path, zone }] : [];
   });
 }
@@ -76,7 +76,7 @@ function readZone(path: string, zone: Name, config: VscfHash, report: Report): Z
     const store = createRecordStore();
     const defaultTtlSeconds = Number(stringOf(options.get('zones_default_ttl')) ?? DEFAULT_TTL_SECONDS);
     const own = createReport();
-    readMasterFile({ path: copy, origin: zone, defaultTtlSeconds, store, report: own });
+    readMasterFile({ path: copy, origin: zone, defaultTtlSeconds, store, report: own, dialect: 'gdnsd' });
     for (const each of own.diagnostics) {
       const file = originals.get(each.place.file) ?? each.place.file;
       report.diagnostics.push({ ...each, place: { ...each.place, file } });
@@ -100,7 +100,13 @@ function readZone(path: string, zone: Name, config: VscfHash, report: Report): Z
 }
 
 /** A copy that a reader of master files understands, line by line, and of all that it includes. */
-function rewrite(path: string, zone: Name, folder: string, originals: Map<string, string>): string {
+function rewrite(
+  path: string,
+  zone: Name,
+  folder: string,
+  originals: Map<string, string>,
+  above: readonly string[] = [],
+): string {
   const copy = join(folder, `${originals.size}-${basename(path)}`);
   originals.set(copy, path);
   const zoneText = formatName(zone) === '.' ? '.' : `${formatName(zone)}.`;
@@ -111,8 +117,11 @@ function rewrite(path: string, zone: Name, folder: string, originals: Map<string
         .replace(/(^|[\s.])@[ZF](?=\s|$)/g, (_, before: string) => `${before}${zoneText}`)
         .replace(/^(\$INCLUDE\s+)("?)([^\s";]+)\2/i, (whole, directive: string, quote: string, written: string) => {
           const target = resolve(dirname(path), written);
-          if (originals.size > 100 || !statSync(target, { throwIfNoEntry: false })?.isFile()) return whole;
-          return `${directive}${quote}${rewrite(target, zone, folder, originals)}${quote}`;
+          if (!statSync(target, { throwIfNoEntry: false })?.isFile()) return whole;
+          // One that includes itself is left to the reader of master files, which says so.
+          const within = [...above, resolve(path)];
+          const isCircle = within.includes(target);
+          return `${directive}${quote}${isCircle ? target : rewrite(target, zone, folder, originals, within)}${quote}`;
         })
         .replace(/^([^";]*\s)DYN[AC]\s+([^\s;]+)/i, (_, before: string, reference: string) => {
           const ttl = /\s(\w+)\/(\w+)(?=\s)/.exec(before);

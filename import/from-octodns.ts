@@ -17,7 +17,7 @@ const DEFAULT_TTL_SECONDS = 3600;
 export function fromOctodns(path: string, apex: Name | undefined, report: Report): ZoneDraft | undefined {
   const text = readSource(path, report);
   if (text === undefined) return undefined;
-  const place = { file: path, line: 1, column: 1 };
+  const place = { file: path };
   // Every scalar as it is written: 1.10 and 010 are texts.
   const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: false });
   const [mistake] = document.errors;

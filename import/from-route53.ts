@@ -2,7 +2,7 @@
  * Route 53: the JSON of `aws route53 list-resource-record-sets`. Record sets that share a name and have a routing
  * policy become a service; the health checks and latencies that they refer to are not in that file.
  */
-import type { Report } from '../config/diagnostics.ts';
+import type { Place, Report } from '../config/diagnostics.ts';
 import { formatName, isWithin, nameKey, type Name } from '../wire/name.ts';
 import { TYPE, typeText } from '../wire/types.ts';
 import { createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
@@ -14,17 +14,25 @@ import { addText, fieldsOf, readSource, wholeName } from './values.ts';
 /** Route 53 has a TTL in every set that is no alias. */
 const DEFAULT_TTL_SECONDS = 300;
 
+/** Where the parser stopped, which its message tells; where it does not, the file. */
+function placeInJson(file: string, text: string, error: unknown): Place {
+  const offset = error instanceof SyntaxError ? /position (\d+)/.exec(error.message)?.[1] : undefined;
+  if (offset === undefined) return { file };
+  const before = text.slice(0, Number(offset)).split('\n');
+  return { file, line: before.length, column: (before.at(-1) ?? '').length + 1 };
+}
+
 /** The zone: `apex`, or the owner of the SOA. */
 export function fromRoute53(path: string, apex: Name | undefined, report: Report): ZoneDraft | undefined {
   const text = readSource(path, report);
   if (text === undefined) return undefined;
-  const place = { file: path, line: 1, column: 1 };
+  const place = { file: path };
   let document: unknown;
   try {
     document = JSON.parse(text);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    report.error('PH501', `${path} is not JSON: ${why}`, place, 'save the output of aws with --output json');
+    const where = placeInJson(path, text, error);
+    report.error('PH501', `${path} is not JSON`, where, 'save the output of aws with --output json');
     return undefined;
   }
   const list = Array.isArray(document) ? document : fieldsOf(document)['ResourceRecordSets'];

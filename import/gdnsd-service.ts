@@ -165,8 +165,9 @@ function planOf(
   });
   const order = isSingle ? [] : [orderStep(map, used, regions)];
   const steer = [...order, ...innerSteps(used, vips, context)];
-  const types = used.map(({ group }) => group.serviceTypes);
-  const serviceTypes = types.find((list) => list.some((type) => type !== 'up')) ?? [];
+  // `up` is no check.
+  const types = used.map(({ group }) => group.serviceTypes.filter((type) => type !== 'up'));
+  const serviceTypes = types.find((list) => list.length > 0) ?? [];
   if (types.some((list) => list.join() !== serviceTypes.join())) {
     note(draft, 'changed', owner, `its datacenters have different service_types: all have ${serviceTypes.join(', ')}`);
   }

@@ -20,11 +20,6 @@ export function soaFields(rdata: Uint8Array | undefined, apex: Name): { mname: N
   return { mname, plain: { contact, serial, refresh, retry, expire, negative_ttl: negativeTtl } };
 }
 
-/** The minimum of an SOA: what BIND gives records that have no TTL. */
-export function soaMinimum(rdata: Uint8Array): number {
-  return new DataView(rdata.buffer, rdata.byteOffset + rdata.length - 4, 4).getUint32(0);
-}
-
 function nameAt(bytes: Uint8Array, from: number): Name {
   const name = bytes.subarray(from);
   const last = labelOffsets(name).at(-1);

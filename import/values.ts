@@ -44,7 +44,7 @@ export function readSource(path: string, report: Report): string | undefined {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : code;
-    report.error('PH500', `cannot read ${path}: ${why}`, { file: path, line: 1, column: 1 }, 'check the path');
+    report.error('PH500', `cannot read ${path}: ${why}`, { file: path }, 'check the path');
     return undefined;
   }
 }

@@ -251,6 +251,8 @@ const diagnostic = object<Diagnostic>(
     severity: oneOf('error', 'warning'),
     message: text,
     place: object<Diagnostic['place']>({ file: text, line: whole, column: whole, length: whole, excerpt: text }, [
+      'line',
+      'column',
       'length',
       'excerpt',
     ]),

@@ -1,6 +1,7 @@
 /**
  * `GET /` as plain text: the state of the server on one screen, and where the rest is.
  */
+import { fileAndLine } from '../config/diagnostics.ts';
 import type { Runtime } from './runtime.ts';
 import { serviceDocument } from './status-document.ts';
 import { vipStates, type VipState } from './vips.ts';
@@ -43,7 +44,7 @@ export function overview(runtime: Runtime, now: Date): string {
     titled('Zones', zones),
     titled(
       'Warnings',
-      warnings.map(({ code, message, place }) => `  ${place.file}:${place.line}: ${code}: ${message}`),
+      warnings.map(({ code, message, place }) => `  ${fileAndLine(place)}: ${code}: ${message}`),
     ),
     ['Paths', ...PATHS.map((path) => `  ${path}`)],
     attributions,

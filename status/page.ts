@@ -3,6 +3,7 @@
  * read without scripts; `overview.ts` is the same for curl. Where there are many services, those that are well are a
  * line each, and `?find=` shows the VIPs of those that are looked for.
  */
+import { fileAndLine } from '../config/diagnostics.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './octets.ts';
 import { overrideDocuments } from './overrides.ts';
@@ -95,7 +96,7 @@ function notes(runtime: Runtime, nowMs: number): string {
   return [
     `<p>${ready}, generation ${number}, up ${up}</p>`,
     ...runtime.alarms().map(({ code, message, since }) => note('bad', `${code} for ${age(since, nowMs)}`, message)),
-    ...warnings.map(({ code, message, place }) => note('odd', `${code} ${place.file}:${place.line}`, message)),
+    ...warnings.map(({ code, message, place }) => note('odd', `${code} ${fileAndLine(place)}`, message)),
     '',
   ].join('\n');
 }

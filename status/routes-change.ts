@@ -2,7 +2,7 @@
  * The paths that change something (SPEC 7). Each needs the token: http.ts asks for it by method.
  */
 import type { FastifyInstance } from 'fastify';
-import { hasErrors } from '../config/diagnostics.ts';
+import { fileAndLine, hasErrors } from '../config/diagnostics.ts';
 import { parseDurationMs } from '../config/units.ts';
 import { MAX_WEIGHT } from '../health/weights.ts';
 import { unknownTarget } from '../zones/targets.ts';
@@ -123,7 +123,7 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
     const { number } = runtime.generation();
     const { diagnostics } = reloaded;
     const [first] = hasErrors(diagnostics) ? diagnostics.filter(({ severity }) => severity === 'error') : diagnostics;
-    const where = first === undefined ? '' : `: ${first.place.file}:${first.place.line}: ${first.message}`;
+    const where = first === undefined ? '' : `: ${fileAndLine(first.place)}: ${first.message}`;
     throw new ProblemError(422, `nothing was changed, generation ${number} goes on${where}`, {
       generation: number,
       diagnostics,

@@ -59,6 +59,32 @@ function wholeText(text: string): Uint8Array {
   return rdata;
 }
 
+/** The words of a text's data with each one cut into strings of 255 octets, the most that one can hold. */
+export function cutTexts(type: number, tokens: readonly Token[]): readonly Token[] {
+  if (!isText(type) || tokens.every(({ text }) => text.length <= 63)) return tokens;
+  return tokens.flatMap((token) => {
+    const pieces: Token[] = [];
+    let text = '';
+    let octets = 0;
+    for (const [sign] of token.text.matchAll(/\\\d{3}|\\?./gsu)) {
+      const more = sign.startsWith('\\') ? unescape(sign, token.offset).length : Buffer.byteLength(sign);
+      if (octets + more > 255) {
+        pieces.push({ ...token, text });
+        text = '';
+        octets = 0;
+      }
+      text += sign;
+      octets += more;
+    }
+    return [...pieces, { ...token, text }];
+  });
+}
+
+/** The last field of an SOA's data: how long negative answers may be kept (RFC 2308 4). */
+export function soaMinimum(rdata: Uint8Array): number {
+  return new DataView(rdata.buffer, rdata.byteOffset + rdata.length - 4, 4).getUint32(0);
+}
+
 /**
  * Wire form to text that `parseRdata` turns into the same octets, with all names absolute. What does not fit
  * the type, and types without a text form, come out as `\# 4 DEADBEEF` (RFC 3597 5).

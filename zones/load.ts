@@ -80,7 +80,7 @@ export function loadWithZones(
   const last =
     input.serials ??
     readSerials(settings.stateDir, (message) => {
-      const place = { file: join(settings.stateDir, 'serials.json'), line: 1, column: 1 };
+      const place = { file: join(settings.stateDir, 'serials.json') };
       report.warning('PH382', message, place, 'remove it, or put back what it was');
     });
   const serials = new Map(
@@ -135,7 +135,7 @@ function measuredFor(
 ): LatencyTable | undefined {
   if (!beacon || known) return beacon && known;
   const saved = readBeaconFile(stateDir, (message) => {
-    const place = { file: join(stateDir, 'beacon.json'), line: 1, column: 1 };
+    const place = { file: join(stateDir, 'beacon.json') };
     report.warning('PH383', message, place, 'remove it, or put back what it was');
   });
   const samples = createBeaconSamples();

@@ -24,8 +24,17 @@ export type Position = {
   readonly ttl: TtlDefaults;
 };
 
-/** RFC 2308 4: `$TTL`; before one, the last that a record stated (RFC 1035 5.1); before one, the zone's. */
-export type TtlDefaults = { directive: number | undefined; last: number | undefined; readonly zone: number };
+/**
+ * RFC 2308 4: `$TTL`, and an SOA's minimum where no TTL stands before or in it, as BIND has it; without both the last
+ * TTL that a record stated (RFC 1035 5.1); before one, the zone's.
+ */
+export type TtlDefaults = {
+  directive: number | undefined;
+  last: number | undefined;
+  readonly zone: number;
+  /** The first row of the file that was named: until there is a TTL, all from it on have the zone's. */
+  readonly firstRow: number;
+};
 
 export function defaultTtl(ttl: TtlDefaults): number {
   return ttl.directive ?? ttl.last ?? ttl.zone;

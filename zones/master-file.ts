@@ -6,9 +6,9 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Place, Report } from '../config/diagnostics.ts';
 import { MAX_NAME_OCTETS, MAX_TTL_SECONDS } from '../wire/limits.ts';
 import { type Name, NameError, parseName } from '../wire/name.ts';
-import { RdataError, type Token, parseRdata } from '../wire/rdata.ts';
+import { RdataError, type Token, cutTexts, parseRdata, soaMinimum } from '../wire/rdata.ts';
 import { parsePeriod, unescape } from '../wire/rdata/text.ts';
-import { typeNumber } from '../wire/types.ts';
+import { TYPE, typeNumber } from '../wire/types.ts';
 import { type Position, type TtlDefaults, defaultTtl, readPlainLine } from './master-fast.ts';
 import { malformedAt, MAX_GENERATED, parseRange, substitute } from './master-generate.ts';
 import { type Entry, LexError, readEntry } from './master-lexer.ts';
@@ -23,6 +23,7 @@ const MAX_MISTAKES = 1000;
 type FileReader = Position & {
   readonly path: string;
   readonly report: Report;
+  readonly dialect: Dialect;
   /** Resolved paths from the first file to this one. */
   readonly stack: readonly string[];
   /** Resolved paths of all files read. */
@@ -31,6 +32,12 @@ type FileReader = Position & {
   /** The first mistake that was not shown. */
   unshown: Place | undefined;
 };
+
+/**
+ * Whose rules hold where programs differ. gdnsd takes the origin as the owner of a first line that has none, cuts long
+ * texts itself, and has a default TTL of its own (gdnsd.zonefile(5), gdnsd.config(5)).
+ */
+export type Dialect = 'bind' | 'gdnsd';
 
 /** A mistake in an entry; it ends the entry. */
 class Mistake extends Error {
@@ -48,8 +55,8 @@ class Mistake extends Error {
 }
 
 /**
- * Reads `path` and what it includes into `store`. `defaultTtlSeconds` is for records before any `$TTL` or stated
- * TTL. Gives the absolute paths of the files that were read, each once.
+ * Reads `path` and what it includes into `store`. `defaultTtlSeconds` is for records that neither `$TTL`, an SOA nor a
+ * stated TTL gives one. Gives the absolute paths of the files that were read, each once.
  */
 export function readMasterFile(options: {
   readonly path: string;
@@ -57,21 +64,27 @@ export function readMasterFile(options: {
   readonly defaultTtlSeconds: number;
   readonly store: RecordStore;
   readonly report: Report;
+  readonly dialect?: Dialect;
 }): { files: string[] } {
-  const { path, store, report } = options;
+  const { path, store, report, dialect = 'bind' } = options;
   const files = new Set<string>();
   const bytes = readBytes(path);
   if (typeof bytes === 'string') {
-    report.error('PH300', `cannot read ${path}: ${bytes}`, { file: path, line: 1, column: 1 }, 'check the path');
+    report.error('PH300', `cannot read ${path}: ${bytes}`, { file: path }, 'check the path');
   } else {
-    const ttl: TtlDefaults = { directive: undefined, last: undefined, zone: options.defaultTtlSeconds };
-    readFile({ path, bytes, origin: options.origin, store, ttl, report, stack: [], files });
+    const ttl: TtlDefaults = {
+      directive: dialect === 'gdnsd' ? options.defaultTtlSeconds : undefined,
+      last: undefined,
+      zone: options.defaultTtlSeconds,
+      firstRow: store.count,
+    };
+    readFile({ path, bytes, origin: options.origin, store, ttl, report, dialect, stack: [], files });
   }
   return { files: [...files] };
 }
 
 function readFile(
-  file: Pick<FileReader, 'path' | 'bytes' | 'origin' | 'store' | 'ttl' | 'report' | 'stack' | 'files'>,
+  file: Pick<FileReader, 'path' | 'bytes' | 'origin' | 'store' | 'ttl' | 'report' | 'dialect' | 'stack' | 'files'>,
 ): void {
   const resolved = resolve(file.path);
   file.files.add(resolved);
@@ -156,24 +169,37 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
       if (type === undefined) throw unknownType(token);
     }
   }
-  if (blank && reader.ownerOctets === 0) {
+  if (blank && reader.ownerOctets === 0 && reader.dialect === 'gdnsd') {
+    reader.owner.set(reader.origin);
+    reader.ownerOctets = reader.origin.length;
+  } else if (blank && reader.ownerOctets === 0) {
     const hint = 'start the line with the owner, or with @ for the origin';
     throw new Mistake('PH308', 'a record without an owner, and none before it', tokens[0]?.offset ?? end, 1, hint);
   }
   let rdata: Uint8Array;
   try {
-    rdata = parseRdata(type, tokens.slice(next), reader.origin, end);
+    const data = tokens.slice(next);
+    rdata = parseRdata(type, reader.dialect === 'gdnsd' ? cutTexts(type, data) : data, reader.origin, end);
   } catch (error) {
     if (!(error instanceof RdataError)) throw error;
     const offset = error.offset ?? typeToken?.offset ?? end;
     const token = tokens.find((candidate) => candidate.offset === offset);
     throw new Mistake('PH312', error.message, offset, token?.text.length ?? 1);
   }
-  if (ttlSeconds === undefined) ttlSeconds = defaultTtl(reader.ttl);
-  else reader.ttl.last = ttlSeconds;
+  if (ttlSeconds === undefined) {
+    if (type === TYPE.SOA) takeSoaMinimum(reader, rdata);
+    ttlSeconds = defaultTtl(reader.ttl);
+  } else reader.ttl.last = ttlSeconds;
   if (reader.ownerOctets < 0) return; // its owner was reported
   const owner = reader.owner.subarray(0, reader.ownerOctets);
   addRecord(reader.store, owner, type, ttlSeconds, rdata, reader.file, reader.line);
+}
+
+/** What BIND does where an SOA is the first that could state a TTL and does not; NSD has 3600 for such records. */
+function takeSoaMinimum({ ttl, store }: FileReader, soa: Uint8Array): void {
+  if (ttl.directive !== undefined || ttl.last !== undefined) return;
+  ttl.directive = Math.min(soaMinimum(soa), MAX_TTL_SECONDS);
+  store.ttlSeconds.fill(ttl.directive, ttl.firstRow, store.count);
 }
 
 function setOwner(reader: FileReader, token: Token): void {
@@ -263,8 +289,8 @@ function include(reader: FileReader, token: Token, origin: Name): void {
     throw new Mistake('PH300', `cannot read ${path}: ${bytes}`, at, length, hint);
   }
   // RFC 1035 5.1: the origin and the owner of the including file stay as they are.
-  const { store, ttl, stack, files } = reader;
-  readFile({ path, bytes, origin, store, ttl, report: reader.report, stack, files });
+  const { store, ttl, dialect, stack, files } = reader;
+  readFile({ path, bytes, origin, store, ttl, report: reader.report, dialect, stack, files });
 }
 
 /** A path is octets in UTF-8; escapes work as in any text. */

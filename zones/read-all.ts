@@ -38,12 +38,7 @@ export function readConfiguration(input: {
   const isDefault = input.file === undefined && !isNamed(path);
   if (isDefault && ['absent', 'file'].includes(lookAt(resolve(cwd, 'zones')).kind)) {
     const hint = 'name a configuration, write pharos.yaml, or put zone files into a folder zones';
-    report.error(
-      'PH031',
-      'there is neither pharos.yaml nor a folder zones here',
-      { file: path, line: 1, column: 1 },
-      hint,
-    );
+    report.error('PH031', 'there is neither pharos.yaml nor a folder zones here', { file: path }, hint);
     return { settings: undefined, zones: [], diagnostics: shown(report.diagnostics, cwd) };
   }
   const file = isDefault ? undefined : path;

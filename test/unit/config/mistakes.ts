@@ -8,7 +8,9 @@ import type { Diagnostic } from '../../../config/diagnostics.ts';
 export type Mistake = readonly [text: string, at: string, part: string];
 
 export function placesOf(diagnostics: readonly Diagnostic[]): string[] {
-  return diagnostics.map(({ place, code }) => `${place.line}:${place.column} ${code}`);
+  return diagnostics.map(
+    ({ place: { line, column }, code }) => `${line === undefined ? 'file' : `${line}:${column}`} ${code}`,
+  );
 }
 
 /** Exactly one mistake, there, with these words; it comes with the source line and a caret under the column. */

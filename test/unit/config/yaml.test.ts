@@ -139,7 +139,7 @@ test.each([
 ])('a file that cannot be read is a mistake: %s', (name, part) => {
   const report = createReport();
   expect(readYaml(join(folder, name), {}, report)).toBeUndefined();
-  expectMistake(report.diagnostics, '1:1 PH001', part);
+  expectMistake(report.diagnostics, 'file PH001', part);
 });
 
 test('a place within a text is the column of that character', () => {

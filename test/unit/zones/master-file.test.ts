@@ -86,7 +86,7 @@ describe('one entry to one record', () => {
     ['s HTTPS 1 . alpn="h2,h3" port=443', 's.example.com 99 HTTPS 1 . alpn="h2,h3" port=443'],
     [
       '@ SOA ns1 h ( 1 2h\n 30m 14d ; x\n 60 )',
-      'example.com 99 SOA ns1.example.com. h.example.com. 1 7200 1800 1209600 60',
+      'example.com 60 SOA ns1.example.com. h.example.com. 1 7200 1800 1209600 60',
     ],
   ])('%j', (text, expected) => {
     for (const ending of ['\n', '', '\r\n']) {

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { formatName } from '../../../wire/name.ts';
+import { formatPlace } from '../../../config/diagnostics.ts';
 import { readConfiguration, shownPath } from '../../../zones/read-all.ts';
 import { makeFolder } from './read-helper.ts';
 
@@ -14,7 +15,7 @@ function read(files: Readonly<Record<string, string>>, file?: string) {
     writeFileSync(join(cwd, name), content);
   }
   const found = readConfiguration({ ...(file === undefined ? {} : { file }), cwd, env: {}, cores: 2 });
-  const mistakes = found.diagnostics.map(({ place, code }) => `${place.file}:${place.line}:${place.column} ${code}`);
+  const mistakes = found.diagnostics.map(({ place, code }) => `${formatPlace(place)} ${code}`);
   return { ...found, mistakes, names: found.zones.map(({ apex }) => formatName(apex)) };
 }
 
@@ -37,10 +38,10 @@ describe('where the configuration is', () => {
   });
 
   test.each<[string, Record<string, string>, string | undefined, string[]]>([
-    ['neither pharos.yaml nor zones', {}, undefined, ['pharos.yaml:1:1 PH031']],
-    ['a named file that is not there', { 'zones/a.yaml': ZONE }, 'my.yaml', ['my.yaml:1:1 PH001']],
-    ['no zones with pharos.yaml', { 'pharos.yaml': '' }, undefined, ['pharos.yaml:1:1 PH030']],
-    ['no zones in the folder', { 'zones/a.txt': '' }, undefined, ['zones:1:1 PH030']],
+    ['neither pharos.yaml nor zones', {}, undefined, ['pharos.yaml PH031']],
+    ['a named file that is not there', { 'zones/a.yaml': ZONE }, 'my.yaml', ['my.yaml PH001']],
+    ['no zones with pharos.yaml', { 'pharos.yaml': '' }, undefined, ['pharos.yaml PH030']],
+    ['no zones in the folder', { 'zones/a.txt': '' }, undefined, ['zones PH030']],
   ])('%s is a mistake', (_title, files, file, expected) => {
     expect(read(files, file).mistakes).toEqual(expected);
   });

@@ -168,8 +168,8 @@ describe('the SOA', () => {
     expect(placesOf(diagnostics)).toEqual([]);
     expect(zone?.autoSerial).toBe(false);
     expect(recordsOf(zone)).toEqual([
-      'example.com 300 SOA ns.example.net. root.example.com. 5 4 3 2 1',
-      'example.com 300 NS ns.example.net.',
+      'example.com 1 SOA ns.example.net. root.example.com. 5 4 3 2 1',
+      'example.com 1 NS ns.example.net.',
     ]);
   });
 });

@@ -1,0 +1,68 @@
+/**
+ * `import gdnsd` refused zones that gdnsd loads: a text of over 255 octets (gdnsd cuts it), a first record without an owner
+ * (the origin is), more than 100 included files, the file ROOT_ZONE. A record without a TTL got the last stated one where
+ * gdnsd gives its default. And it noted `all have ` with nothing behind it.
+ */
+import { expect, test } from 'vitest';
+import { createReport } from '../../../config/diagnostics.ts';
+import { fromGdnsd } from '../../../import/from-gdnsd.ts';
+import { formatName, nameKey, parseName } from '../../../wire/name.ts';
+import { formatRdata } from '../../../wire/rdata.ts';
+import { TYPE } from '../../../wire/types.ts';
+import { folderOf, type Files } from '../../support/pharos.ts';
+
+const CONFIG = 'options => { listen => 127.0.0.1 }\n';
+const HEAD = '@ 300 SOA ns1 host 1 7200 3600 1209600 300\n@ 300 NS ns1\nns1 300 A 192.0.2.53\n';
+
+function read(files: Files, zone = 'corp.example') {
+  using folder = folderOf({ config: CONFIG, ...files });
+  const report = createReport();
+  const [draft] = fromGdnsd(folder.path, undefined, report);
+  expect(report.diagnostics).toEqual([]);
+  const origin = parseName(`${zone}.`);
+  const at = (name: string) => draft?.owners.get(nameKey(parseName(name, origin)))?.rrsets;
+  return { draft, at };
+}
+
+test.each([
+  ['in quotes', `"${'a'.repeat(410)}"`],
+  ['without', 'a'.repeat(410)],
+  ['with escapes', `"${'\\097'.repeat(410)}"`],
+])('a long text is cut at 255 octets: %s', (_title, text) => {
+  const { at } = read({ 'zones/corp.example': `${HEAD}t 300 TXT ${text}\n` });
+  const rdata = at('t')?.get(TYPE.TXT)?.rdata[0] ?? new Uint8Array();
+  expect(formatRdata(TYPE.TXT, rdata)).toBe(`"${'a'.repeat(255)}" "${'a'.repeat(155)}"`);
+});
+
+test('a first line without an owner is the origin', () => {
+  const { at } = read({ 'zones/corp.example': HEAD.replaceAll('@', '') });
+  expect([...(at('@')?.keys() ?? [])]).toEqual([TYPE.SOA, TYPE.NS]);
+});
+
+test('a record without a TTL has the default, not the last one', () => {
+  const { at } = read({ 'zones/corp.example': `${HEAD}www A 192.0.2.1\n` });
+  expect(at('www')?.get(TYPE.A)?.ttlSeconds).toBe(86_400);
+});
+
+test('any number of files is included', () => {
+  const numbers = Array.from({ length: 120 }, (_, index) => index);
+  const { draft } = read({
+    'zones/corp.example': HEAD + numbers.map((index) => `$INCLUDE ../inc/f${index}\n`).join(''),
+    ...Object.fromEntries(numbers.map((index) => [`inc/f${index}`, `h${index} 300 A 192.0.2.1\n`])),
+  });
+  expect(draft?.owners.size).toBe(122);
+});
+
+test('ROOT_ZONE is the root', () => {
+  const { draft } = read({ 'zones/ROOT_ZONE': HEAD }, 'root');
+  expect(draft && formatName(draft.apex)).toBe('.');
+});
+
+test('datacenters without checks agree', () => {
+  const plugins = `plugins => { metafo => { resources => { r => { datacenters => [a, b], dcmap => {
+    a => { plugin => multifo, service_types => up, x => 192.0.2.1 }, b => { plugin => multifo, service_types => up, x => 192.0.2.2 }
+  } } } } }\n`;
+  const { draft } = read({ config: CONFIG + plugins, 'zones/corp.example': `${HEAD}www 60 DYNA metafo!r\n` });
+  expect(draft?.services.size).toBe(1);
+  expect(draft?.notes).toEqual([]);
+});
