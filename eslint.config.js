@@ -3,7 +3,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist', 'node_modules', 'runtime'] },
+  { ignores: ['dist', 'node_modules', 'bin/node'] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

@@ -2,7 +2,7 @@
  * The least that can be done with a packet: the query goes back as it came, marked as a response. What the batch I/O
  * reaches with it is the limit for any answer behind the same I/O.
  */
-import type { Answer } from '../server/exchange.ts';
+import type { Answer } from '../server/contract.ts';
 
 export function createAnswerer(): Answer {
   return (rx, rxAt, length, _peer, _peerAt, _peerOctets, _transport, tx, txAt) => {

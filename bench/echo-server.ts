@@ -1,7 +1,7 @@
 /**
  * `node bench/echo-server.ts PORT`: the server's sockets and threads around bench/echo-answerer.ts.
  */
-import { startServer } from '../server/supervisor.ts';
+import { startServer } from '../server/threads/supervisor.ts';
 
 const server = await startServer({
   listen: [{ host: '127.0.0.1', port: Number(process.argv[2]) }],

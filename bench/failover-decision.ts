@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
-import { runServer } from '../cli/run-server.ts';
+import { runServer } from '../cli/serve/run-server.ts';
 import { encodeQuery } from './packets.ts';
 import { freePort } from './process.ts';
 import { readResponse } from './read-response.ts';

@@ -8,7 +8,7 @@
  * Prints one line of JSON, a LoadReport.
  */
 import { readFileSync } from 'node:fs';
-import { addressOf, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../server/libc.ts';
+import { addressOf, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../server/io/libc.ts';
 import {
   BATCH,
   CONTROL_OCTETS,
@@ -19,8 +19,8 @@ import {
   reply,
   SLOT_OCTETS,
   type MessageVector,
-} from '../server/message-vector.ts';
-import { openUdpSockets } from '../server/sockets.ts';
+} from '../server/io/message-vector.ts';
+import { openUdpSockets } from '../server/io/sockets.ts';
 import { createHistogram, record, toPairs, type Histogram } from './histogram.ts';
 
 export type LoadReport = {
@@ -251,7 +251,7 @@ function receiveBatch(generator: Generator, socket: number): number {
   }
 }
 
-/** Messages that look as if each came from the server. sockaddr_in is drawn in server/message-vector.ts. */
+/** Messages that look as if each came from the server. sockaddr_in is drawn in server/io/message-vector.ts. */
 function addressedTo(port: number): MessageVector {
   const messages = createMessages();
   for (let index = 0; index < BATCH; index++) {

@@ -8,12 +8,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHealthTable } from '../health/table.ts';
-import { createClientRing } from '../server/client-samples.ts';
+import { createClientRing } from '../server/answer/client-samples.ts';
 import { createCounters } from '../server/counters.ts';
-import { createAnswerer, type AnswererPayload } from '../server/answerer.ts';
-import { TRANSPORT, type Answer } from '../server/exchange.ts';
-import { SLOT_OCTETS } from '../server/message-vector.ts';
-import { loadGeneration } from '../zones/load.ts';
+import { createAnswerer, type AnswererPayload } from '../server/answer/answerer.ts';
+import { TRANSPORT, type Answer } from '../server/contract.ts';
+import { SLOT_OCTETS } from '../server/io/message-vector.ts';
+import { loadGeneration } from '../zones/load-generation.ts';
 import { CASES } from './cases.ts';
 import { writePharosConfiguration } from './peers/pharos.ts';
 
@@ -49,7 +49,7 @@ export function createReplays(): Replay[] {
     return {
       name,
       fill: () => {
-        // All that was put is taken (server/ring.ts), at next to no cost: a full ring would make samples too cheap.
+        // All that was put is taken (server/answer/ring.ts), at next to no cost: a full ring would make samples too cheap.
         heads[1] = heads[0] ?? 0;
         for (let slot = 0; slot < BATCH_QUERIES; slot++) {
           const packet = packets[next++ % packets.length] ?? Buffer.alloc(0);

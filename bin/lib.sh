@@ -1,6 +1,6 @@
 # Shared by the scripts of bin/; they set $root, the folder above bin/.
 # Pharos runs on Node.js 24.5 and newer, its TypeScript as it stands. An older one on the PATH is
-# left alone; runtime/ then brings a newer one from npm (docs/decisions/runtime.md).
+# left alone; bin/node/ then brings a newer one from npm (docs/decisions/runtime.md).
 
 # new_enough NODE: whether this runs here at all, and is 24.5 or newer.
 new_enough() {
@@ -14,7 +14,7 @@ new_enough() {
 
 # Prints the Node.js to use; fails when there is none yet.
 find_node() {
-  for candidate in "$(command -v node)" "$root"/runtime/node_modules/node-*/bin/node; do
+  for candidate in "$(command -v node)" "$root"/bin/node/node_modules/node-*/bin/node; do
     if [ -x "$candidate" ] && new_enough "$candidate"; then
       echo "$candidate"
       return 0

@@ -6,7 +6,7 @@
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Outcome } from '../zones/catalog.ts';
-import { loadGeneration, type LoadedGeneration } from '../zones/load.ts';
+import { loadGeneration, type LoadedGeneration } from '../zones/load-generation.ts';
 import { loadInputFor } from './load-input.ts';
 import { countDiagnostics, EXIT, paintDiagnostic, plural, showDiagnostics, type Output } from './output.ts';
 

@@ -5,7 +5,7 @@ import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
 import { callApi, type Api, type ApiReply } from './api-client.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
-import { reach, type ReachOptions } from './reach.ts';
+import { reach, type ReachOptions } from './find-server.ts';
 
 /** How the server is found, and whether the reply is printed as JSON. */
 export type ControlOptions = ReachOptions & { readonly json: boolean };

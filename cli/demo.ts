@@ -12,7 +12,7 @@ import { formatEndpoint } from '../wire/address.ts';
 import { startBackend, type Backend } from './demo-backends.ts';
 import { loadInputFor } from './load-input.ts';
 import { EXIT, terminal, type Output } from './output.ts';
-import { runServer, type RunningServer } from './run-server.ts';
+import { runServer, type RunningServer } from './serve/run-server.ts';
 import { explainFailure } from './serve.ts';
 
 /** Region and the port it is tried on first; the keys are 1, 2, 3. */

@@ -4,8 +4,8 @@
 import { formatName, nameKey, type Name } from '../wire/name.ts';
 import { formatRdata } from '../wire/rdata.ts';
 import { typeText } from '../wire/types.ts';
-import type { ZoneModel } from '../zones/model.ts';
-import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../zones/records.ts';
+import type { ZoneModel } from '../zones/read/model.ts';
+import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../zones/read/record-store.ts';
 
 /** One side of an RRset; `values` in presentation format, in order. */
 export type RrsetText = { readonly ttl: number; readonly values: readonly string[] };

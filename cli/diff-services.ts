@@ -8,7 +8,7 @@ import { formatDuration } from '../config/units.ts';
 import { identityOf, type StepSpec } from '../steering/steps.ts';
 import { formatAddress } from '../wire/address.ts';
 import { canonical, formatName } from '../wire/name.ts';
-import type { ServiceModel, VipModel, WhenAllDown, ZoneModel } from '../zones/model.ts';
+import type { ServiceModel, VipModel, WhenAllDown, ZoneModel } from '../zones/read/model.ts';
 
 export type ServiceChange = {
   readonly service: string;

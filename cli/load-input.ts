@@ -2,7 +2,7 @@
  * What `loadGeneration` is given for a command started in this process.
  */
 import { availableParallelism } from 'node:os';
-import type { LoadInput } from '../zones/load.ts';
+import type { LoadInput } from '../zones/load-generation.ts';
 
 /** `config` as on the command line: undefined is the configuration of the folder that it is started in. */
 export function loadInputFor(config: string | undefined): LoadInput {

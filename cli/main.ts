@@ -2,7 +2,7 @@
  * The `pharos` command: reads the command line and hands over to one module a command, loaded only then.
  */
 import { Command, CommanderError, Option } from 'commander';
-import type { SimulateRequest } from '../server/simulate.ts';
+import type { SimulateRequest } from '../server/forecast/simulate.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
 import { controlCommands } from './control-commands.ts';
 import { EXIT, terminal, type Output } from './output.ts';

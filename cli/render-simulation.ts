@@ -1,8 +1,8 @@
 /**
  * A simulation as text: first how bad it is, then who gets how much more, then where whose clients go.
  */
-import type { Simulation } from '../server/simulate.ts';
-import type { Traffic } from '../server/traffic.ts';
+import type { Simulation } from '../server/forecast/simulate.ts';
+import type { Traffic } from '../server/forecast/traffic.ts';
 import type { Output } from './output.ts';
 import { percent, renderTraffic, titleOf, weighedBy } from './render-traffic.ts';
 

@@ -1,7 +1,7 @@
 /**
  * The traffic of one service as text, for simulate and diff.
  */
-import { NODATA, STATIC, type Move, type Traffic } from '../server/traffic.ts';
+import { NODATA, STATIC, type Move, type Traffic } from '../server/forecast/traffic.ts';
 import { table, type Output } from './output.ts';
 
 type Paint = Output['style'];

@@ -2,11 +2,11 @@
  * `pharos serve`: the server, until SIGTERM.
  */
 import { ListenError } from '../server/listen-error.ts';
-import { TakeoverError } from '../server/takeover.ts';
+import { TakeoverError } from '../server/threads/takeover.ts';
 import { loadInputFor } from './load-input.ts';
-import { createLog } from './log.ts';
+import { createLog } from './serve/log.ts';
 import { EXIT, showDiagnostics, terminal, type Output } from './output.ts';
-import { ConfigurationError, GivenUpError, runServer } from './run-server.ts';
+import { ConfigurationError, GivenUpError, runServer } from './serve/run-server.ts';
 
 /** For who starts a second server by intent. */
 const TAKEOVER =

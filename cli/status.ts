@@ -4,7 +4,7 @@
 import { isStatusDocument, type StatusDocument } from '../status/status-document.ts';
 import { callApi, type Api } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
-import { reach, type ReachOptions } from './reach.ts';
+import { reach, type ReachOptions } from './find-server.ts';
 import { renderStatus } from './render-status.ts';
 
 /** `service`: only this one. `watch`: again every `intervalMs`, until `signal`. */

@@ -15,7 +15,7 @@ import {
   type Location,
   type Places,
 } from './location.ts';
-import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './lookup.ts';
+import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './find-class.ts';
 import { groupNodes } from './groups.ts';
 import { buildNetworkTrie } from './network-trie.ts';
 import { filled } from './prefix-table.ts';
@@ -26,7 +26,7 @@ import type { Trie } from './trie-builder.ts';
  * numbers than it, and are never the same class both. Class 0 is NOWHERE.
  */
 export type Atlas = {
-  /** A row a node: ATLAS in lookup.ts. */
+  /** A row a node: ATLAS in find-class.ts. */
   readonly nodes: Int32Array;
   readonly v4Root: number;
   readonly v6Root: number;

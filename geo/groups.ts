@@ -2,7 +2,7 @@
  * Which classes of addresses lie below each node of an atlas. Far fewer sets come about than there are nodes, so that
  * a steering map need say only of each set whether all of it has one outcome.
  */
-import { ATLAS } from './lookup.ts';
+import { ATLAS } from './find-class.ts';
 
 /** As few tables as this are made wider: most atlases have some 100,000 groups. */
 const FIRST_ROWS = 1 << 16;

@@ -1,6 +1,6 @@
 /**
  * Measured round-trip times by network, AS and country (SPEC 8), by the million: from a file (read-latency.ts), from
- * users' browsers (measured.ts), or both. In shared memory, for explain in the control thread has it too.
+ * users' browsers (overlay-latency.ts), or both. In shared memory, for explain in the control thread has it too.
  */
 import { getOr } from './get-or.ts';
 import { longestMatch, addressOf, createPrefixTable, filled, type PrefixTable } from './prefix-table.ts';

@@ -3,7 +3,7 @@
  */
 import type { Continent } from '../config/settings.ts';
 import { centroidOf, continentOf, isCountry } from './countries.ts';
-import { lookupClass } from './lookup.ts';
+import { lookupClass } from './find-class.ts';
 
 /** What is known of all addresses of one class. Unknown is '' for text, NaN for the point, 0 for the AS. */
 export type Location = {

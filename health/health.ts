@@ -5,9 +5,9 @@ import type { CheckSpec } from '../config/settings.ts';
 import type { Clock } from './clock.ts';
 import type { Author, OverrideRequest } from './overrides.ts';
 import type { Foresee } from './pressure.ts';
-import type { Probe } from './probe.ts';
+import type { Probe } from './checks/probe.ts';
 import type { SavedOverride, SavedWeight } from './state-file.ts';
-import type { HealthTarget } from './targets.ts';
+import type { HealthTarget } from './target-names.ts';
 import type { LastResult } from './unit.ts';
 import type { WeightRequest } from './weights.ts';
 

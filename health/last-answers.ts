@@ -13,7 +13,7 @@
  */
 import type { Clock } from './clock.ts';
 import { forcedOf, holdSecondsOf, isForcedOut, type HealthTable } from './table.ts';
-import { canonicalTarget, type HealthTarget } from './targets.ts';
+import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** What is served of a service whose words may have changed, seen from one of its VIPs. */
 export type LastAnswers = {

@@ -8,7 +8,7 @@ import { createLastAnswers } from './last-answers.ts';
 import { createOverrides, type Author } from './overrides.ts';
 import type { SavedOverride, SavedWeight, StateStore } from './state-file.ts';
 import type { HealthTable } from './table.ts';
-import { canonicalTarget, expandTarget, type HealthTarget } from './targets.ts';
+import { canonicalTarget, expandTarget, type HealthTarget } from './target-names.ts';
 import { createWeights, MAX_WEIGHT } from './weights.ts';
 
 /** An event of the health room without its time. */

@@ -7,7 +7,7 @@
  */
 import type { Clock } from './clock.ts';
 import { FULL } from './table.ts';
-import { canonicalTarget, type HealthTarget } from './targets.ts';
+import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** Shares of the capacity: from which load on a VIP sheds clients, and from which all of them. `low` is below `high`. */
 export type ShedMarks = { readonly low: number; readonly high: number };

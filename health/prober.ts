@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from './clock.ts';
 import { MAX_EXTRA_PROBES } from './limits.ts';
-import { wordsOf, type Probe, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { wordsOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
 import { startRound } from './round.ts';
 import type { Pace } from './scheduler.ts';
 import type { Suspicion } from './suspect.ts';

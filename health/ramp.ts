@@ -5,7 +5,7 @@
 import type { Cancel, Clock } from './clock.ts';
 import { RAMP_TICK_MS } from './limits.ts';
 import { RAMP_UNIT } from './table.ts';
-import { canonicalTarget, type HealthTarget } from './targets.ts';
+import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** Where a ramp begins. */
 const FIRST_SHARE = 0.01;

@@ -9,7 +9,7 @@
  *                          third    ├──────────────────────────────────┤ failed
  */
 import type { Cancel, Clock } from './clock.ts';
-import type { ProbeResult } from './probe.ts';
+import type { ProbeResult } from './checks/probe.ts';
 
 export type RoundOptions = {
   readonly clock: Clock;

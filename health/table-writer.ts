@@ -20,7 +20,7 @@ import {
   viewHealthTable,
   type HealthTable,
 } from './table.ts';
-import { addressText, canonicalTarget, type HealthTarget } from './targets.ts';
+import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
 import { loadHoldSeconds, probedWord, unitHoldSeconds, type Unit } from './unit.ts';
 
 export type TableWriter = {

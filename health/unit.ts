@@ -14,9 +14,9 @@ import {
   type Thresholds,
 } from './hysteresis.ts';
 import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
-import type { ProbeResult, ProbeTarget } from './probe.ts';
+import type { ProbeResult, ProbeTarget } from './checks/probe.ts';
 import { PROBED, type Probed } from './table.ts';
-import type { HealthTarget } from './targets.ts';
+import type { HealthTarget } from './target-names.ts';
 import { createWitness, type Witness } from './witness.ts';
 
 export type LastResult = ProbeResult & {

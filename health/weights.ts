@@ -4,7 +4,7 @@
 import { isoTime, type Clock } from './clock.ts';
 import type { SavedWeight, StateStore } from './state-file.ts';
 import type { Author } from './overrides.ts';
-import { canonicalTarget } from './targets.ts';
+import { canonicalTarget } from './target-names.ts';
 
 /** `weight`: 0 to 65535. */
 export type WeightRequest = { readonly weight: number; readonly reason?: string | undefined };

@@ -57,7 +57,7 @@ export const COUNTER = {
   /** (a) Responses to AXFR and IXFR that were sent to their end; those whose client went before. */
   TRANSFERS_DONE: 45,
   TRANSFERS_CUT: 46,
-  /** (a) Queries that were to be logged, and were not since the ring was full (query-log.ts). */
+  /** (a) Queries that were to be logged, and were not since the ring was full (query-samples.ts). */
   SAMPLES_DROPPED: 47,
   /** (a) Clients that were to be counted by country, and were not since the ring was full (client-samples.ts). */
   CLIENT_SAMPLES_DROPPED: 48,

@@ -1,7 +1,7 @@
 /**
  * What the health room has to know of a service to tell when the last answer that names a VIP expires.
  */
-import type { AnswerTraits } from '../health/targets.ts';
+import type { AnswerTraits } from '../health/target-names.ts';
 import type { Catalog, VipInfo } from '../zones/catalog.ts';
 
 /** By slot of the catalog. */

@@ -6,7 +6,7 @@ import { METHODS } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { nearestHint } from '../config/nearest-word.ts';
-import { descriptorOf } from '../server/descriptors.ts';
+import { descriptorOf } from '../server/io/descriptors.ts';
 import { ListenError } from '../server/listen-error.ts';
 import type { Endpoint } from '../wire/address.ts';
 import { authorize, hasWrongToken, isForeignPage, isForwarded, type Access } from './authorize.ts';

@@ -6,12 +6,12 @@
 import { CONTINENTS } from '../config/settings.ts';
 import { ALARMS, type Alarm } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
-import type { Simulation } from '../server/simulate.ts';
-import type { Traffic, VipLoad } from '../server/traffic.ts';
+import type { Simulation } from '../server/forecast/simulate.ts';
+import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
 import { list, number, object, oneOf, orNull, share, text, time, whole, yes, type Schema } from './json-schema.ts';
-import type { OverrideDocument, WeightDocument } from './overrides.ts';
+import type { OverrideDocument, WeightDocument } from './override-json.ts';
 import type { Problem } from './problem.ts';
 import type { ClientsDocument, ServiceDocument, StatusDocument } from './status-document.ts';
 import type { TraceDocument } from './trace-document.ts';

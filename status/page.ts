@@ -6,7 +6,7 @@
 import { fileAndLine } from '../config/diagnostics.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './octets.ts';
-import { overrideDocuments } from './overrides.ts';
+import { overrideDocuments } from './override-json.ts';
 import { isNotable } from './overview.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
 import type { Runtime } from './runtime.ts';

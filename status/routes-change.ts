@@ -5,8 +5,8 @@ import type { FastifyInstance } from 'fastify';
 import { fileAndLine, hasErrors } from '../config/diagnostics.ts';
 import { parseDurationMs } from '../config/units.ts';
 import { MAX_WEIGHT } from '../health/weights.ts';
-import { unknownTarget } from '../zones/targets.ts';
-import { safeToStop } from './overrides.ts';
+import { unknownTarget } from '../zones/read/suggest-targets.ts';
+import { safeToStop } from './override-json.ts';
 import { ProblemError } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 

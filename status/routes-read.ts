@@ -4,14 +4,14 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Metrics } from './metrics.ts';
 import { createOctetsPool, sendOctets } from './octets.ts';
-import { overrideDocuments, weightDocuments } from './overrides.ts';
+import { overrideDocuments, weightDocuments } from './override-json.ts';
 import { overview } from './overview.ts';
 import { writePage } from './page.ts';
 import { POLICY } from './page-assets.ts';
 import { problem, ProblemError, sendProblem } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
-import { findService, unknownService } from '../zones/targets.ts';
+import { findService, unknownService } from '../zones/read/suggest-targets.ts';
 import { writeStatus } from './status-document.ts';
 import { traceDocument } from './trace-document.ts';
 import { writeVips } from './vip-json.ts';

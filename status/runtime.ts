@@ -1,15 +1,15 @@
 /**
  * What the status server knows of the running server: an interface, so that the HTTP room depends on no
- * thread, socket or file. cli/runtime.ts has the real one.
+ * thread, socket or file. cli/serve/status-source.ts has the real one.
  */
 import type { Alarm, Alarms } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
-import type { ClientCounts } from '../server/client-counts.ts';
-import type { Simulated, SimulateRequest } from '../server/simulate.ts';
+import type { ClientCounts } from '../server/forecast/client-counts.ts';
+import type { Simulated, SimulateRequest } from '../server/forecast/simulate.ts';
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
-import type { NotifyStats } from '../health/notify.ts';
+import type { NotifyStats } from '../health/webhook.ts';
 import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventLog } from './events.ts';

@@ -4,7 +4,7 @@
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import { formatEndpoint } from '../wire/address.ts';
-import type { Clients } from '../server/client-counts.ts';
+import type { Clients } from '../server/forecast/client-counts.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import type { Alarm } from '../config/alarms.ts';
 import type { Runtime } from './runtime.ts';

@@ -3,7 +3,7 @@
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { VipInfo } from '../zones/catalog.ts';
-import { safeAtOf } from './overrides.ts';
+import { safeAtOf } from './override-json.ts';
 import type { Runtime } from './runtime.ts';
 
 export type VipState = {

@@ -2,7 +2,7 @@
  * A decision from start to end (SPEC 4): candidates, steps, what is left when none is, TTL and scope. Packets,
  * explain and simulate all come through here.
  */
-import { lookupOutcome } from '../geo/lookup.ts';
+import { lookupOutcome } from '../geo/find-class.ts';
 import { hasTrait, holdSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';

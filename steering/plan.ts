@@ -1,6 +1,6 @@
 /**
  * The steering tables of an image: what the packet path reads of services, VIPs and maps. Rows of 32-bit
- * words; zones/compile-services.ts writes them.
+ * words; zones/image/compile-services.ts writes them.
  *
  *     services   a row a service (SERVICE)
  *     vips       a row a VIP, by slot (VIP)
@@ -10,7 +10,7 @@
  *     maps       a row a steering map (MAP): which ordering an address gets
  */
 
-import { ATLAS } from '../geo/lookup.ts';
+import { ATLAS } from '../geo/find-class.ts';
 
 export const SERVICE = {
   FIRST_SLOT: 0,

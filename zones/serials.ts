@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { makeFolder } from '../config/folder.ts';
 import { nameKey } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
-import type { ZoneModel } from './model.ts';
-import { rdataOf } from './records.ts';
+import type { ZoneModel } from './read/model.ts';
+import { rdataOf } from './read/record-store.ts';
 
 /** By canonical apex (`nameKey`). The digest is empty where the file states the serial: it is kept so that `auto` rises above it. */
 export type Serials = Readonly<Record<string, { readonly serial: number; readonly digest: string }>>;

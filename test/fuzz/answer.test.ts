@@ -2,8 +2,8 @@
  * Whatever comes, `answer` neither throws nor writes where it should not, and what it writes is a message.
  */
 import { expect, test } from 'vitest';
-import { answer } from '../../server/answer.ts';
-import { TRANSPORT } from '../../server/exchange.ts';
+import { answer } from '../../server/answer/answer.ts';
+import { TRANSPORT } from '../../server/contract.ts';
 import { decodeMessage, encodeQuery, subnetOption, T } from '../support/message.ts';
 import { answering } from '../support/pharos.ts';
 import { createDice, printedSeed, type Dice } from '../support/random.ts';

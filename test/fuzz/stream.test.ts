@@ -4,12 +4,12 @@
  */
 import { expect, test } from 'vitest';
 import { COUNTER } from '../../server/counters.ts';
-import type { AnswerLong } from '../../server/exchange.ts';
+import type { AnswerLong } from '../../server/contract.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { createDice, printedSeed, type Dice } from '../support/random.ts';
-import { DO, LONG_OCTETS } from '../unit/server/answerer.ts';
+import { DO, LONG_OCTETS } from '../unit/server/answer/answerer.ts';
 import { framed, query, until } from '../unit/server/client.ts';
-import { serveStream } from '../unit/server/stream-server.ts';
+import { serveStream } from '../unit/server/io/stream-server.ts';
 
 const ROUNDS = 60;
 const CLIENTS = 6;

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { folderOf } from '../support/pharos.ts';
-import { checkListen } from '../../server/check-listen.ts';
+import { checkListen } from '../../server/io/check-listen.ts';
 import { defaultAddresses, dig, eventually, has, run, serve, start, type Served } from '../support/process.ts';
 
 const CONFIG = 'listen: 127.0.0.1:0\nstatus: { listen: 127.0.0.1:0, token: secret }\n';

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { createReport } from '../../config/diagnostics.ts';
 import { buildAtlas, compileMap } from '../../geo/atlas.ts';
 import { bundledDatabasePath, openGeography } from '../../geo/geography.ts';
-import { lookupClass, lookupOutcome } from '../../geo/lookup.ts';
+import { lookupClass, lookupOutcome } from '../../geo/find-class.ts';
 import { CONTINENTS } from '../../config/settings.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 

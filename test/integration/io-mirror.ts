@@ -1,7 +1,7 @@
 /**
  * An AnswererModule that sends back every query as its response, which DNS programs take for NOERROR without data.
  */
-import type { Answer } from '../../server/exchange.ts';
+import type { Answer } from '../../server/contract.ts';
 
 export function createAnswerer(): Answer {
   return (rx, rxAt, length, _peer, _peerAt, _peerOctets, _transport, tx, txAt) => {

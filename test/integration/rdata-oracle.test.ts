@@ -4,8 +4,8 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readMasterFile } from '../../zones/master-file.ts';
-import { createRecordStore, ownerOf, rdataOf } from '../../zones/records.ts';
+import { readMasterFile } from '../../zones/read/master-file.ts';
+import { createRecordStore, ownerOf, rdataOf } from '../../zones/read/record-store.ts';
 import { createReport, formatDiagnostic } from '../../config/diagnostics.ts';
 import { nameKey, parseName } from '../../wire/name.ts';
 import { nameOffsets, parseRdata } from '../../wire/rdata.ts';

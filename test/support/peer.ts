@@ -2,9 +2,9 @@
  * Pharos as peers see it, in-process: zones with a key and with addresses that may transfer them, queries that are signed.
  */
 import type { TransferSettings } from '../../config/settings.ts';
-import { createAnswerer, createAnswerLong } from '../../server/answerer.ts';
+import { createAnswerer, createAnswerLong } from '../../server/answer/answerer.ts';
 import { createCounters } from '../../server/counters.ts';
-import { TRANSPORT } from '../../server/exchange.ts';
+import { TRANSPORT } from '../../server/contract.ts';
 import { parseAddress, parsePrefix } from '../../wire/address.ts';
 import { parseName } from '../../wire/name.ts';
 import { createSigner, type TsigKey } from '../../wire/tsig.ts';

@@ -7,12 +7,12 @@ import { dirname, join } from 'node:path';
 import { formatDiagnostic } from '../../config/diagnostics.ts';
 import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../../health/table.ts';
 import type { Forced, HealthTable, Probed } from '../../health/table.ts';
-import { answer } from '../../server/answer.ts';
-import { createAnswererState, type Answerer, type AnswererPayload } from '../../server/answerer.ts';
-import type { Clock } from '../../server/clock.ts';
-import { TRANSPORT } from '../../server/exchange.ts';
+import { answer } from '../../server/answer/answer.ts';
+import { createAnswererState, type Answerer, type AnswererPayload } from '../../server/answer/answerer.ts';
+import type { Clock } from '../../server/answer/packet-time.ts';
+import { TRANSPORT } from '../../server/contract.ts';
 import { parseAddress } from '../../wire/address.ts';
-import { loadGeneration, type LoadedGeneration } from '../../zones/load.ts';
+import { loadGeneration, type LoadedGeneration } from '../../zones/load-generation.ts';
 import { decodeMessage, encodeQuery, type DecodedMessage, type QueryOptions } from './message.ts';
 import { writeMmdb } from './mmdb.ts';
 

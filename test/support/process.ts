@@ -5,7 +5,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { checkListen } from '../../server/check-listen.ts';
+import { checkListen } from '../../server/io/check-listen.ts';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const PHAROS = `${ROOT}bin/pharos`;

@@ -6,8 +6,8 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { startServer } from '../../server/supervisor.ts';
-import type { AnswererPayload } from '../../server/answerer.ts';
+import { startServer } from '../../server/threads/supervisor.ts';
+import type { AnswererPayload } from '../../server/answer/answerer.ts';
 import type { Endpoint } from '../../wire/address.ts';
 import { folderOf, load, payloadOf, type Files } from './pharos.ts';
 
@@ -30,7 +30,7 @@ export async function runPharos(
   const server = await startServer({
     listen,
     workers: 1,
-    answererModule: new URL('../../server/answerer.ts', import.meta.url),
+    answererModule: new URL('../../server/answer/answerer.ts', import.meta.url),
     publication: { generation: 1, payload: payloadOf(load(files), more) },
     tcpClients: 16,
     log,

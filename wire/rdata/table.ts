@@ -20,7 +20,7 @@ import {
   text,
 } from './fields.ts';
 import { LOC_EXAMPLE, location } from './loc.ts';
-import { addressPrefixes, hostIdentity, ipsecKey, wellKnownServices } from './odd.ts';
+import { addressPrefixes, hostIdentity, ipsecKey, wellKnownServices } from './dependent-fields.ts';
 import { svcParams } from './svcb.ts';
 import { time, typeBitmap, typeCovered } from './type-fields.ts';
 

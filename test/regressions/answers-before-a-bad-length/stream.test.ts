@@ -6,9 +6,9 @@ import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { COUNTER } from '../../../server/counters.ts';
 import { makeCertificate } from '../../support/certificate.ts';
-import { DO, LONG_OCTETS } from '../../unit/server/answerer.ts';
+import { DO, LONG_OCTETS } from '../../unit/server/answer/answerer.ts';
 import { framed, query, until } from '../../unit/server/client.ts';
-import { serveStream } from '../../unit/server/stream-server.ts';
+import { serveStream } from '../../unit/server/io/stream-server.ts';
 
 const BAD_LENGTH = Buffer.of(0, 5);
 /** More than is read at once. */

@@ -3,7 +3,7 @@
  * that no secondary took the change (RFC 1982): stated serials were not kept.
  */
 import { expect, test } from 'vitest';
-import { loadGeneration } from '../../../zones/load.ts';
+import { loadGeneration } from '../../../zones/load-generation.ts';
 import type { Serials } from '../../../zones/serials.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

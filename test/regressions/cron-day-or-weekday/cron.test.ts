@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, test, vi } from 'vitest';
 import { atCronTimes } from '../../../cli/cron.ts';
-import { createSchedules } from '../../../cli/schedules.ts';
+import { createSchedules } from '../../../cli/serve/schedules.ts';
 
 afterEach(() => {
   vi.useRealTimers();

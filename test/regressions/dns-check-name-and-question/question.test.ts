@@ -5,7 +5,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
-import { probeDns } from '../../../health/probe-dns.ts';
+import { probeDns } from '../../../health/checks/probe-dns.ts';
 import { parseName } from '../../../wire/name.ts';
 import { dnsCheck, never } from '../../unit/health/support.ts';
 

@@ -4,8 +4,8 @@
  */
 import { expect, test } from 'vitest';
 import { FORCED, PROBED, type Forced } from '../../../health/table.ts';
-import { explainFrom } from '../../../server/explain.ts';
-import { simulateFrom } from '../../../server/simulate.ts';
+import { explainFrom } from '../../../server/explain/explain.ts';
+import { simulateFrom } from '../../../server/forecast/simulate.ts';
 import { T } from '../../support/message.ts';
 import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { PROBED } from '../../../health/table.ts';
-import { explainFrom } from '../../../server/explain.ts';
+import { explainFrom } from '../../../server/explain/explain.ts';
 import { T } from '../../support/message.ts';
 import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

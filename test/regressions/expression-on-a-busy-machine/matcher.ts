@@ -1,7 +1,7 @@
 /** Says that it begins, looks for an expression that takes some milliseconds, and says what came of it; seven times. */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
-import { bodyMatcher } from '../../../health/body-match.ts';
+import { bodyMatcher } from '../../../health/checks/body-match.ts';
 
 // Each `a` is tried with each `b` behind it: a million steps or so, and no match.
 const received = Buffer.from(`${'a'.repeat(1000)}${'b'.repeat(1000)}`);

@@ -5,7 +5,7 @@
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CheckSpec } from '../../../config/settings.ts';
-import { runProbe } from '../../../health/run-probe.ts';
+import { runProbe } from '../../../health/checks/run-probe.ts';
 import { httpCheck, listen, never, tcpCheck, type TestServer } from '../../unit/health/support.ts';
 
 const hard = 'a'.repeat(60_000);

@@ -5,7 +5,7 @@
  */
 import { expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
-import { fromGdnsd } from '../../../import/from-gdnsd.ts';
+import { fromGdnsd } from '../../../cli/import/from-gdnsd.ts';
 import { formatName, nameKey, parseName } from '../../../wire/name.ts';
 import { formatRdata } from '../../../wire/rdata.ts';
 import { TYPE } from '../../../wire/types.ts';

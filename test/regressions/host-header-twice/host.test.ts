@@ -5,7 +5,7 @@
  */
 import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
-import { runProbe } from '../../../health/run-probe.ts';
+import { runProbe } from '../../../health/checks/run-probe.ts';
 import { httpCheck, listen, never } from '../../unit/health/support.ts';
 
 test.each([

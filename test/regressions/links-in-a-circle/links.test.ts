@@ -7,7 +7,7 @@ import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatPlace } from '../../../config/diagnostics.ts';
-import { loadGeneration } from '../../../zones/load.ts';
+import { loadGeneration } from '../../../zones/load-generation.ts';
 import { folderOf, type Files } from '../../support/pharos.ts';
 
 const ZONE = 'zone: example.com\nnameservers: [ns.example.net.]\n';

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { checkListen } from '../../../server/check-listen.ts';
+import { checkListen } from '../../../server/io/check-listen.ts';
 import type { Endpoint } from '../../../wire/address.ts';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

@@ -8,7 +8,7 @@ import * as https from 'node:https';
 import * as tls from 'node:tls';
 import { afterAll, expect, test } from 'vitest';
 import type { CheckSpec } from '../../../config/settings.ts';
-import { runProbe } from '../../../health/run-probe.ts';
+import { runProbe } from '../../../health/checks/run-probe.ts';
 import { grpcCheck, httpCheck, listen, never, selfSigned, tlsCheck } from '../../unit/health/support.ts';
 
 const trusted = tls.getCACertificates('default');

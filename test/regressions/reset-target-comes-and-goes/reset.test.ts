@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { runProbe } from '../../../health/run-probe.ts';
+import { runProbe } from '../../../health/checks/run-probe.ts';
 import { never, tcpCheck } from '../../unit/health/support.ts';
 
 /** In a thread of its own, so that it resets while this one is busy. */

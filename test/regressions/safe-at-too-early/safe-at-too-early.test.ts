@@ -3,7 +3,7 @@
  * being answered with it: too early after a reload that lowered the TTL, and at all where every VIP was drained.
  */
 import { afterEach, expect, test } from 'vitest';
-import { configureHealth, prepare, type Current } from '../../../cli/generation.ts';
+import { configureHealth, prepare, type Current } from '../../../cli/serve/generation.ts';
 import { startHealth, type Health } from '../../../health/engine.ts';
 import { T } from '../../support/message.ts';
 import { answering, load, NO_GEOGRAPHY } from '../../support/pharos.ts';

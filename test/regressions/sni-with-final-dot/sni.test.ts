@@ -13,8 +13,8 @@ import { headers, host } from '../../../config/check-fields.ts';
 import type { CheckSpec } from '../../../config/settings.ts';
 import { parseYaml } from '../../../config/yaml.ts';
 import type { Read } from '../../../config/fields.ts';
-import { runProbe } from '../../../health/run-probe.ts';
-import { tlsOptions } from '../../../health/tls-options.ts';
+import { runProbe } from '../../../health/checks/run-probe.ts';
+import { tlsOptions } from '../../../health/checks/tls-options.ts';
 import {
   grpcCheck,
   httpCheck,

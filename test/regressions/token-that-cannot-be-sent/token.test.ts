@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { giveBack } from '../../../cli/control.ts';
-import { reach } from '../../../cli/reach.ts';
+import { reach } from '../../../cli/find-server.ts';
 import { folderOf } from '../../support/pharos.ts';
 import { captureOutput } from '../../unit/cli/captured-output.ts';
 

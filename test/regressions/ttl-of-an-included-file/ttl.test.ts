@@ -5,10 +5,10 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
-import { fromBind } from '../../../import/from-bind.ts';
+import { fromBind } from '../../../cli/import/from-bind.ts';
 import { formatName, parseName } from '../../../wire/name.ts';
 import { typeText } from '../../../wire/types.ts';
-import { ownerOf } from '../../../zones/records.ts';
+import { ownerOf } from '../../../zones/read/record-store.ts';
 import { readZoneText } from '../../unit/zones/read-helper.ts';
 
 const SOA = '@ IN SOA ns1 hostmaster 7 7200 1800 1209600 77\n@ IN NS ns1\n';

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { forceState, giveBack, reload, setWeight, type StateOptions } from '../../../cli/control.ts';
-import { reach, type ReachOptions } from '../../../cli/reach.ts';
+import { reach, type ReachOptions } from '../../../cli/find-server.ts';
 import { status, type StatusOptions } from '../../../cli/status.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { folderOf } from '../../support/pharos.ts';

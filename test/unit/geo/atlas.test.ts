@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { At } from '../../../config/settings.ts';
 import { buildAtlas, compileMap, startBitsFor, type Atlas } from '../../../geo/atlas.ts';
 import type { Location } from '../../../geo/location.ts';
-import { ATLAS, lookupClass, lookupOutcome, MAX_START_BITS, OUTCOME_LIMIT } from '../../../geo/lookup.ts';
+import { ATLAS, lookupClass, lookupOutcome, MAX_START_BITS, OUTCOME_LIMIT } from '../../../geo/find-class.ts';
 import { formatPrefix, parseAddress, type Prefix } from '../../../wire/address.ts';
 import type { MmdbValue } from '../../support/mmdb.ts';
 import { opened, temporaryFolder } from './databases.ts';
@@ -169,7 +169,7 @@ test.for([
 });
 
 test('the packet path imports nothing', () => {
-  const source = readFileSync(new URL('../../../geo/lookup.ts', import.meta.url), 'utf8');
+  const source = readFileSync(new URL('../../../geo/find-class.ts', import.meta.url), 'utf8');
   expect(source).not.toMatch(/^import|\bimport\(|\brequire\(/m);
 });
 

@@ -9,7 +9,7 @@ import {
   sourcesOf,
   type LatencyTable,
 } from '../../../geo/latency-table.ts';
-import { isNoticeable, overlay } from '../../../geo/measured.ts';
+import { isNoticeable, overlay } from '../../../geo/overlay-latency.ts';
 import { wordsOf } from '../../../geo/prefix-table.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { createDice, printedSeed } from '../../support/random.ts';

@@ -6,7 +6,7 @@ import { createReport } from '../../../config/diagnostics.ts';
 import { openDatabase } from '../../../geo/database.ts';
 import { BUNDLED_ATTRIBUTION, openGeography } from '../../../geo/geography.ts';
 import { buildAtlas } from '../../../geo/atlas.ts';
-import { lookupClass } from '../../../geo/lookup.ts';
+import { lookupClass } from '../../../geo/find-class.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { NOW_MS, openBytes, temporaryFolder } from './databases.ts';

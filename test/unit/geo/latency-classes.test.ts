@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { latencyKinds, type LatencyUse } from '../../../geo/latency-classes.ts';
 import { createLatencyBuilder, latencyOf, networkRow, type LatencyTable } from '../../../geo/latency-table.ts';
-import { lookupClass } from '../../../geo/lookup.ts';
+import { lookupClass } from '../../../geo/find-class.ts';
 import { wordsOf } from '../../../geo/prefix-table.ts';
 import { buildAtlas } from '../../../geo/atlas.ts';
 import { formatPrefix, inPrefix, parseAddress, type Prefix } from '../../../wire/address.ts';

@@ -1,6 +1,6 @@
 /**
  * The obvious way to locate an address and to find a scope: compare it with every network there is. What
- * geo/atlas.ts and geo/lookup.ts do quickly must come to the same.
+ * geo/atlas.ts and geo/find-class.ts do quickly must come to the same.
  */
 import type { At } from '../../../config/settings.ts';
 import { centroidOf, continentOf } from '../../../geo/countries.ts';

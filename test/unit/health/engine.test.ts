@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import type { HealthOptions } from '../../../health/health.ts';
-import type { Probe } from '../../../health/probe.ts';
+import type { Probe } from '../../../health/checks/probe.ts';
 import {
   FORCED,
   NEVER_SECONDS,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import { createHealthTable, FORCED, forcedOf, viewHealthTable, type HealthTable } from '../../../health/table.ts';
-import type { AnswerTraits } from '../../../health/targets.ts';
+import type { AnswerTraits } from '../../../health/target-names.ts';
 import { createManualClock, pushCheck, tcpCheck, vip, type ManualClock } from './support.ts';
 
 let stateDir: string;

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../../health/clock.ts';
 import type { CheckSpec, CompoundSpec } from '../../../config/settings.ts';
-import type { HealthTarget } from '../../../health/targets.ts';
+import type { HealthTarget } from '../../../health/target-names.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;

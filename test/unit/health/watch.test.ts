@@ -4,7 +4,7 @@ import * as net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startHealth } from '../../../health/engine.ts';
 import { REUSE_MS } from '../../../health/limits.ts';
-import { probeHttp } from '../../../health/probe-http.ts';
+import { probeHttp } from '../../../health/checks/probe-http.ts';
 import { createHealthTable } from '../../../health/table.ts';
 import { createWatch, hangUp, maxConnections } from '../../../health/watch.ts';
 import { createManualClock, httpCheck, listen, never, tcpCheck, vip, type TestServer } from './support.ts';

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { connect, type Socket as TcpSocket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { Endpoint } from '../../../wire/address.ts';
-import { startServer, type Server, type ServerOptions } from '../../../server/supervisor.ts';
-import { DO } from './answerer.ts';
+import { startServer, type Server, type ServerOptions } from '../../../server/threads/supervisor.ts';
+import { DO } from './answer/answerer.ts';
 
 export const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0 };
 
@@ -49,7 +49,7 @@ export async function serve(options: Partial<ServerOptions> = {}) {
   const server: Server = await startServer({
     listen: [LOOPBACK],
     workers: 1,
-    answererModule: new URL('./answerer.ts', import.meta.url),
+    answererModule: new URL('./answer/answerer.ts', import.meta.url),
     publication: { generation: 1, payload: undefined },
     tcpClients: 16,
     log,

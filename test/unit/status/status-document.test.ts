@@ -1,6 +1,6 @@
 /** Where clients are, in the status document: bounded, and read back as far as it says. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Clients } from '../../../server/client-counts.ts';
+import type { Clients } from '../../../server/forecast/client-counts.ts';
 import { createOctetsPool } from '../../../status/octets.ts';
 import { clientsOf, writeStatus, type ClientsDocument, type StatusDocument } from '../../../status/status-document.ts';
 import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';

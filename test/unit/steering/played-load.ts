@@ -3,11 +3,11 @@
  * their answers, the real health engine that makes pressures of the loads, answers from the pressures. All decisions are
  * those of the functions that answer packets.
  */
-import { configureHealth, type Current } from '../../../cli/generation.ts';
+import { configureHealth, type Current } from '../../../cli/serve/generation.ts';
 import { startHealth } from '../../../health/engine.ts';
-import { createForesight } from '../../../server/foresight.ts';
-import { simulateFrom } from '../../../server/simulate.ts';
-import type { Traffic } from '../../../server/traffic.ts';
+import { createForesight } from '../../../server/forecast/foresight.ts';
+import { simulateFrom } from '../../../server/forecast/simulate.ts';
+import type { Traffic } from '../../../server/forecast/traffic.ts';
 import { locate, steer } from '../../../steering/chain.ts';
 import { HAS } from '../../../steering/plan.ts';
 import { writeMmdb } from '../../support/mmdb.ts';

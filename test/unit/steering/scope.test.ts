@@ -3,7 +3,7 @@
  * looked at, and nothing is sampled. And whose address counts where a subnet says nothing.
  */
 import { describe, expect, test } from 'vitest';
-import { ATLAS } from '../../../geo/lookup.ts';
+import { ATLAS } from '../../../geo/find-class.ts';
 import { locate } from '../../../steering/chain.ts';
 import { SERVICE } from '../../../steering/plan.ts';
 import { formatAddress, formatPrefix, networkOf, parseAddress } from '../../../wire/address.ts';

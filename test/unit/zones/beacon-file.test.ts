@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { createBeaconSamples } from '../../../geo/beacon-samples.ts';
 import { readBeaconFile, writeBeaconFile } from '../../../zones/beacon-file.ts';
-import { loadGeneration } from '../../../zones/load.ts';
+import { loadGeneration } from '../../../zones/load-generation.ts';
 import { T } from '../../support/message.ts';
 import { answering } from '../../support/pharos.ts';
 

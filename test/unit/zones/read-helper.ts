@@ -10,9 +10,9 @@ import { readSettings } from '../../../config/read-settings.ts';
 import { formatRdata } from '../../../wire/rdata.ts';
 import { formatName } from '../../../wire/name.ts';
 import { typeText } from '../../../wire/types.ts';
-import type { ServiceModel, ZoneModel } from '../../../zones/model.ts';
-import { ownerOf, rdataOf } from '../../../zones/records.ts';
-import { readZone } from '../../../zones/read-zone.ts';
+import type { ServiceModel, ZoneModel } from '../../../zones/read/model.ts';
+import { ownerOf, rdataOf } from '../../../zones/read/record-store.ts';
+import { readZone } from '../../../zones/read/read-zone.ts';
 
 const folders: string[] = [];
 afterAll(() => {

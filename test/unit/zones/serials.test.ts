@@ -4,7 +4,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadGeneration } from '../../../zones/load.ts';
+import { loadGeneration } from '../../../zones/load-generation.ts';
 import { readSerials, writeSerials, type Serials } from '../../../zones/serials.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

@@ -1,0 +1,123 @@
+/**
+ * A zone on its way from another system's files into zone YAML: records, services, and notes of everything that
+ * is not as it was.
+ */
+import { formatName, isWithin, nameKey, type Name } from '../../wire/name.ts';
+import { typeText } from '../../wire/types.ts';
+
+/** What YAML can say. */
+export type Plain = string | number | boolean | readonly Plain[] | { readonly [key: string]: Plain };
+
+/**
+ * `changed`: it stands in the zone, and does not mean quite what it did, or needs a look. `dropped`: it does not stand
+ * there. `owner` is relative to the zone, `@` for the apex; without one it is about the zone as a whole.
+ */
+export type Note = {
+  readonly kind: 'changed' | 'dropped';
+  readonly owner: string | undefined;
+  readonly message: string;
+};
+
+/** In the notes of records that were dropped for where they are. */
+export const OUT_OF_ZONE = 'out of the zone';
+
+export type Rrset = { readonly type: number; readonly ttlSeconds: number; readonly rdata: Uint8Array[] };
+
+export type OwnerDraft = { readonly owner: Name; readonly rrsets: Map<number, Rrset> };
+
+/** Exactly the keys of a VIP in a zone file, and a comment. Names in `CNAME` end with a dot. */
+export type VipDraft = {
+  readonly name: string;
+  readonly region?: string;
+  readonly A?: string;
+  readonly AAAA?: string;
+  readonly CNAME?: string;
+  readonly weight?: number;
+  readonly comment?: string;
+};
+
+export type ServiceDraft = {
+  readonly owner: Name;
+  /** Seconds, or a range of them. */
+  readonly ttl: number | { readonly min: number; readonly max: number };
+  readonly check?: Plain;
+  readonly vips: readonly VipDraft[];
+  /** Steps; none for the default. */
+  readonly steer: readonly Plain[];
+  readonly answers?: number | 'all';
+  readonly whenAllDown?: Plain;
+};
+
+export type RegionDraft = { readonly at?: string; readonly min_healthy?: string };
+
+export type ZoneDraft = {
+  readonly apex: Name;
+  /** What it was read from, for the first line: `bind, db.example.com`. */
+  readonly source: string;
+  /** By `nameKey`, in the order of the source. */
+  readonly owners: Map<string, OwnerDraft>;
+  readonly services: Map<string, ServiceDraft>;
+  readonly regions: Map<string, RegionDraft>;
+  readonly checks: Map<string, Plain>;
+  readonly notes: Note[];
+};
+
+export function createDraft(apex: Name, source: string): ZoneDraft {
+  return {
+    apex,
+    source,
+    owners: new Map(),
+    services: new Map(),
+    regions: new Map(),
+    checks: new Map(),
+    notes: [],
+  };
+}
+
+/** `www`, `@`, or the whole name with its dot where it is not in the zone. */
+export function relativeName(name: Name, apex: Name): string {
+  const from = name.length - apex.length;
+  if (apex.length === 1 && name.length > 1) return `${formatName(name)}.`;
+  if (!isWithin(name, apex)) return name.length === 1 ? '.' : `${formatName(name)}.`;
+  return from === 0 ? '@' : formatName(Uint8Array.of(...name.subarray(0, from), 0));
+}
+
+/** The same for names in data, which are answered in the case that they are written in: shorter only where that stays. */
+export function relativeTarget(name: Name, apex: Name): string {
+  const isSame = Buffer.compare(name.subarray(Math.max(0, name.length - apex.length)), apex) === 0;
+  if (isSame) return relativeName(name, apex);
+  return name.length === 1 ? '.' : `${formatName(name)}.`;
+}
+
+/** Notes once; the same message about the same owner is one note. */
+export function note(draft: ZoneDraft, kind: Note['kind'], owner: Name | undefined, message: string): void {
+  const relative = owner && relativeName(owner, draft.apex);
+  const known = draft.notes.some((each) => each.owner === relative && each.message === message);
+  if (!known) draft.notes.push({ kind, owner: relative, message });
+}
+
+/** RFC 2181 5 and 5.2: of equal records one stays, and an RRset has one TTL, here its first. */
+export function addRecord(draft: ZoneDraft, owner: Name, type: number, ttlSeconds: number, rdata: Uint8Array): void {
+  const key = nameKey(owner);
+  const known = draft.owners.get(key) ?? { owner, rrsets: new Map<number, Rrset>() };
+  draft.owners.set(key, known);
+  const rrset = known.rrsets.get(type);
+  if (!rrset) {
+    known.rrsets.set(type, { type, ttlSeconds, rdata: [rdata] });
+    return;
+  }
+  if (rrset.ttlSeconds !== ttlSeconds) {
+    const message = `records of one ${typeText(type)} set with TTLs ${rrset.ttlSeconds} and ${ttlSeconds}: all have the first`;
+    note(draft, 'changed', owner, message);
+  }
+  if (rrset.rdata.some((each) => Buffer.compare(each, rdata) === 0)) {
+    note(draft, 'dropped', owner, `a ${typeText(type)} record that stands there twice`);
+  } else rrset.rdata.push(rdata);
+}
+
+/** Puts a service in; where its owner has one, that stays and this one is noted. */
+export function addService(draft: ZoneDraft, service: ServiceDraft): void {
+  const key = nameKey(service.owner);
+  if (draft.services.has(key)) note(draft, 'dropped', service.owner, 'a second dynamic record of this name');
+  else draft.services.set(key, service);
+}

@@ -1,0 +1,83 @@
+/**
+ * The formats that `pharos import` reads.
+ */
+import type { Report } from '../../config/diagnostics.ts';
+import { formatName, nameKey, parseName, type Name } from '../../wire/name.ts';
+import { TYPE } from '../../wire/types.ts';
+import { addRecord, note, OUT_OF_ZONE, relativeName, type ZoneDraft } from './draft.ts';
+import { fromBind } from './from-bind.ts';
+import { fromGdnsd } from './from-gdnsd.ts';
+import { fromOctodns } from './from-octodns.ts';
+import { fromRoute53 } from './from-route53.ts';
+
+export const FORMATS = ['bind', 'route53', 'gdnsd', 'octodns'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** `zone`: the apex, where the file does not tell it or has several. `nameServers` take the place of the file's. */
+export type ImportRequest = {
+  readonly format: Format;
+  readonly path: string;
+  readonly zone: Name | undefined;
+  readonly nameServers: readonly Name[];
+};
+
+/** For a zone whose source names no name servers and no TTL for them. */
+const NAME_SERVER_TTL_SECONDS = 3600;
+
+/** The zones of a file, and mistakes to `report`: with any there are none. */
+export function importZones({ format, path, zone, nameServers }: ImportRequest, report: Report): readonly ZoneDraft[] {
+  const drafts = read(format, path, zone, report);
+  for (const draft of drafts) refuseOther(draft, path, report);
+  if (report.diagnostics.some(({ severity }) => severity === 'error')) return [];
+  for (const draft of drafts) settleNameServers(draft, nameServers);
+  return drafts;
+}
+
+function read(format: Format, path: string, zone: Name | undefined, report: Report): readonly ZoneDraft[] {
+  switch (format) {
+    case 'gdnsd':
+      return fromGdnsd(path, zone, report);
+    case 'bind':
+      return listOf(fromBind(path, zone, report));
+    case 'route53':
+      return listOf(fromRoute53(path, zone, report));
+    case 'octodns':
+      return listOf(fromOctodns(path, zone, report));
+  }
+}
+
+function listOf(draft: ZoneDraft | undefined): readonly ZoneDraft[] {
+  return draft ? [draft] : [];
+}
+
+/** A file all of whose records are out of the zone is one of another zone: `--zone` names the wrong one. */
+function refuseOther({ apex, owners, services, notes }: ZoneDraft, path: string, report: Report): void {
+  if (owners.size > 0 || services.size > 0 || !notes.some(({ message }) => message.includes(OUT_OF_ZONE))) return;
+  const place = { file: path };
+  report.error('PH502', `nothing in the file is in the zone ${formatName(apex)}`, place, 'give its own: --zone NAME');
+}
+
+/** A zone has name servers (RFC 1035 5.2, RFC 2181 6.1): those asked for, those of the source, or a stand-in. */
+function settleNameServers(draft: ZoneDraft, asked: readonly Name[]): void {
+  const { apex } = draft;
+  const known = draft.owners.get(nameKey(apex))?.rrsets;
+  const source = known?.get(TYPE.NS);
+  if (source && asked.length === 0) return;
+  const ttlSeconds = source?.ttlSeconds ?? known?.get(TYPE.SOA)?.ttlSeconds ?? NAME_SERVER_TTL_SECONDS;
+  known?.delete(TYPE.NS);
+  if (asked.length > 0) {
+    if (source) {
+      const before = source.rdata.map((name) => relativeName(name, apex)).join(', ');
+      note(draft, 'dropped', undefined, `the name servers ${before}: those of the command line stand in their place`);
+    }
+    for (const name of asked) addRecord(draft, apex, TYPE.NS, ttlSeconds, name);
+    return;
+  }
+  note(
+    draft,
+    'changed',
+    undefined,
+    'the source names no name servers: ns1 stands in; put yours there, with their addresses',
+  );
+  addRecord(draft, apex, TYPE.NS, ttlSeconds, parseName('ns1', apex));
+}

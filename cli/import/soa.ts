@@ -1,0 +1,28 @@
+/**
+ * An SOA's data as the `soa` of a zone file.
+ */
+import { labelOffsets, type Name } from '../../wire/name.ts';
+import type { Plain } from './draft.ts';
+import { relativeTarget } from './draft.ts';
+
+/** Undefined where the octets are no SOA (RFC 1035 3.3.13). */
+export function soaFields(rdata: Uint8Array | undefined, apex: Name): { mname: Name; plain: Plain } | undefined {
+  if (!rdata) return undefined;
+  const mname = nameAt(rdata, 0);
+  const rname = nameAt(rdata, mname.length);
+  const at = mname.length + rname.length;
+  if (rdata.length !== at + 20) return undefined;
+  const view = new DataView(rdata.buffer, rdata.byteOffset + at, 20);
+  const [serial, refresh, retry, expire, negativeTtl] = [0, 4, 8, 12, 16].map((offset) => view.getUint32(offset));
+  if (serial === undefined || refresh === undefined || retry === undefined) return undefined;
+  if (expire === undefined || negativeTtl === undefined) return undefined;
+  const contact = relativeTarget(rname, apex);
+  return { mname, plain: { contact, serial, refresh, retry, expire, negative_ttl: negativeTtl } };
+}
+
+function nameAt(bytes: Uint8Array, from: number): Name {
+  const name = bytes.subarray(from);
+  const last = labelOffsets(name).at(-1);
+  const octets = last === undefined ? 1 : last + (name[last] ?? 0) + 2;
+  return name.slice(0, octets);
+}

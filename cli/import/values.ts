@@ -1,0 +1,87 @@
+/**
+ * Reading what JSON and YAML came to: every value is taken for what it is, or not at all.
+ */
+import { readFileSync } from 'node:fs';
+import type { Report } from '../../config/diagnostics.ts';
+import { NameError, parseName, ROOT, type Name } from '../../wire/name.ts';
+import { parseRdataText, RdataError } from '../../wire/rdata.ts';
+import { typeText } from '../../wire/types.ts';
+import { addRecord, note, type ZoneDraft } from './draft.ts';
+
+export type Fields = { readonly [key: string]: unknown };
+
+/** A map's fields; empty for anything else. */
+export function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+}
+
+/** A list, nothing as none, and any other value as a list of one: what YAML formats take for the same. */
+export function listOf(value: unknown): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  return Array.isArray(value) ? (value as readonly unknown[]) : [value];
+}
+
+/** Text, and numbers and truths as text. */
+export function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}
+
+/** A whole number of 0 and up, also as text. */
+export function numberOf(value: unknown): number | undefined {
+  const text = textOf(value);
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The file's text; undefined when it cannot be read, which is reported (PH500). */
+export function readSource(path: string, report: Report): string | undefined {
+  try {
+    const octets = readFileSync(path);
+    // Windows PowerShell's `>` writes UTF-16; decoding takes the byte order mark away.
+    const mark = octets.toString('hex', 0, 2);
+    const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8';
+    return new TextDecoder(encoding).decode(octets);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : code;
+    report.error('PH500', `cannot read ${path}: ${why}`, { file: path }, 'check the path');
+    return undefined;
+  }
+}
+
+/** A name as other systems write whole ones: with or without the final dot. */
+export function wholeName(text: string): Name | undefined {
+  return nameIn(text.endsWith('.') ? text : `${text}.`, ROOT);
+}
+
+export function nameIn(text: string, origin: Name): Name | undefined {
+  try {
+    return parseName(text, origin);
+  } catch (error) {
+    if (error instanceof NameError) return undefined;
+    throw error;
+  }
+}
+
+/** A value in presentation format into the draft; what is wrong with it becomes a note. Names in it are whole. */
+export function addText(
+  draft: ZoneDraft,
+  owner: Name,
+  type: number,
+  ttlSeconds: number,
+  text: string,
+  origin: Name = ROOT,
+): void {
+  try {
+    addRecord(draft, owner, type, ttlSeconds, parseRdataText(type, text, origin));
+  } catch (error) {
+    if (!(error instanceof RdataError || error instanceof NameError)) throw error;
+    note(draft, 'dropped', owner, `${typeText(type)} ${text}: ${error.message}`);
+  }
+}
+
+/** What targets can be made of (SPEC 1): no blanks, `/` or `@`. */
+export function targetName(text: string): string {
+  const name = text.trim().replace(/[\s/@]+/g, '-');
+  return name === '' ? 'unnamed' : name;
+}

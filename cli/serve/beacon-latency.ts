@@ -1,0 +1,126 @@
+/**
+ * Latency measured in users' browsers, in a running server: takes samples in, puts changed medians to use from time
+ * to time, and keeps the samples over restarts.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { BeaconSettings } from '../../config/settings.ts';
+import { createBeaconSamples, type FigureRules } from '../../geo/beacon-samples.ts';
+import type { LatencyTable } from '../../geo/latency-table.ts';
+import { locationAt, type Location } from '../../geo/location.ts';
+import { isNoticeable } from '../../geo/overlay-latency.ts';
+import { createBeacon, type Beacon } from '../../status/beacon.ts';
+import { viewAtlas } from '../../steering/plan.ts';
+import { readBeaconFile, writeBeaconFile } from '../../zones/beacon-file.ts';
+import { isUnchanged } from '../../zones/read/file-stamp.ts';
+import type { LoadedGeneration } from '../../zones/load-generation.ts';
+
+export type Measured = {
+  readonly beacon: Beacon;
+  /** The medians as they are now, for a load; undefined where there is no beacon. */
+  readonly figures: () => Promise<LatencyTable | undefined>;
+  /** A generation with these is in force. */
+  readonly applied: (figures: LatencyTable | undefined) => void;
+  /** Begins to apply what changes; `reload` has the files, and what `figures` gives, compiled anew. */
+  readonly start: (reload: () => Promise<unknown>) => void;
+  /** Keeps what there is. */
+  readonly stop: () => Promise<void>;
+};
+
+/** How often to look whether there is a beacon now, where there is none. */
+const IDLE_MS = 60_000;
+
+export function createMeasured(current: () => LoadedGeneration, log: Logger): Measured {
+  const samples = createBeaconSamples();
+  const stateDir = current().settings.stateDir;
+  const settings = (): BeaconSettings | undefined => current().settings.beacon;
+  let savedReports = 0;
+  let waits = false;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  const rulesOf = ({ windowMs, minSources }: BeaconSettings): FigureRules => ({
+    sinceMs: Date.now() - windowMs,
+    minSources,
+  });
+  const figures = async (): Promise<LatencyTable | undefined> => {
+    const beacon = settings();
+    return beacon && (await samples.figuresInTurns(rulesOf(beacon), () => setImmediate()));
+  };
+  const atStart = settings();
+  if (atStart) {
+    const warn = (message: string): void => {
+      log.warn(message);
+    };
+    samples.restore(readBeaconFile(stateDir, warn), Date.now());
+  }
+  let inForce = atStart && samples.figures(rulesOf(atStart));
+
+  const locate = (address: Uint8Array): Location => {
+    const { atlas, locations } = current();
+    return locationAt(viewAtlas(atlas), locations, address);
+  };
+  const beacon = createBeacon({
+    settings,
+    regions: () => current().settings.regions,
+    locate,
+    samples,
+    now: () => Date.now(),
+  });
+
+  const save = async (): Promise<void> => {
+    const { reports } = beacon.stats();
+    if (reports === savedReports) return;
+    try {
+      await writeBeaconFile(stateDir, samples);
+      savedReports = reports;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn(`measured latencies cannot be kept in ${stateDir}, a restart measures anew: ${reason}`);
+    }
+  };
+  const apply = async (reload: () => Promise<unknown>): Promise<void> => {
+    const rules = settings();
+    if (!rules) return;
+    samples.expire(Date.now() - rules.windowMs);
+    await save();
+    const now = await figures();
+    if (!now || (inForce && !isNoticeable(inForce, now))) return;
+    // What somebody is at work on must not be taken over because of a median.
+    if (await isUnchanged(current().files)) {
+      waits = false;
+      log.info({ networks: now.v4.count + now.v6.count }, 'measured latencies changed');
+      await reload();
+    } else if (!waits) {
+      waits = true;
+      log.info('measured latencies changed and wait for a reload: files of the configuration changed too');
+    }
+  };
+  const next = (reload: () => Promise<unknown>): void => {
+    timer = setTimeout(() => {
+      running = apply(reload)
+        .catch((error: unknown) => {
+          log.error({ err: error }, 'measured latencies could not be put to use');
+        })
+        .then(() => {
+          if (timer) next(reload);
+        });
+    }, settings()?.applyMs ?? IDLE_MS);
+    timer.unref();
+  };
+
+  return {
+    beacon,
+    figures,
+    applied: (applied) => {
+      inForce = applied;
+    },
+    start: next,
+    stop: async () => {
+      clearTimeout(timer);
+      timer = undefined;
+      await running;
+      await save();
+    },
+  };
+}

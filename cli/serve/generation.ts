@@ -1,0 +1,148 @@
+/**
+ * One generation at work: what was loaded, with the shared memory that threads and the health room use for it.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Diagnostic } from '../../config/diagnostics.ts';
+import type { Settings } from '../../config/settings.ts';
+import type { Health, HealthTarget } from '../../health/engine.ts';
+import { createHealthTable } from '../../health/table.ts';
+import type { AnswererPayload } from '../../server/answer/answerer.ts';
+import { createClientRing } from '../../server/answer/client-samples.ts';
+import type { Publication } from '../../server/contract.ts';
+import type { QueryLogPayload } from '../../server/answer/query-samples.ts';
+import type { Notifier } from '../../server/transfer/notify-secondaries.ts';
+import type { TransferPayload } from '../../server/transfer/transfer.ts';
+import { answerTraits } from '../../status/answer-traits.ts';
+import type { RunningGeneration } from '../../status/runtime.ts';
+import type { Catalog } from '../../zones/catalog.ts';
+import { viewImage } from '../../zones/image/image.ts';
+import type { LoadedGeneration } from '../../zones/load-generation.ts';
+import { writeSerials } from '../../zones/serials.ts';
+
+/** 64 on x64, 128 on some arm64 processors. */
+const CACHE_LINE_OCTETS = 128;
+
+export type Current = RunningGeneration & {
+  readonly loaded: LoadedGeneration;
+  readonly health: SharedArrayBuffer;
+  /** Counters of answers by slot, a block a thread. */
+  readonly served: readonly SharedArrayBuffer[];
+  /** Sampled clients, a ring a thread. */
+  readonly clients: readonly SharedArrayBuffer[];
+};
+
+/** `threads` are all that answer, TCP's included. */
+export function prepare(
+  loaded: LoadedGeneration,
+  number: number,
+  warnings: readonly Diagnostic[],
+  threads: number,
+): Current {
+  const slots = loaded.catalog.vips.length;
+  return {
+    number,
+    loadedAt: new Date(),
+    settings: loaded.settings,
+    catalog: loaded.catalog,
+    databases: loaded.databases,
+    warnings,
+    loaded,
+    health: createHealthTable(slots),
+    served: Array.from({ length: threads }, () => servedBlock(slots)),
+    clients: Array.from({ length: threads }, createClientRing),
+  };
+}
+
+/** One thread's counters by slot, with a cache line to spare at the end: no thread may write into another one's. */
+function servedBlock(slots: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT + CACHE_LINE_OCTETS);
+}
+
+/** For cookies where no secret is configured: one for all threads and generations of this process. */
+const OWN_SECRET = Uint8Array.from(randomBytes(16));
+
+/** What its threads are given. */
+function payloadOf(
+  { loaded, health, served, clients, settings }: Current,
+  queryLog: QueryLogPayload | undefined,
+): AnswererPayload {
+  const nsid = Buffer.from(settings.dns.nsid ?? '');
+  const { explainFrom } = settings.dns;
+  return {
+    image: loaded.image,
+    atlas: loaded.atlas,
+    health,
+    served,
+    clients,
+    nsid,
+    version: Buffer.from(settings.dns.version ?? ''),
+    cookieSecrets: settings.dns.cookieSecrets.length === 0 ? [OWN_SECRET] : settings.dns.cookieSecrets,
+    rrl: settings.limits.rrl === 0 ? undefined : { perSecond: settings.limits.rrl, slip: settings.limits.slip },
+    explain: explainFrom.length === 0 ? undefined : { from: explainFrom, nsid },
+    queryLog,
+    transfer: transferOf(settings, loaded.catalog),
+  };
+}
+
+/** For the threads; nothing where no peer is configured, so that nothing is looked for. */
+function transferOf({ transfer }: Settings, { vips }: Catalog): TransferPayload | undefined {
+  if (transfer.allow.length === 0 && transfer.keys.length === 0) return undefined;
+  return { settings: transfer, weights: Int32Array.from(vips, ({ weight }) => weight) };
+}
+
+/** What the server is given. */
+export function publicationOf(current: Current, queryLog: QueryLogPayload | undefined): Publication {
+  const { cert, key } = current.settings.tls?.keyPair ?? {};
+  return {
+    generation: current.number,
+    payload: payloadOf(current, queryLog),
+    ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
+  };
+}
+
+/** Answers by slot, over all threads. */
+export function servedOf({ served, catalog }: Current): Float64Array {
+  const sum = new Float64Array(catalog.vips.length);
+  for (const block of served)
+    for (const [slot, count] of new Float64Array(block, 0, sum.length).entries()) sum[slot] = (sum[slot] ?? 0) + count;
+  return sum;
+}
+
+/** Has the health room probe its targets and write its table. */
+export function configureHealth(health: Health, { catalog, health: memory }: Current): void {
+  const traits = answerTraits(catalog);
+  const targets = catalog.vips.map((vip): HealthTarget => ({
+    slot: vip.slot,
+    target: vip.target,
+    region: vip.region === 0 ? undefined : catalog.regions[vip.region]?.name,
+    check: vip.check,
+    host: vip.probeHost === '' ? undefined : vip.probeHost,
+    port: vip.probePort,
+    weight: vip.weight,
+    rampMs: catalog.services[vip.service]?.rampMs,
+    shed: catalog.services[vip.service]?.shed,
+    capacity: vip.capacity,
+    answers: traits[vip.slot],
+  }));
+  health.configure(targets, memory, catalog.vips.length);
+}
+
+/** Sends NOTIFY for each zone whose serial is another than before; for all at a start, which may follow any change. */
+export function tellSecondaries(notifier: Notifier, next: Current, before: Current | undefined): void {
+  const { catalog, loaded, settings } = next;
+  const serials = new Map(before?.catalog.zones.map(({ name, serial }) => [name, serial]));
+  const changed = catalog.zones.filter(({ name, serial }) => serials.get(name) !== serial);
+  const names = changed.map(({ name }) => name);
+  notifier.tell(names, viewImage(loaded.image, loaded.atlas), settings.transfer, settings.listen);
+}
+
+/** Once it is served: a serial that nobody saw need not be kept. */
+export function keepSerials(loaded: LoadedGeneration, log: Logger): void {
+  try {
+    writeSerials(loaded.settings.stateDir, loaded.serials);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.warn(`the serials cannot be kept in ${loaded.settings.stateDir}, a restart may repeat one: ${reason}`);
+  }
+}

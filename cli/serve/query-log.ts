@@ -1,0 +1,103 @@
+/**
+ * `log.queries`: takes the samples of the answering threads (server/answer/query-samples.ts) and writes a line for each.
+ */
+import type { Settings } from '../../config/settings.ts';
+import { TRANSPORT } from '../../server/contract.ts';
+import {
+  createQueryRing,
+  takeSamples,
+  type QueryLogPayload,
+  type QuerySample,
+} from '../../server/answer/query-samples.ts';
+import { formatAddress, formatPrefix } from '../../wire/address.ts';
+import { HEADER_OCTETS } from '../../wire/limits.ts';
+import { decodeResponse } from '../../wire/message.ts';
+import { formatName } from '../../wire/name.ts';
+import { createQuery, PARSED, parseQuery } from '../../wire/query.ts';
+import { RCODE, typeText } from '../../wire/types.ts';
+
+/** The part of a pino logger that is used. */
+export type QueryLogger = { info(fields: object, message: string): void };
+
+export type QueryLog = {
+  /** What threads are given; undefined while `log.queries` is 0. */
+  payload(settings: Settings): QueryLogPayload | undefined;
+  /** Writes what is left, and looks no more. */
+  stop(): void;
+};
+
+/** One line of the log (docs/configuration.md). */
+export type QueryLine = {
+  /** When it was answered; the line itself comes up to LOOK_MS later. */
+  readonly at: string;
+  /** Null where there was no question that could be read. */
+  readonly name: string | null;
+  readonly type: string | null;
+  readonly client: string;
+  /** EDNS Client Subnet, null without. */
+  readonly subnet: string | null;
+  readonly transport: 'udp' | 'tcp' | 'tls';
+  /** Null where there was no response. */
+  readonly rcode: string | null;
+  /** Records of the answer section: type and data. Null where the response was too long to be kept. */
+  readonly answer: readonly string[] | null;
+  readonly truncated: boolean;
+};
+
+const LOOK_MS = 100;
+const TRANSPORT_NAMES = { [TRANSPORT.UDP]: 'udp', [TRANSPORT.TCP]: 'tcp', [TRANSPORT.TLS]: 'tls' } as const;
+
+/** `threads` are all that answer. Nothing is made or done until queries are to be logged. */
+export function createQueryLog(threads: number, log: QueryLogger): QueryLog {
+  let rings: readonly SharedArrayBuffer[] | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const take = (): void => {
+    for (const ring of rings ?? []) for (const sample of takeSamples(ring)) log.info(lineOf(sample), 'query');
+  };
+  return {
+    payload({ log: { queries: share } }) {
+      if (share === 0) return undefined;
+      rings ??= Array.from({ length: threads }, createQueryRing);
+      timer ??= setInterval(take, LOOK_MS).unref();
+      return { share, rings };
+    },
+    stop() {
+      clearInterval(timer);
+      take();
+    },
+  };
+}
+
+/** A sample in words. */
+export function lineOf(sample: QuerySample): QueryLine {
+  const query = createQuery();
+  const parsed = parseQuery(query, sample.query, 0, sample.query.length);
+  // What was cut to be kept may be no message any more, but its question is whole.
+  const hasQuestion = parsed !== PARSED.DROP && query.questionEnd > HEADER_OCTETS;
+  const isV4 = query.subnetFamily === 1;
+  const subnet = { bytes: query.subnet.slice(0, isV4 ? 4 : 16), bits: query.subnetBits };
+  const { response, responseOctets } = sample;
+  return {
+    at: new Date(sample.timeMs).toISOString(),
+    name: hasQuestion ? formatName(query.name.slice(0, query.nameOctets)) : null,
+    type: hasQuestion ? typeText(query.type) : null,
+    client: formatAddress(sample.client),
+    subnet: query.hasSubnet && query.subnetFamily > 0 ? formatPrefix(subnet) : null,
+    transport: TRANSPORT_NAMES[sample.transport as keyof typeof TRANSPORT_NAMES],
+    rcode: responseOctets === 0 ? null : rcodeOf(response, query.ednsVersion),
+    answer: responseOctets > response.length ? null : answerOf(response),
+    truncated: ((response[2] ?? 0) & 0x02) !== 0,
+  };
+}
+
+function rcodeOf(response: Uint8Array, ednsVersion: number): string {
+  const low = (response[3] ?? 0) & 15;
+  // RFC 6891 6.1.3: its upper bits are in OPT, and all that another version is answered with.
+  const rcode = low === 0 && ednsVersion > 0 ? RCODE.BADVERS : low;
+  return Object.entries(RCODE).find(([, code]) => code === rcode)?.[0] ?? String(rcode);
+}
+
+function answerOf(response: Uint8Array): string[] {
+  if (response.length === 0) return [];
+  return decodeResponse(response).answer.map(({ type, data }) => `${type} ${data}`);
+}

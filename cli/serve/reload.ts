@@ -1,0 +1,131 @@
+/**
+ * Reloads: the files are read anew and put to work in every thread; or nothing changes, and their mistakes are told.
+ */
+import type { Logger } from 'pino';
+import { formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
+import type { Settings } from '../../config/settings.ts';
+import { collectAll } from '../../server/threads/release-generation.ts';
+import { releaseMemory } from '../../server/io/libc.ts';
+import { loadInThread } from '../../server/threads/load-thread.ts';
+import type { LastReload, Reloaded } from '../../status/runtime.ts';
+import type { LoadInput } from '../../zones/load-generation.ts';
+import { prepare, type Current } from './generation.ts';
+import type { Measured } from './beacon-latency.ts';
+
+export type Reloads = {
+  /** One at a time. Calls during a reload have one after it in common, which reads the files anew. */
+  readonly reload: () => Promise<Reloaded>;
+  /** What the last one came to; before the first, the load at the start. */
+  readonly last: () => LastReload;
+  /** Resolves when none is under way any more; those that come then wait for `goOn`. */
+  readonly hold: () => Promise<void>;
+  readonly goOn: () => void;
+};
+
+export type ReloadOptions = {
+  readonly input: LoadInput;
+  /** Of the load at the start. */
+  readonly warnings: readonly Diagnostic[];
+  /** All that answer, TCP's included. */
+  readonly threads: number;
+  /** The generation in force. */
+  readonly current: () => Current;
+  /** Puts a generation in force, or leaves all as it was and throws. */
+  readonly activate: (next: Current) => Promise<void>;
+  readonly measured: Pick<Measured, 'figures' | 'applied'>;
+  /** Is told of each; `generation` is the one in force afterwards. */
+  readonly tell: (reload: LastReload, generation: number) => void;
+  readonly stopping: () => boolean;
+  readonly log: Logger;
+};
+
+export function createReloads(options: ReloadOptions): Reloads {
+  const { input, threads, current, activate, measured, tell, stopping, log } = options;
+  let last: LastReload = { ok: true, at: new Date(), diagnostics: options.warnings };
+  let underWay: Promise<Reloaded> | undefined;
+  /** The one that begins when that has ended. */
+  let following: Promise<Reloaded> | undefined;
+  let held: PromiseWithResolvers<undefined> | undefined;
+
+  const attempt = async (): Promise<Reloaded> => {
+    const figures = await measured.figures();
+    // Of a server with a pharos.yaml, that it is gone is a mistake, and no reason to serve the defaults.
+    const file = input.file ?? current().settings.file;
+    const { serials } = current().loaded;
+    const outcome = await loadInThread({ ...input, file, serials, measured: figures });
+    if (!outcome.ok) {
+      for (const each of outcome.diagnostics) log[logLevelOf(each)](formatDiagnostic(each));
+      log.error(`reload refused, generation ${current().number} is still served`);
+      return { ok: false, diagnostics: outcome.diagnostics };
+    }
+    const next = prepare(outcome.value, current().number + 1, outcome.diagnostics, threads);
+    warnOfRestart(current().settings, next.settings, log);
+    await activate(next);
+    measured.applied(figures);
+    // Only now: `activate` had the generation before at hand.
+    collectAll();
+    releaseMemory();
+    for (const warning of outcome.diagnostics) log.warn(formatDiagnostic(warning));
+    log.info({ generation: next.number, zones: next.catalog.zones.length }, 'reloaded');
+    return { ok: true, generation: next.number, warnings: outcome.diagnostics };
+  };
+  const failed = (error: unknown): Reloaded => {
+    const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
+    if (!stopping()) log.error({ err: error }, message);
+    const place = { file: current().settings.file ?? input.cwd };
+    return { ok: false, diagnostics: [{ code: 'PH091', severity: 'error', message, place }] };
+  };
+  const run = async (): Promise<Reloaded> => {
+    await held?.promise;
+    let result: Reloaded;
+    try {
+      if (stopping()) throw new Error('the server is stopping');
+      result = await attempt();
+    } catch (error) {
+      result = failed(error);
+    }
+    last = { ok: result.ok, at: new Date(), diagnostics: result.ok ? result.warnings : result.diagnostics };
+    tell(last, current().number);
+    return result;
+  };
+  const reload = async (): Promise<Reloaded> => {
+    if (underWay) return await (following ??= underWay.then(reload));
+    following = undefined;
+    underWay = run().finally(() => {
+      underWay = undefined;
+    });
+    return await underWay;
+  };
+
+  return {
+    reload,
+    last: () => last,
+    hold: async () => {
+      // One that was asked for meanwhile is waited for too.
+      for (let seen: typeof underWay; seen !== underWay;) await (seen = underWay);
+      held = Promise.withResolvers();
+    },
+    goOn: () => {
+      held?.resolve(undefined);
+      held = undefined;
+    },
+  };
+}
+
+/** Settings that sockets, threads, folders and the log were opened with, by their names in pharos.yaml. */
+const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
+  listen: ({ listen }) => listen,
+  'tls.listen': ({ tls }) => tls?.listen ?? [],
+  workers: ({ workers }) => workers,
+  state_dir: ({ stateDir }) => stateDir,
+  status: ({ status }) => status,
+  'limits.tcp_clients': ({ limits }) => limits.tcpClients,
+  'log.level': ({ log }) => log.level,
+};
+
+function warnOfRestart(before: Settings, after: Settings, log: Logger): void {
+  const changed = Object.entries(FIXED).filter(([, of]) => JSON.stringify(of(before)) !== JSON.stringify(of(after)));
+  if (changed.length === 0) return;
+  const names = changed.map(([name]) => name).join(', ');
+  log.warn(`${names} changed in the configuration: that takes effect at the next start`);
+}

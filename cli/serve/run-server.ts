@@ -1,0 +1,286 @@
+/**
+ * A whole server put together: configuration, health, answering threads, status server; start and stop. What `serve`
+ * and `demo` run. What it does meanwhile stands beside it: reload.ts, hand-over.ts (a takeover), calendar.ts.
+ */
+import type { Logger } from 'pino';
+import { createAlarms } from '../../config/alarms.ts';
+import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
+import type { Settings } from '../../config/settings.ts';
+import { systemClock } from '../../health/clock.ts';
+import { startHealth, type Health } from '../../health/engine.ts';
+import { createForesight } from '../../server/forecast/foresight.ts';
+import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
+import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
+import { releaseMemory, returnLargeBlocks } from '../../server/io/libc.ts';
+import { loadInThread } from '../../server/threads/load-thread.ts';
+import { createNotifier } from '../../server/transfer/notify-secondaries.ts';
+import { startServer, type Server } from '../../server/threads/supervisor.ts';
+import type { ExplainRequest } from '../../steering/trace.ts';
+import type { Reloaded, RunningGeneration } from '../../status/runtime.ts';
+import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
+import type { LoadInput } from '../../zones/load-generation.ts';
+import { createAnswerCounter } from './answer-counter.ts';
+import { createCalendar } from './calendar.ts';
+import { claimAddresses } from './claim-addresses.ts';
+import { createClientCounter } from './client-counter.ts';
+import { explainInLines } from './explain-lines.ts';
+import { configureHealth, keepSerials, prepare, publicationOf, tellSecondaries, type Current } from './generation.ts';
+import { createHandOver } from './hand-over.ts';
+import { createMeasured } from './beacon-latency.ts';
+import { createNews } from './announce.ts';
+import { createQueryLog } from './query-log.ts';
+import { createReloads } from './reload.ts';
+import { createRuntime } from './status-source.ts';
+import { createStatusListener } from './status-listener.ts';
+
+export type RunningServer = {
+  /** Where DNS is answered, with the ports taken for 0. */
+  readonly addresses: readonly Endpoint[];
+  /** The same for DNS over TLS. */
+  readonly tlsAddresses: readonly Endpoint[];
+  readonly status: Endpoint | undefined;
+  readonly generation: () => RunningGeneration;
+  readonly reload: () => Promise<Reloaded>;
+  /** Resolves when another server has taken its place: there is nothing left to do then but `stop`. */
+  readonly replaced: Promise<void>;
+  /** Stops accepting, finishes what is in flight, ends the probes. */
+  readonly stop: () => Promise<void>;
+};
+
+/** What the files of a start say is wrong. Sockets that cannot be had throw a ListenError instead. */
+export class ConfigurationError extends Error {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super('the configuration has mistakes');
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** The server was told to stop before it served. */
+export class GivenUpError extends Error {}
+
+export type StartOptions = {
+  /** Whether to take the place of the server that runs with the same `state_dir`, where there is one. */
+  readonly takesOver?: boolean;
+  /** Resolves when the start is no longer wanted: the first round of probes may take as long as `health.wait`. */
+  readonly givenUp?: Promise<unknown>;
+};
+
+/**
+ * Starts everything, or nothing.
+ *
+ * @throws ConfigurationError, ListenError, TakeoverError, GivenUpError
+ */
+export async function runServer(
+  input: LoadInput,
+  createLog: (settings: Settings) => Promise<Logger>,
+  { takesOver = false, givenUp = new Promise(() => undefined) }: StartOptions = {},
+): Promise<RunningServer> {
+  const startedAt = new Date();
+  returnLargeBlocks();
+  allowCollecting();
+  letHelpersStepBack();
+  const first = await loadInThread(input);
+  releaseMemory();
+  if (!first.ok) throw new ConfigurationError(first.diagnostics);
+  const { settings } = first.value;
+  const log = await createLog(settings);
+  for (const warning of first.diagnostics) log.warn(formatDiagnostic(warning));
+  const takeover = await claimAddresses(settings, takesOver);
+
+  // UDP threads, and one for TCP.
+  const threads = settings.workers + 1;
+  /** The generation in force. */
+  let current = prepare(first.value, 1, first.diagnostics, threads);
+  let server: Server | undefined;
+  let stopping = false;
+  /** Whether the first round of probes is done. */
+  let probed = false;
+  const inForce = (): Current => current;
+
+  const alarms = createAlarms();
+  const news = createNews(log);
+  const notifier = createNotifier(log);
+  const queryLog = createQueryLog(threads, log);
+  const answers = createAnswerCounter(inForce);
+  const clients = createClientCounter(inForce);
+  const measured = createMeasured(() => current.loaded, log);
+  const foresee = createForesight(systemClock, inForce, () => ({ served: answers.served(), clients: clients.of }));
+  const openHealth = (): Health =>
+    startHealth({
+      stateDir: settings.stateDir,
+      log: news.health,
+      warn: (message) => {
+        log.warn(message);
+      },
+      suspect: () => current.settings.health.suspect,
+      foresee,
+    });
+  let health = openHealth();
+
+  /** Puts a loaded generation to work in every thread, or leaves all as it was and throws. */
+  const activate = async (next: Current): Promise<void> => {
+    const before = current;
+    configureHealth(health, next);
+    try {
+      await server?.publish(publicationOf(next, queryLog.payload(next.settings)));
+    } catch (error) {
+      configureHealth(health, before);
+      throw error;
+    }
+    answers.replaced(before);
+    clients.replaced(before, next);
+    current = next;
+    news.configure(next);
+    await calendar.configure(next.settings);
+    keepSerials(next.loaded, log);
+    tellSecondaries(notifier, next, before);
+  };
+  const reloads = createReloads({
+    input,
+    warnings: first.diagnostics,
+    threads,
+    current: inForce,
+    activate,
+    measured,
+    tell: news.reloaded,
+    stopping: () => stopping,
+    log,
+  });
+  const { reload } = reloads;
+  const calendar = createCalendar({ health: () => health, tell: news.scheduled, reload, log });
+  const runtime = createRuntime({
+    startedAt,
+    current: inForce,
+    health: () => health,
+    server: () => server,
+    probed: () => probed,
+    stopping: () => stopping,
+    alarms,
+    answers,
+    clients,
+    reloads,
+    news,
+    measured,
+  });
+  const status = createStatusListener(settings.status, runtime, log);
+  const handOver = createHandOver({
+    stateDir: settings.stateDir,
+    current: inForce,
+    server: () => server,
+    reloads,
+    calendar,
+    status,
+    measured,
+    health: {
+      stop: () => health.stop(),
+      restart: () => {
+        health = openHealth();
+        configureHealth(health, current);
+      },
+    },
+    log,
+  });
+
+  const stop = async (): Promise<void> => {
+    if (server) log.info('stopping');
+    stopping = true;
+    await calendar.close();
+    // Once another server keeps them, they are no longer this one's to write.
+    if (!handOver.isReleased()) await measured.stop();
+    notifier.stop();
+    await server?.stop();
+    queryLog.stop();
+    clients.stop();
+    await health.stop();
+    news.stop();
+    await status.close();
+    takeover?.abandon();
+    handOver.close();
+  };
+
+  try {
+    news.configure(current);
+    news.watchAlarms(runtime.alarms);
+    configureHealth(health, current);
+    await status.open(takeover?.sockets.status ?? []);
+    const firstRound = health.firstRound.then(() => {
+      probed = true;
+    });
+    const told = givenUp.then(() => {
+      throw new GivenUpError();
+    });
+    await waitAtMost(Promise.race([firstRound, told]), settings.health.waitMs);
+    server = await startServer({
+      listen: settings.listen,
+      workers: settings.workers,
+      answererModule: new URL(
+        `../../server/answer/answerer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
+        import.meta.url,
+      ),
+      publication: publicationOf(current, queryLog.payload(current.settings)),
+      reply: (question) => explainInLines(runtime.explain(question as ExplainRequest)),
+      listenTls: settings.tls?.listen ?? [],
+      tcpClients: settings.limits.tcpClients,
+      inherited: takeover?.sockets,
+      log,
+    });
+    clients.start();
+    keepSerials(current.loaded, log);
+    tellSecondaries(notifier, current, undefined);
+    await calendar.configure(current.settings);
+    measured.start(reload);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const running: RunningServer = {
+    addresses: server.addresses(),
+    tlsAddresses: server.tlsAddresses(),
+    status: status.endpoint(),
+    generation: inForce,
+    reload,
+    replaced: handOver.replaced,
+    stop,
+  };
+  if (!takeover) await handOver.open();
+  log.info(
+    {
+      listen: running.addresses.map(formatEndpoint),
+      ...(running.status ? { status: `http://${formatEndpoint(running.status)}/` } : {}),
+      ...(settings.tls ? { tls: running.tlsAddresses.map(formatEndpoint) } : {}),
+      zones: current.catalog.zones.length,
+      services: current.catalog.services.length,
+      vips: current.catalog.vips.length,
+      workers: settings.workers,
+      io: server.io,
+    },
+    'serving',
+  );
+  if (takeover) {
+    try {
+      await takeover.serving();
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    await handOver.open();
+    log.info('the server before has ended');
+  }
+  shrinkHeap();
+  releaseMemory();
+  return running;
+}
+
+async function waitAtMost(event: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    await Promise.race([event, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * `schedules` at work: at its times each sets weights and states, as an operator would by the API.
+ */
+import type { Logger } from 'node-cron';
+import type { ScheduleSpec } from '../../config/settings.ts';
+import type { Health, OverrideOutcome } from '../../health/engine.ts';
+import { atCronTimes, type CronJob } from '../cron.ts';
+
+/** One change that a schedule made, or left because an operator had spoken. */
+export type ScheduleNews = { readonly target: string; readonly message: string; readonly reason: string };
+
+export type Schedules = {
+  /** Of a new generation. What the schedules before have set stays. */
+  configure(specs: readonly ScheduleSpec[]): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** What every change by a schedule gives as its reason, with the line that was due. */
+const REASON = 'schedule';
+
+export function createSchedules(
+  health: Pick<Health, 'override' | 'weigh'>,
+  tell: (news: ScheduleNews) => void,
+  warn: (message: string) => void,
+): Schedules {
+  let jobs: CronJob[] = [];
+  const stop = async (): Promise<void> => {
+    const old = jobs;
+    jobs = [];
+    for (const job of old) await job.destroy();
+  };
+  const logger: Logger = {
+    info: () => undefined,
+    debug: () => undefined,
+    warn,
+    error: (message) => {
+      warn(message instanceof Error ? message.message : message);
+    },
+  };
+  return {
+    async configure(specs) {
+      await stop();
+      jobs = specs.map((spec) => {
+        const apply = (): void => {
+          applySchedule(spec, health, tell);
+        };
+        return atCronTimes(spec.at, apply, { logger, timezone: spec.timezone });
+      });
+    },
+    stop,
+  };
+}
+
+/** Does what the schedule says, now. */
+export function applySchedule(
+  { at, set }: ScheduleSpec,
+  health: Pick<Health, 'override' | 'weigh'>,
+  tell: (news: ScheduleNews) => void,
+): void {
+  const reason = `${REASON} "${at}"`;
+  for (const { target, weight, state } of set) {
+    if (weight !== undefined) {
+      const outcome = health.weigh(target, weight === 'auto' ? undefined : { weight, reason }, 'schedule');
+      tell({ target, message: words(target, `weight ${String(weight)}`, outcome), reason });
+    }
+    if (state !== undefined) {
+      const outcome = health.override(target, state === 'auto' ? undefined : { state, reason }, 'schedule');
+      tell({ target, message: words(target, state, outcome), reason });
+    }
+  }
+}
+
+function words(target: string, what: string, outcome: OverrideOutcome): string {
+  if (outcome.kind === 'unknown target') return `${target} is not there: nothing was set`;
+  const kept = outcome.kept.length === 0 ? '' : `; an operator's word stands for ${outcome.kept.join(', ')}`;
+  return outcome.targets.length === 0 ? `${target} was not set to ${what}${kept}` : `${target} set to ${what}${kept}`;
+}

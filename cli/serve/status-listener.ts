@@ -1,0 +1,56 @@
+/**
+ * The status server of a running server, which listens where it was told to at the start, but for while another server
+ * takes over.
+ */
+import type { Logger } from 'pino';
+import type { Settings } from '../../config/settings.ts';
+import { libc } from '../../server/io/libc.ts';
+import { socketsAt, type OpenSocket } from '../../server/threads/takeover.ts';
+import { startStatusServer, type StatusServer } from '../../status/http.ts';
+import type { Runtime } from '../../status/runtime.ts';
+import type { Endpoint } from '../../wire/address.ts';
+
+export type StatusListener = {
+  /** Does nothing where there is no status server. An `inherited` socket at its address is taken. */
+  readonly open: (inherited: readonly OpenSocket[]) => Promise<void>;
+  readonly endpoint: () => Endpoint | undefined;
+  /** One at the most. */
+  readonly sockets: () => readonly OpenSocket[];
+  /** Has everything answered that was sent, and keeps the socket for `resume`. */
+  readonly release: () => Promise<void>;
+  readonly resume: () => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+/** At a takeover: what was sent to this server's HTTP before it stopped listening arrives within this time. */
+const LINGER_MS = 200;
+
+export function createStatusListener(settings: Settings['status'], runtime: Runtime, log: Logger): StatusListener {
+  let server: StatusServer | undefined;
+  /** Where it listened, and the socket, while another server takes over. */
+  let before: OpenSocket | undefined;
+
+  const listen = async (endpoint: Endpoint, inherited: number | undefined): Promise<void> => {
+    if (settings) server = await startStatusServer(runtime, { ...settings, listen: endpoint, inherited, log });
+  };
+  return {
+    open: async (inherited) => {
+      if (settings) await listen(settings.listen, socketsAt(inherited, settings.listen)[0]?.fd);
+    },
+    endpoint: () => server?.endpoint,
+    sockets: () => (server?.descriptor === undefined ? [] : [{ endpoint: server.endpoint, fd: server.descriptor }]),
+    release: async () => {
+      // Another descriptor, since a server that hangs would keep others from the address.
+      if (server?.descriptor !== undefined) before = { endpoint: server.endpoint, fd: libc().dup(server.descriptor) };
+      await server?.close(LINGER_MS);
+      server = undefined;
+    },
+    resume: async () => {
+      if (settings) await listen(before?.endpoint ?? settings.listen, before?.fd);
+      before = undefined;
+    },
+    close: async () => {
+      await server?.close();
+    },
+  };
+}

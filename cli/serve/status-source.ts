@@ -1,0 +1,102 @@
+/**
+ * What the status server sees of a running server.
+ */
+import { ALARMS, byUrgency, type Alarm, type AlarmCode, type Alarms } from '../../config/alarms.ts';
+import { formatDiagnostic } from '../../config/diagnostics.ts';
+import type { Health } from '../../health/engine.ts';
+import { COUNTERS } from '../../server/counters.ts';
+import { explainFrom, type LiveHealth } from '../../server/explain/explain.ts';
+import { simulateFrom, type Live } from '../../server/forecast/simulate.ts';
+import type { Server } from '../../server/threads/supervisor.ts';
+import type { LastReload, Runtime } from '../../status/runtime.ts';
+import type { AnswerCounter } from './answer-counter.ts';
+import type { ClientCounter } from './client-counter.ts';
+import type { Current } from './generation.ts';
+import type { Measured } from './beacon-latency.ts';
+import type { News } from './announce.ts';
+import type { Reloads } from './reload.ts';
+import { readVersion } from '../version.ts';
+
+export type RuntimeParts = {
+  readonly startedAt: Date;
+  readonly current: () => Current;
+  readonly health: () => Health;
+  /** Undefined until the first round of probes is done, or `health.wait` over. */
+  readonly server: () => Server | undefined;
+  /** Whether the first round of probes is done. */
+  readonly probed: () => boolean;
+  readonly stopping: () => boolean;
+  readonly alarms: Alarms;
+  readonly answers: AnswerCounter;
+  readonly clients: ClientCounter;
+  readonly reloads: Reloads;
+  readonly news: News;
+  readonly measured: Measured;
+};
+
+export function createRuntime(parts: RuntimeParts): Runtime {
+  const { startedAt, current, health, server, probed, stopping, alarms, answers, clients, reloads, news, measured } =
+    parts;
+
+  const liveHealth = (): LiveHealth => {
+    const vips = new Map(
+      health()
+        .list()
+        .map((vip) => [vip.target, vip]),
+    );
+    const ordersOf = ({ target }: { target: string }) => vips.get(target);
+    return { memory: current().health, reasonOf: (vip) => ordersOf(vip)?.last?.reason, ordersOf };
+  };
+  return {
+    version: readVersion(),
+    startedAt,
+    io: () => server()?.io ?? 'batch',
+    notReady: () => {
+      if (stopping()) return ['shutting down'];
+      if (!server()) return ['waiting for the first round of probes; the DNS sockets are still closed'];
+      return probed() ? [] : ['the first round of probes is under way'];
+    },
+    generation: current,
+    get health() {
+      return health();
+    },
+    counters: () => server()?.counters() ?? new Float64Array(COUNTERS),
+    served: answers.served,
+    explain: (request) => explainFrom(current().loaded, request, liveHealth()),
+    clients,
+    simulate: (request) => {
+      const loads = new Map(
+        health()
+          .list()
+          .map(({ target, load }) => [target, load]),
+      );
+      const loadOf: Live['loadOf'] = ({ target }) => loads.get(target);
+      const counted = { served: answers.served(), clients: clients.of };
+      return simulateFrom(current().loaded, request, { ...counted, health: liveHealth(), loadOf });
+    },
+    reload: reloads.reload,
+    lastReload: reloads.last,
+    alarms: () => [...alarms.list(), ...alarmsOf(reloads.last()), ...suspicionOf(health())].sort(byUrgency),
+    ownAlarms: alarms,
+    events: news.events,
+    notifications: news.notifications,
+    beacon: measured.beacon,
+  };
+}
+
+function alarmsOf(lastReload: LastReload): Alarm[] {
+  if (lastReload.ok) return [];
+  const first = lastReload.diagnostics.find(({ severity }) => severity === 'error');
+  const what = first ? `: ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
+  const message = `the last reload was refused, the configuration before it is served${what}`;
+  return [alarm('reload_refused', message, lastReload.at.toISOString())];
+}
+
+function suspicionOf(health: Health): Alarm[] {
+  const suspected = health.suspected();
+  return suspected === undefined ? [] : [alarm('suspect', suspected.message, suspected.since)];
+}
+
+function alarm(code: AlarmCode, message: string, since: string): Alarm {
+  return { code, severity: ALARMS[code], subject: null, message, since };
+}

@@ -1,0 +1,107 @@
+/**
+ * Checks that are made of others: `all_of`, `any_of`, `at_least`. The members are probed at the same time, and the
+ * result stands as soon as the rest cannot change it.
+ */
+import { performance } from 'node:perf_hooks';
+import type { CheckSpec, CompoundSpec } from '../../config/settings.ts';
+import {
+  elapsedSince,
+  formatMs,
+  onAbort,
+  ownPort,
+  defaultPort,
+  startDeadline,
+  type Keep,
+  type Probe,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
+
+/** A member with its result, undefined while it is probed. */
+type Member = { readonly spec: CheckSpec; result: ProbeResult | undefined };
+
+/**
+ * Passes when enough members do. `run` probes a member. The load is the greatest that a member told.
+ */
+export async function probeCompound(
+  target: ProbeTarget,
+  spec: CompoundSpec,
+  signal: AbortSignal,
+  run: Probe,
+  keep?: Keep,
+): Promise<ProbeResult> {
+  const startedMs = performance.now();
+  const controller = new AbortController();
+  const stop = (): void => {
+    controller.abort();
+  };
+  const members = spec.members.map((member): Member => ({ spec: member, result: undefined }));
+  let decided: ProbeResult | undefined;
+  const decide = (result: Omit<ProbeResult, 'elapsedMs'>): void => {
+    decided ??= { ...result, elapsedMs: elapsedSince(startedMs) };
+    stop();
+  };
+
+  const forget = onAbort(signal, () => {
+    decide({ passed: false, reason: 'probe cancelled' });
+  });
+  const cancelDeadline = startDeadline(spec.timeoutMs, () => {
+    decide(verdictOf(spec, members, `no answer in ${formatMs(spec.timeoutMs)}`));
+  });
+  await Promise.all(
+    members.map(async (member) => {
+      const result = await run(memberTarget(target, member.spec), member.spec, controller.signal, keep);
+      // After the decision the others end because they are told to.
+      if (decided !== undefined) return;
+      member.result = result;
+      if (isSettled(spec, members)) decide(verdictOf(spec, members));
+    }),
+  );
+  forget();
+  cancelDeadline();
+  return decided ?? { ...verdictOf(spec, members), elapsedMs: elapsedSince(startedMs) };
+}
+
+/** Whether what is still missing matters. A load is waited for, since a check that has one by chance is worse than none. */
+function isSettled({ needed }: CompoundSpec, members: readonly Member[]): boolean {
+  const passed = members.filter(({ result }) => result?.passed === true).length;
+  const missing = members.filter(({ result }) => result === undefined);
+  if (passed + missing.length < needed) return true;
+  return passed >= needed && !missing.some(({ spec }) => tellsLoad(spec));
+}
+
+function tellsLoad(spec: CheckSpec): boolean {
+  if ('members' in spec) return spec.members.some(tellsLoad);
+  return 'loadPath' in spec && spec.loadPath !== undefined;
+}
+
+/** `all 3 passed`, `2 of 3 passed; web: connect refused`, `tls: certificate expires in 3 days`. */
+function verdictOf(spec: CompoundSpec, members: readonly Member[], missing?: string): Omit<ProbeResult, 'elapsedMs'> {
+  const count = members.length;
+  const passed = members.filter(({ result }) => result?.passed === true).length;
+  const failures = members.flatMap(({ spec: { name }, result }) => {
+    if (result?.passed === true) return [];
+    const reason = result?.reason ?? missing;
+    return reason === undefined ? [] : [`${name}: ${reason}`];
+  });
+  if (passed < spec.needed) {
+    // Not how many passed: some may still be about to when this is decided.
+    const failed = `${String(failures.length)} of ${String(count)} failed, ${String(spec.needed)} must pass`;
+    const head = spec.kind === 'all_of' ? [] : [failed];
+    const answered = members.some(
+      ({ spec: { kind }, result }) => result?.answered ?? (result?.passed && kind !== 'exec'),
+    );
+    return { passed: false, reason: [...head, ...failures].join('; '), answered };
+  }
+  const head = passed === count ? `all ${String(count)} passed` : `${String(passed)} of ${String(count)} passed`;
+  const loads = members.flatMap(({ result }) => (result?.passed === true ? (result.load ?? []) : []));
+  const reason = [head, ...failures].join('; ');
+  return loads.length === 0 ? { passed: true, reason } : { passed: true, reason, load: Math.max(...loads) };
+}
+
+/** A member's own port counts before that of the VIP's `probe`: members may be at several ports. */
+function memberTarget({ host, port }: ProbeTarget, spec: CheckSpec): ProbeTarget {
+  // Its own members look for themselves.
+  if ('members' in spec) return { host, port };
+  return { host, port: ownPort(spec) ?? (port === 0 ? defaultPort(spec) : port) };
+}

@@ -1,0 +1,173 @@
+/**
+ * The `exec` probe: a command of the operator's, in a process group of its own, so that all it starts ends with it.
+ * No shell, no environment but a few variables, nothing on its standard input.
+ */
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+import type { Readable } from 'node:stream';
+import type { CheckSpec } from '../../config/settings.ts';
+import { KILLED_WAIT_MS, MAX_COMMANDS_AT_ONCE, MAX_COMMAND_OUTPUT_OCTETS } from '../limits.ts';
+import {
+  ProbeFailure,
+  asError,
+  elapsedSince,
+  formatMs,
+  judge,
+  onAbort,
+  wordsOf,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
+import { createTurns, type Release } from '../turns.ts';
+
+type ExecSpec = Extract<CheckSpec, { kind: 'exec' }>;
+
+/** Where programs are looked for when this process has no PATH itself. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Characters of the output's first line that a reason quotes. */
+const MAX_QUOTED = 120;
+
+/** One limit for the whole process, whoever probes. */
+const turns = createTurns(MAX_COMMANDS_AT_ONCE);
+
+/**
+ * Passes when the command ends with 0 within the timeout, which begins when the command does: the time that it
+ * waits for others to end does not count.
+ */
+export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal): Promise<ProbeResult> {
+  const startedMs = performance.now();
+  let release: Release;
+  try {
+    release = await turns.take(signal);
+  } catch {
+    return { passed: false, reason: 'probe cancelled', elapsedMs: elapsedSince(startedMs) };
+  }
+  // Between being given the turn and taking it.
+  if (signal.aborted) release();
+  const late = `still running after ${formatMs(spec.timeoutMs)}`;
+  const result = await judge(spec.timeoutMs, signal, (deadline) => run(target, spec, deadline, release), late);
+  // Whether it reached anybody only the command knows.
+  return { ...result, answered: false };
+}
+
+/** `ended` is called when the process is no more, which may be after the result. */
+function run(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal, ended: Release): Promise<string> {
+  const [program, ...args] = spec.command;
+  return new Promise((resolve, reject) => {
+    const child = start(program, args, target, spec, ended);
+    const killGroup = (): void => {
+      if (child.pid === undefined) return;
+      try {
+        process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // Nobody is left in it.
+      }
+    };
+
+    let octets = 0;
+    let firstLine = Buffer.alloc(0);
+    let failure: unknown;
+    let code: number | null = null;
+    let killedBy: NodeJS.Signals | null = null;
+    let patience: NodeJS.Timeout | undefined;
+
+    const finish = (): void => {
+      clearTimeout(patience);
+      forget();
+      child.stdout.destroy();
+      child.stderr.destroy();
+      const said = quote(firstLine);
+      if (failure !== undefined) reject(asError(failure));
+      else if (code === 0) resolve(`exit status 0${said}`);
+      else
+        reject(
+          new ProbeFailure(`${killedBy === null ? `exit status ${String(code)}` : `ended by ${killedBy}`}${said}`),
+        );
+    };
+    const stop = (why: unknown): void => {
+      failure ??= why;
+      killGroup();
+      patience ??= setTimeout(finish, KILLED_WAIT_MS);
+    };
+    const take = (chunk: Buffer): void => {
+      octets += chunk.length;
+      if (firstLine.length < MAX_QUOTED * 4) firstLine = Buffer.concat([firstLine, chunk.subarray(0, MAX_QUOTED * 4)]);
+      if (octets > MAX_COMMAND_OUTPUT_OCTETS) {
+        child.stdout.destroy();
+        child.stderr.destroy();
+        stop(new ProbeFailure('wrote more than 64 KiB'));
+      }
+    };
+
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.on('error', (error) => {
+      // It could not be started; a signal that could not be sent is no news.
+      if (child.pid !== undefined) return;
+      ended();
+      failure ??= startFailure(error, program);
+      finish();
+    });
+    child.on('exit', (status, by) => {
+      ended();
+      code = status;
+      killedBy = by;
+      // What it left running ends now; what it wrote is still in the pipes, which close when all writers are gone.
+      killGroup();
+      patience ??= setTimeout(finish, KILLED_WAIT_MS);
+    });
+    child.on('close', finish);
+    const forget = onAbort(signal, () => {
+      stop(signal.reason);
+    });
+  });
+}
+
+/** Throws where the system refuses at once; most failures come as 'error'. */
+function start(
+  program: string,
+  args: readonly string[],
+  target: ProbeTarget,
+  spec: ExecSpec,
+  ended: Release,
+): ChildProcessByStdio<null, Readable, Readable> {
+  try {
+    return spawn(program, args, {
+      cwd: '/',
+      env: environmentOf(target, spec),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A session and process group of its own, whose number is the child's.
+      detached: true,
+    });
+  } catch (error) {
+    ended();
+    throw startFailure(asError(error), program);
+  }
+}
+
+function environmentOf(target: ProbeTarget, spec: ExecSpec): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'] ?? DEFAULT_PATH,
+    PHAROS_ADDRESS: target.host,
+    ...(target.port === 0 ? {} : { PHAROS_PORT: String(target.port) }),
+    PHAROS_TIMEOUT_MS: String(spec.timeoutMs),
+  };
+}
+
+function startFailure(error: Error, program: string): ProbeFailure {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return new ProbeFailure(`command not found: ${program}`);
+  if (code === 'EACCES') return new ProbeFailure(`command may not be run: ${program}`);
+  return new ProbeFailure(`command could not be started: ${wordsOf(error)}`);
+}
+
+/** The first line of the output, behind a colon; empty when there is none. */
+function quote(output: Buffer): string {
+  const line = output
+    .toString('utf8')
+    .trimStart()
+    .split('\n', 1)[0]
+    ?.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
+    .trim();
+  return line === undefined || line === '' ? '' : `: ${line.slice(0, MAX_QUOTED)}`;
+}

@@ -1,0 +1,132 @@
+/**
+ * The `grpc` probe: Check of grpc.health.v1, one unary call over HTTP/2 on a connection of its own. It stands on
+ * node:http2, so that the socket is ours to close at any moment: while it connects and while TLS shakes hands, too.
+ */
+import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import { withoutFinalDot } from '../../config/host-name.ts';
+import type { CheckSpec } from '../../config/settings.ts';
+import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
+import { MAX_GRPC_ANSWER_OCTETS } from '../limits.ts';
+import { lookupHost } from './resolve-host.ts';
+import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { tlsOptions } from './tls-options.ts';
+
+type GrpcSpec = Extract<CheckSpec, { kind: 'grpc' }>;
+
+/** Passes when the server says SERVING of the service. */
+export function probeGrpc(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal): Promise<ProbeResult> {
+  return judge(spec.timeoutMs, signal, (deadline) => call(target, spec, deadline));
+}
+
+function call(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = open(target, spec);
+    let session: ClientHttp2Session | undefined;
+    const end = (): void => {
+      forget();
+      session?.destroy();
+      socket.destroy();
+    };
+    const fail = (error: unknown): void => {
+      end();
+      reject(asError(error));
+    };
+    const closed = (): void => {
+      fail(new ProbeFailure('connection closed before the answer'));
+    };
+    const forget = onAbort(signal, () => {
+      fail(signal.reason);
+    });
+    // These stay for the connection's whole life: an 'error' that nobody hears ends the process.
+    socket.on('error', fail);
+    socket.on('close', closed);
+    socket.on(spec.tls ? 'secureConnect' : 'connect', () => {
+      if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+        fail(new ProbeFailure('the server does not speak HTTP/2'));
+        return;
+      }
+      const authority = authorityOf(target, spec);
+      session = connectHttp2(`${spec.tls ? 'https' : 'http'}://${authority}`, {
+        createConnection: () => socket,
+        settings: { enablePush: false },
+        // Megabytes; the least there is.
+        maxSessionMemory: 1,
+      });
+      session.on('error', fail);
+      session.on('close', closed);
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/grpc.health.v1.Health/Check',
+        ':authority': authority,
+        'content-type': 'application/grpc',
+        'grpc-timeout': `${String(spec.timeoutMs)}m`,
+        te: 'trailers',
+        'user-agent': 'pharos',
+      });
+      readAnswer(stream, spec, (error, reason) => {
+        if (error !== undefined) {
+          fail(error);
+          return;
+        }
+        end();
+        resolve(reason);
+      });
+      stream.end(healthRequest(spec.service));
+    });
+  });
+}
+
+function open({ host, port }: ProbeTarget, spec: GrpcSpec): Socket {
+  const where = { host, port, lookup: lookupHost };
+  if (!spec.tls) return connect({ ...where, noDelay: true });
+  return connectTls({ ...where, ...tlsOptions(host, spec), ALPNProtocols: ['h2'] });
+}
+
+function authorityOf({ host, port }: ProbeTarget, spec: GrpcSpec): string {
+  if (spec.host !== undefined) return spec.host.includes(':') ? `[${spec.host}]` : spec.host;
+  return `${host.includes(':') ? `[${host}]` : withoutFinalDot(host)}:${String(port)}`;
+}
+
+/** The message and what headers and trailers say of the call. Calls back at least once; the first time counts. */
+function readAnswer(
+  stream: ClientHttp2Stream,
+  { service }: GrpcSpec,
+  done: (error: Error | undefined, reason: string) => void,
+): void {
+  let message = Buffer.alloc(0);
+  let status: string | undefined;
+  const judgeCall = (headers: Readonly<Record<string, unknown>>): boolean => {
+    const [code, words] = [headers['grpc-status'], headers['grpc-message']];
+    if (typeof code !== 'string') return true;
+    status = code;
+    const failure = failureOfCall(code, typeof words === 'string' ? words : '', service);
+    if (failure !== undefined) done(failure, '');
+    return failure === undefined;
+  };
+  stream.on('response', (headers) => {
+    const type = headers['content-type'] ?? 'none';
+    if (headers[':status'] !== 200) done(new ProbeFailure(`HTTP status ${String(headers[':status'])}, wanted 200`), '');
+    else if (!type.startsWith('application/grpc')) done(new ProbeFailure(`not gRPC (content-type ${type})`), '');
+    else judgeCall(headers);
+  });
+  stream.on('trailers', judgeCall);
+  stream.on('data', (chunk: Buffer) => {
+    message = Buffer.concat([message, chunk]);
+    if (message.length > MAX_GRPC_ANSWER_OCTETS) done(new ProbeFailure('the answer is longer than 1 KiB'), '');
+  });
+  stream.on('error', (error) => {
+    done(error, '');
+  });
+  stream.on('end', () => {
+    if (status === undefined) {
+      done(new ProbeFailure('the answer ended without a gRPC status'), '');
+      return;
+    }
+    const serving = servingStatus(message);
+    if (serving === 'SERVING') done(undefined, serving);
+    else
+      done(new ProbeFailure(serving === undefined ? 'not a grpc.health.v1 answer' : `${serving}, wanted SERVING`), '');
+  });
+}

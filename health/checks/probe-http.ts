@@ -1,0 +1,200 @@
+/**
+ * The `http` and `https` probes: one request, on a new connection or on that of an earlier probe. Redirects are answers
+ * like any other.
+ */
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import * as net from 'node:net';
+import * as tls from 'node:tls';
+import { withoutFinalDot } from '../../config/host-name.ts';
+import type { CheckSpec } from '../../config/settings.ts';
+import { bodyMatcher, type BodyMatcher } from './body-match.ts';
+import { createHttpReader, type HttpReader } from './http-response.ts';
+import { MAX_BODY_OCTETS } from '../limits.ts';
+import { lookupHost } from './resolve-host.ts';
+import { loadOf } from './reported-load.ts';
+import {
+  ProbeFailure,
+  asError,
+  judge,
+  onAbort,
+  type Keep,
+  type Passed,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
+import { tlsOptions } from './tls-options.ts';
+import { hangUp } from '../watch.ts';
+
+type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
+
+/**
+ * Passes when the status is wanted, `body` matches, and the response (or its first 64 KiB) is complete, all of it
+ * within the timeout: connecting, TLS, headers and body.
+ */
+export function probeHttp(
+  target: ProbeTarget,
+  spec: HttpSpec,
+  signal: AbortSignal,
+  keep?: Keep,
+  reused?: net.Socket,
+): Promise<ProbeResult> {
+  return judge(spec.timeoutMs, signal, async (deadline) => {
+    if (reused !== undefined) {
+      try {
+        return await exchange(reused, true, target, spec, deadline, keep);
+      } catch (error) {
+        if (!(error instanceof Unanswered)) throw error;
+        // RFC 9112 9.3.1: a server may close an idle connection just when the next request is on its way.
+      }
+    }
+    // Before anything is open: a header or an expression that is none throws.
+    requestText(target, spec);
+    return await exchange(connectTo(target, spec), false, target, spec, deadline, keep);
+  });
+}
+
+/** A connection of an earlier probe ended without a response. */
+class Unanswered extends Error {
+  override readonly name = 'Unanswered';
+}
+
+function connectTo({ host, port }: ProbeTarget, spec: HttpSpec): net.Socket {
+  const where = { host, port, lookup: lookupHost };
+  return spec.kind === 'https'
+    ? tls.connect({ ...where, ...tlsOptions(host, spec), ALPNProtocols: ['http/1.1'] })
+    : net.connect({ ...where, noDelay: true });
+}
+
+/** Sends the request and judges the response. The connection goes to `keep`, or is closed. */
+function exchange(
+  connection: net.Socket,
+  isReused: boolean,
+  target: ProbeTarget,
+  spec: HttpSpec,
+  signal: AbortSignal,
+  keep: Keep | undefined,
+): Promise<Passed> {
+  return new Promise((resolve, reject) => {
+    const wanted = spec.body === undefined ? undefined : bodyMatcher(spec.body);
+    const reader = createHttpReader(spec.method);
+    let answered = false;
+    const letGo = (): void => {
+      forget();
+      connection.off('data', take);
+      connection.off('end', closed);
+      connection.off('close', closed);
+    };
+    const fail = (error: unknown): void => {
+      letGo();
+      hangUp(connection);
+      reject(isReused && !answered && !signal.aborted ? new Unanswered() : asError(error));
+    };
+    const pass = (): void => {
+      letGo();
+      if (keep !== undefined && reader.reusable()) {
+        connection.off('error', fail);
+        keep(connection);
+      } else hangUp(connection);
+      resolve(passedWith(reader, spec));
+    };
+    const settle = (readOn: () => boolean): void => {
+      try {
+        const done = readOn();
+        const failure = failureOf(reader, spec, done, wanted);
+        if (failure !== undefined) fail(failure);
+        else if (done) pass();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    const take = (chunk: Buffer): void => {
+      answered = true;
+      settle(() => reader.feed(chunk));
+    };
+    const closed = (): void => {
+      if (reader.close()) settle(() => true);
+      else fail(closedEarly(reader, answered));
+    };
+    const forget = onAbort(signal, () => {
+      fail(signal.reason);
+    });
+    if (signal.aborted) return;
+    // Stays until the connection is somebody else's: an 'error' that nobody hears ends the process.
+    connection.on('error', fail);
+    connection.on('data', take);
+    connection.on('end', closed);
+    connection.on('close', closed);
+    // Until a TLS connection stands, this waits in it.
+    connection.write(requestText(target, spec), 'latin1');
+  });
+}
+
+function closedEarly(reader: HttpReader, answered: boolean): ProbeFailure {
+  if (reader.status() !== 0) return new ProbeFailure('connection closed before the end of the body');
+  return new ProbeFailure(`connection closed ${answered ? 'within the headers' : 'without an answer'}`);
+}
+
+function passedWith(reader: HttpReader, { loadPath }: HttpSpec): Passed {
+  const reason = `status ${String(reader.status())}`;
+  if (loadPath === undefined) return { reason };
+  const load = loadOf(reader.body(), reader.complete(), loadPath);
+  return typeof load === 'number'
+    ? { reason: `${reason}, load ${String(load)}`, load }
+    : { reason: `${reason}, without load: ${load}` };
+}
+
+/** Requests that were written once: many targets share a check. */
+const written = new WeakMap<HttpSpec, Written>();
+/** Without the Host where that is the target's address, which goes between the two. */
+type Written = { readonly start: string; readonly rest: string; readonly named: boolean };
+
+/** The request. Throws TypeError for what HTTP has no place for. */
+function requestText(target: ProbeTarget, spec: HttpSpec): string {
+  let text = written.get(spec);
+  if (text === undefined) {
+    text = writeRequest(spec);
+    written.set(spec, text);
+  }
+  return text.named ? text.start + text.rest : `${text.start}host: ${authorityOf(target, spec)}\r\n${text.rest}`;
+}
+
+function writeRequest({ method, path, host, headers }: HttpSpec): Written {
+  if (/[^\x21-\x7e\x80-\xff]/.test(path)) throw new TypeError('Request path contains unescaped characters');
+  const fields = new Map([['user-agent', 'pharos'], ['accept', '*/*'], ['connection', 'keep-alive']]); // prettier-ignore
+  // RFC 9110 8.6: of a method that usually has content, that there is none.
+  if (['POST', 'PUT', 'PATCH'].includes(method)) fields.set('content-length', '0');
+  if (host !== undefined) fields.set('host', net.isIPv6(host) ? `[${host}]` : host);
+  for (const [name, value] of Object.entries(headers)) fields.set(name.toLowerCase(), value);
+  for (const [name, value] of fields) {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  }
+  const lines = [...fields].map(([name, value]) => `${name}: ${value}\r\n`);
+  return { start: `${method} ${path} HTTP/1.1\r\n`, rest: `${lines.join('')}\r\n`, named: fields.has('host') };
+}
+
+/** RFC 9110 7.2: without a port that goes without saying. */
+function authorityOf({ host, port }: ProbeTarget, { kind }: HttpSpec): string {
+  const name = host.includes(':') ? `[${host}]` : withoutFinalDot(host);
+  return port === (kind === 'https' ? 443 : 80) ? name : `${name}:${String(port)}`;
+}
+
+/** Why the check does not pass, as far as the response has come. */
+function failureOf(
+  reader: HttpReader,
+  spec: HttpSpec,
+  done: boolean,
+  wanted: BodyMatcher | undefined,
+): ProbeFailure | undefined {
+  const status = reader.status();
+  if (status === 0) return undefined;
+  if (!spec.status.some(({ from, to }) => status >= from && status <= to)) {
+    const ranges = spec.status.map(({ from, to }) => (from === to ? String(from) : `${String(from)}-${String(to)}`));
+    return new ProbeFailure(`status ${String(status)}, wanted ${ranges.join(', ')}`);
+  }
+  if (!done || wanted === undefined) return undefined;
+  const body = reader.body();
+  if (wanted.test(body)) return undefined;
+  const where = body.length >= MAX_BODY_OCTETS ? 'in the first 64 KiB of the body' : 'in the body';
+  return new ProbeFailure(`no ${wanted.words} ${where}`);
+}

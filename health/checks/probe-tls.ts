@@ -1,0 +1,76 @@
+/**
+ * The `tls` probe: a handshake with everything that a client would verify, and how long the certificate still holds.
+ */
+import { connect, type TLSSocket } from 'node:tls';
+import type { CheckSpec } from '../../config/settings.ts';
+import { lookupHost } from './resolve-host.ts';
+import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { tlsOptions } from './tls-options.ts';
+
+type TlsSpec = Extract<CheckSpec, { kind: 'tls' }>;
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Passes when the handshake ends, the certificate holds (unless `insecure`), and, with `min_days_left`, holds for
+ * that long.
+ */
+export function probeTls(target: ProbeTarget, spec: TlsSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
+  return judge(spec.timeoutMs, signal, (deadline) => shakeHands(target, spec, deadline, keep));
+}
+
+function shakeHands(target: ProbeTarget, spec: TlsSpec, signal: AbortSignal, keep?: Keep): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { host, port } = target;
+    const socket = connect({ host, port, lookup: lookupHost, ...tlsOptions(host, spec) });
+    const fail = (error: unknown): void => {
+      forget();
+      socket.destroy();
+      reject(asError(error));
+    };
+    const closed = (): void => {
+      fail(new ProbeFailure('connection closed during the TLS handshake'));
+    };
+    const forget = onAbort(signal, () => {
+      fail(signal.reason);
+    });
+    // Stays for the socket's whole life: an 'error' that nobody hears ends the process.
+    socket.on('error', fail);
+    socket.on('close', closed);
+    socket.on('secureConnect', () => {
+      const verdict = judgeCertificate(socket, spec);
+      if (verdict instanceof ProbeFailure) {
+        fail(verdict);
+        return;
+      }
+      forget();
+      socket.off('close', closed);
+      if (keep === undefined) socket.destroy();
+      else keep(socket);
+      resolve(verdict);
+    });
+  });
+}
+
+/** `certificate expires in 3 days`, `certificate expired 2 days ago`. Whole days, as `openssl` counts them: past ones are over. */
+function judgeCertificate(socket: TLSSocket, spec: TlsSpec): string | ProbeFailure {
+  const protocol = socket.getProtocol() ?? 'TLS';
+  // A certificate says when it ends by the wall clock, the only one that its signer and we share.
+  const endMs = socket.getPeerX509Certificate()?.validToDate.getTime();
+  if (endMs === undefined) return new ProbeFailure('no certificate');
+  const leftMs = endMs - Date.now();
+  const { minDaysLeft } = spec;
+  if (leftMs < 0 && !spec.insecure) return new ProbeFailure('certificate has expired');
+  if (leftMs < 0 && minDaysLeft !== undefined)
+    return new ProbeFailure(`certificate expired ${inDays(-leftMs)} ago, wanted ${inDays(minDaysLeft * DAY_MS)} left`);
+  if (minDaysLeft !== undefined && leftMs < minDaysLeft * DAY_MS)
+    return new ProbeFailure(`certificate expires in ${inDays(leftMs)}, wanted ${inDays(minDaysLeft * DAY_MS)}`);
+  return leftMs < 0 ? `${protocol}, certificate expired` : `${protocol}, certificate expires in ${inDays(leftMs)}`;
+}
+
+function inDays(ms: number): string {
+  const days = Math.floor(ms / DAY_MS);
+  if (days >= 1 || ms === 0) return `${String(days)} ${days === 1 ? 'day' : 'days'}`;
+  const hours = Math.floor(ms / 3_600_000);
+  return hours >= 1 ? `${String(hours)} ${hours === 1 ? 'hour' : 'hours'}` : 'less than an hour';
+}

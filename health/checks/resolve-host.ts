@@ -1,0 +1,95 @@
+/**
+ * Host names of probes to addresses. `getaddrinfo` knows /etc/hosts and search domains, but it blocks one of few
+ * threads for as long as a lame resolver takes, and one target's slowness must not delay another's probe. So few
+ * look-ups run at once, each name is asked for once, and the last good addresses serve while a new look-up takes
+ * long or fails.
+ */
+import { lookup, type LookupAddress } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { LOOKUP_FRESH_MS, LOOKUP_STALE_MS, MAX_LOOKUPS } from '../limits.ts';
+
+type Done = (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]) => void;
+export type Resolve = (name: string, done: Done) => void;
+
+/** A look-up with memory; `resolve` asks the system. */
+export function createLookup(resolve: Resolve, now: () => number): Resolve {
+  const known = new Map<string, { addresses: readonly LookupAddress[]; atMs: number }>();
+  const asking = new Map<string, Done[]>();
+  const queue: string[] = [];
+  let running = 0;
+
+  const next = (): void => {
+    while (running < MAX_LOOKUPS) {
+      const name = queue.shift();
+      if (name === undefined) return;
+      running += 1;
+      resolve(name, (error, addresses) => {
+        running -= 1;
+        const waiting = asking.get(name) ?? [];
+        asking.delete(name);
+        if (error === null && addresses.length > 0) known.set(name, { addresses, atMs: now() });
+        for (const done of waiting) done(error, addresses);
+        next();
+      });
+    }
+  };
+
+  return (name, done) => {
+    const old = known.get(name);
+    const ageMs = old === undefined ? Infinity : now() - old.atMs;
+    if (old !== undefined && ageMs < LOOKUP_STALE_MS) {
+      done(null, old.addresses);
+      if (ageMs < LOOKUP_FRESH_MS || asking.has(name)) return;
+      asking.set(name, []);
+      queue.push(name);
+    } else {
+      if (old !== undefined) known.delete(name);
+      const waiting = asking.get(name);
+      if (waiting === undefined) {
+        asking.set(name, [done]);
+        queue.push(name);
+      } else waiting.push(done);
+    }
+    next();
+  };
+}
+
+const resolveHost = createLookup(
+  (name, done) => {
+    lookup(name, { all: true }, (error, addresses) => {
+      done(error, error === null ? addresses : []);
+    });
+  },
+  () => performance.now(),
+);
+
+/** For the `lookup` option of sockets and requests. */
+export const lookupHost: LookupFunction = (name, options, done) => {
+  resolveHost(name, (error, addresses) => {
+    const first = addresses[0];
+    // Sockets do not expect the answer before they have returned.
+    process.nextTick(() => {
+      if (error !== null || first === undefined) done(error ?? notFound(name), '', 0);
+      else if (options.all === true) done(null, [...addresses]);
+      else done(null, first.address, first.family);
+    });
+  });
+};
+
+/** The address of a host name, an address being its own. Rejects when there is none. */
+export function addressOf(host: string): Promise<{ readonly address: string; readonly family: number }> {
+  const family = isIP(host);
+  if (family !== 0) return Promise.resolve({ address: host, family });
+  return new Promise((resolve, reject) => {
+    resolveHost(host, (error, addresses) => {
+      const first = addresses[0];
+      if (error !== null || first === undefined) reject(error ?? notFound(host));
+      else resolve(first);
+    });
+  });
+}
+
+function notFound(name: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`no address for ${name}`), { code: 'ENOTFOUND' });
+}

@@ -1,0 +1,28 @@
+/**
+ * Whom a probe over TLS wants to talk to.
+ */
+import { isIP } from 'node:net';
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
+import { withoutFinalDot } from '../../config/host-name.ts';
+
+type Wanted = { readonly host: string | undefined; readonly insecure: boolean };
+
+/** SNI (RFC 6066 3: never an address, and no final dot) and the name that the certificate has to hold for. */
+export function tlsOptions(
+  targetHost: string,
+  { host, insecure }: Wanted,
+): Required<Pick<ConnectionOptions, 'servername' | 'rejectUnauthorized' | 'checkServerIdentity'>> {
+  const name = withoutFinalDot(host === undefined ? targetHost : hostWithoutPort(host));
+  return {
+    servername: isIP(name) === 0 ? name : '',
+    rejectUnauthorized: !insecure,
+    checkServerIdentity: (_, certificate) => (insecure ? undefined : checkServerIdentity(name, certificate)),
+  };
+}
+
+/** `www.example.com:8443` or `[2001:db8::1]:8443` as Host headers have it (RFC 9110 7.2), without port and brackets. */
+function hostWithoutPort(host: string): string {
+  const bracketed = /^\[(.*)\](?::\d*)?$/.exec(host)?.[1];
+  if (bracketed !== undefined) return bracketed;
+  return isIP(host) === 0 ? host.replace(/:\d*$/, '') : host;
+}

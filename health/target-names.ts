@@ -1,0 +1,126 @@
+/**
+ * TARGETs as operators name them (SPEC 1): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Pure.
+ */
+import { hash } from 'node:crypto';
+import type { CheckSpec } from '../config/settings.ts';
+import type { ShedMarks } from './pressure.ts';
+import { defaultPort, ownPort, type ProbeTarget } from './checks/probe.ts';
+
+/** One VIP of a generation, and how it is checked. */
+export type HealthTarget = {
+  /** Its place in the health table. */
+  readonly slot: number;
+  /** `www.example.com/seoul-a` */
+  readonly target: string;
+  readonly region: string | undefined;
+  /** Undefined: never probed, available unless forced down. */
+  readonly check: CheckSpec | undefined;
+  /** Address or host name to connect to. */
+  readonly host: string | undefined;
+  /** Undefined: the check's own. */
+  readonly port: number | undefined;
+  /** The configured weight, 0 to 65535. */
+  readonly weight: number;
+  /** How long it takes to its full weight once it is available again; 0 or undefined for at once. */
+  readonly rampMs?: number | undefined;
+  /** Undefined: its load is not looked at. */
+  readonly shed?: ShedMarks | undefined;
+  /** The load at which it is full, in the unit of its check's load; 1 when undefined. */
+  readonly capacity?: number | undefined;
+  /** What is answered with it; undefined where nobody asks when the last answer expires. */
+  readonly answers?: AnswerTraits | undefined;
+};
+
+/** What an answer that names a VIP is like. */
+export type AnswerTraits = {
+  /** Of the records that it has. */
+  readonly types: readonly ('a' | 'aaaa' | 'cname')[];
+  /** The service's TTL; equal where it is fixed. */
+  readonly minTtlSeconds: number;
+  readonly maxTtlSeconds: number;
+  /** With `when_all_down: serve_all`: answered with all the same when every VIP of the service is drained or forced down. */
+  readonly whenAllAreOut: boolean;
+};
+
+/** Case of the service's name and a final dot do not matter; the VIP's and region's names are as the file has them. */
+export function canonicalTarget(text: string): string {
+  // Nearly all are: a new text each time would cost more than all the rest of a look-up.
+  if (CANONICAL.test(text)) return text;
+  const slash = text.lastIndexOf('/');
+  if (slash < 0) return text;
+  return `${text.slice(0, slash).toLowerCase().replace(/\.$/, '')}${text.slice(slash)}`;
+}
+
+/** Without capitals and a final dot in front of the last slash. */
+const CANONICAL = /^(?:[^A-Z]*[^A-Z.])?\/[^/]*$|^[^/]*$/;
+
+/** The targets that the text means; empty when it means none. */
+export function expandTarget<T extends Pick<HealthTarget, 'target' | 'region'>>(
+  text: string,
+  targets: Iterable<T>,
+): readonly T[] {
+  const wanted = canonicalTarget(text);
+  const slash = wanted.lastIndexOf('/');
+  const last = wanted.slice(slash + 1);
+  const service = slash < 0 ? undefined : wanted.slice(0, slash + 1);
+  const found: T[] = [];
+  for (const target of targets) {
+    const name = canonicalTarget(target.target);
+    if (last.startsWith('@')) {
+      const inService = service === undefined || name.slice(0, name.lastIndexOf('/') + 1) === service;
+      if (inService && target.region === last.slice(1)) found.push(target);
+    } else if (name === wanted) found.push(target);
+  }
+  return found;
+}
+
+/** Where the target's check connects; undefined when nothing is connected to. */
+export function probeTargetOf(target: HealthTarget): ProbeTarget | undefined {
+  const { check, host } = target;
+  if (check === undefined || host === undefined || check.kind === 'push') return undefined;
+  return { host, port: target.port ?? ownPort(check) ?? defaultPort(check) };
+}
+
+/**
+ * `203.0.113.10:443`, `[2001:db8::1]:443`; the address alone when its check has no port, or those of its members;
+ * `push` and `none` when nothing is connected to.
+ */
+export function addressText(target: HealthTarget): string {
+  const where = probeTargetOf(target);
+  if (where === undefined) return target.check?.kind === 'push' ? 'push' : 'none';
+  if (where.port === 0) return where.host;
+  return where.host.includes(':') ? `[${where.host}]:${String(where.port)}` : `${where.host}:${String(where.port)}`;
+}
+
+/**
+ * Equal for targets that one probe can serve: the same check, whatever its name, at the same address. A `push`
+ * check is of one target alone.
+ */
+export function probeKey(target: HealthTarget, check: CheckSpec): string {
+  const where = check.kind === 'push' ? canonicalTarget(target.target) : addressText(target);
+  return `${where} ${digestOf(check)}`;
+}
+
+/** Checks are shared by many targets. */
+const digests = new WeakMap<CheckSpec, string>();
+
+/** Equal for equal checks, whatever their names. Short, since tens of thousands of keys are kept. */
+function digestOf(check: CheckSpec): string {
+  const known = digests.get(check);
+  if (known !== undefined) return known;
+  const digest = hash('sha256', stableJson({ ...check, name: '' }), 'base64url').slice(0, DIGEST_LETTERS);
+  digests.set(check, digest);
+  return digest;
+}
+
+/** 96 bits. */
+const DIGEST_LETTERS = 16;
+
+/** JSON with keys in order, so that equal values have equal texts. */
+function stableJson(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}

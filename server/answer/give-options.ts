@@ -1,0 +1,39 @@
+/**
+ * Which of the options in ASKS a client is given: cookies over every transport, keepalive over streams, padding where
+ * nobody can read along. PACKET PATH: allocates nothing.
+ */
+import { ASKS, CLIENT_COOKIE_OCTETS } from '../../wire/query.ts';
+import { RCODE } from '../../wire/types.ts';
+import type { Answerer } from './answerer.ts';
+import { settleCookie } from './cookies.ts';
+import { COUNTER } from '../counters.ts';
+import { TRANSPORT } from '../contract.ts';
+
+/** Prepares the response's options. True when the client has shown by a cookie that its address is its own. */
+export function giveOptions(
+  a: Answerer,
+  peer: Uint8Array,
+  peerAt: number,
+  peerOctets: 4 | 16,
+  transport: number,
+): boolean {
+  const { query, response, cookies } = a;
+  let isProven = false;
+  if ((query.asks & ASKS.COOKIE) !== 0 && cookies !== undefined) {
+    response.gives = ASKS.COOKIE;
+    isProven = settleCookie(cookies, query, response, peer, peerAt, peerOctets, a.clock.seconds());
+  }
+  if ((query.asks & ASKS.KEEPALIVE) !== 0 && transport !== TRANSPORT.UDP) {
+    response.gives |= ASKS.KEEPALIVE;
+    response.keepalive = a.counters[COUNTER.STREAM_IDLE] ?? 0;
+  }
+  // RFC 7830 6: padding what everybody can read hides nothing.
+  if ((query.asks & ASKS.PADDING) !== 0 && transport === TRANSPORT.TLS) response.gives |= ASKS.PADDING;
+  return isProven;
+}
+
+/** RFC 7873 5.4: what a query for a cookie alone gets. Without cookies it is a query without a question (RFC 9619 3). */
+export function cookieAloneRcode({ query, response }: Answerer, isProven: boolean): number {
+  if ((response.gives & ASKS.COOKIE) === 0) return RCODE.FORMERR;
+  return query.cookieOctets === CLIENT_COOKIE_OCTETS || isProven ? RCODE.NOERROR : RCODE.BADCOOKIE;
+}

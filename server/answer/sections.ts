@@ -1,0 +1,282 @@
+/**
+ * RRsets into the sections of a response. PACKET PATH: allocates nothing. Positions are from the start of the
+ * message.
+ */
+import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits.ts';
+import { get16, put16 } from '../../wire/octets.ts';
+import { LOWER_CASE } from '../../wire/query.ts';
+import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
+import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE } from '../../zones/image/image.ts';
+import { findRrset, sumLabels } from '../../zones/image/find-node.ts';
+import type { Answerer } from './answerer.ts';
+
+/**
+ * Copies an RRset behind what is written, its owner being the name at `ownerAt` and its zone's apex the name
+ * at `apexAt`. False, and nothing written, when it does not fit.
+ */
+export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
+  const { bytes, bytesView, rrsets, patches } = image;
+  const { tx, view, base } = response;
+  const row = rrset * RRSET.WORDS;
+  const octets = rrsets[row + RRSET.WIRE_OCTETS] ?? 0;
+  if (response.length + octets > response.limit) return false;
+  const wireAt = rrsets[row + RRSET.WIRE_AT] ?? 0;
+  const start = response.length;
+  const to = base + start;
+  let done = 0;
+  for (; done + 4 <= octets; done += 4) view.setUint32(to + done, bytesView.getUint32(wireAt + done, true), true);
+  for (; done < octets; done++) tx[to + done] = bytes[wireAt + done] ?? 0;
+  // Records are stored with C00C as owner: the question's name.
+  if (ownerAt !== 12) {
+    for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) {
+      putPointer(tx, at, ownerAt);
+    }
+  }
+  const firstPatch = rrsets[row + RRSET.FIRST_PATCH] ?? 0;
+  const lastPatch = firstPatch + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+  for (let patch = firstPatch; patch < lastPatch; patch++) {
+    const at = to + (patches[patch * PATCH.WORDS] ?? 0);
+    const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
+    putPointer(tx, at, kind === PATCH.APEX ? apexAt : start + (kind & 0xffff));
+  }
+  response.length += octets;
+  return true;
+}
+
+/** RFC 1035 4.1.4. */
+function putPointer(tx: Uint8Array, at: number, position: number): void {
+  tx[at] = 0xc0 | (position >> 8);
+  tx[at + 1] = position;
+}
+
+/**
+ * Where the name at `nameAt` goes on after its first `octets` octets, the root's included: a label, never a
+ * pointer. Names of a chain stand compressed in the message, and their end elsewhere than behind their start;
+ * nor should a pointer lead to a pointer, which some resolvers follow only so far.
+ */
+export function suffixAt({ response }: Answerer, nameAt: number, octets: number): number {
+  const { tx, base } = response;
+  let at = nameAt;
+  let left = octets;
+  for (;;) {
+    const length = tx[base + at] ?? 0;
+    if (length >= 0xc0) at = ((length & 0x3f) << 8) | (tx[base + at + 1] ?? 0);
+    else if (left <= 0) return at;
+    else {
+      at += length + 1;
+      left -= length + 1;
+    }
+  }
+}
+
+function recordsOf({ image }: Answerer, rrset: number): number {
+  return image.rrsets[rrset * RRSET.WORDS + RRSET.COUNT] ?? 0;
+}
+
+/** An RRset into the answer section, addresses of the names in it into the additional one. */
+export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
+  const { response } = a;
+  const start = response.length;
+  if (!copyRrset(a, rrset, ownerAt, apexAt)) {
+    response.truncated = true;
+    return false;
+  }
+  response.answers += recordsOf(a, rrset);
+  addExtras(a, rrset, start);
+  return true;
+}
+
+/** NXDOMAIN or NODATA: the SOA with the TTL of RFC 2308 3. `zone` is the offset of the zone's row. */
+export function addNegative(a: Answerer, zone: number, apexAt: number): void {
+  const { response, image } = a;
+  const soa = image.zones[zone + ZONE.NEGATIVE_SOA] ?? -1;
+  if (soa < 0) return;
+  if (copyRrset(a, soa, apexAt, apexAt)) response.authorities++;
+  else response.truncated = true;
+}
+
+/** A delegation: NS, DS for those who ask for DNSSEC, and glue (RFC 1034 4.3.2 3b). */
+export function addReferral(a: Answerer, node: number, cutAt: number, apexAt: number): void {
+  const { image, response, query } = a;
+  const ns = findRrset(image, node, TYPE.NS);
+  if (ns < 0) return;
+  const start = response.length;
+  if (!copyRrset(a, ns, cutAt, apexAt)) {
+    response.truncated = true;
+    return;
+  }
+  response.authorities += recordsOf(a, ns);
+  if (query.dnssecOk) {
+    const ds = findRrset(image, node, TYPE.DS);
+    if (ds >= 0) {
+      if (copyRrset(a, ds, cutAt, apexAt)) response.authorities += recordsOf(a, ds);
+      else response.truncated = true;
+    }
+  }
+  // RFC 9471 3.1: glue that does not fit is as good as an answer that does not.
+  if (!addExtras(a, ns, start)) response.truncated = true;
+}
+
+/**
+ * Addresses of the names in the RRset that was written at `start`. False when any did not fit. Their owner
+ * is a pointer to the name in the RRset's data.
+ */
+function addExtras(a: Answerer, rrset: number, start: number): boolean {
+  const { image, response } = a;
+  const first = image.rrsets[rrset * RRSET.WORDS + RRSET.FIRST_EXTRA] ?? 0;
+  const end = first + (image.rrsets[rrset * RRSET.WORDS + RRSET.EXTRA_COUNT] ?? 0);
+  let isWhole = true;
+  for (let extra = first; extra < end; extra++) {
+    const rrsetOfExtra = image.extras[extra * 2] ?? 0;
+    const ownerAt = suffixAt(a, start + (image.extras[extra * 2 + 1] ?? 0), 0);
+    // One behind it may be smaller.
+    if (ownerAt > MAX_POINTER || !copyRrset(a, rrsetOfExtra, ownerAt, 0)) isWhole = false;
+    else response.additionals += recordsOf(a, rrsetOfExtra);
+  }
+  return isWhole;
+}
+
+/** A CNAME into the answer, and on to its target. Returns where the target stands, -1 when the chain ends here. */
+export function followLink(
+  a: Answerer,
+  node: number,
+  rrset: number,
+  nameAt: number,
+  apexAt: number,
+  link: number,
+): number {
+  const mark = node * MARK.COUNT + MARK.CNAME;
+  for (let i = 0; i < link; i++) {
+    // One wildcard is passed by many names (RFC 4592 4.1): only the same name closes a loop.
+    if (a.visited[i] === mark && isSameName(a, a.visitedAt[i] ?? 0, nameAt)) return -1;
+  }
+  a.visitedAt[link] = nameAt;
+  const targetAt = a.response.length + RECORD_HEAD_OCTETS;
+  if (!addAnswer(a, rrset, nameAt, apexAt)) return -1;
+  return continueAt(a, mark, targetAt, link);
+}
+
+/** Whether the names at two positions are the same (RFC 4343). */
+function isSameName({ response }: Answerer, first: number, second: number): boolean {
+  const { tx, base } = response;
+  let at = base + first;
+  let other = base + second;
+  for (;;) {
+    while ((tx[at] ?? 0) >= 0xc0) at = base + (((tx[at] ?? 0) & 0x3f) << 8) + (tx[at + 1] ?? 0);
+    while ((tx[other] ?? 0) >= 0xc0) other = base + (((tx[other] ?? 0) & 0x3f) << 8) + (tx[other + 1] ?? 0);
+    const length = tx[at] ?? 0;
+    // Octets of length are no letters.
+    for (let i = 0; i <= length; i++) {
+      if (LOWER_CASE[tx[at + i] ?? 0] !== LOWER_CASE[tx[other + i] ?? 0]) return false;
+    }
+    if (length === 0) return true;
+    at += length + 1;
+    other += length + 1;
+  }
+}
+
+/** What a link of a chain went through: a number of each kind, times COUNT, plus the kind. */
+export const MARK = { CNAME: 0, DNAME: 1, SERVICE: 2, COUNT: 4 } as const;
+
+/** Whether the chain has come through here before: its records are in the answer already. */
+export function isLoop({ visited }: Answerer, mark: number, link: number): boolean {
+  for (let i = 0; i < link; i++) if (visited[i] === mark) return true;
+  return false;
+}
+
+/** Reads the next name of the chain out of the message. -1 where the chain is too long. */
+export function continueAt(a: Answerer, mark: number, targetAt: number, link: number): number {
+  a.visited[link] = mark;
+  if (link === MAX_CHAIN_LINKS) return -1;
+  const { search: target, response } = a;
+  const { tx, base } = response;
+  let octets = 0;
+  let labels = 0;
+  let at = base + targetAt;
+  for (;;) {
+    const length = tx[at] ?? 0;
+    if (length >= 0xc0) {
+      at = base + (((length & 0x3f) << 8) | (tx[at + 1] ?? 0));
+      continue;
+    }
+    target.name[octets] = length;
+    target.labelAt[labels] = octets++;
+    if (length === 0) break;
+    labels++;
+    for (let i = 1; i <= length; i++) target.name[octets++] = LOWER_CASE[tx[at + i] ?? 0] ?? 0;
+    at += length + 1;
+  }
+  target.nameOctets = octets;
+  target.labels = labels;
+  sumLabels(target);
+  return suffixAt(a, targetAt, 0);
+}
+
+/** RFC 6672 3.1: the DNAME, and the CNAME that it makes for the name asked. */
+export function followDname(a: Answerer, node: number, nameAt: number, apexAt: number, link: number): number {
+  const { image, search: target, response, query } = a;
+  const dname = findRrset(image, node, TYPE.DNAME);
+  const mark = node * MARK.COUNT + MARK.DNAME;
+  const { tx, base } = response;
+  const prefixOctets = target.suffixAt;
+  let dataAt = response.length + RECORD_HEAD_OCTETS;
+  // A chain may come through one DNAME more than once: with another name that is no loop, and the DNAME is there.
+  for (let i = 0; i < link; i++) {
+    if (a.visited[i] !== mark) continue;
+    const cnameAt = a.visitedAt[i] ?? 0;
+    if (hasPrefix(a, cnameAt, prefixOctets)) return -1;
+    dataAt = suffixAt(a, cnameAt, get16(tx, base + cnameAt - 2) - 2);
+  }
+  const isNew = dataAt > response.length;
+  if (isNew && !addAnswer(a, dname, suffixAt(a, nameAt, target.suffixAt), apexAt)) return -1;
+  const dataOctets = nameOctets(tx, base, dataAt);
+  // RFC 6672 2.2: a name that would be too long does not exist, and YXDOMAIN says so.
+  if (prefixOctets + dataOctets > MAX_NAME_OCTETS) {
+    response.rcode = RCODE.YXDOMAIN;
+    return -1;
+  }
+  // The prefix is written out, then a pointer to the DNAME's target: two octets more.
+  const octets = RECORD_HEAD_OCTETS + prefixOctets + 2;
+  if (response.length + octets > response.limit) {
+    response.truncated = true;
+    return -1;
+  }
+  const to = base + response.length;
+  putPointer(tx, to, nameAt);
+  put16(tx, to + 2, TYPE.CNAME);
+  put16(tx, to + 4, CLASS.IN);
+  for (let i = 6; i < 10; i++) tx[to + i] = tx[base + dataAt - RECORD_HEAD_OCTETS + i] ?? 0; // the DNAME's TTL
+  put16(tx, to + 10, prefixOctets + 2);
+  for (let i = 0; i < prefixOctets; i++) tx[to + RECORD_HEAD_OCTETS + i] = target.name[i] ?? 0;
+  putPointer(tx, to + RECORD_HEAD_OCTETS + prefixOctets, dataAt);
+  const targetAt = response.length + RECORD_HEAD_OCTETS;
+  response.length += octets;
+  response.answers++;
+  // The CNAME is what was asked for. ANY goes on (RFC 6672 3.2).
+  if (query.type === TYPE.CNAME) return -1;
+  a.visitedAt[link] = targetAt;
+  return continueAt(a, mark, targetAt, link);
+}
+
+/** Whether the CNAME data at `cnameAt`, made from a DNAME, begin with the first `octets` octets of the name in hand. */
+function hasPrefix({ search: target, response }: Answerer, cnameAt: number, octets: number): boolean {
+  const { tx, base } = response;
+  if (get16(tx, base + cnameAt - 2) - 2 !== octets) return false;
+  for (let i = 0; i < octets; i++) if (tx[base + cnameAt + i] !== target.name[i]) return false;
+  return true;
+}
+
+/** Octets that the name at `position` has without compression. */
+function nameOctets(tx: Uint8Array, base: number, position: number): number {
+  let octets = 1;
+  for (let at = base + position; (tx[at] ?? 0) !== 0;) {
+    const length = tx[at] ?? 0;
+    if (length >= 0xc0) {
+      at = base + (((length & 0x3f) << 8) | (tx[at + 1] ?? 0));
+    } else {
+      octets += length + 1;
+      at += length + 1;
+    }
+  }
+  return octets;
+}

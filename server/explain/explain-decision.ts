@@ -1,0 +1,200 @@
+/**
+ * Explain: listens to the decisions that an answer is made of, and tells each in words. A CNAME may lead from one
+ * service to the next, so that there are several.
+ */
+import { weightUnit } from '../../health/ramp.ts';
+import { FULL } from '../../health/table.ts';
+import { regionShare } from '../../steering/candidates.ts';
+import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
+import type { Location } from '../../geo/location.ts';
+import { isPlaceStep } from '../../steering/place.ts';
+import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
+import { bearing, shedNetwork } from '../../steering/shed.ts';
+import type { TraceCandidate, TraceClient, TraceDecision, TraceStep } from '../../steering/trace.ts';
+import { typeText } from '../../wire/types.ts';
+import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
+import type { Answerer } from '../answer/answerer.ts';
+import { localRegions, placeStepsFor, type ExplainedGeneration } from './explain-place.ts';
+import { whyStep } from './explain-step.ts';
+import { staticColumn, steeredBits } from '../answer/answer-service.ts';
+import {
+  describeCandidate,
+  SUPPOSED,
+  whyAllDown,
+  whyCut,
+  whyScope,
+  whyShed,
+  whyStandby,
+  whyTtl,
+  type Orders,
+  type Shares,
+} from './explain-words.ts';
+
+/** What is known of a VIP beside its words in the health table. */
+export type VipNews = {
+  /** What the probes last said, in words: `status 503, wanted 200-399`. */
+  readonly reasonOf: (vip: VipInfo) => string | undefined;
+  /** What an operator or a schedule said; without it, only that somebody did is known. */
+  readonly ordersOf?: (vip: VipInfo) => Orders | undefined;
+};
+
+/** Who asks, as the decisions go along. */
+export type Asker = {
+  readonly source: () => TraceClient['source'];
+  /** 4 or 16 octets: the address that counts. */
+  readonly address: () => Uint8Array;
+  /** Where it is; `address` is undefined where only a place was given. */
+  readonly place: () => { readonly location: Location; readonly address: Uint8Array | undefined };
+  /** Slots that are taken for down. */
+  readonly down: ReadonlySet<number>;
+};
+
+/** `ttl` is undefined where there is nothing to serve: then that of the SOA holds. */
+export type Heard = Omit<TraceDecision, 'ttl'> & { readonly ttl: TraceDecision['ttl'] | undefined };
+
+/** The decisions that the answerer makes from now on, in their order; the array grows. */
+export function listen(
+  generation: ExplainedGeneration,
+  answerer: Answerer,
+  asker: Asker,
+  news: VipNews | undefined,
+): readonly Heard[] {
+  const { catalog } = generation;
+  const { steerer } = answerer;
+  const heard: Heard[] = [];
+  let number = -1;
+  let has = 0;
+  let candidates: TraceCandidate[] = [];
+  let steps: TraceStep[] = [];
+  let placed: ReturnType<typeof placeStepsFor> | undefined;
+  steerer.observer = (service, step, decision) => {
+    const info = catalog.services[service];
+    if (!info) return;
+    const vips = catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount);
+    const kept = [...decision.candidates.subarray(0, decision.count)].flatMap((vip) => vips[vip] ?? []);
+    if (step === -1) {
+      const { location, address } = asker.place();
+      placed = placeStepsFor(generation, info, location, address);
+      steps = [];
+      // A weaker degree of availability starts again; the states are those of the first.
+      if (decision.degree !== DEGREE.AVAILABLE && number === service) return;
+      number = service;
+      has = steeredBits(answerer, service);
+      candidates = candidatesOf(generation, steerer, info, has, asker, news);
+      return;
+    }
+    const spec = info.steps[step];
+    if (step >= 0 && spec && placed) {
+      const why = whyStep(spec, {
+        kept,
+        vips,
+        regions: catalog.regions,
+        localRegions: localRegions(generation, info),
+        preferences: placed.steps.get(step)?.(placed.location),
+        weightOf: (vip) => sharesOf(steerer, info, vip, asker.address()).now,
+        client: asker.address(),
+      });
+      const measured = placed.measured.get(step);
+      const whole = measured === undefined ? why : `${why}; ${measured}`;
+      steps.push({ step: spec.kind, kept: kept.map((vip) => vip.name), why: whole });
+      return;
+    }
+    // RFC 2181 10.1: a name has one CNAME.
+    const served = kept.slice(0, has === HAS.CNAME ? 1 : kept.length).map((vip) => vip.name);
+    const last = steps.at(-1);
+    if (last && decision.result === RESULT.VIPS) {
+      const cut = whyCut(info, last.kept.length, served.length, has === HAS.CNAME);
+      if (cut !== '') steps[steps.length - 1] = { ...last, why: `${last.why}; ${cut}` };
+    }
+    heard.push({
+      service: info.name,
+      candidates,
+      steps,
+      allDown: whyAllDown(
+        decision,
+        info,
+        candidates.some(({ available }) => available),
+        lacksStatic(answerer, service, has) ? typeText(answerer.query.type) : undefined,
+      ),
+      vips: decision.result === RESULT.VIPS ? served : [],
+      ttl: ttlOf(answerer, service, info, has, decision, vips),
+      scope: scopeOf(info, decision, asker.source()),
+    });
+  };
+  return heard;
+}
+
+/** Whether an answer of its own (`when_all_down`) has nothing of the type that is asked for. */
+function lacksStatic(answerer: Answerer, service: number, has: number): boolean {
+  const { services } = answerer.steerer.plan;
+  const row = service * SERVICE.WORDS;
+  const column = staticColumn(answerer, has);
+  return (services[row + SERVICE.STATIC_CNAME] ?? -1) < 0 && (column < 0 || (services[row + column] ?? -1) < 0);
+}
+
+function ttlOf(
+  answerer: Answerer,
+  service: number,
+  info: ServiceInfo,
+  has: number,
+  decision: Decision,
+  vips: readonly VipInfo[],
+): Heard['ttl'] {
+  if (decision.result === RESULT.VIPS)
+    return { seconds: decision.ttlSeconds, why: whyTtl(info, answerer.steerer, service, has, vips) };
+  if (decision.result === RESULT.EMPTY || lacksStatic(answerer, service, has)) return undefined;
+  const { minSeconds, maxSeconds } = info.ttl;
+  return { seconds: minSeconds, why: minSeconds === maxSeconds ? FIXED_TTL : 'the least of the service: all are down' };
+}
+
+const FIXED_TTL = 'fixed in the zone file';
+
+function scopeOf(info: ServiceInfo, decision: Decision, source: TraceClient['source']): TraceDecision['scope'] {
+  const usesPlace = info.steps.some((known) => isPlaceStep(known) || known.kind === 'sticky');
+  const depends = usesPlace || decision.shedLimit >= 0;
+  return { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source) };
+}
+
+/** The weight of a VIP and how much of it counts; whom it sheds. */
+function sharesOf({ plan, health }: Steerer, info: ServiceInfo, { slot }: VipInfo, client: Uint8Array): Shares {
+  const unit = weightUnit(info.rampMs);
+  const counts = health.weights[slot] ?? 0;
+  const full = counts + (health.withheld[slot] ?? 0);
+  const pressure = health.pressures[slot] ?? 0;
+  return {
+    weight: full / unit,
+    now: counts / unit,
+    ramp: full === 0 ? 1 : counts / full,
+    shed: Math.min(1, pressure / FULL),
+    refuses: pressure > bearing(plan, slot, shedNetwork(client, client.length * 8)),
+  };
+}
+
+/** The VIPs that have the type, as the start of the decision found them. */
+function candidatesOf(
+  { catalog }: ExplainedGeneration,
+  steerer: Steerer,
+  info: ServiceInfo,
+  has: number,
+  { address, down }: Asker,
+  news: VipNews | undefined,
+): TraceCandidate[] {
+  const { plan, health, decision } = steerer;
+  return catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount).flatMap((vip) => {
+    const row = vip.slot * VIP.WORDS;
+    if (((plan.vips[row + VIP.HAS] ?? 0) & has) === 0) return [];
+    const shares = sharesOf(steerer, info, vip, address());
+    const share = regionShare(decision, plan.vips[row + VIP.REGION] ?? 0);
+    const told = describeCandidate(vip, catalog.regions[vip.region], has, health.states[vip.slot] ?? 0, shares, share, {
+      reason: down.has(vip.slot) ? SUPPOSED : news?.reasonOf(vip),
+      orders: news?.ordersOf?.(vip),
+    });
+    if (!told.available) return told;
+    const { candidates, count, shedLimit } = decision;
+    const joins = candidates.subarray(0, count).includes(vip.slot - info.firstSlot);
+    const load = whyShed(shares, shedLimit, joins);
+    if (load !== '') return { ...told, why: `${told.why}; ${load}` };
+    if (shares.weight > 0) return told;
+    return { ...told, why: `${told.why}; ${whyStandby(joins)}` };
+  });
+}

@@ -1,0 +1,139 @@
+/**
+ * Explain: where a client is, what its place means to each step of a service, and a plan for a place that no
+ * address stands for.
+ */
+import { FOUND } from '../../geo/find-class.ts';
+import { locationAt, type Location } from '../../geo/location.ts';
+import { networkRow } from '../../geo/latency-table.ts';
+import {
+  isPlaceStep,
+  networkText,
+  orderingWords,
+  preparePlaceStep,
+  type LatencySource,
+  type PlaceStep,
+} from '../../steering/place.ts';
+import { SERVICE, type MapView, type SteeringPlan } from '../../steering/plan.ts';
+import { formatPrefix, inPrefix, type Prefix } from '../../wire/address.ts';
+import type { ServiceInfo } from '../../zones/catalog.ts';
+import type { LoadedGeneration } from '../../zones/load-generation.ts';
+import { whyMeasured } from './explain-latency.ts';
+
+/** What explain needs of a generation. */
+export type ExplainedGeneration = Pick<
+  LoadedGeneration,
+  'settings' | 'catalog' | 'image' | 'atlas' | 'locations' | 'latencyTables'
+>;
+
+/** What the atlas says of an address, and in which words. */
+export function locationOf(
+  { settings, locations }: ExplainedGeneration,
+  plan: SteeringPlan,
+  address: Uint8Array,
+): { readonly location: Location; readonly how: string } {
+  const location = locationAt(plan.atlas, locations, address);
+  const own = settings.geo.networks
+    .filter(({ prefix }) => inPrefix(address, prefix))
+    .sort((a, b) => b.prefix.bits - a.prefix.bits)[0];
+  if (own) return { location, how: `geo.networks of pharos.yaml: ${formatPrefix(own.prefix)}` };
+  const isKnown = location.country !== '' || location.continent !== '' || !Number.isNaN(location.latitude);
+  return { location, how: isKnown ? 'the geo database' : 'no database knows this address' };
+}
+
+/** The service's regions by local number, as the compiler numbers them. */
+export function localRegions({ catalog }: ExplainedGeneration, service: ServiceInfo): number[] {
+  const vips = catalog.vips.slice(service.firstSlot, service.firstSlot + service.vipCount);
+  return [...new Set(vips.map((vip) => vip.region))];
+}
+
+/**
+ * The service's steps ready for this client: those that depend on the place, by step number. `address` lets
+ * CIDR keys and measured networks match; without one there is only the location. `measured` says of latency steps
+ * whose measurement it is.
+ */
+export function placeStepsFor(
+  generation: ExplainedGeneration,
+  service: ServiceInfo,
+  location: Location,
+  address: Uint8Array | undefined,
+): {
+  readonly steps: ReadonlyMap<number, PlaceStep>;
+  readonly measured: ReadonlyMap<number, string>;
+  readonly location: Location;
+} {
+  const { catalog, latencyTables } = generation;
+  const networks = namedNetworks(service);
+  const place = {
+    regions: localRegions(generation, service).map(
+      (number) => catalog.regions[number] ?? { name: '', point: undefined },
+    ),
+    networkIndex: new Map(networks.map((prefix, index) => [networkText(prefix), index])),
+    latency: new Map(
+      [...latencyTables].map(([path, table]): [string, LatencySource] => [
+        path,
+        { table, networkRow: () => (address && networkRow(table, address)?.row) ?? -1 },
+      ]),
+    ),
+  };
+  const containing = networks
+    .map((prefix, index) => ({ prefix, index }))
+    .filter(({ prefix }) => address !== undefined && inPrefix(address, prefix))
+    .sort((a, b) => b.prefix.bits - a.prefix.bits)
+    .map(({ index }) => index);
+  const steps = new Map<number, PlaceStep>();
+  const measured = new Map<number, string>();
+  service.steps.forEach((step, number) => {
+    if (isPlaceStep(step)) steps.set(number, preparePlaceStep(step, place));
+    const table = step.kind === 'latency' ? latencyTables.get(step.table) : undefined;
+    if (!table || step.kind !== 'latency') return;
+    const names = place.regions.map(({ name }) => name);
+    const why = whyMeasured(table, step.table, names, location, address);
+    if (why !== '') measured.set(number, why);
+  });
+  return { steps, measured, location: { ...location, networks: containing } };
+}
+
+/** Networks that the service's own geo maps name. */
+function namedNetworks(service: ServiceInfo): Prefix[] {
+  return service.steps.flatMap((step) =>
+    step.kind === 'geo' ? step.map.flatMap(({ key }) => (key.kind === 'network' ? [key.prefix] : [])) : [],
+  );
+}
+
+/**
+ * The plan with every address at one place: for a country or a point that is asked for, in place of an address or beside
+ * one, which then counts for keys and measurements of networks.
+ */
+export function planAt(
+  generation: ExplainedGeneration,
+  plan: SteeringPlan,
+  location: Location,
+  address: Uint8Array | undefined,
+): SteeringPlan {
+  const orderings = [...plan.orderings];
+  const views: MapView[] = [...plan.mapViews];
+  generation.catalog.services.forEach((service, number) => {
+    const map = plan.services[number * SERVICE.WORDS + SERVICE.MAP] ?? -1;
+    if (map < 0) return;
+    const placed = placeStepsFor(generation, service, location, address);
+    const offsets = [...placed.steps.values()].map((step) => {
+      const words = orderingWords(step(placed.location));
+      return orderings.push(...words) - words.length;
+    });
+    views[map] = {
+      outcomes: Int32Array.of(0),
+      mixed: new Int32Array(0),
+      starts: Int32Array.of(FOUND, FOUND),
+      orderingAt: Int32Array.from(offsets),
+      shortcutAt: new Int32Array(0),
+      steps: offsets.length,
+    };
+  });
+  // One class for all: an atlas whose roots are the leaf of class 0, and maps that lead to outcome 0.
+  return {
+    ...plan,
+    orderings: Int32Array.from(orderings),
+    mapViews: views,
+    atlas: { ...plan.atlas, v4Root: ~0, v6Root: ~0 },
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * Explain: the request as the command line or the API has it, read and checked.
+ */
+import { centroidOf, continentOf, isCountry } from '../../geo/countries.ts';
+import { NOWHERE, type Location } from '../../geo/location.ts';
+import { expandTarget } from '../../health/target-names.ts';
+import type { ExplainRequest } from '../../steering/trace.ts';
+import { networkOf, parseAddress } from '../../wire/address.ts';
+import { NameError, parseName, ROOT, type Name } from '../../wire/name.ts';
+import { typeNumber } from '../../wire/types.ts';
+import { unknownTarget } from '../../zones/read/suggest-targets.ts';
+import type { ExplainedGeneration } from './explain-place.ts';
+
+/** A request that has been read. */
+export type Asked = {
+  readonly name: Name;
+  readonly type: number;
+  readonly client: Uint8Array | undefined;
+  readonly resolver: Uint8Array | undefined;
+  readonly place: Location | undefined;
+  readonly down: ReadonlySet<number>;
+};
+
+/** `parameter` names what was wrong. */
+export type Refusal = { readonly parameter: string; readonly message: string };
+
+/** Everything that a question needs, or the first thing that is wrong with it. */
+export function readRequest(generation: ExplainedGeneration, request: ExplainRequest): Asked | Refusal {
+  const type = typeNumber(request.type);
+  if (type === undefined) return { parameter: 'type', message: `${request.type} is not a record type: try A or AAAA` };
+  let name: Name;
+  try {
+    name = parseName(request.name, ROOT);
+  } catch (error) {
+    if (!(error instanceof NameError)) throw error;
+    return { parameter: 'name', message: error.message };
+  }
+  const client = request.client === undefined ? undefined : readAddress(request.client);
+  if (request.client !== undefined && !client) {
+    return { parameter: 'client', message: `${request.client} is not an address: write it like 192.0.2.1` };
+  }
+  const resolver = request.resolver === undefined ? undefined : readAddress(request.resolver);
+  if (request.resolver !== undefined && !resolver) {
+    return { parameter: 'resolver', message: `${request.resolver} is not an address: write it like 192.0.2.1` };
+  }
+  const place = readPlace(request);
+  if (place && 'message' in place) return place;
+  const down = readDown(generation, request.down ?? []);
+  if ('message' in down) return down;
+  return { name, type, client, resolver, place, down };
+}
+
+/** An address, or the first of a network: what is behind the prefix does not count, as dig has it. */
+function readAddress(text: string): Uint8Array | undefined {
+  const [, host = '', digits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const address = parseAddress(host);
+  const bits = digits === undefined ? 128 : Number(digits);
+  if (!address || (digits !== undefined && bits > address.length * 8)) return undefined;
+  return networkOf(address, bits).bytes;
+}
+
+function readPlace({ country, at }: ExplainRequest): Location | Refusal | undefined {
+  if (country === undefined && at === undefined) return undefined;
+  const code = country?.toUpperCase() ?? '';
+  if (country !== undefined && !isCountry(code)) {
+    return { parameter: 'country', message: `${country} is not a country code: write two letters like KR` };
+  }
+  const match = at === undefined ? undefined : /^\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*$/.exec(at);
+  const point = match ? { latitude: Number(match[1]), longitude: Number(match[2]) } : centroidOf(code);
+  const isOnEarth = point && Math.abs(point.latitude) <= 90 && Math.abs(point.longitude) <= 180;
+  if (at !== undefined && !(match && isOnEarth)) {
+    return { parameter: 'at', message: `${at} is not a point: write degrees as LAT,LON, like 37.57,126.98` };
+  }
+  return {
+    ...NOWHERE,
+    country: code,
+    continent: continentOf(code),
+    latitude: point?.latitude ?? Number.NaN,
+    longitude: point?.longitude ?? Number.NaN,
+  };
+}
+
+/** The slots that TARGETs mean; a target that means none is refused, with the nearest that there is. */
+export function readDown(
+  { catalog }: Pick<ExplainedGeneration, 'catalog'>,
+  targets: readonly string[],
+): ReadonlySet<number> | Refusal {
+  const known = catalog.vips.map((vip) => ({
+    slot: vip.slot,
+    target: vip.target,
+    // '' is where VIPs of no region are: `@` does not mean these.
+    region: catalog.regions[vip.region]?.name || undefined,
+    check: undefined,
+    host: undefined,
+    port: undefined,
+    weight: vip.weight,
+  }));
+  const down = new Set<number>();
+  for (const text of targets) {
+    const found = expandTarget(text, known);
+    if (found.length === 0) {
+      const { detail, hint } = unknownTarget(catalog, text);
+      return { parameter: 'down', message: `${detail}; ${hint}` };
+    }
+    for (const { slot } of found) down.add(slot);
+  }
+  return down;
+}

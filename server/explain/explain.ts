@@ -1,0 +1,230 @@
+/**
+ * Explain (SPEC 4): the question put to the code that answers packets, with somebody listening to the
+ * decision, and the reasons told.
+ */
+import type { CheckSpec } from '../../config/settings.ts';
+import type { Location } from '../../geo/location.ts';
+import { isPrivateAddress } from '../../geo/private.ts';
+import { holdSeconds, type HoldSpec } from '../../health/hysteresis.ts';
+import { weightUnit } from '../../health/ramp.ts';
+import {
+  createHealthTable,
+  FORCED,
+  forcedOf,
+  holdSecondsOf,
+  isForcedOut,
+  NEVER_SECONDS,
+  packState,
+  PROBED,
+  viewHealthTable,
+  type Probed,
+} from '../../health/table.ts';
+import type { Explained, ExplainRequest, Trace, TraceClient } from '../../steering/trace.ts';
+import { formatAddress } from '../../wire/address.ts';
+import { TCP_OCTETS } from '../../wire/limits.ts';
+import { decodeResponse, encodeQuery, type MessageText } from '../../wire/message.ts';
+import { canonical, formatName, type Name } from '../../wire/name.ts';
+import { RCODE, typeText } from '../../wire/types.ts';
+import { createSearch, search } from '../../zones/image/find-node.ts';
+import { NODE, ZONE } from '../../zones/image/image.ts';
+import { answer } from '../answer/answer.ts';
+import { createAnswererState, type Answerer } from '../answer/answerer.ts';
+import { TRANSPORT } from '../contract.ts';
+import { listen, type Heard, type VipNews } from './explain-decision.ts';
+import { locationOf, planAt, type ExplainedGeneration } from './explain-place.ts';
+import { readRequest, type Asked } from './explain-request.ts';
+
+/** The health table in force and what is known beside it. Without it, the state of every VIP is unknown. */
+export type LiveHealth = VipNews & { readonly memory: SharedArrayBuffer };
+
+/** The trace for one client, or what is wrong with the request. */
+export function explainFrom(generation: ExplainedGeneration, request: ExplainRequest, live?: LiveHealth): Explained {
+  const asked = readRequest(generation, request);
+  if ('message' in asked) return { ok: false, ...asked };
+  const health = healthFor(generation, asked.down, live);
+  const plain = createAnswererState(
+    {
+      image: generation.image,
+      atlas: generation.atlas,
+      health,
+      served: [],
+      nsid: new Uint8Array(0),
+      version: new Uint8Array(0),
+    },
+    0,
+    crypto.getRandomValues(new Int32Array(1))[0] ?? 0,
+  );
+  const { place } = asked;
+  const address = addressOf(asked);
+  // An address beside the place still says whose network it is.
+  const location =
+    place && address ? { ...place, asn: locationOf(generation, plain.image.plan, address).location.asn } : place;
+  const plan = location ? planAt(generation, plain.image.plan, location, address) : plain.image.plan;
+  const answerer: Answerer = { ...plain, image: { ...plain.image, plan }, steerer: { ...plain.steerer, plan } };
+  return ask(generation, { ...asked, place: location }, answerer, live);
+}
+
+/** The address that counts (SPEC 4, Client), as the packet path finds it: undefined where only a place is asked about. */
+function addressOf({ client, resolver }: Asked): Uint8Array | undefined {
+  if (client === undefined) return resolver;
+  return resolver !== undefined && isPrivateAddress(client, client.length) ? resolver : client;
+}
+
+/** A table of its own: what is asked about must not touch what is served. `down` are slots taken for down. */
+export function healthFor(
+  { catalog }: Pick<ExplainedGeneration, 'catalog'>,
+  down: ReadonlySet<number>,
+  live: LiveHealth | undefined,
+): SharedArrayBuffer {
+  const slots = catalog.vips.length;
+  const memory = createHealthTable(slots);
+  const table = viewHealthTable(memory, slots);
+  for (const vip of catalog.vips) {
+    table.states[vip.slot] = packState(PROBED.UNKNOWN, FORCED.NONE, settledSeconds(vip.check, PROBED.UP));
+    table.weights[vip.slot] = vip.weight * weightUnit(catalog.services[vip.service]?.rampMs ?? 0);
+  }
+  if (live) {
+    const current = viewHealthTable(live.memory, slots);
+    table.states.set(current.states);
+    table.weights.set(current.weights);
+    table.withheld.set(current.withheld);
+    table.pressures.set(current.pressures);
+  }
+  for (const slot of down) {
+    const word = table.states[slot] ?? 0;
+    const seconds = settledSeconds(catalog.vips[slot]?.check, PROBED.DOWN);
+    // What an operator took out stays out when it fails as well: `serve_all` does not bring it back.
+    table.states[slot] = isForcedOut(word)
+      ? packState(PROBED.DOWN, forcedOf(word), holdSecondsOf(word))
+      : packState(PROBED.DOWN, FORCED.NONE, seconds);
+  }
+  return memory;
+}
+
+/** How long a state is taken to hold of which nothing is known but what it is: as once its check has settled on it. */
+function settledSeconds(check: CheckSpec | undefined, probed: Probed): number {
+  if (check === undefined) return NEVER_SECONDS;
+  const spec: HoldSpec =
+    check.kind === 'push' ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
+  return holdSeconds({ probed, decided: true, passed: probed === PROBED.UP, run: 0 }, spec);
+}
+
+function ask(
+  generation: ExplainedGeneration,
+  asked: Asked,
+  answerer: Answerer,
+  live: LiveHealth | undefined,
+): Explained {
+  const peer = asked.resolver ?? asked.client ?? new Uint8Array(4);
+  const subnet = asked.client && { bytes: asked.client, bits: asked.client.length * 8 };
+  const source = (): TraceClient['source'] => (asked.place ? 'place' : answerer.clientIsSubnet ? 'subnet' : 'resolver');
+  const client = (): Uint8Array => answerer.client.slice(0, answerer.clientBits / 8);
+  const decisions = listen(
+    generation,
+    answerer,
+    {
+      source,
+      address: client,
+      place: () =>
+        asked.place
+          ? { location: asked.place, address: addressOf(asked) }
+          : { location: locationOf(generation, answerer.image.plan, client()).location, address: client() },
+      down: asked.down,
+    },
+    live,
+  );
+
+  const query = encodeQuery(asked.name, asked.type, subnet);
+  const tx = new Uint8Array(TCP_OCTETS);
+  const octets = peer.length === 4 ? 4 : 16;
+  const length = answer(answerer, query, 0, query.length, peer, 0, octets, TRANSPORT.TCP, tx, 0);
+  const response = decodeResponse(tx.subarray(0, length));
+  const owner = ownerOf(generation, answerer, asked.name);
+  if (owner === undefined) {
+    const message = `no zone of this configuration has ${formatName(asked.name)}`;
+    return { ok: false, parameter: 'name', message };
+  }
+  const heard = decisions.at(-1);
+  const via = decisions.slice(0, -1);
+  const located = asked.place
+    ? { location: asked.place, how: 'as asked' }
+    : locationOf(generation, answerer.image.plan, client());
+  const trace: Trace = {
+    name: formatName(asked.name),
+    type: typeText(asked.type),
+    zone: owner.zone,
+    // Also where steering had no part: a type that none of its VIPs has.
+    service: heard?.service ?? generation.catalog.services[owner.service]?.name,
+    client: describeClient(asked, client(), source(), located),
+    via: via.map((decision) => ({ ...decision, ttl: decision.ttl ?? ttlOf(response) })),
+    candidates: heard?.candidates ?? [],
+    steps: heard?.steps ?? [],
+    allDown: heard?.allDown,
+    answer: {
+      rcode: Object.entries(RCODE).find(([, code]) => code === response.rcode)?.[0] ?? String(response.rcode),
+      records: response.answer,
+      vips: heard?.vips ?? [],
+    },
+    ttl: heard?.ttl ?? ttlOf(response),
+    scope: widest(decisions),
+  };
+  return { ok: true, trace };
+}
+
+/** Of an answer in which steering has no record. */
+function ttlOf({ answer: records, authority }: MessageText): Trace['ttl'] {
+  const [negative] = authority;
+  if (negative?.type === 'SOA')
+    return { seconds: negative.ttl, why: 'of the SOA: for so long resolvers keep that there is nothing' };
+  return { seconds: records[0]?.ttl ?? negative?.ttl ?? 0, why: 'as the records have it' };
+}
+
+/** A response has one scope: that of the decision which looks at the most of the address. */
+function widest(decisions: readonly Heard[]): Trace['scope'] {
+  const [first, ...others] = decisions;
+  if (!first) return { bits: 0, why: 'the answer does not depend on the client' };
+  const deepest = others.reduce((one, other) => (other.scope.bits > one.scope.bits ? other : one), first);
+  return others.length === 0 ? first.scope : { ...deepest.scope, why: `by ${deepest.service}: ${deepest.scope.why}` };
+}
+
+/** The zone that holds a name, and the service that it is, if it is one; undefined where no zone has it. */
+function ownerOf(
+  { catalog }: ExplainedGeneration,
+  { image }: Answerer,
+  asked: Name,
+): { readonly zone: string; readonly service: number } | undefined {
+  const target = createSearch(canonical(asked));
+  search(image, target);
+  if (target.node < 0) return undefined;
+  const row = target.node * NODE.WORDS;
+  const apex = image.zones[(image.nodes[row + NODE.ZONE] ?? 0) * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
+  const name = formatName(image.bytes, image.nodes[apex * NODE.WORDS + NODE.NAME_AT]);
+  const zone = catalog.zones.find((known) => known.name === name)?.name;
+  return zone === undefined
+    ? undefined
+    : { zone, service: target.suffixAt === 0 ? (image.nodes[row + NODE.SERVICE] ?? -1) : -1 };
+}
+
+function describeClient(
+  asked: Asked,
+  client: Uint8Array,
+  source: TraceClient['source'],
+  { location, how }: { readonly location: Location; readonly how: string },
+): TraceClient {
+  const hasPoint = !Number.isNaN(location.latitude);
+  const passedOver =
+    source === 'resolver' && asked.client
+      ? `; ${formatAddress(asked.client)} is private, and as a client subnet says nothing`
+      : '';
+  return {
+    address: asked.client || asked.resolver ? formatAddress(client) : undefined,
+    source,
+    country: location.country,
+    subdivision: location.subdivision,
+    continent: location.continent,
+    latitude: hasPoint ? location.latitude : undefined,
+    longitude: hasPoint ? location.longitude : undefined,
+    asn: location.asn,
+    how: how + passedOver,
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * What share of equal clients each VIP is answered to: the decision by `steer`, and where that leaves the order to
+ * chance, the chances in place of a draw.
+ */
+import { createAnswererState } from '../answer/answerer.ts';
+import { hasTrait } from '../../steering/candidates.ts';
+import { steer } from '../../steering/chain.ts';
+import { DEGREE, RESULT, type Steerer } from '../../steering/decision.ts';
+import { HAS, OP, SERVICE, TRAIT } from '../../steering/plan.ts';
+import { isPressed } from '../../steering/shed.ts';
+import { MAX_VIPS } from '../../wire/limits.ts';
+import { countEach, createSample } from './sample-networks.ts';
+import type { ExplainedGeneration } from '../explain/explain-place.ts';
+
+/** A generation in a state of health. */
+export type Side = {
+  readonly generation: ExplainedGeneration;
+  /** Leaves every VIP that may be answered with, not only the first `answers`. */
+  readonly steerer: Steerer;
+  /** By service: how many VIPs an answer has. */
+  readonly answers: readonly number[];
+};
+
+/** Not VIPs: no data, and the static answer of `when_all_down`. */
+export const LANDING = { NODATA: -1, STATIC: -2 } as const;
+
+/** Where clients of one outcome land. */
+export type Landing = {
+  /** Local numbers of VIPs, or LANDING; the shares add up to 1. */
+  readonly shares: readonly { readonly vip: number; readonly share: number }[];
+  /** No candidate was left to them: `when_all_down` decided. */
+  readonly stranded: boolean;
+};
+
+/** `health` is a health table for the generation's slots (health/table.ts). */
+export function createSide(generation: ExplainedGeneration, health: SharedArrayBuffer): Side {
+  const { image, atlas, catalog } = generation;
+  const none = new Uint8Array(0);
+  // Order is never read from a draw, so any seed will do.
+  const { steerer } = createAnswererState({ image, atlas, health, served: [], nsid: none, version: none }, 0, 1);
+  const services = steerer.plan.services.slice();
+  const answers = catalog.services.map((_, service) => services[service * SERVICE.WORDS + SERVICE.ANSWERS] ?? 1);
+  catalog.services.forEach((_, service) => (services[service * SERVICE.WORDS + SERVICE.ANSWERS] = MAX_VIPS));
+  return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services } }, answers };
+}
+
+/** The outcome of a class of the atlas for a service; 0 where no step depends on the place. */
+export function outcomeOf({ steerer }: Side, service: number, cls: number): number {
+  const map = steerer.plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1;
+  return map < 0 ? 0 : (steerer.plan.mapViews[map]?.outcomes[cls] ?? 0);
+}
+
+const ANYBODY = new Uint8Array(16);
+
+/** Where VIPs shed clients, it depends on the client who is left: so many are asked for, whose networks differ. */
+export const SAMPLED_CLIENTS = 4096;
+/** Clients that are asked for each outcome: where each is of a kind of its own, no more than these are sampled. */
+const MAX_KINDS = 1024;
+
+/**
+ * Where clients of an outcome land, with the pressures that the side's health table has at the first call. `has` is the
+ * HAS bit of the type asked for.
+ */
+export function createLandings(side: Side, service: number, has: number): (outcome: number) => Landing {
+  const known = new Map<number, Landing>();
+  let shares: readonly (readonly [client: Uint8Array, share: number])[] | undefined;
+  return (outcome) => {
+    shares ??= sharesByClient(side, service);
+    const landing = known.get(outcome) ?? landingOfAll(side, service, has, outcome, shares);
+    known.set(outcome, landing);
+    return landing;
+  };
+}
+
+/** Clients who stand for all: one, or where VIPs shed, one of each kind. */
+function sharesByClient(side: Side, service: number): [client: Uint8Array, share: number][] {
+  const { services } = side.steerer.plan;
+  const sheds = hasTrait(services, service * SERVICE.WORDS, TRAIT.SHEDS) && isPressed(side.steerer, service);
+  if (!sheds) return [[ANYBODY, 1]];
+  const { kinds, clients } = createSample(side.steerer, service, SAMPLED_CLIENTS).sort(MAX_KINDS);
+  const counts = countEach(kinds);
+  return [...clients].map(([kind, client]) => [client, (counts.get(kind) ?? 0) / kinds.length]);
+}
+
+function landingOfAll(
+  side: Side,
+  service: number,
+  has: number,
+  outcome: number,
+  clients: readonly (readonly [client: Uint8Array, share: number])[],
+): Landing {
+  const shares = new Map<number, number>();
+  let stranded = false;
+  for (const [client, part] of clients) {
+    const landing = landingOf(side, service, has, outcome, client);
+    stranded ||= landing.stranded;
+    for (const { vip, share } of landing.shares) shares.set(vip, (shares.get(vip) ?? 0) + share * part);
+  }
+  return { shares: [...shares].map(([vip, share]) => ({ vip, share })), stranded };
+}
+
+/** Where this client lands, and all that are of the same outcome and kind (sample-networks.ts). */
+export function landingOf(
+  { steerer, answers }: Side,
+  service: number,
+  has: number,
+  outcome: number,
+  client: Uint8Array,
+): Landing {
+  const { plan, health, decision } = steerer;
+  // Which VIPs are left depends on the outcome, and on the address only for what is shed; `sticky` orders them.
+  steer(steerer, service, has, outcome << 8, client, 32);
+  const stranded = decision.degree !== DEGREE.AVAILABLE || decision.result !== RESULT.VIPS;
+  if (decision.result !== RESULT.VIPS) {
+    const isStatic = decision.result === RESULT.STATIC && hasStatic(steerer, service, has);
+    return { shares: [{ vip: isStatic ? LANDING.STATIC : LANDING.NODATA, share: 1 }], stranded };
+  }
+  const left = [...decision.candidates.subarray(0, decision.count)];
+  // RFC 2181 10.1: a name has one CNAME.
+  const served = Math.min(has === HAS.CNAME ? 1 : (answers[service] ?? 1), left.length);
+  if (!isDrawn(steerer, service)) {
+    return { shares: left.slice(0, served).map((vip) => ({ vip, share: 1 / served })), stranded };
+  }
+  const firstSlot = plan.services[service * SERVICE.WORDS + SERVICE.FIRST_SLOT] ?? 0;
+  const weights = left.map((vip) => health.weights[firstSlot + vip] ?? 0);
+  // Standbys alone have equal chances.
+  const chances = shareOfFirst(weights.every((weight) => weight === 0) ? weights.map(() => 1) : weights, served);
+  return { shares: left.map((vip, index) => ({ vip, share: chances[index] ?? 0 })), stranded };
+}
+
+/** Whether the answer of `when_all_down` has the type, or a CNAME, which stands for every type. */
+function hasStatic({ plan }: Steerer, service: number, has: number): boolean {
+  const row = service * SERVICE.WORDS;
+  const own = plan.services[row + (has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
+  return own >= 0 || (plan.services[row + SERVICE.STATIC_CNAME] ?? -1) >= 0;
+}
+
+/** Whether chance orders the VIPs. Steps behind such a step narrow the choice and keep its order. */
+function isDrawn({ plan }: Steerer, service: number): boolean {
+  const row = service * SERVICE.WORDS;
+  const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
+  const count = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
+  for (let step = first; step < first + count; step++) {
+    const op = plan.program[step * OP.WORDS];
+    if (op === OP.WEIGHTED || op === OP.STICKY) return true;
+  }
+  return false;
+}
+
+/**
+ * Each one's chance to be among the first `places`, divided by `places`: a client takes any of the addresses it is
+ * given. Weights are above 0. Draws by weight without putting back, and rendezvous hashing as well, are a race in
+ * which runner i takes an exponential time of rate `weights[i]`; this is the integral, over i's time, of the chance
+ * that fewer than `places` others were quicker.
+ */
+export function shareOfFirst(weights: readonly number[], places: number): number[] {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  if (places >= weights.length) return weights.map(() => 1 / weights.length);
+  if (places === 1) return weights.map((weight) => weight / total);
+  const chances = weights.map((own, index) => {
+    let chance = 0;
+    for (const { weight, logRest } of NODES) {
+      const others = weights.flatMap((other, at) => (at === index ? [] : [-Math.expm1((other / own) * logRest)]));
+      chance += weight * fewerThan(places, others);
+    }
+    return chance;
+  });
+  const sum = chances.reduce((a, b) => a + b, 0);
+  return chances.map((chance) => chance / sum);
+}
+
+/** The chance that fewer than `places` of independent events happen. */
+function fewerThan(places: number, chances: readonly number[]): number {
+  // By how many have happened, up to places - 1; what goes beyond is left out.
+  const counts = new Float64Array(places);
+  counts.fill(1, 0, 1);
+  for (const chance of chances) {
+    for (let count = places - 1; count > 0; count--) {
+      counts[count] = (counts[count] ?? 0) * (1 - chance) + (counts[count - 1] ?? 0) * chance;
+    }
+    counts[0] = (counts[0] ?? 0) * (1 - chance);
+  }
+  return counts.reduce((a, b) => a + b, 0);
+}
+
+/**
+ * Nodes x of tanh-sinh quadrature over (0, 1) (H. Takahasi, M. Mori, 1974), as log(1 - x): they crowd at both ends,
+ * where weights that differ by thousands have their steps.
+ */
+const NODES = createNodes(1 / 16, 4);
+
+function createNodes(step: number, reach: number): { readonly weight: number; readonly logRest: number }[] {
+  return Array.from({ length: Math.round((2 * reach) / step) + 1 }, (_, index) => {
+    const t = index * step - reach;
+    const s = (Math.PI / 2) * Math.sinh(t);
+    const weight = (step * (Math.PI / 4) * Math.cosh(t)) / Math.cosh(s) ** 2;
+    return { weight, logRest: -Math.log1p(Math.exp(2 * s)) };
+  });
+}

@@ -1,0 +1,115 @@
+/**
+ * Clients whose networks differ, for services whose VIPs shed: who is shed depends on the network (steering/shed.ts).
+ * Clients whom the same VIPs refuse, in the same order of how far they are over, are of one kind: all of a kind are
+ * decided alike, so one of them is asked for all.
+ */
+import { SERVICE } from '../../steering/plan.ts';
+import { bearing, shedNetwork } from '../../steering/shed.ts';
+import type { Steerer } from '../../steering/decision.ts';
+
+export type Sample = {
+  /**
+   * Sorts the clients under the pressures that the steerer's health table has now. Where they are of more kinds than
+   * `most`, those from there on are left out, in all later calls too.
+   */
+  readonly sort: (most: number) => Sorted;
+};
+
+export type Sorted = {
+  /** By client. A number stands for the same kind in every call; the array changes with the next. */
+  readonly kinds: Int32Array;
+  /** One client of each kind. */
+  readonly clients: ReadonlyMap<number, Uint8Array>;
+  /** All kinds of this and earlier calls are below it. */
+  readonly known: number;
+};
+
+/** 198.18.0.0/15 and on: all that counts is that the hashes of the networks differ. */
+function clientOf(number: number): Uint8Array {
+  return Uint8Array.of(198, 18 + (number >> 8), number & 0xff, 0);
+}
+
+/** The networks of the first so many clients, as `bearing` takes them. */
+let networks = new Int32Array(0);
+
+function networksOf(size: number): Int32Array {
+  if (networks.length < size) {
+    networks = Int32Array.from({ length: size }, (_, number) => shedNetwork(clientOf(number), 32));
+  }
+  return networks;
+}
+
+/** `size` clients, at most 32,768: shares of them are right to within 1 / √size. */
+export function createSample({ plan, health }: Steerer, service: number, size: number): Sample {
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
+  const bearings = new Map<number, Int32Array>();
+  const kinds = new Int32Array(size);
+  let left = size;
+  const known = new Map<string | number, number>();
+
+  const bearingsAt = (slot: number): Int32Array => {
+    let own = bearings.get(slot);
+    if (own === undefined) {
+      own = new Int32Array(size);
+      const hashes = networksOf(size);
+      for (let number = 0; number < size; number++) own[number] = bearing(plan, slot, hashes[number] ?? 0);
+      bearings.set(slot, own);
+    }
+    return own;
+  };
+  // Where whole numbers have room for them, ranks are the digits of one.
+  const digits = (vipCount + 1) ** vipCount <= Number.MAX_SAFE_INTEGER;
+  const worth = Array.from({ length: vipCount }, (_, vip) => (vipCount + 1) ** vip);
+
+  return {
+    sort(most) {
+      const pressed = Int32Array.from({ length: vipCount }, (_, vip) => vip).filter(
+        (vip) => (health.pressures[firstSlot + vip] ?? 0) > 0,
+      );
+      const pressures = pressed.map((vip) => health.pressures[firstSlot + vip] ?? 0);
+      const borne = Array.from(pressed, (vip) => bearingsAt(firstSlot + vip));
+      const clients = new Map<number, Uint8Array>();
+      // Of those that refuse the client, the least over first.
+      const vips = new Int32Array(pressed.length);
+      const excesses = new Int32Array(pressed.length);
+      for (let number = 0; number < left; number++) {
+        let refusing = 0;
+        for (let index = 0; index < pressed.length; index++) {
+          const excess = (pressures[index] ?? 0) - (borne[index]?.[number] ?? 0);
+          if (excess <= 0) continue;
+          // Insertion: a service has few VIPs under pressure.
+          let at = refusing++;
+          for (; at > 0 && (excesses[at - 1] ?? 0) > excess; at--) {
+            excesses[at] = excesses[at - 1] ?? 0;
+            vips[at] = vips[at - 1] ?? 0;
+          }
+          excesses[at] = excess;
+          vips[at] = pressed[index] ?? 0;
+        }
+        let key: string | number = digits ? 0 : '';
+        for (let at = 0, rank = 0; at < refusing; at++) {
+          if (at === 0 || excesses[at] !== excesses[at - 1]) rank = at + 1;
+          const vip = vips[at] ?? 0;
+          if (typeof key === 'number') key += rank * (worth[vip] ?? 0);
+          else key += String.fromCharCode(vip, rank);
+        }
+        let kind = known.get(key);
+        if (kind === undefined) known.set(key, (kind = known.size));
+        kinds[number] = kind;
+        if (clients.has(kind)) continue;
+        if (clients.size === most) left = number;
+        else clients.set(kind, clientOf(number));
+      }
+      return { kinds: kinds.subarray(0, left), clients, known: known.size };
+    },
+  };
+}
+
+/** How often each number is there. */
+export function countEach(numbers: Int32Array): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const number of numbers) counts.set(number, (counts.get(number) ?? 0) + 1);
+  return counts;
+}

@@ -1,0 +1,121 @@
+/**
+ * UDP sockets as file descriptors. They belong to the process, so the control thread opens them and answering
+ * threads use them by number: a thread that dies leaves its socket, with what is queued there, to the next.
+ */
+import { isWildcardHost, parseAddress, type Endpoint } from '../../wire/address.ts';
+import * as c from './libc.ts';
+import { ListenError } from '../listen-error.ts';
+
+/** An open UDP socket, to be posted to a thread. */
+export type UdpSocket = { readonly fd: number; readonly family: 4 | 6 };
+
+/** Some 10,000 queries, what arrives while a thread is descheduled. The kernel may grant less. */
+const BUFFER_OCTETS = 4 * 1024 * 1024;
+/** How long a thread may sit in a receive before it looks up for news. */
+const RECEIVE_TIMEOUT_MS = 50;
+
+/**
+ * Opens `count` sockets on one endpoint, among which the kernel spreads clients (SO_REUSEPORT).
+ * The first is bound alone: a socket of anybody else, SO_REUSEPORT or not, makes that fail. Then it lets the
+ * others in. So two servers never share an address unawares, which SO_REUSEPORT from the start would allow.
+ * Throws ListenError; nothing is left open then. `endpoint.port` 0 takes a free port, the same for all.
+ *
+ * @param inherited sockets that are open there already: they are the first, and there may be more than `count`
+ */
+export function openUdpSockets(
+  endpoint: Endpoint,
+  count: number,
+  inherited: readonly number[] = [],
+): { sockets: UdpSocket[]; port: number } {
+  const family = endpoint.host.includes(':') ? 6 : 4;
+  const sockets: UdpSocket[] = inherited.map((fd) => ({ fd, family }));
+  try {
+    const first = sockets[0] ?? openUdpSocket(endpoint, 'alone');
+    if (sockets.length === 0) sockets.push(first);
+    const port = endpoint.port === 0 ? boundPort(first.fd, endpoint) : endpoint.port;
+    if (count > sockets.length) setOption(first.fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1, endpoint);
+    while (sockets.length < count) sockets.push(openUdpSocket({ host: endpoint.host, port }, 'shared'));
+    return { sockets, port };
+  } catch (error) {
+    closeSockets(sockets);
+    throw error;
+  }
+}
+
+/** Closes what `openUdpSockets` opened. */
+export function closeSockets(sockets: readonly UdpSocket[]): void {
+  for (const { fd } of sockets) c.libc().close(fd);
+}
+
+function openUdpSocket(endpoint: Endpoint, how: 'alone' | 'shared'): UdpSocket {
+  const address = parseAddress(endpoint.host);
+  if (!address) throw new TypeError(`not an address: ${endpoint.host}`);
+  const family = address.length === 4 ? 4 : 6;
+  const wildcard = isWildcardHost(endpoint.host);
+  const libc = c.libc();
+  const fd = libc.socket(family === 4 ? c.AF_INET : c.AF_INET6, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0);
+  if (fd < 0) throw failure(endpoint);
+  try {
+    if (how === 'shared') setOption(fd, c.SOL_SOCKET, c.SO_REUSEPORT, 1, endpoint);
+    if (family === 6) setOption(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1, endpoint);
+    if (wildcard && family === 4) setOption(fd, c.IPPROTO_IP, c.IP_PKTINFO, 1, endpoint);
+    if (wildcard && family === 6) setOption(fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1, endpoint);
+    tune(fd, family);
+    const name = socketName(address, endpoint.port);
+    if (libc.bind(fd, c.addressOf(name.buffer), name.length) < 0) throw failure(endpoint);
+    return { fd, family };
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+/** What makes a socket better but not right: a kernel may refuse. */
+function tune(fd: number, family: 4 | 6): void {
+  // Beyond the system's limit with CAP_NET_ADMIN, else as far as it goes (socket(7)).
+  if (trySetOption(fd, c.SOL_SOCKET, c.SO_RCVBUFFORCE, BUFFER_OCTETS) < 0) {
+    trySetOption(fd, c.SOL_SOCKET, c.SO_RCVBUF, BUFFER_OCTETS);
+  }
+  if (trySetOption(fd, c.SOL_SOCKET, c.SO_SNDBUFFORCE, BUFFER_OCTETS) < 0) {
+    trySetOption(fd, c.SOL_SOCKET, c.SO_SNDBUF, BUFFER_OCTETS);
+  }
+  // RFC 9715 3.1: forged ICMP must not talk the kernel into sending fragments.
+  if (family === 4) trySetOption(fd, c.IPPROTO_IP, c.IP_MTU_DISCOVER, c.PMTUDISC_OMIT);
+  else trySetOption(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, c.PMTUDISC_OMIT);
+  // struct timeval: seconds and microseconds, 64 bits each.
+  const timeout = new BigInt64Array([0n, BigInt(RECEIVE_TIMEOUT_MS * 1000)]);
+  c.libc().setsockopt(fd, c.SOL_SOCKET, c.SO_RCVTIMEO, c.addressOf(timeout.buffer), timeout.byteLength);
+}
+
+function trySetOption(fd: number, level: number, option: number, value: number): number {
+  const cell = new Int32Array([value]);
+  return c.libc().setsockopt(fd, level, option, c.addressOf(cell.buffer), cell.byteLength);
+}
+
+function setOption(fd: number, level: number, option: number, value: number, endpoint: Endpoint): void {
+  if (trySetOption(fd, level, option, value) < 0) throw failure(endpoint);
+}
+
+/** sockaddr_in or sockaddr_in6; drawn in message-vector.ts. */
+function socketName(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
+  const name = new Uint8Array(new ArrayBuffer(address.length === 4 ? 16 : 28));
+  const view = new DataView(name.buffer);
+  view.setUint16(0, address.length === 4 ? c.AF_INET : c.AF_INET6, true);
+  view.setUint16(2, port);
+  name.set(address, address.length === 4 ? 4 : 8);
+  return name;
+}
+
+function boundPort(fd: number, endpoint: Endpoint): number {
+  const name = new Uint8Array(new ArrayBuffer(28));
+  const octets = new Uint32Array(new ArrayBuffer(4));
+  octets[0] = name.length;
+  if (c.libc().getsockname(fd, c.addressOf(name.buffer), c.addressOf(octets.buffer)) < 0) throw failure(endpoint);
+  return new DataView(name.buffer).getUint16(2);
+}
+
+function failure(endpoint: Endpoint): ListenError {
+  const errno = c.libc().errno();
+  const name = Object.entries(c.ERRNO).find(([, number]) => number === errno)?.[0];
+  return new ListenError({ endpoint, transport: 'UDP', code: name ?? `errno ${errno}` });
+}

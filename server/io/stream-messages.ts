@@ -1,0 +1,179 @@
+/**
+ * One connection: octets in, whole messages to whoever answers them, responses out as far as the client reads.
+ */
+import { LENGTH_OCTETS, append, discard, eachMessage } from './frames.ts';
+import { COUNTER, count, countResponse } from '../counters.ts';
+import { TRANSPORT, type Link } from '../contract.ts';
+import type { Clients, Connection } from './stream-clients.ts';
+
+export type StreamContext = {
+  readonly clients: Clients;
+  readonly link: Link;
+  /** Where every response is written before its connection gets a copy. */
+  readonly tx: Uint8Array;
+};
+
+/** Long answers under way on one connection; past that, it is not read until one is done. */
+const MAX_LONG_ANSWERS = 8;
+
+/** What has come: answers the whole messages in it and keeps the rest. */
+export function receive(context: StreamContext, connection: Connection, chunk: Uint8Array): void {
+  const { pending } = connection;
+  if (connection.isOver) return;
+  if (pending.length > 0 || isHeld(connection)) {
+    append(pending, chunk, 0);
+    answerPending(context, connection);
+    return;
+  }
+  const rest = answerMessages(context, connection, chunk, chunk.length);
+  if (rest >= 0 && rest < chunk.length) append(pending, chunk, rest);
+}
+
+/** The client has sent all it will: it gets what it is owed, then the end. */
+export function endWhenDone(connection: Connection): void {
+  connection.hasEnded = true;
+  if (!isHeld(connection) && connection.longAnswers === 0) connection.socket.end();
+}
+
+/** The client has read: goes on where it stopped. */
+export function unblock(context: StreamContext, connection: Connection): void {
+  if (!connection.isBlocked) return;
+  connection.isBlocked = false;
+  context.clients.touch(connection);
+  proceed(context, connection);
+  wake(connection);
+}
+
+/** Lets everybody go on who waits for the client. */
+export function wake(connection: Connection): void {
+  for (const woken of connection.waiting.splice(0)) woken();
+}
+
+/** Sends one message out of turn; see StreamClient. */
+export async function send(context: StreamContext, connection: Connection, message: Uint8Array): Promise<boolean> {
+  const { socket } = connection;
+  await room(connection);
+  if (!socket.writable) return false;
+  const framed = Buffer.allocUnsafe(LENGTH_OCTETS + message.length);
+  framed.set(message, LENGTH_OCTETS);
+  countResponse(context.link.counters, message, 0, message.length);
+  write(connection, framed);
+  context.clients.touch(connection);
+  // Not before the others had their turn: to who reads fast, the loop would never end.
+  await new Promise(setImmediate);
+  return socket.writable;
+}
+
+/** Resolves when the client has room, or is gone. */
+async function room(connection: Connection): Promise<void> {
+  while (connection.isBlocked && !connection.socket.destroyed) {
+    await new Promise<void>((woken) => void connection.waiting.push(woken));
+  }
+}
+
+function isHeld({ isBlocked, longAnswers }: Connection): boolean {
+  return isBlocked || longAnswers >= MAX_LONG_ANSWERS;
+}
+
+/** Goes on with what is pending, unless something still holds it. */
+function proceed(context: StreamContext, connection: Connection): void {
+  if (!answerPending(context, connection)) return;
+  if (connection.hasEnded) endWhenDone(connection);
+  connection.socket.resume();
+}
+
+/** Answers what is pending. False when the client must wait. */
+function answerPending(context: StreamContext, connection: Connection): boolean {
+  const { pending } = connection;
+  if (isHeld(connection)) return false;
+  const rest = answerMessages(context, connection, pending.bytes, pending.length);
+  if (rest > 0) discard(pending, rest);
+  return !isHeld(connection);
+}
+
+/** Answers the whole messages in `bytes` up to `to`, as far as the client reads. Returns where the rest starts, -1 when it is over. */
+function answerMessages(context: StreamContext, connection: Connection, bytes: Uint8Array, to: number): number {
+  const { socket } = connection;
+  // All responses to one segment leave together.
+  socket.cork();
+  const rest = eachMessage(bytes, 0, to, (from, at, length) => {
+    handle(context, connection, from, at, length);
+    return !isHeld(connection);
+  });
+  socket.uncork();
+  if (rest > 0) {
+    connection.hasAsked = true;
+    context.clients.touch(connection);
+  }
+  if (rest < 0) {
+    count(context.link.counters, COUNTER.TCP_BAD_LENGTH);
+    discard(connection.pending, connection.pending.length);
+    connection.isOver = true;
+    // Closed at once, with octets of the client unread, TCP would reset it and the responses could be lost (RFC 9293 3.10.4).
+    endWhenDone(connection);
+  }
+  return rest;
+}
+
+/** One whole message: to the long answerer where that takes it, else answered at once. */
+function handle(context: StreamContext, connection: Connection, bytes: Uint8Array, at: number, length: number): void {
+  const { link } = context;
+  countQuery(link.counters, connection, length);
+  try {
+    const work = link.currentLong()?.(connection.client, bytes, at, length);
+    if (work) void follow(context, connection, work);
+    else answerOne(context, connection, bytes, at, length);
+  } catch (error) {
+    link.threw(error);
+  }
+}
+
+async function follow(context: StreamContext, connection: Connection, work: Promise<void>): Promise<void> {
+  connection.longAnswers++;
+  if (isHeld(connection)) connection.socket.pause();
+  try {
+    await work;
+  } catch (error) {
+    context.link.threw(error);
+    // RFC 5936 2.2: that is how a client learns that no more will come.
+    connection.socket.destroy();
+  }
+  connection.longAnswers--;
+  context.clients.touch(connection);
+  proceed(context, connection);
+}
+
+function answerOne(
+  { link, tx }: StreamContext,
+  connection: Connection,
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+): void {
+  const { peer, transport } = connection.client;
+  const written = link.current()(bytes, at, length, peer.bytes, peer.at, peer.octets, transport, tx, LENGTH_OCTETS);
+  countResponse(link.counters, tx, LENGTH_OCTETS, written);
+  if (written === 0) return;
+  if (!connection.socket.writable) {
+    count(link.counters, COUNTER.SEND_ERRORS);
+    return;
+  }
+  write(connection, Buffer.from(tx.subarray(0, LENGTH_OCTETS + written)));
+}
+
+/** Writes a message, with its length into the first octets; marks and stops a client that must read first. */
+function write(connection: Connection, framed: Buffer): void {
+  framed.writeUInt16BE(framed.length - LENGTH_OCTETS);
+  if (connection.socket.write(framed)) return;
+  connection.isBlocked = true;
+  connection.socket.pause();
+}
+
+function countQuery(counters: Float64Array, { client: { peer, transport } }: Connection, length: number): void {
+  const [v4, v6] =
+    transport === TRANSPORT.TLS
+      ? ([COUNTER.QUERIES_TLS4, COUNTER.QUERIES_TLS6] as const)
+      : ([COUNTER.QUERIES_TCP4, COUNTER.QUERIES_TCP6] as const);
+  count(counters, peer.octets === 4 ? v4 : v6);
+  count(counters, COUNTER.OCTETS_IN, length);
+}

@@ -1,0 +1,153 @@
+/**
+ * UDP in batches: one recvmmsg takes up to 64 queries, one sendmmsg sends their responses. The thread does
+ * nothing else and has no event loop; between batches it looks at shared memory for news. Nothing is allocated
+ * once it runs: the kernel is nine tenths of the cost, and a collector must not become the rest.
+ */
+import { HEADER_OCTETS } from '../../wire/limits.ts';
+import { COUNTER, count, countResponse } from '../counters.ts';
+import { TRANSPORT, type Answer, type Link } from '../contract.ts';
+import { addressOf, ERRNO, libc, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITFORONE, NULL, POLLIN, type Libc } from './libc.ts';
+import {
+  BATCH,
+  createMessages,
+  peerOctets,
+  peerPort,
+  peerStart,
+  rearm,
+  receivedFlags,
+  receivedLength,
+  reply,
+  SLOT_OCTETS,
+  type MessageVector,
+} from './message-vector.ts';
+import { takePrecedence } from './precedence.ts';
+import type { UdpSocket } from './sockets.ts';
+
+/** As SO_RCVTIMEO of a single socket (sockets.ts). */
+const POLL_MS = 50;
+/** Failures in a row after which the socket is taken for broken, and the thread for better started anew. */
+const MAX_FAILURES = 1000;
+/** On stop, what is queued is still answered, within this many batches a socket. */
+const LAST_BATCHES = 32;
+
+type Loop = {
+  readonly libc: Libc;
+  readonly link: Link;
+  readonly messages: MessageVector;
+  readonly address: bigint;
+  /** Receives that failed since one succeeded. */
+  failures: number;
+};
+
+/**
+ * Answers what comes on the sockets until `link.stopping()`. Blocks the thread. Throws when a socket is broken.
+ */
+export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void {
+  const messages = createMessages();
+  const loop: Loop = { libc: libc(), link, messages, address: messages.addresses[0] ?? NULL, failures: 0 };
+  const endRound = takePrecedence();
+  const [only] = sockets;
+  if (sockets.length === 1 && only) {
+    while (!link.stopping()) endRound(serveBatch(loop, only, link.news(), MSG_WAITFORONE) === BATCH);
+  } else {
+    serveReady(loop, sockets, endRound);
+  }
+  for (const socket of sockets) {
+    let left = LAST_BATCHES;
+    while (left > 0 && serveBatch(loop, socket, link.news(), MSG_DONTWAIT) > 0) left--;
+  }
+}
+
+/** Several sockets: poll(2) says which have something. struct pollfd: int fd, short events, short revents. */
+function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehind: boolean) => void): void {
+  const entries = new Int16Array(new ArrayBuffer(sockets.length * 8));
+  const fds = new Int32Array(entries.buffer);
+  sockets.forEach(({ fd }, index) => {
+    fds[index * 2] = fd;
+    entries[index * 4 + 2] = POLLIN;
+  });
+  const address = addressOf(entries.buffer);
+  while (!loop.link.stopping()) {
+    const answer = loop.link.news();
+    const ready = loop.libc.poll(address, sockets.length, POLL_MS);
+    if (ready < 0) failed(loop, 'poll');
+    let isBehind = false;
+    for (let index = 0; index < sockets.length && ready > 0; index++) {
+      const socket = sockets[index];
+      if (!socket || entries[index * 4 + 3] === 0) continue;
+      if (serveBatch(loop, socket, answer, MSG_DONTWAIT) === BATCH) isBehind = true;
+    }
+    endRound(isBehind);
+  }
+}
+
+/** Receives once, answers all of it in place, sends. Returns the datagrams received. */
+function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number): number {
+  const { messages, link } = loop;
+  const { buffer, names } = messages;
+  const { counters } = link;
+  const received = loop.libc.recvmmsg(socket.fd, loop.address, BATCH, flags, NULL);
+  if (received <= 0) {
+    if (received < 0) failed(loop, 'recvmmsg');
+    return 0;
+  }
+  loop.failures = 0;
+  count(counters, COUNTER.BATCHES);
+  // Responses from here on wait to be sent.
+  let first = 0;
+  for (let index = 0; index < received; index++) {
+    const length = receivedLength(messages, index);
+    let written = 0;
+    // A response to port 0 cannot be sent; such a source is forged.
+    if (length < HEADER_OCTETS || peerPort(messages, index) === 0) {
+      count(counters, COUNTER.MALFORMED);
+    } else {
+      if ((receivedFlags(messages, index) & MSG_TRUNC) !== 0) count(counters, COUNTER.OVERSIZE);
+      const octets = peerOctets(messages, index);
+      count(counters, octets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
+      count(counters, COUNTER.OCTETS_IN, length);
+      const at = index * SLOT_OCTETS;
+      try {
+        const peerAt = peerStart(messages, index);
+        written = answer(buffer, at, length, names, peerAt, octets, TRANSPORT.UDP, buffer, at);
+        countResponse(counters, buffer, at, written);
+      } catch (error) {
+        link.threw(error);
+      }
+    }
+    if (written > 0) {
+      reply(messages, index, written);
+    } else {
+      send(loop, socket.fd, first, index);
+      first = index + 1;
+    }
+  }
+  send(loop, socket.fd, first, received);
+  for (let index = 0; index < received; index++) rearm(messages, index);
+  return received;
+}
+
+/** Sends slots `from` to `to` - 1; one that cannot be sent is counted and left. */
+function send(loop: Loop, fd: number, from: number, to: number): void {
+  while (from < to) {
+    // Never waits: with a full send buffer a response is late already, and the next client must not wait for it.
+    const done = loop.libc.sendmmsg(fd, loop.messages.addresses[from] ?? NULL, to - from, MSG_DONTWAIT);
+    if (done > 0) {
+      from += done;
+    } else if (loop.libc.errno() !== ERRNO.EINTR) {
+      // sendmmsg(2): an error is that of the first message, those before it have been sent.
+      count(loop.link.counters, COUNTER.SEND_ERRORS);
+      from++;
+    }
+  }
+}
+
+/** Nothing there is no failure. What fails again and again is thrown, so that the thread is started anew. */
+function failed(loop: Loop, call: string): void {
+  const errno = loop.libc.errno();
+  if (errno === ERRNO.EAGAIN || errno === ERRNO.EINTR) return;
+  count(loop.link.counters, COUNTER.RECEIVE_ERRORS);
+  if (errno === ERRNO.EBADF || errno === ERRNO.ENOTSOCK || ++loop.failures >= MAX_FAILURES) {
+    throw new Error(`${call} fails with errno ${errno}`);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * UDP through node:dgram, for systems where libc cannot be called or has no recvmmsg. Answers as udp-batch.ts
+ * does, for about twice the CPU a query. On a wildcard address the system chooses the source of a response, so there
+ * a machine with several addresses should list them one by one.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { parseAddress, type Endpoint } from '../../wire/address.ts';
+import { HEADER_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
+import { COUNTER, count, countResponse } from '../counters.ts';
+import { TRANSPORT, type Link } from '../contract.ts';
+import { ListenError } from '../listen-error.ts';
+
+/** Responses that wait in libuv; past that, new ones are dropped as a full send buffer would. */
+const MAX_QUEUED_OCTETS = 4 * 1024 * 1024;
+const BUFFER_OCTETS = 4 * 1024 * 1024;
+/** On stop, queries that the kernel has already are still read. */
+const LINGER_MS = 50;
+
+export type DgramServer = {
+  /** Where it listens, with the ports taken for 0. */
+  readonly endpoints: readonly Endpoint[];
+  /** These sockets cannot be handed over. */
+  readonly descriptors: readonly number[];
+  close(): Promise<void>;
+};
+
+/** Binds every endpoint and answers what comes. Throws ListenError; nothing stays open then. */
+export async function serveUdpDgram(
+  endpoints: readonly Endpoint[],
+  reusePort: boolean,
+  link: Link,
+): Promise<DgramServer> {
+  const sockets: Socket[] = [];
+  const closeAll = async (): Promise<void> => {
+    await Promise.all(sockets.map((socket) => new Promise<void>((closed) => socket.close(closed))));
+  };
+  const bound: Endpoint[] = [];
+  try {
+    for (const endpoint of endpoints) {
+      const socket = await bindDgram(endpoint, reusePort);
+      sockets.push(socket);
+      bound.push({ host: endpoint.host, port: socket.address().port });
+    }
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  for (const socket of sockets) answerOn(socket, link);
+  return {
+    endpoints: bound,
+    descriptors: [],
+    close: async () => {
+      await new Promise((passed) => setTimeout(passed, LINGER_MS));
+      await closeAll();
+    },
+  };
+}
+
+/** A bound socket. Throws ListenError. */
+export async function bindDgram(endpoint: Endpoint, reusePort: boolean): Promise<Socket> {
+  const v6 = endpoint.host.includes(':');
+  // reusePort came with Node.js 23.1; before that it must not be asked for.
+  const options = { ipv6Only: v6, ...(reusePort ? { reusePort } : {}) };
+  const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', ...options });
+  await new Promise<void>((bound, fail) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.close();
+      fail(new ListenError({ endpoint, transport: 'UDP', code: error.code ?? error.message }));
+    });
+    socket.bind({ address: endpoint.host, port: endpoint.port, exclusive: true }, () => {
+      socket.removeAllListeners('error');
+      bound();
+    });
+  });
+  return socket;
+}
+
+function answerOn(socket: Socket, link: Link): void {
+  const { counters } = link;
+  const tx = new Uint8Array(UDP_OCTETS);
+  tryEnlarge(socket);
+  socket.on('error', () => {
+    count(counters, COUNTER.RECEIVE_ERRORS);
+  });
+  const sent = (error: Error | null): void => {
+    if (error) count(counters, COUNTER.SEND_ERRORS);
+  };
+  socket.on('message', (query, client) => {
+    const peer = peerOf(client.address);
+    if (query.length < HEADER_OCTETS || client.port === 0 || !peer) {
+      count(counters, COUNTER.MALFORMED);
+      return;
+    }
+    if (query.length > UDP_OCTETS) count(counters, COUNTER.OVERSIZE);
+    count(counters, peer.octets === 4 ? COUNTER.QUERIES_UDP4 : COUNTER.QUERIES_UDP6);
+    count(counters, COUNTER.OCTETS_IN, query.length);
+    let written: number;
+    try {
+      written = link.current()(query, 0, query.length, peer.bytes, peer.at, peer.octets, TRANSPORT.UDP, tx, 0);
+    } catch (error) {
+      link.threw(error);
+      return;
+    }
+    countResponse(counters, tx, 0, written);
+    if (written === 0) return;
+    if (socket.getSendQueueSize() > MAX_QUEUED_OCTETS) {
+      count(counters, COUNTER.SEND_ERRORS);
+      return;
+    }
+    try {
+      socket.send(Buffer.from(tx.subarray(0, written)), client.port, client.address, sent);
+    } catch {
+      count(counters, COUNTER.SEND_ERRORS);
+    }
+  });
+}
+
+function tryEnlarge(socket: Socket): void {
+  try {
+    socket.setRecvBufferSize(BUFFER_OCTETS);
+    socket.setSendBufferSize(BUFFER_OCTETS);
+  } catch {
+    // The system's own size serves too.
+  }
+}
+
+/** A client's address as `Answer` takes it. */
+export type Peer = { readonly bytes: Uint8Array; readonly at: number; readonly octets: 4 | 16 };
+
+/** From text as sockets give it: a zone (`%eth0`) goes, an IPv4-mapped address becomes its 4 octets (RFC 4291 2.5.5.2). */
+export function peerOf(text: string): Peer | undefined {
+  const percent = text.indexOf('%');
+  const bytes = parseAddress(percent < 0 ? text : text.slice(0, percent));
+  if (!bytes) return undefined;
+  if (bytes.length === 4) return { bytes, at: 0, octets: 4 };
+  const mapped = bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every((octet) => octet === 0);
+  return mapped ? { bytes, at: 12, octets: 4 } : { bytes, at: 0, octets: 16 };
+}

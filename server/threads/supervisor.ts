@@ -1,0 +1,270 @@
+/**
+ * The server as the control thread sees it: sockets and threads come up together or not at all, publications
+ * go to all threads, counters come back.
+ */
+import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
+import { checkUdp } from '../io/check-listen.ts';
+import { createCounters, sumCounters } from '../counters.ts';
+import type { Log, Publication } from '../contract.ts';
+import { whyNoLibc } from '../io/libc.ts';
+import { ListenError } from '../listen-error.ts';
+import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
+import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';
+import { keepThread, type Keeper } from './thread-keeper.ts';
+import { WORD, type Work } from './thread.ts';
+
+/** How UDP is moved: batches through libc, or node:dgram. */
+export type Io = 'batch' | 'dgram';
+
+export type ServerOptions = {
+  /** UDP and TCP. Port 0 takes a free one, the same for both. */
+  readonly listen: readonly Endpoint[];
+  /** DNS over TLS; publications then bring a certificate. */
+  readonly listenTls?: readonly Endpoint[];
+  /** Threads that answer UDP; TCP has one of its own. */
+  readonly workers: number;
+  /** An AnswererModule (contract.ts). */
+  readonly answererModule: URL;
+  readonly publication: Publication;
+  /** TCP connections in all, those with TLS included. */
+  readonly tcpClients: number;
+  /** How long a TCP connection may stay without a query. */
+  readonly tcpIdleMs?: number;
+  /** Without it: `dgram` when the environment has PHAROS_IO=dgram, else `batch` where the system can. */
+  readonly io?: Io;
+  /** Sockets of a server whose place is taken: used where `listen` and `listenTls` want one. */
+  readonly inherited?: Omit<OpenSockets, 'status'> | undefined;
+  /** What the control thread replies to questions of the answerer (`AskControl`); without it, undefined. */
+  readonly reply?: (question: unknown) => unknown;
+  readonly log: Log;
+};
+
+export type Server = {
+  readonly io: Io;
+  /** Where it listens, with the ports taken for 0. */
+  addresses(): readonly Endpoint[];
+  /** The same for TLS. */
+  tlsAddresses(): readonly Endpoint[];
+  /**
+   * Resolves when every thread runs it. Throws when a thread cannot make an answerer of it: then every thread
+   * is back on the publication before. Calls are served one after the other.
+   */
+  publish(publication: Publication): Promise<void>;
+  /** What another server can be given; nothing of UDP where it goes through `node:dgram`. */
+  sockets(): Omit<OpenSockets, 'status'>;
+  /** The sum over all threads; places are those of COUNTER. */
+  counters(): Float64Array;
+  /** Stops accepting, answers what has come, closes. Never throws; a second call waits for the first. */
+  stop(): Promise<void>;
+};
+
+/** RFC 7766 6.2.3 asks for seconds. */
+const TCP_IDLE_MS = 10_000;
+/** A port that is free for TCP may be taken for UDP; another one is found soon. */
+const PORT_TRIES = 10;
+
+/** Starts everything. Throws ListenError when a socket cannot be had, Error when a thread cannot start; nothing stays open then. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start(options);
+    } catch (error) {
+      const portTaken = error instanceof ListenError && error.failure.code === 'EADDRINUSE';
+      const anyPort = options.listen.some(({ port }) => port === 0);
+      if (!portTaken || !anyPort || tries === PORT_TRIES) throw error;
+    }
+  }
+}
+
+/** How UDP would be moved here, and why not in batches where that cannot be. */
+export function chooseIo(wanted?: Io): { io: Io; why?: string } {
+  if (wanted === 'dgram' || (wanted === undefined && process.env['PHAROS_IO'] === 'dgram')) return { io: 'dgram' };
+  const why = whyNoLibc();
+  return why === undefined ? { io: 'batch' } : { io: 'dgram', why };
+}
+
+async function start(options: ServerOptions): Promise<Server> {
+  const { log } = options;
+  const { io, why } = chooseIo(options.io);
+  if (why !== undefined) log.warn(`UDP goes through node:dgram, which takes about twice the CPU a query: ${why}`);
+  const crew = createCrew(options);
+  const sockets: UdpSocket[] = [];
+  const stop = async (): Promise<void> => {
+    await crew.stop();
+    closeSockets(sockets.splice(0));
+  };
+  try {
+    const inherited = options.inherited ?? { udp: [], stream: [] };
+    const stream = await crew.add('stream', {
+      kind: 'stream',
+      endpoints: options.listen,
+      tlsEndpoints: options.listenTls ?? [],
+      inherited: Object.fromEntries(inherited.stream.map(({ endpoint, fd }) => [formatEndpoint(endpoint), fd])),
+      clients: options.tcpClients,
+      idleMs: options.tcpIdleMs ?? TCP_IDLE_MS,
+    });
+    const bound = await stream.started;
+    const [addresses, tlsAddresses] = split(bound, options.listen.length);
+    const udp: OpenSocket[] = [];
+    const works =
+      io === 'batch'
+        ? batchWork(addresses, options.workers, sockets, inherited.udp, udp)
+        : await dgramWork(addresses, options);
+    await Promise.all(works.map((work, index) => crew.add(`udp-${index}`, work)));
+    let stopped: Promise<void> | undefined;
+    return {
+      io,
+      addresses: () => addresses,
+      tlsAddresses: () => tlsAddresses,
+      publish: (publication) => crew.publish(publication),
+      sockets: () => ({
+        udp,
+        stream: stream.descriptors().flatMap((fd, index) => {
+          const endpoint = bound[index];
+          return endpoint ? [{ endpoint, fd }] : [];
+        }),
+      }),
+      counters: () => crew.counters(),
+      stop: () => (stopped ??= stop()),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/**
+ * A socket of every endpoint for each thread; of those that were inherited, which may be more, each has a thread too.
+ * Sockets go to `opened` as they come, for whoever cleans up, and to `listed` with their endpoints.
+ */
+function batchWork(
+  endpoints: readonly Endpoint[],
+  workers: number,
+  opened: UdpSocket[],
+  inherited: readonly OpenSocket[],
+  listed: OpenSocket[],
+): Work[] {
+  const byEndpoint = endpoints.map((endpoint) => {
+    const before = socketsAt(inherited, endpoint).map(({ fd }) => fd);
+    const { sockets } = openUdpSockets(endpoint, workers, before);
+    opened.push(...sockets);
+    listed.push(...sockets.map(({ fd }) => ({ endpoint, fd })));
+    return sockets;
+  });
+  return Array.from({ length: workers }, (_, index) => ({
+    kind: 'udp-batch',
+    sockets: byEndpoint.flatMap((sockets) => sockets.filter((_socket, place) => place % workers === index)),
+  }));
+}
+
+async function dgramWork(endpoints: readonly Endpoint[], { workers, log }: ServerOptions): Promise<Work[]> {
+  const inTheWay = await checkUdp(endpoints);
+  if (inTheWay) throw inTheWay;
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  // Linux and FreeBSD spread clients over sockets that share a port; libuv refuses elsewhere.
+  const canShare = ['linux', 'freebsd'].includes(process.platform) && (major > 23 || (major === 23 && minor >= 1));
+  if (workers > 1 && !canShare) log.warn('UDP is answered by one thread: ports cannot be shared here');
+  const count = canShare ? workers : 1;
+  return Array.from({ length: count }, () => ({ kind: 'udp-dgram', endpoints, reusePort: count > 1 }));
+}
+
+/** The stream thread's endpoints: those of TCP, then those of TLS. */
+function split(bound: readonly Endpoint[], plain: number): [Endpoint[], Endpoint[]] {
+  return [bound.slice(0, plain), bound.slice(plain)];
+}
+
+type Crew = {
+  /** Starts a thread; resolves once it serves. */
+  add(name: string, work: Work): Promise<Keeper>;
+  publish(publication: Publication): Promise<void>;
+  counters(): Float64Array;
+  stop(): Promise<void>;
+};
+
+/** The threads of one server, and which publication they run. */
+function createCrew({ publication: first, ...options }: ServerOptions): Crew {
+  const keepers: Keeper[] = [];
+  const own = createCounters();
+  const blocks = [own];
+  const words = new Int32Array(new SharedArrayBuffer(WORD.COUNT * Int32Array.BYTES_PER_ELEMENT));
+  // Not kept in `options`, where it would stay after its time.
+  let current = first;
+  let sequence = 1;
+  Atomics.store(words, WORD.WANTED, sequence);
+  let stopping = false;
+  let waiting: PromiseWithResolvers<undefined> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** Gives every thread a publication and waits until all run it. */
+  const roll = async (publication: Publication): Promise<void> => {
+    if (stopping) throw new Error('the server is stopping');
+    current = publication;
+    sequence++;
+    waiting = Promise.withResolvers();
+    for (const keeper of keepers) keeper.post({ kind: 'publish', sequence, publication });
+    // After the messages: a thread that sees the new number finds its message.
+    Atomics.store(words, WORD.WANTED, sequence);
+    await waiting.promise;
+  };
+  const rollOrBack = async (publication: Publication): Promise<void> => {
+    const previous = current;
+    try {
+      await roll(publication);
+    } catch (error) {
+      // Not half of the threads on one and half on the other.
+      if (!stopping) await roll(previous);
+      throw error;
+    }
+  };
+
+  return {
+    add: async (name, given) => {
+      let work = given;
+      const index = name === 'stream' ? options.workers : keepers.length - 1;
+      const counters = createCounters();
+      blocks.push(counters);
+      const keeper = keepThread({
+        name,
+        counters: own,
+        onQuestion: (question) => options.reply?.(question),
+        log: options.log,
+        start: () => ({
+          index,
+          answererModule: options.answererModule.href,
+          words,
+          counters,
+          work,
+        }),
+        first: () => ({ kind: 'publish', sequence, publication: current }),
+        onRunning: () => {
+          if (keepers.every((each) => each.running() >= sequence)) waiting?.resolve(undefined);
+        },
+        onRefused: (refused, reason) => {
+          if (refused === sequence) waiting?.reject(new Error(`${name} cannot answer from it: ${reason}`));
+        },
+      });
+      keepers.push(keeper);
+      const endpoints = await keeper.started;
+      // Started again, it must come back to the port that clients know, not take another free one.
+      if (work.kind === 'stream') {
+        const [plain, tlsEndpoints] = split(endpoints, work.endpoints.length);
+        // With the thread, the sockets went that it inherited.
+        work = { ...work, endpoints: plain, tlsEndpoints, inherited: {} };
+      }
+      return keeper;
+    },
+    publish: (publication) => {
+      const done = last.then(() => rollOrBack(publication));
+      last = done.catch(() => undefined);
+      return done;
+    },
+    counters: () => sumCounters(blocks),
+    stop: async () => {
+      stopping = true;
+      waiting?.reject(new Error('the server is stopping'));
+      Atomics.store(words, WORD.STOP, 1);
+      for (const keeper of keepers) keeper.post({ kind: 'stop' });
+      await Promise.all(keepers.map((keeper) => keeper.ended()));
+    },
+  };
+}

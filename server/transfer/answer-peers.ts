@@ -1,0 +1,119 @@
+/**
+ * In front of `answer()` where peers are configured: queries that are signed, whose responses are then signed too
+ * (RFC 8945), and IXFR over UDP (RFC 1995 2). All others pass after one look.
+ */
+import { TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from '../../wire/limits.ts';
+import { get16, put16 } from '../../wire/octets.ts';
+import { PARSED } from '../../wire/query.ts';
+import { appendTsigError, createSigner, tsigErrorOctets, TSIG_RCODE } from '../../wire/tsig.ts';
+import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
+import type { Image } from '../../zones/image/image.ts';
+import { TRANSPORT, type Answer } from '../contract.ts';
+import {
+  SPECIAL,
+  specialsOf,
+  mayTransfer,
+  optOctets,
+  putOpt,
+  readPeerRequest,
+  responseHead,
+  type PeerRequest,
+} from './peer-request.ts';
+import { ixfrOverUdp, type TransferPayload } from './transfer.ts';
+
+/** `answer` with peers. PACKET PATH for who is none: allocates nothing. */
+export function answerPeers(
+  answer: Answer,
+  image: Image,
+  { settings }: TransferPayload,
+  nowSeconds: () => number,
+): Answer {
+  return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
+    const specials = specialsOf(rx, rxAt, length);
+    const isOverUdp = transport === TRANSPORT.UDP;
+    if ((specials & (isOverUdp ? SPECIAL.SIGNED | SPECIAL.IXFR : SPECIAL.SIGNED)) === 0) {
+      return answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+    }
+    const request = readPeerRequest(rx, rxAt, length, settings.keys, nowSeconds());
+    const limit = isOverUdp ? udpLimit(request) : TCP_OCTETS;
+    const respond = (message: Uint8Array): number => {
+      tx.set(message, txAt);
+      return message.length;
+    };
+    const { verdict } = request;
+    if (verdict && verdict.kind !== 'valid') return respond(rejection(request, nowSeconds()));
+    if (
+      isOverUdp &&
+      isAllowedIxfr(request) &&
+      mayTransfer(settings, peer.subarray(peerAt, peerAt + peerOctets), verdict)
+    ) {
+      const message = ixfrOverUdp(image, request, nowSeconds);
+      if (message.length <= limit) return respond(message);
+    }
+    return answerSigned(
+      request,
+      limit,
+      nowSeconds,
+      (message, out) => {
+        const { length: octets } = message;
+        return answer(message, 0, octets, peer, peerAt, peerOctets, transport, out, 0);
+      },
+      tx.subarray(txAt),
+    );
+  };
+}
+
+function isAllowedIxfr({ parsed, query }: PeerRequest): boolean {
+  return parsed === PARSED.QUERY && query.ednsVersion === 0 && query.class === CLASS.IN && query.type === TYPE.IXFR;
+}
+
+function udpLimit({ query }: PeerRequest): number {
+  if (!query.hasEdns) return UDP_OCTETS_WITHOUT_EDNS;
+  return Math.min(Math.max(query.udpOctets, UDP_OCTETS_WITHOUT_EDNS), UDP_OCTETS);
+}
+
+/** The answer to the query without its signature, signed in turn. */
+function answerSigned(
+  request: PeerRequest,
+  limit: number,
+  nowSeconds: () => number,
+  answer: (message: Uint8Array, out: Uint8Array) => number,
+  out: Uint8Array,
+): number {
+  const { message, signature, verdict } = request;
+  if (!signature || verdict?.kind !== 'valid') return answer(message, out);
+  const bare = message.slice(0, signature.at);
+  put16(bare, 10, get16(bare, 10) - 1);
+  const written = answer(bare, out);
+  if (written === 0) return 0;
+  const signed = new Uint8Array(written + SIGNATURE_ROOM);
+  signed.set(out.subarray(0, written));
+  const signer = createSigner(verdict.key, nowSeconds, signature.mac);
+  let length = signer.sign(signed, written);
+  if (length > limit) {
+    // RFC 8945 5.3: the question and the signature alone, TC, and no error; OPT stays (RFC 6891 7).
+    const head = responseHead(request, RCODE.NOERROR, (get16(signed, 2) & 0x0400) !== 0);
+    signed.set(head);
+    put16(signed, 2, get16(signed, 2) | 0x0200);
+    const withOpt = putOpt(request, signed, head.length, UDP_OCTETS);
+    length = createSigner(verdict.key, nowSeconds, signature.mac).sign(signed, withOpt);
+  }
+  out.set(signed.subarray(0, length));
+  return length;
+}
+
+/** More than any signature takes: two names, 64 octets of MAC, and what is fixed. */
+const SIGNATURE_ROOM = 1024;
+
+/** What a request gets whose signature does not hold (RFC 8945 5.2, 5.3.2). */
+function rejection(request: PeerRequest, nowSeconds: number): Uint8Array {
+  const { verdict, signature } = request;
+  const isMalformed = verdict?.kind !== 'error' || !signature;
+  const head = responseHead(request, isMalformed ? RCODE.FORMERR : TSIG_RCODE, false);
+  const room = optOctets(request) + (signature ? tsigErrorOctets(signature) : 0);
+  const message = new Uint8Array(head.length + room);
+  message.set(head);
+  const length = putOpt(request, message, head.length, UDP_OCTETS);
+  if (isMalformed) return message.subarray(0, length);
+  return message.subarray(0, appendTsigError(message, length, signature, verdict.error, verdict.key, nowSeconds));
+}

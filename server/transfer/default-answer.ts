@@ -1,0 +1,96 @@
+/**
+ * What a steered name is in a zone that is transferred: the answer to a client of unknown location while everything is
+ * up. It comes from the function that steers packets, given a table in which all VIPs are up at the weights of the
+ * file; then whatever chance decides is taken away:
+ *
+ * - addresses: all VIPs that the steps leave, in the order of the file, whatever `answers` says
+ * - CNAME: of these the one with the greatest weight, the first of equals (RFC 2181 10.1: a name has one)
+ * - TTL: the least that the service may have
+ */
+import { NEVER_SECONDS, packState, FORCED, PROBED, createHealthTable, viewHealthTable } from '../../health/table.ts';
+import { steer } from '../../steering/chain.ts';
+import { createDecision, RESULT, type Steerer } from '../../steering/decision.ts';
+import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
+import { createRandom } from '../../steering/random.ts';
+import { MAX_VIPS } from '../../wire/limits.ts';
+import { TYPE } from '../../wire/types.ts';
+import type { Image } from '../../zones/image/image.ts';
+
+export type DefaultRrset = {
+  readonly type: number;
+  /** RRsets of the image that are its records. */
+  readonly rrsets: readonly number[];
+  readonly ttlSeconds: number;
+};
+
+export type DefaultAnswers = {
+  /** The RRsets that steering gives a service. Empty where it leaves nobody, as a fence may. */
+  of(service: number): DefaultRrset[];
+  /** Whether records of a type come from steering, not from the node. */
+  covers(service: number, type: number): boolean;
+};
+
+const TYPES = [
+  { has: HAS.A, type: TYPE.A, column: VIP.RRSET_A, fallback: SERVICE.STATIC_A },
+  { has: HAS.AAAA, type: TYPE.AAAA, column: VIP.RRSET_AAAA, fallback: SERVICE.STATIC_AAAA },
+  { has: HAS.CNAME, type: TYPE.CNAME, column: VIP.RRSET_CNAME, fallback: SERVICE.STATIC_CNAME },
+] as const;
+
+/** `weights` are those of the file, by slot. */
+export function createDefaultAnswers({ plan }: Image, weights: Int32Array): DefaultAnswers {
+  const slots = plan.vips.length / VIP.WORDS;
+  const health = viewHealthTable(createHealthTable(slots), slots);
+  health.states.fill(packState(PROBED.UP, FORCED.NONE, NEVER_SECONDS));
+  health.weights.set(weights.subarray(0, slots));
+  const services = plan.services.slice();
+  for (let row = 0; row < services.length; row += SERVICE.WORDS) services[row + SERVICE.ANSWERS] = MAX_VIPS;
+  const decision = createDecision();
+  const steerer: Steerer = {
+    plan: { ...plan, services },
+    health,
+    random: createRandom(1),
+    decision,
+    observer: undefined,
+  };
+  const nobody = new Uint8Array(4);
+  const hasOf = (service: number): number => services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0;
+  const of = (service: number): DefaultRrset[] => {
+    const row = service * SERVICE.WORDS;
+    const all = hasOf(service);
+    const wanted = TYPES.filter(({ has }) => ((all & HAS.CNAME) === 0 ? all & has : has === HAS.CNAME));
+    return wanted.flatMap(({ has, type, column, fallback }) => {
+      steer(steerer, service, has, locateNowhere(steerer, service), nobody, 32);
+      const ttlSeconds = services[row + SERVICE.TTL_MIN] ?? 0;
+      if (decision.result === RESULT.STATIC) {
+        // A static CNAME stands for every type, and for one is enough.
+        const cname = services[row + SERVICE.STATIC_CNAME] ?? -1;
+        const rrset = services[row + fallback] ?? -1;
+        if (cname >= 0) return has === wanted[0]?.has ? [{ type: TYPE.CNAME, rrsets: [cname], ttlSeconds }] : [];
+        return rrset >= 0 ? [{ type, rrsets: [rrset], ttlSeconds }] : [];
+      }
+      if (decision.result !== RESULT.VIPS) return [];
+      const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
+      const chosen = [...decision.candidates.subarray(0, decision.count)].sort((a, b) => a - b);
+      const kept = type === TYPE.CNAME ? [heaviest(health.weights, firstSlot, chosen)] : chosen;
+      const rrsets = kept.map((vip) => plan.vips[(firstSlot + vip) * VIP.WORDS + column] ?? -1);
+      return [{ type, rrsets: rrsets.filter((rrset) => rrset >= 0), ttlSeconds }];
+    });
+  };
+  return {
+    of,
+    covers: (service, type) =>
+      type === TYPE.CNAME || TYPES.some((each) => each.type === type && (hasOf(service) & each.has) !== 0),
+  };
+}
+
+/** What `locate` says of an address that no database knows and no map lists: class 0 of the atlas is nowhere. */
+function locateNowhere({ plan }: Steerer, service: number): number {
+  const map = plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1;
+  return map < 0 ? 0 : (plan.mapViews[map]?.outcomes[0] ?? 0) * 256;
+}
+
+function heaviest(weights: Int32Array, firstSlot: number, vips: readonly number[]): number {
+  let best = vips[0] ?? 0;
+  for (const vip of vips) if ((weights[firstSlot + vip] ?? 0) > (weights[firstSlot + best] ?? 0)) best = vip;
+  return best;
+}

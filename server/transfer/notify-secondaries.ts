@@ -1,0 +1,267 @@
+/**
+ * NOTIFY (RFC 1996): tells secondaries over UDP that a zone has a new serial, again and again with growing waits until
+ * they acknowledge it. Runs in the control thread.
+ */
+import { randomInt } from 'node:crypto';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { TransferSettings } from '../../config/settings.ts';
+import {
+  formatEndpoint,
+  inPrefix,
+  isLoopback,
+  isWildcardHost,
+  parseAddress,
+  type Endpoint,
+} from '../../wire/address.ts';
+import { HEADER_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
+import { parseName } from '../../wire/name.ts';
+import { get16, put16 } from '../../wire/octets.ts';
+import { createSigner, tsigOctets, verifyTsig, type TsigKey } from '../../wire/tsig.ts';
+import { readTsig } from '../../wire/tsig-record.ts';
+import { CLASS, OPCODE, TYPE } from '../../wire/types.ts';
+import type { Image } from '../../zones/image/image.ts';
+import { createSearch, search } from '../../zones/image/find-node.ts';
+import type { Log } from '../contract.ts';
+import { soaMessage, zoneOfApex } from './zone-messages.ts';
+
+export type Notifier = {
+  /**
+   * Tells all targets of `notify` about these zones, by their names in the catalog. What is under way for one of them
+   * is forgotten: the newer serial counts; so is what goes to targets that are no longer there.
+   */
+  readonly tell: (
+    zones: readonly string[],
+    image: Image,
+    settings: TransferSettings,
+    listen: readonly Endpoint[],
+  ) => void;
+  /** Stops trying and closes its sockets. */
+  readonly stop: () => void;
+};
+
+/** RFC 1996 3.6 leaves the times to us: 1, 2, 4, 8, 16 and 32 seconds, so that one who restarts hears it too. */
+const FIRST_WAIT_MS = 1000;
+const TRIES = 6;
+/** To one target at a time: ten thousand zones at a start are no flood. */
+const WINDOW = 32;
+
+/** One zone to be told to one target. */
+type Notice = {
+  readonly zone: string;
+  readonly target: Target;
+  /** Header, question and SOA, without identifier and signature. */
+  readonly message: Uint8Array;
+  /** Chosen when it is begun. */
+  id: number;
+  tries: number;
+  /** MACs of what was sent: the response is to any of them. */
+  readonly macs: Uint8Array[];
+  timer: NodeJS.Timeout | undefined;
+  /** Responses that do not count are said once. */
+  complained: boolean;
+};
+
+type Target = {
+  readonly endpoint: Endpoint;
+  readonly key: TsigKey | undefined;
+  readonly source: string | undefined;
+  readonly underWay: Map<string, Notice>;
+  readonly waiting: Map<string, Notice>;
+};
+
+/** @param firstWaitMs how long the first try waits for its acknowledgement; each one after it twice as long */
+export function createNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): Notifier {
+  const targets = new Map<string, Target>();
+  const sockets = new Map<string, Socket>();
+  /** Addresses that cannot be sent from: the system chooses another. */
+  const unusable = new Set<string | undefined>();
+  /** What is under way, by the identifier of its messages. */
+  const byId = new Map<number, Notice>();
+  const nowSeconds = (): number => Math.floor(Date.now() / 1000);
+
+  const end = (notice: Notice): void => {
+    clearTimeout(notice.timer);
+    byId.delete(notice.id);
+    const { target, zone } = notice;
+    if (target.underWay.get(zone) === notice) target.underWay.delete(zone);
+    for (const [next, waiting] of target.waiting) {
+      if (target.underWay.size >= WINDOW) break;
+      target.waiting.delete(next);
+      begin(waiting);
+    }
+  };
+
+  const begin = (notice: Notice): void => {
+    notice.target.underWay.set(notice.zone, notice);
+    notice.id = freeId(byId);
+    byId.set(notice.id, notice);
+    transmit(notice);
+  };
+
+  const transmit = (notice: Notice): void => {
+    const { target, zone } = notice;
+    if (notice.tries === TRIES) {
+      log.warn(`${formatEndpoint(target.endpoint)} does not acknowledge that ${zone} has changed`);
+      end(notice);
+      return;
+    }
+    notice.timer = setTimeout(transmit, firstWaitMs * 2 ** notice.tries, notice);
+    notice.tries++;
+    const { host, port } = target.endpoint;
+    socketFor(target).send(sealed(notice, nowSeconds), port, host, () => undefined);
+  };
+
+  const socketFor = ({ endpoint, source: wanted }: Target): Socket => {
+    const source = unusable.has(wanted) ? undefined : wanted;
+    const type = endpoint.host.includes(':') ? 'udp6' : 'udp4';
+    const name = `${type} ${source ?? ''}`;
+    const known = sockets.get(name);
+    if (known) return known;
+    const socket = createSocket(type);
+    sockets.set(name, socket);
+    socket.on('message', heard);
+    socket.on('error', (error) => {
+      log.warn(`NOTIFY from ${source ?? 'any address'}: ${error.message}`);
+      unusable.add(source);
+      sockets.delete(name);
+      socket.close();
+    });
+    socket.bind({ ...(source === undefined ? {} : { address: source }), port: 0, exclusive: true });
+    socket.unref();
+    return socket;
+  };
+
+  const heard = (message: Uint8Array, { address, port }: RemoteInfo): void => {
+    if (message.length < HEADER_OCTETS) return;
+    const notice = byId.get(get16(message, 0));
+    const flags = get16(message, 2);
+    if (!notice || (flags & 0x8000) === 0 || ((flags >> 11) & 15) !== OPCODE.NOTIFY) return;
+    const { endpoint, key } = notice.target;
+    if (port !== endpoint.port || !isSameAddress(address, endpoint.host)) return;
+    const who = formatEndpoint(endpoint);
+    if (key && !isSigned(message, key, notice, nowSeconds())) {
+      if (!notice.complained) log.warn(`the response of ${who} about ${notice.zone} is not signed by ${key.label}`);
+      notice.complained = true;
+      return;
+    }
+    const rcode = flags & 15;
+    if (rcode === 0) log.info(`${who} knows that ${notice.zone} has changed`);
+    else log.warn(`${who} does not want to know that ${notice.zone} has changed: RCODE ${rcode}`);
+    end(notice);
+  };
+
+  return {
+    tell: (zones, image, settings, listen) => {
+      const wanted = new Map(settings.notify.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
+      for (const [name, { underWay, waiting }] of targets) {
+        if (wanted.has(name)) continue;
+        waiting.clear();
+        for (const notice of underWay.values()) end(notice);
+        targets.delete(name);
+      }
+      for (const [name, endpoint] of wanted) {
+        const before = targets.get(name);
+        const target: Target = {
+          endpoint,
+          key: keyFor(endpoint, settings),
+          source: sourceFor(endpoint, listen),
+          underWay: before?.underWay ?? new Map<string, Notice>(),
+          waiting: before?.waiting ?? new Map<string, Notice>(),
+        };
+        targets.set(name, target);
+        for (const zone of zones) {
+          const message = messageOf(zone, image);
+          if (!message) continue;
+          const running = target.underWay.get(zone);
+          if (running) end(running);
+          const notice: Notice = {
+            zone,
+            target,
+            message,
+            id: -1,
+            tries: 0,
+            macs: [],
+            timer: undefined,
+            complained: false,
+          };
+          target.waiting.delete(zone);
+          if (target.underWay.size < WINDOW) begin(notice);
+          else target.waiting.set(zone, notice);
+        }
+      }
+    },
+    stop: () => {
+      for (const notice of byId.values()) clearTimeout(notice.timer);
+      byId.clear();
+      targets.clear();
+      for (const socket of sockets.values()) socket.close();
+      sockets.clear();
+    },
+  };
+}
+
+/** RFC 1996 3.7: the question is the zone's SOA, the answer the new one. Undefined where the image has no such zone. */
+function messageOf(name: string, image: Image): Uint8Array | undefined {
+  const owner = parseName(name === '.' ? name : `${name}.`);
+  const target = createSearch(owner);
+  search(image, target);
+  const zone = target.node >= 0 && target.suffixAt === 0 ? zoneOfApex(image, target.node) : undefined;
+  if (zone === undefined) return undefined;
+  const head = new Uint8Array(HEADER_OCTETS + owner.length + 4);
+  put16(head, 2, (OPCODE.NOTIFY << 11) | 0x0400); // AA
+  put16(head, 4, 1);
+  head.set(owner, HEADER_OCTETS);
+  put16(head, HEADER_OCTETS + owner.length, TYPE.SOA);
+  put16(head, HEADER_OCTETS + owner.length + 2, CLASS.IN);
+  return soaMessage(image, zone, { head, limit: UDP_OCTETS, seal: (_, length) => length });
+}
+
+/** What is sent now: a signature says when it was made. */
+function sealed({ message, id, target: { key }, macs }: Notice, nowSeconds: () => number): Uint8Array {
+  const out = new Uint8Array(message.length + (key ? tsigOctets(key) : 0));
+  out.set(message);
+  put16(out, 0, id);
+  if (!key) return out;
+  const signer = createSigner(key, nowSeconds);
+  signer.sign(out, message.length);
+  macs.push(signer.mac());
+  return out;
+}
+
+function isSigned(message: Uint8Array, key: TsigKey, { macs }: Notice, nowSeconds: number): boolean {
+  const tsig = readTsig(message);
+  if (typeof tsig === 'string') return false;
+  return macs.some((mac) => verifyTsig(message, tsig, [key], nowSeconds, mac).kind === 'valid');
+}
+
+/** The key that the first entry of `allow` with one ties to an address. */
+function keyFor({ host }: Endpoint, { allow, keys }: TransferSettings): TsigKey | undefined {
+  const address = parseAddress(host) ?? new Uint8Array(0);
+  const entry = allow.find(({ from, key }) => key !== undefined && inPrefix(address, from));
+  return keys.find(({ label }) => label === entry?.key);
+}
+
+/** Secondaries know a primary by its address: the first that this server listens on, where it is a certain one. */
+function sourceFor({ host }: Endpoint, listen: readonly Endpoint[]): string | undefined {
+  const isV6 = host.includes(':');
+  return listen
+    .map((each) => each.host)
+    .find((own) => own.includes(':') === isV6 && !isWildcardHost(own) && isLocal(own) === isLocal(host));
+}
+
+function isLocal(host: string): boolean {
+  const address = parseAddress(host);
+  return address !== undefined && isLoopback(address);
+}
+
+function isSameAddress(a: string, b: string): boolean {
+  const [one, other] = [parseAddress(a.split('%')[0] ?? ''), parseAddress(b)];
+  return one !== undefined && other !== undefined && Buffer.compare(one, other) === 0;
+}
+
+function freeId(taken: ReadonlyMap<number, unknown>): number {
+  for (;;) {
+    const id = randomInt(0x1_0000);
+    if (!taken.has(id)) return id;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What a peer asks: whether a message is for the code that knows peers, who signed it, and whether a transfer may be.
+ */
+import type { TransferSettings } from '../../config/settings.ts';
+import { inPrefix } from '../../wire/address.ts';
+import { HEADER_OCTETS } from '../../wire/limits.ts';
+import { skipName } from '../../wire/name.ts';
+import { get16, put16 } from '../../wire/octets.ts';
+import { createQuery, parseQuery, PARSED, type Query } from '../../wire/query.ts';
+import { OPCODE, TYPE } from '../../wire/types.ts';
+import { verifyTsig, type TsigKey, type Verdict } from '../../wire/tsig.ts';
+import { readTsig, type Tsig } from '../../wire/tsig-record.ts';
+
+/** Bits of what `specialsOf` finds. */
+export const SPECIAL = { SIGNED: 1, AXFR: 2, IXFR: 4 } as const;
+
+/** What is special about a message: SPECIAL bits. PACKET PATH: allocates nothing; 0 for responses and what cannot be read. */
+export function specialsOf(rx: Uint8Array, at: number, length: number): number {
+  // RFC 1035 4.1.1: QR clear, one question.
+  if (length < HEADER_OCTETS || ((rx[at + 2] ?? 0) & 0x80) !== 0 || get16(rx, at + 4) !== 1) return 0;
+  const end = at + length;
+  let next = skipName(rx, at + HEADER_OCTETS, end);
+  if (next < 0 || next + 4 > end) return 0;
+  const type = get16(rx, next);
+  const isQuery = (((rx[at + 2] ?? 0) >> 3) & 15) === OPCODE.QUERY;
+  const asked = !isQuery ? 0 : type === TYPE.AXFR ? SPECIAL.AXFR : type === TYPE.IXFR ? SPECIAL.IXFR : 0;
+  next += 4;
+  const records = get16(rx, at + 6) + get16(rx, at + 8) + get16(rx, at + 10);
+  for (let record = 0; record < records; record++) {
+    next = skipName(rx, next, end);
+    if (next < 0 || next + 10 > end) return asked;
+    if (get16(rx, next) === TYPE.TSIG) return asked | SPECIAL.SIGNED;
+    next += 10 + get16(rx, next + 8);
+  }
+  return asked;
+}
+
+/** A request, read; a copy of its octets, since responses may be written over them. */
+export type PeerRequest = {
+  readonly message: Uint8Array;
+  readonly query: Query;
+  /** A PARSED number. */
+  readonly parsed: number;
+  readonly signature: Tsig | undefined;
+  /** Of a signature, or of one that cannot be read; undefined where there is none. */
+  readonly verdict: Verdict | undefined;
+};
+
+export function readPeerRequest(
+  rx: Uint8Array,
+  rxAt: number,
+  length: number,
+  keys: readonly TsigKey[],
+  nowSeconds: number,
+): PeerRequest {
+  // Not `slice`: of a Buffer that is no copy.
+  const message = Uint8Array.from(rx.subarray(rxAt, rxAt + length));
+  const query = createQuery();
+  const parsed = parseQuery(query, message, 0, length);
+  const tsig = parsed === PARSED.DROP ? 'none' : readTsig(message);
+  if (tsig === 'none') return { message, query, parsed, signature: undefined, verdict: undefined };
+  if (tsig === 'malformed') return { message, query, parsed, signature: undefined, verdict: { kind: 'malformed' } };
+  return { message, query, parsed, signature: tsig, verdict: verifyTsig(message, tsig, keys, nowSeconds) };
+}
+
+/** Whether `allow` has an entry for this address that needs no key, or the one that signed the request. */
+export function mayTransfer(
+  { allow }: TransferSettings,
+  address: Uint8Array,
+  verdict: PeerRequest['verdict'],
+): boolean {
+  // A signature that does not hold is a failure whoever asks (RFC 8945 5.2).
+  if (verdict && verdict.kind !== 'valid') return false;
+  return allow.some(({ from, key }) => inPrefix(address, from) && (key === undefined || key === verdict?.key.label));
+}
+
+/** The start of a response: identifier, opcode and RD of the query, question byte for byte; `rcode` and flags as given. */
+export function responseHead({ message, query }: PeerRequest, rcode: number, authoritative: boolean): Uint8Array {
+  const head = message.slice(0, query.questionEnd);
+  put16(head, 2, 0x8000 | (query.flags & 0x7900) | (authoritative ? 0x0400 : 0) | rcode);
+  put16(head, 4, query.questionEnd > HEADER_OCTETS ? 1 : 0);
+  for (const count of [6, 8, 10]) put16(head, count, 0);
+  return head;
+}
+
+/** Octets of an OPT record without options. */
+const OPT_OCTETS = 11;
+
+/** Room that `putOpt` takes. */
+export function optOctets({ query }: PeerRequest): number {
+  return query.hasEdns ? OPT_OCTETS : 0;
+}
+
+/** RFC 6891 6.1.1: OPT for who sent one, without options. Returns the new length. */
+export function putOpt({ query }: PeerRequest, message: Uint8Array, length: number, udpOctets: number): number {
+  if (!query.hasEdns) return length;
+  message.fill(0, length, length + OPT_OCTETS);
+  put16(message, length + 1, TYPE.OPT);
+  put16(message, length + 3, udpOctets);
+  if (query.dnssecOk) message[length + 7] = 0x80;
+  put16(message, 10, get16(message, 10) + 1);
+  return length + OPT_OCTETS;
+}

@@ -1,0 +1,233 @@
+/**
+ * One zone out of the image in the messages of a transfer (RFC 5936 2.2): SOA, everything else, SOA, a message made
+ * when it is asked for. Names are compressed against the question alone, which is the apex and stands in every message,
+ * and owners against the record before.
+ */
+import { MAX_POINTER } from '../../wire/limits.ts';
+import { get16, put16 } from '../../wire/octets.ts';
+import { TYPE } from '../../wire/types.ts';
+import { NODE, PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, type Image } from '../../zones/image/image.ts';
+import { findRrset, nextNode } from '../../zones/image/find-node.ts';
+import type { DefaultAnswers } from './default-answer.ts';
+
+/** What every message of one response has in common. */
+export type MessageFrame = {
+  /** Header and question; the number of answers is filled in. */
+  readonly head: Uint8Array;
+  /** Octets that records may reach to; what `seal` adds comes behind. */
+  readonly limit: number;
+  /** Completes a message of `length` octets in place and returns its new length. */
+  seal(message: Uint8Array, length: number): number;
+};
+
+/** A message is written into a buffer with this much room behind the largest limit: the longest record fits anywhere. */
+const BUFFER_OCTETS = 3 * 65_536;
+/** The same for a SOA alone. */
+const SOA_BUFFER_OCTETS = 4096;
+/** Where the question's name stands. */
+const QUESTION_AT = 12;
+const POINTER_OCTETS = 2;
+
+/** Number of the zone whose apex is a node; undefined where it is none. */
+export function zoneOfApex({ nodes, zones }: Image, node: number): number | undefined {
+  const zone = nodes[node * NODE.WORDS + NODE.ZONE] ?? -1;
+  return zones[zone * ZONE.WORDS + ZONE.APEX_NODE] === node ? zone : undefined;
+}
+
+/** The message that holds a zone's SOA alone (RFC 1995 2 and 4). */
+export function soaMessage(image: Image, zone: number, frame: MessageFrame): Uint8Array {
+  const apex = image.zones[zone * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
+  const message = createMessage(image, zone, frame, SOA_BUFFER_OCTETS);
+  message.add(apex, findRrset(image, apex, TYPE.SOA), 0, undefined);
+  return message.finish();
+}
+
+/** All messages of a zone. Throws RangeError where one record is larger than a message. */
+export function* zoneMessages(
+  image: Image,
+  zone: number,
+  defaults: DefaultAnswers,
+  frame: MessageFrame,
+): Generator<Uint8Array, undefined> {
+  const message = createMessage(image, zone, frame, BUFFER_OCTETS);
+  for (const { node, rrset, ttlSeconds } of rrsetsOf(image, zone, defaults)) {
+    const octets = image.rrsets[rrset * RRSET.WORDS + RRSET.WIRE_OCTETS] ?? 0;
+    const wireAt = image.rrsets[rrset * RRSET.WORDS + RRSET.WIRE_AT] ?? 0;
+    for (let at = 0; at < octets; at += RECORD_HEAD_OCTETS + get16(image.bytes, wireAt + at + 10)) {
+      if (message.add(node, rrset, at, ttlSeconds)) continue;
+      yield message.finish();
+      if (!message.add(node, rrset, at, ttlSeconds)) throw new RangeError('a record is larger than a message');
+    }
+  }
+  yield message.finish();
+}
+
+type ZoneRrset = {
+  readonly node: number;
+  readonly rrset: number;
+  /** Where it is not the one that the image has. */
+  readonly ttlSeconds: number | undefined;
+};
+
+/** The RRsets of a zone as it is transferred, its SOA first and last. */
+function* rrsetsOf(image: Image, zone: number, defaults: DefaultAnswers): Generator<ZoneRrset> {
+  const { nodes, zones, rrsets } = image;
+  const apex = zones[zone * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
+  const soa: ZoneRrset = { node: apex, rrset: findRrset(image, apex, TYPE.SOA), ttlSeconds: undefined };
+  yield soa;
+  // A zone's nodes lie behind its apex and before the next one's.
+  const next = zones[(zone + 1) * ZONE.WORDS + ZONE.APEX_NODE] ?? nodes.length / NODE.WORDS;
+  for (let node = apex; node < next; node = nextNode(nodes, node)) {
+    const row = node * NODE.WORDS;
+    const service = nodes[row + NODE.SERVICE] ?? -1;
+    const first = nodes[row + NODE.FIRST_RRSET] ?? 0;
+    const end = first + (nodes[row + NODE.RRSET_COUNT] ?? 0);
+    for (let rrset = first; rrset < end; rrset++) {
+      if (rrset === soa.rrset) continue;
+      if (service >= 0 && defaults.covers(service, rrsets[rrset * RRSET.WORDS + RRSET.TYPE] ?? 0)) continue;
+      yield { node, rrset, ttlSeconds: undefined };
+    }
+    if (service < 0) continue;
+    for (const { rrsets: steered, ttlSeconds } of defaults.of(service)) {
+      for (const rrset of steered) yield { node, rrset, ttlSeconds };
+    }
+  }
+  yield soa;
+}
+
+type Message = {
+  /** Adds the record at an offset of an RRset. False, and nothing added, where it does not fit. */
+  add(node: number, rrset: number, offset: number, ttlSeconds: number | undefined): boolean;
+  /** The message, and the next one is begun. */
+  finish(): Uint8Array;
+};
+
+function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOctets: number): Message {
+  const { nodes, bytes } = image;
+  const apexOctets = image.zones[zone * ZONE.WORDS + ZONE.APEX_OCTETS] ?? 1;
+  const buffer = new Uint8Array(bufferOctets);
+  buffer.set(frame.head);
+  let length = frame.head.length;
+  let answers = 0;
+  let lastNode = -1;
+  let lastOwnerAt = 0;
+
+  /** Writes the owner at the end and returns where the record goes on. */
+  const writeOwner = (node: number): number => {
+    if (node === lastNode && lastOwnerAt <= MAX_POINTER) {
+      put16(buffer, length, 0xc000 | lastOwnerAt);
+      return length + POINTER_OCTETS;
+    }
+    const nameAt = nodes[node * NODE.WORDS + NODE.NAME_AT] ?? 0;
+    const octets = ((nodes[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0) & 0xff) - apexOctets;
+    for (let i = 0; i < octets; i++) buffer[length + i] = bytes[nameAt + i] ?? 0;
+    return writeApex(buffer, length + octets, apexOctets);
+  };
+
+  return {
+    add: (node, rrset, offset, ttlSeconds) => {
+      let at = writeOwner(node);
+      const from = (image.rrsets[rrset * RRSET.WORDS + RRSET.WIRE_AT] ?? 0) + offset;
+      // Type, class, TTL.
+      for (let i = 2; i < 10; i++) buffer[at + i - 2] = bytes[from + i] ?? 0;
+      if (ttlSeconds !== undefined) {
+        put16(buffer, at + 4, ttlSeconds >>> 16);
+        put16(buffer, at + 6, ttlSeconds & 0xffff);
+      }
+      const dataAt = at + 10;
+      at = writeData(image, rrset, offset, buffer, dataAt);
+      put16(buffer, dataAt - 2, at - dataAt);
+      if (at > frame.limit) return false;
+      // The apex is the question's name: a pointer to it, not to a pointer.
+      if (node !== lastNode) lastOwnerAt = get16(buffer, length) >= 0xc000 ? QUESTION_AT : length;
+      else if (lastOwnerAt > MAX_POINTER) lastOwnerAt = length;
+      lastNode = node;
+      length = at;
+      answers++;
+      return true;
+    },
+    finish: () => {
+      put16(buffer, 6, answers);
+      const sealed = frame.seal(buffer, length);
+      const message = buffer.slice(0, sealed);
+      buffer.set(frame.head);
+      length = frame.head.length;
+      answers = 0;
+      lastNode = -1;
+      return message;
+    },
+  };
+}
+
+/** A pointer to the question's name; the root itself is shorter than a pointer. */
+function writeApex(out: Uint8Array, at: number, apexOctets: number): number {
+  if (apexOctets === 1) {
+    out[at] = 0;
+    return at + 1;
+  }
+  put16(out, at, 0xc000 | QUESTION_AT);
+  return at + POINTER_OCTETS;
+}
+
+/** The data of the record at `offset` of an RRset. Returns where they end. */
+function writeData(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
+  const { bytes, rrsets, patches } = image;
+  const row = rrset * RRSET.WORDS;
+  const wireAt = rrsets[row + RRSET.WIRE_AT] ?? 0;
+  const end = offset + RECORD_HEAD_OCTETS + get16(bytes, wireAt + offset + 10);
+  let from = offset + RECORD_HEAD_OCTETS;
+  let at = to;
+  for (let patch = firstPatchFrom(image, rrset, from); ; patch++) {
+    const isLast = patch === (rrsets[row + RRSET.FIRST_PATCH] ?? 0) + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+    const pointerAt = isLast ? end : Math.min(end, patches[patch * PATCH.WORDS] ?? 0);
+    while (from < pointerAt) out[at++] = bytes[wireAt + from++] ?? 0;
+    if (from >= end) return at;
+    const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
+    if (kind === PATCH.APEX) {
+      put16(out, at, 0xc000 | QUESTION_AT);
+      at += POINTER_OCTETS;
+    } else at = writeName(image, rrset, kind & 0xffff, out, at);
+    from += POINTER_OCTETS;
+  }
+}
+
+/**
+ * The rest of a name that stands elsewhere in the RRset: written out, since the RRset's start may be farther into the
+ * message than a pointer reaches.
+ */
+function writeName(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
+  const { bytes, rrsets, patches } = image;
+  const row = rrset * RRSET.WORDS;
+  const wireAt = rrsets[row + RRSET.WIRE_AT] ?? 0;
+  let at = to;
+  let from = offset;
+  for (;;) {
+    const patch = firstPatchFrom(image, rrset, from);
+    const end = (rrsets[row + RRSET.FIRST_PATCH] ?? 0) + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+    if (patch < end && patches[patch * PATCH.WORDS] === from) {
+      const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
+      if (kind === PATCH.APEX) {
+        put16(out, at, 0xc000 | QUESTION_AT);
+        return at + POINTER_OCTETS;
+      }
+      from = kind & 0xffff;
+      continue;
+    }
+    const octets = bytes[wireAt + from] ?? 0;
+    for (let i = 0; i <= octets; i++) out[at++] = bytes[wireAt + from++] ?? 0;
+    if (octets === 0) return at;
+  }
+}
+
+/** The first patch of an RRset that is at `offset` or behind it. They are in the order of their offsets. */
+function firstPatchFrom({ rrsets, patches }: Image, rrset: number, offset: number): number {
+  const row = rrset * RRSET.WORDS;
+  let low = rrsets[row + RRSET.FIRST_PATCH] ?? 0;
+  let high = low + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((patches[middle * PATCH.WORDS] ?? 0) < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

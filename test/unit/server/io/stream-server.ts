@@ -1,0 +1,64 @@
+/**
+ * A stream server of the test answerer in the thread of the test, for TCP and, with a certificate, for TLS.
+ */
+import { createCounters } from '../../../../server/counters.ts';
+import type { AnswerLong, KeyPair, Link } from '../../../../server/contract.ts';
+import { serveStreams } from '../../../../server/io/stream.ts';
+import type { StreamLimits } from '../../../../server/io/stream-clients.ts';
+import { createSecurity } from '../../../../server/io/stream-tls.ts';
+import { createAnswerer } from '../answer/answerer.ts';
+import { LOOPBACK, tcpClient, tlsClient, type TlsOptions } from '../client.ts';
+
+export type StreamOptions = Partial<StreamLimits> & {
+  readonly tls?: KeyPair;
+  readonly long?: AnswerLong;
+  /** The clock that ticket keys go by. */
+  readonly nowMs?: () => number;
+};
+
+/** Everything that `client` and the others connect is closed with the server. */
+export async function serveStream({ tls, long, nowMs, ...limits }: StreamOptions = {}) {
+  const counters = createCounters();
+  const answer = createAnswerer({ generation: 1, payload: undefined }, counters, 3);
+  const thrown: unknown[] = [];
+  const link: Link = {
+    counters,
+    news: () => answer,
+    current: () => answer,
+    currentLong: () => long,
+    take: () => undefined,
+    stopping: () => false,
+    threw: (error) => void thrown.push(error),
+    send: () => undefined,
+  };
+  const security = createSecurity(nowMs);
+  if (tls) security.take({ generation: 1, payload: undefined, tls });
+  const server = await serveStreams(
+    [LOOPBACK],
+    { clients: 16, idleMs: 10_000, ...limits },
+    link,
+    tls && { endpoints: [LOOPBACK], security },
+  );
+  const [endpoint = LOOPBACK, tlsEndpoint = LOOPBACK] = server.endpoints;
+  const made: Disposable[] = [];
+  const keep = <T extends Disposable>(client: T): T => {
+    made.push(client);
+    return client;
+  };
+  return {
+    server,
+    security,
+    counters,
+    thrown,
+    endpoint,
+    tlsEndpoint,
+    client: async (localAddress?: string) => keep(await tcpClient(endpoint, localAddress)),
+    /** TCP on the port of TLS. */
+    rawClient: async (localAddress?: string) => keep(await tcpClient(tlsEndpoint, localAddress)),
+    tlsClient: async (options?: TlsOptions) => keep(await tlsClient(tlsEndpoint, options)),
+    [Symbol.asyncDispose]: async () => {
+      for (const client of made) client[Symbol.dispose]();
+      await server.close();
+    },
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * NOTIFY (RFC 1996) to secondaries that are sockets of the test.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, expect, test } from 'vitest';
+import type { TransferSettings } from '../../../../config/settings.ts';
+import { createNotifier } from '../../../../server/transfer/notify-secondaries.ts';
+import { parsePrefix } from '../../../../wire/address.ts';
+import { parseName } from '../../../../wire/name.ts';
+import { createSigner, verifyTsig, type TsigKey } from '../../../../wire/tsig.ts';
+import { readTsig } from '../../../../wire/tsig-record.ts';
+import { viewImage } from '../../../../zones/image/image.ts';
+import { decodeMessage, T } from '../../../support/message.ts';
+import { load, NO_GEOGRAPHY } from '../../../support/pharos.ts';
+import { collectLog, LOOPBACK } from '../client.ts';
+
+const closers: (() => unknown)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0).reverse()) close();
+});
+
+const KEY: TsigKey = {
+  label: 'second',
+  name: parseName('second.'),
+  algorithm: 'hmac-sha512',
+  secret: Buffer.from('secretsecretsecretsecretsecretse'),
+};
+
+function imageOf(...zones: readonly [name: string, serial: number][]) {
+  const files = zones.map(([name, serial]) => [
+    `zones/${name}.yaml`,
+    `zone: ${name}\nnameservers: [ns]\nsoa: { serial: ${serial} }\nrecords: { ns: { A: 192.0.2.53 } }\n`,
+  ]);
+  const { image, atlas } = load({ ...NO_GEOGRAPHY, ...(Object.fromEntries(files) as Record<string, string>) });
+  return viewImage(image, atlas);
+}
+
+type Heard = { readonly message: Buffer; readonly respond: (response: Buffer) => void; readonly from: string };
+
+/** A secondary on a free port of an address. */
+async function secondary(address = '127.0.0.1') {
+  const socket = createSocket('udp4').bind(0, address);
+  await once(socket, 'listening');
+  closers.push(() => {
+    socket.close();
+  });
+  const heard: Heard[] = [];
+  const waiting: ((heard: Heard) => void)[] = [];
+  socket.on('message', (message, { port, address: from }) => {
+    const one = {
+      message,
+      from,
+      respond: (response: Buffer) => {
+        socket.send(response, port, from);
+      },
+    };
+    const next = waiting.shift();
+    if (next) next(one);
+    else heard.push(one);
+  });
+  return {
+    endpoint: { host: address, port: socket.address().port },
+    next: (): Promise<Heard> => {
+      const got = heard.shift();
+      return got ? Promise.resolve(got) : new Promise((resolve) => void waiting.push(resolve));
+    },
+    heard,
+  };
+}
+
+function notifier(firstWaitMs: number) {
+  const { lines, log } = collectLog();
+  const made = createNotifier(log, firstWaitMs);
+  closers.push(() => {
+    made.stop();
+  });
+  const all = () => [...lines.info, ...lines.warn, ...lines.error];
+  return {
+    ...made,
+    lines,
+    logged: async (pattern: RegExp) => {
+      while (!all().some((line) => pattern.test(line))) await new Promise((passed) => setTimeout(passed, 2));
+    },
+  };
+}
+
+function settingsFor(endpoints: TransferSettings['notify'], key?: string): TransferSettings {
+  const from = parsePrefix('127.0.0.0/8');
+  if (!from) throw new Error('no prefix');
+  return { keys: [KEY], allow: [{ from, key }], notify: endpoints };
+}
+
+/** The header and the question back, as a secondary does, with an RCODE. */
+function acknowledge(message: Buffer, rcode = 0): Buffer {
+  const end = message.indexOf(0, 12) + 5;
+  const response = Buffer.from(message.subarray(0, end));
+  response.writeUInt16BE(0xa400 | rcode, 2);
+  response.fill(0, 6, 12);
+  return response;
+}
+
+test('says which zone it is, and its new SOA', async () => {
+  const { endpoint, next } = await secondary();
+  const { tell, logged } = notifier(10_000);
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
+  const { message, respond, from } = await next();
+  const { opcode, aa, isResponse, question, answer } = decodeMessage(message);
+  expect([opcode, aa, isResponse, from]).toEqual([4, true, false, '127.0.0.1']);
+  expect(question?.toString('latin1')).toBe('\x07example\x03com\0\0\x06\0\x01');
+  expect(answer.map(({ name, type }) => [name, type])).toEqual([['example.com.', T.SOA]]);
+  expect(Buffer.from(answer[0]?.data ?? '', 'hex').readUInt32BE((answer[0]?.data.length ?? 0) / 2 - 20)).toBe(7);
+  respond(acknowledge(message));
+  await logged(/knows that example.com has changed/);
+});
+
+test('is said again, with growing waits, until it is acknowledged', async () => {
+  const { endpoint, next, heard } = await secondary();
+  const { tell, logged } = notifier(10);
+  // Before the first is sent: one that is heard late would seem to shorten the waits.
+  const began = performance.now();
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
+  const first = await next();
+  for (let time = 0; time < 3; time++) {
+    const again = await next();
+    expect(again.message.readUInt16BE()).toBe(first.message.readUInt16BE());
+    if (time === 2) again.respond(acknowledge(again.message));
+  }
+  await logged(/knows that/);
+  // 10, 20 and 40 ms; timers may be a little early.
+  expect(performance.now() - began).toBeGreaterThan(65);
+  expect(heard).toEqual([]);
+});
+
+test('ends after six times, with a warning', async () => {
+  const { endpoint, heard } = await secondary();
+  const { tell, logged, lines } = notifier(1);
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
+  await logged(/does not acknowledge/);
+  expect(heard).toHaveLength(6);
+  expect(lines.warn).toEqual([`127.0.0.1:${endpoint.port} does not acknowledge that example.com has changed`]);
+});
+
+test('a refusal ends it too, with a warning', async () => {
+  const { endpoint, next } = await secondary();
+  const { tell, logged, lines } = notifier(10_000);
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
+  const { message, respond } = await next();
+  respond(acknowledge(message, 9));
+  await logged(/does not want to know .* RCODE 9/);
+  expect(lines.warn).toHaveLength(1);
+});
+
+test('what is not the response to it does not count', async () => {
+  const { endpoint, next, heard } = await secondary();
+  const stranger = await secondary('127.0.0.2');
+  const { tell, logged, lines } = notifier(20);
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
+  const { message, respond } = await next();
+  const query = Buffer.from(message);
+  const otherOpcode = acknowledge(message);
+  otherOpcode.writeUInt16BE(0x8400, 2);
+  const otherId = acknowledge(message);
+  otherId.writeUInt16BE(message.readUInt16BE() ^ 1);
+  for (const wrong of [query, otherOpcode, otherId, Buffer.alloc(3)]) respond(wrong);
+  const again = await next();
+  expect(lines.info).toEqual([]);
+  again.respond(acknowledge(again.message));
+  await logged(/knows that/);
+  expect([heard, stranger.heard]).toEqual([[], []]);
+});
+
+test('a newer serial takes the place of the one under way', async () => {
+  const { endpoint, next } = await secondary();
+  const { tell, logged, lines } = notifier(10_000);
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
+  const first = await next();
+  tell(['example.com'], imageOf(['example.com', 8]), settingsFor([endpoint]), [LOOPBACK]);
+  const second = await next();
+  expect(second.message.readUInt32BE(second.message.length - 20)).toBe(8);
+  first.respond(acknowledge(first.message));
+  second.respond(acknowledge(second.message));
+  await logged(/knows that/);
+  expect(lines.info).toHaveLength(1);
+});
+
+test('zones that are not told of are not sent; targets that are gone are forgotten', async () => {
+  const [one, other] = [await secondary(), await secondary()];
+  const { tell } = notifier(20);
+  const image = imageOf(['example.com', 7], ['example.net', 7]);
+  tell(['example.com'], image, settingsFor([one.endpoint, other.endpoint]), [LOOPBACK]);
+  const { message, respond } = await one.next();
+  respond(acknowledge(message));
+  await other.next();
+  tell(['example.net'], image, settingsFor([one.endpoint]), [LOOPBACK]);
+  const names = new Set<string | undefined>();
+  const seen = await one.next();
+  names.add(decodeMessage(seen.message).answer[0]?.name);
+  seen.respond(acknowledge(seen.message));
+  expect(names).toEqual(new Set(['example.net.']));
+  const before = other.heard.length;
+  await new Promise((passed) => setTimeout(passed, 100));
+  expect(other.heard.length).toBe(before);
+});
+
+test('many zones come in turn, all of them', async () => {
+  const { endpoint, next } = await secondary();
+  const { tell } = notifier(10_000);
+  const zones = Array.from({ length: 100 }, (_, i): [string, number] => [`zone-${i}.test`, i]);
+  tell(
+    zones.map(([name]) => name),
+    imageOf(...zones),
+    settingsFor([endpoint]),
+    [LOOPBACK],
+  );
+  const names = new Set<string | undefined>();
+  while (names.size < 100) {
+    const { message, respond } = await next();
+    names.add(decodeMessage(message).answer[0]?.name);
+    respond(acknowledge(message));
+  }
+});
+
+test('is signed for who has a key, and so must be the response', async () => {
+  const { endpoint, next } = await secondary();
+  const { tell, logged, lines } = notifier(50);
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint], 'second'), [LOOPBACK]);
+  const { message, respond } = await next();
+  const tsig = readTsig(message);
+  if (typeof tsig === 'string') throw new Error(tsig);
+  expect(verifyTsig(message, tsig, [KEY], Date.now() / 1000).kind).toBe('valid');
+  respond(acknowledge(message));
+  respond(acknowledge(message));
+  await logged(/is not signed by second/);
+  expect(lines.info).toEqual([]);
+  const again = await next();
+  const response = Buffer.alloc(512);
+  response.set(acknowledge(again.message));
+  const mac = readTsig(again.message);
+  if (typeof mac === 'string') throw new Error(mac);
+  const signer = createSigner(KEY, () => Math.floor(Date.now() / 1000), mac.mac);
+  again.respond(response.subarray(0, signer.sign(response, acknowledge(again.message).length)));
+  await logged(/knows that/);
+  expect(lines.warn).toHaveLength(1);
+});
+
+test('leaves from the address that the server listens on', async () => {
+  const { endpoint, next } = await secondary();
+  const { tell } = notifier(10_000);
+  const listen = ['0.0.0.0', '192.0.2.1', '127.0.0.9'].map((host) => ({ host, port: 53 }));
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), listen);
+  expect((await next()).from).toBe('127.0.0.9');
+});

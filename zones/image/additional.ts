@@ -1,0 +1,103 @@
+/**
+ * What goes into the additional section: found while a zone is compiled, so that a query need not look.
+ */
+import { canonical, type Name } from '../../wire/name.ts';
+import { additionalNameOffset } from '../../wire/rdata.ts';
+import { TYPE } from '../../wire/types.ts';
+import { NODE, NODE_FLAG, RRSET } from './image.ts';
+import { findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
+import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
+import { pushWords, type Words } from './growable.ts';
+
+/** A zone whose RRsets are in the image, and what in them points to names. */
+type Pointing = {
+  readonly building: NodeTable & { readonly rrsets: Words; readonly extras: Words };
+  readonly store: RecordStore;
+  readonly apex: Name;
+  readonly zone: number;
+  /** Nodes that no query finds, by owner: those below a cut, where glue is. */
+  readonly occludedNode: ReadonlyMap<string, number>;
+  /** (RRset, offset of the target's name in it, row), the targets of an RRset together. */
+  readonly targets: Words;
+};
+
+/** Finds the addresses of the names that NS, MX, SRV and the like point to, glue included; once all RRsets are encoded. */
+export function resolveTargets(work: Pointing): void {
+  const { building, store, targets } = work;
+  const done = new Set<string>();
+  for (let i = 0; i < targets.length; i += 3) {
+    const [rrset = 0, offset = 0, row = 0] = targets.array.subarray(i, i + 3);
+    if (i === 0 || targets.array[i - 3] !== rrset) done.clear();
+    const isOwner = isOwnTarget(store, row);
+    const data = rdataOf(store, row);
+    const target = canonical(data.subarray(additionalNameOffset(store.type[row] ?? 0) ?? 0));
+    const name = isOwner ? canonical(ownerOf(store, row)) : target.subarray(0, nameEnd(target));
+    // RFC 2181 5: two ports of one host are two SRV records, and its addresses are still one RRset.
+    const key = Buffer.from(name).toString('latin1');
+    if (done.has(key)) continue;
+    done.add(key);
+    const at = rrset * RRSET.WORDS;
+    const rrsets = additionalOf(work, name, store.type[row] ?? 0).filter((extra) => extra !== rrset);
+    if (rrsets.length === 0) continue;
+    if (building.rrsets.array[at + RRSET.EXTRA_COUNT] === 0) {
+      building.rrsets.array[at + RRSET.FIRST_EXTRA] = building.extras.length / 2;
+    }
+    // The first record of the RRset begins with its owner.
+    for (const extra of rrsets) pushWords(building.extras, extra, isOwner ? 0 : offset);
+    building.rrsets.array[at + RRSET.EXTRA_COUNT] =
+      (building.rrsets.array[at + RRSET.EXTRA_COUNT] ?? 0) + rrsets.length;
+  }
+}
+
+/** RFC 9460 2.5.2: in ServiceMode (a priority other than 0) a target of "." stands for the owner. */
+function isOwnTarget(store: RecordStore, row: number): boolean {
+  if (!isServiceBinding(store.type[row] ?? 0)) return false;
+  const [high = 0, low = 0, length] = rdataOf(store, row);
+  return (high | low) !== 0 && length === 0;
+}
+
+function isServiceBinding(type: number): boolean {
+  return type === TYPE.SVCB || type === TYPE.HTTPS;
+}
+
+function nameEnd(bytes: Uint8Array): number {
+  let at = 0;
+  while ((bytes[at] ?? 0) !== 0) at += (bytes[at] ?? 0) + 1;
+  return at + 1;
+}
+
+/**
+ * What a record of this type adds for the name it points to, where the name is this zone's: addresses, which are
+ * authoritative data or, for name servers alone, glue; and where a service binding points, others (RFC 9460 4.1).
+ */
+function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
+  const { building, occludedNode, zone } = work;
+  const glue = occludedNode.get(Buffer.from(name).toString('latin1'));
+  if (glue !== undefined && pointing !== TYPE.NS) return [];
+  const own = glue ?? findNode(building, name, 0, name.length);
+  const node = own < 0 ? wildcardFor(work, name) : own;
+  if (node < 0 || zoneOf(building, node) !== zone) return [];
+  const first = building.nodes.array[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
+  const count = building.nodes.array[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0;
+  // In the order of the types: the first to go where there is no room for all are those of IPv6.
+  const types = isServiceBinding(pointing) ? [pointing, TYPE.A, TYPE.AAAA] : [TYPE.A, TYPE.AAAA];
+  return types.flatMap((type) => {
+    for (let rrset = first; rrset < first + count; rrset++) {
+      if (building.rrsets.array[rrset * RRSET.WORDS + RRSET.TYPE] === type) return [rrset];
+    }
+    return [];
+  });
+}
+
+/** The wildcard that answers for a name that is not there, -1 when none does (RFC 4592 3.3.1). */
+function wildcardFor({ building, apex, zone }: Pointing, name: Name): number {
+  for (let at = 0; name.length - at > apex.length;) {
+    at += (name[at] ?? 0) + 1;
+    const encloser = findNode(building, name, at, name.length - at);
+    if (encloser < 0) continue;
+    const isLeft = (flagsOf(building, encloser) & (NODE_FLAG.CUT | NODE_FLAG.DNAME)) !== 0;
+    if (isLeft || zoneOf(building, encloser) !== zone) return -1;
+    return building.nodes.array[encloser * NODE.WORDS + NODE.WILDCARD] ?? -1;
+  }
+  return -1;
+}

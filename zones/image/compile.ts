@@ -1,0 +1,271 @@
+/**
+ * Models to one image and its catalog. Runs in the compile thread; pure but for the clock of the serials,
+ * which is an argument.
+ */
+import type { Report } from '../../config/diagnostics.ts';
+import type { RegionSpec, Settings } from '../../config/settings.ts';
+import { buildAtlas, startBitsFor } from '../../geo/atlas.ts';
+import { centroidOf } from '../../geo/countries.ts';
+import type { Database } from '../../geo/database.ts';
+import { latencyKinds, type LatencyUse } from '../../geo/latency-classes.ts';
+import type { LatencyTable } from '../../geo/latency-table.ts';
+import type { Places } from '../../geo/location.ts';
+import { networkText, type LatencySource } from '../../steering/place.ts';
+import { shareAtlas, type Allocate } from '../../steering/plan.ts';
+import { formatAddress, type Prefix } from '../../wire/address.ts';
+import { formatName, labelOffsets, canonical } from '../../wire/name.ts';
+import { arrange } from './arrange.ts';
+import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from '../catalog.ts';
+import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
+import { compileZone, type Building } from './compile-zone.ts';
+import { HEADER, HEADER_WORDS, MAGIC, SECTION, SECTION_COUNT } from './image.ts';
+import type { ServiceModel, VipModel, ZoneModel } from '../read/model.ts';
+import { createNodeTable } from './node-table.ts';
+import { createBytes, createWords } from './growable.ts';
+
+const LINE_OCTETS = 64;
+const ALLOCATOR_OCTETS = 16;
+
+export type CompileInput = {
+  readonly settings: Settings;
+  readonly zones: readonly ZoneModel[];
+  readonly databases: readonly Database[];
+  /** By the path that a latency step names. */
+  readonly latencyTables: ReadonlyMap<string, LatencyTable>;
+  /** The serial of a zone: what its SOA says, or an assigned one where that is automatic. */
+  readonly serialOf: (zone: ZoneModel) => number;
+  readonly allocate: Allocate;
+  readonly report: Report;
+};
+
+export type Compiled = {
+  readonly image: SharedArrayBuffer;
+  readonly atlas: SharedArrayBuffer;
+  readonly catalog: Catalog;
+  /** By class of the atlas. */
+  readonly locations: Places;
+};
+
+export function compile(input: CompileInput): Compiled {
+  const { settings, zones, latencyTables, report } = input;
+  const operator = settings.geo.networks;
+  const listed = listNetworks(zones, operator);
+  const atOf = new Map(
+    operator.flatMap(({ prefix, at }) => {
+      const index = listed.indexOf.get(networkText(prefix));
+      return index === undefined ? [] : [[index, at] as const];
+    }),
+  );
+  const measured = [...latencyTables].map(([path, table]) => ({
+    path,
+    table,
+    ...latencyKinds(table, usesOf(zones, path)),
+  }));
+  const trees = measured.map(({ tree }) => tree);
+  const atlas = buildAtlas(input.databases, listed.prefixes, atOf, trees);
+  const latency = new Map(
+    measured.map(({ path, table, rowOf }, index): [string, LatencySource] => [
+      path,
+      { table, networkRow: (location) => rowOf[location.latency[index] ?? 0] ?? -1 },
+    ]),
+  );
+
+  const building: Building = {
+    ...createNodeTable(createWords(), createBytes()),
+    rrsets: createWords(),
+    patches: createWords(),
+    extras: createWords(16),
+    zones: createWords(16),
+    maxLabels: 0,
+  };
+  const plan = createPlan();
+  const startBits = startBitsFor(zones.reduce((sum, { services }) => sum + services.length, 0));
+  const regions = numberRegions(settings.regions, zones);
+  const zoneInfos = new Map<ZoneModel, ZoneInfo>();
+  const services: ServiceInfo[] = [];
+  const vips: VipInfo[] = [];
+  // Deepest apex first: see compileZone.
+  const deepestFirst = [...zones].sort((a, b) => labelOffsets(b.apex).length - labelOffsets(a.apex).length);
+  for (const model of deepestFirst) {
+    const serial = input.serialOf(model);
+    const number = compileZone(building, model, serial, report);
+    const name = formatName(canonical(model.apex));
+    const regionNumber = (region: string | undefined): number => regions.numberIn(model, region);
+    for (const service of model.services) {
+      const firstSlot = vips.length;
+      const context = {
+        atlas,
+        startBits,
+        regions: regions.list,
+        regionNumber,
+        place: { networkIndex: listed.indexOf, latency },
+        report,
+      };
+      const serviceNumber = compileService(building, plan, service, canonical(model.apex), number, context);
+      services.push(describeService(service, name, firstSlot));
+      for (const vip of service.vips) {
+        vips.push(describeVip(service, vip, serviceNumber, vips.length, regionNumber(vip.region)));
+      }
+    }
+    zoneInfos.set(model, {
+      name,
+      serial,
+      file: model.file,
+      records: model.records.count,
+      services: model.services.length,
+    });
+  }
+  return {
+    image: layOut(building, plan, input.allocate),
+    atlas: shareAtlas(atlas, input.allocate),
+    locations: atlas.places,
+    catalog: { zones: zones.flatMap((model) => zoneInfos.get(model) ?? []), services, vips, regions: regions.list },
+  };
+}
+
+/** What the services' steps want to know of a latency table. */
+function usesOf(zones: readonly ZoneModel[], path: string): LatencyUse[] {
+  return zones.flatMap(({ services }) =>
+    services.flatMap(({ steps, vips }) =>
+      steps.flatMap((step) => {
+        if (step.kind !== 'latency' || step.table !== path) return [];
+        return { regions: vips.flatMap(({ region }) => region ?? []), withinMs: step.withinMs };
+      }),
+    ),
+  );
+}
+
+/** Every network that something names but latency tables: operator networks, keys of geo maps. Once each. */
+function listNetworks(
+  zones: readonly ZoneModel[],
+  operator: Settings['geo']['networks'],
+): { prefixes: Prefix[]; indexOf: Map<string, number> } {
+  const prefixes: Prefix[] = [];
+  const indexOf = new Map<string, number>();
+  const add = (prefix: Prefix): void => {
+    const text = networkText(prefix);
+    if (indexOf.has(text)) return;
+    indexOf.set(text, prefixes.push(prefix) - 1);
+  };
+  for (const { prefix } of operator) add(prefix);
+  for (const zone of zones) {
+    for (const service of zone.services) {
+      for (const step of service.steps) {
+        if (step.kind !== 'geo') continue;
+        for (const { key } of step.map) if (key.kind === 'network') add(key.prefix);
+      }
+    }
+  }
+  return { prefixes, indexOf };
+}
+
+/** Numbers for all regions: 0 for none, then those of pharos.yaml, then each zone's own. */
+function numberRegions(
+  shared: ReadonlyMap<string, RegionSpec>,
+  zones: readonly ZoneModel[],
+): { list: RegionInfo[]; numberIn: (zone: ZoneModel, name: string | undefined) => number } {
+  const list: RegionInfo[] = [{ name: '', point: undefined, minHealthy: 0 }];
+  const add = (spec: RegionSpec): number => {
+    const { at } = spec;
+    const point = at?.kind === 'country' ? centroidOf(at.country) : at;
+    return (
+      list.push({
+        name: spec.name,
+        point: point && { latitude: point.latitude, longitude: point.longitude },
+        minHealthy: spec.minHealthy,
+      }) - 1
+    );
+  };
+  const sharedNumbers = new Map([...shared].map(([name, spec]) => [name, add(spec)]));
+  const ownNumbers = new Map(
+    zones.map((zone) => [zone, new Map([...zone.regions].map(([name, spec]) => [name, add(spec)]))]),
+  );
+  return {
+    list,
+    numberIn: (zone, name) =>
+      name === undefined ? 0 : (ownNumbers.get(zone)?.get(name) ?? sharedNumbers.get(name) ?? 0),
+  };
+}
+
+function describeService(model: ServiceModel, zone: string, firstSlot: number): ServiceInfo {
+  return {
+    name: model.name,
+    zone,
+    ttl: model.ttl,
+    steps: model.steps,
+    answers: model.answers,
+    whenAllDown: model.whenAllDown.kind,
+    rampMs: model.rampMs,
+    shed: model.shed,
+    firstSlot,
+    vipCount: model.vips.length,
+  };
+}
+
+function describeVip(service: ServiceModel, vip: VipModel, number: number, slot: number, region: number): VipInfo {
+  const a = vip.a && formatAddress(vip.a);
+  const aaaa = vip.aaaa && formatAddress(vip.aaaa);
+  const cname = vip.cname && formatName(vip.cname);
+  return {
+    slot,
+    service: number,
+    name: vip.name,
+    target: `${service.name}/${vip.name}`,
+    region,
+    a,
+    aaaa,
+    cname,
+    weight: vip.weight,
+    capacity: vip.capacity,
+    check: vip.check,
+    probeHost: vip.probe?.host ?? a ?? aaaa ?? cname ?? '',
+    probePort: vip.probe?.port,
+  };
+}
+
+/** Copies the sections into one shared memory, each at the start of a cache line, behind the header. */
+function layOut(building: Building, plan: BuildingPlan, allocate: Allocate): SharedArrayBuffer {
+  const { rows, nodeWords, bytes } = arrange(building, plan);
+  const words = (list: { array: Int32Array; length: number }): Int32Array => list.array.subarray(0, list.length);
+  const sections: (Int32Array | Uint8Array)[] = [];
+  sections[SECTION.TABLE] = building.table;
+  sections[SECTION.NODES] = rows;
+  sections[SECTION.ZONES] = words(building.zones);
+  sections[SECTION.PATCHES] = words(building.patches);
+  sections[SECTION.EXTRAS] = words(building.extras);
+  sections[SECTION.BYTES] = bytes;
+  sections[SECTION.SERVICES] = words(plan.services);
+  sections[SECTION.VIPS] = words(plan.vips);
+  sections[SECTION.REGIONS] = words(plan.regions);
+  sections[SECTION.PROGRAM] = words(plan.program);
+  sections[SECTION.ORDERINGS] = words(plan.orderings);
+  sections[SECTION.MAPS] = words(plan.maps);
+  sections[SECTION.MAP_WORDS] = words(plan.mapWords);
+  const starts: number[] = [];
+  let end = HEADER_WORDS * 4;
+  for (let section = 0; section < SECTION_COUNT; section++) {
+    end = alignedAt(end);
+    starts.push(end);
+    end += sections[section]?.byteLength ?? 0;
+  }
+  const memory = allocate(end);
+  const header = new Int32Array(memory, 0, HEADER_WORDS);
+  header[HEADER.MAGIC] = MAGIC;
+  header[HEADER.MAX_LABELS] = building.maxLabels;
+  const octets = new Uint8Array(memory);
+  for (let section = 0; section < SECTION_COUNT; section++) {
+    const source = sections[section] ?? new Int32Array(0);
+    header[HEADER.SECTIONS + section * 2] = starts[section] ?? 0;
+    header[HEADER.SECTIONS + section * 2 + 1] = source.length;
+    octets.set(new Uint8Array(source.buffer, source.byteOffset, source.byteLength), starts[section] ?? 0);
+  }
+  header[HEADER.SECTIONS + SECTION.NODES * 2 + 1] = nodeWords;
+  header[HEADER.SECTIONS + SECTION.RRSETS * 2] = starts[SECTION.NODES] ?? 0;
+  header[HEADER.SECTIONS + SECTION.RRSETS * 2 + 1] = rows.length;
+  return memory;
+}
+
+/** Where a cache line starts: glibc puts 16 octets of its own in front of a large block. */
+function alignedAt(offset: number): number {
+  return ((offset + ALLOCATOR_OCTETS + LINE_OCTETS - 1) & -LINE_OCTETS) - ALLOCATOR_OCTETS;
+}

@@ -1,0 +1,95 @@
+/**
+ * RRsets as the image holds them: a message's bytes, but for the pointers that only the question decides.
+ */
+import { CLASS } from '../../wire/types.ts';
+import { MAX_POINTER } from '../../wire/limits.ts';
+import { nameKey, type Name } from '../../wire/name.ts';
+import { put16 } from '../../wire/octets.ts';
+import { nameOffsets } from '../../wire/rdata.ts';
+import { PATCH, RECORD_HEAD_OCTETS, RRSET } from './image.ts';
+import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
+
+export type RrsetTables = { readonly rrsets: Words; readonly patches: Words; readonly bytes: Bytes };
+
+/** How far into an RRset a pointer within it may lead: what the RRset's start can be without passing 14 bits. */
+const LOCAL_REACH = MAX_POINTER >> 2;
+
+/** A name in rdata is compressed against the apex, and against names before it in the RRset. */
+type Suffixes = { readonly apexOctets: number; readonly apexKey: string; readonly local: Map<string, number> };
+
+/**
+ * Adds an RRset and returns its number. `rdata` is uncompressed, one or more records; where each record's data
+ * starts within the RRset goes to `dataAt`. Undefined when it is larger than a message can hold.
+ */
+export function encodeRrset(
+  tables: RrsetTables,
+  type: number,
+  ttlSeconds: number,
+  rdata: readonly Uint8Array[],
+  apex: Name,
+  dataAt?: number[],
+): number | undefined {
+  const { bytes, rrsets, patches } = tables;
+  const wireAt = bytes.length;
+  const firstPatch = patches.length / PATCH.WORDS;
+  let suffixes: Suffixes | undefined;
+  for (const data of rdata) {
+    const head = reserveBytes(bytes, RECORD_HEAD_OCTETS);
+    put16(bytes.array, head, 0xc00c);
+    put16(bytes.array, head + 2, type);
+    put16(bytes.array, head + 4, CLASS.IN);
+    put16(bytes.array, head + 6, ttlSeconds >>> 16);
+    put16(bytes.array, head + 8, ttlSeconds & 0xffff);
+    dataAt?.push(bytes.length - wireAt);
+    let copied = 0;
+    for (const at of nameOffsets(type, data)) {
+      // Made at the first name: most records by the million hold none.
+      suffixes ??= { apexOctets: apex.length, apexKey: nameKey(apex), local: new Map() };
+      copy(bytes, data, copied, at);
+      copied = writeName(tables, wireAt, data, at, suffixes);
+    }
+    copy(bytes, data, copied, data.length);
+    put16(bytes.array, head + 10, bytes.length - head - RECORD_HEAD_OCTETS);
+  }
+  const octets = bytes.length - wireAt;
+  // A question and an OPT record need room beside it.
+  if (octets > 0xffff - 512) return undefined;
+  const patchCount = patches.length / PATCH.WORDS - firstPatch;
+  return pushWords(rrsets, type, rdata.length, wireAt, octets, firstPatch, patchCount, 0, 0) / RRSET.WORDS;
+}
+
+function copy(bytes: Bytes, data: Uint8Array, from: number, to: number): void {
+  const at = reserveBytes(bytes, to - from) - from;
+  for (let i = from; i < to; i++) bytes.array[at + i] = data[i] ?? 0;
+}
+
+/** Returns where the name ends in `data`. */
+function writeName(
+  { bytes, patches }: RrsetTables,
+  wireAt: number,
+  data: Uint8Array,
+  start: number,
+  { apexOctets, apexKey, local }: Suffixes,
+): number {
+  let end = start;
+  while ((data[end] ?? 0) !== 0) end += (data[end] ?? 0) + 1;
+  end++;
+  for (let at = start; at < end - 1; at += (data[at] ?? 0) + 1) {
+    const rest = nameKey(data.subarray(at, end));
+    // A pointer has two octets, the root one: nothing is won in the root zone.
+    if (rest === apexKey && apexOctets > 1) {
+      pushWords(patches, reserveBytes(bytes, 2) - wireAt, PATCH.APEX);
+      return end;
+    }
+    const known = local.get(rest);
+    if (known !== undefined) {
+      pushWords(patches, reserveBytes(bytes, 2) - wireAt, PATCH.LOCAL | known);
+      return end;
+    }
+    const here = bytes.length - wireAt;
+    if (here < LOCAL_REACH) local.set(rest, here);
+    copy(bytes, data, at, at + (data[at] ?? 0) + 1);
+  }
+  copy(bytes, data, end - 1, end);
+  return end;
+}

@@ -1,0 +1,72 @@
+/**
+ * The image's nodes and their hash table while they grow: rows for names, found by their canonical wire form.
+ */
+import { hashName } from '../../wire/name-hash.ts';
+import { NODE } from './image.ts';
+import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
+
+export type NodeTable = { readonly nodes: Words; readonly bytes: Bytes; table: Int32Array; mask: number };
+
+export function createNodeTable(nodes: Words, bytes: Bytes): NodeTable {
+  return { nodes, bytes, table: new Int32Array(64), mask: 31 };
+}
+
+/** Number of the node of a canonical name, -1 when there is none. */
+export function findNode(names: NodeTable, name: Uint8Array, at: number, octets: number): number {
+  const hash = hashName(name, at);
+  for (let row = hash & names.mask; ; row = (row + 1) & names.mask) {
+    const entry = names.table[row * 2 + 1] ?? 0;
+    if (entry === 0) return -1;
+    if (names.table[row * 2] === hash && equals(names, entry - 1, name, at, octets)) return entry - 1;
+  }
+}
+
+/** Adds a node that `findNode` did not find and returns its number. */
+export function addNode(names: NodeTable, name: Uint8Array, zone: number): number {
+  const node = addHiddenNode(names, name, zone);
+  // At most half full, so that a search ends after one or two rows.
+  if ((names.nodes.length / NODE.WORDS) * 2 > names.mask + 1) widen(names);
+  insert(names, hashName(name, 0), node);
+  return node;
+}
+
+/** A node that no search by name finds: the parent's side of a cut whose child zone is served here too. */
+export function addHiddenNode(names: NodeTable, name: Uint8Array, zone: number): number {
+  const nameAt = reserveBytes(names.bytes, name.length);
+  for (let i = 0; i < name.length; i++) names.bytes.array[nameAt + i] = name[i] ?? 0;
+  return pushWords(names.nodes, nameAt, name.length, zone, 0, 0, -1, -1, -1) / NODE.WORDS;
+}
+
+function insert(names: NodeTable, hash: number, node: number): void {
+  let row = hash & names.mask;
+  while (names.table[row * 2 + 1] !== 0) row = (row + 1) & names.mask;
+  names.table[row * 2] = hash;
+  names.table[row * 2 + 1] = node + 1;
+}
+
+function widen(names: NodeTable): void {
+  const old = names.table;
+  names.table = new Int32Array(old.length * 2);
+  names.mask = names.table.length / 2 - 1;
+  for (let row = 0; row < old.length; row += 2) {
+    const entry = old[row + 1] ?? 0;
+    if (entry !== 0) insert(names, old[row] ?? 0, entry - 1);
+  }
+}
+
+function equals(names: NodeTable, node: number, name: Uint8Array, at: number, octets: number): boolean {
+  const row = node * NODE.WORDS;
+  const nodes = names.nodes.array;
+  if (((nodes[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff) !== octets) return false;
+  const nameAt = nodes[row + NODE.NAME_AT] ?? 0;
+  for (let i = 0; i < octets; i++) if (names.bytes.array[nameAt + i] !== name[at + i]) return false;
+  return true;
+}
+
+export function flagsOf({ nodes }: NodeTable, node: number): number {
+  return nodes.array[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0;
+}
+
+export function zoneOf({ nodes }: NodeTable, node: number): number {
+  return nodes.array[node * NODE.WORDS + NODE.ZONE] ?? 0;
+}

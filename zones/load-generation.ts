@@ -1,0 +1,178 @@
+/**
+ * Files to a generation: everything read, checked and compiled, or every mistake. In the calling thread, as
+ * `check` and `explain` want it; the server does it in a thread of its own (load-thread.ts).
+ */
+import { join } from 'node:path';
+import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
+import type { Environment } from '../config/environment.ts';
+import type { Settings } from '../config/settings.ts';
+import { isCountry } from '../geo/countries.ts';
+import type { DatabaseInfo } from '../geo/database.ts';
+import { BUNDLED_ATTRIBUTION, openGeography } from '../geo/geography.ts';
+import { createBeaconSamples } from '../geo/beacon-samples.ts';
+import { createLatencyBuilder, type LatencyTable } from '../geo/latency-table.ts';
+import type { Places } from '../geo/location.ts';
+import { overlay } from '../geo/overlay-latency.ts';
+import { readLatencyFile } from '../geo/read-latency.ts';
+import type { Allocate } from '../steering/plan.ts';
+import { NO_TABLE } from '../steering/steps.ts';
+import { nameKey } from '../wire/name.ts';
+import { readBeaconFile } from './beacon-file.ts';
+import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
+import { checkSchedules } from './read/check-schedules.ts';
+import { compile } from './image/compile.ts';
+import { stampFiles, type FileStamp } from './read/file-stamp.ts';
+import type { ZoneModel } from './read/model.ts';
+import { readConfiguration, shownPath } from './read/read-all.ts';
+import { nextSerial, readSerials, statedSerial, type Serials } from './serials.ts';
+
+export type LoadInput = {
+  /** pharos.yaml; undefined: `./pharos.yaml`, or defaults where there is a folder `zones`. */
+  readonly file: string | undefined;
+  readonly cwd: string;
+  readonly env: Environment;
+  /** Cores of the machine, for `workers: auto`. */
+  readonly cores: number;
+  /** Serials in force; undefined: those that the state folder holds. */
+  readonly serials?: Serials;
+  /** What users' browsers measured; undefined: what the state folder holds. Not used where there is no beacon. */
+  readonly measured?: LatencyTable | undefined;
+};
+
+/** One generation, before it is put to work. Crosses threads. */
+export type LoadedGeneration = {
+  readonly settings: Settings;
+  readonly catalog: Catalog;
+  readonly databases: readonly GeoDatabaseInfo[];
+  readonly image: SharedArrayBuffer;
+  readonly atlas: SharedArrayBuffer;
+  /** By class of the atlas: what explain says of a client. */
+  readonly locations: Places;
+  /** By path: explain tells which measurement decided. */
+  readonly latencyTables: ReadonlyMap<string, LatencyTable>;
+  /** The files that it was read from. */
+  readonly files: FileStamp;
+  /** To be kept in the state folder once the generation is served. */
+  readonly serials: Serials;
+};
+
+export function loadGeneration(input: LoadInput, allocate?: Allocate): Outcome<LoadedGeneration> {
+  const outcome = loadWithZones(input, allocate);
+  return outcome.ok ? { ...outcome, value: outcome.value.generation } : outcome;
+}
+
+/** The same with the zones as their files state them: `diff` compares records. */
+export function loadWithZones(
+  input: LoadInput,
+  allocate: Allocate = (octets) => new SharedArrayBuffer(octets),
+): Outcome<{ readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] }> {
+  const { file, cwd, env, cores } = input;
+  const configuration = readConfiguration({ ...(file === undefined ? {} : { file }), cwd, env, cores, isCountry });
+  const { settings, zones } = configuration;
+  if (!settings) return { ok: false, diagnostics: configuration.diagnostics };
+  const report = createReport();
+  // Databases and tables are read also where zones are wrong, so that all mistakes are shown at once.
+  const { databases, info } = openGeography(settings.geo, report);
+  const latencyTables = readLatencyTables(zones, settings, measuredFor(settings, input.measured, report), report);
+  const soFar = (): Diagnostic[] => [...configuration.diagnostics, ...shown(report, cwd)];
+  if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
+
+  const last =
+    input.serials ??
+    readSerials(settings.stateDir, (message) => {
+      const place = { file: join(settings.stateDir, 'serials.json') };
+      report.warning('PH382', message, place, 'remove it, or put back what it was');
+    });
+  const serials = new Map(
+    zones.map((zone) => [
+      zone,
+      zone.autoSerial ? nextSerial(zone, last, now()) : { serial: statedSerial(zone), digest: '' },
+    ]),
+  );
+  const { image, atlas, catalog, locations } = compile({
+    settings,
+    zones,
+    databases,
+    latencyTables,
+    allocate,
+    serialOf: (zone) => serials.get(zone)?.serial ?? statedSerial(zone),
+    report,
+  });
+  checkSchedules(settings.schedules, catalog, report);
+  const diagnostics = soFar();
+  if (hasErrors(diagnostics)) return { ok: false, diagnostics };
+  const generation: LoadedGeneration = {
+    settings,
+    catalog,
+    databases: info.map(describeDatabase),
+    image,
+    atlas,
+    locations,
+    latencyTables,
+    files: stampFiles(settings, zones),
+    // Zones that are gone keep their entry: when they come back, their serial still rises.
+    serials: { ...last, ...Object.fromEntries([...serials].map(([zone, entry]) => [nameKey(zone.apex), entry])) },
+  };
+  return { ok: true, value: { generation, zones }, diagnostics };
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+function shown(report: Report, cwd: string): Diagnostic[] {
+  return report.diagnostics.map((diagnostic) => ({
+    ...diagnostic,
+    place: { ...diagnostic.place, file: shownPath(diagnostic.place.file, cwd) },
+  }));
+}
+
+/** Figures of the beacon; from files, as `check` and `explain` and a start have it, those of the last run. */
+function measuredFor(
+  { beacon, stateDir }: Settings,
+  known: LatencyTable | undefined,
+  report: Report,
+): LatencyTable | undefined {
+  if (!beacon || known) return beacon && known;
+  const saved = readBeaconFile(stateDir, (message) => {
+    const place = { file: join(stateDir, 'beacon.json') };
+    report.warning('PH383', message, place, 'remove it, or put back what it was');
+  });
+  const samples = createBeaconSamples();
+  samples.restore(saved, Date.now());
+  return samples.figures({ sinceMs: Date.now() - beacon.windowMs, minSources: beacon.minSources });
+}
+
+/** Each table once, whichever services use it; regions are all that any zone knows. */
+function readLatencyTables(
+  zones: readonly ZoneModel[],
+  settings: Settings,
+  measured: LatencyTable | undefined,
+  report: Report,
+): ReadonlyMap<string, LatencyTable> {
+  const regions = [...settings.regions.keys(), ...zones.flatMap((zone) => [...zone.regions.keys()])];
+  const tables = new Map<string, LatencyTable>();
+  const tried = new Set<string>();
+  for (const { services } of zones) {
+    for (const step of services.flatMap((service) => service.steps)) {
+      if (step.kind !== 'latency' || tried.has(step.table)) continue;
+      tried.add(step.table);
+      const builder = step.table === NO_TABLE ? createLatencyBuilder() : readLatencyFile(step.table, report, regions);
+      if (!builder) continue;
+      if (measured) overlay(builder, measured);
+      tables.set(step.table, builder.done());
+    }
+  }
+  return tables;
+}
+
+function describeDatabase(info: DatabaseInfo): GeoDatabaseInfo {
+  const { text, url, licence } = BUNDLED_ATTRIBUTION;
+  return {
+    path: info.path,
+    type: info.type,
+    built: new Date(info.builtAtMs).toISOString(),
+    ageDays: Math.floor(info.ageDays),
+    attribution: info.bundled ? `${text} (${url}), ${licence}` : '',
+  };
+}

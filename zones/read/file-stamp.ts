@@ -1,0 +1,31 @@
+/**
+ * Whether the files of a generation are still those that it was read from.
+ */
+import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Settings } from '../../config/settings.ts';
+import type { ZoneModel } from './model.ts';
+
+/** `text` changes with the size, the time or the identity of any of the files, and with what the folders hold. */
+export type FileStamp = { readonly paths: readonly string[]; readonly text: string };
+
+type Stat = { readonly mtimeMs: number; readonly size: number; readonly ino: number } | undefined;
+
+export function stampFiles(settings: Settings, zones: readonly ZoneModel[]): FileStamp {
+  const paths = [
+    ...(settings.file === undefined ? [] : [settings.file]),
+    ...new Set(settings.zoneFiles.map((file) => dirname(file))),
+    ...zones.flatMap(({ files }) => files),
+    ...settings.geo.databases.map(({ path }) => path),
+  ];
+  return { paths, text: textOf(paths.map((path) => statSync(path, { throwIfNoEntry: false }))) };
+}
+
+export async function isUnchanged({ paths, text }: FileStamp): Promise<boolean> {
+  return textOf(await Promise.all(paths.map((path) => stat(path).catch(() => undefined)))) === text;
+}
+
+function textOf(stats: readonly Stat[]): string {
+  return stats.map((found) => (found ? `${found.mtimeMs}/${found.size}/${found.ino}` : '-')).join();
+}

@@ -1,0 +1,327 @@
+/**
+ * The common lines of master files, straight from octets to the store: one record on one line, of the types that
+ * large zones are made of, without escapes or parentheses. Whatever else a line has is left to the full reader,
+ * which also finds the words for what is wrong.
+ */
+import { MAX_NAME_OCTETS, MAX_TTL_SECONDS } from '../../wire/limits.ts';
+import type { Name } from '../../wire/name.ts';
+import { TYPE } from '../../wire/types.ts';
+import { type RecordStore, addRecord } from './record-store.ts';
+
+/** What the next record depends on. */
+export type Position = {
+  readonly bytes: Buffer;
+  readonly store: RecordStore;
+  /** Index into `store.files`. */
+  readonly file: number;
+  line: number;
+  origin: Name;
+  /** The last owner in the first `ownerOctets`: 0 before there is one, -1 when the last one was wrong. */
+  owner: Uint8Array;
+  ownerOctets: number;
+  /** The other half of the double buffer for owners. */
+  spare: Uint8Array;
+  readonly ttl: TtlDefaults;
+};
+
+/**
+ * RFC 2308 4: `$TTL`, and an SOA's minimum where no TTL stands before or in it, as BIND has it; without both the last
+ * TTL that a record stated (RFC 1035 5.1); before one, the zone's.
+ */
+export type TtlDefaults = {
+  directive: number | undefined;
+  last: number | undefined;
+  readonly zone: number;
+  /** The first row of the file that was named: until there is a TTL, all from it on have the zone's. */
+  readonly firstRow: number;
+};
+
+export function defaultTtl(ttl: TtlDefaults): number {
+  return ttl.directive ?? ttl.last ?? ttl.zone;
+}
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const QUOTE = 0x22;
+const DOT = 0x2e;
+const SEMICOLON = 0x3b;
+const AT = 0x40;
+const BACKSLASH = 0x5c;
+
+/** 1 for octets that stand for themselves in a word. */
+const PLAIN = new Uint8Array(256);
+for (let octet = 0x21; octet < 0x7f; octet++) PLAIN[octet] = '"();\\'.includes(String.fromCharCode(octet)) ? 0 : 1;
+
+/** Value of a hexadecimal digit, 255 for anything else. */
+const HEX = new Uint8Array(256).fill(255);
+for (const [value, digit] of Array.from('0123456789abcdef').entries()) {
+  HEX[digit.charCodeAt(0)] = value;
+  HEX[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** Octets of data that the fast path takes; longer ones are rare. */
+const SCRATCH_OCTETS = 8192;
+const rdata = new Uint8Array(SCRATCH_OCTETS + 2 * MAX_NAME_OCTETS);
+/** Where the last thing read ended: the second result of the functions below. */
+let after = 0;
+
+/** Adds the record of the line at `at` and gives the start of the next line, or -1 with nothing changed. */
+export function readPlainLine(position: Position, at: number): number {
+  const { bytes } = position;
+  let ownerOctets = position.ownerOctets;
+  let octet = bytes[at] ?? 0;
+  const named = octet !== 0x20 && octet !== 0x09;
+  if (named && PLAIN[octet] === 1) {
+    if (octet === 0x24) return -1; // $: a directive
+    ownerOctets = plainName(bytes, at, position.spare, 0, position.origin);
+    if (ownerOctets < 0) return -1;
+    at = after;
+    octet = bytes[at] ?? 0;
+    if (octet !== 0x20 && octet !== 0x09) return -1;
+  } else {
+    const end = lineEnd(bytes, at);
+    if (end >= 0) return end; // nothing but blanks and a comment
+    if (named || ownerOctets <= 0) return -1;
+  }
+
+  let ttlSeconds = -1;
+  let sawClass = false;
+  let type = 0;
+  while (type === 0) {
+    at = skipBlanks(bytes, at);
+    octet = bytes[at] ?? 0;
+    if (octet >= 0x30 && octet <= 0x39) {
+      if (ttlSeconds >= 0) return -1;
+      ttlSeconds = decimal(bytes, at, MAX_TTL_SECONDS);
+      if (ttlSeconds < 0 || PLAIN[bytes[after] ?? 0] === 1) return -1;
+      at = after;
+    } else {
+      type = typeAt(bytes, at);
+      if (type < 0) return -1;
+      at = after;
+      if (type === 0) {
+        if (sawClass) return -1;
+        sawClass = true;
+      }
+    }
+  }
+
+  const octets = plainRdata(bytes, skipBlanks(bytes, at), type, position.origin);
+  if (octets < 0) return -1;
+  const next = lineEnd(bytes, after);
+  if (next < 0) return -1;
+
+  if (ttlSeconds >= 0) position.ttl.last = ttlSeconds;
+  else ttlSeconds = defaultTtl(position.ttl);
+  if (named) {
+    const owner = position.spare;
+    position.spare = position.owner;
+    position.owner = owner;
+    position.ownerOctets = ownerOctets;
+  }
+  const owner = position.owner.subarray(0, ownerOctets);
+  addRecord(position.store, owner, type, ttlSeconds, rdata.subarray(0, octets), position.file, position.line);
+  return next;
+}
+
+function skipBlanks(bytes: Buffer, at: number): number {
+  while (bytes[at] === 0x20 || bytes[at] === 0x09) at++;
+  return at;
+}
+
+/** The start of the next line when nothing but blanks and a comment is left of this one, else -1. */
+function lineEnd(bytes: Buffer, at: number): number {
+  at = skipBlanks(bytes, at);
+  if (bytes[at] === RETURN) at++;
+  if (bytes[at] === SEMICOLON) at = bytes.indexOf(NEWLINE, at);
+  return bytes[at] === NEWLINE ? at + 1 : -1;
+}
+
+/** The type of the word at `at`; 0 for the class IN; -1 for any other word. */
+function typeAt(bytes: Buffer, at: number): number {
+  const start = at;
+  let word = 0; // its last four letters in upper case
+  while (PLAIN[bytes[at] ?? 0] === 1) word = (word << 8) | ((bytes[at++] ?? 0) & 0xdf);
+  after = at;
+  switch (at - start) {
+    case 1:
+      return word === 0x41 ? TYPE.A : -1;
+    case 2:
+      if (word === 0x494e) return 0;
+      if (word === 0x4e53) return TYPE.NS;
+      return word === 0x4d58 ? TYPE.MX : -1;
+    case 3:
+      if (word === 0x54_5854) return TYPE.TXT;
+      if (word === 0x50_5452) return TYPE.PTR;
+      return word === 0x53_5256 ? TYPE.SRV : -1;
+    case 4:
+      return word === 0x4141_4141 ? TYPE.AAAA : -1;
+    case 5:
+      return word === 0x4e41_4d45 && ((bytes[start] ?? 0) & 0xdf) === 0x43 ? TYPE.CNAME : -1;
+    default:
+      return -1;
+  }
+}
+
+/** Writes `rdata` and gives its octets, or -1. */
+function plainRdata(bytes: Buffer, at: number, type: number, origin: Name): number {
+  switch (type) {
+    case TYPE.A:
+      return ipv4(bytes, at);
+    case TYPE.AAAA:
+      return ipv6(bytes, at);
+    case TYPE.TXT:
+      return strings(bytes, at);
+    case TYPE.MX:
+    case TYPE.SRV: {
+      const numbers = type === TYPE.MX ? 1 : 3;
+      for (let i = 0; i < numbers; i++) {
+        const value = decimal(bytes, at, 0xffff);
+        if (value < 0 || (bytes[after] !== 0x20 && bytes[after] !== 0x09)) return -1;
+        rdata[i * 2] = value >> 8;
+        rdata[i * 2 + 1] = value & 0xff;
+        at = skipBlanks(bytes, after);
+      }
+      const octets = plainName(bytes, at, rdata, numbers * 2, origin);
+      return octets < 0 ? -1 : numbers * 2 + octets;
+    }
+    default:
+      return plainName(bytes, at, rdata, 0, origin);
+  }
+}
+
+/** Decimal digits to a number of at most `most`, or -1. */
+function decimal(bytes: Buffer, at: number, most: number): number {
+  const start = at;
+  let value = 0;
+  for (;;) {
+    const digit = (bytes[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) break;
+    value = value * 10 + digit;
+    if (value > most) return -1;
+    at++;
+  }
+  after = at;
+  return at === start ? -1 : value;
+}
+
+/** The name at `at` in wire form to `out[from...]`; gives its octets, or -1. `out` has room for two names. */
+function plainName(bytes: Buffer, at: number, out: Uint8Array, from: number, origin: Name): number {
+  const start = at;
+  let octet = bytes[at] ?? 0;
+  if ((octet === AT || octet === DOT) && PLAIN[bytes[at + 1] ?? 0] === 0) {
+    after = at + 1;
+    if (octet === AT) out.set(origin, from);
+    else out[from] = 0;
+    return octet === AT ? origin.length : 1;
+  }
+  let labelAt = from; // waits for the label's length
+  let to = from + 1;
+  const limit = from + MAX_NAME_OCTETS;
+  while (PLAIN[octet] === 1) {
+    if (to > limit) return -1;
+    if (octet === DOT) {
+      const labelOctets = to - labelAt - 1;
+      if (labelOctets === 0 || labelOctets > 63) return -1;
+      out[labelAt] = labelOctets;
+      labelAt = to++;
+    } else {
+      out[to++] = octet;
+    }
+    octet = bytes[++at] ?? 0;
+  }
+  if (at === start || octet === BACKSLASH || octet === QUOTE || octet > 0x7e) return -1;
+  after = at;
+  if (labelAt === to - 1) {
+    out[labelAt] = 0;
+    return to <= limit ? to - from : -1;
+  }
+  const labelOctets = to - labelAt - 1;
+  if (labelOctets > 63 || to + origin.length > limit) return -1;
+  out[labelAt] = labelOctets;
+  for (let i = 0; i < origin.length; i++) out[to + i] = origin[i] ?? 0;
+  return to + origin.length - from;
+}
+
+function ipv4(bytes: Buffer, at: number): number {
+  for (let i = 0; i < 4; i++) {
+    const start = at;
+    const value = decimal(bytes, at, 255);
+    if (value < 0 || (after - start > 1 && bytes[start] === 0x30)) return -1; // 010 is octal to some
+    rdata[i] = value;
+    at = after;
+    if (i < 3 && bytes[at++] !== DOT) return -1;
+  }
+  return PLAIN[bytes[after] ?? 0] === 1 ? -1 : 4;
+}
+
+/** RFC 4291 2.2, forms 1 and 2. */
+function ipv6(bytes: Buffer, at: number): number {
+  let to = 0;
+  let gap = -1; // where :: stands
+  if (bytes[at] === 0x3a) {
+    if (bytes[at + 1] !== 0x3a) return -1;
+    gap = 0;
+    at += 2;
+  }
+  while (PLAIN[bytes[at] ?? 0] === 1) {
+    let value = 0;
+    let digits = 0;
+    for (;;) {
+      const digit = HEX[bytes[at] ?? 0] ?? 255;
+      if (digit === 255) break;
+      value = (value << 4) | digit;
+      digits++;
+      at++;
+    }
+    if (digits === 0 || digits > 4 || to === 16) return -1;
+    rdata[to++] = value >> 8;
+    rdata[to++] = value & 0xff;
+    if (PLAIN[bytes[at] ?? 0] === 0) break;
+    if (bytes[at++] !== 0x3a) return -1;
+    if (bytes[at] === 0x3a) {
+      if (gap >= 0) return -1;
+      gap = to;
+      at++;
+    } else if (PLAIN[bytes[at] ?? 0] === 0) {
+      return -1; // a colon at the end
+    }
+  }
+  after = at;
+  if (gap < 0) return to === 16 ? 16 : -1;
+  if (to > 14) return -1;
+  rdata.copyWithin(16 - (to - gap), gap, to);
+  rdata.fill(0, gap, 16 - (to - gap));
+  return 16;
+}
+
+/** Character-strings to the end of the line, quoted or not. */
+function strings(bytes: Buffer, at: number): number {
+  let to = 0;
+  for (;;) {
+    const quoted = bytes[at] === QUOTE;
+    if (quoted) at++;
+    else if (PLAIN[bytes[at] ?? 0] === 0) break;
+    const start = at;
+    if (quoted) {
+      for (;;) {
+        const octet = bytes[at] ?? NEWLINE;
+        if (octet === QUOTE) break;
+        if (octet === BACKSLASH || octet === NEWLINE) return -1;
+        at++;
+      }
+    } else {
+      while (PLAIN[bytes[at] ?? 0] === 1) at++;
+    }
+    const octets = at - start;
+    if (octets > 255 || to + octets > SCRATCH_OCTETS) return -1;
+    rdata[to++] = octets;
+    for (let i = start; i < at; i++) rdata[to++] = bytes[i] ?? 0;
+    if (quoted) at++;
+    // A word and a quote that touch are left to the full reader.
+    else if (bytes[at] === QUOTE || bytes[at] === BACKSLASH || (bytes[at] ?? 0) > 0x7e) return -1;
+    at = skipBlanks(bytes, at);
+  }
+  after = at;
+  return to === 0 ? -1 : to;
+}

@@ -1,0 +1,341 @@
+/**
+ * RFC 1035 master files, for records by the million (SPEC 3, `include`). Every mistake becomes a diagnostic, and
+ * reading goes on with the next record. Diagnostics PH300 to PH339.
+ */
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import type { Place, Report } from '../../config/diagnostics.ts';
+import { MAX_NAME_OCTETS, MAX_TTL_SECONDS } from '../../wire/limits.ts';
+import { type Name, NameError, parseName } from '../../wire/name.ts';
+import { RdataError, type Token, cutTexts, parseRdata, soaMinimum } from '../../wire/rdata.ts';
+import { parsePeriod, unescape } from '../../wire/rdata/text.ts';
+import { TYPE, typeNumber } from '../../wire/types.ts';
+import { type Position, type TtlDefaults, defaultTtl, readPlainLine } from './master-fast.ts';
+import { malformedAt, MAX_GENERATED, parseRange, substitute } from './master-generate.ts';
+import { type Entry, LexError, readEntry } from './master-lexer.ts';
+import { placeOf, readBytes, startOfText } from './master-source.ts';
+import { type RecordStore, addFile, addRecord } from './record-store.ts';
+
+/** `$INCLUDE` within `$INCLUDE`: deeper than people nest, and well before the stack ends. */
+const MAX_INCLUDE_DEPTH = 16;
+/** Mistakes shown of one file; a wrong file has as many as it has lines. */
+const MAX_MISTAKES = 1000;
+
+type FileReader = Position & {
+  readonly path: string;
+  readonly report: Report;
+  readonly dialect: Dialect;
+  /** Resolved paths from the first file to this one. */
+  readonly stack: readonly string[];
+  /** Resolved paths of all files read. */
+  readonly files: Set<string>;
+  mistakes: number;
+  /** The first mistake that was not shown. */
+  unshown: Place | undefined;
+};
+
+/**
+ * Whose rules hold where programs differ. gdnsd takes the origin as the owner of a first line that has none, cuts long
+ * texts itself, and has a default TTL of its own (gdnsd.zonefile(5), gdnsd.config(5)).
+ */
+export type Dialect = 'bind' | 'gdnsd';
+
+/** A mistake in an entry; it ends the entry. */
+class Mistake extends Error {
+  readonly code: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly hint: string | undefined;
+  constructor(code: string, message: string, offset: number, length: number, hint?: string) {
+    super(message);
+    this.code = code;
+    this.offset = offset;
+    this.length = length;
+    this.hint = hint;
+  }
+}
+
+/**
+ * Reads `path` and what it includes into `store`. `defaultTtlSeconds` is for records that neither `$TTL`, an SOA nor a
+ * stated TTL gives one. Gives the absolute paths of the files that were read, each once.
+ */
+export function readMasterFile(options: {
+  readonly path: string;
+  readonly origin: Name;
+  readonly defaultTtlSeconds: number;
+  readonly store: RecordStore;
+  readonly report: Report;
+  readonly dialect?: Dialect;
+}): { files: string[] } {
+  const { path, store, report, dialect = 'bind' } = options;
+  const files = new Set<string>();
+  const bytes = readBytes(path);
+  if (typeof bytes === 'string') {
+    report.error('PH300', `cannot read ${path}: ${bytes}`, { file: path }, 'check the path');
+  } else {
+    const ttl: TtlDefaults = {
+      directive: dialect === 'gdnsd' ? options.defaultTtlSeconds : undefined,
+      last: undefined,
+      zone: options.defaultTtlSeconds,
+      firstRow: store.count,
+    };
+    readFile({ path, bytes, origin: options.origin, store, ttl, report, dialect, stack: [], files });
+  }
+  return { files: [...files] };
+}
+
+function readFile(
+  file: Pick<FileReader, 'path' | 'bytes' | 'origin' | 'store' | 'ttl' | 'report' | 'dialect' | 'stack' | 'files'>,
+): void {
+  const resolved = resolve(file.path);
+  file.files.add(resolved);
+  const known = file.store.files.indexOf(file.path);
+  const reader: FileReader = {
+    ...file,
+    stack: [...file.stack, resolved],
+    file: known < 0 ? addFile(file.store, file.path) : known,
+    line: 1,
+    owner: new Uint8Array(2 * MAX_NAME_OCTETS),
+    spare: new Uint8Array(2 * MAX_NAME_OCTETS),
+    ownerOctets: 0,
+    mistakes: 0,
+    unshown: undefined,
+  };
+  const { bytes } = reader;
+  let at = startOfText(bytes);
+  while (at < bytes.length) {
+    const next = readPlainLine(reader, at);
+    if (next >= 0) {
+      reader.line++;
+      at = next;
+    } else {
+      const start = at;
+      at = readAnyEntry(reader, at);
+      for (let i = bytes.indexOf(0x0a, start); i >= 0 && i < at; i = bytes.indexOf(0x0a, i + 1)) reader.line++;
+    }
+  }
+  if (reader.unshown) {
+    const more = reader.mistakes - MAX_MISTAKES;
+    reader.report.error('PH319', `${more} more mistake${more === 1 ? '' : 's'} in ${reader.path}`, reader.unshown);
+  }
+}
+
+/** Reads the entry at `at`, reports what is wrong with it, and gives the start of the next. */
+function readAnyEntry(reader: FileReader, at: number): number {
+  let entry: Entry;
+  try {
+    entry = readEntry(reader.bytes, at);
+  } catch (error) {
+    if (!(error instanceof LexError)) throw error;
+    if (reader.bytes[at] !== 0x20 && reader.bytes[at] !== 0x09) reader.ownerOctets = -1;
+    report(reader, at, new Mistake(error.code, error.message, error.offset, 1, error.hint));
+    return error.next;
+  }
+  const first = entry.tokens[0];
+  try {
+    if (!first) return entry.next;
+    if (!entry.blank && !first.quoted && first.text.startsWith('$')) readDirective(reader, entry, first);
+    else readRecord(reader, entry.tokens, entry.blank, entry.end);
+  } catch (error) {
+    if (!(error instanceof Mistake)) throw error;
+    report(reader, at, error);
+  }
+  return entry.next;
+}
+
+function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean, end: number): void {
+  let next = 0;
+  if (!blank) {
+    const token = tokens[next++];
+    if (token) setOwner(reader, token);
+  }
+  let ttlSeconds: number | undefined;
+  let sawClass = false;
+  let type: number | undefined;
+  let typeToken: Token | undefined;
+  while (type === undefined) {
+    const token = tokens[next++];
+    if (!token) {
+      const hint = 'a record is: owner, TTL, class, type, data; TTL and class may be left out';
+      throw new Mistake('PH313', 'the record has no type', end, 1, hint);
+    }
+    const seconds = token.quoted ? undefined : parsePeriod(token.text);
+    if (seconds !== undefined && ttlSeconds === undefined) {
+      ttlSeconds = checkTtl(token, seconds);
+    } else if (!sawClass && isClass(token)) {
+      sawClass = true;
+    } else {
+      typeToken = token;
+      type = token.quoted ? undefined : typeNumber(token.text);
+      if (type === undefined) throw unknownType(token);
+    }
+  }
+  if (blank && reader.ownerOctets === 0 && reader.dialect === 'gdnsd') {
+    reader.owner.set(reader.origin);
+    reader.ownerOctets = reader.origin.length;
+  } else if (blank && reader.ownerOctets === 0) {
+    const hint = 'start the line with the owner, or with @ for the origin';
+    throw new Mistake('PH308', 'a record without an owner, and none before it', tokens[0]?.offset ?? end, 1, hint);
+  }
+  let rdata: Uint8Array;
+  try {
+    const data = tokens.slice(next);
+    rdata = parseRdata(type, reader.dialect === 'gdnsd' ? cutTexts(type, data) : data, reader.origin, end);
+  } catch (error) {
+    if (!(error instanceof RdataError)) throw error;
+    const offset = error.offset ?? typeToken?.offset ?? end;
+    const token = tokens.find((candidate) => candidate.offset === offset);
+    throw new Mistake('PH312', error.message, offset, token?.text.length ?? 1);
+  }
+  if (ttlSeconds === undefined) {
+    if (type === TYPE.SOA) takeSoaMinimum(reader, rdata);
+    ttlSeconds = defaultTtl(reader.ttl);
+  } else reader.ttl.last = ttlSeconds;
+  if (reader.ownerOctets < 0) return; // its owner was reported
+  const owner = reader.owner.subarray(0, reader.ownerOctets);
+  addRecord(reader.store, owner, type, ttlSeconds, rdata, reader.file, reader.line);
+}
+
+/** What BIND does where an SOA is the first that could state a TTL and does not; NSD has 3600 for such records. */
+function takeSoaMinimum({ ttl, store }: FileReader, soa: Uint8Array): void {
+  if (ttl.directive !== undefined || ttl.last !== undefined) return;
+  ttl.directive = Math.min(soaMinimum(soa), MAX_TTL_SECONDS);
+  store.ttlSeconds.fill(ttl.directive, ttl.firstRow, store.count);
+}
+
+function setOwner(reader: FileReader, token: Token): void {
+  reader.ownerOctets = -1;
+  const owner = nameOf(token, reader.origin, 'PH307');
+  reader.owner.set(owner);
+  reader.ownerOctets = owner.length;
+}
+
+function nameOf(token: Token, origin: Name, code: string): Name {
+  try {
+    return parseName(token.text, origin);
+  } catch (error) {
+    if (!(error instanceof NameError)) throw error;
+    throw new Mistake(code, error.message, token.offset, token.text.length);
+  }
+}
+
+function checkTtl(token: Token, seconds: number): number {
+  if (seconds <= MAX_TTL_SECONDS) return seconds;
+  const message = `TTL must be 0 to ${MAX_TTL_SECONDS} seconds, got ${token.text}`;
+  throw new Mistake('PH309', message, token.offset, token.text.length, 'RFC 2181 8; a day is 86400 or 1d');
+}
+
+/** Whether the word is the class IN; another class is a mistake. */
+function isClass(token: Token): boolean {
+  if (token.quoted) return false;
+  const upper = token.text.toUpperCase();
+  if (upper === 'IN' || upper === 'CLASS1') return true;
+  if (!/^(?:CH|HS|CS|NONE|CLASS\d+)$/.test(upper)) return false;
+  throw new Mistake('PH310', `class must be IN, got ${token.text}`, token.offset, token.text.length, 'leave it out');
+}
+
+function unknownType(token: Token): Mistake {
+  const message = `"${token.text}" is not a record type`;
+  const hint = 'owner, TTL, class, type, data is the order; write a type without a name as TYPE123';
+  return new Mistake('PH311', message, token.offset, token.text.length, hint);
+}
+
+function readDirective(reader: FileReader, entry: Entry, directive: Token): void {
+  const args = entry.tokens.slice(1);
+  const [first, second] = args;
+  const usage = (expected: string): Mistake =>
+    new Mistake('PH306', `${directive.text} takes ${expected}`, first?.offset ?? entry.end, first?.text.length ?? 1);
+  switch (directive.text.toUpperCase()) {
+    case '$ORIGIN':
+      if (!first || args.length > 1) throw usage('one name: $ORIGIN example.com.');
+      reader.origin = nameOf(first, reader.origin, 'PH306').slice();
+      return;
+    case '$TTL': {
+      const seconds = first && args.length === 1 ? parsePeriod(first.text) : undefined;
+      if (!first || seconds === undefined) throw usage('seconds or a period: $TTL 3600, $TTL 1h');
+      reader.ttl.directive = checkTtl(first, seconds);
+      return;
+    }
+    case '$INCLUDE':
+      if (!first || args.length > 2)
+        throw usage('a file and, if need be, an origin: $INCLUDE hosts.db sub.example.com.');
+      include(reader, first, second ? nameOf(second, reader.origin, 'PH306') : reader.origin);
+      return;
+    case '$GENERATE':
+      if (!first || args.length < 4) throw usage('a range and a record: $GENERATE 1-10 host$ A 192.0.2.$');
+      generate(reader, args, entry.end);
+      return;
+    default: {
+      const hint = 'known are $ORIGIN, $TTL, $INCLUDE and $GENERATE; write a name that starts with $ as \\$';
+      const message = `"${directive.text}" is not a directive`;
+      throw new Mistake('PH305', message, directive.offset, directive.text.length, hint);
+    }
+  }
+}
+
+function include(reader: FileReader, token: Token, origin: Name): void {
+  const named = pathIn(token);
+  const path = isAbsolute(named) ? named : join(dirname(reader.path), named);
+  const at = token.offset;
+  const length = token.text.length;
+  if (reader.stack.includes(resolve(path))) {
+    throw new Mistake('PH301', `${path} includes itself: ${[...reader.stack, resolve(path)].join(' -> ')}`, at, length);
+  }
+  if (reader.stack.length >= MAX_INCLUDE_DEPTH) {
+    throw new Mistake('PH302', `$INCLUDE goes deeper than ${MAX_INCLUDE_DEPTH} files`, at, length);
+  }
+  const bytes = readBytes(path);
+  if (typeof bytes === 'string') {
+    const hint = `paths are relative to ${dirname(reader.path)}`;
+    throw new Mistake('PH300', `cannot read ${path}: ${bytes}`, at, length, hint);
+  }
+  // RFC 1035 5.1: the origin and the owner of the including file stay as they are.
+  const { store, ttl, dialect, stack, files } = reader;
+  readFile({ path, bytes, origin, store, ttl, report: reader.report, dialect, stack, files });
+}
+
+/** A path is octets in UTF-8; escapes work as in any text. */
+function pathIn(token: Token): string {
+  try {
+    return Buffer.from(unescape(token.text)).toString('utf8');
+  } catch (error) {
+    if (!(error instanceof RdataError)) throw error;
+    throw new Mistake('PH306', error.message, token.offset, token.text.length);
+  }
+}
+
+function generate(reader: FileReader, args: readonly Token[], end: number): void {
+  const [rangeToken, ...record] = args;
+  const range = rangeToken && parseRange(rangeToken.text);
+  if (!range) {
+    const message = `a range is 1-10 or 1-10/2, of at most ${MAX_GENERATED} records, got "${rangeToken?.text ?? ''}"`;
+    throw new Mistake('PH314', message, rangeToken?.offset ?? end, rangeToken?.text.length ?? 1);
+  }
+  for (const token of record) {
+    const at = malformedAt(token);
+    if (at < 0) continue;
+    throw new Mistake(
+      'PH314',
+      'in braces stand offset, width and base: ${0,3,d}',
+      token.offset + at,
+      token.text.length - at,
+    );
+  }
+  for (let value = range.start; value <= range.stop; value += range.step) {
+    readRecord(
+      reader,
+      record.map((token) => substitute(token, value)),
+      false,
+      end,
+    );
+  }
+}
+
+/** Reports a mistake in the entry that starts at `start`, where `reader.line` is. */
+function report(reader: FileReader, start: number, mistake: Mistake): void {
+  reader.mistakes++;
+  if (reader.mistakes > MAX_MISTAKES + 1) return;
+  const { code, message, offset, length, hint } = mistake;
+  const place = placeOf(reader, start, offset, length);
+  if (reader.mistakes > MAX_MISTAKES) reader.unshown = place;
+  else reader.report.error(code, message, place, hint);
+}

@@ -1,0 +1,48 @@
+/**
+ * A master file as octets, and places in it for people.
+ */
+import type { Place } from '../../config/diagnostics.ts';
+import { readInPieces } from '../../config/read-file.ts';
+import { lineAfter } from './master-lexer.ts';
+
+/** Characters of a line kept for the excerpt. */
+const MAX_EXCERPT = 1000;
+
+/** The file's octets with a newline at the end, or why there are none. */
+export function readBytes(path: string): Buffer | string {
+  try {
+    const bytes = readInPieces(path);
+    return bytes.at(-1) === 0x0a ? bytes : Buffer.concat([bytes, Buffer.from('\n')]);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const known: Readonly<Record<string, string>> = {
+      ENOENT: 'there is no such file',
+      EISDIR: 'it is a folder',
+      EACCES: 'permission denied',
+      ERR_FS_FILE_TOO_LARGE: 'it is larger than 2 GiB; split it',
+    };
+    return known[code] ?? code;
+  }
+}
+
+/** After a byte order mark, which some editors write. */
+export function startOfText(bytes: Buffer): number {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+}
+
+/** The place of `offset`, in the entry that starts at `start` on `line`. */
+export function placeOf(
+  source: { readonly path: string; readonly bytes: Buffer; readonly line: number },
+  start: number,
+  offset: number,
+  length: number,
+): Place {
+  const { bytes, path: file } = source;
+  offset = Math.max(start, Math.min(offset, bytes.length - 1));
+  let { line } = source;
+  for (let at = bytes.indexOf(0x0a, start); at >= 0 && at < offset; at = bytes.indexOf(0x0a, at + 1)) line++;
+  const from = Math.max(startOfText(bytes), offset === 0 ? 0 : bytes.lastIndexOf(0x0a, offset - 1) + 1);
+  const text = bytes.toString('utf8', from, lineAfter(bytes, offset)).replace(/\r?\n$/, '');
+  const column = bytes.toString('utf8', from, offset).length + 1;
+  return { file, line, column, length: Math.max(1, length), excerpt: text.slice(0, MAX_EXCERPT) };
+}

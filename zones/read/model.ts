@@ -1,0 +1,71 @@
+/**
+ * A zone as its files state it (SPEC 3), checked and with every default filled in, before it is compiled.
+ */
+import type { CheckSpec, RegionSpec } from '../../config/settings.ts';
+import type { Place } from '../../config/diagnostics.ts';
+import type { ShedMarks } from '../../health/pressure.ts';
+import type { StepSpec } from '../../steering/steps.ts';
+import type { Name } from '../../wire/name.ts';
+import type { RecordStore } from './record-store.ts';
+
+export type ZoneModel = {
+  /** Absolute path of the zone's YAML file. */
+  readonly file: string;
+  readonly apex: Name;
+  /** Every record, SOA and apex NS included, whichever file it came from. With `serial: auto` the SOA has serial 0. */
+  readonly records: RecordStore;
+  /** True when the serial is to be assigned (SPEC 3, `soa.serial: auto`). */
+  readonly autoSerial: boolean;
+  readonly services: readonly ServiceModel[];
+  /** The zone's own regions; those of pharos.yaml are in Settings. */
+  readonly regions: ReadonlyMap<string, RegionSpec>;
+  /** Absolute paths of all files read for it: the YAML, includes, latency tables. */
+  readonly files: readonly string[];
+};
+
+export type ServiceModel = {
+  readonly owner: Name;
+  /** `www.example.com`: the owner in canonical text, as targets and the API name it. */
+  readonly name: string;
+  /** Equal when the TTL is fixed. */
+  readonly ttl: { readonly minSeconds: number; readonly maxSeconds: number };
+  readonly vips: readonly VipModel[];
+  readonly steps: readonly StepSpec[];
+  /** How many VIPs an answer has: 1 to 8, or 256 for `all`. */
+  readonly answers: number;
+  readonly whenAllDown: WhenAllDown;
+  /** How long a VIP that recovers takes to its full weight; 0 for at once. */
+  readonly rampMs: number;
+  /** Undefined: load is not looked at. */
+  readonly shed: ShedMarks | undefined;
+  readonly place: Place;
+};
+
+export type WhenAllDown =
+  | { readonly kind: 'serve_all' }
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'static';
+      readonly a: readonly string[];
+      readonly aaaa: readonly string[];
+      readonly cname: Name | undefined;
+    };
+
+/** Has `a`, `aaaa` or both; or `cname` alone, and then every VIP of the service has. */
+export type VipModel = {
+  readonly name: string;
+  /** Undefined: in no region, so that no region-wise step prefers it. */
+  readonly region: string | undefined;
+  readonly a: Uint8Array | undefined;
+  readonly aaaa: Uint8Array | undefined;
+  readonly cname: Name | undefined;
+  /** 0 to 65535; 0 is standby. */
+  readonly weight: number;
+  /** The load at which it is full, in the unit of its check's load; above 0. */
+  readonly capacity: number;
+  /** Undefined: never probed, always available unless forced down. */
+  readonly check: CheckSpec | undefined;
+  /** Where the check connects when not to the published address; port undefined: the check's own. */
+  readonly probe: { readonly host: string; readonly port: number | undefined } | undefined;
+  readonly place: Place;
+};

@@ -1,0 +1,79 @@
+/**
+ * The map of a `geo` step (SPEC 4): keys from a network to `default`, each with regions.
+ */
+import type { Report } from '../../config/diagnostics.ts';
+import { show } from '../../config/fields.ts';
+import { nearestWord } from '../../config/nearest-word.ts';
+import type { IsCountry } from '../../config/network-fields.ts';
+import { CONTINENTS } from '../../config/settings.ts';
+import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { identityOf, type GeoKey } from '../../steering/steps.ts';
+import { parsePrefix } from '../../wire/address.ts';
+
+/** RFC 6793: an AS number has 32 bits. */
+const MAX_ASN = 0xffff_ffff;
+
+/** The entries in the file's order; steering matches them by how specific they are. */
+export function readGeoMap(
+  entries: readonly YamlEntry[],
+  readRegions: (node: YamlNode, name: string) => string[] | undefined,
+  isCountry: IsCountry,
+  report: Report,
+): { key: GeoKey; regions: string[] }[] {
+  const seen = new Map<string, YamlScalar>();
+  return entries.flatMap(({ key, value }) => {
+    const geoKey = readGeoKey(key, isCountry, report);
+    const regions = readRegions(value.kind === 'null' ? { ...value, start: key.start, end: key.end } : value, key.text);
+    if (!geoKey || !regions) return [];
+    const identity = identityOf(geoKey);
+    const first = seen.get(identity);
+    if (first) {
+      const message = `${key.text} is the same key as ${first.text} in line ${placeOf(first).line}`;
+      report.error('PH213', message, placeOf(key), 'remove one of the two');
+      return [];
+    }
+    seen.set(identity, key);
+    return [{ key: geoKey, regions }];
+  });
+}
+
+function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): GeoKey | undefined {
+  const key = parseGeoKey(node.text);
+  const country =
+    key?.kind === 'country' ? key.country : key?.kind === 'subdivision' ? key.subdivision.slice(0, 2) : undefined;
+  if (country !== undefined && isCountry && !isCountry(country)) {
+    const meant = { UK: 'the United Kingdom is GB', EU: 'the continent is written europe' }[country];
+    report.error(
+      'PH033',
+      `there is no country ${country}`,
+      placeOf(node),
+      meant ?? 'use a code of ISO 3166-1, such as KR',
+    );
+    return undefined;
+  }
+  if (key) return key;
+  const near = nearestWord(node.text, [...CONTINENTS, 'default', 'fence']);
+  const hint =
+    near === undefined
+      ? 'a network 10.0.0.0/8, AS64500, US-CA, KR, a continent such as north-america, or default'
+      : `did you mean "${near}"?`;
+  report.error('PH212', `${show(node.text)} is not a place that geo knows`, placeOf(node), hint);
+  return undefined;
+}
+
+function parseGeoKey(text: string): GeoKey | undefined {
+  if (text === 'default') return { text, kind: 'default' };
+  const continent = CONTINENTS.find((name) => name === text.toLowerCase());
+  if (continent) return { text, kind: 'continent', continent };
+  if (/^[A-Za-z]{2}$/.test(text)) return { text, kind: 'country', country: text.toUpperCase() };
+  const asn = /^AS(\d{1,10})$/i.exec(text);
+  // RFC 7607: nobody has AS 0; here it is what clients have whose AS is not known.
+  if (asn)
+    return /[1-9]/.test(text) && Number(asn[1]) <= MAX_ASN ? { text, kind: 'asn', asn: Number(asn[1]) } : undefined;
+  // ISO 3166-2: the country, and up to three letters or digits.
+  if (/^[A-Za-z]{2}-[A-Za-z0-9]{1,3}$/.test(text)) {
+    return { text, kind: 'subdivision', subdivision: text.toUpperCase() };
+  }
+  const prefix = parsePrefix(text);
+  return prefix && { text, kind: 'network', prefix };
+}

@@ -1,0 +1,56 @@
+/**
+ * What a service and its VIPs say of load (SPEC 4): `capacity` and `shed`.
+ */
+import type { Report } from '../../config/diagnostics.ts';
+import { map, scalar, share, withDefault, type Read } from '../../config/fields.ts';
+import type { CheckSpec } from '../../config/settings.ts';
+import { placeOf, type YamlNode } from '../../config/yaml.ts';
+import type { ShedMarks } from '../../health/pressure.ts';
+
+/** In the unit of the check's load. */
+export const capacity = scalar(
+  'a number above 0',
+  (value) => {
+    const number = /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : 0;
+    return number > 0 && number <= Number.MAX_SAFE_INTEGER ? number : undefined;
+  },
+  { code: 'PH224', hint: 'the load at which it is full, as its check counts it; 1, if unsaid: load is a share' },
+);
+
+/** `{low, high}`: shares of the capacity. */
+export const shed: Read<ShedMarks> = (node, name, report) => {
+  const hint = 'write shed: { low: 80%, high: 95% }';
+  const read = map('shed', { low: withDefault(share(), 0.8), high: withDefault(share(), 0.95) })(node, name, report);
+  if (!read) return undefined;
+  if (read.low < read.high) return read;
+  report.error(
+    'PH225',
+    'low must be below high: between the two, clients are shed progressively',
+    placeOf(node, 0, 1),
+    hint,
+  );
+  return undefined;
+};
+
+/** `shed` without a load does nothing, nor does a `capacity` without `shed`. */
+export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | undefined, report: Report): void {
+  const entry = service.kind === 'map' ? service.entries.find(({ key }) => key.text === 'shed') : undefined;
+  if (entry) {
+    if (spec && saysLoad(spec)) return;
+    const hint = 'add load_path: load to its http check, or report the load to a push check';
+    report.warning('PH226', 'nothing says how loaded the VIPs are: nobody is shed', placeOf(entry.key), hint);
+    return;
+  }
+  for (const vip of vips.kind === 'map' ? vips.entries : []) {
+    const own = vip.value.kind === 'map' ? vip.value.entries.find(({ key }) => key.text === 'capacity') : undefined;
+    if (!own) continue;
+    const hint = 'add shed: { low: 80%, high: 95% } to the service, or remove the key';
+    report.warning('PH226', 'a capacity means nothing without shed', placeOf(own.key), hint);
+    return; // once is enough
+  }
+}
+
+function saysLoad(spec: CheckSpec): boolean {
+  if ('members' in spec) return spec.members.some(saysLoad);
+  return spec.kind === 'push' || ('loadPath' in spec && spec.loadPath !== undefined);
+}

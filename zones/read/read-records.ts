@@ -1,0 +1,306 @@
+/**
+ * `records`, `nameservers` and `soa` of a zone file (SPEC 3) into a RecordStore.
+ */
+import { domainToASCII } from 'node:url';
+import {
+  entriesOf,
+  list,
+  map,
+  scalar,
+  seconds,
+  show,
+  text,
+  withDefault,
+  type Read,
+  optional,
+} from '../../config/fields.ts';
+import { nearestHint } from '../../config/nearest-word.ts';
+import type { Report } from '../../config/diagnostics.ts';
+import { parseInteger } from '../../config/units.ts';
+import { placeInText, placeOf, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { parseAddress } from '../../wire/address.ts';
+import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
+import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
+import { RdataError, parseRdataText } from '../../wire/rdata.ts';
+import { TYPE, TYPE_NUMBERS, isMetaType, typeNumber, typeText } from '../../wire/types.ts';
+import { addRecord, ownerOf, rdataOf, type RecordStore } from './record-store.ts';
+
+/** Where records go. `file` is the YAML file's number in the store. */
+export type RecordsTarget = {
+  readonly apex: Name;
+  readonly store: RecordStore;
+  readonly file: number;
+  readonly defaultTtlSeconds: number;
+  readonly report: Report;
+};
+
+/** RFC 2181 8. */
+export const ttl: Read<number> = seconds({ min: 0, max: MAX_TTL_SECONDS, code: 'PH111' });
+
+/** A name relative to `origin`; `code` is what a mistake is reported as. */
+export function readName(node: YamlScalar, origin: Name, code: string, report: Report): Name | undefined {
+  try {
+    const name = parseName(node.text, origin);
+    // The commonest mistake of zone files: the name in full, without its final dot.
+    const zone = formatName(origin).toLowerCase();
+    if (!node.text.endsWith('.') && origin.length > 1 && `.${node.text.toLowerCase()}`.endsWith(`.${zone}`)) {
+      const message = `${node.text} without a final dot is ${formatName(name)}.`;
+      report.warning('PH113', message, placeOf(node), `write ${node.text}. or leave out the zone's name`);
+    }
+    warnBeyondAscii(node, report);
+    return name;
+  } catch (error) {
+    if (!(error instanceof NameError)) throw error;
+    report.error(code, error.message, placeOf(node), 'names are relative to the zone unless they end with a dot');
+    return undefined;
+  }
+}
+
+/** RFC 5890 2.3.2.1: clients ask for A-labels, so that nobody would find a name as it stands here. */
+export function warnBeyondAscii(node: YamlScalar, report: Report): void {
+  // eslint-disable-next-line no-control-regex -- all of ASCII is meant
+  const word = node.text.split(/\s+/).find((each) => /[^\u0000-\u007f]/.test(each));
+  if (word === undefined) return;
+  const asked = word.split('.').map((label) => domainToASCII(label) || label);
+  const message = `${show(word)} has letters that clients never ask for: they ask for ${asked.join('.')}`;
+  report.warning('PH118', message, placeOf(node), 'write it so; escapes (\\195) say that octets are meant');
+}
+
+/** The owner that a key of `records` or `services` names; one out of zone is reported. */
+export function readOwner(key: YamlScalar, apex: Name, report: Report): Name | undefined {
+  const owner = readName(key, apex, 'PH107', report);
+  if (!owner || isWithin(owner, apex)) return owner;
+  const message = `${key.text} is not in the zone ${formatName(apex)}`;
+  report.error('PH112', message, placeOf(key), 'leave out the final dot, or put it into the zone that it belongs to');
+  return undefined;
+}
+
+/** `records`: every owner with its types. */
+export function readRecords(node: YamlNode, target: RecordsTarget): void {
+  const { apex, report } = target;
+  const owners = new Map<string, YamlScalar>();
+  for (const { key, value } of entriesOf(node, 'records', report) ?? []) {
+    const owner = readOwner(key, apex, report);
+    if (!owner) continue;
+    const first = owners.get(nameKey(owner));
+    if (first) {
+      const message = `${key.text} is the same name as ${first.text} in line ${placeOf(first).line}`;
+      report.error('PH108', message, placeOf(key), 'put all its records under one of the two');
+      continue;
+    }
+    owners.set(nameKey(owner), key);
+    readOwnersRecords(owner, key, value, target);
+  }
+}
+
+function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target: RecordsTarget): void {
+  const { report } = target;
+  const entries = entriesOf(node, `records of ${key.text}`, report);
+  if (!entries) return;
+  const own = entries.find((entry) => entry.key.text === 'ttl');
+  const ttlOf = own ? readTtls(own.value, target) : undefined;
+  const types = new Map<number, YamlScalar>();
+  for (const entry of entries) {
+    if (entry === own) continue;
+    const type = readType(entry.key, report);
+    if (type === undefined) continue;
+    const first = types.get(type);
+    if (first) {
+      const message = `${entry.key.text} is the same type as ${first.text} in line ${placeOf(first).line}`;
+      report.error('PH109', message, placeOf(entry.key), 'write several records as a list');
+      continue;
+    }
+    types.set(type, entry.key);
+    readValues(owner, type, ttlOf?.(type) ?? target.defaultTtlSeconds, entry.key, entry.value, target);
+  }
+  reportIdleTtls(own?.value, types, report);
+  if (entries.length > (own ? 1 : 0)) return;
+  report.error('PH114', `${key.text} has no records`, placeOf(key), 'such as { A: 192.0.2.1 }; or remove it');
+}
+
+/** `ttl` of an owner: one for all its types, or `{ MX: 1h }` for those that it names. */
+function readTtls(node: YamlNode, { report }: RecordsTarget): (type: number) => number | undefined {
+  if (node.kind !== 'map') {
+    const all = ttl(node, 'ttl', report);
+    return () => all;
+  }
+  const byType = new Map<number, number>();
+  for (const { key, value } of node.entries) {
+    const type = readType(key, report);
+    const seconds = ttl(value, `ttl of ${key.text}`, report);
+    if (type !== undefined && seconds !== undefined) byType.set(type, seconds);
+  }
+  return (type) => byType.get(type);
+}
+
+/** A TTL for a type that its owner does not have is a mistyped type, or what a removed record left. */
+function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, unknown>, report: Report): void {
+  for (const { key } of node?.kind === 'map' ? node.entries : []) {
+    const type = typeNumber(key.text);
+    if (type === undefined || types.has(type)) continue;
+    report.error('PH117', `a TTL for ${key.text}, and no ${key.text} record beside it`, placeOf(key), 'remove it');
+  }
+}
+
+function readType(key: YamlScalar, report: Report): number | undefined {
+  const type = typeNumber(key.text);
+  if (type === undefined) {
+    const hint = nearestHint(key.text, ['ttl', ...TYPE_NUMBERS.keys()]);
+    const help = hint.startsWith('did you') ? hint : 'a type without a name is written TYPE65400';
+    report.error('PH105', `${key.text} is not a record type`, placeOf(key), help);
+    return undefined;
+  }
+  if (!isMetaType(type)) return type;
+  report.error('PH110', `${key.text} is a type that no zone holds (RFC 6895 3.1)`, placeOf(key), 'remove it');
+  return undefined;
+}
+
+function readValues(
+  owner: Name,
+  type: number,
+  ttlSeconds: number,
+  key: YamlScalar,
+  node: YamlNode,
+  target: RecordsTarget,
+): void {
+  const { apex, store, file, report } = target;
+  const items = node.kind === 'list' ? node.items : [node];
+  if (items.length === 0) report.error('PH114', `${key.text} has no values`, placeOf(key), 'remove it, or add one');
+  for (const item of items) {
+    if (item.kind === 'broken') continue;
+    if (item.kind === 'null') {
+      report.error('PH011', `${key.text} has no value`, placeOf(item.start === item.end ? key : item));
+    } else if (item.kind !== 'scalar') {
+      const hint = 'write it as in a master file, such as MX: 10 mail; a TTL stands beside the types as "ttl"';
+      report.error('PH115', `a value of ${key.text} must be a text, got a ${item.kind}`, placeOf(item, 0, 1), hint);
+    } else {
+      const rdata = readRdata(type, item, apex, report);
+      if (rdata) addRecord(store, owner, type, ttlSeconds, rdata, file, placeOf(item).line);
+    }
+  }
+}
+
+/** One value in presentation format; a mistake is shown at the word that has it. */
+function readRdata(type: number, node: YamlScalar, origin: Name, report: Report): Uint8Array | undefined {
+  try {
+    const rdata = parseRdataText(type, node.text, origin);
+    if (HAS_NAME.has(type)) warnBeyondAscii(node, report);
+    return rdata;
+  } catch (error) {
+    if (!(error instanceof RdataError || error instanceof NameError)) throw error;
+    const offset = error instanceof RdataError ? error.offset : undefined;
+    const word = offset === undefined ? undefined : (/^\S+/.exec(node.text.slice(offset))?.[0].length ?? 1);
+    const place = offset === undefined ? placeOf(node) : placeInText(node, offset, word);
+    const named = error.message.startsWith(`${typeText(type)} `);
+    report.error('PH106', named ? error.message : `${typeText(type)}: ${error.message}`, place);
+    return undefined;
+  }
+}
+
+/** Types whose data is a name, with numbers at most. */
+const HAS_NAME: ReadonlySet<number> = new Set([TYPE.NS, TYPE.CNAME, TYPE.DNAME, TYPE.PTR, TYPE.MX, TYPE.SRV]);
+
+/** `nameservers`: their names, in the file's order. Addresses are a mistake. */
+export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {
+  const read: Read<{ name: Name; line: number }> = (node, name, report) => {
+    if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
+    if (parseAddress(node.text)) {
+      const hint = 'name it, and give the name an address under records: ns1: { A: 192.0.2.53 }';
+      report.error('PH102', `a name server is a name, got the address ${node.text}`, placeOf(node), hint);
+      return undefined;
+    }
+    const found = readName(node, apex, 'PH102', report);
+    return found && { name: found, line: placeOf(node).line };
+  };
+  return list(read, { min: 1, hint: 'such as [ns1, ns2]' });
+}
+
+/** `soa` without its mname, which is the first name server. */
+export type SoaFields = {
+  readonly contact: Name | undefined;
+  readonly serial: number | 'auto';
+  readonly refreshSeconds: number;
+  readonly retrySeconds: number;
+  readonly expireSeconds: number;
+  readonly negativeTtlSeconds: number;
+};
+
+const SERIAL_LIMIT = 0xffff_ffff; // RFC 1982 3: 32 bits
+
+export function soa(apex: Name): Read<SoaFields> {
+  const serial = scalar<number | 'auto'>(
+    `auto, or 0 to ${SERIAL_LIMIT}`,
+    (value) => {
+      const number = value === 'auto' ? 'auto' : parseInteger(value);
+      return number === 'auto' || (number !== undefined && number >= 0 && number <= SERIAL_LIMIT) ? number : undefined;
+    },
+    { code: 'PH104', hint: 'auto rises with every change' },
+  );
+  const readFields = map('soa', {
+    contact: optional(contact(apex)),
+    serial: withDefault(serial, 'auto'),
+    refresh: withDefault(ttl, 2 * 3600),
+    retry: withDefault(ttl, 30 * 60),
+    expire: withDefault(ttl, 14 * 86_400),
+    negative_ttl: withDefault(ttl, 60),
+  });
+  return (node, name, report) => {
+    const read = readFields(node, name, report);
+    return (
+      read && {
+        contact: read.contact,
+        serial: read.serial,
+        refreshSeconds: read.refresh,
+        retrySeconds: read.retry,
+        expireSeconds: read.expire,
+        negativeTtlSeconds: read.negative_ttl,
+      }
+    );
+  };
+}
+
+/** `hostmaster`, `hostmaster.example.com.` or `first.last@example.com` (RFC 1035 8: dots before the @ are escaped). */
+function contact(apex: Name): Read<Name> {
+  return (node, name, report) => {
+    if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
+    const mailbox = /^([^@]+)@([^@]+)$/.exec(node.text);
+    if (!mailbox) return readName(node, apex, 'PH103', report);
+    const [, local = '', domain = ''] = mailbox;
+    const escaped = local.replace(/[\\.]/g, (sign) => `\\${sign}`);
+    try {
+      return parseName(`${escaped}.${domain.replace(/\.$/, '')}.`, ROOT);
+    } catch (error) {
+      if (!(error instanceof NameError)) throw error;
+      report.error('PH103', `${show(node.text)} is not a mail address: ${error.message}`, placeOf(node));
+      return undefined;
+    }
+  };
+}
+
+/** RFC 1035 3.3.13, uncompressed. With `serial: auto` the serial is 0. */
+export function soaRdata(fields: SoaFields, mname: Name, rname: Name): Uint8Array {
+  const numbers = new DataView(new ArrayBuffer(20));
+  const { serial, refreshSeconds, retrySeconds, expireSeconds, negativeTtlSeconds } = fields;
+  [serial === 'auto' ? 0 : serial, refreshSeconds, retrySeconds, expireSeconds, negativeTtlSeconds].forEach(
+    (value, index) => {
+      numbers.setUint32(index * 4, value);
+    },
+  );
+  return Uint8Array.from(Buffer.concat([mname, rname, new Uint8Array(numbers.buffer)]));
+}
+
+/** The data of the first record of a type at the apex; undefined when there is none. */
+export function findAtApex(store: RecordStore, apex: Name, type: number): Uint8Array | undefined {
+  const key = nameKey(apex);
+  for (let row = 0; row < store.count; row++) {
+    if (store.type[row] !== type || store.ownerOctets[row] !== apex.length) continue;
+    if (nameKey(ownerOf(store, row)) === key) return rdataOf(store, row);
+  }
+  return undefined;
+}
+
+/** The apex NS records, one for each of `nameservers`. */
+export function addNameServers(servers: readonly { name: Name; line: number }[], target: RecordsTarget): void {
+  const { store, apex, defaultTtlSeconds, file } = target;
+  for (const { name, line } of servers) addRecord(store, apex, TYPE.NS, defaultTtlSeconds, name, file, line);
+}

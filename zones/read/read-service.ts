@@ -1,0 +1,332 @@
+/**
+ * One service of a zone file (SPEC 3 and 4): its VIPs, check, steps and TTL.
+ */
+import type { Report } from '../../config/diagnostics.ts';
+import {
+  dictionary,
+  duration,
+  integer,
+  list,
+  map,
+  optional,
+  scalar,
+  show,
+  text,
+  withDefault,
+  required,
+  type Read,
+  valueOf,
+} from '../../config/fields.ts';
+import { MAX_RAMP_MS, MAX_WEIGHT } from '../../config/limits.ts';
+import { nearestHint } from '../../config/nearest-word.ts';
+import { address, type IsCountry } from '../../config/network-fields.ts';
+import { checkOrName, findAmong } from '../../config/read-checks.ts';
+import { isTargetName } from '../../config/read-regions.ts';
+import type { CheckSpec, RegionSpec } from '../../config/settings.ts';
+import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { formatAddress, parseAddress } from '../../wire/address.ts';
+import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
+import { canonical, formatName, nameKey, type Name } from '../../wire/name.ts';
+import type { StepSpec } from '../../steering/steps.ts';
+import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
+import { capacity, checkLoad, shed } from './read-load.ts';
+import { judgeWeights } from './judge-steps.ts';
+import { readName, ttl } from './read-records.ts';
+import { DEFAULT_STEPS, steps } from './read-steps.ts';
+
+/** What a service may name, and the defaults it takes from its zone. */
+export type ServiceContext = {
+  readonly apex: Name;
+  readonly regions: ReadonlyMap<string, RegionSpec>;
+  readonly checks: ReadonlyMap<string, CheckSpec>;
+  /** Names of checks that have been reported as wrong: naming one is no second mistake. */
+  readonly brokenChecks: ReadonlySet<string>;
+  readonly defaultTtlSeconds: number;
+  /** Absolute path that tables are relative to. */
+  readonly folder: string;
+  readonly isCountry: IsCountry;
+  readonly report: Report;
+  readonly addFile: (path: string) => void;
+  /** See StepsContext. */
+  readonly hasBeacon?: boolean;
+};
+
+type Vip = Omit<VipModel, 'check'>;
+
+/** Reads what stands at `key`. Undefined when it has no VIP that could be served. */
+function readService(owner: Name, { key, value }: YamlEntry, context: ServiceContext): ServiceModel | undefined {
+  const { apex, regions, report } = context;
+  const name = formatName(canonical(owner));
+  // Steps name regions and VIPs, so the VIPs are read first, wherever they stand.
+  const vipsNode = valueOf(value, 'vips');
+  const vips = (vipsNode && readVips(vipsNode, context)) ?? [];
+  const stepsContext = {
+    ...context,
+    regions: new Map([...regions].map(([id, { at }]) => [id, at !== undefined])),
+    vips,
+  };
+  const read = map('service', {
+    ttl: withDefault(serviceTtl, { minSeconds: context.defaultTtlSeconds, maxSeconds: context.defaultTtlSeconds }),
+    check: optional(checkOrName(name, findAmong(context.checks, context.brokenChecks))),
+    vips: required(alreadyRead, 'such as vips: { seoul-a: { region: seoul, A: 203.0.113.10 } }'),
+    steer: withDefault(steps(stepsContext), [...DEFAULT_STEPS]),
+    answers: optional(answers),
+    when_all_down: withDefault(whenAllDown(apex), { kind: 'serve_all' }),
+    ramp: withDefault(duration({ maxMs: MAX_RAMP_MS }), 0),
+    shed: optional(shed),
+  })(value, `service ${key.text}`, report);
+  if (!read || !vipsNode) return undefined;
+  if (vips.length === 0) return undefined;
+  checkPorts(vips, read.check, report);
+  checkLoad(value, vipsNode, read.check, report);
+  const ramp = valueOf(value, 'ramp');
+  const weighsRegions = vips.some(({ region }) => (regions.get(region ?? '')?.minHealthy ?? 0) > 0);
+  judgeWeights(read.steer, vips, weighsRegions, ramp && placeOf(ramp), report);
+  warnCommonAddress(vips, report);
+  warnOneCname(vips, read, valueOf(value, 'answers') ?? valueOf(value, 'steer'), report);
+  return {
+    owner,
+    name,
+    ttl: read.ttl,
+    vips: vips.map((vip) => ({ ...vip, check: read.check })),
+    steps: read.steer,
+    // SPEC 4, `all` keeps all of them: an answer with one of them would not.
+    answers: read.answers ?? (read.steer.some((step) => step.kind === 'all') ? MAX_VIPS : 1),
+    whenAllDown: read.when_all_down,
+    rampMs: read.ramp,
+    shed: read.shed,
+    place: placeOf(key),
+  };
+}
+
+const alreadyRead: Read<true> = (node) => (node.kind === 'broken' ? undefined : true);
+
+/** Seconds, or `{min, max}`. */
+const serviceTtl: Read<ServiceModel['ttl']> = (node, name, report) => {
+  if (node.kind !== 'map') {
+    const fixed = ttl(node, name, report);
+    return fixed === undefined ? undefined : { minSeconds: fixed, maxSeconds: fixed };
+  }
+  const hint = 'write ttl: 20, or ttl: { min: 5, max: 60 }';
+  const read = map('ttl', { min: required(ttl, hint), max: required(ttl, hint) })(node, name, report);
+  if (!read) return undefined;
+  if (read.min <= read.max) return { minSeconds: read.min, maxSeconds: read.max };
+  report.error('PH220', `min (${read.min}) is over max (${read.max})`, placeOf(node), 'exchange the two');
+  return undefined;
+};
+
+const answers = scalar(
+  `1 to ${MAX_ANSWERS}, or all`,
+  (value) => {
+    if (value === 'all') return MAX_VIPS;
+    const number = /^\d+$/.test(value) ? Number(value) : 0;
+    return number >= 1 && number <= MAX_ANSWERS ? number : undefined;
+  },
+  { code: 'PH222' },
+);
+
+function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
+  const { report } = context;
+  const mistakes = report.diagnostics.length;
+  const vips = dictionary(({ key, value }) => readVip(key, value, context))(node, 'vips', report);
+  if (!vips) return undefined;
+  if (vips.length === 0 && report.diagnostics.length === mistakes) {
+    report.error(
+      'PH204',
+      'a service needs a VIP',
+      placeOf(node),
+      'such as seoul-a: { region: seoul, A: 203.0.113.10 }',
+    );
+  }
+  if (vips.length > MAX_VIPS) {
+    report.error(
+      'PH205',
+      `${vips.length} VIPs, and a service has at most ${MAX_VIPS}`,
+      placeOf(node, 0, 1),
+      'split it',
+    );
+  }
+  const [first] = vips;
+  const stranger = vips.find((vip) => (vip.cname === undefined) !== (first?.cname === undefined));
+  if (first && stranger) {
+    const [has, hasNot] = stranger.cname ? [stranger, first] : [first, stranger];
+    const message = `${has.name} is a CNAME and ${hasNot.name} is an address`;
+    report.error('PH203', message, stranger.place, 'either every VIP of a service has a CNAME, or none');
+  }
+  return vips;
+}
+
+function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip | undefined {
+  const { apex, regions, report } = context;
+  const usable = isTargetName(key, 'VIP', report);
+  const cname: Read<Name> = (value, name, inner) =>
+    text()(value, name, inner) === undefined || value.kind !== 'scalar'
+      ? undefined
+      : readName(value, apex, 'PH202', inner);
+  const region: Read<string> = (value, name, inner) => {
+    const named = text()(value, name, inner);
+    if (named === undefined || regions.has(named)) return named;
+    inner.error('PH206', `there is no region ${named}`, placeOf(value), nearestHint(named, regions.keys()));
+    return named; // Kept, so that steps which name it are not reported as well.
+  };
+  const read = map('vip', {
+    region: optional(region),
+    A: optional(address('IPv4')),
+    AAAA: optional(address('IPv6')),
+    CNAME: optional(cname),
+    weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: '1 if unsaid; 0 for standby' }), 1),
+    capacity: withDefault(capacity, 1),
+    probe: optional(probe),
+  })(node, `VIP ${key.text}`, report);
+  if (!read || !usable) return undefined;
+  const has = (field: string): boolean => valueOf(node, field) !== undefined;
+  if (has('CNAME') && (has('A') || has('AAAA'))) {
+    const hint = 'A and AAAA publish an address, CNAME a name: keep one of them';
+    report.error('PH202', `VIP ${key.text} has a CNAME beside an address`, placeOf(key), hint);
+  } else if (!has('CNAME') && !has('A') && !has('AAAA')) {
+    report.error('PH201', `VIP ${key.text} has no address`, placeOf(key), 'add A, AAAA or CNAME');
+  }
+  const { region: inRegion, A: a, AAAA: aaaa, CNAME: target, weight, capacity: full } = read;
+  const published = a ? formatAddress(a) : aaaa ? formatAddress(aaaa) : target && formatName(target);
+  const at = read.probe && { host: read.probe.host ?? published ?? '', port: read.probe.port };
+  return {
+    name: key.text,
+    region: inRegion,
+    a,
+    aaaa,
+    cname: target,
+    weight,
+    capacity: full,
+    probe: at,
+    place: placeOf(key),
+  };
+}
+
+type Probe = { readonly host: string | undefined; readonly port: number | undefined };
+
+/** `10.1.0.10:8443`, `[2001:db8::1]:8443`, an address or a name alone, or `:8443` at the published address. */
+const probe = scalar<Probe>('an address, a name or a port to connect to', parseProbe, {
+  code: 'PH217',
+  hint: 'such as "10.1.0.10:8443", "[2001:db8::1]:8443", 10.1.0.10 or ":8443"',
+});
+
+function parseProbe(value: string): Probe | undefined {
+  if (parseAddress(value)) return { host: value, port: undefined };
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(value);
+  if (!match) return undefined;
+  const [, bracketed, bare = '', digits] = match;
+  const port = digits === undefined ? undefined : Number(digits);
+  if (port !== undefined && (port < 1 || port > 65_535)) return undefined;
+  if (bracketed !== undefined) return parseAddress(bracketed)?.length === 16 ? { host: bracketed, port } : undefined;
+  if (bare === '') return port === undefined ? undefined : { host: undefined, port };
+  // A last label of digits is an address gone wrong (RFC 3696 2): 10.1.0.300.
+  const isName = /^(?=.{1,253}$)[A-Za-z0-9_](?:[\w.-]*[\w.])?$/.test(bare) && !/(?:^|\.)\d+\.?$/.test(bare);
+  return parseAddress(bare) || isName ? { host: bare, port } : undefined;
+}
+
+/** Mostly one was copied; and what is drained under one name goes on being served under the other. */
+function warnCommonAddress(vips: readonly Vip[], report: Report): void {
+  const published = vips.flatMap((vip) => [vip.a ?? [], vip.aaaa ?? []].flat().map((address) => ({ vip, address })));
+  for (const [address, those] of Map.groupBy(published, (each) => formatAddress(each.address))) {
+    const [first, second, ...others] = those;
+    if (!first || !second) continue;
+    const more = others.length === 0 ? '' : ` and ${others.length} more VIPs`;
+    const message = `${first.vip.name}, ${second.vip.name}${more} have one address: ${address}`;
+    report.warning('PH234', message, second.vip.place, 'make them one VIP, or mend the address');
+  }
+}
+
+/** RFC 2181 10.1: a name has one CNAME. */
+function warnOneCname(
+  [vip]: readonly Vip[],
+  { answers: stated = 1, steer }: { readonly answers: number | undefined; readonly steer: readonly StepSpec[] },
+  node: YamlNode | undefined,
+  report: Report,
+): void {
+  if (vip?.cname === undefined || !node) return;
+  if (stated === 1 && !steer.some(({ kind }) => kind === 'all')) return;
+  const message = 'an answer has one CNAME: the first of these VIPs is served, and no other';
+  report.warning('PH235', message, placeOf(node, 0, 1), 'remove answers and all; the steps choose which is first');
+}
+
+/** A tcp check may leave the port to the probes; then each must have one. */
+function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: Report): void {
+  const portless = spec && checkWithoutPort(spec);
+  if (!portless) return;
+  for (const vip of vips) {
+    if (vip.probe?.port !== undefined) continue;
+    const message = `nothing says at which port the check ${portless.name} connects to ${vip.name}`;
+    report.error('PH218', message, vip.place, 'add port: to the check, or probe: "10.1.0.10:443" to the VIP');
+  }
+}
+
+/** The first tcp check without a port that the check is, or is made of. */
+function checkWithoutPort(spec: CheckSpec): CheckSpec | undefined {
+  if (spec.kind === 'tcp') return spec.port === 0 ? spec : undefined;
+  return 'members' in spec ? spec.members.find((member) => checkWithoutPort(member)) : undefined;
+}
+
+/** `serve_all`, `none`, or a static answer: addresses, or a CNAME alone. */
+function whenAllDown(apex: Name): Read<WhenAllDown> {
+  const hint = 'serve_all, none, { A: 192.0.2.99 } or { CNAME: sorry.example.net. }';
+  const addresses = (family: 'IPv4' | 'IPv6'): Read<string[]> => {
+    const read = list(address(family), { min: 1, max: MAX_VIPS });
+    // RFC 2181 5: in an RRset nothing stands twice.
+    return (node, name, report) => {
+      const addresses = read(node, name, report);
+      return addresses && [...new Set(addresses.map((bytes) => formatAddress(bytes)))];
+    };
+  };
+  const readStatic = map('when_all_down', {
+    A: withDefault(addresses('IPv4'), []),
+    AAAA: withDefault(addresses('IPv6'), []),
+    CNAME: optional<Name>((node, name, report) =>
+      text()(node, name, report) === undefined || node.kind !== 'scalar'
+        ? undefined
+        : readName(node, apex, 'PH216', report),
+    ),
+  });
+  return (node, name, report) => {
+    if (node.kind === 'scalar' && (node.text === 'serve_all' || node.text === 'none')) return { kind: node.text };
+    if (node.kind === 'broken') return undefined;
+    if (node.kind !== 'map' || node.entries.length === 0) {
+      const got = node.kind === 'scalar' ? show(node.text) : node.kind === 'list' ? 'a list' : 'nothing';
+      report.error('PH216', `${name} must be serve_all, none or a static answer, got ${got}`, placeOf(node), hint);
+      return undefined;
+    }
+    const read = readStatic(node, name, report);
+    if (!read) return undefined;
+    if (valueOf(node, 'CNAME') && (valueOf(node, 'A') ?? valueOf(node, 'AAAA'))) {
+      report.error('PH216', `${name} has a CNAME beside an address`, placeOf(node, 0, 1), hint);
+      return undefined;
+    }
+    return { kind: 'static', a: read.A, aaaa: read.AAAA, cname: read.CNAME };
+  };
+}
+
+/** Whether its answers can be CNAMEs: then nothing else may stand at its owner (RFC 1034 3.6.2). */
+export function answersWithCname(service: ServiceModel): boolean {
+  if (service.vips.some((vip) => vip.cname)) return true;
+  return service.whenAllDown.kind === 'static' && service.whenAllDown.cname !== undefined;
+}
+
+/** Reads all of `services`; two that have the same owner are reported. */
+export function readServices(
+  node: YamlNode,
+  ownerOf: (key: YamlScalar) => Name | undefined,
+  context: ServiceContext,
+): ServiceModel[] {
+  const { report } = context;
+  const owners = new Map<string, YamlScalar>();
+  const read = dictionary((entry): ServiceModel | undefined => {
+    const owner = ownerOf(entry.key);
+    const first = owner && owners.get(nameKey(owner));
+    if (first) {
+      const message = `${entry.key.text} is the same name as ${first.text} in line ${placeOf(first).line}`;
+      report.error('PH219', message, placeOf(entry.key), 'make them one service');
+    }
+    if (owner && !first) owners.set(nameKey(owner), entry.key);
+    return owner && readService(owner, entry, context);
+  });
+  return read(node, 'services', report) ?? [];
+}

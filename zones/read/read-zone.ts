@@ -1,0 +1,237 @@
+/**
+ * One zone file (SPEC 3), with the master files it includes, to a ZoneModel.
+ */
+import { dirname, resolve } from 'node:path';
+import type { Place, Report } from '../../config/diagnostics.ts';
+import type { Environment } from '../../config/environment.ts';
+import { lookAt } from '../../config/folder.ts';
+import { list, map, optional, required, scalar, text, valueOf, withDefault, type Read } from '../../config/fields.ts';
+import type { IsCountry } from '../../config/network-fields.ts';
+import { checks } from '../../config/read-checks.ts';
+import { regions } from '../../config/read-regions.ts';
+import type { Settings } from '../../config/settings.ts';
+import { placeOf, readYaml, type YamlNode } from '../../config/yaml.ts';
+import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
+import { NameError, nameKey, parseName, type Name } from '../../wire/name.ts';
+import { TYPE } from '../../wire/types.ts';
+import { readMasterFile } from './master-file.ts';
+import type { ServiceModel, ZoneModel } from './model.ts';
+import {
+  addNameServers,
+  findAtApex,
+  nameServers,
+  readOwner,
+  readRecords,
+  soa,
+  soaRdata,
+  ttl,
+  warnBeyondAscii,
+  type RecordsTarget,
+  type SoaFields,
+} from './read-records.ts';
+import { answersWithCname, readServices } from './read-service.ts';
+import { addFile, addRecord, createRecordStore, ownerOf, type RecordStore } from './record-store.ts';
+import { validateZone } from './validate.ts';
+import { whereWritten } from './validate-report.ts';
+
+/** For records of a zone that says nothing. */
+const DEFAULT_TTL_SECONDS = 300;
+
+export type ReadZoneInput = {
+  /** Absolute path. */
+  readonly file: string;
+  readonly settings: Settings;
+  readonly env: Environment;
+  readonly report: Report;
+  readonly isCountry?: IsCountry;
+};
+
+/** A zone's apex; the final dot may be left out. */
+const apexName: Read<Name> = scalar(
+  'a domain name',
+  (value) => {
+    // An empty text would be the root, as `.` is.
+    if (value === '') return undefined;
+    try {
+      return parseName(value.endsWith('.') ? value : `${value}.`);
+    } catch (error) {
+      if (error instanceof NameError) return undefined;
+      throw error;
+    }
+  },
+  { code: 'PH100', hint: 'such as zone: example.com' },
+);
+
+/** A node as it is, for what is read once the rest is known. */
+const later: Read<YamlNode> = (node) => (node.kind === 'broken' ? undefined : node);
+
+/**
+ * Reads a zone file and everything it includes. Undefined when there is no zone to speak of; otherwise a value
+ * even when mistakes were reported: only `report` says whether it may be used. `place` is where the apex is named.
+ */
+export function readZone(input: ReadZoneInput): (ZoneModel & { readonly place: Place }) | undefined {
+  const { file, settings, env, report, isCountry } = input;
+  const node = readYaml(file, env, report);
+  if (!node) return undefined;
+  const zoneNode = valueOf(node, 'zone');
+  // Names are relative to the apex, so it is read ahead of everything; `map` below reports what is wrong with it.
+  const apex = zoneNode && apexName(zoneNode, 'zone', quiet());
+  const read = map('zone', {
+    zone: required(apexName, 'such as zone: example.com'),
+    ttl: withDefault(ttl, DEFAULT_TTL_SECONDS),
+    nameservers: optional(apex ? nameServers(apex) : skip<{ name: Name; line: number }[]>()),
+    soa: optional(apex ? soa(apex) : skip<SoaFields>()),
+    records: optional(later),
+    include: withDefault(list(includePath, { min: 1, hint: 'such as [bulk.db]' }), []),
+    regions: withDefault(regions(isCountry), new Map()),
+    checks: withDefault(checks(settings.checks), new Map()),
+    services: optional(later),
+  })(node, 'the zone file', report);
+  if (!read || !apex) return undefined;
+  if (zoneNode.kind === 'scalar') warnBeyondAscii(zoneNode, report);
+
+  const store = createRecordStore();
+  const target = { apex, store, file: addFile(store, file), defaultTtlSeconds: read.ttl, report };
+  if (read.records) readRecords(read.records, target);
+  const folder = dirname(file);
+  const files = new Set([file]);
+  for (const { path, place } of read.include) {
+    for (const each of include(resolve(folder, path), path, place, target)) files.add(each);
+  }
+  if (read.nameservers) addNameServers(read.nameservers, target);
+  const autoSerial = addSoa(read.soa, read.nameservers?.[0]?.name, valueOf(node, 'soa') ?? zoneNode, target);
+
+  warnShadowed('region', read.regions, settings.regions, valueOf(node, 'regions'), report);
+  warnShadowed('check', read.checks, settings.checks, valueOf(node, 'checks'), report);
+  const services = read.services
+    ? readServices(read.services, (key) => readOwner(key, apex, report), {
+        apex,
+        regions: new Map([...settings.regions, ...read.regions]),
+        checks: new Map([...settings.checks, ...read.checks]),
+        brokenChecks: namesOf(valueOf(node, 'checks')),
+        defaultTtlSeconds: read.ttl,
+        folder,
+        isCountry,
+        report,
+        addFile: (path) => files.add(path),
+        hasBeacon: settings.beacon !== undefined,
+      })
+    : [];
+  reportCnameBesideData(services, store, report);
+  const place = placeOf(zoneNode);
+  const isReported = valueOf(node, 'nameservers') !== undefined;
+  validateZone({ apex, store, serviceOwners: services, report: isReported ? withoutLack(report) : report, place });
+  return { file, apex, records: store, autoSerial, services, regions: read.regions, files: [...files], place };
+}
+
+/** A report that nobody reads. */
+function quiet(): Report {
+  return { diagnostics: [], error: () => undefined, warning: () => undefined };
+}
+
+/** A report for zones whose `nameservers` are wrong: that there are none (PH358) is no second mistake. */
+function withoutLack(report: Report): Report {
+  return {
+    ...report,
+    error: (code, ...rest) => {
+      if (code !== 'PH358') report.error(code, ...rest);
+    },
+  };
+}
+
+/** For fields that cannot be read without an apex. */
+function skip<T>(): Read<T> {
+  return () => undefined;
+}
+
+const includePath: Read<{ path: string; place: Place }> = (node, name, report) => {
+  const path = text()(node, name, report);
+  return path === undefined ? undefined : { path, place: placeOf(node) };
+};
+
+/** Absolute paths of the files read. */
+function include(path: string, written: string, place: Place, target: RecordsTarget): readonly string[] {
+  const { apex, defaultTtlSeconds, store, report } = target;
+  const at = lookAt(path);
+  if (at.kind === 'file') return readMasterFile({ path, origin: apex, defaultTtlSeconds, store, report }).files;
+  const what =
+    at.kind === 'absent'
+      ? `there is no file ${written}`
+      : `${written} is not a file${at.kind === 'refused' ? ` that can be read (${at.code})` : ''}`;
+  report.error('PH038', what, place, `looked for ${path}`);
+  return [];
+}
+
+/**
+ * The SOA of `soa` and the first name server, or of defaults where nobody states one. Says whether its serial
+ * is to be assigned.
+ */
+function addSoa(
+  fields: SoaFields | undefined,
+  nameServer: Name | undefined,
+  node: YamlNode,
+  target: RecordsTarget,
+): boolean {
+  const { apex, store, file, defaultTtlSeconds } = target;
+  // One from `records` or an included file stands; validation reports when `soa` makes two.
+  if (!fields && findAtApex(store, apex, TYPE.SOA)) return false;
+  // Without name servers anything will do: the zone is refused for the lack of them.
+  const mname = nameServer ?? findAtApex(store, apex, TYPE.NS) ?? apex;
+  const soaFields: SoaFields = fields ?? {
+    contact: undefined,
+    serial: 'auto',
+    refreshSeconds: 2 * 3600,
+    retrySeconds: 30 * 60,
+    expireSeconds: 14 * 86_400,
+    negativeTtlSeconds: 60,
+  };
+  const rname = soaFields.contact ?? hostmaster(apex);
+  const rdata = soaRdata(soaFields, mname, rname);
+  addRecord(store, apex, TYPE.SOA, defaultTtlSeconds, rdata, file, placeOf(node).line);
+  return soaFields.serial === 'auto';
+}
+
+/** Below an apex that leaves no room for one, the apex: a contact can be stated. */
+function hostmaster(apex: Name): Name {
+  const label = parseName('hostmaster.').subarray(0, -1);
+  return label.length + apex.length > MAX_NAME_OCTETS ? apex : Uint8Array.from(Buffer.concat([label, apex]));
+}
+
+function namesOf(node: YamlNode | undefined): ReadonlySet<string> {
+  return new Set(node?.kind === 'map' ? node.entries.map(({ key }) => key.text) : []);
+}
+
+function warnShadowed(
+  what: 'region' | 'check',
+  own: ReadonlyMap<string, unknown>,
+  shared: ReadonlyMap<string, unknown>,
+  node: YamlNode | undefined,
+  report: Report,
+): void {
+  for (const { key } of node?.kind === 'map' ? node.entries : []) {
+    if (!own.has(key.text) || !shared.has(key.text)) continue;
+    const message = `the ${what} ${key.text} is in pharos.yaml too; this zone uses its own`;
+    report.warning('PH116', message, placeOf(key), 'give it another name, or remove one of the two');
+  }
+}
+
+/** RFC 1034 3.6.2, for services: what validation sees of them are owners of addresses. */
+function reportCnameBesideData(services: readonly ServiceModel[], store: RecordStore, report: Report): void {
+  const byOwner = new Map(services.filter(answersWithCname).map((service) => [nameKey(service.owner), service]));
+  if (byOwner.size === 0) return;
+  const lengths = new Set([...byOwner.values()].map(({ owner }) => owner.length));
+  for (let row = 0; row < store.count; row++) {
+    if (!lengths.has(store.ownerOctets[row] ?? 0)) continue;
+    const key = nameKey(ownerOf(store, row));
+    const service = byOwner.get(key);
+    if (!service) continue;
+    byOwner.delete(key);
+    const message = `the service ${service.name} answers with a CNAME, and there are records beside it`;
+    report.error(
+      'PH223',
+      message,
+      service.place,
+      `remove the records (${whereWritten(store, row)}), or steer addresses`,
+    );
+  }
+}

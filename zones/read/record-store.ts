@@ -1,0 +1,115 @@
+/**
+ * Records by the million in columns: one arena of bytes and one typed array a field, so that a zone costs
+ * its bytes and not an object a record. Filled by the YAML and master-file readers, read by validation and
+ * the image compiler.
+ */
+import type { Name } from '../../wire/name.ts';
+
+export type RecordStore = {
+  count: number;
+  /** Owners (as written, absolute) and rdata (uncompressed wire form), back to back. */
+  bytes: Uint8Array;
+  used: number;
+  ownerAt: Uint32Array;
+  ownerOctets: Uint8Array;
+  type: Uint16Array;
+  ttlSeconds: Uint32Array;
+  rdataAt: Uint32Array;
+  rdataOctets: Uint16Array;
+  /** Index into `files`, and the line there from 1: for diagnostics. */
+  file: Uint16Array;
+  line: Uint32Array;
+  readonly files: string[];
+};
+
+export function createRecordStore(): RecordStore {
+  const rows = 64;
+  return {
+    count: 0,
+    bytes: new Uint8Array(4096),
+    used: 0,
+    ownerAt: new Uint32Array(rows),
+    ownerOctets: new Uint8Array(rows),
+    type: new Uint16Array(rows),
+    ttlSeconds: new Uint32Array(rows),
+    rdataAt: new Uint32Array(rows),
+    rdataOctets: new Uint16Array(rows),
+    file: new Uint16Array(rows),
+    line: new Uint32Array(rows),
+    files: [],
+  };
+}
+
+/** Names a file that records will come from; the number is what `addRecord` takes. */
+export function addFile(store: RecordStore, path: string): number {
+  return store.files.push(path) - 1;
+}
+
+/** Copies owner and rdata. An owner equal to the last record's, byte for byte, is stored once. */
+export function addRecord(
+  store: RecordStore,
+  owner: Name,
+  type: number,
+  ttlSeconds: number,
+  rdata: Uint8Array,
+  file: number,
+  line: number,
+): void {
+  const row = store.count;
+  if (row === store.type.length) growRows(store, row * 2);
+  store.ownerAt[row] = sameAsLastOwner(store, owner) ? (store.ownerAt[row - 1] ?? 0) : append(store, owner);
+  store.ownerOctets[row] = owner.length;
+  store.type[row] = type;
+  store.ttlSeconds[row] = ttlSeconds;
+  store.rdataAt[row] = append(store, rdata);
+  store.rdataOctets[row] = rdata.length;
+  store.file[row] = file;
+  store.line[row] = line;
+  store.count = row + 1;
+}
+
+export function ownerOf(store: RecordStore, row: number): Name {
+  const at = store.ownerAt[row] ?? 0;
+  return store.bytes.subarray(at, at + (store.ownerOctets[row] ?? 0));
+}
+
+export function rdataOf(store: RecordStore, row: number): Uint8Array {
+  const at = store.rdataAt[row] ?? 0;
+  return store.bytes.subarray(at, at + (store.rdataOctets[row] ?? 0));
+}
+
+function sameAsLastOwner(store: RecordStore, owner: Name): boolean {
+  const last = store.count - 1;
+  if (last < 0 || store.ownerOctets[last] !== owner.length) return false;
+  const at = store.ownerAt[last] ?? 0;
+  for (let i = 0; i < owner.length; i++) if (store.bytes[at + i] !== owner[i]) return false;
+  return true;
+}
+
+function append(store: RecordStore, bytes: Uint8Array): number {
+  const at = store.used;
+  if (at + bytes.length > store.bytes.length) {
+    const wider = new Uint8Array(Math.max(store.bytes.length * 2, at + bytes.length));
+    wider.set(store.bytes);
+    store.bytes = wider;
+  }
+  store.bytes.set(bytes, at);
+  store.used = at + bytes.length;
+  return at;
+}
+
+function growRows(store: RecordStore, rows: number): void {
+  const wider = <T extends Uint8Array | Uint16Array | Uint32Array>(make: new (rows: number) => T, old: T): T => {
+    const out = new make(rows);
+    out.set(old);
+    return out;
+  };
+  store.ownerAt = wider(Uint32Array, store.ownerAt);
+  store.ownerOctets = wider(Uint8Array, store.ownerOctets);
+  store.type = wider(Uint16Array, store.type);
+  store.ttlSeconds = wider(Uint32Array, store.ttlSeconds);
+  store.rdataAt = wider(Uint32Array, store.rdataAt);
+  store.rdataOctets = wider(Uint16Array, store.rdataOctets);
+  store.file = wider(Uint16Array, store.file);
+  store.line = wider(Uint32Array, store.line);
+}

@@ -1,0 +1,108 @@
+/**
+ * Mistakes found in a record store, shown where the record was written. The line is read from its file only then.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
+import type { Place, Report, Severity } from '../../config/diagnostics.ts';
+import { formatName } from '../../wire/name.ts';
+import { type RecordStore, ownerOf } from './record-store.ts';
+
+/** Diagnostics of one code; a wrong bulk file repeats one mistake a million times. */
+const MAX_PER_CODE = 1000;
+
+export type Findings = {
+  /** A mistake in a record. */
+  row(severity: Severity, code: string, row: number, message: string, hint?: string): void;
+  /** A mistake in something else. */
+  place(severity: Severity, code: string, place: Place, message: string, hint?: string): void;
+  /** Says how many more mistakes of each code there were. */
+  end(): void;
+  ownerText(row: number): string;
+  /** To name a record in another one's message. */
+  where(row: number): string;
+};
+
+export function createFindings(store: RecordStore, report: Report): Findings {
+  const counts = new Map<string, { severity: Severity; count: number; next: Place | undefined }>();
+  const files = new Map<number, Reader | undefined>();
+
+  const place = (severity: Severity, code: string, at: () => Place, message: () => string, hint?: string): void => {
+    const seen = counts.get(code) ?? { severity, count: 0, next: undefined };
+    counts.set(code, seen);
+    seen.count++;
+    if (seen.count === MAX_PER_CODE + 1) seen.next = at();
+    if (seen.count > MAX_PER_CODE) return;
+    if (severity === 'error') report.error(code, message(), at(), hint);
+    else report.warning(code, message(), at(), hint);
+  };
+  const placeOf = (row: number): Place => {
+    const index = store.file[row] ?? 0;
+    const file = store.files[index] ?? '';
+    const line = store.line[row] ?? 1;
+    if (!files.has(index)) files.set(index, readOrNothing(file));
+    const reader = files.get(index);
+    const excerpt = reader && lineOf(reader, line);
+    return excerpt === undefined
+      ? { file, line, column: 1 }
+      : { file, line, column: 1, length: Math.max(1, excerpt.trimEnd().length), excerpt };
+  };
+  return {
+    row: (severity, code, row, message, hint) => {
+      place(
+        severity,
+        code,
+        () => placeOf(row),
+        () => message,
+        hint,
+      );
+    },
+    place: (severity, code, at, message, hint) => {
+      place(
+        severity,
+        code,
+        () => at,
+        () => message,
+        hint,
+      );
+    },
+    end: () => {
+      for (const [code, { severity, count, next }] of counts) {
+        if (!next) continue;
+        const more = count - MAX_PER_CODE;
+        report[severity](code, `${more} more mistake${more === 1 ? '' : 's'} of this kind`, next);
+      }
+    },
+    ownerText: (row) => formatName(ownerOf(store, row)),
+    where: (row) => whereWritten(store, row),
+  };
+}
+
+/** `bulk.db:12`: a record's file as the zone's own file, the first of the store, would name it. */
+export function whereWritten(store: RecordStore, row: number): string {
+  const [zone = ''] = store.files;
+  return `${relative(dirname(zone), store.files[store.file[row] ?? 0] ?? '')}:${store.line[row] ?? 0}`;
+}
+
+/** A file, and where the line that was read last begins: mistakes come in the order of their lines. */
+type Reader = { readonly bytes: Buffer; line: number; at: number };
+
+function readOrNothing(path: string): Reader | undefined {
+  try {
+    return { bytes: readFileSync(path), line: 1, at: 0 };
+  } catch {
+    return undefined; // it was there when it was read; the mistake is shown without its line
+  }
+}
+
+function lineOf(reader: Reader, line: number): string | undefined {
+  const { bytes } = reader;
+  if (line < reader.line) Object.assign(reader, { line: 1, at: 0 });
+  for (; reader.line < line; reader.line++) {
+    const newline = bytes.indexOf(0x0a, reader.at);
+    if (newline < 0) return undefined;
+    reader.at = newline + 1;
+  }
+  const newline = bytes.indexOf(0x0a, reader.at);
+  const end = Math.min(newline < 0 ? bytes.length : newline, reader.at + 1000);
+  return bytes.toString('utf8', reader.at, end).replace(/\r$/, '');
+}

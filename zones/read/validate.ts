@@ -1,0 +1,257 @@
+/**
+ * What no zone may hold, whichever files its records came from (SPEC 3, last point). Diagnostics PH340 to PH379.
+ *
+ * Two rules that the image compiler shares: of exact duplicates (same owner with case folded, type and rdata octets)
+ * the first stays and the others are dropped; an RRset has the TTL of its first record (RFC 2181 5.2).
+ */
+import type { Place, Report } from '../../config/diagnostics.ts';
+import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
+import { type Name, formatName, isWildcard, isWithin, labelOffsets } from '../../wire/name.ts';
+import { additionalNameOffset } from '../../wire/rdata.ts';
+import { TYPE, isMetaType, typeText } from '../../wire/types.ts';
+import { type NameTable, createNameTable, endsWithName, findName, findNode } from './name-table.ts';
+import { type RecordStore, ownerOf } from './record-store.ts';
+import { checkSets } from './validate-sets.ts';
+import { type Findings, createFindings } from './validate-report.ts';
+
+export type ZoneInput = {
+  readonly apex: Name;
+  readonly store: RecordStore;
+  readonly serviceOwners: readonly { readonly owner: Name; readonly place: Place }[];
+  readonly report: Report;
+  /** Where mistakes of the zone as a whole are shown; the start of its first file when left out. */
+  readonly place?: Place;
+};
+
+/** What a node has, as bits. */
+const HAS = {
+  cname: 1,
+  dname: 2,
+  ns: 4,
+  soa: 8,
+  address: 16,
+  /** Data that a CNAME must not stand beside (RFC 2181 10.1; RFC 4034 and RFC 2535 let KEY, NSEC, RRSIG be). */
+  other: 32,
+  service: 64,
+  /** A name server of the zone or of a delegation: its addresses are glue. */
+  nsTarget: 128,
+} as const;
+
+const BESIDE_CNAME: ReadonlySet<number> = new Set([TYPE.CNAME, TYPE.RRSIG, TYPE.NSEC, 24, 25, 30]); // SIG, KEY, NXT
+const AT_CUT: ReadonlySet<number> = new Set([TYPE.NS, TYPE.DS, TYPE.NSEC, TYPE.RRSIG]);
+
+type Zone = ZoneInput & {
+  readonly table: NameTable;
+  readonly findings: Findings;
+  readonly has: Uint16Array;
+  readonly apexNode: number;
+  readonly hasCuts: boolean;
+  readonly hasDnames: boolean;
+};
+
+/** Reports every mistake of the zone's records and services. Linear in the records. */
+export function validateZone(input: ZoneInput): void {
+  const { store, apex } = input;
+  const table = createNameTable(store);
+  const findings = createFindings(store, input.report);
+  const has = new Uint16Array(table.count);
+  const apexNode = findName(table, apex);
+  checkRows(store, table, has, findings);
+  checkSets(store, table, findings);
+
+  let hasCuts = false;
+  let hasDnames = false;
+  for (let node = 0; node < table.count; node++) {
+    hasCuts ||= node !== apexNode && ((has[node] ?? 0) & HAS.ns) !== 0;
+    hasDnames ||= ((has[node] ?? 0) & HAS.dname) !== 0;
+  }
+  const zone: Zone = { ...input, table, findings, has, apexNode, hasCuts, hasDnames };
+  checkServices(zone);
+  checkOwners(zone);
+  checkBesides(zone);
+  checkTargets(zone);
+  checkHidden(zone);
+  checkApex(zone);
+  findings.end();
+}
+
+/** What is wrong with a record alone; gathers what each node has. */
+function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findings: Findings): void {
+  for (let row = 0; row < store.count; row++) {
+    const type = store.type[row] ?? 0;
+    const node = table.nodeOf[row] ?? 0;
+    let bits = BESIDE_CNAME.has(type) ? 0 : HAS.other;
+    if (type === TYPE.A || type === TYPE.AAAA) bits |= HAS.address;
+    else if (type === TYPE.CNAME) bits |= HAS.cname;
+    else if (type === TYPE.NS) bits |= HAS.ns;
+    else if (type === TYPE.DNAME) bits |= HAS.dname;
+    else if (type === TYPE.SOA) bits |= HAS.soa;
+    else if (isMetaType(type)) {
+      findings.row('error', 'PH340', row, `${typeText(type)} is a type of queries and messages, not of zones`);
+    }
+    has[node] = (has[node] ?? 0) | bits;
+    const ttl = store.ttlSeconds[row] ?? 0;
+    if (ttl > MAX_TTL_SECONDS) {
+      findings.row('error', 'PH341', row, `TTL must be 0 to ${MAX_TTL_SECONDS} seconds, got ${ttl}`, 'RFC 2181 8');
+    }
+  }
+}
+
+/** A service is all that its owner has of the types it steers. */
+function checkServices({ serviceOwners, apex, table, has, findings }: Zone): void {
+  for (const { owner, place } of serviceOwners) {
+    if (!isWithin(owner, apex)) {
+      const message = `service ${formatName(owner)} is not in the zone ${formatName(apex)}`;
+      findings.place('error', 'PH346', place, message, 'define it in the zone that its name belongs to');
+    }
+    const node = findName(table, owner);
+    if (node < 0) continue;
+    has[node] = (has[node] ?? 0) | HAS.service;
+    if (((has[node] ?? 0) & (HAS.address | HAS.cname)) === 0) continue;
+    const message = `service ${formatName(owner)} also has static A, AAAA or CNAME records, from ${findings.where(table.firstRow[node] ?? 0)} on`;
+    findings.place('error', 'PH347', place, message, 'keep either the service or the records');
+  }
+}
+
+/** Owners out of the zone, and wildcards where they mean nothing. */
+function checkOwners({ store, table, has, apex, findings }: Zone): void {
+  for (let node = 0; node < table.count; node++) {
+    const row = table.firstRow[node] ?? 0;
+    if (!endsWithName(store.bytes, store.ownerAt[row] ?? 0, store.ownerOctets[row] ?? 0, apex)) {
+      const message = `${findings.ownerText(row)} is not in the zone ${formatName(apex)}`;
+      findings.row('error', 'PH348', row, message, 'a name without a final dot is relative to the origin');
+    }
+    if (((has[node] ?? 0) & (HAS.ns | HAS.dname)) !== 0 && isWildcard(ownerOf(store, row))) {
+      const message = `NS or DNAME at the wildcard ${findings.ownerText(row)}: resolvers disagree about what it means`;
+      findings.row('warning', 'PH349', row, message, 'RFC 4592 4.2, 4.4');
+    }
+  }
+}
+
+/** CNAME beside other data, SOA below the apex. */
+function checkBesides({ store, table, has, apexNode, apex, findings }: Zone): void {
+  for (let row = 0; row < store.count; row++) {
+    const type = store.type[row] ?? 0;
+    if (type !== TYPE.CNAME && type !== TYPE.SOA) continue;
+    const node = table.nodeOf[row] ?? 0;
+    if (type === TYPE.CNAME && ((has[node] ?? 0) & HAS.other) !== 0) {
+      const message = `${findings.ownerText(row)} has a CNAME beside other records`;
+      findings.row('error', 'PH350', row, message, 'RFC 2181 10.1: an owner with a CNAME has nothing else');
+    }
+    if (type === TYPE.SOA && node !== apexNode) {
+      const message = `SOA at ${findings.ownerText(row)}, which is not the apex ${formatName(apex)}`;
+      findings.row('error', 'PH351', row, message, 'give that zone a file of its own');
+    }
+  }
+}
+
+const POINTS_AT_HOST: ReadonlySet<number> = new Set([TYPE.NS, TYPE.MX, TYPE.SRV]);
+
+/** What name servers, mail exchangers and services point at. */
+function checkTargets(zone: Zone): void {
+  const { store, table, has, apex, apexNode, findings } = zone;
+  for (let row = 0; row < store.count; row++) {
+    const type = store.type[row] ?? 0;
+    if (!POINTS_AT_HOST.has(type)) continue;
+    const from = additionalNameOffset(type) ?? 0;
+    const at = (store.rdataAt[row] ?? 0) + from;
+    const octets = (store.rdataOctets[row] ?? 0) - from;
+    const target = findNode(table, store.bytes, at, octets);
+    const targetHas = target < 0 ? 0 : (has[target] ?? 0);
+    if ((targetHas & HAS.cname) !== 0) {
+      const message = `${typeText(type)} points at ${formatName(store.bytes, at)}, which is a CNAME`;
+      findings.row('warning', 'PH352', row, message, 'RFC 2181 10.3: point at the name that has the addresses');
+    }
+    if (type !== TYPE.NS) continue;
+    if (target >= 0) has[target] = targetHas | HAS.nsTarget;
+    if ((targetHas & (HAS.address | HAS.cname | HAS.service)) !== 0) continue;
+    const atApex = table.nodeOf[row] === apexNode;
+    if (!endsWithName(store.bytes, at, octets, atApex ? apex : ownerOf(store, row))) continue;
+    const name = store.bytes.subarray(at, at + octets);
+    if (isServiceOwner(zone, name) || (atApex && wildcardHasAddress(zone, name))) continue;
+    const message = `name server ${formatName(name)} is in the zone and has no A or AAAA record`;
+    findings.row('warning', 'PH353', row, atApex ? message : `${message}: the delegation lacks its glue`, 'add one');
+  }
+}
+
+function isServiceOwner({ serviceOwners }: Zone, name: Name): boolean {
+  return serviceOwners.some(({ owner }) => owner.length === name.length && isWithin(owner, name));
+}
+
+/** Whether a wildcard above `name` would answer for it. */
+function wildcardHasAddress({ table, has }: Zone, name: Name): boolean {
+  return labelOffsets(name).some((offset) => {
+    const parent = name.subarray(offset + (name[offset] ?? 0) + 1);
+    const node = findName(table, Uint8Array.of(1, 0x2a, ...parent));
+    return node >= 0 && ((has[node] ?? 0) & HAS.address) !== 0;
+  });
+}
+
+/** Data that no query reaches, or that RFC 6672 forbids: at and below delegations, below a DNAME. */
+function checkHidden(zone: Zone): void {
+  const { store, table, has, apexNode, findings, serviceOwners } = zone;
+  if (!zone.hasCuts && !zone.hasDnames) return;
+  const hiders = new Int32Array(table.count);
+  for (let node = 0; node < table.count; node++) {
+    const row = table.firstRow[node] ?? 0;
+    hiders[node] = hiderOf(zone, store.bytes, store.ownerAt[row] ?? 0, store.ownerOctets[row] ?? 0);
+  }
+  for (let row = 0; row < store.count; row++) {
+    const node = table.nodeOf[row] ?? 0;
+    const type = store.type[row] ?? 0;
+    const hider = hiders[node] ?? -1;
+    if (hider >= 0) {
+      const above = findings.ownerText(table.firstRow[hider] ?? 0);
+      if (((has[hider] ?? 0) & HAS.dname) !== 0) {
+        const message = `${findings.ownerText(row)} is below ${above}, which has a DNAME`;
+        findings.row('error', 'PH354', row, message, 'RFC 6672 2.4: a DNAME has nothing below it');
+      } else if (!isGlue(type, has[node] ?? 0)) {
+        const message = `${typeText(type)} of ${findings.ownerText(row)} is below the delegation ${above}: it is never answered`;
+        findings.row('warning', 'PH355', row, message, 'it belongs into the zone delegated to');
+      }
+    } else if (node !== apexNode && ((has[node] ?? 0) & HAS.ns) !== 0 && !AT_CUT.has(type)) {
+      if (isGlue(type, has[node] ?? 0)) continue;
+      const message = `${typeText(type)} beside the delegation of ${findings.ownerText(row)}: it is never answered`;
+      findings.row('warning', 'PH355', row, message, 'it belongs into the zone delegated to');
+    }
+  }
+  for (const { owner, place } of serviceOwners) {
+    const node = findName(table, owner);
+    const atCut = node >= 0 && node !== apexNode && ((has[node] ?? 0) & HAS.ns) !== 0;
+    const hider = atCut ? node : hiderOf(zone, owner, 0, owner.length);
+    if (hider < 0) continue;
+    const above = findings.ownerText(table.firstRow[hider] ?? 0);
+    const message = `service ${formatName(owner)} is at or below ${above}, which has NS or DNAME records: it is never answered`;
+    findings.place('error', 'PH356', place, message, 'remove the delegation or the service');
+  }
+}
+
+function isGlue(type: number, nodeHas: number): boolean {
+  return (type === TYPE.A || type === TYPE.AAAA) && (nodeHas & HAS.nsTarget) !== 0;
+}
+
+/** The node above the name, nearest to the apex, that delegates or renames everything below it; -1 when none. */
+function hiderOf({ table, has, apex, apexNode }: Zone, bytes: Uint8Array, at: number, octets: number): number {
+  let hider = -1;
+  while (octets > apex.length) {
+    const label = (bytes[at] ?? 0) + 1;
+    at += label;
+    octets -= label;
+    const node = findNode(table, bytes, at, octets);
+    if (node >= 0 && ((has[node] ?? 0) & (node === apexNode ? HAS.dname : HAS.dname | HAS.ns)) !== 0) hider = node;
+  }
+  return hider;
+}
+
+function checkApex({ apex, store, has, apexNode, findings, place, serviceOwners }: Zone): void {
+  const whole = place ?? { file: store.files[0] ?? serviceOwners[0]?.place.file ?? '', line: 1, column: 1 };
+  const apexHas = apexNode < 0 ? 0 : (has[apexNode] ?? 0);
+  if ((apexHas & HAS.soa) === 0) {
+    const hint = 'give the zone soa and nameservers, or an included file with an SOA record at @';
+    findings.place('error', 'PH357', whole, `zone ${formatName(apex)} has no SOA record`, hint);
+  }
+  if ((apexHas & HAS.ns) === 0) {
+    const hint = 'list its name servers under nameservers';
+    findings.place('error', 'PH358', whole, `zone ${formatName(apex)} has no NS record at its apex`, hint);
+  }
+}
