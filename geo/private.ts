@@ -1,6 +1,6 @@
 /**
- * Addresses that are nobody's in particular: an EDNS Client Subnet of these says nothing about where a client
- * is. PACKET PATH: allocates nothing.
+ * Which EDNS Client Subnets say where a client is: public ones, and private ones that `geo.networks` covers. PACKET
+ * PATH: allocates nothing.
  */
 
 /** Private, shared, loopback, link-local or unspecified (RFC 6890). `address` has `octets` octets, 4 or 16. */
@@ -22,3 +22,24 @@ export function isPrivateAddress(address: Uint8Array, octets: number): boolean {
   for (let i = 0; i < 15; i++) if (address[i] !== 0) return false;
   return (address[15] ?? 0) <= 1;
 }
+
+/**
+ * Whether a subnet of `bits` says where a client is (SPEC 4, Client): it is public, or an entry of `geo.networks` covers
+ * all of it. `own` is what own-networks.ts makes of these entries.
+ */
+export function saysWhere(own: Int32Array, address: Uint8Array, octets: number, bits: number): boolean {
+  return !isPrivateAddress(address, octets) || isCovered(own, address, octets, bits);
+}
+
+function isCovered(own: Int32Array, address: Uint8Array, octets: number, bits: number): boolean {
+  if (own.length === 0) return false;
+  let code = own[octets === 4 ? OWN.V4_ROOT : OWN.V6_ROOT] ?? -1;
+  for (let depth = 0; code >= 0; depth++) {
+    code = own[OWN.NODES + code * 2 + (((address[depth >>> 3] ?? 0) >>> (7 - (depth & 7))) & 1)] ?? -1;
+  }
+  const leaf = ~code;
+  return leaf > 0 && leaf - 1 <= bits;
+}
+
+/** Where the parts of the tree of own networks are. A leaf is the bits of the broadest network there, plus 1; 0 for none. */
+export const OWN = { V4_ROOT: 0, V6_ROOT: 1, NODES: 2 } as const;

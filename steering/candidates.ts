@@ -108,7 +108,7 @@ export function isPartlyForcedOut({ plan, health }: Steerer, service: number): b
 
 /** `row` is where the service stands in `services`; `trait` is a TRAIT bit. */
 export function hasTrait(services: Int32Array, row: number, trait: number): boolean {
-  return ((services[row + SERVICE.TRAITS] ?? 0) & trait) !== 0;
+  return ((services[row + SERVICE.HAS] ?? 0) & trait) !== 0;
 }
 
 /**

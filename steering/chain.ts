@@ -6,19 +6,26 @@ import { lookupOutcome } from '../geo/find-class.ts';
 import { hasTrait, holdSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';
-import { ALL_DOWN, mapOf, OP, SERVICE, TRAIT } from './plan.ts';
+import { ALL_DOWN, HAS, mapOf, OP, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
 import { keepWithin, shedLimitOf } from './shed.ts';
 import { orderSticky } from './sticky.ts';
 import { drawWeighted, dropStandby } from './weighted.ts';
 
 /**
- * The outcome that the client's place has for a service, and its scope: outcome × 256 + scope bits. 0 where no
- * step depends on the place. `client` has the address in network order, `bits` is 32 or 128.
+ * The outcome that the client's place has for a service's answers of one HAS bit, and its scope: outcome × 256 + scope
+ * bits. 0 where no step depends on the place. `client` has the address in network order, `bits` is 32 or 128.
  */
-export function locate({ plan }: Steerer, service: number, client: Uint8Array, bits: number): number {
-  const map = mapOf(plan, service * SERVICE.WORDS);
+export function locate({ plan }: Steerer, service: number, has: number, client: Uint8Array, bits: number): number {
+  const map = mapOf(plan, service * SERVICE.WORDS, has);
   if (map === undefined) return 0;
   return lookupOutcome(plan.atlas.nodes, map.starts, map.outcomes, map.mixed, client, 0, bits);
+}
+
+/** Whether answers of this HAS bit can differ between two clients, whichever family their addresses have. */
+export function dependsOnClient(plan: SteeringPlan, service: number, has: number): boolean {
+  const row = service * SERVICE.WORDS;
+  const map = mapOf(plan, row, has);
+  return (map !== undefined && map.orderingAt.length > map.steps) || sticksTo(plan.services, row, has);
 }
 
 /**
@@ -42,10 +49,10 @@ export function steer(
     : -1;
   for (let degree: number = DEGREE.AVAILABLE; ; degree++) {
     decision.degree = degree;
-    const shortcut = shortcutOf(steerer, service, located);
+    const shortcut = shortcutOf(steerer, service, has, located);
     decision.count = 0;
     if (shortcut >= 0 && takeShortcut(steerer, service, has, shortcut)) {
-      runSteps(steerer, service, plan.orderings[shortcut] ?? 0, located, client, bits, false);
+      runSteps(steerer, service, has, plan.orderings[shortcut] ?? 0, located, client, bits, false);
     }
     if (decision.count === 0) runAll(steerer, service, has, located, client, bits, false);
     // The steps may leave nobody but standbys to this client, at a fence for one.
@@ -63,7 +70,7 @@ export function steer(
 }
 
 /** Offset of the shortcut through the first steps, -1 where there is none for this decision. */
-function shortcutOf({ plan, decision, observer }: Steerer, service: number, located: number): number {
+function shortcutOf({ plan, decision, observer }: Steerer, service: number, has: number, located: number): number {
   // Explain wants to see every candidate; with availability overlooked, speed no longer matters.
   if (observer !== undefined || decision.degree !== DEGREE.AVAILABLE || decision.shedLimit >= 0) return -1;
   const row = service * SERVICE.WORDS;
@@ -71,7 +78,7 @@ function shortcutOf({ plan, decision, observer }: Steerer, service: number, loca
   const at = (plan.services[row + SERVICE.FIRST_STEP] ?? 0) * OP.WORDS;
   const op = plan.program[at];
   if (op === OP.FAILOVER) return plan.program[at + 2] ?? -1;
-  return (op === OP.PLACE ? mapOf(plan, row) : undefined)?.shortcutAt[located >> 8] ?? -1;
+  return (op === OP.PLACE ? mapOf(plan, row, has) : undefined)?.shortcutAt[located >> 8] ?? -1;
 }
 
 /** From all candidates of `decision.degree` to what the steps leave. */
@@ -88,13 +95,14 @@ function runAll(
   startCandidates(steerer, service, has, decision.degree, withStandbys);
   if (decision.shedLimit >= 0) keepWithin(steerer, service, client, bits, decision.shedLimit);
   observer?.(service, -1, decision);
-  runSteps(steerer, service, 0, located, client, bits, withStandbys);
+  runSteps(steerer, service, has, 0, located, client, bits, withStandbys);
 }
 
 /** From the candidates to what the steps leave, of which the first `from` are done. */
 function runSteps(
   steerer: Steerer,
   service: number,
+  has: number,
   from: number,
   located: number,
   client: Uint8Array,
@@ -108,7 +116,7 @@ function runSteps(
   const answers = plan.services[row + SERVICE.ANSWERS] ?? 1;
   const firstStep = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
   const stepCount = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
-  const map = mapOf(plan, row);
+  const map = mapOf(plan, row, has);
   for (let step = from; step < stepCount && decision.count > 0; step++) {
     const at = (firstStep + step) * OP.WORDS;
     const argument = plan.program[at + 1] ?? 0;
@@ -130,7 +138,7 @@ function runSteps(
         // Explain shows all of the order; packets need what they serve.
         const isLast = step === stepCount - 1 && observer === undefined;
         orderSticky(steerer, firstSlot, client, prefixBits, isLast ? answers : decision.count);
-        if (prefixBits > decision.scopeBits) decision.scopeBits = prefixBits;
+        if (prefixBits > decision.scopeBits && sticksTo(plan.services, row, has)) decision.scopeBits = prefixBits;
         break;
       }
       case OP.ALL:
@@ -142,6 +150,11 @@ function runSteps(
   // Without them from the start, none can have come in.
   if (withStandbys) dropStandby(steerer, firstSlot);
   if (decision.count > answers) decision.count = answers;
+}
+
+/** Whether the client's network can decide which VIP is first in answers of this HAS bit. */
+function sticksTo(services: Int32Array, row: number, has: number): boolean {
+  return hasTrait(services, row, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
 }
 
 function ttlOf(steerer: Steerer, service: number, has: number): number {

@@ -24,24 +24,29 @@ export const SERVICE = {
   REGION_COUNT: 7,
   FIRST_STEP: 8,
   STEP_COUNT: 9,
-  /** Row in maps, or -1 where no step depends on the client's place. */
+  /** Row in maps for A and CNAME, or -1 where no step depends on the client's place. */
   MAP: 10,
   /** RRsets of a static answer when all are down: A, AAAA, CNAME; -1 for none. */
   STATIC_A: 11,
   STATIC_AAAA: 12,
   STATIC_CNAME: 13,
-  /** HAS bits over all its VIPs. */
+  /** HAS bits over all its VIPs, and TRAIT bits. */
   HAS: 14,
-  /** TRAIT bits. */
-  TRAITS: 15,
+  /** MAP for AAAA: another one where regions have VIPs of one family only. */
+  MAP_AAAA: 15,
   WORDS: 16,
 } as const;
 
+/** Bits of the column HAS, above those of HAS. */
 export const TRAIT = {
   /** One of its regions has a `min_healthy`, so that the regions' weights count. */
-  WEIGHS_REGIONS: 1,
+  WEIGHS_REGIONS: 8,
   /** It has a `shed`, so that the pressures of its VIPs count. */
-  SHEDS: 2,
+  SHEDS: 16,
+  /** `sticky` can have two VIPs or more to order in an answer of A or CNAME. */
+  STICKS: 32,
+  /** The same in an answer of AAAA. */
+  STICKS_AAAA: 64,
 } as const;
 
 export const ALL_DOWN = { SERVE_ALL: 0, NONE: 1, STATIC: 2 } as const;
@@ -155,9 +160,14 @@ export function viewAtlas(memory: SharedArrayBuffer): AtlasView {
   return { nodes: words.subarray(ATLAS_HEADER_WORDS), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
 }
 
-/** The map of the service in this row; undefined where no step depends on the place. */
-export function mapOf(plan: SteeringPlan, row: number): MapView | undefined {
-  const map = plan.services[row + SERVICE.MAP] ?? -1;
+/** Number of the map that decides answers of this HAS bit for the service in this row; -1 where no step depends on the place. */
+export function mapNumber({ services }: SteeringTables, row: number, has: number): number {
+  return services[row + (has === HAS.AAAA ? SERVICE.MAP_AAAA : SERVICE.MAP)] ?? -1;
+}
+
+/** That map; undefined where no step depends on the place. */
+export function mapOf(plan: SteeringPlan, row: number, has: number): MapView | undefined {
+  const map = mapNumber(plan, row, has);
   // An array asked for its element -1 looks for a property of that name, at the cost of a whole decision.
   return map < 0 ? undefined : plan.mapViews[map];
 }

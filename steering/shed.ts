@@ -41,7 +41,9 @@ export function shedLimitOf(
   const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
   if (!isPressed(steerer, service)) return -1;
   startCandidates(steerer, service, has, DEGREE.AVAILABLE, false);
-  narrow(steerer, service, located);
+  // With one candidate there is nobody to shed clients to: all get the same.
+  if (decision.count <= 1) return -1;
+  narrow(steerer, service, has, located);
   if (!hasPressed(steerer, firstSlot)) return -1;
   const networkBits = bits === 32 ? SHED_V4_BITS : SHED_V6_BITS;
   if (networkBits > decision.scopeBits) decision.scopeBits = networkBits;
@@ -50,7 +52,7 @@ export function shedLimitOf(
     startCandidates(steerer, service, has, DEGREE.AVAILABLE, false);
     const next = nextExcess(steerer, firstSlot, network, limit);
     keep(steerer, firstSlot, network, limit);
-    narrow(steerer, service, located);
+    narrow(steerer, service, has, located);
     // With all of them, somebody is left: see above.
     if (decision.count > 0 || next < 0) return limit;
     limit = next;
@@ -117,13 +119,13 @@ function keep(steerer: Steerer, firstSlot: number, network: number, limit: numbe
 }
 
 /** From the candidates to those that the steps leave, in any order: steps of all other kinds only order them. */
-function narrow(steerer: Steerer, service: number, located: number): void {
+function narrow(steerer: Steerer, service: number, has: number, located: number): void {
   const { plan, decision } = steerer;
   const row = service * SERVICE.WORDS;
   const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
   const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
   const end = first + (plan.services[row + SERVICE.STEP_COUNT] ?? 0);
-  const map = mapOf(plan, row);
+  const map = mapOf(plan, row, has);
   for (let step = first; step < end && decision.count > 0; step++) {
     const argument = plan.program[step * OP.WORDS + 1] ?? 0;
     const op = plan.program[step * OP.WORDS];

@@ -23,6 +23,7 @@ export const TYPE = {
   DNSKEY: 48,
   SVCB: 64,
   HTTPS: 65,
+  NXNAME: 128, // RFC 9824
   TSIG: 250,
   IXFR: 251,
   AXFR: 252,
@@ -59,7 +60,14 @@ export const OPTION = {
 } as const;
 
 /** Extended DNS error codes (RFC 8914 4). */
-export const EDE = { OTHER: 0, NOT_READY: 14, PROHIBITED: 18, NOT_AUTHORITATIVE: 20, NOT_SUPPORTED: 21 } as const;
+export const EDE = {
+  OTHER: 0,
+  NOT_READY: 14,
+  PROHIBITED: 18,
+  NOT_AUTHORITATIVE: 20,
+  NOT_SUPPORTED: 21,
+  INVALID_QUERY_TYPE: 30, // RFC 9824 10.2
+} as const;
 
 /** Every mnemonic that zone files may use, to its number (IANA Resource Record TYPEs). */
 export const TYPE_NUMBERS: ReadonlyMap<string, number> = new Map([

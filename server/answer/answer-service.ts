@@ -2,29 +2,34 @@
  * Steered names in the packet path: whose place counts, what steering decided, and its records. Allocates
  * nothing.
  */
-import { isPrivateAddress } from '../../geo/private.ts';
+import { saysWhere } from '../../geo/private.ts';
 import { RESULT } from '../../steering/decision.ts';
-import { locate, steer } from '../../steering/chain.ts';
+import { dependsOnClient, locate, steer } from '../../steering/chain.ts';
 import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
 import { TYPE } from '../../wire/types.ts';
 import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
+import { anyRrset } from '../../zones/image/find-node.ts';
 import type { Answerer } from './answerer.ts';
 import { sampleClient } from './client-samples.ts';
 import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './sections.ts';
 
-/** SPEC 4: the address in EDNS Client Subnet where there is one that is not private, else the resolver's. */
+/**
+ * SPEC 4: the address in EDNS Client Subnet where it is public or `geo.networks` covers it, else the resolver's. Without
+ * address bits (RFC 7871 7.1.2) the client wants no subnet used: that is no subnet set aside.
+ */
 export function locateClient(a: Answerer, peer: Uint8Array, peerAt: number, peerOctets: 4 | 16): void {
   const { query, client } = a;
+  const hasSubnet = query.subnetBits > 0;
   const octets = query.subnetFamily === 1 ? 4 : 16;
-  if (query.subnetBits > 0 && !isPrivateAddress(query.subnet, octets)) {
+  a.clientIsSubnet = hasSubnet && saysWhere(a.image.ownNetworks, query.subnet, octets, query.subnetBits);
+  a.isSubnetSetAside = hasSubnet && !a.clientIsSubnet;
+  if (a.clientIsSubnet) {
     for (let i = 0; i < octets; i++) client[i] = query.subnet[i] ?? 0;
     a.clientBits = octets * 8;
-    a.clientIsSubnet = true;
     return;
   }
   for (let i = 0; i < peerOctets; i++) client[i] = peer[peerAt + i] ?? 0;
   a.clientBits = peerOctets * 8;
-  a.clientIsSubnet = false;
 }
 
 /** The HAS bit that the query is about at this service; 0 when its records of other types are asked for. */
@@ -39,28 +44,66 @@ export function steeredBits({ image, query }: Answerer, service: number): number
   return 0;
 }
 
-/** Decides and writes the answer. Returns where the next name of a chain stands, -1 at the end. */
+/**
+ * Decides and writes the answer for the service at `node`. Returns where the next name of a chain stands, -1 at the end.
+ */
 export function addSteered(
   a: Answerer,
   service: number,
   has: number,
+  node: number,
   zone: number,
   nameAt: number,
   apexAt: number,
   link: number,
 ): number {
-  const { steerer, response, client, sampler } = a;
+  const { image, steerer, client, sampler, query } = a;
   const { decision } = steerer;
   if (isLoop(a, service * MARK.COUNT + MARK.SERVICE, link)) return -1;
   if (sampler !== undefined && --sampler.left === 0) sampleClient(sampler, service, client, a.clientBits);
-  const located = locate(steerer, service, client, a.clientBits);
-  steer(steerer, service, has, located, client, a.clientBits);
-  // A scope speaks of the subnet that was sent; where the resolver's address decided, none was used.
-  if (a.clientIsSubnet && decision.scopeBits > response.scopeBits) response.scopeBits = decision.scopeBits;
-  if (decision.result === RESULT.VIPS) return addVips(a, service, has, nameAt, apexAt, link);
-  if (decision.result === RESULT.STATIC) return addStatic(a, service, has, zone, nameAt, apexAt, link);
-  addNegative(a, zone, apexAt);
-  return -1;
+  decide(a, service, has);
+  let scopeBits = scopeOf(a, service, has);
+  // RFC 8482 4.1: ANY gets one RRset that there is: the other family's, or static records, where the first is empty.
+  if (query.type === TYPE.ANY && decision.result === RESULT.EMPTY) {
+    const other = (image.plan.services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0) & HAS.AAAA;
+    if (has === HAS.A && other !== 0) {
+      decide(a, service, other);
+      scopeBits = Math.max(scopeBits, scopeOf(a, service, other));
+    }
+  }
+  let nextAt = -1;
+  const { answers } = a.response;
+  if (decision.result === RESULT.VIPS) nextAt = addVips(a, service, a.has, nameAt, apexAt, link);
+  else if (decision.result === RESULT.STATIC) nextAt = addStatic(a, service, a.has, node, zone, nameAt, apexAt, link);
+  else addStaticRecords(a, node, zone, nameAt, apexAt);
+  // RFC 7871 7.4: a negative answer has scope 0. What else is in the response keeps its own.
+  if (a.response.answers > answers && scopeBits > a.response.scopeBits) a.response.scopeBits = scopeBits;
+  return nextAt;
+}
+
+function decide(a: Answerer, service: number, has: number): void {
+  const { steerer, client, clientBits } = a;
+  a.has = has;
+  steer(steerer, service, has, locate(steerer, service, has, client, clientBits), client, clientBits);
+}
+
+/**
+ * The scope of the decision just made (RFC 7871 7.2.1). It speaks of the subnet that was sent. Where that was set aside,
+ * the answer holds for the clients of this resolver in it and for nobody else, unless all clients get the same.
+ */
+function scopeOf(a: Answerer, service: number, has: number): number {
+  const { steerer, query } = a;
+  const { scopeBits } = steerer.decision;
+  if (a.clientIsSubnet) return scopeBits;
+  if (!a.isSubnetSetAside) return 0;
+  return scopeBits > 0 || dependsOnClient(steerer.plan, service, has) ? query.subnetBits : 0;
+}
+
+/** ANY at a service that has nothing for this client may have static records; other types are answered elsewhere. */
+function addStaticRecords(a: Answerer, node: number, zone: number, nameAt: number, apexAt: number): void {
+  const rrset = a.query.type === TYPE.ANY ? anyRrset(a.image, node) : -1;
+  if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);
+  else addNegative(a, zone, apexAt);
 }
 
 function addVips(a: Answerer, service: number, has: number, nameAt: number, apexAt: number, link: number): number {
@@ -86,18 +129,19 @@ function addVips(a: Answerer, service: number, has: number, nameAt: number, apex
   return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
 }
 
-/** Where the addresses of an answer of its own stand that the query wants; -1 where it wants none. */
+/** Column of the static answer (`when_all_down`) that the query wants; -1 where it wants none. */
 export function staticColumn({ query }: Answerer, has: number): number {
   // Services of CNAMEs are asked for every type.
   if (has === HAS.CNAME && query.type !== TYPE.A && query.type !== TYPE.AAAA && query.type !== TYPE.ANY) return -1;
   return has === HAS.AAAA || query.type === TYPE.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A;
 }
 
-/** `when_all_down` with an answer of its own. */
+/** `when_all_down` with a static answer. */
 function addStatic(
   a: Answerer,
   service: number,
   has: number,
+  node: number,
   zone: number,
   nameAt: number,
   apexAt: number,
@@ -113,9 +157,12 @@ function addStatic(
     return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
   }
   const column = staticColumn(a, has);
-  const rrset = column < 0 ? -1 : (services[row + column] ?? -1);
+  let rrset = column < 0 ? -1 : (services[row + column] ?? -1);
+  if (rrset < 0 && a.query.type === TYPE.ANY) {
+    rrset = services[row + (column === SERVICE.STATIC_A ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
+  }
   if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);
-  else addNegative(a, zone, apexAt);
+  else addStaticRecords(a, node, zone, nameAt, apexAt);
   return -1;
 }
 

@@ -6,7 +6,7 @@ import { ASKS, PARSED, parseQuery } from '../../wire/query.ts';
 import { finishResponse, startResponse } from '../../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../../wire/types.ts';
 import { NODE, NODE_FLAG, RRSET, ZONE } from '../../zones/image/image.ts';
-import { findRrset, search } from '../../zones/image/find-node.ts';
+import { anyRrset, findRrset, search } from '../../zones/image/find-node.ts';
 import type { Answerer } from './answerer.ts';
 import { answerChaos } from './chaos.ts';
 import { COUNTER, count } from '../counters.ts';
@@ -41,7 +41,11 @@ export function answer(
     response.rcode = RCODE.FORMERR;
   else if (parsed === PARSED.COOKIE_ALONE) response.rcode = cookieAloneRcode(a, hasProof);
   else if (query.ednsVersion > 0) response.rcode = RCODE.BADVERS;
-  else if (query.class === CLASS.CH) answerChaos(a);
+  else if (query.type === TYPE.NXNAME || query.type === TYPE.OPT || query.type === TYPE.TSIG) {
+    // RFC 9824 3.5: types of messages and of NSEC bitmaps cannot be asked for.
+    response.rcode = RCODE.FORMERR;
+    response.error = EDE.INVALID_QUERY_TYPE;
+  } else if (query.class === CLASS.CH) answerChaos(a);
   else if (query.class !== CLASS.IN || query.type === TYPE.AXFR || query.type === TYPE.IXFR)
     refuse(a, EDE.NOT_SUPPORTED);
   else {
@@ -106,17 +110,11 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
   }
   const service = nodes[node * NODE.WORDS + NODE.SERVICE] ?? -1;
   const steered = service < 0 ? 0 : steeredBits(a, service);
-  if (steered !== 0) return addSteered(a, service, steered, zone, nameAt, apexAt, link);
+  if (steered !== 0) return addSteered(a, service, steered, node, zone, nameAt, apexAt, link);
   if ((flags & NODE_FLAG.CNAME) !== 0 && query.type !== TYPE.CNAME && query.type !== TYPE.ANY) {
     return followLink(a, node, findRrset(image, node, TYPE.CNAME), nameAt, apexAt, link);
   }
-  const rrset =
-    query.type === TYPE.ANY
-      ? // RFC 8482 4.1: one RRset is enough.
-        (nodes[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0) > 0
-        ? (nodes[node * NODE.WORDS + NODE.FIRST_RRSET] ?? -1)
-        : -1
-      : findRrset(image, node, query.type);
+  const rrset = query.type === TYPE.ANY ? anyRrset(image, node) : findRrset(image, node, query.type);
   if (rrset < 0) addNegative(a, zone, apexAt);
   // RFC 2181 5: a DNAME that led to its own owner is in the answer already.
   else if (

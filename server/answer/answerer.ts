@@ -39,6 +39,10 @@ export type Answerer = {
   clientBits: number;
   /** Whether it came in EDNS Client Subnet. */
   clientIsSubnet: boolean;
+  /** Whether there was such a subnet, and it says nothing about where the client is: the resolver's address counts. */
+  isSubnetSetAside: boolean;
+  /** The HAS bit of the decision under way. */
+  has: number;
   /** Answers that named each VIP, by slot; one writer, this thread. */
   readonly served: Float64Array;
   /** Undefined: clients are not counted by country. */
@@ -118,6 +122,8 @@ export function createAnswererState(
     client: new Uint8Array(16),
     clientBits: 32,
     clientIsSubnet: false,
+    isSubnetSetAside: false,
+    has: 0,
     served: new Float64Array(payload.served[thread] ?? new SharedArrayBuffer(slots * 8)),
     sampler: ring && createSampler(ring, counters, ~seed),
     nsid: payload.nsid,

@@ -16,7 +16,7 @@ import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
 import type { Answerer } from '../answer/answerer.ts';
 import { localRegions, placeStepsFor, type ExplainedGeneration } from './explain-place.ts';
 import { whyStep } from './explain-step.ts';
-import { staticColumn, steeredBits } from '../answer/answer-service.ts';
+import { staticColumn } from '../answer/answer-service.ts';
 import {
   describeCandidate,
   SUPPOSED,
@@ -79,7 +79,7 @@ export function listen(
       // A weaker degree of availability starts again; the states are those of the first.
       if (decision.degree !== DEGREE.AVAILABLE && number === service) return;
       number = service;
-      has = steeredBits(answerer, service);
+      ({ has } = answerer);
       candidates = candidatesOf(generation, steerer, info, has, asker, news);
       return;
     }
@@ -118,7 +118,10 @@ export function listen(
       ),
       vips: decision.result === RESULT.VIPS ? served : [],
       ttl: ttlOf(answerer, service, info, has, decision, vips),
-      scope: scopeOf(info, decision, asker.source()),
+      scope:
+        decision.result === RESULT.EMPTY || (decision.result === RESULT.STATIC && lacksStatic(answerer, service, has))
+          ? { bits: 0, why: 'a negative answer holds for all clients (RFC 7871 7.4)' }
+          : scopeOf(info, decision, asker.source(), answerer.isSubnetSetAside),
     });
   };
   return heard;
@@ -149,10 +152,15 @@ function ttlOf(
 
 const FIXED_TTL = 'fixed in the zone file';
 
-function scopeOf(info: ServiceInfo, decision: Decision, source: TraceClient['source']): TraceDecision['scope'] {
+function scopeOf(
+  info: ServiceInfo,
+  decision: Decision,
+  source: TraceClient['source'],
+  isSubnetSetAside: boolean,
+): TraceDecision['scope'] {
   const usesPlace = info.steps.some((known) => isPlaceStep(known) || known.kind === 'sticky');
   const depends = usesPlace || decision.shedLimit >= 0;
-  return { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source) };
+  return { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source, isSubnetSetAside) };
 }
 
 /** The weight of a VIP and how much of it counts; whom it sheds. */

@@ -13,7 +13,7 @@ import {
   type LatencySource,
   type PlaceStep,
 } from '../../steering/place.ts';
-import { SERVICE, type MapView, type SteeringPlan } from '../../steering/plan.ts';
+import { HAS, mapNumber, SERVICE, type MapView, type SteeringPlan } from '../../steering/plan.ts';
 import { formatPrefix, inPrefix, type Prefix } from '../../wire/address.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
@@ -113,14 +113,14 @@ export function planAt(
   const orderings = [...plan.orderings];
   const views: MapView[] = [...plan.mapViews];
   generation.catalog.services.forEach((service, number) => {
-    const map = plan.services[number * SERVICE.WORDS + SERVICE.MAP] ?? -1;
-    if (map < 0) return;
+    const maps = [HAS.A, HAS.AAAA].map((has) => mapNumber(plan, number * SERVICE.WORDS, has)).filter((map) => map >= 0);
+    if (maps.length === 0) return;
     const placed = placeStepsFor(generation, service, location, address);
     const offsets = [...placed.steps.values()].map((step) => {
       const words = orderingWords(step(placed.location));
       return orderings.push(...words) - words.length;
     });
-    views[map] = {
+    const view: MapView = {
       outcomes: Int32Array.of(0),
       mixed: new Int32Array(0),
       starts: Int32Array.of(FOUND, FOUND),
@@ -128,6 +128,7 @@ export function planAt(
       shortcutAt: new Int32Array(0),
       steps: offsets.length,
     };
+    for (const map of maps) views[map] = view;
   });
   // One class for all: an atlas whose roots are the leaf of class 0, and maps that lead to outcome 0.
   return {

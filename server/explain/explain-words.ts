@@ -185,9 +185,17 @@ export function whyTtl(
   return hold > maxSeconds ? `${known}; not above ${maxSeconds} s (max)` : known;
 }
 
-export function whyScope(bits: number, dependsOnPlace: boolean, source: 'subnet' | 'resolver' | 'place'): string {
+export function whyScope(
+  bits: number,
+  dependsOnPlace: boolean,
+  source: 'subnet' | 'resolver' | 'place',
+  isSubnetSetAside: boolean,
+): string {
   if (!dependsOnPlace) return 'the answer does not depend on the client';
   if (source === 'place') return 'a place was asked for, which has no prefix';
   const reach = `every address in the client's /${bits} gets the same candidates`;
-  return source === 'subnet' ? reach : `${reach}; the response says 0, for no subnet was used`;
+  if (source === 'subnet') return reach;
+  return isSubnetSetAside
+    ? `${reach}; the response says the length of the client subnet, which was set aside`
+    : `${reach}; the response says 0: the query had no client subnet`;
 }

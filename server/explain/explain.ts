@@ -4,7 +4,7 @@
  */
 import type { CheckSpec } from '../../config/settings.ts';
 import type { Location } from '../../geo/location.ts';
-import { isPrivateAddress } from '../../geo/private.ts';
+import { saysWhere } from '../../geo/private.ts';
 import { holdSeconds, type HoldSpec } from '../../health/hysteresis.ts';
 import { weightUnit } from '../../health/ramp.ts';
 import {
@@ -55,7 +55,8 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
     crypto.getRandomValues(new Int32Array(1))[0] ?? 0,
   );
   const { place } = asked;
-  const address = addressOf(asked);
+  const { ownNetworks } = plain.image;
+  const address = addressOf(asked, ownNetworks);
   // An address beside the place still says whose network it is.
   const location =
     place && address ? { ...place, asn: locationOf(generation, plain.image.plan, address).location.asn } : place;
@@ -65,9 +66,9 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
 }
 
 /** The address that counts (SPEC 4, Client), as the packet path finds it: undefined where only a place is asked about. */
-function addressOf({ client, resolver }: Asked): Uint8Array | undefined {
+function addressOf({ client, resolver }: Asked, ownNetworks: Int32Array): Uint8Array | undefined {
   if (client === undefined) return resolver;
-  return resolver !== undefined && isPrivateAddress(client, client.length) ? resolver : client;
+  return saysWhere(ownNetworks, client, client.length, client.length * 8) ? client : (resolver ?? client);
 }
 
 /** A table of its own: what is asked about must not touch what is served. `down` are slots taken for down. */
@@ -127,7 +128,7 @@ function ask(
       address: client,
       place: () =>
         asked.place
-          ? { location: asked.place, address: addressOf(asked) }
+          ? { location: asked.place, address: addressOf(asked, answerer.image.ownNetworks) }
           : { location: locationOf(generation, answerer.image.plan, client()).location, address: client() },
       down: asked.down,
     },
@@ -214,7 +215,7 @@ function describeClient(
   const hasPoint = !Number.isNaN(location.latitude);
   const passedOver =
     source === 'resolver' && asked.client
-      ? `; ${formatAddress(asked.client)} is private, and as a client subnet says nothing`
+      ? `; ${formatAddress(asked.client)} is private and not in geo.networks, so the client subnet is set aside`
       : '';
   return {
     address: asked.client || asked.resolver ? formatAddress(client) : undefined,

@@ -6,7 +6,7 @@ import { createAnswererState } from '../answer/answerer.ts';
 import { hasTrait } from '../../steering/candidates.ts';
 import { steer } from '../../steering/chain.ts';
 import { DEGREE, RESULT, type Steerer } from '../../steering/decision.ts';
-import { HAS, OP, SERVICE, TRAIT } from '../../steering/plan.ts';
+import { HAS, mapOf, OP, SERVICE, TRAIT } from '../../steering/plan.ts';
 import { isPressed } from '../../steering/shed.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import { countEach, createSample } from './sample-networks.ts';
@@ -44,10 +44,9 @@ export function createSide(generation: ExplainedGeneration, health: SharedArrayB
   return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services } }, answers };
 }
 
-/** The outcome of a class of the atlas for a service; 0 where no step depends on the place. */
-export function outcomeOf({ steerer }: Side, service: number, cls: number): number {
-  const map = steerer.plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1;
-  return map < 0 ? 0 : (steerer.plan.mapViews[map]?.outcomes[cls] ?? 0);
+/** The outcome of a class of the atlas for a service's answers of one HAS bit; 0 where no step depends on the place. */
+export function outcomeOf({ steerer }: Side, service: number, has: number, cls: number): number {
+  return mapOf(steerer.plan, service * SERVICE.WORDS, has)?.outcomes[cls] ?? 0;
 }
 
 const ANYBODY = new Uint8Array(16);

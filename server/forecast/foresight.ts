@@ -9,7 +9,7 @@
 import type { Clock } from '../../health/clock.ts';
 import type { Foresee, Loss } from '../../health/pressure.ts';
 import { createHealthTable, FORCED, packState, PROBED, viewHealthTable, type HealthTable } from '../../health/table.ts';
-import { SERVICE } from '../../steering/plan.ts';
+import { HAS, mapNumber, SERVICE } from '../../steering/plan.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
 import { isInhabited, sketchAtlas, type JointClass } from './address-space.ts';
 import { createSide, outcomeOf, type Side } from './expected-shares.ts';
@@ -120,17 +120,17 @@ function openRoom(loaded: ExplainedGeneration): Room {
   const side = (): Side => createSide(loaded, createHealthTable(slots));
   const before = side();
   let sketch: readonly JointClass[] | undefined;
-  const known = new Map<number, readonly JointClass[]>();
+  const known = new Map<string, readonly JointClass[]>();
   return {
     loaded,
     before,
     after: side(),
     classesOf(service) {
-      const map = before.steerer.plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1;
-      let classes = known.get(map);
+      const maps = FAMILIES.map((has) => mapNumber(before.steerer.plan, service * SERVICE.WORDS, has)).join();
+      let classes = known.get(maps);
       if (classes === undefined) {
         sketch ??= sketchAtlas(loaded.atlas);
-        known.set(map, (classes = mergeClasses(before, service, sketch)));
+        known.set(maps, (classes = mergeClasses(before, service, sketch)));
       }
       return classes;
     },
@@ -138,12 +138,16 @@ function openRoom(loaded: ExplainedGeneration): Room {
   };
 }
 
-/** Classes of one outcome and country as one of them. There may be a hundred thousand; services share few maps. */
+/** Answers of the one may go by another map than those of the other. */
+const FAMILIES = [HAS.A, HAS.AAAA] as const;
+
+/** Classes of the same outcomes and country as one of them. There may be a hundred thousand; services share few maps. */
 function mergeClasses(side: Side, service: number, classes: readonly JointClass[]): readonly JointClass[] {
   const merged = new Map<string, JointClass>();
   for (const joint of classes) {
     const place = placeAt(side.generation.locations, joint.before);
-    const key = `${isInhabited(place) ? place.country : '-'} ${outcomeOf(side, service, joint.before)}`;
+    const outcomes = FAMILIES.map((has) => outcomeOf(side, service, has, joint.before)).join();
+    const key = `${isInhabited(place) ? place.country : '-'} ${outcomes}`;
     const known = merged.get(key);
     if (known === undefined) merged.set(key, { ...joint });
     else known.v4 += joint.v4;

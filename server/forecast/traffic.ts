@@ -192,8 +192,8 @@ function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Gr
   const add = (joint: JointClass): void => {
     const was = placeAt(before.side.generation.locations, joint.before);
     const is = placeAt(after.side.generation.locations, joint.after);
-    const from = outcomeOf(before.side, before.service, joint.before);
-    const to = outcomeOf(after.side, after.service, joint.after);
+    const from = outcomeOf(before.side, before.service, before.has, joint.before);
+    const to = outcomeOf(after.side, after.service, after.has, joint.after);
     const country = is.country === '' ? was.country : is.country;
     const group = getOr(groups, `${from} ${to} ${country}`, () => ({
       before: from,

@@ -10,7 +10,7 @@
 import { NEVER_SECONDS, packState, FORCED, PROBED, createHealthTable, viewHealthTable } from '../../health/table.ts';
 import { steer } from '../../steering/chain.ts';
 import { createDecision, RESULT, type Steerer } from '../../steering/decision.ts';
-import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
+import { HAS, mapOf, SERVICE, VIP } from '../../steering/plan.ts';
 import { createRandom } from '../../steering/random.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import { TYPE } from '../../wire/types.ts';
@@ -59,7 +59,7 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
     const all = hasOf(service);
     const wanted = TYPES.filter(({ has }) => ((all & HAS.CNAME) === 0 ? all & has : has === HAS.CNAME));
     return wanted.flatMap(({ has, type, column, fallback }) => {
-      steer(steerer, service, has, locateNowhere(steerer, service), nobody, 32);
+      steer(steerer, service, has, locateNowhere(steerer, service, has), nobody, 32);
       const ttlSeconds = services[row + SERVICE.TTL_MIN] ?? 0;
       if (decision.result === RESULT.STATIC) {
         // A static CNAME stands for every type, and for one is enough.
@@ -84,9 +84,8 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
 }
 
 /** What `locate` says of an address that no database knows and no map lists: class 0 of the atlas is nowhere. */
-function locateNowhere({ plan }: Steerer, service: number): number {
-  const map = plan.services[service * SERVICE.WORDS + SERVICE.MAP] ?? -1;
-  return map < 0 ? 0 : (plan.mapViews[map]?.outcomes[0] ?? 0) * 256;
+function locateNowhere({ plan }: Steerer, service: number, has: number): number {
+  return (mapOf(plan, service * SERVICE.WORDS, has)?.outcomes[0] ?? 0) * 256;
 }
 
 function heaviest(weights: Int32Array, firstSlot: number, vips: readonly number[]): number {

@@ -15,6 +15,7 @@ import {
   type PlaceStepSpec,
   type Preference,
 } from '../../steering/place.ts';
+import { plainFrom } from '../../steering/plain.ts';
 import { ALL_DOWN, HAS, MAP, OP, REGION, SERVICE, TRAIT, VIP } from '../../steering/plan.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { parseAddress } from '../../wire/address.ts';
@@ -40,8 +41,17 @@ export type BuildingPlan = {
   readonly mapWords: Words;
   /** Maps by what they depend on: services with equal steps and regions share one. */
   readonly mapOf: Map<string, number>;
+  /** By map: what places mean for having an answer at all. */
+  readonly reachOf: Map<number, Reach>;
   /** Orderings by content. */
   readonly orderingOf: Map<string, number>;
+};
+
+type Reach = {
+  /** While no VIP is down, clients of some places have data and those of others have none. */
+  readonly differsWhenUp: boolean;
+  /** Clients of some places can be sent to a region that others cannot: with the other regions down, only they have data. */
+  readonly differsWhenDown: boolean;
 };
 
 export function createPlan(): BuildingPlan {
@@ -54,6 +64,7 @@ export function createPlan(): BuildingPlan {
     maps: createWords(16),
     mapWords: createWords(),
     mapOf: new Map(),
+    reachOf: new Map(),
     orderingOf: new Map(),
   };
 }
@@ -102,7 +113,8 @@ export function compileService(
       regionOf.indexOf(region, index + 1),
     );
   }
-  const steps = compileSteps(plan, model, local, context);
+  const steps = compileSteps(plan, model, local, regionOf, context);
+  warnNoDataByPlace(plan, model, has, steps, context.report);
   const down = model.whenAllDown;
   const fallback = down.kind === 'static' ? down : undefined;
   const at = reserveWords(plan.services, SERVICE.WORDS);
@@ -118,12 +130,17 @@ export function compileService(
   row[SERVICE.FIRST_STEP] = steps.first;
   row[SERVICE.STEP_COUNT] = model.steps.length;
   row[SERVICE.MAP] = steps.map;
+  row[SERVICE.MAP_AAAA] = steps.mapAaaa;
   row[SERVICE.STATIC_A] = staticRrset(building, TYPE.A, fallback?.a ?? [], model, apex);
   row[SERVICE.STATIC_AAAA] = staticRrset(building, TYPE.AAAA, fallback?.aaaa ?? [], model, apex);
   row[SERVICE.STATIC_CNAME] = rrset(building, TYPE.CNAME, fallback?.cname, apex, model.ttl.minSeconds);
-  row[SERVICE.HAS] = has;
   const weighsRegions = local.some((number) => (context.regions[number]?.minHealthy ?? 0) > 0);
-  row[SERVICE.TRAITS] = (weighsRegions ? TRAIT.WEIGHS_REGIONS : 0) | (model.shed === undefined ? 0 : TRAIT.SHEDS);
+  row[SERVICE.HAS] =
+    has |
+    (weighsRegions ? TRAIT.WEIGHS_REGIONS : 0) |
+    (model.shed === undefined ? 0 : TRAIT.SHEDS) |
+    (steps.sticks ? TRAIT.STICKS : 0) |
+    (steps.sticksAaaa ? TRAIT.STICKS_AAAA : 0);
   const owner = canonical(model.owner);
   if (isElsewhere(building, owner, apex, zone)) {
     const message = `service ${model.name} is at or below the apex of another zone that is served here: it is never answered`;
@@ -135,12 +152,47 @@ export function compileService(
   return service;
 }
 
+/**
+ * Resolvers cache a negative answer for all their clients (RFC 7871 7.4), so that one who gets none hides the data from
+ * those who would. A `geo` without default has a warning of its own (PH214).
+ */
+function warnNoDataByPlace(
+  { reachOf }: BuildingPlan,
+  model: ServiceModel,
+  has: number,
+  { map, mapAaaa }: CompiledSteps,
+  report: Report,
+): void {
+  if (model.steps.some((step) => step.kind === 'geo' && step.map.every(({ key }) => key.kind !== 'default'))) return;
+  const down = model.whenAllDown;
+  const families = [
+    { type: 'A', bit: HAS.A, number: map, own: down.kind === 'static' && down.a.length > 0 },
+    { type: 'AAAA', bit: HAS.AAAA, number: mapAaaa, own: down.kind === 'static' && down.aaaa.length > 0 },
+    { type: 'CNAME', bit: HAS.CNAME, number: map, own: down.kind === 'static' },
+  ];
+  const types = families.filter(({ bit, number, own }) => {
+    const reach = reachOf.get(number);
+    if ((has & bit) === 0 || reach === undefined) return false;
+    if (own || (down.kind === 'static' && down.cname !== undefined)) return false;
+    return reach.differsWhenUp || (down.kind !== 'serve_all' && reach.differsWhenDown);
+  });
+  if (types.length === 0) return;
+  const always = types.some(({ number }) => reachOf.get(number)?.differsWhenUp === true);
+  const names = types.map(({ type }) => type).join(' and ');
+  const when = always ? '' : ' while their regions are down';
+  const message = `service ${model.name}: clients of some places get no ${names}${when}, and others do; resolvers cache "no data" for all their clients`;
+  const hint = always
+    ? `lead every key of geo to a region that has ${names}, or remove fence`
+    : 'lead every key of geo to the same regions, or set when_all_down to serve_all or to an answer';
+  report.warning('PH119', message, model.place, hint);
+}
+
 /** Catalog numbers of the service's regions, in the order of its VIPs: the index is the local number. */
 function localRegions(model: ServiceModel, context: Pick<ServiceContext, 'regionNumber'>): number[] {
   return [...new Set(model.vips.map((vip) => context.regionNumber(vip.region)))];
 }
 
-function hasOf(vip: VipModel): number {
+function hasOf(vip: Pick<VipModel, 'a' | 'aaaa' | 'cname'>): number {
   return (vip.a ? HAS.A : 0) | (vip.aaaa ? HAS.AAAA : 0) | (vip.cname ? HAS.CNAME : 0);
 }
 
@@ -160,25 +212,85 @@ function staticRrset(
   return rdata.length > 0 ? (encodeRrset(building, type, model.ttl.minSeconds, rdata, apex) ?? -1) : -1;
 }
 
+type CompiledSteps = {
+  readonly first: number;
+  /** For A and CNAME, and for AAAA. */
+  readonly map: number;
+  readonly mapAaaa: number;
+  /** See TRAIT. */
+  readonly sticks: boolean;
+  readonly sticksAaaa: boolean;
+};
+
+/** `regionOf` has the local region of each VIP. */
 function compileSteps(
   plan: BuildingPlan,
   model: ServiceModel,
   local: readonly number[],
+  regionOf: readonly number[],
   context: ServiceContext,
-): { first: number; map: number } {
+): CompiledSteps {
   const first = plan.program.length / OP.WORDS;
-  const placeSteps: PlaceStepSpec[] = [];
+  const chain: ChainStep[] = [];
+  let places = 0;
   for (const step of model.steps) {
     if (isPlaceStep(step)) {
-      pushWords(plan.program, OP.PLACE, placeSteps.length, 0);
-      placeSteps.push(step);
-    } else {
-      pushWords(plan.program, ...compileStep(plan, step, local, context));
+      pushWords(plan.program, OP.PLACE, places++, 0);
+      chain.push({ kind: 'place', step });
+      continue;
+    }
+    pushWords(plan.program, ...compileStep(plan, step, local, context));
+    if (step.kind === 'failover') {
+      const entries = failoverOf(step, local, context).map(({ region }) => region);
+      chain.push({
+        kind: 'failover',
+        regions: entries.map((entry) => (entry < 0 ? (regionOf[~entry] ?? 0) : entry)),
+        onlyVips: entries.every((entry) => entry < 0),
+      });
+    } else chain.push({ kind: step.kind === 'sticky' ? 'sticky' : 'other' });
+  }
+  const has = model.vips.reduce((bits, vip) => bits | hasOf(vip), 0);
+  // A service without VIPs of one family answers nothing of it: it needs no map for that.
+  const family = (...bits: number[]): readonly number[] => {
+    const wanted = bits.find((bit) => (has & bit) !== 0) ?? has;
+    return regionOf.filter((_, index) => (hasOf(model.vips[index] ?? NO_VIP) & wanted) !== 0);
+  };
+  const main = family(HAS.A, HAS.CNAME);
+  const aaaa = family(HAS.AAAA);
+  return {
+    first,
+    map: mapFor(plan, chain, main, local, context),
+    mapAaaa: mapFor(plan, chain, aaaa, local, context),
+    sticks: canStick(chain, main),
+    sticksAaaa: canStick(chain, aaaa),
+  };
+}
+
+const NO_VIP = { a: undefined, aaaa: undefined, cname: undefined };
+
+/** What the place-dependent steps of a service need to know of its chain of steps. */
+type ChainStep =
+  | { readonly kind: 'place'; readonly step: PlaceStepSpec }
+  | { readonly kind: 'failover'; readonly regions: readonly number[]; readonly onlyVips: boolean }
+  | { readonly kind: 'sticky' | 'other' };
+
+/** Whether `sticky` can have two VIPs to order. `regionOf` has the local region of each VIP that has the type. */
+function canStick(chain: readonly ChainStep[], regionOf: readonly number[]): boolean {
+  let most = regionOf.length;
+  for (const item of chain) {
+    if (item.kind === 'sticky' && most > 1) return true;
+    if (item.kind === 'failover' && item.onlyVips) most = Math.min(most, 1);
+    else if (item.kind === 'failover' || (item.kind === 'place' && leavesOneRegion(item.step))) {
+      const counts = [...Map.groupBy(regionOf, (region) => region).values()].map(({ length }) => length);
+      most = Math.min(most, Math.max(0, ...counts));
     }
   }
-  const other = model.steps.findIndex((step) => !isPlaceStep(step));
-  const leading = other < 0 ? placeSteps.length : other;
-  return { first, map: placeSteps.length > 0 ? mapFor(plan, placeSteps, leading, local, context) : -1 };
+  return false;
+}
+
+/** `nearest` and `latency` keep all regions for a client whose place is not known. */
+function leavesOneRegion(step: PlaceStepSpec): boolean {
+  return step.kind === 'geo';
 }
 
 function compileStep(
@@ -189,11 +301,7 @@ function compileStep(
 ): [number, number, number] {
   switch (step.kind) {
     case 'failover': {
-      const preferences = step.order
-        .map((entry) => (entry.kind === 'vip' ? ~entry.vip : local.indexOf(context.regionNumber(entry.region))))
-        // A region that none of the service's VIPs is in has no number here, and is passed over (PH211).
-        .filter((entry, index) => step.order[index]?.kind === 'vip' || entry >= 0)
-        .map((region, index) => ({ region, end: index + 1, detail: 0 }));
+      const preferences = failoverOf(step, local, context);
       return [OP.FAILOVER, ordering(plan, preferences), shortcut(plan, [preferences])];
     }
     case 'weighted':
@@ -203,6 +311,20 @@ function compileStep(
     case 'all':
       return [OP.ALL, 0, 0];
   }
+}
+
+function failoverOf(
+  step: Extract<StepSpec, { kind: 'failover' }>,
+  local: readonly number[],
+  context: Pick<ServiceContext, 'regionNumber'>,
+): Preference[] {
+  return (
+    step.order
+      .map((entry) => (entry.kind === 'vip' ? ~entry.vip : local.indexOf(context.regionNumber(entry.region))))
+      // A region that none of the service's VIPs is in has no number here, and is passed over (PH211).
+      .filter((entry, index) => step.order[index]?.kind === 'vip' || entry >= 0)
+      .map((region, index) => ({ region, end: index + 1, detail: 0 }))
+  );
 }
 
 function ordering(plan: BuildingPlan, preferences: readonly Preference[]): number {
@@ -225,28 +347,48 @@ function shared(plan: BuildingPlan, words: readonly number[]): number {
 }
 
 /**
- * The map of a service's place-dependent steps: an outcome is one ordering for each of them. `leading` of them have no
- * other step in front.
+ * The map of a service's place-dependent steps for answers of one type: an outcome is one ordering for each of them, in
+ * plain form (steering/plain.ts), so that places which mean the same to the answer are one outcome. `regionOf` has the
+ * local regions of the VIPs that have the type. -1 where no step depends on the place.
  */
 function mapFor(
   plan: BuildingPlan,
-  steps: readonly PlaceStepSpec[],
-  leading: number,
+  chain: readonly ChainStep[],
+  regionOf: readonly number[],
   local: readonly number[],
   context: ServiceContext,
 ): number {
-  const key = JSON.stringify([steps, leading, local], (_, value: unknown) =>
+  const steps = chain.flatMap((item) => (item.kind === 'place' ? item.step : []));
+  if (steps.length === 0) return -1;
+  const present = [...new Set(regionOf)].sort((a, b) => a - b);
+  const other = chain.findIndex(({ kind }) => kind !== 'place');
+  const leading = other < 0 ? steps.length : other;
+  const relevant = chain.filter(({ kind }) => kind === 'place' || kind === 'failover');
+  const key = JSON.stringify([relevant, leading, local, present], (_, value: unknown) =>
     value instanceof Map ? [...(value as Map<unknown, unknown>)] : value instanceof Uint8Array ? [...value] : value,
   );
   const known = plan.mapOf.get(key);
   if (known !== undefined) return known;
   const regions = local.map((number) => context.regions[number] ?? { name: '', point: undefined });
-  const prepared = steps.map((step) => preparePlaceStep(step, { ...context.place, regions }));
+  const prepared = relevant.flatMap((item) =>
+    item.kind === 'place'
+      ? preparePlaceStep(item.step, { ...context.place, regions })
+      : item.kind === 'failover'
+        ? item
+        : [],
+  );
   const outcomeNumbers = new Map<string, number>();
   const orderingAt: number[] = [];
   const shortcutAt: number[] = [];
+  const reaches = new Set<string>();
+  const hasData = new Set<boolean>();
   const outcomeOf = (location: Location): number => {
-    const preferences = prepared.map((step) => step(location));
+    const plain = plainFrom(present);
+    const preferences = prepared.flatMap((item) => {
+      if (typeof item === 'function') return [plain.prefer(item(location))];
+      plain.pass(item.regions);
+      return [];
+    });
     const offsets = preferences.map((each) => ordering(plan, each));
     const text = offsets.join();
     let outcome = outcomeNumbers.get(text);
@@ -255,6 +397,8 @@ function mapFor(
       outcomeNumbers.set(text, outcome);
       orderingAt.push(...offsets);
       shortcutAt.push(shortcut(plan, preferences.slice(0, leading)));
+      reaches.add([...plain.reach()].sort((a, b) => a - b).join());
+      hasData.add(plain.hasData());
     }
     return outcome;
   };
@@ -278,8 +422,10 @@ function mapFor(
     shortcutAt.length,
     steps.length,
   );
-  plan.mapOf.set(key, at / MAP.WORDS);
-  return at / MAP.WORDS;
+  const number = at / MAP.WORDS;
+  plan.mapOf.set(key, number);
+  plan.reachOf.set(number, { differsWhenUp: hasData.size > 1, differsWhenDown: reaches.size > 1 });
+  return number;
 }
 
 function appendWords(words: Words, values: Int32Array): number {

@@ -10,6 +10,7 @@ import type { Database } from '../../geo/database.ts';
 import { latencyKinds, type LatencyUse } from '../../geo/latency-classes.ts';
 import type { LatencyTable } from '../../geo/latency-table.ts';
 import type { Places } from '../../geo/location.ts';
+import { ownNetworkWords } from '../../geo/own-networks.ts';
 import { networkText, type LatencySource } from '../../steering/place.ts';
 import { shareAtlas, type Allocate } from '../../steering/plan.ts';
 import { formatAddress, type Prefix } from '../../wire/address.ts';
@@ -116,7 +117,7 @@ export function compile(input: CompileInput): Compiled {
     });
   }
   return {
-    image: layOut(building, plan, input.allocate),
+    image: layOut(building, plan, ownNetworkWords(operator.map(({ prefix }) => prefix)), input.allocate),
     atlas: shareAtlas(atlas, input.allocate),
     locations: atlas.places,
     catalog: { zones: zones.flatMap((model) => zoneInfos.get(model) ?? []), services, vips, regions: regions.list },
@@ -224,7 +225,12 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
 }
 
 /** Copies the sections into one shared memory, each at the start of a cache line, behind the header. */
-function layOut(building: Building, plan: BuildingPlan, allocate: Allocate): SharedArrayBuffer {
+function layOut(
+  building: Building,
+  plan: BuildingPlan,
+  ownNetworks: Int32Array,
+  allocate: Allocate,
+): SharedArrayBuffer {
   const { rows, nodeWords, bytes } = arrange(building, plan);
   const words = (list: { array: Int32Array; length: number }): Int32Array => list.array.subarray(0, list.length);
   const sections: (Int32Array | Uint8Array)[] = [];
@@ -241,6 +247,7 @@ function layOut(building: Building, plan: BuildingPlan, allocate: Allocate): Sha
   sections[SECTION.ORDERINGS] = words(plan.orderings);
   sections[SECTION.MAPS] = words(plan.maps);
   sections[SECTION.MAP_WORDS] = words(plan.mapWords);
+  sections[SECTION.OWN_NETWORKS] = ownNetworks;
   const starts: number[] = [];
   let end = HEADER_WORDS * 4;
   for (let section = 0; section < SECTION_COUNT; section++) {

@@ -96,6 +96,12 @@ export function nextNode(nodes: Int32Array, node: number): number {
   return node + rows + (rows & 1);
 }
 
+/** RFC 8482 4.1: one RRset of a node is enough for ANY. -1 when it has none. */
+export function anyRrset({ nodes }: Image, node: number): number {
+  const row = node * NODE.WORDS;
+  return (nodes[row + NODE.RRSET_COUNT] ?? 0) > 0 ? (nodes[row + NODE.FIRST_RRSET] ?? -1) : -1;
+}
+
 /** Number of a node's RRset of a type, -1 when it has none. */
 export function findRrset({ nodes, rrsets }: Image, node: number, type: number): number {
   const first = nodes[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;

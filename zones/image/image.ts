@@ -11,6 +11,7 @@
  *     extras      Int32 x 2     additional section: RRset, and where its owner stands in the RRset that names it
  *     bytes       Uint8         names in canonical wire form, RRsets in wire form
  *     services, vips, regions, program, orderings, maps, mapWords: steering/plan.ts
+ *     ownNetworks Int32         the tree of `geo.networks`: geo/own-networks.ts
  *
  * An RRset in wire form is a message's bytes but for its names. Every record starts with C00C, the owner
  * being the question's name; a name in its data that ends in the zone's apex ends in a pointer instead,
@@ -36,8 +37,9 @@ export const SECTION = {
   ORDERINGS: 11,
   MAPS: 12,
   MAP_WORDS: 13,
+  OWN_NETWORKS: 14,
 } as const;
-export const SECTION_COUNT = 14;
+export const SECTION_COUNT = 15;
 /** magic, deepest name, then an (offset, length) pair a section. */
 export const HEADER_WORDS = 64;
 export const HEADER = { MAGIC: 0, MAX_LABELS: 1, SECTIONS: 2 } as const;
@@ -118,6 +120,7 @@ export type Image = {
   readonly patches: Int32Array;
   readonly extras: Int32Array;
   readonly plan: SteeringPlan;
+  readonly ownNetworks: Int32Array;
 };
 
 /** Typed views of an image and of the atlas (geo/atlas.ts) that its steering maps were compiled for. */
@@ -154,5 +157,6 @@ export function viewImage(memory: SharedArrayBuffer, atlas: SharedArrayBuffer): 
       words(SECTION.MAP_WORDS),
       atlas,
     ),
+    ownNetworks: words(SECTION.OWN_NETWORKS),
   };
 }

@@ -204,7 +204,8 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
   const geoMap = readGeoMap(entries, readRegions, isCountry, report);
   // Judged by what is written: a default whose regions are wrong is there all the same.
   if (!entries.some(({ key }) => key.text === 'default')) {
-    const hint = 'add default: [...]; clients at no place of this map have no answer but when_all_down';
+    const hint =
+      'add default: [...]; other clients get when_all_down, and resolvers cache "no data" for all their clients';
     report.warning('PH214', 'geo has no default', placeOf(at), hint);
   }
   return { kind: 'geo', map: geoMap, fence };

@@ -113,8 +113,8 @@ describe('pharos diff', () => {
     ],
     [
       'what is said when all is down',
-      edited('steer:', 'when_all_down: none\n    steer:'),
-      { what: ['when_all_down: serve_all -> none'] },
+      edited('steer:', 'when_all_down: { A: 192.0.2.99 }\n    steer:'),
+      { what: ['when_all_down: serve_all -> 192.0.2.99'] },
       0,
     ],
   ])('weighs %s', async (_title, after, service, moved) => {

@@ -61,7 +61,7 @@ function press(server: Answering, ...pressures: readonly number[]): void {
 /** Where the client is sent, and the scope. */
 function landing({ state: { steerer } }: Answering, client: Uint8Array): { vip: string; scope: number } {
   const bits = client.length * 8;
-  steer(steerer, 0, HAS.A, locate(steerer, 0, client, bits), client, bits);
+  steer(steerer, 0, HAS.A, locate(steerer, 0, HAS.A, client, bits), client, bits);
   return { vip: NAMES[steerer.decision.candidates[0] ?? 0] ?? '', scope: steerer.decision.scopeBits };
 }
 

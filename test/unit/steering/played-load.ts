@@ -127,7 +127,7 @@ export async function play(options: Play, dice: Dice): Promise<Played> {
 }
 
 function landing({ state: { steerer } }: Answering, client: Uint8Array): number {
-  steer(steerer, 0, HAS.A, locate(steerer, 0, client, 32), client, 32);
+  steer(steerer, 0, HAS.A, locate(steerer, 0, HAS.A, client, 32), client, 32);
   return steerer.decision.candidates[0] ?? -1;
 }
 

@@ -71,6 +71,9 @@ const KEYS = [
   '0.0.0.0/0',
 ];
 
+/** Networks that geo maps and latency tables may name. */
+export const NETWORKS: readonly string[] = KEYS.filter((key) => key.includes('/'));
+
 export type RandomWorld = {
   readonly files: Readonly<Record<string, string>>;
   readonly regions: Readonly<Record<string, RefRegion>>;

@@ -229,7 +229,7 @@ test('a million decisions are those of the model', { timeout: 120_000 }, () => {
         for (const client of clients) {
           const expected = decide(model, world.regions, health, family, client);
           const bits = client.address.length * 8;
-          const located = locateClient(used, service, client.address, bits);
+          const located = locateClient(used, service, has, client.address, bits);
           steer(used, service, has, located, client.address, bits);
           seen.decisions++;
           const { shedLimit, scopeBits } = used.decision;

@@ -209,7 +209,8 @@ function steps(
         ordered = true;
         list = withoutStandbys(list);
         const bits = client.address.length === 4 ? step.v4Bits : step.v6Bits;
-        stickyBits = Math.max(stickyBits, bits);
+        // Of one VIP there is nothing to order.
+        if (list.length > 1) stickyBits = Math.max(stickyBits, bits);
         // Among standbys alone, all are alike.
         const score = ({ vip, health }: Candidate): number => {
           const chance = rendezvous(vip.name, client.address, bits);

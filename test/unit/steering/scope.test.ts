@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { ATLAS } from '../../../geo/find-class.ts';
 import { locate } from '../../../steering/chain.ts';
-import { SERVICE } from '../../../steering/plan.ts';
+import { HAS, SERVICE } from '../../../steering/plan.ts';
 import { formatAddress, formatPrefix, networkOf, parseAddress } from '../../../wire/address.ts';
 import { RCODE } from '../../../wire/types.ts';
 import { subnetOption, T } from '../../support/message.ts';
@@ -103,7 +103,7 @@ test.each([
     const address = Uint8Array.from({ length: octets }, () => dice.below(256));
     // Most of IPv6 is given to nobody; half of these are in a part that is.
     if (octets === 16 && dice.chance(0.5)) address.set([0x20 + dice.below(16), dice.below(16)]);
-    const located = locate(server.state.steerer, service, address, octets * 8);
+    const located = locate(server.state.steerer, service, HAS.A, address, octets * 8);
     const outcome = located >> 8;
     const scope = located & 255;
     scopes.add(scope);
@@ -148,10 +148,10 @@ describe('what is no place of anybody', () => {
     ['fe80::', 64],
     ['fd00:1234::', 48],
     ['::', 0],
-  ])('a subnet of %s/%i: the resolver decides, and the scope is 0', (text, bits) => {
+  ])('a subnet of %s/%i: the resolver decides, and the answer is for clients in it alone', (text, bits) => {
     for (const [from, data] of RESOLVERS) {
       const response = server.ask('w.example.com', T.A, { ...subnet(text, bits), from });
-      expect(response.edns?.scope).toBe(0);
+      expect(response.edns?.scope).toBe(bits);
       expect(response.answer[0]?.data, from).toBe(data);
     }
   });

@@ -302,7 +302,7 @@ describe('a client', () => {
     [
       '10.0.0.1',
       '10.0.0.1',
-      'no database knows this address; 10.0.0.1 is private, and as a client subnet says nothing',
+      'no database knows this address; 10.0.0.1 is private and not in geo.networks, so the client subnet is set aside',
     ],
   ])('%s is %s: %s', (client, address, how) => {
     expect(trace(server, client).client).toMatchObject({ address, how });

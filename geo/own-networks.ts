@@ -1,0 +1,25 @@
+/**
+ * The operator's own networks (`geo.networks`) as a tree that the packet path reads (private.ts): a private subnet that
+ * one of them covers says where a client is.
+ */
+import type { Prefix } from '../wire/address.ts';
+import { wordsOf } from './prefix-table.ts';
+import { OWN } from './private.ts';
+import { createTrieBuilder } from './trie-builder.ts';
+
+/** Empty where there are no networks. */
+export function ownNetworkWords(networks: readonly Prefix[]): Int32Array {
+  if (networks.length === 0) return new Int32Array(0);
+  const trie = createTrieBuilder();
+  for (const { bytes, bits } of networks) {
+    const words = wordsOf(bytes);
+    trie.set(trie.nodeAt(words.length, words, 0, bits), bits + 1);
+  }
+  // The broadest network decides: whether it covers a subnet of so many bits.
+  const { nodes, v4Root, v6Root } = trie.done((bits, outer) => (outer === 0 ? bits : outer));
+  const words = new Int32Array(OWN.NODES + nodes.length);
+  words[OWN.V4_ROOT] = v4Root;
+  words[OWN.V6_ROOT] = v6Root;
+  words.set(nodes, OWN.NODES);
+  return words;
+}
