@@ -2,7 +2,7 @@
  * Record data: presentation text to wire form and back, for every type (RFC 1035 5.1, RFC 3597 5).
  */
 import { MAX_RDATA_OCTETS } from './limits.ts';
-import { type Name, labelOffsets } from './name.ts';
+import type { Name } from './name.ts';
 import { type Sink, type Source, fromHex, numberIn, toHex } from './rdata/codec.ts';
 import { type Layout, layouts } from './rdata/table.ts';
 import { RdataError, type Token, tokenize, unescape } from './rdata/text.ts';
@@ -186,13 +186,38 @@ const TWO_NAMES_AT_START: ReadonlySet<number> = new Set([6, 14]); // SOA MINFO
  */
 export function nameOffsets(type: number, rdata: Uint8Array): number[] {
   if (NAME_AT_START.has(type)) return [0];
-  if (TWO_NAMES_AT_START.has(type)) return [0, nameOctets(rdata, 0)];
+  if (TWO_NAMES_AT_START.has(type)) return [0, nameAt(rdata, 0).length];
   return type === 15 ? [2] : [];
 }
 
-function nameOctets(bytes: Uint8Array, from: number): number {
-  const last = labelOffsets(bytes.subarray(from)).at(-1);
-  return last === undefined ? 1 : last + (bytes[from + last] ?? 0) + 2;
+/** Where the first name lies in the data of each type that people write host names, mailboxes or subtrees in. */
+const FIRST_NAME_AT: ReadonlyMap<number, number> = new Map([
+  ...[2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 17, 39].map((type) => [type, 0] as const), // NS to MR, PTR, MINFO, RP, DNAME
+  ...[15, 18, 21, 26, 36, 64, 65, 107].map((type) => [type, 2] as const), // MX, AFSDB, RT, PX, KX, SVCB, HTTPS, LP
+  [33, 6], // SRV
+]);
+const HAS_SECOND_NAME: ReadonlySet<number> = new Set([6, 14, 17, 26]); // SOA, MINFO, RP, PX
+const NAPTR = 35;
+const NO_NAMES: readonly number[] = [];
+
+/** Where the names lie that start in the data at `bytes[at]`, counted from the start of `bytes`. */
+export function namesIn(type: number, bytes: Uint8Array, at: number): readonly number[] {
+  if (type === NAPTR) {
+    let replacement = at + 4; // behind order and preference: flags, service and expression (RFC 3403 4.1)
+    for (let strings = 0; strings < 3; strings++) replacement += (bytes[replacement] ?? 0) + 1;
+    return [replacement];
+  }
+  const offset = FIRST_NAME_AT.get(type);
+  if (offset === undefined) return NO_NAMES;
+  const first = at + offset;
+  return HAS_SECOND_NAME.has(type) ? [first, first + nameAt(bytes, first).length] : [first];
+}
+
+/** The uncompressed name at `bytes[at]`. */
+export function nameAt(bytes: Uint8Array, at: number): Name {
+  let end = at;
+  while ((bytes[end] ?? 0) !== 0) end += (bytes[end] ?? 0) + 1;
+  return bytes.subarray(at, end + 1);
 }
 
 const ADDITIONAL_AT: ReadonlyMap<number, number> = new Map([

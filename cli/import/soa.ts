@@ -1,7 +1,8 @@
 /**
  * An SOA's data as the `soa` of a zone file.
  */
-import { labelOffsets, type Name } from '../../wire/name.ts';
+import type { Name } from '../../wire/name.ts';
+import { nameAt } from '../../wire/rdata.ts';
 import type { Plain } from './draft.ts';
 import { relativeTarget } from './draft.ts';
 
@@ -18,11 +19,4 @@ export function soaFields(rdata: Uint8Array | undefined, apex: Name): { mname: N
   if (expire === undefined || negativeTtl === undefined) return undefined;
   const contact = relativeTarget(rname, apex);
   return { mname, plain: { contact, serial, refresh, retry, expire, negative_ttl: negativeTtl } };
-}
-
-function nameAt(bytes: Uint8Array, from: number): Name {
-  const name = bytes.subarray(from);
-  const last = labelOffsets(name).at(-1);
-  const octets = last === undefined ? 1 : last + (name[last] ?? 0) + 2;
-  return name.slice(0, octets);
 }

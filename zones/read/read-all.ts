@@ -10,7 +10,7 @@ import { readSettings } from '../../config/read-settings.ts';
 import type { Settings } from '../../config/settings.ts';
 import { formatName, nameKey } from '../../wire/name.ts';
 import type { ZoneModel } from './model.ts';
-import { readZone } from './read-zone.ts';
+import { readZone, type ReadZone } from './read-zone.ts';
 
 export type Configuration = {
   /** Undefined when pharos.yaml says nothing that could be used. */
@@ -43,7 +43,7 @@ export function readConfiguration(input: {
   }
   const file = isDefault ? undefined : path;
   const settings = readSettings({ file, baseDir: cwd, env, cores, report, isCountry });
-  const zones: ZoneModel[] = [];
+  const read: ReadZone[] = [];
   const files = new Map<string, string>();
   for (const zoneFile of settings?.zoneFiles ?? []) {
     if (!settings) break;
@@ -56,8 +56,13 @@ export function readConfiguration(input: {
       continue;
     }
     files.set(nameKey(zone.apex), zoneFile);
-    zones.push(zone);
+    read.push(zone);
   }
+  const apexes = new Set(files.keys());
+  const zones = read.map(({ judge, place: _place, ...zone }): ZoneModel => {
+    judge(apexes);
+    return zone;
+  });
   return { settings, zones, diagnostics: shown(report.diagnostics, cwd) };
 }
 

@@ -18,11 +18,11 @@ import { nearestHint } from '../../config/nearest-word.ts';
 import type { Report } from '../../config/diagnostics.ts';
 import { parseInteger } from '../../config/units.ts';
 import { placeInText, placeOf, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
-import { parseAddress } from '../../wire/address.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { RdataError, parseRdataText } from '../../wire/rdata.ts';
 import { TYPE, TYPE_NUMBERS, isMetaType, typeNumber, typeText } from '../../wire/types.ts';
+import { mistakenForHost } from './host-names.ts';
 import { addRecord, ownerOf, rdataOf, type RecordStore } from './record-store.ts';
 
 /** Where records go. `file` is the YAML file's number in the store. */
@@ -204,9 +204,10 @@ const HAS_NAME: ReadonlySet<number> = new Set([TYPE.NS, TYPE.CNAME, TYPE.DNAME, 
 export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {
   const read: Read<{ name: Name; line: number }> = (node, name, report) => {
     if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
-    if (parseAddress(node.text)) {
+    const mistaken = mistakenForHost(node.text);
+    if (mistaken !== undefined) {
       const hint = 'name it, and give the name an address under records: ns1: { A: 192.0.2.53 }';
-      report.error('PH102', `a name server is a name, got the address ${node.text}`, placeOf(node), hint);
+      report.error('PH102', `a name server is a name, got ${mistaken}`, placeOf(node), hint);
       return undefined;
     }
     const found = readName(node, apex, 'PH102', report);

@@ -29,6 +29,7 @@ import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
 import { canonical, formatName, nameKey, type Name } from '../../wire/name.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
+import { mistakenForHost } from './host-names.ts';
 import { capacity, checkLoad, shed } from './read-load.ts';
 import { judgeWeights } from './judge-steps.ts';
 import { readName, ttl } from './read-records.ts';
@@ -156,13 +157,21 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
   return vips;
 }
 
+/** The name that a service answers with; `code` is what a mistake is reported as. */
+function cname(apex: Name, code: string): Read<Name> {
+  return (node, name, report) => {
+    if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
+    const mistaken = mistakenForHost(node.text);
+    if (mistaken === undefined) return readName(node, apex, code, report);
+    const hint = mistaken.startsWith('the address') ? 'write an address under A or AAAA' : 'write the name alone';
+    report.error(code, `CNAME must be a host name, got ${mistaken}`, placeOf(node), hint);
+    return undefined;
+  };
+}
+
 function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip | undefined {
   const { apex, regions, report } = context;
   const usable = isTargetName(key, 'VIP', report);
-  const cname: Read<Name> = (value, name, inner) =>
-    text()(value, name, inner) === undefined || value.kind !== 'scalar'
-      ? undefined
-      : readName(value, apex, 'PH202', inner);
   const region: Read<string> = (value, name, inner) => {
     const named = text()(value, name, inner);
     if (named === undefined || regions.has(named)) return named;
@@ -173,7 +182,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     region: optional(region),
     A: optional(address('IPv4')),
     AAAA: optional(address('IPv6')),
-    CNAME: optional(cname),
+    CNAME: optional(cname(apex, 'PH202')),
     weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: '1 if unsaid; 0 for standby' }), 1),
     capacity: withDefault(capacity, 1),
     probe: optional(probe),
@@ -280,11 +289,7 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
   const readStatic = map('when_all_down', {
     A: withDefault(addresses('IPv4'), []),
     AAAA: withDefault(addresses('IPv6'), []),
-    CNAME: optional<Name>((node, name, report) =>
-      text()(node, name, report) === undefined || node.kind !== 'scalar'
-        ? undefined
-        : readName(node, apex, 'PH216', report),
-    ),
+    CNAME: optional(cname(apex, 'PH216')),
   });
   return (node, name, report) => {
     if (node.kind === 'scalar' && (node.text === 'serve_all' || node.text === 'none')) return { kind: node.text };

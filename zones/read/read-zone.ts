@@ -14,6 +14,7 @@ import { placeOf, readYaml, type YamlNode } from '../../config/yaml.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { NameError, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
+import { judgeNames } from './judge-names.ts';
 import { readMasterFile } from './master-file.ts';
 import type { ServiceModel, ZoneModel } from './model.ts';
 import {
@@ -46,6 +47,13 @@ export type ReadZoneInput = {
   readonly isCountry?: IsCountry;
 };
 
+export type ReadZone = ZoneModel & {
+  /** Where the apex is named. */
+  readonly place: Place;
+  /** Warns of names that are probably not meant, once the apexes of all zones are known, as `nameKey` has them. */
+  readonly judge: (apexes: ReadonlySet<string>) => void;
+};
+
 /** A zone's apex; the final dot may be left out. */
 const apexName: Read<Name> = scalar(
   'a domain name',
@@ -69,7 +77,7 @@ const later: Read<YamlNode> = (node) => (node.kind === 'broken' ? undefined : no
  * Reads a zone file and everything it includes. Undefined when there is no zone to speak of; otherwise a value
  * even when mistakes were reported: only `report` says whether it may be used. `place` is where the apex is named.
  */
-export function readZone(input: ReadZoneInput): (ZoneModel & { readonly place: Place }) | undefined {
+export function readZone(input: ReadZoneInput): ReadZone | undefined {
   const { file, settings, env, report, isCountry } = input;
   const node = readYaml(file, env, report);
   if (!node) return undefined;
@@ -98,6 +106,7 @@ export function readZone(input: ReadZoneInput): (ZoneModel & { readonly place: P
   for (const { path, place } of read.include) {
     for (const each of include(resolve(folder, path), path, place, target)) files.add(each);
   }
+  const madeFrom = store.count;
   if (read.nameservers) addNameServers(read.nameservers, target);
   const autoSerial = addSoa(read.soa, read.nameservers?.[0]?.name, valueOf(node, 'soa') ?? zoneNode, target);
 
@@ -120,8 +129,26 @@ export function readZone(input: ReadZoneInput): (ZoneModel & { readonly place: P
   reportCnameBesideData(services, store, report);
   const place = placeOf(zoneNode);
   const isReported = valueOf(node, 'nameservers') !== undefined;
-  validateZone({ apex, store, serviceOwners: services, report: isReported ? withoutLack(report) : report, place });
-  return { file, apex, records: store, autoSerial, services, regions: read.regions, files: [...files], place };
+  const zone = validateZone({
+    apex,
+    store,
+    serviceOwners: services,
+    report: isReported ? withoutLack(report) : report,
+    place,
+  });
+  return {
+    file,
+    apex,
+    records: store,
+    autoSerial,
+    services,
+    regions: read.regions,
+    files: [...files],
+    place,
+    judge: (apexes) => {
+      judgeNames({ zone, services, madeFrom, apexes });
+    },
+  };
 }
 
 /** A report that nobody reads. */

@@ -11,12 +11,16 @@ import { type RecordStore, ownerOf } from './record-store.ts';
 const MAX_PER_CODE = 1000;
 
 export type Findings = {
-  /** A mistake in a record. */
-  row(severity: Severity, code: string, row: number, message: string, hint?: string): void;
+  /** A mistake in a record; where `word` is in its line, the caret is below it. */
+  row(severity: Severity, code: string, row: number, message: string, hint?: string, word?: string): void;
   /** A mistake in something else. */
   place(severity: Severity, code: string, place: Place, message: string, hint?: string): void;
   /** Says how many more mistakes of each code there were. */
   end(): void;
+  /** Whether as many mistakes of a code were found as are shown: then only their number is of interest. */
+  isFull(code: string): boolean;
+  /** Whether the line of a record has this text in it, case folded. */
+  isWritten(row: number, text: string): boolean;
   ownerText(row: number): string;
   /** To name a record in another one's message. */
   where(row: number): string;
@@ -35,23 +39,26 @@ export function createFindings(store: RecordStore, report: Report): Findings {
     if (severity === 'error') report.error(code, message(), at(), hint);
     else report.warning(code, message(), at(), hint);
   };
-  const placeOf = (row: number): Place => {
+  const excerptOf = (row: number): string | undefined => {
     const index = store.file[row] ?? 0;
-    const file = store.files[index] ?? '';
-    const line = store.line[row] ?? 1;
-    if (!files.has(index)) files.set(index, readOrNothing(file));
+    if (!files.has(index)) files.set(index, readOrNothing(store.files[index] ?? ''));
     const reader = files.get(index);
-    const excerpt = reader && lineOf(reader, line);
-    return excerpt === undefined
-      ? { file, line, column: 1 }
-      : { file, line, column: 1, length: Math.max(1, excerpt.trimEnd().length), excerpt };
+    return reader && lineOf(reader, store.line[row] ?? 1);
+  };
+  const placeOf = (row: number, word = ''): Place => {
+    const place = { file: store.files[store.file[row] ?? 0] ?? '', line: store.line[row] ?? 1 };
+    const excerpt = excerptOf(row);
+    if (excerpt === undefined) return { ...place, column: 1 };
+    const at = word === '' ? -1 : excerpt.toLowerCase().indexOf(word.toLowerCase());
+    if (at >= 0) return { ...place, column: at + 1, length: word.length, excerpt };
+    return { ...place, column: 1, length: Math.max(1, excerpt.trimEnd().length), excerpt };
   };
   return {
-    row: (severity, code, row, message, hint) => {
+    row: (severity, code, row, message, hint, word) => {
       place(
         severity,
         code,
-        () => placeOf(row),
+        () => placeOf(row, word),
         () => message,
         hint,
       );
@@ -72,6 +79,8 @@ export function createFindings(store: RecordStore, report: Report): Findings {
         report[severity](code, `${more} more mistake${more === 1 ? '' : 's'} of this kind`, next);
       }
     },
+    isFull: (code) => (counts.get(code)?.count ?? 0) > MAX_PER_CODE,
+    isWritten: (row, text) => excerptOf(row)?.toLowerCase().includes(text.toLowerCase()) ?? false,
     ownerText: (row) => formatName(ownerOf(store, row)),
     where: (row) => whereWritten(store, row),
   };

@@ -24,7 +24,7 @@ export type ZoneInput = {
 };
 
 /** What a node has, as bits. */
-const HAS = {
+export const HAS = {
   cname: 1,
   dname: 2,
   ns: 4,
@@ -40,7 +40,8 @@ const HAS = {
 const BESIDE_CNAME: ReadonlySet<number> = new Set([TYPE.CNAME, TYPE.RRSIG, TYPE.NSEC, 24, 25, 30]); // SIG, KEY, NXT
 const AT_CUT: ReadonlySet<number> = new Set([TYPE.NS, TYPE.DS, TYPE.NSEC, TYPE.RRSIG]);
 
-type Zone = ZoneInput & {
+/** The zone with the tables that validation made, for judgeNames. */
+export type ValidatedZone = ZoneInput & {
   readonly table: NameTable;
   readonly findings: Findings;
   readonly has: Uint16Array;
@@ -50,7 +51,7 @@ type Zone = ZoneInput & {
 };
 
 /** Reports every mistake of the zone's records and services. Linear in the records. */
-export function validateZone(input: ZoneInput): void {
+export function validateZone(input: ZoneInput): ValidatedZone {
   const { store, apex } = input;
   const table = createNameTable(store);
   const findings = createFindings(store, input.report);
@@ -65,7 +66,7 @@ export function validateZone(input: ZoneInput): void {
     hasCuts ||= node !== apexNode && ((has[node] ?? 0) & HAS.ns) !== 0;
     hasDnames ||= ((has[node] ?? 0) & HAS.dname) !== 0;
   }
-  const zone: Zone = { ...input, table, findings, has, apexNode, hasCuts, hasDnames };
+  const zone: ValidatedZone = { ...input, table, findings, has, apexNode, hasCuts, hasDnames };
   checkServices(zone);
   checkOwners(zone);
   checkBesides(zone);
@@ -73,6 +74,7 @@ export function validateZone(input: ZoneInput): void {
   checkHidden(zone);
   checkApex(zone);
   findings.end();
+  return zone;
 }
 
 /** What is wrong with a record alone; gathers what each node has. */
@@ -98,7 +100,7 @@ function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findi
 }
 
 /** A service is all that its owner has of the types it steers. */
-function checkServices({ serviceOwners, apex, table, has, findings }: Zone): void {
+function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZone): void {
   for (const { owner, place } of serviceOwners) {
     if (!isWithin(owner, apex)) {
       const message = `service ${formatName(owner)} is not in the zone ${formatName(apex)}`;
@@ -114,7 +116,7 @@ function checkServices({ serviceOwners, apex, table, has, findings }: Zone): voi
 }
 
 /** Owners out of the zone, and wildcards where they mean nothing. */
-function checkOwners({ store, table, has, apex, findings }: Zone): void {
+function checkOwners({ store, table, has, apex, findings }: ValidatedZone): void {
   for (let node = 0; node < table.count; node++) {
     const row = table.firstRow[node] ?? 0;
     if (!endsWithName(store.bytes, store.ownerAt[row] ?? 0, store.ownerOctets[row] ?? 0, apex)) {
@@ -129,7 +131,7 @@ function checkOwners({ store, table, has, apex, findings }: Zone): void {
 }
 
 /** CNAME beside other data, SOA below the apex. */
-function checkBesides({ store, table, has, apexNode, apex, findings }: Zone): void {
+function checkBesides({ store, table, has, apexNode, apex, findings }: ValidatedZone): void {
   for (let row = 0; row < store.count; row++) {
     const type = store.type[row] ?? 0;
     if (type !== TYPE.CNAME && type !== TYPE.SOA) continue;
@@ -148,7 +150,7 @@ function checkBesides({ store, table, has, apexNode, apex, findings }: Zone): vo
 const POINTS_AT_HOST: ReadonlySet<number> = new Set([TYPE.NS, TYPE.MX, TYPE.SRV]);
 
 /** What name servers, mail exchangers and services point at. */
-function checkTargets(zone: Zone): void {
+function checkTargets(zone: ValidatedZone): void {
   const { store, table, has, apex, apexNode, findings } = zone;
   for (let row = 0; row < store.count; row++) {
     const type = store.type[row] ?? 0;
@@ -174,12 +176,12 @@ function checkTargets(zone: Zone): void {
   }
 }
 
-function isServiceOwner({ serviceOwners }: Zone, name: Name): boolean {
+function isServiceOwner({ serviceOwners }: ValidatedZone, name: Name): boolean {
   return serviceOwners.some(({ owner }) => owner.length === name.length && isWithin(owner, name));
 }
 
 /** Whether a wildcard above `name` would answer for it. */
-function wildcardHasAddress({ table, has }: Zone, name: Name): boolean {
+function wildcardHasAddress({ table, has }: ValidatedZone, name: Name): boolean {
   return labelOffsets(name).some((offset) => {
     const parent = name.subarray(offset + (name[offset] ?? 0) + 1);
     const node = findName(table, Uint8Array.of(1, 0x2a, ...parent));
@@ -188,7 +190,7 @@ function wildcardHasAddress({ table, has }: Zone, name: Name): boolean {
 }
 
 /** Data that no query reaches, or that RFC 6672 forbids: at and below delegations, below a DNAME. */
-function checkHidden(zone: Zone): void {
+function checkHidden(zone: ValidatedZone): void {
   const { store, table, has, apexNode, findings, serviceOwners } = zone;
   if (!zone.hasCuts && !zone.hasDnames) return;
   const hiders = new Int32Array(table.count);
@@ -231,7 +233,12 @@ function isGlue(type: number, nodeHas: number): boolean {
 }
 
 /** The node above the name, nearest to the apex, that delegates or renames everything below it; -1 when none. */
-function hiderOf({ table, has, apex, apexNode }: Zone, bytes: Uint8Array, at: number, octets: number): number {
+export function hiderOf(
+  { table, has, apex, apexNode }: ValidatedZone,
+  bytes: Uint8Array,
+  at: number,
+  octets: number,
+): number {
   let hider = -1;
   while (octets > apex.length) {
     const label = (bytes[at] ?? 0) + 1;
@@ -243,7 +250,7 @@ function hiderOf({ table, has, apex, apexNode }: Zone, bytes: Uint8Array, at: nu
   return hider;
 }
 
-function checkApex({ apex, store, has, apexNode, findings, place, serviceOwners }: Zone): void {
+function checkApex({ apex, store, has, apexNode, findings, place, serviceOwners }: ValidatedZone): void {
   const whole = place ?? { file: store.files[0] ?? serviceOwners[0]?.place.file ?? '', line: 1, column: 1 };
   const apexHas = apexNode < 0 ? 0 : (has[apexNode] ?? 0);
   if ((apexHas & HAS.soa) === 0) {
