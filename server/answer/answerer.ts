@@ -148,7 +148,7 @@ export function createAnswerer(publication: Publication, counters: Float64Array,
     }
     return answer(state, rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
   };
-  const all = payload.transfer ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds) : answerAll;
+  const all = payload.transfer ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds, state) : answerAll;
   const ring = payload.queryLog?.rings[thread];
   return payload.queryLog && ring ? sampleQueries(all, payload.queryLog.share, ring, counters, seed) : all;
 }

@@ -147,6 +147,20 @@ export function limitResponse(
   return false;
 }
 
+/** The limit on a response of a KIND that `answer` does not write: a VERDICT. Without a limiter all is sent. */
+export function limitUnverified(
+  { limiter, clock, counters }: Pick<Answerer, 'limiter' | 'clock' | 'counters'>,
+  kind: number,
+  peer: Uint8Array,
+  peerAt: number,
+  peerOctets: 4 | 16,
+): number {
+  if (limiter === undefined) return VERDICT.SEND;
+  const verdict = takeToken(limiter, kind, peer, peerAt, peerOctets, clock.ms());
+  if (verdict !== VERDICT.SEND) count(counters, COUNTER.RATE_LIMITED);
+  return verdict;
+}
+
 function kindOf({ rcode, answers, authorities, authoritative }: Response): number {
   if (rcode === RCODE.NXDOMAIN) return KIND.NXDOMAIN;
   if (rcode !== RCODE.NOERROR) return KIND.ERROR;

@@ -15,6 +15,15 @@ export type Security = {
 
 /** RFC 9325 4.3.1 asks for new ticket keys regularly: who has one reads TLS 1.2 sessions back to its beginning. */
 const TICKET_KEYS_MS = 12 * 3_600_000;
+/**
+ * RFC 9325 4.2: with TLS 1.2 only ephemeral keys and AES in GCM; 9325 3.1.1 and RFC 8446 9.1 for TLS 1.3. OpenSSL's default
+ * list has CBC and static RSA too.
+ */
+const CIPHERS = [
+  ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+].join(':');
 /** RFC 7858 3.1 and IANA's ALPN registry. */
 const ALPN = ['dot'];
 
@@ -52,6 +61,7 @@ function createContext({ cert, key }: KeyPair): SecureContext {
     key,
     // RFC 9325 3.1.1; 1.3 is preferred by being the highest.
     minVersion: 'TLSv1.2',
+    ciphers: CIPHERS,
     honorCipherOrder: true,
     sessionIdContext: 'pharos',
     // RFC 9325 3.5: nobody needs renegotiation here, and it costs the server more than the client.

@@ -5,7 +5,7 @@
 import { TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from '../../wire/limits.ts';
 import { get16, put16 } from '../../wire/octets.ts';
 import { PARSED } from '../../wire/query.ts';
-import { appendTsigError, createSigner, tsigErrorOctets, TSIG_RCODE } from '../../wire/tsig.ts';
+import { appendTsigError, createSigner, tsigErrorOctets, TSIG_RCODE, type Verdict } from '../../wire/tsig.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
 import type { Image } from '../../zones/image/image.ts';
 import { TRANSPORT, type Answer } from '../contract.ts';
@@ -20,6 +20,7 @@ import {
   type PeerRequest,
 } from './peer-request.ts';
 import { ixfrOverUdp, type TransferPayload } from './transfer.ts';
+import { KIND, limitUnverified, VERDICT } from '../answer/rrl.ts';
 
 /** `answer` with peers. PACKET PATH for who is none: allocates nothing. */
 export function answerPeers(
@@ -27,6 +28,7 @@ export function answerPeers(
   image: Image,
   { settings }: TransferPayload,
   nowSeconds: () => number,
+  limits: Parameters<typeof limitUnverified>[0],
 ): Answer {
   return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
     const specials = specialsOf(rx, rxAt, length);
@@ -41,12 +43,21 @@ export function answerPeers(
       return message.length;
     };
     const { verdict } = request;
-    if (verdict && verdict.kind !== 'valid') return respond(rejection(request, nowSeconds()));
+    // Addresses may be forged over UDP, and a signature that does not hold proves nothing.
+    const limited = (kind: number): number =>
+      isOverUdp && verdict?.kind !== 'valid' ? limitUnverified(limits, kind, peer, peerAt, peerOctets) : VERDICT.SEND;
+    if (verdict && verdict.kind !== 'valid') {
+      const allowed = limited(KIND.ERROR);
+      if (allowed === VERDICT.DROP) return 0;
+      const whole = allowed === VERDICT.SEND ? rejection(request, nowSeconds()) : undefined;
+      return respond(whole && fits(whole, verdict, length, isOverUdp, limit) ? whole : cutRejection(request));
+    }
     if (
       isOverUdp &&
       isAllowedIxfr(request) &&
       mayTransfer(settings, peer.subarray(peerAt, peerAt + peerOctets), verdict)
     ) {
+      if (limited(KIND.DATA) !== VERDICT.SEND) return 0;
       const message = ixfrOverUdp(image, request, nowSeconds);
       if (message.length <= limit) return respond(message);
     }
@@ -104,6 +115,33 @@ function answerSigned(
 
 /** More than any signature takes: two names, 64 octets of MAC, and what is fixed. */
 const SIGNATURE_ROOM = 1024;
+
+/**
+ * Whether a rejection may be sent as it is: what is not signed is never longer than the request, so that a forged address
+ * brings nobody more than was sent. TSIG names that were compressed come back whole.
+ */
+function fits(
+  { length }: Uint8Array,
+  verdict: Verdict,
+  requestOctets: number,
+  isOverUdp: boolean,
+  limit: number,
+): boolean {
+  if (!isOverUdp) return true;
+  const isSigned = verdict.kind === 'error' && verdict.key !== undefined;
+  return length <= limit && (isSigned || length <= requestOctets);
+}
+
+/** A rejection without TSIG. TC: over TCP there is room for the whole of it. */
+function cutRejection(request: PeerRequest): Uint8Array {
+  const { verdict } = request;
+  const head = responseHead(request, verdict?.kind === 'error' ? TSIG_RCODE : RCODE.FORMERR, false);
+  const message = new Uint8Array(head.length + optOctets(request));
+  message.set(head);
+  put16(message, 2, get16(message, 2) | 0x0200);
+  putOpt(request, message, head.length, UDP_OCTETS);
+  return message;
+}
 
 /** What a request gets whose signature does not hold (RFC 8945 5.2, 5.3.2). */
 function rejection(request: PeerRequest, nowSeconds: number): Uint8Array {

@@ -2,7 +2,7 @@
  * Pharos as peers see it, in-process: zones with a key and with addresses that may transfer them, queries that are signed.
  */
 import type { TransferSettings } from '../../config/settings.ts';
-import { createAnswerer, createAnswerLong } from '../../server/answer/answerer.ts';
+import { createAnswerer, createAnswerLong, type AnswererPayload } from '../../server/answer/answerer.ts';
 import { createCounters } from '../../server/counters.ts';
 import { TRANSPORT } from '../../server/contract.ts';
 import { parseAddress, parsePrefix } from '../../wire/address.ts';
@@ -37,12 +37,12 @@ const SETTINGS: TransferSettings = {
 };
 
 /** One generation as a peer sees it. */
-export function servePeers(files: Files) {
+export function servePeers(files: Files, more: Partial<AnswererPayload> = {}) {
   const generation = load({ ...NO_GEOGRAPHY, ...files });
   const weights = Int32Array.from(generation.catalog.vips, ({ weight }) => weight);
   const publication = {
     generation: 1,
-    payload: payloadOf(generation, { transfer: { settings: SETTINGS, weights } }),
+    payload: payloadOf(generation, { transfer: { settings: SETTINGS, weights }, ...more }),
   };
   const answer = createAnswerer(publication, createCounters(), 0);
   const counters = createCounters();
@@ -80,7 +80,7 @@ export function servePeers(files: Files) {
 
 /** A query and the MAC of its signature, made `now` seconds after 1970. */
 export function sign(query: Buffer, key = KEY, now = Date.now() / 1000): { message: Buffer; mac: Uint8Array } {
-  const message = Buffer.alloc(query.length + 256);
+  const message = Buffer.alloc(query.length + 1024);
   message.set(query);
   const signer = createSigner(key, () => Math.floor(now));
   const length = signer.sign(message, query.length);
