@@ -63,7 +63,7 @@ const UNKNOWN_TO_KNOT: ReadonlySet<string> = new Set(
   'MD MF MB MG MR NULL WKS X25 ISDN NSAP SIG PX GPOS NXT EID NIMLOC ATMA HIP AVC'.split(' '),
 );
 /** One SOA a zone; a CNAME is followed; signatures and denials mean something else to servers of signed zones. */
-const NOT_PLAIN_DATA: ReadonlySet<string> = new Set(['SOA', 'CNAME', 'RRSIG', 'NSEC', 'NSEC3']);
+const NOT_PLAIN_DATA: ReadonlySet<string> = new Set(['SOA', 'CNAME', 'RRSIG', 'NSEC', 'NSEC3', 'NSEC3PARAM']);
 /** RFC 9461 5, which is younger than Knot 3.2. */
 const YOUNGER = /dohpath=/;
 

@@ -58,6 +58,7 @@ export function validateZone(input: ZoneInput): ValidatedZone {
   const has = new Uint16Array(table.count);
   const apexNode = findName(table, apex);
   checkRows(store, table, has, findings);
+  checkSignatures(store, findings);
   checkSets(store, table, findings);
 
   let hasCuts = false;
@@ -97,6 +98,41 @@ function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findi
       findings.row('error', 'PH341', row, `TTL must be 0 to ${MAX_TTL_SECONDS} seconds, got ${ttl}`, 'RFC 2181 8');
     }
   }
+}
+
+/** What a signed zone has beside its data: answers without them are bogus to resolvers that validate (RFC 4035 5). */
+const SIGNATURES: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3, TYPE.NSEC3PARAM]);
+/** What tells others that a zone is signed, or is to be (RFC 4034 2, RFC 7344 3). */
+const KEYS: ReadonlySet<number> = new Set([TYPE.DNSKEY, TYPE.CDS, TYPE.CDNSKEY]);
+
+/** One diagnostic for all signatures and one for all keys: a signed zone has one for each of its sets. */
+function checkSignatures(store: RecordStore, findings: Findings): void {
+  const counts = new Map<number, { readonly first: number; count: number }>();
+  for (let row = 0; row < store.count; row++) {
+    const type = store.type[row] ?? 0;
+    if (!SIGNATURES.has(type) && !KEYS.has(type)) continue;
+    const seen = counts.get(type);
+    if (seen) seen.count++;
+    else counts.set(type, { first: row, count: 1 });
+  }
+  if (counts.size === 0) return;
+  const among = (types: ReadonlySet<number>): { readonly text: string; readonly row: number } | undefined => {
+    const found = [...counts].filter(([type]) => types.has(type));
+    if (found.length === 0) return undefined;
+    const text = found.map(([type, { count }]) => `${count} ${typeText(type)}`).join(', ');
+    return { text, row: Math.min(...found.map(([, { first }]) => first)) };
+  };
+  const signatures = among(SIGNATURES);
+  if (signatures) {
+    const message = `the zone is signed already (${signatures.text}), and Pharos does not serve signatures`;
+    const hint = 'include the unsigned zone, and take the DS out of the parent before the zone moves';
+    findings.row('error', 'PH366', signatures.row, message, hint);
+  }
+  const keys = among(KEYS);
+  if (!keys) return;
+  const message = `the zone has keys of DNSSEC (${keys.text}), and Pharos does not sign it`;
+  const hint = 'remove them; with a DS in the parent, resolvers that validate answer SERVFAIL for the whole zone';
+  findings.row('warning', 'PH367', keys.row, message, hint);
 }
 
 /** A service is all that its owner has of the types it steers. */
