@@ -115,6 +115,19 @@ function copyQuestion(query: Query, rx: Uint8Array, rxAt: number, tx: Uint8Array
   for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
 }
 
+/** Address and prefix lengths and an IPv6 address, behind the head of the option (RFC 7871 6). */
+const MAX_SUBNET_OCTETS = 4 + 16;
+
+/**
+ * The largest RRset that a message holds whose question has a name of `nameOctets`, whichever of its options the client
+ * sends but NSID, which people ask for: without room for the others a resolver could not get it even by TCP.
+ */
+export function mostRrsetOctets(nameOctets: number): number {
+  const question = nameOctets + 4;
+  const options = OPTION_HEAD_OCTETS + COOKIE_OCTETS + OPTION_HEAD_OCTETS + MAX_SUBNET_OCTETS + KEEPALIVE_OCTETS;
+  return TCP_OCTETS - HEADER_OCTETS - question - OPT_OCTETS - options;
+}
+
 function optOctets({ gives }: Response, query: Query, nsid: Uint8Array): number {
   let octets = OPT_OCTETS;
   if (gives !== 0) {

@@ -4,7 +4,9 @@
  */
 import type { Report } from '../../config/diagnostics.ts';
 import { canonical, isWildcard, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
+import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
+import { mostRrsetOctets } from '../../wire/response.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import { resolveTargets } from './additional.ts';
 import { encodeRrset } from './encode-rrset.ts';
@@ -234,9 +236,12 @@ function encodeRows(work: Work, type: number, rows: readonly number[]): number {
   const rdata = kept.map((row) => (type === TYPE.SOA ? withSerial(work, row) : rdataOf(store, row)));
   const dataAt: number[] = [];
   const ttl = store.ttlSeconds[rows[0] ?? 0] ?? 0;
-  const rrset = encodeRrset(building, type, ttl, rdata, work.apex, dataAt);
+  const owner = ownerOf(store, rows[0] ?? 0);
+  // A wildcard answers for names of any length.
+  const nameOctets = isWildcard(owner) ? MAX_NAME_OCTETS : owner.length;
+  const rrset = encodeRrset(building, type, ttl, rdata, work.apex, dataAt, nameOctets);
   if (rrset === undefined) {
-    reportTooLarge(work, type, rows[0] ?? 0);
+    reportTooLarge(work, type, rows[0] ?? 0, nameOctets);
     return -1;
   }
   const nameAt = additionalNameOffset(type);
@@ -256,10 +261,11 @@ function distinctRows(store: RecordStore, rows: readonly number[]): number[] {
   return [...distinct.values()];
 }
 
-function reportTooLarge({ store, report }: Work, type: number, row: number): void {
+function reportTooLarge({ store, report }: Work, type: number, row: number, nameOctets: number): void {
+  const most = mostRrsetOctets(nameOctets);
   report.error(
     'PH380',
-    `this ${typeText(type)} RRset is larger than a DNS message can hold (65,535 octets)`,
+    `this ${typeText(type)} RRset is larger than a DNS message can hold: beside its question ${most} octets fit`,
     { file: store.files[store.file[row] ?? 0] ?? '', line: store.line[row] ?? 1, column: 1 },
     'give some of its records another name',
   );

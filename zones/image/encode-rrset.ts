@@ -2,10 +2,11 @@
  * RRsets as the image holds them: a message's bytes, but for the pointers that only the question decides.
  */
 import { CLASS } from '../../wire/types.ts';
-import { MAX_POINTER } from '../../wire/limits.ts';
+import { MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits.ts';
 import { nameKey, type Name } from '../../wire/name.ts';
 import { put16 } from '../../wire/octets.ts';
 import { nameOffsets } from '../../wire/rdata.ts';
+import { mostRrsetOctets } from '../../wire/response.ts';
 import { PATCH, RECORD_HEAD_OCTETS, RRSET } from './image.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
 
@@ -19,7 +20,8 @@ type Suffixes = { readonly apexOctets: number; readonly apexKey: string; readonl
 
 /**
  * Adds an RRset and returns its number. `rdata` is uncompressed, one or more records; where each record's data
- * starts within the RRset goes to `dataAt`. Undefined when it is larger than a message can hold.
+ * starts within the RRset goes to `dataAt`. Undefined when it is larger than a message can hold
+ * whose question has a name of `nameOctets`.
  */
 export function encodeRrset(
   tables: RrsetTables,
@@ -28,6 +30,7 @@ export function encodeRrset(
   rdata: readonly Uint8Array[],
   apex: Name,
   dataAt?: number[],
+  nameOctets = MAX_NAME_OCTETS,
 ): number | undefined {
   const { bytes, rrsets, patches } = tables;
   const wireAt = bytes.length;
@@ -52,8 +55,7 @@ export function encodeRrset(
     put16(bytes.array, head + 10, bytes.length - head - RECORD_HEAD_OCTETS);
   }
   const octets = bytes.length - wireAt;
-  // A question and an OPT record need room beside it.
-  if (octets > 0xffff - 512) return undefined;
+  if (octets > mostRrsetOctets(nameOctets)) return undefined;
   const patchCount = patches.length / PATCH.WORDS - firstPatch;
   return pushWords(rrsets, type, rdata.length, wireAt, octets, firstPatch, patchCount, 0, 0) / RRSET.WORDS;
 }
