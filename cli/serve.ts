@@ -1,12 +1,15 @@
 /**
  * `pharos serve`: the server, until SIGTERM.
  */
+import { ignoreRealTimeSignals } from '../server/io/libc.ts';
 import { ListenError } from '../server/listen-error.ts';
+import { connectServiceManager } from '../server/service-manager.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';
 import { loadInputFor } from './load-input.ts';
 import { createLog } from './serve/log.ts';
 import { EXIT, showDiagnostics, terminal, type Output } from './output.ts';
 import { ConfigurationError, GivenUpError, runServer } from './serve/run-server.ts';
+import { receiveSignals } from './signals.ts';
 
 /** For who starts a second server by intent. */
 const TAKEOVER =
@@ -15,26 +18,38 @@ const TAKEOVER =
 /** Runs until it is told to stop, or another server has taken its place. Returns the exit code. */
 export async function serve(options: { config: string | undefined; takeover: boolean }): Promise<number> {
   const output = terminal();
-  const stopRequested = Promise.withResolvers<NodeJS.Signals>();
-  const stop = (signal: NodeJS.Signals): void => {
-    stopRequested.resolve(signal);
-  };
-  process.once('SIGTERM', stop).once('SIGINT', stop);
-  const starting = runServer(loadInputFor(options.config), (settings) => createLog(settings.log.level), {
+  const stopRequested = Promise.withResolvers<undefined>();
+  const hurried = Promise.withResolvers<undefined>();
+  const manager = connectServiceManager(process.env.NOTIFY_SOCKET, (message) => {
+    output.error(`pharos: ${message}`);
+  });
+  // Not for the commands of `exec` checks.
+  delete process.env.NOTIFY_SOCKET;
+  ignoreRealTimeSignals();
+  let stops = false;
+  const starting = runServer(loadInputFor(options.config), ({ log }, drops) => createLog(log.level, drops), {
     takesOver: options.takeover,
     givenUp: stopRequested.promise,
+    manager,
   });
-  // Both take effect once the start is through: what was opened must be closed, and files are read anew.
-  const reload = (): void => {
-    void starting.then(
-      (server) => server.reload(),
-      () => undefined, // the start failed: that is said below
-    );
-  };
-  process.on('SIGHUP', reload);
+  receiveSignals((signal) => {
+    if (signal === 'SIGHUP') {
+      // Once the start is through: files are read anew.
+      void starting.then(
+        (server) => server.reload(),
+        () => undefined, // the start failed: that is said below
+      );
+      return;
+    }
+    // A second SIGTERM changes nothing. A second Ctrl-C does not wait for the end of the grace time.
+    if (stops && signal === 'SIGINT') hurried.resolve(undefined);
+    stops = true;
+    stopRequested.resolve(undefined);
+  });
   try {
     const server = await starting;
     await Promise.race([stopRequested.promise, server.replaced]);
+    await server.standDown(hurried.promise);
     await server.stop();
     return EXIT.OK;
   } catch (error) {
@@ -45,8 +60,6 @@ export async function serve(options: { config: string | undefined; takeover: boo
       return EXIT.FAILED;
     }
     throw error;
-  } finally {
-    process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload);
   }
 }
 

@@ -55,3 +55,7 @@ export const MAX_BEACON_TRIES = 20;
 export const MAX_BEACON_WINDOW_MS = 31 * 86_400_000;
 /** Sources that a figure can be asked to have: no more are kept of a network (geo/beacon-samples.ts). */
 export const MAX_BEACON_SOURCES = 32;
+/** `shutdown.grace`: service managers and load balancers have moved traffic long before. */
+export const MAX_GRACE_MS = 600_000;
+/** Log lines that wait for a slow reader of the log. Later lines are dropped and counted. */
+export const MAX_LOG_BACKLOG_OCTETS = 1024 * 1024;

@@ -25,7 +25,14 @@ import {
 import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
 import { isNamed } from './folder.ts';
 import { readKeyPair, type WrittenPath } from './key-pair.ts';
-import { MAX_COOKIE_SECRETS, MAX_NSID_OCTETS, MAX_STRING_OCTETS, MAX_TCP_CLIENTS, MAX_WORKERS } from './limits.ts';
+import {
+  MAX_COOKIE_SECRETS,
+  MAX_GRACE_MS,
+  MAX_NSID_OCTETS,
+  MAX_STRING_OCTETS,
+  MAX_TCP_CLIENTS,
+  MAX_WORKERS,
+} from './limits.ts';
 import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
 import { beacon, beaconSettings } from './read-beacon.ts';
 import { checks } from './read-checks.ts';
@@ -215,6 +222,7 @@ function pharos(isCountry: IsCountry) {
         queries: withDefault(share(), 0),
       }),
     ),
+    shutdown: optional(map('shutdown', { grace: optional(duration({ maxMs: MAX_GRACE_MS })) })),
     schedules: withDefault(schedules, []),
   });
 }
@@ -285,6 +293,7 @@ export function readSettings(input: {
     transfer: read.transfer,
     beacon: read.beacon && beaconSettings(read.beacon, read.regions, report),
     log: { level: read.log?.level ?? 'info', queries: read.log?.queries ?? 0 },
+    shutdown: { graceMs: read.shutdown?.grace },
     schedules: read.schedules,
   };
 }

@@ -58,6 +58,10 @@ export type Settings = {
   /** Undefined where users' browsers measure nothing. */
   readonly beacon: BeaconSettings | undefined;
   readonly log: { readonly level: LogLevel; readonly queries: number };
+  readonly shutdown: {
+    /** How long answers continue after SIGTERM while /readyz says 503. Undefined: the file says nothing. */
+    readonly graceMs: number | undefined;
+  };
   readonly schedules: readonly ScheduleSpec[];
 };
 

@@ -2,6 +2,7 @@
  * Why a server could not listen, in words that an operator can act on.
  */
 import { formatEndpoint, isWildcardHost, type Endpoint } from '../wire/address.ts';
+import { cannotGainPrivileges } from './io/libc.ts';
 
 export type ListenFailure = {
   readonly endpoint: Endpoint;
@@ -49,7 +50,7 @@ function advise({ endpoint, transport, code }: ListenFailure): string {
     case 'EACCES':
     case 'EPERM':
       return endpoint.port < 1024
-        ? `allow it with "setcap 'cap_net_bind_service=+ep' $(readlink -f $(which node))", or use a port over 1023`
+        ? adviseOnPrivilege(endpoint.port, cannotGainPrivileges())
         : 'a security module or sandbox forbids it';
     case 'EADDRNOTAVAIL':
       return '"ip address" lists those it has; a wildcard (0.0.0.0, ::) takes them all';
@@ -58,4 +59,19 @@ function advise({ endpoint, transport, code }: ListenFailure): string {
     default:
       return 'see errno(3) for the code';
   }
+}
+
+/** How to allow a port under 1024, by what `cannotGainPrivileges` says. */
+export function adviseOnPrivilege(port: number, cannotGain: boolean | undefined): string {
+  const otherwise = 'or use a port over 1023';
+  // Linux alone has file capabilities.
+  if (cannotGain === undefined) return `start it as root, ${otherwise}`;
+  return cannotGain
+    ? `no-new-privileges is set, so allow it with "sysctl -w net.ipv4.ip_unprivileged_port_start=${port}", ${otherwise}`
+    : `allow it with "setcap 'cap_net_bind_service=+ep' ${quoted(process.execPath)}", ${otherwise}`;
+}
+
+/** For a shell. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

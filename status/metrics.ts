@@ -240,6 +240,7 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
   const serial = gauge(registry, 'zone_serial', 'SOA serial of the zone.', ['zone']);
   const records = gauge(registry, 'zone_records', 'Records of the zone.', ['zone']);
   const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
+  const logDropped = counter(registry, 'log_lines_dropped_total', 'Log lines that no reader took in time.', []);
   const alarm = gauge(registry, 'alarm', 'Alarms that are up, by code.', ['code']);
 
   return () => {
@@ -263,5 +264,7 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
       if (Number.isFinite(age)) geoAge.set({ path: database.path }, Math.max(0, age));
     }
     for (const { code } of runtime.alarms()) alarm.inc({ code });
+    logDropped.reset();
+    logDropped.inc(runtime.logDropped());
   };
 }

@@ -42,6 +42,8 @@ export type Runtime = {
   /** Of `health.notify`; all zero without one. */
   readonly notifications: () => NotifyStats;
   readonly beacon: Beacon;
+  /** Lines of the log that were dropped since the start, because nothing reads it. */
+  readonly logDropped: () => number;
 };
 
 export type RunningGeneration = {

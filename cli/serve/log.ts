@@ -2,24 +2,48 @@
  * The server's log. To stdout, as servers do under systemd and in containers: one JSON object a line, or
  * readable lines on a terminal. Errors that end a command go to stderr as plain text (cli/output.ts).
  */
-import { destination, pino, stdTimeFunctions, type Logger } from 'pino';
+import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type { LogLevel } from '../../config/settings.ts';
+import { nonblockingWrite } from '../../server/nonblocking.ts';
+import { createLogWriter, type DropListener } from '../log-writer.ts';
 
 /**
- * Written synchronously: no line is lost when the process ends, and no worker thread is started. Only the
- * control thread logs, so a slow reader of stdout delays no answer.
+ * Written by the control thread without waiting (log-writer.ts). What still waits when the process ends is written then.
  */
-export async function createLog(level: LogLevel): Promise<Logger> {
-  const options = {
-    level,
-    // No pid and host name: systemd and container runtimes add their own.
-    base: null,
-    timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: ['token', '*.token', 'authorization', '*.authorization'], censor: '[hidden]' },
-  };
-  if (!process.stdout.isTTY) return pino(options, destination({ dest: 1, sync: true }));
-  // Only where a person looks: a tenth of a second of start-up that a service does not pay.
-  const { PinoPretty } = await import('pino-pretty');
-  return pino(options, PinoPretty({ destination: 1, sync: true, translateTime: 'SYS:HH:MM:ss.l' }));
+export async function createLog(level: LogLevel, listener?: DropListener): Promise<Logger> {
+  const writer = createLogWriter(nonblockingWrite(1), {
+    dropped: (lines) => {
+      listener?.dropped(lines);
+    },
+    caughtUp: (lines) => {
+      listener?.caughtUp(lines);
+      logger.warn({ dropped: lines }, `${String(lines)} log lines were dropped: the reader of the log did not keep up`);
+    },
+  });
+  process.on('exit', writer.finish);
+  const pretty = await prettyOnTerminal();
+  const logger = pino(
+    {
+      level,
+      // No pid and host name: systemd and container runtimes add their own.
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label: string) => ({ level: label }) },
+      redact: { paths: ['token', '*.token', 'authorization', '*.authorization'], censor: '[hidden]' },
+    },
+    {
+      write: (line: string) => {
+        writer.write(pretty(line));
+      },
+    },
+  );
+  return logger;
+}
+
+/** Only where a person looks: a tenth of a second of start-up that a service does not pay. */
+async function prettyOnTerminal(): Promise<(line: string) => string> {
+  if (!process.stdout.isTTY) return (line) => line;
+  const { prettyFactory, isColorSupported } = await import('pino-pretty');
+  const pretty = prettyFactory({ translateTime: 'SYS:HH:MM:ss.l', colorize: isColorSupported });
+  return (line) => pretty(line) ?? '';
 }

@@ -33,6 +33,8 @@ export type ReloadOptions = {
   /** Puts a generation in force, or leaves all as it was and throws. */
   readonly activate: (next: Current) => Promise<void>;
   readonly measured: Pick<Measured, 'figures' | 'applied'>;
+  /** Is told when one begins. */
+  readonly begins: () => void;
   /** Is told of each; `generation` is the one in force afterwards. */
   readonly tell: (reload: LastReload, generation: number) => void;
   readonly stopping: () => boolean;
@@ -40,7 +42,7 @@ export type ReloadOptions = {
 };
 
 export function createReloads(options: ReloadOptions): Reloads {
-  const { input, threads, current, activate, measured, tell, stopping, log } = options;
+  const { input, threads, current, activate, measured, begins, tell, stopping, log } = options;
   let last: LastReload = { ok: true, at: new Date(), diagnostics: options.warnings };
   let underWay: Promise<Reloaded> | undefined;
   /** The one that begins when that has ended. */
@@ -80,6 +82,7 @@ export function createReloads(options: ReloadOptions): Reloads {
     let result: Reloaded;
     try {
       if (stopping()) throw new Error('the server is stopping');
+      begins();
       result = await attempt();
     } catch (error) {
       result = failed(error);

@@ -14,6 +14,7 @@ import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
 import { releaseMemory, returnLargeBlocks } from '../../server/io/libc.ts';
 import { loadInThread } from '../../server/threads/load-thread.ts';
 import { createNotifier } from '../../server/transfer/notify-secondaries.ts';
+import type { ServiceManager } from '../../server/service-manager.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
 import type { Reloaded, RunningGeneration } from '../../status/runtime.ts';
@@ -26,8 +27,10 @@ import { createClientCounter } from './client-counter.ts';
 import { explainInLines } from './explain-lines.ts';
 import { configureHealth, keepSerials, prepare, publicationOf, tellSecondaries, type Current } from './generation.ts';
 import { createHandOver } from './hand-over.ts';
+import type { DropListener } from '../log-writer.ts';
 import { createMeasured } from './beacon-latency.ts';
 import { createNews } from './announce.ts';
+import { plural } from '../output.ts';
 import { createQueryLog } from './query-log.ts';
 import { createReloads } from './reload.ts';
 import { createRuntime } from './status-source.ts';
@@ -43,6 +46,11 @@ export type RunningServer = {
   readonly reload: () => Promise<Reloaded>;
   /** Resolves when another server has taken its place: there is nothing left to do then but `stop`. */
   readonly replaced: Promise<void>;
+  /**
+   * Says at /readyz that it is no longer ready, and answers for `shutdown.grace` more, so that routers and load balancers
+   * move clients away first. Ends at once where another server takes over, and when `hurried` resolves.
+   */
+  readonly standDown: (hurried: Promise<unknown>) => Promise<void>;
   /** Stops accepting, finishes what is in flight, ends the probes. */
   readonly stop: () => Promise<void>;
 };
@@ -65,7 +73,16 @@ export type StartOptions = {
   readonly takesOver?: boolean;
   /** Resolves when the start is no longer wanted: the first round of probes may take as long as `health.wait`. */
   readonly givenUp?: Promise<unknown>;
+  /** Is told how the server is doing. */
+  readonly manager?: ServiceManager;
 };
+
+/** `shutdown.grace` where the configuration has none and a service manager started the server. */
+const MANAGED_GRACE_MS = 5000;
+/** What a service manager must grant the stop itself, after the grace time. */
+const STOP_MS = 15_000;
+/** What it must grant the start, beside `health.wait`. */
+const START_MS = 60_000;
 
 /**
  * Starts everything, or nothing.
@@ -74,18 +91,29 @@ export type StartOptions = {
  */
 export async function runServer(
   input: LoadInput,
-  createLog: (settings: Settings) => Promise<Logger>,
-  { takesOver = false, givenUp = new Promise(() => undefined) }: StartOptions = {},
+  createLog: (settings: Settings, listener: DropListener) => Promise<Logger>,
+  { takesOver = false, givenUp = new Promise(() => undefined), manager = NO_MANAGER }: StartOptions = {},
 ): Promise<RunningServer> {
   const startedAt = new Date();
   returnLargeBlocks();
   allowCollecting();
   letHelpersStepBack();
+  manager.tell(undefined, 'Loading the configuration');
   const first = await loadInThread(input);
   releaseMemory();
   if (!first.ok) throw new ConfigurationError(first.diagnostics);
   const { settings } = first.value;
-  const log = await createLog(settings);
+  const alarms = createAlarms();
+  let logDropped = 0;
+  const log = await createLog(settings, {
+    dropped: (lines) => {
+      logDropped += lines;
+      alarms.raise('log_dropped', 'Log lines are dropped: the reader of the log does not keep up.');
+    },
+    caughtUp: () => {
+      alarms.clear('log_dropped');
+    },
+  });
   for (const warning of first.diagnostics) log.warn(formatDiagnostic(warning));
   const takeover = await claimAddresses(settings, takesOver);
 
@@ -98,8 +126,9 @@ export async function runServer(
   /** Whether the first round of probes is done. */
   let probed = false;
   const inForce = (): Current => current;
+  const statusText = (): string =>
+    `Serving ${plural(current.catalog.zones.length, 'zone')}, generation ${String(current.number)}`;
 
-  const alarms = createAlarms();
   const news = createNews(log);
   const notifier = createNotifier(log);
   const queryLog = createQueryLog(threads, log);
@@ -144,7 +173,13 @@ export async function runServer(
     current: inForce,
     activate,
     measured,
-    tell: news.reloaded,
+    begins: () => {
+      manager.tell('RELOADING', 'Reloading the configuration');
+    },
+    tell: (last, generation) => {
+      news.reloaded(last, generation);
+      if (!stopping) manager.tell('READY', last.ok ? statusText() : `Reload rejected; ${lowerFirst(statusText())}`);
+    },
     stopping: () => stopping,
     log,
   });
@@ -163,6 +198,7 @@ export async function runServer(
     reloads,
     news,
     measured,
+    logDropped: () => logDropped,
   });
   const status = createStatusListener(settings.status, runtime, log);
   const handOver = createHandOver({
@@ -183,6 +219,16 @@ export async function runServer(
     log,
   });
 
+  const standDown = async (hurried: Promise<unknown>): Promise<void> => {
+    stopping = true;
+    const written = current.settings.shutdown.graceMs ?? (manager.isThere ? MANAGED_GRACE_MS : 0);
+    const graceMs = handOver.isReleased() ? 0 : written;
+    const what = graceMs === 0 ? 'Stopping' : `Stopping: not ready, but answering for ${formatSeconds(graceMs)} more`;
+    manager.tell('STOPPING', what, graceMs + STOP_MS);
+    if (graceMs === 0) return;
+    log.info(`${lowerFirst(what)} (shutdown.grace)`);
+    await waitAtMost(Promise.race([hurried, handOver.replaced]), graceMs);
+  };
   const stop = async (): Promise<void> => {
     if (server) log.info('stopping');
     stopping = true;
@@ -211,6 +257,7 @@ export async function runServer(
     const told = givenUp.then(() => {
       throw new GivenUpError();
     });
+    manager.tell(undefined, 'Waiting for the first round of health checks', settings.health.waitMs + START_MS);
     await waitAtMost(Promise.race([firstRound, told]), settings.health.waitMs);
     server = await startServer({
       listen: settings.listen,
@@ -242,6 +289,7 @@ export async function runServer(
     generation: inForce,
     reload,
     replaced: handOver.replaced,
+    standDown,
     stop,
   };
   if (!takeover) await handOver.open();
@@ -268,12 +316,23 @@ export async function runServer(
     await handOver.open();
     log.info('the server before has ended');
   }
+  manager.tell('READY', statusText());
   shrinkHeap();
   releaseMemory();
   return running;
 }
 
-async function waitAtMost(event: Promise<void>, ms: number): Promise<void> {
+const NO_MANAGER: ServiceManager = { isThere: false, tell: () => undefined };
+
+function lowerFirst(text: string): string {
+  return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
+}
+
+function formatSeconds(ms: number): string {
+  return `${String(ms / 1000)} s`;
+}
+
+async function waitAtMost(event: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

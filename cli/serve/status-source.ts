@@ -32,6 +32,8 @@ export type RuntimeParts = {
   readonly reloads: Reloads;
   readonly news: News;
   readonly measured: Measured;
+  /** Lines of the log that were dropped since the start. */
+  readonly logDropped: () => number;
 };
 
 export function createRuntime(parts: RuntimeParts): Runtime {
@@ -81,6 +83,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     events: news.events,
     notifications: news.notifications,
     beacon: measured.beacon,
+    logDropped: parts.logDropped,
   };
 }
 

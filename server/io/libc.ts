@@ -8,6 +8,7 @@
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_DGRAM = 2;
@@ -30,8 +31,10 @@ export const IPV6_RECVPKTINFO = 49;
 export const PMTUDISC_OMIT = 5;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 export const MSG_WAITFORONE = 0x10000;
 export const POLLIN = 0x1;
+export const POLLOUT = 0x4;
 
 /** An address that points nowhere. */
 export const NULL = 0n;
@@ -67,6 +70,8 @@ export type Libc = {
   recvmmsg(fd: number, vector: bigint, messages: number, flags: number, timeout: typeof NULL): number;
   /** Returns the messages sent. */
   sendmmsg(fd: number, vector: bigint, messages: number, flags: number): number;
+  /** Returns the octets sent. Without a name (NULL, 0) the socket is a connected one. */
+  sendto(fd: number, data: bigint, octets: number, flags: number, name: bigint, nameOctets: number): number;
   poll(entries: bigint, count: number, timeoutMs: number): number;
   close(fd: number): number;
   /** Returns another descriptor of the same socket. */
@@ -126,6 +131,7 @@ function load(): Loaded {
       setsockopt: bind('setsockopt', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']),
       recvmmsg: bind('recvmmsg', ['int', 'uintptr_t', 'uint32_t', 'int', 'uintptr_t']),
       sendmmsg: bind('sendmmsg', ['int', 'uintptr_t', 'uint32_t', 'int']),
+      sendto: bind('sendto', ['int', 'uintptr_t', 'size_t', 'int', 'uintptr_t', 'uint32_t']),
       poll: bind('poll', ['uintptr_t', 'ulong', 'int']),
       close: bind('close', ['int']),
       dup: bind('dup', ['int']),
@@ -189,6 +195,35 @@ export function allocateShared(octets: number): SharedArrayBuffer {
     lib.func('madvise', 'int', ['uintptr_t', 'size_t', 'int'])(from, Number(to - from), MADV_HUGEPAGE);
   });
   return memory;
+}
+
+/** prctl(2). */
+const PR_GET_NO_NEW_PRIVS = 39;
+
+/**
+ * Whether capabilities of the program's file do not count for this process (no_new_privs, as containers and systemd
+ * units set it). Undefined where that cannot be known.
+ */
+export function cannotGainPrivileges(): boolean | undefined {
+  let answer: unknown;
+  callLibc((lib) => {
+    const prctl = lib.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
+    answer = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+  });
+  return typeof answer === 'number' && answer >= 0 ? answer === 1 : undefined;
+}
+
+/** SIG_IGN, and the signals that Linux has beyond those with names: SIGRTMIN to SIGRTMAX. */
+const SIG_IGN = 1n;
+const REAL_TIME_SIGNALS = { first: 34, last: 64 } as const;
+
+/** Ignores real-time signals, which end a process by default and which Node.js has no names for. */
+export function ignoreRealTimeSignals(): void {
+  callLibc((lib) => {
+    const ignore = lib.func('signal', 'uintptr_t', ['int', 'uintptr_t']);
+    for (let signal: number = REAL_TIME_SIGNALS.first; signal <= REAL_TIME_SIGNALS.last; signal++)
+      ignore(signal, SIG_IGN);
+  });
 }
 
 /** For calls that not every C library has: musl, for one, lacks those for its memory, and keeps less. */

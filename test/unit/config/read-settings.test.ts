@@ -54,6 +54,7 @@ test.each([
     dns: { nsid: undefined, version: undefined, cookieSecrets: [], explainFrom: LOOPBACK },
     transfer: { keys: [], allow: [], notify: [] },
     log: { level: 'info', queries: 0 },
+    shutdown: { graceMs: undefined },
     schedules: [],
   });
 });
@@ -118,6 +119,8 @@ test.each<[string, object]>([
   ['listen: 127.0.0.1:0', { listen: [{ host: '127.0.0.1', port: 0 }] }],
   ['dns: { version: "1.10", explain_from: 192.0.2.0/24 }', { dns: { version: '1.10', explainFrom: [{ bits: 24 }] } }],
   ['log: { level: debug, queries: 0% }', { log: { level: 'debug', queries: 0 } }],
+  ['shutdown: { grace: 5s }', { shutdown: { graceMs: 5000 } }],
+  ['shutdown: { grace: 0s }', { shutdown: { graceMs: 0 } }],
   ['log: { queries: 0.1 }', { log: { level: 'info', queries: 0.1 } }],
   ['schedules: []', { schedules: [] }],
   [
@@ -202,6 +205,8 @@ describe('a mistake is reported where it is', () => {
     ['status: { token: "a b" }', '1:18 PH025', 'printable ASCII'],
     ['limits: { tcp_clients: 0 }', '1:24 PH014', '1 to'],
     ['log: { level: verbose }', '1:15 PH019', 'trace, debug'],
+    ['shutdown: { grace: 5 }', '1:20 PH015', ''],
+    ['shutdown: { grace: 1h }', '1:20 PH015', ''],
     ['tls: 853', '1:6 PH013', 'must be a map'],
     ['tls: { cert: tls.pem }', '1:6 PH012', 'key: tls.key'],
     ['schedules: [{ at: "0 25 * * *", set: { a/b: { weight: 1 } } }]', '1:19 PH034', 'a cron line'],

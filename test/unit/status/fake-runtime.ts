@@ -116,6 +116,7 @@ const settings: Settings = {
   transfer: { keys: [], allow: [], notify: [] },
   beacon: undefined,
   log: { level: 'info', queries: 0 },
+  shutdown: { graceMs: undefined },
   schedules: [],
 };
 
@@ -247,6 +248,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     get beacon() {
       return knobs.beacon;
     },
+    logDropped: () => 0,
   };
   return { runtime, knobs, stop: () => health.stop() };
 }

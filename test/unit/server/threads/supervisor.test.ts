@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { checkListen } from '../../../../server/io/check-listen.ts';
 import { COUNTER } from '../../../../server/counters.ts';
 import { whyNoLibc } from '../../../../server/io/libc.ts';
-import { ListenError } from '../../../../server/listen-error.ts';
+import { adviseOnPrivilege, ListenError } from '../../../../server/listen-error.ts';
 import type { Io } from '../../../../server/threads/supervisor.ts';
 import { DO } from '../answer/answerer.ts';
 import { makeCertificate } from '../../../support/certificate.ts';
@@ -290,7 +290,7 @@ describe('what stands against listening is said in words', () => {
   });
 
   test.each([
-    ['EACCES', 53, 'no permission for port 53', 'setcap'],
+    ['EACCES', 53, 'no permission for port 53', 'or use a port over 1023'],
     ['EADDRINUSE', 53, '0.0.0.0:53 (UDP) is in use', 'systemd-resolved'],
     ['EADDRINUSE', 5300, '0.0.0.0:5300 (UDP) is in use', 'ss -lpnu'],
     ['EAFNOSUPPORT', 53, 'this machine has no IPv4', 'listen'],
@@ -299,6 +299,14 @@ describe('what stands against listening is said in words', () => {
     const error = new ListenError({ endpoint: { host: '0.0.0.0', port }, transport: 'UDP', code });
     expect(error.message).toContain(message);
     expect(error.hint).toContain(hint);
+  });
+
+  test.each([
+    [false, `"setcap 'cap_net_bind_service=+ep' ${process.execPath}"`],
+    [true, '"sysctl -w net.ipv4.ip_unprivileged_port_start=53"'],
+    [undefined, 'start it as root'],
+  ])('a port under 1024, with no-new-privileges %s', (cannotGain, hint) => {
+    expect(adviseOnPrivilege(53, cannotGain)).toContain(hint);
   });
 
   test('the same endpoint twice in a list', async () => {

@@ -1,0 +1,105 @@
+/**
+ * Tells systemd how the server is doing (sd_notify(3)): one datagram per message to the unix socket that the environment
+ * variable NOTIFY_SOCKET names. Node.js has no unix datagram sockets, so the C library's are used.
+ */
+import { performance } from 'node:perf_hooks';
+import * as c from './io/libc.ts';
+
+/** Words of sd_notify(3). */
+export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING';
+
+export type ServiceManager = {
+  /** Whether a service manager started this process and wants to be told. */
+  readonly isThere: boolean;
+  /**
+   * @param state undefined where only the status text changes
+   * @param status one sentence, which `systemctl status` shows
+   * @param extendMs how long the current state may last from now on, where that is longer than the unit says
+   */
+  tell(state: ServiceState | undefined, status: string, extendMs?: number): void;
+};
+
+/** struct sockaddr_un: u16 family, then the path. */
+const FAMILY_OCTETS = 2;
+const PATH_OCTETS = 108;
+
+/**
+ * @param path the value of NOTIFY_SOCKET: an absolute path, or an abstract name after `@`
+ * @param warn is told once why messages cannot be sent
+ */
+export function connectServiceManager(path: string | undefined, warn: (message: string) => void): ServiceManager {
+  if (path === undefined || path === '') return { isThere: false, tell: () => undefined };
+  let warned = false;
+  const fail = (why: string): void => {
+    if (!warned) warn(`cannot notify the service manager at ${path}: ${why}`);
+    warned = true;
+  };
+  const address = addressBytes(path);
+  return {
+    isThere: true,
+    tell(state, status, extendMs) {
+      const why = c.whyNoLibc();
+      if (why !== undefined) {
+        fail(why);
+        return;
+      }
+      if (!address) {
+        fail(`expected an absolute path or a name after "@", of at most ${String(PATH_OCTETS - 1)} octets`);
+        return;
+      }
+      const lines = [
+        ...(state === undefined ? [] : [`${state}=1`]),
+        // systemd tells this reload from an earlier one by the time (CLOCK_MONOTONIC, as hrtime is on Linux).
+        ...(state === 'RELOADING' ? [`MONOTONIC_USEC=${String(process.hrtime.bigint() / 1000n)}`] : []),
+        `STATUS=${status.replaceAll('\n', ' ')}`,
+        ...(extendMs === undefined ? [] : [`EXTEND_TIMEOUT_USEC=${String(Math.ceil(extendMs * 1000))}`]),
+      ];
+      const errno = sendDatagram(address, Buffer.from(lines.join('\n')));
+      if (errno !== 0) fail(`errno ${String(errno)}`);
+    },
+  };
+}
+
+function addressBytes(path: string): Uint8Array<ArrayBuffer> | undefined {
+  const name = Buffer.from(path);
+  if ((path[0] !== '/' && path[0] !== '@') || name.length < 2 || name.length >= PATH_OCTETS) return undefined;
+  // unix(7): an abstract name begins with a zero octet and ends with the address; a path ends with a zero octet.
+  const isAbstract = path.startsWith('@');
+  const address = new Uint8Array(new ArrayBuffer(FAMILY_OCTETS + name.length + (isAbstract ? 0 : 1)));
+  new DataView(address.buffer).setUint16(0, c.AF_UNIX, true);
+  address.set(name, FAMILY_OCTETS);
+  if (isAbstract) address[FAMILY_OCTETS] = 0;
+  return address;
+}
+
+/** How long a full socket is tried again: the manager reads within milliseconds. */
+const FULL_MS = 100;
+
+/** Returns 0, or the errno. Never waits for a manager that hangs. */
+function sendDatagram(address: Uint8Array<ArrayBuffer>, text: Buffer): number {
+  const calls = c.libc();
+  const octets = new Uint8Array(new ArrayBuffer(text.length));
+  octets.set(text);
+  const fd = calls.socket(c.AF_UNIX, c.SOCK_DGRAM | c.SOCK_CLOEXEC, 0);
+  if (fd < 0) return calls.errno();
+  try {
+    const deadline = performance.now() + FULL_MS;
+    for (;;) {
+      const flags = c.MSG_DONTWAIT | c.MSG_NOSIGNAL;
+      const sent = calls.sendto(
+        fd,
+        c.addressOf(octets.buffer),
+        octets.length,
+        flags,
+        c.addressOf(address.buffer),
+        address.length,
+      );
+      if (sent >= 0) return 0;
+      const errno = calls.errno();
+      const isFull = errno === c.ERRNO.EAGAIN || errno === c.ERRNO.EINTR;
+      if (!isFull || performance.now() > deadline) return errno;
+    }
+  } finally {
+    calls.close(fd);
+  }
+}
