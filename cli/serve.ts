@@ -3,7 +3,7 @@
  */
 import { ignoreRealTimeSignals } from '../server/io/libc.ts';
 import { ListenError } from '../server/listen-error.ts';
-import { connectServiceManager } from '../server/service-manager.ts';
+import { connectServiceManager } from '../server/io/service-manager.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';
 import { loadInputFor } from './load-input.ts';
 import { createLog } from './serve/log.ts';

@@ -4,8 +4,8 @@
  */
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type { LogLevel } from '../../config/settings.ts';
-import { nonblockingWrite } from '../../server/nonblocking.ts';
-import { createLogWriter, type DropListener } from '../log-writer.ts';
+import { nonblockingWrite } from '../../server/io/nonblocking.ts';
+import { createLogWriter, type DropListener } from './log-writer.ts';
 
 /**
  * Written by the control thread without waiting (log-writer.ts). What still waits when the process ends is written then.

@@ -3,7 +3,7 @@
  * variable NOTIFY_SOCKET names. Node.js has no unix datagram sockets, so the C library's are used.
  */
 import { performance } from 'node:perf_hooks';
-import * as c from './io/libc.ts';
+import * as c from './libc.ts';
 
 /** Words of sd_notify(3). */
 export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING';

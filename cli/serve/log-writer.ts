@@ -2,8 +2,8 @@
  * Where log lines go: written at once while the reader reads, kept up to a limit while it does not, and dropped and
  * counted beyond that. Never waits, so that health checks and the API do not depend on what reads the log.
  */
-import { MAX_LOG_BACKLOG_OCTETS } from '../config/limits.ts';
-import type { TryWrite } from '../server/nonblocking.ts';
+import { MAX_LOG_BACKLOG_OCTETS } from '../../config/limits.ts';
+import type { TryWrite } from '../../server/io/nonblocking.ts';
 
 /** Is told of lines that the reader did not take in time. */
 export type DropListener = {

@@ -2,7 +2,7 @@
  * Writes to a descriptor that somebody else reads without ever waiting for that reader: pipe, terminal, socket or file.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import * as c from './io/libc.ts';
+import * as c from './libc.ts';
 
 /** Writes what fits now: the octets taken, 0 where the reader has to read first. Throws where the reader is gone. */
 export type TryWrite = (octets: Uint8Array) => number;
