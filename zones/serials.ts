@@ -1,9 +1,9 @@
 /**
- * `soa.serial: auto`: a serial that rises with every change of content and never falls (SPEC 3). What was
- * served last, with a digest of its content, is kept in the state folder.
+ * `soa.serial: auto`: a serial that rises with every change of content and never falls (SPEC 3), and is the same on every
+ * node that has the same files. What was served last, with a digest of its content, is kept in the state folder.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../config/folder.ts';
 import { nameKey } from '../wire/name.ts';
@@ -26,21 +26,57 @@ export function statedSerial(zone: ZoneModel): number {
 }
 
 /**
- * The serial for a zone's content: the last one where nothing changed, else the time in seconds since 1970,
- * or one more than the last where a clock stands still or went back.
+ * Copies of the same files get times that differ by the time that copying takes. Times within one span give one serial, at
+ * the price that of two changes in one span only a node that has its state knows which came later.
+ */
+const SPAN_SECONDS = 16;
+/** 2000-01-01: tools that make builds reproducible give all files a time before it, which says nothing of what is newer. */
+const OLDEST_SECONDS = 946_684_800;
+
+/**
+ * The serial for a zone's content: the last one where nothing changed, else that of its files, or one more than the last
+ * where the files' times stand still or went back.
  */
 export function nextSerial(
   zone: ZoneModel,
   last: Serials,
   nowSeconds: number,
 ): { readonly serial: number; readonly digest: string } {
-  const digest = digestOf(zone);
+  const digest = digestOf(zone, LOCAL);
   const before = last[nameKey(zone.apex)];
   if (before?.digest === digest) return before;
-  return { serial: Math.max((before?.serial ?? 0) + 1, nowSeconds) >>> 0, digest };
+  return { serial: Math.max((before?.serial ?? 0) + 1, serialOfFiles(zone, nowSeconds)) >>> 0, digest };
 }
 
-function digestOf(zone: ZoneModel): string {
+/**
+ * The newest time of the files, in seconds since 1970, to the span; the place in the span is by content. So it needs no
+ * state: it is the same wherever content and times are, and rises with the times. A time that no file can have counts as now.
+ */
+function serialOfFiles(zone: ZoneModel, nowSeconds: number): number {
+  const newest = newestSeconds(zone);
+  const isKnown = newest >= OLDEST_SECONDS && newest <= nowSeconds + SPAN_SECONDS;
+  const seconds = isKnown ? newest : nowSeconds;
+  const place = Number.parseInt(digestOf(zone, ELSEWHERE).slice(0, 8), 16) % SPAN_SECONDS;
+  return Math.floor(seconds / SPAN_SECONDS) * SPAN_SECONDS + place;
+}
+
+/** Of the files that the content is read from; measured times are no content. */
+function newestSeconds({ files, services }: ZoneModel): number {
+  const tables = new Set(
+    services.flatMap(({ steps }) => steps.flatMap((step) => (step.kind === 'latency' ? step.table : []))),
+  );
+  const times = files
+    .filter((file) => !tables.has(file))
+    .map((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) / 1000);
+  return Math.floor(Math.max(0, ...times));
+}
+
+/** Keys of services that say nothing about content: where something is written. */
+const LOCAL: ReadonlySet<string> = new Set(['place']);
+/** On other nodes, paths and secrets may be others for the same content. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['place', 'table', 'check']);
+
+function digestOf(zone: ZoneModel, without: ReadonlySet<string>): string {
   const { records, services, apex } = zone;
   const hash = createHash('sha256');
   const { count } = records;
@@ -48,9 +84,8 @@ function digestOf(zone: ZoneModel): string {
   for (const column of [records.ownerAt, records.type, records.ttlSeconds, records.rdataAt]) {
     hash.update(new Uint8Array(column.buffer, column.byteOffset, count * column.BYTES_PER_ELEMENT));
   }
-  // Places in files say nothing about content.
   const text = JSON.stringify(services, (key, value: unknown) =>
-    key === 'place' ? undefined : value instanceof Map ? [...(value as Map<unknown, unknown>)] : value,
+    without.has(key) ? undefined : value instanceof Map ? [...(value as Map<unknown, unknown>)] : value,
   );
   return hash.update(text).digest('hex').slice(0, 32);
 }
@@ -66,7 +101,7 @@ export function readSerials(stateDir: string, warn: (message: string) => void): 
     throw new Error('it does not hold serials');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-      warn(`${path} cannot be read, serials start at the present time: ${(error as Error).message}`);
+      warn(`${path} cannot be read, serials start from the files' times: ${(error as Error).message}`);
     }
     return {};
   }
