@@ -14,6 +14,7 @@ type Flags = {
   readonly reason?: string;
   readonly wait?: boolean;
   readonly watch?: boolean;
+  readonly force?: boolean;
   readonly interval: string;
 };
 
@@ -113,10 +114,11 @@ export function controlCommands(
   reachable(program.command('reload'))
     .summary('have the server read its files again: all or nothing')
     .description('Have the server read its files again. With a mistake in them nothing changes, and it is shown.')
-    .addHelpText('after', example('pharos reload'))
+    .option('--force', 'also where a zone loses more records than reload.max_shrink allows, or is gone')
+    .addHelpText('after', example('pharos reload', 'pharos reload --force'))
     .action(async (flags: Flags) => {
       const { reload } = await import('./control.ts');
-      done(await reload(common(flags), output));
+      done(await reload({ ...common(flags), force: flags.force ?? false }, output));
     });
 }
 

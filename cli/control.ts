@@ -87,10 +87,10 @@ export async function setWeight(target: string, text: string, options: StateOpti
   return EXIT.OK;
 }
 
-export async function reload(options: ControlOptions, output: Output): Promise<number> {
+export async function reload(options: ControlOptions & { readonly force?: boolean }, output: Output): Promise<number> {
   const found = reach(options);
   if (!found.ok) return fail('reload', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
-  const reply = await callApi(found.api, 'POST', '/api/v1/reload', {});
+  const reply = await callApi(found.api, 'POST', `/api/v1/reload${options.force === true ? '?force=true' : ''}`, {});
   const value = reply.ok ? reply.value : reply.problem;
   const diagnostics = diagnosticsOf(value, reply.ok ? 'warnings' : 'diagnostics');
   if (options.json && isRecord(value)) {

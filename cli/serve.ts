@@ -1,7 +1,7 @@
 /**
  * `pharos serve`: the server, until SIGTERM.
  */
-import { ignoreRealTimeSignals } from '../server/io/libc.ts';
+import { exitNow, ignoreRealTimeSignals } from '../server/io/libc.ts';
 import { ListenError } from '../server/listen-error.ts';
 import { connectServiceManager } from '../server/io/service-manager.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';
@@ -14,6 +14,11 @@ import { receiveSignals } from './signals.ts';
 /** For who starts a second server by intent. */
 const TAKEOVER =
   '    if a server with this state_dir has it, "pharos serve --takeover" takes its place without losing a query';
+
+/** A stop takes some 5 s where everything that can be slow is. What takes longer hangs, and is cut. */
+const STOP_LIMIT_MS = 15_000;
+/** What is left over once the server has stopped. */
+const LEFT_OVER_MS = 1000;
 
 /** Runs until it is told to stop, or another server has taken its place. Returns the exit code. */
 export async function serve(options: { config: string | undefined; takeover: boolean }): Promise<number> {
@@ -50,7 +55,9 @@ export async function serve(options: { config: string | undefined; takeover: boo
     const server = await starting;
     await Promise.race([stopRequested.promise, server.replaced]);
     await server.standDown(hurried.promise);
+    const cut = setTimeout(exitNow, STOP_LIMIT_MS, EXIT.FAILED);
     await server.stop();
+    clearTimeout(cut);
     return EXIT.OK;
   } catch (error) {
     if (error instanceof GivenUpError) return EXIT.OK;
@@ -60,6 +67,11 @@ export async function serve(options: { config: string | undefined; takeover: boo
       return EXIT.FAILED;
     }
     throw error;
+  } finally {
+    // What still hangs, in a thread or in a call to the system, keeps the event loop busy, and so the process.
+    setTimeout(() => {
+      exitNow(Number(process.exitCode ?? EXIT.FAILED));
+    }, LEFT_OVER_MS).unref();
   }
 }
 

@@ -14,6 +14,8 @@ export type Place = {
   readonly length?: number;
   /** The whole source line, for the excerpt. */
   readonly excerpt?: string;
+  /** The file is one that a zone names: its lines are not for everybody who may read the status. */
+  readonly foreign?: true;
 };
 
 /** A place within a file. */
@@ -53,6 +55,20 @@ export function createReport(): Report {
       add('warning', code, message, place, hint);
     },
   };
+}
+
+/** As HTTP shows them: without the lines of files that are neither pharos.yaml nor a zone. */
+export function withoutForeignLines(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  return diagnostics.map((diagnostic) => {
+    const { foreign, excerpt, ...place } = diagnostic.place;
+    return foreign === undefined || excerpt === undefined ? diagnostic : { ...diagnostic, place };
+  });
+}
+
+/** A zone names a file outside of its folder (PH385), which `files: anywhere` would allow. */
+export function reportOutside(written: string, place: Place, folder: string, report: Report): void {
+  const message = `a zone may only name files in its own folder, and ${written} is outside`;
+  report.error('PH385', message, place, `move it to ${folder}, or set "files: anywhere" in pharos.yaml`);
 }
 
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {

@@ -9,8 +9,13 @@ import { lookAt } from './folder.ts';
 /** What `zones` says, and where; `written` is for messages. */
 export type ZonesEntry = { readonly written: string; readonly place: Place };
 
-/** Absolute paths, sorted, each once. Hidden files and others than *.yaml and *.yml are passed over. */
-export function findZoneFiles(entries: readonly ZonesEntry[], baseDir: string, report: Report): string[] {
+/** `files` are absolute paths, sorted, each once; `folders` are those that were looked through. Hidden files and others than *.yaml and *.yml are passed over. */
+export function findZoneFiles(
+  entries: readonly ZonesEntry[],
+  baseDir: string,
+  report: Report,
+): { readonly files: string[]; readonly folders: string[] } {
+  const folders: string[] = [];
   const found = new Set<string>();
   for (const { written, place } of entries) {
     const path = resolve(baseDir, written);
@@ -21,6 +26,7 @@ export function findZoneFiles(entries: readonly ZonesEntry[], baseDir: string, r
       const hint = `looked for ${path}; create it, or name the folder with "zones:" in pharos.yaml`;
       report.error('PH030', `there is no file or folder ${written}`, place, hint);
     } else if (at.kind === 'folder') {
+      folders.push(path);
       const files = filesIn(path, written, place, report);
       if (files?.length === 0) {
         const hint = `put a zone file there, such as ${join(written, 'example.com.yaml')}`;
@@ -29,7 +35,7 @@ export function findZoneFiles(entries: readonly ZonesEntry[], baseDir: string, r
       for (const file of files ?? []) found.add(file);
     } else found.add(path);
   }
-  return [...found].sort();
+  return { files: [...found].sort(), folders };
 }
 
 function filesIn(folder: string, written: string, place: Place, report: Report): string[] | undefined {

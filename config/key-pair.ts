@@ -3,11 +3,11 @@
  * a server can start with.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { Place, Report } from './diagnostics.ts';
 import { MAX_PEM_OCTETS } from './limits.ts';
+import { faultOf, readRegularFile } from './read-file.ts';
 
 export type KeyPair = {
   /** PEM: the server's own certificate first, then those that lead to its root. */
@@ -61,26 +61,14 @@ export function readKeyPair(
 }
 
 function readPem({ path, place }: WrittenPath, what: string, baseDir: string, report: Report): string | undefined {
-  const found = readSmallFile(resolve(baseDir, path));
-  if ('text' in found) return found.text;
-  report.error('PH060', `the ${what} ${path} cannot be read: ${found.why}`, place, found.hint);
-  return undefined;
-}
-
-function readSmallFile(path: string): { readonly text: string } | { readonly why: string; readonly hint: string } {
-  const looked = `looked at ${path}`;
+  const absolute = resolve(baseDir, path);
   try {
-    const stats = statSync(path);
-    if (!stats.isFile()) return { why: 'it is no file', hint: looked };
-    if (stats.size > MAX_PEM_OCTETS) return { why: `it has more than ${MAX_PEM_OCTETS} octets`, hint: looked };
-    return { text: readFileSync(path, 'latin1') };
+    const { octets } = readRegularFile(absolute, { maxOctets: MAX_PEM_OCTETS });
+    return octets.toString('latin1');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return { why: 'there is no such file', hint: looked };
-    if (code === 'EACCES' || code === 'EPERM') {
-      return { why: 'permission denied', hint: 'the user that Pharos runs as must be allowed to read it' };
-    }
-    return { why: String(code), hint: looked };
+    const { why, hint = `looked at ${absolute}` } = faultOf(error);
+    report.error('PH060', `the ${what} ${path} cannot be read: ${why}`, place, hint);
+    return undefined;
   }
 }
 

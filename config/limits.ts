@@ -4,6 +4,10 @@
 
 /** A zone file of this size has a million records, which belong into master files (`include`). */
 export const MAX_YAML_BYTES = 64 * 1024 * 1024;
+/** A master file, latency table or database, before and after it is unpacked. One buffer holds it; a billion octets are some 20 million records. */
+export const MAX_DATA_OCTETS = 2 ** 31;
+/** A file that a command reads as text: JavaScript has no longer strings. */
+export const MAX_TEXT_OCTETS = 512 * 1024 * 1024;
 /** Deepest nesting of a file; the deepest that SPEC shows is 7. */
 export const MAX_YAML_DEPTH = 50;
 /** Nodes that aliases may stand for, counted at every use: bounds "a billion laughs". */

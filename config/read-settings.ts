@@ -181,7 +181,10 @@ function pharos(isCountry: IsCountry) {
     tls: optional(tls),
     workers: withDefault(workers, 'auto'),
     zones: optional(list(file, { min: 1, hint: 'a folder, or files' })),
+    files: withDefault(choice(['own-folder', 'anywhere']), 'own-folder'),
     state_dir: withDefault(text(), 'state'),
+    user: optional(text()),
+    reload: optional(map('reload', { max_shrink: withDefault(share(), 0.5) })),
     geo: optional(
       map('geo', {
         databases: withDefault(list(file), []),
@@ -258,12 +261,17 @@ export function readSettings(input: {
   const zones: readonly ZonesEntry[] = read.zones?.map((entry) => ({ written: entry.path, place: entry.place })) ?? [
     { written: './zones', place: placeOfFile(path ?? join(baseDir, 'zones')) },
   ];
+  const found = findZoneFiles(zones, baseDir, report);
   return {
     file: path,
     listen: read.listen,
     tls: tlsRead,
     workers: read.workers === 'auto' ? Math.max(1, input.cores - 1) : read.workers,
-    zoneFiles: findZoneFiles(zones, baseDir, report),
+    zoneFiles: found.files,
+    zoneFolders: found.folders,
+    files: read.files,
+    user: read.user,
+    reload: { maxShrink: read.reload?.max_shrink ?? 0.5 },
     stateDir: resolve(baseDir, read.state_dir),
     geo: {
       databases: findDatabases(read.geo?.databases ?? [], baseDir, report),

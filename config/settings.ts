@@ -25,7 +25,17 @@ export type Settings = {
   readonly workers: number;
   /** Absolute paths, sorted. */
   readonly zoneFiles: readonly string[];
+  /** Folders that `zones` names. A zone file found in one must really be there, whatever symbolic links say. */
+  readonly zoneFolders: readonly string[];
+  /** Which files a zone may name: those below its own folder, or any. */
+  readonly files: 'own-folder' | 'anywhere';
   readonly stateDir: string;
+  /** The user that a server becomes that was started as root; undefined: the user `pharos`, where there is one. */
+  readonly user: string | undefined;
+  readonly reload: {
+    /** Share of its records, 0 to 1, that a zone may lose in one reload. */
+    readonly maxShrink: number;
+  };
   readonly geo: GeoSettings;
   /** Those of pharos.yaml by name; zones add their own. */
   readonly regions: ReadonlyMap<string, RegionSpec>;

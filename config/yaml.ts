@@ -3,13 +3,13 @@
  * written, so that `1.10`, `0x1F`, `12:30:00` and `2001:db8::1` are whatever the field that reads them
  * wants. References to the environment and aliases are resolved here; duplicate keys are reported here.
  */
-import { readFileSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } from 'yaml';
 import type { Place, PlaceInFile, Report } from './diagnostics.ts';
 import { expandEnvironment, type Environment } from './environment.ts';
 import { MAX_NAME_OCTETS } from '../wire/limits.ts';
 import { MAX_ALIASED_NODES, MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } from './limits.ts';
+import { faultOf, readRegularFile } from './read-file.ts';
 import { hideInMessage, hideSecrets, secretsInText, secretSpans, type SecretSpan } from './secrets.ts';
 
 /** A file's text with the offsets at which its lines begin, and what of it no diagnostic may show. */
@@ -34,9 +34,9 @@ export type YamlNull = Span & { readonly kind: 'null' };
 export type YamlBroken = Span & { readonly kind: 'broken' };
 export type YamlNode = YamlScalar | YamlMap | YamlList | YamlNull | YamlBroken;
 
-/** Reads one file. Undefined when it cannot be read or is not YAML, which has then been reported. */
-export function readYaml(path: string, env: Environment, report: Report): YamlNode | undefined {
-  const text = readText(path, report);
+/** Reads one file, which must be in the folder `below`. Undefined when it cannot be read or is not YAML, which has then been reported. */
+export function readYaml(path: string, env: Environment, report: Report, below?: string): YamlNode | undefined {
+  const text = readText(path, below, report);
   return text === undefined ? undefined : parseYaml(path, text, env, report);
 }
 
@@ -91,32 +91,18 @@ function placeAt(file: YamlFile, offset: number, length: number): PlaceInFile {
   return { file: file.path, line: low + 1, column, length: Math.max(1, Math.min(length, rest)), excerpt };
 }
 
-function readText(path: string, report: Report): string | undefined {
+function readText(path: string, below: string | undefined, report: Report): string | undefined {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readRegularFile(path, { maxOctets: MAX_YAML_BYTES, below }).octets;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    const [why, hint] =
-      code === 'ENOENT'
-        ? ['there is no such file', 'check the name and the folder that it is relative to']
-        : code === 'EISDIR'
-          ? ['it is a folder, and a file is wanted here', 'name the file in it']
-          : code === 'EACCES' || code === 'EPERM'
-            ? ['it may not be read by this user', 'check owner and mode']
-            : [`it cannot be read (${String(code)})`, undefined];
-    report.error('PH001', `cannot read ${path}: ${why}`, placeOfFile(path), hint);
-    return undefined;
-  }
-  if (bytes.length > MAX_YAML_BYTES) {
-    const size = `${Math.round(bytes.length / 1024 ** 2)} MiB`;
-    const message = `the file has ${size}, and at most ${MAX_YAML_BYTES / 1024 ** 2} MiB are read as YAML`;
-    report.error(
-      'PH007',
-      message,
-      placeOfFile(path),
-      'put records by the million into a master file: include: [bulk.db]',
-    );
+    const { code, why, hint = 'check the name and the folder that it is relative to' } = faultOf(error);
+    if (code === 'TOO_LARGE') {
+      const message = `the file is too large to be read as YAML: at most ${MAX_YAML_BYTES / 1024 ** 2} MiB`;
+      const bulk = 'put records by the million into a master file: include: [bulk.db]';
+      report.error('PH007', message, placeOfFile(path), bulk);
+    } else if (code === 'OUTSIDE') report.error('PH385', `${path} is not read: ${why}`, placeOfFile(path), hint);
+    else report.error('PH001', `cannot read ${path}: ${why}`, placeOfFile(path), hint);
     return undefined;
   }
   if (isUtf8(bytes)) return new TextDecoder().decode(bytes);

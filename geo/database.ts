@@ -6,7 +6,8 @@ import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Reader, type Response } from 'maxmind';
 import type { Place, Report } from '../config/diagnostics.ts';
-import { readInPieces } from '../config/read-file.ts';
+import { MAX_DATA_OCTETS } from '../config/limits.ts';
+import { faultOf, readRegularFile } from '../config/read-file.ts';
 import { formatAddress } from '../wire/address.ts';
 import { hasPlace, NOTHING, readRecord, type DatabaseRecord } from './location.ts';
 import { readSearchTree, TreeError, type SearchTree } from './search-tree.ts';
@@ -64,10 +65,11 @@ export function openDatabase(path: string, report: Report, options: OpenOptions 
   const place = options.place ?? { file: path };
   let bytes: Buffer;
   try {
-    bytes = readInPieces(path);
-    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes);
+    bytes = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS }).octets;
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes, { maxOutputLength: MAX_DATA_OCTETS });
   } catch (error) {
-    report.error('PH400', `cannot read the database ${path}: ${reason(error)}`, place, 'give the path of an mmdb file');
+    const { why, hint = 'give the path of an mmdb file' } = faultOf(error);
+    report.error('PH400', `cannot read the database ${path}: ${why}`, place, hint);
     return undefined;
   }
   // The last marker counts; `maxmind` would search the whole file for it and then say something obscure.
@@ -172,19 +174,4 @@ function plainText(address: Uint8Array): string {
   for (let at = 0; at < 16; at += 2)
     text += `${at ? ':' : ''}${(((address[at] ?? 0) << 8) | (address[at + 1] ?? 0)).toString(16)}`;
   return text;
-}
-
-function reason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  switch (code) {
-    case 'ENOENT':
-      return 'there is no such file';
-    case 'EACCES':
-      return 'permission denied';
-    case 'EISDIR':
-      return 'it is a folder';
-    default:
-      if (code.startsWith('Z_')) return 'it is compressed, and damaged or cut short';
-      return code === '' ? 'it cannot be read' : `it cannot be read (${code})`;
-  }
 }

@@ -3,7 +3,8 @@
  * form, which is nearly all of them, are read from the octets; the others, and those with mistakes, from text.
  */
 import type { Report } from '../config/diagnostics.ts';
-import { readInPieces } from '../config/read-file.ts';
+import { MAX_DATA_OCTETS } from '../config/limits.ts';
+import { faultOf, readRegularFile } from '../config/read-file.ts';
 import { parsePrefix } from '../wire/address.ts';
 import { isCountry } from './countries.ts';
 import { MAX_LATENCY_MS } from './latency-limits.ts';
@@ -14,18 +15,28 @@ import { wordsOf } from './prefix-table.ts';
 const MAX_MISTAKES = 20;
 
 /**
- * Reads a table into a builder. `regions` are the names that may occur. Blank lines, `#` comments and a header
+ * Reads a table into a builder. `regions` are the names that may occur; a file outside of `below` is refused (PH385). Blank lines, `#` comments and a header
  * `network,region,ms` are passed over. Undefined, with errors in `report`, when a line is wrong: PH410 the
  * file cannot be read, PH411 not three fields, PH412 no network, PH413 no such region, PH414 no time, PH417
  * there are more mistakes. Warnings: PH415 the same measured twice (the last counts), PH416 no line at all.
  */
-export function readLatencyFile(path: string, report: Report, regions: Iterable<string>): LatencyBuilder | undefined {
+export function readLatencyFile(
+  path: string,
+  report: Report,
+  regions: Iterable<string>,
+  below?: string,
+): LatencyBuilder | undefined {
   let octets: Buffer;
   try {
-    octets = readInPieces(path);
+    octets = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS, below }).octets;
   } catch (error) {
-    const why = error instanceof Error ? (error.message.split(',')[0] ?? '') : String(error);
-    report.error('PH410', `cannot read the latency table: ${why}`, { file: path });
+    const { code, why, hint } = faultOf(error);
+    report.error(
+      code === 'OUTSIDE' ? 'PH385' : 'PH410',
+      `cannot read the latency table ${path}: ${why}`,
+      { file: path },
+      hint,
+    );
     return undefined;
   }
   return parseLatencyTable(octets, path, report, regions);
@@ -70,7 +81,7 @@ export function parseLatencyTable(
     if (!builder.set(row, column, ms, 0) || ++repeated > 1) return;
     const excerpt = octets.toString('utf8', start, next).trimEnd();
     const key = excerpt.slice(0, excerpt.indexOf(',')).trim();
-    const place = { file, line, column: 1, length: Math.max(1, key.length), excerpt };
+    const place = { file, line, column: 1, length: Math.max(1, key.length), excerpt, foreign: true } as const;
     report.warning(
       'PH415',
       `${key} to ${known[region] ?? ''} is measured more than once`,
@@ -149,7 +160,14 @@ export function parseLatencyTable(
   const mistake = (code: string, message: string, excerpt: string, field: string, from: number, hint: string): void => {
     if (++mistakes > MAX_MISTAKES) return;
     const column = Math.max(0, excerpt.indexOf(field, from));
-    const place = { file, line, column: column + 1, length: Math.max(1, field.length), excerpt };
+    const place = {
+      file,
+      line,
+      column: column + 1,
+      length: Math.max(1, field.length),
+      excerpt,
+      foreign: true,
+    } as const;
     report.error(code, message, place, hint);
   };
   const anyLine = (): void => {

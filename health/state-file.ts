@@ -2,8 +2,9 @@
  * What outlives the process, in `state_dir`: last known states (health.json), overrides (overrides.json) and
  * weights set at run time (weights.json). `atomic-file.ts` writes them.
  */
-import { closeSync, fstatSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { readRegularFile } from '../config/read-file.ts';
 import { createWriter } from './atomic-file.ts';
 import type { Clock } from './clock.ts';
 import { MAX_STATE_FILE_OCTETS, STATE_DEBOUNCE_MS } from './limits.ts';
@@ -136,7 +137,7 @@ function format(name: string, entries: readonly unknown[]): string {
 /** The list in the file; empty when there is no file. */
 function readEntries(file: string, name: string, warn: (message: string) => void): readonly unknown[] {
   try {
-    const text = readBounded(file);
+    const text = readRegularFile(file, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8');
     const content: unknown = JSON.parse(text);
     if (!isRecord(content) || content['version'] !== 1) throw new Error('it does not say "version": 1');
     const entries = content[name];
@@ -147,16 +148,6 @@ function readEntries(file: string, name: string, warn: (message: string) => void
     const aside = putAside(file);
     warn(`${file} cannot be used: ${messageOf(error)}; starting without it${aside}`);
     return [];
-  }
-}
-
-function readBounded(file: string): string {
-  const handle = openSync(file, 'r');
-  try {
-    if (fstatSync(handle).size > MAX_STATE_FILE_OCTETS) throw new Error('it is too large');
-    return readFileSync(handle, 'utf8');
-  } finally {
-    closeSync(handle);
   }
 }
 

@@ -250,12 +250,10 @@ const diagnostic = object<Diagnostic>(
     code: { type: 'string', examples: ['PH014'] },
     severity: oneOf('error', 'warning'),
     message: text,
-    place: object<Diagnostic['place']>({ file: text, line: whole, column: whole, length: whole, excerpt: text }, [
-      'line',
-      'column',
-      'length',
-      'excerpt',
-    ]),
+    place: object<Diagnostic['place']>(
+      { file: text, line: whole, column: whole, length: whole, excerpt: text, foreign: yes },
+      ['line', 'column', 'length', 'excerpt', 'foreign'],
+    ),
     hint: text,
   },
   ['hint'],

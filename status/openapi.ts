@@ -8,7 +8,7 @@ import { list, text, type Schema } from './json-schema.ts';
 import { ref, SCHEMAS } from './openapi-schemas.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import { beaconBody } from './routes-beacon.ts';
-import { overrideBody, pushBody, weightBody } from './routes-change.ts';
+import { overrideBody, pushBody, reloadQuery, weightBody } from './routes-change.ts';
 import { eventsQuery } from './routes-events.ts';
 import { explainQuery, pageQuery } from './routes-read.ts';
 import { simulateBody } from './routes-simulate.ts';
@@ -174,6 +174,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/api/v1/reload',
     id: 'reload',
     summary: 'Read the files again: all or nothing.',
+    query: reloadQuery,
     reply: json(ref('Reloaded')),
     problems: { 422: 'Refused, with `diagnostics`; `generation` is the one that goes on.' },
   },

@@ -2,7 +2,7 @@
  * The paths that change something (SPEC 7). Each needs the token: http.ts asks for it by method.
  */
 import type { FastifyInstance } from 'fastify';
-import { fileAndLine, hasErrors } from '../config/diagnostics.ts';
+import { fileAndLine, hasErrors, withoutForeignLines } from '../config/diagnostics.ts';
 import { parseDurationMs } from '../config/units.ts';
 import { MAX_WEIGHT } from '../health/weights.ts';
 import { unknownTarget } from '../zones/read/suggest-targets.ts';
@@ -13,6 +13,7 @@ import type { Runtime } from './runtime.ts';
 type TargetParams = { readonly '*': string };
 type OverrideBody = { readonly state: 'up' | 'down' | 'drain'; readonly for?: string; readonly reason?: string };
 type WeightBody = { readonly weight: number; readonly reason?: string };
+type ReloadQuery = { readonly force?: 'true' | 'false' };
 type PushBody = { readonly healthy: boolean; readonly load?: number };
 
 /** Longer than this is for ever: leave `for` out. */
@@ -43,6 +44,13 @@ export const pushBody = {
   additionalProperties: false,
   required: ['healthy'],
   properties: { healthy: { type: 'boolean' }, load: { type: 'number', minimum: 0 } },
+} as const;
+
+/** `force`: also where a zone becomes much smaller, or is gone. */
+export const reloadQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { force: { type: 'string', enum: ['true', 'false'] } },
 } as const;
 
 export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
@@ -117,19 +125,23 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
     }
   });
 
-  app.post('/api/v1/reload', async () => {
-    const reloaded = await runtime.reload();
-    if (reloaded.ok) return { generation: reloaded.generation, warnings: reloaded.warnings };
-    const { number } = runtime.generation();
-    const { diagnostics } = reloaded;
-    const [first] = hasErrors(diagnostics) ? diagnostics.filter(({ severity }) => severity === 'error') : diagnostics;
-    const where = first === undefined ? '' : `: ${fileAndLine(first.place)}: ${first.message}`;
-    throw new ProblemError(422, `nothing was changed, generation ${number} goes on${where}`, {
-      generation: number,
-      diagnostics,
-      hint: '"pharos check" shows the mistakes',
-    });
-  });
+  app.post<{ Querystring: ReloadQuery }>(
+    '/api/v1/reload',
+    { schema: { querystring: reloadQuery } },
+    async (request) => {
+      const reloaded = await runtime.reload({ force: request.query.force === 'true' });
+      if (reloaded.ok) return { generation: reloaded.generation, warnings: withoutForeignLines(reloaded.warnings) };
+      const { number } = runtime.generation();
+      const diagnostics = withoutForeignLines(reloaded.diagnostics);
+      const [first] = hasErrors(diagnostics) ? diagnostics.filter(({ severity }) => severity === 'error') : diagnostics;
+      const where = first === undefined ? '' : `: ${fileAndLine(first.place)}: ${first.message}`;
+      throw new ProblemError(422, `nothing was changed, generation ${number} goes on${where}`, {
+        generation: number,
+        diagnostics,
+        hint: '"pharos check" shows the mistakes',
+      });
+    },
+  );
 }
 
 function durationOf(text: string | undefined): number | undefined {

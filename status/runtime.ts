@@ -32,7 +32,7 @@ export type Runtime = {
   readonly explain: (request: ExplainRequest) => Explained;
   readonly simulate: (request: SimulateRequest) => Simulated;
   /** Reads the files again: all or nothing. */
-  readonly reload: () => Promise<Reloaded>;
+  readonly reload: (options?: ReloadOptions) => Promise<Reloaded>;
   /** What the last reload came to, whoever asked for it; before the first, the load at the start. */
   readonly lastReload: () => LastReload;
   readonly alarms: () => readonly Alarm[];
@@ -53,6 +53,11 @@ export type RunningGeneration = {
   readonly catalog: Catalog;
   readonly databases: readonly GeoDatabaseInfo[];
   readonly warnings: readonly Diagnostic[];
+};
+
+export type ReloadOptions = {
+  /** Also where a zone becomes much smaller, or is gone (`reload.max_shrink`). */
+  readonly force?: boolean;
 };
 
 export type Reloaded =

@@ -2,7 +2,7 @@
  * `GET /api/v1/status` (docs/http-api.md): everything that an operator may ask of a running server, as plain
  * JSON with snake_case keys and ISO 8601 times in UTC.
  */
-import type { Diagnostic } from '../config/diagnostics.ts';
+import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
 import { formatEndpoint } from '../wire/address.ts';
 import type { Clients } from '../server/forecast/client-counts.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
@@ -107,7 +107,7 @@ function withoutLists(runtime: Runtime, now: Date): Omit<StatusDocument, 'servic
     listen_tls: settings.tls?.listen.map(formatEndpoint) ?? [],
     generation: number,
     loaded_at: loadedAt.toISOString(),
-    last_reload: { ok: last.ok, at: last.at.toISOString(), diagnostics: last.diagnostics },
+    last_reload: { ok: last.ok, at: last.at.toISOString(), diagnostics: withoutForeignLines(last.diagnostics) },
     warnings,
     alarms: runtime.alarms(),
     zones: catalog.zones.map(({ name, serial, file, records, services }) => ({

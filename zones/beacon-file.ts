@@ -1,11 +1,12 @@
 /**
  * Samples of users' browsers as the state folder keeps them: `beacon.json`, one network a line.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { readRegularFile } from '../config/read-file.ts';
 import type { BeaconSamples, SavedNetwork } from '../geo/beacon-samples.ts';
 import { writeAtomically } from '../health/atomic-file.ts';
+import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
 
 const FILE = 'beacon.json';
 /** Networks written between two looks at what else there is to do. */
@@ -15,7 +16,9 @@ const NETWORKS_A_TURN = 200;
 export function readBeaconFile(stateDir: string, warn: (message: string) => void): readonly SavedNetwork[] {
   const path = join(stateDir, FILE);
   try {
-    const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const parsed: unknown = JSON.parse(
+      readRegularFile(path, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8'),
+    );
     const { version, networks } = (parsed ?? {}) as { readonly version?: unknown; readonly networks?: unknown };
     if (version === 1 && Array.isArray(networks)) return networks.filter(isSavedNetwork);
     throw new Error('it does not say "version": 1 and hold "networks"');

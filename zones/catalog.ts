@@ -24,6 +24,8 @@ export type ZoneInfo = {
   readonly file: string;
   readonly records: number;
   readonly services: number;
+  /** Records without the SOA and NS of the apex, and VIPs: what a reload that makes a zone smaller is measured by. */
+  readonly size: number;
 };
 
 export type ServiceInfo = {

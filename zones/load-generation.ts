@@ -2,7 +2,7 @@
  * Files to a generation: everything read, checked and compiled, or every mistake. In the calling thread, as
  * `check` and `explain` want it; the server does it in a thread of its own (load-thread.ts).
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Settings } from '../config/settings.ts';
@@ -153,11 +153,13 @@ function readLatencyTables(
   const regions = [...settings.regions.keys(), ...zones.flatMap((zone) => [...zone.regions.keys()])];
   const tables = new Map<string, LatencyTable>();
   const tried = new Set<string>();
-  for (const { services } of zones) {
+  for (const { services, file } of zones) {
+    const below = settings.files === 'anywhere' ? undefined : dirname(file);
     for (const step of services.flatMap((service) => service.steps)) {
       if (step.kind !== 'latency' || tried.has(step.table)) continue;
       tried.add(step.table);
-      const builder = step.table === NO_TABLE ? createLatencyBuilder() : readLatencyFile(step.table, report, regions);
+      const builder =
+        step.table === NO_TABLE ? createLatencyBuilder() : readLatencyFile(step.table, report, regions, below);
       if (!builder) continue;
       if (measured) overlay(builder, measured);
       tables.set(step.table, builder.done());

@@ -3,9 +3,11 @@
  * node that has the same files. What was served last, with a digest of its content, is kept in the state folder.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../config/folder.ts';
+import { readRegularFile } from '../config/read-file.ts';
+import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
 import { nameKey } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
 import type { ZoneModel } from './read/model.ts';
@@ -96,7 +98,9 @@ const FILE = 'serials.json';
 export function readSerials(stateDir: string, warn: (message: string) => void): Serials {
   const path = join(stateDir, FILE);
   try {
-    const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const parsed: unknown = JSON.parse(
+      readRegularFile(path, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8'),
+    );
     if (isSerials(parsed)) return parsed;
     throw new Error('it does not hold serials');
   } catch (error) {

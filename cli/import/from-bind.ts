@@ -1,9 +1,10 @@
 /**
  * RFC 1035 master files, as BIND, NSD, Knot and PowerDNS have them.
  */
-import { readFileSync } from 'node:fs';
 import type { Report } from '../../config/diagnostics.ts';
 import { createReport } from '../../config/diagnostics.ts';
+import { MAX_TEXT_OCTETS } from '../../config/limits.ts';
+import { readRegularFile } from '../../config/read-file.ts';
 import { isWithin, parseName, ROOT, NameError, type Name } from '../../wire/name.ts';
 import { TYPE, TYPE_NUMBERS, typeText } from '../../wire/types.ts';
 import { readMasterFile } from '../../zones/read/master-file.ts';
@@ -89,7 +90,9 @@ function previewOf(
 
 /** The first $ORIGIN of a file without an SOA. */
 function originOf(path: string): Name | undefined {
-  const written = /^\$ORIGIN\s+(\S+\.)\s*(?:;.*)?$/im.exec(readFileSync(path, 'latin1'))?.[1];
+  const written = /^\$ORIGIN\s+(\S+\.)\s*(?:;.*)?$/im.exec(
+    readRegularFile(path, { maxOctets: MAX_TEXT_OCTETS }).octets.toString('latin1'),
+  )?.[1];
   try {
     return written === undefined ? undefined : parseName(written);
   } catch (error) {

@@ -1,10 +1,12 @@
 /**
  * gdnsd: the configuration and its zone files, whose DYNA and DYNC records become services.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createReport, type Report } from '../../config/diagnostics.ts';
+import { MAX_TEXT_OCTETS } from '../../config/limits.ts';
+import { readRegularFile } from '../../config/read-file.ts';
 import { formatName, nameKey, ROOT, type Name } from '../../wire/name.ts';
 import { parsePeriod } from '../../wire/rdata/text.ts';
 import { readMasterFile } from '../../zones/read/master-file.ts';
@@ -110,7 +112,8 @@ function rewrite(
   const copy = join(folder, `${originals.size}-${basename(path)}`);
   originals.set(copy, path);
   const zoneText = formatName(zone) === '.' ? '.' : `${formatName(zone)}.`;
-  const lines = readFileSync(path, 'utf8')
+  const lines = readRegularFile(path, { maxOctets: MAX_TEXT_OCTETS })
+    .octets.toString('utf8')
     .split('\n')
     .map((line) =>
       line

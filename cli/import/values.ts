@@ -1,8 +1,9 @@
 /**
  * Reading what JSON and YAML came to: every value is taken for what it is, or not at all.
  */
-import { readFileSync } from 'node:fs';
 import type { Report } from '../../config/diagnostics.ts';
+import { MAX_TEXT_OCTETS } from '../../config/limits.ts';
+import { faultOf, readRegularFile } from '../../config/read-file.ts';
 import { NameError, parseName, ROOT, type Name } from '../../wire/name.ts';
 import { parseRdataText, RdataError } from '../../wire/rdata.ts';
 import { typeText } from '../../wire/types.ts';
@@ -36,15 +37,14 @@ export function numberOf(value: unknown): number | undefined {
 /** The file's text; undefined when it cannot be read, which is reported (PH500). */
 export function readSource(path: string, report: Report): string | undefined {
   try {
-    const octets = readFileSync(path);
+    const { octets } = readRegularFile(path, { maxOctets: MAX_TEXT_OCTETS });
     // Windows PowerShell's `>` writes UTF-16; decoding takes the byte order mark away.
     const mark = octets.toString('hex', 0, 2);
     const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8';
     return new TextDecoder(encoding).decode(octets);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : code;
-    report.error('PH500', `cannot read ${path}: ${why}`, { file: path }, 'check the path');
+    const { why, hint = 'check the path' } = faultOf(error);
+    report.error('PH500', `cannot read ${path}: ${why}`, { file: path }, hint);
     return undefined;
   }
 }

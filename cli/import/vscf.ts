@@ -1,8 +1,10 @@
 /**
  * The language of gdnsd's configuration (gdnsd.config(5)): hashes, arrays and strings, with includes.
  */
-import { globSync, readFileSync, statSync } from 'node:fs';
+import { globSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { MAX_TEXT_OCTETS } from '../../config/limits.ts';
+import { readRegularFile } from '../../config/read-file.ts';
 
 export type Vscf = string | readonly Vscf[] | VscfHash;
 export type VscfHash = ReadonlyMap<string, Vscf>;
@@ -25,7 +27,7 @@ type Reader = { readonly path: string; readonly text: string; readonly depth: nu
 
 /** The top level: a hash without its braces, or an array. Throws VscfError. */
 export function readVscf(path: string, depth = 0): Vscf {
-  const text = readFileSync(path, 'latin1');
+  const text = readRegularFile(path, { maxOctets: MAX_TEXT_OCTETS }).octets.toString('latin1');
   const reader: Reader = { path, text, depth, at: 0 };
   skipBlank(reader);
   if (text[reader.at] === '[') {

@@ -2,27 +2,40 @@
  * Reloads: the files are read anew and put to work in every thread; or nothing changes, and their mistakes are told.
  */
 import type { Logger } from 'pino';
+import type { Alarms } from '../../config/alarms.ts';
 import { formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import { collectAll } from '../../server/threads/release-generation.ts';
 import { releaseMemory } from '../../server/io/libc.ts';
-import { loadInThread } from '../../server/threads/load-thread.ts';
-import type { LastReload, Reloaded } from '../../status/runtime.ts';
+import { loadInThread, LoadStuckError } from '../../server/threads/load-thread.ts';
+import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
 import { prepare, type Current } from './generation.ts';
 import type { Measured } from './beacon-latency.ts';
+import { findShrunk } from '../shrink.ts';
+
+/** What a compile thread may take at least, and how many times as long as the first one took. */
+const LEAST_LIMIT_MS = 60_000;
+const SLOWER_THAN_FIRST = 10;
+/** Compile threads that hang, beyond which no more are started: each keeps its memory. */
+const MAX_STUCK = 3;
 
 export type Reloads = {
   /** One at a time. Calls during a reload have one after it in common, which reads the files anew. */
-  readonly reload: () => Promise<Reloaded>;
+  readonly reload: (options?: ReloadOptions) => Promise<Reloaded>;
   /** What the last one came to; before the first, the load at the start. */
   readonly last: () => LastReload;
   /** Resolves when none is under way any more; those that come then wait for `goOn`. */
   readonly hold: () => Promise<void>;
   readonly goOn: () => void;
+  /** Ends one that is under way, and refuses those that come then. */
+  readonly stop: () => void;
 };
 
-export type ReloadOptions = {
+export type ReloadsOptions = {
+  readonly alarms: Pick<Alarms, 'raise' | 'clear'>;
+  /** How long the load at the start took. */
+  readonly firstLoadMs: number;
   readonly input: LoadInput;
   /** Of the load at the start. */
   readonly warnings: readonly Diagnostic[];
@@ -41,24 +54,48 @@ export type ReloadOptions = {
   readonly log: Logger;
 };
 
-export function createReloads(options: ReloadOptions): Reloads {
-  const { input, threads, current, activate, measured, begins, tell, stopping, log } = options;
+export function createReloads(options: ReloadsOptions): Reloads {
+  const { input, threads, current, activate, measured, begins, tell, stopping, log, alarms } = options;
+  const limitMs = Math.max(LEAST_LIMIT_MS, options.firstLoadMs * SLOWER_THAN_FIRST);
+  const stopped = new AbortController();
+  /** Compile threads that were told to end. One that waits for a file system does not. */
+  let stuck = 0;
   let last: LastReload = { ok: true, at: new Date(), diagnostics: options.warnings };
   let underWay: Promise<Reloaded> | undefined;
   /** The one that begins when that has ended. */
   let following: Promise<Reloaded> | undefined;
+  /** Whether the next one was asked for with `force`. */
+  let forced = false;
   let held: PromiseWithResolvers<undefined> | undefined;
 
-  const attempt = async (): Promise<Reloaded> => {
+  const load = async (loadInput: LoadInput): ReturnType<typeof loadInThread> => {
+    if (stuck >= MAX_STUCK) throw new Error(`${stuck} earlier reloads still wait for a file that cannot be read`);
+    try {
+      const outcome = await loadInThread(loadInput, { limitMs, signal: stopped.signal });
+      alarms.clear('reload_stuck');
+      return outcome;
+    } catch (error) {
+      if (error instanceof LoadStuckError) {
+        stuck += 1;
+        void error.ended.then(() => (stuck -= 1));
+        const message = `The last reload was ended: ${error.message}. Still serving generation ${current().number}.`;
+        alarms.raise('reload_stuck', message);
+      }
+      throw error;
+    }
+  };
+  const attempt = async (force: boolean): Promise<Reloaded> => {
     const figures = await measured.figures();
     // Of a server with a pharos.yaml, that it is gone is a mistake, and no reason to serve the defaults.
     const file = input.file ?? current().settings.file;
     const { serials } = current().loaded;
-    const outcome = await loadInThread({ ...input, file, serials, measured: figures });
-    if (!outcome.ok) {
-      for (const each of outcome.diagnostics) log[logLevelOf(each)](formatDiagnostic(each));
+    const outcome = await load({ ...input, file, serials, measured: figures });
+    const shrunk = outcome.ok && !force ? findShrunk(current().catalog, outcome.value) : [];
+    if (!outcome.ok || shrunk.length > 0) {
+      const diagnostics = [...outcome.diagnostics, ...shrunk];
+      for (const each of diagnostics) log[logLevelOf(each)](formatDiagnostic(each));
       log.error(`reload refused, generation ${current().number} is still served`);
-      return { ok: false, diagnostics: outcome.diagnostics };
+      return { ok: false, diagnostics };
     }
     const next = prepare(outcome.value, current().number + 1, outcome.diagnostics, threads);
     warnOfRestart(current().settings, next.settings, log);
@@ -79,11 +116,13 @@ export function createReloads(options: ReloadOptions): Reloads {
   };
   const run = async (): Promise<Reloaded> => {
     await held?.promise;
+    const force = forced;
+    forced = false;
     let result: Reloaded;
     try {
       if (stopping()) throw new Error('the server is stopping');
       begins();
-      result = await attempt();
+      result = await attempt(force);
     } catch (error) {
       result = failed(error);
     }
@@ -91,13 +130,18 @@ export function createReloads(options: ReloadOptions): Reloads {
     tell(last, current().number);
     return result;
   };
-  const reload = async (): Promise<Reloaded> => {
-    if (underWay) return await (following ??= underWay.then(reload));
+  const next = async (): Promise<Reloaded> => {
     following = undefined;
     underWay = run().finally(() => {
       underWay = undefined;
     });
     return await underWay;
+  };
+  const reload = async ({ force = false }: ReloadOptions = {}): Promise<Reloaded> => {
+    // Those that wait have one reload in common: what one of them forces, it forces for all.
+    forced ||= force;
+    if (underWay) following ??= underWay.then(next);
+    return await (following ?? next());
   };
 
   return {
@@ -112,6 +156,9 @@ export function createReloads(options: ReloadOptions): Reloads {
       held?.resolve(undefined);
       held = undefined;
     },
+    stop: () => {
+      stopped.abort(new Error('the server is stopping'));
+    },
   };
 }
 
@@ -121,6 +168,7 @@ const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'tls.listen': ({ tls }) => tls?.listen ?? [],
   workers: ({ workers }) => workers,
   state_dir: ({ stateDir }) => stateDir,
+  user: ({ user }) => user,
   status: ({ status }) => status,
   'limits.tcp_clients': ({ limits }) => limits.tcpClients,
   'log.level': ({ log }) => log.level,

@@ -17,7 +17,7 @@ import { createNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
-import type { Reloaded, RunningGeneration } from '../../status/runtime.ts';
+import type { Reloaded, ReloadOptions, RunningGeneration } from '../../status/runtime.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
 import { createAnswerCounter } from './answer-counter.ts';
@@ -43,7 +43,7 @@ export type RunningServer = {
   readonly tlsAddresses: readonly Endpoint[];
   readonly status: Endpoint | undefined;
   readonly generation: () => RunningGeneration;
-  readonly reload: () => Promise<Reloaded>;
+  readonly reload: (options?: ReloadOptions) => Promise<Reloaded>;
   /** Resolves when another server has taken its place: there is nothing left to do then but `stop`. */
   readonly replaced: Promise<void>;
   /**
@@ -99,7 +99,13 @@ export async function runServer(
   allowCollecting();
   letHelpersStepBack();
   manager.tell(undefined, 'Loading the configuration');
-  const first = await loadInThread(input);
+  const loadStartedMs = performance.now();
+  const unwanted = new AbortController();
+  void givenUp.then(() => {
+    unwanted.abort(new GivenUpError());
+  });
+  const first = await loadInThread(input, { signal: unwanted.signal });
+  const firstLoadMs = performance.now() - loadStartedMs;
   releaseMemory();
   if (!first.ok) throw new ConfigurationError(first.diagnostics);
   const { settings } = first.value;
@@ -169,6 +175,8 @@ export async function runServer(
   const reloads = createReloads({
     input,
     warnings: first.diagnostics,
+    firstLoadMs,
+    alarms,
     threads,
     current: inForce,
     activate,
@@ -232,6 +240,7 @@ export async function runServer(
   const stop = async (): Promise<void> => {
     if (server) log.info('stopping');
     stopping = true;
+    reloads.stop();
     await calendar.close();
     // Once another server keeps them, they are no longer this one's to write.
     if (!handOver.isReleased()) await measured.stop();

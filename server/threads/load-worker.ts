@@ -5,10 +5,21 @@ import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LoadInput } from '../../zones/load-generation.ts';
 import { allocateShared } from '../io/libc.ts';
+import type { FromLoadThread } from './load-thread.ts';
 
-// Whoever answers comes first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.
+// Answering threads come first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
 
+const post = (message: FromLoadThread): void => {
+  parentPort?.postMessage(message);
+};
+
 // Not before: reading these modules is a good part of a short reload.
-const { loadGeneration } = await import('../../zones/load-generation.ts');
-parentPort?.postMessage(loadGeneration(workerData as LoadInput, allocateShared));
+const [{ announceReads }, { loadGeneration }] = [
+  await import('../../config/read-file.ts'),
+  await import('../../zones/load-generation.ts'),
+];
+announceReads((path) => {
+  post({ kind: 'reading', path });
+});
+post({ kind: 'done', outcome: loadGeneration(workerData as LoadInput, allocateShared) });

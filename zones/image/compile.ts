@@ -15,6 +15,7 @@ import { networkText, type LatencySource } from '../../steering/place.ts';
 import { shareAtlas, type Allocate } from '../../steering/plan.ts';
 import { formatAddress, type Prefix } from '../../wire/address.ts';
 import { formatName, labelOffsets, canonical } from '../../wire/name.ts';
+import { TYPE } from '../../wire/types.ts';
 import { arrange } from './arrange.ts';
 import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from '../catalog.ts';
 import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
@@ -114,6 +115,7 @@ export function compile(input: CompileInput): Compiled {
       file: model.file,
       records: model.records.count,
       services: model.services.length,
+      size: sizeOf(model),
     });
   }
   return {
@@ -122,6 +124,17 @@ export function compile(input: CompileInput): Compiled {
     locations: atlas.places,
     catalog: { zones: zones.flatMap((model) => zoneInfos.get(model) ?? []), services, vips, regions: regions.list },
   };
+}
+
+/** See ZoneInfo. */
+function sizeOf({ records, services, apex }: ZoneModel): number {
+  let size = services.reduce((sum, { vips }) => sum + vips.length, 0);
+  for (let row = 0; row < records.count; row++) {
+    const type = records.type[row];
+    const isOfApex = (type === TYPE.SOA || type === TYPE.NS) && records.ownerOctets[row] === apex.length;
+    if (!isOfApex) size++;
+  }
+  return size;
 }
 
 /** What the services' steps want to know of a latency table. */

@@ -28,6 +28,8 @@ type FileReader = Position & {
   readonly stack: readonly string[];
   /** Resolved paths of all files read. */
   readonly files: Set<string>;
+  /** The folder that every file must be in; undefined: any. */
+  readonly below: string | undefined;
   mistakes: number;
   /** The first mistake that was not shown. */
   unshown: Place | undefined;
@@ -56,7 +58,8 @@ class Mistake extends Error {
 
 /**
  * Reads `path` and what it includes into `store`. `defaultTtlSeconds` is for records that neither `$TTL`, an SOA nor a
- * stated TTL gives one. Gives the absolute paths of the files that were read, each once.
+ * stated TTL gives one. Files outside of `below` are refused. Gives the absolute paths of the files that were read, each
+ * once.
  */
 export function readMasterFile(options: {
   readonly path: string;
@@ -65,12 +68,14 @@ export function readMasterFile(options: {
   readonly store: RecordStore;
   readonly report: Report;
   readonly dialect?: Dialect;
+  readonly below?: string | undefined;
 }): { files: string[] } {
-  const { path, store, report, dialect = 'bind' } = options;
+  const { path, store, report, dialect = 'bind', below } = options;
   const files = new Set<string>();
-  const bytes = readBytes(path);
-  if (typeof bytes === 'string') {
-    report.error('PH300', `cannot read ${path}: ${bytes}`, { file: path }, 'check the path');
+  const bytes = readBytes(path, below);
+  if (!Buffer.isBuffer(bytes)) {
+    const { why, hint = 'check the path' } = bytes;
+    report.error(codeOf(bytes), `cannot read ${path}: ${why}`, { file: path }, hint);
   } else {
     const ttl: TtlDefaults = {
       directive: dialect === 'gdnsd' ? options.defaultTtlSeconds : undefined,
@@ -78,13 +83,16 @@ export function readMasterFile(options: {
       zone: options.defaultTtlSeconds,
       firstRow: store.count,
     };
-    readFile({ path, bytes, origin: options.origin, store, ttl, report, dialect, stack: [], files });
+    readFile({ path, bytes, origin: options.origin, store, ttl, report, dialect, stack: [], files, below });
   }
   return { files: [...files] };
 }
 
 function readFile(
-  file: Pick<FileReader, 'path' | 'bytes' | 'origin' | 'store' | 'ttl' | 'report' | 'dialect' | 'stack' | 'files'>,
+  file: Pick<
+    FileReader,
+    'path' | 'bytes' | 'origin' | 'store' | 'ttl' | 'report' | 'dialect' | 'stack' | 'files' | 'below'
+  >,
 ): void {
   const resolved = resolve(file.path);
   file.files.add(resolved);
@@ -283,14 +291,19 @@ function include(reader: FileReader, token: Token, origin: Name): void {
   if (reader.stack.length >= MAX_INCLUDE_DEPTH) {
     throw new Mistake('PH302', `$INCLUDE goes deeper than ${MAX_INCLUDE_DEPTH} files`, at, length);
   }
-  const bytes = readBytes(path);
-  if (typeof bytes === 'string') {
-    const hint = `paths are relative to ${dirname(reader.path)}`;
-    throw new Mistake('PH300', `cannot read ${path}: ${bytes}`, at, length, hint);
+  const bytes = readBytes(path, reader.below);
+  if (!Buffer.isBuffer(bytes)) {
+    const { why, hint = `paths are relative to ${dirname(reader.path)}` } = bytes;
+    throw new Mistake(codeOf(bytes), `cannot read ${path}: ${why}`, at, length, hint);
   }
   // RFC 1035 5.1: the origin and the owner of the including file stay as they are.
-  const { store, ttl, dialect, stack, files } = reader;
-  readFile({ path, bytes, origin, store, ttl, report: reader.report, dialect, stack, files });
+  const { store, ttl, dialect, stack, files, below } = reader;
+  readFile({ path, bytes, origin, store, ttl, report: reader.report, dialect, stack, files, below });
+}
+
+/** A file outside of the zone's folder has its own code: the file may be all right. */
+function codeOf({ code }: { readonly code: string }): string {
+  return code === 'OUTSIDE' ? 'PH385' : 'PH300';
 }
 
 /** A path is octets in UTF-8; escapes work as in any text. */

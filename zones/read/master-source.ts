@@ -2,26 +2,20 @@
  * A master file as octets, and places in it for people.
  */
 import type { Place } from '../../config/diagnostics.ts';
-import { readInPieces } from '../../config/read-file.ts';
+import { MAX_DATA_OCTETS } from '../../config/limits.ts';
+import { faultOf, readRegularFile } from '../../config/read-file.ts';
 import { lineAfter } from './master-lexer.ts';
 
 /** Characters of a line kept for the excerpt. */
 const MAX_EXCERPT = 1000;
 
-/** The file's octets with a newline at the end, or why there are none. */
-export function readBytes(path: string): Buffer | string {
+/** The file's octets with a newline at the end, or why there are none. `below` is the folder that it must be in. */
+export function readBytes(path: string, below?: string): Buffer | ReturnType<typeof faultOf> {
   try {
-    const bytes = readInPieces(path);
-    return bytes.at(-1) === 0x0a ? bytes : Buffer.concat([bytes, Buffer.from('\n')]);
+    const { octets } = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS, below });
+    return octets.at(-1) === 0x0a ? octets : Buffer.concat([octets, Buffer.from('\n')]);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    const known: Readonly<Record<string, string>> = {
-      ENOENT: 'there is no such file',
-      EISDIR: 'it is a folder',
-      EACCES: 'permission denied',
-      ERR_FS_FILE_TOO_LARGE: 'it is larger than 2 GiB; split it',
-    };
-    return known[code] ?? code;
+    return faultOf(error);
   }
 }
 
@@ -44,5 +38,5 @@ export function placeOf(
   const from = Math.max(startOfText(bytes), offset === 0 ? 0 : bytes.lastIndexOf(0x0a, offset - 1) + 1);
   const text = bytes.toString('utf8', from, lineAfter(bytes, offset)).replace(/\r?\n$/, '');
   const column = bytes.toString('utf8', from, offset).length + 1;
-  return { file, line, column, length: Math.max(1, length), excerpt: text.slice(0, MAX_EXCERPT) };
+  return { file, line, column, length: Math.max(1, length), excerpt: text.slice(0, MAX_EXCERPT), foreign: true };
 }

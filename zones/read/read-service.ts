@@ -45,6 +45,8 @@ export type ServiceContext = {
   readonly defaultTtlSeconds: number;
   /** Absolute path that tables are relative to. */
   readonly folder: string;
+  /** The folder that they must be in; undefined: any. */
+  readonly below: string | undefined;
   readonly isCountry: IsCountry;
   readonly report: Report;
   readonly addFile: (path: string) => void;

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { hasErrors, type Report } from '../../config/diagnostics.ts';
+import { hasErrors, reportOutside, type Report } from '../../config/diagnostics.ts';
 import {
   boolean,
   dictionary,
@@ -25,6 +25,7 @@ import {
 import { MAX_BIAS, MAX_DISTANCE_KM } from '../../config/limits.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
+import { isOutside } from '../../config/read-file.ts';
 import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { NO_TABLE, type StepSpec } from '../../steering/steps.ts';
 import { judgeSteps, type JudgedVip, type WrittenStep } from './judge-steps.ts';
@@ -40,6 +41,8 @@ export type StepsContext = {
   readonly vips: readonly JudgedVip[];
   /** Absolute path that tables are relative to. */
   readonly folder: string;
+  /** The folder that they must be in; undefined: any. */
+  readonly below?: string | undefined;
   readonly isCountry: IsCountry;
   readonly report: Report;
   /** Takes the absolute path of every latency table. */
@@ -283,13 +286,18 @@ function onceEach<T>(read: Read<T>): Read<T> {
 }
 
 /** The absolute path; undefined where there is no such file. */
-function findTable(written: string, options: YamlMap, { folder, report, addFile }: StepsContext): string | undefined {
+function findTable(written: string, options: YamlMap, context: StepsContext): string | undefined {
+  const { folder, below, report, addFile } = context;
   const path = resolve(folder, written);
+  const place = placeOf(valueOf(options, 'table') ?? options);
+  if (isOutside(path, below)) {
+    reportOutside(written, place, folder, report);
+    return undefined;
+  }
   if (existsSync(path)) {
     addFile(path);
     return path;
   }
-  const place = placeOf(valueOf(options, 'table') ?? options);
   report.error('PH038', `there is no file ${written}`, place, `looked for ${path}`);
   return undefined;
 }

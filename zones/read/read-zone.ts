@@ -2,9 +2,10 @@
  * One zone file (SPEC 3), with the master files it includes, to a ZoneModel.
  */
 import { dirname, resolve } from 'node:path';
-import type { Place, Report } from '../../config/diagnostics.ts';
+import { reportOutside, type Place, type Report } from '../../config/diagnostics.ts';
 import type { Environment } from '../../config/environment.ts';
 import { lookAt } from '../../config/folder.ts';
+import { isOutside } from '../../config/read-file.ts';
 import { list, map, optional, required, scalar, text, valueOf, withDefault, type Read } from '../../config/fields.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { checks } from '../../config/read-checks.ts';
@@ -79,7 +80,9 @@ const later: Read<YamlNode> = (node) => (node.kind === 'broken' ? undefined : no
  */
 export function readZone(input: ReadZoneInput): ReadZone | undefined {
   const { file, settings, env, report, isCountry } = input;
-  const node = readYaml(file, env, report);
+  const folder = dirname(file);
+  const below = settings.files === 'anywhere' ? undefined : folder;
+  const node = readYaml(file, env, report, settings.zoneFolders.includes(folder) ? below : undefined);
   if (!node) return undefined;
   const zoneNode = valueOf(node, 'zone');
   // Names are relative to the apex, so it is read ahead of everything; `map` below reports what is wrong with it.
@@ -101,10 +104,9 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
   const store = createRecordStore();
   const target = { apex, store, file: addFile(store, file), defaultTtlSeconds: read.ttl, report };
   if (read.records) readRecords(read.records, target);
-  const folder = dirname(file);
   const files = new Set([file]);
   for (const { path, place } of read.include) {
-    for (const each of include(resolve(folder, path), path, place, target)) files.add(each);
+    for (const each of include(resolve(folder, path), path, place, below, target)) files.add(each);
   }
   const madeFrom = store.count;
   if (read.nameservers) addNameServers(read.nameservers, target);
@@ -120,6 +122,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
         brokenChecks: namesOf(valueOf(node, 'checks')),
         defaultTtlSeconds: read.ttl,
         folder,
+        below,
         isCountry,
         report,
         addFile: (path) => files.add(path),
@@ -177,10 +180,20 @@ const includePath: Read<{ path: string; place: Place }> = (node, name, report) =
 };
 
 /** Absolute paths of the files read. */
-function include(path: string, written: string, place: Place, target: RecordsTarget): readonly string[] {
+function include(
+  path: string,
+  written: string,
+  place: Place,
+  below: string | undefined,
+  target: RecordsTarget,
+): readonly string[] {
   const { apex, defaultTtlSeconds, store, report } = target;
+  if (below !== undefined && isOutside(path, below)) {
+    reportOutside(written, place, below, report);
+    return [];
+  }
   const at = lookAt(path);
-  if (at.kind === 'file') return readMasterFile({ path, origin: apex, defaultTtlSeconds, store, report }).files;
+  if (at.kind === 'file') return readMasterFile({ path, origin: apex, defaultTtlSeconds, store, report, below }).files;
   const what =
     at.kind === 'absent'
       ? `there is no file ${written}`

@@ -1,9 +1,10 @@
 /**
  * Mistakes found in a record store, shown where the record was written. The line is read from its file only then.
  */
-import { readFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import type { Place, Report, Severity } from '../../config/diagnostics.ts';
+import { MAX_DATA_OCTETS } from '../../config/limits.ts';
+import { readRegularFile } from '../../config/read-file.ts';
 import { formatName } from '../../wire/name.ts';
 import { type RecordStore, ownerOf } from './record-store.ts';
 
@@ -49,9 +50,11 @@ export function createFindings(store: RecordStore, report: Report): Findings {
     const place = { file: store.files[store.file[row] ?? 0] ?? '', line: store.line[row] ?? 1 };
     const excerpt = excerptOf(row);
     if (excerpt === undefined) return { ...place, column: 1 };
+    // The zone's own file is the first.
+    const foreign = store.file[row] === 0 ? {} : { foreign: true as const };
     const at = word === '' ? -1 : excerpt.toLowerCase().indexOf(word.toLowerCase());
-    if (at >= 0) return { ...place, column: at + 1, length: word.length, excerpt };
-    return { ...place, column: 1, length: Math.max(1, excerpt.trimEnd().length), excerpt };
+    if (at >= 0) return { ...place, column: at + 1, length: word.length, excerpt, ...foreign };
+    return { ...place, column: 1, length: Math.max(1, excerpt.trimEnd().length), excerpt, ...foreign };
   };
   return {
     row: (severity, code, row, message, hint, word) => {
@@ -97,7 +100,7 @@ type Reader = { readonly bytes: Buffer; line: number; at: number };
 
 function readOrNothing(path: string): Reader | undefined {
   try {
-    return { bytes: readFileSync(path), line: 1, at: 0 };
+    return { bytes: readRegularFile(path, { maxOctets: MAX_DATA_OCTETS }).octets, line: 1, at: 0 };
   } catch {
     return undefined; // it was there when it was read; the mistake is shown without its line
   }

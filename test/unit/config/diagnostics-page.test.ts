@@ -22,8 +22,8 @@ test('docs/diagnostics.md lists no code that nothing reports', () => {
 });
 
 test('every code of the configuration readers is in a table of their tests', () => {
-  const readers = codesIn(globSync(['config/*.ts', 'zones/read-*.ts'], { cwd: root }), /'PH\d{3}'/g);
-  const tests = globSync(['test/unit/config/*.test.ts', 'test/unit/zones/*.test.ts'], { cwd: root });
+  const readers = codesIn(globSync(['config/*.ts', 'zones/read/read-*.ts'], { cwd: root }), /'PH\d{3}'/g);
+  const tests = globSync(['test/unit/config/*.test.ts', 'test/unit/zones/**/*.test.ts'], { cwd: root });
   const tested = codesIn(tests, /PH\d{3}/g);
   expect(readers.filter((code) => !tested.includes(code))).toEqual([]);
 });

@@ -83,10 +83,10 @@ describe('tls', () => {
   test.each([
     ['nowhere.pem', 'own.key', '1:14 PH060', 'there is no such file'],
     ['own.pem', 'nowhere.key', '1:28 PH060', `looked at ${join(folder, 'nowhere.key')}`],
-    ['folder', 'own.key', '1:14 PH060', 'it is no file'],
-    ['/dev/zero', 'own.key', '1:14 PH060', 'it is no file'],
+    ['folder', 'own.key', '1:14 PH060', 'it is a folder'],
+    ['/dev/zero', 'own.key', '1:14 PH060', 'it is a device, not a regular file'],
     ['own.pem/x', 'own.key', '1:14 PH060', 'there is no such file'],
-    ['huge.pem', 'own.key', '1:14 PH060', 'more than 1048576 octets'],
+    ['huge.pem', 'own.key', '1:14 PH060', 'it is larger than 1 MiB'],
     ['empty.pem', 'own.key', '1:14 PH061', 'holds no certificate'],
     ['noise.pem', 'own.key', '1:14 PH061', 'holds no certificate'],
     ['own.key', 'own.key', '1:14 PH061', 'holds no certificate'],

@@ -58,7 +58,14 @@ function vip(slot: number, service: number, target: string, region: number, a: s
 /** www has seoul-a (passes), seoul-b (fails) and virginia-a (not checked); api has one VIP with a push check. */
 export const catalog: Catalog = {
   zones: [
-    { name: 'example.com', serial: 2026112001, file: '/etc/pharos/zones/example.com.yaml', records: 12, services: 2 },
+    {
+      name: 'example.com',
+      serial: 2026112001,
+      file: '/etc/pharos/zones/example.com.yaml',
+      records: 12,
+      services: 2,
+      size: 12,
+    },
   ],
   services: [
     {
@@ -105,7 +112,11 @@ const settings: Settings = {
   tls: undefined,
   workers: 1,
   zoneFiles: [],
+  zoneFolders: [],
+  files: 'own-folder',
   stateDir: '/nowhere',
+  user: undefined,
+  reload: { maxShrink: 0.5 },
   geo: { databases: [], refresh: undefined, networks: [] },
   regions: new Map(),
   checks: new Map(),

@@ -13,10 +13,10 @@ beforeEach(() => {
   writeFileSync(
     join(folder, 'zones/example.com.yaml'),
     'zone: example.com\nnameservers: [ns.example.net.]\ninclude: [bulk.db]\nservices:\n' +
-      '  www: { vips: { a: { region: seoul, A: 192.0.2.1 } }, steer: [latency: { table: ../rtt.csv }] }\n',
+      '  www: { vips: { a: { region: seoul, A: 192.0.2.1 } }, steer: [latency: { table: rtt.csv }] }\n',
   );
   writeFileSync(join(folder, 'zones/bulk.db'), 'a 60 IN A 192.0.2.1\n');
-  writeFileSync(join(folder, 'rtt.csv'), 'KR,seoul,1\n');
+  writeFileSync(join(folder, 'zones', 'rtt.csv'), 'KR,seoul,1\n');
 });
 afterEach(() => {
   rmSync(folder, { recursive: true });
@@ -34,7 +34,7 @@ test.for<[string, () => void, boolean]>([
   ['pharos.yaml', () => { appendFileSync(join(folder, 'pharos.yaml'), '# x\n'); }, false], // prettier-ignore
   ['a zone', () => { appendFileSync(join(folder, 'zones/example.com.yaml'), '# x\n'); }, false], // prettier-ignore
   ['an included file', () => { appendFileSync(join(folder, 'zones/bulk.db'), '; x\n'); }, false], // prettier-ignore
-  ['a latency table', () => { appendFileSync(join(folder, 'rtt.csv'), '# x\n'); }, false], // prettier-ignore
+  ['a latency table', () => { appendFileSync(join(folder, 'zones', 'rtt.csv'), '# x\n'); }, false], // prettier-ignore
   ['a new zone', () => { writeFileSync(join(folder, 'zones/example.net.yaml'), ''); }, false], // prettier-ignore
   ['a zone that went', () => { renameSync(join(folder, 'zones/example.com.yaml'), join(folder, 'x')); }, false], // prettier-ignore
 ])('files of a generation: %s', async ([, change, unchanged]) => {

@@ -226,6 +226,7 @@ describe('a mistake is reported where it is', () => {
     [`${HEAD}checks: { shared: { type: http } }\n`, '8:11 PH116', 'the check shared'],
     [`${HEAD}include: [nowhere.db]\n`, '8:11 PH038', 'no file nowhere.db'],
     [`${HEAD}include: [.]\n`, '8:11 PH038', '. is not a file'],
+    [`${HEAD}include: [/etc/passwd]\n`, '8:11 PH385', 'is outside'],
   ])('%j', (yaml, at, part) => {
     expectMistake(readZoneText(yaml).diagnostics, at, part);
   });

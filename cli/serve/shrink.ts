@@ -1,0 +1,38 @@
+/**
+ * A reload that makes a zone much smaller is probably a mistake: a file that was written by half is whole YAML all the
+ * same, and a folder that is not mounted has no files. Such a reload is refused unless it is forced.
+ */
+import type { Diagnostic } from '../../config/diagnostics.ts';
+import type { Settings } from '../../config/settings.ts';
+import type { Catalog, ZoneInfo } from '../../zones/catalog.ts';
+
+/** A zone may always lose fewer than this, whatever their share: from 3 records to 1 is daily work. */
+const MIN_LOST = 10;
+
+/** The zones of `before` that lose too much, as errors (PH384). Always none where `reload.max_shrink` is 100 %. */
+export function findShrunk(
+  before: Pick<Catalog, 'zones'>,
+  next: { readonly catalog: Pick<Catalog, 'zones'>; readonly settings: Pick<Settings, 'reload'> },
+): Diagnostic[] {
+  const { maxShrink } = next.settings.reload;
+  if (maxShrink >= 1) return [];
+  const sizes = new Map(next.catalog.zones.map((zone) => [zone.name, zone.size]));
+  return before.zones.flatMap((zone) => {
+    const what = shrinkage(zone, sizes.get(zone.name), maxShrink);
+    if (what === undefined) return [];
+    const hint = 'if that is intended: "pharos reload --force"; reload.max_shrink sets the limit';
+    const place = { file: zone.file };
+    return [{ code: 'PH384', severity: 'error', message: `the zone ${zone.name} ${what}`, place, hint }];
+  });
+}
+
+/** What is wrong, in words; undefined where nothing is. `after` is undefined where the zone is gone. */
+function shrinkage({ size }: ZoneInfo, after: number | undefined, maxShrink: number): string | undefined {
+  if (after === undefined) return 'is gone from the configuration';
+  const lost = size - after;
+  if (lost <= 0) return undefined;
+  if (after === 0) return `would lose all of its ${size} records and VIPs`;
+  if (lost < MIN_LOST || lost <= size * maxShrink) return undefined;
+  const share = `${Math.floor((lost / size) * 100)}% of its records and VIPs (${size} before, ${after} now)`;
+  return `would lose ${share}; at most ${Math.round(maxShrink * 100)}% may go in one reload`;
+}
