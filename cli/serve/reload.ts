@@ -12,7 +12,7 @@ import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.t
 import type { LoadInput } from '../../zones/load-generation.ts';
 import { prepare, type Current } from './generation.ts';
 import type { Measured } from './beacon-latency.ts';
-import { findShrunk } from '../shrink.ts';
+import { findShrunk } from './shrink.ts';
 
 /** What a compile thread may take at least, and how many times as long as the first one took. */
 const LEAST_LIMIT_MS = 60_000;
