@@ -4,10 +4,12 @@
  *
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
+import { createAlarms } from '../config/alarms.ts';
 import { isoTime, systemClock } from './clock.ts';
 import type { Health, HealthOptions } from './health.ts';
-import { undecided } from './hysteresis.ts';
+import { settleDown, undecided } from './hysteresis.ts';
 import { MAX_PROBES_IN_FLIGHT } from './limits.ts';
+import { createNotProbedAlarm } from './not-probed.ts';
 import type { Untimed } from './orders.ts';
 import { wordsOf, type ProbeResult } from './checks/probe.ts';
 import { createProber } from './prober.ts';
@@ -19,7 +21,7 @@ import { createSuspicion, suspectWords } from './suspect.ts';
 import { createTableWriter } from './table-writer.ts';
 import { PROBED, viewHealthTable, type Probed } from './table.ts';
 import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
-import { fallsWith, probedWord, stopProbes, takeResult, type Unit } from './unit.ts';
+import { fallsWith, noteUnprobed, probedWord, stopProbes, takeResult, type Unit } from './unit.ts';
 import { checkSlots, gatherUnits, NO_UNITS, recall, rememberedOf, statesOf, type Units } from './reuse-units.ts';
 import { createWatch, maxConnections } from './watch.ts';
 
@@ -35,8 +37,9 @@ export type { WeightRequest } from './weights.ts';
  */
 export function startHealth(options: HealthOptions): Health {
   const { stateDir, log, warn, clock = systemClock, probe = runProbe, suspect = never, foresee } = options;
+  const alarms = options.alarms ?? createAlarms();
   const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, warn);
-  const counts = { probes: 0, failedProbes: 0, faults: 0 };
+  const counts = { probes: 0, failedProbes: 0, notProbed: 0, faults: 0 };
   const fault = (where: string, error: unknown): void => {
     counts.faults += 1;
     warn(`health: ${where}: ${wordsOf(error)}`);
@@ -84,10 +87,15 @@ export function startHealth(options: HealthOptions): Health {
     hasten: ({ key }) => {
       scheduler.hasten(key);
     },
+    fall: (unit) => {
+      unit.state = settleDown(unit.state);
+      unit.since = isoTime(clock);
+      tell(unit, PROBED.UP, unit.last?.reason ?? '');
+    },
     restore: (unit) => {
       unit.state = { ...unit.state, probed: PROBED.UP };
       unit.since = isoTime(clock);
-      tell(unit, PROBED.DOWN, 'too many failed at once: the state of before holds');
+      tell(unit, PROBED.DOWN, 'too many VIPs failed at once: the state before that holds');
     },
     doubt: (unit) => {
       unit.state = undecided(unit.state);
@@ -95,22 +103,42 @@ export function startHealth(options: HealthOptions): Health {
       for (const target of unit.members) write(target);
     },
     raised: (alarm) => {
-      warn(`health: ${suspectWords(alarm)}; states hold`);
+      warn(`health: ${suspectWords(alarm)}`);
+      notProbed.update();
     },
     over: ({ sinceMs }, why) => {
       const seconds = Math.round((clock.now() - sinceMs) / 1000);
-      warn(`health: states do not hold any more, after ${String(seconds)} s: ${why}`);
+      warn(`health: states are no longer frozen, after ${String(seconds)} s: ${why}`);
+      notProbed.update();
     },
+  });
+
+  const notProbed = createNotProbedAlarm<Unit>({
+    alarms,
+    warn,
+    suspected: () => suspicion.alarm() !== undefined,
   });
 
   /** One result: state, table, events, and the note for the next start. `reported`: somebody said so, nothing was asked. */
   const take = (unit: Unit, result: ProbeResult, reported = false): void => {
-    const believed = suspicion.believes(unit, result, !reported && fallsWith(unit, result.passed)) || reported;
-    const before = takeResult(unit, result, clock, believed);
+    notProbed.note(unit, result);
+    if (result.fault !== undefined) {
+      suspicion.unprobed(unit, result.fault);
+      noteUnprobed(unit, result, clock);
+      heard(unit);
+      return;
+    }
+    const belief = suspicion.believes(unit, result, !reported && fallsWith(unit, result.passed));
+    const before = takeResult(unit, result, clock, reported ? 'believed' : belief);
     if (result.passed) for (const target of unit.members) writer.takeLoad(target, result.load, unit);
-    if (unheard.delete(unit) && unheard.size === 0) round.done();
+    heard(unit);
     tell(unit, before, result.reason);
     suspicion.reconsider(unit);
+  };
+
+  /** A unit that could not be probed counts as well: the first round ends whatever this machine lacks. */
+  const heard = (unit: Unit): void => {
+    if (unheard.delete(unit) && unheard.size === 0) round.done();
   };
 
   /** Brings the unit's state to the table, and where it is not as `before`, to everybody. */
@@ -137,6 +165,8 @@ export function startHealth(options: HealthOptions): Health {
     take: (unit, result) => {
       counts.probes += 1;
       if (!result.passed) counts.failedProbes += 1;
+      if (!result.passed) watch.failed(unit.key);
+      if (result.fault !== undefined) counts.notProbed += 1;
       take(unit, result);
     },
   });
@@ -155,6 +185,7 @@ export function startHealth(options: HealthOptions): Health {
     scheduler.remove(unit.key);
     pushes.forget(unit.key);
     watch.drop(unit.key);
+    watch.failed(unit.key);
   };
 
   /** Of the last run: in this one, ramps go on by themselves. */
@@ -179,6 +210,7 @@ export function startHealth(options: HealthOptions): Health {
 
       units = gathered;
       suspicion.configure([...units.byKey.values()]);
+      notProbed.configure([...units.byKey.values()]);
       writer.configure(wanted, table);
 
       unheard = new Set(
@@ -215,7 +247,7 @@ export function startHealth(options: HealthOptions): Health {
       const alarm = suspicion.alarm();
       if (alarm === undefined) return undefined;
       const since = new Date(clock.wall() - (clock.now() - alarm.sinceMs)).toISOString();
-      return { since, message: `${suspectWords(alarm)}; states hold` };
+      return { since, message: suspectWords(alarm) };
     },
     stats: () => ({
       ...counts,
@@ -230,6 +262,7 @@ export function startHealth(options: HealthOptions): Health {
       for (const unit of units.byKey.values()) stopProbes(unit);
       pushes.stop();
       suspicion.stop();
+      notProbed.stop();
       writer.stop();
       watch.stop();
       await scheduler.stop();

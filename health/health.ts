@@ -1,6 +1,7 @@
 /**
  * The health room as the other rooms see it. `health/engine.ts` makes one.
  */
+import type { Alarms } from '../config/alarms.ts';
 import type { CheckSpec } from '../config/settings.ts';
 import type { Clock } from './clock.ts';
 import type { Author, OverrideRequest } from './overrides.ts';
@@ -80,6 +81,8 @@ export type OverrideOutcome =
 export type HealthStats = {
   readonly probes: number;
   readonly failedProbes: number;
+  /** Of those, the ones that say nothing of the target, since the fault was this machine's. */
+  readonly notProbed: number;
   /** Faults of this program in or around a probe; each was also told through `warn`. */
   readonly faults: number;
   readonly failedSaves: number;
@@ -130,6 +133,8 @@ export type HealthOptions = {
   readonly warn: (message: string) => void;
   /** The share of VIPs, 0 to 1, that failing at once raises doubt; 0, or undefined: none does. */
   readonly suspect?: () => number;
+  /** Where faults of this machine and flapping VIPs are raised. */
+  readonly alarms?: Alarms;
   /** Told of VIPs that went with a load. */
   readonly foresee?: Foresee;
   readonly clock?: Clock;

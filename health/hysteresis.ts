@@ -57,6 +57,11 @@ export function hold(state: HealthState, passed: boolean): HealthState {
   return { ...state, passed, run: state.passed === passed ? state.run + 1 : 1 };
 }
 
+/** Down after failures that were held back (`suspect`) and are believed now. */
+export function settleDown(state: HealthState): HealthState {
+  return { ...state, probed: PROBED.DOWN, decided: true };
+}
+
 /** Holds as a saved state does: the next result decides. */
 export function undecided(state: HealthState): HealthState {
   return { ...state, decided: false };

@@ -43,6 +43,11 @@ export const MAX_STARTS_AT_ONCE = 32;
  * they would not. Never more than half of the files.
  */
 export const MAX_WATCHED = 8192;
+/**
+ * Closes in a row after which the target was found well: from then on a close after as long a time is taken for the
+ * target's habit, and costs no probe.
+ */
+export const MAX_HARMLESS_CLOSES = 3;
 /** Connections to one address and port that are held open between probes, however many checks it has. */
 export const MAX_WATCHED_OF_ADDRESS = 4096;
 /** Where the system does not say how many files a process may have open: the usual hard limit of small systems. */
@@ -74,8 +79,18 @@ export const MAX_LOOKUPS = 2;
 export const LOOKUP_FRESH_MS = 10_000;
 /** How long an old address is still used when no new one can be had: a lame resolver must not take targets down. */
 export const LOOKUP_STALE_MS = 3_600_000;
-/** `suspect`: failures that came this long before the first failed probe of the check that asks still count as "at once". */
+/**
+ * `suspect`: failures that came this long before the first failed probe of the check that asks still count as "at once",
+ * and longer by the time in which that check can have been probed.
+ */
 export const SUSPECT_WINDOW_MS = 1000;
+/**
+ * `suspect`: a check that would go down waits no longer than this for those that have been asked and have not answered.
+ * With the default `fast` and `timeout` all have answered or failed after 3 s.
+ */
+export const SUSPECT_PATIENCE_MS = 5000;
+/** `suspect`: results that come within this time of another are looked at together. */
+export const SUSPECT_RECHECK_MS = 20;
 /** `suspect`: least addresses that were up. Of fewer, a fault that they share is as likely as one of ours. */
 export const SUSPECT_WITNESSES = 3;
 /** `suspect`: so many VIPs, or half of those that were up, must have been heard; a share of 100 is true to some 15 %. */

@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from './clock.ts';
 import { MAX_EXTRA_PROBES } from './limits.ts';
-import { wordsOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
+import { failureOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
 import { startRound } from './round.ts';
 import type { Pace } from './scheduler.ts';
 import type { Suspicion } from './suspect.ts';
@@ -44,7 +44,7 @@ export function createProber({ clock, probe, watch, suspicion, fault, take }: Pr
         return await probe(where, unit.check, signal, keep, first ? reused : undefined);
       } catch (error) {
         if (!signal.aborted) fault(unit, error);
-        return { passed: false, reason: wordsOf(error), elapsedMs: 0 };
+        return { ...failureOf(error), elapsedMs: 0 };
       } finally {
         if (!first) extra -= 1;
       }

@@ -17,20 +17,29 @@ import {
   SURVEY_CHECKS,
   SUSPECT_HOLD_MS,
   SUSPECT_PARTIAL_HOLD_MS,
+  SUSPECT_PATIENCE_MS,
+  SUSPECT_RECHECK_MS,
   SUSPECT_SAMPLE,
   SUSPECT_WINDOW_MS,
   SUSPECT_WITNESSES,
 } from './limits.ts';
+import type { Fault } from './checks/probe.ts';
 import { PROBED } from './table.ts';
 import { tally, vipsOf, type Failing, type Suspected } from './witness.ts';
 
 export type SuspectAlarm = { readonly sinceMs: number; readonly failed: number; readonly heard: number };
 
-/** `7 of 9 VIPs that were up failed at once, which is likelier a fault of this node's own network` */
+/** `7 of 9 healthy VIPs failed at once. Suspecting this node's network: states are frozen.` */
 export function suspectWords({ failed, heard }: SuspectAlarm): string {
-  const share = `${String(failed)} of ${String(heard)} VIPs that were up`;
-  return `${share} failed at once, which is likelier a fault of this node's own network`;
+  const share = `${String(failed)} of ${String(heard)} healthy VIPs`;
+  return `${share} failed at once. Suspecting this node's network: states are frozen.`;
 }
+
+/**
+ * What becomes of a result. `believed`: it counts as it is. `frozen`: it is counted and does not take the state down.
+ * `pending`: the same, until those that have been asked have answered; then `fall` is called or the alarm is raised.
+ */
+export type Belief = 'believed' | 'frozen' | 'pending';
 
 export type Suspicion<Check> = {
   /** The checks from now on. Those that go on keep what is known of them. */
@@ -39,11 +48,10 @@ export type Suspicion<Check> = {
   asked(check: Check, startedMs?: number): void;
   /** One is late with its answer: the others are looked at too. */
   doubts(): void;
-  /**
-   * A result of it has come. False: it is to be counted, and shall not take the state down. `falls` says whether it
-   * would.
-   */
-  believes(check: Check, result: Heard, falls: boolean): boolean;
+  /** A result of it has come; `falls` says whether it would take the state down. */
+  believes(check: Check, result: Heard, falls: boolean): Belief;
+  /** A result has come that says nothing of the target; its state holds in any case. */
+  unprobed(check: Check, fault: Fault): void;
   /** To be called after `believes`, when the state has been settled: ends the hold when it is time to. */
   reconsider(check: Check): void;
   /** While states hold. */
@@ -52,7 +60,9 @@ export type Suspicion<Check> = {
 };
 
 /** What counts of a result; see `ProbeResult`. */
-type Heard = { readonly passed: boolean; readonly elapsedMs: number; readonly answered?: boolean };
+type Heard = { readonly passed: boolean; readonly answered?: boolean };
+
+type Weighed = { readonly verdict: 'raise' | 'alone' } | { readonly verdict: 'wait'; readonly untilMs: number };
 
 export type SuspicionOptions<Check> = {
   readonly clock: Clock;
@@ -60,6 +70,8 @@ export type SuspicionOptions<Check> = {
   readonly share: () => number;
   /** Have it probed soon. */
   readonly hasten: (check: Check) => void;
+  /** It was pending, and goes down now. */
+  readonly fall: (check: Check) => void;
   /** It went down a moment ago, and shall be up again. */
   readonly restore: (check: Check) => void;
   /** Its next result decides; nothing is believed of what began before. */
@@ -79,6 +91,9 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   /** A tally takes time where there are many checks: one that said no holds for a while. */
   let talliedMs = -Infinity;
   let weighedMs = -Infinity;
+  /** Checks that would be down if it were known that they are alone, and how long they wait to know. */
+  const pending = new Map<Check, number>();
+  let recheck: { readonly atMs: number; readonly cancel: Cancel } | undefined;
 
   /** One check fails, or is late: some of the others are asked, and each of those that fails has some more asked. */
   const survey = (since: number): void => {
@@ -91,6 +106,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
       if (check === undefined || check.state.probed !== PROBED.UP) continue;
       const { askedMs, heardFromMs, failing } = check.witness;
       if (askedMs !== undefined || failing !== undefined || heardFromMs >= since) continue;
+      check.witness.wantedMs = nowMs;
       options.hasten(check);
       wanted -= 1;
       surveyed.count += 1;
@@ -100,6 +116,9 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   const raise = (failed: readonly Check[], heard: number): void => {
     const nowMs = clock.now();
     alarm = { sinceMs: nowMs, failed: vipsOf(failed), heard };
+    pending.clear();
+    recheck?.cancel();
+    recheck = undefined;
     for (const { witness } of checks) witness.proven = witness.answered = false;
     for (const check of failed) if (check.state.probed === PROBED.DOWN) options.restore(check);
     timers = [
@@ -145,61 +164,127 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
       release(`${String(answered)} of ${String(all)} VIPs answer, though not well: the network is there`);
   };
 
-  /** Raises the alarm where the failures since `last` began make it likelier that the fault is here; true when it did. */
-  const raiseIfLikely = (last: Failing, elapsedMs: number): boolean => {
+  /** What the failures of this check mean: are others failing with it, is it alone, or is that not known yet? */
+  const weigh = (check: Check, last: Failing, falls: boolean): Weighed => {
     const nowMs = clock.now();
-    if (nowMs - talliedMs < Math.floor(checks.length / CHECKS_A_MS)) return false;
-    const { failed, passed, up } = tally(checks, last.fromMs - SUSPECT_WINDOW_MS, nowMs, elapsedMs);
-    const heard = vipsOf(failed) + vipsOf(passed);
     const wanted = share();
-    const bad = new Set(failed.map(({ address }) => address));
-    const all = new Set([...bad, ...passed.map(({ address }) => address)]);
-    const reached =
-      wanted > 0 &&
-      all.size >= SUSPECT_WITNESSES &&
-      heard >= Math.min(Math.ceil(up / 2), SUSPECT_SAMPLE) &&
-      vipsOf(failed) >= wanted * heard &&
-      bad.size >= wanted * all.size;
-    if (reached) raise(failed, heard);
-    else talliedMs = nowMs;
-    return reached;
+    if (wanted === 0) return { verdict: 'alone' };
+    const { failed, passed, waiting, waitUntilMs, up } = tally(checks, {
+      sinceMs: last.fromMs - windowMs(check, checks.length),
+      fromMs: last.fromMs,
+      nowMs,
+    });
+    const heard = vipsOf(failed) + vipsOf(passed);
+    const reaches = (bad: readonly Check[], all: readonly Check[]): boolean => {
+      const addresses = addressesOf(all);
+      return (
+        addresses >= SUSPECT_WITNESSES && vipsOf(bad) >= wanted * vipsOf(all) && addressesOf(bad) >= wanted * addresses
+      );
+    };
+    const isSample = heard >= Math.min(Math.ceil(up / 2), SUSPECT_SAMPLE);
+    const couldReach = waiting.length > 0 && reaches([...failed, ...waiting], [...failed, ...waiting, ...passed]);
+    const reached = reaches(failed, [...failed, ...passed, ...(couldReach ? waiting : [])]);
+    // Where the state holds in any case, those that have been asked are counted first.
+    if (isSample && reached && (falls || waiting.length === 0)) {
+      raise(failed, heard);
+      return { verdict: 'raise' };
+    }
+    return couldReach ? { verdict: 'wait', untilMs: waitUntilMs } : { verdict: 'alone' };
+  };
+
+  /** Weighs a check that would go down. A tally takes time where there are many checks: one that said no holds for a while. */
+  const beliefOf = (check: Check, failing: Failing): Belief => {
+    const nowMs = clock.now();
+    if (nowMs - talliedMs < Math.floor(checks.length / CHECKS_A_MS)) return 'believed';
+    const weighed = weigh(check, failing, true);
+    if (weighed.verdict === 'raise') return 'frozen';
+    if (weighed.verdict === 'wait') {
+      const untilMs = Math.min(pending.get(check) ?? nowMs + SUSPECT_PATIENCE_MS, weighed.untilMs);
+      if (untilMs > nowMs) {
+        pending.set(check, pending.get(check) ?? nowMs + SUSPECT_PATIENCE_MS);
+        recheckAt(untilMs);
+        return 'pending';
+      }
+    }
+    pending.delete(check);
+    talliedMs = nowMs;
+    return 'believed';
+  };
+
+  const recheckAt = (atMs: number): void => {
+    if (recheck !== undefined && recheck.atMs <= atMs) return;
+    recheck?.cancel();
+    const cancel = clock.after(atMs - clock.now(), () => {
+      recheck = undefined;
+      talliedMs = -Infinity;
+      for (const check of [...pending.keys()]) {
+        const { failing } = check.witness;
+        if (alarm !== undefined) return;
+        if (failing === undefined) pending.delete(check);
+        else if (beliefOf(check, failing) === 'believed') options.fall(check);
+      }
+    });
+    recheck = { atMs, cancel };
+  };
+
+  /** Notes when a result came and what it was. */
+  const hear = ({ witness, state }: Check, passed: boolean, answered: boolean): { fromMs: number; first: boolean } => {
+    const nowMs = clock.now();
+    const fromMs = witness.askedMs ?? nowMs;
+    // What was not asked for is a report, and stands until it expires.
+    witness.heardFromMs = witness.askedMs ?? Infinity;
+    witness.askedMs = witness.wantedMs = undefined;
+    const first = !passed && witness.failing === undefined;
+    if (passed) witness.failing = undefined;
+    else witness.failing ??= { fromMs, heardMs: nowMs, wasUp: state.probed === PROBED.UP };
+    const isFresh = alarm !== undefined && fromMs >= alarm.sinceMs;
+    witness.proven = isFresh && passed;
+    witness.answered = isFresh && (passed || answered);
+    if (pending.size > 0) recheckAt(nowMs + SUSPECT_RECHECK_MS);
+    return { fromMs, first };
   };
 
   return {
     configure(next) {
       checks = next;
       cursor = 0;
+      const wanted = new Set(next);
+      for (const check of pending.keys()) if (!wanted.has(check)) pending.delete(check);
     },
     asked({ witness }, startedMs = clock.now()) {
       witness.askedMs = startedMs;
+      witness.wantedMs = undefined;
     },
     doubts() {
       if (alarm === undefined) survey(clock.now());
     },
-    believes(check, { passed, elapsedMs, answered = false }, falls) {
+    unprobed(check, fault) {
       const { witness, state } = check;
-      const nowMs = clock.now();
-      const fromMs = witness.askedMs ?? nowMs;
-      // What was not asked for is a report, and stands until it expires.
-      witness.heardFromMs = witness.askedMs ?? Infinity;
-      witness.askedMs = undefined;
-      const first = !passed && witness.failing === undefined;
-      if (passed) witness.failing = undefined;
-      else witness.failing ??= { fromMs, heardMs: nowMs, wasUp: state.probed === PROBED.UP };
-      const isFresh = alarm !== undefined && fromMs >= alarm.sinceMs;
-      witness.proven = isFresh && passed;
-      witness.answered = isFresh && (passed || answered);
-
-      if (witness.believeFromMs !== undefined) {
-        if (fromMs < witness.believeFromMs) return passed;
-        witness.believeFromMs = undefined;
-        return true;
+      if (fault !== 'network') {
+        witness.askedMs = witness.wantedMs = undefined;
+        return;
       }
-      if (witness.failing === undefined) return true;
-      if (alarm !== undefined) return state.probed === PROBED.DOWN;
-      if (state.probed !== PROBED.UP) return true;
+      const { fromMs, first } = hear(check, false, false);
+      if (alarm !== undefined || state.probed !== PROBED.UP || witness.failing === undefined) return;
       if (first) survey(fromMs);
-      return !falls || !raiseIfLikely(witness.failing, elapsedMs);
+      weigh(check, witness.failing, false);
+    },
+    believes(check, { passed, answered = false }, falls) {
+      const { witness, state } = check;
+      const { fromMs, first } = hear(check, passed, answered);
+      if (witness.believeFromMs !== undefined) {
+        if (fromMs < witness.believeFromMs) return passed ? 'believed' : 'frozen';
+        witness.believeFromMs = undefined;
+        return 'believed';
+      }
+      if (witness.failing === undefined) {
+        pending.delete(check);
+        return 'believed';
+      }
+      if (alarm !== undefined) return state.probed === PROBED.DOWN ? 'believed' : 'frozen';
+      if (state.probed !== PROBED.UP) return 'believed';
+      if (first) survey(fromMs);
+      return falls ? beliefOf(check, witness.failing) : 'believed';
     },
     reconsider({ witness }) {
       if (alarm === undefined) return;
@@ -224,8 +309,19 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
     stop() {
       for (const cancel of timers) cancel();
       timers = [];
+      recheck?.cancel();
+      pending.clear();
     },
   };
+}
+
+/** How long before the first failed probe of a check the others may have begun to fail: it can only be seen when probed. */
+function windowMs({ check: { fastMs, timeoutMs } }: Suspected, checks: number): number {
+  return SUSPECT_WINDOW_MS + fastMs + timeoutMs + (checks / MAX_SURVEYED_A_SECOND) * 1000;
+}
+
+function addressesOf(checks: readonly Suspected[]): number {
+  return new Set(checks.map(({ address }) => address)).size;
 }
 
 /** Checks that a tally looks at in a millisecond, or rather more: it shall take no more than a part of the time. */

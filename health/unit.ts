@@ -15,6 +15,7 @@ import {
 } from './hysteresis.ts';
 import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
 import type { ProbeResult, ProbeTarget } from './checks/probe.ts';
+import type { Belief } from './suspect.ts';
 import { PROBED, type Probed } from './table.ts';
 import type { HealthTarget } from './target-names.ts';
 import { createWitness, type Witness } from './witness.ts';
@@ -78,11 +79,17 @@ function thresholdsOf({ check }: Unit): Thresholds {
   return check.kind === 'push' ? { rise: 1, fall: 1 } : check;
 }
 
+/** Notes a result that says nothing of the target: the state holds. */
+export function noteUnprobed(unit: Unit, result: ProbeResult, clock: Clock): void {
+  unit.last = { ...result, reason: `not probed: ${result.reason}`, at: isoTime(clock) };
+}
+
 /** Takes a result in, which is counted only where it is not believed; returns the state before it. */
-export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, believed = true): Probed {
+export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief: Belief = 'believed'): Probed {
   const before = unit.state.probed;
-  unit.state = believed ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
-  const reason = believed ? result.reason : `${result.reason}; states hold (suspect)`;
+  const isBelieved = belief === 'believed';
+  unit.state = isBelieved ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
+  const reason = belief === 'frozen' ? `${result.reason}; state frozen (suspect)` : result.reason;
   unit.last = { ...result, reason, at: isoTime(clock) };
   if (unit.state.probed !== before) unit.since = unit.last.at;
   return before;

@@ -9,7 +9,14 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Clock } from './clock.ts';
-import { DEFAULT_OPEN_FILES, MAX_IDLE_OCTETS, MAX_WATCHED, MAX_WATCHED_OF_ADDRESS, REUSE_MS } from './limits.ts';
+import {
+  DEFAULT_OPEN_FILES,
+  MAX_HARMLESS_CLOSES,
+  MAX_IDLE_OCTETS,
+  MAX_WATCHED,
+  MAX_WATCHED_OF_ADDRESS,
+  REUSE_MS,
+} from './limits.ts';
 
 export type Watch = {
   /** Holds a connection beside those that the key has: a check that is made of several leaves several. */
@@ -21,6 +28,8 @@ export type Watch = {
   take(key: string): Socket | undefined;
   /** Closes all that is held for the key. */
   drop(key: string): void;
+  /** A probe of the key failed: its closes were not harmless. */
+  failed(key: string): void;
   /** How many connections are held. */
   size(): number;
   /** Closes all; what comes later is closed at once. */
@@ -30,6 +39,19 @@ export type Watch = {
 type Held = { readonly key: string; readonly peer: string; readonly listeners: Readonly<Record<string, Listener>> };
 type Listener = (chunk?: Buffer) => void;
 
+/**
+ * How a target closes idle connections. One that does so after each answer, or after five idle seconds, would be probed
+ * early for ever; a close that comes sooner than any harmless one still says something.
+ */
+type Habit = {
+  /** Closes in a row after which the next probe passed. */
+  harmless: number;
+  /** The shortest time for which a connection was held before one of these. */
+  leastMs: number;
+  /** The same of the last close, until the next result. */
+  pendingMs: number | undefined;
+};
+
 /** `lost` is called when the other side ended a held connection, by FIN or by RST. */
 export function createWatch(clock: Clock, lost: (key: string) => void, maxWatched = maxConnections().watched): Watch {
   const ofKey = new Map<string, Set<Socket>>();
@@ -37,6 +59,8 @@ export function createWatch(clock: Clock, lost: (key: string) => void, maxWatche
   const ofPeer = new Map<string, number>();
   /** When a connection was first kept, which is soon after it was made. */
   const openedMs = new WeakMap<Socket, number>();
+  /** Of keys whose connections the other side closes. */
+  const habits = new Map<string, Habit>();
   let stopped = false;
 
   /** Lets one go without closing it; false when it was not held any more. */
@@ -58,6 +82,8 @@ export function createWatch(clock: Clock, lost: (key: string) => void, maxWatche
     return was;
   };
   const drop = (key: string): void => {
+    // It was held until the next probe: no habit.
+    if (ofKey.has(key)) habits.delete(key);
     for (const connection of ofKey.get(key) ?? []) release(connection);
   };
 
@@ -72,8 +98,21 @@ export function createWatch(clock: Clock, lost: (key: string) => void, maxWatche
         return;
       }
       let octets = 0;
+      const keptMs = clock.now();
+      // The probe passed that came after the last close.
+      const habit = habits.get(key);
+      if (habit?.pendingMs !== undefined) {
+        habit.harmless += 1;
+        habit.leastMs = Math.min(habit.leastMs, habit.pendingMs);
+        habit.pendingMs = undefined;
+      }
       const ended = (): void => {
-        if (release(connection)) lost(key);
+        if (!release(connection)) return;
+        const idleMs = clock.now() - keptMs;
+        const known = habits.get(key) ?? { harmless: 0, leastMs: Infinity, pendingMs: undefined };
+        if (known.harmless >= MAX_HARMLESS_CLOSES && idleMs >= known.leastMs) return;
+        habits.set(key, { ...known, pendingMs: idleMs });
+        lost(key);
       };
       const listeners: Held['listeners'] = {
         error: ended,
@@ -94,7 +133,11 @@ export function createWatch(clock: Clock, lost: (key: string) => void, maxWatche
       connection.unref();
       if (connection.destroyed || connection.readableEnded) ended();
     },
+    failed(key) {
+      habits.delete(key);
+    },
     take(key) {
+      if (ofKey.has(key)) habits.delete(key);
       const [connection, ...others] = ofKey.get(key) ?? [];
       const entry = connection === undefined ? undefined : held.get(connection);
       if (connection === undefined || entry === undefined) return undefined;

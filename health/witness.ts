@@ -7,6 +7,8 @@ import { PROBED, type Probed } from './table.ts';
 export type Witness = {
   /** When the probe under way began. */
   askedMs: number | undefined;
+  /** When it was asked to be probed soon, until that probe begins. */
+  wantedMs: number | undefined;
   /** When the probe began that the last result is of; Infinity of a report. */
   heardFromMs: number;
   /** The failures in a row that the last result ends; undefined after a pass, and before the first result. */
@@ -30,6 +32,7 @@ export type Failing = {
 export function createWitness(): Witness {
   return {
     askedMs: undefined,
+    wantedMs: undefined,
     heardFromMs: -Infinity,
     failing: undefined,
     proven: false,
@@ -42,29 +45,41 @@ export function createWitness(): Witness {
 export type Suspected = {
   /** Checks at one address are one witness, however many VIPs and checks it has. */
   readonly address: string;
+  readonly check: { readonly fastMs: number; readonly timeoutMs: number };
   readonly witness: Witness;
   readonly state: { readonly probed: Probed };
   /** The VIPs that share it. */
   readonly members: readonly unknown[];
 };
 
+/** What the checks say that were up. */
+export type Tally<Check> = {
+  readonly failed: readonly Check[];
+  readonly passed: readonly Check[];
+  /** Asked, and without an answer yet. */
+  readonly waiting: readonly Check[];
+  /** When the last of these will have had its time. */
+  readonly waitUntilMs: number;
+  /** VIPs that were up. */
+  readonly up: number;
+};
+
 /**
- * Who failed and who passed at once, of what was up: since `sinceMs`. `elapsedMs` is how long the failure took that
- * asks: a probe of another that has been under way for longer than that will not fail in the same way, so it counts
- * as passed.
+ * Counts the checks that failed since `sinceMs`, those that passed a probe that began since `fromMs`, and those that
+ * have been asked and have not answered yet.
  */
 export function tally<Check extends Suspected>(
   checks: readonly Check[],
-  sinceMs: number,
-  nowMs: number,
-  elapsedMs: number,
-): { readonly failed: readonly Check[]; readonly passed: readonly Check[]; readonly up: number } {
+  { sinceMs, fromMs, nowMs }: { readonly sinceMs: number; readonly fromMs: number; readonly nowMs: number },
+): Tally<Check> {
   const failed: Check[] = [];
   const passed: Check[] = [];
+  const waiting: Check[] = [];
+  let waitUntilMs = nowMs;
   let up = 0;
   for (const check of checks) {
     const { witness, state, members } = check;
-    const { failing, askedMs, heardFromMs, believeFromMs } = witness;
+    const { failing, heardFromMs, believeFromMs } = witness;
     // It is being asked once more, after a hold.
     if (believeFromMs !== undefined) continue;
     if (failing !== undefined) {
@@ -74,11 +89,25 @@ export function tally<Check extends Suspected>(
       failed.push(check);
     } else if (state.probed === PROBED.UP) {
       up += members.length;
-      if (heardFromMs >= sinceMs || (askedMs !== undefined && nowMs - askedMs > elapsedMs)) passed.push(check);
+      const untilMs = answerDueMs(check);
+      if (heardFromMs >= fromMs) passed.push(check);
+      else if (untilMs > nowMs) {
+        waiting.push(check);
+        waitUntilMs = Math.max(waitUntilMs, untilMs);
+      }
     }
   }
-  return { failed, passed, up };
+  return { failed, passed, waiting, waitUntilMs, up };
 }
+
+/** When a check that has been asked will have answered or failed; -Infinity where it has not been asked. */
+function answerDueMs({ witness: { askedMs, wantedMs }, check: { fastMs, timeoutMs } }: Suspected): number {
+  if (askedMs !== undefined) return askedMs + timeoutMs + ANSWER_SLACK_MS;
+  return wantedMs === undefined ? -Infinity : wantedMs + fastMs + timeoutMs + ANSWER_SLACK_MS;
+}
+
+/** A deadline is heard of a little later than it is due. */
+const ANSWER_SLACK_MS = 100;
 
 /** The VIPs that these checks speak for. */
 export function vipsOf(checks: readonly Suspected[]): number {

@@ -94,7 +94,7 @@ export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENT
   };
 }
 
-/** `www.example.com/seoul-a is down, was up: status 503, wanted 200-399` */
+/** `www.example.com/seoul-a is down, was up: HTTP 503 (expected 200-399)` */
 export function describe({ kind, target, from, to, reason }: HealthEvent): string {
   const what = kind === 'weight' ? `weighs ${String(to)}` : `is ${to}`;
   return from === to ? `${target} ${what}, as before: ${reason}` : `${target} ${what}, was ${String(from)}: ${reason}`;

@@ -150,6 +150,7 @@ export async function runServer(
         log.warn(message);
       },
       suspect: () => current.settings.health.suspect,
+      alarms,
       foresee,
     });
   let health = openHealth();

@@ -20,6 +20,8 @@ export type HttpReader = {
   close(): boolean;
   /** Of the final response (not 1xx, but for 101); 0 until its head is there. */
   status(): number;
+  /** Its Content-Encoding, such as `gzip`; undefined where the body is not encoded. */
+  coding(): string | undefined;
   /** Up to 64 KiB. */
   body(): Buffer;
   /** The body ended within 64 KiB. */
@@ -34,6 +36,7 @@ export function createHttpReader(method: string): HttpReader {
   let pending: Buffer = Buffer.alloc(0);
   let status = 0;
   let persistent = false;
+  let coding: string | undefined;
   let complete = false;
   let truncated = false;
   /** Octets of the body, or of the chunk, that are still to come; of trailers those that may. */
@@ -86,6 +89,7 @@ export function createHttpReader(method: string): HttpReader {
     if (head.status < 200 && head.status !== 101) return pending.length > 0;
     status = head.status;
     persistent = head.persistent;
+    coding = head.coding;
     if (status === 101 || (method === 'CONNECT' && status < 300)) {
       persistent = false;
       finish();
@@ -161,6 +165,7 @@ export function createHttpReader(method: string): HttpReader {
       return isDone();
     },
     status: () => status,
+    coding: () => coding,
     body: () => Buffer.concat(taken),
     complete: () => complete,
     reusable: () => complete && persistent,
@@ -184,6 +189,7 @@ type Head = {
   readonly status: number;
   readonly persistent: boolean;
   readonly chunked: boolean;
+  readonly coding: string | undefined;
   /** Undefined: up to the end of the connection. */
   readonly length: number | undefined;
 };
@@ -194,6 +200,7 @@ function readHead(text: string): Head {
   if (code === undefined) throw notHttp(`the first line is ${JSON.stringify(first.slice(0, 40))}`);
   let length: number | undefined;
   const codings: string[] = [];
+  const contentCodings: string[] = [];
   const connection: string[] = [];
   for (const each of lines) {
     // RFC 9112 5.2: a line that goes on from the one before; none of those that matter here do.
@@ -208,6 +215,9 @@ function readHead(text: string): Head {
         if (!/^\d{1,15}$/.test(value) || (length !== undefined && length !== Number(value)))
           throw notHttp('bad Content-Length');
         length = Number(value);
+        break;
+      case 'content-encoding':
+        contentCodings.push(...wordsIn(value).filter((word) => word !== 'identity' && TOKEN.test(word)));
         break;
       case 'transfer-encoding':
         codings.push(...wordsIn(value));
@@ -224,6 +234,7 @@ function readHead(text: string): Head {
     // RFC 9112 6.1: both lengths at once are a sign of smuggling.
     persistent: keeps && !(codings.length > 0 && length !== undefined),
     chunked,
+    coding: contentCodings.length === 0 ? undefined : contentCodings.join(', ').slice(0, 40),
     length: codings.length > 0 ? undefined : length,
   };
 }

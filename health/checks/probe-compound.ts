@@ -85,6 +85,13 @@ function verdictOf(spec: CompoundSpec, members: readonly Member[], missing?: str
     return reason === undefined ? [] : [`${name}: ${reason}`];
   });
   if (passed < spec.needed) {
+    const unprobed = members.find(({ result }) => result?.fault !== undefined);
+    const couldPass = passed + members.filter(({ result }) => result?.fault !== undefined).length;
+    if (unprobed?.result?.fault !== undefined && couldPass >= spec.needed) {
+      // Those that were not probed could have passed.
+      const reason = `${unprobed.spec.name}: ${unprobed.result.reason}`;
+      return { passed: false, reason, answered: false, fault: unprobed.result.fault };
+    }
     // Not how many passed: some may still be about to when this is decided.
     const failed = `${String(failures.length)} of ${String(count)} failed, ${String(spec.needed)} must pass`;
     const head = spec.kind === 'all_of' ? [] : [failed];

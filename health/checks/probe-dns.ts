@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { CheckSpec } from '../../config/settings.ts';
+import { markLocal } from '../../config/system-errors.ts';
 import { parseName } from '../../wire/name.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';
 import { addressOf } from './resolve-host.ts';
@@ -64,7 +65,11 @@ function askUdp(server: Server, query: Buffer, signal: AbortSignal): Promise<Pac
     const forget = onAbort(signal, () => {
       fail(signal.reason);
     });
-    socket.on('error', fail);
+    socket.on('error', (error) => {
+      // Neither the `connect` nor the `send` of a UDP socket waits for a packet.
+      const { syscall } = error as NodeJS.ErrnoException;
+      fail(syscall === 'connect' || syscall === 'bind' ? markLocal(error) : error);
+    });
     // A connected socket hears from its peer alone, and of ICMP's "port unreachable".
     socket.on('connect', () => {
       if (!ended) socket.send(query);
@@ -144,11 +149,9 @@ function askTcp(server: Server, query: Buffer, signal: AbortSignal): Promise<Pac
         fail(new ProbeFailure('the answer is to another query'));
         return;
       }
-      let answer: Packet;
-      try {
-        answer = Packet.parse(message);
-      } catch (error) {
-        fail(error);
+      const answer = parseAnswer(message);
+      if (answer === undefined) {
+        fail(new ProbeFailure('the answer is not a DNS message'));
         return;
       }
       forget();

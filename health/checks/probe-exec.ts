@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import type { CheckSpec } from '../../config/settings.ts';
 import { KILLED_WAIT_MS, MAX_COMMANDS_AT_ONCE, MAX_COMMAND_OUTPUT_OCTETS } from '../limits.ts';
 import {
+  NotProbed,
   ProbeFailure,
   asError,
   elapsedSince,
@@ -154,11 +155,12 @@ function environmentOf(target: ProbeTarget, spec: ExecSpec): NodeJS.ProcessEnv {
   };
 }
 
-function startFailure(error: Error, program: string): ProbeFailure {
+/** A command that did not start says nothing of the target, whatever the reason. */
+function startFailure(error: Error, program: string): NotProbed {
   const code = 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return new ProbeFailure(`command not found: ${program}`);
-  if (code === 'EACCES') return new ProbeFailure(`command may not be run: ${program}`);
-  return new ProbeFailure(`command could not be started: ${wordsOf(error)}`);
+  if (code === 'ENOENT') return new NotProbed(`command not found: ${program}`);
+  if (code === 'EACCES') return new NotProbed(`command may not be run: ${program}`);
+  return new NotProbed(`command could not be started: ${wordsOf(error)}`);
 }
 
 /** The first line of the output, behind a colon; empty when there is none. */

@@ -107,7 +107,7 @@ function readAnswer(
   };
   stream.on('response', (headers) => {
     const type = headers['content-type'] ?? 'none';
-    if (headers[':status'] !== 200) done(new ProbeFailure(`HTTP status ${String(headers[':status'])}, wanted 200`), '');
+    if (headers[':status'] !== 200) done(new ProbeFailure(`HTTP ${String(headers[':status'])} (expected 200)`), '');
     else if (!type.startsWith('application/grpc')) done(new ProbeFailure(`not gRPC (content-type ${type})`), '');
     else judgeCall(headers);
   });
@@ -127,6 +127,9 @@ function readAnswer(
     const serving = servingStatus(message);
     if (serving === 'SERVING') done(undefined, serving);
     else
-      done(new ProbeFailure(serving === undefined ? 'not a grpc.health.v1 answer' : `${serving}, wanted SERVING`), '');
+      done(
+        new ProbeFailure(serving === undefined ? 'not a grpc.health.v1 answer' : `${serving} (expected SERVING)`),
+        '',
+      );
   });
 }

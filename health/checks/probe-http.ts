@@ -135,9 +135,9 @@ function closedEarly(reader: HttpReader, answered: boolean): ProbeFailure {
 }
 
 function passedWith(reader: HttpReader, { loadPath }: HttpSpec): Passed {
-  const reason = `status ${String(reader.status())}`;
+  const reason = `HTTP ${String(reader.status())}`;
   if (loadPath === undefined) return { reason };
-  const load = loadOf(reader.body(), reader.complete(), loadPath);
+  const load = loadOf(reader.body(), reader.complete(), loadPath, reader.coding());
   return typeof load === 'number'
     ? { reason: `${reason}, load ${String(load)}`, load }
     : { reason: `${reason}, without load: ${load}` };
@@ -160,7 +160,8 @@ function requestText(target: ProbeTarget, spec: HttpSpec): string {
 
 function writeRequest({ method, path, host, headers }: HttpSpec): Written {
   if (/[^\x21-\x7e\x80-\xff]/.test(path)) throw new TypeError('Request path contains unescaped characters');
-  const fields = new Map([['user-agent', 'pharos'], ['accept', '*/*'], ['connection', 'keep-alive']]); // prettier-ignore
+  // RFC 9110 12.5.3: a body is looked at as it comes, so that none may be compressed.
+  const fields = new Map([['user-agent', 'pharos'], ['accept', '*/*'], ['accept-encoding', 'identity'], ['connection', 'keep-alive']]); // prettier-ignore
   // RFC 9110 8.6: of a method that usually has content, that there is none.
   if (['POST', 'PUT', 'PATCH'].includes(method)) fields.set('content-length', '0');
   if (host !== undefined) fields.set('host', net.isIPv6(host) ? `[${host}]` : host);
@@ -190,11 +191,13 @@ function failureOf(
   if (status === 0) return undefined;
   if (!spec.status.some(({ from, to }) => status >= from && status <= to)) {
     const ranges = spec.status.map(({ from, to }) => (from === to ? String(from) : `${String(from)}-${String(to)}`));
-    return new ProbeFailure(`status ${String(status)}, wanted ${ranges.join(', ')}`);
+    return new ProbeFailure(`HTTP ${String(status)} (expected ${ranges.join(', ')})`);
   }
   if (!done || wanted === undefined) return undefined;
   const body = reader.body();
   if (wanted.test(body)) return undefined;
   const where = body.length >= MAX_BODY_OCTETS ? 'in the first 64 KiB of the body' : 'in the body';
-  return new ProbeFailure(`no ${wanted.words} ${where}`);
+  const coding = reader.coding();
+  const compressed = coding === undefined ? '' : `, which is compressed (Content-Encoding: ${coding})`;
+  return new ProbeFailure(`no ${wanted.words} ${where}${compressed}`);
 }

@@ -62,9 +62,13 @@ function judgeCertificate(socket: TLSSocket, spec: TlsSpec): string | ProbeFailu
   const { minDaysLeft } = spec;
   if (leftMs < 0 && !spec.insecure) return new ProbeFailure('certificate has expired');
   if (leftMs < 0 && minDaysLeft !== undefined)
-    return new ProbeFailure(`certificate expired ${inDays(-leftMs)} ago, wanted ${inDays(minDaysLeft * DAY_MS)} left`);
+    return new ProbeFailure(
+      `certificate expired ${inDays(-leftMs)} ago (expected at least ${inDays(minDaysLeft * DAY_MS)} left)`,
+    );
   if (minDaysLeft !== undefined && leftMs < minDaysLeft * DAY_MS)
-    return new ProbeFailure(`certificate expires in ${inDays(leftMs)}, wanted ${inDays(minDaysLeft * DAY_MS)}`);
+    return new ProbeFailure(
+      `certificate expires in ${inDays(leftMs)} (expected at least ${inDays(minDaysLeft * DAY_MS)})`,
+    );
   return leftMs < 0 ? `${protocol}, certificate expired` : `${protocol}, certificate expires in ${inDays(leftMs)}`;
 }
 

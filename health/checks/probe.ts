@@ -4,12 +4,13 @@
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import type { CheckSpec } from '../../config/settings.ts';
+import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
 
 /** Where a probe connects: an address or a host name, and a port; 0 where neither check nor VIP has one. */
 export type ProbeTarget = { readonly host: string; readonly port: number };
 
-/** `reason` is for people: `status 503, wanted 200-399`, `connect refused`, `no answer in 2 s`. */
+/** `reason` is for people: `HTTP 503 (expected 200-399)`, `connect refused`, `no answer in 2 s`. */
 export type ProbeResult = {
   readonly passed: boolean;
   readonly reason: string;
@@ -19,9 +20,17 @@ export type ProbeResult = {
    * it, which silence and errors of this machine leave open.
    */
   readonly answered?: boolean;
+  /**
+   * It failed by a fault that is not the target's: the probe was not made, or says nothing of the target. The state
+   * holds (SPEC 9).
+   */
+  readonly fault?: Fault;
   /** What the target said of itself when it passed, not below 0; only where the check has a `load_path`. */
   readonly load?: number;
 };
+
+/** Whose fault it is that a target was not probed. */
+export type Fault = Exclude<Blame, 'target'>;
 
 /** Why an attempt passed, and what it learned. */
 export type Passed = { readonly reason: string; readonly load?: number };
@@ -80,6 +89,11 @@ export class ProbeFailure extends Error {
   override readonly name = 'ProbeFailure';
 }
 
+/** The probe was not made, by a fault of this machine. The message says why. */
+export class NotProbed extends Error {
+  override readonly name = 'NotProbed';
+}
+
 /**
  * Runs an attempt under its deadline. The attempt resolves with the reason why it passed (and what else it
  * learned), or rejects with why not; it has to settle soon after its signal aborts. `late` is
@@ -108,8 +122,9 @@ export async function judge(
     return { passed: true, elapsedMs: elapsedSince(startedMs), ...why };
   } catch (error) {
     const why: unknown = controller.signal.aborted ? controller.signal.reason : error;
-    const answered = !controller.signal.aborted && isAnswer(error);
-    return { passed: false, reason: wordsOf(why), elapsedMs: elapsedSince(startedMs), answered };
+    const elapsedMs = elapsedSince(startedMs);
+    if (controller.signal.aborted) return { passed: false, reason: wordsOf(why), elapsedMs, answered: false };
+    return { ...failureOf(error), elapsedMs };
   } finally {
     cancelDeadline();
     signal.removeEventListener('abort', stop);
@@ -143,6 +158,14 @@ export function startDeadline(timeoutMs: number, expire: () => void): () => void
   };
 }
 
+/** What an error says of a probe that it ended: whose fault it is, and why in words. */
+export function failureOf(error: unknown): Omit<ProbeResult, 'elapsedMs'> {
+  const blame = error instanceof NotProbed ? 'machine' : blameOf(error);
+  const reason = wordsOf(error);
+  if (blame === 'target') return { passed: false, reason, answered: isAnswer(error) };
+  return { passed: false, reason, answered: false, fault: blame };
+}
+
 /** Milliseconds, to a tenth. */
 export function elapsedSince(startedMs: number): number {
   return Math.round((performance.now() - startedMs) * 10) / 10;
@@ -168,8 +191,12 @@ const WORDS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'connect timed out',
   EHOSTUNREACH: 'host unreachable',
   ENETUNREACH: 'network unreachable',
+  ENETDOWN: 'network down on this machine',
   EACCES: 'connect forbidden on this machine',
   EPERM: 'connect forbidden on this machine',
+  ENOBUFS: 'out of network buffers on this machine',
+  ENOMEM: 'out of memory on this machine',
+  EAGAIN: 'too many processes on this machine',
   EADDRNOTAVAIL: 'no local address or port to connect from',
   ENOTFOUND: 'host name not found',
   EAI_AGAIN: 'host name could not be looked up',
@@ -200,7 +227,7 @@ export function wordsOf(error: unknown): string {
 const MAX_WORDS = 300;
 
 function rawWordsOf(error: unknown): string {
-  if (error instanceof ProbeFailure) return error.message;
+  if (error instanceof ProbeFailure || error instanceof NotProbed) return error.message;
   // Several addresses of one host name were tried; the first says as much as any.
   if (error instanceof AggregateError && error.errors.length > 0) return rawWordsOf(error.errors[0]);
   if (!(error instanceof Error)) return String(error);

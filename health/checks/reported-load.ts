@@ -2,12 +2,14 @@
  * The load that a target reports in the body of its health check (SPEC 4). Pure.
  */
 
-/** The number at the path of a JSON body, not below 0; or in words why there is none. */
-export function loadOf(body: Buffer, complete: boolean, path: string): number | string {
+/** The number at the path of a JSON body, not below 0; or in words why there is none. `coding` is its Content-Encoding. */
+export function loadOf(body: Buffer, complete: boolean, path: string, coding?: string): number | string {
+  if (coding !== undefined) return `the body is compressed (Content-Encoding: ${coding})`;
   if (!complete) return 'the body is longer than 64 KiB';
   let found: unknown;
   try {
-    found = JSON.parse(body.toString('utf8'));
+    // RFC 8259 8.1: a parser may ignore a byte order mark, which some servers add.
+    found = JSON.parse(textOf(body));
   } catch {
     return 'the body is not JSON';
   }
@@ -17,4 +19,12 @@ export function loadOf(body: Buffer, complete: boolean, path: string): number | 
   }
   if (typeof found !== 'number' || !Number.isFinite(found)) return `no number at ${path}`;
   return found < 0 ? `a number below 0 at ${path}` : found;
+}
+
+/** The text of a body in UTF-8, or in UTF-16 where a byte order mark says so; without the mark. */
+function textOf(body: Buffer): string {
+  const [first, second] = body;
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
+  return new TextDecoder(encoding).decode(body);
 }

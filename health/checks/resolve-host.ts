@@ -5,6 +5,7 @@
  * long or fails.
  */
 import { lookup, type LookupAddress } from 'node:dns';
+import { closeSync, openSync } from 'node:fs';
 import { isIP, type LookupFunction } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { LOOKUP_FRESH_MS, LOOKUP_STALE_MS, MAX_LOOKUPS } from '../limits.ts';
@@ -58,11 +59,25 @@ export function createLookup(resolve: Resolve, now: () => number): Resolve {
 const resolveHost = createLookup(
   (name, done) => {
     lookup(name, { all: true }, (error, addresses) => {
-      done(error, error === null ? addresses : []);
+      if (error === null) done(null, addresses);
+      else done(descriptorError() ?? error, []);
     });
   },
   () => performance.now(),
 );
+
+/**
+ * The error when this process can open no file. The C library needs descriptors for its configuration and for the
+ * question, and reports the lack of them as a name that does not exist or a resolver that does not answer.
+ */
+function descriptorError(): NodeJS.ErrnoException | undefined {
+  try {
+    closeSync(openSync('/dev/null', 'r'));
+    return undefined;
+  } catch (error) {
+    return error as NodeJS.ErrnoException;
+  }
+}
 
 /** For the `lookup` option of sockets and requests. */
 export const lookupHost: LookupFunction = (name, options, done) => {

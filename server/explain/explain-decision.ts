@@ -32,7 +32,7 @@ import {
 
 /** What is known of a VIP beside its words in the health table. */
 export type VipNews = {
-  /** What the probes last said, in words: `status 503, wanted 200-399`. */
+  /** What the probes last said, in words: `HTTP 503 (expected 200-399)`. */
   readonly reasonOf: (vip: VipInfo) => string | undefined;
   /** What an operator or a schedule said; without it, only that somebody did is known. */
   readonly ordersOf?: (vip: VipInfo) => Orders | undefined;

@@ -143,11 +143,9 @@ describe("this node's own network", () => {
       }
       try {
         await eventually(status, ({ alarms }) => alarms.some(({ code }) => code === 'suspect'));
-        expect((await status()).alarms[0]?.message).toMatch(/^3 of 3 VIPs that were up failed at once/);
+        expect((await status()).alarms[0]?.message).toMatch(/^3 of 3 healthy VIPs failed at once/);
         expect(await (await fetch(`${pharos.api}/metrics`)).text()).toContain('pharos_alarm{code="suspect"} 1');
-        expect(pharos.stdout()).toMatch(
-          /failed at once, which is likelier a fault of this node's own network; states hold/,
-        );
+        expect(pharos.stdout()).toMatch(/failed at once\. Suspecting this node's network: states are frozen/);
         await eventually(events, (all) => JSON.stringify(all).includes('suspect: 3 of 3'));
         const probes = async (): Promise<string> => /^pharos_probes_total\{result="failed?"\} .*$/m.exec(await (await fetch(`${pharos.api}/metrics`)).text())?.[0] ?? ''; // prettier-ignore
         const probed = await probes();

@@ -27,7 +27,7 @@ test.each([
   );
   try {
     const result = await runProbe({ host: '127.0.0.1', port: server.port }, httpCheck(change), never);
-    expect(result).toMatchObject({ passed: true, reason: 'status 200' });
+    expect(result).toMatchObject({ passed: true, reason: 'HTTP 200' });
     expect(hosts).toEqual([wanted]);
   } finally {
     await server.close();

@@ -150,14 +150,14 @@ const KINDS: readonly Kind[] = [
     kind: 'http',
     spec: () => httpCheck(timeout),
     target: async (mood) => (await serve(http.createServer(respond(mood)))).port,
-    failure: 'status 503, wanted 200-399',
+    failure: 'HTTP 503 (expected 200-399)',
     refused: 'connect refused',
   },
   {
     kind: 'https',
     spec: () => httpCheck({ ...timeout, kind: 'https', host }),
     target: async (mood) => (await serve(https.createServer(good, respond(mood)))).port,
-    failure: 'status 503, wanted 200-399',
+    failure: 'HTTP 503 (expected 200-399)',
     refused: 'connect refused',
   },
   {
@@ -181,7 +181,7 @@ const KINDS: readonly Kind[] = [
       });
       return (await serve(server)).port;
     },
-    failure: 'certificate expires in 3 days, wanted 14 days',
+    failure: 'certificate expires in 3 days (expected at least 14 days)',
     refused: 'connect refused',
   },
   {
@@ -199,7 +199,7 @@ const KINDS: readonly Kind[] = [
     spec: () => grpcCheck({ ...timeout, service: 'web' }),
     target: (mood) =>
       serveGrpc(() => ({ web: ({ good: 'SERVING', bad: 'NOT_SERVING', hung: 'hang' } as const)[mood()] })),
-    failure: 'NOT_SERVING, wanted SERVING',
+    failure: 'NOT_SERVING (expected SERVING)',
     refused: 'connect refused',
   },
   {
@@ -207,7 +207,7 @@ const KINDS: readonly Kind[] = [
     spec: () => grpcCheck({ ...timeout, tls: true, host }),
     target: (mood) =>
       serveGrpc(() => ({ '': ({ good: 'SERVING', bad: 'NOT_SERVING', hung: 'hang' } as const)[mood()] }), true),
-    failure: 'NOT_SERVING, wanted SERVING',
+    failure: 'NOT_SERVING (expected SERVING)',
     refused: 'connect refused',
   },
   {
@@ -443,9 +443,9 @@ describe('HTTP of a server that', () => {
     ['has header lines without bound', (socket) => { drip(socket, 'HTTP/1.1 200 OK\r\n', 'x: y\r\n'.repeat(5000)); }, false, /^not HTTP/], // prettier-ignore
     ['drips its body', (socket) => { drip(socket, 'HTTP/1.1 200 OK\r\n\r\n', 'x'); }, false, /^no answer in 100 ms$/], // prettier-ignore
     ['drips its chunks', (socket) => { drip(socket, 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n', '1\r\nx\r\n'); }, false, /^no answer in 100 ms$/], // prettier-ignore
-    ['has a body without end', (socket) => { socket.write('HTTP/1.1 200 OK\r\n\r\n'); flood(socket); }, true, /^status 200$/], // prettier-ignore
+    ['has a body without end', (socket) => { socket.write('HTTP/1.1 200 OK\r\n\r\n'); flood(socket); }, true, /^HTTP 200$/], // prettier-ignore
     ['says 100 Continue without end', (socket) => { drip(socket, '', 'HTTP/1.1 100 Continue\r\n\r\n'); }, false, /^no answer in 100 ms$/], // prettier-ignore
-    ['redirects in a loop', (socket) => { socket.end('HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n'); }, true, /^status 302$/], // prettier-ignore
+    ['redirects in a loop', (socket) => { socket.end('HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n'); }, true, /^HTTP 302$/], // prettier-ignore
   ];
   test.each(cases)('%s', async (_, behave, passed, reason) => {
     const server = await serve(net.createServer(behave));

@@ -211,7 +211,7 @@ describe('while states hold', () => {
   test('it is told once, in words, and probing goes on every interval', async () => {
     const { health, warnings, probed, clock, events } = await alarm();
     expect(health.suspected()?.message).toBe(
-      "5 of 5 VIPs that were up failed at once, which is likelier a fault of this node's own network; states hold",
+      "5 of 5 healthy VIPs failed at once. Suspecting this node's network: states are frozen.",
     );
     expect(Date.parse(health.suspected()?.since ?? '')).toBeLessThanOrEqual(clock.wall());
     probed.length = 0;
@@ -220,7 +220,7 @@ describe('while states hold', () => {
       expect(probed.filter((one) => one === host).length).toBeGreaterThanOrEqual(4);
       expect(probed.filter((one) => one === host).length).toBeLessThanOrEqual(6);
     }
-    expect(warnings).toEqual([expect.stringContaining("this node's own network; states hold")]);
+    expect(warnings).toEqual([expect.stringContaining("Suspecting this node's network: states are frozen.")]);
     expect(events.filter(({ to }) => to === 'down')).toEqual([]);
   });
 
@@ -231,7 +231,7 @@ describe('while states hold', () => {
     expect(await until(() => !alarmed(), INTERVAL_MS)).toBeLessThanOrEqual(INTERVAL_MS);
     await clock.advance(30_000);
     expect([states(), events.filter(({ to }) => to === 'down')]).toEqual(['UUUUU', []]);
-    expect(warnings.at(-1)).toMatch(/states do not hold any more, after \d+ s: 2 of 5 VIPs pass/);
+    expect(warnings.at(-1)).toMatch(/states are no longer frozen, after \d+ s: 2 of 5 VIPs pass/);
   });
 
   test('the network returns: what has died meanwhile is down within one interval, at its first failure', async () => {

@@ -113,7 +113,7 @@ describe('a probe over the connection of an earlier one', () => {
 
   test('needs no other', async () => {
     const result = await twice(http.createServer((_, response) => response.end('ok')));
-    expect(result).toMatchObject({ first: true, second: { passed: true, reason: 'status 200' }, accepted: 1 });
+    expect(result).toMatchObject({ first: true, second: { passed: true, reason: 'HTTP 200' }, accepted: 1 });
   });
 
   test('makes another where the server closes it at that moment', async () => {
@@ -138,7 +138,7 @@ describe('a probe over the connection of an earlier one', () => {
     let requests = 0;
     const server = http.createServer((_, response) => response.writeHead((requests += 1) === 2 ? 503 : 200).end());
     const { second, accepted } = await twice(server);
-    expect([second.reason, accepted]).toEqual(['status 503, wanted 200-399', 1]);
+    expect([second.reason, accepted]).toEqual(['HTTP 503 (expected 200-399)', 1]);
   });
 });
 

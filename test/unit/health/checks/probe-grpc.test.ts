@@ -23,8 +23,8 @@ describe('a health service of another make', () => {
   test.each([
     ['', true, 'SERVING'],
     [longName, true, 'SERVING'],
-    ['cart', false, 'NOT_SERVING, wanted SERVING'],
-    ['new', false, 'UNKNOWN, wanted SERVING'],
+    ['cart', false, 'NOT_SERVING (expected SERVING)'],
+    ['new', false, 'UNKNOWN (expected SERVING)'],
     ['other', false, 'the server does not know the service "other"'],
     ['busy', false, 'answered RESOURCE_EXHAUSTED: später, 50 %'],
     ['lost', false, 'answered UNAVAILABLE: später, 50 %'],
@@ -63,10 +63,10 @@ describe('HTTP/2 that is no health service', () => {
   };
   const cases: readonly [string, (stream: http2.ServerHttp2Stream) => void, string | RegExp][] = [
     ['a web page', (stream) => { stream.respond({ ':status': 200, 'content-type': 'text/html' }); stream.end('hi'); }, 'not gRPC (content-type text/html)'], // prettier-ignore
-    ['404', (stream) => { stream.respond({ ':status': 404 }, { endStream: true }); }, 'HTTP status 404, wanted 200'], // prettier-ignore
+    ['404', (stream) => { stream.respond({ ':status': 404 }, { endStream: true }); }, 'HTTP 404 (expected 200)'], // prettier-ignore
     ['a message without status', (stream) => { stream.respond(grpc); stream.end(serving); }, 'the answer ended without a gRPC status'], // prettier-ignore
     ['a status without message', (stream) => { stream.respond({ ...grpc, 'grpc-status': '0' }, { endStream: true }); }, 'not a grpc.health.v1 answer'], // prettier-ignore
-    ['a number beyond those known', (stream) => { stream.respond({ ...grpc }, { waitForTrailers: true }); trailers(stream, { 'grpc-status': '0' }); stream.end(Buffer.from([0, 0, 0, 0, 2, 8, 9])); }, 'status 9, wanted SERVING'], // prettier-ignore
+    ['a number beyond those known', (stream) => { stream.respond({ ...grpc }, { waitForTrailers: true }); trailers(stream, { 'grpc-status': '0' }); stream.end(Buffer.from([0, 0, 0, 0, 2, 8, 9])); }, 'status 9 (expected SERVING)'], // prettier-ignore
     ['a message without end', (stream) => { stream.respond(grpc); stream.write(Buffer.alloc(1e6)); }, 'the answer is longer than 1 KiB'], // prettier-ignore
     [
       'a refused stream',

@@ -51,10 +51,10 @@ function probe(change: Parameters<typeof httpCheck>[0], port = served.port): Pro
 
 describe('http', () => {
   test.each([
-    ['200 is within 200-399', { path: '/' }, true, 'status 200'],
-    ['a redirect is an answer like any other, and is not followed', { path: '/loop' }, true, 'status 302'],
-    ['404 is not', { path: '/status/404' }, false, 'status 404, wanted 200-399'],
-    ['503 is wanted', { path: '/status/503', status: [{ from: 503, to: 503 }] }, true, 'status 503'],
+    ['200 is within 200-399', { path: '/' }, true, 'HTTP 200'],
+    ['a redirect is an answer like any other, and is not followed', { path: '/loop' }, true, 'HTTP 302'],
+    ['404 is not', { path: '/status/404' }, false, 'HTTP 404 (expected 200-399)'],
+    ['503 is wanted', { path: '/status/503', status: [{ from: 503, to: 503 }] }, true, 'HTTP 503'],
     [
       'one of several ranges',
       {
@@ -65,17 +65,17 @@ describe('http', () => {
         ],
       },
       false,
-      'status 404, wanted 200-299, 403',
+      'HTTP 404 (expected 200-299, 403)',
     ],
-    ['204 has no body', { path: '/status/204' }, true, 'status 204'],
-    ['HEAD has no body', { path: '/hello', method: 'HEAD' }, true, 'status 200'],
-    ['text in the body', { path: '/hello', body: { kind: 'text', text: 'is well' } }, true, 'status 200'],
+    ['204 has no body', { path: '/status/204' }, true, 'HTTP 204'],
+    ['HEAD has no body', { path: '/hello', method: 'HEAD' }, true, 'HTTP 200'],
+    ['text in the body', { path: '/hello', body: { kind: 'text', text: 'is well' } }, true, 'HTTP 200'],
     ['text not in the body', { path: '/hello', body: { kind: 'text', text: 'ill' } }, false, 'no "ill" in the body'],
     [
       'regex in the body',
       { path: '/hello', body: { kind: 'regex', source: 'WELL: \\d+', flags: 'i' } },
       true,
-      'status 200',
+      'HTTP 200',
     ],
     [
       'regex not in it',
@@ -89,7 +89,7 @@ describe('http', () => {
       false,
       'no "well" in the first 64 KiB of the body',
     ],
-    ['of an endless body no more than 64 KiB is read', { path: '/endless' }, true, 'status 200'],
+    ['of an endless body no more than 64 KiB is read', { path: '/endless' }, true, 'HTTP 200'],
     ['no answer', { path: '/hang' }, false, 'no answer in 300 ms'],
     ['the deadline covers a body that drips', { path: '/drip' }, false, 'no answer in 300 ms'],
     ['a body cut short', { path: '/cut' }, false, 'connection closed before the end of the body'],
@@ -209,12 +209,12 @@ describe('https', () => {
   afterAll(() => server.close());
 
   test.each([
-    ['the certificate holds for host', { host: 'www.example.com' }, true, true, /^status 200$/],
-    ['with a port in host', { host: 'www.example.com:8443' }, true, true, /^status 200$/],
-    ['without host it has to hold for the address', {}, true, true, /^status 200$/],
+    ['the certificate holds for host', { host: 'www.example.com' }, true, true, /^HTTP 200$/],
+    ['with a port in host', { host: 'www.example.com:8443' }, true, true, /^HTTP 200$/],
+    ['without host it has to hold for the address', {}, true, true, /^HTTP 200$/],
     ['it is for another name', { host: 'www.example.net' }, true, false, /^certificate: .*www\.example\.net/],
     ['nobody trusted signed it', { host: 'www.example.com' }, false, false, /^certificate: self-signed certificate$/],
-    ['insecure takes any', { host: 'www.example.net', insecure: true }, false, true, /^status 200$/],
+    ['insecure takes any', { host: 'www.example.net', insecure: true }, false, true, /^HTTP 200$/],
   ] as const)('%s', async (_, change, trust, passed, reason) => {
     const { getCACertificates, setDefaultCACertificates } = await import('node:tls');
     const before = getCACertificates('default');

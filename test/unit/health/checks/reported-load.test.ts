@@ -44,11 +44,11 @@ describe('http', () => {
   afterAll(() => server.close());
 
   test.each([
-    ['/load', { loadPath: 'load' }, { passed: true, reason: 'status 200, load 0.25', load: 0.25 }],
-    ['/load', {}, { passed: true, reason: 'status 200' }],
-    ['/none', { loadPath: 'load' }, { passed: true, reason: 'status 200, without load: the body is not JSON' }],
-    ['/long', { loadPath: 'load' }, { passed: true, reason: 'status 200, without load: the body is longer than 64 KiB' }], // prettier-ignore
-    ['/load', { loadPath: 'load', status: [{ from: 500, to: 500 }] }, { passed: false, reason: 'status 200, wanted 500', answered: true }], // prettier-ignore
+    ['/load', { loadPath: 'load' }, { passed: true, reason: 'HTTP 200, load 0.25', load: 0.25 }],
+    ['/load', {}, { passed: true, reason: 'HTTP 200' }],
+    ['/none', { loadPath: 'load' }, { passed: true, reason: 'HTTP 200, without load: the body is not JSON' }],
+    ['/long', { loadPath: 'load' }, { passed: true, reason: 'HTTP 200, without load: the body is longer than 64 KiB' }], // prettier-ignore
+    ['/load', { loadPath: 'load', status: [{ from: 500, to: 500 }] }, { passed: false, reason: 'HTTP 200 (expected 500)', answered: true }], // prettier-ignore
   ])('%s %o', async (path, change, expected) => {
     const result = await probeHttp({ host: '127.0.0.1', port: server.port }, httpCheck({ path, ...change }), never);
     const { elapsedMs, ...rest } = result;
