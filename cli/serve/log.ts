@@ -45,5 +45,5 @@ async function prettyOnTerminal(): Promise<(line: string) => string> {
   if (!process.stdout.isTTY) return (line) => line;
   const { prettyFactory, isColorSupported } = await import('pino-pretty');
   const pretty = prettyFactory({ translateTime: 'SYS:HH:MM:ss.l', colorize: isColorSupported });
-  return (line) => pretty(line) ?? '';
+  return (line) => pretty(line);
 }
