@@ -5,18 +5,47 @@ import { dirname, resolve } from 'node:path';
 import { isIP } from 'node:net';
 import { NameError, formatName, parseName } from '../wire/name.ts';
 import { typeNumber, isMetaType } from '../wire/types.ts';
-import { dictionary, firstWord, integer, list, scalar, text, type Read } from './fields.ts';
+import type { Report } from './diagnostics.ts';
+import { EXPRESSION_FLAGS, expressionMistake } from './expression.ts';
+import { dictionary, firstWord, integer, list, scalar, show, text, type Read } from './fields.ts';
 import { isHostName, withoutFinalDot } from './host-name.ts';
 import type { BodyMatch } from './settings.ts';
-import { placeOf } from './yaml.ts';
+import { hideShapes } from './secrets.ts';
+import { isDoubleQuoted, placeInText, placeOf, type YamlNode } from './yaml.ts';
 
 export const port = integer({ min: 1, max: 65_535 });
 
-export const path = scalar(
-  'a path that begins with /',
-  (value) => (/^\/[\x21-\x7e]*$/.test(value) ? value : undefined), //
-  { code: 'PH041', hint: 'such as /health; a host belongs to "host", a port to "port"' },
-);
+/**
+ * The path of a request with its query (RFC 9112 3.2.1), of characters that RFC 3986 allows there. What is not allowed is
+ * refused and not encoded, so that what is sent is what is written.
+ */
+export const path: Read<string> = (node, name, report) => {
+  if (node.kind === 'scalar' && node.text.startsWith('/') && !/[\s\p{Cc}]/u.test(node.text)) {
+    if (PATH.test(node.text)) return node.text;
+    const at = node.text.search(NOT_IN_PATH);
+    const fragment = node.text[at] === '#';
+    const found = fragment
+      ? 'a "#", and what follows it is never sent'
+      : `"${String(node.text.match(NOT_IN_PATH)?.[0])}"`;
+    const encoded = node.text.replaceAll(NOT_IN_PATHS, (sign) =>
+      Array.from(Buffer.from(sign), (octet) => `%${octet.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    );
+    const hint = fragment ? 'remove it; for the character itself write %23' : `write ${show(hideShapes(encoded))}`;
+    const message = `${name} has ${found}${fragment ? '' : ', which is not allowed in a path'}`;
+    report.error('PH041', message, placeInText(node, at), hint);
+    return undefined;
+  }
+  return anyPath(node, name, report);
+};
+
+const anyPath = scalar<string>('a path that begins with / and has no spaces', () => undefined, {
+  code: 'PH041',
+  hint: 'such as /health; a host belongs to "host", a port to "port"',
+});
+/** RFC 3986 3.3, 3.4. */
+const PATH = /^\/(?:[\w.~!$&'()*+,;=:@/?-]|%[0-9a-fA-F]{2})*$/;
+const NOT_IN_PATH = /[^\w.~!$&'()*+,;=:@/?%-]|%(?![0-9a-fA-F]{2})/u;
+const NOT_IN_PATHS = new RegExp(NOT_IN_PATH, 'gu');
 
 export const status = scalar(
   'a status from 100 to 599, or a range of them',
@@ -65,22 +94,41 @@ export const queryType = scalar(
 export const body: Read<BodyMatch> = (node, name, report) => {
   const value = text()(node, name, report);
   const regex = value === undefined ? null : /^\/(.+)\/([a-zA-Z]*)$/s.exec(value);
-  if (value === undefined || !regex) return value === undefined ? undefined : { kind: 'text', text: value };
+  if (value === undefined || !regex) {
+    warnOfEscapes(node, name, report);
+    return value === undefined ? undefined : { kind: 'text', text: value };
+  }
   const [, source = '', flags = ''] = regex;
   const hint = 'write /regex/ with the flags i, m, s or u, or a text that does not begin and end with /';
-  if (!/^[imsu]*$/.test(flags)) {
+  if (!EXPRESSION_FLAGS.test(flags)) {
     report.error('PH043', `${name} has flags that mean nothing here: ${flags}`, placeOf(node), hint);
     return undefined;
   }
-  try {
-    new RegExp(source, flags);
-    return { kind: 'regex', source, flags };
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : String(error);
-    report.error('PH043', `${name} is not a regular expression: ${why}`, placeOf(node), hint);
-    return undefined;
-  }
+  const mistake = expressionMistake(source, flags);
+  if (mistake === undefined) return { kind: 'regex', source, flags };
+  const message = `${name} is not a regular expression of RE2: ${mistake}`;
+  report.error('PH043', message, placeOf(node), 'RE2 has no look-ahead and no back-references');
+  return undefined;
 };
+
+/** What is sent. */
+export const sent: Read<string> = (node, name, report) => {
+  warnOfEscapes(node, name, report);
+  return text()(node, name, report);
+};
+
+/**
+ * YAML resolves escapes only in double quotes: elsewhere `PING\r\n` has letters at its end, and a target waits for the
+ * line to end.
+ */
+function warnOfEscapes(node: YamlNode, name: string, report: Report): void {
+  if (node.kind !== 'scalar' || isDoubleQuoted(node)) return;
+  const found = /\\(?:[rnt0abefv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})/.exec(node.text)?.[0];
+  if (found === undefined) return;
+  const message = `${found} in ${name} is not an escape here: YAML resolves escapes only in double quotes`;
+  const hint = `write it in double quotes, such as "PING\\r\\n"; there a backslash is \\\\`;
+  report.warning('PH090', message, placeOf(node), hint);
+}
 
 export const headers = dictionary(({ key, value }, report): [string, string] | undefined => {
   // RFC 9110 5.1, 5.5: a token, and a value without line breaks.

@@ -28,6 +28,12 @@ export const MAX_COMPOUND_PROBES = 32;
 export const MAX_COMPOUND_DEPTH = 8;
 /** Days that a certificate can be asked to be valid for: far beyond what any authority signs. */
 export const MAX_DAYS_LEFT = 3650;
+/** CA/Browser Forum, ballot SC-081v3: what a public authority signs from March 2026 on. */
+export const PUBLIC_CERTIFICATE_DAYS = 200;
+/** SPEC 5: `body` and `expect` are looked for in the first 64 KiB. */
+export const MAX_MATCHED_OCTETS = 64 * 1024;
+/** RFC 6298 2: TCP sends a lost SYN again after this time. */
+export const SYN_AGAIN_MS = 1000;
 
 /** SPEC 3: `weight` has 16 bits. */
 export const MAX_WEIGHT = 65_535;

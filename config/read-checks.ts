@@ -1,8 +1,20 @@
 /**
  * Checks (SPEC 5), as pharos.yaml, zone files and services state them.
  */
-import { body, command, headers, host, loadPath, path, port, queryName, queryType, status } from './check-fields.ts';
-import { timingFields, timingOf } from './check-timing.ts';
+import {
+  body,
+  command,
+  headers,
+  host,
+  loadPath,
+  path,
+  port,
+  queryName,
+  queryType,
+  sent,
+  status,
+} from './check-fields.ts';
+import { timingFields, timingOf, warnShortTimeout, type Timing } from './check-timing.ts';
 import type { Report } from './diagnostics.ts';
 import {
   boolean,
@@ -22,8 +34,9 @@ import {
 } from './fields.ts';
 import { MAX_COMPOUND_DEPTH, MAX_DAYS_LEFT } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
+import { judgeDaysLeft, judgeHttpCheck, judgeMatch } from './never-passes.ts';
 import { COMPOUND_KINDS, isCompoundKind, readCompound } from './read-compound.ts';
-import type { CheckSpec } from './settings.ts';
+import type { CheckSpec, CheckTiming } from './settings.ts';
 import { placeOf, type YamlNode } from './yaml.ts';
 
 const KINDS = ['http', 'https', 'tcp', 'tls', 'dns', 'grpc', 'exec', 'push', ...COMPOUND_KINDS] as const;
@@ -52,7 +65,7 @@ const readHttp = map('check', {
 const readTcp = map('check', {
   ...common,
   port: optional(port),
-  send: optional(text()),
+  send: optional(sent),
   expect: optional(body),
   watch: withDefault(boolean(), true),
 });
@@ -191,6 +204,12 @@ function readKind(node: YamlNode, name: string, report: Report): (typeof KINDS)[
   return choice(KINDS, { code: 'PH040' })(type, `type of ${name}`, report);
 }
 
+function timingOverTcp(read: Timing, node: YamlNode, report: Report): CheckTiming {
+  const timing = timingOf(read, node, report);
+  warnShortTimeout(timing.timeoutMs, node, report);
+  return timing;
+}
+
 function readOfKind(
   kind: (typeof KINDS)[number],
   checkName: string,
@@ -206,27 +225,31 @@ function readOfKind(
       if (!read) return undefined;
       const { port, method, path, host, status, body, insecure, watch } = read;
       const headers = Object.fromEntries(read.headers);
-      const timing = timingOf(read, node, report);
+      const timing = timingOverTcp(read, node, report);
       const request = { port, method, path, host, headers, status, body, loadPath: read.load_path };
-      return { name: checkName, kind, ...timing, ...request, insecure, watch };
+      const spec = { name: checkName, kind, ...timing, ...request, insecure, watch };
+      judgeHttpCheck(spec, node, name, report);
+      return spec;
     }
     case 'tcp': {
       const read = readTcp(node, name, report);
       if (!read) return undefined;
       const { port = 0, send, expect, watch } = read;
-      return { name: checkName, kind, ...timingOf(read, node, report), port, send, expect, watch };
+      judgeMatch(expect, 'expect', node, name, report);
+      return { name: checkName, kind, ...timingOverTcp(read, node, report), port, send, expect, watch };
     }
     case 'tls': {
       const read = readTls(node, name, report);
       if (!read) return undefined;
       const { port, host, insecure, min_days_left: minDaysLeft, watch } = read;
-      return { name: checkName, kind, ...timingOf(read, node, report), port, host, insecure, minDaysLeft, watch };
+      judgeDaysLeft(minDaysLeft, node, report);
+      return { name: checkName, kind, ...timingOverTcp(read, node, report), port, host, insecure, minDaysLeft, watch };
     }
     case 'grpc': {
       const read = readGrpc(node, name, report);
       if (!read) return undefined;
       const { port, service, tls, host, insecure } = read;
-      return { name: checkName, kind, ...timingOf(read, node, report), port, service, tls, host, insecure };
+      return { name: checkName, kind, ...timingOverTcp(read, node, report), port, service, tls, host, insecure };
     }
     case 'exec': {
       const read = readExec(node, name, report);

@@ -145,6 +145,14 @@ function hide(line: string, from: number, to: number, shown: RegExp): string {
   return line.slice(0, from) + hidden + '*'.repeat(piece.length - at) + line.slice(to);
 }
 
+/** `/health?token=abc`: what a query says of a secret. */
+const IN_QUERY = /([?&;][\w.-]*(?:token|secret|passw|key|auth|sig|credential)[\w.-]*=)[^&;#\s"']+/gi;
+
+/** Text for a message, without what looks like a secret wherever it stands. */
+export function hideShapes(text: string): string {
+  return text.replace(IN_QUERY, '$1***');
+}
+
 /** A message that quotes the file, without what is secret of the quotation. */
 export function hideInMessage(message: string, quoted: string): string {
   return quoted.trim() === '' ? message : message.replaceAll(quoted, '***');

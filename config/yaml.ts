@@ -71,6 +71,11 @@ export function placeInText(node: YamlScalar, offset: number, length = 1): Place
   return same ? placeOf(node, quote + Math.min(offset, node.text.length), length) : placeOf(node);
 }
 
+/** Whether YAML has resolved escapes in it: it does so in double quotes only. */
+export function isDoubleQuoted(node: YamlScalar): boolean {
+  return node.file.text[node.start] === '"';
+}
+
 /** A file as a whole: one that is not there has no lines. */
 export function placeOfFile(path: string): Place {
   return { file: path };

@@ -1,17 +1,21 @@
 /**
  * Limits of the health room, each with its reason. Units are in the names.
  */
+import { MAX_MATCHED_OCTETS } from '../config/limits.ts';
 
 /** SPEC 5: `body` is looked for in the first 64 KiB, so no probe reads or keeps more. */
-export const MAX_BODY_OCTETS = 64 * 1024;
+export const MAX_BODY_OCTETS = MAX_MATCHED_OCTETS;
 /**
- * How long the expression of a check is looked for in what one probe received. Sound ones take well below a
- * millisecond for 64 KiB; this thread has other probes to see to, whose deadlines hold to within 50 ms.
+ * Processor time for the expression of a check in what one probe received. Most take well below a millisecond for 64 KiB,
+ * and some 5 ms the first time; `[ab]*a[ab]{500}$` over a text made for it would take a second. This thread has other
+ * probes to see to, whose deadlines hold to within 50 ms.
  */
-export const MAX_MATCH_MS = 20;
+export const MAX_MATCH_MS = 50;
+/** Up to so many characters are matched without a limit: an expression of 1000 steps takes some 20 ms at worst. */
+export const MAX_UNLIMITED_MATCH_CHARACTERS = 1024;
 /**
  * How often it is looked for anew where others had the processor for most of that time: on a machine with four who want
- * each of its cores, one in a hundred is stopped so. Eight turns are 160 ms at most.
+ * each of its cores, one in a hundred is stopped so. Eight turns are 400 ms at most.
  */
 export const MAX_MATCH_TURNS = 8;
 /** Octets of an HTTP response before its body, as in node:http. */

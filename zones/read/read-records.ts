@@ -17,7 +17,7 @@ import {
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { Report } from '../../config/diagnostics.ts';
 import { parseInteger } from '../../config/units.ts';
-import { placeInText, placeOf, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { isDoubleQuoted, placeInText, placeOf, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { RdataError, parseRdataText } from '../../wire/rdata.ts';
@@ -48,6 +48,7 @@ export function readName(node: YamlScalar, origin: Name, code: string, report: R
       report.warning('PH113', message, placeOf(node), `write ${node.text}. or leave out the zone's name`);
     }
     warnBeyondAscii(node, report);
+    warnIdleBackslash(node, undefined, report);
     return name;
   } catch (error) {
     if (!(error instanceof NameError)) throw error;
@@ -64,6 +65,22 @@ export function warnBeyondAscii(node: YamlScalar, report: Report): void {
   const asked = word.split('.').map((label) => domainToASCII(label) || label);
   const message = `${show(word)} has letters that clients never ask for: they ask for ${asked.join('.')}`;
   report.warning('PH118', message, placeOf(node), 'write it so; escapes (\\195) say that octets are meant');
+}
+
+/**
+ * Names and values have the escapes of master files (RFC 1035 5.1), also where YAML has quotes around them: the
+ * backslash of `DOMAIN\\user` goes. That before a letter, or before fewer than three digits, says nothing else.
+ */
+function warnIdleBackslash(node: YamlScalar, type: string | undefined, report: Report): void {
+  if (!node.text.includes('\\')) return;
+  for (const match of node.text.matchAll(/\\(?:\d{3}|[^])/g)) {
+    const sign = match[0].slice(1);
+    if (!/^[A-Za-z0-9]$/.test(sign)) continue;
+    const message = `${type === undefined ? '' : `${type}: `}the backslash before "${sign}" is dropped: it begins an escape`;
+    const itself = isDoubleQuoted(node) ? '\\\\\\\\' : '\\\\';
+    report.warning('PH089', message, placeInText(node, match.index, 2), `write ${itself} for a backslash`);
+    return;
+  }
 }
 
 /** The owner that a key of `records` or `services` names; one out of zone is reported. */
@@ -185,6 +202,7 @@ function readRdata(type: number, node: YamlScalar, origin: Name, report: Report)
   try {
     const rdata = parseRdataText(type, node.text, origin);
     if (HAS_NAME.has(type)) warnBeyondAscii(node, report);
+    warnIdleBackslash(node, typeText(type), report);
     return rdata;
   } catch (error) {
     if (!(error instanceof RdataError || error instanceof NameError)) throw error;

@@ -42,7 +42,7 @@ test.each<[string, object]>([
   ['web: { type: http, body: ok }', { body: { kind: 'text', text: 'ok' } }],
   ['web: { type: http, body: "/^ok|fine$/im" }', { body: { kind: 'regex', source: '^ok|fine$', flags: 'im' } }],
   ['web: { type: http, headers: { X-Probe: 1.10, Accept: "" } }', { headers: { 'X-Probe': '1.10', Accept: '' } }],
-  ['web: { type: http, interval: 500ms, timeout: 400ms }', { intervalMs: 500, fastMs: 500 }],
+  ['web: { type: exec, command: [x], interval: 500ms, timeout: 400ms }', { intervalMs: 500, fastMs: 500 }],
   ['web: { type: http, method: HEAD, port: 8080, watch: false }', { method: 'HEAD', port: 8080, watch: false }],
   ['web: { type: tcp, port: 443 }', { ...TIMING, kind: 'tcp', port: 443, send: undefined, expect: undefined, watch: true }], // prettier-ignore
   ['web: { type: tcp, send: "PING\\r\\n", expect: "+PONG" }', { port: 0, send: 'PING\r\n', expect: { kind: 'text', text: '+PONG' } }], // prettier-ignore
@@ -156,6 +156,14 @@ describe('a wrong check is reported where it is wrong', () => {
     ['web: { type: exec, command: [""] }', '1:29 PH053', 'names no program'],
     ['web: { type: exec, command: [] }', '1:29 PH053', 'names no program'],
     ['web: { type: http, load_path: a..b }', '1:31 PH054', 'such as load, metrics.cpu'],
+    ['web: { type: http, path: "/a#b" }', '1:29 PH041', 'write %23'],
+    ['web: { type: http, path: "/é|" }', '1:28 PH041', 'write /%C3%A9%7C'],
+    ['web: { type: http, path: /100% }', '1:30 PH041', 'write /100%25'],
+    ['web: { type: http, body: /(?=a)b/ }', '1:26 PH043', 'no look-ahead'],
+    ['web: { type: http, timeout: 999ms }', '1:29 PH093', 'does not outlive one lost packet'],
+    ['web: { type: tls, min_days_left: 200 }', '1:34 PH094', 'valid for 200 days at most'],
+    ['web: { type: http, method: HEAD, body: ok }', '1:40 PH092', 'a response to HEAD has no body'],
+    ['web: { type: tcp, port: 1, send: PING\\r\\n }', '1:34 PH090', 'in double quotes'],
     ['web: { type: tcp, load_path: a }', '1:19 PH010', 'load_path is not a key of check'],
   ])('%s', (yaml, at, part) => {
     expectMistake(read(yaml).diagnostics, at, part);

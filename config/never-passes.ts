@@ -1,0 +1,88 @@
+/**
+ * Checks that can never pass, or never yield what they ask for: errors, since their VIPs would be down for ever, and
+ * `when_all_down: serve_all` would hide it.
+ */
+import type { Place, Report } from './diagnostics.ts';
+import { compileExpression } from './expression.ts';
+import { valueOf } from './fields.ts';
+import { MAX_MATCHED_OCTETS, PUBLIC_CERTIFICATE_DAYS } from './limits.ts';
+import type { BodyMatch, CheckSpec } from './settings.ts';
+import { placeOf, type YamlNode } from './yaml.ts';
+
+type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
+type Range = HttpSpec['status'][number];
+
+/** What is wrong with an http or https check as a whole. */
+export function judgeHttpCheck(spec: Omit<HttpSpec, 'name'>, node: YamlNode, name: string, report: Report): void {
+  const never = (key: string, why: string, hint: string): void => {
+    report.error('PH092', `${name} can never pass: ${why}`, placeOfKey(node, key), hint);
+  };
+  const { method, status, body, loadPath, headers } = spec;
+  // RFC 9110 15.2: an interim response is followed by the final one, which is what counts. 101 ends the HTTP.
+  // Entries that are wrong have been reported.
+  if (status.length === 0) return;
+  if (status.every(({ from, to }) => to < 200 && !covers({ from, to }, 101))) {
+    never('status', 'a 1xx response is never the final one', 'such as status: 200-399');
+    return;
+  }
+  const bodyless = whyBodyless(method, status);
+  if (bodyless !== undefined) {
+    const hint = method === 'HEAD' ? 'use method: GET' : 'add a status that has a body, such as 200';
+    if (body !== undefined && !matchesNothing(body)) never('body', bodyless, hint);
+    if (loadPath !== undefined) {
+      report.error('PH092', `${name} can never read a load: ${bodyless}`, placeOfKey(node, 'load_path'), hint);
+    }
+  }
+  judgeMatch(body, 'body', node, name, report);
+  for (const [header, value] of Object.entries(headers)) {
+    // A check sends no body; the target would wait for one until the timeout.
+    const promises = /^transfer-encoding$/i.test(header) || (/^content-length$/i.test(header) && value.trim() !== '0');
+    if (promises) never('headers', `${header} announces a body, and a check sends none`, `remove ${header}`);
+  }
+}
+
+/** RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5. */
+function whyBodyless(method: string, status: readonly Range[]): string | undefined {
+  if (method === 'HEAD') return 'a response to HEAD has no body';
+  const allowed = status.flatMap((range) =>
+    Array.from({ length: range.to - range.from + 1 }, (_, at) => range.from + at),
+  );
+  const final = allowed.filter((code) => code >= 200);
+  if (final.some((code) => ![204, 205, 304].includes(code))) return undefined;
+  return `a response with status ${final.join(' or ')} has no body`;
+}
+
+function covers({ from, to }: Range, code: number): boolean {
+  return from <= code && code <= to;
+}
+
+/** `body` and `expect` are looked for in the first 64 KiB. */
+export function judgeMatch(
+  match: BodyMatch | undefined,
+  key: string,
+  node: YamlNode,
+  name: string,
+  report: Report,
+): void {
+  if (match?.kind !== 'text') return;
+  const octets = Buffer.byteLength(match.text);
+  if (octets <= MAX_MATCHED_OCTETS) return;
+  const message = `${name} can never pass: ${key} has ${octets} octets, and the first ${MAX_MATCHED_OCTETS} are looked at`;
+  report.error('PH092', message, placeOfKey(node, key), 'a few characters are enough');
+}
+
+/** A public certificate never has so much time left. One of an authority in the house may. */
+export function judgeDaysLeft(days: number | undefined, node: YamlNode, report: Report): void {
+  if (days === undefined || days < PUBLIC_CERTIFICATE_DAYS) return;
+  const message = `min_days_left is ${days}; public certificates are valid for ${PUBLIC_CERTIFICATE_DAYS} days at most`;
+  report.warning('PH094', message, placeOfKey(node, 'min_days_left'), 'use fewer days, such as 14');
+}
+
+/** Whether an empty body matches, as `/^$/` does. */
+function matchesNothing(match: BodyMatch): boolean {
+  return match.kind === 'regex' && compileExpression(match.source, match.flags).test('');
+}
+
+function placeOfKey(node: YamlNode, key: string): Place {
+  return placeOf(valueOf(node, key) ?? node, 0, valueOf(node, key)?.kind === 'scalar' ? undefined : 1);
+}
