@@ -9,7 +9,7 @@ import type { Place, Report } from '../config/diagnostics.ts';
 import { MAX_DATA_OCTETS } from '../config/limits.ts';
 import { faultOf, readRegularFile } from '../config/read-file.ts';
 import { formatAddress } from '../wire/address.ts';
-import { hasPlace, NOTHING, readRecord, type DatabaseRecord } from './location.ts';
+import { hasImpossiblePlace, hasPlace, NOTHING, readRecord, type DatabaseRecord } from './location.ts';
 import { readSearchTree, TreeError, type SearchTree } from './search-tree.ts';
 
 export type Database = SearchTree & {
@@ -52,6 +52,12 @@ export type OpenOptions = {
 const DAY_MS = 86_400_000;
 /** SPEC: a database older than this is still used, and warned about. Networks change hands all the time. */
 const STALE_DAYS = 365;
+/** What fits into 32 bits of seconds, up to 2106. Not the present time: the clock of this machine may be wrong. */
+const MAX_BUILD_EPOCH_MS = 0xffff_ffff * 1000;
+/** More unreadable records than this are damage that reaches further than what can be seen of it. */
+const MAX_UNREADABLE_SHARE = 0.01;
+/** Letters of a type that are shown. */
+const MAX_TYPE_LETTERS = 80;
 const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1');
 /** MaxMind DB File Format: the metadata are within the last 128 KiB. */
 const METADATA_OCTETS = 128 * 1024;
@@ -59,7 +65,8 @@ const METADATA_OCTETS = 128 * 1024;
 /**
  * Opens a database. Undefined, with an error in `report`, when it cannot be used: PH400 not readable,
  * PH401 not an mmdb, PH402 broken or truncated, PH403 says nothing of places or AS numbers, PH405 another
- * version of the format. PH404 warns of its age.
+ * version of the format, PH406 no time of its making, PH407 a place that cannot be. PH404 warns of its age, PH408 of
+ * records that cannot be read.
  */
 export function openDatabase(path: string, report: Report, options: OpenOptions = {}): Database | undefined {
   const place = options.place ?? { file: path };
@@ -114,11 +121,29 @@ function readDatabase(
   if (!Number.isInteger(nodeCount) || nodeCount < 0 || (ipVersion !== 4 && ipVersion !== 6)) {
     throw new TreeError('its metadata make no sense');
   }
+  const builtAtMs = metadata.buildEpoch.getTime();
+  if (!(builtAtMs >= 0 && builtAtMs <= MAX_BUILD_EPOCH_MS)) {
+    const message = `${path} does not say when it was built: build_epoch is missing or not a time`;
+    report.error('PH406', message, place, 'download the file again; build_epoch is in seconds since 1970');
+    return undefined;
+  }
+  refuseOddDoubles(reader);
 
+  let met = 0;
+  let unreadable = 0;
+  /** An address with a place that cannot be. */
+  let impossible: string | undefined;
   const records: DatabaseRecord[] = [NOTHING];
   const numbers = new Map<string, number>([[recordKey(NOTHING), 0]]);
   const tree = readSearchTree({ bytes, nodeCount, recordBits: metadata.recordSize, ipVersion }, (address) => {
-    const record = readRecord(reader.get(plainText(address)));
+    met += 1;
+    const data = readOrDamaged(reader, plainText(address));
+    if (data === DAMAGED) {
+      unreadable += 1;
+      return 0;
+    }
+    if (hasImpossiblePlace(data)) impossible ??= formatAddress(address);
+    const record = readRecord(data);
     const key = recordKey(record);
     let number = numbers.get(key);
     if (number === undefined) {
@@ -128,19 +153,32 @@ function readDatabase(
     return number;
   });
 
+  if (impossible !== undefined) {
+    const message = `${path} is damaged: the place of ${impossible} is outside of ±90° and ±180°, or not a number`;
+    report.error('PH407', message, place, 'download the file again');
+    return undefined;
+  }
+  if (unreadable > met * MAX_UNREADABLE_SHARE) {
+    const message = `${path} is broken: ${unreadable} of ${met} records cannot be decoded`;
+    report.error('PH402', message, place, 'download the file again');
+    return undefined;
+  }
+  if (unreadable > 0) {
+    const message = `${basename(path)}: ${unreadable} of ${met} records cannot be read; their addresses have no place`;
+    report.warning('PH408', message, place, 'download the file again');
+  }
   const has = {
     country: records.some((record) => record.country !== ''),
     subdivision: records.some((record) => record.subdivision !== ''),
     point: records.some((record) => !Number.isNaN(record.latitude)),
     asn: records.some((record) => record.asn !== 0),
   };
-  const type = metadata.databaseType;
+  const type = typeText(metadata.databaseType);
   if (!has.asn && !records.some(hasPlace)) {
     const message = `${path} (${type}) has no country, point or AS number in its records`;
     report.error('PH403', message, place, 'use a country, city or ASN database of MaxMind, DB-IP or IPinfo');
     return undefined;
   }
-  const builtAtMs = metadata.buildEpoch.getTime();
   const ageDays = Math.max(0, Math.floor(((options.nowMs ?? Date.now()) - builtAtMs) / DAY_MS));
   if (ageDays > STALE_DAYS) {
     const hint = options.bundled
@@ -160,6 +198,42 @@ function readDatabase(
     has,
   };
   return { ...tree, info, records };
+}
+
+const DAMAGED = Symbol('damaged');
+
+function readOrDamaged(reader: Reader<Response>, address: string): unknown {
+  try {
+    return reader.get(address);
+  } catch {
+    return DAMAGED;
+  }
+}
+
+/**
+ * The format has doubles of 8 octets and floats of 4. `maxmind` reads as many whatever size the file states, so that a
+ * damaged one becomes a place somewhere.
+ */
+function refuseOddDoubles(reader: Reader<Response>): void {
+  const decoder = (reader as unknown as { readonly decoder: Decoder }).decoder;
+  const decodeByType = decoder.decodeByType.bind(decoder);
+  decoder.decodeByType = (type, offset, size) => {
+    if ((type === DOUBLE && size !== 8) || (type === FLOAT && size !== 4))
+      throw new TreeError(`a number of ${String(size)} octets at octet ${String(offset)}`);
+    return decodeByType(type, offset, size);
+  };
+}
+
+/** The part of `maxmind`'s decoder that is looked into. */
+type Decoder = { decodeByType: (type: number, offset: number, size: number) => unknown };
+/** MaxMind DB File Format, "Data Field Format". */
+const DOUBLE = 3;
+const FLOAT = 15;
+
+/** The type that the file states, as text for messages: it may be anything. */
+function typeText(type: unknown): string {
+  const text = typeof type === 'string' ? type.replaceAll(/[\p{Cc}\p{Cf}]/gu, '').slice(0, MAX_TYPE_LETTERS) : '';
+  return text === '' ? 'of an unknown type' : text;
 }
 
 /** Equal records have equal keys. */

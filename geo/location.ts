@@ -110,6 +110,22 @@ export function readRecord(data: unknown): DatabaseRecord {
   };
 }
 
+/**
+ * Whether the record has a place that cannot be: not a number, or outside of ±90° and ±180°. No sound file has one, so it
+ * tells of damage. Fields that are missing or empty are no place at all.
+ */
+export function hasImpossiblePlace(data: unknown): boolean {
+  const record = asMap(data);
+  if (!record) return false;
+  const location = asMap(record['location']) ?? record;
+  const isImpossible = (value: unknown, limit: number): boolean =>
+    value !== undefined && value !== null && value !== '' && Number.isNaN(degrees(value, limit));
+  return (
+    isImpossible(location['latitude'] ?? location['lat'], 90) ||
+    isImpossible(location['longitude'] ?? location['lng'] ?? location['lon'], 180)
+  );
+}
+
 /** Whether the record says where, and not only whose. */
 export function hasPlace(record: DatabaseRecord): boolean {
   return record.country !== '' || record.continent !== '' || !Number.isNaN(record.latitude);
