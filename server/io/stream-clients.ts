@@ -30,6 +30,8 @@ export type Connection = {
   isShaking: boolean;
   /** The client reads slower than it asks: what it sends next is not read before it has read. */
   isBlocked: boolean;
+  /** It has had its turn, and waits for the next: what it sends is not read before. */
+  isWaiting: boolean;
   /** The client has sent all it will send (half-close). */
   hasEnded: boolean;
   /** What it sent last was no DNS: it gets the responses that it is owed, and what else it sends goes nowhere. */

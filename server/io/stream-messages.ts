@@ -5,13 +5,22 @@ import { LENGTH_OCTETS, append, discard, eachMessage } from './frames.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
 import { TRANSPORT, type Link } from '../contract.ts';
 import type { Clients, Connection } from './stream-clients.ts';
+import type { Turns } from './turns.ts';
 
 export type StreamContext = {
   readonly clients: Clients;
   readonly link: Link;
   /** Where every response is written before its connection gets a copy. */
   readonly tx: Uint8Array;
+  /** Connections that have more to be answered than one turn takes. */
+  readonly turns: Turns<Connection>;
 };
+
+/**
+ * Messages of one connection that are answered before others have their turn. Clients that send a thousand at once, and
+ * perhaps never read, would else keep new ones waiting.
+ */
+const TURN_MESSAGES = 32;
 
 /** Long answers under way on one connection; past that, it is not read until one is done. */
 const MAX_LONG_ANSWERS = 8;
@@ -35,12 +44,12 @@ export function endWhenDone(connection: Connection): void {
   if (!isHeld(connection) && connection.longAnswers === 0) connection.socket.end();
 }
 
-/** The client has read: goes on where it stopped. */
+/** The client has read: goes on where it stopped, when it is its turn. */
 export function unblock(context: StreamContext, connection: Connection): void {
   if (!connection.isBlocked) return;
   connection.isBlocked = false;
   context.clients.touch(connection);
-  proceed(context, connection);
+  waitForTurn(context, connection);
   wake(connection);
 }
 
@@ -71,8 +80,20 @@ async function room(connection: Connection): Promise<void> {
   }
 }
 
-function isHeld({ isBlocked, longAnswers }: Connection): boolean {
-  return isBlocked || longAnswers >= MAX_LONG_ANSWERS;
+function isHeld({ isBlocked, isWaiting, longAnswers }: Connection): boolean {
+  return isBlocked || isWaiting || longAnswers >= MAX_LONG_ANSWERS;
+}
+
+function waitForTurn(context: StreamContext, connection: Connection): void {
+  if (connection.isWaiting) return;
+  connection.isWaiting = true;
+  context.turns.wait(connection);
+}
+
+/** The next turn of a connection that waits for it. */
+export function takeTurn(context: StreamContext, connection: Connection): void {
+  connection.isWaiting = false;
+  if (!connection.socket.destroyed) proceed(context, connection);
 }
 
 /** Goes on with what is pending, unless something still holds it. */
@@ -96,10 +117,16 @@ function answerMessages(context: StreamContext, connection: Connection, bytes: U
   const { socket } = connection;
   // All responses to one segment leave together.
   socket.cork();
+  let left = TURN_MESSAGES;
   const rest = eachMessage(bytes, 0, to, (from, at, length) => {
     handle(context, connection, from, at, length);
-    return !isHeld(connection);
+    left--;
+    return left > 0 && !isHeld(connection);
   });
+  if (left === 0 && rest < to && !isHeld(connection)) {
+    socket.pause();
+    waitForTurn(context, connection);
+  }
   socket.uncork();
   if (rest > 0) {
     connection.hasAsked = true;

@@ -12,8 +12,9 @@ import { TRANSPORT, type Link } from '../contract.ts';
 import { LENGTH_OCTETS, nothingPending } from './frames.ts';
 import { ListenError } from '../listen-error.ts';
 import { clientKey, createClients, type Clients, type Connection, type StreamLimits } from './stream-clients.ts';
-import { endWhenDone, receive, send, unblock, wake, type StreamContext } from './stream-messages.ts';
+import { endWhenDone, receive, send, takeTurn, unblock, wake, type StreamContext } from './stream-messages.ts';
 import type { Security } from './stream-tls.ts';
+import { createTurns } from './turns.ts';
 import { peerOf } from './udp-dgram.ts';
 
 export type StreamServer = {
@@ -49,7 +50,14 @@ export async function serveStreams(
   inherited: Readonly<Record<string, number>> = {},
 ): Promise<StreamServer> {
   const clients = createClients(limits, link.counters);
-  const context: StreamContext = { clients, link, tx: new Uint8Array(LENGTH_OCTETS + TCP_OCTETS) };
+  const context: StreamContext = {
+    clients,
+    link,
+    tx: new Uint8Array(LENGTH_OCTETS + TCP_OCTETS),
+    turns: createTurns((connection: Connection) => {
+      takeTurn(context, connection);
+    }),
+  };
   const servers: Server[] = [];
   const bound: Endpoint[] = [];
   const stopAccepting = (): Promise<unknown> =>
@@ -150,12 +158,14 @@ function accept(context: StreamContext, raw: Socket, security: Security | undefi
     hasAsked: false,
     isShaking: security !== undefined,
     isBlocked: false,
+    isWaiting: false,
     hasEnded: false,
     isOver: false,
     longAnswers: 0,
     waiting: [],
   };
   clients.admit(connection);
+  context.turns.hurry();
   socket.on('data', (chunk: Uint8Array) => {
     receive(context, connection, chunk);
   });
