@@ -130,9 +130,14 @@ export function choice<const T extends string>(words: readonly T[], tailor: Tail
   };
 }
 
+/** A Map: an object would know `constructor` and `__proto__` too. */
+const TRUTHS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+]);
+
 export function boolean(tailor: Tailor = {}): Read<boolean> {
-  const words: Readonly<Record<string, boolean>> = { true: true, false: false };
-  const parse = (value: string): boolean | undefined => words[value.toLowerCase()];
+  const parse = (value: string): boolean | undefined => TRUTHS.get(value.toLowerCase());
   return scalar('true or false', parse, { ...tailor, code: tailor.code ?? 'PH020' });
 }
 
@@ -190,7 +195,7 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
   return (node, name, report) => {
     const entries = entriesOf(node, name, report);
     if (!entries) return undefined;
-    const values: Record<string, unknown> = {};
+    const values = Object.create(null) as Record<string, unknown>;
     let complete = true;
     for (const { key, value } of entries) {
       const field = Object.hasOwn(fields, key.text) ? fields[key.text] : undefined;

@@ -1,19 +1,21 @@
 /**
  * Places as other systems name them, as keys of a `geo` step.
  */
-const CONTINENTS: Readonly<Record<string, string>> = {
-  AF: 'africa',
-  AN: 'antarctica',
-  AS: 'asia',
-  EU: 'europe',
-  NA: 'north-america',
-  OC: 'oceania',
-  SA: 'south-america',
-};
+const CONTINENTS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    AF: 'africa',
+    AN: 'antarctica',
+    AS: 'asia',
+    EU: 'europe',
+    NA: 'north-america',
+    OC: 'oceania',
+    SA: 'south-america',
+  }),
+);
 
 /** `EU` to `europe`; undefined when it is none of the seven. */
 export function continentKey(code: string): string | undefined {
-  return CONTINENTS[code.toUpperCase()];
+  return CONTINENTS.get(code.toUpperCase());
 }
 
 /** `NA-US-CA`, `NA-US` and `NA`, as octoDNS writes places. */

@@ -97,7 +97,7 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
     });
     pools.set(name, members);
   }
-  const geo: Record<string, Plain> = {};
+  const geo = Object.create(null) as Record<string, Plain>;
   for (const rule of listOf(dynamic['rules']).map(fieldsOf)) {
     const chain = chainOf(textOf(rule['pool']) ?? '', fallbacks).filter((name) => pools.has(name));
     const codes = listOf(rule['geos']).map((code) => textOf(code) ?? '');
@@ -144,7 +144,7 @@ function placeKeys(draft: ZoneDraft, owner: Name, codes: readonly string[]): str
 /** `geo`, which came before `dynamic`: values by place, and those of the record for everybody else. */
 function geoPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRecord, values: readonly string[]): Plan {
   const pools = new Map<string, readonly Member[]>();
-  const geo: Record<string, Plain> = {};
+  const geo = Object.create(null) as Record<string, Plain>;
   for (const [code, list] of Object.entries(fieldsOf(fields['geo']))) {
     const members = listOf(list).flatMap((value) => presentation(type, value) ?? []);
     for (const key of placeKeys(draft, owner, [code])) {

@@ -4,22 +4,26 @@
 import { fieldsOf, listOf, textOf, type Fields } from './values.ts';
 
 /** The keys of a value in the order of presentation format; several names are an old and a new one. */
-const FIELDS: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  MX: [
-    ['preference', 'priority'],
-    ['exchange', 'value'],
-  ],
-  SRV: [['priority'], ['weight'], ['port'], ['target']],
-  NAPTR: [['order'], ['preference'], ['flags'], ['service'], ['regexp'], ['replacement']],
-  SSHFP: [['algorithm'], ['fingerprint_type'], ['fingerprint']],
-  TLSA: [['certificate_usage'], ['selector'], ['matching_type'], ['certificate_association_data']],
-  DS: [['key_tag'], ['algorithm'], ['digest_type'], ['digest']],
-  CAA: [['flags'], ['tag'], ['value']],
-  URI: [['priority'], ['weight'], ['target']],
-};
+const FIELDS: ReadonlyMap<string, readonly (readonly string[])[]> = new Map(
+  Object.entries({
+    MX: [
+      ['preference', 'priority'],
+      ['exchange', 'value'],
+    ],
+    SRV: [['priority'], ['weight'], ['port'], ['target']],
+    NAPTR: [['order'], ['preference'], ['flags'], ['service'], ['regexp'], ['replacement']],
+    SSHFP: [['algorithm'], ['fingerprint_type'], ['fingerprint']],
+    TLSA: [['certificate_usage'], ['selector'], ['matching_type'], ['certificate_association_data']],
+    DS: [['key_tag'], ['algorithm'], ['digest_type'], ['digest']],
+    CAA: [['flags'], ['tag'], ['value']],
+    URI: [['priority'], ['weight'], ['target']],
+  }),
+);
 
 /** Which of them stand in quotes. */
-const QUOTED: Readonly<Record<string, readonly number[]>> = { NAPTR: [2, 3, 4], CAA: [2], URI: [2] };
+const QUOTED: ReadonlyMap<string, readonly number[]> = new Map(
+  Object.entries({ NAPTR: [2, 3, 4], CAA: [2], URI: [2] }),
+);
 
 /** Types whose value is a name. */
 const NAMES: ReadonlySet<string> = new Set(['CNAME', 'DNAME', 'NS', 'PTR', 'ALIAS']);
@@ -29,7 +33,7 @@ export function presentation(type: string, value: unknown): string | undefined {
   if (type === 'TXT' || type === 'SPF') return textValue(value);
   if (type === 'SVCB' || type === 'HTTPS') return serviceBinding(fieldsOf(value));
   if (type === 'LOC') return location(fieldsOf(value));
-  const fields = FIELDS[type];
+  const fields = FIELDS.get(type);
   const text = textOf(value);
   if (!fields || text !== undefined) return text !== undefined && NAMES.has(type) ? whole(text) : text;
   const words = fields.map((names) => {
@@ -39,7 +43,7 @@ export function presentation(type: string, value: unknown): string | undefined {
   if (words.includes(undefined)) return type === 'CAA' && words[0] === undefined ? caa(fieldsOf(value)) : undefined;
   return words
     .map((word = '', at) => {
-      if (QUOTED[type]?.includes(at)) return inQuotes(word);
+      if (QUOTED.get(type)?.includes(at)) return inQuotes(word);
       const isLast = at === words.length - 1;
       return isLast && ['MX', 'SRV', 'NAPTR'].includes(type) ? whole(word) : word;
     })

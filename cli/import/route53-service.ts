@@ -151,12 +151,13 @@ function planOf(draft: ZoneDraft, members: readonly Member[], owner: Uint8Array)
 }
 
 function nearestPlan(draft: ZoneDraft, members: readonly Member[], last: readonly Plain[]): Plan {
-  const biases: Record<string, number> = {};
+  const biases = Object.create(null) as Record<string, number>;
   const regions = members.map(({ id, policy }) => {
     const near = policy.kind === 'latency' ? { region: policy.region, at: undefined, bias: 0 } : undefined;
     const place = near ?? (policy.kind === 'geoproximity' ? policy : { region: '', at: undefined, bias: 0 });
     const name = targetName(place.region === '' ? id : place.region);
-    const at = place.at ?? AWS_REGIONS[place.region] ?? AWS_REGIONS[/^[a-z]+-[a-z]+-\d/.exec(place.region)?.[0] ?? ''];
+    const at =
+      place.at ?? AWS_REGIONS.get(place.region) ?? AWS_REGIONS.get(/^[a-z]+-[a-z]+-\d/.exec(place.region)?.[0] ?? '');
     if (at === undefined) {
       note(draft, 'changed', undefined, `nothing tells where ${name} is: give the region "at"`);
     }
