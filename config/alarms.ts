@@ -52,24 +52,52 @@ export type Alarms = {
   raise(code: AlarmCode, message: string, subject?: string): void;
   /** Ends an alarm. Does nothing where none is up. */
   clear(code: AlarmCode, subject?: string): void;
+  /** Ends all alarms with this code whose subject is not among `subjects`. */
+  retain(code: AlarmCode, subjects: ReadonlySet<string>): void;
   /** All that are up: critical ones first, then the oldest first. */
   list(): readonly Alarm[];
+  /** Calls for each alarm that is raised or over from now on. */
+  watch(listener: (change: AlarmChange) => void): void;
 };
+
+/** A new message of an alarm that is up is not a change. */
+export type AlarmChange = { readonly alarm: Alarm; readonly to: 'raised' | 'over' };
 
 /** `wallMs` is the wall clock in milliseconds since 1970. */
 export function createAlarms(wallMs: () => number = Date.now): Alarms {
   const up = new Map<string, Alarm>();
-  const keyOf = (code: AlarmCode, subject: string | undefined): string => `${code} ${subject ?? ''}`;
+  const listeners: ((change: AlarmChange) => void)[] = [];
+  const keyOf = (code: AlarmCode, subject: string | null): string => `${code} ${subject ?? ''}`;
+  const tell = (change: AlarmChange): void => {
+    for (const listener of listeners) listener(change);
+  };
+  const end = (key: string): void => {
+    const alarm = up.get(key);
+    if (alarm === undefined) return;
+    up.delete(key);
+    tell({ alarm, to: 'over' });
+  };
   return {
     raise(code, message, subject) {
-      const key = keyOf(code, subject);
-      const since = up.get(key)?.since ?? new Date(wallMs()).toISOString();
-      up.set(key, { code, severity: ALARMS[code], subject: subject ?? null, message, since });
+      const key = keyOf(code, subject ?? null);
+      const before = up.get(key);
+      const since = before?.since ?? new Date(wallMs()).toISOString();
+      const alarm: Alarm = { code, severity: ALARMS[code], subject: subject ?? null, message, since };
+      up.set(key, alarm);
+      if (before === undefined) tell({ alarm, to: 'raised' });
     },
     clear(code, subject) {
-      up.delete(keyOf(code, subject));
+      end(keyOf(code, subject ?? null));
+    },
+    retain(code, subjects) {
+      for (const [key, alarm] of [...up]) {
+        if (alarm.code === code && !subjects.has(alarm.subject ?? '')) end(key);
+      }
     },
     list: () => [...up.values()].sort(byUrgency),
+    watch(listener) {
+      listeners.push(listener);
+    },
   };
 }
 

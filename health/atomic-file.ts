@@ -3,6 +3,7 @@
  */
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Alarms } from '../config/alarms.ts';
 import { makeFolder } from '../config/folder.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { SAVE_RETRY_MS } from './limits.ts';
@@ -18,11 +19,19 @@ export type Writer = {
   close(): Promise<void>;
 };
 
+/** What a writer needs: `warn` hears the first failure in a row, `alarms` has `state_not_saved` until a write succeeds. */
+export type WriterOptions = {
+  readonly clock: Clock;
+  readonly warn: (message: string) => void;
+  readonly alarms: Alarms;
+};
+
 /** One write of the file at a time, the newest text last; one that failed is tried again. */
-export function createWriter(file: string, clock: Clock, warn: (message: string) => void): Writer {
+export function createWriter(file: string, { clock, warn, alarms }: WriterOptions): Writer {
   let pending: (() => string) | undefined;
   let cancel: Cancel | undefined;
   let failures = 0;
+  let isFailing = false;
   let closed = false;
   let chain: Promise<boolean> = Promise.resolve(true);
 
@@ -34,12 +43,16 @@ export function createWriter(file: string, clock: Clock, warn: (message: string)
     if (text === undefined) return true;
     try {
       await writeAtomically(file, text());
+      isFailing = false;
+      alarms.clear('state_not_saved', file);
       return true;
     } catch (error) {
       failures += 1;
-      warn(
-        `${file} could not be written: ${error instanceof Error ? error.message : String(error)}; it is tried again, and until then the old content stays`,
-      );
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = notSaved(file, reason, `Trying again every ${String(SAVE_RETRY_MS / 1000)} s.`);
+      if (!isFailing) warn(message);
+      isFailing = true;
+      alarms.raise('state_not_saved', message, file);
       pending ??= text;
       if (!closed) cancel ??= clock.after(SAVE_RETRY_MS, run);
       return false;
@@ -69,6 +82,11 @@ export function createWriter(file: string, clock: Clock, warn: (message: string)
       await chain;
     },
   };
+}
+
+/** Says that a file of the state folder is not saved, and what follows from that. `next`: what the server does about it. */
+export function notSaved(file: string, reason: string, next: string): string {
+  return `${file} could not be written: ${reason}. ${next} A restart before that uses the file's old content.`;
 }
 
 /** Afterwards the file has the old content or the new, whatever happens in between. Rejects with the system's error. */

@@ -37,8 +37,8 @@ export type { WeightRequest } from './weights.ts';
  */
 export function startHealth(options: HealthOptions): Health {
   const { stateDir, log, warn, clock = systemClock, probe = runProbe, suspect = never, foresee } = options;
-  const alarms = options.alarms ?? createAlarms();
-  const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, warn);
+  const alarms = options.alarms ?? createAlarms(() => clock.wall());
+  const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, warn, alarms);
   const counts = { probes: 0, failedProbes: 0, notProbed: 0, faults: 0 };
   const fault = (where: string, error: unknown): void => {
     counts.faults += 1;
@@ -103,10 +103,13 @@ export function startHealth(options: HealthOptions): Health {
       for (const target of unit.members) write(target);
     },
     raised: (alarm) => {
-      warn(`health: ${suspectWords(alarm)}`);
+      const message = suspectWords(alarm);
+      warn(`health: ${message}`);
+      alarms.raise('suspect', message);
       notProbed.update();
     },
     over: ({ sinceMs }, why) => {
+      alarms.clear('suspect');
       const seconds = Math.round((clock.now() - sinceMs) / 1000);
       warn(`health: states are no longer frozen, after ${String(seconds)} s: ${why}`);
       notProbed.update();
@@ -249,6 +252,12 @@ export function startHealth(options: HealthOptions): Health {
       const since = new Date(clock.wall() - (clock.now() - alarm.sinceMs)).toISOString();
       return { since, message: suspectWords(alarm) };
     },
+    certificates: () =>
+      [...units.byKey.values()].flatMap((unit) => {
+        const { certificateEndsMs: endsMs, members } = unit;
+        if (endsMs === undefined) return [];
+        return [{ targets: members.map(({ target }) => target), address: addressText(firstOf(unit)), endsMs }];
+      }),
     stats: () => ({
       ...counts,
       failedSaves: store.failures(),

@@ -94,6 +94,16 @@ export type HealthStats = {
   readonly checks: number;
 };
 
+/** The certificate that a check's last handshake saw. */
+export type SeenCertificate = {
+  /** VIPs that share the check; at least one. */
+  readonly targets: readonly string[];
+  /** Where it was seen: `203.0.113.10:443`. */
+  readonly address: string;
+  /** Wall clock, milliseconds since 1970. */
+  readonly endsMs: number;
+};
+
 export type Health = {
   /**
    * A new generation: writes all of its table before it returns, stops probes that are no longer wanted and
@@ -118,6 +128,8 @@ export type Health = {
   weights(): readonly ListedWeight[];
   /** While states hold because too many VIPs failed at once (SPEC 5, `suspect`); `since` is ISO 8601. */
   suspected(): { readonly since: string; readonly message: string } | undefined;
+  /** Certificates that probes of the current generation have seen, with the VIPs behind them. */
+  certificates(): readonly SeenCertificate[];
   /** In order of slots. */
   list(): readonly VipHealth[];
   stats(): HealthStats;

@@ -2,12 +2,16 @@
  * What outlives the process, in `state_dir`: last known states (health.json), overrides (overrides.json) and
  * weights set at run time (weights.json). `atomic-file.ts` writes them.
  */
-import { renameSync } from 'node:fs';
+import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { createAlarms, type Alarms } from '../config/alarms.ts';
 import { readRegularFile } from '../config/read-file.ts';
-import { createWriter } from './atomic-file.ts';
+import { createWriter, type Writer } from './atomic-file.ts';
 import type { Clock } from './clock.ts';
 import { MAX_STATE_FILE_OCTETS, STATE_DEBOUNCE_MS } from './limits.ts';
+
+/** Behind the name of a file that could not be used at a start, and is kept for an operator to look at. */
+export const BAD = '.bad';
 
 /** The last known state of a target. */
 export type SavedState = {
@@ -76,34 +80,25 @@ export function openMemoryStore(): StateStore {
 }
 
 /**
- * Reads the files now; the directory is made when first written to. A file that cannot be used is told through
- * `warn`, put aside as `*.bad`, and counts as absent. Never throws.
+ * Reads the files now; the directory is made when first written to. A file that cannot be used counts as absent, and an
+ * entry that cannot be used is left out. Both are told through `warn` and the alarm `state_lost`, and the file as it was
+ * is kept as `*.bad`. Never throws.
  */
-export function openStateStore(directory: string, clock: Clock, warn: (message: string) => void): StateStore {
-  const statesFile = join(directory, 'health.json');
-  const overridesFile = join(directory, 'overrides.json');
-  const weightsFile = join(directory, 'weights.json');
+export function openStateStore(
+  directory: string,
+  clock: Clock,
+  warn: (message: string) => void,
+  alarms: Alarms = createAlarms(),
+): StateStore {
+  const at = (name: string): Source => ({ file: join(directory, name), warn, alarms });
+  const [statesAt, overridesAt, weightsAt] = [at('health.json'), at('overrides.json'), at('weights.json')];
   const states = new Map<string, SavedState>();
-  for (const entry of readEntries(statesFile, 'targets', warn)) {
-    const state = readState(entry);
-    if (state === undefined) warn(`${statesFile}: left out an entry that is no state: ${excerpt(entry)}`);
-    else states.set(state.target, state);
-  }
-  const overrides: SavedOverride[] = [];
-  for (const entry of readEntries(overridesFile, 'overrides', warn)) {
-    const override = readOverride(entry);
-    if (override === undefined) warn(`${overridesFile}: left out an entry that is no override: ${excerpt(entry)}`);
-    else overrides.push(override);
-  }
-  const weights: SavedWeight[] = [];
-  for (const entry of readEntries(weightsFile, 'weights', warn)) {
-    const weight = readWeight(entry);
-    if (weight === undefined) warn(`${weightsFile}: left out an entry that is no weight: ${excerpt(entry)}`);
-    else weights.push(weight);
-  }
-  const statesWriter = createWriter(statesFile, clock, warn);
-  const overridesWriter = createWriter(overridesFile, clock, warn);
-  const weightsWriter = createWriter(weightsFile, clock, warn);
+  for (const state of readEntries(statesAt, 'targets', readState)) states.set(state.target, state);
+  const overrides = readEntries(overridesAt, 'overrides', readOverride);
+  const weights = readEntries(weightsAt, 'weights', readWeight);
+  const [statesWriter, overridesWriter, weightsWriter] = [statesAt, overridesAt, weightsAt].map(({ file }) =>
+    createWriter(file, { clock, warn, alarms }),
+  ) as [Writer, Writer, Writer];
   return {
     states,
     overrides,
@@ -134,30 +129,53 @@ function format(name: string, entries: readonly unknown[]): string {
   return `{\n  "version": 1,\n  "${name}": [${lines === '' ? '' : `\n${lines}\n  `}]\n}\n`;
 }
 
-/** The list in the file; empty when there is no file. */
-function readEntries(file: string, name: string, warn: (message: string) => void): readonly unknown[] {
+type Source = {
+  readonly file: string;
+  readonly warn: (message: string) => void;
+  readonly alarms: Alarms;
+};
+
+/** The list in the file, as far as `read` understands it; empty when there is no file. */
+function readEntries<Entry>(source: Source, name: string, read: (entry: unknown) => Entry | undefined): Entry[] {
+  const { file } = source;
+  let entries: readonly unknown[];
   try {
     const text = readRegularFile(file, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8');
     const content: unknown = JSON.parse(text);
     if (!isRecord(content) || content['version'] !== 1) throw new Error('it does not say "version": 1');
-    const entries = content[name];
-    if (!Array.isArray(entries)) throw new Error(`it has no list "${name}"`);
-    return entries;
+    const list = content[name];
+    if (!Array.isArray(list)) throw new Error(`it has no list "${name}"`);
+    entries = list;
   } catch (error) {
     if (isRecord(error) && error['code'] === 'ENOENT') return [];
-    const aside = putAside(file);
-    warn(`${file} cannot be used: ${messageOf(error)}; starting without it${aside}`);
+    tellLost(source, `${file} cannot be used: ${messageOf(error)}. Pharos started without it`);
     return [];
   }
+  const good = entries.map(read).filter((entry) => entry !== undefined);
+  const bad = entries.filter((entry) => read(entry) === undefined);
+  if (bad.length > 0) {
+    const count = bad.length === 1 ? '1 entry' : `${String(bad.length)} entries`;
+    const what = `${file}: left out ${count} of "${name}" that cannot be used, such as ${excerpt(bad[0])}`;
+    tellLost(source, what, copyFileSync);
+  }
+  return good;
 }
 
-function putAside(file: string): string {
+/** Keeps a file that cannot be used as `*.bad`, and raises `state_lost`. `what`: a sentence without its final dot. */
+export function tellLost(
+  { file, warn, alarms }: Source,
+  what: string,
+  keep: (from: string, to: string) => void = renameSync,
+): void {
+  const bad = `${file}${BAD}`;
+  let kept = `The file is kept as ${bad}`;
   try {
-    renameSync(file, `${file}.bad`);
-    return `; it was put aside as ${file}.bad`;
+    keep(file, bad);
   } catch (error) {
-    return `; it could not be put aside: ${messageOf(error)}`;
+    kept = `The file could not be kept as ${bad}: ${messageOf(error)}`;
   }
+  warn(`${what}. ${kept}`);
+  alarms.raise('state_lost', `${what}. ${kept}`, file);
 }
 
 function readState(entry: unknown): (SavedState & { readonly target: string }) | undefined {

@@ -39,6 +39,8 @@ export type Unit = {
   /** ISO 8601: since when it is probed up or down; undefined while unknown. */
   since: string | undefined;
   last: LastResult | undefined;
+  /** When the certificate ends that a probe saw last, by the wall clock; undefined where none did. */
+  certificateEndsMs: number | undefined;
   /** What it can say of this node's own network. */
   readonly witness: Witness;
   /** Cancels the probes under way. */
@@ -57,6 +59,7 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
     state: startingState(),
     since: undefined,
     last: undefined,
+    certificateEndsMs: undefined,
     witness: createWitness(),
     cancel: undefined,
     stopped: false,
@@ -91,6 +94,7 @@ export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief
   unit.state = isBelieved ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
   const reason = belief === 'frozen' ? `${result.reason}; state frozen (suspect)` : result.reason;
   unit.last = { ...result, reason, at: isoTime(clock) };
+  unit.certificateEndsMs = result.certificateEndsMs ?? unit.certificateEndsMs;
   if (unit.state.probed !== before) unit.since = unit.last.at;
   return before;
 }

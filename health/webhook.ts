@@ -1,19 +1,43 @@
 /**
- * `health.notify`: each change of a VIP's probed state goes to a webhook. One at a time and in order, so that a reader
+ * `health.notify`: each change of a VIP's probed state, and each alarm, goes to a webhook. One at a time and in order, so that a reader
  * sees what happened as it happened; beside everything else, so that a slow or dead webhook delays nothing.
  */
+import type { AlarmCode, Severity } from '../config/alarms.ts';
 import type { NotifySettings } from '../config/settings.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { wordsOf } from './checks/probe.ts';
 
 /** The body of a POST. */
-export type Notification = {
+export type Notification = StateNotification | AlarmNotification;
+
+/** A VIP's probed state changed. */
+export type StateNotification = {
   readonly target: string;
   readonly vip: string;
   readonly service: string;
   readonly region: string | null;
   readonly from: string;
   readonly to: string;
+  readonly reason: string;
+  /** ISO 8601. */
+  readonly time: string;
+  readonly node: string;
+};
+
+/** An alarm was raised or is over. It has the members of a change of state too, so that a reader of those can show it. */
+export type AlarmNotification = {
+  readonly kind: 'alarm';
+  readonly alarm: AlarmCode;
+  readonly severity: Severity;
+  readonly subject: string | null;
+  /** Null where the alarm is not about a VIP, a service, or a VIP with a region. */
+  readonly target: string | null;
+  readonly vip: string | null;
+  readonly service: string | null;
+  readonly region: string | null;
+  readonly from: 'raised' | 'over';
+  readonly to: 'raised' | 'over';
+  /** The alarm's message. */
   readonly reason: string;
   /** ISO 8601. */
   readonly time: string;

@@ -2,7 +2,7 @@
  * What happened: changes of state, overrides, weights, reloads, schedules and alarms, the last thousand of them, and
  * who wants to hear of the next one. Kept in memory; the log keeps them for good.
  */
-import type { Alarm } from '../config/alarms.ts';
+import type { AlarmChange, AlarmCode, Severity } from '../config/alarms.ts';
 import type { HealthEvent } from '../health/engine.ts';
 
 export type EventDocument = {
@@ -21,7 +21,14 @@ export type EventDocument = {
   readonly from: string | number | null;
   readonly to: string | number | null;
   readonly reason: string | null;
+  /** Of an alarm: its code, its severity, and what it is about; else null. */
+  readonly alarm: AlarmCode | null;
+  readonly severity: Severity | null;
+  readonly subject: string | null;
 };
+
+/** A VIP with its service and region, or a service alone. */
+export type About = Pick<EventDocument, 'target' | 'service' | 'region'>;
 
 type NewEvent = Partial<Omit<EventDocument, 'id'>> & Pick<EventDocument, 'kind' | 'message'>;
 
@@ -29,8 +36,8 @@ export type EventLog = {
   add(event: NewEvent): void;
   /** Adds what the health room says. `region` is the name of the target's. */
   addHealth(event: HealthEvent, region: string | undefined): void;
-  /** Adds the alarms that came and went since the last call. */
-  addAlarms(alarms: readonly Alarm[]): void;
+  /** Adds an alarm that was raised or is over. `about`: the VIP or the service that its subject names. */
+  addAlarm(change: AlarmChange, about?: About): void;
   /** After the event with this id, oldest first; all that are kept where it is unknown, or not given. */
   after(id: string | undefined): readonly EventDocument[];
   /** Calls for each new event, until the returned function is called. */
@@ -40,18 +47,19 @@ export type EventLog = {
 /** A region of a few hundred VIPs that fails must not push everything before it out. */
 const MAX_EVENTS = 1000;
 
+const NO_ALARM = { alarm: null, severity: null, subject: null } as const;
+
 /** `wallMs` tells the time, and gives the ids of this run their beginning. */
 export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENTS): EventLog {
   const run = wallMs().toString(36);
   const ring: EventDocument[] = [];
   const listeners = new Set<(event: EventDocument) => void>();
-  let alarms = new Map<string, Alarm>();
   let count = 0;
 
   const add = (event: NewEvent): void => {
     count += 1;
     const at = new Date(wallMs()).toISOString();
-    const nothing = { target: null, service: null, region: null, from: null, to: null, reason: null };
+    const nothing = { target: null, service: null, region: null, from: null, to: null, reason: null, ...NO_ALARM };
     const document: EventDocument = { id: `${run}-${String(count)}`, at, ...nothing, ...event };
     ring[(count - 1) % size] = document;
     for (const listener of [...listeners]) listener(document);
@@ -65,17 +73,20 @@ export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENT
       const service = target.slice(0, target.lastIndexOf('/'));
       add({ at, kind, message, target, service, region: region ?? null, from, to, reason });
     },
-    addAlarms(current) {
-      const next = new Map(current.map((alarm) => [`${alarm.code} ${alarm.subject ?? ''}`, alarm]));
-      for (const [key, { code, message }] of next) {
-        if (!alarms.has(key)) add({ kind: 'alarm', message: `${code}: ${message}`, to: 'raised', reason: message });
-      }
-      for (const [key, { code, message }] of alarms) {
-        if (!next.has(key)) {
-          add({ kind: 'alarm', message: `${code} is over`, from: 'raised', to: 'over', reason: message });
-        }
-      }
-      alarms = next;
+    addAlarm({ alarm: { code, severity, subject, message: reason }, to }, about) {
+      const what = subject === null ? code : `${code} ${subject}`;
+      const message = to === 'raised' ? `${code}: ${reason}` : `${what} is over`;
+      add({
+        kind: 'alarm',
+        message,
+        from: to === 'raised' ? null : 'raised',
+        to,
+        reason,
+        ...about,
+        alarm: code,
+        severity,
+        subject,
+      });
     },
     after(id) {
       const [, known = '', number = ''] = /^(\w+)-(\d+)$/.exec(id ?? '') ?? [];

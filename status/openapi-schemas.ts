@@ -243,6 +243,9 @@ const event = object<EventDocument>({
   from: { type: ['string', 'number', 'null'] },
   to: { type: ['string', 'number', 'null'] },
   reason: orNull(text),
+  alarm: orNull(oneOf(...Object.keys(ALARMS))),
+  severity: orNull(oneOf('warning', 'critical')),
+  subject: orNull(text),
 });
 
 const diagnostic = object<Diagnostic>(

@@ -8,13 +8,14 @@ import type { BeaconSamples, SavedNetwork } from '../geo/beacon-samples.ts';
 import { writeAtomically } from '../health/atomic-file.ts';
 import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
 
-const FILE = 'beacon.json';
+/** Its name in the state folder. */
+export const BEACON_FILE = 'beacon.json';
 /** Networks written between two looks at what else there is to do. */
 const NETWORKS_A_TURN = 200;
 
 /** What the last run kept; none when the file is missing or cannot be used, which `warn` is told of. */
 export function readBeaconFile(stateDir: string, warn: (message: string) => void): readonly SavedNetwork[] {
-  const path = join(stateDir, FILE);
+  const path = join(stateDir, BEACON_FILE);
   try {
     const parsed: unknown = JSON.parse(
       readRegularFile(path, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8'),
@@ -54,5 +55,5 @@ export async function writeBeaconFile(stateDir: string, samples: BeaconSamples):
     lines.push(JSON.stringify(network));
     if (lines.length % NETWORKS_A_TURN === 0) await setImmediate();
   }
-  await writeAtomically(join(stateDir, FILE), `{"version":1,"networks":[\n${lines.join(',\n')}\n]}\n`);
+  await writeAtomically(join(stateDir, BEACON_FILE), `{"version":1,"networks":[\n${lines.join(',\n')}\n]}\n`);
 }

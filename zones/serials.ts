@@ -92,11 +92,12 @@ function digestOf(zone: ZoneModel, without: ReadonlySet<string>): string {
   return hash.update(text).digest('hex').slice(0, 32);
 }
 
-const FILE = 'serials.json';
+/** Its name in the state folder. */
+export const SERIALS_FILE = 'serials.json';
 
 /** Serials of the last run; none when the file is missing or unreadable, which `warn` is told of. */
 export function readSerials(stateDir: string, warn: (message: string) => void): Serials {
-  const path = join(stateDir, FILE);
+  const path = join(stateDir, SERIALS_FILE);
   try {
     const parsed: unknown = JSON.parse(
       readRegularFile(path, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8'),
@@ -134,7 +135,7 @@ function isSerial(value: unknown): boolean {
 
 /** Written beside and renamed, so that the file is always whole. */
 export function writeSerials(stateDir: string, serials: Serials): void {
-  const path = join(stateDir, FILE);
+  const path = join(stateDir, SERIALS_FILE);
   makeFolder(stateDir);
   writeFileSync(`${path}.new`, `${JSON.stringify(serials, undefined, 1)}\n`);
   renameSync(`${path}.new`, path);

@@ -1,15 +1,14 @@
 /**
- * What happens in a running server, told to everybody who wants to know: the log, the events of the API, the
- * webhook of `health.notify`.
+ * Tells what happens in a running server: to the log, the events of the API, and the webhook of `health.notify`.
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import type { Alarm } from '../../config/alarms.ts';
+import type { AlarmChange, Alarms } from '../../config/alarms.ts';
 import { fileAndLine } from '../../config/diagnostics.ts';
 import { systemClock } from '../../health/clock.ts';
 import type { HealthEvent } from '../../health/engine.ts';
 import { createNotifier, type NotifyStats } from '../../health/webhook.ts';
-import { createEventLog, describe, type EventLog } from '../../status/events.ts';
+import { createEventLog, describe, type About, type EventLog } from '../../status/events.ts';
 import type { LastReload, RunningGeneration } from '../../status/runtime.ts';
 import type { ScheduleNews } from './schedules.ts';
 
@@ -20,15 +19,12 @@ export type News = {
   readonly scheduled: (news: ScheduleNews) => void;
   /** `generation` is the one in force afterwards. */
   readonly reloaded: (reload: LastReload, generation: number) => void;
-  /** Has the alarms looked at from now on. */
-  readonly watchAlarms: (alarms: () => readonly Alarm[]) => void;
-  /** A new generation: its webhook, and the regions of its VIPs. */
+  /** Tells the alarms that are up, and from now on each that is raised or over. */
+  readonly watchAlarms: (alarms: Alarms) => void;
+  /** A new generation: its webhook, its services, and the regions of its VIPs. */
   readonly configure: (generation: RunningGeneration) => void;
   readonly stop: () => void;
 };
-
-/** Alarms have no event of their own, and are few: looking is cheap. */
-const ALARM_LOOK_MS = 1000;
 
 export function createNews(log: Logger): News {
   const events = createEventLog();
@@ -39,28 +35,60 @@ export function createNews(log: Logger): News {
     },
   });
   let node = hostname();
-  let regions = new Map<string, string>();
-  let look = (): void => undefined;
-  let timer: NodeJS.Timeout | undefined;
+  /** The name of its region by target; null where it has none. */
+  let targets = new Map<string, string | null>();
+  let services = new Set<string>();
+
+  const aboutTarget = (target: string): About & { target: string; service: string } => ({
+    target,
+    service: target.slice(0, target.lastIndexOf('/')),
+    region: targets.get(target) ?? null,
+  });
+  const aboutSubject = (subject: string | null): About => {
+    if (subject !== null && targets.has(subject)) return aboutTarget(subject);
+    return { target: null, service: subject !== null && services.has(subject) ? subject : null, region: null };
+  };
+  const tellAlarm = (change: AlarmChange): void => {
+    const { alarm, to } = change;
+    const { code, severity, subject, message } = alarm;
+    const fields = { kind: 'alarm', alarm: code, subject };
+    if (to === 'over') log.info(fields, `alarm over: ${code}${subject === null ? '' : ` ${subject}`}`);
+    else if (severity === 'critical') log.error(fields, message);
+    else log.warn(fields, message);
+    const about = aboutSubject(subject);
+    events.addAlarm(change, about);
+    notifier.send({
+      kind: 'alarm',
+      alarm: code,
+      severity,
+      subject,
+      ...about,
+      vip: about.target === null ? null : vipOf(about.target),
+      from: to === 'raised' ? 'over' : 'raised',
+      to,
+      reason: message,
+      time: new Date().toISOString(),
+      node,
+    });
+  };
 
   return {
     events,
     notifications: () => notifier.stats(),
     health(event) {
-      const region = regions.get(event.target);
-      log.info(event, describe(event));
-      events.addHealth(event, region);
-      if (event.kind !== 'state') return;
-      const { at: time, target, from, to, reason } = event;
-      const slash = target.lastIndexOf('/');
-      const names = { target, vip: target.slice(slash + 1), service: target.slice(0, slash), region: region ?? null };
-      notifier.send({ ...names, from, to, reason, time, node });
+      const { at: time, kind, target, from, to, reason } = event;
+      const about = aboutTarget(target);
+      // The log writes its own time.
+      const fields = { kind, target, from, to, reason };
+      if (kind === 'state' && to === 'down') log.warn(fields, describe(event));
+      else log.info(fields, describe(event));
+      events.addHealth(event, about.region ?? undefined);
+      if (kind !== 'state') return;
+      notifier.send({ ...about, vip: vipOf(target), from, to, reason, time, node });
     },
     scheduled({ target, message, reason }) {
       log.info({ kind: 'schedule', target, reason }, message);
-      const slash = target.lastIndexOf('/');
-      const about = slash < 0 ? {} : { target, service: target.slice(0, slash), region: regions.get(target) ?? null };
-      events.add({ kind: 'schedule', message, reason, ...about });
+      events.add({ kind: 'schedule', message, reason, ...(target.includes('/') ? aboutTarget(target) : {}) });
     },
     reloaded({ ok, at, diagnostics }, generation) {
       const first = diagnostics.find(({ severity }) => severity === 'error');
@@ -69,29 +97,25 @@ export function createNews(log: Logger): News {
         ? `generation ${String(generation)} is served`
         : `the reload was refused, generation ${String(generation)} goes on`;
       events.add({ kind: 'reload', at: at.toISOString(), message, to: ok ? 'ok' : 'refused', reason });
-      look();
     },
     watchAlarms(alarms) {
-      look = () => {
-        events.addAlarms(alarms());
-      };
-      look();
-      clearInterval(timer);
-      timer = setInterval(look, ALARM_LOOK_MS).unref();
+      for (const alarm of alarms.list()) tellAlarm({ alarm, to: 'raised' });
+      alarms.watch(tellAlarm);
     },
     configure({ settings, catalog }) {
       node = settings.dns.nsid ?? hostname();
-      regions = new Map(
-        catalog.vips.flatMap(({ target, region }) => {
-          const name = catalog.regions[region]?.name ?? '';
-          return name === '' ? [] : [[target, name] as const];
-        }),
+      targets = new Map(
+        catalog.vips.map(({ target, region }) => [target, catalog.regions[region]?.name || null] as const),
       );
+      services = new Set(catalog.services.map(({ name }) => name));
       notifier.configure(settings.health.notify);
     },
     stop() {
-      clearInterval(timer);
       notifier.stop();
     },
   };
+}
+
+function vipOf(target: string): string {
+  return target.slice(target.lastIndexOf('/') + 1);
 }

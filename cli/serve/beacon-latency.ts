@@ -2,16 +2,20 @@
  * Latency measured in users' browsers, in a running server: takes samples in, puts changed medians to use from time
  * to time, and keeps the samples over restarts.
  */
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Alarms } from '../../config/alarms.ts';
 import type { BeaconSettings } from '../../config/settings.ts';
 import { createBeaconSamples, type FigureRules } from '../../geo/beacon-samples.ts';
 import type { LatencyTable } from '../../geo/latency-table.ts';
 import { locationAt, type Location } from '../../geo/location.ts';
 import { isNoticeable } from '../../geo/overlay-latency.ts';
+import { notSaved } from '../../health/atomic-file.ts';
+import { tellLost } from '../../health/state-file.ts';
 import { createBeacon, type Beacon } from '../../status/beacon.ts';
 import { viewAtlas } from '../../steering/plan.ts';
-import { readBeaconFile, writeBeaconFile } from '../../zones/beacon-file.ts';
+import { BEACON_FILE, readBeaconFile, writeBeaconFile } from '../../zones/beacon-file.ts';
 import { isUnchanged } from '../../zones/read/file-stamp.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
 
@@ -30,9 +34,10 @@ export type Measured = {
 /** How often to look whether there is a beacon now, where there is none. */
 const IDLE_MS = 60_000;
 
-export function createMeasured(current: () => LoadedGeneration, log: Logger): Measured {
+export function createMeasured(current: () => LoadedGeneration, log: Logger, alarms: Alarms): Measured {
   const samples = createBeaconSamples();
   const stateDir = current().settings.stateDir;
+  const file = join(stateDir, BEACON_FILE);
   const settings = (): BeaconSettings | undefined => current().settings.beacon;
   let savedReports = 0;
   let waits = false;
@@ -52,7 +57,10 @@ export function createMeasured(current: () => LoadedGeneration, log: Logger): Me
     const warn = (message: string): void => {
       log.warn(message);
     };
-    samples.restore(readBeaconFile(stateDir, warn), Date.now());
+    const lost = (message: string): void => {
+      tellLost({ file, warn, alarms }, message);
+    };
+    samples.restore(readBeaconFile(stateDir, lost), Date.now());
   }
   let inForce = atStart && samples.figures(rulesOf(atStart));
 
@@ -74,9 +82,10 @@ export function createMeasured(current: () => LoadedGeneration, log: Logger): Me
     try {
       await writeBeaconFile(stateDir, samples);
       savedReports = reports;
+      alarms.clear('state_not_saved', file);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.warn(`measured latencies cannot be kept in ${stateDir}, a restart measures anew: ${reason}`);
+      alarms.raise('state_not_saved', notSaved(file, reason, 'Trying again with the next measurements.'), file);
     }
   };
   const apply = async (reload: () => Promise<unknown>): Promise<void> => {

@@ -2,7 +2,6 @@
  * One generation at work: what was loaded, with the shared memory that threads and the health room use for it.
  */
 import { randomBytes } from 'node:crypto';
-import type { Logger } from 'pino';
 import type { Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Health, HealthTarget } from '../../health/engine.ts';
@@ -18,7 +17,6 @@ import type { RunningGeneration } from '../../status/runtime.ts';
 import type { Catalog } from '../../zones/catalog.ts';
 import { viewImage } from '../../zones/image/image.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
-import { writeSerials } from '../../zones/serials.ts';
 
 /** 64 on x64, 128 on some arm64 processors. */
 const CACHE_LINE_OCTETS = 128;
@@ -135,14 +133,4 @@ export function tellSecondaries(notifier: Notifier, next: Current, before: Curre
   const changed = catalog.zones.filter(({ name, serial }) => serials.get(name) !== serial);
   const names = changed.map(({ name }) => name);
   notifier.tell(names, viewImage(loaded.image, loaded.atlas), settings.transfer, settings.listen);
-}
-
-/** Once it is served: a serial that nobody saw need not be kept. */
-export function keepSerials(loaded: LoadedGeneration, log: Logger): void {
-  try {
-    writeSerials(loaded.settings.stateDir, loaded.serials);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    log.warn(`the serials cannot be kept in ${loaded.settings.stateDir}, a restart may repeat one: ${reason}`);
-  }
 }

@@ -3,7 +3,7 @@
  * and `demo` run. What it does meanwhile stands beside it: reload.ts, hand-over.ts (a takeover), calendar.ts.
  */
 import type { Logger } from 'pino';
-import { createAlarms } from '../../config/alarms.ts';
+import { createAlarms, type Alarms } from '../../config/alarms.ts';
 import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import { systemClock } from '../../health/clock.ts';
@@ -17,15 +17,16 @@ import { createNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
-import type { Reloaded, ReloadOptions, RunningGeneration } from '../../status/runtime.ts';
+import type { LastReload, Reloaded, ReloadOptions, RunningGeneration } from '../../status/runtime.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
+import { createAlarmWatch } from './alarm-watch.ts';
 import { createAnswerCounter } from './answer-counter.ts';
 import { createCalendar } from './calendar.ts';
 import { claimAddresses } from './claim-addresses.ts';
 import { createClientCounter } from './client-counter.ts';
 import { explainInLines } from './explain-lines.ts';
-import { configureHealth, keepSerials, prepare, publicationOf, tellSecondaries, type Current } from './generation.ts';
+import { configureHealth, prepare, publicationOf, tellSecondaries, type Current } from './generation.ts';
 import { createHandOver } from './hand-over.ts';
 import type { DropListener } from './log-writer.ts';
 import { createMeasured } from './beacon-latency.ts';
@@ -34,6 +35,7 @@ import { plural } from '../output.ts';
 import { createQueryLog } from './query-log.ts';
 import { createReloads } from './reload.ts';
 import { createRuntime } from './status-source.ts';
+import { checkSerials, createSerialKeeper } from './serial-keeper.ts';
 import { createStatusListener } from './status-listener.ts';
 
 export type RunningServer = {
@@ -135,24 +137,30 @@ export async function runServer(
   const statusText = (): string =>
     `Serving ${plural(current.catalog.zones.length, 'zone')}, generation ${String(current.number)}`;
 
+  checkSerials(settings.stateDir, log, alarms);
   const news = createNews(log);
   const notifier = createNotifier(log);
   const queryLog = createQueryLog(threads, log);
   const answers = createAnswerCounter(inForce);
   const clients = createClientCounter(inForce);
-  const measured = createMeasured(() => current.loaded, log);
+  const measured = createMeasured(() => current.loaded, log, alarms);
   const foresee = createForesight(systemClock, inForce, () => ({ served: answers.served(), clients: clients.of }));
   const openHealth = (): Health =>
     startHealth({
       stateDir: settings.stateDir,
-      log: news.health,
+      log: (event) => {
+        news.health(event);
+        alarmWatch.changed(event.target);
+      },
+      alarms,
       warn: (message) => {
         log.warn(message);
       },
       suspect: () => current.settings.health.suspect,
-      alarms,
       foresee,
     });
+  const serials = createSerialKeeper(alarms, () => handOver.isReleased());
+  const alarmWatch = createAlarmWatch({ alarms, current: inForce, health: () => health, stateDir: settings.stateDir });
   let health = openHealth();
 
   /** Puts a loaded generation to work in every thread, or leaves all as it was and throws. */
@@ -169,8 +177,9 @@ export async function runServer(
     clients.replaced(before, next);
     current = next;
     news.configure(next);
+    alarmWatch.replaced();
     await calendar.configure(next.settings);
-    keepSerials(next.loaded, log);
+    serials.keep(next.loaded);
     tellSecondaries(notifier, next, before);
   };
   const reloads = createReloads({
@@ -186,6 +195,7 @@ export async function runServer(
       manager.tell('RELOADING', 'Reloading the configuration');
     },
     tell: (last, generation) => {
+      tellRefusal(alarms, last, generation);
       news.reloaded(last, generation);
       if (!stopping) manager.tell('READY', last.ok ? statusText() : `Reload rejected; ${lowerFirst(statusText())}`);
     },
@@ -242,6 +252,8 @@ export async function runServer(
     if (server) log.info('stopping');
     stopping = true;
     reloads.stop();
+    alarmWatch.stop();
+    serials.stop();
     await calendar.close();
     // Once another server keeps them, they are no longer this one's to write.
     if (!handOver.isReleased()) await measured.stop();
@@ -258,7 +270,7 @@ export async function runServer(
 
   try {
     news.configure(current);
-    news.watchAlarms(runtime.alarms);
+    news.watchAlarms(alarms);
     configureHealth(health, current);
     await status.open(takeover?.sockets.status ?? []);
     const firstRound = health.firstRound.then(() => {
@@ -284,7 +296,8 @@ export async function runServer(
       log,
     });
     clients.start();
-    keepSerials(current.loaded, log);
+    alarmWatch.start();
+    serials.keep(current.loaded);
     tellSecondaries(notifier, current, undefined);
     await calendar.configure(current.settings);
     measured.start(reload);
@@ -330,6 +343,17 @@ export async function runServer(
   shrinkHeap();
   releaseMemory();
   return running;
+}
+
+/** The alarm `reload_refused` lasts until a reload succeeds. */
+function tellRefusal(alarms: Alarms, { ok, diagnostics }: LastReload, generation: number): void {
+  if (ok) {
+    alarms.clear('reload_refused');
+    return;
+  }
+  const first = diagnostics.find(({ severity }) => severity === 'error');
+  const why = first ? ` ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
+  alarms.raise('reload_refused', `Reload refused; still serving generation ${generation}.${why}`);
 }
 
 const NO_MANAGER: ServiceManager = { isThere: false, tell: () => undefined };

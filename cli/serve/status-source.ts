@@ -1,14 +1,13 @@
 /**
  * What the status server sees of a running server.
  */
-import { ALARMS, byUrgency, type Alarm, type AlarmCode, type Alarms } from '../../config/alarms.ts';
-import { formatDiagnostic } from '../../config/diagnostics.ts';
+import type { Alarms } from '../../config/alarms.ts';
 import type { Health } from '../../health/engine.ts';
 import { COUNTERS } from '../../server/counters.ts';
 import { explainFrom, type LiveHealth } from '../../server/explain/explain.ts';
 import { simulateFrom, type Live } from '../../server/forecast/simulate.ts';
 import type { Server } from '../../server/threads/supervisor.ts';
-import type { LastReload, Runtime } from '../../status/runtime.ts';
+import type { Runtime } from '../../status/runtime.ts';
 import type { AnswerCounter } from './answer-counter.ts';
 import type { ClientCounter } from './client-counter.ts';
 import type { Current } from './generation.ts';
@@ -78,28 +77,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     },
     reload: reloads.reload,
     lastReload: reloads.last,
-    alarms: () => [...alarms.list(), ...alarmsOf(reloads.last()), ...suspicionOf(health())].sort(byUrgency),
+    alarms: () => alarms.list(),
     ownAlarms: alarms,
     events: news.events,
     notifications: news.notifications,
     beacon: measured.beacon,
     logDropped: parts.logDropped,
   };
-}
-
-function alarmsOf(lastReload: LastReload): Alarm[] {
-  if (lastReload.ok) return [];
-  const first = lastReload.diagnostics.find(({ severity }) => severity === 'error');
-  const what = first ? `: ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
-  const message = `the last reload was refused, the configuration before it is served${what}`;
-  return [alarm('reload_refused', message, lastReload.at.toISOString())];
-}
-
-function suspicionOf(health: Health): Alarm[] {
-  const suspected = health.suspected();
-  return suspected === undefined ? [] : [alarm('suspect', suspected.message, suspected.since)];
-}
-
-function alarm(code: AlarmCode, message: string, since: string): Alarm {
-  return { code, severity: ALARMS[code], subject: null, message, since };
 }

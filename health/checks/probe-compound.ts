@@ -38,7 +38,7 @@ export async function probeCompound(
   const members = spec.members.map((member): Member => ({ spec: member, result: undefined }));
   let decided: ProbeResult | undefined;
   const decide = (result: Omit<ProbeResult, 'elapsedMs'>): void => {
-    decided ??= { ...result, elapsedMs: elapsedSince(startedMs) };
+    decided ??= { ...result, ...firstEndOf(members), elapsedMs: elapsedSince(startedMs) };
     stop();
   };
 
@@ -59,7 +59,14 @@ export async function probeCompound(
   );
   forget();
   cancelDeadline();
-  return decided ?? { ...verdictOf(spec, members), elapsedMs: elapsedSince(startedMs) };
+  return decided ?? { ...verdictOf(spec, members), ...firstEndOf(members), elapsedMs: elapsedSince(startedMs) };
+}
+
+/** Of the members' certificates the one that ends first; nothing before all of them are seen, so that it does not alternate. */
+function firstEndOf(members: readonly Member[]): Pick<ProbeResult, 'certificateEndsMs'> {
+  if (members.some(({ spec, result }) => result === undefined && showsCertificate(spec))) return {};
+  const ends = members.flatMap(({ result }) => result?.certificateEndsMs ?? []);
+  return ends.length === 0 ? {} : { certificateEndsMs: Math.min(...ends) };
 }
 
 /** Whether what is still missing matters. A load is waited for, since a check that has one by chance is worse than none. */
@@ -73,6 +80,11 @@ function isSettled({ needed }: CompoundSpec, members: readonly Member[]): boolea
 function tellsLoad(spec: CheckSpec): boolean {
   if ('members' in spec) return spec.members.some(tellsLoad);
   return 'loadPath' in spec && spec.loadPath !== undefined;
+}
+
+function showsCertificate(spec: CheckSpec): boolean {
+  if ('members' in spec) return spec.members.some(showsCertificate);
+  return spec.kind === 'https' || spec.kind === 'tls' || (spec.kind === 'grpc' && spec.tls);
 }
 
 /** `all 3 passed`, `2 of 3 passed; web: connect refused`, `tls: certificate expires in 3 days`. */

@@ -10,19 +10,20 @@ import type { CheckSpec } from '../../config/settings.ts';
 import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
 import { MAX_GRPC_ANSWER_OCTETS } from '../limits.ts';
 import { lookupHost } from './resolve-host.ts';
-import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
-import { tlsOptions } from './tls-options.ts';
+import { ProbeFailure, asError, judge, onAbort, type Learn, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { learnCertificate, tlsOptions } from './tls-options.ts';
 
 type GrpcSpec = Extract<CheckSpec, { kind: 'grpc' }>;
 
 /** Passes when the server says SERVING of the service. */
 export function probeGrpc(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline) => call(target, spec, deadline));
+  return judge(spec.timeoutMs, signal, (deadline, learn) => call(target, spec, deadline, learn));
 }
 
-function call(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal): Promise<string> {
+function call(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal, learn: Learn): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = open(target, spec);
+    learnCertificate(socket, learn);
     let session: ClientHttp2Session | undefined;
     const end = (): void => {
       forget();

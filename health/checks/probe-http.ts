@@ -22,7 +22,7 @@ import {
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
-import { tlsOptions } from './tls-options.ts';
+import { learnCertificate, tlsOptions } from './tls-options.ts';
 import { hangUp } from '../watch.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
@@ -38,7 +38,7 @@ export function probeHttp(
   keep?: Keep,
   reused?: net.Socket,
 ): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, async (deadline) => {
+  return judge(spec.timeoutMs, signal, async (deadline, learn) => {
     if (reused !== undefined) {
       try {
         return await exchange(reused, true, target, spec, deadline, keep);
@@ -49,7 +49,9 @@ export function probeHttp(
     }
     // Before anything is open: a header or an expression that is none throws.
     requestText(target, spec);
-    return await exchange(connectTo(target, spec), false, target, spec, deadline, keep);
+    const connection = connectTo(target, spec);
+    learnCertificate(connection, learn);
+    return await exchange(connection, false, target, spec, deadline, keep);
   });
 }
 

@@ -4,8 +4,17 @@
 import { connect, type TLSSocket } from 'node:tls';
 import type { CheckSpec } from '../../config/settings.ts';
 import { lookupHost } from './resolve-host.ts';
-import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
-import { tlsOptions } from './tls-options.ts';
+import {
+  ProbeFailure,
+  asError,
+  judge,
+  onAbort,
+  type Keep,
+  type Learn,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
+import { learnCertificate, tlsOptions } from './tls-options.ts';
 
 type TlsSpec = Extract<CheckSpec, { kind: 'tls' }>;
 
@@ -16,13 +25,20 @@ const DAY_MS = 86_400_000;
  * that long.
  */
 export function probeTls(target: ProbeTarget, spec: TlsSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline) => shakeHands(target, spec, deadline, keep));
+  return judge(spec.timeoutMs, signal, (deadline, learn) => shakeHands(target, spec, deadline, learn, keep));
 }
 
-function shakeHands(target: ProbeTarget, spec: TlsSpec, signal: AbortSignal, keep?: Keep): Promise<string> {
+function shakeHands(
+  target: ProbeTarget,
+  spec: TlsSpec,
+  signal: AbortSignal,
+  learn: Learn,
+  keep?: Keep,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const { host, port } = target;
     const socket = connect({ host, port, lookup: lookupHost, ...tlsOptions(host, spec) });
+    learnCertificate(socket, learn);
     const fail = (error: unknown): void => {
       forget();
       socket.destroy();

@@ -27,13 +27,24 @@ export type ProbeResult = {
   readonly fault?: Fault;
   /** What the target said of itself when it passed, not below 0; only where the check has a `load_path`. */
   readonly load?: number;
+  /**
+   * When the target's certificate ends, in milliseconds since 1970; EXPIRED where a handshake failed because it has
+   * ended; undefined where this probe shook no hands.
+   */
+  readonly certificateEndsMs?: number;
 };
 
 /** Whose fault it is that a target was not probed. */
 export type Fault = Exclude<Blame, 'target'>;
 
+/** Of a certificate that has ended, where the handshake does not tell when. */
+export const EXPIRED = 0;
+
 /** Why an attempt passed, and what it learned. */
 export type Passed = { readonly reason: string; readonly load?: number };
+
+/** What an attempt learns whether it passes or not. */
+export type Learn = (what: Pick<ProbeResult, 'certificateEndsMs'>) => void;
 
 /**
  * Takes over a connection that a passed probe leaves open, to be watched (SPEC 5, `watch`). A probe that is
@@ -102,7 +113,7 @@ export class NotProbed extends Error {
 export async function judge(
   timeoutMs: number,
   signal: AbortSignal,
-  attempt: (signal: AbortSignal) => Promise<string | Passed>,
+  attempt: (signal: AbortSignal, learn: Learn) => Promise<string | Passed>,
   late = `no answer in ${formatMs(timeoutMs)}`,
 ): Promise<ProbeResult> {
   const startedMs = performance.now();
@@ -113,18 +124,25 @@ export async function judge(
   const cancelDeadline = startDeadline(timeoutMs, () => {
     controller.abort(new ProbeFailure(late));
   });
+  let learned: Pick<ProbeResult, 'certificateEndsMs'> = {};
+  const learn: Learn = (what) => {
+    learned = what;
+  };
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   try {
     controller.signal.throwIfAborted();
-    const passed = await attempt(controller.signal);
+    const passed = await attempt(controller.signal, learn);
     const why = typeof passed === 'string' ? { reason: passed } : passed;
-    return { passed: true, elapsedMs: elapsedSince(startedMs), ...why };
+    return { passed: true, elapsedMs: elapsedSince(startedMs), ...why, ...learned };
   } catch (error) {
     const why: unknown = controller.signal.aborted ? controller.signal.reason : error;
     const elapsedMs = elapsedSince(startedMs);
-    if (controller.signal.aborted) return { passed: false, reason: wordsOf(why), elapsedMs, answered: false };
-    return { ...failureOf(error), elapsedMs };
+    if (controller.signal.aborted) {
+      return { passed: false, reason: wordsOf(why), elapsedMs, answered: false, ...learned };
+    }
+    if (hasExpired(error)) learned = { certificateEndsMs: EXPIRED };
+    return { ...failureOf(error), elapsedMs, ...learned };
   } finally {
     cancelDeadline();
     signal.removeEventListener('abort', stop);
@@ -210,6 +228,11 @@ function isAnswer(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isAnswer);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^(ECONNREFUSED|ECONNRESET|EPIPE|EPROTO)$|^ERR_(SSL|TLS|HTTP2)|CERT|^UNABLE_TO_/.test(code);
+}
+
+/** Whether a handshake failed because the certificate, or one of its chain, has ended. */
+function hasExpired(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'CERT_HAS_EXPIRED';
 }
 
 /** What is thrown or rejected with may be anything; this is an Error in any case. */

@@ -2,8 +2,9 @@
  * Whom a probe over TLS wants to talk to.
  */
 import { isIP } from 'node:net';
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
+import { checkServerIdentity, TLSSocket, type ConnectionOptions } from 'node:tls';
 import { withoutFinalDot } from '../../config/host-name.ts';
+import type { Learn } from './probe.ts';
 
 type Wanted = { readonly host: string | undefined; readonly insecure: boolean };
 
@@ -18,6 +19,15 @@ export function tlsOptions(
     rejectUnauthorized: !insecure,
     checkServerIdentity: (_, certificate) => (insecure ? undefined : checkServerIdentity(name, certificate)),
   };
+}
+
+/** Reports when the certificate of the other side ends, once it has shaken hands. Does nothing for a connection without TLS. */
+export function learnCertificate(connection: unknown, learn: Learn): void {
+  if (!(connection instanceof TLSSocket)) return;
+  connection.once('secureConnect', () => {
+    const endsMs = connection.getPeerX509Certificate()?.validToDate.getTime();
+    if (endsMs !== undefined) learn({ certificateEndsMs: endsMs });
+  });
 }
 
 /** `www.example.com:8443` or `[2001:db8::1]:8443` as Host headers have it (RFC 9110 7.2), without port and brackets. */

@@ -128,7 +128,7 @@ export function landingOf(
 }
 
 /** Whether the answer of `when_all_down` has the type, or a CNAME, which stands for every type. */
-function hasStatic({ plan }: Steerer, service: number, has: number): boolean {
+export function hasStatic({ plan }: Steerer, service: number, has: number): boolean {
   const row = service * SERVICE.WORDS;
   const own = plan.services[row + (has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
   return own >= 0 || (plan.services[row + SERVICE.STATIC_CNAME] ?? -1) >= 0;

@@ -462,14 +462,14 @@ describe('over a restart', () => {
   });
 
   test.each([
-    ['is no JSON', '{"version": 1, "targ', /health\.json cannot be used: .*put aside/],
+    ['is no JSON', '{"version": 1, "targ', /health\.json cannot be used: .*kept as .*health\.json\.bad$/],
     ['is empty', '', /cannot be used/],
     ['is of another version', '{"version": 2}', /does not say "version": 1/],
     ['has no list', '{"version": 1, "targets": {}}', /has no list "targets"/],
     [
       'has an entry that is none',
       '{"version": 1, "targets": [{"target": 3}]}',
-      /left out an entry that is no state: {"target":3}/,
+      /left out 1 entry of "targets" that cannot be used, such as {"target":3}\. The file is kept as/,
     ],
   ])('a file that %s is told of, and the server starts without', (_, content, warning) => {
     writeFileSync(join(stateDir, 'health.json'), content);

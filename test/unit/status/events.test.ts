@@ -40,10 +40,8 @@ describe('the log of events', () => {
       message: 'refused',
       since: '',
     } as const;
-    log.addAlarms([]);
-    log.addAlarms([alarm]);
-    log.addAlarms([alarm]);
-    log.addAlarms([]);
+    log.addAlarm({ alarm, to: 'raised' });
+    log.addAlarm({ alarm, to: 'over' });
     expect(log.after(undefined).map(({ kind, to }) => [kind, to])).toEqual([
       ['alarm', 'raised'],
       ['alarm', 'over'],

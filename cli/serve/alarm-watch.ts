@@ -1,0 +1,192 @@
+/**
+ * Raises and clears the alarms that follow from states, orders, files and certificates, and not from one event: whether
+ * services have VIPs, whether a drain was forgotten, whether state was lost, whether a certificate ends.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AlarmCode, Alarms } from '../../config/alarms.ts';
+import type { Health, SeenCertificate } from '../../health/engine.ts';
+import { EXPIRED } from '../../health/checks/probe.ts';
+import { BAD } from '../../health/state-file.ts';
+import { createServiceJudge, type Verdict } from '../../server/explain/service-verdict.ts';
+import { age, lasting } from '../../status/vip-words.ts';
+import type { Current } from './generation.ts';
+
+export type AlarmWatch = {
+  /** Begins: answers are given from now on. */
+  readonly start: () => void;
+  /** The state of a target, or what an operator says of it, has changed. */
+  readonly changed: (target: string) => void;
+  /** Another generation is in force. */
+  readonly replaced: () => void;
+  readonly stop: () => void;
+};
+
+export type AlarmWatchParts = {
+  readonly alarms: Alarms;
+  /** The generation in force. */
+  readonly current: () => Current;
+  readonly health: () => Health;
+  readonly stateDir: string;
+  /** Milliseconds since 1970. */
+  readonly wallMs?: () => number;
+};
+
+/** A drain or a forced down without an end counts as forgotten after this. */
+export const DRAINED_LONG_MS = 24 * 3_600_000;
+/** A certificate that ends within this is an alarm: ACME clients renew a month before. */
+export const CERTIFICATE_ENDS_MS = 14 * 86_400_000;
+
+/** States that change without an event (a hold that ends) are seen this soon. */
+const SERVICES_EVERY_MS = 1000;
+/** What changes by the day. */
+const SLOW_EVERY_MS = 10_000;
+
+export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
+  const { alarms, current, health, stateDir, wallMs = Date.now } = parts;
+  let judged: Judged | undefined;
+  let timers: NodeJS.Timeout[] = [];
+  /** Files of which this watch has raised `state_lost`. */
+  let lostFiles = new Set<string>();
+  let isLooking = false;
+  let soon: NodeJS.Immediate | undefined;
+
+  const judgedNow = (): Judged => {
+    const of = current();
+    if (judged?.of !== of) {
+      const numbers = new Map(of.catalog.services.map(({ name }, number) => [name, number]));
+      judged = { of, numbers, judge: createServiceJudge(of.loaded, of.health) };
+    }
+    return judged;
+  };
+  const judgeService = (name: string): void => {
+    const { numbers, judge } = judgedNow();
+    const service = numbers.get(name);
+    if (service === undefined) return;
+    const verdict = judge(service);
+    // The new alarm comes before the old one ends, so that a service in trouble is never without one.
+    if (verdict.kind === 'down') alarms.raise('service_down', verdict.message, name);
+    if (verdict.kind === 'degraded') alarms.raise('service_degraded', verdict.message, name);
+    if (verdict.kind !== 'down') alarms.clear('service_down', name);
+    if (verdict.kind !== 'degraded') alarms.clear('service_degraded', name);
+  };
+  const judgeAll = (): void => {
+    for (const name of judgedNow().numbers.keys()) judgeService(name);
+  };
+  /** Alarms with this code are these and no others. */
+  const are = (code: AlarmCode, messages: ReadonlyMap<string, string>): void => {
+    for (const [subject, message] of messages) alarms.raise(code, message, subject);
+    alarms.retain(code, new Set(messages.keys()));
+  };
+
+  const lookAtOrders = (): void => {
+    are('drained_long', forgottenOrders(health(), wallMs()));
+  };
+  const lookAtCertificates = (): void => {
+    const { tls } = current().settings;
+    const own = tls === undefined ? [] : [{ subject: tls.keyPair.path, what: `The certificate ${tls.keyPair.path} for DNS over TLS`, endsMs: tls.keyPair.expiresAtMs }]; // prettier-ignore
+    const all = [...own, ...health().certificates().map(certificateOf)];
+    const ending = all.filter(({ endsMs }) => endsMs - wallMs() < CERTIFICATE_ENDS_MS);
+    are(
+      'certificate_expiring',
+      new Map(ending.map(({ subject, what, endsMs }) => [subject, `${what} ${endWords(endsMs, wallMs())}`])),
+    );
+  };
+  const lookAtFiles = async (): Promise<void> => {
+    if (isLooking) return;
+    isLooking = true;
+    try {
+      const kept = (await readdir(stateDir).catch(() => [])).filter((name) => name.endsWith(`.json${BAD}`));
+      const found = new Set<string>();
+      for (const name of kept) {
+        const bad = join(stateDir, name);
+        const file = bad.slice(0, -BAD.length);
+        found.add(file);
+        const isUp = alarms.list().some(({ code, subject }) => code === 'state_lost' && subject === file);
+        // What was told when the file was read says more.
+        if (!isUp) alarms.raise('state_lost', lostWords(file, bad), file);
+      }
+      for (const file of lostFiles) if (!found.has(file)) alarms.clear('state_lost', file);
+      lostFiles = found;
+    } finally {
+      isLooking = false;
+    }
+  };
+  const lookAtSlow = (): void => {
+    lookAtOrders();
+    lookAtCertificates();
+    void lookAtFiles();
+  };
+
+  return {
+    start() {
+      judgeAll();
+      lookAtSlow();
+      timers = [setInterval(judgeAll, SERVICES_EVERY_MS), setInterval(lookAtSlow, SLOW_EVERY_MS)];
+      for (const timer of timers) timer.unref();
+    },
+    changed(target) {
+      if (timers.length === 0) return;
+      judgeService(target.slice(0, target.lastIndexOf('/')));
+      // One order may change many targets.
+      soon ??= setImmediate(() => {
+        soon = undefined;
+        lookAtOrders();
+      });
+    },
+    replaced() {
+      if (timers.length === 0) return;
+      const names = new Set(judgedNow().numbers.keys());
+      alarms.retain('service_down', names);
+      alarms.retain('service_degraded', names);
+      judgeAll();
+      lookAtSlow();
+    },
+    stop() {
+      for (const timer of timers) clearInterval(timer);
+      timers = [];
+      clearImmediate(soon);
+    },
+  };
+}
+
+/** A generation with its services' numbers by name. */
+type Judged = {
+  readonly of: Current;
+  readonly numbers: ReadonlyMap<string, number>;
+  readonly judge: (service: number) => Verdict;
+};
+
+/** Messages by target of orders that keep a VIP out for long, and have no end. */
+function forgottenOrders(health: Health, nowMs: number): ReadonlyMap<string, string> {
+  const long = health.overrides().filter(({ state, since, until, present }) => {
+    return present && state !== 'up' && until === undefined && nowMs - Date.parse(since) >= DRAINED_LONG_MS;
+  });
+  return new Map(
+    long.map(({ target, state, since, reason }) => {
+      const what = state === 'drain' ? 'drained' : 'forced down';
+      const why = reason === undefined ? '' : ` (${reason})`;
+      const message = `${target} has been ${what} for ${age(since, nowMs)}${why}. If nobody needs that any more: pharos auto ${target}`;
+      return [target, message];
+    }),
+  );
+}
+
+type Certificate = { readonly subject: string; readonly what: string; readonly endsMs: number };
+
+function certificateOf({ targets, address, endsMs }: SeenCertificate): Certificate {
+  const [first = ''] = targets;
+  const more = targets.length > 1 ? ` and ${String(targets.length - 1)} more` : '';
+  return { subject: first, what: `The certificate of ${first}${more}, seen at ${address},`, endsMs };
+}
+
+function endWords(endsMs: number, nowMs: number): string {
+  if (endsMs === EXPIRED) return 'or one of its chain has expired. Renew it.';
+  const left = (endsMs - nowMs) / 1000;
+  const on = new Date(endsMs).toISOString().slice(0, 16).replace('T', ' ');
+  return left < 0 ? `expired ${lasting(-left)} ago. Renew it.` : `ends in ${lasting(left)}, on ${on} UTC. Renew it.`;
+}
+
+function lostWords(file: string, bad: string): string {
+  return `${file} could not be used at a start, so what it held was lost. It is kept as ${bad}. Set again what is missing, then remove that file.`;
+}
