@@ -71,6 +71,30 @@ export function reportOutside(written: string, place: Place, folder: string, rep
   report.error('PH385', message, place, `move it to ${folder}, or set "files: anywhere" in pharos.yaml`);
 }
 
+/** Reports a mistake the first time that a subject has it; later ones only raise the number in its message. */
+export type ReportOnce = (subject: string, code: string, message: string, place: Place, hint?: string) => void;
+
+/** For names that are misspelt where they are defined, or copied with their mistake: one error, not one for each use. */
+export function createReportOnce(report: Report): ReportOnce {
+  const first = new Map<string, { readonly diagnostic: Diagnostic; count: number }>();
+  return (subject, code, message, place, hint) => {
+    const known = first.get(subject);
+    if (!known) {
+      report.error(code, message, place, hint);
+      const diagnostic = report.diagnostics.at(-1);
+      if (diagnostic) first.set(subject, { diagnostic, count: 1 });
+      return;
+    }
+    known.count++;
+    const at = report.diagnostics.findLastIndex(
+      (each) => each.code === known.diagnostic.code && each.place === known.diagnostic.place,
+    );
+    const more = known.count - 1;
+    const counted = `${known.diagnostic.message} (and in ${more} more place${more === 1 ? '' : 's'})`;
+    if (at >= 0) report.diagnostics[at] = { ...known.diagnostic, message: counted };
+  };
+}
+
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some((diagnostic) => diagnostic.severity === 'error');
 }

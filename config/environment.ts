@@ -19,7 +19,8 @@ export function expandEnvironment(text: string, env: Environment): { text: strin
     }
     // Object.hasOwn: `constructor` is no variable.
     const value = Object.hasOwn(env, name) ? env[name] : undefined;
-    if (value !== undefined) return value;
+    // Beside other text nothing may be meant; as the whole value it is one that was not passed on.
+    if (value !== undefined && (value !== '' || reference !== text)) return value;
     problems.push({ reference, name });
     return reference;
   });

@@ -266,6 +266,11 @@ export function valueOf(node: YamlNode, key: string): YamlNode | undefined {
   return entry && orPlaceOf(entry.value, entry.key);
 }
 
+/** The keys of a map; none of anything else. */
+export function keysOf(node: YamlNode | undefined): string[] {
+  return node?.kind === 'map' ? node.entries.map(({ key }) => key.text) : [];
+}
+
 /** A map without some of its keys. */
 export function without(node: YamlMap, ...keys: readonly string[]): YamlMap {
   return { ...node, entries: node.entries.filter(({ key }) => !keys.includes(key.text)) };

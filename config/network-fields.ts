@@ -1,7 +1,15 @@
 /**
  * Readers of addresses, networks and places on Earth.
  */
-import { parseAddress, parseEndpoint, parsePrefix, type Endpoint, type Prefix } from '../wire/address.ts';
+import {
+  enclosingNetwork,
+  formatPrefix,
+  parseAddress,
+  parseEndpoint,
+  parsePrefix,
+  type Endpoint,
+  type Prefix,
+} from '../wire/address.ts';
 import { scalar, type Read, type Tailor } from './fields.ts';
 import type { At } from './settings.ts';
 import { placeOf } from './yaml.ts';
@@ -29,8 +37,29 @@ export function address(family?: 'IPv4' | 'IPv6', tailor: Tailor = {}): Read<Uin
 }
 
 export function prefix(tailor: Tailor = {}): Read<Prefix> {
-  const hint = 'such as 10.0.0.0/8 or "2001:db8::/32", without bits after the prefix';
-  return scalar('a network', parsePrefix, { hint, ...tailor, code: tailor.code ?? 'PH023' });
+  const example = 'such as 10.0.0.0/8 or "2001:db8::/32", without bits after the prefix';
+  const read = scalar('a network', parsePrefix, { hint: example, ...tailor, code: tailor.code ?? 'PH023' });
+  return (node, name, report) => {
+    const network = node.kind === 'scalar' && !parsePrefix(node.text) ? enclosingNetwork(node.text) : undefined;
+    if (node.kind !== 'scalar' || !network) return read(node, name, report);
+    report.error(
+      tailor.code ?? 'PH023',
+      `${name} must be a network, got ${hostBits(node.text)}`,
+      placeOf(node),
+      withoutHostBits(network),
+    );
+    return undefined;
+  };
+}
+
+/** What is wrong with a network that `enclosingNetwork` knows and `parsePrefix` does not. */
+export function hostBits(text: string): string {
+  return `${text}, which has bits after its prefix`;
+}
+
+/** What to write in its place. */
+export function withoutHostBits(network: Prefix): string {
+  return `write ${formatPrefix(network)}, without bits after the prefix`;
 }
 
 /** `"37.57,126.98"` (latitude, longitude in degrees) or a country code. */

@@ -15,7 +15,7 @@ import {
   status,
 } from './check-fields.ts';
 import { timingFields, timingOf, warnShortTimeout, type Timing } from './check-timing.ts';
-import type { Report } from './diagnostics.ts';
+import type { Report, ReportOnce } from './diagnostics.ts';
 import {
   boolean,
   choice,
@@ -107,11 +107,16 @@ const readPush = map('check', { ...common, expires: optional(duration({ minMs: 1
 export type FindCheck = (named: string, node: YamlNode, report: Report) => CheckSpec | undefined;
 
 /** Among the checks that have been read; to name a broken one, which has been reported, is no second mistake. */
-export function findAmong(known: ReadonlyMap<string, CheckSpec>, broken: ReadonlySet<string>): FindCheck {
-  return (named, node, report) => {
+export function findAmong(
+  known: ReadonlyMap<string, CheckSpec>,
+  broken: ReadonlySet<string>,
+  once: ReportOnce,
+): FindCheck {
+  return (named, node) => {
     const found = known.get(named);
     if (!found && !broken.has(named)) {
-      report.error('PH207', `there is no check ${named}`, placeOf(node), nearestHint(named, known.keys()));
+      const hint = nearestHint(named, [...known.keys(), ...broken]);
+      once(`check ${named}`, 'PH207', `there is no check ${named}`, placeOf(node), hint);
     }
     return found;
   };

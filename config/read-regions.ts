@@ -2,7 +2,7 @@
  * Regions, which pharos.yaml and zone files define alike (SPEC 2), and the names that targets are made of.
  */
 import type { Report } from './diagnostics.ts';
-import { dictionary, map, optional, share, show, withDefault, type Read } from './fields.ts';
+import { dictionary, map, optional, share, show, valueOf, withDefault, type Read } from './fields.ts';
 import { at, type IsCountry } from './network-fields.ts';
 import type { RegionSpec } from './settings.ts';
 import { placeOf, type YamlScalar } from './yaml.ts';
@@ -13,7 +13,14 @@ export function regions(isCountry: IsCountry): Read<ReadonlyMap<string, RegionSp
     const usable = isTargetName(key, 'region', report);
     const values = readRegion(value, `region ${key.text}`, report);
     if (!usable || !values) return undefined;
-    return { name: key.text, at: values.at, minHealthy: values.min_healthy, place: placeOf(key) };
+    const isMisplaced = values.at === undefined && valueOf(value, 'at') !== undefined;
+    return {
+      name: key.text,
+      at: values.at,
+      ...(isMisplaced ? { isMisplaced } : {}),
+      minHealthy: values.min_healthy,
+      place: placeOf(key),
+    };
   });
   return (node, name, report) => {
     const found = readAll(node, name, report);

@@ -11,6 +11,7 @@ import {
   dictionary,
   duration,
   integer,
+  keysOf,
   list,
   map,
   scalar,
@@ -230,6 +231,17 @@ function pharos(isCountry: IsCountry) {
   });
 }
 
+/** Regions and checks that are named in the file and could not be read. */
+function misreadOf(
+  node: YamlNode,
+  { regions, checks }: Pick<Settings, 'regions' | 'checks'>,
+): Pick<Settings, 'misread'> {
+  const lost = (key: string, found: ReadonlyMap<string, unknown>): Set<string> =>
+    new Set(keysOf(valueOf(node, key)).filter((name) => !found.has(name)));
+  const misread = { regions: lost('regions', regions), checks: lost('checks', checks) };
+  return misread.regions.size + misread.checks.size === 0 ? {} : { misread };
+}
+
 /**
  * Reads pharos.yaml. Without a file, defaults with paths relative to `baseDir`; with one they are relative to
  * its folder. Undefined when there is nothing to go on with; otherwise a value even when mistakes were
@@ -280,6 +292,7 @@ export function readSettings(input: {
     },
     regions: read.regions,
     checks: read.checks,
+    ...misreadOf(node, read),
     health: {
       waitMs: read.health?.wait ?? 3000,
       suspect: read.health?.suspect ?? 0.7,

@@ -40,6 +40,8 @@ export type Settings = {
   /** Those of pharos.yaml by name; zones add their own. */
   readonly regions: ReadonlyMap<string, RegionSpec>;
   readonly checks: ReadonlyMap<string, CheckSpec>;
+  /** Names of regions and checks that are there and wrong, which has been reported: to use one is no second mistake. */
+  readonly misread?: { readonly regions: ReadonlySet<string>; readonly checks: ReadonlySet<string> };
   readonly health: {
     /** How long the sockets stay closed at most, for the first round of probes. */
     readonly waitMs: number;
@@ -156,6 +158,8 @@ export type At =
 export type RegionSpec = {
   readonly name: string;
   readonly at: At | undefined;
+  /** `at` is there and wrong, which was reported. */
+  readonly isMisplaced?: boolean;
   /** Share of its weight, 0 to 1, that must be up for the region to be a candidate. */
   readonly minHealthy: number;
   readonly place: Place;

@@ -267,7 +267,8 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
         report.error('PH009', `${shown} does not name an environment variable`, place, hint);
       } else {
         const hint = `set ${name} where Pharos is started, or write $\${${name}} for the characters themselves`;
-        report.error('PH008', `the environment variable ${name} is not set`, place, hint);
+        const isEmpty = env[name] === '';
+        report.error('PH008', `the environment variable ${name} is ${isEmpty ? 'empty' : 'not set'}`, place, hint);
       }
     }
     return expanded.problems.length > 0 ? broken(span) : { ...span, kind: 'scalar', text: expanded.text, plain };

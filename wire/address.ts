@@ -56,6 +56,13 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { bytes, bits };
 }
 
+/** The network that `10.1.2.3/8` lies in: text that is one but for the bits behind its prefix. */
+export function enclosingNetwork(text: string): Prefix | undefined {
+  const [, host = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const address = parseAddress(host);
+  return address && Number(digits) <= address.length * 8 ? networkOf(address, Number(digits)) : undefined;
+}
+
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.bytes)}/${prefix.bits}`;
 }

@@ -243,7 +243,9 @@ function isClass(token: Token): boolean {
 
 function unknownType(token: Token): Mistake {
   const message = `"${token.text}" is not a record type`;
-  const hint = 'owner, TTL, class, type, data is the order; write a type without a name as TYPE123';
+  const hint = /^(?:ALIAS|ANAME)$/i.test(token.text)
+    ? 'it is no type of the DNS: write the addresses as A and AAAA, or as VIPs of a service; below the apex use CNAME'
+    : 'owner, TTL, class, type, data is the order; write a type without a name as TYPE123';
   return new Mistake('PH311', message, token.offset, token.text.length, hint);
 }
 

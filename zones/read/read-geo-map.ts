@@ -4,14 +4,41 @@
 import type { Report } from '../../config/diagnostics.ts';
 import { show } from '../../config/fields.ts';
 import { nearestWord } from '../../config/nearest-word.ts';
-import type { IsCountry } from '../../config/network-fields.ts';
+import { hostBits, withoutHostBits, type IsCountry } from '../../config/network-fields.ts';
 import { CONTINENTS } from '../../config/settings.ts';
 import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { identityOf, type GeoKey } from '../../steering/steps.ts';
-import { parsePrefix } from '../../wire/address.ts';
+import { enclosingNetwork, parsePrefix } from '../../wire/address.ts';
 
 /** RFC 6793: an AS number has 32 bits. */
 const MAX_ASN = 0xffff_ffff;
+
+/** Codes of continents as databases and other servers have them, and the country that has the same code. */
+const CONTINENT_CODES: ReadonlyMap<string, { readonly name: string; readonly country?: string }> = new Map([
+  ['AF', { name: 'africa', country: 'Afghanistan' }],
+  ['AN', { name: 'antarctica' }],
+  ['AS', { name: 'asia', country: 'American Samoa' }],
+  ['EU', { name: 'europe' }],
+  ['NA', { name: 'north-america', country: 'Namibia' }],
+  ['OC', { name: 'oceania' }],
+  ['SA', { name: 'south-america', country: 'Saudi Arabia' }],
+]);
+
+/**
+ * Warns of countries whose code is that of a continent. Saudi Arabia is named in many maps: only where the other keys are
+ * not those of countries.
+ */
+function warnContinents(keys: readonly { readonly key: GeoKey; readonly node: YamlScalar }[], report: Report): void {
+  const codes = keys.flatMap(({ key, node }) => (key.kind === 'country' ? [{ code: key.country, node }] : []));
+  const others = codes.filter(({ code }) => code !== 'SA');
+  const isOfCountries = others.length > 0 && others.every(({ code }) => !CONTINENT_CODES.has(code));
+  for (const { code, node } of codes) {
+    const continent = CONTINENT_CODES.get(code);
+    if (continent?.country === undefined || (code === 'SA' && isOfCountries)) continue;
+    const hint = `for the continent write ${continent.name}`;
+    report.warning('PH132', `${node.text} is the country ${continent.country}`, placeOf(node), hint);
+  }
+}
 
 /** The entries in the file's order; steering matches them by how specific they are. */
 export function readGeoMap(
@@ -21,8 +48,10 @@ export function readGeoMap(
   report: Report,
 ): { key: GeoKey; regions: string[] }[] {
   const seen = new Map<string, YamlScalar>();
-  return entries.flatMap(({ key, value }) => {
+  const keys: { key: GeoKey; node: YamlScalar }[] = [];
+  const read = entries.flatMap(({ key, value }) => {
     const geoKey = readGeoKey(key, isCountry, report);
+    if (geoKey) keys.push({ key: geoKey, node: key });
     const regions = readRegions(value.kind === 'null' ? { ...value, start: key.start, end: key.end } : value, key.text);
     if (!geoKey || !regions) return [];
     const identity = identityOf(geoKey);
@@ -35,6 +64,8 @@ export function readGeoMap(
     seen.set(identity, key);
     return [{ key: geoKey, regions }];
   });
+  warnContinents(keys, report);
+  return read;
 }
 
 function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): GeoKey | undefined {
@@ -42,7 +73,9 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
   const country =
     key?.kind === 'country' ? key.country : key?.kind === 'subdivision' ? key.subdivision.slice(0, 2) : undefined;
   if (country !== undefined && isCountry && !isCountry(country)) {
-    const meant = { UK: 'the United Kingdom is GB', EU: 'the continent is written europe' }[country];
+    const continent = CONTINENT_CODES.get(country);
+    const meant =
+      country === 'UK' ? 'the United Kingdom is GB' : continent && `the continent is written ${continent.name}`;
     report.error(
       'PH033',
       `there is no country ${country}`,
@@ -52,6 +85,16 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
     return undefined;
   }
   if (key) return key;
+  const network = enclosingNetwork(node.text);
+  if (network) {
+    report.error(
+      'PH212',
+      `a key of geo must be a network, got ${hostBits(node.text)}`,
+      placeOf(node),
+      withoutHostBits(network),
+    );
+    return undefined;
+  }
   const near = nearestWord(node.text, [...CONTINENTS, 'default', 'fence']);
   const hint =
     near === undefined

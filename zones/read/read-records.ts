@@ -159,12 +159,19 @@ function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, u
   }
 }
 
+/** What to write in place of a type that there is not. */
+export function typeHint(text: string): string {
+  if (/^(?:ALIAS|ANAME)$/i.test(text)) {
+    return 'it is no type of the DNS: write the addresses as A and AAAA, or as VIPs under services; below the apex use CNAME';
+  }
+  const hint = nearestHint(text, ['ttl', ...TYPE_NUMBERS.keys()]);
+  return hint.startsWith('did you') ? hint : 'a type without a name is written TYPE65400';
+}
+
 function readType(key: YamlScalar, report: Report): number | undefined {
   const type = typeNumber(key.text);
   if (type === undefined) {
-    const hint = nearestHint(key.text, ['ttl', ...TYPE_NUMBERS.keys()]);
-    const help = hint.startsWith('did you') ? hint : 'a type without a name is written TYPE65400';
-    report.error('PH105', `${key.text} is not a record type`, placeOf(key), help);
+    report.error('PH105', `${key.text} is not a record type`, placeOf(key), typeHint(key.text));
     return undefined;
   }
   if (!isMetaType(type)) return type;

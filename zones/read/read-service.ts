@@ -1,7 +1,7 @@
 /**
  * One service of a zone file (SPEC 3 and 4): its VIPs, check, steps and TTL.
  */
-import type { Report } from '../../config/diagnostics.ts';
+import { hasErrors, type Report, type ReportOnce } from '../../config/diagnostics.ts';
 import {
   dictionary,
   duration,
@@ -42,6 +42,9 @@ export type ServiceContext = {
   readonly checks: ReadonlyMap<string, CheckSpec>;
   /** Names of checks that have been reported as wrong: naming one is no second mistake. */
   readonly brokenChecks: ReadonlySet<string>;
+  readonly brokenRegions: ReadonlySet<string>;
+  /** For names that are defined nowhere. */
+  readonly once: ReportOnce;
   readonly defaultTtlSeconds: number;
   /** Absolute path that tables are relative to. */
   readonly folder: string;
@@ -62,15 +65,20 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
   const name = formatName(canonical(owner));
   // Steps name regions and VIPs, so the VIPs are read first, wherever they stand.
   const vipsNode = valueOf(value, 'vips');
+  const before = report.diagnostics.length;
   const vips = (vipsNode && readVips(vipsNode, context)) ?? [];
+  const isKnown = ({ region }: Vip): boolean => region === undefined || regions.has(region);
   const stepsContext = {
     ...context,
-    regions: new Map([...regions].map(([id, { at }]) => [id, at !== undefined])),
+    // One whose position is wrong was reported.
+    regions: new Map([...regions].map(([id, { at, isMisplaced }]) => [id, at !== undefined || isMisplaced === true])),
     vips,
+    // What is wrong with a VIP may be all that is wrong with the steps that lead to it.
+    isSound: vips.every(isKnown) && !hasErrors(report.diagnostics.slice(before)),
   };
   const read = map('service', {
     ttl: withDefault(serviceTtl, { minSeconds: context.defaultTtlSeconds, maxSeconds: context.defaultTtlSeconds }),
-    check: optional(checkOrName(name, findAmong(context.checks, context.brokenChecks))),
+    check: optional(checkOrName(name, findAmong(context.checks, context.brokenChecks, context.once))),
     vips: required(alreadyRead, 'such as vips: { seoul-a: { region: seoul, A: 203.0.113.10 } }'),
     steer: withDefault(steps(stepsContext), [...DEFAULT_STEPS]),
     answers: optional(answers),
@@ -84,7 +92,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
   checkLoad(value, vipsNode, read.check, report);
   const ramp = valueOf(value, 'ramp');
   const weighsRegions = vips.some(({ region }) => (regions.get(region ?? '')?.minHealthy ?? 0) > 0);
-  judgeWeights(read.steer, vips, weighsRegions, ramp && placeOf(ramp), report);
+  if (stepsContext.isSound) judgeWeights(read.steer, vips, weighsRegions, ramp && placeOf(ramp), report);
   warnCommonAddress(vips, report);
   warnOneCname(vips, read, valueOf(value, 'answers') ?? valueOf(value, 'steer'), report);
   return {
@@ -131,6 +139,11 @@ const answers = scalar(
 function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
   const { report } = context;
   const mistakes = report.diagnostics.length;
+  if (node.kind === 'list') {
+    const hint = 'give each a name and no "- ": seoul-a: { region: seoul, A: 203.0.113.10 }';
+    report.error('PH126', 'vips must be a map of names to VIPs, got a list', placeOf(node, 0, 1), hint);
+    return undefined;
+  }
   const vips = dictionary(({ key, value }) => readVip(key, value, context))(node, 'vips', report);
   if (!vips) return undefined;
   if (vips.length === 0 && report.diagnostics.length === mistakes) {
@@ -159,6 +172,18 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
   return vips;
 }
 
+/** SPEC 3: a VIP has one address of a family; each has a state of its own. */
+function oneAddress(family: 'IPv4' | 'IPv6', vip: string): Read<Uint8Array> {
+  return (node, name, report) => {
+    if (node.kind !== 'list' || node.items.length === 1) {
+      return address(family)(node.kind === 'list' ? (node.items[0] ?? node) : node, name, report);
+    }
+    const hint = `make each a VIP: ${vip}-1: { ${name}: ... }, ${vip}-2: { ${name}: ... }`;
+    report.error('PH125', `a VIP has one ${name}, got a list of ${node.items.length}`, placeOf(node, 0, 1), hint);
+    return undefined;
+  };
+}
+
 /** The name that a service answers with; `code` is what a mistake is reported as. */
 function cname(apex: Name, code: string): Read<Name> {
   return (node, name, report) => {
@@ -172,18 +197,27 @@ function cname(apex: Name, code: string): Read<Name> {
 }
 
 function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip | undefined {
-  const { apex, regions, report } = context;
+  const { apex, regions, brokenRegions, once, report } = context;
   const usable = isTargetName(key, 'VIP', report);
+  const bare = node.kind === 'scalar' ? parseAddress(node.text) : undefined;
+  if (node.kind === 'scalar' && bare) {
+    const type = bare.length === 4 ? 'A' : 'AAAA';
+    const address = bare.length === 4 ? node.text : `"${node.text}"`;
+    const message = `VIP ${key.text} must be a map, got the address ${node.text}`;
+    report.error('PH127', message, placeOf(node), `write ${key.text}: { ${type}: ${address} }`);
+    return undefined;
+  }
   const region: Read<string> = (value, name, inner) => {
     const named = text()(value, name, inner);
-    if (named === undefined || regions.has(named)) return named;
-    inner.error('PH206', `there is no region ${named}`, placeOf(value), nearestHint(named, regions.keys()));
+    if (named === undefined || regions.has(named) || brokenRegions.has(named)) return named;
+    const hint = nearestHint(named, regions.keys());
+    once(`region ${named}`, 'PH206', `there is no region ${named}`, placeOf(value), hint);
     return named; // Kept, so that steps which name it are not reported as well.
   };
   const read = map('vip', {
     region: optional(region),
-    A: optional(address('IPv4')),
-    AAAA: optional(address('IPv6')),
+    A: optional(oneAddress('IPv4', key.text)),
+    AAAA: optional(oneAddress('IPv6', key.text)),
     CNAME: optional(cname(apex, 'PH202')),
     weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: '1 if unsaid; 0 for standby' }), 1),
     capacity: withDefault(capacity, 1),

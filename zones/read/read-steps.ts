@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { hasErrors, reportOutside, type Report } from '../../config/diagnostics.ts';
+import { createReportOnce, hasErrors, reportOutside, type Report, type ReportOnce } from '../../config/diagnostics.ts';
 import {
   boolean,
   dictionary,
@@ -39,6 +39,11 @@ export type StepsContext = {
   /** Every region that pharos.yaml or the zone defines; true for those that have a position. */
   readonly regions: ReadonlyMap<string, boolean>;
   readonly vips: readonly JudgedVip[];
+  /** False where a VIP has a mistake: then nothing is said of steps that lead to none. */
+  readonly isSound?: boolean;
+  /** Regions that are defined with a mistake; and the report of names that are defined nowhere. */
+  readonly brokenRegions?: ReadonlySet<string>;
+  readonly once?: ReportOnce;
   /** Absolute path that tables are relative to. */
   readonly folder: string;
   /** The folder that they must be in; undefined: any. */
@@ -70,7 +75,8 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
       return spec ? [{ spec, node: item }] : [];
     });
     // What is wrong in a step may be all that is wrong with the chain.
-    if (!hasErrors(report.diagnostics.slice(before))) judgeSteps(written, context.vips, report);
+    const isSound = context.isSound !== false && !hasErrors(report.diagnostics.slice(before));
+    if (isSound) judgeSteps(written, context.vips, report);
     return written.map(({ spec }) => spec);
   };
 }
@@ -228,18 +234,21 @@ function bias(context: StepsContext): Read<[string, number][]> {
 }
 
 /** The name of a region that is defined; one that none of the service's VIPs is in gets a warning. */
-function regionName({ regions, vips }: StepsContext): Read<string> {
+function regionName(context: StepsContext): Read<string> {
+  const { regions, vips, brokenRegions, once } = context;
   return (node, name, report) => {
     const region = text()(node, name, report);
     if (region === undefined) return undefined;
     if (vips.some((vip) => vip.region === region)) return region;
     if (regions.has(region)) {
-      warnUnusedRegion(region, node, report);
+      if (context.isSound !== false) warnUnusedRegion(region, node, report);
       return region;
     }
+    if (brokenRegions?.has(region)) return region;
     const isVip = vips.some((vip) => vip.name === region);
     const hint = isVip ? 'it is a VIP: only failover takes those' : nearestHint(region, regions.keys());
-    report.error('PH210', `there is no region ${region}`, placeOf(node), hint);
+    const tell = once ?? createReportOnce(report);
+    tell(`region ${region}`, 'PH210', `there is no region ${region}`, placeOf(node), hint);
     return undefined;
   };
 }
@@ -252,7 +261,8 @@ function warnUnusedRegion(region: string, node: YamlNode, report: Report): void 
 type FailoverEntry = Extract<StepSpec, { kind: 'failover' }>['order'][number];
 
 /** SPEC 4: regions or VIPs; a name that is both is the region. */
-function failoverOrder({ regions, vips }: StepsContext): Read<FailoverEntry[]> {
+function failoverOrder(context: StepsContext): Read<FailoverEntry[]> {
+  const { regions, vips, brokenRegions, once } = context;
   const entry: Read<FailoverEntry> = (node, name, report) => {
     const target = text()(node, name, report);
     if (target === undefined) return undefined;
@@ -260,11 +270,14 @@ function failoverOrder({ regions, vips }: StepsContext): Read<FailoverEntry[]> {
     const vip = vips.findIndex((each) => each.name === target);
     if (vip >= 0) return { kind: 'vip', vip };
     if (regions.has(target)) {
-      warnUnusedRegion(target, node, report);
+      if (context.isSound !== false) warnUnusedRegion(target, node, report);
       return { kind: 'region', region: target };
     }
+    if (brokenRegions?.has(target)) return { kind: 'region', region: target };
     const known = new Set([...vips.map((each) => each.name), ...regions.keys()]);
-    report.error('PH210', `there is no region or VIP ${target}`, placeOf(node), nearestHint(target, known));
+    const tell = once ?? createReportOnce(report);
+    const message = `there is no region or VIP ${target}`;
+    tell(`region ${target}`, 'PH210', message, placeOf(node), nearestHint(target, known));
     return undefined;
   };
   return onceEach(list(entry, { min: 1, hint: 'regions or VIPs in the order to try them' }));

@@ -1,20 +1,32 @@
 /**
  * One zone file (SPEC 3), with the master files it includes, to a ZoneModel.
  */
-import { dirname, resolve } from 'node:path';
-import { reportOutside, type Place, type Report } from '../../config/diagnostics.ts';
+import { basename, dirname, resolve } from 'node:path';
+import { createReportOnce, reportOutside, type Place, type Report } from '../../config/diagnostics.ts';
 import type { Environment } from '../../config/environment.ts';
 import { lookAt } from '../../config/folder.ts';
 import { isOutside } from '../../config/read-file.ts';
-import { list, map, optional, required, scalar, text, valueOf, withDefault, type Read } from '../../config/fields.ts';
+import {
+  keysOf,
+  list,
+  map,
+  optional,
+  required,
+  scalar,
+  text,
+  valueOf,
+  withDefault,
+  type Read,
+} from '../../config/fields.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { checks } from '../../config/read-checks.ts';
 import { regions } from '../../config/read-regions.ts';
 import type { Settings } from '../../config/settings.ts';
-import { placeOf, readYaml, type YamlNode } from '../../config/yaml.ts';
+import { placeOf, readYaml, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
-import { NameError, nameKey, parseName, type Name } from '../../wire/name.ts';
+import { formatName, NameError, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
+import { tldKind } from './host-names.ts';
 import { judgeNames } from './judge-names.ts';
 import { readMasterFile } from './master-file.ts';
 import type { ServiceModel, ZoneModel } from './model.ts';
@@ -99,7 +111,10 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
     services: optional(later),
   })(node, 'the zone file', report);
   if (!read || !apex) return undefined;
-  if (zoneNode.kind === 'scalar') warnBeyondAscii(zoneNode, report);
+  if (zoneNode.kind === 'scalar') {
+    warnBeyondAscii(zoneNode, report);
+    warnOfOtherName(file, apex, zoneNode, report);
+  }
 
   const store = createRecordStore();
   const target = { apex, store, file: addFile(store, file), defaultTtlSeconds: read.ttl, report };
@@ -119,7 +134,9 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
         apex,
         regions: new Map([...settings.regions, ...read.regions]),
         checks: new Map([...settings.checks, ...read.checks]),
-        brokenChecks: namesOf(valueOf(node, 'checks')),
+        brokenChecks: new Set([...keysOf(valueOf(node, 'checks')), ...(settings.misread?.checks ?? [])]),
+        brokenRegions: new Set([...keysOf(valueOf(node, 'regions')), ...(settings.misread?.regions ?? [])]),
+        once: createReportOnce(report),
         defaultTtlSeconds: read.ttl,
         folder,
         below,
@@ -152,6 +169,22 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
       judgeNames({ zone, services, madeFrom, apexes });
     },
   };
+}
+
+/**
+ * Warns of a file with the name of another zone: one that was copied and not changed. A name that has the zone's in it, or
+ * is no name of the Internet, is the operator's own way to sort files.
+ */
+function warnOfOtherName(file: string, apex: Name, node: YamlScalar, report: Report): void {
+  const named = basename(file)
+    .replace(/\.ya?ml$/i, '')
+    .toLowerCase();
+  const zone = formatName(apex).toLowerCase();
+  const labels = named.split('.');
+  const isZoneName = labels.length > 1 && tldKind(labels.at(-1) ?? '', '') !== undefined;
+  if (!isZoneName || named.includes(zone) || zone.endsWith(`.${named}`)) return;
+  const message = `the zone is ${zone}, and its file has the name of ${named}`;
+  report.warning('PH129', message, placeOf(node), 'change one of the two');
 }
 
 /** A report that nobody reads. */
@@ -235,10 +268,6 @@ function addSoa(
 function hostmaster(apex: Name): Name {
   const label = parseName('hostmaster.').subarray(0, -1);
   return label.length + apex.length > MAX_NAME_OCTETS ? apex : Uint8Array.from(Buffer.concat([label, apex]));
-}
-
-function namesOf(node: YamlNode | undefined): ReadonlySet<string> {
-  return new Set(node?.kind === 'map' ? node.entries.map(({ key }) => key.text) : []);
 }
 
 function warnShadowed(

@@ -49,8 +49,10 @@ test.each<[string, unknown]>([
 
 test('the environment is read in any scalar, keys too', () => {
   const env = { HOST: 'www', PORT: '8443', EMPTY: '' };
-  const text = 'a: ${PORT}\n"${HOST}": x-${HOST}\nc: "$${HOST}"\nd: ${EMPTY}';
-  expect(parse(text, env)).toMatchObject({ value: { a: '8443', www: 'x-www', c: '${HOST}', d: '' }, diagnostics: [] });
+  const text = 'a: ${PORT}\n"${HOST}": x-${HOST}\nc: "$${HOST}"\nd: x${EMPTY}';
+  expect(parse(text, env)).toMatchObject({ value: { a: '8443', www: 'x-www', c: '${HOST}', d: 'x' }, diagnostics: [] });
+  // As the whole value it was not passed on.
+  expect(parse('d: ${EMPTY}', env).diagnostics).toMatchObject([{ code: 'PH008' }]);
 });
 
 describe('every mistake has its place and says what to do', () => {

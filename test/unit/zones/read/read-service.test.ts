@@ -88,7 +88,7 @@ describe('a mistake is reported where it is', () => {
     [['vips: { a: { A: 192.0.2.1 }, b: { CNAME: x } }'], '11:34 PH203', 'b is a CNAME and a is an address'],
     [['vips: { a: { A: 192.0.2.1, region: soul } }'], '11:40 PH206', 'did you mean "seoul"?'],
     [['vips: { a: { A: 192.0.2.300 } }'], '11:21 PH022', 'an IPv4 address'],
-    [['vips: { a: { A: [192.0.2.1, 192.0.2.2] } }'], '11:21 PH013', 'got a list'],
+    [['vips: { a: { A: [192.0.2.1, 192.0.2.2] } }'], '11:21 PH125', 'got a list'],
     [['vips: { a: { A: 192.0.2.1, weight: -3 } }'], '11:40 PH014', '0 for standby'],
     [['vips: { a: { A: 192.0.2.1, wieght: 3 } }'], '11:32 PH010', 'did you mean "weight"?'],
     [['vips: { "a/b": { A: 192.0.2.1 } }'], '11:13 PH037', 'a VIP cannot be named a/b'],

@@ -105,7 +105,7 @@ describe('a mistake is reported where it is', () => {
       'no VIP of this service is in the region dublin',
     ],
     [['- geo: { erope: seoul, default: virginia }'], '13:16 PH212', 'did you mean "europe"?'],
-    [['- geo: { 10.0.0.1/8: seoul, default: virginia }'], '13:16 PH212', 'a network 10.0.0.0/8'],
+    [['- geo: { 10.0.0.1/8: seoul, default: virginia }'], '13:16 PH212', 'write 10.0.0.0/8'],
     [['- geo: { AS4294967296: seoul, default: virginia }'], '13:16 PH212', 'AS64500'],
     [['- geo: { ZZ: seoul, default: virginia }'], '13:16 PH033', 'no country ZZ'],
     [['- geo: { ZZ-1: seoul, default: virginia }'], '13:16 PH033', 'no country ZZ'],
