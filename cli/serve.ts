@@ -2,6 +2,7 @@
  * `pharos serve`: the server, until SIGTERM.
  */
 import { exitNow, ignoreRealTimeSignals } from '../server/io/libc.ts';
+import { LeaveRootError } from '../server/io/leave-root.ts';
 import { ListenError } from '../server/listen-error.ts';
 import { connectServiceManager } from '../server/io/service-manager.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';
@@ -34,6 +35,7 @@ export async function serve(options: { config: string | undefined; takeover: boo
   let stops = false;
   const starting = runServer(loadInputFor(options.config), ({ log }, drops) => createLog(log.level, drops), {
     takesOver: options.takeover,
+    leavesRoot: true,
     givenUp: stopRequested.promise,
     manager,
   });
@@ -85,7 +87,7 @@ export function explainFailure(error: unknown, output: Output): boolean {
     output.error(`pharos: ${error.message}\n    ${error.hint}`);
     return true;
   }
-  if (error instanceof TakeoverError) {
+  if (error instanceof TakeoverError || error instanceof LeaveRootError) {
     output.error(`pharos: ${error.message}\n    ${error.hint}`);
     return true;
   }

@@ -29,6 +29,7 @@ import { explainInLines } from './explain-lines.ts';
 import { configureHealth, prepare, publicationOf, tellSecondaries, type Current } from './generation.ts';
 import { createHandOver } from './hand-over.ts';
 import type { DropListener } from './log-writer.ts';
+import { leaveRoot } from './leave-root.ts';
 import { createMeasured } from './beacon-latency.ts';
 import { createNews } from './announce.ts';
 import { plural } from '../output.ts';
@@ -73,6 +74,8 @@ export class GivenUpError extends Error {}
 export type StartOptions = {
   /** Whether to take the place of the server that runs with the same `state_dir`, where there is one. */
   readonly takesOver?: boolean;
+  /** Whether to become another user where it runs as root (`user:`). */
+  readonly leavesRoot?: boolean;
   /** Resolves when the start is no longer wanted: the first round of probes may take as long as `health.wait`. */
   readonly givenUp?: Promise<unknown>;
   /** Is told how the server is doing. */
@@ -94,7 +97,12 @@ const START_MS = 60_000;
 export async function runServer(
   input: LoadInput,
   createLog: (settings: Settings, listener: DropListener) => Promise<Logger>,
-  { takesOver = false, givenUp = new Promise(() => undefined), manager = NO_MANAGER }: StartOptions = {},
+  {
+    takesOver = false,
+    leavesRoot = false,
+    givenUp = new Promise(() => undefined),
+    manager = NO_MANAGER,
+  }: StartOptions = {},
 ): Promise<RunningServer> {
   const startedAt = new Date();
   returnLargeBlocks();
@@ -124,6 +132,14 @@ export async function runServer(
   });
   for (const warning of first.diagnostics) log.warn(formatDiagnostic(warning));
   const takeover = await claimAddresses(settings, takesOver);
+  if (leavesRoot) {
+    try {
+      leaveRoot(settings, first.value.files.paths, log);
+    } catch (error) {
+      takeover?.abandon();
+      throw error;
+    }
+  }
 
   // UDP threads, and one for TCP.
   const threads = settings.workers + 1;

@@ -246,3 +246,50 @@ function callLibc(call: (lib: ReturnType<typeof Koffi.load>) => void): void {
     // There is none.
   }
 }
+
+/** prctl(2), capabilities(7) and capset(2): version 3 of the structures, 64 capabilities in two words. */
+const PR_SET_KEEPCAPS = 8;
+const CAPABILITY_VERSION = 0x20080522;
+const CAP_NET_BIND_SERVICE = 10;
+
+/**
+ * Changes the user by `change`, and keeps of all capabilities the one to bind ports under 1024, for this thread and those
+ * that it starts later. Where it had none, or the system knows none, it only changes the user.
+ */
+export function keepOnlyBinding(change: () => void): void {
+  callLibc((lib) => {
+    lib.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+  });
+  change();
+  callLibc((lib) => {
+    const capset = lib.func('capset', 'int', ['uintptr_t', 'uintptr_t']);
+    const header = new Uint32Array(new ArrayBuffer(8));
+    header[0] = CAPABILITY_VERSION;
+    // Effective, permitted, inheritable: of capabilities 0 to 31, then of the others.
+    const sets = new Uint32Array(new ArrayBuffer(24));
+    sets[0] = sets[1] = 1 << CAP_NET_BIND_SERVICE;
+    const set = (): number => capset(addressOf(header.buffer), addressOf(sets.buffer)) as number;
+    if (set() === 0) return;
+    // It did not have that one: none is left then.
+    sets.fill(0);
+    set();
+  });
+}
+
+/** setrlimit(2). */
+const RLIMIT_NICE = 13;
+const RLIMIT_RTPRIO = 14;
+
+/** Lets threads ask for the lowest real-time priority and nice -5 (precedence.ts) once this process is not root any more. */
+export function allowRealTime(): void {
+  callLibc((lib) => {
+    const setrlimit = lib.func('setrlimit', 'int', ['int', 'uintptr_t']);
+    for (const [limit, value] of [
+      [RLIMIT_NICE, 25n],
+      [RLIMIT_RTPRIO, 1n],
+    ] as const) {
+      const pair = new BigUint64Array([value, value]);
+      setrlimit(limit, addressOf(pair.buffer));
+    }
+  });
+}

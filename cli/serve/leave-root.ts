@@ -1,0 +1,47 @@
+/**
+ * A server that was started as root leaves root behind, and says what it can no longer do then.
+ */
+import type { Logger } from 'pino';
+import { fileURLToPath } from 'node:url';
+import type { Settings } from '../../config/settings.ts';
+import { becomeUser, LeaveRootError, mayAccess, userToBecome } from '../../server/io/leave-root.ts';
+
+/** Any module that a thread reads when it starts. */
+const MODULE = fileURLToPath(import.meta.url);
+
+/**
+ * Becomes the user of `settings.user`. `files` are those of the configuration, which a reload reads again. Throws
+ * LeaveRootError where a user is named and cannot be had; where none is named, it stays root and says so.
+ */
+export function leaveRoot({ user: named, stateDir }: Settings, files: readonly string[], log: Logger): void {
+  const user = userToBecome(named);
+  if (!user) return;
+  if ('stays' in user) {
+    warnOfRoot(user.why, log);
+    return;
+  }
+  try {
+    becomeUser(user, stateDir);
+  } catch (error) {
+    if (!(error instanceof LeaveRootError) || named !== undefined || process.getuid?.() !== 0) throw error;
+    warnOfRoot(error.message, log);
+    return;
+  }
+  if (!mayAccess(MODULE, 'read')) {
+    const hint = `install Pharos where ${user.name} can read it, or set "user: root"`;
+    throw new LeaveRootError(`the user ${user.name} may not read Pharos itself (${MODULE})`, hint);
+  }
+  log.info(`Running as the user ${user.name}.`);
+  for (const path of files.filter((file) => !mayAccess(file, 'read'))) {
+    log.warn(`The user ${user.name} may not read ${path}: the next reload will be refused.`);
+  }
+  if (!mayAccess(stateDir, 'write')) {
+    log.warn(`The user ${user.name} may not write to ${stateDir}: states and overrides will not be saved.`);
+  }
+}
+
+function warnOfRoot(why: string, log: Logger): void {
+  log.warn(
+    `Running as root: ${why}. Checks of the type exec run as root too. Create a user (useradd --system pharos), or set "user:".`,
+  );
+}
