@@ -20,7 +20,7 @@ import { createCounters } from '../counters.ts';
 import type { Answer, AnswerLong, AskControl, Publication } from '../contract.ts';
 import { createExplainOverUdp, createExplains, startsWithExplain, type ExplainPayload } from './explain-query.ts';
 import { sampleQueries, type QueryLogPayload } from './query-samples.ts';
-import { createLimiter, type Limiter, type RrlPayload } from './rrl.ts';
+import { createLimiter, limitUnverified, type Limiter, type RrlPayload } from './rrl.ts';
 import { createTransfers, type TransferPayload } from '../transfer/transfer.ts';
 
 export type Answerer = {
@@ -148,7 +148,9 @@ export function createAnswerer(publication: Publication, counters: Float64Array,
     }
     return answer(state, rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
   };
-  const all = payload.transfer ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds, state) : answerAll;
+  const all = payload.transfer
+    ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds, limitUnverified(state))
+    : answerAll;
   const ring = payload.queryLog?.rings[thread];
   return payload.queryLog && ring ? sampleQueries(all, payload.queryLog.share, ring, counters, seed) : all;
 }

@@ -13,6 +13,7 @@ import { mix } from '../../steering/sticky.ts';
 import { ASKS } from '../../wire/query.ts';
 import { emptyResponse, type Response } from '../../wire/response.ts';
 import { RCODE } from '../../wire/types.ts';
+import type { LimitUnverified } from '../transfer/answer-peers.ts';
 import type { Answerer } from './answerer.ts';
 import { COUNTER, count } from '../counters.ts';
 
@@ -147,18 +148,20 @@ export function limitResponse(
   return false;
 }
 
-/** The limit on a response of a KIND that `answer` does not write: a VERDICT. Without a limiter all is sent. */
-export function limitUnverified(
-  { limiter, clock, counters }: Pick<Answerer, 'limiter' | 'clock' | 'counters'>,
-  kind: number,
-  peer: Uint8Array,
-  peerAt: number,
-  peerOctets: 4 | 16,
-): number {
-  if (limiter === undefined) return VERDICT.SEND;
-  const verdict = takeToken(limiter, kind, peer, peerAt, peerOctets, clock.ms());
-  if (verdict !== VERDICT.SEND) count(counters, COUNTER.RATE_LIMITED);
-  return verdict;
+/** The limit on responses that `answer` does not write. Without a limiter all are sent. */
+export function limitUnverified({
+  limiter,
+  clock,
+  counters,
+}: Pick<Answerer, 'limiter' | 'clock' | 'counters'>): LimitUnverified {
+  return (isError, peer, peerAt, peerOctets) => {
+    if (limiter === undefined) return 'send';
+    const kind = isError ? KIND.ERROR : KIND.DATA;
+    const verdict = takeToken(limiter, kind, peer, peerAt, peerOctets, clock.ms());
+    if (verdict === VERDICT.SEND) return 'send';
+    count(counters, COUNTER.RATE_LIMITED);
+    return verdict === VERDICT.DROP ? 'drop' : 'cut';
+  };
 }
 
 function kindOf({ rcode, answers, authorities, authoritative }: Response): number {

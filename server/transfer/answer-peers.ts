@@ -20,7 +20,10 @@ import {
   type PeerRequest,
 } from './peer-request.ts';
 import { ixfrOverUdp, type TransferPayload } from './transfer.ts';
-import { KIND, limitUnverified, VERDICT } from '../answer/rrl.ts';
+
+/** What becomes of a response to a sender that may be anybody: `cut` is for one that is as short as can be. */
+export type Limited = 'send' | 'drop' | 'cut';
+export type LimitUnverified = (isError: boolean, peer: Uint8Array, peerAt: number, peerOctets: 4 | 16) => Limited;
 
 /** `answer` with peers. PACKET PATH for who is none: allocates nothing. */
 export function answerPeers(
@@ -28,7 +31,7 @@ export function answerPeers(
   image: Image,
   { settings }: TransferPayload,
   nowSeconds: () => number,
-  limits: Parameters<typeof limitUnverified>[0],
+  limit: LimitUnverified,
 ): Answer {
   return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
     const specials = specialsOf(rx, rxAt, length);
@@ -37,33 +40,33 @@ export function answerPeers(
       return answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
     }
     const request = readPeerRequest(rx, rxAt, length, settings.keys, nowSeconds());
-    const limit = isOverUdp ? udpLimit(request) : TCP_OCTETS;
+    const most = isOverUdp ? udpLimit(request) : TCP_OCTETS;
     const respond = (message: Uint8Array): number => {
       tx.set(message, txAt);
       return message.length;
     };
     const { verdict } = request;
     // Addresses may be forged over UDP, and a signature that does not hold proves nothing.
-    const limited = (kind: number): number =>
-      isOverUdp && verdict?.kind !== 'valid' ? limitUnverified(limits, kind, peer, peerAt, peerOctets) : VERDICT.SEND;
+    const limited = (isError: boolean): Limited =>
+      isOverUdp && verdict?.kind !== 'valid' ? limit(isError, peer, peerAt, peerOctets) : 'send';
     if (verdict && verdict.kind !== 'valid') {
-      const allowed = limited(KIND.ERROR);
-      if (allowed === VERDICT.DROP) return 0;
-      const whole = allowed === VERDICT.SEND ? rejection(request, nowSeconds()) : undefined;
-      return respond(whole && fits(whole, verdict, length, isOverUdp, limit) ? whole : cutRejection(request));
+      const allowed = limited(true);
+      if (allowed === 'drop') return 0;
+      const whole = allowed === 'send' ? rejection(request, nowSeconds()) : undefined;
+      return respond(whole && fits(whole, verdict, length, isOverUdp, most) ? whole : cutRejection(request));
     }
     if (
       isOverUdp &&
       isAllowedIxfr(request) &&
       mayTransfer(settings, peer.subarray(peerAt, peerAt + peerOctets), verdict)
     ) {
-      if (limited(KIND.DATA) !== VERDICT.SEND) return 0;
+      if (limited(false) !== 'send') return 0;
       const message = ixfrOverUdp(image, request, nowSeconds);
-      if (message.length <= limit) return respond(message);
+      if (message.length <= most) return respond(message);
     }
     return answerSigned(
       request,
-      limit,
+      most,
       nowSeconds,
       (message, out) => {
         const { length: octets } = message;
