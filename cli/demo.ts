@@ -1,18 +1,18 @@
 /**
  * `pharos demo`: examples/demo on this machine, with backends that can be failed and healed.
  */
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emitKeypressEvents } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { pino, type Logger } from 'pino';
+import { checkListen } from '../server/io/check-listen.ts';
 import { formatEndpoint } from '../wire/address.ts';
 import { startBackend, type Backend } from './demo-backends.ts';
 import { loadInputFor } from './load-input.ts';
 import { EXIT, terminal, type Output } from './output.ts';
-import { runServer, type RunningServer } from './serve/run-server.ts';
+import { GivenUpError, runServer, type RunningServer } from './serve/run-server.ts';
 import { explainFailure } from './serve.ts';
 
 /** Region and the port it is tried on first; the keys are 1, 2, 3. */
@@ -29,31 +29,60 @@ const CLIENTS = [
   { place: 'Ireland', subnet: '87.32.0.0/24', answer: '192.0.2.10' },
 ] as const;
 
+export type DemoOptions = {
+  /** Ports on 127.0.0.1 for DNS and for the status page; 0 for a free one. */
+  readonly port: number;
+  readonly statusPort: number;
+};
+
 /** Runs until `q`, Ctrl-C or SIGTERM. Returns the exit code. */
-export async function demo(): Promise<number> {
+export async function demo({ port, statusPort }: DemoOptions): Promise<number> {
   const output = terminal();
-  const stateDir = await mkdtemp(join(tmpdir(), 'pharos-demo-'));
+  // Before anything is made that would be left behind, and until the end of the process.
+  const stopped = Promise.withResolvers<undefined>();
+  const stop = (): void => {
+    stopped.resolve(undefined);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  const host = '127.0.0.1';
+  const taken = await checkListen([{ host, port }], [{ host, port: statusPort }]);
+  if (taken) {
+    explainFailure(taken, output);
+    output.error('    --port and --status-port take other ports for the demo; 0 takes a free one');
+    return EXIT.FAILED;
+  }
+  const stateDir = mkdtempSync(join(tmpdir(), 'pharos-demo-'));
+  const removeState = (): void => {
+    rmSync(stateDir, { recursive: true, force: true });
+  };
+  // Also where the output can no longer be written, which ends the process at once.
+  process.once('exit', removeState);
   const backends: Backend[] = [];
   let server: RunningServer | undefined;
   try {
-    for (const { region, port } of REGIONS) backends.push(await startBackend(region, port));
+    for (const region of REGIONS) backends.push(await startBackend(region.region, region.port));
     const env = {
       ...process.env,
+      DEMO_PORT: String(port),
+      DEMO_STATUS_PORT: String(statusPort),
       DEMO_STATE_DIR: stateDir,
-      ...Object.fromEntries(backends.map(({ region, port }) => [`DEMO_${region.toUpperCase()}_PORT`, String(port)])),
+      ...Object.fromEntries(
+        backends.map((backend) => [`DEMO_${backend.region.toUpperCase()}_PORT`, `${backend.port}`]),
+      ),
     };
     const input = { ...loadInputFor(join(exampleFolder(), 'pharos.yaml')), env };
-    server = await runServer(input, () => Promise.resolve(plainLog(output)));
+    server = await runServer(input, () => Promise.resolve(plainLog(output)), { givenUp: stopped.promise });
     output.out(introduction(server, backends, output));
-    await untilStopped(backends, output);
+    await untilStopped(backends, output, stopped.promise, stop);
     return EXIT.OK;
   } catch (error) {
+    if (error instanceof GivenUpError) return EXIT.OK;
     if (explainFailure(error, output)) return EXIT.FAILED;
     throw error;
   } finally {
     await server?.stop();
     await Promise.all(backends.map((backend) => backend.close()));
-    await rm(stateDir, { recursive: true, force: true });
+    removeState();
   }
 }
 
@@ -87,36 +116,39 @@ function introduction(server: RunningServer, backends: readonly Backend[], { sty
   const api = server.status ? `http://${formatEndpoint(server.status)}` : '';
   const dig = CLIENTS.map(({ place, subnet, answer }) => {
     const command = `dig @${host} -p ${port} www.example.com +short +subnet=${subnet}`;
-    return `  ${place.padEnd(8)}  ${command.padEnd(76)} ${style('dim', `# ${answer}`)}`;
+    return `  ${command}\n      ${style('dim', `# ${place}: ${answer}`)}`;
   });
   const control = backends.map(({ region, port: backendPort }, index) => {
     return `  ${region.padEnd(8)}  key ${index + 1}, or  curl -X POST http://127.0.0.1:${backendPort}/fail   (or /recover)`;
   });
   return [
     '',
-    style('bold', 'Pharos demo: three regions on this machine, and a server that steers clients to them'),
+    style('bold', 'Pharos demo: three regions on this machine, a server that steers clients'),
     '',
-    `Ask from another terminal, as a client in`,
+    `Ask from another terminal, as clients of three countries:`,
     ...dig,
     '',
     'Fail a region and ask again, then heal it:',
     ...control,
     '',
-    `Why was that the answer?   bin/pharos explain www.example.com --client 168.126.63.1 --api ${api}`,
-    `What is up?                curl ${api}/`,
+    'Why was that the answer?',
+    `  bin/pharos explain www.example.com --country KR --api ${api}`,
+    'What is up?',
+    `  curl ${api}/`,
+    `Status page, for a browser: ${style('bold', `${api}/`)}`,
     '',
     style('dim', process.stdin.isTTY ? 'q or Ctrl-C ends the demo.' : 'Ctrl-C ends the demo.'),
     '',
   ].join('\n');
 }
 
-/** Keys 1 to 3 fail and heal a region. Resolves at `q`, Ctrl-C, SIGINT or SIGTERM. */
-async function untilStopped(backends: readonly Backend[], output: Output): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  const stop = (): void => {
-    resolve(undefined);
-  };
-  process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop);
+/** Keys 1 to 3 fail and heal a region; `q` and Ctrl-C call `stop`. Resolves with `stopped`. */
+async function untilStopped(
+  backends: readonly Backend[],
+  output: Output,
+  stopped: Promise<unknown>,
+  stop: () => void,
+): Promise<void> {
   const { stdin } = process;
   const press = (_: string | undefined, key: { name?: string; ctrl?: boolean; sequence?: string }): void => {
     if (key.name === 'q' || (key.ctrl === true && key.name === 'c')) stop();
@@ -131,7 +163,6 @@ async function untilStopped(backends: readonly Backend[], output: Output): Promi
     emitKeypressEvents(stdin);
     stdin.setRawMode(true).resume().on('keypress', press);
   }
-  await promise;
+  await stopped;
   if (stdin.isTTY) stdin.off('keypress', press).setRawMode(false).pause();
-  process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop);
 }

@@ -1,7 +1,7 @@
 /**
  * The `pharos` command: reads the command line and hands over to one module a command, loaded only then.
  */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { SimulateRequest } from '../server/forecast/simulate.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
 import { controlCommands } from './control-commands.ts';
@@ -94,10 +94,16 @@ function commands(output: Output, done: (code: number) => void): Command {
     .command('demo')
     .summary('three regional backends on this machine and a server in front of them')
     .description('Start three small regional backends on this machine and a server in front of them, for a first look.')
-    .addHelpText('after', example('pharos demo'))
-    .action(async () => {
+    .addOption(new Option('--port <port>', 'port for DNS; 0 takes a free one').argParser(portNumber).default(5300))
+    .addOption(
+      new Option('--status-port <port>', 'port for the status page; 0 takes a free one')
+        .argParser(portNumber)
+        .default(8053),
+    )
+    .addHelpText('after', example('pharos demo', 'pharos demo --port 5353 --status-port 8080'))
+    .action(async (flags: { readonly port: number; readonly statusPort: number }) => {
       const { demo } = await import('./demo.ts');
-      done(await demo());
+      done(await demo(flags));
     });
 
   program
@@ -261,6 +267,12 @@ function importCommands(program: Command, output: Output, done: (code: number) =
 function refuseBoth({ api, config }: Pick<ExplainFlags, 'api' | 'config'>, command: Command): void {
   if (api === undefined || config === undefined) return;
   command.error('error: --api asks a running server, which has its own files: leave --config out');
+}
+
+function portNumber(value: string): number {
+  const port = /^\d{1,5}$/.test(value) ? Number(value) : -1;
+  if (port >= 0 && port <= 65_535) return port;
+  throw new InvalidArgumentError('Expected a port number, 0 to 65535.');
 }
 
 function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {

@@ -19,15 +19,23 @@ test.skipIf(!has('dig'))(
     await using demo = start(['demo'], { env: { TMPDIR: temporary, NO_COLOR: '1' } });
     await demo.until(/ends the demo/);
 
-    const lines = [...demo.stdout().matchAll(/^ {2}(\S.*?) +(dig .*?) +# (\S+)$/gm)];
+    // A terminal has 80 columns.
+    expect(
+      demo
+        .stdout()
+        .split('\n')
+        .filter((line) => line.length > 80),
+    ).toEqual([]);
+    expect(demo.stdout()).toContain('Status page, for a browser: http://127.0.0.1:8053/');
+    const lines = [...demo.stdout().matchAll(/^ {2}(dig .*)\n +# (.+): (\S+)$/gm)];
     const [korea] = lines;
-    expect(lines.map((line) => [line[1], line[3]])).toEqual([
+    expect(lines.map((line) => [line[2], line[3]])).toEqual([
       ['Korea', '203.0.113.10'],
       ['the US', '198.51.100.10'],
       ['Ireland', '192.0.2.10'],
     ]);
-    for (const line of lines) expect(await shell(line[2] ?? ''), line[2]).toBe(line[3]);
-    const ask = (): Promise<string> => shell(korea?.[2] ?? '');
+    for (const line of lines) expect(await shell(line[1] ?? ''), line[1]).toBe(line[3]);
+    const ask = (): Promise<string> => shell(korea?.[1] ?? '');
 
     const backend = /seoul .*curl -X POST (\S+)\/fail/.exec(demo.stdout())?.[1] ?? '';
     await fetch(`${backend}/fail`, { method: 'POST' });
@@ -36,7 +44,7 @@ test.skipIf(!has('dig'))(
     const why = /Why was that the answer\?\s+bin\/pharos (.*)/.exec(demo.stdout())?.[1] ?? '';
     const explained = await run(why.split(' '), { command: PHAROS });
     expect(explained.stdout).toMatch(/www\.example\.com A = 198\.51\.100\.10 \(virginia\)/);
-    expect(explained.stdout).toMatch(/seoul +seoul +203\.0\.113\.10 +1 +down +down: status 503/);
+    expect(explained.stdout).toMatch(/seoul +seoul +203\.0\.113\.10 +1 +down +down: HTTP 503/);
     expect(await shell(/What is up\?\s+(.*)/.exec(demo.stdout())?.[1] ?? '')).toContain('2/3 available');
 
     await fetch(`${backend}/recover`, { method: 'POST' });
@@ -56,4 +64,15 @@ test('a second demo says which port is taken, and ends with 1', { timeout: 240_0
   expect(second.code).toBe(1);
   expect(second.stderr).toMatch(/127\.0\.0\.1:(5300|8053) \(.*\) is in use/);
   expect((await first.stop('SIGINT')).code).toBe(0);
+});
+
+test('interrupted at any moment it leaves nothing behind', { timeout: 240_000 }, async () => {
+  const temporary = mkdtempSync(join(tmpdir(), 'pharos-demo-test-'));
+  for (const moment of [/^/, /is up, was unknown/, /ends the demo/]) {
+    await using demo = start(['demo', '--port', '0', '--status-port', '0'], { env: { TMPDIR: temporary } });
+    await demo.until(moment);
+    await demo.stop('SIGINT');
+    expect(readdirSync(temporary).filter((name) => name.startsWith('pharos-demo-'))).toEqual([]);
+  }
+  rmSync(temporary, { recursive: true });
 });
