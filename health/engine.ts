@@ -5,6 +5,7 @@
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
 import { createAlarms } from '../config/alarms.ts';
+import { shareDescriptors } from '../config/descriptors.ts';
 import { isoTime, systemClock } from './clock.ts';
 import type { Health, HealthOptions } from './health.ts';
 import { settleDown, undecided } from './hysteresis.ts';
@@ -23,7 +24,7 @@ import { PROBED, viewHealthTable, type Probed } from './table.ts';
 import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
 import { fallsWith, noteUnprobed, probedWord, stopProbes, takeResult, type Unit } from './unit.ts';
 import { checkSlots, gatherUnits, NO_UNITS, recall, rememberedOf, statesOf, type Units } from './reuse-units.ts';
-import { createWatch, maxConnections } from './watch.ts';
+import { createWatch } from './watch.ts';
 
 export type * from './health.ts';
 export type { HealthTarget } from './target-names.ts';
@@ -51,7 +52,7 @@ export function startHealth(options: HealthOptions): Health {
   let round = settledRound();
   let stopped = false;
 
-  const maxInFlight = Math.min(MAX_PROBES_IN_FLIGHT, maxConnections().probes);
+  const maxInFlight = Math.min(MAX_PROBES_IN_FLIGHT, shareDescriptors().probes);
   const scheduler = createScheduler({ clock, failed: fault, maxInFlight });
   const watch = createWatch(clock, (key) => {
     scheduler.hasten(key);

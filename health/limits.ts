@@ -44,7 +44,7 @@ export const MAX_STARTS_AT_ONCE = 32;
 /**
  * Connections that are held open between probes. Each takes some 5 KB here and as much in the kernel; an HTTP probe
  * over one that is used again takes less than over a new one. 30,000 targets shall do with 400 MB, all of them watched
- * they would not. Never more than half of the files.
+ * they would not. Never more than a quarter of the files.
  */
 export const MAX_WATCHED = 8192;
 /**
@@ -54,8 +54,6 @@ export const MAX_WATCHED = 8192;
 export const MAX_HARMLESS_CLOSES = 3;
 /** Connections to one address and port that are held open between probes, however many checks it has. */
 export const MAX_WATCHED_OF_ADDRESS = 4096;
-/** Where the system does not say how many files a process may have open: the usual hard limit of small systems. */
-export const DEFAULT_OPEN_FILES = 4096;
 /**
  * How long a connection may be used for probes: after that a new one shows that the target still accepts any, and that
  * new flows still find their way to it.

@@ -5,18 +5,11 @@
  *
  * They are bounded, in all and to one address: what is over the bound is closed as if it were not watched.
  */
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { shareDescriptors } from '../config/descriptors.ts';
 import type { Clock } from './clock.ts';
-import {
-  DEFAULT_OPEN_FILES,
-  MAX_HARMLESS_CLOSES,
-  MAX_IDLE_OCTETS,
-  MAX_WATCHED,
-  MAX_WATCHED_OF_ADDRESS,
-  REUSE_MS,
-} from './limits.ts';
+import { MAX_HARMLESS_CLOSES, MAX_IDLE_OCTETS, MAX_WATCHED, MAX_WATCHED_OF_ADDRESS, REUSE_MS } from './limits.ts';
 
 export type Watch = {
   /** Holds a connection beside those that the key has: a check that is made of several leaves several. */
@@ -53,7 +46,11 @@ type Habit = {
 };
 
 /** `lost` is called when the other side ended a held connection, by FIN or by RST. */
-export function createWatch(clock: Clock, lost: (key: string) => void, maxWatched = maxConnections().watched): Watch {
+export function createWatch(
+  clock: Clock,
+  lost: (key: string) => void,
+  maxWatched = Math.min(MAX_WATCHED, shareDescriptors().watched),
+): Watch {
   const ofKey = new Map<string, Set<Socket>>();
   const held = new Map<Socket, Held>();
   const ofPeer = new Map<string, number>();
@@ -168,19 +165,4 @@ export function hangUp(connection: Socket): void {
   const resettable = !(connection instanceof TLSSocket) && connection.writable && !connection.connecting;
   if (resettable) connection.resetAndDestroy();
   else connection.destroy();
-}
-
-/** How many connections the files that this process may have open are enough for: half watched, a quarter for probes. */
-export function maxConnections(files = openFilesLimit()): { readonly watched: number; readonly probes: number } {
-  return { watched: Math.min(MAX_WATCHED, Math.floor(files / 2)), probes: Math.max(1, Math.floor(files / 4)) };
-}
-
-function openFilesLimit(): number {
-  try {
-    // proc_pid_limits(5): soft and hard. Node.js has raised the soft one to the hard one.
-    const [, soft = ''] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
-    return soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft) || DEFAULT_OPEN_FILES;
-  } catch {
-    return DEFAULT_OPEN_FILES;
-  }
 }

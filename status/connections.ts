@@ -6,6 +6,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Alarms } from '../config/alarms.ts';
+import { shareDescriptors } from '../config/descriptors.ts';
 import { isLoopback, parseAddress } from '../wire/address.ts';
 
 /** Readers are a few people and scrapers; more is a leak or an attack, and each costs a file descriptor. */
@@ -19,7 +20,11 @@ const ALARM_MS = 30_000;
 
 export type ConnectionLimits = { readonly total: number; readonly reserve: number; readonly perClient: number };
 
-const LIMITS: ConnectionLimits = { total: MAX_CONNECTIONS, reserve: LOOPBACK_RESERVE, perClient: MAX_PER_CLIENT };
+/** Fitted to the descriptors of this process: clients of the status server must leave some to probes. */
+function fittedLimits(): ConnectionLimits {
+  const total = Math.min(MAX_CONNECTIONS, shareDescriptors().http);
+  return { total, reserve: Math.min(LOOPBACK_RESERVE, Math.ceil(total / 2)), perClient: MAX_PER_CLIENT };
+}
 
 /** Since the start; `open` is now. `closed`: to make room for others. `refused`: all others were busy. */
 export type ConnectionStats = { readonly open: number; readonly closed: number; readonly refused: number };
@@ -44,7 +49,7 @@ type Connection = {
 export function watchConnections(
   server: Server,
   alarms: Pick<Alarms, 'raise' | 'clear'>,
-  limits: ConnectionLimits = LIMITS,
+  limits: ConnectionLimits = fittedLimits(),
 ): Connections {
   /** The one that has been without a request for the longest time first. */
   const open = new Map<Socket, Connection>();

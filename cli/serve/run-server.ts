@@ -4,6 +4,8 @@
  */
 import type { Logger } from 'pino';
 import { createAlarms, type Alarms } from '../../config/alarms.ts';
+import { createAlarms } from '../../config/alarms.ts';
+import { shareDescriptors } from '../../config/descriptors.ts';
 import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import { systemClock } from '../../health/clock.ts';
@@ -307,7 +309,7 @@ export async function runServer(
       publication: publicationOf(current, queryLog.payload(current.settings)),
       reply: (question) => explainInLines(runtime.explain(question as ExplainRequest)),
       listenTls: settings.tls?.listen ?? [],
-      tcpClients: settings.limits.tcpClients,
+      tcpClients: fitTcpClients(settings.limits.tcpClients, log),
       inherited: takeover?.sockets,
       log,
     });
@@ -380,6 +382,16 @@ function lowerFirst(text: string): string {
 
 function formatSeconds(ms: number): string {
   return `${String(ms / 1000)} s`;
+}
+
+/** As many TCP clients as the configuration says, if the descriptors of this process are enough for them. */
+function fitTcpClients(wanted: number, log: Logger): number {
+  const { tcp } = shareDescriptors();
+  if (tcp >= wanted) return wanted;
+  log.warn(
+    `limits.tcp_clients is ${String(wanted)}, but this process may open too few files: ${String(tcp)} TCP clients are accepted. Raise LimitNOFILE or ulimit -n.`,
+  );
+  return tcp;
 }
 
 async function waitAtMost(event: Promise<unknown>, ms: number): Promise<void> {

@@ -133,13 +133,20 @@ function start(
   ended: Release,
 ): ChildProcessByStdio<null, Readable, Readable> {
   try {
-    return spawn(program, args, {
+    const child = spawn(program, args, {
       cwd: '/',
       env: environmentOf(target, spec),
       stdio: ['ignore', 'pipe', 'pipe'],
       // A session and process group of its own, whose number is the child's.
       detached: true,
     });
+    // Without descriptors there are no pipes, whatever the types say, and the error comes as an event that ends this
+    // process unless somebody hears it.
+    if ((child.stdout as Readable | undefined) === undefined) {
+      child.on('error', () => undefined);
+      throw Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE' });
+    }
+    return child;
   } catch (error) {
     ended();
     throw startFailure(asError(error), program);

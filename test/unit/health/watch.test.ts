@@ -6,7 +6,7 @@ import { startHealth } from '../../../health/engine.ts';
 import { REUSE_MS } from '../../../health/limits.ts';
 import { probeHttp } from '../../../health/checks/probe-http.ts';
 import { createHealthTable } from '../../../health/table.ts';
-import { createWatch, hangUp, maxConnections } from '../../../health/watch.ts';
+import { createWatch, hangUp } from '../../../health/watch.ts';
 import { createManualClock, httpCheck, listen, never, tcpCheck, vip, type TestServer } from './support.ts';
 
 const cleanUp: (() => unknown)[] = [];
@@ -75,14 +75,6 @@ describe('connections that are held', () => {
     ends[0]?.end();
     await expect.poll(() => lost).toEqual(['k']);
     expect(watch.size()).toBe(0);
-  });
-
-  test.each([
-    [1024, { watched: 512, probes: 256 }],
-    [1_048_576, { watched: 8192, probes: 262_144 }],
-    [2, { watched: 1, probes: 1 }],
-  ])('of %i files that may be open', (files, expected) => {
-    expect(maxConnections(files)).toEqual(expected);
   });
 
   test('hanging up leaves no port behind: it is a reset', async () => {
