@@ -4,7 +4,6 @@
  */
 import type { Logger } from 'pino';
 import { createAlarms, type Alarms } from '../../config/alarms.ts';
-import { createAlarms } from '../../config/alarms.ts';
 import { shareDescriptors } from '../../config/descriptors.ts';
 import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
