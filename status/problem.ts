@@ -3,6 +3,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import { plainText } from '../config/plain-text.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -28,7 +29,7 @@ export type ProblemExtras = {
 };
 
 export function problem(status: number, detail: string, extras: ProblemExtras = {}): Problem {
-  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, ...extras };
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail: plainText(detail), ...extras };
 }
 
 /** Thrown by handlers; the server's error handler sends it. */

@@ -3,6 +3,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { fileAndLine, hasErrors, withoutForeignLines } from '../config/diagnostics.ts';
+import { plainText } from '../config/plain-text.ts';
 import { parseDurationMs } from '../config/units.ts';
 import { MAX_WEIGHT } from '../health/weights.ts';
 import { unknownTarget } from '../zones/read/suggest-targets.ts';
@@ -59,7 +60,8 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
     { schema: { body: overrideBody } },
     async (request) => {
       const target = request.params['*'];
-      const { state, reason } = request.body;
+      const { state } = request.body;
+      const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
       const outcome = runtime.health.override(target, { state, forMs: durationOf(request.body.for), reason });
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       const set = new Set(outcome.targets);
@@ -93,7 +95,8 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
     { schema: { body: weightBody } },
     async (request) => {
       const target = request.params['*'];
-      const { weight, reason } = request.body;
+      const { weight } = request.body;
+      const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
       const outcome = runtime.health.weigh(target, { weight, reason });
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       return { target, weight, reason: reason ?? null, vips: outcome.targets, saved: await outcome.saved };

@@ -3,6 +3,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
+import { plainText } from '../../config/plain-text.ts';
 import type { CheckSpec } from '../../config/settings.ts';
 import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
@@ -133,7 +134,8 @@ export async function judge(
   try {
     controller.signal.throwIfAborted();
     const passed = await attempt(controller.signal, learn);
-    const why = typeof passed === 'string' ? { reason: passed } : passed;
+    const why =
+      typeof passed === 'string' ? { reason: plainText(passed) } : { ...passed, reason: plainText(passed.reason) };
     return { passed: true, elapsedMs: elapsedSince(startedMs), ...why, ...learned };
   } catch (error) {
     const why: unknown = controller.signal.aborted ? controller.signal.reason : error;
@@ -242,7 +244,7 @@ export function asError(error: unknown): Error {
 
 /** An error in one line of words that an operator knows. */
 export function wordsOf(error: unknown): string {
-  const words = rawWordsOf(error).replaceAll(/\s+/g, ' ').trim();
+  const words = plainText(rawWordsOf(error)).replaceAll(/\s+/g, ' ').trim();
   return words.length <= MAX_WORDS ? words : `${words.slice(0, MAX_WORDS - 1)}…`;
 }
 
