@@ -42,10 +42,20 @@ export function scalar<T>(
     }
     const value = parse(node.text, node);
     if (value !== undefined) return value;
-    const got = tailor.secret === true ? '' : `, got ${show(node.text)}`;
+    const got = tailor.secret === true || node.variable === true ? '' : `, got ${show(node.text)}`;
     report.error(tailor.code, `${name} must be ${expected}${got}`, placeOf(node), tailor.hint);
     return undefined;
   };
+}
+
+/**
+ * Reports a value of the environment where none may be: what zones publish is read by everybody (SPEC 2).
+ */
+export function refuseVariable(node: YamlNode, name: string, report: Report): boolean {
+  if (node.kind !== 'scalar' || node.variable !== true) return false;
+  const hint = 'only secrets, addresses and paths may come from the environment; $${ is for the characters themselves';
+  report.error('PH095', `${name} takes no ${'${NAME}'}: it would be published`, placeOf(node), hint);
+  return true;
 }
 
 /** A value for a message: on one line and not endless. */

@@ -24,7 +24,13 @@ export type YamlFile = {
 type Span = { readonly file: YamlFile; readonly start: number; readonly end: number };
 
 /** `text` has quotes and escapes resolved; `plain` is true where it stood without quotes. */
-export type YamlScalar = Span & { readonly kind: 'scalar'; readonly text: string; readonly plain: boolean };
+export type YamlScalar = Span & {
+  readonly kind: 'scalar';
+  readonly text: string;
+  readonly plain: boolean;
+  /** Some of the text is the value of an environment variable, which no message may show. */
+  readonly variable?: true;
+};
 export type YamlEntry = { readonly key: YamlScalar; readonly value: YamlNode };
 export type YamlMap = Span & { readonly kind: 'map'; readonly entries: readonly YamlEntry[] };
 export type YamlList = Span & { readonly kind: 'list'; readonly items: readonly YamlNode[] };
@@ -255,6 +261,7 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
 
   function expand(text: string, plain: boolean, span: Span): YamlScalar | YamlBroken {
     if (!text.includes('${')) return { ...span, kind: 'scalar', text, plain };
+    const hasReference = text.replaceAll('$${', '').includes('${');
     const expanded = expandEnvironment(text, env);
     let from = 0;
     for (const { reference, name } of expanded.problems) {
@@ -271,7 +278,9 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
         report.error('PH008', `the environment variable ${name} is ${isEmpty ? 'empty' : 'not set'}`, place, hint);
       }
     }
-    return expanded.problems.length > 0 ? broken(span) : { ...span, kind: 'scalar', text: expanded.text, plain };
+    return expanded.problems.length > 0
+      ? broken(span)
+      : { ...span, kind: 'scalar', text: expanded.text, plain, ...(hasReference ? { variable: true } : {}) };
   }
 
   function resolveAlias(name: string, span: Span): YamlNode {

@@ -13,6 +13,7 @@ import {
   withDefault,
   type Read,
   optional,
+  refuseVariable,
 } from '../../config/fields.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { Report } from '../../config/diagnostics.ts';
@@ -39,6 +40,7 @@ export const ttl: Read<number> = seconds({ min: 0, max: MAX_TTL_SECONDS, code: '
 
 /** A name relative to `origin`; `code` is what a mistake is reported as. */
 export function readName(node: YamlScalar, origin: Name, code: string, report: Report): Name | undefined {
+  if (refuseVariable(node, 'a name', report)) return undefined;
   try {
     const name = parseName(node.text, origin);
     // The commonest mistake of zone files: the name in full, without its final dot.
@@ -197,7 +199,7 @@ function readValues(
     } else if (item.kind !== 'scalar') {
       const hint = 'write it as in a master file, such as MX: 10 mail; a TTL stands beside the types as "ttl"';
       report.error('PH115', `a value of ${key.text} must be a text, got a ${item.kind}`, placeOf(item, 0, 1), hint);
-    } else {
+    } else if (!refuseVariable(item, key.text, report)) {
       const rdata = readRdata(type, item, apex, report);
       if (rdata) addRecord(store, owner, type, ttlSeconds, rdata, file, placeOf(item).line);
     }
