@@ -214,7 +214,7 @@ describe('a mistake is reported where it is', () => {
     [`${HEAD}  www.example.net.: { A: 192.0.2.1 }\n`, '8:3 PH112', 'not in the zone example.com'],
     [`${HEAD}  www.example.com: { A: 192.0.2.1 }\n`, '8:3 PH113', 'write www.example.com.'],
     [`${HEAD}  bücher: { A: 192.0.2.1 }\n`, '8:3 PH118', 'they ask for xn--bcher-kva'],
-    [`${HEAD}  t: { TXT: 'a\\b' }\n`, '8:14 PH089', 'is dropped'],
+    [`${HEAD}  t: { TXT: 'a\\b' }\n`, '8:15 PH089', 'is dropped'],
     [`${HEAD}  www: { MX: 10 mail.bücher.example. }\n`, '8:14 PH118', 'they ask for mail.xn--bcher-kva.example.'],
     [`${HEAD}services: { bücher: { vips: { a: { A: 192.0.2.1 } } } }\n`, '8:13 PH118', 'xn--bcher-kva'],
     ['zone: bücher.example\nnameservers: [ns.example.net.]\n', '1:7 PH118', 'they ask for xn--bcher-kva.example'],
