@@ -21,7 +21,8 @@ export function renderStatus(view: StatusView, paint: Paint): string {
   const ready = document.ready ? paint('green', 'ready') : paint('red', `not ready: ${document.not_ready.join('; ')}`);
   const head = `${paint('bold', `Pharos ${document.build.version}`)} at ${url}: ${ready}, generation ${document.generation}, up ${lasting(document.uptime_seconds)}`;
   const alarms = document.alarms.map(
-    ({ code, message, since }) => `${paint('red', `ALARM ${code}`)} for ${age(since, nowMs)}: ${message}`,
+    ({ code, severity, message, since }) =>
+      `${paint(severity === 'critical' ? 'red' : 'yellow', `ALARM ${code}`)} for ${age(since, nowMs)}: ${message}`,
   );
   const vips = Map.groupBy(document.vips, ({ service }) => service);
   const earlier = view.before?.started_at === document.started_at ? view.before : undefined;
@@ -61,12 +62,14 @@ function serviceTable(service: ServiceDocument, { vips, before, nowMs }: Service
   return [title, ...lines.map((line) => `  ${line}`), ...clientsLine(service)].join('\n');
 }
 
+/** Below this, a share says more of chance than of clients. */
+const MIN_SAMPLES = 100;
 /** Countries named below a service's table. */
 const MAX_COUNTRIES = 5;
 
 /** `clients: KR 61.2 %, JP 20.1 %, others 18.7 %` */
-function clientsLine({ clients: { countries, rest } }: ServiceDocument): string[] {
-  if (countries.length === 0) return [];
+function clientsLine({ clients: { countries, rest, samples } }: ServiceDocument): string[] {
+  if (countries.length === 0 || samples < MIN_SAMPLES) return [];
   const shown = countries.slice(0, MAX_COUNTRIES).map(({ country, share }) => [country || 'unknown', share] as const);
   const others = countries.slice(MAX_COUNTRIES).reduce((sum, { share }) => sum + share, rest);
   const all = others > 0 ? [...shown, ['others', others] as const] : shown;

@@ -6,13 +6,12 @@ import type { Runtime } from './runtime.ts';
 import { serviceDocument } from './status-document.ts';
 import { vipStates, type VipState } from './vips.ts';
 
-/** `now` is a parameter so that the uptime can be tested. */
-export function overview(runtime: Runtime, now: Date): string {
+export function overview(runtime: Runtime): string {
   const { number, loadedAt, catalog, databases, warnings } = runtime.generation();
   const notReady = runtime.notReady();
   const last = runtime.lastReload();
   const states = vipStates(runtime);
-  const uptime = Math.max(0, Math.floor((now.getTime() - runtime.startedAt.getTime()) / 1000));
+  const uptime = Math.floor(runtime.uptimeSeconds());
 
   const services = catalog.services.map((info) => {
     const { firstSlot, vipCount } = info;

@@ -19,7 +19,13 @@ const MAX_ROWS = 200;
 const MAX_NAMES = 1000;
 const MAX_FIND_LETTERS = 255;
 
-type Entry = { readonly service: ServiceInfo; readonly states: readonly VipState[]; readonly isNotable: boolean };
+type Entry = {
+  readonly service: ServiceInfo;
+  readonly states: readonly VipState[];
+  readonly isNotable: boolean;
+  /** 0 is the worst. */
+  readonly rank: number;
+};
 
 /** Adds the page. `find`: part of the name of services, VIPs or regions, empty for all; `now` as in overview.ts. */
 export async function writePage(runtime: Runtime, find: string, now: Date, octets: Octets): Promise<void> {
@@ -30,11 +36,11 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
   const entries = catalog.services
     .map((service): Entry => {
       const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
-      return { service, states: own, isNotable: own.some(isNotable) };
+      return { service, states: own, isNotable: own.some(isNotable), rank: rankOf(own) };
     })
     .filter((entry) => wanted === '' || isFound(entry, wanted));
-  // What somebody may have to do something about comes first; within both, the order of the files.
-  const notable = entries.filter((entry) => entry.isNotable);
+  // The worst first; among equals, the order of the files.
+  const notable = entries.filter((entry) => entry.isNotable).sort((a, b) => a.rank - b.rank);
   const sorted = [...notable, ...entries.filter((entry) => !entry.isNotable)];
   const candidates = wanted !== '' || rowsOf(sorted) <= MAX_ROWS ? sorted : notable;
   let rows = 0;
@@ -62,6 +68,17 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
   octets.text(foot(runtime, now));
 }
 
+/** A service without an available VIP is worst, then one with a VIP that is down, then one that an operator changed. */
+function rankOf(states: readonly VipState[]): number {
+  if (!states.some(({ available }) => available)) return 0;
+  return states.some(({ effective }) => effective === 'down') ? 1 : 2;
+}
+
+/** VIPs that are not available first; among equals, the order of the file. */
+function worstFirst(states: readonly VipState[]): readonly VipState[] {
+  return [...states.filter(({ available }) => !available), ...states.filter(({ available }) => available)];
+}
+
 function rowsOf(entries: readonly Entry[]): number {
   return entries.reduce((sum, { states }) => sum + states.length, 0);
 }
@@ -75,11 +92,10 @@ function isFound({ service, states }: Entry, wanted: string): boolean {
 
 function head(runtime: Runtime, find: string): string {
   const missing = runtime.notReady();
-  const alarms = runtime.alarms().length;
-  const state = missing.length > 0 ? 'not ready' : alarms > 0 ? `${alarms} alarm${alarms === 1 ? '' : 's'}` : 'ready';
+  const state = missing.length > 0 ? 'not ready' : (alarmTitle(runtime) ?? 'ready');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${state} · Pharos</title><link rel="icon" href="data:,"><style>${STYLE}</style></head><body>
+<title>${html(state)} · Pharos</title><link rel="icon" href="data:,"><style>${STYLE}</style></head><body>
 <header><h1>Pharos</h1><form><input name="find" type="search" value="${html(find)}" placeholder="service, VIP or @region"
  aria-label="Find services"> <button>Find</button></form></header>
 <p id="lost" class="note bad"><span>The server does not answer; this is what it said last.</span></p>
@@ -87,15 +103,36 @@ function head(runtime: Runtime, find: string): string {
 `;
 }
 
+/** `service_down www.example.com (3 alarms)`: the most urgent one, as narrow as a tab is. */
+function alarmTitle(runtime: Runtime): string | undefined {
+  const alarms = runtime.alarms();
+  const [first] = alarms;
+  if (first === undefined) return undefined;
+  const what = first.subject === null ? first.code : `${first.code} ${first.subject}`;
+  return `${what} (${alarms.length} alarm${alarms.length === 1 ? '' : 's'})`;
+}
+
+/** Alarms that the page shows in full. */
+const MAX_ALARMS = 50;
+
 function notes(runtime: Runtime, nowMs: number): string {
   const { number, warnings } = runtime.generation();
   const missing = runtime.notReady();
+  const alarms = runtime.alarms();
+  const critical = alarms.filter(({ severity }) => severity === 'critical').length;
+  const tone = critical > 0 ? 'bad' : alarms.length > 0 ? 'odd' : 'good';
+  const count = alarms.length === 0 ? '' : `, <b class="${tone}">${alarms.length} alarms (${critical} critical)</b>`;
   const ready =
-    missing.length === 0 ? '<b class="good">ready</b>' : `<b class="bad">not ready</b>: ${html(missing.join('; '))}`;
-  const up = lasting((nowMs - runtime.startedAt.getTime()) / 1000);
+    missing.length === 0 ? `<b class="${tone}">ready</b>` : `<b class="bad">not ready</b>: ${html(missing.join('; '))}`;
+  const up = lasting(runtime.uptimeSeconds());
   return [
-    `<p>${ready}, generation ${number}, up ${up}</p>`,
-    ...runtime.alarms().map(({ code, message, since }) => note('bad', `${code} for ${age(since, nowMs)}`, message)),
+    `<p>${ready}${count}, generation ${number}, up ${up}</p>`,
+    ...alarms
+      .slice(0, MAX_ALARMS)
+      .map(({ code, severity, message, since }) =>
+        note(severity === 'critical' ? 'bad' : 'odd', `${code} for ${age(since, nowMs)}`, message),
+      ),
+    ...(alarms.length > MAX_ALARMS ? [`<p class="soft">and ${alarms.length - MAX_ALARMS} more alarms</p>`] : []),
     ...warnings.map(({ code, message, place }) => note('odd', `${code} ${fileAndLine(place)}`, message)),
     '',
   ].join('\n');
@@ -119,7 +156,7 @@ function serviceCard({ service, states }: Entry, nowMs: number): string {
   const { minSeconds, maxSeconds } = service.ttl;
   const ttl = minSeconds === maxSeconds ? `${minSeconds}` : `${minSeconds} to ${maxSeconds}`;
   const sum = states.reduce((total, { served }) => total + served, 0);
-  const rows = states.map((state) => {
+  const rows = worstFirst(states).map((state) => {
     const vip = vipDocument(state);
     const { text, tone } = stateWords(vip);
     const cells = [

@@ -57,7 +57,7 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
   app.get<{ Querystring: PageQuery }>('/', { schema: { querystring: pageQuery } }, async (request, reply) => {
     void reply.header('vary', 'accept');
     if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) {
-      return reply.type('text/plain; charset=utf-8').send(overview(runtime, new Date()));
+      return reply.type('text/plain; charset=utf-8').send(overview(runtime));
     }
     const octets = pool.take();
     await writePage(runtime, request.query.find ?? '', new Date(), octets);
@@ -82,7 +82,7 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
 
   app.get('/api/v1/status', async (_request, reply) => {
     const octets = pool.take();
-    await writeStatus(runtime, new Date(), octets);
+    await writeStatus(runtime, octets);
     return sendOctets(reply, JSON_TYPE, octets);
   });
 

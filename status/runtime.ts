@@ -17,6 +17,8 @@ import type { EventLog } from './events.ts';
 export type Runtime = {
   readonly version: string;
   readonly startedAt: Date;
+  /** By the monotonic clock: a step of the wall clock changes nothing. */
+  readonly uptimeSeconds: () => number;
   /** How packets are read: recvmmsg batches or node:dgram. */
   readonly io: () => 'batch' | 'dgram';
   /** Empty when ready; else what is missing, in words (`/readyz`). */

@@ -76,10 +76,10 @@ export type ClientsDocument = {
 /** A service's countries that the document names. */
 const MAX_COUNTRIES = 20;
 
-/** Adds the document, as JSON. `now` is a parameter so that ages can be tested. */
-export async function writeStatus(runtime: Runtime, now: Date, octets: Octets): Promise<void> {
+/** Adds the document, as JSON. */
+export async function writeStatus(runtime: Runtime, octets: Octets): Promise<void> {
   const states = vipStates(runtime);
-  octets.text(`${JSON.stringify(withoutLists(runtime, now)).slice(0, -1)},"services":[`);
+  octets.text(`${JSON.stringify(withoutLists(runtime)).slice(0, -1)},"services":[`);
   let between = '';
   await inTurns(runtime.generation().catalog.services, (service) => {
     const clients = clientsDocument(runtime.clients.of(service.name));
@@ -91,14 +91,14 @@ export async function writeStatus(runtime: Runtime, now: Date, octets: Octets): 
   octets.text('}');
 }
 
-function withoutLists(runtime: Runtime, now: Date): Omit<StatusDocument, 'services' | 'vips'> {
+function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips'> {
   const { number, loadedAt, settings, catalog, databases, warnings } = runtime.generation();
   const notReady = runtime.notReady();
   const last = runtime.lastReload();
   return {
     build: { product: 'Pharos', version: runtime.version, node: process.version },
     started_at: runtime.startedAt.toISOString(),
-    uptime_seconds: Math.max(0, Math.floor((now.getTime() - runtime.startedAt.getTime()) / 1000)),
+    uptime_seconds: Math.floor(runtime.uptimeSeconds()),
     ready: notReady.length === 0,
     not_ready: notReady,
     io: runtime.io(),

@@ -106,6 +106,7 @@ export async function runServer(
   }: StartOptions = {},
 ): Promise<RunningServer> {
   const startedAt = new Date();
+  const startedMs = performance.now();
   returnLargeBlocks();
   allowCollecting();
   letHelpersStepBack();
@@ -223,6 +224,7 @@ export async function runServer(
   const calendar = createCalendar({ health: () => health, tell: news.scheduled, reload, log });
   const runtime = createRuntime({
     startedAt,
+    startedMs,
     current: inForce,
     health: () => health,
     server: () => server,

@@ -18,6 +18,8 @@ import { readVersion } from '../version.ts';
 
 export type RuntimeParts = {
   readonly startedAt: Date;
+  /** The same by `performance.now()`. */
+  readonly startedMs: number;
   readonly current: () => Current;
   readonly health: () => Health;
   /** Undefined until the first round of probes is done, or `health.wait` over. */
@@ -36,7 +38,7 @@ export type RuntimeParts = {
 };
 
 export function createRuntime(parts: RuntimeParts): Runtime {
-  const { startedAt, current, health, server, probed, stopping, alarms, answers, clients, reloads, news, measured } =
+  const { startedAt, startedMs, current, health, server, probed, stopping, alarms, answers, clients, reloads, news, measured } =
     parts;
 
   const liveHealth = (): LiveHealth => {
@@ -51,6 +53,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   return {
     version: readVersion(),
     startedAt,
+    uptimeSeconds: () => (performance.now() - startedMs) / 1000,
     io: () => server()?.io ?? 'batch',
     notReady: () => {
       if (stopping()) return ['shutting down'];

@@ -226,6 +226,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
   const runtime: Runtime = {
     version: '1.2.3',
     startedAt: new Date('2026-11-20T20:00:00Z'),
+    uptimeSeconds: () => 3723.5,
     io: () => 'batch',
     notReady: () => knobs.notReady,
     generation: () => ({

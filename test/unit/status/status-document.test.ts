@@ -14,7 +14,7 @@ afterEach(() => fake.stop());
 async function shown(service: number, clients?: Clients): Promise<ClientsDocument | undefined> {
   if (clients) fake.knobs.clients.set('www.example.com', clients);
   const octets = createOctetsPool().take();
-  await writeStatus(fake.runtime, new Date(), octets);
+  await writeStatus(fake.runtime, octets);
   const document = JSON.parse(octets.all().toString()) as StatusDocument;
   return document.services[service]?.clients;
 }
