@@ -6,15 +6,15 @@ import type { StateOptions } from './control.ts';
 import type { Output } from './output.ts';
 
 type Flags = {
-  readonly api?: string;
+  readonly api?: string | readonly string[];
   readonly token?: string;
   readonly config?: string;
   readonly json?: boolean;
   readonly for?: string;
   readonly reason?: string;
   readonly wait?: boolean;
-  readonly watch?: boolean;
   readonly force?: boolean;
+  readonly watch?: boolean;
   readonly interval: string;
 };
 
@@ -59,7 +59,7 @@ export function controlCommands(
     down: 'force a VIP or region down, whatever the probes say',
   } as const;
   for (const state of ['drain', 'up', 'down'] as const) {
-    const command = reachable(program.command(state))
+    const command = reachable(program.command(state), true)
       .summary(words[state])
       .description(
         state === 'drain'
@@ -69,7 +69,11 @@ export function controlCommands(
       .argument('<target>', TARGET)
       .option('--for <duration>', 'until then, such as 30m; without it until "pharos auto"')
       .option('--reason <text>', 'for those who look later');
-    if (state === 'drain') command.option('--wait', 'wait until it is safe to stop');
+    if (state === 'drain') {
+      command
+        .option('--wait', 'wait until it is safe to stop')
+        .option('--force', 'drain although no other VIP of a service is available');
+    }
     command
       .addHelpText(
         'after',
@@ -86,9 +90,9 @@ export function controlCommands(
       });
   }
 
-  reachable(program.command('auto'))
-    .summary('give a VIP or region back to the probes')
-    .description('Take back what drain, up or down said of TARGET: its probes decide again.')
+  reachable(program.command('auto'), true)
+    .summary('clear an override: health checks decide again')
+    .description('Clear what drain, up or down said of TARGET: its health checks decide again.')
     .argument('<target>', TARGET)
     .addHelpText('after', example('pharos auto www.example.com/seoul-a'))
     .action(async (target: string, flags: Flags) => {
@@ -96,7 +100,7 @@ export function controlCommands(
       done(await giveBack(target, common(flags), output));
     });
 
-  reachable(program.command('weight'))
+  reachable(program.command('weight'), true)
     .summary('change a weight at run time, or give it back to the file')
     .description('Set the weight of TARGET, above that of the zone file and over restarts and reloads.')
     .argument('<target>', TARGET)
@@ -122,21 +126,31 @@ export function controlCommands(
     });
 }
 
-function reachable(command: Command): Command {
-  return command
-    .option(
-      '--api <url>',
-      "the server's status address (default: that of the configuration, else http://127.0.0.1:8053)",
-    )
+/** `several`: the command may be sent to more than one server. */
+function reachable(command: Command, several = false): Command {
+  const words = "the server's status address (default: that of the configuration, else http://127.0.0.1:8053)";
+  const collect = (url: string, before: readonly string[] = []): readonly string[] => [...before, url];
+  return (
+    several
+      ? command.option('--api <url>', `${words}; give it several times for several servers`, collect)
+      : command.option('--api <url>', words)
+  )
     .option('--token <token>', "the server's status.token (default: PHAROS_TOKEN, else that of the configuration)")
     .option('--config <file>', "the server's configuration (default: ./pharos.yaml where there is one)")
     .option('--json', 'print the reply of the API');
 }
 
 function common({ api, token, config, json = false }: Flags): Omit<StateOptions, 'forText' | 'reason' | 'wait'> {
-  return { api, token, config, json, cwd: process.cwd(), env: process.env };
+  const [first, ...alsoApis] = api === undefined ? [] : [api].flat();
+  return { api: first, alsoApis, token, config, json, cwd: process.cwd(), env: process.env };
 }
 
 function ofState(flags: Flags): StateOptions {
-  return { ...common(flags), forText: flags.for, reason: flags.reason, wait: flags.wait ?? false };
+  return {
+    ...common(flags),
+    forText: flags.for,
+    reason: flags.reason,
+    wait: flags.wait ?? false,
+    force: flags.force ?? false,
+  };
 }

@@ -7,14 +7,18 @@ import { callApi, type Api, type ApiReply } from './api-client.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
 
-/** How the server is found, and whether the reply is printed as JSON. */
-export type ControlOptions = ReachOptions & { readonly json: boolean };
+/** How the server is found, and whether the reply is printed as JSON. `alsoApis`: the same is asked of these servers too. */
+export type ControlOptions = ReachOptions & { readonly json: boolean; readonly alsoApis?: readonly string[] };
 
-/** `forText` as on the command line: `30m`. `wait`: of a drain, until it is safe to stop. */
+/**
+ * `forText` as on the command line: `30m`. `wait`: of a drain, until it is safe to stop. `force`: a drain is made although
+ * it leaves a service without an available VIP.
+ */
 export type StateOptions = ControlOptions & {
   readonly forText: string | undefined;
   readonly reason: string | undefined;
   readonly wait?: boolean;
+  readonly force?: boolean;
 };
 
 /** Time as an argument, so that tests own it. */
@@ -31,60 +35,62 @@ export async function forceState(
   output: Output,
   time: Waiting = realTime,
 ): Promise<number> {
-  const { forText, reason, wait = false } = options;
+  const { forText, reason, wait = false, force = false } = options;
   if (forText !== undefined && !isLasting(forText)) {
-    return fail(state, `--for ${forText} is no duration: write it like 30m or 2h`, EXIT.USAGE, output);
+    const message = `invalid duration "${forText}" for --for; use a unit, such as 30m or 2h`;
+    return fail(state, message, EXIT.USAGE, output);
   }
   const body = {
     state,
     ...(forText === undefined ? {} : { for: forText }),
     ...(reason === undefined ? {} : { reason }),
+    ...(state === 'drain' ? { force } : {}),
   };
-  const asked = await ask(state, 'PUT', pathOf('overrides', target), body, options, output);
+  const asked = await askAll(state, 'PUT', pathOf('overrides', target), body, options, output);
   if (typeof asked === 'number') return asked;
-  const { reply, api } = asked;
-  if (options.json && !wait) return printJson(reply, output);
-  const lines = stateWords(state, reply, time.wallMs());
-  if (!options.json) for (const line of lines) output.out(line);
+  const { reply, apis, code } = asked;
+  if (options.json && !wait) return printJson(reply, output, code);
+  if (!options.json) for (const line of stateWords(state, asked, time.wallMs())) output.out(line);
   warnOf(reply, output);
-  if (!wait) return EXIT.OK;
-  const waited = await waitUntilSafe(target, api, output, options.json, time);
+  if (!wait || code !== EXIT.OK) return code;
+  const waited = await waitUntilSafe(target, apis, output, options.json, time);
   if (options.json && waited === EXIT.OK) printJson(reply, output);
   return waited;
 }
 
 export async function giveBack(target: string, options: ControlOptions, output: Output): Promise<number> {
-  const asked = await ask('auto', 'DELETE', pathOf('overrides', target), undefined, options, output);
+  const asked = await askAll('auto', 'DELETE', pathOf('overrides', target), undefined, options, output);
   if (typeof asked === 'number') return asked;
-  const { reply } = asked;
-  if (options.json) return printJson(reply, output);
-  for (const vip of listOf(reply, 'vips')) output.out(`${vip} is given back to the probes`);
+  const { reply, code } = asked;
+  if (options.json) return printJson(reply, output, code);
+  for (const vip of listOf(reply, 'vips')) output.out(`${vip}: override cleared; health checks decide again`);
   warnOf(reply, output);
-  return EXIT.OK;
+  return code;
 }
 
 /** `text` is a number from 0 to 65535, or `auto`. */
 export async function setWeight(target: string, text: string, options: StateOptions, output: Output): Promise<number> {
   const weight = text === 'auto' ? undefined : parseInteger(text);
   if (text !== 'auto' && (weight === undefined || weight < 0 || weight > 65_535)) {
-    return fail('weight', `${text} is no weight: 0 (standby) to 65535, or auto for the file's`, EXIT.USAGE, output);
+    const message = `invalid weight "${text}"; use 0 (standby) to 65535, or auto for the weight in the file`;
+    return fail('weight', message, EXIT.USAGE, output);
   }
   const { reason } = options;
   const path = pathOf('weights', target);
   const body = { weight, ...(reason === undefined ? {} : { reason }) };
   const asked =
     weight === undefined
-      ? await ask('weight', 'DELETE', path, undefined, options, output)
-      : await ask('weight', 'PUT', path, body, options, output);
+      ? await askAll('weight', 'DELETE', path, undefined, options, output)
+      : await askAll('weight', 'PUT', path, body, options, output);
   if (typeof asked === 'number') return asked;
-  const { reply } = asked;
-  if (options.json) return printJson(reply, output);
+  const { reply, code } = asked;
+  if (options.json) return printJson(reply, output, code);
   for (const vip of listOf(reply, 'vips')) {
     output.out(weight === undefined ? `${vip} has its weight from the file again` : `${vip} weighs ${String(weight)}`);
   }
-  if (weight === 0) output.out('0 is standby: it is answered with only where every other VIP is unavailable.');
+  if (weight === 0) output.out('0 is standby: DNS answers name it only while every other VIP is unavailable.');
   warnOf(reply, output);
-  return EXIT.OK;
+  return code;
 }
 
 export async function reload(options: ControlOptions & { readonly force?: boolean }, output: Output): Promise<number> {
@@ -101,8 +107,9 @@ export async function reload(options: ControlOptions & { readonly force?: boolea
   if (!reply.ok) {
     // With its diagnostics shown, the first of them need not be said again.
     const generation = isRecord(value) ? value['generation'] : undefined;
-    const short = `refused: nothing was changed, generation ${String(generation)} goes on`;
-    return refused('reload', reply, found.api, reply.status === 422 ? short : reply.message, output);
+    const short = `refused: nothing was changed, generation ${String(generation)} is still served`;
+    const why = reply.status === 422 ? short : refusalWords(reply, found.api);
+    return fail('reload', why, reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
   }
   const generation = isRecord(value) ? String(value['generation']) : '?';
   const warned = diagnostics.length === 0 ? '' : `, with ${plural(diagnostics.length, 'warning')}`;
@@ -111,14 +118,24 @@ export async function reload(options: ControlOptions & { readonly force?: boolea
 }
 
 /** Looks again and again, since the moment moves when others change things; resolves to the exit code. */
-async function waitUntilSafe(target: string, api: Api, output: Output, quiet: boolean, time: Waiting): Promise<number> {
+async function waitUntilSafe(
+  target: string,
+  apis: readonly Api[],
+  output: Output,
+  quiet: boolean,
+  time: Waiting,
+): Promise<number> {
   for (;;) {
-    const listed = await callApi(api, 'GET', '/api/v1/health');
-    if (!listed.ok) return fail('drain', listed.message, EXIT.FAILED, output);
-    const times = drainedOf(listed.value, target);
-    if (times.length === 0) return fail('drain', `somebody took the drain of ${target} back`, EXIT.FAILED, output);
+    const times: (string | null)[] = [];
+    for (const api of apis) {
+      const listed = await callApi(api, 'GET', '/api/v1/health');
+      if (!listed.ok) return fail('drain', listed.message, EXIT.FAILED, output);
+      const found = drainedOf(listed.value, target);
+      if (found.length === 0) return fail('drain', `somebody took the drain of ${target} back`, EXIT.FAILED, output);
+      times.push(...found);
+    }
     const last = Math.max(...times.map((safeAt) => (safeAt === null ? Infinity : Date.parse(safeAt))));
-    if (last === Infinity) return fail('drain', `${target} goes on being answered with`, EXIT.FAILED, output);
+    if (last === Infinity) return fail('drain', `DNS answers still name ${target}`, EXIT.FAILED, output);
     const leftMs = last - time.wallMs();
     if (leftMs <= 0) {
       if (!quiet) output.out('Safe to stop now.');
@@ -144,19 +161,35 @@ function drainedOf(vips: unknown, target: string): readonly (string | null)[] {
   });
 }
 
-function stateWords(state: string, reply: Readonly<Record<string, unknown>>, nowMs: number): readonly string[] {
+function stateWords(state: 'up' | 'down' | 'drain', { reply, apis, servers }: Asked, nowMs: number): readonly string[] {
   const until = reply['until'];
-  const end = typeof until === 'string' ? ` until ${clockTime(until)}` : '';
-  const what = state === 'drain' ? 'is drained: no new answer names it' : `is forced ${state}`;
-  const lines = listOf(reply, 'vips').map((vip) => `${vip} ${what}${end}`);
+  const end = typeof until === 'string' ? ` until ${dayTime(until)}` : '';
+  const named = new Set(listOf(reply, 'still_named'));
+  const lines = listOf(reply, 'vips').flatMap((vip) => {
+    if (state !== 'drain') return [`${vip} is forced ${state}${end}`];
+    // Answers still name it: the warning says so, and why.
+    return named.has(vip) ? [] : [`Draining ${vip}: removed from DNS answers${end}`];
+  });
+  if (state === 'drain' && lines.length > 0) lines.push(whereWords(apis, servers));
   const safeAt = reply['safe_at'];
   if (typeof safeAt !== 'string') return lines;
   const seconds = Math.max(0, Math.ceil((Date.parse(safeAt) - nowMs) / 1000));
-  return [...lines, `Safe to stop at ${clockTime(safeAt)}, in ${String(seconds)} s: then the last answer has expired.`];
+  const moment = seconds < DAY_SECONDS ? `${safeAt.slice(11, 19)} UTC` : dayTime(safeAt);
+  return [...lines, `Safe to stop at ${moment} (in ${String(seconds)} s), when cached answers expire.`];
+}
+
+const DAY_SECONDS = 86_400;
+
+/** Each server has its own overrides. */
+function whereWords(apis: readonly Api[], servers: number): string {
+  if (servers === 1) return 'On this server only: other servers of the same zones still answer with it.';
+  const which = apis.map(({ url }) => url).join(', ');
+  if (apis.length < servers) return `On ${apis.length} of ${servers} servers only: ${which}`;
+  return `On these ${servers} servers only: ${which}`;
 }
 
 /** `2026-11-20 21:00:00 UTC`: the same for everybody who is called in the night. */
-function clockTime(iso: string): string {
+function dayTime(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
@@ -164,38 +197,100 @@ function clockTime(iso: string): string {
 function warnOf(reply: Readonly<Record<string, unknown>>, output: Output): void {
   const kind = reply['safe_at'] === null ? 'Not safe to stop' : 'Warning';
   for (const warning of listOf(reply, 'warnings')) output.error(output.styleError('yellow', `${kind}: ${warning}`));
+  const falsified = listOf(reply, 'no_longer_safe');
+  if (falsified.length > 0) {
+    const message = `No longer safe to stop: ${falsified.join(', ')}. DNS answers name ${falsified.length === 1 ? 'it' : 'them'} again.`;
+    output.error(output.styleError('yellow', message));
+  }
   if (reply['saved'] === false) {
     const message = "it could not be written to the server's state_dir: it holds until the server ends";
     output.error(output.styleError('yellow', `Warning: ${message}`));
   }
 }
 
-type Asked = { readonly reply: Readonly<Record<string, unknown>>; readonly api: Api };
+/**
+ * `reply` is what all servers said together; `apis` are those that did what was asked, of so many `servers`. `code` is
+ * that of a command that has nothing more to do.
+ */
+type Asked = {
+  readonly reply: Readonly<Record<string, unknown>>;
+  readonly apis: readonly Api[];
+  readonly servers: number;
+  readonly code: number;
+};
 
-/** The reply, or the exit code once the reason has been said. */
-async function ask(
+/** Asks every server that is named; the exit code where none did what was asked, once the reasons have been said. */
+async function askAll(
   command: string,
   method: string,
   path: string,
   body: unknown,
-  options: ReachOptions,
+  options: ControlOptions,
   output: Output,
 ): Promise<Asked | number> {
-  const found = reach(options);
-  if (!found.ok) return fail(command, found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
-  const reply: ApiReply = await callApi(found.api, method, path, body);
-  if (!reply.ok) {
-    return refused(command, reply, found.api, reply.message, output);
+  const apis: Api[] = [];
+  for (const api of new Set([options.api, ...(options.alsoApis ?? [])])) {
+    const found = reach({ ...options, api });
+    if (!found.ok) return fail(command, found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
+    if (!apis.some(({ url }) => url === found.api.url)) apis.push(found.api);
   }
-  if (isRecord(reply.value)) return { reply: reply.value, api: found.api };
-  return fail(command, `${found.api.url} did not answer as a Pharos of this version does`, EXIT.FAILED, output);
+  const asked = await Promise.all(apis.map(async (api) => ({ api, reply: await callApi(api, method, path, body) })));
+  const done: { readonly api: Api; readonly value: Readonly<Record<string, unknown>> }[] = [];
+  const failed: { readonly api: Api; readonly message: string }[] = [];
+  let code: number = EXIT.OK;
+  for (const { api, reply } of asked) {
+    if (reply.ok && isRecord(reply.value)) {
+      done.push({ api, value: reply.value });
+      continue;
+    }
+    const why = reply.ok ? `${api.url} did not answer as a Pharos of this version does` : refusalWords(reply, api);
+    // A message that names the server needs no second name.
+    const message = apis.length > 1 && !why.includes(api.url) ? `${api.url}: ${why}` : why;
+    failed.push({ api, message });
+    const alone = fail(command, message, !reply.ok && reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
+    code = apis.length === 1 ? alone : EXIT.FAILED;
+  }
+  const [first] = done;
+  if (first === undefined) return code;
+  const { length: servers } = apis;
+  const reply = servers === 1 ? first.value : together(done, failed);
+  return { reply, apis: done.map(({ api }) => api), servers, code };
 }
 
-/** Says why, and what to do where the command line could do it. */
-function refused(command: string, { status }: ApiReply & { ok: false }, api: Api, why: string, output: Output): number {
-  const isTokenWanted = status === 401 && api.token === undefined;
-  const message = isTokenWanted ? 'the server wants its token: give --token, or set PHAROS_TOKEN' : why;
-  return fail(command, message, status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
+/** The replies of several servers as one. It is safe to stop when it is on all of them, and never if one failed. */
+function together(
+  done: readonly { readonly api: Api; readonly value: Readonly<Record<string, unknown>> }[],
+  failed: readonly { readonly api: Api; readonly message: string }[],
+): Readonly<Record<string, unknown>> {
+  const values = done.map(({ value }) => value);
+  const all = (key: string): readonly string[] => [...new Set(values.flatMap((value) => listOf(value, key)))];
+  const times = values.map((value) => value['safe_at']);
+  const isSafe = failed.length === 0 && times.every((time) => typeof time === 'string');
+  const missing = failed.map(({ api }) => `not done on ${api.url}`);
+  return {
+    ...values[0],
+    vips: all('vips'),
+    ...('safe_at' in (values[0] ?? {})
+      ? {
+          safe_at: isSafe ? (times.toSorted().at(-1) ?? null) : null,
+          still_named: all('still_named'),
+          no_longer_safe: all('no_longer_safe'),
+          warnings: [...all('warnings'), ...missing],
+        }
+      : {}),
+    saved: values.every((value) => value['saved'] !== false),
+    servers: [
+      ...done.map(({ api, value }) => ({ api: api.url, ok: true, reply: value })),
+      ...failed.map(({ api, message }) => ({ api: api.url, ok: false, error: message })),
+    ],
+  };
+}
+
+/** Why a server refused, with what the command line can do about it. */
+function refusalWords({ status, message, problem }: ApiReply & { ok: false }, api: Api): string {
+  if (status === 401 && api.token === undefined) return 'the server wants its token: give --token, or set PHAROS_TOKEN';
+  const isLast = status === 409 && isRecord(problem) && problem['parameter'] === 'force';
+  return isLast ? `${String(problem['detail'])}; use --force to drain it all the same` : message;
 }
 
 /** A TARGET may have any character; the slash within it stands as it is. */
@@ -207,9 +302,9 @@ function isLasting(text: string): boolean {
   return (parseDurationMs(text) ?? 0) > 0;
 }
 
-function printJson(value: unknown, output: Output): number {
+function printJson(value: unknown, output: Output, code: number = EXIT.OK): number {
   output.out(JSON.stringify(value, undefined, 2));
-  return EXIT.OK;
+  return code;
 }
 
 function listOf(value: Readonly<Record<string, unknown>>, key: string): readonly string[] {

@@ -20,7 +20,7 @@ export function renderSimulation(simulation: Simulation, all: boolean, paint: Ou
     ...(services.length === 0 ? [] : [`Clients are weighed by ${weighedBy(services)}.`]),
   ];
   return [
-    head.join('\n'),
+    [...outageLines(services, paint), ...head].join('\n'),
     ...shown.map((service) => renderTraffic(service, { title: headline, before: 'NOW', after: 'THEN', all }, paint)),
     ...(rest === undefined
       ? []
@@ -32,6 +32,35 @@ export function renderSimulation(simulation: Simulation, all: boolean, paint: Ou
   ].join('\n\n');
 }
 
+/**
+ * What wakes somebody up comes first: clients that had a VIP and have none then. Share of all clients of the services that
+ * are concerned, each service counted alike; then each service with its own share.
+ */
+function outageLines(services: readonly Traffic[], paint: Output['style']): readonly string[] {
+  const concerned = services
+    .filter((service) => newlyStranded(service) > 0)
+    .toSorted((a, b) => newlyStranded(b) - newlyStranded(a));
+  const [worst] = concerned;
+  if (worst === undefined) return [];
+  const share = (service: Traffic): string => outageShare(newlyStranded(service));
+  if (concerned.length === 1 || share(worst) === share(concerned.at(-1) ?? worst)) {
+    return [paint('red', `OUTAGE for ${share(worst)} of clients: ${listed(concerned.map(titleOf))}`), ''];
+  }
+  return [
+    ...concerned
+      .slice(0, MAX_SERVICES)
+      .map((service) => paint('red', `OUTAGE for ${share(service)} of clients: ${titleOf(service)}`)),
+    ...(concerned.length > MAX_SERVICES ? [`and for clients of ${concerned.length - MAX_SERVICES} more services`] : []),
+    '',
+  ];
+}
+
+/** `100 %`, never for less than all. */
+function outageShare(share: number): string {
+  const text = percent(share);
+  return text === '100 %' && share < 1 - 1e-6 ? '>99.9 %' : text;
+}
+
 /** Services shown in full before the rest is counted. */
 const MAX_SERVICES = 10;
 
@@ -39,12 +68,15 @@ function isConcerned(service: Traffic): boolean {
   return service.moved > 0 || service.ipv6 || newlyStranded(service) > 0;
 }
 
-/** What wakes somebody up: no VIP is left to these clients. */
+/** Share of the clients that had a VIP, and have none then. */
 function newlyStranded({ stranded }: Traffic): number {
   return Math.max(0, stranded.after - stranded.before);
 }
 
-function headline({ moved }: Traffic): string {
+function headline(traffic: Traffic): string {
+  const { moved } = traffic;
+  const outage = newlyStranded(traffic);
+  if (outage > 0) return `no VIP is left for ${outageShare(outage)} of its clients`;
   return moved === 0 ? 'no client moves' : `${percent(moved)} of its clients move`;
 }
 

@@ -280,10 +280,16 @@ const overridden: Schema = {
     reason: orNull(text),
     since: time,
     until: orNull(time),
+    scope: { ...oneOf('node'), description: 'Where it holds: on this server alone.' },
     safe_at: orNull(time),
+    still_named: { ...list(text), description: 'Those of `vips` that DNS answers name nevertheless.' },
+    no_longer_safe: { ...list(text), description: 'Other VIPs, drained before, that DNS answers name again.' },
     warnings: list(text),
   },
-  required: ['target', 'vips', 'saved', 'state', 'reason', 'since', 'until', 'safe_at', 'warnings'],
+  required: [
+    ...['target', 'vips', 'saved', 'state', 'reason', 'since', 'until'],
+    ...['scope', 'safe_at', 'still_named', 'no_longer_safe', 'warnings'],
+  ],
 };
 
 /** All named ones. */

@@ -122,7 +122,11 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'Force a state.',
     body: overrideBody,
     reply: json(ref('Overridden')),
-    problems: { ...INVALID, ...NO_TARGET },
+    problems: {
+      ...INVALID,
+      ...NO_TARGET,
+      409: 'With `force: false`: `services` would have no available VIP left.',
+    },
   },
   {
     method: 'delete',

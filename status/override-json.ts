@@ -63,7 +63,7 @@ export function weightDocuments(runtime: Runtime): readonly WeightDocument[] {
   }));
 }
 
-/** `warnings` say, in words, why there is no such moment, and who is left without an answer. */
+/** `warnings` say, in words, why there is no such moment, and which clients get no answer. */
 export type SafeToStop = { readonly safeAt: string | null; readonly warnings: readonly string[] };
 
 /**
@@ -102,9 +102,14 @@ function warningsOf(runtime: Runtime, targets: ReadonlySet<string>): readonly st
     const left = vips.filter(({ target }) => !out.has(target));
     if (own.length === 0) return [];
     if (left.length === 0 && whenAllDown === 'serve_all') {
-      return [`every VIP of ${name} is drained or forced down: when_all_down: serve_all goes on answering with them`];
+      const them = own.map(({ target }) => target).join(', ');
+      return [
+        `every VIP of ${name} is drained or forced down, so DNS answers name all of them, ${them} too (when_all_down: serve_all)`,
+      ];
     }
-    if (whenAllDown === 'static') return [];
+    if (whenAllDown === 'static') {
+      return left.length > 0 ? [] : [`no VIP of ${name} is left: DNS answers are the static ones of when_all_down`];
+    }
     return (['a', 'aaaa', 'cname'] as const)
       .filter((type) => own.some((vip) => vip[type] !== undefined) && left.every((vip) => vip[type] === undefined))
       .map((type) => `no other VIP of ${name} has ${type.toUpperCase()}: queries for it get no data`);

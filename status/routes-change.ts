@@ -5,14 +5,21 @@ import type { FastifyInstance } from 'fastify';
 import { fileAndLine, hasErrors, withoutForeignLines } from '../config/diagnostics.ts';
 import { plainText } from '../config/plain-text.ts';
 import { parseDurationMs } from '../config/units.ts';
+import { expandTarget } from '../health/target-names.ts';
 import { MAX_WEIGHT } from '../health/weights.ts';
 import { unknownTarget } from '../zones/read/suggest-targets.ts';
+import { emptiedBy, stillNamed } from './last-vip.ts';
 import { safeToStop } from './override-json.ts';
 import { ProblemError } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 
 type TargetParams = { readonly '*': string };
-type OverrideBody = { readonly state: 'up' | 'down' | 'drain'; readonly for?: string; readonly reason?: string };
+type OverrideBody = {
+  readonly state: 'up' | 'down' | 'drain';
+  readonly for?: string;
+  readonly reason?: string;
+  readonly force?: boolean;
+};
 type WeightBody = { readonly weight: number; readonly reason?: string };
 type ReloadQuery = { readonly force?: 'true' | 'false' };
 type PushBody = { readonly healthy: boolean; readonly load?: number };
@@ -30,6 +37,7 @@ export const overrideBody = {
     state: { type: 'string', enum: ['up', 'down', 'drain'] },
     for: { type: 'string', maxLength: 32 },
     reason,
+    force: { type: 'boolean' },
   },
 } as const;
 
@@ -60,8 +68,10 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
     { schema: { body: overrideBody } },
     async (request) => {
       const target = request.params['*'];
-      const { state } = request.body;
+      const { state, force } = request.body;
       const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
+      if (state === 'drain' && force === false) refuseLast(runtime, target);
+      const safeBefore = safeNow(runtime);
       const outcome = runtime.health.override(target, { state, forMs: durationOf(request.body.for), reason });
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       const set = new Set(outcome.targets);
@@ -76,7 +86,10 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
         since,
         until: first?.until ?? null,
         vips: outcome.targets,
+        scope: 'node',
         safe_at: safeAt,
+        still_named: stillNamed(runtime, set),
+        no_longer_safe: falsified(runtime, safeBefore, set),
         warnings,
         saved: await outcome.saved,
       };
@@ -138,13 +151,46 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
       const diagnostics = withoutForeignLines(reloaded.diagnostics);
       const [first] = hasErrors(diagnostics) ? diagnostics.filter(({ severity }) => severity === 'error') : diagnostics;
       const where = first === undefined ? '' : `: ${fileAndLine(first.place)}: ${first.message}`;
-      throw new ProblemError(422, `nothing was changed, generation ${number} goes on${where}`, {
+      throw new ProblemError(422, `nothing was changed, generation ${number} is still served${where}`, {
         generation: number,
         diagnostics,
         hint: '"pharos check" shows the mistakes',
       });
     },
   );
+}
+
+/** Where a drain would leave a service without an available VIP. */
+function refuseLast(runtime: Runtime, target: string): void {
+  const { catalog } = runtime.generation();
+  const vips = catalog.vips.map((vip) => ({
+    target: vip.target,
+    // '' is where VIPs of no region are: `@` does not mean these.
+    region: catalog.regions[vip.region]?.name || undefined,
+  }));
+  const meant = new Set(expandTarget(target, vips).map((vip) => vip.target));
+  const emptied = emptiedBy(runtime, meant);
+  const [first] = emptied;
+  if (first === undefined) return;
+  const others = emptied.length === 1 ? '' : ` (and ${emptied.length - 1} more services)`;
+  throw new ProblemError(
+    409,
+    `refused, nothing was changed: without ${target}, ${first.service}${others} has no available VIP left, and ${first.consequence}`,
+    { parameter: 'force', services: emptied.map(({ service }) => service), hint: 'to drain it all the same, force it' },
+  );
+}
+
+/** Targets that are out of the answers, and have or will have a moment at which they are safe to stop. */
+function safeNow(runtime: Runtime): ReadonlySet<string> {
+  return new Set(runtime.health.overrides().flatMap(({ target, safeAt }) => (safeAt === undefined ? [] : [target])));
+}
+
+/** Of `before`, those that DNS answers name again, other than the targets of the order itself. */
+function falsified(runtime: Runtime, before: ReadonlySet<string>, own: ReadonlySet<string>): readonly string[] {
+  return runtime.health
+    .overrides()
+    .filter(({ target, safeAt, present }) => present && safeAt === undefined && before.has(target) && !own.has(target))
+    .map(({ target }) => target);
 }
 
 function durationOf(text: string | undefined): number | undefined {

@@ -37,7 +37,7 @@ describe.skipIf(!has('dig'))('at run time', () => {
       expect(await answers(server)).toBe('192.0.2.1');
       const drained = await pharos(server, 'drain', '@seoul', '--for', '30m', '--reason', 'kernel', '--wait');
       expect(drained).toMatchObject({ code: 0, stderr: '' });
-      expect(drained.stdout).toMatch(/in 5 s: then the last answer has expired\.\nSafe to stop now\.\n$/);
+      expect(drained.stdout).toMatch(/ \(in 5 s\), when cached answers expire\.\nSafe to stop now\.\n$/);
       expect(await answers(server)).toBe('192.0.2.2');
 
       expect(await pharos(server, 'auto', '@seoul')).toMatchObject({ code: 0 });

@@ -26,6 +26,7 @@ export function patternOf(expected: string): RegExp {
     part
       .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
       .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d UTC')
+      .replace(/\bat \d\d:\d\d:\d\d UTC/g, 'at \\d\\d:\\d\\d:\\d\\d UTC')
       .replace(/\bin \d+ s\b/g, 'in \\d+ s'),
   );
   return new RegExp(`^${lines.join('(?:.*\\n)*?')}$`);

@@ -50,9 +50,9 @@ describe('drain, up, down and auto', () => {
     );
     expect(ran).toMatchObject({ code: 0, error: '' });
     expect(ran.out).toMatch(
-      /^www\.example\.com\/seoul-a is drained: no new answer names it until \d{4}-\d\d-\d\d .* UTC\n/,
+      /^Draining www\.example\.com\/seoul-a: removed from DNS answers until \d{4}-\d\d-\d\d .* UTC\nOn this server only: /,
     );
-    expect(ran.out).toMatch(/\nSafe to stop at .* UTC, in (60|59) s: then the last answer has expired\.$/);
+    expect(ran.out).toMatch(/\nSafe to stop at \d\d:\d\d:\d\d UTC \(in (60|59) s\), when cached answers expire\.$/);
     expect(fake.runtime.health.overrides()).toMatchObject([{ state: 'drain', reason: 'kernel' }]);
   });
 
@@ -74,7 +74,7 @@ describe('drain, up, down and auto', () => {
 
   it('drain --wait fails where the VIP goes on being answered with, and says why', async () => {
     fake.runtime.health.override('@virginia', { state: 'drain' });
-    const ran = await run((output) => forceState('@seoul', 'drain', { ...options, wait: true }, output));
+    const ran = await run((output) => forceState('@seoul', 'drain', { ...options, wait: true, force: true }, output));
     expect(ran.code).toBe(1);
     expect(ran.error).toMatch(/^Not safe to stop: every VIP of www\.example\.com.*serve_all/);
   });
@@ -97,7 +97,7 @@ describe('drain, up, down and auto', () => {
     expect(stateOf(vip)).toBe(state);
     const back = await run((output) => giveBack('www.example.com/@seoul', options, output));
     expect(back).toMatchObject({ code: 0, error: '' });
-    expect(back.out).toContain(`${vip} is given back to the probes`);
+    expect(back.out).toContain(`${vip}: override cleared; health checks decide again`);
     expect(stateOf(vip)).toBe('up');
   });
 
@@ -143,7 +143,7 @@ describe('reload', () => {
     expect(ran).toMatchObject({ code: 1, out: '' });
     expect(ran.error).toBe(
       'zones/example.com.yaml:14:13 error PH014: weight must be 0 to 65535, got -3\n' +
-        'pharos reload: refused: nothing was changed, generation 4 goes on',
+        'pharos reload: refused: nothing was changed, generation 4 is still served',
     );
   });
 });
@@ -161,7 +161,7 @@ describe('what goes wrong', () => {
     ['no token', { token: undefined }, vip, 1, /wants its token: give --token, or set PHAROS_TOKEN$/],
     ['a wrong token', { token: 'no' }, vip, 1, /the token is not the one of status\.token/],
     ['a target of nobody', {}, 'www.example.com/seoul-c', 1, /has no VIP "seoul-c"; did you mean "seoul-[ab]"\?/],
-    ['a duration without unit', { forText: '30' }, vip, 2, /--for 30 is no duration: write it like 30m/],
+    ['a duration without unit', { forText: '30' }, vip, 2, /invalid duration "30" for --for; use a unit, such as 30m/],
     ['a duration beyond a year', { forText: '999d' }, vip, 2, /at most 366 days/],
   ])('%s', async (_title, change, target, code, error) => {
     const ran = await run((output) => forceState(target, 'down', { ...options, ...change }, output));

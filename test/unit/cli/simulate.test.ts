@@ -74,10 +74,12 @@ describe('pharos simulate', () => {
   it('shows who moves, what the others get, and what is worst first', async () => {
     const { code, out } = await run(['@seoul']);
     expect(code).toBe(0);
-    expect(out).toBe(`If @seoul fails: www.example.com/seoul-a, www.example.com/seoul-b, lone.example.com/only.
+    expect(out).toBe(`OUTAGE for 100 % of clients: lone.example.com A
+
+If @seoul fails: www.example.com/seoul-a, www.example.com/seoul-b, lone.example.com/only.
 Clients are weighed by IPv4 addresses.
 
-lone.example.com A: no client moves
+lone.example.com A: no VIP is left for 100 % of its clients
   ! no VIP is left to 100 % of its clients: when_all_down is serve_all: they go on being sent to VIPs that are down
   VIP   REGION  NOW    THEN
   only  seoul   100 %  100 %

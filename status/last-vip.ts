@@ -1,0 +1,77 @@
+/**
+ * What an order leaves of a service: whether it takes the last available VIP away, and what DNS answers then say. For
+ * drain and down, before they are given and in their reply.
+ */
+import type { VipHealth } from '../health/engine.ts';
+import type { ServiceInfo } from '../zones/catalog.ts';
+import { vipsOf } from '../zones/read/suggest-targets.ts';
+import type { Runtime } from './runtime.ts';
+import { vipStates, type VipState } from './vips.ts';
+
+/** `consequence` is a clause: what DNS answers say where no VIP of the service is available. */
+export type Emptied = { readonly service: string; readonly consequence: string };
+
+/**
+ * The services that would be without an available VIP if the VIPs named were drained, although they are not now; and those
+ * of which every VIP would be drained or forced down, although one is not now.
+ */
+export function emptiedBy(runtime: Runtime, targets: ReadonlySet<string>): readonly Emptied[] {
+  const { catalog } = runtime.generation();
+  const states = vipStates(runtime);
+  return catalog.services.flatMap((service) => {
+    const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
+    const isMeant = (state: VipState): boolean => targets.has(state.info.target);
+    // An order that changes nothing takes nothing away.
+    if (!own.some((state) => isMeant(state) && !isOut(state.health))) return [];
+    const left = own.filter((state) => !isMeant(state));
+    const allOut = left.every(({ health }) => isOut(health));
+    const losesLast = isServed(runtime, own, own) && !isServed(runtime, own, left);
+    return losesLast || allOut ? [{ service: service.name, consequence: consequenceOf(service, allOut) }] : [];
+  });
+}
+
+/** Targets of services all of whose VIPs are drained or forced down, and which DNS answers name for that reason. */
+export function stillNamed(runtime: Runtime, targets: ReadonlySet<string>): readonly string[] {
+  const { catalog } = runtime.generation();
+  const out = new Set(
+    runtime.health
+      .overrides()
+      .filter(({ state }) => state !== 'up')
+      .map(({ target }) => target),
+  );
+  return catalog.services.flatMap((service) => {
+    const vips = vipsOf(catalog, service).map(({ target }) => target);
+    if (service.whenAllDown !== 'serve_all' || !vips.every((target) => out.has(target))) return [];
+    return vips.filter((target) => targets.has(target));
+  });
+}
+
+/** Whether some of `left` are answers: available, in a region with its `min_healthy`. `all` are the service's. */
+function isServed(runtime: Runtime, all: readonly VipState[], left: readonly VipState[]): boolean {
+  const { regions } = runtime.generation().catalog;
+  return left.some(({ available, info: { region } }) => {
+    if (!available) return false;
+    const weightOf = (states: readonly VipState[]): number =>
+      states.reduce((sum, state) => (state.info.region === region ? sum + weigh(state) : sum), 0);
+    const whole = weightOf(all);
+    const share = whole === 0 ? 1 : weightOf(left.filter((state) => state.available)) / whole;
+    // The tolerance is for the share: 1 of 3 equal weights is 33.3333 %.
+    return share >= (regions[region]?.minHealthy ?? 0) - 1e-6;
+  });
+}
+
+function weigh({ health, info }: VipState): number {
+  return health?.weight ?? info.weight;
+}
+
+function isOut(health: VipHealth | undefined): boolean {
+  const state = health?.override?.state;
+  return state === 'drain' || state === 'down';
+}
+
+function consequenceOf({ whenAllDown }: ServiceInfo, allOut: boolean): string {
+  if (whenAllDown === 'static') return 'DNS answers are the static ones of when_all_down';
+  if (whenAllDown === 'none') return 'queries get no data (when_all_down: none)';
+  const which = allOut ? 'all of its VIPs, drained ones too' : 'VIPs that are down';
+  return `DNS answers name ${which} (when_all_down: serve_all)`;
+}
