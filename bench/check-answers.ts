@@ -3,7 +3,7 @@
  */
 import type { Case, Question } from './cases.ts';
 import type { Transport } from './peers/peer.ts';
-import type { Running } from './process.ts';
+import type { Running } from '../test/support/server-process.ts';
 import { ask, askStream, type Seen } from './read-response.ts';
 
 const SAMPLE = 400;

@@ -9,7 +9,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { findProgram } from './process.ts';
+import { findProgram } from '../test/support/server-process.ts';
 import { BATCH_QUERIES, REPLAYED } from './replay.ts';
 
 const COMMITTED = new URL('cost.json', import.meta.url);

@@ -13,7 +13,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { pino } from 'pino';
 import { runServer } from '../cli/serve/run-server.ts';
 import { encodeQuery } from './packets.ts';
-import { freePort } from './process.ts';
+import { freePort } from '../test/support/server-process.ts';
 import { readResponse } from './read-response.ts';
 
 const NAME = 'www.example.com';

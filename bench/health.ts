@@ -24,7 +24,7 @@ import {
   processTree,
   type Running,
   startServer,
-} from './process.ts';
+} from '../test/support/server-process.ts';
 
 const HELP = `node bench/health.ts [OPTION ...]
   --targets N    HTTP targets; 30000 by default

@@ -13,7 +13,7 @@ import { reloadServer } from './control.ts';
 import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } from './histogram.ts';
 import { writePackets } from './packets.ts';
 import type { LoadReport } from './paced-load.ts';
-import { aheadOfOthers, findProgram, freePort, type Running, startServer } from './process.ts';
+import { aheadOfOthers, findProgram, freePort, type Running, startServer } from '../test/support/server-process.ts';
 import {
   BULK_ZONE,
   bulkQueries,

@@ -22,7 +22,7 @@ import { nsd } from './peers/nsd.ts';
 import { canServe, type Files, type Peer } from './peers/peer.ts';
 import { pharos } from './peers/pharos.ts';
 import { powerdns } from './peers/powerdns.ts';
-import { cpuTime, findProgram, memoryOctets, processTree, type Running } from './process.ts';
+import { cpuTime, findProgram, memoryOctets, processTree, type Running } from '../test/support/server-process.ts';
 import { describeMachine, renderTable, writeResults, type CaseResult, type Round } from './report.ts';
 
 const PEERS: readonly Peer[] = [pharos, gdnsd, knot, nsd, powerdns, dns2, echo];

@@ -8,7 +8,7 @@
  * Prints one line of JSON, a LoadReport.
  */
 import { readFileSync } from 'node:fs';
-import { addressOf, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../server/io/libc.ts';
+import { memoryAddress, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../server/libc.ts';
 import {
   BATCH,
   CONTROL_OCTETS,
@@ -157,7 +157,7 @@ function openStamped(): { fd: number; port: number } {
   const { sockets, port } = openUdpSockets({ host: '127.0.0.1', port: 0 }, 1);
   const fd = sockets[0]?.fd ?? -1;
   const on = new Int32Array([1]);
-  if (libc().setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, addressOf(on.buffer), on.byteLength) < 0) {
+  if (libc().setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, memoryAddress(on.buffer), on.byteLength) < 0) {
     throw new Error(`the kernel does not stamp what comes: errno ${libc().errno()}`);
   }
   return { fd, port };

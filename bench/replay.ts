@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createHealthTable } from '../health/table.ts';
+import { createHealthTable } from '../health/health-table.ts';
 import { createClientRing } from '../server/answer/client-samples.ts';
 import { createCounters } from '../server/counters.ts';
 import { createAnswerer, type AnswererPayload } from '../server/answer/answerer.ts';

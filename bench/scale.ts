@@ -12,7 +12,14 @@ import { parseArgs, promisify } from 'node:util';
 import { reloadServer } from './control.ts';
 import { runDnsperf } from './load.ts';
 import { writePackets } from './packets.ts';
-import { cpuTime, findProgram, freePort, memoryOctets, startServer, type Running } from './process.ts';
+import {
+  cpuTime,
+  findProgram,
+  freePort,
+  memoryOctets,
+  startServer,
+  type Running,
+} from '../test/support/server-process.ts';
 import { median } from './results.ts';
 import {
   BULK_ZONE,

@@ -23,7 +23,7 @@ export type CheckSummary = {
 };
 
 /** Exit code 0 without errors; warnings do not count. */
-export function check(options: CheckOptions, output: Output): number {
+export function runCheck(options: CheckOptions, output: Output): number {
   const loaded = load(options.config);
   const { ok, diagnostics } = loaded;
   const summary = summarize(diagnostics, loaded.ok ? loaded.value : undefined);

@@ -35,7 +35,7 @@ export function controlCommands(
     .option('--interval <duration>', 'how often, with --watch', '2s')
     .addHelpText('after', example('pharos status', 'pharos status www.example.com --watch'))
     .action(async (service: string | undefined, flags: Flags, command: Command) => {
-      const [{ status }, { parseDurationMs }] = await Promise.all([
+      const [{ runStatus }, { parseDurationMs }] = await Promise.all([
         import('./status.ts'),
         import('../config/units.ts'),
       ]);
@@ -49,7 +49,7 @@ export function controlCommands(
       if (watch) process.once('SIGINT', stop).once('SIGTERM', stop);
       const redraw = watch && process.stdout.isTTY;
       const options = { ...common(flags), service, watch, intervalMs, redraw, signal: stopped.signal };
-      done(await status(options, output));
+      done(await runStatus(options, output));
       process.off('SIGINT', stop).off('SIGTERM', stop);
     });
 

@@ -7,7 +7,7 @@ import { lookAt } from '../config/folder.ts';
 import { joinAtlases } from '../server/forecast/address-space.ts';
 import { NOBODY } from '../server/forecast/client-counts.ts';
 import { createSide, type Side } from '../server/forecast/expected-shares.ts';
-import { healthFor } from '../server/explain/explain.ts';
+import { healthFor } from '../server/explain/explain-answer.ts';
 import { trafficOf, typesOf, type Traffic } from '../server/forecast/traffic.ts';
 import type { Weighing } from '../server/forecast/client-weights.ts';
 import { clientsOf, isStatusDocument } from '../status/status-document.ts';

@@ -46,7 +46,7 @@ async function fromFiles(options: ExplainOptions, output: Output): Promise<Trace
   // Only here: asking a running server needs no readers, compilers or databases.
   const [{ loadOrExplain }, { explainFrom }] = await Promise.all([
     import('./check.ts'),
-    import('../server/explain/explain.ts'),
+    import('../server/explain/explain-answer.ts'),
   ]);
   const generation = loadOrExplain(options.config, output);
   if (!generation) return EXIT.FAILED;

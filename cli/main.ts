@@ -2,7 +2,7 @@
  * The `pharos` command: reads the command line and hands over to one module a command, loaded only then.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { SimulateRequest } from '../server/forecast/simulate.ts';
+import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
 import { controlCommands } from './control-commands.ts';
 import { EXIT, terminal, type Output } from './output.ts';
@@ -117,8 +117,8 @@ function commands(output: Output, done: (code: number) => void): Command {
     .option('--json', 'print {ok, diagnostics, summary} as JSON')
     .addHelpText('after', example('pharos check /etc/pharos/pharos.yaml'))
     .action(async (config: string | undefined, flags: { readonly json?: boolean }) => {
-      const { check } = await import('./check.ts');
-      done(check({ config, json: flags.json ?? false }, output));
+      const { runCheck } = await import('./check.ts');
+      done(runCheck({ config, json: flags.json ?? false }, output));
     });
 
   explainCommand(program, output, done);

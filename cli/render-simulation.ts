@@ -1,7 +1,7 @@
 /**
  * A simulation as text: first how bad it is, then who gets how much more, then where whose clients go.
  */
-import type { Simulation } from '../server/forecast/simulate.ts';
+import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
 import type { Output } from './output.ts';
 import { percent, renderTraffic, titleOf, weighedBy } from './render-traffic.ts';

@@ -2,7 +2,7 @@
  * A status document as tables, for a person who was woken by it: what is wrong first, then a table a service.
  */
 import type { ServiceDocument, StatusDocument } from '../status/status-document.ts';
-import { age, ageWords, lasting, stateWords, weightWords, whyWords } from '../status/vip-words.ts';
+import { age, ageWords, lasting, stateWords, describeWeight, whyWords } from '../status/vip-words.ts';
 import type { VipDocument } from '../status/vips.ts';
 import { table, type Output } from './output.ts';
 
@@ -54,7 +54,7 @@ function serviceTable(service: ServiceDocument, { vips, before, nowMs }: Service
     vip.region ?? '-',
     paintedState(vip, paint),
     ageWords(vip, nowMs),
-    vip.weight_override === null ? weightWords(vip) : paint('yellow', weightWords(vip)),
+    vip.weight_override === null ? describeWeight(vip) : paint('yellow', describeWeight(vip)),
     sum === 0 ? '-' : `${(((served[index] ?? 0) / sum) * 100).toFixed(1)} %`,
     whyWords(vip, nowMs),
   ]);

@@ -1,8 +1,8 @@
 /**
  * `pharos serve`: the server, until SIGTERM.
  */
-import { exitNow, ignoreRealTimeSignals } from '../server/io/libc.ts';
-import { LeaveRootError } from '../server/io/leave-root.ts';
+import { exitNow, ignoreRealTimeSignals } from '../server/libc.ts';
+import { LeaveRootError } from '../server/io/drop-privileges.ts';
 import { ListenError } from '../server/listen-error.ts';
 import { connectServiceManager } from '../server/io/service-manager.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';

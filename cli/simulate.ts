@@ -1,7 +1,7 @@
 /**
  * `pharos simulate --down TARGET`: what share of the clients moves where, from files or from a running server.
  */
-import type { SimulateRequest, Simulation } from '../server/forecast/simulate.ts';
+import type { SimulateRequest, Simulation } from '../server/forecast/simulate-failure.ts';
 import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { renderSimulation } from './render-simulation.ts';
@@ -45,7 +45,7 @@ async function fromFiles(options: SimulateOptions, output: Output): Promise<Simu
   // Only here: asking a running server needs no readers, compilers or databases.
   const [{ loadOrExplain }, { simulateFrom }] = await Promise.all([
     import('./check.ts'),
-    import('../server/forecast/simulate.ts'),
+    import('../server/forecast/simulate-failure.ts'),
   ]);
   const generation = loadOrExplain(options.config, output);
   if (!generation) return EXIT.FAILED;

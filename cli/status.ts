@@ -8,7 +8,7 @@ import { reach, type ReachOptions } from './find-server.ts';
 import { renderStatus } from './render-status.ts';
 
 /** `service`: only this one. `watch`: again every `intervalMs`, until `signal`. */
-export type StatusOptions = ReachOptions & {
+export type StatusCommandOptions = ReachOptions & {
   readonly service: string | undefined;
   readonly watch: boolean;
   readonly intervalMs: number;
@@ -21,7 +21,7 @@ export type StatusOptions = ReachOptions & {
 /** ECMA-48: the cursor to the top left, and everything below it erased. */
 const TOP = '\u001b[H\u001b[J';
 
-export async function status(options: StatusOptions, output: Output): Promise<number> {
+export async function runStatus(options: StatusCommandOptions, output: Output): Promise<number> {
   const found = reach(options);
   if (!found.ok) return fail('status', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
   let before: StatusDocument | undefined;
@@ -43,7 +43,7 @@ export async function status(options: StatusOptions, output: Output): Promise<nu
 }
 
 /** The document, with one service alone where that is asked for; or the exit code once the reason has been said. */
-async function look(api: Api, { service }: StatusOptions, output: Output): Promise<StatusDocument | number> {
+async function look(api: Api, { service }: StatusCommandOptions, output: Output): Promise<StatusDocument | number> {
   const reply = await callApi(api, 'GET', '/api/v1/status');
   if (!reply.ok) return fail('status', reply.message, EXIT.FAILED, output);
   const { value } = reply;

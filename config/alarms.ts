@@ -31,14 +31,14 @@ export const ALARMS = {
   connections_full: 'warning',
   /** Log lines were dropped because the reader of the log does not keep up. */
   log_dropped: 'warning',
-} as const satisfies Record<string, Severity>;
+} as const satisfies Record<string, AlarmSeverity>;
 
-export type Severity = 'warning' | 'critical';
+export type AlarmSeverity = 'warning' | 'critical';
 export type AlarmCode = keyof typeof ALARMS;
 
 export type Alarm = {
   readonly code: AlarmCode;
-  readonly severity: Severity;
+  readonly severity: AlarmSeverity;
   /** What it is about: a target, a service, a zone, a file. Null where the code says it all. */
   readonly subject: string | null;
   /** One sentence in plain English: what is wrong, and what happens now. */

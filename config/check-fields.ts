@@ -11,7 +11,7 @@ import { dictionary, firstWord, integer, list, scalar, show, text, type Read } f
 import { isHostName, withoutFinalDot } from './host-name.ts';
 import type { BodyMatch } from './settings.ts';
 import { hideShapes } from './secrets.ts';
-import { isDoubleQuoted, placeInText, placeOf, type YamlNode } from './yaml.ts';
+import { isDoubleQuoted, placeInText, nodePlace, type YamlNode } from './yaml.ts';
 
 export const port = integer({ min: 1, max: 65_535 });
 
@@ -47,7 +47,7 @@ const PATH = /^\/(?:[\w.~!$&'()*+,;=:@/?-]|%[0-9a-fA-F]{2})*$/;
 const NOT_IN_PATH = /[^\w.~!$&'()*+,;=:@/?%-]|%(?![0-9a-fA-F]{2})/u;
 const NOT_IN_PATHS = new RegExp(NOT_IN_PATH, 'gu');
 
-export const status = scalar(
+export const httpStatus = scalar(
   'a status from 100 to 599, or a range of them',
   (value) => {
     const match = /^(\d{3})(?:\s*-\s*(\d{3}))?$/.exec(value);
@@ -101,13 +101,13 @@ export const body: Read<BodyMatch> = (node, name, report) => {
   const [, source = '', flags = ''] = regex;
   const hint = 'write /regex/ with the flags i, m, s or u, or a text that does not begin and end with /';
   if (!EXPRESSION_FLAGS.test(flags)) {
-    report.error('PH043', `${name} has flags that mean nothing here: ${flags}`, placeOf(node), hint);
+    report.error('PH043', `${name} has flags that mean nothing here: ${flags}`, nodePlace(node), hint);
     return undefined;
   }
   const mistake = expressionMistake(source, flags);
   if (mistake === undefined) return { kind: 'regex', source, flags };
   const message = `${name} is not a regular expression of RE2: ${mistake}`;
-  report.error('PH043', message, placeOf(node), 'RE2 has no look-ahead and no back-references');
+  report.error('PH043', message, nodePlace(node), 'RE2 has no look-ahead and no back-references');
   return undefined;
 };
 
@@ -127,20 +127,20 @@ function warnOfEscapes(node: YamlNode, name: string, report: Report): void {
   if (found === undefined) return;
   const message = `${found} in ${name} is not an escape here: YAML resolves escapes only in double quotes`;
   const hint = `write it in double quotes, such as "PING\\r\\n"; there a backslash is \\\\`;
-  report.warning('PH090', message, placeOf(node), hint);
+  report.warning('PH090', message, nodePlace(node), hint);
 }
 
 export const headers = dictionary(({ key, value }, report): [string, string] | undefined => {
   // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
   if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
-    report.error('PH045', `${firstWord(key)} is not a header's name`, placeOf(key), 'such as X-Probe');
+    report.error('PH045', `${firstWord(key)} is not a header's name`, nodePlace(key), 'such as X-Probe');
     return undefined;
   }
   const content = text({ allowEmpty: true })(value, key.text, report);
   if (content === undefined) return undefined;
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(content)) {
     const message = `header ${key.text} holds a character that headers cannot`;
-    report.error('PH045', message, placeOf(value), 'no line breaks, no control characters');
+    report.error('PH045', message, nodePlace(value), 'no line breaks, no control characters');
     return undefined;
   }
   return [key.text, key.text.toLowerCase() === 'host' ? withoutFinalDot(content) : content];
@@ -158,7 +158,7 @@ export const loadPath = scalar(
  * it. A program with a slash in it is relative to the folder of the file it stands in.
  */
 export const command: Read<readonly [string, ...string[]]> = (node, name, report) => {
-  const place = placeOf(node, 0, 1);
+  const place = nodePlace(node, 0, 1);
   const hint = 'write [program, argument, ...]; for a shell: [sh, -c, "..."]';
   let words: readonly string[] | undefined;
   if (node.kind === 'list') words = list(text({ allowEmpty: true }))(node, name, report);

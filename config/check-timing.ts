@@ -13,7 +13,7 @@ import {
 } from './limits.ts';
 import type { CheckTiming } from './settings.ts';
 import { formatDuration } from './units.ts';
-import { placeOf, type YamlNode } from './yaml.ts';
+import { nodePlace, type YamlNode } from './yaml.ts';
 
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_TIMEOUT_MS = 2000;
@@ -47,7 +47,7 @@ export type Timing = {
 export function timingOf(read: Timing, node: YamlNode, report: Report): CheckTiming {
   const { interval: intervalMs, timeout: timeoutMs, rise, fall } = read;
   const placeOfKey = (...keys: readonly string[]): Place =>
-    placeOf(keys.flatMap((key) => valueOf(node, key) ?? [])[0] ?? node);
+    nodePlace(keys.flatMap((key) => valueOf(node, key) ?? [])[0] ?? node);
   if (read.fast !== undefined && read.fast > intervalMs) {
     const message = `fast (${formatDuration(read.fast)}) is longer than interval (${formatDuration(intervalMs)})`;
     report.warning('PH044', message, placeOfKey('fast'), 'a failure would be seen later than without it');
@@ -63,5 +63,5 @@ export function timingOf(read: Timing, node: YamlNode, report: Report): CheckTim
 export function warnShortTimeout(timeoutMs: number, node: YamlNode, report: Report): void {
   if (timeoutMs >= SYN_AGAIN_MS) return;
   const message = `timeout (${formatDuration(timeoutMs)}) does not outlive one lost packet: TCP sends a SYN again after 1s`;
-  report.warning('PH093', message, placeOf(valueOf(node, 'timeout') ?? node), 'use 2s, or more fall');
+  report.warning('PH093', message, nodePlace(valueOf(node, 'timeout') ?? node), 'use 2s, or more fall');
 }

@@ -10,7 +10,7 @@
 import type { Report } from './diagnostics.ts';
 import { nearestHint } from './nearest-word.ts';
 import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSeconds, parseShare } from './units.ts';
-import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
+import { nodePlace, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
 
 /**
  * Reads a node. `name` is what messages call it. Undefined means that it is wrong and has been reported.
@@ -32,18 +32,18 @@ export function scalar<T>(
   return (node, name, report) => {
     if (node.kind === 'broken') return undefined;
     if (node.kind === 'null') {
-      report.error('PH011', `${name} has no value; it must be ${expected}`, placeOf(node, 0, 1), tailor.hint);
+      report.error('PH011', `${name} has no value; it must be ${expected}`, nodePlace(node, 0, 1), tailor.hint);
       return undefined;
     }
     if (node.kind !== 'scalar') {
       const message = `${name} must be ${expected}, got a ${node.kind}`;
-      report.error('PH013', message, placeOf(node, 0, 1), tailor.hint);
+      report.error('PH013', message, nodePlace(node, 0, 1), tailor.hint);
       return undefined;
     }
     const value = parse(node.text, node);
     if (value !== undefined) return value;
     const got = tailor.secret === true || node.variable === true ? '' : `, got ${show(node.text)}`;
-    report.error(tailor.code, `${name} must be ${expected}${got}`, placeOf(node), tailor.hint);
+    report.error(tailor.code, `${name} must be ${expected}${got}`, nodePlace(node), tailor.hint);
     return undefined;
   };
 }
@@ -54,7 +54,7 @@ export function scalar<T>(
 export function refuseVariable(node: YamlNode, name: string, report: Report): boolean {
   if (node.kind !== 'scalar' || node.variable !== true) return false;
   const hint = 'only secrets, addresses and paths may come from the environment; $${ is for the characters themselves';
-  report.error('PH095', `${name} takes no ${'${NAME}'}: it would be published`, placeOf(node), hint);
+  report.error('PH095', `${name} takes no ${'${NAME}'}: it would be published`, nodePlace(node), hint);
   return true;
 }
 
@@ -122,7 +122,7 @@ export function share(tailor: Tailor = {}): Read<number> {
   return scalar('a share from 0% to 100%', parseShare, { hint, ...tailor, code: tailor.code ?? 'PH016' });
 }
 
-export function distanceKm(options: Tailor & { readonly max: number }): Read<number> {
+export function distanceField(options: Tailor & { readonly max: number }): Read<number> {
   const parse = (value: string): number | undefined => {
     const km = parseDistanceKm(value);
     return km !== undefined && km <= options.max ? km : undefined;
@@ -163,7 +163,7 @@ export function list<T>(
     if (nodes.length < min || nodes.length > max) {
       const wanted = nodes.length < min ? `at least ${min}` : `at most ${max}`;
       const message = `${name} must have ${wanted} ${wanted.endsWith(' 1') ? 'entry' : 'entries'}, got ${nodes.length}`;
-      report.error(options.code ?? 'PH026', message, placeOf(node), options.hint);
+      report.error(options.code ?? 'PH026', message, nodePlace(node), options.hint);
     }
     return readEach(nodes, (each) => item(each, name, report));
   };
@@ -215,7 +215,7 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
         const hint = Object.hasOwn(fields, known)
           ? `a colon is missing: write "${known}: ..."`
           : nearestHint(known, Object.keys(fields));
-        report.error('PH010', `${word} is not a key of ${label}`, placeOf(key), hint);
+        report.error('PH010', `${word} is not a key of ${label}`, nodePlace(key), hint);
         continue;
       }
       values[key.text] = field.read(orPlaceOf(value, key), key.text, report);
@@ -226,7 +226,7 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
       else {
         complete = false;
         if (entries.some((entry) => entry.key.text === key)) continue; // it was there, and wrong
-        report.error('PH012', `${name} needs the key ${key}`, placeOf(node, 0, firstLineOf(node)), absent.hint);
+        report.error('PH012', `${name} needs the key ${key}`, nodePlace(node, 0, firstLineOf(node)), absent.hint);
       }
     }
     // Each value was read by its own field's reader, which is what Values says.
@@ -265,7 +265,7 @@ export function entriesOf(node: YamlNode, name: string, report: Report): readonl
   if (node.kind !== 'broken') {
     // The excerpt shows it, where it may be shown: what stands here may be a secret that belongs a level deeper.
     const got = node.kind === 'scalar' ? 'a text' : 'a list';
-    report.error('PH013', `${name} must be a map (key: value), got ${got}`, placeOf(node), 'write its keys below it');
+    report.error('PH013', `${name} must be a map (key: value), got ${got}`, nodePlace(node), 'write its keys below it');
   }
   return undefined;
 }

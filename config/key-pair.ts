@@ -9,7 +9,7 @@ import type { Place, Report } from './diagnostics.ts';
 import { MAX_PEM_OCTETS } from './limits.ts';
 import { faultOf, readRegularFile } from './read-file.ts';
 
-export type KeyPair = {
+export type CheckedKeyPair = {
   /** PEM: the server's own certificate first, then those that lead to its root. */
   readonly cert: string;
   readonly key: string;
@@ -32,7 +32,7 @@ export function readKeyPair(
   baseDir: string,
   nowMs: number,
   report: Report,
-): KeyPair | undefined {
+): CheckedKeyPair | undefined {
   const cert = readPem(files.cert, 'certificate', baseDir, report);
   const key = readPem(files.key, 'key', baseDir, report);
   const chain = cert === undefined ? undefined : parseChain(cert, files.cert, report);

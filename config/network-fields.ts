@@ -12,7 +12,7 @@ import {
 } from '../wire/address.ts';
 import { scalar, type Read, type Tailor } from './fields.ts';
 import type { At } from './settings.ts';
-import { placeOf } from './yaml.ts';
+import { nodePlace } from './yaml.ts';
 
 /** Whether a country code (upper case) is one; absent where nobody can tell. */
 export type IsCountry = ((code: string) => boolean) | undefined;
@@ -45,7 +45,7 @@ export function prefix(tailor: Tailor = {}): Read<Prefix> {
     report.error(
       tailor.code ?? 'PH023',
       `${name} must be a network, got ${hostBits(node.text)}`,
-      placeOf(node),
+      nodePlace(node),
       withoutHostBits(network),
     );
     return undefined;
@@ -72,7 +72,7 @@ export function at(isCountry: IsCountry): Read<At> {
       report.error(
         'PH033',
         `there is no country ${found.country}`,
-        placeOf(node),
+        nodePlace(node),
         'use a code of ISO 3166-1, such as KR',
       );
       return undefined;

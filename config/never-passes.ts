@@ -7,7 +7,7 @@ import { compileExpression } from './expression.ts';
 import { valueOf } from './fields.ts';
 import { MAX_MATCHED_OCTETS, PUBLIC_CERTIFICATE_DAYS } from './limits.ts';
 import type { BodyMatch, CheckSpec } from './settings.ts';
-import { placeOf, type YamlNode } from './yaml.ts';
+import { nodePlace, type YamlNode } from './yaml.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 type Range = HttpSpec['status'][number];
@@ -84,5 +84,5 @@ function matchesNothing(match: BodyMatch): boolean {
 }
 
 function placeOfKey(node: YamlNode, key: string): Place {
-  return placeOf(valueOf(node, key) ?? node, 0, valueOf(node, key)?.kind === 'scalar' ? undefined : 1);
+  return nodePlace(valueOf(node, key) ?? node, 0, valueOf(node, key)?.kind === 'scalar' ? undefined : 1);
 }

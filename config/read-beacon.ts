@@ -8,7 +8,7 @@ import { prefix } from './network-fields.ts';
 import type { Report } from './diagnostics.ts';
 import type { BeaconSettings, RegionSpec } from './settings.ts';
 import { httpUrl, isHttpUrl } from './url-field.ts';
-import { placeOf, type YamlScalar } from './yaml.ts';
+import { nodePlace, type YamlScalar } from './yaml.ts';
 
 /** What stands in the file: whether its regions are defined is known when all of it has been read. */
 export type WrittenBeacon = Omit<BeaconSettings, 'urls'> & {
@@ -31,7 +31,7 @@ const urls: Read<WrittenBeacon['urls']> = (node, name, report) => {
     return found === undefined ? undefined : { region: key, url: found };
   })(node, name, report);
   if (!read || read.length <= MAX_BEACON_REGIONS) return read;
-  report.error('PH026', `${name} has ${read.length} regions`, placeOf(node), `at most ${MAX_BEACON_REGIONS}`);
+  report.error('PH026', `${name} has ${read.length} regions`, nodePlace(node), `at most ${MAX_BEACON_REGIONS}`);
   return undefined;
 };
 
@@ -69,7 +69,7 @@ export function beaconSettings(
   for (const { region } of written.urls) {
     if (regions.has(region.text)) continue;
     const hint = nearestHint(region.text, regions.keys());
-    report.error('PH088', `pharos.yaml defines no region ${region.text}`, placeOf(region), hint);
+    report.error('PH088', `pharos.yaml defines no region ${region.text}`, nodePlace(region), hint);
   }
   return { ...written, urls: new Map(written.urls.map(({ region, url: address }) => [region.text, address])) };
 }

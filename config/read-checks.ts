@@ -12,7 +12,7 @@ import {
   queryName,
   queryType,
   sent,
-  status,
+  httpStatus,
 } from './check-fields.ts';
 import { timingFields, timingOf, warnShortTimeout, type Timing } from './check-timing.ts';
 import type { Report, ReportOnce } from './diagnostics.ts';
@@ -37,7 +37,7 @@ import { nearestHint } from './nearest-word.ts';
 import { judgeDaysLeft, judgeHttpCheck, judgeMatch } from './never-passes.ts';
 import { COMPOUND_KINDS, isCompoundKind, readCompound } from './read-compound.ts';
 import type { CheckSpec, CheckTiming } from './settings.ts';
-import { placeOf, type YamlNode } from './yaml.ts';
+import { nodePlace, type YamlNode } from './yaml.ts';
 
 const KINDS = ['http', 'https', 'tcp', 'tls', 'dns', 'grpc', 'exec', 'push', ...COMPOUND_KINDS] as const;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS'] as const;
@@ -55,7 +55,7 @@ const readHttp = map('check', {
   path: withDefault(path, '/'),
   host: optional(host),
   headers: withDefault(headers, []),
-  status: withDefault(list(status, { min: 1 }), [{ from: 200, to: 399 }]),
+  status: withDefault(list(httpStatus, { min: 1 }), [{ from: 200, to: 399 }]),
   body: optional(body),
   load_path: optional(loadPath),
   insecure: withDefault(boolean(), false),
@@ -116,14 +116,14 @@ export function findAmong(
     const found = known.get(named);
     if (!found && !broken.has(named)) {
       const hint = nearestHint(named, [...known.keys(), ...broken]);
-      once(`check ${named}`, 'PH207', `there is no check ${named}`, placeOf(node), hint);
+      once(`check ${named}`, 'PH207', `there is no check ${named}`, nodePlace(node), hint);
     }
     return found;
   };
 }
 
 /** One check. `checkName` is what the status page and the log call it; `find` knows those that it may be made of. */
-export function check(checkName: string, find: FindCheck): Read<CheckSpec> {
+export function checkField(checkName: string, find: FindCheck): Read<CheckSpec> {
   return (node, name, report) => {
     if (!entriesOf(node, name, report)) return undefined;
     const kind = readKind(node, name, report);
@@ -134,7 +134,7 @@ export function check(checkName: string, find: FindCheck): Read<CheckSpec> {
 /** The name of a check, or a check, which is then called `checkName`. */
 export function checkOrName(checkName: string | undefined, find: FindCheck): Read<CheckSpec> {
   return (node, name, report) => {
-    if (node.kind === 'map') return check(checkName ?? (kindOf(node) || 'check'), find)(node, name, report);
+    if (node.kind === 'map') return checkField(checkName ?? (kindOf(node) || 'check'), find)(node, name, report);
     const named = text({ hint: 'the name of a check, or a check: { type: tcp, port: 443 }' })(node, name, report);
     return named === undefined ? undefined : find(named, node, report);
   };
@@ -153,7 +153,7 @@ export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read
     const read = (each: string, value: YamlNode): CheckSpec | undefined => {
       if (done.has(each)) return done.get(each);
       open.push(each);
-      const spec = check(each, find)(value, `check ${each}`, report);
+      const spec = checkField(each, find)(value, `check ${each}`, report);
       open.pop();
       done.set(each, spec);
       return spec;
@@ -163,18 +163,18 @@ export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read
       if (value === undefined) {
         const found = shared.get(named);
         const names = [...nodes.keys(), ...shared.keys()].filter((known) => !open.includes(known));
-        if (!found) inner.error('PH207', `there is no check ${named}`, placeOf(at), nearestHint(named, names));
+        if (!found) inner.error('PH207', `there is no check ${named}`, nodePlace(at), nearestHint(named, names));
         return found;
       }
       const circle = open.includes(named) ? [...open.slice(open.indexOf(named)), named] : undefined;
       if (circle !== undefined) {
         const message = `check ${named} is made of itself: ${circle.join(' -> ')}`;
-        inner.error('PH050', message, placeOf(at), 'take one of them out of the circle');
+        inner.error('PH050', message, nodePlace(at), 'take one of them out of the circle');
         return undefined;
       }
       if (open.length >= MAX_COMPOUND_DEPTH && !done.has(named)) {
         const message = `checks are made of each other more than ${MAX_COMPOUND_DEPTH} deep`;
-        inner.error('PH050', message, placeOf(at), 'name the checks at the end of the chain here');
+        inner.error('PH050', message, nodePlace(at), 'name the checks at the end of the chain here');
         return undefined;
       }
       return read(named, value);
@@ -202,7 +202,7 @@ function readKind(node: YamlNode, name: string, report: Report): (typeof KINDS)[
     // `{ all_of: [web, tls] }` says what it is.
     const short = kindOf(node);
     if (isCompoundKind(short)) return short;
-    const place = placeOf(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);
+    const place = nodePlace(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);
     report.error('PH012', `${name} needs the key type`, place, `one of ${KINDS.join(', ')}`);
     return undefined;
   }

@@ -9,7 +9,7 @@ import type { Report } from './diagnostics.ts';
 import { integer, list, map, optional, text, valueOf, type Read } from './fields.ts';
 import { MAX_COMPOUND_PROBES } from './limits.ts';
 import type { CheckSpec, CompoundSpec } from './settings.ts';
-import { placeOf, type YamlNode } from './yaml.ts';
+import { nodePlace, type YamlNode } from './yaml.ts';
 
 export const COMPOUND_KINDS = ['all_of', 'any_of', 'at_least'] as const;
 type CompoundKind = (typeof COMPOUND_KINDS)[number];
@@ -52,12 +52,12 @@ export function readCompound(input: Input): CompoundSpec | undefined {
 function oneOf({ node, name, report }: Input, keys: readonly string[], example: string): YamlNode | undefined {
   const [found, second] = keys.filter((key) => valueOf(node, key) !== undefined);
   if (found === undefined) {
-    const place = placeOf(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);
+    const place = nodePlace(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);
     report.error('PH012', `${name} needs the key ${keys[0] ?? ''}`, place, `such as ${example}`);
     return undefined;
   }
   if (second !== undefined) {
-    const place = placeOf(valueOf(node, second) ?? node, 0, 1);
+    const place = nodePlace(valueOf(node, second) ?? node, 0, 1);
     report.error('PH052', `${name} has both ${found} and ${second}, which say the same`, place, 'keep one of them');
     return undefined;
   }
@@ -70,12 +70,12 @@ function readMembers({ kind, name, report, member }: Input, node: YamlNode): rea
     const spec = member(item, `a check of ${name}`, inner);
     if (spec?.kind === 'push') {
       const hint = 'it is reported, not probed: give it to the service as its own check, or use another kind here';
-      inner.error('PH051', `${spec.name} is a push check, and no part of another check`, placeOf(item), hint);
+      inner.error('PH051', `${spec.name} is a push check, and no part of another check`, nodePlace(item), hint);
       return undefined;
     }
     if (spec === undefined || item.kind !== 'scalar') return spec;
     if (names.has(spec.name)) {
-      inner.error('PH052', `${name} names ${spec.name} twice`, placeOf(item), 'each check counts once: remove one');
+      inner.error('PH052', `${name} names ${spec.name} twice`, nodePlace(item), 'each check counts once: remove one');
       return undefined;
     }
     names.add(spec.name);
@@ -88,7 +88,7 @@ function readMembers({ kind, name, report, member }: Input, node: YamlNode): rea
   const probes = members.reduce((sum, spec) => sum + probesOf(spec), 0);
   if (probes <= MAX_COMPOUND_PROBES) return members;
   const message = `${name} comes to ${probes} probes, and at most ${MAX_COMPOUND_PROBES} make one check`;
-  report.error('PH052', message, placeOf(node, 0, 1), 'name fewer checks');
+  report.error('PH052', message, nodePlace(node, 0, 1), 'name fewer checks');
   return undefined;
 }
 

@@ -5,10 +5,10 @@ import { formatEndpoint, isWildcardHost, parseAddress, type Endpoint } from '../
 import type { Place, Report } from './diagnostics.ts';
 import { list, type Read } from './fields.ts';
 import { endpoint } from './network-fields.ts';
-import { placeOf } from './yaml.ts';
+import { nodePlace } from './yaml.ts';
 
-/** `listen`, and that of `tls`. */
-export const listen: Read<Endpoint[]> = (node, name, report) => {
+/** `listenField`, and that of `tls`. */
+export const listenField: Read<Endpoint[]> = (node, name, report) => {
   const seen: Endpoint[] = [];
   const read: Read<Endpoint> = (item, label, inner) => {
     const found = endpoint()(item, label, inner);
@@ -17,7 +17,7 @@ export const listen: Read<Endpoint[]> = (node, name, report) => {
     const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(found.host)?.[1];
     if (mapped !== undefined) {
       const hint = `write ${formatEndpoint({ host: mapped, port: found.port })}`;
-      inner.error('PH021', `${written} is an IPv4 address in IPv6 form, which no socket has`, placeOf(item), hint);
+      inner.error('PH021', `${written} is an IPv4 address in IPv6 form, which no socket has`, nodePlace(item), hint);
       return undefined;
     }
     const other = seen.find((each) => collide(each, found));
@@ -32,7 +32,7 @@ export const listen: Read<Endpoint[]> = (node, name, report) => {
             `${written} and ${formatEndpoint(other)} cannot both be opened`,
             'the wildcard has all addresses: keep it alone',
           ];
-    inner.error('PH035', message, placeOf(item), hint);
+    inner.error('PH035', message, nodePlace(item), hint);
     return undefined;
   };
   return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);

@@ -5,7 +5,7 @@ import type { Report } from './diagnostics.ts';
 import { dictionary, map, optional, share, show, valueOf, withDefault, type Read } from './fields.ts';
 import { at, type IsCountry } from './network-fields.ts';
 import type { RegionSpec } from './settings.ts';
-import { placeOf, type YamlScalar } from './yaml.ts';
+import { nodePlace, type YamlScalar } from './yaml.ts';
 
 export function regions(isCountry: IsCountry): Read<ReadonlyMap<string, RegionSpec>> {
   const readRegion = map('region', { at: optional(at(isCountry)), min_healthy: withDefault(share(), 0) });
@@ -19,7 +19,7 @@ export function regions(isCountry: IsCountry): Read<ReadonlyMap<string, RegionSp
       at: values.at,
       ...(isMisplaced ? { isMisplaced } : {}),
       minHealthy: values.min_healthy,
-      place: placeOf(key),
+      place: nodePlace(key),
     };
   });
   return (node, name, report) => {
@@ -32,6 +32,6 @@ export function regions(isCountry: IsCountry): Read<ReadonlyMap<string, RegionSp
 export function isTargetName(name: YamlScalar, what: string, report: Report): boolean {
   if (/^[^\s/@]+$/.test(name.text)) return true;
   const hint = 'targets such as www.example.com/seoul-a are made of it: use letters, digits, "-", "_" and "."';
-  report.error('PH037', `a ${what} cannot be named ${show(name.text)}: no spaces, "/" or "@"`, placeOf(name), hint);
+  report.error('PH037', `a ${what} cannot be named ${show(name.text)}: no spaces, "/" or "@"`, nodePlace(name), hint);
   return false;
 }

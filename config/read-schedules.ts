@@ -16,7 +16,7 @@ import {
   type Read,
 } from './fields.ts';
 import type { ScheduledChange, ScheduleSpec } from './settings.ts';
-import { placeOf } from './yaml.ts';
+import { nodePlace } from './yaml.ts';
 
 export const cronLine = scalar(
   'a cron line',
@@ -44,16 +44,21 @@ const changes: Read<ScheduledChange[]> = dictionary(({ key, value }, report) => 
   if (change.weight === undefined && change.state === undefined) {
     // Keys that are there and wrong have been reported.
     if (value.kind !== 'map' || value.entries.length === 0) {
-      report.error('PH072', `${target} is set to nothing: give it a weight or a state`, placeOf(key), HINT);
+      report.error('PH072', `${target} is set to nothing: give it a weight or a state`, nodePlace(key), HINT);
     }
     return undefined;
   }
-  return { target, ...change, place: placeOf(key) };
+  return { target, ...change, place: nodePlace(key) };
 });
 
 const set: Read<ScheduledChange[]> = (node, name, report) => {
   if ((node.kind === 'map' && node.entries.length === 0) || node.kind === 'null') {
-    report.error('PH072', 'the schedule sets nothing', placeOf(node), `set: { www.example.com/canary: { weight: 0 } }`);
+    report.error(
+      'PH072',
+      'the schedule sets nothing',
+      nodePlace(node),
+      `set: { www.example.com/canary: { weight: 0 } }`,
+    );
     return undefined;
   }
   return changes(node, name, report);

@@ -37,13 +37,13 @@ import {
 import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
 import { beacon, beaconSettings } from './read-beacon.ts';
 import { checks } from './read-checks.ts';
-import { listen, reportTaken } from './read-listen.ts';
+import { listenField, reportTaken } from './read-listen.ts';
 import { notify } from './read-notify.ts';
 import { regions } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
 import { transfer } from './read-transfer.ts';
 import type { At, GeoSettings, Settings, StatusSettings } from './settings.ts';
-import { nothing, placeOf, placeOfFile, readYaml, type YamlNode } from './yaml.ts';
+import { nothing, nodePlace, placeOfFile, readYaml, type YamlNode } from './yaml.ts';
 
 const LOOPBACK: readonly Prefix[] = [
   { bytes: Uint8Array.of(127, 0, 0, 0), bits: 8 },
@@ -57,7 +57,7 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 const file: Read<WrittenPath> = (node, name, report) => {
   const path = text()(node, name, report);
-  return path === undefined ? undefined : { path, place: placeOf(node) };
+  return path === undefined ? undefined : { path, place: nodePlace(node) };
 };
 
 type WrittenTls = {
@@ -70,11 +70,11 @@ type WrittenTls = {
 
 const tls: Read<WrittenTls> = (node, name, report) => {
   const read = readTls(node, name, report);
-  return read && { ...read, place: placeOf(node) };
+  return read && { ...read, place: nodePlace(node) };
 };
 
 const readTls = map('tls', {
-  listen: optional(listen),
+  listen: optional(listenField),
   cert: required(file, 'a PEM file, such as cert: tls.pem'),
   key: required(file, 'a PEM file, such as key: tls.key'),
 });
@@ -97,7 +97,7 @@ function networks(isCountry: IsCountry): Read<{ prefix: Prefix; at: At }[]> {
       const place = at(isCountry)(value, key.text, inner);
       if (!network || !place) return undefined;
       if (seen.has(formatPrefix(network))) {
-        inner.error('PH036', `${formatPrefix(network)} stands here twice`, placeOf(key), 'remove one of the two');
+        inner.error('PH036', `${formatPrefix(network)} stands here twice`, nodePlace(key), 'remove one of the two');
         return undefined;
       }
       seen.add(formatPrefix(network));
@@ -112,7 +112,7 @@ const status: Read<StatusOrOff> = (node, name, report) => {
   if (node.kind === 'scalar' && /^(?:off|false)$/i.test(node.text)) return 'off';
   const hint = 'status: { listen: 127.0.0.1:8053 }, or status: off';
   if (node.kind === 'scalar') {
-    report.error('PH013', `${name} must be a map or off, got a text`, placeOf(node), hint);
+    report.error('PH013', `${name} must be a map or off, got a text`, nodePlace(node), hint);
     return undefined;
   }
   const read = readStatus(node, name, report);
@@ -123,15 +123,15 @@ const status: Read<StatusOrOff> = (node, name, report) => {
   const written = valueOf(node, 'token');
   if (isReachable && written === undefined) {
     const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and has no token`;
-    report.warning('PH039', message, placeOf(node), 'add token: "${PHAROS_TOKEN}"');
+    report.warning('PH039', message, nodePlace(node), 'add token: "${PHAROS_TOKEN}"');
   }
   if (isReachable && written !== undefined && read.token !== undefined && isWeakToken(read.token)) {
     const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and its token is easy to guess`;
-    report.warning('PH074', message, placeOf(written), 'make one with: openssl rand -hex 24');
+    report.warning('PH074', message, nodePlace(written), 'make one with: openssl rand -hex 24');
   }
   if (!read.open_reading && written === undefined) {
     const message = 'open_reading: false needs a token: without one, nobody could read';
-    report.error('PH075', message, placeOf(valueOf(node, 'open_reading') ?? node), 'add token: "${PHAROS_TOKEN}"');
+    report.error('PH075', message, nodePlace(valueOf(node, 'open_reading') ?? node), 'add token: "${PHAROS_TOKEN}"');
   }
   return { listen: read.listen, token: read.token, openReading: read.open_reading };
 };
@@ -155,7 +155,7 @@ const COMMON_WORDS =
 function secret(node: YamlNode, name: string, report: Report): string | undefined {
   if (node.kind !== 'scalar') return text()(node, name, report);
   if (/^[\x21-\x7e]+$/.test(node.text)) return node.text;
-  report.error('PH025', `${name} must be printable ASCII without spaces`, placeOf(node), 'such as 32 random letters');
+  report.error('PH025', `${name} must be printable ASCII without spaces`, nodePlace(node), 'such as 32 random letters');
   return undefined;
 }
 
@@ -170,7 +170,7 @@ function cookieSecret(node: YamlNode, name: string, report: Report): Uint8Array 
   report.error(
     'PH025',
     `${name} must be 32 hexadecimal digits, ${got}`,
-    placeOf(node),
+    nodePlace(node),
     'openssl rand -hex 16 makes one',
   );
   return undefined;
@@ -178,7 +178,7 @@ function cookieSecret(node: YamlNode, name: string, report: Report): Uint8Array 
 
 function pharos(isCountry: IsCountry) {
   return map('pharos.yaml', {
-    listen: withDefault(listen, [...DEFAULT_LISTEN]),
+    listen: withDefault(listenField, [...DEFAULT_LISTEN]),
     tls: optional(tls),
     workers: withDefault(workers, 'auto'),
     zones: optional(list(file, { min: 1, hint: 'a folder, or files' })),
@@ -266,7 +266,7 @@ export function readSettings(input: {
   const tlsRead = read.tls && tlsSettings(read.tls, read.listen, baseDir, report);
   const status = read.status === 'off' ? undefined : read.status;
   if (status) {
-    const place = placeOf(valueOf(node, 'status') ?? valueOf(node, 'listen') ?? node);
+    const place = nodePlace(valueOf(node, 'status') ?? valueOf(node, 'listen') ?? node);
     reportTaken([status.listen], 'status', read.listen, 'listen', place, report);
     reportTaken([status.listen], 'status', tlsRead?.listen ?? [], 'tls', place, report);
   }

@@ -22,7 +22,7 @@ import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { prefix } from './network-fields.ts';
 import type { TransferSettings } from './settings.ts';
-import { placeOf, type YamlNode, type YamlScalar } from './yaml.ts';
+import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
 const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];
 const DNS_PORT = 53;
@@ -38,12 +38,12 @@ function secret(node: YamlNode, name: string, report: Report): Uint8Array | unde
   // Node.js reads past what is no base64: only what comes back as it was is.
   const isBase64 = bytes.length > 0 && bytes.toString('base64').replace(/=+$/, '') === node.text.replace(/=+$/, '');
   if (!isBase64 || node.text.length % 4 !== 0) {
-    report.error('PH081', `${name} must be base64`, placeOf(node), hint);
+    report.error('PH081', `${name} must be base64`, nodePlace(node), hint);
     return undefined;
   }
   if (bytes.length < MIN_TSIG_SECRET_OCTETS) {
     const message = `${name} has ${bytes.length} octets, which can be guessed: ${MIN_TSIG_SECRET_OCTETS} are the least`;
-    report.warning('PH082', message, placeOf(node), hint);
+    report.warning('PH082', message, nodePlace(node), hint);
   }
   return Uint8Array.from(bytes);
 }
@@ -63,7 +63,7 @@ const keys: Read<TsigKey[]> = (node, name, report) => {
     const other = seen.get(canonicalText);
     if (other !== undefined) {
       const message = `${key.text} and ${other} are one name for a peer: case and a final dot do not count`;
-      inner.error('PH084', message, placeOf(key), 'remove one of the two, or give it another name');
+      inner.error('PH084', message, nodePlace(key), 'remove one of the two, or give it another name');
       return undefined;
     }
     seen.set(canonicalText, key.text);
@@ -80,7 +80,7 @@ function keyName(key: YamlScalar, report: Report): Name | undefined {
     report.error(
       'PH084',
       `a key's name is a domain name: ${error.message}`,
-      placeOf(key),
+      nodePlace(key),
       'such as second.example.com',
     );
     return undefined;
@@ -129,7 +129,7 @@ export const transfer: Read<TransferSettings> = (node, name, report) => {
       report.error(
         'PH080',
         `there is no key ${key.text} in transfer.keys`,
-        placeOf(key),
+        nodePlace(key),
         nearestHint(key.text, defined),
       );
     }
@@ -139,7 +139,7 @@ export const transfer: Read<TransferSettings> = (node, name, report) => {
     const address = parseAddress(endpoint.host);
     if (!address || !allow.some(({ from }) => inPrefix(address, from))) {
       const message = `${formatEndpoint(endpoint)} is told of changes, and nothing under allow lets it have them`;
-      report.warning('PH085', message, placeOf(at), `add { from: ${endpoint.host} } to allow`);
+      report.warning('PH085', message, nodePlace(at), `add { from: ${endpoint.host} } to allow`);
     }
     return endpoint;
   });

@@ -5,7 +5,7 @@
 import type { Endpoint, Prefix } from '../wire/address.ts';
 import type { TsigKey } from '../wire/tsig.ts';
 import type { Place } from './diagnostics.ts';
-import type { KeyPair } from './key-pair.ts';
+import type { CheckedKeyPair } from './key-pair.ts';
 
 export type StatusSettings = {
   readonly listen: Endpoint;
@@ -20,7 +20,7 @@ export type Settings = {
   /** UDP and TCP. */
   readonly listen: readonly Endpoint[];
   /** DNS over TLS; undefined when it is off. */
-  readonly tls: { readonly listen: readonly Endpoint[]; readonly keyPair: KeyPair } | undefined;
+  readonly tls: { readonly listen: readonly Endpoint[]; readonly keyPair: CheckedKeyPair } | undefined;
   /** Answering threads, already resolved from `auto`. */
   readonly workers: number;
   /** Absolute paths, sorted. */

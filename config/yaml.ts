@@ -62,7 +62,7 @@ export function parseYaml(path: string, text: string, env: Environment, report: 
 }
 
 /** The line and column of a node, or of `length` characters from `offset` characters within it. */
-export function placeOf(node: Span, offset = 0, length = node.end - node.start - offset): PlaceInFile {
+export function nodePlace(node: Span, offset = 0, length = node.end - node.start - offset): PlaceInFile {
   return placeAt(node.file, node.start + offset, length);
 }
 
@@ -74,7 +74,7 @@ export function placeInText(node: YamlScalar, offset: number, length = 1): Place
   const source = node.file.text.slice(node.start, node.end);
   const quote = source.startsWith('"') || source.startsWith("'") ? 1 : 0;
   const same = source.slice(quote, source.length - quote) === node.text;
-  return same ? placeOf(node, quote + Math.min(offset, node.text.length), length) : placeOf(node);
+  return same ? nodePlace(node, quote + Math.min(offset, node.text.length), length) : nodePlace(node);
 }
 
 /** Whether YAML has resolved escapes in it: it does so in double quotes only. */
@@ -232,7 +232,7 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
     const span = spanOf(node);
     if (isAlias(node)) return resolveAlias(node.source, span);
     if (depth > MAX_YAML_DEPTH) {
-      report.error('PH007', `nested more than ${MAX_YAML_DEPTH} deep`, placeOf(span, 0, 1));
+      report.error('PH007', `nested more than ${MAX_YAML_DEPTH} deep`, nodePlace(span, 0, 1));
       return broken(span);
     }
     const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
@@ -266,7 +266,7 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
     let from = 0;
     for (const { reference, name } of expanded.problems) {
       const at = file.text.indexOf(reference, span.start + from) - span.start;
-      const place = at >= 0 && at < span.end - span.start ? placeOf(span, at, reference.length) : placeOf(span);
+      const place = at >= 0 && at < span.end - span.start ? nodePlace(span, at, reference.length) : nodePlace(span);
       if (at >= 0) from = at + reference.length;
       if (name === undefined) {
         const hint = 'write ${NAME}, or $${ for the characters themselves';
@@ -291,7 +291,7 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
       const hint = /^(?:$|\.)|\.[a-z]/i.test(shown)
         ? `a name that begins with * needs quotes: "*${shown}"`
         : `put &${shown} in front of a value further up`;
-      report.error('PH005', `*${shown} ${why}`, placeOf(span), hint);
+      report.error('PH005', `*${shown} ${why}`, nodePlace(span), hint);
       return broken(span);
     }
     // Counted as if it were written out: that is what the readers of the tree will walk.
@@ -299,7 +299,7 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
     aliased += anchor.size;
     if (aliased <= MAX_ALIASED_NODES) return anchor.node;
     if (aliased - anchor.size <= MAX_ALIASED_NODES) {
-      report.error('PH005', `aliases stand for more than ${MAX_ALIASED_NODES} values`, placeOf(span), 'write fewer');
+      report.error('PH005', `aliases stand for more than ${MAX_ALIASED_NODES} values`, nodePlace(span), 'write fewer');
     }
     return broken(span);
   }
@@ -316,14 +316,14 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
       if (key.text === '<<' && key.plain) {
         for (const map of value.kind === 'list' ? value.items : [value]) {
           if (map.kind === 'map') merged.push(...map.entries);
-          else if (map.kind !== 'broken') report.error('PH005', '<< takes a map, or a list of maps', placeOf(key));
+          else if (map.kind !== 'broken') report.error('PH005', '<< takes a map, or a list of maps', nodePlace(key));
         }
         continue;
       }
       const first = seen.get(key.text);
       if (first) {
-        const message = `"${key.text}" stands here twice; the first is in line ${placeOf(first).line}`;
-        report.error('PH004', message, placeOf(key), 'remove one of the two');
+        const message = `"${key.text}" stands here twice; the first is in line ${nodePlace(first).line}`;
+        report.error('PH004', message, nodePlace(key), 'remove one of the two');
         continue;
       }
       seen.set(key.text, key);
@@ -350,7 +350,7 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
       return key.kind === 'scalar' ? key : undefined;
     }
     if (target?.kind !== 'broken') {
-      report.error('PH006', 'a key must be a word or a number', placeOf(span, 0, 1), 'write it as "key: value"');
+      report.error('PH006', 'a key must be a word or a number', nodePlace(span, 0, 1), 'write it as "key: value"');
     }
     return undefined;
   }

@@ -11,7 +11,7 @@ import { formatAddress, parsePrefix } from '../wire/address.ts';
 import { getOr } from './get-or.ts';
 import { MAX_BEACON_NETWORKS, MAX_BEACON_SAMPLES, MAX_NETWORKS_A_BLOCK } from './latency-limits.ts';
 import { createLatencyBuilder, type LatencyTable } from './latency-table.ts';
-import { wordsOf } from './prefix-table.ts';
+import { addressWords } from './prefix-table.ts';
 
 /** Where samples come from; `address` has 4 or 16 octets. */
 export type SampleOrigin = { readonly address: Uint8Array; readonly country: string; readonly asn: number };
@@ -214,7 +214,7 @@ function createFigures({ sinceMs, minSources }: FigureRules): { add(network: Net
         if (times.length === 0) continue;
         const median = medianOf(times);
         if (times.length >= minSources) {
-          const row = builder.network(wordsOf(bytes), networkBits(bytes));
+          const row = builder.network(addressWords(bytes), networkBits(bytes));
           builder.set(row, builder.column(region), median, times.length);
         }
         if (asn !== 0) voicesOf(asns, asn, region).times.push(median);

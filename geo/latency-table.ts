@@ -3,7 +3,7 @@
  * users' browsers (overlay-latency.ts), or both. In shared memory, for explain in the control thread has it too.
  */
 import { getOr } from './get-or.ts';
-import { longestMatch, addressOf, createPrefixTable, filled, type PrefixTable } from './prefix-table.ts';
+import { longestMatch, entryAddress, createPrefixTable, filled, type PrefixTable } from './prefix-table.ts';
 import { formatAddress } from '../wire/address.ts';
 
 /** Times stand in rows, one number a region. Values of the prefix tables and maps are rows. */
@@ -116,6 +116,6 @@ export function networkRow(
   const prefixes = address.length === 4 ? v4 : v6;
   const entry = longestMatch(prefixes, address);
   if (entry < 0) return undefined;
-  const network = `${formatAddress(addressOf(prefixes, entry))}/${prefixes.bits[entry] ?? 0}`;
+  const network = `${formatAddress(entryAddress(prefixes, entry))}/${prefixes.bits[entry] ?? 0}`;
   return { row: prefixes.values[entry] ?? 0, network };
 }

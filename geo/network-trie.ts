@@ -3,7 +3,7 @@
  * address.
  */
 import type { Prefix } from '../wire/address.ts';
-import { wordsOf } from './prefix-table.ts';
+import { addressWords } from './prefix-table.ts';
 import { createTrieBuilder, type Trie } from './trie-builder.ts';
 
 /** Leaves are sets: of the networks that contain all of it. Set 0 is empty. */
@@ -18,7 +18,7 @@ export function buildNetworkTrie(networks: readonly Prefix[]): NetworkTrie {
   const nextOf = new Int32Array(networks.length);
   // Backwards, so that of equal networks the first listed comes first.
   for (const [index, { bytes, bits }] of [...networks.entries()].reverse()) {
-    const words = wordsOf(bytes);
+    const words = addressWords(bytes);
     const node = trie.nodeAt(words.length, words, 0, bits);
     nextOf[index] = trie.get(node);
     trie.set(node, index + 1);

@@ -3,7 +3,7 @@
  * one of them covers says where a client is.
  */
 import type { Prefix } from '../wire/address.ts';
-import { wordsOf } from './prefix-table.ts';
+import { addressWords } from './prefix-table.ts';
 import { OWN } from './private.ts';
 import { createTrieBuilder } from './trie-builder.ts';
 
@@ -12,7 +12,7 @@ export function ownNetworkWords(networks: readonly Prefix[]): Int32Array {
   if (networks.length === 0) return new Int32Array(0);
   const trie = createTrieBuilder();
   for (const { bytes, bits } of networks) {
-    const words = wordsOf(bytes);
+    const words = addressWords(bytes);
     trie.set(trie.nodeAt(words.length, words, 0, bits), bits + 1);
   }
   // The broadest network decides: whether it covers a subnet of so many bits.

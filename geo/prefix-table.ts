@@ -111,7 +111,7 @@ function slotOf(
 export function longestMatch(table: PrefixTable, address: Uint8Array): number {
   const { words } = table;
   if (address.length !== words * 4) return -1;
-  const whole = wordsOf(address);
+  const whole = addressWords(address);
   const key = new Uint32Array(words);
   for (const length of table.lengths) {
     for (let word = 0; word < words; word++) key[word] = masked(whole[word] ?? 0, length - word * 32);
@@ -137,13 +137,13 @@ function masked(word: number, bits: number): number {
 }
 
 /** An address of 4 or 16 octets as words, the first first. */
-export function wordsOf(address: Uint8Array): Uint32Array {
+export function addressWords(address: Uint8Array): Uint32Array {
   const view = new DataView(address.buffer, address.byteOffset, address.byteLength);
   return Uint32Array.from({ length: address.length / 4 }, (_, word) => view.getUint32(word * 4));
 }
 
 /** An entry's address, 4 or 16 octets. */
-export function addressOf({ words, keys }: PrefixTable, entry: number): Uint8Array {
+export function entryAddress({ words, keys }: PrefixTable, entry: number): Uint8Array {
   const bytes = new Uint8Array(words * 4);
   const view = new DataView(bytes.buffer);
   for (let word = 0; word < words; word++) view.setUint32(word * 4, keys[entry * words + word] ?? 0);

@@ -9,7 +9,7 @@ import { parsePrefix } from '../wire/address.ts';
 import { isCountry } from './countries.ts';
 import { MAX_LATENCY_MS } from './latency-limits.ts';
 import { createLatencyBuilder, type LatencyBuilder } from './latency-table.ts';
-import { wordsOf } from './prefix-table.ts';
+import { addressWords } from './prefix-table.ts';
 
 /** Mistakes reported one by one; a table that is wrong throughout should not fill the screen. */
 const MAX_MISTAKES = 20;
@@ -241,5 +241,5 @@ function rowOf(builder: LatencyBuilder, key: string): number | undefined {
     return isCountry(country) ? builder.country(country) : undefined;
   }
   const prefix = parsePrefix(key);
-  return prefix && builder.network(wordsOf(prefix.bytes), prefix.bits);
+  return prefix && builder.network(addressWords(prefix.bytes), prefix.bits);
 }

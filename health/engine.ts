@@ -5,14 +5,14 @@
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
 import { createAlarms } from '../config/alarms.ts';
-import { shareDescriptors } from '../config/descriptors.ts';
+import { shareDescriptors } from '../config/descriptor-budget.ts';
 import { isoTime, systemClock } from './clock.ts';
 import type { Health, HealthOptions } from './health.ts';
 import { settleDown, undecided } from './hysteresis.ts';
 import { MAX_PROBES_IN_FLIGHT } from './limits.ts';
 import { createNotProbedAlarm } from './not-probed.ts';
 import type { Untimed } from './orders.ts';
-import { wordsOf, type ProbeResult } from './checks/probe.ts';
+import { describeError, type ProbeResult } from './checks/probe.ts';
 import { createProber } from './prober.ts';
 import { createPushTimers } from './checks/push.ts';
 import { runProbe } from './checks/run-probe.ts';
@@ -20,7 +20,7 @@ import { createScheduler } from './scheduler.ts';
 import { openMemoryStore, openStateStore, type SavedState } from './state-file.ts';
 import { createSuspicion, suspectWords } from './suspect.ts';
 import { createTableWriter } from './table-writer.ts';
-import { PROBED, viewHealthTable, type Probed } from './table.ts';
+import { PROBED, viewHealthTable, type Probed } from './health-table.ts';
 import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
 import { fallsWith, noteUnprobed, probedWord, stopProbes, takeResult, type Unit } from './unit.ts';
 import { checkSlots, gatherUnits, NO_UNITS, recall, rememberedOf, statesOf, type Units } from './reuse-units.ts';
@@ -43,7 +43,7 @@ export function startHealth(options: HealthOptions): Health {
   const counts = { probes: 0, failedProbes: 0, notProbed: 0, faults: 0 };
   const fault = (where: string, error: unknown): void => {
     counts.faults += 1;
-    warn(`health: ${where}: ${wordsOf(error)}`);
+    warn(`health: ${where}: ${describeError(error)}`);
   };
 
   let units: Units = NO_UNITS;

@@ -24,7 +24,7 @@
  * - Overrides are not in here: they sit above the probed state, which goes on beneath them (`overrides.ts`).
  * - A report to a `push` check is a result with `rise` and `fall` 1.
  */
-import { NEVER_SECONDS, PROBED, type Probed } from './table.ts';
+import { NEVER_SECONDS, PROBED, type Probed } from './health-table.ts';
 
 /** Passes in a row that bring a target up, failures in a row that take it down; both at least 1. */
 export type Thresholds = { readonly rise: number; readonly fall: number };

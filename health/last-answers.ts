@@ -12,7 +12,7 @@
  * as all others of the service are too. A VIP that is down counts as named: the moment is a bound, never too early.
  */
 import type { Clock } from './clock.ts';
-import { forcedOf, holdSecondsOf, isForcedOut, type HealthTable } from './table.ts';
+import { forcedOf, holdSecondsOf, isForcedOut, type HealthTable } from './health-table.ts';
 import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** What is served of a service whose words may have changed, seen from one of its VIPs. */

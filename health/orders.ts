@@ -7,9 +7,10 @@ import type { EffectiveState, Health, HealthEvent } from './health.ts';
 import { createLastAnswers } from './last-answers.ts';
 import { createOverrides, type Author } from './overrides.ts';
 import type { SavedOverride, SavedWeight, StateStore } from './state-file.ts';
-import type { HealthTable } from './table.ts';
+import type { HealthTable } from './health-table.ts';
 import { canonicalTarget, expandTarget, type HealthTarget } from './target-names.ts';
-import { createWeights, MAX_WEIGHT } from './weights.ts';
+import { MAX_WEIGHT } from '../config/limits.ts';
+import { createWeights } from './weights.ts';
 
 /** An event of the health room without its time. */
 export type Untimed = HealthEvent extends infer E ? (E extends HealthEvent ? Omit<E, 'at'> : never) : never;

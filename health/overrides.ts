@@ -6,7 +6,7 @@
 import type { Cancel, Clock } from './clock.ts';
 import { OVERRIDE_TICK_MS } from './limits.ts';
 import type { SavedOverride, StateStore } from './state-file.ts';
-import { FORCED, NEVER_SECONDS, type Forced } from './table.ts';
+import { FORCED, NEVER_SECONDS, type Forced } from './health-table.ts';
 import { canonicalTarget } from './target-names.ts';
 
 /** The last moment that a Date has (ECMA-262 21.4.1.1). */

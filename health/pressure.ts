@@ -6,7 +6,7 @@
  * plays the loop through.
  */
 import type { Clock } from './clock.ts';
-import { FULL } from './table.ts';
+import { FULL } from './health-table.ts';
 import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** Shares of the capacity: from which load on a VIP sheds clients, and from which all of them. `low` is below `high`. */

@@ -4,7 +4,7 @@
  */
 import type { Cancel, Clock } from './clock.ts';
 import { RAMP_TICK_MS } from './limits.ts';
-import { RAMP_UNIT } from './table.ts';
+import { RAMP_UNIT } from './health-table.ts';
 import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** Where a ramp begins. */
@@ -19,7 +19,7 @@ export function rampShare(elapsedMs: number, rampMs: number): number {
 }
 
 /**
- * The weight word and the withheld word (table.ts) of a weight at this share of it. In a service that ramps both are in
+ * The weight word and the withheld word (health-table.ts) of a weight at this share of it. In a service that ramps both are in
  * hundredths, whether the VIP ramps or not; a weight above 0 never becomes 0. Pure.
  */
 export function weightWords(weight: number, share: number, ramps: boolean): { weight: number; withheld: number } {

@@ -3,7 +3,7 @@
  */
 import { startingState } from './hysteresis.ts';
 import type { SavedState } from './state-file.ts';
-import { PROBED } from './table.ts';
+import { PROBED } from './health-table.ts';
 import { addressText, canonicalTarget, probeKey, probeTargetOf, type HealthTarget } from './target-names.ts';
 import { createUnit, probedWord, type Unit } from './unit.ts';
 

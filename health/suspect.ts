@@ -24,8 +24,8 @@ import {
   SUSPECT_WITNESSES,
 } from './limits.ts';
 import type { Fault } from './checks/probe.ts';
-import { PROBED } from './table.ts';
-import { tally, vipsOf, type Failing, type Suspected } from './witness.ts';
+import { PROBED } from './health-table.ts';
+import { tally, countVips, type Failing, type Suspected } from './network-evidence.ts';
 
 export type SuspectAlarm = { readonly sinceMs: number; readonly failed: number; readonly heard: number };
 
@@ -115,7 +115,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
 
   const raise = (failed: readonly Check[], heard: number): void => {
     const nowMs = clock.now();
-    alarm = { sinceMs: nowMs, failed: vipsOf(failed), heard };
+    alarm = { sinceMs: nowMs, failed: countVips(failed), heard };
     pending.clear();
     recheck?.cancel();
     recheck = undefined;
@@ -149,7 +149,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
     options.over(was, why);
   };
 
-  const provenVips = (): number => vipsOf(checks.filter(({ witness }) => witness.proven));
+  const provenVips = (): number => countVips(checks.filter(({ witness }) => witness.proven));
 
   /** Ends the hold where the network is seen to be there: some pass, or the silent alone are too few for the alarm. */
   const releaseIfThere = (): void => {
@@ -159,7 +159,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
       return;
     }
     const up = checks.filter(({ state }) => state.probed === PROBED.UP);
-    const [all, answered] = [vipsOf(up), vipsOf(up.filter(({ witness }) => witness.answered))];
+    const [all, answered] = [countVips(up), countVips(up.filter(({ witness }) => witness.answered))];
     if (all - answered < share() * all)
       release(`${String(answered)} of ${String(all)} VIPs answer, though not well: the network is there`);
   };
@@ -174,11 +174,13 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
       fromMs: last.fromMs,
       nowMs,
     });
-    const heard = vipsOf(failed) + vipsOf(passed);
+    const heard = countVips(failed) + countVips(passed);
     const reaches = (bad: readonly Check[], all: readonly Check[]): boolean => {
       const addresses = addressesOf(all);
       return (
-        addresses >= SUSPECT_WITNESSES && vipsOf(bad) >= wanted * vipsOf(all) && addressesOf(bad) >= wanted * addresses
+        addresses >= SUSPECT_WITNESSES &&
+        countVips(bad) >= wanted * countVips(all) &&
+        addressesOf(bad) >= wanted * addresses
       );
     };
     const isSample = heard >= Math.min(Math.ceil(up / 2), SUSPECT_SAMPLE);
@@ -295,7 +297,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
       if (!witness.answered) return;
       const nowMs = clock.now();
       if (witness.proven) {
-        const up = vipsOf(checks.filter(({ state }) => state.probed === PROBED.UP));
+        const up = countVips(checks.filter(({ state }) => state.probed === PROBED.UP));
         const proven = provenVips();
         if (up - proven < share() * up) {
           release(`${String(proven)} of ${String(up)} VIPs pass`);

@@ -19,7 +19,7 @@ import {
   packState,
   viewHealthTable,
   type HealthTable,
-} from './table.ts';
+} from './health-table.ts';
 import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
 import { loadHoldSeconds, probedWord, unitHoldSeconds, type Unit } from './unit.ts';
 

@@ -16,9 +16,9 @@ import {
 import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
 import type { ProbeResult, ProbeTarget } from './checks/probe.ts';
 import type { Belief } from './suspect.ts';
-import { PROBED, type Probed } from './table.ts';
+import { PROBED, type Probed } from './health-table.ts';
 import type { HealthTarget } from './target-names.ts';
-import { createWitness, type Witness } from './witness.ts';
+import { createWitness, type Witness } from './network-evidence.ts';
 
 export type LastResult = ProbeResult & {
   /** ISO 8601. */

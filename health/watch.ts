@@ -7,7 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { shareDescriptors } from '../config/descriptors.ts';
+import { shareDescriptors } from '../config/descriptor-budget.ts';
 import type { Clock } from './clock.ts';
 import { MAX_HARMLESS_CLOSES, MAX_IDLE_OCTETS, MAX_WATCHED, MAX_WATCHED_OF_ADDRESS, REUSE_MS } from './limits.ts';
 

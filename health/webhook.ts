@@ -2,10 +2,10 @@
  * `health.notify`: each change of a VIP's probed state, and each alarm, goes to a webhook. One at a time and in order, so that a reader
  * sees what happened as it happened; beside everything else, so that a slow or dead webhook delays nothing.
  */
-import type { AlarmCode, Severity } from '../config/alarms.ts';
+import type { AlarmCode, AlarmSeverity } from '../config/alarms.ts';
 import type { NotifySettings } from '../config/settings.ts';
 import type { Cancel, Clock } from './clock.ts';
-import { wordsOf } from './checks/probe.ts';
+import { describeError } from './checks/probe.ts';
 
 /** The body of a POST. */
 export type Notification = StateNotification | AlarmNotification;
@@ -28,7 +28,7 @@ export type StateNotification = {
 export type AlarmNotification = {
   readonly kind: 'alarm';
   readonly alarm: AlarmCode;
-  readonly severity: Severity;
+  readonly severity: AlarmSeverity;
   readonly subject: string | null;
   /** Null where the alarm is not about a VIP, a service, or a VIP with a region. */
   readonly target: string | null;
@@ -56,7 +56,7 @@ export type NotifyStats = {
   readonly waiting: number;
 };
 
-export type Notifier = {
+export type Webhook = {
   /** Of a new generation; undefined: what waits is dropped. */
   configure(settings: NotifySettings | undefined): void;
   send(notification: Notification): void;
@@ -73,11 +73,11 @@ const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 120_000;
 const TIMEOUT_MS = 10_000;
 
-export function createNotifier(options: {
+export function createWebhook(options: {
   readonly clock: Clock;
   readonly warn: (message: string) => void;
   readonly post?: Post;
-}): Notifier {
+}): Webhook {
   const { clock, warn, post = postJson } = options;
   const queue: Notification[] = [];
   const counts = { sent: 0, dropped: 0, failures: 0 };
@@ -210,5 +210,5 @@ const postJson: Post = async ({ url, headers, token }, body, signal) => {
 
 /** fetch hides the reason in `cause`. */
 function reasonOf(error: unknown): string {
-  return wordsOf(error instanceof Error && error.cause !== undefined ? error.cause : error);
+  return describeError(error instanceof Error && error.cause !== undefined ? error.cause : error);
 }

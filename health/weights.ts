@@ -9,9 +9,6 @@ import { canonicalTarget } from './target-names.ts';
 /** `weight`: 0 to 65535. */
 export type WeightRequest = { readonly weight: number; readonly reason?: string | undefined };
 
-/** The largest weight that a file or an operator can give (SPEC 3). */
-export const MAX_WEIGHT = 65_535;
-
 export type Weights = {
   get(target: string): SavedWeight | undefined;
   list(): readonly SavedWeight[];

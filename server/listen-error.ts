@@ -2,7 +2,7 @@
  * Why a server could not listen, in words that an operator can act on.
  */
 import { formatEndpoint, isWildcardHost, type Endpoint } from '../wire/address.ts';
-import { cannotGainPrivileges } from './io/libc.ts';
+import { cannotGainPrivileges } from './libc.ts';
 
 export type ListenFailure = {
   readonly endpoint: Endpoint;

@@ -6,7 +6,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Alarms } from '../config/alarms.ts';
-import { shareDescriptors } from '../config/descriptors.ts';
+import { shareDescriptors } from '../config/descriptor-budget.ts';
 import { isLoopback, parseAddress } from '../wire/address.ts';
 
 /** Readers are a few people and scrapers; more is a leak or an attack, and each costs a file descriptor. */

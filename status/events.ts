@@ -2,7 +2,7 @@
  * What happened: changes of state, overrides, weights, reloads, schedules and alarms, the last thousand of them, and
  * who wants to hear of the next one. Kept in memory; the log keeps them for good.
  */
-import type { AlarmChange, AlarmCode, Severity } from '../config/alarms.ts';
+import type { AlarmChange, AlarmCode, AlarmSeverity } from '../config/alarms.ts';
 import type { HealthEvent } from '../health/engine.ts';
 
 export type EventDocument = {
@@ -23,7 +23,7 @@ export type EventDocument = {
   readonly reason: string | null;
   /** Of an alarm: its code, its severity, and what it is about; else null. */
   readonly alarm: AlarmCode | null;
-  readonly severity: Severity | null;
+  readonly severity: AlarmSeverity | null;
   readonly subject: string | null;
 };
 

@@ -6,7 +6,7 @@ import { METHODS } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { nearestHint } from '../config/nearest-word.ts';
-import { descriptorOf } from '../server/io/descriptors.ts';
+import { descriptorOf } from '../server/io/pass-descriptors.ts';
 import { ListenError } from '../server/listen-error.ts';
 import type { Endpoint } from '../wire/address.ts';
 import { authorize, hasWrongToken, isForeignPage, isForwarded, type Access } from './authorize.ts';
@@ -38,7 +38,7 @@ export type StatusLog = {
   error(fields: object, message: string): void;
 };
 
-export type StatusOptions = {
+export type StatusServerOptions = {
   /** Port 0 takes a free one. */
   readonly listen: Endpoint;
   /** A socket that listens there already: of a server whose place is taken. */
@@ -77,7 +77,7 @@ const CLOSE_WAIT_MS = 2_000;
  *
  * @throws ListenError when the address cannot be had, with a hint.
  */
-export async function startStatusServer(runtime: Runtime, options: StatusOptions): Promise<StatusServer> {
+export async function startStatusServer(runtime: Runtime, options: StatusServerOptions): Promise<StatusServer> {
   const { app, connections } = createApp(runtime, options);
   try {
     const { listen, inherited } = options;
@@ -117,7 +117,7 @@ const READ_AS_JSON = ['application/json', 'application/x-www-form-urlencoded', '
 /** The application without its socket, and the methods of each path, as Fastify writes it: for tests of the routes. */
 export function createApp(
   runtime: Runtime,
-  options: Omit<StatusOptions, 'listen'>,
+  options: Omit<StatusServerOptions, 'listen'>,
 ): {
   readonly app: FastifyInstance;
   readonly routes: ReadonlyMap<string, ReadonlySet<string>>;

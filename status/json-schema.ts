@@ -9,14 +9,14 @@ export type Schema = { readonly [keyword: string]: unknown };
 /** The members that a type names, without those that an index signature lets in. */
 type Members<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
 
-export const text: Schema = { type: 'string' };
-export const number: Schema = { type: 'number' };
+export const textSchema: Schema = { type: 'string' };
+export const numberSchema: Schema = { type: 'number' };
 export const whole: Schema = { type: 'integer', minimum: 0 };
 export const yes: Schema = { type: 'boolean' };
-export const time: Schema = { type: 'string', format: 'date-time' };
-export const share: Schema = { type: 'number', minimum: 0, maximum: 1 };
+export const timeSchema: Schema = { type: 'string', format: 'date-time' };
+export const shareSchema: Schema = { type: 'number', minimum: 0, maximum: 1 };
 
-export function list(items: Schema): Schema {
+export function listSchema(items: Schema): Schema {
   return { type: 'array', items };
 }
 

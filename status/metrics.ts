@@ -7,7 +7,7 @@ import { COUNTER } from '../server/counters.ts';
 import { THROWN } from './beacon.ts';
 import type { ConnectionStats } from './connections.ts';
 import type { Runtime } from './runtime.ts';
-import type { Octets } from './octets.ts';
+import type { Octets } from './assemble-reply.ts';
 import { writeVipMetrics } from './vip-metrics.ts';
 import { vipStates } from './vips.ts';
 

@@ -6,11 +6,23 @@
 import { CONTINENTS } from '../config/settings.ts';
 import { ALARMS, type Alarm } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
-import type { Simulation } from '../server/forecast/simulate.ts';
+import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
-import { list, number, object, oneOf, orNull, share, text, time, whole, yes, type Schema } from './json-schema.ts';
+import {
+  listSchema,
+  numberSchema,
+  object,
+  oneOf,
+  orNull,
+  shareSchema,
+  textSchema,
+  timeSchema,
+  whole,
+  yes,
+  type Schema,
+} from './json-schema.ts';
 import type { OverrideDocument, WeightDocument } from './override-json.ts';
 import type { Problem } from './problem.ts';
 import type { ClientsDocument, ServiceDocument, StatusDocument } from './status-document.ts';
@@ -20,54 +32,59 @@ import type { VipDocument } from './vips.ts';
 const load: Schema = { type: 'number', minimum: 0 };
 const FORCED = ['up', 'down', 'drain'] as const;
 const by = oneOf('operator', 'schedule');
-const move = list(object<Traffic['moves'][number]>({ from: text, to: text, share }));
+const move = listSchema(object<Traffic['moves'][number]>({ from: textSchema, to: textSchema, share: shareSchema }));
 type Entry<T> = T extends readonly (infer E)[] ? E : never;
 type Some<T> = NonNullable<T>;
 
 const vip = object<VipDocument>({
   target: { type: 'string', examples: ['www.example.com/seoul-a'] },
-  service: text,
-  vip: text,
-  region: orNull(text),
+  service: textSchema,
+  vip: textSchema,
+  region: orNull(textSchema),
   a: orNull({ type: 'string', format: 'ipv4' }),
   aaaa: orNull({ type: 'string', format: 'ipv6' }),
-  cname: orNull(text),
+  cname: orNull(textSchema),
   weight: { ...whole, description: 'As steering uses it.' },
   file_weight: { ...whole, description: 'As the zone file has it.' },
-  ramp: { ...share, description: 'The share of the weight that it has: below 1 while it comes back.' },
+  ramp: { ...shareSchema, description: 'The share of the weight that it has: below 1 while it comes back.' },
   load: { ...orNull(load), description: 'As a share of its capacity.' },
-  shed: { ...share, description: 'The share of its clients that it gives up for its load.' },
+  shed: { ...shareSchema, description: 'The share of its clients that it gives up for its load.' },
   weight_override: orNull(
-    object<Some<VipDocument['weight_override']>>({ weight: whole, reason: orNull(text), since: time, by }),
+    object<Some<VipDocument['weight_override']>>({ weight: whole, reason: orNull(textSchema), since: timeSchema, by }),
   ),
-  check: orNull(object<Some<VipDocument['check']>>({ name: text, kind: text })),
+  check: orNull(object<Some<VipDocument['check']>>({ name: textSchema, kind: textSchema })),
   address: { type: 'string', description: 'Where it is probed; `push` or `none` where it is not.' },
   probed: oneOf('up', 'down', 'unknown'),
   effective: oneOf('up', 'down', 'unknown', 'drain'),
   available: yes,
-  since: orNull(time),
+  since: orNull(timeSchema),
   last_result: orNull(
-    object<Some<VipDocument['last_result']>>({ passed: yes, reason: text, duration_ms: number, at: time }),
+    object<Some<VipDocument['last_result']>>({
+      passed: yes,
+      reason: textSchema,
+      duration_ms: numberSchema,
+      at: timeSchema,
+    }),
   ),
   run: orNull(object<Some<VipDocument['run']>>({ passed: yes, results: whole })),
   override: orNull(
     object<Some<VipDocument['override']>>({
       state: oneOf(...FORCED),
-      reason: orNull(text),
-      since: time,
-      until: orNull(time),
+      reason: orNull(textSchema),
+      since: timeSchema,
+      until: orNull(timeSchema),
       by,
-      safe_at: orNull(time),
+      safe_at: orNull(timeSchema),
     }),
   ),
   served: { ...whole, description: 'Answers that named it, since the start.' },
 });
 
 const service = object<ServiceDocument>({
-  name: text,
-  zone: text,
+  name: textSchema,
+  zone: textSchema,
   ttl: object<ServiceDocument['ttl']>({ min: whole, max: whole }),
-  steer: list(text),
+  steer: listSchema(textSchema),
   answers: whole,
   when_all_down: oneOf('serve_all', 'none', 'static'),
   vips: whole,
@@ -77,123 +94,148 @@ const service = object<ServiceDocument>({
     ...object<ClientsDocument>({
       samples: whole,
       countries: {
-        ...list(object<Entry<ClientsDocument['countries']>>({ country: text, share })),
+        ...listSchema(object<Entry<ClientsDocument['countries']>>({ country: textSchema, share: shareSchema })),
         description: 'The largest twenty; an empty `country` is none known.',
       },
-      rest: { ...share, description: 'Of all other countries.' },
+      rest: { ...shareSchema, description: 'Of all other countries.' },
     }),
     description: 'Where its clients are, by a sample of its queries of late.',
   },
 });
 
 const status = object<StatusDocument>({
-  build: object<StatusDocument['build']>({ product: text, version: text, node: text }),
-  started_at: time,
+  build: object<StatusDocument['build']>({ product: textSchema, version: textSchema, node: textSchema }),
+  started_at: timeSchema,
   uptime_seconds: whole,
   ready: yes,
-  not_ready: list(text),
+  not_ready: listSchema(textSchema),
   io: oneOf('batch', 'dgram'),
   workers: whole,
-  listen: list(text),
-  listen_tls: list(text),
+  listen: listSchema(textSchema),
+  listen_tls: listSchema(textSchema),
   generation: whole,
-  loaded_at: time,
-  last_reload: object<StatusDocument['last_reload']>({ ok: yes, at: time, diagnostics: list(named('Diagnostic')) }),
-  warnings: list(named('Diagnostic')),
-  alarms: list(
+  loaded_at: timeSchema,
+  last_reload: object<StatusDocument['last_reload']>({
+    ok: yes,
+    at: timeSchema,
+    diagnostics: listSchema(named('Diagnostic')),
+  }),
+  warnings: listSchema(named('Diagnostic')),
+  alarms: listSchema(
     object<Alarm>({
       code: oneOf(...Object.keys(ALARMS)),
       severity: oneOf('warning', 'critical'),
-      subject: orNull(text),
-      message: text,
-      since: time,
+      subject: orNull(textSchema),
+      message: textSchema,
+      since: timeSchema,
     }),
   ),
-  zones: list(
-    object<Entry<StatusDocument['zones']>>({ name: text, serial: whole, file: text, records: whole, services: whole }),
+  zones: listSchema(
+    object<Entry<StatusDocument['zones']>>({
+      name: textSchema,
+      serial: whole,
+      file: textSchema,
+      records: whole,
+      services: whole,
+    }),
   ),
-  services: list(named('Service')),
-  vips: list(named('Vip')),
-  geo: list(
-    object<Entry<StatusDocument['geo']>>({ path: text, type: text, built: text, age_days: number, attribution: text }),
+  services: listSchema(named('Service')),
+  vips: listSchema(named('Vip')),
+  geo: listSchema(
+    object<Entry<StatusDocument['geo']>>({
+      path: textSchema,
+      type: textSchema,
+      built: textSchema,
+      age_days: numberSchema,
+      attribution: textSchema,
+    }),
   ),
 });
 
 const decision = {
-  candidates: list(
+  candidates: listSchema(
     object<Entry<TraceDocument['candidates']>>({
-      vip: text,
-      target: text,
-      region: text,
-      data: text,
+      vip: textSchema,
+      target: textSchema,
+      region: textSchema,
+      data: textSchema,
       weight: whole,
-      ramp: share,
-      shed: share,
+      ramp: shareSchema,
+      shed: shareSchema,
       probed: oneOf('up', 'down', 'unknown'),
       forced: orNull(oneOf(...FORCED)),
       available: yes,
-      why: text,
+      why: textSchema,
     }),
   ),
-  steps: list(object<Entry<TraceDocument['steps']>>({ step: text, kept: list(text), why: text })),
-  all_down: { ...orNull(text), description: 'What `when_all_down` did, where no candidate was left.' },
-  ttl: object<TraceDocument['ttl']>({ seconds: whole, why: text }),
-  scope: object<TraceDocument['scope']>({ bits: whole, why: text }),
+  steps: listSchema(
+    object<Entry<TraceDocument['steps']>>({ step: textSchema, kept: listSchema(textSchema), why: textSchema }),
+  ),
+  all_down: { ...orNull(textSchema), description: 'What `when_all_down` did, where no candidate was left.' },
+  ttl: object<TraceDocument['ttl']>({ seconds: whole, why: textSchema }),
+  scope: object<TraceDocument['scope']>({ bits: whole, why: textSchema }),
 };
 
 const trace = object<TraceDocument>({
-  name: text,
-  type: text,
-  zone: text,
-  service: { ...orNull(text), description: 'Null for static data.' },
+  name: textSchema,
+  type: textSchema,
+  zone: textSchema,
+  service: { ...orNull(textSchema), description: 'Null for static data.' },
   client: object<TraceDocument['client']>({
-    address: orNull(text),
+    address: orNull(textSchema),
     source: oneOf('subnet', 'resolver', 'place'),
-    country: text,
-    subdivision: text,
+    country: textSchema,
+    subdivision: textSchema,
     continent: oneOf('', ...CONTINENTS),
-    latitude: orNull(number),
-    longitude: orNull(number),
+    latitude: orNull(numberSchema),
+    longitude: orNull(numberSchema),
     asn: whole,
-    how: text,
+    how: textSchema,
   }),
   via: {
-    ...list(object<Entry<TraceDocument['via']>>({ service: text, ...decision, vips: list(text) })),
+    ...listSchema(
+      object<Entry<TraceDocument['via']>>({ service: textSchema, ...decision, vips: listSchema(textSchema) }),
+    ),
     description: 'The services whose CNAMEs led to `service`, the first one first.',
   },
   ...decision,
   answer: object<TraceDocument['answer']>({
-    rcode: text,
-    records: list(
-      object<Entry<TraceDocument['answer']['records']>>({ name: text, type: text, ttl: whole, data: text }),
+    rcode: textSchema,
+    records: listSchema(
+      object<Entry<TraceDocument['answer']['records']>>({
+        name: textSchema,
+        type: textSchema,
+        ttl: whole,
+        data: textSchema,
+      }),
     ),
-    vips: list(text),
+    vips: listSchema(textSchema),
   }),
 });
 
 const simulation = object<Simulation>({
-  down: list(text),
-  targets: list(text),
-  services: list(
+  down: listSchema(textSchema),
+  targets: listSchema(textSchema),
+  services: listSchema(
     object<Traffic>({
-      service: text,
-      types: list(text),
+      service: textSchema,
+      types: listSchema(textSchema),
       weighed: oneOf('addresses', 'served', 'countries'),
-      moved: share,
+      moved: shareSchema,
       ipv6: yes,
-      stranded: object<Traffic['stranded']>({ before: share, after: share }),
+      stranded: object<Traffic['stranded']>({ before: shareSchema, after: shareSchema }),
       settles: {
         ...orNull(yes),
         description:
           'Whether the loads come to rest; null where none is known: then `after` is with whom VIPs shed now.',
       },
-      vips: list(
+      vips: listSchema(
         object<Entry<Traffic['vips']>>({
-          vip: text,
-          region: text,
-          data: text,
-          before: share,
-          after: share,
+          vip: textSchema,
+          region: textSchema,
+          data: textSchema,
+          before: shareSchema,
+          after: shareSchema,
           load: {
             ...orNull(object<VipLoad>({ before: load, at_once: load, settled: orNull(load) })),
             description:
@@ -203,8 +245,13 @@ const simulation = object<Simulation>({
       ),
       moves: move,
       regions: move,
-      countries: list(
-        object<Entry<Traffic['countries']>>({ country: text, clients: share, moved: share, moves: move }),
+      countries: listSchema(
+        object<Entry<Traffic['countries']>>({
+          country: textSchema,
+          clients: shareSchema,
+          moved: shareSchema,
+          moves: move,
+        }),
       ),
     }),
   ),
@@ -212,79 +259,82 @@ const simulation = object<Simulation>({
 });
 
 const override = object<OverrideDocument>({
-  target: text,
+  target: textSchema,
   state: oneOf(...FORCED),
-  reason: orNull(text),
-  since: time,
-  until: orNull(time),
+  reason: orNull(textSchema),
+  since: timeSchema,
+  until: orNull(timeSchema),
   by,
   present: yes,
-  safe_at: orNull(time),
+  safe_at: orNull(timeSchema),
 });
 
 const weight = object<WeightDocument>({
-  target: text,
+  target: textSchema,
   weight: whole,
   file_weight: orNull(whole),
-  reason: orNull(text),
-  since: time,
+  reason: orNull(textSchema),
+  since: timeSchema,
   by,
   present: yes,
 });
 
 const event = object<EventDocument>({
-  id: text,
-  at: time,
+  id: textSchema,
+  at: timeSchema,
   kind: oneOf('state', 'override', 'weight', 'reload', 'schedule', 'alarm'),
-  message: text,
-  target: orNull(text),
-  service: orNull(text),
-  region: orNull(text),
+  message: textSchema,
+  target: orNull(textSchema),
+  service: orNull(textSchema),
+  region: orNull(textSchema),
   from: { type: ['string', 'number', 'null'] },
   to: { type: ['string', 'number', 'null'] },
-  reason: orNull(text),
+  reason: orNull(textSchema),
   alarm: orNull(oneOf(...Object.keys(ALARMS))),
   severity: orNull(oneOf('warning', 'critical')),
-  subject: orNull(text),
+  subject: orNull(textSchema),
 });
 
 const diagnostic = object<Diagnostic>(
   {
     code: { type: 'string', examples: ['PH014'] },
     severity: oneOf('error', 'warning'),
-    message: text,
+    message: textSchema,
     place: object<Diagnostic['place']>(
-      { file: text, line: whole, column: whole, length: whole, excerpt: text, foreign: yes },
+      { file: textSchema, line: whole, column: whole, length: whole, excerpt: textSchema, foreign: yes },
       ['line', 'column', 'length', 'excerpt', 'foreign'],
     ),
-    hint: text,
+    hint: textSchema,
   },
   ['hint'],
 );
 
 const problem: Schema = {
-  ...object<Problem>({ type: text, title: text, status: whole, detail: text, parameter: text, hint: text }, [
-    'parameter',
-    'hint',
-  ]),
+  ...object<Problem>(
+    { type: textSchema, title: textSchema, status: whole, detail: textSchema, parameter: textSchema, hint: textSchema },
+    ['parameter', 'hint'],
+  ),
   description: 'RFC 9457. Some errors have further members.',
   additionalProperties: true,
 };
 
-const changed = { target: text, vips: list(text), saved: yes } as const;
+const changed = { target: textSchema, vips: listSchema(textSchema), saved: yes } as const;
 const overridden: Schema = {
   type: 'object',
   properties: {
     ...changed,
     state: oneOf(...FORCED),
-    reason: orNull(text),
-    since: time,
-    until: orNull(time),
+    reason: orNull(textSchema),
+    since: timeSchema,
+    until: orNull(timeSchema),
     scope: { ...oneOf('node'), description: 'Where it holds: on this server alone.' },
-    safe_at: orNull(time),
-    still_named: { ...list(text), description: 'Those of `vips` that DNS answers name nevertheless.' },
-    no_longer_safe: { ...list(text), description: 'Other VIPs, drained before, that DNS answers name again.' },
-    warnings: list(text),
+    safe_at: orNull(timeSchema),
+    still_named: { ...listSchema(textSchema), description: 'Those of `vips` that DNS answers name nevertheless.' },
+    no_longer_safe: {
+      ...listSchema(textSchema),
+      description: 'Other VIPs, drained before, that DNS answers name again.',
+    },
+    warnings: listSchema(textSchema),
   },
   required: [
     ...['target', 'vips', 'saved', 'state', 'reason', 'since', 'until'],
@@ -306,13 +356,13 @@ export const SCHEMAS = {
   Weight: weight,
   Weighed: {
     type: 'object',
-    properties: { ...changed, weight: whole, reason: orNull(text) },
+    properties: { ...changed, weight: whole, reason: orNull(textSchema) },
     required: ['target', 'vips', 'saved', 'weight', 'reason'],
   },
   GivenBack: { type: 'object', properties: changed, required: ['target', 'vips', 'saved'] },
   Reloaded: {
     type: 'object',
-    properties: { generation: whole, warnings: list(named('Diagnostic')) },
+    properties: { generation: whole, warnings: listSchema(named('Diagnostic')) },
     required: ['generation', 'warnings'],
   },
   Event: event,

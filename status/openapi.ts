@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Access } from './authorize.ts';
-import { list, text, type Schema } from './json-schema.ts';
+import { listSchema, textSchema, type Schema } from './json-schema.ts';
 import { ref, SCHEMAS } from './openapi-schemas.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import { beaconBody } from './routes-beacon.ts';
@@ -39,7 +39,7 @@ type QuerySchema = {
 
 const JSON_TYPE = 'application/json';
 const json = (schema: Schema): Readonly<Record<string, Schema>> => ({ [JSON_TYPE]: schema });
-const listOf = (items: Schema): Readonly<Record<string, Schema>> => json(list(items));
+const listOf = (items: Schema): Readonly<Record<string, Schema>> => json(listSchema(items));
 
 const INVALID = { 400: 'A parameter or member is missing, unknown or malformed.' } as const;
 const NO_BEACON = { 404: 'This server has no beacon.' } as const;
@@ -52,7 +52,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'overview',
     summary: 'The state on one screen; a page where `Accept` has `text/html`.',
     query: pageQuery,
-    reply: { 'text/plain': text, 'text/html': text },
+    reply: { 'text/plain': textSchema, 'text/html': textSchema },
     problems: INVALID,
   },
   {
@@ -77,7 +77,7 @@ const OPERATIONS: readonly Operation[] = [
     path: '/metrics',
     id: 'metrics',
     summary: 'Metrics in the text format of Prometheus.',
-    reply: { 'text/plain': text },
+    reply: { 'text/plain': textSchema },
   },
   { method: 'get', path: '/api/v1/status', id: 'status', summary: 'Everything.', reply: json(ref('Status')) },
   { method: 'get', path: '/api/v1/health', id: 'health', summary: 'The VIPs.', reply: listOf(ref('Vip')) },
@@ -168,7 +168,7 @@ const OPERATIONS: readonly Operation[] = [
     body: pushBody,
     reply: json({
       type: 'object',
-      properties: { target: text, ...pushBody.properties },
+      properties: { target: textSchema, ...pushBody.properties },
       required: ['target', 'healthy'],
     }),
     problems: { ...INVALID, ...NO_TARGET, 409: 'The target has no `push` check.' },
@@ -188,7 +188,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'events',
     summary: 'What happened; with `Accept: text/event-stream`, server-sent events that go on.',
     query: eventsQuery,
-    reply: { ...listOf(ref('Event')), 'text/event-stream': text },
+    reply: { ...listOf(ref('Event')), 'text/event-stream': textSchema },
     problems: { ...INVALID, 503: 'Too many streams are open.' },
   },
   {
@@ -197,7 +197,7 @@ const OPERATIONS: readonly Operation[] = [
     id: 'beaconScript',
     summary: 'The script that measures the regions from a browser.',
     access: 'open',
-    reply: { 'text/javascript': text },
+    reply: { 'text/javascript': textSchema },
     problems: NO_BEACON,
   },
   {
@@ -296,7 +296,7 @@ function pathParameters(path: string): Schema[] {
     in: 'path',
     required: true,
     description: PARAMETERS[name] ?? '',
-    schema: text,
+    schema: textSchema,
   }));
 }
 

@@ -5,12 +5,12 @@
  */
 import { fileAndLine } from '../config/diagnostics.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
-import { inTurns, type Octets } from './octets.ts';
+import { inTurns, type Octets } from './assemble-reply.ts';
 import { overrideDocuments } from './override-json.ts';
 import { isNotable } from './overview.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
 import type { Runtime } from './runtime.ts';
-import { age, ageWords, lasting, stateWords, weightWords, whyWords } from './vip-words.ts';
+import { age, ageWords, lasting, stateWords, describeWeight, whyWords } from './vip-words.ts';
 import { vipDocument, vipStates, type VipState } from './vips.ts';
 
 /** Rows that a person can still look through, and a telephone show. */
@@ -164,7 +164,7 @@ function serviceCard({ service, states }: Entry, nowMs: number): string {
       `<td>${html(vip.region ?? '-')}</td>`,
       `<td class="${tone}">${html(text)}</td>`,
       `<td data-name="for">${ageWords(vip, nowMs)}</td>`,
-      `<td class="n${vip.weight_override === null ? '' : ' odd'}" data-name="weight">${weightWords(vip)}</td>`,
+      `<td class="n${vip.weight_override === null ? '' : ' odd'}" data-name="weight">${describeWeight(vip)}</td>`,
       `<td class="n" data-name="served">${sum === 0 ? '-' : `${((vip.served / sum) * 100).toFixed(1)} %`}</td>`,
       `<td class="last">${html(whyWords(vip, nowMs))}</td>`,
     ];

@@ -3,7 +3,7 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Metrics } from './metrics.ts';
-import { createOctetsPool, sendOctets } from './octets.ts';
+import { createOctetsPool, sendOctets } from './assemble-reply.ts';
 import { overrideDocuments, weightDocuments } from './override-json.ts';
 import { overview } from './overview.ts';
 import { writePage } from './page.ts';

@@ -2,7 +2,7 @@
  * `POST /api/v1/simulate` (SPEC 7). It changes nothing, so it may be asked by whoever may read.
  */
 import type { FastifyInstance } from 'fastify';
-import type { SimulateRequest } from '../server/forecast/simulate.ts';
+import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
 import { ProblemError } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 

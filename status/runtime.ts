@@ -7,7 +7,7 @@ import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
 import type { ClientCounts } from '../server/forecast/client-counts.ts';
-import type { Simulated, SimulateRequest } from '../server/forecast/simulate.ts';
+import type { Simulated, SimulateRequest } from '../server/forecast/simulate-failure.ts';
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import type { NotifyStats } from '../health/webhook.ts';
 import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';

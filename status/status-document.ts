@@ -4,11 +4,11 @@
  */
 import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
 import { formatEndpoint } from '../wire/address.ts';
-import type { Clients } from '../server/forecast/client-counts.ts';
+import type { CountedClients } from '../server/forecast/client-counts.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import type { Alarm } from '../config/alarms.ts';
 import type { Runtime } from './runtime.ts';
-import { inTurns, type Octets } from './octets.ts';
+import { inTurns, type Octets } from './assemble-reply.ts';
 import { writeVips } from './vip-json.ts';
 import { vipStates, type VipDocument, type VipState } from './vips.ts';
 
@@ -143,7 +143,7 @@ export function serviceDocument(service: ServiceInfo, states: readonly VipState[
   };
 }
 
-function clientsDocument({ samples, countries }: Clients): ClientsDocument {
+function clientsDocument({ samples, countries }: CountedClients): ClientsDocument {
   const listed = [...countries]
     .sort(([a, most], [b, least]) => least - most || (a < b ? -1 : 1))
     .slice(0, MAX_COUNTRIES);
@@ -157,7 +157,7 @@ function clientsDocument({ samples, countries }: Clients): ClientsDocument {
 }
 
 /** What `clientsDocument` was made of, as far as it says. */
-export function clientsOf({ samples, countries, rest }: ClientsDocument): Clients {
+export function clientsOf({ samples, countries, rest }: ClientsDocument): CountedClients {
   return {
     samples,
     countries: new Map(countries.map(({ country, share }) => [country, share * samples])),

@@ -5,7 +5,7 @@
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { VipInfo } from '../zones/catalog.ts';
-import { inTurns, type Octets } from './octets.ts';
+import { inTurns, type Octets } from './assemble-reply.ts';
 import { vipDocument, type VipState } from './vips.ts';
 
 /** What was written of a VIP, and what it was made of. Both go with the generation, whose VIPs are the keys. */

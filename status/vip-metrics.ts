@@ -3,7 +3,7 @@
  * labels at each scrape, which with thousands of VIPs takes longer than all else that is asked of the status server.
  */
 import type { VipInfo } from '../zones/catalog.ts';
-import { inTurns, type Octets } from './octets.ts';
+import { inTurns, type Octets } from './assemble-reply.ts';
 import type { VipState } from './vips.ts';
 
 type Family = {

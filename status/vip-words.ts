@@ -20,7 +20,7 @@ export function ageWords({ override, since }: VipDocument, nowMs: number): strin
   return from === null ? '-' : age(from, nowMs);
 }
 
-export function weightWords({ weight, file_weight: fileWeight, weight_override: set }: VipDocument): string {
+export function describeWeight({ weight, file_weight: fileWeight, weight_override: set }: VipDocument): string {
   return set === null ? String(weight) : `${weight} (file ${fileWeight})`;
 }
 

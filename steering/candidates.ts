@@ -2,7 +2,7 @@
  * Where a decision starts (SPEC 4): the VIPs that have the type asked for, are available, and whose region has
  * at least `min_healthy` of its weight up.
  */
-import { holdSecondsOf, isAvailable, isForcedOut } from '../health/table.ts';
+import { holdSecondsOf, isAvailable, isForcedOut } from '../health/health-table.ts';
 import { DEGREE, type Decision, type Steerer } from './decision.ts';
 import { REGION, SERVICE, TRAIT, VIP } from './plan.ts';
 import { dropStandby } from './weighted.ts';
@@ -153,7 +153,7 @@ export function regionShare(decision: Decision, region: number): number {
 }
 
 /** Seconds in which no VIP of the service that has the type can change state: SPEC 4, TTL. */
-export function holdSeconds({ plan, health }: Steerer, service: number, has: number): number {
+export function serviceHoldSeconds({ plan, health }: Steerer, service: number, has: number): number {
   const row = service * SERVICE.WORDS;
   const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
   const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;

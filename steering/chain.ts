@@ -3,7 +3,7 @@
  * explain and simulate all come through here.
  */
 import { lookupOutcome } from '../geo/find-class.ts';
-import { hasTrait, holdSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
+import { hasTrait, serviceHoldSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';
 import { ALL_DOWN, HAS, mapOf, OP, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
@@ -162,5 +162,5 @@ function ttlOf(steerer: Steerer, service: number, has: number): number {
   const min = steerer.plan.services[row + SERVICE.TTL_MIN] ?? 0;
   const max = steerer.plan.services[row + SERVICE.TTL_MAX] ?? 0;
   if (min === max) return min;
-  return Math.max(min, Math.min(max, holdSeconds(steerer, service, has)));
+  return Math.max(min, Math.min(max, serviceHoldSeconds(steerer, service, has)));
 }

@@ -2,7 +2,7 @@
  * What steering works on and leaves behind: one per thread, filled anew for each query, so that a decision
  * allocates nothing.
  */
-import type { HealthTable } from '../health/table.ts';
+import type { HealthTable } from '../health/health-table.ts';
 import { MAX_VIPS } from '../wire/limits.ts';
 import type { SteeringPlan } from './plan.ts';
 import type { Random } from './random.ts';

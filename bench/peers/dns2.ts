@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { freePort, startServer } from '../process.ts';
+import { freePort, startServer } from '../../test/support/server-process.ts';
 import { STATIC } from '../world.ts';
 import type { Peer } from './peer.ts';
 

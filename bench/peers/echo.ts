@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { amongEquals, freePort, startServer } from '../process.ts';
+import { amongEquals, freePort, startServer } from '../../test/support/server-process.ts';
 import type { Peer } from './peer.ts';
 
 /** Its answers are no answers, so that they are not checked. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findProgram, freePort, startServer } from '../process.ts';
+import { findProgram, freePort, startServer } from '../../test/support/server-process.ts';
 import {
   CONTINENT_CODES,
   DEFAULT_REGION,

@@ -1,4 +1,4 @@
-import type { Running } from '../process.ts';
+import type { Running } from '../../test/support/server-process.ts';
 import type { Zone } from '../world.ts';
 
 export type Transport = 'udp' | 'tcp' | 'tls';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readVersion } from '../../cli/version.ts';
-import { amongEquals, freePort, startServer } from '../process.ts';
+import { amongEquals, freePort, startServer } from '../../test/support/server-process.ts';
 import {
   CHAIN_WITHIN_MS,
   chainVips,

@@ -6,7 +6,7 @@ import { formatName, isWithin, nameKey, type Name } from '../../wire/name.ts';
 import { typeText } from '../../wire/types.ts';
 
 /** What YAML can say. */
-export type Plain = string | number | boolean | readonly Plain[] | { readonly [key: string]: Plain };
+export type DraftValue = string | number | boolean | readonly DraftValue[] | { readonly [key: string]: DraftValue };
 
 /**
  * `changed`: it stands in the zone, and does not mean quite what it did, or needs a look. `dropped`: it does not stand
@@ -40,12 +40,12 @@ export type ServiceDraft = {
   readonly owner: Name;
   /** Seconds, or a range of them. */
   readonly ttl: number | { readonly min: number; readonly max: number };
-  readonly check?: Plain;
+  readonly check?: DraftValue;
   readonly vips: readonly VipDraft[];
   /** Steps; none for the default. */
-  readonly steer: readonly Plain[];
+  readonly steer: readonly DraftValue[];
   readonly answers?: number | 'all';
-  readonly whenAllDown?: Plain;
+  readonly whenAllDown?: DraftValue;
 };
 
 export type RegionDraft = { readonly at?: string; readonly min_healthy?: string };
@@ -58,7 +58,7 @@ export type ZoneDraft = {
   readonly owners: Map<string, OwnerDraft>;
   readonly services: Map<string, ServiceDraft>;
   readonly regions: Map<string, RegionDraft>;
-  readonly checks: Map<string, Plain>;
+  readonly checks: Map<string, DraftValue>;
   readonly notes: Note[];
 };
 
@@ -97,7 +97,13 @@ export function note(draft: ZoneDraft, kind: Note['kind'], owner: Name | undefin
 }
 
 /** RFC 2181 5 and 5.2: of equal records one stays, and an RRset has one TTL, here its first. */
-export function addRecord(draft: ZoneDraft, owner: Name, type: number, ttlSeconds: number, rdata: Uint8Array): void {
+export function addDraftRecord(
+  draft: ZoneDraft,
+  owner: Name,
+  type: number,
+  ttlSeconds: number,
+  rdata: Uint8Array,
+): void {
   const key = nameKey(owner);
   const known = draft.owners.get(key) ?? { owner, rrsets: new Map<number, Rrset>() };
   draft.owners.set(key, known);

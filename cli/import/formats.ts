@@ -4,7 +4,7 @@
 import type { Report } from '../../config/diagnostics.ts';
 import { formatName, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
-import { addRecord, note, OUT_OF_ZONE, relativeName, type ZoneDraft } from './draft.ts';
+import { addDraftRecord, note, OUT_OF_ZONE, relativeName, type ZoneDraft } from './draft.ts';
 import { fromBind } from './from-bind.ts';
 import { fromGdnsd } from './from-gdnsd.ts';
 import { fromOctodns } from './from-octodns.ts';
@@ -70,7 +70,7 @@ function settleNameServers(draft: ZoneDraft, asked: readonly Name[]): void {
       const before = source.rdata.map((name) => relativeName(name, apex)).join(', ');
       note(draft, 'dropped', undefined, `the name servers ${before}: those of the command line stand in their place`);
     }
-    for (const name of asked) addRecord(draft, apex, TYPE.NS, ttlSeconds, name);
+    for (const name of asked) addDraftRecord(draft, apex, TYPE.NS, ttlSeconds, name);
     return;
   }
   note(
@@ -79,5 +79,5 @@ function settleNameServers(draft: ZoneDraft, asked: readonly Name[]): void {
     undefined,
     'the source names no name servers: ns1 stands in; put yours there, with their addresses',
   );
-  addRecord(draft, apex, TYPE.NS, ttlSeconds, parseName('ns1', apex));
+  addDraftRecord(draft, apex, TYPE.NS, ttlSeconds, parseName('ns1', apex));
 }

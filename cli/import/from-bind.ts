@@ -9,7 +9,7 @@ import { isWithin, parseName, ROOT, NameError, type Name } from '../../wire/name
 import { TYPE, TYPE_NUMBERS, typeText } from '../../wire/types.ts';
 import { readMasterFile } from '../../zones/read/master-file.ts';
 import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../../zones/read/record-store.ts';
-import { addRecord, createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
+import { addDraftRecord, createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
 
 /** Made anew by whoever signs the zone. */
 const SIGNATURES: ReadonlySet<number> = new Set(
@@ -51,7 +51,7 @@ export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: num
       note(draft, 'dropped', owner, `${typeText(type)} ${OUT_OF_ZONE}, at ${placeOf(store, row)}`);
     } else if (SIGNATURES.has(type)) {
       signatures.set(type, (signatures.get(type) ?? 0) + 1);
-    } else addRecord(draft, owner, type, store.ttlSeconds[row] ?? 0, rdataOf(store, row).slice());
+    } else addDraftRecord(draft, owner, type, store.ttlSeconds[row] ?? 0, rdataOf(store, row).slice());
   }
   if (signatures.size === 0) return;
   const counts = [...signatures].map(([type, count]) => `${count} ${typeText(type)}`).join(', ');

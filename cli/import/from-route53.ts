@@ -7,7 +7,7 @@ import { formatName, isWithin, nameKey, type Name } from '../../wire/name.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import { createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
 import { ALIAS_TTL_SECONDS, aliasMessage } from './route53-alias.ts';
-import { addSteered } from './route53-service.ts';
+import { addRoute53Service } from './route53-service.ts';
 import { readSet, type RecordSet } from './route53-sets.ts';
 import { addText, fieldsOf, readSource, wholeName } from './values.ts';
 
@@ -104,7 +104,7 @@ function addOwner(draft: ZoneDraft, sets: readonly RecordSet[]): void {
   const rest = sets.filter((set) => !steered.includes(set));
   const others = rest.filter(({ type }) => !isAnswer(type));
   const addresses = rest.filter(({ type }) => isAnswer(type));
-  if (steered.length > 0) addSteered(draft, steered, addresses, isApex || others.length > 0);
+  if (steered.length > 0) addRoute53Service(draft, steered, addresses, isApex || others.length > 0);
   else addSimple(draft, addresses, isApex || others.length > 0);
   for (const set of keepOne(draft, others)) addStatic(draft, set, isApex);
 }

@@ -1,7 +1,7 @@
 /**
  * gdnsd's service_types as checks.
  */
-import { note, type Plain, type ZoneDraft } from './draft.ts';
+import { note, type DraftValue, type ZoneDraft } from './draft.ts';
 import { hashOf, stringOf, stringsOf, type VscfHash } from './vscf.ts';
 
 /** gdnsd.config(5), SERVICE_TYPES. */
@@ -10,7 +10,7 @@ const DEFAULTS = { upThresh: 20, downThresh: 10, interval: 10 } as const;
 const MAX = { results: 100, timeoutSeconds: 60 } as const;
 
 /** The check that stands for `types`, put into the draft; undefined for none, and for `up`. */
-export function checkFor(draft: ZoneDraft, types: readonly string[], config: VscfHash): Plain | undefined {
+export function checkFor(draft: ZoneDraft, types: readonly string[], config: VscfHash): DraftValue | undefined {
   const names = [...new Set(types)].filter((name) => {
     if (name === 'down') note(draft, 'changed', undefined, 'the service_type down is no check: use pharos down');
     return name !== 'up' && name !== 'down' && define(draft, name, hashOf(config.get('service_types')));
@@ -29,7 +29,7 @@ function define(draft: ZoneDraft, name: string, types: VscfHash): boolean {
   return check !== undefined;
 }
 
-function checkOf(draft: ZoneDraft, name: string, type: VscfHash): Plain | undefined {
+function checkOf(draft: ZoneDraft, name: string, type: VscfHash): DraftValue | undefined {
   const number = (key: string, byDefault: number): number => {
     const value = Number(stringOf(type.get(key)) ?? byDefault);
     return Number.isFinite(value) && value > 0 ? value : byDefault;
@@ -72,7 +72,7 @@ function checkOf(draft: ZoneDraft, name: string, type: VscfHash): Plain | undefi
 }
 
 /** `%%ITEM%%` is the address, which a check's command has in its environment. */
-function commandOf(command: readonly string[]): Plain {
+function commandOf(command: readonly string[]): DraftValue {
   if (!command.some((word) => word.includes('%%ITEM%%'))) return [...command];
   const words = command.map((word) =>
     word

@@ -1,13 +1,13 @@
 /**
  * The maps of gdnsd's geoip plugin as a `geo` or `nearest` step.
  */
-import { note, type Plain } from './draft.ts';
+import { note, type DraftValue } from './draft.ts';
 import type { Resolving } from './gdnsd-resources.ts';
 import { continentKey } from './geo-keys.ts';
 import { hashOf, stringOf, stringsOf, type Vscf, type VscfHash } from './vscf.ts';
 
 export type MapPlan = {
-  readonly step: Plain;
+  readonly step: DraftValue;
   readonly datacenters: readonly string[];
   /** Positions by datacenter, where the map has them. */
   readonly at: ReadonlyMap<string, string>;
@@ -43,7 +43,7 @@ export function mapPlan(name: string, context: Resolving): MapPlan | undefined {
   return { step: geoStep(name, map, datacenters, context), datacenters, at };
 }
 
-function geoStep(name: string, map: VscfHash, datacenters: readonly string[], context: Resolving): Plain {
+function geoStep(name: string, map: VscfHash, datacenters: readonly string[], context: Resolving): DraftValue {
   const { draft, owner } = context;
   const geo = new Map<string, readonly string[]>();
   const nets = map.get('nets');
@@ -75,7 +75,7 @@ function geoStep(name: string, map: VscfHash, datacenters: readonly string[], co
   if (!geo.has('default')) geo.set('default', datacenters);
   // gdnsd never leaves a list: with all of it down, its first is answered. So does a fence.
   const isShort = [...geo.values()].some((list) => datacenters.some((dc) => !list.includes(dc)));
-  const lists = [...geo].map(([key, list]): [string, Plain] => [key, list.length === 1 ? (list[0] ?? '') : list]);
+  const lists = [...geo].map(([key, list]): [string, DraftValue] => [key, list.length === 1 ? (list[0] ?? '') : list]);
   return isShort ? { geo: Object.fromEntries(lists), fence: true } : { geo: Object.fromEntries(lists) };
 }
 

@@ -3,7 +3,7 @@
  */
 import { parseAddress } from '../../wire/address.ts';
 import type { Name } from '../../wire/name.ts';
-import { note, type Plain, type VipDraft, type ZoneDraft } from './draft.ts';
+import { note, type DraftValue, type VipDraft, type ZoneDraft } from './draft.ts';
 import { fitWeights } from './geo-keys.ts';
 import { targetName } from './values.ts';
 import { arrayOf, hashOf, stringOf, stringsOf, type Vscf, type VscfHash } from './vscf.ts';
@@ -132,7 +132,7 @@ export function publish(text: string): Pick<VipDraft, 'A' | 'AAAA' | 'CNAME'> | 
 }
 
 /** The step that chooses among a group's VIPs. */
-export function stepOf(group: Pick<Group, 'step' | 'vips'>): readonly Plain[] {
+export function stepOf(group: Pick<Group, 'step' | 'vips'>): readonly DraftValue[] {
   if (group.vips.length < 2 || group.step === 'none') return [];
   return group.step === 'failover' ? [{ failover: group.vips.map(({ name }) => name) }] : [group.step];
 }

@@ -2,7 +2,7 @@
  * A DYNA or DYNC record as a service.
  */
 import { nameKey } from '../../wire/name.ts';
-import { addService, note, type Plain, type RegionDraft, type VipDraft } from './draft.ts';
+import { addService, note, type DraftValue, type RegionDraft, type VipDraft } from './draft.ts';
 import { checkFor } from './gdnsd-checks.ts';
 import { mapPlan } from './gdnsd-maps.ts';
 import { groupFrom, groupOf, publish, stepOf, type Group, type Resolving } from './gdnsd-resources.ts';
@@ -14,9 +14,9 @@ export type Dynamic = { readonly reference: string; readonly minSeconds: number;
 
 type Plan = {
   readonly vips: readonly VipDraft[];
-  readonly steer: readonly Plain[];
+  readonly steer: readonly DraftValue[];
   readonly answers?: 'all';
-  readonly whenAllDown?: Plain;
+  readonly whenAllDown?: DraftValue;
   readonly serviceTypes: readonly string[];
 };
 
@@ -183,7 +183,7 @@ function orderStep(
   map: ReturnType<typeof mapPlan>,
   used: readonly Datacenter[],
   regions: ReadonlyMap<string, string>,
-): Plain {
+): DraftValue {
   if (!map) return { failover: used.map(({ name }) => regions.get(name) ?? name) };
   if (typeof map.step === 'string') return map.step;
   const known = (dc: string): string[] => {
@@ -191,7 +191,7 @@ function orderStep(
     return region === undefined ? [] : [region];
   };
   const { geo, ...options } = map.step as { readonly geo: Readonly<Record<string, string | readonly string[]>> };
-  const entries = Object.entries(geo).flatMap(([key, value]): [string, Plain][] => {
+  const entries = Object.entries(geo).flatMap(([key, value]): [string, DraftValue][] => {
     const list = (typeof value === 'string' ? [value] : value).flatMap(known);
     const [first] = list;
     return first === undefined ? [] : [[key, list.length === 1 ? first : list]];
@@ -204,7 +204,7 @@ function innerSteps(
   used: readonly Datacenter[],
   vips: readonly VipDraft[],
   { draft, owner }: Resolving,
-): readonly Plain[] {
+): readonly DraftValue[] {
   const kinds = new Set(used.flatMap(({ group }) => (group.vips.length > 1 ? [group.step] : [])));
   const [step, ...more] = kinds;
   if (step === undefined) return [];

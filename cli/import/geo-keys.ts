@@ -1,6 +1,8 @@
 /**
  * Places as other systems name them, as keys of a `geo` step.
  */
+import { MAX_WEIGHT } from '../../config/limits.ts';
+
 const CONTINENTS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     AF: 'africa',
@@ -27,9 +29,6 @@ export function placeKey(code: string): string | undefined {
   if (subdivision === undefined) return country;
   return /^[A-Z0-9]{1,3}$/.test(subdivision) ? `${country}-${subdivision}` : undefined;
 }
-
-/** The largest weight of a zone file; greater ones keep their proportions. */
-const MAX_WEIGHT = 65_535;
 
 /** Weights that sum up as before, each at least 1 where it was, and none over what a zone file takes. */
 export function fitWeights(weights: readonly number[]): number[] {

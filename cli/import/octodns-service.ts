@@ -2,7 +2,7 @@
  * octoDNS records with `dynamic` or `geo` as services: a pool is a region, a rule a key of a `geo` step.
  */
 import type { Name } from '../../wire/name.ts';
-import { addService, note, type Plain, type ServiceDraft, type VipDraft, type ZoneDraft } from './draft.ts';
+import { addService, note, type DraftValue, type ServiceDraft, type VipDraft, type ZoneDraft } from './draft.ts';
 import { fitWeights, placeKey } from './geo-keys.ts';
 import { presentation } from './octodns-values.ts';
 import { fieldsOf, listOf, numberOf, targetName, textOf, type Fields } from './values.ts';
@@ -14,7 +14,7 @@ type Member = { readonly value: string; readonly weight: number };
 type Plan = {
   /** Values by pool, in the file's order. */
   readonly pools: ReadonlyMap<string, readonly Member[]>;
-  readonly geo: Readonly<Record<string, Plain>>;
+  readonly geo: Readonly<Record<string, DraftValue>>;
   /** What is answered when all pools fail. */
   readonly values: readonly string[];
 };
@@ -97,7 +97,7 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
     });
     pools.set(name, members);
   }
-  const geo = Object.create(null) as Record<string, Plain>;
+  const geo = Object.create(null) as Record<string, DraftValue>;
   for (const rule of listOf(dynamic['rules']).map(fieldsOf)) {
     const chain = chainOf(textOf(rule['pool']) ?? '', fallbacks).filter((name) => pools.has(name));
     const codes = listOf(rule['geos']).map((code) => textOf(code) ?? '');
@@ -118,7 +118,7 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
 }
 
 /** The first rule that matches wins in octoDNS, the most specific one here. */
-function isShadowed(key: string, codes: readonly string[], geo: Readonly<Record<string, Plain>>): boolean {
+function isShadowed(key: string, codes: readonly string[], geo: Readonly<Record<string, DraftValue>>): boolean {
   if (geo['default'] !== undefined) return true;
   const code = codes.find((each) => placeKey(each) === key) ?? '';
   const parts = code.split('-');
@@ -144,7 +144,7 @@ function placeKeys(draft: ZoneDraft, owner: Name, codes: readonly string[]): str
 /** `geo`, which came before `dynamic`: values by place, and those of the record for everybody else. */
 function geoPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRecord, values: readonly string[]): Plan {
   const pools = new Map<string, readonly Member[]>();
-  const geo = Object.create(null) as Record<string, Plain>;
+  const geo = Object.create(null) as Record<string, DraftValue>;
   for (const [code, list] of Object.entries(fieldsOf(fields['geo']))) {
     const members = listOf(list).flatMap((value) => presentation(type, value) ?? []);
     for (const key of placeKeys(draft, owner, [code])) {
@@ -163,7 +163,7 @@ function geoPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRecord,
   return { pools, geo, values: [] };
 }
 
-function listed(names: readonly string[]): Plain {
+function listed(names: readonly string[]): DraftValue {
   const [first] = names;
   return names.length === 1 && first !== undefined ? first : [...names];
 }
@@ -213,10 +213,10 @@ function vipsOf(
 function allDown(
   plans: ReadonlyMap<string, Plan>,
   beside: Readonly<Partial<Record<'A' | 'AAAA', readonly string[]>>>,
-): Plain | undefined {
+): DraftValue | undefined {
   const last = [...plans].map(([type, { values }]) => [type, values] as const);
   if (last.every(([, values]) => values.length === 0)) return undefined;
-  const entries = [...last, ...Object.entries(beside)].flatMap(([type, values]): [string, Plain][] => {
+  const entries = [...last, ...Object.entries(beside)].flatMap(([type, values]): [string, DraftValue][] => {
     const [only] = values;
     if (only === undefined) return [];
     return [[type, type === 'CNAME' || values.length === 1 ? only : values]];
@@ -232,7 +232,7 @@ function checkOf(draft: ZoneDraft, fields: Fields): string | undefined {
   const kind = (textOf(protocol) ?? 'HTTPS').toLowerCase();
   const hostName = textOf(host);
   const number = numberOf(port) ?? 443;
-  const check: Plain =
+  const check: DraftValue =
     kind === 'tcp'
       ? { type: 'tcp', port: number }
       : {

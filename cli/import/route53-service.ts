@@ -3,7 +3,7 @@
  */
 import { formatName } from '../../wire/name.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import { addService, note, type Plain, type VipDraft, type ZoneDraft } from './draft.ts';
+import { addService, note, type DraftValue, type VipDraft, type ZoneDraft } from './draft.ts';
 import { AWS_REGIONS } from './aws-regions.ts';
 import { ALIAS_TTL_SECONDS, aliasMessage } from './route53-alias.ts';
 import { fitWeights } from './geo-keys.ts';
@@ -24,7 +24,7 @@ type Member = {
  * `simple` are address sets of the same name without a policy. `hasOthers`: something stands beside them that no CNAME
  * may stand beside.
  */
-export function addSteered(
+export function addRoute53Service(
   draft: ZoneDraft,
   steered: readonly RecordSet[],
   simple: readonly RecordSet[],
@@ -93,13 +93,13 @@ function membersOf(sets: readonly RecordSet[]): Member[] {
   });
 }
 
-type Plan = { readonly vips: readonly VipDraft[]; readonly steer: readonly Plain[]; readonly answers?: number };
+type Plan = { readonly vips: readonly VipDraft[]; readonly steer: readonly DraftValue[]; readonly answers?: number };
 
 /** Steps that come to what the policy does. */
 function planOf(draft: ZoneDraft, members: readonly Member[], owner: Uint8Array): Plan {
   const sizes = members.map(sizeOf);
   const isSplit = sizes.some((size) => size > 1);
-  const last: readonly Plain[] = isSplit ? ['all'] : [];
+  const last: readonly DraftValue[] = isSplit ? ['all'] : [];
   const kind = members[0]?.policy.kind;
   switch (kind) {
     case 'weighted': {
@@ -150,7 +150,7 @@ function planOf(draft: ZoneDraft, members: readonly Member[], owner: Uint8Array)
   }
 }
 
-function nearestPlan(draft: ZoneDraft, members: readonly Member[], last: readonly Plain[]): Plan {
+function nearestPlan(draft: ZoneDraft, members: readonly Member[], last: readonly DraftValue[]): Plan {
   const biases = Object.create(null) as Record<string, number>;
   const regions = members.map(({ id, policy }) => {
     const near = policy.kind === 'latency' ? { region: policy.region, at: undefined, bias: 0 } : undefined;
@@ -165,7 +165,7 @@ function nearestPlan(draft: ZoneDraft, members: readonly Member[], last: readonl
     if (place.bias !== 0) biases[name] = Math.max(-99, Math.min(99, place.bias));
     return name;
   });
-  const nearest: Plain = Object.keys(biases).length === 0 ? 'nearest' : { nearest: { bias: biases } };
+  const nearest: DraftValue = Object.keys(biases).length === 0 ? 'nearest' : { nearest: { bias: biases } };
   return { vips: vipsOf(members, regions), steer: [nearest, ...(last.length > 0 ? last : ['weighted'])] };
 }
 

@@ -3,11 +3,11 @@
  */
 import type { Name } from '../../wire/name.ts';
 import { nameAt } from '../../wire/rdata.ts';
-import type { Plain } from './draft.ts';
+import type { DraftValue } from './draft.ts';
 import { relativeTarget } from './draft.ts';
 
 /** Undefined where the octets are no SOA (RFC 1035 3.3.13). */
-export function soaFields(rdata: Uint8Array | undefined, apex: Name): { mname: Name; plain: Plain } | undefined {
+export function soaFields(rdata: Uint8Array | undefined, apex: Name): { mname: Name; plain: DraftValue } | undefined {
   if (!rdata) return undefined;
   const mname = nameAt(rdata, 0);
   const rname = nameAt(rdata, mname.length);

@@ -7,7 +7,7 @@ import { faultOf, readRegularFile } from '../../config/read-file.ts';
 import { NameError, parseName, ROOT, type Name } from '../../wire/name.ts';
 import { parseRdataText, RdataError } from '../../wire/rdata.ts';
 import { typeText } from '../../wire/types.ts';
-import { addRecord, note, type ZoneDraft } from './draft.ts';
+import { addDraftRecord, note, type ZoneDraft } from './draft.ts';
 
 export type Fields = { readonly [key: string]: unknown };
 
@@ -73,7 +73,7 @@ export function addText(
   origin: Name = ROOT,
 ): void {
   try {
-    addRecord(draft, owner, type, ttlSeconds, parseRdataText(type, text, origin));
+    addDraftRecord(draft, owner, type, ttlSeconds, parseRdataText(type, text, origin));
   } catch (error) {
     if (!(error instanceof RdataError || error instanceof NameError)) throw error;
     note(draft, 'dropped', owner, `${typeText(type)} ${text}: ${error.message}`);

@@ -4,7 +4,7 @@
 import { Document, Scalar, YAMLMap, type Node } from 'yaml';
 import { formatName, nameKey, type Name } from '../../wire/name.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import type { OwnerDraft, Plain, Rrset, ServiceDraft, VipDraft, ZoneDraft } from './draft.ts';
+import type { OwnerDraft, DraftValue, Rrset, ServiceDraft, VipDraft, ZoneDraft } from './draft.ts';
 import { relativeName, relativeTarget } from './draft.ts';
 import { rdataText } from './rdata-text.ts';
 import { soaFields } from './soa.ts';
@@ -86,13 +86,13 @@ function escapeReferences(text: string): string {
 }
 
 /** Any value; what fits stands in one line. */
-function plain(value: Plain): Node {
+function plain(value: DraftValue): Node {
   if (typeof value === 'string') return new Scalar(escapeReferences(value));
   if (typeof value !== 'object') return new Scalar(value);
   const node = new Document().createNode(Array.isArray(value) ? [] : {}) as YAMLMap;
-  const entries = Array.isArray(value) ? [] : Object.entries(value as Readonly<Record<string, Plain>>);
+  const entries = Array.isArray(value) ? [] : Object.entries(value as Readonly<Record<string, DraftValue>>);
   for (const [key, inner] of entries) node.add({ key: new Scalar(escapeReferences(key)), value: plain(inner) });
-  if (Array.isArray(value)) for (const inner of value as readonly Plain[]) node.add(plain(inner) as never);
+  if (Array.isArray(value)) for (const inner of value as readonly DraftValue[]) node.add(plain(inner) as never);
   node.flow = JSON.stringify(value).length <= MAX_LINE;
   return node;
 }
@@ -120,7 +120,7 @@ function commonTtl({ owners, services }: ZoneDraft): number {
   return [...counts].reduce((best, each) => (each[1] > best[1] ? each : best), [300, 0])[0];
 }
 
-type Head = { readonly nameservers?: Plain; readonly soa?: Plain; readonly rrsets: readonly Rrset[] };
+type Head = { readonly nameservers?: DraftValue; readonly soa?: DraftValue; readonly rrsets: readonly Rrset[] };
 
 /** `nameservers` and `soa`, where they say all that NS and SOA of the apex say; those RRsets are then done. */
 function headOf({ apex, owners }: ZoneDraft, ttlSeconds: number): Head {
@@ -144,7 +144,7 @@ function headOf({ apex, owners }: ZoneDraft, ttlSeconds: number): Head {
 function recordsOf(rrsets: readonly Rrset[], apex: Name, zoneTtl: number): Node {
   const ttls = new Set(rrsets.map(({ ttlSeconds }) => ttlSeconds));
   const [only = zoneTtl] = ttls;
-  const ttl: Plain | undefined =
+  const ttl: DraftValue | undefined =
     ttls.size > 1
       ? Object.fromEntries(
           rrsets.flatMap(({ type, ttlSeconds }) =>
@@ -154,7 +154,7 @@ function recordsOf(rrsets: readonly Rrset[], apex: Name, zoneTtl: number): Node 
       : only === zoneTtl
         ? undefined
         : period(only);
-  const values = rrsets.map(({ type, rdata }): [string, Plain] => {
+  const values = rrsets.map(({ type, rdata }): [string, DraftValue] => {
     const texts = rdata.map((each) => rdataText(type, each, apex));
     const [single] = texts;
     return [typeText(type), texts.length === 1 && single !== undefined ? single : texts];

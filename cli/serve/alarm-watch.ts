@@ -8,7 +8,7 @@ import type { AlarmCode, Alarms } from '../../config/alarms.ts';
 import type { Health, SeenCertificate } from '../../health/engine.ts';
 import { EXPIRED } from '../../health/checks/probe.ts';
 import { BAD } from '../../health/state-file.ts';
-import { createServiceJudge, type Verdict } from '../../server/explain/service-verdict.ts';
+import { createServiceJudge, type ServiceVerdict } from '../../server/forecast/service-verdict.ts';
 import { age, lasting } from '../../status/vip-words.ts';
 import type { Current } from './generation.ts';
 
@@ -154,7 +154,7 @@ export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
 type Judged = {
   readonly of: Current;
   readonly numbers: ReadonlyMap<string, number>;
-  readonly judge: (service: number) => Verdict;
+  readonly judge: (service: number) => ServiceVerdict;
 };
 
 /** Messages by target of orders that keep a VIP out for long, and have no end. */

@@ -7,7 +7,7 @@ import type { AlarmChange, Alarms } from '../../config/alarms.ts';
 import { fileAndLine } from '../../config/diagnostics.ts';
 import { systemClock } from '../../health/clock.ts';
 import type { HealthEvent } from '../../health/engine.ts';
-import { createNotifier, type NotifyStats } from '../../health/webhook.ts';
+import { createWebhook, type NotifyStats } from '../../health/webhook.ts';
 import { createEventLog, describe, type About, type EventLog } from '../../status/events.ts';
 import type { LastReload, RunningGeneration } from '../../status/runtime.ts';
 import type { ScheduleNews } from './schedules.ts';
@@ -28,7 +28,7 @@ export type News = {
 
 export function createNews(log: Logger): News {
   const events = createEventLog();
-  const notifier = createNotifier({
+  const notifier = createWebhook({
     clock: systemClock,
     warn: (message) => {
       log.warn(message);

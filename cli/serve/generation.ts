@@ -5,12 +5,12 @@ import { randomBytes } from 'node:crypto';
 import type { Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Health, HealthTarget } from '../../health/engine.ts';
-import { createHealthTable } from '../../health/table.ts';
+import { createHealthTable } from '../../health/health-table.ts';
 import type { AnswererPayload } from '../../server/answer/answerer.ts';
 import { createClientRing } from '../../server/answer/client-samples.ts';
 import type { Publication } from '../../server/contract.ts';
 import type { QueryLogPayload } from '../../server/answer/query-samples.ts';
-import type { Notifier } from '../../server/transfer/notify-secondaries.ts';
+import type { SecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { TransferPayload } from '../../server/transfer/transfer.ts';
 import { answerTraits } from '../../status/answer-traits.ts';
 import type { RunningGeneration } from '../../status/runtime.ts';
@@ -127,7 +127,7 @@ export function configureHealth(health: Health, { catalog, health: memory }: Cur
 }
 
 /** Sends NOTIFY for each zone whose serial is another than before; for all at a start, which may follow any change. */
-export function tellSecondaries(notifier: Notifier, next: Current, before: Current | undefined): void {
+export function tellSecondaries(notifier: SecondaryNotifier, next: Current, before: Current | undefined): void {
   const { catalog, loaded, settings } = next;
   const serials = new Map(before?.catalog.zones.map(({ name, serial }) => [name, serial]));
   const changed = catalog.zones.filter(({ name, serial }) => serials.get(name) !== serial);

@@ -4,7 +4,7 @@
 import type { Logger } from 'pino';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from '../../config/settings.ts';
-import { becomeUser, LeaveRootError, mayAccess, userToBecome } from '../../server/io/leave-root.ts';
+import { becomeUser, LeaveRootError, mayAccess, userToBecome } from '../../server/io/drop-privileges.ts';
 
 /** Any module that a thread reads when it starts. */
 const MODULE = fileURLToPath(import.meta.url);

@@ -6,7 +6,7 @@ import type { Alarms } from '../../config/alarms.ts';
 import { formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import { collectAll } from '../../server/threads/release-generation.ts';
-import { releaseMemory } from '../../server/io/libc.ts';
+import { releaseMemory } from '../../server/libc.ts';
 import { loadInThread, LoadStuckError } from '../../server/threads/load-thread.ts';
 import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';

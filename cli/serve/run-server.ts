@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { createAlarms, type Alarms } from '../../config/alarms.ts';
-import { shareDescriptors } from '../../config/descriptors.ts';
+import { shareDescriptors } from '../../config/descriptor-budget.ts';
 import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import { systemClock } from '../../health/clock.ts';
@@ -12,9 +12,9 @@ import { startHealth, type Health } from '../../health/engine.ts';
 import { createForesight } from '../../server/forecast/foresight.ts';
 import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
 import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
-import { releaseMemory, returnLargeBlocks } from '../../server/io/libc.ts';
+import { releaseMemory, returnLargeBlocks } from '../../server/libc.ts';
 import { loadInThread } from '../../server/threads/load-thread.ts';
-import { createNotifier } from '../../server/transfer/notify-secondaries.ts';
+import { createSecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
@@ -157,7 +157,7 @@ export async function runServer(
 
   checkSerials(settings.stateDir, log, alarms);
   const news = createNews(log);
-  const notifier = createNotifier(log);
+  const notifier = createSecondaryNotifier(log);
   const queryLog = createQueryLog(threads, log);
   const answers = createAnswerCounter(inForce);
   const clients = createClientCounter(inForce);

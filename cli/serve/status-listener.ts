@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
-import { libc } from '../../server/io/libc.ts';
+import { libc } from '../../server/libc.ts';
 import { socketsAt, type OpenSocket } from '../../server/threads/takeover.ts';
 import { startStatusServer, type StatusServer } from '../../status/http.ts';
 import type { Runtime } from '../../status/runtime.ts';

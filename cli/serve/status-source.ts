@@ -4,8 +4,8 @@
 import type { Alarms } from '../../config/alarms.ts';
 import type { Health } from '../../health/engine.ts';
 import { COUNTERS } from '../../server/counters.ts';
-import { explainFrom, type LiveHealth } from '../../server/explain/explain.ts';
-import { simulateFrom, type Live } from '../../server/forecast/simulate.ts';
+import { explainFrom, type LiveHealth } from '../../server/explain/explain-answer.ts';
+import { simulateFrom, type Live } from '../../server/forecast/simulate-failure.ts';
 import type { Server } from '../../server/threads/supervisor.ts';
 import type { Runtime } from '../../status/runtime.ts';
 import type { AnswerCounter } from './answer-counter.ts';
@@ -38,8 +38,21 @@ export type RuntimeParts = {
 };
 
 export function createRuntime(parts: RuntimeParts): Runtime {
-  const { startedAt, startedMs, current, health, server, probed, stopping, alarms, answers, clients, reloads, news, measured } =
-    parts;
+  const {
+    startedAt,
+    startedMs,
+    current,
+    health,
+    server,
+    probed,
+    stopping,
+    alarms,
+    answers,
+    clients,
+    reloads,
+    news,
+    measured,
+  } = parts;
 
   const liveHealth = (): LiveHealth => {
     const vips = new Map(

@@ -9,7 +9,7 @@ import type { CheckSpec } from '../../config/settings.ts';
 import { markLocal } from '../../config/system-errors.ts';
 import { parseName } from '../../wire/name.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';
-import { addressOf } from './resolve-host.ts';
+import { hostAddress } from './resolve-host.ts';
 import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
 
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
@@ -22,7 +22,7 @@ export function probeDns(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal
 async function ask(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal): Promise<string> {
   const rtype = spec.rtype === 'ANY' ? TYPE.ANY : typeNumber(spec.rtype);
   if (rtype === undefined) throw new ProbeFailure(`unknown record type ${spec.rtype}`);
-  const server = { ...(await beforeAbort(addressOf(target.host), signal)), port: target.port };
+  const server = { ...(await beforeAbort(hostAddress(target.host), signal)), port: target.port };
   const query = queryFor(spec.query, rtype);
   const answer = await askUdp(server, query, signal);
   return judgeAnswer(answer.header.tc === 1 ? await askTcp(server, query, signal) : answer, spec, rtype);

@@ -15,11 +15,11 @@ import {
   formatMs,
   judge,
   onAbort,
-  wordsOf,
+  describeError,
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
-import { createTurns, type Release } from '../turns.ts';
+import { createProbeSlots, type Release } from '../probe-slots.ts';
 
 type ExecSpec = Extract<CheckSpec, { kind: 'exec' }>;
 
@@ -29,7 +29,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const MAX_QUOTED = 120;
 
 /** One limit for the whole process, whoever probes. */
-const turns = createTurns(MAX_COMMANDS_AT_ONCE);
+const turns = createProbeSlots(MAX_COMMANDS_AT_ONCE);
 
 /**
  * Passes when the command ends with 0 within the timeout, which begins when the command does: the time that it
@@ -167,7 +167,7 @@ function startFailure(error: Error, program: string): NotProbed {
   const code = 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return new NotProbed(`command not found: ${program}`);
   if (code === 'EACCES') return new NotProbed(`command may not be run: ${program}`);
-  return new NotProbed(`command could not be started: ${wordsOf(error)}`);
+  return new NotProbed(`command could not be started: ${describeError(error)}`);
 }
 
 /** The first line of the output, behind a colon; empty when there is none. */

@@ -18,7 +18,7 @@ import {
   judge,
   onAbort,
   type Keep,
-  type Passed,
+  type ProbePassed,
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
@@ -75,7 +75,7 @@ function exchange(
   spec: HttpSpec,
   signal: AbortSignal,
   keep: Keep | undefined,
-): Promise<Passed> {
+): Promise<ProbePassed> {
   return new Promise((resolve, reject) => {
     const wanted = spec.body === undefined ? undefined : bodyMatcher(spec.body);
     const reader = createHttpReader(spec.method);
@@ -136,7 +136,7 @@ function closedEarly(reader: HttpReader, answered: boolean): ProbeFailure {
   return new ProbeFailure(`connection closed ${answered ? 'within the headers' : 'without an answer'}`);
 }
 
-function passedWith(reader: HttpReader, { loadPath }: HttpSpec): Passed {
+function passedWith(reader: HttpReader, { loadPath }: HttpSpec): ProbePassed {
   const reason = `HTTP ${String(reader.status())}`;
   if (loadPath === undefined) return { reason };
   const load = loadOf(reader.body(), reader.complete(), loadPath, reader.coding());

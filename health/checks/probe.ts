@@ -42,7 +42,7 @@ export type Fault = Exclude<Blame, 'target'>;
 export const EXPIRED = 0;
 
 /** Why an attempt passed, and what it learned. */
-export type Passed = { readonly reason: string; readonly load?: number };
+export type ProbePassed = { readonly reason: string; readonly load?: number };
 
 /** What an attempt learns whether it passes or not. */
 export type Learn = (what: Pick<ProbeResult, 'certificateEndsMs'>) => void;
@@ -114,7 +114,7 @@ export class NotProbed extends Error {
 export async function judge(
   timeoutMs: number,
   signal: AbortSignal,
-  attempt: (signal: AbortSignal, learn: Learn) => Promise<string | Passed>,
+  attempt: (signal: AbortSignal, learn: Learn) => Promise<string | ProbePassed>,
   late = `no answer in ${formatMs(timeoutMs)}`,
 ): Promise<ProbeResult> {
   const startedMs = performance.now();
@@ -141,7 +141,7 @@ export async function judge(
     const why: unknown = controller.signal.aborted ? controller.signal.reason : error;
     const elapsedMs = elapsedSince(startedMs);
     if (controller.signal.aborted) {
-      return { passed: false, reason: wordsOf(why), elapsedMs, answered: false, ...learned };
+      return { passed: false, reason: describeError(why), elapsedMs, answered: false, ...learned };
     }
     if (hasExpired(error)) learned = { certificateEndsMs: EXPIRED };
     return { ...failureOf(error), elapsedMs, ...learned };
@@ -181,7 +181,7 @@ export function startDeadline(timeoutMs: number, expire: () => void): () => void
 /** What an error says of a probe that it ended: whose fault it is, and why in words. */
 export function failureOf(error: unknown): Omit<ProbeResult, 'elapsedMs'> {
   const blame = error instanceof NotProbed ? 'machine' : blameOf(error);
-  const reason = wordsOf(error);
+  const reason = describeError(error);
   if (blame === 'target') return { passed: false, reason, answered: isAnswer(error) };
   return { passed: false, reason, answered: false, fault: blame };
 }
@@ -243,7 +243,7 @@ export function asError(error: unknown): Error {
 }
 
 /** An error in one line of words that an operator knows. */
-export function wordsOf(error: unknown): string {
+export function describeError(error: unknown): string {
   const words = plainText(rawWordsOf(error)).replaceAll(/\s+/g, ' ').trim();
   return words.length <= MAX_WORDS ? words : `${words.slice(0, MAX_WORDS - 1)}…`;
 }

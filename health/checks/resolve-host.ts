@@ -93,7 +93,7 @@ export const lookupHost: LookupFunction = (name, options, done) => {
 };
 
 /** The address of a host name, an address being its own. Rejects when there is none. */
-export function addressOf(host: string): Promise<{ readonly address: string; readonly family: number }> {
+export function hostAddress(host: string): Promise<{ readonly address: string; readonly family: number }> {
   const family = isIP(host);
   if (family !== 0) return Promise.resolve({ address: host, family });
   return new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@
  * What an answering thread has at hand for one generation: the image, the health table, and the records that
  * each packet uses again.
  */
-import { viewHealthTable } from '../../health/table.ts';
+import { viewHealthTable } from '../../health/health-table.ts';
 import { createDecision, type Steerer } from '../../steering/decision.ts';
 import { createRandom } from '../../steering/random.ts';
 import { VIP } from '../../steering/plan.ts';
@@ -13,7 +13,7 @@ import { viewImage, type Image } from '../../zones/image/image.ts';
 import type { Search } from '../../zones/image/find-node.ts';
 import { answer } from './answer.ts';
 import { answerPeers } from '../transfer/answer-peers.ts';
-import { createClock, type Clock } from './packet-time.ts';
+import { createClock, type PacketClock } from './packet-time.ts';
 import { createSampler, type Sampler } from './client-samples.ts';
 import { createCookies, type Cookies } from './cookies.ts';
 import { createCounters } from '../counters.ts';
@@ -52,7 +52,7 @@ export type Answerer = {
   readonly version: Uint8Array;
   /** The thread's own block. */
   readonly counters: Float64Array;
-  readonly clock: Clock;
+  readonly clock: PacketClock;
   /** Undefined: the option is passed over. */
   readonly cookies: Cookies | undefined;
   /** Undefined: there is no limit. */
@@ -88,7 +88,7 @@ export function createAnswererState(
   thread: number,
   seed: number,
   counters: Float64Array = createCounters(),
-  clock: Clock = createClock(),
+  clock: PacketClock = createClock(),
 ): Answerer {
   const { cookieSecrets = [], rrl } = payload;
   const image = viewImage(payload.image, payload.atlas);

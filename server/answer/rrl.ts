@@ -62,7 +62,7 @@ export function createLimiter(payload: RrlPayload, seeds: Int32Array): Limiter {
 }
 
 /** Takes a token for one answer of a KIND to this client; `nowMs` has 32 bits. Returns a VERDICT. */
-export function takeToken(
+export function takeAnswerToken(
   limiter: Limiter,
   kind: number,
   peer: Uint8Array,
@@ -133,7 +133,7 @@ export function limitResponse(
 ): boolean {
   const { query, response, counters } = a;
   const kind = kindOf(response);
-  const verdict = takeToken(limiter, kind, peer, peerAt, peerOctets, a.clock.ms());
+  const verdict = takeAnswerToken(limiter, kind, peer, peerAt, peerOctets, a.clock.ms());
   if (verdict === VERDICT.SEND) return false;
   const givesCookie = (response.gives & ASKS.COOKIE) !== 0;
   // TC would bring nobody to TCP: such a response is short, and sent as it is.
@@ -157,7 +157,7 @@ export function limitUnverified({
   return (isError, peer, peerAt, peerOctets) => {
     if (limiter === undefined) return 'send';
     const kind = isError ? KIND.ERROR : KIND.DATA;
-    const verdict = takeToken(limiter, kind, peer, peerAt, peerOctets, clock.ms());
+    const verdict = takeAnswerToken(limiter, kind, peer, peerAt, peerOctets, clock.ms());
     if (verdict === VERDICT.SEND) return 'send';
     count(counters, COUNTER.RATE_LIMITED);
     return verdict === VERDICT.DROP ? 'drop' : 'cut';

@@ -3,7 +3,7 @@
  * service to the next, so that there are several.
  */
 import { weightUnit } from '../../health/ramp.ts';
-import { FULL } from '../../health/table.ts';
+import { FULL } from '../../health/health-table.ts';
 import { regionShare } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
 import type { Location } from '../../geo/location.ts';
@@ -26,7 +26,7 @@ import {
   whyShed,
   whyStandby,
   whyTtl,
-  type Orders,
+  type OperatorOrders,
   type Shares,
 } from './explain-words.ts';
 
@@ -35,7 +35,7 @@ export type VipNews = {
   /** What the probes last said, in words: `HTTP 503 (expected 200-399)`. */
   readonly reasonOf: (vip: VipInfo) => string | undefined;
   /** What an operator or a schedule said; without it, only that somebody did is known. */
-  readonly ordersOf?: (vip: VipInfo) => Orders | undefined;
+  readonly ordersOf?: (vip: VipInfo) => OperatorOrders | undefined;
 };
 
 /** Who asks, as the decisions go along. */
@@ -53,7 +53,7 @@ export type Asker = {
 export type Heard = Omit<TraceDecision, 'ttl'> & { readonly ttl: TraceDecision['ttl'] | undefined };
 
 /** The decisions that the answerer makes from now on, in their order; the array grows. */
-export function listen(
+export function recordDecisions(
   generation: ExplainedGeneration,
   answerer: Answerer,
   asker: Asker,

@@ -2,9 +2,17 @@
  * Explain: reasons in words for what steering did, from the VIPs' states to the scope. Decides nothing; what steps did
  * is told in explain-step.ts.
  */
-import { holdSeconds } from '../../steering/candidates.ts';
+import { serviceHoldSeconds } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
-import { FORCED, forcedOf, holdSecondsOf, isAvailable, NEVER_SECONDS, PROBED, probedOf } from '../../health/table.ts';
+import {
+  FORCED,
+  forcedOf,
+  holdSecondsOf,
+  isAvailable,
+  NEVER_SECONDS,
+  PROBED,
+  probedOf,
+} from '../../health/health-table.ts';
 import type { TraceCandidate } from '../../steering/trace.ts';
 import { HAS, VIP } from '../../steering/plan.ts';
 import type { RegionInfo, ServiceInfo, VipInfo } from '../../zones/catalog.ts';
@@ -27,7 +35,7 @@ export type Shares = {
 };
 
 /** What was said of a VIP at run time, and by whom. */
-export type Orders = {
+export type OperatorOrders = {
   readonly override: Order | undefined;
   readonly weightOverride: Omit<Order, 'until'> | undefined;
 };
@@ -47,7 +55,7 @@ export function describeCandidate(
   word: number,
   { weight, ramp, shed }: Shares,
   share: number,
-  known: { readonly reason: string | undefined; readonly orders: Orders | undefined },
+  known: { readonly reason: string | undefined; readonly orders: OperatorOrders | undefined },
 ): TraceCandidate {
   const probed = PROBED_WORDS[probedOf(word)];
   const forced = FORCED_WORDS[forcedOf(word)];
@@ -173,7 +181,7 @@ export function whyTtl(
 ): string {
   const { minSeconds, maxSeconds } = service.ttl;
   if (minSeconds === maxSeconds) return 'fixed in the zone file';
-  const hold = holdSeconds(steerer, number, has);
+  const hold = serviceHoldSeconds(steerer, number, has);
   if (hold >= NEVER_SECONDS) return `no state can change by itself: the most there may be (max: ${maxSeconds})`;
   const first = vips.find(
     ({ slot }) =>

@@ -9,7 +9,7 @@ import type { LoadedGeneration } from '../../zones/load-generation.ts';
 import { takeClients } from '../answer/client-samples.ts';
 
 /** Samples of one service; what was taken long ago counts less. */
-export type Clients = {
+export type CountedClients = {
   /** Of all countries. */
   readonly samples: number;
   /** By ISO 3166-1 alpha-2; '' is no known country. */
@@ -22,7 +22,7 @@ export type ClientCounts = {
   /** Takes what the threads have sampled of this generation. */
   readonly take: (generation: Pick<LoadedGeneration, 'catalog' | 'atlas' | 'locations'>, rings: Rings) => void;
   /** By the service's name. */
-  readonly of: (service: string) => Clients;
+  readonly of: (service: string) => CountedClients;
   /** Samples by country over all services since the start, nothing forgotten. */
   readonly totals: () => ReadonlyMap<string, number>;
   /** Forgets services that are not among these. */
@@ -30,7 +30,7 @@ export type ClientCounts = {
 };
 
 /** Nothing was sampled. */
-export const NOBODY: Clients = { samples: 0, countries: new Map(), others: 0 };
+export const NOBODY: CountedClients = { samples: 0, countries: new Map(), others: 0 };
 
 /** By thread; made by `createClientRing`. */
 export type Rings = readonly SharedArrayBuffer[];

@@ -2,14 +2,15 @@
  * How many clients an address stands for: what simulate and diff weigh the address space by.
  */
 import type { JointClass } from './address-space.ts';
-import type { Clients } from './client-counts.ts';
+import type { CountedClients } from './client-counts.ts';
 import { MIN_SAMPLES, samplesIn, scaleCountries, type Cell } from './country-scale.ts';
 import type { Seat } from './traffic.ts';
 
 export type Weighing = {
   readonly classes: readonly JointClass[];
   /** Of a running server: answers by slot of the side before, and the clients of a service by its name. */
-  readonly counted: { readonly served: Float64Array; readonly clients?: (service: string) => Clients } | undefined;
+  readonly counted:
+    { readonly served: Float64Array; readonly clients?: (service: string) => CountedClients } | undefined;
   /** `auto` and `served` take clients by country where there are MIN_SAMPLES; `auto` answers, where MIN_SERVED. */
   readonly by: 'auto' | 'addresses' | 'served';
 };
@@ -63,7 +64,7 @@ type Crowd = { readonly spot: Spot; readonly country: string; readonly addresses
 function scaleByCountry(
   crowds: readonly Crowd[],
   answers: ReadonlyMap<string, number>,
-  clients: Clients | undefined,
+  clients: CountedClients | undefined,
 ): Scale | undefined {
   if (clients === undefined || clients.samples < MIN_SAMPLES) return undefined;
   const keyOf = (country: string, region: string): string => `${country} ${region}`;

@@ -1,7 +1,7 @@
 /**
  * How many clients an address stands for at a service whose clients' countries were sampled (client-counts.ts). Pure.
  */
-import type { Clients } from './client-counts.ts';
+import type { CountedClients } from './client-counts.ts';
 
 /** Addresses of one country that are answered with VIPs of one region; no two cells have the same two. */
 export type Cell = { readonly country: string; readonly region: string; readonly addresses: number };
@@ -19,7 +19,7 @@ const SETTLED = 1e-6;
 /**
  * How many of the samples are of countries that have addresses; the clients of the others are nowhere that is known.
  */
-export function samplesIn(cells: readonly Cell[], { countries, others }: Clients): number {
+export function samplesIn(cells: readonly Cell[], { countries, others }: CountedClients): number {
   const inhabited = new Set(cells.filter(({ addresses }) => addresses > 0).map(({ country }) => country));
   return [...countries].reduce((sum, [country, count]) => sum + (inhabited.has(country) ? count : 0), others);
 }
@@ -37,7 +37,7 @@ export function samplesIn(cells: readonly Cell[], { countries, others }: Clients
  */
 export function scaleCountries(
   cells: readonly Cell[],
-  clients: Clients,
+  clients: CountedClients,
   served: ReadonlyMap<string, number>,
 ): readonly number[] {
   const { countries, others } = clients;

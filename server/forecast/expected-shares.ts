@@ -32,7 +32,7 @@ export type Landing = {
   readonly stranded: boolean;
 };
 
-/** `health` is a health table for the generation's slots (health/table.ts). */
+/** `health` is a health table for the generation's slots (health/health-table.ts). */
 export function createSide(generation: ExplainedGeneration, health: SharedArrayBuffer): Side {
   const { image, atlas, catalog } = generation;
   const none = new Uint8Array(0);

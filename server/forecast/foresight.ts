@@ -8,13 +8,20 @@
  */
 import type { Clock } from '../../health/clock.ts';
 import type { Foresee, Loss } from '../../health/pressure.ts';
-import { createHealthTable, FORCED, packState, PROBED, viewHealthTable, type HealthTable } from '../../health/table.ts';
+import {
+  createHealthTable,
+  FORCED,
+  packState,
+  PROBED,
+  viewHealthTable,
+  type HealthTable,
+} from '../../health/health-table.ts';
 import { HAS, mapNumber, SERVICE } from '../../steering/plan.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
 import { isInhabited, sketchAtlas, type JointClass } from './address-space.ts';
 import { createSide, outcomeOf, type Side } from './expected-shares.ts';
 import type { ExplainedGeneration } from '../explain/explain-place.ts';
-import { settle, type Loads } from './settle-loads.ts';
+import { settleLoads, type Loads } from './settle-loads.ts';
 import { placeAt } from '../../geo/location.ts';
 import type { Weighing } from './client-weights.ts';
 
@@ -76,7 +83,7 @@ export function createForesight(clock: Clock, served: () => Served, counted: () 
       const lastMs = computedMs() + MAX_SERVICE_MS;
       const mayGoOn = (): boolean => computedMs() <= lastMs;
       const change = { before, after, service, weighing, loads: basis.loads, sampled: SAMPLED_NETWORKS, mayGoOn };
-      if (settle(change)?.settled !== undefined) publish(after, info, raise);
+      if (settleLoads(change)?.settled !== undefined) publish(after, info, raise);
       if (clock.now() >= endMs) break;
     }
     works = waiting.size > 0;

@@ -13,7 +13,7 @@
  * that has not come to rest in MAX_ROUNDS, it says so.
  */
 import { pressureOf, type ShedMarks } from '../../health/pressure.ts';
-import { FULL, isAvailable } from '../../health/table.ts';
+import { FULL, isAvailable } from '../../health/health-table.ts';
 import { countEach, createSample } from './sample-networks.ts';
 import { landingOf, type Landing, type Side } from './expected-shares.ts';
 import { crowdsOf, flows, typesOf, type Crowd } from './traffic.ts';
@@ -57,7 +57,7 @@ const SHORTEST_STEP = 0.005;
 const LONGEST_STRIDE = FULL / 2;
 
 /** Undefined where the service does not shed, or no load of it is known. */
-export function settle(change: Change): Settled | undefined {
+export function settleLoads(change: Change): Settled | undefined {
   const { after, service, loads, mayGoOn = () => true } = change;
   const { catalog } = after.generation;
   const info = catalog.services[service];

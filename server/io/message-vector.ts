@@ -18,7 +18,7 @@
  *     12  cmsg_type       int
  */
 import { UDP_OCTETS } from '../../wire/limits.ts';
-import { addressOf, AF_INET6, IP_PKTINFO, IPPROTO_IPV6 } from './libc.ts';
+import { memoryAddress, AF_INET6, IP_PKTINFO, IPPROTO_IPV6 } from '../libc.ts';
 
 /** Datagrams taken or sent by one call. */
 export const BATCH = 64;
@@ -73,7 +73,7 @@ export function createMessages(): MessageVector {
   const controls = new Uint8Array(new ArrayBuffer(BATCH * CONTROL_OCTETS));
   const iovecs = new Uint32Array(new ArrayBuffer(BATCH * IOVEC_OCTETS));
   const headers = new Uint32Array(new ArrayBuffer(BATCH * HEADER_OCTETS));
-  const first = addressOf(headers.buffer);
+  const first = memoryAddress(headers.buffer);
   const addresses = Array.from({ length: BATCH }, (_, index) => first + BigInt(index * HEADER_OCTETS));
   const messages: MessageVector = { addresses, headers, iovecs, buffer, names, controls };
   for (let index = 0; index < BATCH; index++) {
@@ -90,7 +90,7 @@ export function createMessages(): MessageVector {
 
 /** Writes the address of an octet of a buffer as two words, low one first. */
 function putAddress(words: Uint32Array, at: number, buffer: ArrayBuffer, offset: number): void {
-  const address = addressOf(buffer) + BigInt(offset);
+  const address = memoryAddress(buffer) + BigInt(offset);
   words[at] = Number(address & 0xffff_ffffn);
   words[at + 1] = Number(address >> 32n);
 }

@@ -2,7 +2,7 @@
  * Writes to a descriptor that somebody else reads without ever waiting for that reader: pipe, terminal, socket or file.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import * as c from './libc.ts';
+import * as c from '../libc.ts';
 
 /** Writes what fits now: the octets taken, 0 where the reader has to read first. Throws where the reader is gone. */
 export type TryWrite = (octets: Uint8Array) => number;
@@ -45,7 +45,9 @@ function send(fd: number, octets: Uint8Array): number {
   // A Buffer may be a piece of a larger block: the address is that of the whole.
   const copy = new Uint8Array(new ArrayBuffer(octets.length));
   copy.set(octets);
-  const sent = c.libc().sendto(fd, c.addressOf(copy.buffer), copy.length, c.MSG_DONTWAIT | c.MSG_NOSIGNAL, c.NULL, 0);
+  const sent = c
+    .libc()
+    .sendto(fd, c.memoryAddress(copy.buffer), copy.length, c.MSG_DONTWAIT | c.MSG_NOSIGNAL, c.NULL, 0);
   if (sent >= 0) return sent;
   const errno = c.libc().errno();
   if (errno === c.ERRNO.EAGAIN || errno === c.ERRNO.EINTR) return 0;
@@ -58,6 +60,6 @@ function pollFor(fd: number): (ms: number) => boolean {
   const entry = new DataView(new ArrayBuffer(8));
   entry.setInt32(0, fd, true);
   entry.setInt16(4, c.POLLOUT, true);
-  const address = c.addressOf(entry.buffer);
+  const address = c.memoryAddress(entry.buffer);
   return (ms) => entry.byteLength > 0 && c.libc().poll(address, 1, ms) > 0;
 }

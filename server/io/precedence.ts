@@ -9,7 +9,7 @@
  * All of it needs rights that a server may not have, CAP_SYS_NICE or limits (RLIMIT_RTPRIO, RLIMIT_NICE): whatever the
  * kernel refuses is left as it is.
  */
-import { addressOf, libc, SCHED_OTHER, SCHED_RR } from './libc.ts';
+import { memoryAddress, libc, SCHED_OTHER, SCHED_RR } from '../libc.ts';
 
 /** How a thread shares its core. Makes it so; false when the kernel refuses. */
 export type Schedule = () => boolean;
@@ -62,7 +62,7 @@ function createSchedule(policy: number, nice: number, priority: number, turnNano
   attributes.setUint32(20, priority, true);
   attributes.setBigUint64(24, BigInt(turnNanoseconds), true);
   const calls = libc();
-  const address = addressOf(attributes.buffer);
+  const address = memoryAddress(attributes.buffer);
   // The view keeps the buffer where it is.
   return () => attributes.byteLength > 0 && calls.sched_setattr(address) === 0;
 }

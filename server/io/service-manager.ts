@@ -3,7 +3,7 @@
  * variable NOTIFY_SOCKET names. Node.js has no unix datagram sockets, so the C library's are used.
  */
 import { performance } from 'node:perf_hooks';
-import * as c from './libc.ts';
+import * as c from '../libc.ts';
 
 /** Words of sd_notify(3). */
 export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING';
@@ -88,10 +88,10 @@ function sendDatagram(address: Uint8Array<ArrayBuffer>, text: Buffer): number {
       const flags = c.MSG_DONTWAIT | c.MSG_NOSIGNAL;
       const sent = calls.sendto(
         fd,
-        c.addressOf(octets.buffer),
+        c.memoryAddress(octets.buffer),
         octets.length,
         flags,
-        c.addressOf(address.buffer),
+        c.memoryAddress(address.buffer),
         address.length,
       );
       if (sent >= 0) return 0;

@@ -3,7 +3,7 @@
  * threads use them by number: a thread that dies leaves its socket, with what is queued there, to the next.
  */
 import { isWildcardHost, parseAddress, type Endpoint } from '../../wire/address.ts';
-import * as c from './libc.ts';
+import * as c from '../libc.ts';
 import { ListenError } from '../listen-error.ts';
 
 /** An open UDP socket, to be posted to a thread. */
@@ -62,7 +62,7 @@ function openUdpSocket(endpoint: Endpoint, how: 'alone' | 'shared'): UdpSocket {
     if (wildcard && family === 6) setOption(fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1, endpoint);
     tune(fd, family);
     const name = socketName(address, endpoint.port);
-    if (libc.bind(fd, c.addressOf(name.buffer), name.length) < 0) throw failure(endpoint);
+    if (libc.bind(fd, c.memoryAddress(name.buffer), name.length) < 0) throw failure(endpoint);
     return { fd, family };
   } catch (error) {
     libc.close(fd);
@@ -84,12 +84,12 @@ function tune(fd: number, family: 4 | 6): void {
   else trySetOption(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, c.PMTUDISC_OMIT);
   // struct timeval: seconds and microseconds, 64 bits each.
   const timeout = new BigInt64Array([0n, BigInt(RECEIVE_TIMEOUT_MS * 1000)]);
-  c.libc().setsockopt(fd, c.SOL_SOCKET, c.SO_RCVTIMEO, c.addressOf(timeout.buffer), timeout.byteLength);
+  c.libc().setsockopt(fd, c.SOL_SOCKET, c.SO_RCVTIMEO, c.memoryAddress(timeout.buffer), timeout.byteLength);
 }
 
 function trySetOption(fd: number, level: number, option: number, value: number): number {
   const cell = new Int32Array([value]);
-  return c.libc().setsockopt(fd, level, option, c.addressOf(cell.buffer), cell.byteLength);
+  return c.libc().setsockopt(fd, level, option, c.memoryAddress(cell.buffer), cell.byteLength);
 }
 
 function setOption(fd: number, level: number, option: number, value: number, endpoint: Endpoint): void {
@@ -110,7 +110,8 @@ function boundPort(fd: number, endpoint: Endpoint): number {
   const name = new Uint8Array(new ArrayBuffer(28));
   const octets = new Uint32Array(new ArrayBuffer(4));
   octets[0] = name.length;
-  if (c.libc().getsockname(fd, c.addressOf(name.buffer), c.addressOf(octets.buffer)) < 0) throw failure(endpoint);
+  if (c.libc().getsockname(fd, c.memoryAddress(name.buffer), c.memoryAddress(octets.buffer)) < 0)
+    throw failure(endpoint);
   return new DataView(name.buffer).getUint16(2);
 }
 

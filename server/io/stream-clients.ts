@@ -42,7 +42,7 @@ export type Connection = {
   readonly waiting: (() => void)[];
 };
 
-export type Clients = {
+export type StreamClients = {
   /** Takes in a connection; closes another one where there is no room. */
   admit(connection: Connection): void;
   /** The handshake is through. */
@@ -62,7 +62,7 @@ const HURRY = 5;
 /** A handshake takes two round trips and some milliseconds; who needs longer than this holds a place for nothing. */
 const HANDSHAKE_MS = 5000;
 
-export function createClients(limits: StreamLimits, counters: Float64Array): Clients {
+export function createClients(limits: StreamLimits, counters: Float64Array): StreamClients {
   // In the order of their last activity: a Set keeps the order in which members were added.
   const connections = new Set<Connection>();
   /** In the order in which they came. */

@@ -4,11 +4,11 @@
 import { LENGTH_OCTETS, append, discard, eachMessage } from './frames.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
 import { TRANSPORT, type Link } from '../contract.ts';
-import type { Clients, Connection } from './stream-clients.ts';
+import type { StreamClients, Connection } from './stream-clients.ts';
 import type { Turns } from './turns.ts';
 
 export type StreamContext = {
-  readonly clients: Clients;
+  readonly clients: StreamClients;
   readonly link: Link;
   /** Where every response is written before its connection gets a copy. */
   readonly tx: Uint8Array;

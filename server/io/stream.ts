@@ -7,11 +7,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
 import { COUNTER, count } from '../counters.ts';
-import { descriptorOf } from './descriptors.ts';
+import { descriptorOf } from './pass-descriptors.ts';
 import { TRANSPORT, type Link } from '../contract.ts';
 import { LENGTH_OCTETS, nothingPending } from './frames.ts';
 import { ListenError } from '../listen-error.ts';
-import { clientKey, createClients, type Clients, type Connection, type StreamLimits } from './stream-clients.ts';
+import { clientKey, createClients, type StreamClients, type Connection, type StreamLimits } from './stream-clients.ts';
 import { endWhenDone, receive, send, takeTurn, unblock, wake, type StreamContext } from './stream-messages.ts';
 import type { Security } from './stream-tls.ts';
 import { createTurns } from './turns.ts';
@@ -110,7 +110,7 @@ export async function serveStreams(
 }
 
 /** Whether somebody is about to ask for the first time, who came at most FIRST_QUERY_MS before `sinceMs`. */
-function isAnyNew(clients: Clients, sinceMs: number): boolean {
+function isAnyNew(clients: StreamClients, sinceMs: number): boolean {
   for (const { hasAsked, activeAt } of clients.all()) if (!hasAsked && activeAt > sinceMs - FIRST_QUERY_MS) return true;
   return false;
 }

@@ -6,7 +6,17 @@
 import { HEADER_OCTETS } from '../../wire/limits.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
 import { TRANSPORT, type Answer, type Link } from '../contract.ts';
-import { addressOf, ERRNO, libc, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITFORONE, NULL, POLLIN, type Libc } from './libc.ts';
+import {
+  memoryAddress,
+  ERRNO,
+  libc,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  MSG_WAITFORONE,
+  NULL,
+  POLLIN,
+  type Libc,
+} from '../libc.ts';
 import {
   BATCH,
   createMessages,
@@ -66,7 +76,7 @@ function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehi
     fds[index * 2] = fd;
     entries[index * 4 + 2] = POLLIN;
   });
-  const address = addressOf(entries.buffer);
+  const address = memoryAddress(entries.buffer);
   while (!loop.link.stopping()) {
     const answer = loop.link.news();
     const ready = loop.libc.poll(address, sockets.length, POLL_MS);

@@ -4,7 +4,7 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LoadInput } from '../../zones/load-generation.ts';
-import { allocateShared } from '../io/libc.ts';
+import { allocateShared } from '../libc.ts';
 import type { FromLoadThread } from './load-thread.ts';
 
 // Answering threads come first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.

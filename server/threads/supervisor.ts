@@ -6,7 +6,7 @@ import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import { checkUdp } from '../io/check-listen.ts';
 import { createCounters, sumCounters } from '../counters.ts';
 import type { Log, Publication } from '../contract.ts';
-import { whyNoLibc } from '../io/libc.ts';
+import { whyNoLibc } from '../libc.ts';
 import { ListenError } from '../listen-error.ts';
 import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
 import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';

@@ -16,8 +16,8 @@ import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
-import { descriptorOf, receiveDescriptors, sendDescriptors } from '../io/descriptors.ts';
-import { libc } from '../io/libc.ts';
+import { descriptorOf, receiveDescriptors, sendDescriptors } from '../io/pass-descriptors.ts';
+import { libc } from '../libc.ts';
 
 /** An open socket and where it is bound. */
 export type OpenSocket = { readonly endpoint: Endpoint; readonly fd: number };

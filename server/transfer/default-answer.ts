@@ -7,7 +7,14 @@
  * - CNAME: of these the one with the greatest weight, the first of equals (RFC 2181 10.1: a name has one)
  * - TTL: the least that the service may have
  */
-import { NEVER_SECONDS, packState, FORCED, PROBED, createHealthTable, viewHealthTable } from '../../health/table.ts';
+import {
+  NEVER_SECONDS,
+  packState,
+  FORCED,
+  PROBED,
+  createHealthTable,
+  viewHealthTable,
+} from '../../health/health-table.ts';
 import { steer } from '../../steering/chain.ts';
 import { createDecision, RESULT, type Steerer } from '../../steering/decision.ts';
 import { HAS, mapOf, SERVICE, VIP } from '../../steering/plan.ts';

@@ -24,7 +24,7 @@ import { createSearch, search } from '../../zones/image/find-node.ts';
 import type { Log } from '../contract.ts';
 import { soaMessage, zoneOfApex } from './zone-messages.ts';
 
-export type Notifier = {
+export type SecondaryNotifier = {
   /**
    * Tells all targets of `notify` about these zones, by their names in the catalog. What is under way for one of them
    * is forgotten: the newer serial counts; so is what goes to targets that are no longer there.
@@ -70,7 +70,7 @@ type Target = {
 };
 
 /** @param firstWaitMs how long the first try waits for its acknowledgement; each one after it twice as long */
-export function createNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): Notifier {
+export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): SecondaryNotifier {
   const targets = new Map<string, Target>();
   const sockets = new Map<string, Socket>();
   /** Addresses that cannot be sent from: the system chooses another. */

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Simulation } from '../../server/forecast/simulate.ts';
+import type { Simulation } from '../../server/forecast/simulate-failure.ts';
 import type { ClientsDocument, StatusDocument } from '../../status/status-document.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { encodeQuery, subnetOption, T } from '../support/message.ts';

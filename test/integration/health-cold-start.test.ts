@@ -7,7 +7,7 @@ import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { addressesOf } from '../../bench/failover-lab.ts';
+import { addressesOf } from '../support/failover-lab.ts';
 import { folderOf } from '../support/pharos.ts';
 import { eventually, serve, type Served } from '../support/process.ts';
 

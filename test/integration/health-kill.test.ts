@@ -17,7 +17,7 @@ afterAll(() => {
 /** Sets one override after another, as fast as the disk takes them, and says the number of each that is saved. */
 const program = `
   const { startHealth } = await import(${JSON.stringify(new URL('../../health/engine.ts', import.meta.url).href)});
-  const { createHealthTable } = await import(${JSON.stringify(new URL('../../health/table.ts', import.meta.url).href)});
+  const { createHealthTable } = await import(${JSON.stringify(new URL('../../health/health-table.ts', import.meta.url).href)});
   const warn = (message) => { throw new Error(message); };
   const health = startHealth({ stateDir: process.argv[1], log: () => {}, warn });
   const target = { slot: 0, target: 'www.example.com/a', host: undefined, port: undefined, weight: 1 };

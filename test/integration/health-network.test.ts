@@ -5,8 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createLab, firstAnswer, addressesOf, type Lab, type Target } from '../../bench/failover-lab.ts';
-import { freePort } from '../../bench/process.ts';
+import { createLab, firstAnswer, addressesOf, type Lab, type Target } from '../support/failover-lab.ts';
+import { freePort } from '../support/server-process.ts';
 import { folderOf } from '../support/pharos.ts';
 import { eventually, serve, type Served } from '../support/process.ts';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COUNTER } from '../../server/counters.ts';
-import { whyNoLibc } from '../../server/io/libc.ts';
+import { whyNoLibc } from '../../server/libc.ts';
 import type { Io } from '../../server/threads/supervisor.ts';
 import type { Endpoint } from '../../wire/address.ts';
 import { DO } from '../unit/server/answer/answerer.ts';

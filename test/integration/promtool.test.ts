@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { createMetrics } from '../../status/metrics.ts';
-import { createOctetsPool } from '../../status/octets.ts';
+import { createOctetsPool } from '../../status/assemble-reply.ts';
 import { createFakeRuntime, NO_CLIENTS } from '../unit/status/fake-runtime.ts';
 
 const found = spawnSync('promtool', ['--version']).status === 0;

@@ -5,11 +5,18 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { formatDiagnostic } from '../../config/diagnostics.ts';
-import { createHealthTable, FORCED, NEVER_SECONDS, packState, PROBED, viewHealthTable } from '../../health/table.ts';
-import type { Forced, HealthTable, Probed } from '../../health/table.ts';
+import {
+  createHealthTable,
+  FORCED,
+  NEVER_SECONDS,
+  packState,
+  PROBED,
+  viewHealthTable,
+} from '../../health/health-table.ts';
+import type { Forced, HealthTable, Probed } from '../../health/health-table.ts';
 import { answer } from '../../server/answer/answer.ts';
 import { createAnswererState, type Answerer, type AnswererPayload } from '../../server/answer/answerer.ts';
-import type { Clock } from '../../server/answer/packet-time.ts';
+import type { PacketClock } from '../../server/answer/packet-time.ts';
 import { TRANSPORT } from '../../server/contract.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { loadGeneration, type LoadedGeneration } from '../../zones/load-generation.ts';
@@ -98,7 +105,7 @@ export type Answering = {
 };
 
 /** One thread's answerer over files. */
-export function answering(files: Files, more: Partial<AnswererPayload> = {}, seed = 1, clock?: Clock): Answering {
+export function answering(files: Files, more: Partial<AnswererPayload> = {}, seed = 1, clock?: PacketClock): Answering {
   const generation = load(files);
   const payload = payloadOf(generation, more);
   const state = createAnswererState(payload, 0, seed, undefined, clock);

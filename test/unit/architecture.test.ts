@@ -86,6 +86,21 @@ function importsOf(file: string): Import[] {
   return found;
 }
 
+/** The names that a module declares and exports. */
+function exportsOf(file: string): string[] {
+  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
+  return source.statements.flatMap((statement) => {
+    if (!ts.canHaveModifiers(statement)) return [];
+    const isExported = ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) ?? false;
+    if (!isExported) return [];
+    const declared = ts.isVariableStatement(statement) ? statement.declarationList.declarations : [statement];
+    return declared.flatMap((each) => {
+      const { name } = each as { readonly name?: ts.Node };
+      return name !== undefined && ts.isIdentifier(name) ? [name.text] : [];
+    });
+  });
+}
+
 function filesOf(room: string): string[] {
   return readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
@@ -153,6 +168,24 @@ function closureOf(entry: string): { readonly files: Set<string>; readonly other
   visit(join(ROOT, entry));
   return { files, others };
 }
+
+describe('names explain themselves', () => {
+  const files = Object.keys(MAY_IMPORT).flatMap(filesOf);
+
+  test('no two files have the same name', () => {
+    const byName = Map.groupBy(files.map(shown), (file) => file.slice(file.lastIndexOf('/') + 1));
+    // The limits of a room, each with its reason: one job, in three rooms.
+    byName.delete('limits.ts');
+    expect([...byName.values()].filter(({ length }) => length > 1)).toEqual([]);
+  });
+
+  test('no exported word has two meanings', () => {
+    const exported = files.flatMap((file) => exportsOf(file).map((name) => ({ name, file: shown(file) })));
+    const byName = Map.groupBy(exported, ({ name }) => name);
+    const twice = [...byName].filter(([, places]) => places.length > 1);
+    expect(twice.map(([name, places]) => `${name}: ${places.map(({ file }) => file).join(', ')}`)).toEqual([]);
+  });
+});
 
 describe('answering threads load nothing that answers no query', () => {
   /**

@@ -20,7 +20,7 @@ export type Sink = { readonly bytes: Uint8Array; length: number };
 /** Record data as it is read. */
 export type Cursor = { readonly bytes: Uint8Array; at: number };
 
-export function takeToken(source: Source, what: string): Token {
+export function nextToken(source: Source, what: string): Token {
   const token = source.tokens[source.next];
   if (!token) throw new RdataError(`${source.type} lacks its ${what}`, source.end);
   source.next++;
@@ -84,7 +84,7 @@ export function takeName(cursor: Cursor): string {
 
 /** A decimal number of `octets` octets, 0 to all ones. */
 export function parseNumber(source: Source, what: string, octets: number): number {
-  const token = takeToken(source, what);
+  const token = nextToken(source, what);
   return numberIn(source, token, token.text, what, 256 ** octets - 1);
 }
 

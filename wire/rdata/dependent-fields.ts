@@ -16,15 +16,15 @@ import {
   takeBytes,
   takeName,
   takeRest,
-  takeToken,
+  nextToken,
   toBase64,
   toHex,
 } from './codec.ts';
-import { type Field, addressIn, putName } from './fields.ts';
+import { type RdataField, addressIn, putName } from './field-kinds.ts';
 import { RdataError } from './text.ts';
 
 /** RFC 3123: `[!]afi:address/prefix`, any number of them; trailing zero octets of the address are not kept. */
-export const addressPrefixes: Field = {
+export const addressPrefixes: RdataField = {
   what: 'address prefixes',
   least: 0,
   most: Infinity,
@@ -68,18 +68,18 @@ export const addressPrefixes: Field = {
 };
 
 /** RFC 4025 2: precedence, kind of gateway, algorithm, gateway, key. */
-export const ipsecKey: Field = {
+export const ipsecKey: RdataField = {
   what: 'precedence, gateway type, algorithm, gateway and key',
   least: 4,
   most: Infinity,
   parse: (source, sink) => {
     put(sink, parseNumber(source, 'precedence', 1), 1);
-    const kindToken = takeToken(source, 'gateway type');
+    const kindToken = nextToken(source, 'gateway type');
     const kind = numberIn(source, kindToken, kindToken.text, 'gateway type', 3);
     put(sink, kind, 1);
     const algorithm = parseNumber(source, 'algorithm', 1);
     put(sink, algorithm, 1);
-    const token = takeToken(source, 'gateway');
+    const token = nextToken(source, 'gateway');
     if (kind === 3) putName(source, sink, token, 'gateway');
     else if (kind !== 0) putBytes(sink, addressIn(source, token, token.text, 'gateway', kind === 1 ? 4 : 16));
     else if (token.text !== '.') {
@@ -112,15 +112,15 @@ function textOf(source: Source): string {
 }
 
 /** RFC 8005 5, 6: algorithm, host identity tag, public key, rendezvous servers. */
-export const hostIdentity: Field = {
+export const hostIdentity: RdataField = {
   what: 'algorithm, host identity tag, public key and rendezvous servers',
   least: 3,
   most: Infinity,
   parse: (source, sink) => {
     const algorithm = parseNumber(source, 'algorithm', 1);
-    const hitToken = takeToken(source, 'host identity tag');
+    const hitToken = nextToken(source, 'host identity tag');
     const hit = fromHex(source, hitToken.text, 'host identity tag', hitToken.offset);
-    const keyToken = takeToken(source, 'public key');
+    const keyToken = nextToken(source, 'public key');
     const key = fromBase64(source, keyToken.text, 'public key', keyToken.offset);
     if (hit.length === 0 || hit.length > 255)
       throw new RdataError('HIP tag must have 1 to 255 octets', hitToken.offset);
@@ -193,14 +193,14 @@ const PORTS = new Map(
 );
 
 /** RFC 1035 3.4.2: address, protocol, and a bit for each port that is served. */
-export const wellKnownServices: Field = {
+export const wellKnownServices: RdataField = {
   what: 'address, protocol and services',
   least: 2,
   most: Infinity,
   parse: (source, sink) => {
-    const addressToken = takeToken(source, 'address');
+    const addressToken = nextToken(source, 'address');
     putBytes(sink, addressIn(source, addressToken, addressToken.text, 'address', 4));
-    const protocolToken = takeToken(source, 'protocol');
+    const protocolToken = nextToken(source, 'protocol');
     const protocol = PROTOCOLS.get(protocolToken.text.toUpperCase());
     put(sink, protocol ?? numberIn(source, protocolToken, protocolToken.text, 'protocol', 255), 1);
     const ports = restOf(source).map(

@@ -1,8 +1,8 @@
 /**
  * LOC (RFC 1876): latitude, longitude and altitude with sizes in mantissa and exponent.
  */
-import { type Cursor, type Source, put, take, takeToken } from './codec.ts';
-import type { Field } from './fields.ts';
+import { type Cursor, type Source, put, take, nextToken } from './codec.ts';
+import type { RdataField } from './field-kinds.ts';
 import { RdataError } from './text.ts';
 
 /** RFC 1876 2: the equator and the prime meridian, in thousandths of a second of arc. */
@@ -13,7 +13,7 @@ const DEGREE = 3_600_000;
 
 export const LOC_EXAMPLE = '37 33 59.4 N 126 58 40.8 E 38m 10m 100m 10m';
 
-export const location: Field = {
+export const location: RdataField = {
   what: 'latitude, longitude and altitude',
   least: 5,
   most: 12,
@@ -41,7 +41,7 @@ function parseAngle(source: Source, what: string, most: number, plus: string, mi
   const units = [DEGREE, 60_000, 1000];
   let total = 0;
   for (let i = 0; ; i++) {
-    const token = takeToken(source, what);
+    const token = nextToken(source, what);
     const side = token.text.toUpperCase();
     if (i > 0 && (side === plus || side === minus)) {
       if (total > most * DEGREE) throw new RdataError(`LOC ${what} is over ${most} degrees`, token.offset);
@@ -70,7 +70,7 @@ function formatAngle(word: number, most: number, plus: string, minus: string): s
 }
 
 function centimetres(source: Source, what: string, least: number, most: number): number {
-  const token = takeToken(source, what);
+  const token = nextToken(source, what);
   const match = /^(-?)(\d{1,9})(?:\.(\d{1,2}))?m?$/i.exec(token.text);
   const [, sign = '', whole = '', part = ''] = match ?? [];
   const value = (sign === '-' ? -1 : 1) * (Number(whole) * 100 + Number(part.padEnd(2, '0')));

@@ -14,7 +14,7 @@ import {
   takeBytes,
   toBase64,
 } from './codec.ts';
-import { type Field, addressIn } from './fields.ts';
+import { type RdataField, addressIn } from './field-kinds.ts';
 import { RdataError, type Token, quote, unescape } from './text.ts';
 
 const KEYS = ['mandatory', 'alpn', 'no-default-alpn', 'port', 'ipv4hint', 'ech', 'ipv6hint', 'dohpath', 'ohttp'];
@@ -36,7 +36,7 @@ const INVALID_KEY = 65_535;
 type Param = { readonly key: number; readonly value: Uint8Array };
 
 /** SvcParams to the end of the data: written in any order, kept in that of their keys (RFC 9460 2.2). */
-export const svcParams: Field = {
+export const svcParams: RdataField = {
   what: 'service parameters',
   least: 0,
   most: Infinity,

@@ -3,8 +3,8 @@
  */
 import { TYPE_NUMBERS } from '../types.ts';
 import {
-  type Field,
-  address,
+  type RdataField,
+  addressField,
   base64,
   counted,
   groups,
@@ -12,19 +12,19 @@ import {
   name,
   named,
   nsap,
-  number,
+  numberField,
   period,
   string,
   strings,
   tag,
-  text,
-} from './fields.ts';
+  textField,
+} from './field-kinds.ts';
 import { LOC_EXAMPLE, location } from './loc.ts';
 import { addressPrefixes, hostIdentity, ipsecKey, wellKnownServices } from './dependent-fields.ts';
 import { svcParams } from './svcb.ts';
-import { time, typeBitmap, typeCovered } from './type-fields.ts';
+import { timeField, typeBitmap, typeCovered } from './type-fields.ts';
 
-export type Layout = { readonly fields: readonly Field[]; readonly example: string };
+export type Layout = { readonly fields: readonly RdataField[]; readonly example: string };
 
 /** IANA DNS Security Algorithm Numbers, by mnemonic (RFC 4034 A.1 and later). */
 const ALGORITHMS = new Map([
@@ -65,47 +65,57 @@ const CERTIFICATES = new Map([
 ]);
 
 const algorithm = named('algorithm', 1, ALGORITHMS);
-const preference = number('preference', 2);
+const preference = numberField('preference', 2);
 const host = name('host name');
 
-const lone = (field: Field, example: string): Layout => ({ fields: [field], example });
+const lone = (field: RdataField, example: string): Layout => ({ fields: [field], example });
 const toHost = lone(host, 'www.example.com.');
 const preferredHost: Layout = { fields: [preference, host], example: '10 mail' };
 const texts = lone(strings('text', 1), '"v=spf1 -all"');
 const key: Layout = {
-  fields: [number('flags', 2), number('protocol', 1), algorithm, base64('key', 0)],
+  fields: [numberField('flags', 2), numberField('protocol', 1), algorithm, base64('key', 0)],
   example: '257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==',
 };
 const digest: Layout = {
-  fields: [number('key tag', 2), algorithm, number('digest type', 1), hex('digest')],
+  fields: [numberField('key tag', 2), algorithm, numberField('digest type', 1), hex('digest')],
   example: '60485 13 2 D4B7D520E7BB5F0F67674A0CCEB1E3E0614B93C4F9E99B8383F6A1E4469DA50A',
 };
 const signature: Layout = {
   fields: [
     typeCovered,
     algorithm,
-    number('labels', 1),
+    numberField('labels', 1),
     period('original TTL'),
-    time('expiration'),
-    time('inception'),
-    number('key tag', 2),
+    timeField('expiration'),
+    timeField('inception'),
+    numberField('key tag', 2),
     name("signer's name"),
     base64('signature'),
   ],
   example: 'A 13 2 300 20300101000000 20290101000000 60485 example.com. c2ln',
 };
 const certificateAssociation: Layout = {
-  fields: [number('usage', 1), number('selector', 1), number('matching type', 1), hex('certificate data')],
+  fields: [
+    numberField('usage', 1),
+    numberField('selector', 1),
+    numberField('matching type', 1),
+    hex('certificate data'),
+  ],
   example: '3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef',
 };
 const service: Layout = {
-  fields: [number('priority', 2), name('target name'), svcParams],
+  fields: [numberField('priority', 2), name('target name'), svcParams],
   example: '1 . alpn="h2,h3"',
 };
-const nsec3 = [number('hash algorithm', 1), number('flags', 1), number('iterations', 2), counted('salt', 'hex', true)];
+const nsec3 = [
+  numberField('hash algorithm', 1),
+  numberField('flags', 1),
+  numberField('iterations', 2),
+  counted('salt', 'hex', true),
+];
 
 const LAYOUTS: Readonly<Record<string, Layout>> = {
-  A: lone(address('address', 4), '192.0.2.1'),
+  A: lone(addressField('address', 4), '192.0.2.1'),
   NS: lone(host, 'ns1'),
   MD: toHost,
   MF: toHost,
@@ -114,7 +124,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     fields: [
       name('primary name server'),
       name('contact'),
-      number('serial', 4),
+      numberField('serial', 4),
       period('refresh'),
       period('retry'),
       period('expire'),
@@ -132,7 +142,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   MX: preferredHost,
   TXT: texts,
   RP: { fields: [name('mailbox'), name('TXT name')], example: 'hostmaster contact' },
-  AFSDB: { fields: [number('subtype', 2), host], example: '1 afs' },
+  AFSDB: { fields: [numberField('subtype', 2), host], example: '1 afs' },
   X25: lone(string('PSDN address', { pattern: /^\d{4,}$/, expected: 'at least 4 digits' }), '"311061700956"'),
   ISDN: lone(strings('ISDN address', 1, 2), '"150862028003217" "004"'),
   RT: preferredHost,
@@ -144,15 +154,15 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     example: '10 mail.example.com. px.example.com.',
   },
   GPOS: { fields: [string('longitude'), string('latitude'), string('altitude')], example: '126.97 37.56 38.0' },
-  AAAA: lone(address('address', 16), '2001:db8::1'),
+  AAAA: lone(addressField('address', 16), '2001:db8::1'),
   LOC: lone(location, LOC_EXAMPLE),
   SRV: {
-    fields: [number('priority', 2), number('weight', 2), number('port', 2), name('target')],
+    fields: [numberField('priority', 2), numberField('weight', 2), numberField('port', 2), name('target')],
     example: '10 60 5060 sip',
   },
   NAPTR: {
     fields: [
-      number('order', 2),
+      numberField('order', 2),
       preference,
       string('flags', { pattern: /^[A-Za-z0-9]*$/, expected: 'letters and digits' }),
       string('service'),
@@ -163,14 +173,14 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   },
   KX: preferredHost,
   CERT: {
-    fields: [named('certificate type', 2, CERTIFICATES), number('key tag', 2), algorithm, base64('certificate')],
+    fields: [named('certificate type', 2, CERTIFICATES), numberField('key tag', 2), algorithm, base64('certificate')],
     example: 'PKIX 0 0 MIIB',
   },
   DNAME: toHost,
   APL: lone(addressPrefixes, '1:192.0.2.0/24 !1:192.0.2.64/28'),
   DS: digest,
   SSHFP: {
-    fields: [number('algorithm', 1), number('fingerprint type', 1), hex('fingerprint')],
+    fields: [numberField('algorithm', 1), numberField('fingerprint type', 1), hex('fingerprint')],
     example: '4 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef',
   },
   IPSECKEY: lone(ipsecKey, '10 1 2 192.0.2.1 AQNRU3mG7TVTO2BkR47usntb102uFJtugbo6BSGvgqt4AQ=='),
@@ -189,9 +199,9 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   CDS: digest,
   CDNSKEY: key,
   OPENPGPKEY: lone(base64('key'), 'mQENBFVHm5sBCACe'),
-  CSYNC: { fields: [number('serial', 4), number('flags', 2), typeBitmap], example: '66 3 A NS AAAA' },
+  CSYNC: { fields: [numberField('serial', 4), numberField('flags', 2), typeBitmap], example: '66 3 A NS AAAA' },
   ZONEMD: {
-    fields: [number('serial', 4), number('scheme', 1), number('hash algorithm', 1), hex('digest')],
+    fields: [numberField('serial', 4), numberField('scheme', 1), numberField('hash algorithm', 1), hex('digest')],
     example: '2026010100 1 1 <96 hexadecimal digits>',
   },
   SVCB: service,
@@ -201,16 +211,16 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     fields: [preference, groups('node identifier', 8, 2, ':', '0014:4fff:ff20:ee64')],
     example: '10 0014:4fff:ff20:ee64',
   },
-  L32: { fields: [preference, address('locator', 4)], example: '10 10.1.2.0' },
+  L32: { fields: [preference, addressField('locator', 4)], example: '10 10.1.2.0' },
   L64: { fields: [preference, groups('locator', 8, 2, ':', '2001:0db8:1140:1000')], example: '10 2001:0db8:1140:1000' },
   LP: preferredHost,
   EUI48: lone(groups('address', 6, 1, '-', '00-00-5e-00-53-2a'), '00-00-5e-00-53-2a'),
   EUI64: lone(groups('address', 8, 1, '-', '00-00-5e-ef-10-00-00-2a'), '00-00-5e-ef-10-00-00-2a'),
   URI: {
-    fields: [number('priority', 2), number('weight', 2), text('target', 1)],
+    fields: [numberField('priority', 2), numberField('weight', 2), textField('target', 1)],
     example: '10 1 "https://example.com/"',
   },
-  CAA: { fields: [number('flags', 1), tag, text('value', 0)], example: '0 issue "ca.example.net"' },
+  CAA: { fields: [numberField('flags', 1), tag, textField('value', 0)], example: '0 issue "ca.example.net"' },
   AVC: texts,
 };
 

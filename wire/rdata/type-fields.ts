@@ -3,7 +3,7 @@
  */
 import { typeNumber, typeText } from '../types.ts';
 import { type Source, numberIn, put, putBytes, restOf, take, takeBytes } from './codec.ts';
-import { type Field, word } from './fields.ts';
+import { type RdataField, word } from './field-kinds.ts';
 import { RdataError, type Token } from './text.ts';
 
 /** A type by its mnemonic, in 16 bits (RFC 4034 3.2). */
@@ -22,7 +22,7 @@ function typeIn(source: Source, token: Token): number {
 }
 
 /** RFC 4034 3.2: `YYYYMMDDHHmmSS` or seconds since 1970, in 32 bits that wrap around. */
-export function time(what: string): Field {
+export function timeField(what: string): RdataField {
   return word(
     what,
     (token, source, sink) => {
@@ -48,7 +48,7 @@ function stamp(date: Date): string {
 }
 
 /** RFC 4034 4.1.2: windows of 256 types, a bit each. */
-export const typeBitmap: Field = {
+export const typeBitmap: RdataField = {
   what: 'types',
   least: 0,
   most: Infinity,

@@ -70,7 +70,7 @@ export function createPlan(): BuildingPlan {
 }
 
 /** What services are compiled with. `regionNumber` gives a region's number in the catalog within the zone. */
-export type ServiceContext = {
+export type CompileContext = {
   readonly atlas: Atlas;
   /** Of every map: see startBitsFor. */
   readonly startBits: number;
@@ -87,7 +87,7 @@ export function compileService(
   model: ServiceModel,
   apex: Name,
   zone: number,
-  context: ServiceContext,
+  context: CompileContext,
 ): number {
   const service = plan.services.length / SERVICE.WORDS;
   const local = localRegions(model, context);
@@ -188,7 +188,7 @@ function warnNoDataByPlace(
 }
 
 /** Catalog numbers of the service's regions, in the order of its VIPs: the index is the local number. */
-function localRegions(model: ServiceModel, context: Pick<ServiceContext, 'regionNumber'>): number[] {
+function localRegions(model: ServiceModel, context: Pick<CompileContext, 'regionNumber'>): number[] {
   return [...new Set(model.vips.map((vip) => context.regionNumber(vip.region)))];
 }
 
@@ -228,7 +228,7 @@ function compileSteps(
   model: ServiceModel,
   local: readonly number[],
   regionOf: readonly number[],
-  context: ServiceContext,
+  context: CompileContext,
 ): CompiledSteps {
   const first = plan.program.length / OP.WORDS;
   const chain: ChainStep[] = [];
@@ -297,7 +297,7 @@ function compileStep(
   plan: BuildingPlan,
   step: Exclude<StepSpec, PlaceStepSpec>,
   local: readonly number[],
-  context: ServiceContext,
+  context: CompileContext,
 ): [number, number, number] {
   switch (step.kind) {
     case 'failover': {
@@ -316,7 +316,7 @@ function compileStep(
 function failoverOf(
   step: Extract<StepSpec, { kind: 'failover' }>,
   local: readonly number[],
-  context: Pick<ServiceContext, 'regionNumber'>,
+  context: Pick<CompileContext, 'regionNumber'>,
 ): Preference[] {
   return (
     step.order
@@ -356,7 +356,7 @@ function mapFor(
   chain: readonly ChainStep[],
   regionOf: readonly number[],
   local: readonly number[],
-  context: ServiceContext,
+  context: CompileContext,
 ): number {
   const steps = chain.flatMap((item) => (item.kind === 'place' ? item.step : []));
   if (steps.length === 0) return -1;

@@ -9,9 +9,9 @@ import { nameAt, namesIn } from '../../wire/rdata.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import { mistakenForHost, tldKind } from './host-names.ts';
 import type { ServiceModel } from './model.ts';
-import { endsWithName, findName, findNode } from './name-table.ts';
+import { endsWithName, findName, findOwner } from './name-table.ts';
 import { rdataOf } from './record-store.ts';
-import { HAS, hiderOf, type ValidatedZone } from './validate.ts';
+import { NODE_HAS, hiderOf, type ValidatedZone } from './validate.ts';
 import { createFindings, type Findings } from './validate-report.ts';
 
 export type NamesInput = {
@@ -97,11 +97,11 @@ function isOrdinary({ store, table, apex, has }: ValidatedZone, row: number, typ
   if (odd !== 0) return false;
   const first = bytes[last + 1] ?? 0; // of the last label: digits are those of an address
   if (!endsWithName(bytes, at, octets, apex)) return first < 0x30 || first > 0x39;
-  const node = findNode(table, bytes, at, octets);
+  const node = findOwner(table, bytes, at, octets);
   if (node < 0) return false;
   const nodeHas = has[node] ?? 0;
-  if (type === TYPE.CNAME) return (nodeHas & HAS.cname) === 0;
-  return type === TYPE.PTR || (nodeHas & (HAS.address | HAS.cname | HAS.service)) !== 0;
+  if (type === TYPE.CNAME) return (nodeHas & NODE_HAS.cname) === 0;
+  return type === TYPE.PTR || (nodeHas & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0;
 }
 
 function judgeOwners(work: Work): void {
@@ -147,7 +147,7 @@ function judgeTarget(work: Work, target: Target): void {
     judgeForm(work, target, rawText(name));
     return;
   }
-  const node = findNode(table, store.bytes, at, name.length);
+  const node = findOwner(table, store.bytes, at, name.length);
   if (node >= 0) judgeFound(work, target, node);
   else if (!work.serviceOf.has(nameKey(name))) judgeMissing(work, target, row >= madeFrom || type === TYPE.SOA);
 }
@@ -157,9 +157,9 @@ function judgeFound(work: Work, target: Target, node: number): void {
   const { zone, findings } = work;
   const { row, type, name } = target;
   const has = zone.has[node] ?? 0;
-  if (type === TYPE.CNAME && (has & HAS.cname) !== 0) judgeCircle(work, row, node);
+  if (type === TYPE.CNAME && (has & NODE_HAS.cname) !== 0) judgeCircle(work, row, node);
   if (NEEDS.get(type) !== 'address' || isAlias(work, row) || isReportedNs(work, target)) return;
-  if ((has & (HAS.address | HAS.cname | HAS.service)) !== 0 || isElsewhere(work, name, node)) return;
+  if ((has & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0 || isElsewhere(work, name, node)) return;
   const message = `${typeText(type)} points at ${formatName(name)}, which has no A or AAAA record`;
   findings.row('warning', 'PH353', row, message, 'add one, or point at the name that has the addresses');
 }
@@ -204,7 +204,11 @@ function judgeMissing(work: Work, target: Target, isQuiet: boolean): void {
   if (isQuiet || needs === undefined || isReportedNs(work, target)) return;
   if (wildcard === zone.table.nodeOf[row] && type === TYPE.CNAME) warnCircle(work, row);
   if (wildcard !== undefined && (needs === 'data' || wildcard < 0)) return;
-  if (wildcard !== undefined && ((zone.has[wildcard] ?? 0) & (HAS.address | HAS.cname | HAS.service)) !== 0) return;
+  if (
+    wildcard !== undefined &&
+    ((zone.has[wildcard] ?? 0) & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0
+  )
+    return;
   const message = `${typeText(type)} points at ${formatName(name)}, which has no records in this zone`;
   const hint = 'add some, or write the final dot of a name outside the zone';
   findings.row('warning', needs === 'address' ? 'PH353' : 'PH363', row, message, hint, written);
@@ -224,7 +228,7 @@ function lacksDot({ zone, zoneTld }: Work, name: Name, isSafe: boolean): boolean
   const before = labelOffsets(name).filter((at) => name.length - at > apex.length);
   const last = before.at(-1);
   if (last === undefined || before.length < 2 || apex.length === 1) return false;
-  if (findNode(table, name, last, name.length - last) >= 0) return false; // a name of the zone, such as `de`
+  if (findOwner(table, name, last, name.length - last) >= 0) return false; // a name of the zone, such as `de`
   const kind = tldKind(rawText(name.subarray(last, name.length - apex.length)), zoneTld);
   return kind === 'certain' || (kind === 'likely' && !isSafe);
 }
@@ -256,7 +260,7 @@ function isElsewhere({ zone, apexes }: Work, name: Name, node: number): boolean 
   for (let at = 0; name.length - at > zone.apex.length; at += (name[at] ?? 0) + 1) {
     if (apexes.size > 1 && apexes.has(nameKey(name.subarray(at)))) return true;
   }
-  if (node >= 0 && node !== zone.apexNode && ((zone.has[node] ?? 0) & HAS.ns) !== 0) return true;
+  if (node >= 0 && node !== zone.apexNode && ((zone.has[node] ?? 0) & NODE_HAS.ns) !== 0) return true;
   return (zone.hasCuts || zone.hasDnames) && hiderOf(zone, name, 0, name.length) >= 0;
 }
 
@@ -299,7 +303,7 @@ function cnameOf({ zone }: Work, node: number): number {
   const { store, table } = zone;
   const row = table.firstRow[node] ?? 0;
   if (store.type[row] !== TYPE.CNAME) return -1;
-  return findNode(table, store.bytes, store.rdataAt[row] ?? 0, store.rdataOctets[row] ?? 0);
+  return findOwner(table, store.bytes, store.rdataAt[row] ?? 0, store.rdataOctets[row] ?? 0);
 }
 
 /** Names that a service answers with. */

@@ -2,7 +2,7 @@
  * Chains of steps that are written correctly and make little sense: warnings, each with what to do about it.
  */
 import type { Place, Report } from '../../config/diagnostics.ts';
-import { placeOf, type YamlNode } from '../../config/yaml.ts';
+import { nodePlace, type YamlNode } from '../../config/yaml.ts';
 import { continentOf } from '../../geo/countries.ts';
 import type { GeoKey, StepSpec } from '../../steering/steps.ts';
 import { inPrefix } from '../../wire/address.ts';
@@ -33,7 +33,7 @@ function warnAfterAll(steps: readonly WrittenStep[], report: Report): void {
   const next = steps[steps.findIndex(({ spec }) => spec.kind === 'all') + 1];
   if (!next || next === steps[0]) return;
   const message = 'a step after all has nothing to choose: all keeps every candidate';
-  report.warning('PH215', message, placeOf(next.node), 'put it before all, or remove all');
+  report.warning('PH215', message, nodePlace(next.node), 'put it before all, or remove all');
 }
 
 function warnOrderedTwice(steps: readonly WrittenStep[], report: Report): void {
@@ -42,7 +42,7 @@ function warnOrderedTwice(steps: readonly WrittenStep[], report: Report): void {
     if (spec.kind !== 'weighted' && spec.kind !== 'sticky') continue;
     if (ordered !== undefined) {
       const message = `${spec.kind} orders anew what ${ordered} has ordered: only the last order counts`;
-      report.warning('PH227', message, placeOf(node, 0, 1), 'keep one of the two');
+      report.warning('PH227', message, nodePlace(node, 0, 1), 'keep one of the two');
     }
     ordered = spec.kind;
   }
@@ -79,7 +79,7 @@ function warnNothingToChoose(steps: readonly WrittenStep[], report: Report): voi
       const but = left.what === 'near' ? ', but for clients whose place is not known' : '';
       const within = left.what === 'near' ? `, or give ${left.step} a within` : '';
       const message = `${spec.kind} has nothing to choose: ${left.step} leaves ${what}${but}`;
-      report.warning('PH231', message, placeOf(node, 0, 1), `remove it, or put it before ${left.step}${within}`);
+      report.warning('PH231', message, nodePlace(node, 0, 1), `remove it, or put it before ${left.step}${within}`);
     }
     const what = leaves(spec);
     if (what !== undefined && left?.what !== 'vip') left = { what, step: spec.kind };
@@ -96,7 +96,7 @@ function warnNeverServed(steps: readonly WrittenStep[], vips: readonly JudgedVip
     if (lost.length === 0) continue;
     const message = `no client can ever get ${lost.join(', ')}: this ${spec.kind} does not lead there`;
     const hint = spec.kind === 'geo' ? 'add the region to a key, such as default: [...]' : 'add it to the list';
-    report.warning('PH230', message, placeOf(node, 0, 1), `${hint}, or remove the VIP`);
+    report.warning('PH230', message, nodePlace(node, 0, 1), `${hint}, or remove the VIP`);
   }
 }
 
@@ -132,7 +132,7 @@ function warnFence({ map, fence }: Geo, node: YamlNode, report: Report): void {
   );
   if (holds) return;
   const message = 'fence has no effect: no key has a broader one that leads elsewhere';
-  report.warning('PH232', message, placeOf(node, 0, 1), 'remove fence, or add default: [...]');
+  report.warning('PH232', message, nodePlace(node, 0, 1), 'remove fence, or add default: [...]');
 }
 
 const BROADEST_LAST: readonly GeoKey['kind'][] = ['network', 'asn', 'subdivision', 'country', 'continent', 'default'];

@@ -12,7 +12,7 @@ import { TYPE, typeNumber } from '../../wire/types.ts';
 import { type Position, type TtlDefaults, defaultTtl, readPlainLine } from './master-fast.ts';
 import { malformedAt, MAX_GENERATED, parseRange, substitute } from './master-generate.ts';
 import { type Entry, LexError, readEntry } from './master-lexer.ts';
-import { placeOf, readBytes, startOfText } from './master-source.ts';
+import { placeInMasterFile, readBytes, startOfText } from './master-source.ts';
 import { type RecordStore, addFile, addRecord } from './record-store.ts';
 
 /** `$INCLUDE` within `$INCLUDE`: deeper than people nest, and well before the stack ends. */
@@ -350,7 +350,7 @@ function report(reader: FileReader, start: number, mistake: Mistake): void {
   reader.mistakes++;
   if (reader.mistakes > MAX_MISTAKES + 1) return;
   const { code, message, offset, length, hint } = mistake;
-  const place = placeOf(reader, start, offset, length);
+  const place = placeInMasterFile(reader, start, offset, length);
   if (reader.mistakes > MAX_MISTAKES) reader.unshown = place;
   else reader.report.error(code, message, place, hint);
 }

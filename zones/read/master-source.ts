@@ -25,7 +25,7 @@ export function startOfText(bytes: Buffer): number {
 }
 
 /** The place of `offset`, in the entry that starts at `start` on `line`. */
-export function placeOf(
+export function placeInMasterFile(
   source: { readonly path: string; readonly bytes: Buffer; readonly line: number },
   start: number,
   offset: number,

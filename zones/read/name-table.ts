@@ -43,12 +43,12 @@ export function createNameTable(store: RecordStore): NameTable {
 }
 
 /** The node of the name at `bytes[at...]`, case folded; -1 when no record has it. */
-export function findNode(table: NameTable, bytes: Uint8Array, at: number, octets: number): number {
+export function findOwner(table: NameTable, bytes: Uint8Array, at: number, octets: number): number {
   return (table.slots[slotOf(table.store, table.slots, table.firstRow, bytes, at, octets)] ?? 0) - 1;
 }
 
 export function findName(table: NameTable, name: Name): number {
-  return findNode(table, name, 0, name.length);
+  return findOwner(table, name, 0, name.length);
 }
 
 /** Whether the name at `bytes[at...]` is `ancestor` or below it, case folded. */

@@ -6,7 +6,7 @@ import { show } from '../../config/fields.ts';
 import { nearestWord } from '../../config/nearest-word.ts';
 import { hostBits, withoutHostBits, type IsCountry } from '../../config/network-fields.ts';
 import { CONTINENTS } from '../../config/settings.ts';
-import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { nodePlace, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { identityOf, type GeoKey } from '../../steering/steps.ts';
 import { enclosingNetwork, parsePrefix } from '../../wire/address.ts';
 
@@ -36,7 +36,7 @@ function warnContinents(keys: readonly { readonly key: GeoKey; readonly node: Ya
     const continent = CONTINENT_CODES.get(code);
     if (continent?.country === undefined || (code === 'SA' && isOfCountries)) continue;
     const hint = `for the continent write ${continent.name}`;
-    report.warning('PH132', `${node.text} is the country ${continent.country}`, placeOf(node), hint);
+    report.warning('PH132', `${node.text} is the country ${continent.country}`, nodePlace(node), hint);
   }
 }
 
@@ -57,8 +57,8 @@ export function readGeoMap(
     const identity = identityOf(geoKey);
     const first = seen.get(identity);
     if (first) {
-      const message = `${key.text} is the same key as ${first.text} in line ${placeOf(first).line}`;
-      report.error('PH213', message, placeOf(key), 'remove one of the two');
+      const message = `${key.text} is the same key as ${first.text} in line ${nodePlace(first).line}`;
+      report.error('PH213', message, nodePlace(key), 'remove one of the two');
       return [];
     }
     seen.set(identity, key);
@@ -79,7 +79,7 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
     report.error(
       'PH033',
       `there is no country ${country}`,
-      placeOf(node),
+      nodePlace(node),
       meant ?? 'use a code of ISO 3166-1, such as KR',
     );
     return undefined;
@@ -90,7 +90,7 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
     report.error(
       'PH212',
       `a key of geo must be a network, got ${hostBits(node.text)}`,
-      placeOf(node),
+      nodePlace(node),
       withoutHostBits(network),
     );
     return undefined;
@@ -100,7 +100,7 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
     near === undefined
       ? 'a network 10.0.0.0/8, AS64500, US-CA, KR, a continent such as north-america, or default'
       : `did you mean "${near}"?`;
-  report.error('PH212', `${show(node.text)} is not a place that geo knows`, placeOf(node), hint);
+  report.error('PH212', `${show(node.text)} is not a place that geo knows`, nodePlace(node), hint);
   return undefined;
 }
 

@@ -4,7 +4,7 @@
 import type { Report } from '../../config/diagnostics.ts';
 import { map, scalar, share, withDefault, type Read } from '../../config/fields.ts';
 import type { CheckSpec } from '../../config/settings.ts';
-import { placeOf, type YamlNode } from '../../config/yaml.ts';
+import { nodePlace, type YamlNode } from '../../config/yaml.ts';
 import type { ShedMarks } from '../../health/pressure.ts';
 
 /** In the unit of the check's load. */
@@ -26,7 +26,7 @@ export const shed: Read<ShedMarks> = (node, name, report) => {
   report.error(
     'PH225',
     'low must be below high: between the two, clients are shed progressively',
-    placeOf(node, 0, 1),
+    nodePlace(node, 0, 1),
     hint,
   );
   return undefined;
@@ -38,14 +38,14 @@ export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | u
   if (entry) {
     if (spec && saysLoad(spec)) return;
     const hint = 'add load_path: load to its http check, or report the load to a push check';
-    report.warning('PH226', 'nothing says how loaded the VIPs are: nobody is shed', placeOf(entry.key), hint);
+    report.warning('PH226', 'nothing says how loaded the VIPs are: nobody is shed', nodePlace(entry.key), hint);
     return;
   }
   for (const vip of vips.kind === 'map' ? vips.entries : []) {
     const own = vip.value.kind === 'map' ? vip.value.entries.find(({ key }) => key.text === 'capacity') : undefined;
     if (!own) continue;
     const hint = 'add shed: { low: 80%, high: 95% } to the service, or remove the key';
-    report.warning('PH226', 'a capacity means nothing without shed', placeOf(own.key), hint);
+    report.warning('PH226', 'a capacity means nothing without shed', nodePlace(own.key), hint);
     return; // once is enough
   }
 }

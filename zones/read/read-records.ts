@@ -18,7 +18,7 @@ import {
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { Report } from '../../config/diagnostics.ts';
 import { parseInteger } from '../../config/units.ts';
-import { isDoubleQuoted, placeInText, placeOf, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { isDoubleQuoted, placeInText, nodePlace, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { RdataError, parseRdataText } from '../../wire/rdata.ts';
@@ -47,14 +47,14 @@ export function readName(node: YamlScalar, origin: Name, code: string, report: R
     const zone = formatName(origin).toLowerCase();
     if (!node.text.endsWith('.') && origin.length > 1 && `.${node.text.toLowerCase()}`.endsWith(`.${zone}`)) {
       const message = `${node.text} without a final dot is ${formatName(name)}.`;
-      report.warning('PH113', message, placeOf(node), `write ${node.text}. or leave out the zone's name`);
+      report.warning('PH113', message, nodePlace(node), `write ${node.text}. or leave out the zone's name`);
     }
     warnBeyondAscii(node, report);
     warnIdleBackslash(node, undefined, report);
     return name;
   } catch (error) {
     if (!(error instanceof NameError)) throw error;
-    report.error(code, error.message, placeOf(node), 'names are relative to the zone unless they end with a dot');
+    report.error(code, error.message, nodePlace(node), 'names are relative to the zone unless they end with a dot');
     return undefined;
   }
 }
@@ -66,7 +66,7 @@ export function warnBeyondAscii(node: YamlScalar, report: Report): void {
   if (word === undefined) return;
   const asked = word.split('.').map((label) => domainToASCII(label) || label);
   const message = `${show(word)} has letters that clients never ask for: they ask for ${asked.join('.')}`;
-  report.warning('PH118', message, placeOf(node), 'write it so; escapes (\\195) say that octets are meant');
+  report.warning('PH118', message, nodePlace(node), 'write it so; escapes (\\195) say that octets are meant');
 }
 
 /**
@@ -90,7 +90,7 @@ export function readOwner(key: YamlScalar, apex: Name, report: Report): Name | u
   const owner = readName(key, apex, 'PH107', report);
   if (!owner || isWithin(owner, apex)) return owner;
   const message = `${key.text} is not in the zone ${formatName(apex)}`;
-  report.error('PH112', message, placeOf(key), 'leave out the final dot, or put it into the zone that it belongs to');
+  report.error('PH112', message, nodePlace(key), 'leave out the final dot, or put it into the zone that it belongs to');
   return undefined;
 }
 
@@ -103,8 +103,8 @@ export function readRecords(node: YamlNode, target: RecordsTarget): void {
     if (!owner) continue;
     const first = owners.get(nameKey(owner));
     if (first) {
-      const message = `${key.text} is the same name as ${first.text} in line ${placeOf(first).line}`;
-      report.error('PH108', message, placeOf(key), 'put all its records under one of the two');
+      const message = `${key.text} is the same name as ${first.text} in line ${nodePlace(first).line}`;
+      report.error('PH108', message, nodePlace(key), 'put all its records under one of the two');
       continue;
     }
     owners.set(nameKey(owner), key);
@@ -125,8 +125,8 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
     if (type === undefined) continue;
     const first = types.get(type);
     if (first) {
-      const message = `${entry.key.text} is the same type as ${first.text} in line ${placeOf(first).line}`;
-      report.error('PH109', message, placeOf(entry.key), 'write several records as a list');
+      const message = `${entry.key.text} is the same type as ${first.text} in line ${nodePlace(first).line}`;
+      report.error('PH109', message, nodePlace(entry.key), 'write several records as a list');
       continue;
     }
     types.set(type, entry.key);
@@ -134,7 +134,7 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
   }
   reportIdleTtls(own?.value, types, report);
   if (entries.length > (own ? 1 : 0)) return;
-  report.error('PH114', `${key.text} has no records`, placeOf(key), 'such as { A: 192.0.2.1 }; or remove it');
+  report.error('PH114', `${key.text} has no records`, nodePlace(key), 'such as { A: 192.0.2.1 }; or remove it');
 }
 
 /** `ttl` of an owner: one for all its types, or `{ MX: 1h }` for those that it names. */
@@ -157,7 +157,7 @@ function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, u
   for (const { key } of node?.kind === 'map' ? node.entries : []) {
     const type = typeNumber(key.text);
     if (type === undefined || types.has(type)) continue;
-    report.error('PH117', `a TTL for ${key.text}, and no ${key.text} record beside it`, placeOf(key), 'remove it');
+    report.error('PH117', `a TTL for ${key.text}, and no ${key.text} record beside it`, nodePlace(key), 'remove it');
   }
 }
 
@@ -173,11 +173,11 @@ export function typeHint(text: string): string {
 function readType(key: YamlScalar, report: Report): number | undefined {
   const type = typeNumber(key.text);
   if (type === undefined) {
-    report.error('PH105', `${key.text} is not a record type`, placeOf(key), typeHint(key.text));
+    report.error('PH105', `${key.text} is not a record type`, nodePlace(key), typeHint(key.text));
     return undefined;
   }
   if (!isMetaType(type)) return type;
-  report.error('PH110', `${key.text} is a type that no zone holds (RFC 6895 3.1)`, placeOf(key), 'remove it');
+  report.error('PH110', `${key.text} is a type that no zone holds (RFC 6895 3.1)`, nodePlace(key), 'remove it');
   return undefined;
 }
 
@@ -191,17 +191,17 @@ function readValues(
 ): void {
   const { apex, store, file, report } = target;
   const items = node.kind === 'list' ? node.items : [node];
-  if (items.length === 0) report.error('PH114', `${key.text} has no values`, placeOf(key), 'remove it, or add one');
+  if (items.length === 0) report.error('PH114', `${key.text} has no values`, nodePlace(key), 'remove it, or add one');
   for (const item of items) {
     if (item.kind === 'broken') continue;
     if (item.kind === 'null') {
-      report.error('PH011', `${key.text} has no value`, placeOf(item.start === item.end ? key : item));
+      report.error('PH011', `${key.text} has no value`, nodePlace(item.start === item.end ? key : item));
     } else if (item.kind !== 'scalar') {
       const hint = 'write it as in a master file, such as MX: 10 mail; a TTL stands beside the types as "ttl"';
-      report.error('PH115', `a value of ${key.text} must be a text, got a ${item.kind}`, placeOf(item, 0, 1), hint);
+      report.error('PH115', `a value of ${key.text} must be a text, got a ${item.kind}`, nodePlace(item, 0, 1), hint);
     } else if (!refuseVariable(item, key.text, report)) {
       const rdata = readRdata(type, item, apex, report);
-      if (rdata) addRecord(store, owner, type, ttlSeconds, rdata, file, placeOf(item).line);
+      if (rdata) addRecord(store, owner, type, ttlSeconds, rdata, file, nodePlace(item).line);
     }
   }
 }
@@ -217,7 +217,7 @@ function readRdata(type: number, node: YamlScalar, origin: Name, report: Report)
     if (!(error instanceof RdataError || error instanceof NameError)) throw error;
     const offset = error instanceof RdataError ? error.offset : undefined;
     const word = offset === undefined ? undefined : (/^\S+/.exec(node.text.slice(offset))?.[0].length ?? 1);
-    const place = offset === undefined ? placeOf(node) : placeInText(node, offset, word);
+    const place = offset === undefined ? nodePlace(node) : placeInText(node, offset, word);
     const named = error.message.startsWith(`${typeText(type)} `);
     report.error('PH106', named ? error.message : `${typeText(type)}: ${error.message}`, place);
     return undefined;
@@ -234,11 +234,11 @@ export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {
     const mistaken = mistakenForHost(node.text);
     if (mistaken !== undefined) {
       const hint = 'name it, and give the name an address under records: ns1: { A: 192.0.2.53 }';
-      report.error('PH102', `a name server is a name, got ${mistaken}`, placeOf(node), hint);
+      report.error('PH102', `a name server is a name, got ${mistaken}`, nodePlace(node), hint);
       return undefined;
     }
     const found = readName(node, apex, 'PH102', report);
-    return found && { name: found, line: placeOf(node).line };
+    return found && { name: found, line: nodePlace(node).line };
   };
   return list(read, { min: 1, hint: 'such as [ns1, ns2]' });
 }
@@ -299,7 +299,7 @@ function contact(apex: Name): Read<Name> {
       return parseName(`${escaped}.${domain.replace(/\.$/, '')}.`, ROOT);
     } catch (error) {
       if (!(error instanceof NameError)) throw error;
-      report.error('PH103', `${show(node.text)} is not a mail address: ${error.message}`, placeOf(node));
+      report.error('PH103', `${show(node.text)} is not a mail address: ${error.message}`, nodePlace(node));
       return undefined;
     }
   };

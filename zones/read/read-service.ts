@@ -23,7 +23,7 @@ import { address, type IsCountry } from '../../config/network-fields.ts';
 import { checkOrName, findAmong } from '../../config/read-checks.ts';
 import { isTargetName } from '../../config/read-regions.ts';
 import type { CheckSpec, RegionSpec } from '../../config/settings.ts';
-import { placeOf, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { nodePlace, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
 import { canonical, formatName, nameKey, type Name } from '../../wire/name.ts';
@@ -92,7 +92,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
   checkLoad(value, vipsNode, read.check, report);
   const ramp = valueOf(value, 'ramp');
   const weighsRegions = vips.some(({ region }) => (regions.get(region ?? '')?.minHealthy ?? 0) > 0);
-  if (stepsContext.isSound) judgeWeights(read.steer, vips, weighsRegions, ramp && placeOf(ramp), report);
+  if (stepsContext.isSound) judgeWeights(read.steer, vips, weighsRegions, ramp && nodePlace(ramp), report);
   warnCommonAddress(vips, report);
   warnOneCname(vips, read, valueOf(value, 'answers') ?? valueOf(value, 'steer'), report);
   return {
@@ -106,7 +106,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
     whenAllDown: read.when_all_down,
     rampMs: read.ramp,
     shed: read.shed,
-    place: placeOf(key),
+    place: nodePlace(key),
   };
 }
 
@@ -122,7 +122,7 @@ const serviceTtl: Read<ServiceModel['ttl']> = (node, name, report) => {
   const read = map('ttl', { min: required(ttl, hint), max: required(ttl, hint) })(node, name, report);
   if (!read) return undefined;
   if (read.min <= read.max) return { minSeconds: read.min, maxSeconds: read.max };
-  report.error('PH220', `min (${read.min}) is over max (${read.max})`, placeOf(node), 'exchange the two');
+  report.error('PH220', `min (${read.min}) is over max (${read.max})`, nodePlace(node), 'exchange the two');
   return undefined;
 };
 
@@ -141,7 +141,7 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
   const mistakes = report.diagnostics.length;
   if (node.kind === 'list') {
     const hint = 'give each a name and no "- ": seoul-a: { region: seoul, A: 203.0.113.10 }';
-    report.error('PH126', 'vips must be a map of names to VIPs, got a list', placeOf(node, 0, 1), hint);
+    report.error('PH126', 'vips must be a map of names to VIPs, got a list', nodePlace(node, 0, 1), hint);
     return undefined;
   }
   const vips = dictionary(({ key, value }) => readVip(key, value, context))(node, 'vips', report);
@@ -150,7 +150,7 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
     report.error(
       'PH204',
       'a service needs a VIP',
-      placeOf(node),
+      nodePlace(node),
       'such as seoul-a: { region: seoul, A: 203.0.113.10 }',
     );
   }
@@ -158,7 +158,7 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
     report.error(
       'PH205',
       `${vips.length} VIPs, and a service has at most ${MAX_VIPS}`,
-      placeOf(node, 0, 1),
+      nodePlace(node, 0, 1),
       'split it',
     );
   }
@@ -179,7 +179,7 @@ function oneAddress(family: 'IPv4' | 'IPv6', vip: string): Read<Uint8Array> {
       return address(family)(node.kind === 'list' ? (node.items[0] ?? node) : node, name, report);
     }
     const hint = `make each a VIP: ${vip}-1: { ${name}: ... }, ${vip}-2: { ${name}: ... }`;
-    report.error('PH125', `a VIP has one ${name}, got a list of ${node.items.length}`, placeOf(node, 0, 1), hint);
+    report.error('PH125', `a VIP has one ${name}, got a list of ${node.items.length}`, nodePlace(node, 0, 1), hint);
     return undefined;
   };
 }
@@ -191,7 +191,7 @@ function cname(apex: Name, code: string): Read<Name> {
     const mistaken = mistakenForHost(node.text);
     if (mistaken === undefined) return readName(node, apex, code, report);
     const hint = mistaken.startsWith('the address') ? 'write an address under A or AAAA' : 'write the name alone';
-    report.error(code, `CNAME must be a host name, got ${mistaken}`, placeOf(node), hint);
+    report.error(code, `CNAME must be a host name, got ${mistaken}`, nodePlace(node), hint);
     return undefined;
   };
 }
@@ -204,14 +204,14 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     const type = bare.length === 4 ? 'A' : 'AAAA';
     const address = bare.length === 4 ? node.text : `"${node.text}"`;
     const message = `VIP ${key.text} must be a map, got the address ${node.text}`;
-    report.error('PH127', message, placeOf(node), `write ${key.text}: { ${type}: ${address} }`);
+    report.error('PH127', message, nodePlace(node), `write ${key.text}: { ${type}: ${address} }`);
     return undefined;
   }
   const region: Read<string> = (value, name, inner) => {
     const named = text()(value, name, inner);
     if (named === undefined || regions.has(named) || brokenRegions.has(named)) return named;
     const hint = nearestHint(named, regions.keys());
-    once(`region ${named}`, 'PH206', `there is no region ${named}`, placeOf(value), hint);
+    once(`region ${named}`, 'PH206', `there is no region ${named}`, nodePlace(value), hint);
     return named; // Kept, so that steps which name it are not reported as well.
   };
   const read = map('vip', {
@@ -227,9 +227,9 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
   const has = (field: string): boolean => valueOf(node, field) !== undefined;
   if (has('CNAME') && (has('A') || has('AAAA'))) {
     const hint = 'A and AAAA publish an address, CNAME a name: keep one of them';
-    report.error('PH202', `VIP ${key.text} has a CNAME beside an address`, placeOf(key), hint);
+    report.error('PH202', `VIP ${key.text} has a CNAME beside an address`, nodePlace(key), hint);
   } else if (!has('CNAME') && !has('A') && !has('AAAA')) {
-    report.error('PH201', `VIP ${key.text} has no address`, placeOf(key), 'add A, AAAA or CNAME');
+    report.error('PH201', `VIP ${key.text} has no address`, nodePlace(key), 'add A, AAAA or CNAME');
   }
   const { region: inRegion, A: a, AAAA: aaaa, CNAME: target, weight, capacity: full } = read;
   const published = a ? formatAddress(a) : aaaa ? formatAddress(aaaa) : target && formatName(target);
@@ -243,7 +243,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     weight,
     capacity: full,
     probe: at,
-    place: placeOf(key),
+    place: nodePlace(key),
   };
 }
 
@@ -291,7 +291,7 @@ function warnOneCname(
   if (vip?.cname === undefined || !node) return;
   if (stated === 1 && !steer.some(({ kind }) => kind === 'all')) return;
   const message = 'an answer has one CNAME: the first of these VIPs is served, and no other';
-  report.warning('PH235', message, placeOf(node, 0, 1), 'remove answers and all; the steps choose which is first');
+  report.warning('PH235', message, nodePlace(node, 0, 1), 'remove answers and all; the steps choose which is first');
 }
 
 /** A tcp check may leave the port to the probes; then each must have one. */
@@ -332,13 +332,13 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
     if (node.kind === 'broken') return undefined;
     if (node.kind !== 'map' || node.entries.length === 0) {
       const got = node.kind === 'scalar' ? show(node.text) : node.kind === 'list' ? 'a list' : 'nothing';
-      report.error('PH216', `${name} must be serve_all, none or a static answer, got ${got}`, placeOf(node), hint);
+      report.error('PH216', `${name} must be serve_all, none or a static answer, got ${got}`, nodePlace(node), hint);
       return undefined;
     }
     const read = readStatic(node, name, report);
     if (!read) return undefined;
     if (valueOf(node, 'CNAME') && (valueOf(node, 'A') ?? valueOf(node, 'AAAA'))) {
-      report.error('PH216', `${name} has a CNAME beside an address`, placeOf(node, 0, 1), hint);
+      report.error('PH216', `${name} has a CNAME beside an address`, nodePlace(node, 0, 1), hint);
       return undefined;
     }
     return { kind: 'static', a: read.A, aaaa: read.AAAA, cname: read.CNAME };
@@ -363,8 +363,8 @@ export function readServices(
     const owner = ownerOf(entry.key);
     const first = owner && owners.get(nameKey(owner));
     if (first) {
-      const message = `${entry.key.text} is the same name as ${first.text} in line ${placeOf(first).line}`;
-      report.error('PH219', message, placeOf(entry.key), 'make them one service');
+      const message = `${entry.key.text} is the same name as ${first.text} in line ${nodePlace(first).line}`;
+      report.error('PH219', message, nodePlace(entry.key), 'make them one service');
     }
     if (owner && !first) owners.set(nameKey(owner), entry.key);
     return owner && readService(owner, entry, context);

@@ -9,7 +9,7 @@ import { createReportOnce, hasErrors, reportOutside, type Report, type ReportOnc
 import {
   boolean,
   dictionary,
-  distanceKm,
+  distanceField,
   duration,
   integer,
   list,
@@ -26,7 +26,7 @@ import { MAX_BIAS, MAX_DISTANCE_KM } from '../../config/limits.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { isOutside } from '../../config/read-file.ts';
-import { placeOf, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { nodePlace, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { NO_TABLE, type StepSpec } from '../../steering/steps.ts';
 import { judgeSteps, type JudgedVip, type WrittenStep } from './judge-steps.ts';
 import { readGeoMap } from './read-geo-map.ts';
@@ -67,7 +67,7 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
     if (node.kind === 'broken') return undefined;
     const items = node.kind === 'list' ? node.items : [node];
     if (items.length === 0) {
-      report.error('PH208', 'steer has no steps', placeOf(node), 'remove it for [nearest, weighted], or name a step');
+      report.error('PH208', 'steer has no steps', nodePlace(node), 'remove it for [nearest, weighted], or name a step');
     }
     const before = report.diagnostics.length;
     const written = items.flatMap((item): WrittenStep[] => {
@@ -92,7 +92,7 @@ function readStep(node: YamlNode, context: StepsContext): StepSpec | undefined {
   const first = node.kind === 'map' ? node.entries[0] : undefined;
   if (node.kind !== 'map' || !first) {
     const hint = `one of ${STEPS.join(', ')}, such as "- weighted" or "- geo: {...}"`;
-    report.error('PH208', 'a step must have a name', placeOf(node, 0, 1), hint);
+    report.error('PH208', 'a step must have a name', nodePlace(node, 0, 1), hint);
     return undefined;
   }
   const named = node.entries.flatMap((entry) => {
@@ -106,7 +106,7 @@ function readStep(node: YamlNode, context: StepsContext): StepSpec | undefined {
   }
   if (second) {
     const message = `${step.name} and ${second.name} stand in one step`;
-    report.error('PH209', message, placeOf(second.entry.key), 'give each its own "- " at the start of the line');
+    report.error('PH209', message, nodePlace(second.entry.key), 'give each its own "- " at the start of the line');
     return undefined;
   }
   return readStepOf(step.name, step.entry.key, joinOptions(node, step.entry, context), context);
@@ -114,7 +114,7 @@ function readStep(node: YamlNode, context: StepsContext): StepSpec | undefined {
 
 function reportUnknownStep(node: YamlScalar, report: Report): void {
   const hint = nearestHint(node.text, STEPS);
-  report.error('PH208', `${node.text} is not a step`, placeOf(node), hint);
+  report.error('PH208', `${node.text} is not a step`, nodePlace(node), hint);
 }
 
 /** The options below the step's name and those beside it, as one map. A value that is no map stays under the
@@ -128,8 +128,8 @@ function joinOptions(node: YamlMap, { key, value }: YamlEntry, { report }: Steps
   for (const entry of beside) {
     const first = value.entries.find((each) => each.key.text === entry.key.text);
     if (!first) continue;
-    const message = `"${entry.key.text}" stands here twice; the first is in line ${placeOf(first.key).line}`;
-    report.error('PH004', message, placeOf(entry.key), 'remove one of the two');
+    const message = `"${entry.key.text}" stands here twice; the first is in line ${nodePlace(first.key).line}`;
+    report.error('PH004', message, nodePlace(entry.key), 'remove one of the two');
   }
   return { ...value, start: key.start, entries: [...value.entries, ...beside] };
 }
@@ -154,7 +154,7 @@ function readStepOf(name: StepName, at: YamlScalar, options: YamlMap, context: S
     report.error(
       'PH209',
       `${name} takes ${OPTIONS[name] ? 'a map of options' : 'no options'}`,
-      placeOf(bare.value),
+      nodePlace(bare.value),
       hint,
     );
     return undefined;
@@ -165,7 +165,7 @@ function readStepOf(name: StepName, at: YamlScalar, options: YamlMap, context: S
     case 'nearest': {
       const fields = {
         bias: withDefault(bias(context), []),
-        within: withDefault(distanceKm({ max: MAX_DISTANCE_KM }), 0),
+        within: withDefault(distanceField({ max: MAX_DISTANCE_KM }), 0),
       };
       const read = map('nearest', fields)(options, name, report);
       warnWithoutPosition(at, context);
@@ -205,7 +205,7 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
   const own = entries.find(({ key }) => key === at);
   if (entries.length === 0 || own) {
     const hint = 'such as geo: { KR: seoul, default: [virginia, seoul] }';
-    report.error('PH212', 'geo needs a map of places to regions', placeOf(own?.value ?? at), hint);
+    report.error('PH212', 'geo needs a map of places to regions', nodePlace(own?.value ?? at), hint);
     return undefined;
   }
   const readRegions = (node: YamlNode, name: string): string[] | undefined =>
@@ -215,7 +215,7 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
   if (!entries.some(({ key }) => key.text === 'default')) {
     const hint =
       'add default: [...]; other clients get when_all_down, and resolvers cache "no data" for all their clients';
-    report.warning('PH214', 'geo has no default', placeOf(at), hint);
+    report.warning('PH214', 'geo has no default', nodePlace(at), hint);
   }
   return { kind: 'geo', map: geoMap, fence };
 }
@@ -248,14 +248,14 @@ function regionName(context: StepsContext): Read<string> {
     const isVip = vips.some((vip) => vip.name === region);
     const hint = isVip ? 'it is a VIP: only failover takes those' : nearestHint(region, regions.keys());
     const tell = once ?? createReportOnce(report);
-    tell(`region ${region}`, 'PH210', `there is no region ${region}`, placeOf(node), hint);
+    tell(`region ${region}`, 'PH210', `there is no region ${region}`, nodePlace(node), hint);
     return undefined;
   };
 }
 
 function warnUnusedRegion(region: string, node: YamlNode, report: Report): void {
   const message = `no VIP of this service is in the region ${region}`;
-  report.warning('PH211', message, placeOf(node), 'the step passes over it: remove it, or add a VIP');
+  report.warning('PH211', message, nodePlace(node), 'the step passes over it: remove it, or add a VIP');
 }
 
 type FailoverEntry = Extract<StepSpec, { kind: 'failover' }>['order'][number];
@@ -277,7 +277,7 @@ function failoverOrder(context: StepsContext): Read<FailoverEntry[]> {
     const known = new Set([...vips.map((each) => each.name), ...regions.keys()]);
     const tell = once ?? createReportOnce(report);
     const message = `there is no region or VIP ${target}`;
-    tell(`region ${target}`, 'PH210', message, placeOf(node), nearestHint(target, known));
+    tell(`region ${target}`, 'PH210', message, nodePlace(node), nearestHint(target, known));
     return undefined;
   };
   return onceEach(list(entry, { min: 1, hint: 'regions or VIPs in the order to try them' }));
@@ -291,7 +291,7 @@ function onceEach<T>(read: Read<T>): Read<T> {
     for (const item of items) {
       if (item.kind !== 'scalar') continue;
       const hint = 'remove one of the two';
-      if (seen.has(item.text)) report.warning('PH228', `${item.text} stands here twice`, placeOf(item), hint);
+      if (seen.has(item.text)) report.warning('PH228', `${item.text} stands here twice`, nodePlace(item), hint);
       seen.add(item.text);
     }
     return read(node, name, report);
@@ -302,7 +302,7 @@ function onceEach<T>(read: Read<T>): Read<T> {
 function findTable(written: string, options: YamlMap, context: StepsContext): string | undefined {
   const { folder, below, report, addFile } = context;
   const path = resolve(folder, written);
-  const place = placeOf(valueOf(options, 'table') ?? options);
+  const place = nodePlace(valueOf(options, 'table') ?? options);
   if (isOutside(path, below)) {
     reportOutside(written, place, folder, report);
     return undefined;
@@ -321,5 +321,5 @@ function warnWithoutPosition(at: YamlScalar, { regions, vips, report }: StepsCon
   );
   if (lost.size === 0) return;
   const message = `nearest cannot tell how far ${[...lost].join(', ')} is: no "at"`;
-  report.warning('PH221', message, placeOf(at), 'add at: "37.57,126.98" or at: KR to the region');
+  report.warning('PH221', message, nodePlace(at), 'add at: "37.57,126.98" or at: KR to the region');
 }

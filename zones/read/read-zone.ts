@@ -22,7 +22,7 @@ import type { IsCountry } from '../../config/network-fields.ts';
 import { checks } from '../../config/read-checks.ts';
 import { regions } from '../../config/read-regions.ts';
 import type { Settings } from '../../config/settings.ts';
-import { placeOf, readYaml, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { nodePlace, readYaml, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { formatName, NameError, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
@@ -147,7 +147,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
       })
     : [];
   reportCnameBesideData(services, store, report);
-  const place = placeOf(zoneNode);
+  const place = nodePlace(zoneNode);
   const isReported = valueOf(node, 'nameservers') !== undefined;
   const zone = validateZone({
     apex,
@@ -184,7 +184,7 @@ function warnOfOtherName(file: string, apex: Name, node: YamlScalar, report: Rep
   const isZoneName = labels.length > 1 && tldKind(labels.at(-1) ?? '', '') !== undefined;
   if (!isZoneName || named.includes(zone) || zone.endsWith(`.${named}`)) return;
   const message = `the zone is ${zone}, and its file has the name of ${named}`;
-  report.warning('PH129', message, placeOf(node), 'change one of the two');
+  report.warning('PH129', message, nodePlace(node), 'change one of the two');
 }
 
 /** A report that nobody reads. */
@@ -209,7 +209,7 @@ function skip<T>(): Read<T> {
 
 const includePath: Read<{ path: string; place: Place }> = (node, name, report) => {
   const path = text()(node, name, report);
-  return path === undefined ? undefined : { path, place: placeOf(node) };
+  return path === undefined ? undefined : { path, place: nodePlace(node) };
 };
 
 /** Absolute paths of the files read. */
@@ -260,7 +260,7 @@ function addSoa(
   };
   const rname = soaFields.contact ?? hostmaster(apex);
   const rdata = soaRdata(soaFields, mname, rname);
-  addRecord(store, apex, TYPE.SOA, defaultTtlSeconds, rdata, file, placeOf(node).line);
+  addRecord(store, apex, TYPE.SOA, defaultTtlSeconds, rdata, file, nodePlace(node).line);
   return soaFields.serial === 'auto';
 }
 
@@ -280,7 +280,7 @@ function warnShadowed(
   for (const { key } of node?.kind === 'map' ? node.entries : []) {
     if (!own.has(key.text) || !shared.has(key.text)) continue;
     const message = `the ${what} ${key.text} is in pharos.yaml too; this zone uses its own`;
-    report.warning('PH116', message, placeOf(key), 'give it another name, or remove one of the two');
+    report.warning('PH116', message, nodePlace(key), 'give it another name, or remove one of the two');
   }
 }
 

@@ -9,7 +9,7 @@ import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { type Name, formatName, isWildcard, isWithin, labelOffsets } from '../../wire/name.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE, isMetaType, typeText } from '../../wire/types.ts';
-import { type NameTable, createNameTable, endsWithName, findName, findNode } from './name-table.ts';
+import { type NameTable, createNameTable, endsWithName, findName, findOwner } from './name-table.ts';
 import { type RecordStore, ownerOf } from './record-store.ts';
 import { checkSets } from './validate-sets.ts';
 import { type Findings, createFindings } from './validate-report.ts';
@@ -24,7 +24,7 @@ export type ZoneInput = {
 };
 
 /** What a node has, as bits. */
-export const HAS = {
+export const NODE_HAS = {
   cname: 1,
   dname: 2,
   ns: 4,
@@ -64,8 +64,8 @@ export function validateZone(input: ZoneInput): ValidatedZone {
   let hasCuts = false;
   let hasDnames = false;
   for (let node = 0; node < table.count; node++) {
-    hasCuts ||= node !== apexNode && ((has[node] ?? 0) & HAS.ns) !== 0;
-    hasDnames ||= ((has[node] ?? 0) & HAS.dname) !== 0;
+    hasCuts ||= node !== apexNode && ((has[node] ?? 0) & NODE_HAS.ns) !== 0;
+    hasDnames ||= ((has[node] ?? 0) & NODE_HAS.dname) !== 0;
   }
   const zone: ValidatedZone = { ...input, table, findings, has, apexNode, hasCuts, hasDnames };
   checkServices(zone);
@@ -83,12 +83,12 @@ function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findi
   for (let row = 0; row < store.count; row++) {
     const type = store.type[row] ?? 0;
     const node = table.nodeOf[row] ?? 0;
-    let bits = BESIDE_CNAME.has(type) ? 0 : HAS.other;
-    if (type === TYPE.A || type === TYPE.AAAA) bits |= HAS.address;
-    else if (type === TYPE.CNAME) bits |= HAS.cname;
-    else if (type === TYPE.NS) bits |= HAS.ns;
-    else if (type === TYPE.DNAME) bits |= HAS.dname;
-    else if (type === TYPE.SOA) bits |= HAS.soa;
+    let bits = BESIDE_CNAME.has(type) ? 0 : NODE_HAS.other;
+    if (type === TYPE.A || type === TYPE.AAAA) bits |= NODE_HAS.address;
+    else if (type === TYPE.CNAME) bits |= NODE_HAS.cname;
+    else if (type === TYPE.NS) bits |= NODE_HAS.ns;
+    else if (type === TYPE.DNAME) bits |= NODE_HAS.dname;
+    else if (type === TYPE.SOA) bits |= NODE_HAS.soa;
     else if (isMetaType(type)) {
       findings.row('error', 'PH340', row, `${typeText(type)} is a type of queries and messages, not of zones`);
     }
@@ -144,8 +144,8 @@ function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZ
     }
     const node = findName(table, owner);
     if (node < 0) continue;
-    has[node] = (has[node] ?? 0) | HAS.service;
-    if (((has[node] ?? 0) & (HAS.address | HAS.cname)) === 0) continue;
+    has[node] = (has[node] ?? 0) | NODE_HAS.service;
+    if (((has[node] ?? 0) & (NODE_HAS.address | NODE_HAS.cname)) === 0) continue;
     const message = `service ${formatName(owner)} also has static A, AAAA or CNAME records, from ${findings.where(table.firstRow[node] ?? 0)} on`;
     findings.place('error', 'PH347', place, message, 'keep either the service or the records');
   }
@@ -159,7 +159,7 @@ function checkOwners({ store, table, has, apex, findings }: ValidatedZone): void
       const message = `${findings.ownerText(row)} is not in the zone ${formatName(apex)}`;
       findings.row('error', 'PH348', row, message, 'a name without a final dot is relative to the origin');
     }
-    if (((has[node] ?? 0) & (HAS.ns | HAS.dname)) !== 0 && isWildcard(ownerOf(store, row))) {
+    if (((has[node] ?? 0) & (NODE_HAS.ns | NODE_HAS.dname)) !== 0 && isWildcard(ownerOf(store, row))) {
       const message = `NS or DNAME at the wildcard ${findings.ownerText(row)}: resolvers disagree about what it means`;
       findings.row('warning', 'PH349', row, message, 'RFC 4592 4.2, 4.4');
     }
@@ -172,7 +172,7 @@ function checkBesides({ store, table, has, apexNode, apex, findings }: Validated
     const type = store.type[row] ?? 0;
     if (type !== TYPE.CNAME && type !== TYPE.SOA) continue;
     const node = table.nodeOf[row] ?? 0;
-    if (type === TYPE.CNAME && ((has[node] ?? 0) & HAS.other) !== 0) {
+    if (type === TYPE.CNAME && ((has[node] ?? 0) & NODE_HAS.other) !== 0) {
       const message = `${findings.ownerText(row)} has a CNAME beside other records`;
       findings.row('error', 'PH350', row, message, 'RFC 2181 10.1: an owner with a CNAME has nothing else');
     }
@@ -194,15 +194,15 @@ function checkTargets(zone: ValidatedZone): void {
     const from = additionalNameOffset(type) ?? 0;
     const at = (store.rdataAt[row] ?? 0) + from;
     const octets = (store.rdataOctets[row] ?? 0) - from;
-    const target = findNode(table, store.bytes, at, octets);
+    const target = findOwner(table, store.bytes, at, octets);
     const targetHas = target < 0 ? 0 : (has[target] ?? 0);
-    if ((targetHas & HAS.cname) !== 0) {
+    if ((targetHas & NODE_HAS.cname) !== 0) {
       const message = `${typeText(type)} points at ${formatName(store.bytes, at)}, which is a CNAME`;
       findings.row('warning', 'PH352', row, message, 'RFC 2181 10.3: point at the name that has the addresses');
     }
     if (type !== TYPE.NS) continue;
-    if (target >= 0) has[target] = targetHas | HAS.nsTarget;
-    if ((targetHas & (HAS.address | HAS.cname | HAS.service)) !== 0) continue;
+    if (target >= 0) has[target] = targetHas | NODE_HAS.nsTarget;
+    if ((targetHas & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0) continue;
     const atApex = table.nodeOf[row] === apexNode;
     if (!endsWithName(store.bytes, at, octets, atApex ? apex : ownerOf(store, row))) continue;
     const name = store.bytes.subarray(at, at + octets);
@@ -221,7 +221,7 @@ function wildcardHasAddress({ table, has }: ValidatedZone, name: Name): boolean 
   return labelOffsets(name).some((offset) => {
     const parent = name.subarray(offset + (name[offset] ?? 0) + 1);
     const node = findName(table, Uint8Array.of(1, 0x2a, ...parent));
-    return node >= 0 && ((has[node] ?? 0) & HAS.address) !== 0;
+    return node >= 0 && ((has[node] ?? 0) & NODE_HAS.address) !== 0;
   });
 }
 
@@ -240,14 +240,14 @@ function checkHidden(zone: ValidatedZone): void {
     const hider = hiders[node] ?? -1;
     if (hider >= 0) {
       const above = findings.ownerText(table.firstRow[hider] ?? 0);
-      if (((has[hider] ?? 0) & HAS.dname) !== 0) {
+      if (((has[hider] ?? 0) & NODE_HAS.dname) !== 0) {
         const message = `${findings.ownerText(row)} is below ${above}, which has a DNAME`;
         findings.row('error', 'PH354', row, message, 'RFC 6672 2.4: a DNAME has nothing below it');
       } else if (!isGlue(type, has[node] ?? 0)) {
         const message = `${typeText(type)} of ${findings.ownerText(row)} is below the delegation ${above}: it is never answered`;
         findings.row('warning', 'PH355', row, message, 'it belongs into the zone delegated to');
       }
-    } else if (node !== apexNode && ((has[node] ?? 0) & HAS.ns) !== 0 && !AT_CUT.has(type)) {
+    } else if (node !== apexNode && ((has[node] ?? 0) & NODE_HAS.ns) !== 0 && !AT_CUT.has(type)) {
       if (isGlue(type, has[node] ?? 0)) continue;
       const message = `${typeText(type)} beside the delegation of ${findings.ownerText(row)}: it is never answered`;
       findings.row('warning', 'PH355', row, message, 'it belongs into the zone delegated to');
@@ -255,7 +255,7 @@ function checkHidden(zone: ValidatedZone): void {
   }
   for (const { owner, place } of serviceOwners) {
     const node = findName(table, owner);
-    const atCut = node >= 0 && node !== apexNode && ((has[node] ?? 0) & HAS.ns) !== 0;
+    const atCut = node >= 0 && node !== apexNode && ((has[node] ?? 0) & NODE_HAS.ns) !== 0;
     const hider = atCut ? node : hiderOf(zone, owner, 0, owner.length);
     if (hider < 0) continue;
     const above = findings.ownerText(table.firstRow[hider] ?? 0);
@@ -265,7 +265,7 @@ function checkHidden(zone: ValidatedZone): void {
 }
 
 function isGlue(type: number, nodeHas: number): boolean {
-  return (type === TYPE.A || type === TYPE.AAAA) && (nodeHas & HAS.nsTarget) !== 0;
+  return (type === TYPE.A || type === TYPE.AAAA) && (nodeHas & NODE_HAS.nsTarget) !== 0;
 }
 
 /** The node above the name, nearest to the apex, that delegates or renames everything below it; -1 when none. */
@@ -280,8 +280,9 @@ export function hiderOf(
     const label = (bytes[at] ?? 0) + 1;
     at += label;
     octets -= label;
-    const node = findNode(table, bytes, at, octets);
-    if (node >= 0 && ((has[node] ?? 0) & (node === apexNode ? HAS.dname : HAS.dname | HAS.ns)) !== 0) hider = node;
+    const node = findOwner(table, bytes, at, octets);
+    if (node >= 0 && ((has[node] ?? 0) & (node === apexNode ? NODE_HAS.dname : NODE_HAS.dname | NODE_HAS.ns)) !== 0)
+      hider = node;
   }
   return hider;
 }
@@ -289,11 +290,11 @@ export function hiderOf(
 function checkApex({ apex, store, has, apexNode, findings, place, serviceOwners }: ValidatedZone): void {
   const whole = place ?? { file: store.files[0] ?? serviceOwners[0]?.place.file ?? '', line: 1, column: 1 };
   const apexHas = apexNode < 0 ? 0 : (has[apexNode] ?? 0);
-  if ((apexHas & HAS.soa) === 0) {
+  if ((apexHas & NODE_HAS.soa) === 0) {
     const hint = 'give the zone soa and nameservers, or an included file with an SOA record at @';
     findings.place('error', 'PH357', whole, `zone ${formatName(apex)} has no SOA record`, hint);
   }
-  if ((apexHas & HAS.ns) === 0) {
+  if ((apexHas & NODE_HAS.ns) === 0) {
     const hint = 'list its name servers under nameservers';
     findings.place('error', 'PH358', whole, `zone ${formatName(apex)} has no NS record at its apex`, hint);
   }

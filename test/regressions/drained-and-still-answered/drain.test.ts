@@ -3,7 +3,7 @@
  * client: "draining and down VIPs never appear" (SPEC 4). Who drains it is about to stop it.
  */
 import { expect, test } from 'vitest';
-import { FORCED, PROBED } from '../../../health/table.ts';
+import { FORCED, PROBED } from '../../../health/health-table.ts';
 import { subnetOption, T } from '../../support/message.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { answering } from '../../support/pharos.ts';

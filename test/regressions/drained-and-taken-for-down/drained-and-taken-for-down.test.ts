@@ -3,9 +3,9 @@
  * in `explain` and `simulate`, where the server leaves it out.
  */
 import { expect, test } from 'vitest';
-import { FORCED, PROBED, type Forced } from '../../../health/table.ts';
-import { explainFrom } from '../../../server/explain/explain.ts';
-import { simulateFrom } from '../../../server/forecast/simulate.ts';
+import { FORCED, PROBED, type Forced } from '../../../health/health-table.ts';
+import { explainFrom } from '../../../server/explain/explain-answer.ts';
+import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import { T } from '../../support/message.ts';
 import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

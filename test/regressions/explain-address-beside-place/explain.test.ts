@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { explainFrom } from '../../../server/explain/explain.ts';
+import { explainFrom } from '../../../server/explain/explain-answer.ts';
 import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const zone = readFileSync(new URL('example.com.yaml', import.meta.url), 'utf8');

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { renderTrace } from '../../../cli/render-trace.ts';
-import { explainFrom } from '../../../server/explain/explain.ts';
+import { explainFrom } from '../../../server/explain/explain-answer.ts';
 import { traceDocument } from '../../../status/trace-document.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { subnetOption, T } from '../../support/message.ts';

@@ -3,7 +3,7 @@
  * maximum, whatever the checks; and with `--down` always its minimum. It shows what is answered once checks have settled.
  */
 import { expect, test } from 'vitest';
-import { explainFrom } from '../../../server/explain/explain.ts';
+import { explainFrom } from '../../../server/explain/explain-answer.ts';
 import { load, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const generation = load({

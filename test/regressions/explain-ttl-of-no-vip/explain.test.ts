@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { PROBED } from '../../../health/table.ts';
-import { explainFrom } from '../../../server/explain/explain.ts';
+import { PROBED } from '../../../health/health-table.ts';
+import { explainFrom } from '../../../server/explain/explain-answer.ts';
 import { T } from '../../support/message.ts';
 import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { PROBED } from '../../../health/table.ts';
+import { PROBED } from '../../../health/health-table.ts';
 import { T } from '../../support/message.ts';
 import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 

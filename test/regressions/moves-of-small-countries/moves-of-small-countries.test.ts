@@ -5,7 +5,7 @@
  */
 import { expect, test } from 'vitest';
 import { renderSimulation } from '../../../cli/render-simulation.ts';
-import { simulateFrom } from '../../../server/forecast/simulate.ts';
+import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { load } from '../../support/pharos.ts';
 

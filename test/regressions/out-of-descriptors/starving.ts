@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { createAlarms } from '../../../config/alarms.ts';
 import { startHealth } from '../../../health/engine.ts';
-import { createHealthTable } from '../../../health/table.ts';
+import { createHealthTable } from '../../../health/health-table.ts';
 import { execCheck, httpCheck, tcpCheck, vip } from '../../unit/health/support.ts';
 
 const port = Number(process.argv[2]);

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { renderSimulation } from '../../../cli/render-simulation.ts';
-import { simulateFrom } from '../../../server/forecast/simulate.ts';
+import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import { load, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const generation = load({

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { startHealth } from '../../../health/engine.ts';
-import { createHealthTable, FORCED, forcedOf, viewHealthTable } from '../../../health/table.ts';
+import { createHealthTable, FORCED, forcedOf, viewHealthTable } from '../../../health/health-table.ts';
 import { createManualClock, vip } from '../../unit/health/support.ts';
 
 test.each([3_600_000, -3_600_000])(

@@ -1,13 +1,13 @@
 /** What a command or an operator wrote could move a terminal's cursor or turn the direction of a line: it is stored without. */
 import { expect, test } from 'vitest';
 import { plainText } from '../../../config/plain-text.ts';
-import { wordsOf, ProbeFailure } from '../../../health/checks/probe.ts';
+import { describeError, ProbeFailure } from '../../../health/checks/probe.ts';
 
 const HOSTILE = 'a\u001b[2Jb\u009bc\u202ed\u2066e\r\nf';
 
 test('control, C1 and bidirectional characters become blanks', () => {
   expect(plainText(HOSTILE)).toBe('a [2Jb c d e  f');
-  expect(wordsOf(new ProbeFailure(HOSTILE))).toBe('a [2Jb c d e f');
+  expect(describeError(new ProbeFailure(HOSTILE))).toBe('a [2Jb c d e f');
 });
 
 test('letters of all scripts stay', () => {

@@ -3,8 +3,8 @@
  * says that there is none.
  */
 import { expect, test } from 'vitest';
-import { explainFrom } from '../../../server/explain/explain.ts';
-import { simulateFrom } from '../../../server/forecast/simulate.ts';
+import { explainFrom } from '../../../server/explain/explain-answer.ts';
+import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import { load, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const generation = load({

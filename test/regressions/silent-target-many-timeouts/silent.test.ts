@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { startHealth } from '../../../health/engine.ts';
-import { createHealthTable } from '../../../health/table.ts';
+import { createHealthTable } from '../../../health/health-table.ts';
 import { compoundCheck, createManualClock, execCheck, httpCheck, vip } from '../../unit/health/support.ts';
 
 const timing = { intervalMs: 5000, timeoutMs: 2000, fastMs: 200, rise: 2, fall: 3 };

@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest';
 import { startHealth, type HealthEvent } from '../../../health/engine.ts';
 import type { ProbeResult } from '../../../health/checks/probe.ts';
-import { createHealthTable, probedOf, viewHealthTable } from '../../../health/table.ts';
+import { createHealthTable, probedOf, viewHealthTable } from '../../../health/health-table.ts';
 import { createManualClock, httpCheck, vip } from '../../unit/health/support.ts';
 
 type Way = 'no route' | 'silent';

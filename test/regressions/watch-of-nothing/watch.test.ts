@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { status } from '../../../cli/status.ts';
+import { runStatus } from '../../../cli/status.ts';
 import { startStatusServer } from '../../../status/http.ts';
 import { captureOutput } from '../../unit/cli/captured-output.ts';
 import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../../unit/status/fake-runtime.ts';
@@ -31,7 +31,7 @@ async function watch(port: number, service: string | undefined, onError: (text: 
     },
   };
   const options = { ...reach, service, watch: true, intervalMs: 1, json: false, redraw: false, signal };
-  const code = await status(options, seen);
+  const code = await runStatus(options, seen);
   return { code, error: error() };
 }
 
@@ -102,7 +102,7 @@ test('a server that goes away is asked again until the end', async () => {
     },
   };
   const how = { watch: true, intervalMs: 1, json: false, redraw: false, signal: stop.signal };
-  expect(await status({ api: `127.0.0.1:${server.endpoint.port}`, ...rest, ...how }, seen)).toBe(0);
+  expect(await runStatus({ api: `127.0.0.1:${server.endpoint.port}`, ...rest, ...how }, seen)).toBe(0);
   expect(missed).toBe(3);
   await closed;
 });

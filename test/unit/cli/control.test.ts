@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { forceState, giveBack, reload, setWeight, type StateOptions } from '../../../cli/control.ts';
 import { reach, type ReachOptions } from '../../../cli/find-server.ts';
-import { status, type StatusOptions } from '../../../cli/status.ts';
+import { runStatus, type StatusCommandOptions } from '../../../cli/status.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { folderOf } from '../../support/pharos.ts';
 import { createFakeLog, createFakeRuntime, mistake, type FakeRuntime } from '../status/fake-runtime.ts';
@@ -176,10 +176,10 @@ describe('what goes wrong', () => {
 });
 
 describe('status', () => {
-  const show = (change: Partial<StatusOptions> = {}): Promise<Ran> => {
+  const show = (change: Partial<StatusCommandOptions> = {}): Promise<Ran> => {
     const rest = { service: undefined, watch: false, intervalMs: 10, redraw: false };
     const signal = new AbortController().signal;
-    return run((output) => status({ ...options, ...rest, signal, ...change }, output));
+    return run((output) => runStatus({ ...options, ...rest, signal, ...change }, output));
   };
 
   it('is a table a service, what is wrong first', async () => {
@@ -237,7 +237,7 @@ describe('status', () => {
       },
     };
     const rest = { service: undefined, watch: true, intervalMs: 1, redraw: true };
-    expect(await status({ ...options, ...rest, signal: stop.signal }, counting)).toBe(0);
+    expect(await runStatus({ ...options, ...rest, signal: stop.signal }, counting)).toBe(0);
     // Two services, at each look but the first.
     expect(out().match(/SERVED NOW/g)).toHaveLength(4);
     expect(out().split('\u001b[H\u001b[J')).toHaveLength(4);

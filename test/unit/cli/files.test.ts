@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { check } from '../../../cli/check.ts';
+import { runCheck } from '../../../cli/check.ts';
 import { explain } from '../../../cli/explain.ts';
 import { captureOutput } from './captured-output.ts';
 
@@ -46,13 +46,13 @@ afterAll(() => {
 describe('pharos check', () => {
   it('counts what would be served, and exits 0', () => {
     const { output, out } = captureOutput();
-    expect(check({ config: good, json: false }, output)).toBe(0);
+    expect(runCheck({ config: good, json: false }, output)).toBe(0);
     expect(out()).toMatch(/^ok: 1 zone, 3 records, 1 service, 2 VIPs/m);
   });
 
   it('shows a mistake with its place, excerpt and hint, and exits 1', () => {
     const { output, out, error } = captureOutput();
-    expect(check({ config: bad, json: false }, output)).toBe(1);
+    expect(runCheck({ config: bad, json: false }, output)).toBe(1);
     expect(out()).toMatch(
       /example\.com\.yaml:13:\d+ error PH\d{3}: weight must be 0 to 65535, got -3\n.*weight: -3.*\n +\^\^/,
     );
@@ -66,7 +66,7 @@ describe('pharos check', () => {
     ['missing', () => join(folder, 'nowhere.yaml'), 1, { ok: false, summary: { errors: 1 } }],
   ])('--json of a %s configuration', (_title, config, code, found) => {
     const { output, out } = captureOutput();
-    expect(check({ config: config(), json: true }, output)).toBe(code);
+    expect(runCheck({ config: config(), json: true }, output)).toBe(code);
     expect(JSON.parse(out())).toMatchObject(found);
   });
 });

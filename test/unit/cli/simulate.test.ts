@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { simulate, type SimulateOptions } from '../../../cli/simulate.ts';
-import { simulateFrom, type SimulateRequest } from '../../../server/forecast/simulate.ts';
+import { simulateFrom, type SimulateRequest } from '../../../server/forecast/simulate-failure.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { folderOf, load } from '../../support/pharos.ts';

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
 import { readSettings } from '../../../config/read-settings.ts';
-import { parseYaml, placeOf } from '../../../config/yaml.ts';
+import { parseYaml, nodePlace } from '../../../config/yaml.ts';
 import { folderOf } from '../../support/pharos.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 
@@ -115,7 +115,7 @@ test('whatever is done to a file: no line of it that is shown has a secret', () 
     const text = file.slice(0, at) + sign + file.slice(at + (/\w/.test(file[at] ?? '') ? 0 : below(2)));
     const report = createReport();
     const node = parseYaml('pharos.yaml', text, {}, report);
-    const lines = node ? [...text.matchAll(/^/gm)].map(({ index }) => placeOf(node, index - node.start, 1)) : [];
+    const lines = node ? [...text.matchAll(/^/gm)].map(({ index }) => nodePlace(node, index - node.start, 1)) : [];
     const shown = `${textOf(report.diagnostics)}\n${lines.map(({ excerpt }) => excerpt).join('\n')}`;
     if (shown.includes(SECRET)) throw new Error(`shown of\n${text}\n\n${shown}`);
   }

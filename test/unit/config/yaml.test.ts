@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
-import { parseYaml, placeInText, placeOf, readYaml, type YamlNode } from '../../../config/yaml.ts';
+import { parseYaml, placeInText, nodePlace, readYaml, type YamlNode } from '../../../config/yaml.ts';
 import { expectMistake, lines, placesOf, type Mistake } from './mistakes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pharos-yaml-'));
@@ -160,7 +160,7 @@ test('an excerpt is the whole line with a caret under the value', () => {
   const { node } = parse('x:\n  weight: -3\n');
   const x = node?.kind === 'map' ? node.entries[0]?.value : undefined;
   const weight = x?.kind === 'map' ? x.entries[0]?.value : undefined;
-  const place = weight && placeOf(weight);
+  const place = weight && nodePlace(weight);
   expect(place).toEqual({ file: 'x.yaml', line: 2, column: 11, length: 2, excerpt: '  weight: -3' });
   const text = formatDiagnostic({ code: 'PH014', severity: 'error', message: 'no', place: place ?? { file: '', line: 0, column: 0 }, hint: 'yes' }); // prettier-ignore
   expect(text).toBe('x.yaml:2:11 error PH014: no\n    weight: -3\n            ^^ yes');

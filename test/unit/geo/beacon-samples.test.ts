@@ -10,7 +10,7 @@ import {
   type LatencyTable,
 } from '../../../geo/latency-table.ts';
 import { isNoticeable, overlay } from '../../../geo/overlay-latency.ts';
-import { wordsOf } from '../../../geo/prefix-table.ts';
+import { addressWords } from '../../../geo/prefix-table.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 
@@ -182,7 +182,7 @@ test('what was saved and restored comes to the same', async () => {
 describe('measured over a table', () => {
   const table = createLatencyBuilder();
   const set = (network: string, bits: number, region: string, ms: number): void => {
-    table.set(table.network(wordsOf(bytes(network)), bits), table.column(region), ms, 0);
+    table.set(table.network(addressWords(bytes(network)), bits), table.column(region), ms, 0);
   };
   set('192.0.2.0', 24, 'seoul', 100);
   set('192.0.2.0', 24, 'dublin', 200);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { latencyKinds, type LatencyUse } from '../../../geo/latency-classes.ts';
 import { createLatencyBuilder, latencyOf, networkRow, type LatencyTable } from '../../../geo/latency-table.ts';
 import { lookupClass } from '../../../geo/find-class.ts';
-import { wordsOf } from '../../../geo/prefix-table.ts';
+import { addressWords } from '../../../geo/prefix-table.ts';
 import { buildAtlas } from '../../../geo/atlas.ts';
 import { formatPrefix, inPrefix, parseAddress, type Prefix } from '../../../wire/address.ts';
 import { createDice, printedSeed, type Dice } from '../../support/random.ts';
@@ -33,7 +33,7 @@ function randomRows(dice: Dice, count: number): Row[] {
 function tableOf(rows: readonly Row[]): LatencyTable {
   const builder = createLatencyBuilder();
   for (const { prefix, ms } of rows) {
-    const row = builder.network(wordsOf(prefix.bytes), prefix.bits);
+    const row = builder.network(addressWords(prefix.bytes), prefix.bits);
     for (const [region, time] of ms) builder.set(row, builder.column(region), time, 0);
   }
   return builder.done();

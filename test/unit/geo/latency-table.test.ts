@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
 import { latencyOf, networkRow, type LatencyTable } from '../../../geo/latency-table.ts';
-import { addressOf, type PrefixTable } from '../../../geo/prefix-table.ts';
+import { entryAddress, type PrefixTable } from '../../../geo/prefix-table.ts';
 import { parseLatencyTable, readLatencyFile } from '../../../geo/read-latency.ts';
 import { formatAddress, parseAddress } from '../../../wire/address.ts';
 
@@ -17,7 +17,7 @@ function parse(text: string) {
 function networksOf(table: LatencyTable): unknown[][] {
   const rows = (prefixes: PrefixTable): unknown[][] =>
     Array.from(prefixes.values, (row, entry) => [
-      `${formatAddress(addressOf(prefixes, entry))}/${prefixes.bits[entry] ?? 0}`,
+      `${formatAddress(entryAddress(prefixes, entry))}/${prefixes.bits[entry] ?? 0}`,
       ...timesOf(table, row),
     ]);
   return [...rows(table.v4), ...rows(table.v6)];

@@ -18,7 +18,7 @@ import {
   probedOf,
   viewHealthTable,
   type HealthTable,
-} from '../../../health/table.ts';
+} from '../../../health/health-table.ts';
 import { createManualClock, httpCheck, listen, pushCheck, tcpCheck, turns, vip } from './support.ts';
 
 let stateDir: string;

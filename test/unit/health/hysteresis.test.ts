@@ -10,7 +10,7 @@ import {
   type HealthState,
   type Thresholds,
 } from '../../../health/hysteresis.ts';
-import { NEVER_SECONDS, PROBED, type Probed } from '../../../health/table.ts';
+import { NEVER_SECONDS, PROBED, type Probed } from '../../../health/health-table.ts';
 import { expectShare } from '../../support/chance.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 

@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
-import { createHealthTable, FORCED, forcedOf, viewHealthTable, type HealthTable } from '../../../health/table.ts';
+import {
+  createHealthTable,
+  FORCED,
+  forcedOf,
+  viewHealthTable,
+  type HealthTable,
+} from '../../../health/health-table.ts';
 import type { AnswerTraits } from '../../../health/target-names.ts';
 import { createManualClock, pushCheck, tcpCheck, vip, type ManualClock } from './support.ts';
 

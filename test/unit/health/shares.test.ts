@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startHealth, type Health, type HealthTarget } from '../../../health/engine.ts';
 import { rampShare, weightWords } from '../../../health/ramp.ts';
-import { createHealthTable, FULL, holdSecondsOf, viewHealthTable, type HealthTable } from '../../../health/table.ts';
+import {
+  createHealthTable,
+  FULL,
+  holdSecondsOf,
+  viewHealthTable,
+  type HealthTable,
+} from '../../../health/health-table.ts';
 import { createManualClock, pushCheck, tcpCheck, vip, type ManualClock } from './support.ts';
 
 let stateDir: string;

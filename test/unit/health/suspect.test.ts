@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
-import { createHealthTable, probedOf, viewHealthTable, type HealthTable } from '../../../health/table.ts';
+import { createHealthTable, probedOf, viewHealthTable, type HealthTable } from '../../../health/health-table.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 import { createManualClock, httpCheck, pushCheck, vip } from './support.ts';
 

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { startHealth } from '../../../health/engine.ts';
 import { REUSE_MS } from '../../../health/limits.ts';
 import { probeHttp } from '../../../health/checks/probe-http.ts';
-import { createHealthTable } from '../../../health/table.ts';
+import { createHealthTable } from '../../../health/health-table.ts';
 import { createWatch, hangUp } from '../../../health/watch.ts';
 import { createManualClock, httpCheck, listen, never, tcpCheck, vip, type TestServer } from './support.ts';
 

@@ -3,11 +3,11 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { NotifySettings } from '../../../config/settings.ts';
 import { systemClock } from '../../../health/clock.ts';
 import {
-  createNotifier,
+  createWebhook,
   MAX_NOTIFICATIONS,
   MAX_TRIES,
   type Notification,
-  type Notifier,
+  type Webhook,
   type Post,
 } from '../../../health/webhook.ts';
 import { createManualClock, listen, turns } from './support.ts';
@@ -25,7 +25,7 @@ const change = (to: string): Notification => ({
   node: 'ams1',
 });
 
-const started: Notifier[] = [];
+const started: Webhook[] = [];
 afterEach(() => {
   for (const notifier of started.splice(0)) notifier.stop();
 });
@@ -40,7 +40,7 @@ function hook(statuses: readonly number[]) {
     tries.push({ to: (JSON.parse(body) as Notification).to, atMs: clock.now() - 1000 });
     return status === 0 ? Promise.reject(new Error('no')) : Promise.resolve(status);
   };
-  const notifier = createNotifier({ clock, warn: (message) => warnings.push(message), post });
+  const notifier = createWebhook({ clock, warn: (message) => warnings.push(message), post });
   notifier.configure(settings);
   started.push(notifier);
   return { clock, notifier, tries, warnings };
@@ -65,7 +65,7 @@ describe('a webhook', () => {
         });
       }),
     );
-    const notifier = createNotifier({ clock: systemClock, warn: () => undefined });
+    const notifier = createWebhook({ clock: systemClock, warn: () => undefined });
     started.push(notifier);
     notifier.configure({ url: `http://127.0.0.1:${server.port}/hook`, headers: { 'X-Key': 'k' }, token: 't' });
     notifier.send(change('down'));
@@ -132,7 +132,7 @@ describe('a webhook', () => {
           reject(signal.reason as Error);
         });
       });
-    const notifier = createNotifier({ clock, warn: (message) => warnings.push(message), post });
+    const notifier = createWebhook({ clock, warn: (message) => warnings.push(message), post });
     started.push(notifier);
     notifier.configure(settings);
     notifier.send(change('down'));

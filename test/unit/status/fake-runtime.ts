@@ -8,10 +8,10 @@ import { createBeaconSamples } from '../../../geo/beacon-samples.ts';
 import { NOWHERE } from '../../../geo/location.ts';
 import { systemClock, type Clock } from '../../../health/clock.ts';
 import { startHealth } from '../../../health/engine.ts';
-import { createHealthTable } from '../../../health/table.ts';
-import { NOBODY, type Clients } from '../../../server/forecast/client-counts.ts';
+import { createHealthTable } from '../../../health/health-table.ts';
+import { NOBODY, type CountedClients } from '../../../server/forecast/client-counts.ts';
 import { COUNTER, COUNTERS } from '../../../server/counters.ts';
-import type { Simulated, SimulateRequest } from '../../../server/forecast/simulate.ts';
+import type { Simulated, SimulateRequest } from '../../../server/forecast/simulate-failure.ts';
 import { answerTraits } from '../../../status/answer-traits.ts';
 import { createBeacon, type Beacon } from '../../../status/beacon.ts';
 import { createEventLog } from '../../../status/events.ts';
@@ -141,7 +141,7 @@ export type Knobs = {
   simulate: (request: SimulateRequest) => Simulated;
   counters: Float64Array;
   /** By service. */
-  clients: Map<string, Clients>;
+  clients: Map<string, CountedClients>;
   countries: Map<string, number>;
   beacon: Beacon;
 };

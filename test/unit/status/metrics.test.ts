@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMetrics, type Metrics } from '../../../status/metrics.ts';
-import { createOctetsPool } from '../../../status/octets.ts';
+import { createOctetsPool } from '../../../status/assemble-reply.ts';
 import { COUNTER } from '../../../server/counters.ts';
 import { createFakeRuntime, NO_CLIENTS, type FakeRuntime } from './fake-runtime.ts';
 

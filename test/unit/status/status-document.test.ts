@@ -1,7 +1,7 @@
 /** Where clients are, in the status document: bounded, and read back as far as it says. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Clients } from '../../../server/forecast/client-counts.ts';
-import { createOctetsPool } from '../../../status/octets.ts';
+import type { CountedClients } from '../../../server/forecast/client-counts.ts';
+import { createOctetsPool } from '../../../status/assemble-reply.ts';
 import { clientsOf, writeStatus, type ClientsDocument, type StatusDocument } from '../../../status/status-document.ts';
 import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';
 
@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => fake.stop());
 
-async function shown(service: number, clients?: Clients): Promise<ClientsDocument | undefined> {
+async function shown(service: number, clients?: CountedClients): Promise<ClientsDocument | undefined> {
   if (clients) fake.knobs.clients.set('www.example.com', clients);
   const octets = createOctetsPool().take();
   await writeStatus(fake.runtime, octets);

@@ -1,7 +1,7 @@
 /** What is kept of the VIPs' texts is never older than what they are. The oracle is JSON.stringify. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { VipHealth } from '../../../health/engine.ts';
-import { createOctetsPool } from '../../../status/octets.ts';
+import { createOctetsPool } from '../../../status/assemble-reply.ts';
 import { VIP_MEMBERS, writeVips } from '../../../status/vip-json.ts';
 import { writeVipMetrics } from '../../../status/vip-metrics.ts';
 import { vipDocument, vipStates, type VipState } from '../../../status/vips.ts';

@@ -3,7 +3,7 @@
  * sticky clients where they were.
  */
 import { describe, expect, test } from 'vitest';
-import { FORCED, PROBED, RAMP_UNIT } from '../../../health/table.ts';
+import { FORCED, PROBED, RAMP_UNIT } from '../../../health/health-table.ts';
 import { weightWords } from '../../../health/ramp.ts';
 import { steer } from '../../../steering/chain.ts';
 import { HAS } from '../../../steering/plan.ts';

@@ -3,13 +3,13 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { pressureOf, relieve } from '../../../health/pressure.ts';
-import { FULL, PROBED } from '../../../health/table.ts';
+import { FULL, PROBED } from '../../../health/health-table.ts';
 import { locate, steer } from '../../../steering/chain.ts';
 import { HAS } from '../../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../../steering/shed.ts';
 import { parseAddress } from '../../../wire/address.ts';
-import { explainFrom, type LiveHealth } from '../../../server/explain/explain.ts';
-import { simulateFrom } from '../../../server/forecast/simulate.ts';
+import { explainFrom, type LiveHealth } from '../../../server/explain/explain-answer.ts';
+import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import { subnetOption, T } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';

@@ -6,7 +6,7 @@
 import { configureHealth, type Current } from '../../../cli/serve/generation.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createForesight } from '../../../server/forecast/foresight.ts';
-import { simulateFrom } from '../../../server/forecast/simulate.ts';
+import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../../../server/forecast/traffic.ts';
 import { locate, steer } from '../../../steering/chain.ts';
 import { HAS } from '../../../steering/plan.ts';

@@ -2,7 +2,7 @@
  * What steering promises over many queries: shares of weights, who moves when a VIP goes, how far a scope reaches.
  */
 import { describe, expect, test } from 'vitest';
-import { FORCED, PROBED } from '../../../health/table.ts';
+import { FORCED, PROBED } from '../../../health/health-table.ts';
 import { formatAddress, parseAddress } from '../../../wire/address.ts';
 import { subnetOption, T } from '../../support/message.ts';
 import { expectShares } from '../../support/chance.ts';

@@ -2,7 +2,7 @@
  * The compiled way of steering against the obvious one, over random configurations, clients and health.
  */
 import { expect, test } from 'vitest';
-import { FORCED, packState, PROBED } from '../../../health/table.ts';
+import { FORCED, packState, PROBED } from '../../../health/health-table.ts';
 import { locate as locateClient, steer } from '../../../steering/chain.ts';
 import { RESULT, type Steerer } from '../../../steering/decision.ts';
 import { HAS, SERVICE } from '../../../steering/plan.ts';

@@ -4,7 +4,7 @@
  * knows neither maps nor outcomes: it decides for every state of health and for an address of every network there is.
  */
 import { expect, test } from 'vitest';
-import { FORCED, NEVER_SECONDS, packState, PROBED } from '../../../health/table.ts';
+import { FORCED, NEVER_SECONDS, packState, PROBED } from '../../../health/health-table.ts';
 import { formatAddress, parsePrefix, type Prefix } from '../../../wire/address.ts';
 import { subnetOption, T } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';

@@ -2,7 +2,7 @@
  * Answers, packet by packet (SPEC 4 and 6).
  */
 import { describe, expect, test } from 'vitest';
-import { FORCED, PROBED } from '../../../../health/table.ts';
+import { FORCED, PROBED } from '../../../../health/health-table.ts';
 import { parseAddress } from '../../../../wire/address.ts';
 import {
   decodeMessage,

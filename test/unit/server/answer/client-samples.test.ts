@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { createClientCounter } from '../../../../cli/serve/client-counter.ts';
 import { prepare } from '../../../../cli/serve/generation.ts';
-import { createClientCounts, HALF_LIFE_MS, type Clients } from '../../../../server/forecast/client-counts.ts';
+import { createClientCounts, HALF_LIFE_MS, type CountedClients } from '../../../../server/forecast/client-counts.ts';
 import { createClientRing, QUERIES_A_SAMPLE, takeClients } from '../../../../server/answer/client-samples.ts';
 import { COUNTER } from '../../../../server/counters.ts';
 import { formatAddress, parseAddress } from '../../../../wire/address.ts';
@@ -183,7 +183,7 @@ function count(
   counts.take(server.generation, [server.ring]);
 }
 
-function plain({ samples, countries }: Clients): { samples: number; countries: Record<string, number> } {
+function plain({ samples, countries }: CountedClients): { samples: number; countries: Record<string, number> } {
   return { samples, countries: Object.fromEntries(countries) };
 }
 

@@ -2,7 +2,7 @@
  * Token buckets: so many answers a second, for each network and kind.
  */
 import { describe, expect, test } from 'vitest';
-import { createLimiter, KIND, takeToken, VERDICT, type Limiter } from '../../../../server/answer/rrl.ts';
+import { createLimiter, KIND, takeAnswerToken, VERDICT, type Limiter } from '../../../../server/answer/rrl.ts';
 import { parseAddress } from '../../../../wire/address.ts';
 
 const { SEND, DROP, SLIP } = VERDICT;
@@ -10,7 +10,7 @@ const limiter = (perSecond: number, slip = 2): Limiter => createLimiter({ perSec
 
 function take(table: Limiter, from: string | Uint8Array, nowMs: number, kind: number = KIND.DATA): number {
   const peer = typeof from === 'string' ? (parseAddress(from) ?? new Uint8Array(0)) : from;
-  return takeToken(table, kind, peer, 0, peer.length === 4 ? 4 : 16, nowMs | 0);
+  return takeAnswerToken(table, kind, peer, 0, peer.length === 4 ? 4 : 16, nowMs | 0);
 }
 
 /** How many of `asked` answers at this time are sent whole. */

@@ -1,7 +1,7 @@
 /** Explain says of a standby whether it takes part. */
 import { expect, test } from 'vitest';
-import { PROBED } from '../../../../health/table.ts';
-import { explainFrom } from '../../../../server/explain/explain.ts';
+import { PROBED } from '../../../../health/health-table.ts';
+import { explainFrom } from '../../../../server/explain/explain-answer.ts';
 import { answering, NO_GEOGRAPHY } from '../../../support/pharos.ts';
 
 const server = answering({

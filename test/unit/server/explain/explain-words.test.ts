@@ -1,7 +1,7 @@
 /** Explain says why, in words that a person understands at three in the morning: a row for each reason. */
 import { describe, expect, test } from 'vitest';
-import { FORCED, FULL, PROBED } from '../../../../health/table.ts';
-import { explainFrom, type LiveHealth } from '../../../../server/explain/explain.ts';
+import { FORCED, FULL, PROBED } from '../../../../health/health-table.ts';
+import { explainFrom, type LiveHealth } from '../../../../server/explain/explain-answer.ts';
 import type { Trace } from '../../../../steering/trace.ts';
 import { answering, type Answering, type Files } from '../../../support/pharos.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';

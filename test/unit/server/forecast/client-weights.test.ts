@@ -1,8 +1,8 @@
 /** What simulate weighs clients by where their countries were sampled. */
 import { describe, expect, test } from 'vitest';
-import type { Clients } from '../../../../server/forecast/client-counts.ts';
+import type { CountedClients } from '../../../../server/forecast/client-counts.ts';
 import { MIN_SAMPLES, scaleCountries, type Cell } from '../../../../server/forecast/country-scale.ts';
-import { simulateFrom, type SimulateRequest } from '../../../../server/forecast/simulate.ts';
+import { simulateFrom, type SimulateRequest } from '../../../../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../../../../server/forecast/traffic.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';
 import { answering } from '../../../support/pharos.ts';
@@ -36,7 +36,7 @@ services:
 const server = answering(FILES);
 const { vips } = server.generation.catalog;
 
-function clientsOf(countries: Readonly<Record<string, number>>, others = 0): Clients {
+function clientsOf(countries: Readonly<Record<string, number>>, others = 0): CountedClients {
   const samples = Object.values(countries).reduce((sum, count) => sum + count, others);
   return { samples, countries: new Map(Object.entries(countries)), others };
 }
@@ -44,7 +44,7 @@ function clientsOf(countries: Readonly<Record<string, number>>, others = 0): Cli
 /** `served` is by VIP. */
 function simulate(
   down: string,
-  clients: Clients,
+  clients: CountedClients,
   served: Readonly<Record<string, number>> = {},
   weigh: SimulateRequest['weigh'] = 'auto',
 ): Traffic {
@@ -105,7 +105,7 @@ describe('clients are weighed by their countries', () => {
     expect(moved(simulate('order/a', clientsOf({ KR: 1000 }, 1000)))).toEqual({ KR: 0.5, IE: 0.25, US: 0.25 });
   });
 
-  test.each<[title: string, clients: Clients, weigh: SimulateRequest['weigh'], weighed: Traffic['weighed']]>([
+  test.each<[title: string, clients: CountedClients, weigh: SimulateRequest['weigh'], weighed: Traffic['weighed']]>([
     ['where there are enough', clientsOf({ KR: MIN_SAMPLES }), 'auto', 'countries'],
     ['not where there are fewer', clientsOf({ KR: MIN_SAMPLES - 1 }), 'auto', 'served'],
     ['not where most are of nowhere', clientsOf({ KR: MIN_SAMPLES - 1, '': 1e6 }), 'auto', 'served'],
@@ -118,12 +118,16 @@ describe('clients are weighed by their countries', () => {
 
 describe('countries come to their sums', () => {
   const cell = (country: string, region: string, addresses: number): Cell => ({ country, region, addresses });
-  const fitted = (cells: readonly Cell[], clients: Clients, served: Readonly<Record<string, number>>): number[] =>
+  const fitted = (
+    cells: readonly Cell[],
+    clients: CountedClients,
+    served: Readonly<Record<string, number>>,
+  ): number[] =>
     scaleCountries(cells, clients, new Map(Object.entries(served))).map(
       (scale, index) => Math.round(scale * (cells[index]?.addresses ?? 0) * 1000) / 1000,
     );
 
-  test.each<[title: string, cells: Cell[], clients: Clients, served: Record<string, number>, counts: number[]]>([
+  test.each<[title: string, cells: Cell[], clients: CountedClients, served: Record<string, number>, counts: number[]]>([
     [
       'and regions to theirs, where both can',
       [cell('A', 'x', 10), cell('A', 'y', 10), cell('B', 'y', 10)],

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { configureHealth, type Current } from '../../../../cli/serve/generation.ts';
 import { startHealth, type Health } from '../../../../health/engine.ts';
-import { FULL, isAvailable, type HealthTable } from '../../../../health/table.ts';
+import { FULL, isAvailable, type HealthTable } from '../../../../health/health-table.ts';
 import { joinAtlases, sketchAtlas } from '../../../../server/forecast/address-space.ts';
 import { createForesight } from '../../../../server/forecast/foresight.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';

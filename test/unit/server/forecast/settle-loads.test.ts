@@ -3,11 +3,11 @@
  * beside each of them asked.
  */
 import { describe, expect, test } from 'vitest';
-import { FULL } from '../../../../health/table.ts';
+import { FULL } from '../../../../health/health-table.ts';
 import { createSide, landingOf, type Landing } from '../../../../server/forecast/expected-shares.ts';
-import { healthFor } from '../../../../server/explain/explain.ts';
+import { healthFor } from '../../../../server/explain/explain-answer.ts';
 import { createSample } from '../../../../server/forecast/sample-networks.ts';
-import { simulateFrom } from '../../../../server/forecast/simulate.ts';
+import { simulateFrom } from '../../../../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../../../../server/forecast/traffic.ts';
 import { HAS } from '../../../../steering/plan.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';

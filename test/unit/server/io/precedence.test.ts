@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { whyNoLibc } from '../../../../server/io/libc.ts';
+import { whyNoLibc } from '../../../../server/libc.ts';
 import { takePrecedence, type Schedule } from '../../../../server/io/precedence.ts';
 import { DO } from '../answer/answerer.ts';
 import { query, serve, udpClient } from '../client.ts';

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { checkListen } from '../../../../server/io/check-listen.ts';
 import { COUNTER } from '../../../../server/counters.ts';
-import { whyNoLibc } from '../../../../server/io/libc.ts';
+import { whyNoLibc } from '../../../../server/libc.ts';
 import { adviseOnPrivilege, ListenError } from '../../../../server/listen-error.ts';
 import type { Io } from '../../../../server/threads/supervisor.ts';
 import { DO } from '../answer/answerer.ts';

@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 import type { TransferSettings } from '../../../../config/settings.ts';
-import { createNotifier } from '../../../../server/transfer/notify-secondaries.ts';
+import { createSecondaryNotifier } from '../../../../server/transfer/notify-secondaries.ts';
 import { parsePrefix } from '../../../../wire/address.ts';
 import { parseName } from '../../../../wire/name.ts';
 import { createSigner, verifyTsig, type TsigKey } from '../../../../wire/tsig.ts';
@@ -71,7 +71,7 @@ async function secondary(address = '127.0.0.1') {
 
 function notifier(firstWaitMs: number) {
   const { lines, log } = collectLog();
-  const made = createNotifier(log, firstWaitMs);
+  const made = createSecondaryNotifier(log, firstWaitMs);
   closers.push(() => {
     made.stop();
   });

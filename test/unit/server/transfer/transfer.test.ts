@@ -32,7 +32,9 @@ records: { ns1: { A: 192.0.2.53 } }
 
 describe('a zone with every record type', () => {
   const records = Object.entries(SAMPLES)
-    .filter(([type]) => !['SOA', 'CNAME', 'DNAME', 'NS', 'NSEC', 'NSEC3', 'NSEC3PARAM', 'RRSIG', 'NXT', 'SIG'].includes(type))
+    .filter(
+      ([type]) => !['SOA', 'CNAME', 'DNAME', 'NS', 'NSEC', 'NSEC3', 'NSEC3PARAM', 'RRSIG', 'NXT', 'SIG'].includes(type),
+    )
     .flatMap(([type, samples]) => samples.map((sample) => `t-${type.toLowerCase()} ${type} ${sample}`));
   const zone = `$TTL 300
 @ SOA ns1 host.ns1 7 7200 1800 1209600 60

@@ -7,8 +7,8 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { encodeQuery } from './packets.ts';
-import { ask, readResponse } from './read-response.ts';
+import { encodeQuery } from '../../bench/packets.ts';
+import { ask, readResponse } from '../../bench/read-response.ts';
 
 export type Target = {
   readonly address: string;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { shareDescriptors } from '../../../config/descriptors.ts';
+import { shareDescriptors } from '../../../config/descriptor-budget.ts';
 
 test.each([
   [1024, { watched: 256, probes: 256, http: 128, tcp: 256 }],

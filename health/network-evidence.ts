@@ -1,7 +1,7 @@
 /**
  * What each check can say of this node's own network, and what all of them say together. Pure.
  */
-import { PROBED, type Probed } from './table.ts';
+import { PROBED, type Probed } from './health-table.ts';
 
 /** One check at one address, as a witness. `suspect.ts` writes all of it. */
 export type Witness = {
@@ -110,6 +110,6 @@ function answerDueMs({ witness: { askedMs, wantedMs }, check: { fastMs, timeoutM
 const ANSWER_SLACK_MS = 100;
 
 /** The VIPs that these checks speak for. */
-export function vipsOf(checks: readonly Suspected[]): number {
+export function countVips(checks: readonly Suspected[]): number {
   return checks.reduce((sum, { members }) => sum + members.length, 0);
 }

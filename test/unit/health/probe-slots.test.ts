@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { createTurns } from '../../../health/turns.ts';
+import { createProbeSlots } from '../../../health/probe-slots.ts';
 import { never, turns as settle } from './support.ts';
 
 test('as many as there are at once, the others in the order they came', async () => {
-  const turns = createTurns(2);
+  const turns = createProbeSlots(2);
   const started: number[] = [];
   const take = (id: number, signal = never) =>
     turns.take(signal).then((release) => {
@@ -27,7 +27,7 @@ test('as many as there are at once, the others in the order they came', async ()
 });
 
 test('who is cancelled while waiting is passed over', async () => {
-  const turns = createTurns(1);
+  const turns = createProbeSlots(1);
   const release = await turns.take(never);
   const controller = new AbortController();
   const cancelled = turns.take(controller.signal);

@@ -2,10 +2,10 @@
  * File descriptors passed from one process to another over a unix socket (SCM_RIGHTS, unix(7)): the sockets of a server
  * go to the one that takes its place, with all that waits in them.
  */
-import * as c from './libc.ts';
+import * as c from '../libc.ts';
 
 /** A text and the descriptors that came with it. */
-export type Passed = { readonly text: string; readonly descriptors: readonly number[] };
+export type ReceivedDescriptors = { readonly text: string; readonly descriptors: readonly number[] };
 
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
@@ -22,18 +22,18 @@ type Envelope = { readonly header: BigUint64Array; readonly parts: readonly Arra
 
 function envelope(text: Uint8Array<ArrayBuffer>, control: ArrayBuffer, controlOctets: number): Envelope {
   const part = new BigUint64Array(new ArrayBuffer(16));
-  part[0] = c.addressOf(text.buffer);
+  part[0] = c.memoryAddress(text.buffer);
   part[1] = BigInt(text.length);
   const header = new BigUint64Array(new ArrayBuffer(64));
-  header[2] = c.addressOf(part.buffer);
+  header[2] = c.memoryAddress(part.buffer);
   header[3] = 1n;
-  header[4] = controlOctets === 0 ? c.NULL : c.addressOf(control);
+  header[4] = controlOctets === 0 ? c.NULL : c.memoryAddress(control);
   header[5] = BigInt(controlOctets);
-  return { header, parts: [text.buffer, control, part.buffer], address: c.addressOf(header.buffer) };
+  return { header, parts: [text.buffer, control, part.buffer], address: c.memoryAddress(header.buffer) };
 }
 
 /** Sends both in one message of the connected unix socket `fd`. Throws where the kernel does not take it. */
-export function sendDescriptors(fd: number, { text, descriptors }: Passed): void {
+export function sendDescriptors(fd: number, { text, descriptors }: ReceivedDescriptors): void {
   if (descriptors.length > MAX_DESCRIPTORS) throw new Error(`more than ${MAX_DESCRIPTORS} sockets cannot be passed`);
   const octets = new Uint8Array(new ArrayBuffer(Buffer.byteLength(text)));
   octets.set(Buffer.from(text));
@@ -57,7 +57,7 @@ export function sendDescriptors(fd: number, { text, descriptors }: Passed): void
  * What waits at the unix socket `fd`, which nobody else may read. Undefined where nothing does yet; an empty text without
  * descriptors when the other side is gone. Descriptors are closed when another program is started.
  */
-export function receiveDescriptors(fd: number): Passed | undefined {
+export function receiveDescriptors(fd: number): ReceivedDescriptors | undefined {
   const octets = new Uint8Array(new ArrayBuffer(TEXT_OCTETS));
   const control = new ArrayBuffer(CONTROL_OCTETS);
   const message = envelope(octets, control, CONTROL_OCTETS);

@@ -2,20 +2,20 @@
  * Whether a service is well, by the health table that answers are made from: how many of its VIPs are available, for
  * each type of record, and what clients get where none is.
  */
-import { isAvailable, isForcedOut, forcedOf, probedOf, FORCED, PROBED } from '../../health/table.ts';
+import { isAvailable, isForcedOut, forcedOf, probedOf, FORCED, PROBED } from '../../health/health-table.ts';
 import { isPartlyForcedOut, startCandidates } from '../../steering/candidates.ts';
 import { DEGREE, type Steerer } from '../../steering/decision.ts';
 import { HAS, SERVICE } from '../../steering/plan.ts';
 import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
-import { createSide, hasStatic } from '../forecast/expected-shares.ts';
-import type { ExplainedGeneration } from './explain-place.ts';
+import { createSide, hasStatic } from './expected-shares.ts';
+import type { ExplainedGeneration } from '../explain/explain-place.ts';
 
-export type Verdict =
+export type ServiceVerdict =
   | { readonly kind: 'well' }
   /** `message` is a sentence or two: what is wrong, and what happens now. */
   | { readonly kind: 'degraded' | 'down'; readonly message: string };
 
-const WELL: Verdict = { kind: 'well' };
+const WELL: ServiceVerdict = { kind: 'well' };
 
 /** VIPs that a message names; of the others it says how many there are. */
 const MAX_NAMES = 5;
@@ -30,7 +30,7 @@ const TYPES = [
 export function createServiceJudge(
   generation: ExplainedGeneration,
   health: SharedArrayBuffer,
-): (service: number) => Verdict {
+): (service: number) => ServiceVerdict {
   const { steerer } = createSide(generation, health);
   const { services, vips } = generation.catalog;
   return (service) => {
@@ -41,7 +41,7 @@ export function createServiceJudge(
   };
 }
 
-function judge(steerer: Steerer, service: number, info: ServiceInfo, vips: readonly VipInfo[]): Verdict {
+function judge(steerer: Steerer, service: number, info: ServiceInfo, vips: readonly VipInfo[]): ServiceVerdict {
   const { states } = steerer.health;
   const wordOf = ({ slot }: VipInfo): number => states[slot] ?? 0;
   if (vips.every((vip) => isAvailable(wordOf(vip)) && !isForcedUp(wordOf(vip)))) return WELL;

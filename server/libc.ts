@@ -60,7 +60,7 @@ export const ERRNO = {
   ECONNREFUSED: 111,
 } as const;
 
-/** Calls of the C library; those that fail return -1 and leave the reason in `errno()`. Addresses are those of `addressOf`. */
+/** Calls of the C library; those that fail return -1 and leave the reason in `errno()`. Addresses are those of `memoryAddress`. */
 export type Libc = {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, name: bigint, nameOctets: number): number;
@@ -101,7 +101,7 @@ export function libc(): Libc {
  * Where a buffer lies in memory. It stays there as long as the buffer is reachable: whoever writes the address
  * into a header must hold the buffer too.
  */
-export function addressOf(buffer: ArrayBufferLike): bigint {
+export function memoryAddress(buffer: ArrayBufferLike): bigint {
   const address = use().koffi.address(new Uint8Array(buffer));
   if (address === NULL) throw new Error('a buffer without an address');
   return address;
@@ -188,7 +188,7 @@ export function allocateShared(octets: number): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(octets);
   callLibc((lib) => {
     // Before anything is written: what has a page already keeps it.
-    const address = addressOf(memory);
+    const address = memoryAddress(memory);
     const from = (address / LARGE_PAGE_OCTETS + 1n) * LARGE_PAGE_OCTETS;
     const to = ((address + BigInt(octets)) / LARGE_PAGE_OCTETS) * LARGE_PAGE_OCTETS;
     if (from >= to) return;
@@ -268,7 +268,7 @@ export function keepOnlyBinding(change: () => void): void {
     // Effective, permitted, inheritable: of capabilities 0 to 31, then of the others.
     const sets = new Uint32Array(new ArrayBuffer(24));
     sets[0] = sets[1] = 1 << CAP_NET_BIND_SERVICE;
-    const set = (): number => capset(addressOf(header.buffer), addressOf(sets.buffer)) as number;
+    const set = (): number => capset(memoryAddress(header.buffer), memoryAddress(sets.buffer)) as number;
     if (set() === 0) return;
     // It did not have that one: none is left then.
     sets.fill(0);
@@ -289,7 +289,7 @@ export function allowRealTime(): void {
       [RLIMIT_RTPRIO, 1n],
     ] as const) {
       const pair = new BigUint64Array([value, value]);
-      setrlimit(limit, addressOf(pair.buffer));
+      setrlimit(limit, memoryAddress(pair.buffer));
     }
   });
 }

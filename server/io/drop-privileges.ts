@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { makeFolder } from '../../config/folder.ts';
 import { readRegularFile } from '../../config/read-file.ts';
-import { allowRealTime, keepOnlyBinding } from './libc.ts';
+import { allowRealTime, keepOnlyBinding } from '../libc.ts';
 
 export type User = { readonly name: string; readonly uid: number; readonly gid: number };
 

@@ -18,7 +18,7 @@ import {
   PROBED,
   viewHealthTable,
   type Probed,
-} from '../../health/table.ts';
+} from '../../health/health-table.ts';
 import type { Explained, ExplainRequest, Trace, TraceClient } from '../../steering/trace.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
@@ -30,7 +30,7 @@ import { NODE, ZONE } from '../../zones/image/image.ts';
 import { answer } from '../answer/answer.ts';
 import { createAnswererState, type Answerer } from '../answer/answerer.ts';
 import { TRANSPORT } from '../contract.ts';
-import { listen, type Heard, type VipNews } from './explain-decision.ts';
+import { recordDecisions, type Heard, type VipNews } from './explain-decision.ts';
 import { locationOf, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { readRequest, type Asked } from './explain-request.ts';
 
@@ -120,7 +120,7 @@ function ask(
   const subnet = asked.client && { bytes: asked.client, bits: asked.client.length * 8 };
   const source = (): TraceClient['source'] => (asked.place ? 'place' : answerer.clientIsSubnet ? 'subnet' : 'resolver');
   const client = (): Uint8Array => answerer.client.slice(0, answerer.clientBits / 8);
-  const decisions = listen(
+  const decisions = recordDecisions(
     generation,
     answerer,
     {

@@ -18,7 +18,7 @@ import {
   takeBytes,
   takeName,
   takeRest,
-  takeToken,
+  nextToken,
   toBase32Hex,
   toBase64,
   toHex,
@@ -26,7 +26,7 @@ import {
 import { RdataError, type Token, parsePeriod, quote, unescape } from './text.ts';
 
 /** Reads its words and writes its octets, and the other way round. Both throw RdataError. */
-export type Field = {
+export type RdataField = {
   /** What it is to the operator, without an article: `preference`. */
   readonly what: string;
   /** How many words it takes. */
@@ -41,20 +41,20 @@ export type Field = {
 export function word(
   what: string,
   parse: (token: Token, source: Source, sink: Sink) => void,
-  format: Field['format'],
-): Field {
+  format: RdataField['format'],
+): RdataField {
   return {
     what,
     least: 1,
     most: 1,
     parse: (source, sink) => {
-      parse(takeToken(source, what), source, sink);
+      parse(nextToken(source, what), source, sink);
     },
     format,
   };
 }
 
-export function number(what: string, octets: 1 | 2 | 4): Field {
+export function numberField(what: string, octets: 1 | 2 | 4): RdataField {
   const most = 256 ** octets - 1;
   return word(
     what,
@@ -66,8 +66,8 @@ export function number(what: string, octets: 1 | 2 | 4): Field {
 }
 
 /** A number that also goes by names; it is written as a number. */
-export function named(what: string, octets: 1 | 2, names: ReadonlyMap<string, number>): Field {
-  const plain = number(what, octets);
+export function named(what: string, octets: 1 | 2, names: ReadonlyMap<string, number>): RdataField {
+  const plain = numberField(what, octets);
   return word(
     what,
     (token, source, sink) => {
@@ -79,7 +79,7 @@ export function named(what: string, octets: 1 | 2, names: ReadonlyMap<string, nu
 }
 
 /** Seconds in 32 bits, with or without units: `3600`, `1h`. */
-export function period(what: string): Field {
+export function period(what: string): RdataField {
   return word(
     what,
     (token, source, sink) => {
@@ -92,11 +92,11 @@ export function period(what: string): Field {
       }
       put(sink, seconds, 4);
     },
-    number(what, 4).format,
+    numberField(what, 4).format,
   );
 }
 
-export function name(what: string): Field {
+export function name(what: string): RdataField {
   return word(
     what,
     (token, source, sink) => {
@@ -116,7 +116,7 @@ export function putName(source: Source, sink: Sink, token: Token, what: string):
 }
 
 /** RFC 1035 3.3 character-string. `check` applies to the octets, one character each. */
-export function string(what: string, check?: { readonly pattern: RegExp; readonly expected: string }): Field {
+export function string(what: string, check?: { readonly pattern: RegExp; readonly expected: string }): RdataField {
   const fits = (bytes: Uint8Array): boolean => !check || check.pattern.test(Buffer.from(bytes).toString('latin1'));
   return word(
     what,
@@ -136,7 +136,7 @@ export function string(what: string, check?: { readonly pattern: RegExp; readonl
 }
 
 /** Character-strings to the end of the data, `least` of them or more. */
-export function strings(what: string, least: number, most = Infinity): Field {
+export function strings(what: string, least: number, most = Infinity): RdataField {
   return {
     what,
     least,
@@ -154,7 +154,7 @@ export function strings(what: string, least: number, most = Infinity): Field {
 }
 
 /** The rest of the data as one text without a length (RFC 8659 4.1, RFC 7553 4.4). */
-export function text(what: string, least: 0 | 1): Field {
+export function textField(what: string, least: 0 | 1): RdataField {
   return word(
     what,
     (token, source, sink) => {
@@ -194,11 +194,11 @@ function putString(source: Source, sink: Sink, bytes: Uint8Array, token: Token, 
 const tagText = string('tag', { pattern: /^[A-Za-z0-9]+$/, expected: 'letters and digits, such as issue' });
 
 /** RFC 8659 4.1: a tag of letters and digits, with its length, never quoted in output. */
-export const tag: Field = { ...tagText, format: (cursor) => tagText.format(cursor).slice(1, -1) };
+export const tag: RdataField = { ...tagText, format: (cursor) => tagText.format(cursor).slice(1, -1) };
 
 type Decode = typeof fromHex;
 
-function blob(what: string, least: 0 | 1, decode: Decode, encode: (bytes: Uint8Array) => string): Field {
+function blob(what: string, least: 0 | 1, decode: Decode, encode: (bytes: Uint8Array) => string): RdataField {
   return {
     what,
     least,
@@ -221,17 +221,17 @@ function blob(what: string, least: 0 | 1, decode: Decode, encode: (bytes: Uint8A
 }
 
 /** The rest of the data in hexadecimal, over as many words as one likes. */
-export function hex(what: string, least: 0 | 1 = 1): Field {
+export function hex(what: string, least: 0 | 1 = 1): RdataField {
   return blob(what, least, fromHex, toHex);
 }
 
 /** The rest of the data in base64, over as many words as one likes. */
-export function base64(what: string, least: 0 | 1 = 1): Field {
+export function base64(what: string, least: 0 | 1 = 1): RdataField {
   return blob(what, least, fromBase64, toBase64);
 }
 
 /** Octets with their length in front, in one word; `-` for none where `empty` allows it (RFC 5155 3.3). */
-export function counted(what: string, encoding: 'hex' | 'base32hex', empty: boolean): Field {
+export function counted(what: string, encoding: 'hex' | 'base32hex', empty: boolean): RdataField {
   const decode = encoding === 'hex' ? fromHex : fromBase32Hex;
   const encode = encoding === 'hex' ? toHex : toBase32Hex;
   return word(
@@ -252,7 +252,7 @@ export function counted(what: string, encoding: 'hex' | 'base32hex', empty: bool
   );
 }
 
-export function address(what: string, octets: 4 | 16): Field {
+export function addressField(what: string, octets: 4 | 16): RdataField {
   return word(
     what,
     (token, source, sink) => {
@@ -262,7 +262,7 @@ export function address(what: string, octets: 4 | 16): Field {
   );
 }
 
-/** `text`, all or part of `token`, as an address of 4 or 16 octets. */
+/** `textField`, all or part of `token`, as an address of 4 or 16 octets. */
 export function addressIn(source: Source, token: Token, text: string, what: string, octets: number): Uint8Array {
   const bytes = parseAddress(text);
   if (bytes?.length === octets) return bytes;
@@ -272,7 +272,13 @@ export function addressIn(source: Source, token: Token, text: string, what: stri
 }
 
 /** Octets in a fixed layout of hexadecimal digits: EUI (RFC 7043), node and locator (RFC 6742). */
-export function groups(what: string, octets: number, perGroup: 1 | 2, separator: '-' | ':', example: string): Field {
+export function groups(
+  what: string,
+  octets: number,
+  perGroup: 1 | 2,
+  separator: '-' | ':',
+  example: string,
+): RdataField {
   const digits = perGroup === 1 ? '[0-9a-fA-F]{2}' : '[0-9a-fA-F]{1,4}';
   const count = octets / perGroup;
   const pattern = new RegExp(`^${digits}(?:${separator}${digits}){${count - 1}}$`);

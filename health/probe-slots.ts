@@ -5,14 +5,14 @@
 /** Gives the turn back. */
 export type Release = () => void;
 
-export type Turns = {
+export type ProbeSlots = {
   /** Resolves when it is the caller's turn, with how to give it back; rejects with the signal's reason when it aborts. */
   take(signal: AbortSignal): Promise<Release>;
   /** Turns taken, and callers that wait for one. */
   load(): { readonly taken: number; readonly waiting: number };
 };
 
-export function createTurns(most: number): Turns {
+export function createProbeSlots(most: number): ProbeSlots {
   /** In the order they came. */
   const waiting = new Set<() => void>();
   let taken = 0;

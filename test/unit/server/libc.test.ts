@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import * as c from '../../../../server/io/libc.ts';
+import * as c from '../../../server/libc.ts';
 import {
   BATCH,
   CONTROL_OCTETS,
@@ -11,8 +11,8 @@ import {
   peerStart,
   reply,
   SLOT_OCTETS,
-} from '../../../../server/io/message-vector.ts';
-import { closeSockets, openUdpSockets } from '../../../../server/io/sockets.ts';
+} from '../../../server/io/message-vector.ts';
+import { closeSockets, openUdpSockets } from '../../../server/io/sockets.ts';
 
 const here = c.whyNoLibc() === undefined;
 
@@ -29,8 +29,8 @@ describe.runIf(here)('libc', () => {
 
   test('a buffer has one address, whatever looks at it', () => {
     const buffer = new ArrayBuffer(64);
-    expect(c.addressOf(buffer)).toBe(c.addressOf(new Uint8Array(buffer).buffer));
-    expect(c.addressOf(buffer)).toBeGreaterThan(0n);
+    expect(c.memoryAddress(buffer)).toBe(c.memoryAddress(new Uint8Array(buffer).buffer));
+    expect(c.memoryAddress(buffer)).toBeGreaterThan(0n);
   });
 
   test.each([0, 1, 4095, 2 ** 22 - 1, 2 ** 24 + 13])('%d octets of shared memory are as many, and 0', (octets) => {
@@ -108,7 +108,7 @@ describe.runIf(here)('a received slot', () => {
 
 /** proc_pid_smaps(5): whether the middle of `octets` lies in memory for which large pages were asked (`hg`). */
 function isAdvised(octets: Uint8Array): boolean {
-  const middle = c.addressOf(octets.buffer) + BigInt(octets.byteLength >> 1);
+  const middle = c.memoryAddress(octets.buffer) + BigInt(octets.byteLength >> 1);
   for (const mapping of readFileSync('/proc/self/smaps', 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {
     const [from = '0', to = '0'] = mapping.slice(0, mapping.indexOf(' ')).split('-');
     if (middle >= BigInt(`0x${from}`) && middle < BigInt(`0x${to}`)) return /^VmFlags:.* hg\b/m.test(mapping);

@@ -2,12 +2,12 @@
  * Simulate (SPEC 1): what share of the clients moves where if targets fail. Decided by the code that answers packets.
  */
 import { joinAtlases, type JointClass } from './address-space.ts';
-import type { Clients } from './client-counts.ts';
+import type { CountedClients } from './client-counts.ts';
 import { createSide, SAMPLED_CLIENTS, type Side } from './expected-shares.ts';
 import type { ExplainedGeneration } from '../explain/explain-place.ts';
 import { readDown } from '../explain/explain-request.ts';
-import { healthFor, type LiveHealth } from '../explain/explain.ts';
-import { settle, type Settled } from './settle-loads.ts';
+import { healthFor, type LiveHealth } from '../explain/explain-answer.ts';
+import { settleLoads, type Settled } from './settle-loads.ts';
 import { trafficOf, typesOf, type Traffic, type VipLoad } from './traffic.ts';
 import type { VipInfo } from '../../zones/catalog.ts';
 import type { Weighing } from './client-weights.ts';
@@ -36,7 +36,7 @@ export type Simulated =
 export type Live = {
   readonly health: LiveHealth;
   readonly served: Float64Array;
-  readonly clients?: (service: string) => Clients;
+  readonly clients?: (service: string) => CountedClients;
   /** As a share of the VIP's capacity; undefined where none is known. */
   readonly loadOf?: (vip: VipInfo) => number | undefined;
 };
@@ -90,7 +90,7 @@ function movedBy(
     is: { side: after, service, has },
   }));
   const loads = vips.map(loadOf);
-  const settled = settle({ before, after, service, weighing, loads, sampled: SAMPLED_CLIENTS, mayGoOn });
+  const settled = settleLoads({ before, after, service, weighing, loads, sampled: SAMPLED_CLIENTS, mayGoOn });
   const known = new Map(vips.map(({ name }, vip) => [name, settled && vipLoad(loads[vip], settled, vip)]));
   return seats.map(({ was, is, types }) => {
     const traffic = trafficOf(was, is, types, weighing);

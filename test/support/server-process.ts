@@ -8,8 +8,8 @@ import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeQuery } from './packets.ts';
-import { ask } from './read-response.ts';
+import { encodeQuery } from '../../bench/packets.ts';
+import { ask } from '../../bench/read-response.ts';
 
 /** A server that answers on 127.0.0.1. */
 export type Running = {

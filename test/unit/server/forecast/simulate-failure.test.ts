@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { placeAt } from '../../../../geo/location.ts';
 import { lookupClass } from '../../../../geo/find-class.ts';
-import { FORCED, forcedOf, isForcedOut, PROBED } from '../../../../health/table.ts';
+import { FORCED, forcedOf, isForcedOut, PROBED } from '../../../../health/health-table.ts';
 import { isInhabited } from '../../../../server/forecast/address-space.ts';
-import { simulateFrom, type SimulateRequest, type Simulation } from '../../../../server/forecast/simulate.ts';
+import { simulateFrom, type SimulateRequest, type Simulation } from '../../../../server/forecast/simulate-failure.ts';
 import { NODATA, STATIC, type Traffic } from '../../../../server/forecast/traffic.ts';
 import { viewAtlas } from '../../../../steering/plan.ts';
 import { formatAddress } from '../../../../wire/address.ts';
