@@ -206,6 +206,8 @@ describe('a mistake is reported where it is', () => {
     ['health: { wait: 3 }', '1:17 PH015', '3s or 3ms'],
     ['status: on', '1:9 PH013', 'status: off'],
     ['status: { listen: 0.0.0.0:8053 }', '1:9 PH039', 'has no token'],
+    ['status: { listen: 0.0.0.0:8053, token: secret }', '1:40 PH074', 'easy to guess'],
+    ['status: { open_reading: false }', '1:25 PH075', 'needs a token'],
     ['status: { token: "a b" }', '1:18 PH025', 'printable ASCII'],
     ['limits: { tcp_clients: 0 }', '1:24 PH014', '1 to'],
     ['log: { level: verbose }', '1:15 PH019', 'trace, debug'],
