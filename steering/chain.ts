@@ -5,11 +5,9 @@
 import { lookupOutcome } from '../geo/find-class.ts';
 import { hasTrait, serviceHoldSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
-import { keepFirstGroup } from './ordering.ts';
-import { ALL_DOWN, HAS, mapOf, OP, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
+import { ALL_DOWN, mapOf, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
+import { runSteps, shortcutThrough, sticksTo } from './program.ts';
 import { keepWithin, shedLimitOf } from './shed.ts';
-import { orderSticky } from './sticky.ts';
-import { drawWeighted, dropStandby } from './weighted.ts';
 
 /**
  * The outcome that the client's place has for a service's answers of one HAS bit, and its scope: outcome × 256 + scope
@@ -73,12 +71,7 @@ export function steer(
 function shortcutOf({ plan, decision, observer }: Steerer, service: number, has: number, located: number): number {
   // Explain wants to see every candidate; with availability overlooked, speed no longer matters.
   if (observer !== undefined || decision.degree !== DEGREE.AVAILABLE || decision.shedLimit >= 0) return -1;
-  const row = service * SERVICE.WORDS;
-  if (plan.services[row + SERVICE.STEP_COUNT] === 0) return -1;
-  const at = (plan.services[row + SERVICE.FIRST_STEP] ?? 0) * OP.WORDS;
-  const op = plan.program[at];
-  if (op === OP.FAILOVER) return plan.program[at + 2] ?? -1;
-  return (op === OP.PLACE ? mapOf(plan, row, has) : undefined)?.shortcutAt[located >> 8] ?? -1;
+  return shortcutThrough(plan, service, has, located);
 }
 
 /** From all candidates of `decision.degree` to what the steps leave. */
@@ -96,65 +89,6 @@ function runAll(
   if (decision.shedLimit >= 0) keepWithin(steerer, service, client, bits, decision.shedLimit);
   observer?.(service, -1, decision);
   runSteps(steerer, service, has, 0, located, client, bits, withStandbys);
-}
-
-/** From the candidates to what the steps leave, of which the first `from` are done. */
-function runSteps(
-  steerer: Steerer,
-  service: number,
-  has: number,
-  from: number,
-  located: number,
-  client: Uint8Array,
-  bits: number,
-  withStandbys: boolean,
-): void {
-  const { plan, decision, observer } = steerer;
-  const outcome = located >> 8;
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const answers = plan.services[row + SERVICE.ANSWERS] ?? 1;
-  const firstStep = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
-  const stepCount = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
-  const map = mapOf(plan, row, has);
-  for (let step = from; step < stepCount && decision.count > 0; step++) {
-    const at = (firstStep + step) * OP.WORDS;
-    const argument = plan.program[at + 1] ?? 0;
-    switch (plan.program[at]) {
-      case OP.PLACE:
-        if (map) keepFirstGroup(steerer, firstSlot, map.orderingAt[outcome * map.steps + argument] ?? 0);
-        break;
-      case OP.FAILOVER:
-        keepFirstGroup(steerer, firstSlot, argument);
-        break;
-      case OP.WEIGHTED:
-        if (withStandbys) dropStandby(steerer, firstSlot);
-        // Nobody looks at the order behind the answers once this is the last step.
-        drawWeighted(steerer, firstSlot, step === stepCount - 1 ? answers : decision.count);
-        break;
-      case OP.STICKY: {
-        if (withStandbys) dropStandby(steerer, firstSlot);
-        const prefixBits = bits === 32 ? argument : (plan.program[at + 2] ?? 0);
-        // Explain shows all of the order; packets need what they serve.
-        const isLast = step === stepCount - 1 && observer === undefined;
-        orderSticky(steerer, firstSlot, client, prefixBits, isLast ? answers : decision.count);
-        if (prefixBits > decision.scopeBits && sticksTo(plan.services, row, has)) decision.scopeBits = prefixBits;
-        break;
-      }
-      case OP.ALL:
-      case undefined:
-        break;
-    }
-    observer?.(service, step, decision);
-  }
-  // Without them from the start, none can have come in.
-  if (withStandbys) dropStandby(steerer, firstSlot);
-  if (decision.count > answers) decision.count = answers;
-}
-
-/** Whether the client's network can decide which VIP is first in answers of this HAS bit. */
-function sticksTo(services: Int32Array, row: number, has: number): boolean {
-  return hasTrait(services, row, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
 }
 
 function ttlOf(steerer: Steerer, service: number, has: number): number {

@@ -5,7 +5,7 @@
  *     services   a row a service (SERVICE)
  *     vips       a row a VIP, by slot (VIP)
  *     regions    a row a region of a service (REGION): "local" numbers count from 0 within the service
- *     program    the steps of all services: (OP, argument, argument) each
+ *     program    the steps of all services (program.ts): (OP, argument, argument) each
  *     orderings  lists of what to prefer: n, then n pairs (entry, end of its group), and shortcuts; see ordering.ts
  *     maps       a row a steering map (MAP): which ordering an address gets
  */
@@ -76,18 +76,6 @@ export const REGION = {
   MIN_HEALTHY_MILLIONTHS: 1,
   /** Local number of its first VIP, which leads to the others (VIP.NEXT). */
   FIRST_VIP: 2,
-  WORDS: 3,
-} as const;
-
-export const OP = {
-  /** Keep the first group of the ordering that the client's place gives; argument: which of its map's orderings. */
-  PLACE: 0,
-  /** Keep the first group of a fixed ordering; arguments: its offset, and that of its shortcut or -1. */
-  FAILOVER: 1,
-  WEIGHTED: 2,
-  /** Arguments: prefix bits of IPv4 and IPv6 clients. */
-  STICKY: 3,
-  ALL: 4,
   WORDS: 3,
 } as const;
 

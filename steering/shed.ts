@@ -10,8 +10,8 @@
  */
 import { startCandidates } from './candidates.ts';
 import { DEGREE, type Steerer } from './decision.ts';
-import { keepFirstGroup } from './ordering.ts';
-import { mapOf, OP, SERVICE, VIP, type SteeringPlan } from './plan.ts';
+import { SERVICE, VIP, type SteeringPlan } from './plan.ts';
+import { narrow } from './program.ts';
 import { hashNetwork, mix } from './sticky.ts';
 
 /** Clients are told apart by networks of these lengths, as those of `sticky` by default: how resolvers send them. */
@@ -116,21 +116,4 @@ function keep(steerer: Steerer, firstSlot: number, network: number, limit: numbe
     if (excess(steerer, firstSlot + vip, network) <= limit) candidates[kept++] = vip;
   }
   decision.count = kept;
-}
-
-/** From the candidates to those that the steps leave, in any order: steps of all other kinds only order them. */
-function narrow(steerer: Steerer, service: number, has: number, located: number): void {
-  const { plan, decision } = steerer;
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
-  const end = first + (plan.services[row + SERVICE.STEP_COUNT] ?? 0);
-  const map = mapOf(plan, row, has);
-  for (let step = first; step < end && decision.count > 0; step++) {
-    const argument = plan.program[step * OP.WORDS + 1] ?? 0;
-    const op = plan.program[step * OP.WORDS];
-    if (op === OP.FAILOVER) keepFirstGroup(steerer, firstSlot, argument);
-    else if (op === OP.PLACE && map)
-      keepFirstGroup(steerer, firstSlot, map.orderingAt[(located >> 8) * map.steps + argument] ?? 0);
-  }
 }

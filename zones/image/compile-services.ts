@@ -16,7 +16,8 @@ import {
   type Preference,
 } from '../../steering/place.ts';
 import { plainFrom } from '../../steering/plain.ts';
-import { ALL_DOWN, HAS, MAP, OP, REGION, SERVICE, TRAIT, VIP } from '../../steering/plan.ts';
+import { ALL_DOWN, HAS, MAP, REGION, SERVICE, TRAIT, VIP } from '../../steering/plan.ts';
+import { OP } from '../../steering/program.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
@@ -302,7 +303,7 @@ function compileStep(
   switch (step.kind) {
     case 'failover': {
       const preferences = failoverOf(step, local, context);
-      return [OP.FAILOVER, ordering(plan, preferences), shortcut(plan, [preferences])];
+      return [OP.FIXED, ordering(plan, preferences), shortcut(plan, [preferences])];
     }
     case 'weighted':
       return [OP.WEIGHTED, 0, 0];

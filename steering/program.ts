@@ -1,0 +1,137 @@
+/**
+ * The steps of services as the packet path runs them: the drawing of the table `program` (plan.ts), and one run over a
+ * service's rows. Steps that prefer regions or VIPs share PLACE and FIXED; a step that orders in another way has an
+ * OP of its own. steps.ts says which step becomes which row.
+ */
+import { hasTrait } from './candidates.ts';
+import type { Steerer } from './decision.ts';
+import { keepFirstGroup } from './ordering.ts';
+import { HAS, mapOf, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
+import { orderSticky } from './sticky.ts';
+import { drawWeighted, dropStandby } from './weighted.ts';
+
+export const OP = {
+  /** Keep the first group of the ordering that the client's place gives; argument: which of its map's orderings. */
+  PLACE: 0,
+  /** Keep the first group of an ordering that is the same for all clients; arguments: its offset, and that of its
+   * shortcut or -1. */
+  FIXED: 1,
+  WEIGHTED: 2,
+  /** Arguments: prefix bits of IPv4 and IPv6 clients. */
+  STICKY: 3,
+  ALL: 4,
+  WORDS: 3,
+} as const;
+
+export type Op = (typeof OP)[Exclude<keyof typeof OP, 'WORDS'>];
+
+/** A row of `program`: its OP and two arguments. */
+export type ProgramRow = readonly [op: Op, argument: number, argument2: number];
+
+/** The OP of a row; undefined behind the last. */
+function opOf({ program }: SteeringPlan, row: number): Op | undefined {
+  return program[row * OP.WORDS] as Op | undefined;
+}
+
+/** From the candidates to what the steps leave, of which the first `from` are done. */
+export function runSteps(
+  steerer: Steerer,
+  service: number,
+  has: number,
+  from: number,
+  located: number,
+  client: Uint8Array,
+  bits: number,
+  withStandbys: boolean,
+): void {
+  const { plan, decision, observer } = steerer;
+  const outcome = located >> 8;
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const answers = plan.services[row + SERVICE.ANSWERS] ?? 1;
+  const firstStep = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
+  const stepCount = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
+  const map = mapOf(plan, row, has);
+  for (let step = from; step < stepCount && decision.count > 0; step++) {
+    const at = (firstStep + step) * OP.WORDS;
+    const argument = plan.program[at + 1] ?? 0;
+    switch (opOf(plan, firstStep + step)) {
+      case OP.PLACE:
+        if (map) keepFirstGroup(steerer, firstSlot, map.orderingAt[outcome * map.steps + argument] ?? 0);
+        break;
+      case OP.FIXED:
+        keepFirstGroup(steerer, firstSlot, argument);
+        break;
+      case OP.WEIGHTED:
+        if (withStandbys) dropStandby(steerer, firstSlot);
+        // Nobody looks at the order behind the answers once this is the last step.
+        drawWeighted(steerer, firstSlot, step === stepCount - 1 ? answers : decision.count);
+        break;
+      case OP.STICKY: {
+        if (withStandbys) dropStandby(steerer, firstSlot);
+        const prefixBits = bits === 32 ? argument : (plan.program[at + 2] ?? 0);
+        // Explain shows all of the order; packets need what they serve.
+        const isLast = step === stepCount - 1 && observer === undefined;
+        orderSticky(steerer, firstSlot, client, prefixBits, isLast ? answers : decision.count);
+        if (prefixBits > decision.scopeBits && sticksTo(plan.services, row, has)) decision.scopeBits = prefixBits;
+        break;
+      }
+      case OP.ALL:
+      case undefined:
+        break;
+    }
+    observer?.(service, step, decision);
+  }
+  // Without them from the start, none can have come in.
+  if (withStandbys) dropStandby(steerer, firstSlot);
+  if (decision.count > answers) decision.count = answers;
+}
+
+/** Whether the client's network can decide which VIP is first in answers of this HAS bit. */
+export function sticksTo(services: Int32Array, row: number, has: number): boolean {
+  return hasTrait(services, row, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
+}
+
+/** From the candidates to those that the steps leave, in any order: steps that only order them are passed over. */
+export function narrow(steerer: Steerer, service: number, has: number, located: number): void {
+  const { plan, decision } = steerer;
+  const row = service * SERVICE.WORDS;
+  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
+  const end = first + (plan.services[row + SERVICE.STEP_COUNT] ?? 0);
+  const map = mapOf(plan, row, has);
+  for (let step = first; step < end && decision.count > 0; step++) {
+    const argument = plan.program[step * OP.WORDS + 1] ?? 0;
+    switch (opOf(plan, step)) {
+      case OP.PLACE:
+        if (map) keepFirstGroup(steerer, firstSlot, map.orderingAt[(located >> 8) * map.steps + argument] ?? 0);
+        break;
+      case OP.FIXED:
+        keepFirstGroup(steerer, firstSlot, argument);
+        break;
+      case OP.WEIGHTED:
+      case OP.STICKY:
+      case OP.ALL:
+      case undefined:
+        break;
+    }
+  }
+}
+
+/** Offset of the shortcut (ordering.ts) through the first steps of a service, -1 where there is none. */
+export function shortcutThrough(plan: SteeringPlan, service: number, has: number, located: number): number {
+  const row = service * SERVICE.WORDS;
+  if (plan.services[row + SERVICE.STEP_COUNT] === 0) return -1;
+  const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
+  switch (opOf(plan, first)) {
+    case OP.PLACE:
+      return mapOf(plan, row, has)?.shortcutAt[located >> 8] ?? -1;
+    case OP.FIXED:
+      return plan.program[first * OP.WORDS + 2] ?? -1;
+    case OP.WEIGHTED:
+    case OP.STICKY:
+    case OP.ALL:
+    case undefined:
+      return -1;
+  }
+}
