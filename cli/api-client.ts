@@ -31,8 +31,14 @@ export function apiAt(
   return { ok: false, message: 'the token given here is none: it has printable ASCII without spaces' };
 }
 
-/** Asks, and never throws for what the network or the server does. */
-export async function callApi(api: Api, method: string, path: string, body?: unknown): Promise<ApiReply> {
+/** Asks, and never throws for what the network or the server does. `signal` ends a request that nobody wants any more. */
+export async function callApi(
+  api: Api,
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<ApiReply> {
   const base = api.url;
   const headers: Record<string, string> = { accept: 'application/json' };
   if (api.token !== undefined) headers.authorization = `Bearer ${api.token}`;
@@ -42,7 +48,7 @@ export async function callApi(api: Api, method: string, path: string, body?: unk
   let response: IncomingMessage;
   let text: string;
   try {
-    response = await send(new URL(`${base}${path}`), method, headers, content);
+    response = await send(new URL(`${base}${path}`), method, headers, content, signal);
     text = await readText(response);
   } catch (error) {
     const why = `cannot reach ${base}: ${networkReason(error)}`;
@@ -66,11 +72,13 @@ function send(
   method: string,
   headers: Readonly<Record<string, string>>,
   content: string,
+  signal: AbortSignal | undefined,
 ): Promise<IncomingMessage> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? requestHttps : requestHttp;
     // A connection of its own each time: a server that has started again knows nothing of the one before.
-    request(url, { method, headers, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) })
+    request(url, { method, headers, agent: false, signal: signal ? AbortSignal.any([timeout, signal]) : timeout })
       .on('response', resolve)
       .on('error', reject)
       .end(content);

@@ -31,12 +31,13 @@ export function controlCommands(
     .summary('health, overrides and served split of a running server')
     .description('Show what a running server knows of every VIP, and how the answers are split among them.')
     .argument('[service]', 'only this service')
-    .option('--watch', 'again and again, until Ctrl-C; the split is then of the answers since the look before')
+    .option('--watch', 'again and again, until Ctrl-C; SERVED is then of the answers since the look before')
     .option('--interval <duration>', 'how often, with --watch', '2s')
     .addHelpText('after', example('pharos status', 'pharos status www.example.com --watch'))
     .action(async (service: string | undefined, flags: Flags, command: Command) => {
-      const [{ runStatus }, { parseDurationMs }] = await Promise.all([
+      const [{ runStatus }, { openScreen }, { parseDurationMs }] = await Promise.all([
         import('./status.ts'),
+        import('./watch-screen.ts'),
         import('../config/units.ts'),
       ]);
       const intervalMs = parseDurationMs(flags.interval) ?? 0;
@@ -46,11 +47,12 @@ export function controlCommands(
         stopped.abort();
       };
       const { watch = false } = flags;
-      if (watch) process.once('SIGINT', stop).once('SIGTERM', stop);
-      const redraw = watch && process.stdout.isTTY;
-      const options = { ...common(flags), service, watch, intervalMs, redraw, signal: stopped.signal };
+      const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+      if (watch) for (const signal of signals) process.once(signal, stop);
+      const screen = watch && process.stdout.isTTY ? openScreen(process.stdout) : undefined;
+      const options = { ...common(flags), service, watch, intervalMs, screen, signal: stopped.signal };
       done(await runStatus(options, output));
-      process.off('SIGINT', stop).off('SIGTERM', stop);
+      for (const signal of signals) process.off(signal, stop);
     });
 
   const words = {

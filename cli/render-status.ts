@@ -1,8 +1,18 @@
 /**
- * A status document as tables, for a person who was woken by it: what is wrong first, then a table a service.
+ * A status document as tables, for a person who was woken by it: alarms first, then a table per service, the worst first.
  */
 import type { ServiceDocument, StatusDocument } from '../status/status-document.ts';
-import { age, ageWords, lasting, stateWords, describeWeight, whyWords } from '../status/vip-words.ts';
+import {
+  age,
+  ageWords,
+  describeWeight,
+  lasting,
+  stateWords,
+  trafficWords,
+  urgencyOf,
+  whyWords,
+  worstFirst,
+} from '../status/vip-words.ts';
 import type { VipDocument } from '../status/vips.ts';
 import { table, type Output } from './output.ts';
 
@@ -14,9 +24,30 @@ export type StatusView = {
   readonly nowMs: number;
 };
 
+/** The lines, in the order of their urgency. */
+export type StatusLines = {
+  readonly head: readonly string[];
+  readonly alarms: readonly string[];
+  readonly services: readonly ServiceLines[];
+};
+
+/** `head` is the title and the names of the columns; `vips` has a line for each VIP. */
+export type ServiceLines = {
+  readonly head: readonly string[];
+  readonly vips: readonly string[];
+  readonly foot: readonly string[];
+};
+
 type Paint = Output['style'];
 
 export function renderStatus(view: StatusView, paint: Paint): string {
+  const { head, alarms, services } = statusLines(view, paint);
+  const tables = services.map((service) => [...service.head, ...service.vips, ...service.foot].join('\n'));
+  const nothing = tables.length === 0 ? ['No service is steered here.'] : tables;
+  return [[...head, ...alarms].join('\n'), ...nothing].join('\n\n');
+}
+
+export function statusLines(view: StatusView, paint: Paint): StatusLines {
   const { document, url, nowMs } = view;
   const ready = document.ready ? paint('green', 'ready') : paint('red', `not ready: ${document.not_ready.join('; ')}`);
   const head = `${paint('bold', `Pharos ${document.build.version}`)} at ${url}: ${ready}, generation ${document.generation}, up ${lasting(document.uptime_seconds)}`;
@@ -27,22 +58,25 @@ export function renderStatus(view: StatusView, paint: Paint): string {
   const vips = Map.groupBy(document.vips, ({ service }) => service);
   const earlier = view.before?.started_at === document.started_at ? view.before : undefined;
   const before = earlier && new Map(earlier.vips.map(({ target, served }) => [target, served]));
-  const services = document.services.map((service) =>
-    serviceTable(service, { vips: vips.get(service.name) ?? [], before, nowMs }, paint),
-  );
-  const nothing = services.length === 0 ? ['No service is steered here.'] : services;
-  return [[head, ...alarms].join('\n'), ...nothing].join('\n\n');
+  const services = document.services
+    .map((service) => ({ service, own: vips.get(service.name) ?? [] }))
+    // The worst first; among equals, the order of the files.
+    .sort((a, b) => urgencyOf(a.own) - urgencyOf(b.own))
+    .map(({ service, own }) => serviceLines(service, { vips: worstFirst(own), before, nowMs }, paint));
+  return { head: [head, trafficWords(document.traffic)], alarms, services };
 }
 
-/** `before`: how often VIPs had been answered with by the report before, by target. */
+/** `before`: how many answers had named VIPs at the time of the report before, by target. */
 type ServiceView = {
   readonly vips: readonly VipDocument[];
   readonly before: ReadonlyMap<string, number> | undefined;
   readonly nowMs: number;
 };
 
-function serviceTable(service: ServiceDocument, { vips, before, nowMs }: ServiceView, paint: Paint): string {
-  const served = vips.map(({ target, served: count }) => count - (before?.get(target) ?? 0));
+function serviceLines(service: ServiceDocument, { vips, before, nowMs }: ServiceView, paint: Paint): ServiceLines {
+  const served = vips.map(({ target, served: count, served_last_minute: lately }) =>
+    before === undefined ? lately : count - (before.get(target) ?? 0),
+  );
   const sum = served.reduce((total, count) => total + count, 0);
   const { vips: all, vips_available: available, ttl } = service;
   const colour = available === 0 ? 'red' : available < all ? 'yellow' : 'green';
@@ -58,8 +92,10 @@ function serviceTable(service: ServiceDocument, { vips, before, nowMs }: Service
     sum === 0 ? '-' : `${(((served[index] ?? 0) / sum) * 100).toFixed(1)} %`,
     whyWords(vip, nowMs),
   ]);
-  const lines = table([head.map((cell) => paint('dim', cell)), ...rows]).split('\n');
-  return [title, ...lines.map((line) => `  ${line}`), ...clientsLine(service)].join('\n');
+  const [columns = '', ...lines] = table([head.map((cell) => paint('dim', cell)), ...rows])
+    .split('\n')
+    .map((line) => `  ${line}`);
+  return { head: [title, columns], vips: lines, foot: clientsLine(service) };
 }
 
 /** Below this, a share says more of chance than of clients. */

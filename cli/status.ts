@@ -5,7 +5,8 @@ import { isStatusDocument, type StatusDocument } from '../status/status-document
 import { callApi, type Api } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
-import { renderStatus } from './render-status.ts';
+import { renderStatus, statusLines, type StatusView } from './render-status.ts';
+import { fitLines, type Screen } from './watch-screen.ts';
 
 /** `service`: only this one. `watch`: again every `intervalMs`, until `signal`. */
 export type StatusCommandOptions = ReachOptions & {
@@ -13,48 +14,63 @@ export type StatusCommandOptions = ReachOptions & {
   readonly watch: boolean;
   readonly intervalMs: number;
   readonly json: boolean;
-  /** Whether each report takes the place of the one before, as on a terminal. */
-  readonly redraw: boolean;
+  /** Where each report takes the place of the one before; undefined where they follow each other. */
+  readonly screen: Screen | undefined;
   readonly signal: AbortSignal;
 };
-
-/** ECMA-48: the cursor to the top left, and everything below it erased. */
-const TOP = '\u001b[H\u001b[J';
 
 export async function runStatus(options: StatusCommandOptions, output: Output): Promise<number> {
   const found = reach(options);
   if (!found.ok) return fail('status', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
+  const { watch, signal } = options;
+  const shown = options.json ? undefined : options.screen;
   let before: StatusDocument | undefined;
-  for (;;) {
-    const document = await look(found.api, options, output);
-    if (typeof document === 'number') {
-      // Once it was there, watching goes on: the server may be on its way back.
-      if (!options.watch || before === undefined) return document;
-    } else {
-      if (options.json) output.out(JSON.stringify(document, undefined, options.watch ? undefined : 2));
-      else {
-        const text = renderStatus({ document, before, url: found.api.url, nowMs: Date.now() }, output.style);
-        output.out(options.redraw ? `${TOP}${text}` : options.watch ? `${text}\n` : text);
+  let view: StatusView | undefined;
+  let missed: string | undefined;
+  const draw = (): void => {
+    if (view && shown) shown.draw(fitLines(statusLines(view, output.style), shown.size(), output.style, missed));
+  };
+  shown?.onResize(draw);
+  try {
+    for (;;) {
+      const looked = await look(found.api, options);
+      if (signal.aborted) return EXIT.OK;
+      if (!looked.ok) {
+        // A server that was there before may be on its way back.
+        if (!watch || before === undefined) return fail('status', looked.message, EXIT.FAILED, output);
+        missed = `Shown is the last report: ${looked.message}`;
+        if (view) view = { ...view, nowMs: Date.now() };
+        if (!shown) fail('status', looked.message, EXIT.FAILED, output);
+      } else {
+        const { document } = looked;
+        missed = undefined;
+        view = { document, before, url: found.api.url, nowMs: Date.now() };
+        if (options.json) output.out(JSON.stringify(document, undefined, watch ? undefined : 2));
+        else if (!shown) output.out(`${renderStatus(view, output.style)}${watch ? '\n' : ''}`);
+        before = document;
       }
-      before = document;
+      draw();
+      if (!watch || !(await pause(options.intervalMs, signal))) return EXIT.OK;
     }
-    if (!options.watch || !(await pause(options.intervalMs, options.signal))) return EXIT.OK;
+  } finally {
+    shown?.close();
   }
 }
 
-/** The document, with one service alone where that is asked for; or the exit code once the reason has been said. */
-async function look(api: Api, { service }: StatusCommandOptions, output: Output): Promise<StatusDocument | number> {
-  const reply = await callApi(api, 'GET', '/api/v1/status');
-  if (!reply.ok) return fail('status', reply.message, EXIT.FAILED, output);
+type Looked =
+  { readonly ok: true; readonly document: StatusDocument } | { readonly ok: false; readonly message: string };
+
+/** The document, with one service alone where that is asked for; or why there is none. */
+async function look(api: Api, { service, signal }: StatusCommandOptions): Promise<Looked> {
+  const reply = await callApi(api, 'GET', '/api/v1/status', undefined, signal);
+  if (!reply.ok) return { ok: false, message: reply.message };
   const { value } = reply;
-  if (!isStatusDocument(value)) {
-    return fail('status', `${api.url} did not answer as a Pharos of this version does`, EXIT.FAILED, output);
-  }
-  if (service === undefined) return value;
+  if (!isStatusDocument(value)) return { ok: false, message: `${api.url} is not a Pharos server of this version` };
+  if (service === undefined) return { ok: true, document: value };
   const name = service.toLowerCase().replace(/\.$/, '');
   const services = value.services.filter((one) => one.name === name);
-  if (services.length === 0) return fail('status', `no service is called ${name} there`, EXIT.FAILED, output);
-  return { ...value, services, vips: value.vips.filter((vip) => vip.service === name) };
+  if (services.length === 0) return { ok: false, message: `no service is called ${name} there` };
+  return { ok: true, document: { ...value, services, vips: value.vips.filter((vip) => vip.service === name) } };
 }
 
 /** False as soon as `signal` says so. */

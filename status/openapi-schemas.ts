@@ -25,11 +25,12 @@ import {
 } from './json-schema.ts';
 import type { OverrideDocument, WeightDocument } from './override-json.ts';
 import type { Problem } from './problem.ts';
-import type { ClientsDocument, ServiceDocument, StatusDocument } from './status-document.ts';
+import type { ClientsDocument, ServiceDocument, StatusDocument, TrafficDocument } from './status-document.ts';
 import type { TraceDocument } from './trace-document.ts';
 import type { VipDocument } from './vips.ts';
 
 const load: Schema = { type: 'number', minimum: 0 };
+const rate: Schema = { type: 'number', minimum: 0 };
 const FORCED = ['up', 'down', 'drain'] as const;
 const by = oneOf('operator', 'schedule');
 const move = listSchema(object<Traffic['moves'][number]>({ from: textSchema, to: textSchema, share: shareSchema }));
@@ -78,6 +79,7 @@ const vip = object<VipDocument>({
     }),
   ),
   served: { ...whole, description: 'Answers that named it, since the start.' },
+  served_last_minute: { ...whole, description: 'Answers that named it in the last minute.' },
 });
 
 const service = object<ServiceDocument>({
@@ -89,7 +91,8 @@ const service = object<ServiceDocument>({
   when_all_down: oneOf('serve_all', 'none', 'static'),
   vips: whole,
   vips_available: whole,
-  served: whole,
+  served: { ...whole, description: 'Answers that named one of its VIPs, since the start.' },
+  served_last_minute: { ...whole, description: 'Answers that named one of its VIPs in the last minute.' },
   clients: {
     ...object<ClientsDocument>({
       samples: whole,
@@ -130,6 +133,15 @@ const status = object<StatusDocument>({
       since: timeSchema,
     }),
   ),
+  traffic: {
+    ...object<TrafficDocument>({
+      seconds: rate,
+      queries_per_second: rate,
+      nxdomain_per_second: rate,
+      servfail_per_second: rate,
+    }),
+    description: 'Of the last minute; `seconds` is less after a start.',
+  },
   zones: listSchema(
     object<Entry<StatusDocument['zones']>>({
       name: textSchema,

@@ -3,7 +3,8 @@
  */
 import { fileAndLine } from '../config/diagnostics.ts';
 import type { Runtime } from './runtime.ts';
-import { serviceDocument } from './status-document.ts';
+import { serviceDocument, trafficDocument } from './status-document.ts';
+import { trafficWords } from './vip-words.ts';
 import { vipStates, type VipState } from './vips.ts';
 
 export function overview(runtime: Runtime): string {
@@ -33,6 +34,7 @@ export function overview(runtime: Runtime): string {
     [
       `Pharos ${runtime.version}: ${notReady.length === 0 ? 'ready' : `not ready: ${notReady.join('; ')}`}`,
       `up for ${formatUptime(uptime)}, generation ${number} loaded ${loadedAt.toISOString()}`,
+      trafficWords(trafficDocument(runtime.recent())),
       ...(last.ok ? [] : [`the reload at ${last.at.toISOString()} was refused: generation ${number} goes on`]),
     ],
     titled(

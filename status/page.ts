@@ -10,7 +10,18 @@ import { overrideDocuments } from './override-json.ts';
 import { isNotable } from './overview.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
 import type { Runtime } from './runtime.ts';
-import { age, ageWords, lasting, stateWords, describeWeight, whyWords } from './vip-words.ts';
+import { trafficDocument } from './status-document.ts';
+import {
+  age,
+  ageWords,
+  describeWeight,
+  lasting,
+  stateWords,
+  trafficWords,
+  urgencyOf,
+  whyWords,
+  worstFirst,
+} from './vip-words.ts';
 import { vipDocument, vipStates, type VipState } from './vips.ts';
 
 /** Rows that a person can still look through, and a telephone show. */
@@ -36,7 +47,7 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
   const entries = catalog.services
     .map((service): Entry => {
       const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
-      return { service, states: own, isNotable: own.some(isNotable), rank: rankOf(own) };
+      return { service, states: own, isNotable: own.some(isNotable), rank: urgencyOf(own) };
     })
     .filter((entry) => wanted === '' || isFound(entry, wanted));
   // The worst first; among equals, the order of the files.
@@ -66,17 +77,6 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
   }
   if (left > 0) octets.text(`<p class="soft">and ${left.toLocaleString('en-GB')} more: find them by their names</p>\n`);
   octets.text(foot(runtime, now));
-}
-
-/** A service without an available VIP is worst, then one with a VIP that is down, then one that an operator changed. */
-function rankOf(states: readonly VipState[]): number {
-  if (!states.some(({ available }) => available)) return 0;
-  return states.some(({ effective }) => effective === 'down') ? 1 : 2;
-}
-
-/** VIPs that are not available first; among equals, the order of the file. */
-function worstFirst(states: readonly VipState[]): readonly VipState[] {
-  return [...states.filter(({ available }) => !available), ...states.filter(({ available }) => available)];
 }
 
 function rowsOf(entries: readonly Entry[]): number {
@@ -109,7 +109,11 @@ function alarmTitle(runtime: Runtime): string | undefined {
   const [first] = alarms;
   if (first === undefined) return undefined;
   const what = first.subject === null ? first.code : `${first.code} ${first.subject}`;
-  return `${what} (${alarms.length} alarm${alarms.length === 1 ? '' : 's'})`;
+  return `${what} (${countAlarms(alarms.length)})`;
+}
+
+function countAlarms(count: number): string {
+  return `${count} alarm${count === 1 ? '' : 's'}`;
 }
 
 /** Alarms that the page shows in full. */
@@ -121,18 +125,20 @@ function notes(runtime: Runtime, nowMs: number): string {
   const alarms = runtime.alarms();
   const critical = alarms.filter(({ severity }) => severity === 'critical').length;
   const tone = critical > 0 ? 'bad' : alarms.length > 0 ? 'odd' : 'good';
-  const count = alarms.length === 0 ? '' : `, <b class="${tone}">${alarms.length} alarms (${critical} critical)</b>`;
+  const count =
+    alarms.length === 0 ? '' : `, <b class="${tone}">${countAlarms(alarms.length)} (${critical} critical)</b>`;
   const ready =
     missing.length === 0 ? `<b class="${tone}">ready</b>` : `<b class="bad">not ready</b>: ${html(missing.join('; '))}`;
   const up = lasting(runtime.uptimeSeconds());
   return [
     `<p>${ready}${count}, generation ${number}, up ${up}</p>`,
+    `<p class="soft">${trafficWords(trafficDocument(runtime.recent()))}</p>`,
     ...alarms
       .slice(0, MAX_ALARMS)
       .map(({ code, severity, message, since }) =>
         note(severity === 'critical' ? 'bad' : 'odd', `${code} for ${age(since, nowMs)}`, message),
       ),
-    ...(alarms.length > MAX_ALARMS ? [`<p class="soft">and ${alarms.length - MAX_ALARMS} more alarms</p>`] : []),
+    ...(alarms.length > MAX_ALARMS ? [`<p class="soft">and ${alarms.length - MAX_ALARMS} more</p>`] : []),
     ...warnings.map(({ code, message, place }) => note('odd', `${code} ${fileAndLine(place)}`, message)),
     '',
   ].join('\n');
@@ -155,7 +161,7 @@ function orders(runtime: Runtime, nowMs: number): string {
 function serviceCard({ service, states }: Entry, nowMs: number): string {
   const { minSeconds, maxSeconds } = service.ttl;
   const ttl = minSeconds === maxSeconds ? `${minSeconds}` : `${minSeconds} to ${maxSeconds}`;
-  const sum = states.reduce((total, { served }) => total + served, 0);
+  const sum = states.reduce((total, { servedLately }) => total + servedLately, 0);
   const rows = worstFirst(states).map((state) => {
     const vip = vipDocument(state);
     const { text, tone } = stateWords(vip);
@@ -165,7 +171,7 @@ function serviceCard({ service, states }: Entry, nowMs: number): string {
       `<td class="${tone}">${html(text)}</td>`,
       `<td data-name="for">${ageWords(vip, nowMs)}</td>`,
       `<td class="n${vip.weight_override === null ? '' : ' odd'}" data-name="weight">${describeWeight(vip)}</td>`,
-      `<td class="n" data-name="served">${sum === 0 ? '-' : `${((vip.served / sum) * 100).toFixed(1)} %`}</td>`,
+      `<td class="n" data-name="served">${sum === 0 ? '-' : `${((vip.served_last_minute / sum) * 100).toFixed(1)} %`}</td>`,
       `<td class="last">${html(whyWords(vip, nowMs))}</td>`,
     ];
     return `<tr>${cells.join('')}</tr>`;

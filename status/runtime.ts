@@ -29,6 +29,7 @@ export type Runtime = {
   readonly counters: () => Float64Array;
   /** Answers that named the VIP, since the start, by slot of the current catalog. */
   readonly served: () => Float64Array;
+  readonly recent: () => RecentTraffic;
   /** Sampled clients by country: of a service, and over all. */
   readonly clients: Pick<ClientCounts, 'of' | 'totals'>;
   readonly explain: (request: ExplainRequest) => Explained;
@@ -46,6 +47,17 @@ export type Runtime = {
   readonly beacon: Beacon;
   /** Lines of the log that were dropped since the start, because nothing reads it. */
   readonly logDropped: () => number;
+};
+
+/** Traffic of the last minute; less after a start. */
+export type RecentTraffic = {
+  /** How long that is. */
+  readonly seconds: number;
+  readonly queriesPerSecond: number;
+  readonly nxdomainPerSecond: number;
+  readonly servfailPerSecond: number;
+  /** Answers that named the VIP, by slot of the current catalog. */
+  readonly served: Float64Array;
 };
 
 export type RunningGeneration = {

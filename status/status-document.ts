@@ -7,7 +7,7 @@ import { formatEndpoint } from '../wire/address.ts';
 import type { CountedClients } from '../server/forecast/client-counts.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import type { Alarm } from '../config/alarms.ts';
-import type { Runtime } from './runtime.ts';
+import type { RecentTraffic, Runtime } from './runtime.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
 import { writeVips } from './vip-json.ts';
 import { vipStates, type VipDocument, type VipState } from './vips.ts';
@@ -30,6 +30,8 @@ export type StatusDocument = {
   /** Of the configuration in force. */
   readonly warnings: readonly Diagnostic[];
   readonly alarms: readonly Alarm[];
+  /** Of the last minute; less after a start. */
+  readonly traffic: TrafficDocument;
   readonly zones: readonly {
     readonly name: string;
     readonly serial: number;
@@ -48,6 +50,14 @@ export type StatusDocument = {
   }[];
 };
 
+export type TrafficDocument = {
+  /** How long the time is that the rates are of. */
+  readonly seconds: number;
+  readonly queries_per_second: number;
+  readonly nxdomain_per_second: number;
+  readonly servfail_per_second: number;
+};
+
 export type ServiceDocument = {
   readonly name: string;
   readonly zone: string;
@@ -58,8 +68,9 @@ export type ServiceDocument = {
   readonly when_all_down: 'serve_all' | 'none' | 'static';
   readonly vips: number;
   readonly vips_available: number;
-  /** Answers that named a VIP of it, since the start. */
+  /** Answers that named a VIP of it: since the start, and in the last minute. */
   readonly served: number;
+  readonly served_last_minute: number;
   readonly clients: ClientsDocument;
 };
 
@@ -110,6 +121,7 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
     last_reload: { ok: last.ok, at: last.at.toISOString(), diagnostics: withoutForeignLines(last.diagnostics) },
     warnings,
     alarms: runtime.alarms(),
+    traffic: trafficDocument(runtime.recent()),
     zones: catalog.zones.map(({ name, serial, file, records, services }) => ({
       name,
       serial,
@@ -140,6 +152,18 @@ export function serviceDocument(service: ServiceInfo, states: readonly VipState[
     vips: own.length,
     vips_available: own.filter(({ available }) => available).length,
     served: own.reduce((sum, { served }) => sum + served, 0),
+    served_last_minute: own.reduce((sum, { servedLately }) => sum + servedLately, 0),
+  };
+}
+
+export function trafficDocument(recent: RecentTraffic): TrafficDocument {
+  // To a thousandth: more would be noise.
+  const round = (rate: number): number => Math.round(rate * 1000) / 1000;
+  return {
+    seconds: round(recent.seconds),
+    queries_per_second: round(recent.queriesPerSecond),
+    nxdomain_per_second: round(recent.nxdomainPerSecond),
+    servfail_per_second: round(recent.servfailPerSecond),
   };
 }
 
@@ -168,8 +192,13 @@ export function clientsOf({ samples, countries, rest }: ClientsDocument): Counte
 /** Whether a value from the network has the shape, as far as rendering goes into it. */
 export function isStatusDocument(value: unknown): value is StatusDocument {
   if (typeof value !== 'object' || value === null) return false;
-  const { build, services, vips, alarms, not_ready: notReady } = value as Readonly<Record<string, unknown>>;
-  const isObject = typeof build === 'object' && build !== null;
-  if (!isObject || ![services, vips, alarms, notReady].every((part) => Array.isArray(part))) return false;
+  const { build, traffic, services, vips, alarms, not_ready: notReady } = value as Readonly<Record<string, unknown>>;
+  const isObject = (part: unknown): boolean => typeof part === 'object' && part !== null;
+  if (
+    !isObject(build) ||
+    !isObject(traffic) ||
+    ![services, vips, alarms, notReady].every((part) => Array.isArray(part))
+  )
+    return false;
   return (services as readonly Partial<ServiceDocument>[]).every(({ clients }) => Array.isArray(clients?.countries));
 }

@@ -1,6 +1,6 @@
 /**
  * The VIPs as JSON, which is nearly all of what dashboards are sent. Nothing is written anew that is still as it was: of
- * each VIP the octets are kept, without the number of answers, until something of it changes. So what is sent is always
+ * each VIP the octets are kept, without the numbers of answers, until something of it changes. So what is sent is always
  * that of this moment.
  */
 import type { VipHealth } from '../health/engine.ts';
@@ -18,18 +18,20 @@ export async function writeVips(states: readonly VipState[], octets: Octets): Pr
   await inTurns(states, (state) => {
     octets.text(before);
     octets.add(octetsOf(state));
-    octets.text(`${state.served}`);
+    octets.text(`${state.served},"served_last_minute":${state.servedLately}`);
     before = '},';
   });
   octets.text(states.length === 0 ? '[]' : '}]');
 }
 
-/** A document up to its last member, `served`, whose value is left out. */
+/** A document up to its last members, `served` and `served_last_minute`, whose values are left out. */
 function octetsOf(state: VipState): Uint8Array {
   const { info, health } = state;
   const last = kept.get(info);
   if (last !== undefined && isSame(last.health, health)) return last.octets;
-  const octets = Buffer.from(JSON.stringify(vipDocument({ ...state, served: 0 })).slice(0, -'0}'.length));
+  const octets = Buffer.from(
+    JSON.stringify(vipDocument({ ...state, served: 0, servedLately: 0 })).slice(0, -'0,"served_last_minute":0}'.length),
+  );
   kept.set(info, { health, octets });
   return octets;
 }

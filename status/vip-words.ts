@@ -2,7 +2,42 @@
  * What is said of a VIP in a table, on the command line and on the status page: of a document, since the command line
  * has no more than that.
  */
+import type { TrafficDocument } from './status-document.ts';
 import type { VipDocument } from './vips.ts';
+
+/** What of a VIP says how urgent it is; of a document or of a state. */
+type Standing = Pick<VipDocument, 'available' | 'effective'>;
+
+/** How urgent a service is by its VIPs. 0, none is available; 1, one is down; 2, one is drained; 3, none of these. */
+export function urgencyOf(vips: readonly Standing[]): number {
+  if (!vips.some(({ available }) => available)) return 0;
+  if (vips.some(({ effective }) => effective === 'down')) return 1;
+  return vips.every(({ available }) => available) ? 3 : 2;
+}
+
+/** VIPs that are not available first; among equals, the order of the file. */
+export function worstFirst<Vip extends Standing>(vips: readonly Vip[]): readonly Vip[] {
+  return [...vips.filter(({ available }) => !available), ...vips.filter(({ available }) => available)];
+}
+
+/** `1,234 queries/s, NXDOMAIN 2.0/s, SERVFAIL 0/s in the last minute` */
+export function trafficWords(traffic: TrafficDocument): string {
+  const {
+    seconds,
+    queries_per_second: queries,
+    nxdomain_per_second: nxdomain,
+    servfail_per_second: servfail,
+  } = traffic;
+  const time = seconds >= 60 ? 'minute' : lasting(seconds);
+  const rates = `${rateWords(queries)} queries/s, NXDOMAIN ${rateWords(nxdomain)}/s, SERVFAIL ${rateWords(servfail)}/s`;
+  return `${rates} in the last ${time}`;
+}
+
+function rateWords(rate: number): string {
+  if (rate === 0) return '0';
+  if (rate < 0.1) return '<0.1';
+  return rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en-GB');
+}
 
 /** Whether a state is as it should be; `none` where nobody looks. */
 export type Tone = 'good' | 'bad' | 'odd' | 'none';

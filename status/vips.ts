@@ -15,8 +15,9 @@ export type VipState = {
   readonly effective: VipHealth['effective'];
   /** Up, or not yet known, or not checked; not drained or forced down (SPEC 4), its region's `min_healthy` aside. */
   readonly available: boolean;
-  /** Answers that named it. */
+  /** Answers that named it: since the start, and in the last minute. */
   readonly served: number;
+  readonly servedLately: number;
 };
 
 /** By slot, as `ServiceInfo.firstSlot` and `vipCount` count. */
@@ -24,6 +25,7 @@ export function vipStates(runtime: Runtime): readonly VipState[] {
   const { catalog } = runtime.generation();
   const health = runtime.health.list();
   const served = runtime.served();
+  const { served: lately } = runtime.recent();
   let byTarget: ReadonlyMap<string, VipHealth> | undefined;
   return catalog.vips.map((info) => {
     // While a reload is under way the health room has the next generation, whose slots are others.
@@ -39,6 +41,7 @@ export function vipStates(runtime: Runtime): readonly VipState[] {
       effective,
       available: effective === 'up' || effective === 'unknown',
       served: served[info.slot] ?? 0,
+      servedLately: lately[info.slot] ?? 0,
     };
   });
 }
@@ -94,11 +97,13 @@ export type VipDocument = {
     /** When the last answer naming it expires; null for `up`, and where it may go on being answered with. */
     readonly safe_at: string | null;
   } | null;
+  /** Answers that named it: since the start, and in the last minute. */
   readonly served: number;
+  readonly served_last_minute: number;
 };
 
 export function vipDocument(state: VipState): VipDocument {
-  const { info, service, region, health, effective, available, served } = state;
+  const { info, service, region, health, effective, available, served, servedLately } = state;
   const { last, override, weightOverride } = health ?? {};
   return {
     target: info.target,
@@ -140,5 +145,6 @@ export function vipDocument(state: VipState): VipDocument {
         }
       : null,
     served,
+    served_last_minute: servedLately,
   };
 }

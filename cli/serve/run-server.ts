@@ -35,8 +35,9 @@ import { createMeasured } from './beacon-latency.ts';
 import { createNews } from './announce.ts';
 import { plural } from '../output.ts';
 import { createQueryLog } from './query-log.ts';
+import { createTrafficWindow } from './recent-traffic.ts';
 import { createReloads } from './reload.ts';
-import { createRuntime } from './status-source.ts';
+import { countersOf, createRuntime } from './status-source.ts';
 import { checkSerials, createSerialKeeper } from './serial-keeper.ts';
 import { createStatusListener } from './status-listener.ts';
 
@@ -160,6 +161,7 @@ export async function runServer(
   const notifier = createSecondaryNotifier(log);
   const queryLog = createQueryLog(threads, log);
   const answers = createAnswerCounter(inForce);
+  const traffic = createTrafficWindow({ counters: () => countersOf(server), answers });
   const clients = createClientCounter(inForce);
   const measured = createMeasured(() => current.loaded, log, alarms);
   const foresee = createForesight(systemClock, inForce, () => ({ served: answers.served(), clients: clients.of }));
@@ -194,6 +196,7 @@ export async function runServer(
     answers.replaced(before);
     clients.replaced(before, next);
     current = next;
+    traffic.replaced(before, next);
     news.configure(next);
     alarmWatch.replaced();
     await calendar.configure(next.settings);
@@ -232,6 +235,7 @@ export async function runServer(
     stopping: () => stopping,
     alarms,
     answers,
+    traffic,
     clients,
     reloads,
     news,
@@ -280,6 +284,7 @@ export async function runServer(
     await server?.stop();
     queryLog.stop();
     clients.stop();
+    traffic.stop();
     await health.stop();
     news.stop();
     await status.close();
@@ -315,6 +320,7 @@ export async function runServer(
       log,
     });
     clients.start();
+    traffic.start();
     alarmWatch.start();
     serials.keep(current.loaded);
     tellSecondaries(notifier, current, undefined);

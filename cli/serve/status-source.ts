@@ -13,6 +13,7 @@ import type { ClientCounter } from './client-counter.ts';
 import type { Current } from './generation.ts';
 import type { Measured } from './beacon-latency.ts';
 import type { News } from './announce.ts';
+import type { TrafficWindow } from './recent-traffic.ts';
 import type { Reloads } from './reload.ts';
 import { readVersion } from '../version.ts';
 
@@ -29,6 +30,7 @@ export type RuntimeParts = {
   readonly stopping: () => boolean;
   readonly alarms: Alarms;
   readonly answers: AnswerCounter;
+  readonly traffic: TrafficWindow;
   readonly clients: ClientCounter;
   readonly reloads: Reloads;
   readonly news: News;
@@ -48,6 +50,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     stopping,
     alarms,
     answers,
+    traffic,
     clients,
     reloads,
     news,
@@ -77,8 +80,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     get health() {
       return health();
     },
-    counters: () => server()?.counters() ?? new Float64Array(COUNTERS),
+    counters: () => countersOf(server()),
     served: answers.served,
+    recent: traffic.recent,
     explain: (request) => explainFrom(current().loaded, request, liveHealth()),
     clients,
     simulate: (request) => {
@@ -100,4 +104,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     beacon: measured.beacon,
     logDropped: parts.logDropped,
   };
+}
+
+/** Sums over its threads; all zero before it serves. */
+export function countersOf(server: Server | undefined): Float64Array {
+  return server?.counters() ?? new Float64Array(COUNTERS);
 }

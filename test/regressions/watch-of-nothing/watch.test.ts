@@ -30,7 +30,7 @@ async function watch(port: number, service: string | undefined, onError: (text: 
       onError(text);
     },
   };
-  const options = { ...reach, service, watch: true, intervalMs: 1, json: false, redraw: false, signal };
+  const options = { ...reach, service, watch: true, intervalMs: 1, json: false, screen: undefined, signal };
   const code = await runStatus(options, seen);
   return { code, error: error() };
 }
@@ -101,7 +101,7 @@ test('a server that goes away is asked again until the end', async () => {
       if (missed === 3) stop.abort();
     },
   };
-  const how = { watch: true, intervalMs: 1, json: false, redraw: false, signal: stop.signal };
+  const how = { watch: true, intervalMs: 1, json: false, screen: undefined, signal: stop.signal };
   expect(await runStatus({ api: `127.0.0.1:${server.endpoint.port}`, ...rest, ...how }, seen)).toBe(0);
   expect(missed).toBe(3);
   await closed;

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { forceState, giveBack, reload, setWeight, type StateOptions } from '../../../cli/control.ts';
 import { reach, type ReachOptions } from '../../../cli/find-server.ts';
 import { runStatus, type StatusCommandOptions } from '../../../cli/status.ts';
+import type { Screen } from '../../../cli/watch-screen.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { folderOf } from '../../support/pharos.ts';
 import { createFakeLog, createFakeRuntime, mistake, type FakeRuntime } from '../status/fake-runtime.ts';
@@ -177,7 +178,7 @@ describe('what goes wrong', () => {
 
 describe('status', () => {
   const show = (change: Partial<StatusCommandOptions> = {}): Promise<Ran> => {
-    const rest = { service: undefined, watch: false, intervalMs: 10, redraw: false };
+    const rest = { service: undefined, watch: false, intervalMs: 10, screen: undefined };
     const signal = new AbortController().signal;
     return run((output) => runStatus({ ...options, ...rest, signal, ...change }, output));
   };
@@ -199,15 +200,16 @@ describe('status', () => {
     expect(code).toBe(0);
     const lines = out.split('\n').map((line) => line.replace(/ {2,}/g, '  ').trim());
     expect(lines[0]).toMatch(/^Pharos 1\.2\.3 at http:\/\/127\.0\.0\.1:\d+: ready, generation 4, up /);
-    expect(lines[1]).toMatch(/^ALARM reload_refused for .*: the last reload was refused$/);
-    expect(lines.slice(3, 9)).toEqual([
+    expect(lines[1]).toBe('1,235 queries/s, NXDOMAIN 2.0/s, SERVFAIL 0.3/s in the last minute');
+    expect(lines[2]).toMatch(/^ALARM reload_refused for .*: the last reload was refused$/);
+    expect(lines.slice(4, 10)).toEqual([
       'www.example.com  1 of 3 available, TTL 5 to 60 s',
       'VIP  REGION  STATE  FOR  WEIGHT  SERVED  WHY',
       expect.stringMatching(
-        /^seoul-a {2}seoul {2}drain \(probed up\) {2}\d s {2}1 {2}66\.7 % {2}kernel, safe to stop in (60|59) s$/,
+        /^seoul-a {2}seoul {2}drain \(probed up\) {2}\d s {2}1 {2}75\.0 % {2}kernel, safe to stop in (60|59) s$/,
       ),
       expect.stringMatching(/^seoul-b {2}seoul {2}down {2}\d+ s {2}1 {2}0\.0 % {2}connect refused$/),
-      'virginia-a  virginia  not checked  -  10 (file 1)  33.3 %',
+      'virginia-a  virginia  not checked  -  10 (file 1)  25.0 %',
       'clients: KR 60.0 %, JP 30.0 %, unknown 10.0 %',
     ]);
   });
@@ -226,21 +228,23 @@ describe('status', () => {
 
   it('--watch goes on, with the split since the look before, until it is ended', async () => {
     const stop = new AbortController();
-    const { output, out } = captureOutput();
-    let looks = 0;
-    const counting = {
-      ...output,
-      out: (text: string) => {
-        output.out(text);
-        looks += 1;
-        if (looks === 3) stop.abort();
+    const { output, out, error } = captureOutput();
+    const drawn: (readonly string[])[] = [];
+    let closed = 0;
+    const screen: Screen = {
+      size: () => ({ columns: 100, rows: 30 }),
+      draw: (lines) => {
+        drawn.push(lines);
+        if (drawn.length === 3) stop.abort();
       },
+      onResize: () => undefined,
+      close: () => (closed += 1),
     };
-    const rest = { service: undefined, watch: true, intervalMs: 1, redraw: true };
-    expect(await runStatus({ ...options, ...rest, signal: stop.signal }, counting)).toBe(0);
+    const rest = { service: undefined, watch: true, intervalMs: 1, screen };
+    expect(await runStatus({ ...options, ...rest, signal: stop.signal }, output)).toBe(0);
     // Two services, at each look but the first.
-    expect(out().match(/SERVED NOW/g)).toHaveLength(4);
-    expect(out().split('\u001b[H\u001b[J')).toHaveLength(4);
+    expect(drawn.flat().filter((line) => line.includes('SERVED NOW'))).toHaveLength(4);
+    expect({ closed, out: out(), error: error() }).toEqual({ closed: 1, out: '', error: '' });
   });
 
   it('a server that cannot be reached is said so', async () => {

@@ -187,7 +187,7 @@ describe('pharos diff', () => {
     const weigh = async (samples: number): Promise<Difference['traffic']> => {
       const countries = [{ country: 'IE', share: 0.3 }];
       const services = [{ name: 'www.example.com', clients: { samples, countries, rest: 0.7 } }];
-      const document = { build: {}, services, vips, alarms: [], not_ready: [] };
+      const document = { build: {}, traffic: {}, services, vips, alarms: [], not_ready: [] };
       const server = createServer((_request, response) => {
         response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
       }).listen(0, '127.0.0.1');

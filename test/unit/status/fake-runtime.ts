@@ -18,7 +18,7 @@ import { createEventLog } from '../../../status/events.ts';
 import type { StatusLog } from '../../../status/http.ts';
 import type { HttpStats } from '../../../status/metrics.ts';
 import { createAlarms, type Alarm } from '../../../config/alarms.ts';
-import type { LastReload, Reloaded, Runtime } from '../../../status/runtime.ts';
+import type { LastReload, RecentTraffic, Reloaded, Runtime } from '../../../status/runtime.ts';
 import type { ExplainRequest, Explained } from '../../../steering/trace.ts';
 import type { Catalog, VipInfo } from '../../../zones/catalog.ts';
 import { steered } from '../cli/traces.ts';
@@ -140,6 +140,7 @@ export type Knobs = {
   explain: (request: ExplainRequest) => Explained;
   simulate: (request: SimulateRequest) => Simulated;
   counters: Float64Array;
+  recent: RecentTraffic;
   /** By service. */
   clients: Map<string, CountedClients>;
   countries: Map<string, number>;
@@ -196,6 +197,13 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     explain: () => ({ ok: true, trace: steered }),
     simulate: ({ down }) => ({ ok: true, simulation: { down, targets: [], services: [], untouched: 2 } }),
     counters,
+    recent: {
+      seconds: 60,
+      queriesPerSecond: 1234.5,
+      nxdomainPerSecond: 2,
+      servfailPerSecond: 0.25,
+      served: Float64Array.of(30, 0, 10, 0),
+    },
     clients: new Map([
       [
         'www.example.com',
@@ -248,6 +256,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     health,
     counters: () => knobs.counters,
     served: () => Float64Array.of(100, 0, 50, 3),
+    recent: () => knobs.recent,
     clients: { of: (service) => knobs.clients.get(service) ?? NOBODY, totals: () => knobs.countries },
     explain: (request) => knobs.explain(request),
     simulate: (request) => knobs.simulate(request),

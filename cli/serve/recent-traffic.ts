@@ -1,0 +1,105 @@
+/**
+ * Traffic of the last minute. The counters of the threads only rise, so this keeps what they were at short intervals and
+ * subtracts.
+ */
+import { COUNTER } from '../../server/counters.ts';
+import type { RecentTraffic } from '../../status/runtime.ts';
+import type { AnswerCounter } from './answer-counter.ts';
+import type { Current } from './generation.ts';
+
+export type TrafficWindow = {
+  /** From about a minute ago (less after a start) until now. */
+  readonly recent: () => RecentTraffic;
+  /** Keeps what the counters are now. Once every LOOK_MS. */
+  readonly look: () => void;
+  /** The generation in force is another one, whose VIPs have other slots. */
+  readonly replaced: (before: Current, next: Current) => void;
+  readonly start: () => void;
+  readonly stop: () => void;
+};
+
+export type TrafficWindowParts = {
+  /** Sums over the threads since the start, by the places of server/counters.ts. */
+  readonly counters: () => Float64Array;
+  readonly answers: Pick<AnswerCounter, 'served'>;
+  /** Monotonic, in milliseconds. */
+  readonly nowMs?: () => number;
+};
+
+/** The window is this long, and up to LOOK_MS longer. */
+const WINDOW_MS = 60_000;
+export const LOOK_MS = 5000;
+
+const QUERIES: readonly number[] = [
+  ...[COUNTER.QUERIES_UDP4, COUNTER.QUERIES_UDP6, COUNTER.QUERIES_TCP4, COUNTER.QUERIES_TCP6],
+  ...[COUNTER.QUERIES_TLS4, COUNTER.QUERIES_TLS6],
+];
+/** RCODEs (RFC 1035 4.1.1). */
+const [SERVFAIL, NXDOMAIN] = [2, 3];
+
+/** `served` is by slot of the generation in force. */
+type Look = {
+  readonly atMs: number;
+  readonly queries: number;
+  readonly nxdomain: number;
+  readonly servfail: number;
+  readonly served: Float64Array;
+};
+
+export function createTrafficWindow(parts: TrafficWindowParts): TrafficWindow {
+  const { counters, answers, nowMs = () => performance.now() } = parts;
+  let timer: NodeJS.Timeout | undefined;
+
+  const now = (): Look => {
+    const sums = counters();
+    const at = (place: number): number => sums[place] ?? 0;
+    return {
+      atMs: nowMs(),
+      queries: QUERIES.reduce((sum, place) => sum + at(place), 0),
+      nxdomain: at(COUNTER.RCODES + NXDOMAIN),
+      servfail: at(COUNTER.RCODES + SERVFAIL),
+      served: answers.served(),
+    };
+  };
+  /** Oldest first. The first one is where the window begins. */
+  let looks: readonly Look[] = [now()];
+
+  const look = (): void => {
+    const newest = now();
+    const begin = looks.findLastIndex(({ atMs }) => newest.atMs - atMs >= WINDOW_MS);
+    looks = [...looks.slice(Math.max(0, begin)), newest];
+  };
+  return {
+    recent() {
+      const end = now();
+      const begin = looks.findLast(({ atMs }) => end.atMs - atMs >= WINDOW_MS) ?? looks[0] ?? end;
+      const seconds = (end.atMs - begin.atMs) / 1000;
+      const rate = (from: number, to: number): number => (seconds > 0 ? Math.max(0, to - from) / seconds : 0);
+      return {
+        seconds,
+        queriesPerSecond: rate(begin.queries, end.queries),
+        nxdomainPerSecond: rate(begin.nxdomain, end.nxdomain),
+        servfailPerSecond: rate(begin.servfail, end.servfail),
+        served: end.served.map((count, slot) => Math.max(0, count - (begin.served[slot] ?? 0))),
+      };
+    },
+    look,
+    replaced(before, next) {
+      const slots = new Map(before.catalog.vips.map(({ target }, slot) => [target, slot]));
+      const present = answers.served();
+      // A VIP that comes with this generation has served nothing in the window.
+      const moved = (served: Float64Array): Float64Array =>
+        Float64Array.from(next.catalog.vips, ({ target }, slot) => {
+          const from = slots.get(target);
+          return (from === undefined ? present[slot] : served[from]) ?? 0;
+        });
+      looks = looks.map((one) => ({ ...one, served: moved(one.served) }));
+    },
+    start() {
+      timer = setInterval(look, LOOK_MS).unref();
+    },
+    stop() {
+      clearInterval(timer);
+    },
+  };
+}
