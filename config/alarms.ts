@@ -2,6 +2,7 @@
  * Alarms: what an operator must act on, from the moment it starts until it is over. Any room raises and clears them
  * here. Status, page, metrics, events and webhook read the list.
  */
+import { plainText } from './plain-text.ts';
 
 /** Every alarm by its code, with its severity. The codes are part of the API. */
 export const ALARMS = {
@@ -67,7 +68,7 @@ export type AlarmChange = { readonly alarm: Alarm; readonly to: 'raised' | 'over
 export function createAlarms(wallMs: () => number = Date.now): Alarms {
   const up = new Map<string, Alarm>();
   const listeners: ((change: AlarmChange) => void)[] = [];
-  const keyOf = (code: AlarmCode, subject: string | null): string => `${code} ${subject ?? ''}`;
+  const keyOf = (code: AlarmCode, subject: string | null): string => `${code} ${plainText(subject ?? '')}`;
   const tell = (change: AlarmChange): void => {
     for (const listener of listeners) listener(change);
   };
@@ -82,7 +83,13 @@ export function createAlarms(wallMs: () => number = Date.now): Alarms {
       const key = keyOf(code, subject ?? null);
       const before = up.get(key);
       const since = before?.since ?? new Date(wallMs()).toISOString();
-      const alarm: Alarm = { code, severity: ALARMS[code], subject: subject ?? null, message, since };
+      const alarm: Alarm = {
+        code,
+        severity: ALARMS[code],
+        subject: subject === undefined ? null : plainText(subject),
+        message: plainText(message),
+        since,
+      };
       up.set(key, alarm);
       if (before === undefined) tell({ alarm, to: 'raised' });
     },
@@ -90,9 +97,8 @@ export function createAlarms(wallMs: () => number = Date.now): Alarms {
       end(keyOf(code, subject ?? null));
     },
     retain(code, subjects) {
-      for (const [key, alarm] of [...up]) {
-        if (alarm.code === code && !subjects.has(alarm.subject ?? '')) end(key);
-      }
+      const kept = new Set([...subjects].map((subject) => keyOf(code, subject)));
+      for (const [key, alarm] of [...up]) if (alarm.code === code && !kept.has(key)) end(key);
     },
     list: () => [...up.values()].sort(byUrgency),
     watch(listener) {

@@ -2,6 +2,7 @@
  * What is wrong with the operator's input: one value a mistake, with its place. Plain data, so that it
  * crosses threads and the API as it is.
  */
+import { plainText } from './plain-text.ts';
 
 /**
  * Line and column count from 1; a file that cannot be read, or a folder, has neither. `length` is how many characters
@@ -42,9 +43,8 @@ export type Report = {
 export function createReport(): Report {
   const diagnostics: Diagnostic[] = [];
   const add = (severity: Severity, code: string, message: string, place: Place, hint?: string): void => {
-    diagnostics.push(
-      hint === undefined ? { code, severity, message, place } : { code, severity, message, place, hint },
-    );
+    const plain = { code, severity, message: plainText(message), place: plainPlace(place) };
+    diagnostics.push(hint === undefined ? plain : { ...plain, hint: plainText(hint) });
   };
   return {
     diagnostics,
@@ -55,6 +55,14 @@ export function createReport(): Report {
       add('warning', code, message, place, hint);
     },
   };
+}
+
+/** Files are named by their authors, and lines of them are quoted. The same object where nothing has to change. */
+function plainPlace(place: Place): Place {
+  const { file, excerpt } = place;
+  const [plainFile, plainExcerpt] = [plainText(file), excerpt === undefined ? undefined : plainText(excerpt)];
+  if (plainFile === file && plainExcerpt === excerpt) return place;
+  return { ...place, file: plainFile, ...(plainExcerpt === undefined ? {} : { excerpt: plainExcerpt }) };
 }
 
 /** As HTTP shows them: without the lines of files that are neither pharos.yaml nor a zone. */
@@ -136,11 +144,8 @@ const MAX_SHOWN = 160;
 const SHOWN_BEFORE = 60;
 
 /** The line without its margin, or the piece of a long one that has the mistake; where in it the caret begins. */
-function excerptAround(place: Place, excerpt: string): { readonly shown: string; readonly column: number } {
+function excerptAround(place: Place, line: string): { readonly shown: string; readonly column: number } {
   const margin = (place.excerpt ?? '').length - (place.excerpt ?? '').trimStart().length;
-  // Control characters would move the caret, or a terminal.
-  // eslint-disable-next-line no-control-regex -- those are what is looked for
-  const line = excerpt.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
   const column = Math.max(0, Math.min((place.column ?? 1) - 1 - margin, line.length));
   const end = column + (place.length ?? 1);
   if (line.length <= MAX_SHOWN) return { shown: line, column };

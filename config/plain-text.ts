@@ -1,13 +1,31 @@
 /**
- * Text of others (targets, files, clients) as it may be stored and shown: without what moves a terminal's cursor, breaks a
- * line of the log, or turns the direction in which text is read.
+ * Text from targets, files and clients as it may be stored and shown: without characters that move a terminal's cursor,
+ * break a line of the log, or turn the direction in which text is read. Every place that stores such text calls this once.
+ * Terminal, page, log and JSON then need no care.
  */
 
 /** C0, DEL, C1; marks and embeddings of direction; separators of lines and paragraphs. */
-// eslint-disable-next-line no-control-regex -- those are what is looked for
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const UNSAFE_CHARACTERS = '\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069';
+const UNSAFE = new RegExp(`[${UNSAFE_CHARACTERS}]`, 'g');
 
-/** Each such character becomes a blank, so that columns stay what they are. */
+/** Each such character becomes a blank, so that columns stay the same. */
 export function plainText(text: string): string {
   return text.replace(UNSAFE, ' ');
+}
+
+/** An escape sequence of JSON, or a character that JSON allows without one. */
+const IN_JSON = new RegExp(`\\\\(?:u[0-9a-fA-F]{4}|.)|[${UNSAFE_CHARACTERS}]`, 'g');
+/** Line breaks and tabs: a diagnostic and a stack trace have lines. */
+const KEPT = new Set(['\\n', '\\t']);
+
+/** A line of JSON whose strings have none of these characters, neither plain nor as an escape sequence. Line breaks and tabs stay. */
+export function plainJson(line: string): string {
+  const end = line.endsWith('\n') ? '\n' : '';
+  const plain = line.slice(0, line.length - end.length).replace(IN_JSON, (found) => {
+    if (!found.startsWith('\\')) return ' ';
+    if (KEPT.has(found)) return found;
+    if (found.length === 2) return '"\\/'.includes(found.charAt(1)) ? found : ' ';
+    return plainText(String.fromCharCode(Number.parseInt(found.slice(2), 16))) === ' ' ? ' ' : found;
+  });
+  return plain + end;
 }

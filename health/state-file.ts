@@ -5,6 +5,7 @@
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAlarms, type Alarms } from '../config/alarms.ts';
+import { plainText } from '../config/plain-text.ts';
 import { readRegularFile } from '../config/read-file.ts';
 import { createWriter, type Writer } from './atomic-file.ts';
 import type { Clock } from './clock.ts';
@@ -174,8 +175,9 @@ export function tellLost(
   } catch (error) {
     kept = `The file could not be kept as ${bad}: ${messageOf(error)}`;
   }
-  warn(`${what}. ${kept}`);
-  alarms.raise('state_lost', `${what}. ${kept}`, file);
+  const message = plainText(`${what}. ${kept}`);
+  warn(message);
+  alarms.raise('state_lost', message, file);
 }
 
 function readState(entry: unknown): (SavedState & { readonly target: string }) | undefined {
@@ -183,7 +185,7 @@ function readState(entry: unknown): (SavedState & { readonly target: string }) |
   const { target, address, probed, since, rampSince } = entry;
   if (typeof target !== 'string' || typeof address !== 'string' || !isTime(since)) return undefined;
   if (probed !== 'up' && probed !== 'down') return undefined;
-  return { target, address, probed, since, rampSince: isTime(rampSince) ? rampSince : undefined };
+  return { target: plainText(target), address, probed, since, rampSince: isTime(rampSince) ? rampSince : undefined };
 }
 
 function readOverride(entry: unknown): SavedOverride | undefined {
@@ -193,7 +195,15 @@ function readOverride(entry: unknown): SavedOverride | undefined {
   if (state !== 'up' && state !== 'down' && state !== 'drain') return undefined;
   if (reason !== undefined && typeof reason !== 'string') return undefined;
   if (until !== undefined && !isTime(until)) return undefined;
-  return { target, state, reason, since, until, by: authorOf(entry), safeAt: isTime(safeAt) ? safeAt : undefined };
+  return {
+    target: plainText(target),
+    state,
+    reason: reason === undefined ? undefined : plainText(reason),
+    since,
+    until,
+    by: authorOf(entry),
+    safeAt: isTime(safeAt) ? safeAt : undefined,
+  };
 }
 
 function readWeight(entry: unknown): SavedWeight | undefined {
@@ -202,7 +212,8 @@ function readWeight(entry: unknown): SavedWeight | undefined {
   if (typeof target !== 'string' || !isTime(since)) return undefined;
   if (typeof weight !== 'number' || !Number.isInteger(weight) || weight < 0 || weight > 65_535) return undefined;
   if (reason !== undefined && typeof reason !== 'string') return undefined;
-  return { target, weight, reason, since, by: authorOf(entry) };
+  const plainReason = reason === undefined ? undefined : plainText(reason);
+  return { target: plainText(target), weight, reason: plainReason, since, by: authorOf(entry) };
 }
 
 /** Files of before schedules have no `by`. */

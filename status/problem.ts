@@ -29,7 +29,16 @@ export type ProblemExtras = {
 };
 
 export function problem(status: number, detail: string, extras: ProblemExtras = {}): Problem {
-  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail: plainText(detail), ...extras };
+  const { parameter, hint, ...more } = extras;
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail: plainText(detail),
+    ...(parameter === undefined ? {} : { parameter: plainText(parameter) }),
+    ...(hint === undefined ? {} : { hint: plainText(hint) }),
+    ...more,
+  };
 }
 
 /** Thrown by handlers; the server's error handler sends it. */

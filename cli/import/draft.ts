@@ -2,6 +2,7 @@
  * A zone on its way from another system's files into zone YAML: records, services, and notes of everything that
  * is not as it was.
  */
+import { plainText } from '../../config/plain-text.ts';
 import { formatName, isWithin, nameKey, type Name } from '../../wire/name.ts';
 import { typeText } from '../../wire/types.ts';
 
@@ -90,7 +91,8 @@ export function relativeTarget(name: Name, apex: Name): string {
 }
 
 /** Notes once; the same message about the same owner is one note. */
-export function note(draft: ZoneDraft, kind: Note['kind'], owner: Name | undefined, message: string): void {
+export function note(draft: ZoneDraft, kind: Note['kind'], owner: Name | undefined, text: string): void {
+  const message = plainText(text);
   const relative = owner && relativeName(owner, draft.apex);
   const known = draft.notes.some((each) => each.owner === relative && each.message === message);
   if (!known) draft.notes.push({ kind, owner: relative, message });

@@ -3,6 +3,7 @@
  * readable lines on a terminal. Errors that end a command go to stderr as plain text (cli/output.ts).
  */
 import { pino, stdTimeFunctions, type Logger } from 'pino';
+import { plainJson } from '../../config/plain-text.ts';
 import type { LogLevel } from '../../config/settings.ts';
 import { nonblockingWrite } from '../../server/io/nonblocking.ts';
 import { createLogWriter, type DropListener } from './log-writer.ts';
@@ -33,7 +34,7 @@ export async function createLog(level: LogLevel, listener?: DropListener): Promi
     },
     {
       write: (line: string) => {
-        writer.write(pretty(line));
+        writer.write(pretty(plainJson(line)));
       },
     },
   );

@@ -3,7 +3,7 @@
  */
 import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
-import { formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
+import { createReport, formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import { collectAll } from '../../server/threads/release-generation.ts';
 import { releaseMemory } from '../../server/libc.ts';
@@ -111,8 +111,9 @@ export function createReloads(options: ReloadsOptions): Reloads {
   const failed = (error: unknown): Reloaded => {
     const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
     if (!stopping()) log.error({ err: error }, message);
-    const place = { file: current().settings.file ?? input.cwd };
-    return { ok: false, diagnostics: [{ code: 'PH091', severity: 'error', message, place }] };
+    const report = createReport();
+    report.error('PH091', message, { file: current().settings.file ?? input.cwd });
+    return { ok: false, diagnostics: report.diagnostics };
   };
   const run = async (): Promise<Reloaded> => {
     await held?.promise;
