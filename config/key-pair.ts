@@ -6,6 +6,7 @@ import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { Place, Report } from './diagnostics.ts';
+import { judgeKeyFile } from './file-rights.ts';
 import { MAX_PEM_OCTETS } from './limits.ts';
 import { faultOf, readRegularFile } from './read-file.ts';
 
@@ -15,6 +16,8 @@ export type CheckedKeyPair = {
   readonly key: string;
   /** Of the certificate, absolute. */
   readonly path: string;
+  /** Of the key, absolute. */
+  readonly keyPath: string;
   /** When the server's own certificate ends, in milliseconds since 1970. */
   readonly expiresAtMs: number;
 };
@@ -26,15 +29,28 @@ const CERTIFICATES = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----EN
 /** Who renews, does so with a third of the time left; a tenth says that nobody does. */
 const LATE = 0.1;
 
-/** Reads and checks both. Undefined when they cannot be used, which has been reported; `nowMs` is what expiry is measured by. */
+/**
+ * Reads and checks both. Undefined when they cannot be used, which has been reported; `nowMs` is what expiry is measured by.
+ * `inUse` is the pair that the server has: it stays where these are the same files and this user may not read them, as
+ * after the start as root.
+ */
 export function readKeyPair(
   files: { readonly cert: WrittenPath; readonly key: WrittenPath },
   baseDir: string,
   nowMs: number,
   report: Report,
+  inUse?: CheckedKeyPair,
 ): CheckedKeyPair | undefined {
-  const cert = readPem(files.cert, 'certificate', baseDir, report);
-  const key = readPem(files.key, 'key', baseDir, report);
+  const path = resolve(baseDir, files.cert.path);
+  const keyPath = resolve(baseDir, files.key.path);
+  const kept = inUse?.path === path && inUse.keyPath === keyPath ? inUse : undefined;
+  const cert = readPem(files.cert, 'certificate', baseDir, report, kept);
+  const key = cert === KEPT ? undefined : readPem(files.key, 'key', baseDir, report, kept);
+  if (kept && (cert === KEPT || key === KEPT)) {
+    warnOfTimes(new X509Certificate(kept.cert), files.cert, nowMs, report);
+    return kept;
+  }
+  if (cert === KEPT || key === KEPT) return undefined;
   const chain = cert === undefined ? undefined : parseChain(cert, files.cert, report);
   const privateKey = key === undefined ? undefined : parseKey(key, files.key, report);
   const own = chain?.[0];
@@ -57,20 +73,38 @@ export function readKeyPair(
     return undefined;
   }
   warnOfTimes(own, files.cert, nowMs, report);
-  return { cert, key, path: resolve(baseDir, files.cert.path), expiresAtMs: own.validToDate.getTime() };
+  judgeKeyFile(keyPath, files.key.place, report);
+  return { cert, key, path, keyPath, expiresAtMs: own.validToDate.getTime() };
 }
 
-function readPem({ path, place }: WrittenPath, what: string, baseDir: string, report: Report): string | undefined {
+/** In place of what is in a file that this user may not read. */
+const KEPT = Symbol('kept');
+
+function readPem(
+  { path, place }: WrittenPath,
+  what: string,
+  baseDir: string,
+  report: Report,
+  kept: CheckedKeyPair | undefined,
+): string | typeof KEPT | undefined {
   const absolute = resolve(baseDir, path);
   try {
     const { octets } = readRegularFile(absolute, { maxOctets: MAX_PEM_OCTETS });
     return octets.toString('latin1');
   } catch (error) {
-    const { why, hint = `looked at ${absolute}` } = faultOf(error);
+    const { code, why, hint = `looked at ${absolute}` } = faultOf(error);
+    if (kept && (code === 'EACCES' || code === 'EPERM')) {
+      const message = `the ${what} ${path} cannot be read: ${why}. The pair that was loaded before stays in use`;
+      report.warning('PH389', message, place, KEPT_HINT);
+      return KEPT;
+    }
     report.error('PH060', `the ${what} ${path} cannot be read: ${why}`, place, hint);
     return undefined;
   }
 }
+
+const KEPT_HINT =
+  'let a group of the user that Pharos runs as read it: chgrp ssl-cert, chmod 640; or restart the server as root';
 
 /** At least one certificate, in the file's order. */
 function parseChain(text: string, { path, place }: WrittenPath, report: Report): X509Certificate[] | undefined {

@@ -16,6 +16,7 @@ import {
 } from './check-fields.ts';
 import { timingFields, timingOf, warnShortTimeout, type Timing } from './check-timing.ts';
 import type { Report, ReportOnce } from './diagnostics.ts';
+import { judgeCommand } from './file-rights.ts';
 import {
   boolean,
   choice,
@@ -259,6 +260,7 @@ function readOfKind(
     case 'exec': {
       const read = readExec(node, name, report);
       if (!read) return undefined;
+      judgeCommand(read.command, node, report);
       return { name: checkName, kind, ...timingOf(read, node, report), command: read.command, port: read.port };
     }
     case 'dns': {

@@ -25,7 +25,8 @@ import {
 } from './fields.ts';
 import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
 import { isNamed } from './folder.ts';
-import { readKeyPair, type WrittenPath } from './key-pair.ts';
+import { judgeSecret } from './file-rights.ts';
+import { readKeyPair, type CheckedKeyPair, type WrittenPath } from './key-pair.ts';
 import {
   MAX_COOKIE_SECRETS,
   MAX_GRACE_MS,
@@ -154,7 +155,10 @@ const COMMON_WORDS =
 /** Text that no message may show. */
 function secret(node: YamlNode, name: string, report: Report): string | undefined {
   if (node.kind !== 'scalar') return text()(node, name, report);
-  if (/^[\x21-\x7e]+$/.test(node.text)) return node.text;
+  if (/^[\x21-\x7e]+$/.test(node.text)) {
+    judgeSecret(node, name, report);
+    return node.text;
+  }
   report.error('PH025', `${name} must be printable ASCII without spaces`, nodePlace(node), 'such as 32 random letters');
   return undefined;
 }
@@ -165,7 +169,10 @@ function cookieSecret(node: YamlNode, name: string, report: Report): Uint8Array 
     text()(node, name, report);
     return undefined;
   }
-  if (/^[0-9a-f]{32}$/i.test(node.text)) return Uint8Array.from(Buffer.from(node.text, 'hex'));
+  if (/^[0-9a-f]{32}$/i.test(node.text)) {
+    judgeSecret(node, name, report);
+    return Uint8Array.from(Buffer.from(node.text, 'hex'));
+  }
   const got = `got ${node.text.length} characters`;
   report.error(
     'PH025',
@@ -255,6 +262,8 @@ export function readSettings(input: {
   readonly cores: number;
   readonly report: Report;
   readonly isCountry?: IsCountry;
+  /** The TLS key pair of the server, at a reload. */
+  readonly keyPairInUse?: CheckedKeyPair | undefined;
 }): Settings | undefined {
   const { report } = input;
   const path = input.file === undefined ? undefined : resolve(input.baseDir, input.file);
@@ -263,7 +272,7 @@ export function readSettings(input: {
   const read = node && pharos(input.isCountry)(node, 'pharos.yaml', report);
   if (!read) return undefined;
 
-  const tlsRead = read.tls && tlsSettings(read.tls, read.listen, baseDir, report);
+  const tlsRead = read.tls && tlsSettings(read.tls, read.listen, baseDir, report, input.keyPairInUse);
   const status = read.status === 'off' ? undefined : read.status;
   if (status) {
     const place = nodePlace(valueOf(node, 'status') ?? valueOf(node, 'listen') ?? node);
@@ -324,11 +333,12 @@ function tlsSettings(
   plain: readonly Endpoint[],
   baseDir: string,
   report: Report,
+  keyPairInUse: CheckedKeyPair | undefined,
 ): Settings['tls'] {
   const hosts = [...new Set(plain.map(({ host }) => host))];
   const endpoints = written ?? hosts.map((host) => ({ host, port: TLS_PORT }));
   reportTaken(endpoints, 'tls', plain, 'listen', place, report);
-  const keyPair = readKeyPair({ cert, key }, baseDir, Date.now(), report);
+  const keyPair = readKeyPair({ cert, key }, baseDir, Date.now(), report, keyPairInUse);
   return keyPair && { listen: endpoints, keyPair };
 }
 

@@ -22,6 +22,7 @@ import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { prefix } from './network-fields.ts';
 import type { TransferSettings } from './settings.ts';
+import { judgeSecret } from './file-rights.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
 const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];
@@ -45,6 +46,7 @@ function secret(node: YamlNode, name: string, report: Report): Uint8Array | unde
     const message = `${name} has ${bytes.length} octets, which can be guessed: ${MIN_TSIG_SECRET_OCTETS} are the least`;
     report.warning('PH082', message, nodePlace(node), hint);
   }
+  judgeSecret(node, name, report);
   return Uint8Array.from(bytes);
 }
 

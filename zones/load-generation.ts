@@ -5,6 +5,7 @@
 import { dirname, join } from 'node:path';
 import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
+import type { CheckedKeyPair } from '../config/key-pair.ts';
 import type { Settings } from '../config/settings.ts';
 import { isCountry } from '../geo/countries.ts';
 import type { DatabaseInfo } from '../geo/database.ts';
@@ -37,6 +38,8 @@ export type LoadInput = {
   readonly serials?: Serials;
   /** What users' browsers measured; undefined: what the state folder holds. Not used where there is no beacon. */
   readonly measured?: LatencyTable | undefined;
+  /** The TLS key pair of the running server: it stays where the same files may no longer be read. */
+  readonly keyPairInUse?: CheckedKeyPair | undefined;
 };
 
 /** One generation, before it is put to work. Crosses threads. */
@@ -66,8 +69,9 @@ export function loadWithZones(
   input: LoadInput,
   allocate: Allocate = (octets) => new SharedArrayBuffer(octets),
 ): Outcome<{ readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] }> {
-  const { file, cwd, env, cores } = input;
-  const configuration = readConfiguration({ ...(file === undefined ? {} : { file }), cwd, env, cores, isCountry });
+  const { file, cwd, env, cores, keyPairInUse } = input;
+  const named = file === undefined ? {} : { file };
+  const configuration = readConfiguration({ ...named, cwd, env, cores, isCountry, keyPairInUse });
   const { settings, zones } = configuration;
   if (!settings) return { ok: false, diagnostics: configuration.diagnostics };
   const report = createReport();

@@ -13,7 +13,7 @@ const MODULE = fileURLToPath(import.meta.url);
  * Becomes the user of `settings.user`. `files` are those of the configuration, which a reload reads again. Throws
  * LeaveRootError where a user is named and cannot be had; where none is named, it stays root and says so.
  */
-export function leaveRoot({ user: named, stateDir }: Settings, files: readonly string[], log: Logger): void {
+export function leaveRoot({ user: named, stateDir, tls }: Settings, files: readonly string[], log: Logger): void {
   const user = userToBecome(named);
   if (!user) return;
   if ('stays' in user) {
@@ -34,6 +34,11 @@ export function leaveRoot({ user: named, stateDir }: Settings, files: readonly s
   log.info(`Running as the user ${user.name}.`);
   for (const path of files.filter((file) => !mayAccess(file, 'read'))) {
     log.warn(`The user ${user.name} may not read ${path}: the next reload will be refused.`);
+  }
+  for (const path of tls ? [tls.keyPair.path, tls.keyPair.keyPath] : []) {
+    if (mayAccess(path, 'read')) continue;
+    const what = 'a reload keeps the certificate that is loaded now, and a new one needs a restart';
+    log.warn(`The user ${user.name} may not read ${path}: ${what}. Let a group of that user read it.`);
   }
   if (!mayAccess(stateDir, 'write')) {
     log.warn(`The user ${user.name} may not write to ${stateDir}: states and overrides will not be saved.`);

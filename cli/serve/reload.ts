@@ -89,7 +89,8 @@ export function createReloads(options: ReloadsOptions): Reloads {
     // Of a server with a pharos.yaml, that it is gone is a mistake, and no reason to serve the defaults.
     const file = input.file ?? current().settings.file;
     const { serials } = current().loaded;
-    const outcome = await load({ ...input, file, serials, measured: figures });
+    const keyPairInUse = current().settings.tls?.keyPair;
+    const outcome = await load({ ...input, file, serials, measured: figures, keyPairInUse });
     const shrunk = outcome.ok && !force ? findShrunk(current().catalog, outcome.value) : [];
     if (!outcome.ok || shrunk.length > 0) {
       const diagnostics = [...outcome.diagnostics, ...shrunk];

@@ -4,7 +4,9 @@
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { createReport, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Environment } from '../../config/environment.ts';
+import { judgeUsed, type UsedPath } from '../../config/file-rights.ts';
 import { isNamed, lookAt } from '../../config/folder.ts';
+import type { CheckedKeyPair } from '../../config/key-pair.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { readSettings } from '../../config/read-settings.ts';
 import type { Settings } from '../../config/settings.ts';
@@ -31,8 +33,10 @@ export function readConfiguration(input: {
   /** Cores of the machine, for `workers: auto`. */
   readonly cores: number;
   readonly isCountry?: IsCountry;
+  /** The TLS key pair of the server, at a reload. */
+  readonly keyPairInUse?: CheckedKeyPair | undefined;
 }): Configuration {
-  const { cwd, env, cores, isCountry } = input;
+  const { cwd, env, cores, isCountry, keyPairInUse } = input;
   const report = createReport();
   const path = resolve(cwd, input.file ?? 'pharos.yaml');
   const isDefault = input.file === undefined && !isNamed(path);
@@ -42,7 +46,7 @@ export function readConfiguration(input: {
     return { settings: undefined, zones: [], diagnostics: shown(report.diagnostics, cwd) };
   }
   const file = isDefault ? undefined : path;
-  const settings = readSettings({ file, baseDir: cwd, env, cores, report, isCountry });
+  const settings = readSettings({ file, baseDir: cwd, env, cores, report, isCountry, keyPairInUse });
   const read: ReadZone[] = [];
   const files = new Map<string, string>();
   for (const zoneFile of settings?.zoneFiles ?? []) {
@@ -63,7 +67,22 @@ export function readConfiguration(input: {
     judge(apexes);
     return zone;
   });
+  if (settings) judgeUsed(usedPaths(settings, zones), report);
   return { settings, zones, diagnostics: shown(report.diagnostics, cwd) };
+}
+
+/** Everything that says what the server answers, believes or asks. */
+function usedPaths(settings: Settings, zones: readonly ZoneModel[]): UsedPath[] {
+  const { file, zoneFolders, zoneFiles, geo, stateDir, tls } = settings;
+  const used = (paths: readonly string[], use: string): UsedPath[] =>
+    paths.map((path) => ({ path, use, place: { file: file ?? path } }));
+  return [
+    ...used(file === undefined ? [] : [file], 'reads its configuration there'),
+    ...used([...zoneFolders, ...zoneFiles, ...zones.flatMap(({ files }) => files)], 'reads zones there'),
+    ...used(tls ? [tls.keyPair.path, tls.keyPair.keyPath] : [], 'reads its TLS key pair there'),
+    ...used(geo.databases.map(({ path }) => path), 'reads places of clients there'), // prettier-ignore
+    ...used([stateDir], 'keeps states and overrides there'),
+  ];
 }
 
 function shown(diagnostics: readonly Diagnostic[], cwd: string): Diagnostic[] {

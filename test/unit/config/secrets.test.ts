@@ -73,7 +73,7 @@ test('columns stay what they are, and what is no secret is shown', () => {
       .slice(1),
   ).toEqual([
     '    status: { listen: 127.0.0.1:8053, token: "******", x: 1 }',
-    `    ${' '.repeat(51)}^ known here: listen, token`,
+    `    ${' '.repeat(51)}^ known here: listen, token, open_reading`,
   ]);
 });
 
