@@ -54,7 +54,7 @@ export function scalar<T>(
 export function refuseVariable(node: YamlNode, name: string, report: Report): boolean {
   if (node.kind !== 'scalar' || node.variable !== true) return false;
   const hint = 'only secrets, addresses and paths may come from the environment; $${ is for the characters themselves';
-  report.error('PH095', `${name} takes no ${'${NAME}'}: it would be published`, nodePlace(node), hint);
+  report.error('PH095', `${name} takes no \${NAME}: it would be published`, nodePlace(node), hint);
   return true;
 }
 
