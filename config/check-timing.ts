@@ -2,16 +2,18 @@
  * What every check has: how often, how long, and how many results in a row decide.
  */
 import type { Place, Report } from './diagnostics.ts';
-import { duration, integer, optional, valueOf, withDefault } from './fields.ts';
+import { duration, integer, map, optional, valueOf, withDefault, type Read } from './fields.ts';
 import {
   MAX_CHECK_INTERVAL_MS,
   MAX_CHECK_TIMEOUT_MS,
+  MAX_FLAP_CHANGES,
+  MAX_FLAP_MS,
   MAX_RISE_OR_FALL,
   MIN_CHECK_INTERVAL_MS,
   MIN_CHECK_TIMEOUT_MS,
   SYN_AGAIN_MS,
 } from './limits.ts';
-import type { CheckTiming } from './settings.ts';
+import type { CheckTiming, FlapRule } from './settings.ts';
 import { formatDuration } from './units.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
@@ -22,6 +24,18 @@ const DEFAULT_FAST_MS = 1000;
 const interval = duration({ minMs: MIN_CHECK_INTERVAL_MS, maxMs: MAX_CHECK_INTERVAL_MS });
 const timeout = duration({ minMs: MIN_CHECK_TIMEOUT_MS, maxMs: MAX_CHECK_TIMEOUT_MS });
 
+const flapTime = duration({ minMs: 1000, maxMs: MAX_FLAP_MS });
+const readFlap = map('flap', {
+  changes: withDefault(integer({ min: 2, max: MAX_FLAP_CHANGES }), 6),
+  within: withDefault(flapTime, 10 * 60_000),
+  hold: withDefault(flapTime, 5 * 60_000),
+});
+
+const flap: Read<FlapRule> = (node, name, report) => {
+  const read = readFlap(node, name, report);
+  return read && { changes: read.changes, withinMs: read.within, holdMs: read.hold };
+};
+
 /** The keys of every check; a compound one has another default for `timeout`. */
 export const timingFields = {
   interval: withDefault(interval, DEFAULT_INTERVAL_MS),
@@ -29,6 +43,7 @@ export const timingFields = {
   fast: optional(interval),
   rise: withDefault(integer({ min: 1, max: MAX_RISE_OR_FALL }), 2),
   fall: withDefault(integer({ min: 1, max: MAX_RISE_OR_FALL }), 3),
+  flap: optional(flap),
 };
 
 /** For checks whose default is not the usual one. */
@@ -41,6 +56,7 @@ export type Timing = {
   readonly fast: number | undefined;
   readonly rise: number;
   readonly fall: number;
+  readonly flap: FlapRule | undefined;
 };
 
 /** Fills in `fast`, and warns of what makes a failure be seen late. */
@@ -56,7 +72,20 @@ export function timingOf(read: Timing, node: YamlNode, report: Report): CheckTim
     const message = `timeout (${formatDuration(timeoutMs)}) is longer than interval (${formatDuration(intervalMs)})`;
     report.warning('PH044', message, placeOfKey('timeout', 'interval'), 'the next probe waits for it: shorten it');
   }
-  return { intervalMs, timeoutMs, fastMs: read.fast ?? Math.min(DEFAULT_FAST_MS, intervalMs), rise, fall };
+  const timing = { intervalMs, timeoutMs, fastMs: read.fast ?? Math.min(DEFAULT_FAST_MS, intervalMs), rise, fall };
+  if (read.flap === undefined) return timing;
+  warnRareFlap(read.flap, timing, placeOfKey('flap'), report);
+  return { ...timing, flap: read.flap };
+}
+
+/** Results come `fast` apart at the quickest, so that many changes take a time that `within` may not have. */
+function warnRareFlap(flap: FlapRule, { fastMs, rise, fall }: CheckTiming, place: Place, report: Report): void {
+  const gaps = flap.changes - 1;
+  const results = Math.floor(gaps / 2) * (rise + fall) + (gaps % 2) * Math.min(rise, fall);
+  const leastMs = results * fastMs;
+  if (leastMs <= flap.withinMs) return;
+  const message = `flap never acts: ${flap.changes} changes take ${formatDuration(leastMs)} or more, and within is ${formatDuration(flap.withinMs)}`;
+  report.warning('PH066', message, place, 'make within longer, or changes fewer');
 }
 
 /** For checks over TCP. Measured at 30 % loss: 23 healthy targets taken down with less, none with 2 s. */

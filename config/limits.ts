@@ -22,6 +22,10 @@ export const MIN_CHECK_TIMEOUT_MS = 10;
 export const MAX_CHECK_TIMEOUT_MS = 60_000;
 /** Results in a row that a state can wait for. */
 export const MAX_RISE_OR_FALL = 100;
+/** `flap`: changes of the state that it counts; as many times are kept for each check that flaps. */
+export const MAX_FLAP_CHANGES = 100;
+/** `flap`: the longest `within` and `hold`. What is to be down for longer is an operator's to force. */
+export const MAX_FLAP_MS = 86_400_000;
 /** Probes that one check may be made of, through all its members: they run at the same time. */
 export const MAX_COMPOUND_PROBES = 32;
 /** How deep checks may be made of checks. */

@@ -174,7 +174,12 @@ export type CheckTiming = {
   readonly rise: number;
   /** Failures in a row that take it down. */
   readonly fall: number;
+  /** Undefined: however often its state changes, it is believed. */
+  readonly flap?: FlapRule | undefined;
 };
+
+/** So many changes of the state within this time hold the target down for that time (SPEC 5). */
+export type FlapRule = { readonly changes: number; readonly withinMs: number; readonly holdMs: number };
 
 export type CheckSpec = CheckTiming & { readonly name: string } & (
     | {

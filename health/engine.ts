@@ -22,7 +22,8 @@ import { createSuspicion, suspectWords } from './suspect.ts';
 import { createTableWriter } from './table-writer.ts';
 import { PROBED, viewHealthTable, type Probed } from './health-table.ts';
 import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
-import { fallsWith, noteUnprobed, probedWord, stopProbes, takeResult, type Unit } from './unit.ts';
+import { createFlapHolds, flapWords } from './flap-holds.ts';
+import { fallsWith, noteUnprobed, probedWord, shownState, stopProbes, takeResult, type Unit } from './unit.ts';
 import { checkSlots, gatherUnits, NO_UNITS, recall, rememberedOf, statesOf, type Units } from './reuse-units.ts';
 import { createWatch } from './watch.ts';
 
@@ -89,14 +90,16 @@ export function startHealth(options: HealthOptions): Health {
       scheduler.hasten(key);
     },
     fall: (unit) => {
+      const before = shownState(unit);
       unit.state = settleDown(unit.state);
-      unit.since = isoTime(clock);
-      tell(unit, PROBED.UP, unit.last?.reason ?? '');
+      flapHolds.changed(unit);
+      tell(unit, before, unit.last?.reason ?? '');
     },
     restore: (unit) => {
+      const before = shownState(unit);
       unit.state = { ...unit.state, probed: PROBED.UP };
-      unit.since = isoTime(clock);
-      tell(unit, PROBED.DOWN, 'too many VIPs failed at once: the state before that holds');
+      flapHolds.takeBack(unit);
+      tell(unit, before, 'too many VIPs failed at once: the state before that holds');
     },
     doubt: (unit) => {
       unit.state = undecided(unit.state);
@@ -123,6 +126,17 @@ export function startHealth(options: HealthOptions): Health {
     suspected: () => suspicion.alarm() !== undefined,
   });
 
+  const flapHolds = createFlapHolds({
+    clock,
+    alarms,
+    ticked: ({ members }) => {
+      members.forEach(write);
+    },
+    released: (unit) => {
+      tell(unit, PROBED.DOWN, `it is no longer held down for flapping; ${unit.last?.reason ?? ''}`);
+    },
+  });
+
   /** One result: state, table, events, and the note for the next start. `reported`: somebody said so, nothing was asked. */
   const take = (unit: Unit, result: ProbeResult, reported = false): void => {
     notProbed.note(unit, result);
@@ -133,7 +147,10 @@ export function startHealth(options: HealthOptions): Health {
       return;
     }
     const belief = suspicion.believes(unit, result, !reported && fallsWith(unit, result.passed));
-    const before = takeResult(unit, result, clock, reported ? 'believed' : belief);
+    const before = shownState(unit);
+    const isFirst = unit.state.probed === PROBED.UNKNOWN;
+    const changed = takeResult(unit, result, clock, reported ? 'believed' : belief);
+    if (changed && !isFirst) flapHolds.changed(unit);
     if (result.passed) for (const target of unit.members) writer.takeLoad(target, result.load, unit);
     heard(unit);
     tell(unit, before, result.reason);
@@ -147,14 +164,18 @@ export function startHealth(options: HealthOptions): Health {
 
   /** Brings the unit's state to the table, and where it is not as `before`, to everybody. */
   const tell = (unit: Unit, before: Probed, reason: string): void => {
+    const shown = shownState(unit);
+    if (shown !== before) unit.since = isoTime(clock);
     for (const target of unit.members) write(target);
-    const to = probedWord(unit.state.probed);
-    if (unit.state.probed === before) return;
-    for (const { target } of unit.members) announce({ kind: 'state', target, from: probedWord(before), to, reason });
+    if (shown !== before) {
+      const [from, to] = [probedWord(before), probedWord(shown)];
+      const why = unit.heldDown ? `${reason}; ${flapWords(unit, clock)}` : reason;
+      for (const { target } of unit.members) announce({ kind: 'state', target, from, to, reason: why });
+    } else if (!unit.heldDown) return;
     store.saveStates(currentStates);
   };
 
-  const currentStates = (): ReadonlyMap<string, SavedState> => statesOf(units, writer.rampSince);
+  const currentStates = (): ReadonlyMap<string, SavedState> => statesOf(units, writer.rampSince, flapHolds.kept);
   /** What was last known of each target: of the last run at first, then of the last generation. */
   let remembered: ReadonlyMap<string, SavedState> = store.states;
 
@@ -168,9 +189,9 @@ export function startHealth(options: HealthOptions): Health {
     },
     take: (unit, result) => {
       counts.probes += 1;
-      if (!result.passed) counts.failedProbes += 1;
-      if (!result.passed) watch.failed(unit.key);
       if (result.fault !== undefined) counts.notProbed += 1;
+      else if (!result.passed) counts.failedProbes += 1;
+      if (!result.passed) watch.failed(unit.key);
       take(unit, result);
     },
   });
@@ -209,12 +230,16 @@ export function startHealth(options: HealthOptions): Health {
       const before = units;
       const { fresh, ...gathered } = gatherUnits(wanted, before, warn);
       if (before.byKey.size === 0) fresh.forEach(resumeRamps);
-      for (const unit of fresh) recall(unit, remembered);
+      for (const unit of fresh) {
+        const saved = recall(unit, remembered);
+        if (saved !== undefined) flapHolds.resume(unit, saved);
+      }
       for (const [key, unit] of before.byKey) if (!gathered.byKey.has(key)) stopUnit(unit);
 
       units = gathered;
       suspicion.configure([...units.byKey.values()]);
       notProbed.configure([...units.byKey.values()]);
+      flapHolds.configure(units.byKey.values());
       writer.configure(wanted, table);
 
       unheard = new Set(
@@ -273,6 +298,7 @@ export function startHealth(options: HealthOptions): Health {
       pushes.stop();
       suspicion.stop();
       notProbed.stop();
+      flapHolds.stop();
       writer.stop();
       watch.stop();
       await scheduler.stop();

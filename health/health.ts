@@ -42,6 +42,8 @@ export type VipHealth = {
   /** The override if there is one, else the probed state. */
   readonly effective: EffectiveState;
   readonly last: LastResult | undefined;
+  /** ISO 8601: until when it is held down because it changed too often (`flap`); undefined where it is not. */
+  readonly heldUntil: string | undefined;
   /** ISO 8601: since when `probed` is what it is; undefined while unknown. */
   readonly since: string | undefined;
   /** The last results that were alike, in a row; undefined before the first of this run. */
@@ -80,8 +82,9 @@ export type OverrideOutcome =
 /** Since the start; for the metrics. */
 export type HealthStats = {
   readonly probes: number;
+  /** Failed by a fault of the target. */
   readonly failedProbes: number;
-  /** Of those, the ones that say nothing of the target, since the fault was this machine's. */
+  /** Probes that say nothing of the target, since the fault was this machine's. They are not among the failed ones. */
   readonly notProbed: number;
   /** Faults of this program in or around a probe; each was also told through `warn`. */
   readonly faults: number;

@@ -71,6 +71,8 @@ export const STATE_DEBOUNCE_MS = 250;
 export const SAVE_RETRY_MS = 5000;
 /** How often the weight of a VIP that ramps is written: a step of a hundredth of the shortest ramp worth having. */
 export const RAMP_TICK_MS = 1000;
+/** How often the state of a VIP that `flap` holds down is written: the rest of the hold is what its TTL may be. */
+export const FLAP_TICK_MS = 1000;
 /** How often overrides that end by themselves are looked at, so that a step of the wall clock is noticed. */
 export const OVERRIDE_TICK_MS = 1000;
 /** Octets of a state file that are read at most; a larger one is not ours. */

@@ -46,15 +46,16 @@ export function gatherUnits(
   return { byKey, ofTarget, fresh };
 }
 
-/** A unit without a past takes the state that one of its targets had at this address. */
-export function recall(unit: Unit, remembered: ReadonlyMap<string, SavedState>): void {
+/** A unit without a past takes the state that one of its targets had at this address, which is returned. */
+export function recall(unit: Unit, remembered: ReadonlyMap<string, SavedState>): SavedState | undefined {
   for (const target of unit.members) {
     const saved = rememberedOf(target, remembered);
     if (saved === undefined) continue;
     unit.state = startingState(saved.probed === 'up' ? PROBED.UP : PROBED.DOWN);
     unit.since = saved.since;
-    return;
+    return saved;
   }
+  return undefined;
 }
 
 /** What is remembered of a target: of this address, and no other. */
@@ -70,6 +71,7 @@ export function rememberedOf(
 export function statesOf(
   { byKey }: Units,
   rampSince: (target: HealthTarget) => string | undefined,
+  flapsKept: (unit: Unit) => Pick<SavedState, 'changes' | 'heldUntil'>,
 ): ReadonlyMap<string, SavedState> {
   const states = new Map<string, SavedState>();
   for (const unit of byKey.values()) {
@@ -77,7 +79,13 @@ export function statesOf(
     const probed = probedWord(unit.state.probed);
     if (probed === 'unknown' || since === undefined) continue;
     for (const target of unit.members) {
-      states.set(target.target, { address: addressText(target), probed, since, rampSince: rampSince(target) });
+      states.set(target.target, {
+        address: addressText(target),
+        probed,
+        since,
+        rampSince: rampSince(target),
+        ...flapsKept(unit),
+      });
     }
   }
   return states;

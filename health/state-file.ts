@@ -5,6 +5,7 @@
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAlarms, type Alarms } from '../config/alarms.ts';
+import { MAX_FLAP_CHANGES } from '../config/limits.ts';
 import { plainText } from '../config/plain-text.ts';
 import { readRegularFile } from '../config/read-file.ts';
 import { createWriter, type Writer } from './atomic-file.ts';
@@ -23,6 +24,9 @@ export type SavedState = {
   readonly since: string;
   /** ISO 8601: since when it comes back to its full weight; undefined when it has it. */
   readonly rampSince?: string | undefined;
+  /** ISO 8601: its last changes, where its check has `flap`, and until when it is held down. */
+  readonly changes?: readonly string[] | undefined;
+  readonly heldUntil?: string | undefined;
 };
 
 /** An override as it is kept. */
@@ -106,13 +110,7 @@ export function openStateStore(
     weights,
     saveStates(current) {
       statesWriter.later(STATE_DEBOUNCE_MS, () => {
-        const targets = [...current()].map(([target, { address, probed, since, rampSince }]) => ({
-          target,
-          address,
-          probed,
-          since,
-          rampSince,
-        }));
+        const targets = [...current()].map(([target, state]) => ({ target, ...state }));
         return format('targets', targets);
       });
     },
@@ -182,10 +180,18 @@ export function tellLost(
 
 function readState(entry: unknown): (SavedState & { readonly target: string }) | undefined {
   if (!isRecord(entry)) return undefined;
-  const { target, address, probed, since, rampSince } = entry;
+  const { target, address, probed, since, rampSince, changes, heldUntil } = entry;
   if (typeof target !== 'string' || typeof address !== 'string' || !isTime(since)) return undefined;
   if (probed !== 'up' && probed !== 'down') return undefined;
-  return { target: plainText(target), address, probed, since, rampSince: isTime(rampSince) ? rampSince : undefined };
+  return {
+    target: plainText(target),
+    address,
+    probed,
+    since,
+    rampSince: isTime(rampSince) ? rampSince : undefined,
+    changes: Array.isArray(changes) ? changes.filter(isTime).slice(-MAX_FLAP_CHANGES) : undefined,
+    heldUntil: isTime(heldUntil) ? heldUntil : undefined,
+  };
 }
 
 function readOverride(entry: unknown): SavedOverride | undefined {

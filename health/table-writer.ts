@@ -19,9 +19,11 @@ import {
   packState,
   viewHealthTable,
   type HealthTable,
+  type Probed,
 } from './health-table.ts';
 import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
-import { loadHoldSeconds, probedWord, unitHoldSeconds, type Unit } from './unit.ts';
+import { loadHoldSeconds, probedWord, shownState, unitHoldSeconds, type LastResult, type Unit } from './unit.ts';
+import { flapWords, wallTime } from './flap-holds.ts';
 
 export type TableWriter = {
   /** What operators and schedules say. */
@@ -58,12 +60,16 @@ export function createTableWriter(options: TableWriterOptions): TableWriter {
   let table = viewHealthTable(createHealthTable(0), 0);
   let targets = new Map<string, HealthTarget>();
 
+  const probedOf = (target: HealthTarget): Probed => {
+    const unit = unitOf(target);
+    return unit === undefined ? PROBED.UNKNOWN : shownState(unit);
+  };
   const effectiveOf = (target: HealthTarget): EffectiveState =>
-    orders.stateOf(target)?.state ?? probedWord(unitOf(target)?.state.probed ?? PROBED.UNKNOWN);
+    orders.stateOf(target)?.state ?? probedWord(probedOf(target));
 
   /** What an answer with it may be trusted for: until its state, its weight or whom it sheds can be another. */
   const holdSecondsOf = (target: HealthTarget, unit: Unit | undefined): number => {
-    const state = unit === undefined ? NEVER_SECONDS : unitHoldSeconds(unit);
+    const state = unit === undefined ? NEVER_SECONDS : unitHoldSeconds(unit, clock.now());
     const load = unit !== undefined && (pressures.of(target)?.pressure ?? 0) > 0 ? loadHoldSeconds(unit) : state;
     return Math.min(state, load, ramps.holdSeconds(target) ?? state);
   };
@@ -71,9 +77,15 @@ export function createTableWriter(options: TableWriterOptions): TableWriter {
   const wordOf = (target: HealthTarget): number => {
     const unit = unitOf(target);
     const override = orders.stateOf(target);
-    const probed = unit?.state.probed ?? PROBED.UNKNOWN;
+    const probed = probedOf(target);
     if (override === undefined) return packState(probed, FORCED.NONE, holdSecondsOf(target, unit));
     return packState(probed, forcedBy(override), orders.holdSeconds(override));
+  };
+
+  /** The reason says first why it is down. */
+  const lastOf = (unit: Unit): LastResult | undefined => {
+    if (unit.last === undefined || !unit.heldDown) return unit.last;
+    return { ...unit.last, reason: `${flapWords(unit, clock)}; ${unit.last.reason}` };
   };
 
   const write = (target: HealthTarget): void => {
@@ -147,9 +159,10 @@ export function createTableWriter(options: TableWriterOptions): TableWriter {
         check: unit === undefined ? undefined : { name: check?.name ?? '', kind: unit.check.kind },
         checked: unit !== undefined,
         address: addressText(target),
-        probed: probedWord(unit?.state.probed ?? PROBED.UNKNOWN),
+        probed: probedWord(probedOf(target)),
         effective: effectiveOf(target),
-        last: unit?.last,
+        last: unit && lastOf(unit),
+        heldUntil: unit?.heldDown === true ? wallTime(unit.flaps.heldUntilMs, clock) : undefined,
         since: unit?.since,
         run:
           unit === undefined || unit.state.run === 0

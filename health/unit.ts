@@ -3,6 +3,7 @@
  */
 import type { CheckSpec } from '../config/settings.ts';
 import { isoTime, type Clock } from './clock.ts';
+import { NO_FLAPS, type Flaps } from './flapping.ts';
 import {
   contradicting,
   hold,
@@ -45,6 +46,11 @@ export type Unit = {
   readonly witness: Witness;
   /** Cancels the probes under way. */
   cancel: (() => void) | undefined;
+  /** Its last changes of state, and the same before the last of them. `flap-holds.ts` writes these three. */
+  flaps: Flaps;
+  flapsBefore: Flaps;
+  /** It has changed too often, and is taken for down whatever the probes say. */
+  heldDown: boolean;
   /** It is no longer wanted. */
   stopped: boolean;
 };
@@ -62,6 +68,9 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
     certificateEndsMs: undefined,
     witness: createWitness(),
     cancel: undefined,
+    flaps: NO_FLAPS,
+    flapsBefore: NO_FLAPS,
+    heldDown: false,
     stopped: false,
   };
 }
@@ -87,16 +96,20 @@ export function noteUnprobed(unit: Unit, result: ProbeResult, clock: Clock): voi
   unit.last = { ...result, reason: `not probed: ${result.reason}`, at: isoTime(clock) };
 }
 
-/** Takes a result in, which is counted only where it is not believed; returns the state before it. */
-export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief: Belief = 'believed'): Probed {
+/** The probed state as answers have it: down while it is held down because it flaps. */
+export function shownState({ heldDown, state }: Unit): Probed {
+  return heldDown ? PROBED.DOWN : state.probed;
+}
+
+/** Takes a result in, which is counted only where it is not believed. Says whether the state is another one now. */
+export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief: Belief = 'believed'): boolean {
   const before = unit.state.probed;
   const isBelieved = belief === 'believed';
   unit.state = isBelieved ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
   const reason = belief === 'frozen' ? `${result.reason}; state frozen (suspect)` : result.reason;
   unit.last = { ...result, reason, at: isoTime(clock) };
   unit.certificateEndsMs = result.certificateEndsMs ?? unit.certificateEndsMs;
-  if (unit.state.probed !== before) unit.since = unit.last.at;
-  return before;
+  return unit.state.probed !== before;
 }
 
 export function isContradicted(unit: Unit): boolean {
@@ -140,8 +153,9 @@ export function fastMsOf({ check }: Unit): number {
 }
 
 /** Whole seconds for which the state is taken not to flip. */
-export function unitHoldSeconds(unit: Unit): number {
-  const { check } = unit;
+export function unitHoldSeconds(unit: Unit, nowMs: number): number {
+  const { check, flaps, heldDown } = unit;
+  if (heldDown) return Math.max(0, Math.floor((flaps.heldUntilMs - nowMs) / 1000));
   const spec: HoldSpec =
     check.kind === 'push' ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
   return holdSeconds(unit.state, spec);

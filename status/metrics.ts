@@ -190,8 +190,9 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
     const stats = runtime.health.stats();
     const notifications = runtime.notifications();
     for (const metric of [probes, faults, saves, notified, notifyFailures]) metric.reset();
-    probes.inc({ result: 'passed' }, stats.probes - stats.failedProbes);
+    probes.inc({ result: 'passed' }, stats.probes - stats.failedProbes - stats.notProbed);
     probes.inc({ result: 'failed' }, stats.failedProbes);
+    probes.inc({ result: 'not_probed' }, stats.notProbed);
     faults.inc(stats.faults);
     saves.inc(stats.failedSaves);
     inFlight.set(stats.inFlight);

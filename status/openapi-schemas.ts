@@ -59,6 +59,10 @@ const vip = object<VipDocument>({
   effective: oneOf('up', 'down', 'unknown', 'drain'),
   available: yes,
   since: orNull(timeSchema),
+  held_until: {
+    ...orNull(timeSchema),
+    description: 'Until when it is held down because it changed too often (`flap`).',
+  },
   last_result: orNull(
     object<Some<VipDocument['last_result']>>({
       passed: yes,

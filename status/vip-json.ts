@@ -52,6 +52,7 @@ export const VIP_MEMBERS = {
   effective: 'changes',
   last: 'changes',
   since: 'changes',
+  heldUntil: 'changes',
   run: 'changes',
   override: 'changes',
   weight: 'changes',
@@ -70,6 +71,7 @@ function isSame(a: VipHealth | undefined, b: VipHealth | undefined): boolean {
     a.probed === b.probed &&
     a.effective === b.effective &&
     a.since === b.since &&
+    a.heldUntil === b.heldUntil &&
     a.run?.results === b.run?.results &&
     a.run?.passed === b.run?.passed &&
     a.weight === b.weight &&

@@ -80,6 +80,8 @@ export type VipDocument = {
   readonly available: boolean;
   /** Since when `probed` is what it is. */
   readonly since: string | null;
+  /** Until when it is held down because it changed too often (`flap`). */
+  readonly held_until: string | null;
   readonly last_result: {
     readonly passed: boolean;
     readonly reason: string;
@@ -132,6 +134,7 @@ export function vipDocument(state: VipState): VipDocument {
     effective,
     available,
     since: health?.since ?? null,
+    held_until: health?.heldUntil ?? null,
     last_result: last ? { passed: last.passed, reason: last.reason, duration_ms: last.elapsedMs, at: last.at } : null,
     run: health?.run ?? null,
     override: override

@@ -57,6 +57,11 @@ test.each<[string, object]>([
   ['web: { type: grpc, service: shop.Cart, tls: true, host: grpc.example.com, insecure: true, port: 9000 }', { service: 'shop.Cart', tls: true, host: 'grpc.example.com', insecure: true, port: 9000 }], // prettier-ignore
   ['web: { type: exec, command: [sh, -c, "exit 0"] }', { ...TIMING, kind: 'exec', command: ['sh', '-c', 'exit 0'], port: undefined }], // prettier-ignore
   ['web: { type: exec, command: "  ping  -c 1 192.0.2.1 ", port: 80 }', { command: ['ping', '-c', '1', '192.0.2.1'], port: 80 }], // prettier-ignore
+  ['web: { type: http, flap: {} }', { flap: { changes: 6, withinMs: 600_000, holdMs: 300_000 } }],
+  [
+    'web: { type: push, flap: { changes: 3, within: 1m, hold: 30s } }',
+    { flap: { changes: 3, withinMs: 60_000, holdMs: 30_000 } },
+  ],
   ['web: { type: exec, command: /usr/bin/true }', { command: ['/usr/bin/true'] }],
   ['web: { type: exec, command: [./check, ./conf, ""] }', { command: [resolve('check'), './conf', ''] }],
 ])('a check is read with its defaults: %s', (yaml, expected) => {
@@ -136,6 +141,11 @@ describe('a wrong check is reported where it is wrong', () => {
     ['web: { type: http, status: [200, 399-300] }', '1:34 PH042', 'or a range'],
     ['web: { type: http, body: "/(/" }', '1:26 PH043', 'not a regular expression'],
     ['web: { type: http, body: "/a/g" }', '1:26 PH043', 'flags that mean nothing here: g'],
+    [
+      'web: { type: http, flap: { changes: 6, within: 5s } }',
+      '1:26 PH066',
+      'flap never acts: 6 changes take 12s or more, and within is 5s',
+    ],
     ['web: { type: http, fast: 20s }', '1:26 PH044', 'fast (20s) is longer than interval (10s)'],
     ['web: { type: http, timeout: 20s }', '1:29 PH044', 'timeout (20s) is longer'],
     ['web: { type: http, interval: 1s }', '1:30 PH044', 'timeout (2s) is longer than interval (1s)'],

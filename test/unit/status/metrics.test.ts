@@ -38,6 +38,7 @@ describe('metrics', () => {
     ['sampled clients of no known country', 'pharos_clients_sampled_total{country="unknown"} 3'],
     ['how long a probe took', `pharos_check_duration_seconds{${seoulA}} 0.0125`],
     ['probes', 'pharos_probes_total{result="failed"} 1'],
+    ['probes that were not made', 'pharos_probes_total{result="not_probed"} 0'],
     ['the serial', 'pharos_zone_serial{zone="example.com"} 2026112001'],
     ['the generation', 'pharos_generation 4'],
     ['the last reload', 'pharos_config_last_reload_successful 1'],

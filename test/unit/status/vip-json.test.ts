@@ -39,6 +39,7 @@ function changed(state: VipState, member: keyof VipHealth): VipState {
     effective: 'drain',
     last: { passed: false, reason: 'another', elapsedMs: 1, at },
     since: at,
+    heldUntil: at,
     run: { passed: true, results: 99 },
     override: {
       target: state.info.target,

@@ -1,0 +1,33 @@
+/**
+ * `flap` (SPEC 5): when a check's state has changed too often, its VIPs are held down for a while. Pure.
+ *
+ *     changes of the probed state    │ │   │  │ │ │
+ *     within                         └──────────────┘ the sixth of them within 10m
+ *     shown                          U D U D U D▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁ down for `hold`, then what the probes say
+ *
+ * Each further change that makes `changes` of them within `within` begins the hold anew: one that still flaps stays
+ * down. Probing goes on, and hysteresis beneath the hold knows nothing of it.
+ */
+import type { FlapRule } from '../config/settings.ts';
+
+/** The last changes of a check's state, the oldest first and no more than `changes`; when the hold ends. */
+export type Flaps = { readonly changesMs: readonly number[]; readonly heldUntilMs: number };
+
+export const NO_FLAPS: Flaps = { changesMs: [], heldUntilMs: -Infinity };
+
+/** After one more change of the probed state. A first result is no change. */
+export function noteChange({ changesMs, heldUntilMs }: Flaps, nowMs: number, rule: FlapRule): Flaps {
+  const recent = [...changesMs, nowMs].filter((atMs) => nowMs - atMs <= rule.withinMs).slice(-rule.changes);
+  return { changesMs: recent, heldUntilMs: recent.length < rule.changes ? heldUntilMs : nowMs + rule.holdMs };
+}
+
+export function isHeldDown({ heldUntilMs }: Flaps, nowMs: number): boolean {
+  return nowMs < heldUntilMs;
+}
+
+/** What a former process or generation knew, by this rule and clock: no hold is longer than it can be by now. */
+export function resumeFlaps({ changesMs, heldUntilMs }: Flaps, nowMs: number, rule: FlapRule): Flaps {
+  // After a step of the wall clock, changes may seem to come.
+  const past = changesMs.map((atMs) => Math.min(atMs, nowMs)).filter((atMs) => nowMs - atMs <= rule.withinMs);
+  return { changesMs: past.slice(-rule.changes), heldUntilMs: Math.min(heldUntilMs, nowMs + rule.holdMs) };
+}
