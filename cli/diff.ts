@@ -145,7 +145,7 @@ function seatsOf(
 
 /** Not compared: paths, for the two stand in different places; and what is shown by itself. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
-  ...['file', 'zoneFiles', 'stateDir', 'workers'],
+  ...['file', 'zoneFiles', 'zoneFolders', 'stateDir', 'workers'],
   ...['geo', 'regions', 'checks'],
 ]);
 

@@ -5,7 +5,8 @@ import type { Difference } from './diff.ts';
 import type { RecordChange } from './diff-records.ts';
 import type { RegionChange, ServiceChange } from './diff-services.ts';
 import { plural, type Output } from './output.ts';
-import { percent, renderTraffic, weighedBy } from './render-traffic.ts';
+import { percent } from '../config/units.ts';
+import { renderTraffic, weighedBy } from './render-traffic.ts';
 
 type Paint = Output['style'];
 

@@ -4,7 +4,8 @@
 import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
 import type { Output } from './output.ts';
-import { percent, renderTraffic, titleOf, weighedBy } from './render-traffic.ts';
+import { percent } from '../config/units.ts';
+import { renderTraffic, titleOf, weighedBy } from './render-traffic.ts';
 
 /** Lines without a final newline. `all` shows what is otherwise summed up. */
 export function renderSimulation(simulation: Simulation, all: boolean, paint: Output['style']): string {

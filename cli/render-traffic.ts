@@ -1,6 +1,7 @@
 /**
  * The traffic of one service as text, for simulate and diff.
  */
+import { percent } from '../config/units.ts';
 import { NODATA, STATIC, type Move, type Traffic } from '../server/forecast/traffic.ts';
 import { table, type Output } from './output.ts';
 
@@ -49,12 +50,6 @@ export function weighedBy(traffic: readonly Traffic[]): string {
 /** `www.example.com`; with the type where the service has other VIPs for the other. */
 export function titleOf({ service, types }: Traffic): string {
   return types.length === 1 && types[0] !== 'CNAME' ? `${service} ${types[0] ?? ''}` : service;
-}
-
-/** `12.3 %`; `<0.1 %` for what is not nothing. */
-export function percent(share: number): string {
-  if (share > 0 && share < 0.0005) return '<0.1 %';
-  return `${(share * 100).toFixed(share === 0 || share >= 0.9995 ? 0 : 1)} %`;
 }
 
 function strandedLines({ stranded, vips }: Traffic, paint: Paint): string[] {

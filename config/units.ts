@@ -45,6 +45,12 @@ export function parseDistanceKm(text: string): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
+/** A share from 0 to 1 as people read it: `12.3 %`, `25.0 %`, `100 %`; `<0.1 %` for a share that is small but not 0. */
+export function percent(share: number): string {
+  if (share > 0 && share < 0.0005) return '<0.1 %';
+  return `${(share * 100).toFixed(share === 0 || share >= 0.9995 ? 0 : 1)} %`;
+}
+
 /** Milliseconds as an operator would write them: `30m`, `1500ms`. */
 export function formatDuration(ms: number): string {
   for (const unit of ['w', 'd', 'h', 'm', 's']) {

@@ -2,6 +2,7 @@
  * What is said of a VIP in a table, on the command line and on the status page: of a document, since the command line
  * has no more than that.
  */
+import { percent } from '../config/units.ts';
 import type { TrafficDocument } from './status-document.ts';
 import type { VipDocument } from './vips.ts';
 
@@ -77,10 +78,6 @@ export function whyWords(vip: VipDocument, nowMs: number): string {
   if (load !== null) parts.push(`load ${percent(load)}${shed > 0 ? `, sheds ${percent(shed)} of its clients` : ''}`);
   // Of control characters some move the cursor of a terminal, or worse.
   return parts.join(', ').replace(/\p{Cc}+/gu, ' ');
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
 }
 
 export function age(iso: string, nowMs: number): string {

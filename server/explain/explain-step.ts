@@ -6,7 +6,7 @@ import type { Preference } from '../../steering/place.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { formatPrefix, networkOf } from '../../wire/address.ts';
 import type { RegionInfo, VipInfo } from '../../zones/catalog.ts';
-import { percent } from './explain-words.ts';
+import { percent } from '../../config/units.ts';
 
 /** What a step is told by: `preferences` are its own for this place, `vips` all of the service. */
 export type StepFacts = {

@@ -2,6 +2,7 @@
  * Explain: reasons in words for what steering did, from the VIPs' states to the scope. Decides nothing; what steps did
  * is told in explain-step.ts.
  */
+import { percent } from '../../config/units.ts';
 import { serviceHoldSeconds } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
 import {
@@ -113,11 +114,6 @@ function byWhom(order: Omit<Order, 'until'> | undefined): string {
 
 function whyRegion(region: RegionInfo | undefined, share: number): string {
   return `region ${region?.name ?? ''} has ${percent(share)} of its weight up, needs ${percent(region?.minHealthy ?? 0)}`;
-}
-
-/** `33.3%` of a share, 0 to 1. */
-export function percent(share: number): string {
-  return `${Math.round(share * 1000) / 10}%`;
 }
 
 /** What its load means to this client; empty where it has none. `limit` is that of the decision. */

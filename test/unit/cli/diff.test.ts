@@ -38,7 +38,7 @@ async function compare(
   const files = (name: string, { settings = SETTINGS, zone = ZONE }: Case): Record<string, string | Uint8Array> => ({
     [`${name}/pharos.yaml`]: settings,
     [`${name}/small.mmdb`]: database,
-    [`${name}/zones/example.com.yaml`]: zone,
+    [`${name}/zones/${/^zone: (\S+)/m.exec(zone)?.[1] ?? ''}.yaml`]: zone,
   });
   using folder = folderOf({ ...files('old', before), ...files('new', after) });
   const { output, out, error } = captureOutput();

@@ -208,12 +208,12 @@ describe('told', () => {
 
   test.each([
     [[0, 0, 0], 'seoul', 'up'],
-    [[0.3, 0, 0], 'seoul', 'gives up 30% of its clients for its load, and this one is not among them'],
-    [[0.9, 0, 0], 'tokyo', 'gives up 90% of its clients for its load: this one too'],
+    [[0.3, 0, 0], 'seoul', 'gives up 30.0 % of its clients for its load, and this one is not among them'],
+    [[0.9, 0, 0], 'tokyo', 'gives up 90.0 % of its clients for its load: this one too'],
     [
       [1.1, 5, 5],
       'seoul',
-      'gives up 100% of its clients for its load, this one too, but all others are no less loaded',
+      'gives up 100 % of its clients for its load, this one too, but all others are no less loaded',
     ],
   ])('explain, at pressures %j: %s', (pressures, vip, why) => {
     const server = three();

@@ -133,7 +133,7 @@ describe('a step', () => {
       [],
       [
         'default -> seoul',
-        expect.stringMatching(/^drawn at random by weight: (?=.*\bkr 3 \(75%\))(?=.*\bkr2 1 \(25%\))/) as string,
+        expect.stringMatching(/^drawn at random by weight: (?=.*\bkr 3 \(75.0 %\))(?=.*\bkr2 1 \(25.0 %\))/) as string,
       ],
     ],
     ['failover: [kr2], weighted', '1.0.0.1', [], ['kr2 is the first in the order', 'drawn at random by weight: kr2 1']],
@@ -160,13 +160,13 @@ describe('a VIP', () => {
       .filter((target) => !target.endsWith('/spare'));
     // Alone it would be under min_healthy, which counts its region's weights.
     expect(whyVip(trace(server, '1.0.0.1', {}, all), 'spare')).toMatch(
-      /region seoul has 0% of its weight up, needs 50%$/,
+      /region seoul has 0 % of its weight up, needs 50.0 %$/,
     );
   });
 
   test('is out with its region under min_healthy', () => {
     const why = whyVip(trace(server, '1.0.0.1', {}, ['www.example.com/kr']), 'kr2');
-    expect(why).toBe('not yet known (check web), taken for up; region seoul has 25% of its weight up, needs 50%');
+    expect(why).toBe('not yet known (check web), taken for up; region seoul has 25.0 % of its weight up, needs 50.0 %');
   });
 
   test.each<[forced: (typeof FORCED)[keyof typeof FORCED], order: object | undefined, why: string]>([
@@ -220,8 +220,8 @@ describe('a VIP', () => {
     );
     expect(new Set(whys)).toEqual(
       new Set([
-        'gives up 25% of its clients for its load: this one too',
-        'gives up 25% of its clients for its load, and this one is not among them',
+        'gives up 25.0 % of its clients for its load: this one too',
+        'gives up 25.0 % of its clients for its load, and this one is not among them',
       ]),
     );
     server.health.pressures[slot] = 0;
@@ -235,7 +235,7 @@ describe('a VIP', () => {
     ramping.health.withheld[slot] = 270;
     const found = trace(ramping, '1.0.0.1');
     expect(found.candidates.find(({ vip }) => vip === 'kr')).toMatchObject({ weight: 3, ramp: 0.1 });
-    expect(whyVip(found, 'kr')).toContain('ramps: 10% of its weight');
+    expect(whyVip(found, 'kr')).toContain('ramps: 10.0 % of its weight');
     expect(found.steps[0]?.why).toContain('kr 0.3 (');
   });
 });
