@@ -1,12 +1,15 @@
 /**
  * Files that are always whole: written beside their place, flushed to the disk, and renamed over the old ones.
  */
-import { open, rename } from 'node:fs/promises';
+import { open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Alarms } from '../config/alarms.ts';
 import { makeFolder } from '../config/folder.ts';
 import type { Cancel, Clock } from './clock.ts';
-import { SAVE_RETRY_MS } from './limits.ts';
+import { SAVE_LIMIT_MS, SAVE_RETRY_MS } from './limits.ts';
+
+/** Reasons of operators and names of targets are not for everybody. */
+const STATE_FILE_MODE = 0o640;
 
 export type Writer = {
   /** Soon: `text` is called when it is time. */
@@ -19,15 +22,19 @@ export type Writer = {
   close(): Promise<void>;
 };
 
-/** What a writer needs: `warn` hears the first failure in a row, `alarms` has `state_not_saved` until a write succeeds. */
+/**
+ * What a writer needs: `warn` hears the first failure in a row, `alarms` has `state_not_saved` until a write succeeds.
+ * `mayWrite`: whether the file is still this process's to write; always, if not given.
+ */
 export type WriterOptions = {
   readonly clock: Clock;
   readonly warn: (message: string) => void;
   readonly alarms: Alarms;
+  readonly mayWrite?: () => boolean;
 };
 
 /** One write of the file at a time, the newest text last; one that failed is tried again. */
-export function createWriter(file: string, { clock, warn, alarms }: WriterOptions): Writer {
+export function createWriter(file: string, { clock, warn, alarms, mayWrite = () => true }: WriterOptions): Writer {
   let pending: (() => string) | undefined;
   let cancel: Cancel | undefined;
   let failures = 0;
@@ -40,7 +47,7 @@ export function createWriter(file: string, { clock, warn, alarms }: WriterOption
     pending = undefined;
     cancel?.();
     cancel = undefined;
-    if (text === undefined) return true;
+    if (text === undefined || !mayWrite()) return true;
     try {
       await writeAtomically(file, text());
       isFailing = false;
@@ -89,12 +96,44 @@ export function notSaved(file: string, reason: string, next: string): string {
   return `${file} could not be written: ${reason}. ${next} A restart before that uses the file's old content.`;
 }
 
-/** Afterwards the file has the old content or the new, whatever happens in between. Rejects with the system's error. */
+/** Writes of this process, one after the other: one that hangs holds a single thread of libuv's few, which look up names too. */
+let turn: Promise<unknown> = Promise.resolve();
+/** Writes that took longer than SAVE_LIMIT_MS and have not ended. */
+let hanging = 0;
+
+/**
+ * Afterwards the file has the old content or the new, whatever happens in between. Rejects with the system's error, or
+ * after SAVE_LIMIT_MS; while a write hangs, at once.
+ */
 export async function writeAtomically(file: string, text: string): Promise<void> {
+  if (hanging > 0) throw new Error(NO_RESPONSE);
+  let givenUp = false;
+  const before = turn;
+  const written = (async (): Promise<void> => {
+    await before;
+    if (!givenUp) await replaceFile(file, text);
+  })();
+  turn = written.catch(() => undefined);
+  const limit = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    givenUp = true;
+    hanging += 1;
+    void turn.then(() => (hanging -= 1));
+    limit.reject(new Error(NO_RESPONSE));
+  }, SAVE_LIMIT_MS);
+  try {
+    await Promise.race([written, limit.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const NO_RESPONSE = `the file system did not respond within ${String(SAVE_LIMIT_MS / 1000)} s`;
+
+async function replaceFile(file: string, text: string): Promise<void> {
   const directory = dirname(file);
-  makeFolder(directory);
   const temporary = `${file}.tmp`;
-  const handle = await open(temporary, 'w', 0o640);
+  const handle = await openToWrite(temporary, directory);
   try {
     await handle.writeFile(text);
     await handle.sync();
@@ -108,5 +147,16 @@ export async function writeAtomically(file: string, text: string): Promise<void>
     await parent.sync();
   } finally {
     await parent.close();
+  }
+}
+
+/** Makes the folder where it is missing; not before, since making one waits for the disk. */
+async function openToWrite(path: string, directory: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w', STATE_FILE_MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    makeFolder(directory);
+    return await open(path, 'w', STATE_FILE_MODE);
   }
 }

@@ -67,6 +67,8 @@ export const MIN_GAP_MS = 20;
 export const LATE_TIMER_MS = 100;
 /** Changes of state within this time are written to disk together. */
 export const STATE_DEBOUNCE_MS = 250;
+/** How long a write may take. A file system that hangs (NFS) may never answer; the server then works on without it. */
+export const SAVE_LIMIT_MS = 5000;
 /** How long a write that failed waits for its next try. */
 export const SAVE_RETRY_MS = 5000;
 /** How often the weight of a VIP that ramps is written: a step of a hundredth of the shortest ramp worth having. */

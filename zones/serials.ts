@@ -3,9 +3,8 @@
  * node that has the same files. What was served last, with a digest of its content, is kept in the state folder.
  */
 import { createHash } from 'node:crypto';
-import { renameSync, statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder } from '../config/folder.ts';
 import { readRegularFile } from '../config/read-file.ts';
 import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
 import { nameKey } from '../wire/name.ts';
@@ -133,10 +132,7 @@ function isSerial(value: unknown): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
 }
 
-/** Written beside and renamed, so that the file is always whole. */
-export function writeSerials(stateDir: string, serials: Serials): void {
-  const path = join(stateDir, SERIALS_FILE);
-  makeFolder(stateDir);
-  writeFileSync(`${path}.new`, `${JSON.stringify(serials, undefined, 1)}\n`);
-  renameSync(`${path}.new`, path);
+/** The content of the file. */
+export function formatSerials(serials: Serials): string {
+  return `${JSON.stringify(serials, undefined, 1)}\n`;
 }

@@ -52,10 +52,13 @@ export type ReloadsOptions = {
   readonly tell: (reload: LastReload, generation: number) => void;
   readonly stopping: () => boolean;
   readonly log: Logger;
+  /** Runs the compile thread. */
+  readonly load?: typeof loadInThread;
 };
 
 export function createReloads(options: ReloadsOptions): Reloads {
   const { input, threads, current, activate, measured, begins, tell, stopping, log, alarms } = options;
+  const { load: runLoad = loadInThread } = options;
   const limitMs = Math.max(LEAST_LIMIT_MS, options.firstLoadMs * SLOWER_THAN_FIRST);
   const stopped = new AbortController();
   /** Compile threads that were told to end. One that waits for a file system does not. */
@@ -71,7 +74,7 @@ export function createReloads(options: ReloadsOptions): Reloads {
   const load = async (loadInput: LoadInput): ReturnType<typeof loadInThread> => {
     if (stuck >= MAX_STUCK) throw new Error(`${stuck} earlier reloads still wait for a file that cannot be read`);
     try {
-      const outcome = await loadInThread(loadInput, { limitMs, signal: stopped.signal });
+      const outcome = await runLoad(loadInput, { limitMs, signal: stopped.signal });
       alarms.clear('reload_stuck');
       return outcome;
     } catch (error) {

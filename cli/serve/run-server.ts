@@ -179,7 +179,7 @@ export async function runServer(
       suspect: () => current.settings.health.suspect,
       foresee,
     });
-  const serials = createSerialKeeper(alarms, () => handOver.isReleased());
+  const serials = createSerialKeeper(settings.stateDir, log, alarms, () => handOver.isReleased());
   const alarmWatch = createAlarmWatch({ alarms, current: inForce, health: () => health, stateDir: settings.stateDir });
   let health = openHealth();
 
@@ -276,7 +276,7 @@ export async function runServer(
     stopping = true;
     reloads.stop();
     alarmWatch.stop();
-    serials.stop();
+    await serials.stop();
     await calendar.close();
     // Once another server keeps them, they are no longer this one's to write.
     if (!handOver.isReleased()) await measured.stop();

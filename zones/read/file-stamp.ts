@@ -23,7 +23,10 @@ export function stampFiles(settings: Settings, zones: readonly ZoneModel[]): Fil
 }
 
 export async function isUnchanged({ paths, text }: FileStamp): Promise<boolean> {
-  return textOf(await Promise.all(paths.map((path) => stat(path).catch(() => undefined)))) === text;
+  // One after the other: on a file system that hangs they hold one thread of libuv's, and not all.
+  const stats: Stat[] = [];
+  for (const path of paths) stats.push(await stat(path).catch(() => undefined));
+  return textOf(stats) === text;
 }
 
 function textOf(stats: readonly Stat[]): string {

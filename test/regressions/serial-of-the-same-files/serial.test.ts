@@ -5,8 +5,9 @@
 import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { makeFolder } from '../../../config/folder.ts';
 import { loadGeneration } from '../../../zones/load-generation.ts';
-import { readSerials, writeSerials } from '../../../zones/serials.ts';
+import { formatSerials, readSerials, SERIALS_FILE } from '../../../zones/serials.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const YAML = `zone: example.com
@@ -35,7 +36,10 @@ type Node = { readonly path: string };
 function start({ path }: Node, name = 'one', keeps = true): number {
   const outcome = loadGeneration({ file: undefined, cwd: path, env: { NODE: name }, cores: 1 });
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
-  if (keeps) writeSerials(join(path, 'state'), outcome.value.serials);
+  if (keeps) {
+    makeFolder(join(path, 'state'));
+    writeFileSync(join(path, 'state', SERIALS_FILE), formatSerials(outcome.value.serials));
+  }
   return outcome.value.catalog.zones[0]?.serial ?? 0;
 }
 

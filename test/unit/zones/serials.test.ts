@@ -4,8 +4,9 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { writeAtomically } from '../../../health/atomic-file.ts';
 import { loadGeneration } from '../../../zones/load-generation.ts';
-import { readSerials, writeSerials, type Serials } from '../../../zones/serials.ts';
+import { formatSerials, readSerials, SERIALS_FILE, type Serials } from '../../../zones/serials.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const KEY = '\u0007example\u0003com\u0000';
@@ -72,11 +73,11 @@ test('a stated serial is served as it stands', () => {
 });
 
 describe('the state folder', () => {
-  test('what was written is read, from a folder that was not there', () => {
+  test('what was written is read, from a folder that was not there', async () => {
     using folder = folderOf({});
     const state = join(folder.path, 'deep', 'state');
     const serials = { [KEY]: { serial: 4_294_967_295, digest: 'abc' } };
-    writeSerials(state, serials);
+    await writeAtomically(join(state, SERIALS_FILE), formatSerials(serials));
     expect(readSerials(state, expect.unreachable)).toEqual(serials);
     expect(readdirSync(state)).toEqual(['serials.json']);
   });
@@ -97,9 +98,10 @@ describe('the state folder', () => {
     for (const warning of warnings) expect(warning).toContain('serials.json cannot be read');
   });
 
-  test('a restart goes on from what the folder holds', () => {
+  test('a restart goes on from what the folder holds', async () => {
     using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone(A) });
-    writeSerials(join(folder.path, 'state'), { [KEY]: { serial: 4_100_000_000, digest: 'old' } });
+    const last = formatSerials({ [KEY]: { serial: 4_100_000_000, digest: 'old' } });
+    await writeAtomically(join(folder.path, 'state', SERIALS_FILE), last);
     const outcome = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
     expect(outcome.ok && outcome.value.catalog.zones[0]?.serial).toBe(4_100_000_001);
     writeFileSync(join(folder.path, 'state', 'serials.json'), '[');
