@@ -107,16 +107,16 @@ let hanging = 0;
  */
 export async function writeAtomically(file: string, text: string): Promise<void> {
   if (hanging > 0) throw new Error(NO_RESPONSE);
-  let givenUp = false;
+  const givenUp = new AbortController();
   const before = turn;
   const written = (async (): Promise<void> => {
     await before;
-    if (!givenUp) await replaceFile(file, text);
+    if (!givenUp.signal.aborted) await replaceFile(file, text);
   })();
   turn = written.catch(() => undefined);
   const limit = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    givenUp = true;
+    givenUp.abort();
     hanging += 1;
     void turn.then(() => (hanging -= 1));
     limit.reject(new Error(NO_RESPONSE));

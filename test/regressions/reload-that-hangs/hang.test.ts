@@ -17,7 +17,7 @@ import { dig, eventually, serve } from '../../support/process.ts';
 
 const ZONE = 'zone: example.com\nnameservers: [ns.example.net.]\nrecords: { www: { A: 192.0.2.1 } }\n';
 const HANGING = new URL('./hanging-load.ts', import.meta.url);
-const FREEZE = new URL('./freeze.mjs', import.meta.url);
+const FREEZE = new URL('./freeze.ts', import.meta.url);
 
 const makePipe = (folder: string): void => {
   execFileSync('mkfifo', [join(folder, 'pipe')]);
