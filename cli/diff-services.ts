@@ -1,11 +1,10 @@
 /**
  * What two configurations say differently of their services and regions, in words.
  */
-import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { RegionSpec, Settings } from '../config/settings.ts';
 import { formatDuration } from '../config/units.ts';
-import { identityOf, type StepSpec } from '../steering/steps.ts';
+import { traitsOf, type StepSpec, type StepText } from '../steering/steps.ts';
 import { formatAddress } from '../wire/address.ts';
 import { canonical, formatName } from '../wire/name.ts';
 import type { ServiceModel, VipModel, WhenAllDown, ZoneModel } from '../zones/read/model.ts';
@@ -114,45 +113,21 @@ function stepChanges(was: ServiceModel, is: ServiceModel): string[] {
   return was.steps.flatMap((step, index) => {
     const other = is.steps[index];
     if (other === undefined) return [];
-    if (step.kind === 'geo' && other.kind === 'geo') return mapChanges(step, other);
-    return change(step.kind, stepText(step, was), stepText(other, is));
+    const [before, after] = [textOf(step, was), textOf(other, is)];
+    return [...changes(before.entries, after.entries), ...changes(new Map(before.options), new Map(after.options))];
   });
 }
 
-type GeoStep = Extract<StepSpec, { kind: 'geo' }>;
-
-function mapChanges(was: GeoStep, is: GeoStep): string[] {
-  const read = ({ map }: GeoStep): Map<string, string> =>
-    new Map(map.map(({ key, regions }) => [identityOf(key), regions.join(', ')]));
-  const [old, now] = [read(was), read(is)];
-  return [
-    ...[...new Set([...old.keys(), ...now.keys()])].flatMap((key) =>
-      change(`geo ${key}`, old.get(key) ?? 'no entry', now.get(key) ?? 'no entry'),
-    ),
-    ...change('geo fence', String(was.fence), String(is.fence)),
-  ];
+function textOf(step: StepSpec, { vips }: ServiceModel): StepText {
+  return traitsOf(step).text(vips.map(({ name }) => name));
 }
 
-function stepText(step: StepSpec, { vips }: ServiceModel): string {
-  switch (step.kind) {
-    case 'geo':
-      return '';
-    case 'nearest': {
-      const bias = [...step.bias].map(([region, points]) => `${region} ${points}`).join(', ');
-      return `within ${step.withinKm} km${bias === '' ? '' : `, bias ${bias}`}`;
-    }
-    case 'latency':
-      return `${basename(step.table)} within ${step.withinMs} ms`;
-    case 'failover':
-      return step.order
-        .map((entry) => (entry.kind === 'region' ? entry.region : (vips[entry.vip]?.name ?? '')))
-        .join(', ');
-    case 'sticky':
-      return `v4 /${step.v4Bits}, v6 /${step.v6Bits}`;
-    case 'weighted':
-    case 'all':
-      return '';
-  }
+type Texts = ReadonlyMap<string, string>;
+
+function changes(before: Texts = new Map<string, string>(), after: Texts = new Map<string, string>()): string[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((key) =>
+    change(key, before.get(key) ?? 'no entry', after.get(key) ?? 'no entry'),
+  );
 }
 
 export type RegionChange = {

@@ -5,7 +5,7 @@
 import { holdSecondsOf, isAvailable, isForcedOut } from '../health/health-table.ts';
 import { DEGREE, type Decision, type Steerer } from './decision.ts';
 import { REGION, SERVICE, TRAIT, VIP } from './plan.ts';
-import { dropStandby } from './weighted.ts';
+import { dropStandby } from './weighted-step.ts';
 
 /**
  * Fills `decision.candidates` in the order of the file. `has` is a HAS bit; `degree` a DEGREE. Standbys (weight 0)

@@ -7,8 +7,8 @@ import { hasTrait } from './candidates.ts';
 import type { Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';
 import { HAS, mapOf, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
-import { orderSticky } from './sticky.ts';
-import { drawWeighted, dropStandby } from './weighted.ts';
+import { orderSticky } from './sticky-step.ts';
+import { drawWeighted, dropStandby } from './weighted-step.ts';
 
 export const OP = {
   /** Keep the first group of the ordering that the client's place gives; argument: which of its map's orderings. */

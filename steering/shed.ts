@@ -12,7 +12,7 @@ import { startCandidates } from './candidates.ts';
 import { DEGREE, type Steerer } from './decision.ts';
 import { SERVICE, VIP, type SteeringPlan } from './plan.ts';
 import { narrow } from './program.ts';
-import { hashNetwork, mix } from './sticky.ts';
+import { hashNetwork, mix } from './sticky-step.ts';
 
 /** Clients are told apart by networks of these lengths, as those of `sticky` by default: how resolvers send them. */
 const SHED_V4_BITS = 24;

@@ -16,7 +16,8 @@ import type { Places } from '../geo/location.ts';
 import { overlay } from '../geo/overlay-latency.ts';
 import { readLatencyFile } from '../geo/read-latency.ts';
 import type { Allocate } from '../steering/plan.ts';
-import { NO_TABLE } from '../steering/steps.ts';
+import { NO_TABLE } from '../steering/latency-step.ts';
+import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { readBeaconFile } from './beacon-file.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
@@ -160,13 +161,13 @@ function readLatencyTables(
   for (const { services, file } of zones) {
     const below = settings.files === 'anywhere' ? undefined : dirname(file);
     for (const step of services.flatMap((service) => service.steps)) {
-      if (step.kind !== 'latency' || tried.has(step.table)) continue;
-      tried.add(step.table);
-      const builder =
-        step.table === NO_TABLE ? createLatencyBuilder() : readLatencyFile(step.table, report, regions, below);
+      const path = traitsOf(step).table?.path;
+      if (path === undefined || tried.has(path)) continue;
+      tried.add(path);
+      const builder = path === NO_TABLE ? createLatencyBuilder() : readLatencyFile(path, report, regions, below);
       if (!builder) continue;
       if (measured) overlay(builder, measured);
-      tables.set(step.table, builder.done());
+      tables.set(path, builder.done());
     }
   }
   return tables;

@@ -7,6 +7,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readRegularFile } from '../config/read-file.ts';
 import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
+import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
 import type { ZoneModel } from './read/model.ts';
@@ -63,9 +64,7 @@ function serialOfFiles(zone: ZoneModel, nowSeconds: number): number {
 
 /** Of the files that the content is read from; measured times are no content. */
 function newestSeconds({ files, services }: ZoneModel): number {
-  const tables = new Set(
-    services.flatMap(({ steps }) => steps.flatMap((step) => (step.kind === 'latency' ? step.table : []))),
-  );
+  const tables = new Set(services.flatMap(({ steps }) => steps.flatMap((step) => traitsOf(step).table?.path ?? [])));
   const times = files
     .filter((file) => !tables.has(file))
     .map((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) / 1000);

@@ -9,7 +9,7 @@
  *     entries    0  octets of the prefix, high 32 bits     +2  time of the last answer, in ms
  *               +1  low 24 bits of it, and the tag         +3  thousandths of a token
  */
-import { mix } from '../../steering/sticky.ts';
+import { mix } from '../../steering/sticky-step.ts';
 import { ASKS } from '../../wire/query.ts';
 import { emptyResponse, type Response } from '../../wire/response.ts';
 import { RCODE } from '../../wire/types.ts';

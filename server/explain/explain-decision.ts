@@ -7,9 +7,9 @@ import { FULL } from '../../health/health-table.ts';
 import { regionShare } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
 import type { Location } from '../../geo/location.ts';
-import { isPlaceStep } from '../../steering/place.ts';
 import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
+import { traitsOf } from '../../steering/steps.ts';
 import type { TraceCandidate, TraceClient, TraceDecision, TraceStep } from '../../steering/trace.ts';
 import { typeText } from '../../wire/types.ts';
 import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
@@ -158,8 +158,11 @@ function scopeOf(
   source: TraceClient['source'],
   isSubnetSetAside: boolean,
 ): TraceDecision['scope'] {
-  const usesPlace = info.steps.some((known) => isPlaceStep(known) || known.kind === 'sticky');
-  const depends = usesPlace || decision.shedLimit >= 0;
+  const asksForClient = info.steps.some((known) => {
+    const { action, weighs } = traitsOf(known);
+    return action.by === 'place' || weighs === 'by client';
+  });
+  const depends = asksForClient || decision.shedLimit >= 0;
   return { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source, isSubnetSetAside) };
 }
 

@@ -4,7 +4,7 @@
 import { basename } from 'node:path';
 import { latencyOf, networkRow, sourcesOf, type LatencyTable } from '../../geo/latency-table.ts';
 import type { Location } from '../../geo/location.ts';
-import { measuredRow } from '../../steering/place.ts';
+import { measuredRow } from '../../steering/latency-step.ts';
 
 /**
  * Such as `measured for 192.0.2.0/24: rtt.csv`, or `measured for KR: browsers (12 networks)`; '' where nothing is

@@ -5,15 +5,9 @@
 import { FOUND } from '../../geo/find-class.ts';
 import { locationAt, type Location } from '../../geo/location.ts';
 import { networkRow } from '../../geo/latency-table.ts';
-import {
-  isPlaceStep,
-  networkText,
-  orderingWords,
-  preparePlaceStep,
-  type LatencySource,
-  type PlaceStep,
-} from '../../steering/place.ts';
+import { networkText, orderingWords, type LatencySource, type PlaceStep } from '../../steering/place.ts';
 import { HAS, mapNumber, SERVICE, type MapView, type SteeringPlan } from '../../steering/plan.ts';
+import { traitsOf } from '../../steering/steps.ts';
 import { formatPrefix, inPrefix, type Prefix } from '../../wire/address.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
@@ -48,8 +42,8 @@ export function localRegions({ catalog }: ExplainedGeneration, service: ServiceI
 
 /**
  * The service's steps ready for this client: those that depend on the place, by step number. `address` lets
- * CIDR keys and measured networks match; without one there is only the location. `measured` says of latency steps
- * whose measurement it is.
+ * CIDR keys and measured networks match; without one there is only the location. `measured` says of steps that read
+ * measurements whose measurement it is.
  */
 export function placeStepsFor(
   generation: ExplainedGeneration,
@@ -83,21 +77,20 @@ export function placeStepsFor(
   const steps = new Map<number, PlaceStep>();
   const measured = new Map<number, string>();
   service.steps.forEach((step, number) => {
-    if (isPlaceStep(step)) steps.set(number, preparePlaceStep(step, place));
-    const table = step.kind === 'latency' ? latencyTables.get(step.table) : undefined;
-    if (!table || step.kind !== 'latency') return;
+    const { action, table: used } = traitsOf(step);
+    if (action.by === 'place') steps.set(number, action.prepare(place));
+    const table = used && latencyTables.get(used.path);
+    if (!table) return;
     const names = place.regions.map(({ name }) => name);
-    const why = whyMeasured(table, step.table, names, location, address);
+    const why = whyMeasured(table, used.path, names, location, address);
     if (why !== '') measured.set(number, why);
   });
   return { steps, measured, location: { ...location, networks: containing } };
 }
 
-/** Networks that the service's own geo maps name. */
+/** Networks that the service's own steps tell apart. */
 function namedNetworks(service: ServiceInfo): Prefix[] {
-  return service.steps.flatMap((step) =>
-    step.kind === 'geo' ? step.map.flatMap(({ key }) => (key.kind === 'network' ? [key.prefix] : [])) : [],
-  );
+  return service.steps.flatMap((step) => traitsOf(step).networks ?? []);
 }
 
 /**

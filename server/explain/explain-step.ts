@@ -2,6 +2,8 @@
  * Explain: why a step left what it left, in words. Decides nothing: it is told what was kept, and what the step's own
  * functions prefer at the client's place.
  */
+import type { FailoverStep } from '../../steering/failover-step.ts';
+import type { GeoStep } from '../../steering/geo-step.ts';
 import type { Preference } from '../../steering/place.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { formatPrefix, networkOf } from '../../wire/address.ts';
@@ -32,7 +34,7 @@ export function whyStep(step: StepSpec, facts: StepFacts): string {
       const told = measured(facts, 'no known place', (name, km) => {
         const b = bias(name);
         if (b === 0) return kilometres(km);
-        // Back from what counts (steering/place.ts) to what it is.
+        // Back from what counts (steering/nearest-step.ts) to what it is.
         return `${kilometres(b > 0 ? km / (1 - b / 100) : km * (1 + b / 100))} (counts as ${kilometres(km)}, bias ${b})`;
       });
       return told === undefined
@@ -59,10 +61,7 @@ export function whyStep(step: StepSpec, facts: StepFacts): string {
   }
 }
 
-function whyGeo(
-  step: Extract<StepSpec, { kind: 'geo' }>,
-  { kept, regions, localRegions, preferences = [] }: StepFacts,
-): string {
+function whyGeo(step: GeoStep, { kept, regions, localRegions, preferences = [] }: StepFacts): string {
   const nameOf = (local: number): string => regions[localRegions[local] ?? 0]?.name ?? '';
   const arrow = ({ region, detail }: Preference): string => `${step.map[detail]?.key.text ?? ''} -> ${nameOf(region)}`;
   const chosen = preferences.findIndex(({ region }) => kept.some((vip) => vip.region === localRegions[region]));
@@ -74,7 +73,7 @@ function whyGeo(
   return [...skipped, step.fence ? 'the map is fenced: no broader key is tried' : 'no other key matches'].join('; ');
 }
 
-function whyFailover(step: Extract<StepSpec, { kind: 'failover' }>, { kept, vips, regions }: StepFacts): string {
+function whyFailover(step: FailoverStep, { kept, vips, regions }: StepFacts): string {
   const entries = step.order.map((entry) =>
     entry.kind === 'region'
       ? { name: entry.region, has: kept.some((vip) => regions[vip.region]?.name === entry.region) }

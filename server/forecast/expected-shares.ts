@@ -7,8 +7,8 @@ import { hasTrait } from '../../steering/candidates.ts';
 import { steer } from '../../steering/chain.ts';
 import { DEGREE, RESULT, type Steerer } from '../../steering/decision.ts';
 import { HAS, mapOf, SERVICE, TRAIT } from '../../steering/plan.ts';
-import { OP } from '../../steering/program.ts';
 import { isPressed } from '../../steering/shed.ts';
+import { traitsOf } from '../../steering/steps.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import { countEach, createSample } from './sample-networks.ts';
 import type { ExplainedGeneration } from '../explain/explain-place.ts';
@@ -20,6 +20,8 @@ export type Side = {
   readonly steerer: Steerer;
   /** By service: how many VIPs an answer has. */
   readonly answers: readonly number[];
+  /** By service: whether a step orders the VIPs by weight. Steps behind it narrow the choice and keep its order. */
+  readonly weighs: readonly boolean[];
 };
 
 /** Not VIPs: no data, and the static answer of `when_all_down`. */
@@ -42,7 +44,8 @@ export function createSide(generation: ExplainedGeneration, health: SharedArrayB
   const services = steerer.plan.services.slice();
   const answers = catalog.services.map((_, service) => services[service * SERVICE.WORDS + SERVICE.ANSWERS] ?? 1);
   catalog.services.forEach((_, service) => (services[service * SERVICE.WORDS + SERVICE.ANSWERS] = MAX_VIPS));
-  return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services } }, answers };
+  const weighs = catalog.services.map(({ steps }) => steps.some((step) => traitsOf(step).weighs !== undefined));
+  return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services } }, answers, weighs };
 }
 
 /** The outcome of a class of the atlas for a service's answers of one HAS bit; 0 where no step depends on the place. */
@@ -101,7 +104,7 @@ function landingOfAll(
 
 /** Where this client lands, and all that are of the same outcome and kind (sample-networks.ts). */
 export function landingOf(
-  { steerer, answers }: Side,
+  { steerer, answers, weighs }: Side,
   service: number,
   has: number,
   outcome: number,
@@ -118,7 +121,7 @@ export function landingOf(
   const left = [...decision.candidates.subarray(0, decision.count)];
   // RFC 2181 10.1: a name has one CNAME.
   const served = Math.min(has === HAS.CNAME ? 1 : (answers[service] ?? 1), left.length);
-  if (!isDrawn(steerer, service)) {
+  if (!(weighs[service] ?? false)) {
     return { shares: left.slice(0, served).map((vip) => ({ vip, share: 1 / served })), stranded };
   }
   const firstSlot = plan.services[service * SERVICE.WORDS + SERVICE.FIRST_SLOT] ?? 0;
@@ -133,18 +136,6 @@ export function hasStatic({ plan }: Steerer, service: number, has: number): bool
   const row = service * SERVICE.WORDS;
   const own = plan.services[row + (has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
   return own >= 0 || (plan.services[row + SERVICE.STATIC_CNAME] ?? -1) >= 0;
-}
-
-/** Whether chance orders the VIPs. Steps behind such a step narrow the choice and keep its order. */
-function isDrawn({ plan }: Steerer, service: number): boolean {
-  const row = service * SERVICE.WORDS;
-  const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
-  const count = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
-  for (let step = first; step < first + count; step++) {
-    const op = plan.program[step * OP.WORDS];
-    if (op === OP.WEIGHTED || op === OP.STICKY) return true;
-  }
-  return false;
 }
 
 /**

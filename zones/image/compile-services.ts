@@ -7,18 +7,17 @@ import type { Atlas } from '../../geo/atlas.ts';
 import { compileMap } from '../../geo/atlas.ts';
 import type { Location } from '../../geo/location.ts';
 import {
-  isPlaceStep,
   orderingWords,
   shortcutWords,
-  preparePlaceStep,
   type PlaceContext,
-  type PlaceStepSpec,
+  type PlacedRegion,
+  type PlaceStep,
   type Preference,
 } from '../../steering/place.ts';
 import { plainFrom } from '../../steering/plain.ts';
 import { ALL_DOWN, HAS, MAP, REGION, SERVICE, TRAIT, VIP } from '../../steering/plan.ts';
 import { OP } from '../../steering/program.ts';
-import type { StepSpec } from '../../steering/steps.ts';
+import { traitsOf, type StepSpec, type StepTraits } from '../../steering/steps.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import { canonical, type Name } from '../../wire/name.ts';
@@ -155,7 +154,7 @@ export function compileService(
 
 /**
  * Resolvers cache a negative answer for all their clients (RFC 7871 7.4), so that one who gets none hides the data from
- * those who would. A `geo` without default has a warning of its own (PH214).
+ * those who would. A step that leaves places out (`geo` without default) has a warning of its own (PH214).
  */
 function warnNoDataByPlace(
   { reachOf }: BuildingPlan,
@@ -164,7 +163,7 @@ function warnNoDataByPlace(
   { map, mapAaaa }: CompiledSteps,
   report: Report,
 ): void {
-  if (model.steps.some((step) => step.kind === 'geo' && step.map.every(({ key }) => key.kind !== 'default'))) return;
+  if (model.steps.some((step) => traitsOf(step).leavesPlacesOut)) return;
   const down = model.whenAllDown;
   const families = [
     { type: 'A', bit: HAS.A, number: map, own: down.kind === 'static' && down.a.length > 0 },
@@ -191,6 +190,11 @@ function warnNoDataByPlace(
 /** Catalog numbers of the service's regions, in the order of its VIPs: the index is the local number. */
 function localRegions(model: ServiceModel, context: Pick<CompileContext, 'regionNumber'>): number[] {
   return [...new Set(model.vips.map((vip) => context.regionNumber(vip.region)))];
+}
+
+/** The same regions as the steps see them. */
+function placedRegions(local: readonly number[], { regions }: Pick<CompileContext, 'regions'>): PlacedRegion[] {
+  return local.map((number) => regions[number] ?? { name: '', point: undefined });
 }
 
 function hasOf(vip: Pick<VipModel, 'a' | 'aaaa' | 'cname'>): number {
@@ -232,23 +236,32 @@ function compileSteps(
   context: CompileContext,
 ): CompiledSteps {
   const first = plan.program.length / OP.WORDS;
+  const regions = placedRegions(local, context);
   const chain: ChainStep[] = [];
   let places = 0;
   for (const step of model.steps) {
-    if (isPlaceStep(step)) {
-      pushWords(plan.program, OP.PLACE, places++, 0);
-      chain.push({ kind: 'place', step });
-      continue;
+    const { action, leaves, weighs } = traitsOf(step);
+    switch (action.by) {
+      case 'place':
+        pushWords(plan.program, OP.PLACE, places++, 0);
+        chain.push({ by: 'place', step, leaves, prepare: action.prepare });
+        break;
+      case 'list': {
+        const preferences = action.preferences(regions);
+        pushWords(plan.program, OP.FIXED, ordering(plan, preferences), shortcut(plan, [preferences]));
+        const entries = preferences.map(({ region }) => region);
+        chain.push({
+          by: 'list',
+          regions: entries.map((entry) => (entry < 0 ? (regionOf[~entry] ?? 0) : entry)),
+          onlyVips: entries.every((entry) => entry < 0),
+        });
+        break;
+      }
+      case 'order':
+        pushWords(plan.program, ...action.row);
+        chain.push({ by: 'order', byClient: weighs === 'by client' });
+        break;
     }
-    pushWords(plan.program, ...compileStep(plan, step, local, context));
-    if (step.kind === 'failover') {
-      const entries = failoverOf(step, local, context).map(({ region }) => region);
-      chain.push({
-        kind: 'failover',
-        regions: entries.map((entry) => (entry < 0 ? (regionOf[~entry] ?? 0) : entry)),
-        onlyVips: entries.every((entry) => entry < 0),
-      });
-    } else chain.push({ kind: step.kind === 'sticky' ? 'sticky' : 'other' });
   }
   const has = model.vips.reduce((bits, vip) => bits | hasOf(vip), 0);
   // A service without VIPs of one family answers nothing of it: it needs no map for that.
@@ -269,63 +282,34 @@ function compileSteps(
 
 const NO_VIP = { a: undefined, aaaa: undefined, cname: undefined };
 
-/** What the place-dependent steps of a service need to know of its chain of steps. */
+/** What the steps of a service need to know of each other. */
 type ChainStep =
-  | { readonly kind: 'place'; readonly step: PlaceStepSpec }
-  | { readonly kind: 'failover'; readonly regions: readonly number[]; readonly onlyVips: boolean }
-  | { readonly kind: 'sticky' | 'other' };
+  | {
+      readonly by: 'place';
+      readonly step: StepSpec;
+      readonly leaves: StepTraits['leaves'];
+      readonly prepare: (context: PlaceContext) => PlaceStep;
+    }
+  | { readonly by: 'list'; readonly regions: readonly number[]; readonly onlyVips: boolean }
+  | { readonly by: 'order'; readonly byClient: boolean };
 
-/** Whether `sticky` can have two VIPs to order. `regionOf` has the local region of each VIP that has the type. */
+/**
+ * Whether a step that orders by client (`sticky`) can have two VIPs to order. `regionOf` has the local region of each
+ * VIP that has the type.
+ */
 function canStick(chain: readonly ChainStep[], regionOf: readonly number[]): boolean {
   let most = regionOf.length;
   for (const item of chain) {
-    if (item.kind === 'sticky' && most > 1) return true;
-    if (item.kind === 'failover' && item.onlyVips) most = Math.min(most, 1);
-    else if (item.kind === 'failover' || (item.kind === 'place' && leavesOneRegion(item.step))) {
+    if (item.by === 'order') {
+      if (item.byClient && most > 1) return true;
+    } else if (item.by === 'list' && item.onlyVips) {
+      most = Math.min(most, 1);
+    } else if (item.by === 'list' || item.leaves === 'region') {
       const counts = [...Map.groupBy(regionOf, (region) => region).values()].map(({ length }) => length);
       most = Math.min(most, Math.max(0, ...counts));
     }
   }
   return false;
-}
-
-/** `nearest` and `latency` keep all regions for a client whose place is not known. */
-function leavesOneRegion(step: PlaceStepSpec): boolean {
-  return step.kind === 'geo';
-}
-
-function compileStep(
-  plan: BuildingPlan,
-  step: Exclude<StepSpec, PlaceStepSpec>,
-  local: readonly number[],
-  context: CompileContext,
-): [number, number, number] {
-  switch (step.kind) {
-    case 'failover': {
-      const preferences = failoverOf(step, local, context);
-      return [OP.FIXED, ordering(plan, preferences), shortcut(plan, [preferences])];
-    }
-    case 'weighted':
-      return [OP.WEIGHTED, 0, 0];
-    case 'sticky':
-      return [OP.STICKY, step.v4Bits, step.v6Bits];
-    case 'all':
-      return [OP.ALL, 0, 0];
-  }
-}
-
-function failoverOf(
-  step: Extract<StepSpec, { kind: 'failover' }>,
-  local: readonly number[],
-  context: Pick<CompileContext, 'regionNumber'>,
-): Preference[] {
-  return (
-    step.order
-      .map((entry) => (entry.kind === 'vip' ? ~entry.vip : local.indexOf(context.regionNumber(entry.region))))
-      // A region that none of the service's VIPs is in has no number here, and is passed over (PH211).
-      .filter((entry, index) => step.order[index]?.kind === 'vip' || entry >= 0)
-      .map((region, index) => ({ region, end: index + 1, detail: 0 }))
-  );
 }
 
 function ordering(plan: BuildingPlan, preferences: readonly Preference[]): number {
@@ -359,25 +343,19 @@ function mapFor(
   local: readonly number[],
   context: CompileContext,
 ): number {
-  const steps = chain.flatMap((item) => (item.kind === 'place' ? item.step : []));
-  if (steps.length === 0) return -1;
+  const steps = chain.filter(({ by }) => by === 'place').length;
+  if (steps === 0) return -1;
   const present = [...new Set(regionOf)].sort((a, b) => a - b);
-  const other = chain.findIndex(({ kind }) => kind !== 'place');
-  const leading = other < 0 ? steps.length : other;
-  const relevant = chain.filter(({ kind }) => kind === 'place' || kind === 'failover');
+  const other = chain.findIndex(({ by }) => by !== 'place');
+  const leading = other < 0 ? steps : other;
+  const relevant = chain.filter((item) => item.by !== 'order');
   const key = JSON.stringify([relevant, leading, local, present], (_, value: unknown) =>
     value instanceof Map ? [...(value as Map<unknown, unknown>)] : value instanceof Uint8Array ? [...value] : value,
   );
   const known = plan.mapOf.get(key);
   if (known !== undefined) return known;
-  const regions = local.map((number) => context.regions[number] ?? { name: '', point: undefined });
-  const prepared = relevant.flatMap((item) =>
-    item.kind === 'place'
-      ? preparePlaceStep(item.step, { ...context.place, regions })
-      : item.kind === 'failover'
-        ? item
-        : [],
-  );
+  const place = { ...context.place, regions: placedRegions(local, context) };
+  const prepared = relevant.map((item) => (item.by === 'place' ? item.prepare(place) : item.regions));
   const outcomeNumbers = new Map<string, number>();
   const orderingAt: number[] = [];
   const shortcutAt: number[] = [];
@@ -387,7 +365,7 @@ function mapFor(
     const plain = plainFrom(present);
     const preferences = prepared.flatMap((item) => {
       if (typeof item === 'function') return [plain.prefer(item(location))];
-      plain.pass(item.regions);
+      plain.pass(item);
       return [];
     });
     const offsets = preferences.map((each) => ordering(plan, each));
@@ -421,7 +399,7 @@ function mapFor(
     map.starts.length,
     shortcutsAt,
     shortcutAt.length,
-    steps.length,
+    steps,
   );
   const number = at / MAP.WORDS;
   plan.mapOf.set(key, number);

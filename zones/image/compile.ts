@@ -12,6 +12,7 @@ import type { LatencyTable } from '../../geo/latency-table.ts';
 import type { Places } from '../../geo/location.ts';
 import { ownNetworkWords } from '../../geo/own-networks.ts';
 import { networkText, type LatencySource } from '../../steering/place.ts';
+import { traitsOf } from '../../steering/steps.ts';
 import { shareAtlas, type Allocate } from '../../steering/plan.ts';
 import { formatAddress, type Prefix } from '../../wire/address.ts';
 import { formatName, labelOffsets, canonical } from '../../wire/name.ts';
@@ -142,14 +143,15 @@ function usesOf(zones: readonly ZoneModel[], path: string): LatencyUse[] {
   return zones.flatMap(({ services }) =>
     services.flatMap(({ steps, vips }) =>
       steps.flatMap((step) => {
-        if (step.kind !== 'latency' || step.table !== path) return [];
-        return { regions: vips.flatMap(({ region }) => region ?? []), withinMs: step.withinMs };
+        const { table } = traitsOf(step);
+        if (table?.path !== path) return [];
+        return { regions: vips.flatMap(({ region }) => region ?? []), withinMs: table.withinMs };
       }),
     ),
   );
 }
 
-/** Every network that something names but latency tables: operator networks, keys of geo maps. Once each. */
+/** Every network that something names but latency tables: operator networks, those of steps. Once each. */
 function listNetworks(
   zones: readonly ZoneModel[],
   operator: Settings['geo']['networks'],
@@ -164,10 +166,7 @@ function listNetworks(
   for (const { prefix } of operator) add(prefix);
   for (const zone of zones) {
     for (const service of zone.services) {
-      for (const step of service.steps) {
-        if (step.kind !== 'geo') continue;
-        for (const { key } of step.map) if (key.kind === 'network') add(key.prefix);
-      }
+      for (const step of service.steps) for (const prefix of traitsOf(step).networks ?? []) add(prefix);
     }
   }
   return { prefixes, indexOf };

@@ -7,8 +7,9 @@ import { nearestWord } from '../../config/nearest-word.ts';
 import { hostBits, withoutHostBits, type IsCountry } from '../../config/network-fields.ts';
 import { CONTINENTS } from '../../config/settings.ts';
 import { nodePlace, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
-import { identityOf, type GeoKey } from '../../steering/steps.ts';
-import { enclosingNetwork, parsePrefix } from '../../wire/address.ts';
+import { continentOf } from '../../geo/countries.ts';
+import { identityOf, type GeoKey, type GeoStep } from '../../steering/geo-step.ts';
+import { enclosingNetwork, inPrefix, parsePrefix } from '../../wire/address.ts';
 
 /** RFC 6793: an AS number has 32 bits. */
 const MAX_ASN = 0xffff_ffff;
@@ -119,4 +120,43 @@ function parseGeoKey(text: string): GeoKey | undefined {
   }
   const prefix = parsePrefix(text);
   return prefix && { text, kind: 'network', prefix };
+}
+
+/** Warns of a fence without effect. One matters where a client can match two keys, and the broader one has a region that the other has not. */
+export function warnFence({ map, fence }: GeoStep, node: YamlNode, report: Report): void {
+  if (!fence) return;
+  const holds = map.some((one) =>
+    map.some(
+      (other) =>
+        isBroader(other.key, one.key) &&
+        canBothMatch(one.key, other.key) &&
+        other.regions.some((name) => !one.regions.includes(name)),
+    ),
+  );
+  if (holds) return;
+  const message = 'fence has no effect: no key has a broader one that leads elsewhere';
+  report.warning('PH232', message, nodePlace(node, 0, 1), 'remove fence, or add default: [...]');
+}
+
+const BROADEST_LAST: readonly GeoKey['kind'][] = ['network', 'asn', 'subdivision', 'country', 'continent', 'default'];
+
+function isBroader(one: GeoKey, than: GeoKey): boolean {
+  if (one.kind === 'network' && than.kind === 'network') return one.prefix.bits < than.prefix.bits;
+  return BROADEST_LAST.indexOf(one.kind) > BROADEST_LAST.indexOf(than.kind);
+}
+
+/** Whether there can be a client at both places. Networks and AS numbers may be anywhere. */
+function canBothMatch(one: GeoKey, other: GeoKey): boolean {
+  if (one.kind === 'network' && other.kind === 'network') {
+    return inPrefix(one.prefix.bytes, other.prefix) || inPrefix(other.prefix.bytes, one.prefix);
+  }
+  if (one.kind === other.kind) return false;
+  const countries = [countryOf(one), countryOf(other)].filter((country) => country !== undefined);
+  if (countries.length === 2) return countries[0] === countries[1];
+  const continent = one.kind === 'continent' ? one.continent : other.kind === 'continent' ? other.continent : undefined;
+  return countries[0] === undefined || continent === undefined || continentOf(countries[0]) === continent;
+}
+
+function countryOf(key: GeoKey): string | undefined {
+  return key.kind === 'country' ? key.country : key.kind === 'subdivision' ? key.subdivision.slice(0, 2) : undefined;
 }

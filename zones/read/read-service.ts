@@ -27,13 +27,13 @@ import { nodePlace, type YamlEntry, type YamlNode, type YamlScalar } from '../..
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
 import { canonical, formatName, nameKey, type Name } from '../../wire/name.ts';
-import type { StepSpec } from '../../steering/steps.ts';
+import { DEFAULT_STEPS, traitsOf, type StepSpec } from '../../steering/steps.ts';
 import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
 import { mistakenForHost } from './host-names.ts';
 import { capacity, checkLoad, shed } from './read-load.ts';
 import { judgeWeights } from './judge-steps.ts';
 import { readName, ttl } from './read-records.ts';
-import { DEFAULT_STEPS, steps } from './read-steps.ts';
+import { steps } from './read-steps.ts';
 
 /** What a service may name, and the defaults it takes from its zone. */
 export type ServiceContext = {
@@ -102,7 +102,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
     vips: vips.map((vip) => ({ ...vip, check: read.check })),
     steps: read.steer,
     // SPEC 4, `all` keeps all of them: an answer with one of them would not.
-    answers: read.answers ?? (read.steer.some((step) => step.kind === 'all') ? MAX_VIPS : 1),
+    answers: read.answers ?? (read.steer.some((step) => traitsOf(step).servesAll) ? MAX_VIPS : 1),
     whenAllDown: read.when_all_down,
     rampMs: read.ramp,
     shed: read.shed,
@@ -289,7 +289,7 @@ function warnOneCname(
   report: Report,
 ): void {
   if (vip?.cname === undefined || !node) return;
-  if (stated === 1 && !steer.some(({ kind }) => kind === 'all')) return;
+  if (stated === 1 && !steer.some((step) => traitsOf(step).servesAll)) return;
   const message = 'an answer has one CNAME: the first of these VIPs is served, and no other';
   report.warning('PH235', message, nodePlace(node, 0, 1), 'remove answers and all; the steps choose which is first');
 }

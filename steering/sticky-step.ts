@@ -6,6 +6,9 @@
 import type { Steerer } from './decision.ts';
 import { VIP } from './plan.ts';
 
+/** How much of an IPv4 or IPv6 address is one client. */
+export type StickyStep = { readonly v4Bits: number; readonly v6Bits: number };
+
 /**
  * Orders the candidates by their score for the first `bits` bits of `client`, best first; where only one is `wanted`,
  * the order behind it is not specified. Standbys beside others must have been dropped.
