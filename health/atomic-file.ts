@@ -23,22 +23,20 @@ export type Writer = {
 };
 
 /**
- * What a writer needs: `warn` hears the first failure in a row, `alarms` has `state_not_saved` until a write succeeds.
- * `mayWrite`: whether the file is still this process's to write; always, if not given.
+ * What a writer needs. `alarms` has `state_not_saved` from a write that failed until one that succeeds. `mayWrite`: whether
+ * the file is still this process's to write; always, if not given.
  */
 export type WriterOptions = {
   readonly clock: Clock;
-  readonly warn: (message: string) => void;
   readonly alarms: Alarms;
   readonly mayWrite?: () => boolean;
 };
 
 /** One write of the file at a time, the newest text last; one that failed is tried again. */
-export function createWriter(file: string, { clock, warn, alarms, mayWrite = () => true }: WriterOptions): Writer {
+export function createWriter(file: string, { clock, alarms, mayWrite = () => true }: WriterOptions): Writer {
   let pending: (() => string) | undefined;
   let cancel: Cancel | undefined;
   let failures = 0;
-  let isFailing = false;
   let closed = false;
   let chain: Promise<boolean> = Promise.resolve(true);
 
@@ -50,15 +48,12 @@ export function createWriter(file: string, { clock, warn, alarms, mayWrite = () 
     if (text === undefined || !mayWrite()) return true;
     try {
       await writeAtomically(file, text());
-      isFailing = false;
       alarms.clear('state_not_saved', file);
       return true;
     } catch (error) {
       failures += 1;
       const reason = error instanceof Error ? error.message : String(error);
       const message = notSaved(file, reason, `Trying again every ${String(SAVE_RETRY_MS / 1000)} s.`);
-      if (!isFailing) warn(message);
-      isFailing = true;
       alarms.raise('state_not_saved', message, file);
       pending ??= text;
       if (!closed) cancel ??= clock.after(SAVE_RETRY_MS, run);

@@ -35,12 +35,12 @@ export type { WeightRequest } from './weights.ts';
 
 /**
  * Starts the room with no targets; `configure` gives it some. Reads what the last run kept. Never throws for what
- * is on the disk: that is told through `warn`.
+ * is on the disk: that raises alarms.
  */
 export function startHealth(options: HealthOptions): Health {
   const { stateDir, log, warn, clock = systemClock, probe = runProbe, suspect = never, foresee } = options;
   const alarms = options.alarms ?? createAlarms(() => clock.wall());
-  const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, warn, alarms);
+  const store = stateDir === undefined ? openMemoryStore() : openStateStore(stateDir, clock, alarms);
   const counts = { probes: 0, failedProbes: 0, notProbed: 0, faults: 0 };
   const fault = (where: string, error: unknown): void => {
     counts.faults += 1;
@@ -107,9 +107,7 @@ export function startHealth(options: HealthOptions): Health {
       for (const target of unit.members) write(target);
     },
     raised: (alarm) => {
-      const message = suspectWords(alarm);
-      warn(`health: ${message}`);
-      alarms.raise('suspect', message);
+      alarms.raise('suspect', suspectWords(alarm));
       notProbed.update();
     },
     over: ({ sinceMs }, why) => {
@@ -122,7 +120,6 @@ export function startHealth(options: HealthOptions): Health {
 
   const notProbed = createNotProbedAlarm<Unit>({
     alarms,
-    warn,
     suspected: () => suspicion.alarm() !== undefined,
   });
 

@@ -21,11 +21,10 @@ export type NotProbedOptions = {
   readonly alarms: Alarms;
   /** Whether the alarm `suspect` is up: it tells of the network already. */
   readonly suspected: () => boolean;
-  readonly warn: (message: string) => void;
 };
 
 export function createNotProbedAlarm<Check extends Checked>(options: NotProbedOptions): NotProbedAlarm<Check> {
-  const { alarms, suspected, warn } = options;
+  const { alarms, suspected } = options;
   /** Checks whose last result says nothing of their target. */
   const unprobed = new Map<Check, Fault>();
   /** How many VIPs these checks have, by fault, and the latest reason. Many checks fail at once: no result counts all. */
@@ -48,14 +47,12 @@ export function createNotProbedAlarm<Check extends Checked>(options: NotProbedOp
       if (raised === undefined) return;
       alarms.clear('not_probed');
       raised = undefined;
-      if (unprobed.size === 0) warn('health: all VIPs are probed again');
       return;
     }
     const why = vips.machine > 0 ? reasons.machine : network > 0 ? reasons.network : reasons.ours;
     const what = count === 1 ? '1 VIP cannot be probed' : `${String(count)} VIPs cannot be probed`;
     const message = `${what}: ${why ?? ''}. ${count === 1 ? 'Its state is' : 'Their states are'} frozen.`;
     if (message === raised) return;
-    if (raised === undefined) warn(`health: ${message}`);
     raised = message;
     alarms.raise('not_probed', message);
   };

@@ -86,23 +86,22 @@ export function openMemoryStore(): StateStore {
 
 /**
  * Reads the files now; the directory is made when first written to. A file that cannot be used counts as absent, and an
- * entry that cannot be used is left out. Both are told through `warn` and the alarm `state_lost`, and the file as it was
- * is kept as `*.bad`. Never throws.
+ * entry that cannot be used is left out. Both raise the alarm `state_lost`, and the file as it was is kept as `*.bad`.
+ * Never throws.
  */
 export function openStateStore(
   directory: string,
   clock: Clock,
-  warn: (message: string) => void,
   alarms: Alarms = createAlarms(),
 ): StateStore {
-  const at = (name: string): Source => ({ file: join(directory, name), warn, alarms });
+  const at = (name: string): Source => ({ file: join(directory, name), alarms });
   const [statesAt, overridesAt, weightsAt] = [at('health.json'), at('overrides.json'), at('weights.json')];
   const states = new Map<string, SavedState>();
   for (const state of readEntries(statesAt, 'targets', readState)) states.set(state.target, state);
   const overrides = readEntries(overridesAt, 'overrides', readOverride);
   const weights = readEntries(weightsAt, 'weights', readWeight);
   const [statesWriter, overridesWriter, weightsWriter] = [statesAt, overridesAt, weightsAt].map(({ file }) =>
-    createWriter(file, { clock, warn, alarms }),
+    createWriter(file, { clock, alarms }),
   ) as [Writer, Writer, Writer];
   return {
     states,
@@ -130,7 +129,6 @@ function format(name: string, entries: readonly unknown[]): string {
 
 type Source = {
   readonly file: string;
-  readonly warn: (message: string) => void;
   readonly alarms: Alarms;
 };
 
@@ -162,7 +160,7 @@ function readEntries<Entry>(source: Source, name: string, read: (entry: unknown)
 
 /** Keeps a file that cannot be used as `*.bad`, and raises `state_lost`. `what`: a sentence without its final dot. */
 export function tellLost(
-  { file, warn, alarms }: Source,
+  { file, alarms }: Source,
   what: string,
   keep: (from: string, to: string) => void = renameSync,
 ): void {
@@ -173,9 +171,7 @@ export function tellLost(
   } catch (error) {
     kept = `The file could not be kept as ${bad}: ${messageOf(error)}`;
   }
-  const message = plainText(`${what}. ${kept}`);
-  warn(message);
-  alarms.raise('state_lost', message, file);
+  alarms.raise('state_lost', plainText(`${what}. ${kept}`), file);
 }
 
 function readState(entry: unknown): (SavedState & { readonly target: string }) | undefined {

@@ -40,7 +40,7 @@ export const CERTIFICATE_ENDS_MS = 14 * 86_400_000;
 /** States that change without an event (a hold that ends) are seen this soon. */
 const SERVICES_EVERY_MS = 1000;
 /** What changes by the day. */
-const SLOW_EVERY_MS = 10_000;
+const SLOW_EVERY_MS = 5000;
 
 export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
   const { alarms, current, health, stateDir, wallMs = Date.now } = parts;

@@ -3,7 +3,7 @@
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import type { AlarmChange, Alarms } from '../../config/alarms.ts';
+import type { AlarmChange, AlarmCode, Alarms } from '../../config/alarms.ts';
 import { fileAndLine } from '../../config/diagnostics.ts';
 import { systemClock } from '../../health/clock.ts';
 import type { HealthEvent } from '../../health/engine.ts';
@@ -25,6 +25,9 @@ export type News = {
   readonly configure: (generation: RunningGeneration) => void;
   readonly stop: () => void;
 };
+
+/** Alarms whose cause writes to the log each time, also while the alarm is up: its message would be there twice. */
+const LOGGED_BY_CAUSE: ReadonlySet<AlarmCode> = new Set(['reload_refused', 'reload_stuck']);
 
 export function createNews(log: Logger): News {
   const events = createEventLog();
@@ -52,9 +55,10 @@ export function createNews(log: Logger): News {
     const { alarm, to } = change;
     const { code, severity, subject, message } = alarm;
     const fields = { kind: 'alarm', alarm: code, subject };
+    const isLogged = to === 'raised' && LOGGED_BY_CAUSE.has(code);
     if (to === 'over') log.info(fields, `alarm over: ${code}${subject === null ? '' : ` ${subject}`}`);
-    else if (severity === 'critical') log.error(fields, message);
-    else log.warn(fields, message);
+    else if (severity === 'critical' && !isLogged) log.error(fields, message);
+    else if (!isLogged) log.warn(fields, message);
     const about = aboutSubject(subject);
     events.addAlarm(change, about);
     notifier.send({

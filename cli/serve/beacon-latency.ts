@@ -54,11 +54,8 @@ export function createMeasured(current: () => LoadedGeneration, log: Logger, ala
   };
   const atStart = settings();
   if (atStart) {
-    const warn = (message: string): void => {
-      log.warn(message);
-    };
     const lost = (message: string): void => {
-      tellLost({ file, warn, alarms }, message);
+      tellLost({ file, alarms }, message);
     };
     samples.restore(readBeaconFile(stateDir, lost), Date.now());
   }

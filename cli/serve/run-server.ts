@@ -156,7 +156,7 @@ export async function runServer(
   const statusText = (): string =>
     `Serving ${plural(current.catalog.zones.length, 'zone')}, generation ${String(current.number)}`;
 
-  checkSerials(settings.stateDir, log, alarms);
+  checkSerials(settings.stateDir, alarms);
   const news = createNews(log);
   const notifier = createSecondaryNotifier(log);
   const queryLog = createQueryLog(threads, log);
@@ -179,7 +179,7 @@ export async function runServer(
       suspect: () => current.settings.health.suspect,
       foresee,
     });
-  const serials = createSerialKeeper(settings.stateDir, log, alarms, () => handOver.isReleased());
+  const serials = createSerialKeeper(settings.stateDir, alarms, () => handOver.isReleased());
   const alarmWatch = createAlarmWatch({ alarms, current: inForce, health: () => health, stateDir: settings.stateDir });
   let health = openHealth();
 

@@ -3,7 +3,6 @@
  * not be kept.
  */
 import { join } from 'node:path';
-import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
 import { createWriter } from '../../health/atomic-file.ts';
 import { systemClock } from '../../health/clock.ts';
@@ -19,28 +18,17 @@ export type SerialKeeper = {
 };
 
 /** Before the first write: keeps a file of serials that cannot be used, and raises `state_lost`. */
-export function checkSerials(stateDir: string, log: Logger, alarms: Alarms): void {
+export function checkSerials(stateDir: string, alarms: Alarms): void {
   const file = join(stateDir, SERIALS_FILE);
-  const warn = (message: string): void => {
-    log.warn(message);
-  };
   readSerials(stateDir, (message) => {
-    tellLost({ file, warn, alarms }, message);
+    tellLost({ file, alarms }, message);
   });
 }
 
 /** `isReleased`: whether the files of the state folder are another server's to write. */
-export function createSerialKeeper(
-  stateDir: string,
-  log: Logger,
-  alarms: Alarms,
-  isReleased: () => boolean,
-): SerialKeeper {
+export function createSerialKeeper(stateDir: string, alarms: Alarms, isReleased: () => boolean): SerialKeeper {
   const writer = createWriter(join(stateDir, SERIALS_FILE), {
     clock: systemClock,
-    warn: (message) => {
-      log.warn(message);
-    },
     alarms,
     mayWrite: () => !isReleased(),
   });

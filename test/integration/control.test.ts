@@ -116,18 +116,31 @@ describe.skipIf(!has('dig'))('at run time', () => {
     };
     await eventually(
       () => Promise.resolve(got.length),
-      (count) => count === 1,
+      (count) => count === 2,
     );
-    expect(got).toMatchObject([{ ...change, vip: 'blue', node: 'ams1' }]);
+    expect(got).toMatchObject([
+      { ...change, vip: 'blue', node: 'ams1' },
+      {
+        kind: 'alarm',
+        alarm: 'service_degraded',
+        severity: 'warning',
+        subject: 'www.example.com',
+        from: 'over',
+        to: 'raised',
+      },
+    ]);
     writeFileSync(join(folder.path, 'zones/example.com.yaml'), 'zone: [');
     expect(await pharos(server, 'reload')).toMatchObject({ code: 1 });
     const events = await (await fetch(`${server.api}/api/v1/events`)).json();
     expect(events).toMatchObject([
       { kind: 'state', ...change },
+      { kind: 'alarm', alarm: 'service_degraded', to: 'raised' },
+      { kind: 'alarm', alarm: 'reload_refused', to: 'raised' },
       { kind: 'reload', to: 'refused' },
-      { kind: 'alarm', to: 'raised' },
     ]);
-    const metrics = await (await fetch(`${server.api}/metrics`)).text();
-    expect(metrics).toContain('pharos_notifications_total{result="sent"} 1\n');
+    await eventually(
+      async () => await (await fetch(`${server.api}/metrics`)).text(),
+      (metrics) => metrics.includes('pharos_notifications_total{result="sent"} 3\n'),
+    );
   });
 });

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createAlarms } from '../../../config/alarms.ts';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import type { HealthOptions } from '../../../health/health.ts';
 import type { Probe } from '../../../health/checks/probe.ts';
@@ -36,7 +37,12 @@ afterEach(async () => {
 function room(change: Partial<HealthOptions> = {}) {
   const clock = createManualClock();
   const events: HealthEvent[] = [];
+  /** Warnings and alarms, as the log gets them. */
   const warnings: string[] = [];
+  const alarms = createAlarms(() => clock.wall());
+  alarms.watch(({ alarm, to }) => {
+    if (to === 'raised') warnings.push(alarm.message);
+  });
   const probed: string[] = [];
   const down = new Set<string>();
   const probe: Probe = ({ host, port }) => {
@@ -51,6 +57,7 @@ function room(change: Partial<HealthOptions> = {}) {
     probe,
     log: (event) => events.push(event),
     warn: (message) => warnings.push(message),
+    alarms,
     ...change,
   });
   running.push(health);

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createAlarms } from '../../../config/alarms.ts';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import { createHealthTable, probedOf, viewHealthTable, type HealthTable } from '../../../health/health-table.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
@@ -28,7 +29,12 @@ function room(firstShare = 0.7) {
   let share = firstShare;
   const clock = createManualClock();
   const events: HealthEvent[] = [];
+  /** Warnings and alarms, as the log gets them. */
   const warnings: string[] = [];
+  const alarms = createAlarms(() => clock.wall());
+  alarms.watch(({ alarm, to }) => {
+    if (to === 'raised') warnings.push(alarm.message);
+  });
   const probed: string[] = [];
   const down = new Set<string>();
   /** Of those, the ones that say so themselves. */
@@ -40,6 +46,7 @@ function room(firstShare = 0.7) {
     suspect: () => share,
     log: (event) => events.push(event),
     warn: (message) => warnings.push(message),
+    alarms,
     probe: async ({ host }, { timeoutMs }, signal) => {
       probed.push(host);
       if (!network.silent)
