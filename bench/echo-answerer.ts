@@ -5,7 +5,7 @@
 import type { Answer } from '../server/contract.ts';
 
 export function createAnswerer(): Answer {
-  return (rx, rxAt, length, _peer, _peerAt, _peerOctets, _transport, tx, txAt) => {
+  return ({ rx, rxAt, length, tx, txAt }) => {
     if (tx !== rx || txAt !== rxAt) for (let i = 0; i < length; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
     tx[txAt + 2] = 0x84; // QR and AA
     return length;

@@ -11,7 +11,7 @@ import { createHealthTable } from '../health/health-table.ts';
 import { createClientRing } from '../server/answer/client-samples.ts';
 import { createCounters } from '../server/counters.ts';
 import { createAnswerer, type AnswererPayload } from '../server/answer/answerer.ts';
-import { TRANSPORT, type Answer } from '../server/contract.ts';
+import { packetOf, TRANSPORT, type Answer } from '../server/contract.ts';
 import { SLOT_OCTETS } from '../server/io/message-vector.ts';
 import { loadGeneration } from '../zones/load-generation.ts';
 import { CASES } from './cases.ts';
@@ -42,7 +42,7 @@ export function createReplays(): Replay[] {
   const slots = new Uint8Array(BATCH_QUERIES * SLOT_OCTETS);
   const responses = new Uint8Array(slots.length);
   const lengths = new Int32Array(BATCH_QUERIES);
-  const peer = Uint8Array.of(127, 0, 0, 1);
+  const packet = packetOf(slots, Uint8Array.of(127, 0, 0, 1), TRANSPORT.UDP, responses);
   return CASES.filter(({ name }) => REPLAYED.includes(name)).map(({ name, questions }) => {
     const packets = questions().map(({ packet }) => packet);
     let next = 0;
@@ -60,7 +60,10 @@ export function createReplays(): Replay[] {
       answer: () => {
         for (let slot = 0; slot < BATCH_QUERIES; slot++) {
           const at = slot * SLOT_OCTETS;
-          answer(slots, at, lengths[slot] ?? 0, peer, 0, 4, TRANSPORT.UDP, responses, at);
+          packet.rxAt = at;
+          packet.length = lengths[slot] ?? 0;
+          packet.txAt = at;
+          answer(packet);
         }
       },
     };

@@ -6,29 +6,40 @@
 import type { Endpoint } from '../wire/address.ts';
 import type { ListenFailure } from './listen-error.ts';
 
-/** How a query came; the number is given to `Answer`. */
+/** How a query came; see `Packet`. */
 export const TRANSPORT = { UDP: 0, TCP: 1, TLS: 2 } as const;
 
+/** One query and the room for its response. A packet loop has one record, and fills it anew for each query. */
+export type Packet = {
+  /**
+   * Holds the query: `length` octets (12 at least) from `rxAt`, valid during the call. The response may be written over
+   * it: `tx` and `txAt` may be `rx` and `rxAt`.
+   */
+  rx: Uint8Array;
+  rxAt: number;
+  length: number;
+  /** Holds the client's address in network order from `peerAt`; an IPv4-mapped IPv6 peer has 4 octets. */
+  peer: Uint8Array;
+  peerAt: number;
+  peerOctets: 4 | 16;
+  /** One of TRANSPORT. */
+  transport: number;
+  /** Has room for UDP_OCTETS or TCP_OCTETS (wire/limits.ts) from `txAt`. */
+  tx: Uint8Array;
+  txAt: number;
+};
+
+/** A whole message from a whole address, and the response from the start of `tx`. */
+export function packetOf(query: Uint8Array, peer: Uint8Array, transport: number, tx: Uint8Array): Packet {
+  const peerOctets = peer.length === 4 ? 4 : 16;
+  return { rx: query, rxAt: 0, length: query.length, peer, peerAt: 0, peerOctets, transport, tx, txAt: 0 };
+}
+
 /**
- * Answers one query. Returns the octets written to `tx` from `txAt`, 0 to stay silent. Never throws for bad
- * input; allocates nothing. `tx` has room for UDP_OCTETS or TCP_OCTETS (wire/limits.ts) from `txAt`.
- *
- * @param rx holds the query: `length` octets (12 at least) from `rxAt`, valid during the call. The response may be
- *   written over it: `tx` and `txAt` may be `rx` and `rxAt`
- * @param peer holds the client's address in network order from `peerAt`; an IPv4-mapped IPv6 peer has 4 octets
- * @param transport one of TRANSPORT
+ * Answers one query. Returns the octets written to `tx` from `txAt`, 0 to stay silent. Never throws for bad input;
+ * allocates nothing; keeps nothing of the packet.
  */
-export type Answer = (
-  rx: Uint8Array,
-  rxAt: number,
-  length: number,
-  peer: Uint8Array,
-  peerAt: number,
-  peerOctets: 4 | 16,
-  transport: number,
-  tx: Uint8Array,
-  txAt: number,
-) => number;
+export type Answer = (packet: Readonly<Packet>) => number;
 
 /** What a generation is to an answering thread: plain data and shared memory, so that it can be posted. */
 export type Publication = {

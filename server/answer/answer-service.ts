@@ -9,6 +9,7 @@ import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
 import { TYPE } from '../../wire/types.ts';
 import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
 import { anyRrset } from '../../zones/image/find-node.ts';
+import type { Packet } from '../contract.ts';
 import type { Answerer } from './answerer.ts';
 import { sampleClient } from './client-samples.ts';
 import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './sections.ts';
@@ -17,7 +18,7 @@ import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './s
  * SPEC 4: the address in EDNS Client Subnet where it is public or `geo.networks` covers it, else the resolver's. Without
  * address bits (RFC 7871 7.1.2) the client wants no subnet used: that is no subnet set aside.
  */
-export function locateClient(a: Answerer, peer: Uint8Array, peerAt: number, peerOctets: 4 | 16): void {
+export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly<Packet>): void {
   const { query, client } = a;
   const hasSubnet = query.subnetBits > 0;
   const octets = query.subnetFamily === 1 ? 4 : 16;

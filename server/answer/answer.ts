@@ -10,32 +10,22 @@ import { anyRrset, findRrset, search } from '../../zones/image/find-node.ts';
 import type { Answerer } from './answerer.ts';
 import { answerChaos } from './chaos.ts';
 import { COUNTER, count } from '../counters.ts';
-import { TRANSPORT } from '../contract.ts';
+import { TRANSPORT, type Packet } from '../contract.ts';
 import { cookieAloneRcode, giveOptions } from './give-options.ts';
 import { limitResponse } from './rrl.ts';
 import { addAnswer, addNegative, addReferral, followDname, followLink, isLoop, MARK, suffixAt } from './sections.ts';
 import { locateClient, steeredBits, addSteered } from './answer-service.ts';
 
 /** See `Answer` in contract.ts. */
-export function answer(
-  a: Answerer,
-  rx: Uint8Array,
-  rxAt: number,
-  length: number,
-  peer: Uint8Array,
-  peerAt: number,
-  peerOctets: 4 | 16,
-  transport: number,
-  tx: Uint8Array,
-  txAt: number,
-): number {
+export function answer(a: Answerer, packet: Readonly<Packet>): number {
   const { query, response } = a;
+  const { rx, rxAt, length, transport } = packet;
   const isOverUdp = transport === TRANSPORT.UDP;
   const parsed = parseQuery(query, rx, rxAt, length);
   if (parsed === PARSED.DROP) return 0;
   response.gives = 0;
-  const hasProof = query.asks !== 0 && giveOptions(a, peer, peerAt, peerOctets, transport);
-  startResponse(response, query, rx, rxAt, tx, txAt, !isOverUdp, a.nsid);
+  const hasProof = query.asks !== 0 && giveOptions(a, packet);
+  startResponse(response, query, rx, rxAt, packet.tx, packet.txAt, !isOverUdp, a.nsid);
   if (parsed === PARSED.NOTIMP) response.rcode = RCODE.NOTIMP;
   else if (parsed === PARSED.FORMERR || (!isOverUdp && (query.asks & ASKS.KEEPALIVE_WITH_VALUE) !== 0))
     response.rcode = RCODE.FORMERR;
@@ -49,12 +39,11 @@ export function answer(
   else if (query.class !== CLASS.IN || query.type === TYPE.AXFR || query.type === TYPE.IXFR)
     refuse(a, EDE.NOT_SUPPORTED);
   else {
-    locateClient(a, peer, peerAt, peerOctets);
+    locateClient(a, packet);
     resolve(a);
   }
   // Who came by a stream or has a valid cookie is there; other addresses may be forged.
-  if (a.limiter !== undefined && isOverUdp && !hasProof && limitResponse(a, a.limiter, peer, peerAt, peerOctets))
-    return 0;
+  if (a.limiter !== undefined && isOverUdp && !hasProof && limitResponse(a, a.limiter, packet)) return 0;
   if (response.rcode > 15) count(a.counters, COUNTER.RCODE_EXTENDED);
   return finishResponse(response, query, a.nsid);
 }

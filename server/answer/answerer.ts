@@ -141,12 +141,12 @@ export function createAnswerer(publication: Publication, counters: Float64Array,
   const payload = publication.payload as AnswererPayload;
   const state = createAnswererState(payload, thread, seed, counters);
   const explain = payload.explain && createExplainOverUdp(state.image, payload.explain);
-  const answerAll: Answer = (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
-    if (explain !== undefined && startsWithExplain(rx, rxAt)) {
-      const written = explain(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+  const answerAll: Answer = (packet) => {
+    if (explain !== undefined && startsWithExplain(packet.rx, packet.rxAt)) {
+      const written = explain(packet);
       if (written > 0) return written;
     }
-    return answer(state, rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+    return answer(state, packet);
   };
   const all = payload.transfer
     ? answerPeers(answerAll, state.image, payload.transfer, nowSeconds, limitUnverified(state))

@@ -47,7 +47,7 @@ export function startsWithExplain(rx: Uint8Array, rxAt: number): boolean {
  */
 export function createExplainOverUdp(image: Image, payload: ExplainPayload): Answer {
   const response = createResponse();
-  return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
+  return ({ rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt }) => {
     if (transport !== TRANSPORT.UDP) return 0;
     const asked = readQuestion(image, payload, rx, rxAt, length, peer.subarray(peerAt, peerAt + peerOctets));
     if (!asked) return 0;

@@ -7,17 +7,12 @@ import { RCODE } from '../../wire/types.ts';
 import type { Answerer } from './answerer.ts';
 import { settleCookie } from './cookies.ts';
 import { COUNTER } from '../counters.ts';
-import { TRANSPORT } from '../contract.ts';
+import { TRANSPORT, type Packet } from '../contract.ts';
 
 /** Prepares the response's options. True when the client has shown by a cookie that its address is its own. */
-export function giveOptions(
-  a: Answerer,
-  peer: Uint8Array,
-  peerAt: number,
-  peerOctets: 4 | 16,
-  transport: number,
-): boolean {
+export function giveOptions(a: Answerer, packet: Readonly<Packet>): boolean {
   const { query, response, cookies } = a;
+  const { peer, peerAt, peerOctets, transport } = packet;
   let isProven = false;
   if ((query.asks & ASKS.COOKIE) !== 0 && cookies !== undefined) {
     response.gives = ASKS.COOKIE;

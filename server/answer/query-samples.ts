@@ -61,18 +61,17 @@ export function sampleQueries(
   const { bytes, view } = ring;
   const random = createRandom(seed);
   const below = share * 2 ** 32;
-  return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
-    if (next32(random) >>> 0 >= below) {
-      return answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
-    }
+  return (packet) => {
+    if (next32(random) >>> 0 >= below) return answer(packet);
     const at = nextSlot(ring);
     if (at < 0) {
       count(counters, COUNTER.SAMPLES_DROPPED);
-      return answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+      return answer(packet);
     }
+    const { rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt } = packet;
     // Before the answer, which may be written over it.
     copyOctets(rx, rxAt, Math.min(length, QUERY_OCTETS), bytes, at + QUERY_AT);
-    const written = answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+    const written = answer(packet);
     copyOctets(tx, txAt, Math.min(written, RESPONSE_OCTETS), bytes, at + RESPONSE_AT);
     copyOctets(peer, peerAt, peerOctets, bytes, at + ADDRESS_AT);
     view.setFloat64(at, Date.now(), true);

@@ -15,6 +15,7 @@ import { emptyResponse, type Response } from '../../wire/response.ts';
 import { RCODE } from '../../wire/types.ts';
 import type { LimitUnverified } from '../transfer/answer-peers.ts';
 import type { Answerer } from './answerer.ts';
+import type { Packet } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 
 /** `limits` of the configuration, for threads. */
@@ -124,14 +125,9 @@ export function takeAnswerToken(
  * The limit on a response that is written but for its OPT and header. True when it is to be dropped; else it may have
  * become a short one that says how to get the whole.
  */
-export function limitResponse(
-  a: Answerer,
-  limiter: Limiter,
-  peer: Uint8Array,
-  peerAt: number,
-  peerOctets: 4 | 16,
-): boolean {
+export function limitResponse(a: Answerer, limiter: Limiter, packet: Readonly<Packet>): boolean {
   const { query, response, counters } = a;
+  const { peer, peerAt, peerOctets } = packet;
   const kind = kindOf(response);
   const verdict = takeAnswerToken(limiter, kind, peer, peerAt, peerOctets, a.clock.ms());
   if (verdict === VERDICT.SEND) return false;
@@ -154,7 +150,7 @@ export function limitUnverified({
   clock,
   counters,
 }: Pick<Answerer, 'limiter' | 'clock' | 'counters'>): LimitUnverified {
-  return (isError, peer, peerAt, peerOctets) => {
+  return (isError, { peer, peerAt, peerOctets }) => {
     if (limiter === undefined) return 'send';
     const kind = isError ? KIND.ERROR : KIND.DATA;
     const verdict = takeAnswerToken(limiter, kind, peer, peerAt, peerOctets, clock.ms());

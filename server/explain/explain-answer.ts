@@ -29,7 +29,7 @@ import { createSearch, search } from '../../zones/image/find-node.ts';
 import { NODE, ZONE } from '../../zones/image/image.ts';
 import { answer } from '../answer/answer.ts';
 import { createAnswererState, type Answerer } from '../answer/answerer.ts';
-import { TRANSPORT } from '../contract.ts';
+import { packetOf, TRANSPORT } from '../contract.ts';
 import { recordDecisions, type Heard, type VipNews } from './explain-decision.ts';
 import { locationOf, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { readRequest, type Asked } from './explain-request.ts';
@@ -137,8 +137,7 @@ function ask(
 
   const query = encodeQuery(asked.name, asked.type, subnet);
   const tx = new Uint8Array(TCP_OCTETS);
-  const octets = peer.length === 4 ? 4 : 16;
-  const length = answer(answerer, query, 0, query.length, peer, 0, octets, TRANSPORT.TCP, tx, 0);
+  const length = answer(answerer, packetOf(query, peer, TRANSPORT.TCP, tx));
   const response = decodeResponse(tx.subarray(0, length));
   const owner = ownerOf(generation, answerer, asked.name);
   if (owner === undefined) {

@@ -2,16 +2,17 @@
  * One connection: octets in, whole messages to whoever answers them, responses out as far as the client reads.
  */
 import { LENGTH_OCTETS, append, discard, eachMessage } from './frames.ts';
+import { TCP_OCTETS } from '../../wire/limits.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
-import { TRANSPORT, type Link } from '../contract.ts';
+import { packetOf, TRANSPORT, type Link, type Packet } from '../contract.ts';
 import type { StreamClients, Connection } from './stream-clients.ts';
 import type { Turns } from './turns.ts';
 
 export type StreamContext = {
   readonly clients: StreamClients;
   readonly link: Link;
-  /** Where every response is written before its connection gets a copy. */
-  readonly tx: Uint8Array;
+  /** Where every response is written before its connection gets a copy: behind the room for its length. */
+  readonly packet: Packet;
   /** Connections that have more to be answered than one turn takes. */
   readonly turns: Turns<Connection>;
 };
@@ -24,6 +25,14 @@ const TURN_MESSAGES = 32;
 
 /** Long answers under way on one connection; past that, it is not read until one is done. */
 const MAX_LONG_ANSWERS = 8;
+
+/** The record in which messages of all connections are answered, one after the other. */
+export function createStreamPacket(): Packet {
+  const tx = new Uint8Array(LENGTH_OCTETS + TCP_OCTETS);
+  const packet = packetOf(new Uint8Array(0), new Uint8Array(4), TRANSPORT.TCP, tx);
+  packet.txAt = LENGTH_OCTETS;
+  return packet;
+}
 
 /** What has come: answers the whole messages in it and keeps the rest. */
 export function receive(context: StreamContext, connection: Connection, chunk: Uint8Array): void {
@@ -171,14 +180,22 @@ async function follow(context: StreamContext, connection: Connection, work: Prom
 }
 
 function answerOne(
-  { link, tx }: StreamContext,
+  { link, packet }: StreamContext,
   connection: Connection,
   bytes: Uint8Array,
   at: number,
   length: number,
 ): void {
   const { peer, transport } = connection.client;
-  const written = link.current()(bytes, at, length, peer.bytes, peer.at, peer.octets, transport, tx, LENGTH_OCTETS);
+  const { tx } = packet;
+  packet.rx = bytes;
+  packet.rxAt = at;
+  packet.length = length;
+  packet.peer = peer.bytes;
+  packet.peerAt = peer.at;
+  packet.peerOctets = peer.octets;
+  packet.transport = transport;
+  const written = link.current()(packet);
   countResponse(link.counters, tx, LENGTH_OCTETS, written);
   if (written === 0) return;
   if (!connection.socket.writable) {

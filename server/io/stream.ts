@@ -5,14 +5,22 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
-import { TCP_OCTETS } from '../../wire/limits.ts';
 import { COUNTER, count } from '../counters.ts';
 import { descriptorOf } from './pass-descriptors.ts';
 import { TRANSPORT, type Link } from '../contract.ts';
-import { LENGTH_OCTETS, nothingPending } from './frames.ts';
+import { nothingPending } from './frames.ts';
 import { ListenError } from '../listen-error.ts';
 import { clientKey, createClients, type StreamClients, type Connection, type StreamLimits } from './stream-clients.ts';
-import { endWhenDone, receive, send, takeTurn, unblock, wake, type StreamContext } from './stream-messages.ts';
+import {
+  createStreamPacket,
+  endWhenDone,
+  receive,
+  send,
+  takeTurn,
+  unblock,
+  wake,
+  type StreamContext,
+} from './stream-messages.ts';
 import type { Security } from './stream-tls.ts';
 import { createTurns } from './turns.ts';
 import { peerOf } from './udp-dgram.ts';
@@ -53,7 +61,7 @@ export async function serveStreams(
   const context: StreamContext = {
     clients,
     link,
-    tx: new Uint8Array(LENGTH_OCTETS + TCP_OCTETS),
+    packet: createStreamPacket(),
     turns: createTurns((connection: Connection) => {
       takeTurn(context, connection);
     }),

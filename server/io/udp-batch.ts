@@ -5,7 +5,7 @@
  */
 import { HEADER_OCTETS } from '../../wire/limits.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
-import { TRANSPORT, type Answer, type Link } from '../contract.ts';
+import { packetOf, TRANSPORT, type Answer, type Link, type Packet } from '../contract.ts';
 import {
   memoryAddress,
   ERRNO,
@@ -44,6 +44,7 @@ type Loop = {
   readonly libc: Libc;
   readonly link: Link;
   readonly messages: MessageVector;
+  readonly packet: Packet;
   readonly address: bigint;
   /** Receives that failed since one succeeded. */
   failures: number;
@@ -54,7 +55,8 @@ type Loop = {
  */
 export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void {
   const messages = createMessages();
-  const loop: Loop = { libc: libc(), link, messages, address: messages.addresses[0] ?? NULL, failures: 0 };
+  const packet = packetOf(messages.buffer, messages.names, TRANSPORT.UDP, messages.buffer);
+  const loop: Loop = { libc: libc(), link, messages, packet, address: messages.addresses[0] ?? NULL, failures: 0 };
   const endRound = takePrecedence();
   const [only] = sockets;
   if (sockets.length === 1 && only) {
@@ -93,8 +95,8 @@ function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehi
 
 /** Receives once, answers all of it in place, sends. Returns the datagrams received. */
 function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number): number {
-  const { messages, link } = loop;
-  const { buffer, names } = messages;
+  const { messages, packet, link } = loop;
+  const { buffer } = messages;
   const { counters } = link;
   const received = loop.libc.recvmmsg(socket.fd, loop.address, BATCH, flags, NULL);
   if (received <= 0) {
@@ -118,8 +120,12 @@ function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number
       count(counters, COUNTER.OCTETS_IN, length);
       const at = index * SLOT_OCTETS;
       try {
-        const peerAt = peerStart(messages, index);
-        written = answer(buffer, at, length, names, peerAt, octets, TRANSPORT.UDP, buffer, at);
+        packet.rxAt = at;
+        packet.length = length;
+        packet.peerAt = peerStart(messages, index);
+        packet.peerOctets = octets;
+        packet.txAt = at;
+        written = answer(packet);
         countResponse(counters, buffer, at, written);
       } catch (error) {
         link.threw(error);

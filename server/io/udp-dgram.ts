@@ -7,7 +7,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { parseAddress, type Endpoint } from '../../wire/address.ts';
 import { HEADER_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
-import { TRANSPORT, type Link } from '../contract.ts';
+import { packetOf, TRANSPORT, type Link } from '../contract.ts';
 import { ListenError } from '../listen-error.ts';
 
 /** Responses that wait in libuv; past that, new ones are dropped as a full send buffer would. */
@@ -78,6 +78,7 @@ export async function bindDgram(endpoint: Endpoint, reusePort: boolean): Promise
 function answerOn(socket: Socket, link: Link): void {
   const { counters } = link;
   const tx = new Uint8Array(UDP_OCTETS);
+  const packet = packetOf(new Uint8Array(0), new Uint8Array(4), TRANSPORT.UDP, tx);
   tryEnlarge(socket);
   socket.on('error', () => {
     count(counters, COUNTER.RECEIVE_ERRORS);
@@ -96,7 +97,12 @@ function answerOn(socket: Socket, link: Link): void {
     count(counters, COUNTER.OCTETS_IN, query.length);
     let written: number;
     try {
-      written = link.current()(query, 0, query.length, peer.bytes, peer.at, peer.octets, TRANSPORT.UDP, tx, 0);
+      packet.rx = query;
+      packet.length = query.length;
+      packet.peer = peer.bytes;
+      packet.peerAt = peer.at;
+      packet.peerOctets = peer.octets;
+      written = link.current()(packet);
     } catch (error) {
       link.threw(error);
       return;

@@ -8,7 +8,7 @@ import { PARSED } from '../../wire/query.ts';
 import { appendTsigError, createSigner, tsigErrorOctets, TSIG_RCODE, type Verdict } from '../../wire/tsig.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
 import type { Image } from '../../zones/image/image.ts';
-import { TRANSPORT, type Answer } from '../contract.ts';
+import { packetOf, TRANSPORT, type Answer, type Packet } from '../contract.ts';
 import {
   SPECIAL,
   specialsOf,
@@ -23,7 +23,7 @@ import { ixfrOverUdp, type TransferPayload } from './transfer.ts';
 
 /** What becomes of a response to a sender that may be anybody: `cut` is for one that is as short as can be. */
 export type Limited = 'send' | 'drop' | 'cut';
-export type LimitUnverified = (isError: boolean, peer: Uint8Array, peerAt: number, peerOctets: 4 | 16) => Limited;
+export type LimitUnverified = (isError: boolean, packet: Readonly<Packet>) => Limited;
 
 /** `answer` with peers. PACKET PATH for who is none: allocates nothing. */
 export function answerPeers(
@@ -33,11 +33,12 @@ export function answerPeers(
   nowSeconds: () => number,
   limit: LimitUnverified,
 ): Answer {
-  return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
+  return (packet) => {
+    const { rx, rxAt, length, transport, tx, txAt } = packet;
     const specials = specialsOf(rx, rxAt, length);
     const isOverUdp = transport === TRANSPORT.UDP;
     if ((specials & (isOverUdp ? SPECIAL.SIGNED | SPECIAL.IXFR : SPECIAL.SIGNED)) === 0) {
-      return answer(rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt);
+      return answer(packet);
     }
     const request = readPeerRequest(rx, rxAt, length, settings.keys, nowSeconds());
     const most = isOverUdp ? udpLimit(request) : TCP_OCTETS;
@@ -48,18 +49,15 @@ export function answerPeers(
     const { verdict } = request;
     // Addresses may be forged over UDP, and a signature that does not hold proves nothing.
     const limited = (isError: boolean): Limited =>
-      isOverUdp && verdict?.kind !== 'valid' ? limit(isError, peer, peerAt, peerOctets) : 'send';
+      isOverUdp && verdict?.kind !== 'valid' ? limit(isError, packet) : 'send';
     if (verdict && verdict.kind !== 'valid') {
       const allowed = limited(true);
       if (allowed === 'drop') return 0;
       const whole = allowed === 'send' ? rejection(request, nowSeconds()) : undefined;
       return respond(whole && fits(whole, verdict, length, isOverUdp, most) ? whole : cutRejection(request));
     }
-    if (
-      isOverUdp &&
-      isAllowedIxfr(request) &&
-      mayTransfer(settings, peer.subarray(peerAt, peerAt + peerOctets), verdict)
-    ) {
+    const peer = packet.peer.subarray(packet.peerAt, packet.peerAt + packet.peerOctets);
+    if (isOverUdp && isAllowedIxfr(request) && mayTransfer(settings, peer, verdict)) {
       if (limited(false) !== 'send') return 0;
       const message = ixfrOverUdp(image, request, nowSeconds);
       if (message.length <= most) return respond(message);
@@ -68,10 +66,7 @@ export function answerPeers(
       request,
       most,
       nowSeconds,
-      (message, out) => {
-        const { length: octets } = message;
-        return answer(message, 0, octets, peer, peerAt, peerOctets, transport, out, 0);
-      },
+      (message, out) => answer(packetOf(message, peer, transport, out)),
       tx.subarray(txAt),
     );
   };

@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'vitest';
 import { answer } from '../../server/answer/answer.ts';
-import { TRANSPORT } from '../../server/contract.ts';
+import { packetOf, TRANSPORT } from '../../server/contract.ts';
 import { decodeMessage, encodeQuery, subnetOption, T } from '../support/message.ts';
 import { answering } from '../support/pharos.ts';
 import { createDice, printedSeed, type Dice } from '../support/random.ts';
@@ -88,7 +88,7 @@ function check(query: Buffer, transport: number, told: string): void {
     tx.fill(fill, 0, seen + MARGIN);
     // The same random numbers for both.
     state.steerer.random.state.set(random);
-    const length = answer(state, query, 0, query.length, peer, 0, 16, transport, tx, MARGIN);
+    const length = answer(state, { ...packetOf(query, peer, transport, tx), peerOctets: 16, txAt: MARGIN });
     expect(length, told).toBeLessThanOrEqual(limitOf(transport));
     const isFill = (octets: Buffer): boolean => octets.every((octet) => octet === fill);
     if (!isFill(tx.subarray(0, MARGIN))) expect.fail(`${told}: octets before the response`);

@@ -4,7 +4,7 @@
 import type { TransferSettings } from '../../config/settings.ts';
 import { createAnswerer, createAnswerLong, type AnswererPayload } from '../../server/answer/answerer.ts';
 import { createCounters } from '../../server/counters.ts';
-import { TRANSPORT } from '../../server/contract.ts';
+import { packetOf, TRANSPORT } from '../../server/contract.ts';
 import { parseAddress, parsePrefix } from '../../wire/address.ts';
 import { parseName } from '../../wire/name.ts';
 import { createSigner, type TsigKey } from '../../wire/tsig.ts';
@@ -52,9 +52,8 @@ export function servePeers(files: Files, more: Partial<AnswererPayload> = {}) {
     return { bytes, at: 0, octets: bytes.length === 4 ? 4 : 16 } as const;
   };
   const once = (query: Buffer, from: string, transport: number): Buffer => {
-    const { bytes, octets } = peerOf(from);
     const tx = Buffer.alloc(65_535);
-    return tx.subarray(0, answer(query, 0, query.length, bytes, 0, octets, transport, tx, 0));
+    return tx.subarray(0, answer(packetOf(query, peerOf(from).bytes, transport, tx)));
   };
   return {
     counters,

@@ -17,7 +17,7 @@ import type { Forced, HealthTable, Probed } from '../../health/health-table.ts';
 import { answer } from '../../server/answer/answer.ts';
 import { createAnswererState, type Answerer, type AnswererPayload } from '../../server/answer/answerer.ts';
 import type { PacketClock } from '../../server/answer/packet-time.ts';
-import { TRANSPORT } from '../../server/contract.ts';
+import { packetOf, TRANSPORT } from '../../server/contract.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { loadGeneration, type LoadedGeneration } from '../../zones/load-generation.ts';
 import { decodeMessage, encodeQuery, type DecodedMessage, type QueryOptions } from './message.ts';
@@ -114,8 +114,7 @@ export function answering(files: Files, more: Partial<AnswererPayload> = {}, see
   const exchange = (query: Uint8Array, options: AskOptions = {}): Buffer | undefined => {
     const peer = parseAddress(options.from ?? '192.0.2.1') ?? new Uint8Array(4);
     const transport = options.overTls ? TRANSPORT.TLS : options.overTcp ? TRANSPORT.TCP : TRANSPORT.UDP;
-    const octets = peer.length === 4 ? 4 : 16;
-    const length = answer(state, query, 0, query.length, peer, 0, octets, transport, tx, 0);
+    const length = answer(state, packetOf(query, peer, transport, tx));
     return length === 0 ? undefined : Buffer.from(tx.subarray(0, length));
   };
   return {

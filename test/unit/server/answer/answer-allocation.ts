@@ -6,7 +6,7 @@ import { getHeapStatistics } from 'node:v8';
 import { answer } from '../../../../server/answer/answer.ts';
 import { createClientRing } from '../../../../server/answer/client-samples.ts';
 import { createCookies, settleCookie } from '../../../../server/answer/cookies.ts';
-import { TRANSPORT } from '../../../../server/contract.ts';
+import { packetOf, TRANSPORT } from '../../../../server/contract.ts';
 import { createQuery } from '../../../../wire/query.ts';
 import { createResponse } from '../../../../wire/response.ts';
 import { encodeQuery, subnetOption, T } from '../../../support/message.ts';
@@ -78,8 +78,9 @@ const peer = Uint8Array.of(8, 8, 8, 8);
 function run(query: Uint8Array, count: number): void {
   const answerer = query === queries.limited ? limited : state;
   const heads = state.sampler?.ring.heads;
+  const packet = packetOf(query, peer, TRANSPORT.UDP, tx);
   for (let i = 0; i < count; i++) {
-    answer(answerer, query, 0, query.length, peer, 0, 4, TRANSPORT.UDP, tx, 0);
+    answer(answerer, packet);
     // What the control thread does, without its allocations: all that was put is taken.
     if (heads && (i & 0xffff) === 0) heads[1] = heads[0] ?? 0;
   }

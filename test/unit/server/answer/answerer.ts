@@ -26,7 +26,7 @@ export const LONG_OCTETS = 60_000;
 
 export function createAnswerer(publication: Publication, _counters: Float64Array, threadIndex: number): Answer {
   if (publication.payload === 'refuse') throw new Error('this publication is bad');
-  return (rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt) => {
+  return ({ rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt }) => {
     const what = rx[rxAt + 12];
     if (what === DO.STAY_SILENT) return 0;
     if (what === DO.THROW) throw new Error('this query is bad');

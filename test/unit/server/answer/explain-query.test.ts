@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { explainInLines } from '../../../../cli/serve/explain-lines.ts';
 import { createAnswerer } from '../../../../server/answer/answerer.ts';
-import { TRANSPORT, type StreamClient } from '../../../../server/contract.ts';
+import { packetOf, TRANSPORT, type StreamClient } from '../../../../server/contract.ts';
 import { explainFrom } from '../../../../server/explain/explain-answer.ts';
 import { createExplains, startsWithExplain } from '../../../../server/answer/explain-query.ts';
 import type { ExplainRequest } from '../../../../steering/trace.ts';
@@ -50,12 +50,12 @@ function serve(reply?: (request: ExplainRequest) => unknown, nowMs: () => number
   };
   return {
     udp: (name: string, type: number, options: Ask = {}) => {
-      const { bytes, octets } = peerOf(options.from);
+      const { bytes } = peerOf(options.from);
       const tx = encodeQuery(name, type, options);
       const memory = Buffer.alloc(2048);
       memory.set(tx);
       // In place, as the batches do.
-      const length = answer(memory, 0, tx.length, bytes, 0, octets, TRANSPORT.UDP, memory, 0);
+      const length = answer({ ...packetOf(memory, bytes, TRANSPORT.UDP, memory), length: tx.length });
       return decodeMessage(memory.subarray(0, length));
     },
     /** Undefined where the normal answer is left to others. */

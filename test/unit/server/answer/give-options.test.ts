@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { answer } from '../../../../server/answer/answer.ts';
 import { COUNTER } from '../../../../server/counters.ts';
-import { TRANSPORT } from '../../../../server/contract.ts';
+import { packetOf, TRANSPORT } from '../../../../server/contract.ts';
 import { ASKS, createQuery } from '../../../../wire/query.ts';
 import { createResponse, finishResponse, startResponse } from '../../../../wire/response.ts';
 import { decodeMessage, encodeQuery, subnetOption, T, type Option } from '../../../support/message.ts';
@@ -113,7 +113,7 @@ describe('cookies (RFC 7873)', () => {
     const buffer = Buffer.alloc(1232);
     query.copy(buffer);
     const peer = Uint8Array.of(192, 0, 2, 1);
-    const length = answer(server.state, buffer, 0, query.length, peer, 0, 4, TRANSPORT.UDP, buffer, 0);
+    const length = answer(server.state, { ...packetOf(buffer, peer, TRANSPORT.UDP, buffer), length: query.length });
     expect(given(decodeMessage(buffer.subarray(0, length)), COOKIE)).toEqual(cookieFor());
   });
 

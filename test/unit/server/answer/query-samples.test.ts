@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createQueryLog, lineOf, type QueryLine } from '../../../../cli/serve/query-log.ts';
 import { createAnswerer } from '../../../../server/answer/answerer.ts';
 import { COUNTER, createCounters } from '../../../../server/counters.ts';
-import { TRANSPORT } from '../../../../server/contract.ts';
+import { packetOf, TRANSPORT } from '../../../../server/contract.ts';
 import { createQueryRing, sampleQueries, takeSamples } from '../../../../server/answer/query-samples.ts';
 import { parseAddress } from '../../../../wire/address.ts';
 import { encodeQuery, subnetOption, T, type QueryOptions } from '../../../support/message.ts';
@@ -32,7 +32,7 @@ function thread(share: number) {
     ask: (query: Uint8Array, from = '192.0.2.9', transport: number = TRANSPORT.UDP): number => {
       memory.set(query);
       const peer = parseAddress(from) ?? new Uint8Array(4);
-      return answer(memory, 0, query.length, peer, 0, peer.length === 4 ? 4 : 16, transport, memory, 0);
+      return answer({ ...packetOf(memory, peer, transport, memory), length: query.length });
     },
     lines: (): QueryLine[] => [...takeSamples(ring)].map(lineOf),
   };
@@ -121,7 +121,7 @@ test.each([0.5, 0.01])('a share of %d is that share', (share) => {
   const answer = sampleQueries(() => 0, share, ring, createCounters(), 20_261_121);
   let logged = 0;
   for (let i = 0; i < 20_000; i++) {
-    answer(new Uint8Array(12), 0, 12, new Uint8Array(4), 0, 4, 0, new Uint8Array(12), 0);
+    answer(packetOf(new Uint8Array(12), new Uint8Array(4), TRANSPORT.UDP, new Uint8Array(12)));
     logged += [...takeSamples(ring)].length;
   }
   // Six standard deviations to either side.
@@ -160,7 +160,7 @@ test('the log makes nothing while the share is 0, and writes what is left when i
     1,
   );
   const query = encodeQuery('ns1.example.com', T.A);
-  answer(query, 0, query.length, Uint8Array.of(192, 0, 2, 9), 0, 4, TRANSPORT.UDP, Buffer.alloc(2048), 0);
+  answer(packetOf(query, Uint8Array.of(192, 0, 2, 9), TRANSPORT.UDP, Buffer.alloc(2048)));
   log.stop();
   expect(written).toMatchObject([{ name: 'ns1.example.com', message: 'query' }]);
 });
