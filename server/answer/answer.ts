@@ -5,7 +5,7 @@ import { MAX_CHAIN_LINKS } from '../../wire/limits.ts';
 import { ASKS, PARSED, parseQuery } from '../../wire/query.ts';
 import { finishResponse, startResponse } from '../../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../../wire/types.ts';
-import { NODE, NODE_FLAG, RRSET, ZONE } from '../../zones/image/image.ts';
+import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord, zoneWord, rrsetWord } from '../../zones/image/image.ts';
 import { anyRrset, findRrset, search } from '../../zones/image/find-node.ts';
 import type { Answerer } from './answerer.ts';
 import { answerChaos } from './chaos.ts';
@@ -75,12 +75,12 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
   const exact = target.suffixAt === 0;
   let node = target.node;
   // RFC 4035 3.1.4.1: DS belongs to the parent, also where the child's zone is served here.
-  if (exact && query.type === TYPE.DS && (nodes[node * NODE.WORDS + NODE.PARENT_CUT] ?? -1) >= 0) {
-    node = nodes[node * NODE.WORDS + NODE.PARENT_CUT] ?? -1;
+  if (exact && query.type === TYPE.DS && nodeWord(nodes, node, NODE.PARENT_CUT) >= 0) {
+    node = nodeWord(nodes, node, NODE.PARENT_CUT);
   }
-  const zone = (nodes[node * NODE.WORDS + NODE.ZONE] ?? 0) * ZONE.WORDS;
-  const apexAt = suffixAt(a, nameAt, target.nameOctets - (zones[zone + ZONE.APEX_OCTETS] ?? 0));
-  let flags = nodes[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0;
+  const zone = nodeWord(nodes, node, NODE.ZONE);
+  const apexAt = suffixAt(a, nameAt, target.nameOctets - zoneWord(zones, zone, ZONE.APEX_OCTETS));
+  let flags = nodeWord(nodes, node, NODE.NAME_AND_FLAGS);
   if ((flags & NODE_FLAG.CUT) !== 0 && !(exact && query.type === TYPE.DS)) {
     addReferral(a, node, suffixAt(a, nameAt, target.suffixAt), apexAt);
     return -1;
@@ -89,15 +89,15 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
   if (link === 0) response.authoritative = true;
   if (!exact) {
     if ((flags & NODE_FLAG.DNAME) !== 0) return followDname(a, node, nameAt, apexAt, link);
-    node = nodes[node * NODE.WORDS + NODE.WILDCARD] ?? -1;
+    node = nodeWord(nodes, node, NODE.WILDCARD);
     if (node < 0) {
       response.rcode = RCODE.NXDOMAIN; // RFC 6604 3: also at the end of a chain
       addNegative(a, zone, apexAt);
       return -1;
     }
-    flags = nodes[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0;
+    flags = nodeWord(nodes, node, NODE.NAME_AND_FLAGS);
   }
-  const service = nodes[node * NODE.WORDS + NODE.SERVICE] ?? -1;
+  const service = nodeWord(nodes, node, NODE.SERVICE);
   const steered = service < 0 ? 0 : steeredBits(a, service);
   if (steered !== 0) return addSteered(a, service, steered, node, zone, nameAt, apexAt, link);
   if ((flags & NODE_FLAG.CNAME) !== 0 && query.type !== TYPE.CNAME && query.type !== TYPE.ANY) {
@@ -108,7 +108,7 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
   // RFC 2181 5: a DNAME that led to its own owner is in the answer already.
   else if (
     link === 0 ||
-    image.rrsets[rrset * RRSET.WORDS + RRSET.TYPE] !== TYPE.DNAME ||
+    rrsetWord(image.rrsets, rrset, RRSET.TYPE) !== TYPE.DNAME ||
     !isLoop(a, node * MARK.COUNT + MARK.DNAME, link)
   )
     addAnswer(a, rrset, nameAt, apexAt);

@@ -6,7 +6,7 @@ import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits
 import { get16, put16 } from '../../wire/octets.ts';
 import { LOWER_CASE } from '../../wire/query.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
-import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE } from '../../zones/image/image.ts';
+import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, rrsetWord, zoneWord } from '../../zones/image/image.ts';
 import { findRrset, sumLabels } from '../../zones/image/find-node.ts';
 import type { Answerer } from './answerer.ts';
 
@@ -17,10 +17,9 @@ import type { Answerer } from './answerer.ts';
 export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
   const { bytes, bytesView, rrsets, patches } = image;
   const { tx, view, base } = response;
-  const row = rrset * RRSET.WORDS;
-  const octets = rrsets[row + RRSET.WIRE_OCTETS] ?? 0;
+  const octets = rrsetWord(rrsets, rrset, RRSET.WIRE_OCTETS);
   if (response.length + octets > response.limit) return false;
-  const wireAt = rrsets[row + RRSET.WIRE_AT] ?? 0;
+  const wireAt = rrsetWord(rrsets, rrset, RRSET.WIRE_AT);
   const start = response.length;
   const to = base + start;
   let done = 0;
@@ -32,8 +31,8 @@ export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt:
       putPointer(tx, at, ownerAt);
     }
   }
-  const firstPatch = rrsets[row + RRSET.FIRST_PATCH] ?? 0;
-  const lastPatch = firstPatch + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+  const firstPatch = rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH);
+  const lastPatch = firstPatch + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
   for (let patch = firstPatch; patch < lastPatch; patch++) {
     const at = to + (patches[patch * PATCH.WORDS] ?? 0);
     const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
@@ -70,7 +69,7 @@ export function suffixAt({ response }: Answerer, nameAt: number, octets: number)
 }
 
 function recordsOf({ image }: Answerer, rrset: number): number {
-  return image.rrsets[rrset * RRSET.WORDS + RRSET.COUNT] ?? 0;
+  return rrsetWord(image.rrsets, rrset, RRSET.COUNT);
 }
 
 /** An RRset into the answer section, addresses of the names in it into the additional one. */
@@ -86,10 +85,10 @@ export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: n
   return true;
 }
 
-/** NXDOMAIN or NODATA: the SOA with the TTL of RFC 2308 3. `zone` is the offset of the zone's row. */
+/** NXDOMAIN or NODATA: the SOA with the TTL of RFC 2308 3. `zone` is the zone's number. */
 export function addNegative(a: Answerer, zone: number, apexAt: number): void {
   const { response, image } = a;
-  const soa = image.zones[zone + ZONE.NEGATIVE_SOA] ?? -1;
+  const soa = zoneWord(image.zones, zone, ZONE.NEGATIVE_SOA);
   if (soa < 0) return;
   if (copyRrset(a, soa, apexAt, apexAt)) response.authorities++;
   else response.truncated = true;
@@ -123,8 +122,8 @@ export function addReferral(a: Answerer, node: number, cutAt: number, apexAt: nu
  */
 function addExtras(a: Answerer, rrset: number, start: number): boolean {
   const { image, response } = a;
-  const first = image.rrsets[rrset * RRSET.WORDS + RRSET.FIRST_EXTRA] ?? 0;
-  const end = first + (image.rrsets[rrset * RRSET.WORDS + RRSET.EXTRA_COUNT] ?? 0);
+  const first = rrsetWord(image.rrsets, rrset, RRSET.FIRST_EXTRA);
+  const end = first + rrsetWord(image.rrsets, rrset, RRSET.EXTRA_COUNT);
   let isWhole = true;
   for (let extra = first; extra < end; extra++) {
     const rrsetOfExtra = image.extras[extra * 2] ?? 0;

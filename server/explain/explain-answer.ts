@@ -26,7 +26,7 @@ import { decodeResponse, encodeQuery, type MessageText } from '../../wire/messag
 import { canonical, formatName, type Name } from '../../wire/name.ts';
 import { RCODE, typeText } from '../../wire/types.ts';
 import { createSearch, search } from '../../zones/image/find-node.ts';
-import { NODE, ZONE } from '../../zones/image/image.ts';
+import { NODE, ZONE, zoneWord, nodeWord } from '../../zones/image/image.ts';
 import { answer } from '../answer/answer.ts';
 import { createAnswererState, type Answerer } from '../answer/answerer.ts';
 import { packetOf, TRANSPORT } from '../contract.ts';
@@ -196,13 +196,12 @@ function ownerOf(
   const target = createSearch(canonical(asked));
   search(image, target);
   if (target.node < 0) return undefined;
-  const row = target.node * NODE.WORDS;
-  const apex = image.zones[(image.nodes[row + NODE.ZONE] ?? 0) * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
-  const name = formatName(image.bytes, image.nodes[apex * NODE.WORDS + NODE.NAME_AT]);
+  const apex = zoneWord(image.zones, nodeWord(image.nodes, target.node, NODE.ZONE), ZONE.APEX_NODE);
+  const name = formatName(image.bytes, nodeWord(image.nodes, apex, NODE.NAME_AT));
   const zone = catalog.zones.find((known) => known.name === name)?.name;
   return zone === undefined
     ? undefined
-    : { zone, service: target.suffixAt === 0 ? (image.nodes[row + NODE.SERVICE] ?? -1) : -1 };
+    : { zone, service: target.suffixAt === 0 ? nodeWord(image.nodes, target.node, NODE.SERVICE) : -1 };
 }
 
 function describeClient(

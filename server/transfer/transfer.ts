@@ -7,7 +7,7 @@ import { get16 } from '../../wire/octets.ts';
 import { PARSED } from '../../wire/query.ts';
 import { createSigner, tsigOctets } from '../../wire/tsig.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
-import { ZONE, type Image } from '../../zones/image/image.ts';
+import { ZONE, type Image, zoneWord } from '../../zones/image/image.ts';
 import { createSearch, search } from '../../zones/image/find-node.ts';
 import { COUNTER, count } from '../counters.ts';
 import { createDefaultAnswers, type DefaultAnswers } from './default-answer.ts';
@@ -66,7 +66,7 @@ function transferOf(
   if (wanted.kind === 'error') return [errorMessage(request, wanted.rcode, nowSeconds)];
   const { zone, known } = wanted;
   const frame = frameOf(request, nowSeconds);
-  const serial = image.zones[zone * ZONE.WORDS + ZONE.SERIAL] ?? 0;
+  const serial = zoneWord(image.zones, zone, ZONE.SERIAL);
   // RFC 1995 2: who has this version, or by RFC 1982 a newer one, gets the SOA alone.
   if (known !== undefined && ((known - serial) | 0) >= 0) return [soaMessage(image, zone, frame)];
   return zoneMessages(image, zone, defaults, frame);

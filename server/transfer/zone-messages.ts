@@ -6,7 +6,17 @@
 import { MAX_POINTER } from '../../wire/limits.ts';
 import { get16, put16 } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
-import { NODE, PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, type Image } from '../../zones/image/image.ts';
+import {
+  NODE,
+  PATCH,
+  RECORD_HEAD_OCTETS,
+  RRSET,
+  ZONE,
+  type Image,
+  nodeWord,
+  zoneWord,
+  rrsetWord,
+} from '../../zones/image/image.ts';
 import { findRrset, nextNode } from '../../zones/image/find-node.ts';
 import type { DefaultAnswers } from './default-answer.ts';
 
@@ -30,13 +40,13 @@ const POINTER_OCTETS = 2;
 
 /** Number of the zone whose apex is a node; undefined where it is none. */
 export function zoneOfApex({ nodes, zones }: Image, node: number): number | undefined {
-  const zone = nodes[node * NODE.WORDS + NODE.ZONE] ?? -1;
+  const zone = nodeWord(nodes, node, NODE.ZONE);
   return zones[zone * ZONE.WORDS + ZONE.APEX_NODE] === node ? zone : undefined;
 }
 
 /** The message that holds a zone's SOA alone (RFC 1995 2 and 4). */
 export function soaMessage(image: Image, zone: number, frame: MessageFrame): Uint8Array {
-  const apex = image.zones[zone * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
+  const apex = zoneWord(image.zones, zone, ZONE.APEX_NODE);
   const message = createMessage(image, zone, frame, SOA_BUFFER_OCTETS);
   message.add(apex, findRrset(image, apex, TYPE.SOA), 0, undefined);
   return message.finish();
@@ -51,8 +61,8 @@ export function* zoneMessages(
 ): Generator<Uint8Array, undefined> {
   const message = createMessage(image, zone, frame, BUFFER_OCTETS);
   for (const { node, rrset, ttlSeconds } of rrsetsOf(image, zone, defaults)) {
-    const octets = image.rrsets[rrset * RRSET.WORDS + RRSET.WIRE_OCTETS] ?? 0;
-    const wireAt = image.rrsets[rrset * RRSET.WORDS + RRSET.WIRE_AT] ?? 0;
+    const octets = rrsetWord(image.rrsets, rrset, RRSET.WIRE_OCTETS);
+    const wireAt = rrsetWord(image.rrsets, rrset, RRSET.WIRE_AT);
     for (let at = 0; at < octets; at += RECORD_HEAD_OCTETS + get16(image.bytes, wireAt + at + 10)) {
       if (message.add(node, rrset, at, ttlSeconds)) continue;
       yield message.finish();
@@ -72,19 +82,18 @@ type ZoneRrset = {
 /** The RRsets of a zone as it is transferred, its SOA first and last. */
 function* rrsetsOf(image: Image, zone: number, defaults: DefaultAnswers): Generator<ZoneRrset> {
   const { nodes, zones, rrsets } = image;
-  const apex = zones[zone * ZONE.WORDS + ZONE.APEX_NODE] ?? 0;
+  const apex = zoneWord(zones, zone, ZONE.APEX_NODE);
   const soa: ZoneRrset = { node: apex, rrset: findRrset(image, apex, TYPE.SOA), ttlSeconds: undefined };
   yield soa;
   // A zone's nodes lie behind its apex and before the next one's.
   const next = zones[(zone + 1) * ZONE.WORDS + ZONE.APEX_NODE] ?? nodes.length / NODE.WORDS;
   for (let node = apex; node < next; node = nextNode(nodes, node)) {
-    const row = node * NODE.WORDS;
-    const service = nodes[row + NODE.SERVICE] ?? -1;
-    const first = nodes[row + NODE.FIRST_RRSET] ?? 0;
-    const end = first + (nodes[row + NODE.RRSET_COUNT] ?? 0);
+    const service = nodeWord(nodes, node, NODE.SERVICE);
+    const first = nodeWord(nodes, node, NODE.FIRST_RRSET);
+    const end = first + nodeWord(nodes, node, NODE.RRSET_COUNT);
     for (let rrset = first; rrset < end; rrset++) {
       if (rrset === soa.rrset) continue;
-      if (service >= 0 && defaults.covers(service, rrsets[rrset * RRSET.WORDS + RRSET.TYPE] ?? 0)) continue;
+      if (service >= 0 && defaults.covers(service, rrsetWord(rrsets, rrset, RRSET.TYPE))) continue;
       yield { node, rrset, ttlSeconds: undefined };
     }
     if (service < 0) continue;
@@ -104,7 +113,7 @@ type Message = {
 
 function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOctets: number): Message {
   const { nodes, bytes } = image;
-  const apexOctets = image.zones[zone * ZONE.WORDS + ZONE.APEX_OCTETS] ?? 1;
+  const apexOctets = zoneWord(image.zones, zone, ZONE.APEX_OCTETS);
   const buffer = new Uint8Array(bufferOctets);
   buffer.set(frame.head);
   let length = frame.head.length;
@@ -118,8 +127,8 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
       put16(buffer, length, 0xc000 | lastOwnerAt);
       return length + POINTER_OCTETS;
     }
-    const nameAt = nodes[node * NODE.WORDS + NODE.NAME_AT] ?? 0;
-    const octets = ((nodes[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0) & 0xff) - apexOctets;
+    const nameAt = nodeWord(nodes, node, NODE.NAME_AT);
+    const octets = (nodeWord(nodes, node, NODE.NAME_AND_FLAGS) & 0xff) - apexOctets;
     for (let i = 0; i < octets; i++) buffer[length + i] = bytes[nameAt + i] ?? 0;
     return writeApex(buffer, length + octets, apexOctets);
   };
@@ -127,7 +136,7 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
   return {
     add: (node, rrset, offset, ttlSeconds) => {
       let at = writeOwner(node);
-      const from = (image.rrsets[rrset * RRSET.WORDS + RRSET.WIRE_AT] ?? 0) + offset;
+      const from = rrsetWord(image.rrsets, rrset, RRSET.WIRE_AT) + offset;
       // Type, class, TTL.
       for (let i = 2; i < 10; i++) buffer[at + i - 2] = bytes[from + i] ?? 0;
       if (ttlSeconds !== undefined) {
@@ -172,13 +181,12 @@ function writeApex(out: Uint8Array, at: number, apexOctets: number): number {
 /** The data of the record at `offset` of an RRset. Returns where they end. */
 function writeData(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
   const { bytes, rrsets, patches } = image;
-  const row = rrset * RRSET.WORDS;
-  const wireAt = rrsets[row + RRSET.WIRE_AT] ?? 0;
+  const wireAt = rrsetWord(rrsets, rrset, RRSET.WIRE_AT);
   const end = offset + RECORD_HEAD_OCTETS + get16(bytes, wireAt + offset + 10);
   let from = offset + RECORD_HEAD_OCTETS;
   let at = to;
   for (let patch = firstPatchFrom(image, rrset, from); ; patch++) {
-    const isLast = patch === (rrsets[row + RRSET.FIRST_PATCH] ?? 0) + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+    const isLast = patch === rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH) + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
     const pointerAt = isLast ? end : Math.min(end, patches[patch * PATCH.WORDS] ?? 0);
     while (from < pointerAt) out[at++] = bytes[wireAt + from++] ?? 0;
     if (from >= end) return at;
@@ -197,13 +205,12 @@ function writeData(image: Image, rrset: number, offset: number, out: Uint8Array,
  */
 function writeName(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
   const { bytes, rrsets, patches } = image;
-  const row = rrset * RRSET.WORDS;
-  const wireAt = rrsets[row + RRSET.WIRE_AT] ?? 0;
+  const wireAt = rrsetWord(rrsets, rrset, RRSET.WIRE_AT);
   let at = to;
   let from = offset;
   for (;;) {
     const patch = firstPatchFrom(image, rrset, from);
-    const end = (rrsets[row + RRSET.FIRST_PATCH] ?? 0) + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+    const end = rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH) + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
     if (patch < end && patches[patch * PATCH.WORDS] === from) {
       const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
       if (kind === PATCH.APEX) {
@@ -221,9 +228,8 @@ function writeName(image: Image, rrset: number, offset: number, out: Uint8Array,
 
 /** The first patch of an RRset that is at `offset` or behind it. They are in the order of their offsets. */
 function firstPatchFrom({ rrsets, patches }: Image, rrset: number, offset: number): number {
-  const row = rrset * RRSET.WORDS;
-  let low = rrsets[row + RRSET.FIRST_PATCH] ?? 0;
-  let high = low + (rrsets[row + RRSET.PATCH_COUNT] ?? 0);
+  let low = rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH);
+  let high = low + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((patches[middle * PATCH.WORDS] ?? 0) < offset) low = middle + 1;

@@ -4,7 +4,7 @@
 import { canonical, type Name } from '../../wire/name.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE } from '../../wire/types.ts';
-import { NODE, NODE_FLAG, RRSET } from './image.ts';
+import { NODE, NODE_FLAG, RRSET, rrsetWord, nodeWord } from './image.ts';
 import { findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
 import { pushWords, type Words } from './growable.ts';
@@ -39,13 +39,13 @@ export function resolveTargets(work: Pointing): void {
     const at = rrset * RRSET.WORDS;
     const rrsets = additionalOf(work, name, store.type[row] ?? 0).filter((extra) => extra !== rrset);
     if (rrsets.length === 0) continue;
-    if (building.rrsets.array[at + RRSET.EXTRA_COUNT] === 0) {
+    if (rrsetWord(building.rrsets.array, rrset, RRSET.EXTRA_COUNT) === 0) {
       building.rrsets.array[at + RRSET.FIRST_EXTRA] = building.extras.length / 2;
     }
     // The first record of the RRset begins with its owner.
     for (const extra of rrsets) pushWords(building.extras, extra, isOwner ? 0 : offset);
     building.rrsets.array[at + RRSET.EXTRA_COUNT] =
-      (building.rrsets.array[at + RRSET.EXTRA_COUNT] ?? 0) + rrsets.length;
+      rrsetWord(building.rrsets.array, rrset, RRSET.EXTRA_COUNT) + rrsets.length;
   }
 }
 
@@ -77,13 +77,13 @@ function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
   const own = glue ?? findNode(building, name, 0, name.length);
   const node = own < 0 ? wildcardFor(work, name) : own;
   if (node < 0 || zoneOf(building, node) !== zone) return [];
-  const first = building.nodes.array[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
-  const count = building.nodes.array[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0;
+  const first = nodeWord(building.nodes.array, node, NODE.FIRST_RRSET);
+  const count = nodeWord(building.nodes.array, node, NODE.RRSET_COUNT);
   // In the order of the types: the first to go where there is no room for all are those of IPv6.
   const types = isServiceBinding(pointing) ? [pointing, TYPE.A, TYPE.AAAA] : [TYPE.A, TYPE.AAAA];
   return types.flatMap((type) => {
     for (let rrset = first; rrset < first + count; rrset++) {
-      if (building.rrsets.array[rrset * RRSET.WORDS + RRSET.TYPE] === type) return [rrset];
+      if (rrsetWord(building.rrsets.array, rrset, RRSET.TYPE) === type) return [rrset];
     }
     return [];
   });
@@ -97,7 +97,7 @@ function wildcardFor({ building, apex, zone }: Pointing, name: Name): number {
     if (encloser < 0) continue;
     const isLeft = (flagsOf(building, encloser) & (NODE_FLAG.CUT | NODE_FLAG.DNAME)) !== 0;
     if (isLeft || zoneOf(building, encloser) !== zone) return -1;
-    return building.nodes.array[encloser * NODE.WORDS + NODE.WILDCARD] ?? -1;
+    return nodeWord(building.nodes.array, encloser, NODE.WILDCARD);
   }
   return -1;
 }

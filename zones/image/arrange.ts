@@ -5,7 +5,7 @@
 import { SERVICE, VIP } from '../../steering/plan.ts';
 import type { BuildingPlan } from './compile-services.ts';
 import type { Building } from './compile-zone.ts';
-import { NODE, RRSET, ZONE } from './image.ts';
+import { NODE, RRSET, ZONE, nodeWord, rrsetWord } from './image.ts';
 
 export type Arranged = {
   /** Rows of nodes, those of their RRsets behind each; then the RRsets that no node has. */
@@ -62,8 +62,8 @@ export function arrange(building: Building, plan: BuildingPlan): Arranged {
 }
 
 function eachRrset({ nodes }: Building, node: number, visit: (rrset: number) => void): void {
-  const first = nodes.array[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
-  const count = nodes.array[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0;
+  const first = nodeWord(nodes.array, node, NODE.FIRST_RRSET);
+  const count = nodeWord(nodes.array, node, NODE.RRSET_COUNT);
   for (let rrset = first; rrset < first + count; rrset++) visit(rrset);
 }
 
@@ -96,12 +96,13 @@ function gatherBytes(building: Building): Uint8Array {
   const isGathered = new Uint8Array(rrsets.length / RRSET.WORDS);
   const gatherRrset = (rrset: number): void => {
     const row = rrset * RRSET.WORDS;
-    if (isGathered[rrset] === 0) gather(rrsets.array, row + RRSET.WIRE_AT, rrsets.array[row + RRSET.WIRE_OCTETS] ?? 0);
+    if (isGathered[rrset] === 0)
+      gather(rrsets.array, row + RRSET.WIRE_AT, rrsetWord(rrsets.array, rrset, RRSET.WIRE_OCTETS));
     isGathered[rrset] = 1;
   };
   for (let node = 0; node * NODE.WORDS < nodes.length; node++) {
     const row = node * NODE.WORDS;
-    gather(nodes.array, row + NODE.NAME_AT, (nodes.array[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff);
+    gather(nodes.array, row + NODE.NAME_AT, nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS) & 0xff);
     eachRrset(building, node, gatherRrset);
   }
   // Those that no node has: SOAs of negative answers, answers of services.

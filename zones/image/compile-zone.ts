@@ -10,7 +10,7 @@ import { mostRrsetOctets } from '../../wire/response.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import { resolveTargets } from './additional.ts';
 import { encodeRrset } from './encode-rrset.ts';
-import { NODE, NODE_FLAG, RRSET, ZONE } from './image.ts';
+import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord } from './image.ts';
 import { addHiddenNode, addNode, findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 import type { ZoneModel } from '../read/model.ts';
 import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
@@ -177,7 +177,7 @@ function nodeOfOwner(work: Work, owner: Name): number {
   const found = findNode(building, owner, 0, owner.length);
   if (found >= 0) {
     if (zoneOf(building, found) === zone) return found;
-    return building.nodes.array[found * NODE.WORDS + NODE.PARENT_CUT] ?? -1;
+    return nodeWord(building.nodes.array, found, NODE.PARENT_CUT);
   }
   return isOccluded(work, owner) ? -1 : ensureName(building, owner, zone);
 }

@@ -2,7 +2,7 @@
  * The search of the packet path: the node of a name, or its closest encloser (RFC 4592 2.2.1, RFC 9499).
  */
 import { addLabel, hashLabel, hashSuffix } from '../../wire/name-hash.ts';
-import { NODE, RRSET, type Image } from './image.ts';
+import { NODE, RRSET, type Image, nodeWord, rrsetWord } from './image.ts';
 
 /** A name to look for, in canonical form, and what was found. */
 export type Search = {
@@ -79,9 +79,8 @@ function isNamed(
   at: number,
   octets: number,
 ): boolean {
-  const row = node * NODE.WORDS;
-  if (((nodes[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff) !== octets) return false;
-  const nameAt = nodes[row + NODE.NAME_AT] ?? 0;
+  if ((nodeWord(nodes, node, NODE.NAME_AND_FLAGS) & 0xff) !== octets) return false;
+  const nameAt = nodeWord(nodes, node, NODE.NAME_AT);
   let i = 0;
   for (; i + 4 <= octets; i += 4) {
     if (bytesView.getUint32(nameAt + i, true) !== nameView.getUint32(at + i, true)) return false;
@@ -92,22 +91,21 @@ function isNamed(
 
 /** The node behind one: the rows of its RRsets lie between, and each node has an even number (arrange.ts). */
 export function nextNode(nodes: Int32Array, node: number): number {
-  const rows = 1 + (nodes[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0);
+  const rows = 1 + nodeWord(nodes, node, NODE.RRSET_COUNT);
   return node + rows + (rows & 1);
 }
 
 /** RFC 8482 4.1: one RRset of a node is enough for ANY. -1 when it has none. */
 export function anyRrset({ nodes }: Image, node: number): number {
-  const row = node * NODE.WORDS;
-  return (nodes[row + NODE.RRSET_COUNT] ?? 0) > 0 ? (nodes[row + NODE.FIRST_RRSET] ?? -1) : -1;
+  return nodeWord(nodes, node, NODE.RRSET_COUNT) > 0 ? nodeWord(nodes, node, NODE.FIRST_RRSET) : -1;
 }
 
 /** Number of a node's RRset of a type, -1 when it has none. */
 export function findRrset({ nodes, rrsets }: Image, node: number, type: number): number {
-  const first = nodes[node * NODE.WORDS + NODE.FIRST_RRSET] ?? 0;
-  const count = nodes[node * NODE.WORDS + NODE.RRSET_COUNT] ?? 0;
+  const first = nodeWord(nodes, node, NODE.FIRST_RRSET);
+  const count = nodeWord(nodes, node, NODE.RRSET_COUNT);
   for (let rrset = first; rrset < first + count; rrset++) {
-    if (rrsets[rrset * RRSET.WORDS + RRSET.TYPE] === type) return rrset;
+    if (rrsetWord(rrsets, rrset, RRSET.TYPE) === type) return rrset;
   }
   return -1;
 }

@@ -92,6 +92,21 @@ export const ZONE = {
   WORDS: 4,
 } as const;
 
+/** A column of a node's row: `nodeWord(nodes, node, NODE.WILDCARD)`. The readers inline: they cost no call in the packet path. */
+export function nodeWord(nodes: Int32Array, node: number, column: number): number {
+  return nodes[node * NODE.WORDS + column] ?? -1;
+}
+
+/** A column of an RRset's row. */
+export function rrsetWord(rrsets: Int32Array, rrset: number, column: number): number {
+  return rrsets[rrset * RRSET.WORDS + column] ?? 0;
+}
+
+/** A column of a zone's row. */
+export function zoneWord(zones: Int32Array, zone: number, column: number): number {
+  return zones[zone * ZONE.WORDS + column] ?? 0;
+}
+
 /** A patch is (offset in the RRset, kind | value): where the two octets of a pointer go, and to what it points. */
 export const PATCH = {
   /** To the zone's apex in the question, or in the name that a CNAME led to. */

@@ -2,7 +2,7 @@
  * The image's nodes and their hash table while they grow: rows for names, found by their canonical wire form.
  */
 import { hashName } from '../../wire/name-hash.ts';
-import { NODE } from './image.ts';
+import { NODE, nodeWord } from './image.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
 
 export type NodeTable = { readonly nodes: Words; readonly bytes: Bytes; table: Int32Array; mask: number };
@@ -55,18 +55,17 @@ function widen(names: NodeTable): void {
 }
 
 function equals(names: NodeTable, node: number, name: Uint8Array, at: number, octets: number): boolean {
-  const row = node * NODE.WORDS;
   const nodes = names.nodes.array;
-  if (((nodes[row + NODE.NAME_AND_FLAGS] ?? 0) & 0xff) !== octets) return false;
-  const nameAt = nodes[row + NODE.NAME_AT] ?? 0;
+  if ((nodeWord(nodes, node, NODE.NAME_AND_FLAGS) & 0xff) !== octets) return false;
+  const nameAt = nodeWord(nodes, node, NODE.NAME_AT);
   for (let i = 0; i < octets; i++) if (names.bytes.array[nameAt + i] !== name[at + i]) return false;
   return true;
 }
 
 export function flagsOf({ nodes }: NodeTable, node: number): number {
-  return nodes.array[node * NODE.WORDS + NODE.NAME_AND_FLAGS] ?? 0;
+  return nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS);
 }
 
 export function zoneOf({ nodes }: NodeTable, node: number): number {
-  return nodes.array[node * NODE.WORDS + NODE.ZONE] ?? 0;
+  return nodeWord(nodes.array, node, NODE.ZONE);
 }
