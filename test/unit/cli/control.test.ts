@@ -221,6 +221,21 @@ describe('status', () => {
     expect(await show({ service: 'nobody.example.com' })).toMatchObject({ code: 1, out: '' });
   });
 
+  it.each([
+    [99, undefined],
+    [100, 'clients: KR 60.0 %, JP 40.0 %'],
+  ])('with %i samples the line of clients is %s', async (samples, line) => {
+    const before = fake.knobs.clients.get('www.example.com');
+    const countries = new Map([
+      ['JP', samples * 0.4],
+      ['KR', samples * 0.6],
+    ]);
+    fake.knobs.clients.set('www.example.com', { samples, countries, others: 0 });
+    const { out } = await show();
+    if (before) fake.knobs.clients.set('www.example.com', before);
+    expect(/^ *(clients: .*)$/m.exec(out)?.[1]).toBe(line);
+  });
+
   it('--json is the document of the API', async () => {
     const { out } = await show({ json: true });
     expect(JSON.parse(out)).toMatchObject({ generation: 4, vips: [{ target: vip, file_weight: 1 }, {}, {}, {}] });
