@@ -2,14 +2,14 @@
  * Loaded before Pharos in every thread (NODE_OPTIONS): a thread that looks at a file `frozen.yaml` waits in a call to the
  * system, as on a file server that does not respond. The file `frozen` says that a thread waits.
  */
-import fs, { type PathLike, type StatSyncOptions } from 'node:fs';
+import fs, { type PathLike, type StatOptions } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 
 const { statSync } = fs;
 
-function freezeAt(path: PathLike, options?: StatSyncOptions): unknown {
+function freezeAt(path: PathLike, options?: StatOptions): unknown {
   const name = path.toString();
   if (name.endsWith('frozen.yaml')) {
     const folder = dirname(dirname(name));
