@@ -13,6 +13,7 @@ import { MAX_PROBES_IN_FLIGHT } from './limits.ts';
 import { createNotProbedAlarm } from './not-probed.ts';
 import type { Untimed } from './orders.ts';
 import { describeError, type ProbeResult } from './checks/probe.ts';
+import { createLinkWatch } from './own-links.ts';
 import { createProber } from './prober.ts';
 import { createPushTimers } from './checks/push.ts';
 import { runProbe } from './checks/run-probe.ts';
@@ -181,6 +182,7 @@ export function startHealth(options: HealthOptions): Health {
     probe,
     watch,
     suspicion,
+    deadLink: options.deadLink ?? createLinkWatch(clock),
     fault: (unit, error) => {
       fault(`the probe of ${addressText(firstOf(unit))} failed to run`, error);
     },

@@ -152,6 +152,8 @@ export type HealthOptions = {
   readonly alarms?: Alarms;
   /** Told of VIPs that went with a load. */
   readonly foresee?: Foresee;
+  /** The link of this machine to a host, where that is down; undefined: this machine is looked at. */
+  readonly deadLink?: (host: string) => string | undefined;
   readonly clock?: Clock;
   readonly probe?: Probe;
 };

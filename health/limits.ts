@@ -114,3 +114,7 @@ export const SURVEY_CHECKS = 8;
 export const MAX_SURVEYED_A_SECOND = 500;
 /** Checks that are probed at the same moment when a hold ends; the others follow within their interval. */
 export const MAX_ASKED_AGAIN = 1000;
+/** How long what was seen of this machine's links and routes is used: they are looked at only when probes fail. */
+export const LINKS_FRESH_MS = 500;
+/** A routing table that is longer (500 routes) is a router's, and not read: each failure goes through all of it. */
+export const MAX_ROUTES_OCTETS = 64 * 1024;

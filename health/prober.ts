@@ -16,13 +16,15 @@ export type ProberOptions = {
   readonly probe: Probe;
   readonly watch: Watch;
   readonly suspicion: Suspicion<Unit>;
+  /** The link of this machine to the host, where that is down. */
+  readonly deadLink: (host: string) => string | undefined;
   /** A probe rejected, which none should. */
   readonly fault: (unit: Unit, error: unknown) => void;
   readonly take: (unit: Unit, result: ProbeResult) => void;
 };
 
 /** Never rejects by itself; results come through `take`, and none of a unit that was stopped. */
-export function createProber({ clock, probe, watch, suspicion, fault, take }: ProberOptions) {
+export function createProber({ clock, probe, watch, suspicion, deadLink, fault, take }: ProberOptions) {
   /** Probes beside a first one that is without an answer, of all targets. */
   let extra = 0;
 
@@ -40,8 +42,11 @@ export function createProber({ clock, probe, watch, suspicion, fault, take }: Pr
         extra += 1;
         suspicion.doubts();
       }
+      // What is sent over a dead link is lost, though the link may be back before the time is over.
+      const dead = first && unit.last?.passed !== false ? undefined : deadLink(where.host);
       try {
-        return await probe(where, unit.check, signal, keep, first ? reused : undefined);
+        const result = await probe(where, unit.check, signal, keep, first ? reused : undefined);
+        return blameLink(result, () => dead ?? deadLink(where.host));
       } catch (error) {
         if (!signal.aborted) fault(unit, error);
         return { ...failureOf(error), elapsedMs: 0 };
@@ -67,4 +72,12 @@ export function createProber({ clock, probe, watch, suspicion, fault, take }: Pr
     // Asking all of them every `fast` would tell no more, and cost most where most fail.
     return isContradicted(unit) && suspicion.alarm() === undefined ? 'fast' : 'interval';
   };
+}
+
+/** A failure that nothing of the target came with is this machine's where its link is down. */
+function blameLink(result: ProbeResult, deadLink: () => string | undefined): ProbeResult {
+  if (result.passed || result.answered === true || result.fault !== undefined) return result;
+  const link = deadLink();
+  if (link === undefined) return result;
+  return { ...result, reason: `${result.reason}; the link ${link} of this machine is down`, fault: 'network' };
 }

@@ -1,0 +1,108 @@
+/**
+ * Whether the link of this machine that leads to a target is down. A cable that is out leaves the routes as they are:
+ * packets are lost and probes time out, or fail with EHOSTUNREACH because nobody answers ARP, as if the target were gone.
+ *
+ *     route through a gateway, its link down              this machine's fault: the gateway serves more than the target
+ *     no gateway, its link down, no other link running    this machine's fault
+ *     no gateway, its link down, another link running     not known: the target may be at the other end of the cable,
+ *                                                         or be a container that has ended. `suspect` weighs it
+ *     no route                                            connect(2) says so itself (ENETUNREACH)
+ *
+ * Knows the main routing table. Rules for other tables (ip-rule(8)) are not looked at; only a route that is there and
+ * leads to a dead link counts. Linux takes up to a second to see that a link is down; a `timeout` is longer, or `check` warns.
+ */
+import { networkInterfaces } from 'node:os';
+import { readRegularFile } from '../config/read-file.ts';
+import { inPrefix, parseAddress, type Prefix } from '../wire/address.ts';
+import type { Clock } from './clock.ts';
+import { LINKS_FRESH_MS, MAX_ROUTES_OCTETS } from './limits.ts';
+
+/** What is known of this machine's network at a moment. */
+export type Links = {
+  readonly routes: readonly Route[];
+  /** Addresses of this machine on interfaces that run. */
+  readonly own: ReadonlySet<string>;
+  /** Whether an interface runs: it is up and its link works. */
+  readonly runs: (name: string) => boolean;
+  /** Whether any interface but loopback runs. */
+  readonly anyRuns: boolean;
+};
+
+export type Route = { readonly to: Prefix; readonly link: string; readonly gateway: boolean };
+
+/** The link to the host, where it is down by a fault of this machine; undefined otherwise. Pure. */
+export function deadLinkTo(host: string, links: Links): string | undefined {
+  const { routes, own, runs, anyRuns } = links;
+  const address = parseAddress(host);
+  if (host === 'localhost' || own.has(host) || address?.[0] === LOOPBACK_OCTET) return undefined;
+  // Whatever a host name is looked up with and stands for is likely behind the default route.
+  const all = routes.filter(({ to }) => (address === undefined ? to.bits === 0 : inPrefix(address, to)));
+  const bits = Math.max(...all.map(({ to }) => to.bits));
+  const best = all.filter(({ to }) => to.bits === bits);
+  if (best.length === 0 || best.some(({ link }) => runs(link))) return undefined;
+  return best.find(({ gateway }) => gateway || !anyRuns)?.link;
+}
+
+/** `127.0.0.0/8`, whose routes are not in the main table. */
+const LOOPBACK_OCTET = 127;
+
+const FLAG = { UP: 0x1, GATEWAY: 0x2, REJECT: 0x200 } as const;
+
+/** The routes in /proc/net/route: words in the byte order of a little-endian machine, as all are that Pharos runs on. */
+export function readRoutes4(text: string): readonly Route[] {
+  return text.split('\n').flatMap((line) => {
+    const [link = '', to = '', , flags = '', , , , mask = ''] = line.split(/\s+/);
+    if (!/^[0-9A-F]{8}$/.test(to) || !/^[0-9A-F]{8}$/.test(mask)) return [];
+    const bits = [...Buffer.from(mask, 'hex')].reduce(
+      (sum, octet) => sum + octet.toString(2).replaceAll('0', '').length,
+      0,
+    );
+    return routeOf(link, Buffer.from(to, 'hex').reverse(), bits, Number.parseInt(flags, 16));
+  });
+}
+
+/** The routes in /proc/net/ipv6_route. */
+export function readRoutes6(text: string): readonly Route[] {
+  return text.split('\n').flatMap((line) => {
+    const [to = '', bits = '', , , , , , , flags = '', link = ''] = line.split(/\s+/);
+    if (!/^[0-9a-f]{32}$/.test(to)) return [];
+    return routeOf(link, Buffer.from(to, 'hex'), Number.parseInt(bits, 16), Number.parseInt(flags, 16));
+  });
+}
+
+function routeOf(link: string, bytes: Uint8Array, bits: number, flags: number): readonly Route[] {
+  if ((flags & FLAG.UP) === 0 || (flags & FLAG.REJECT) !== 0) return [];
+  return [{ to: { bytes, bits }, link, gateway: (flags & FLAG.GATEWAY) !== 0 }];
+}
+
+/** Looks at this machine when it is asked, and at most once in a while. What cannot be read is not known to be down. */
+export function createLinkWatch(clock: Clock, look: () => Links = lookAtLinks): (host: string) => string | undefined {
+  let seen: { readonly atMs: number; readonly links: Links } | undefined;
+  return (host) => {
+    if (seen === undefined || clock.now() - seen.atMs >= LINKS_FRESH_MS) seen = { atMs: clock.now(), links: look() };
+    return deadLinkTo(host, seen.links);
+  };
+}
+
+function lookAtLinks(): Links {
+  // Those that are up and run, and have an address.
+  const running = Object.entries(networkInterfaces());
+  const addresses = running.flatMap(([, list = []]) => list);
+  const names = new Set(running.map(([name]) => name));
+  return {
+    routes: [...readRoutes4(textOf('/proc/net/route')), ...readRoutes6(textOf('/proc/net/ipv6_route'))],
+    own: new Set(addresses.map(({ address }) => address)),
+    // One without an address is asked for in another way. In a namespace that has the /sys of another, it is not there.
+    runs: (name) => names.has(name) || /^(up|unknown)$/.test(textOf(`/sys/class/net/${name}/operstate`).trim()),
+    anyRuns: addresses.some(({ internal }) => !internal),
+  };
+}
+
+/** Empty where the file cannot be read, or is longer than the table of a host should be. */
+function textOf(path: string): string {
+  try {
+    return readRegularFile(path, { maxOctets: MAX_ROUTES_OCTETS }).octets.toString('latin1');
+  } catch {
+    return '';
+  }
+}
