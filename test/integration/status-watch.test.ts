@@ -64,16 +64,16 @@ function onTerminal(columns: number, rows: number, command: string): Terminal {
   };
 }
 
+// eslint-disable-next-line no-control-regex -- these are what is looked for
+const TOKEN = /\u001b\[(\d+);1H|\u001b\[2K|\u001b\[[0-9;]*m|[^]/gu;
+
 /** Plays the sequences that the report may consist of; throws for any other, and for a line feed. */
 function shownBy(text: string): readonly string[] | undefined {
   const entered = text.lastIndexOf(ENTER);
   if (entered < 0 || text.includes(LEAVE, entered)) return undefined;
   const rows: string[] = [];
   let row = 0;
-  // eslint-disable-next-line no-control-regex -- these are what is looked for
-  for (const [token, place] of text
-    .slice(entered + ENTER.length)
-    .matchAll(/\u001b\[(\d+);1H|\u001b\[2K|\u001b\[[0-9;]*m|[^]/gu)) {
+  for (const [token, place] of text.slice(entered + ENTER.length).matchAll(TOKEN)) {
     if (place !== undefined) row = Number(place) - 1;
     else if (token === '\u001b[2K') rows[row] = '';
     else if (/^\p{Cc}/u.test(token) && !token.endsWith('m')) throw new Error(`unexpected ${JSON.stringify(token)}`);
