@@ -271,6 +271,10 @@ export function startHealth(options: HealthOptions): Health {
     weigh: orders.weigh,
     weights: orders.weights,
     list: () => [...writer.targets().values()].sort((a, b) => a.slot - b.slot).map(writer.show),
+    find(target) {
+      const found = writer.targets().get(canonicalTarget(target));
+      return found && writer.show(found);
+    },
     suspected: () => {
       const alarm = suspicion.alarm();
       if (alarm === undefined) return undefined;

@@ -133,8 +133,10 @@ export type Health = {
   suspected(): { readonly since: string; readonly message: string } | undefined;
   /** Certificates that probes of the current generation have seen, with the VIPs behind them. */
   certificates(): readonly SeenCertificate[];
-  /** In order of slots. */
+  /** In order of slots. With thousands of VIPs it takes many milliseconds: `find` looks at one. */
   list(): readonly VipHealth[];
+  /** The VIP with this target as a catalog has it; undefined where the current generation has none. */
+  find(target: string): VipHealth | undefined;
   stats(): HealthStats;
   /** Ends all probes, closes all connections, writes what is to be kept. */
   stop(): Promise<void>;

@@ -63,13 +63,19 @@ export function sendOctets(reply: FastifyReply, contentType: string, octets: Oct
   return reply.type(contentType).send(octets.all());
 }
 
-/** Items that are written in one turn of the control thread: about a millisecond, so that no probe waits for longer. */
-const ITEMS_A_TURN = 1000;
+/** How long one turn of the control thread may take: no probe waits for longer. */
+const TURN_MS = 2;
+/** Items between two looks at the clock. */
+const ITEMS_A_LOOK = 16;
 
-/** Has each written, one after the other; after every thousand, others have their turn. */
-export async function inTurns<T>(items: readonly T[], write: (item: T) => void): Promise<void> {
+/** Has each looked at, one after the other, and lets others have their turn between. */
+export async function inTurns<T>(items: readonly T[], look: (item: T) => void): Promise<void> {
+  let endMs = performance.now() + TURN_MS;
   for (const [index, item] of items.entries()) {
-    if (index > 0 && index % ITEMS_A_TURN === 0) await new Promise((turned) => setImmediate(turned));
-    write(item);
+    if (index % ITEMS_A_LOOK === ITEMS_A_LOOK - 1 && performance.now() >= endMs) {
+      await new Promise((turned) => setImmediate(turned));
+      endMs = performance.now() + TURN_MS;
+    }
+    look(item);
   }
 }

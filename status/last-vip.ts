@@ -6,7 +6,7 @@ import type { VipHealth } from '../health/engine.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { vipsOf } from '../zones/read/suggest-targets.ts';
 import type { Runtime } from './runtime.ts';
-import { vipStates, type VipState } from './vips.ts';
+import { vipLooker, type VipState } from './vips.ts';
 
 /** `consequence` is a clause: what DNS answers say where no VIP of the service is available. */
 export type Emptied = { readonly service: string; readonly consequence: string };
@@ -17,9 +17,10 @@ export type Emptied = { readonly service: string; readonly consequence: string }
  */
 export function emptiedBy(runtime: Runtime, targets: ReadonlySet<string>): readonly Emptied[] {
   const { catalog } = runtime.generation();
-  const states = vipStates(runtime);
+  const look = vipLooker(runtime);
   return catalog.services.flatMap((service) => {
-    const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
+    if (!vipsOf(catalog, service).some(({ target }) => targets.has(target))) return [];
+    const own = vipsOf(catalog, service).map(look);
     const isMeant = (state: VipState): boolean => targets.has(state.info.target);
     // An order that changes nothing takes nothing away.
     if (!own.some((state) => isMeant(state) && !isOut(state.health))) return [];

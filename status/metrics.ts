@@ -43,7 +43,7 @@ export function createMetrics(runtime: Runtime, http: HttpStats): Metrics {
     write: async (octets) => {
       for (const one of fill) one();
       octets.text(`${await registry.metrics()}\n`);
-      await writeVipMetrics(vipStates(runtime), octets);
+      await writeVipMetrics(await vipStates(runtime), octets);
     },
   };
 }

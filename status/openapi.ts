@@ -106,7 +106,11 @@ const OPERATIONS: readonly Operation[] = [
     access: 'read',
     body: simulateBody,
     reply: json(ref('Simulation')),
-    problems: INVALID,
+    problems: {
+      ...INVALID,
+      429: 'Too many simulations are waiting; `Retry-After` says when to try again.',
+      503: 'The simulation was ended: it took too long or too much memory, or the configuration was reloaded.',
+    },
   },
   {
     method: 'get',
@@ -258,7 +262,10 @@ function describe(operation: Operation): Schema {
       ? {}
       : access === 'report'
         ? { 403: 'Pages of this origin may not report.' }
-        : { 401: 'Needs the token, or has a wrong one.', 403: 'This server has no token.' };
+        : {
+            401: 'Needs the token, or has a wrong one.',
+            403: 'This server has no token, or a web page of another site asks (`Origin`).',
+          };
   const parameters = [...pathParameters(path), ...(query ? queryParameters(query) : [])];
   return {
     operationId: id,

@@ -2,19 +2,21 @@
  * `GET /` as plain text: the state of the server on one screen, and where the rest is.
  */
 import { fileAndLine } from '../config/diagnostics.ts';
+import { inTurns } from './assemble-reply.ts';
 import type { Runtime } from './runtime.ts';
 import { serviceDocument, trafficDocument } from './status-document.ts';
 import { trafficWords } from './vip-words.ts';
 import { vipStates, type VipState } from './vips.ts';
 
-export function overview(runtime: Runtime): string {
+export async function overview(runtime: Runtime): Promise<string> {
   const { number, loadedAt, catalog, databases, warnings } = runtime.generation();
   const notReady = runtime.notReady();
   const last = runtime.lastReload();
-  const states = vipStates(runtime);
+  const states = await vipStates(runtime);
   const uptime = Math.floor(runtime.uptimeSeconds());
 
-  const services = catalog.services.map((info) => {
+  const services: string[] = [];
+  await inTurns(catalog.services, (info) => {
     const { firstSlot, vipCount } = info;
     const service = serviceDocument(info, states);
     const notes = states
@@ -23,7 +25,7 @@ export function overview(runtime: Runtime): string {
       .map(note);
     const more = notes.length > MAX_NOTES ? [...notes.slice(0, MAX_NOTES), '...'] : notes;
     const shown = more.length === 0 ? '' : `  (${more.join(', ')})`;
-    return `  ${service.name}  ${service.vips_available}/${service.vips} available${shown}`;
+    services.push(`  ${service.name}  ${service.vips_available}/${service.vips} available${shown}`);
   });
   const zones = catalog.zones.map(
     (zone) => `  ${zone.name}  serial ${zone.serial}, ${zone.records} records, ${zone.services} services`,
@@ -35,7 +37,7 @@ export function overview(runtime: Runtime): string {
       `Pharos ${runtime.version}: ${notReady.length === 0 ? 'ready' : `not ready: ${notReady.join('; ')}`}`,
       `up for ${formatUptime(uptime)}, generation ${number} loaded ${loadedAt.toISOString()}`,
       trafficWords(trafficDocument(runtime.recent())),
-      ...(last.ok ? [] : [`the reload at ${last.at.toISOString()} was refused: generation ${number} goes on`]),
+      ...(last.ok ? [] : [`the reload at ${last.at.toISOString()} was refused: generation ${number} is still served`]),
     ],
     titled(
       'Alarms',

@@ -42,14 +42,14 @@ type Entry = {
 export async function writePage(runtime: Runtime, find: string, now: Date, octets: Octets): Promise<void> {
   const nowMs = now.getTime();
   const wanted = find.slice(0, MAX_FIND_LETTERS).trim().toLowerCase();
-  const states = vipStates(runtime);
   const { catalog } = runtime.generation();
-  const entries = catalog.services
-    .map((service): Entry => {
-      const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
-      return { service, states: own, isNotable: own.some(isNotable), rank: urgencyOf(own) };
-    })
-    .filter((entry) => wanted === '' || isFound(entry, wanted));
+  const states = await vipStates(runtime);
+  const entries: Entry[] = [];
+  await inTurns(catalog.services, (service) => {
+    const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
+    const entry = { service, states: own, isNotable: own.some(isNotable), rank: urgencyOf(own) };
+    if (wanted === '' || isFound(entry, wanted)) entries.push(entry);
+  });
   // The worst first; among equals, the order of the files.
   const notable = entries.filter((entry) => entry.isNotable).sort((a, b) => a.rank - b.rank);
   const sorted = [...notable, ...entries.filter((entry) => !entry.isNotable)];

@@ -11,11 +11,11 @@ import { POLICY } from './page-assets.ts';
 import { problem, ProblemError, sendProblem } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
-import { findService, unknownService } from '../zones/read/suggest-targets.ts';
+import { findService, unknownService, vipsOf } from '../zones/read/suggest-targets.ts';
 import { writeStatus } from './status-document.ts';
 import { traceDocument } from './trace-document.ts';
 import { writeVips } from './vip-json.ts';
-import { vipStates, type VipState } from './vips.ts';
+import { vipLooker, vipStates, type VipState } from './vips.ts';
 
 type ExplainQuery = Omit<ExplainRequest, 'type' | 'down'> & {
   readonly type?: string;
@@ -57,7 +57,7 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
   app.get<{ Querystring: PageQuery }>('/', { schema: { querystring: pageQuery } }, async (request, reply) => {
     void reply.header('vary', 'accept');
     if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) {
-      return reply.type('text/plain; charset=utf-8').send(overview(runtime));
+      return reply.type('text/plain; charset=utf-8').send(await overview(runtime));
     }
     const octets = pool.take();
     await writePage(runtime, request.query.find ?? '', new Date(), octets);
@@ -92,16 +92,13 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
     return sendOctets(reply, JSON_TYPE, octets);
   };
 
-  app.get('/api/v1/health', async (_request, reply) => sendVips(reply, vipStates(runtime)));
+  app.get('/api/v1/health', async (_request, reply) => sendVips(reply, await vipStates(runtime)));
 
   app.get<{ Params: { '*': string } }>('/api/v1/health/*', async (request, reply) => {
     const name = request.params['*'];
     const { catalog } = runtime.generation();
     const service = findService(catalog, name);
-    if (service) {
-      const { firstSlot, vipCount } = service;
-      return sendVips(reply, vipStates(runtime).slice(firstSlot, firstSlot + vipCount));
-    }
+    if (service) return sendVips(reply, vipsOf(catalog, service).map(vipLooker(runtime)));
     const { detail, hint } = unknownService(catalog, name);
     throw new ProblemError(404, detail, { parameter: 'service', hint });
   });

@@ -7,7 +7,7 @@ import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Health } from '../health/engine.ts';
 import type { ClientCounts } from '../server/forecast/client-counts.ts';
-import type { Simulated, SimulateRequest } from '../server/forecast/simulate-failure.ts';
+import type { SimulateThread } from '../server/forecast/simulate-thread.ts';
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import type { NotifyStats } from '../health/webhook.ts';
 import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';
@@ -33,7 +33,8 @@ export type Runtime = {
   /** Sampled clients by country: of a service, and over all. */
   readonly clients: Pick<ClientCounts, 'of' | 'totals'>;
   readonly explain: (request: ExplainRequest) => Explained;
-  readonly simulate: (request: SimulateRequest) => Simulated;
+  /** In a thread beside the control thread. */
+  readonly simulate: SimulateThread['simulate'];
   /** Reads the files again: all or nothing. */
   readonly reload: (options?: ReloadOptions) => Promise<Reloaded>;
   /** What the last reload came to, whoever asked for it; before the first, the load at the start. */

@@ -89,10 +89,12 @@ const MAX_COUNTRIES = 20;
 
 /** Adds the document, as JSON. */
 export async function writeStatus(runtime: Runtime, octets: Octets): Promise<void> {
-  const states = vipStates(runtime);
+  // All of one generation, also where a reload comes between.
+  const { services } = runtime.generation().catalog;
   octets.text(`${JSON.stringify(withoutLists(runtime)).slice(0, -1)},"services":[`);
+  const states = await vipStates(runtime);
   let between = '';
-  await inTurns(runtime.generation().catalog.services, (service) => {
+  await inTurns(services, (service) => {
     const clients = clientsDocument(runtime.clients.of(service.name));
     octets.text(`${between}${JSON.stringify({ ...serviceDocument(service, states), clients })}`);
     between = ',';

@@ -3,6 +3,7 @@
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { VipInfo } from '../zones/catalog.ts';
+import { inTurns } from './assemble-reply.ts';
 import { safeAtOf } from './override-json.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -21,17 +22,24 @@ export type VipState = {
 };
 
 /** By slot, as `ServiceInfo.firstSlot` and `vipCount` count. */
-export function vipStates(runtime: Runtime): readonly VipState[] {
+export async function vipStates(runtime: Runtime): Promise<readonly VipState[]> {
   const { catalog } = runtime.generation();
-  const health = runtime.health.list();
+  const look = vipLooker(runtime);
+  const states: VipState[] = [];
+  await inTurns(catalog.vips, (info) => {
+    states.push(look(info));
+  });
+  return states;
+}
+
+/** Looks at VIPs of the generation that is in force now. */
+export function vipLooker(runtime: Runtime): (info: VipInfo) => VipState {
+  const { catalog } = runtime.generation();
   const served = runtime.served();
   const { served: lately } = runtime.recent();
-  let byTarget: ReadonlyMap<string, VipHealth> | undefined;
-  return catalog.vips.map((info) => {
-    // While a reload is under way the health room has the next generation, whose slots are others.
-    const at = health[info.slot];
-    const known =
-      at?.target === info.target ? at : (byTarget ??= new Map(health.map((vip) => [vip.target, vip]))).get(info.target);
+  return (info) => {
+    // By target: while a reload is under way the health room has the next generation, whose slots are others.
+    const known = runtime.health.find(info.target);
     const effective = known?.effective ?? 'unknown';
     return {
       info,
@@ -43,7 +51,7 @@ export function vipStates(runtime: Runtime): readonly VipState[] {
       served: served[info.slot] ?? 0,
       servedLately: lately[info.slot] ?? 0,
     };
-  });
+  };
 }
 
 /** One entry of `GET /api/v1/health` (docs/http-api.md). */

@@ -14,15 +14,15 @@ import type { SecondaryNotifier } from '../../server/transfer/notify-secondaries
 import type { TransferPayload } from '../../server/transfer/transfer.ts';
 import { answerTraits } from '../../status/answer-traits.ts';
 import type { RunningGeneration } from '../../status/runtime.ts';
+import type { CompiledGeneration } from '../../server/threads/load-thread.ts';
 import type { Catalog } from '../../zones/catalog.ts';
 import { viewImage } from '../../zones/image/image.ts';
-import type { LoadedGeneration } from '../../zones/load-generation.ts';
 
 /** 64 on x64, 128 on some arm64 processors. */
 const CACHE_LINE_OCTETS = 128;
 
 export type Current = RunningGeneration & {
-  readonly loaded: LoadedGeneration;
+  readonly loaded: CompiledGeneration;
   readonly health: SharedArrayBuffer;
   /** Counters of answers by slot, a block a thread. */
   readonly served: readonly SharedArrayBuffer[];
@@ -32,7 +32,7 @@ export type Current = RunningGeneration & {
 
 /** `threads` are all that answer, TCP's included. */
 export function prepare(
-  loaded: LoadedGeneration,
+  loaded: CompiledGeneration,
   number: number,
   warnings: readonly Diagnostic[],
   threads: number,
@@ -105,6 +105,11 @@ export function servedOf({ served, catalog }: Current): Float64Array {
   for (const block of served)
     for (const [slot, count] of new Float64Array(block, 0, sum.length).entries()) sum[slot] = (sum[slot] ?? 0) + count;
   return sum;
+}
+
+/** The same of one slot. */
+export function servedOfSlot({ served }: Current, slot: number): number {
+  return served.reduce((sum, block) => sum + (new Float64Array(block, slot * 8, 1)[0] ?? 0), 0);
 }
 
 /** Has the health room probe its targets and write its table. */

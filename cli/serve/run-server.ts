@@ -37,7 +37,7 @@ import { plural } from '../output.ts';
 import { createQueryLog } from './query-log.ts';
 import { createTrafficWindow } from './recent-traffic.ts';
 import { createReloads } from './reload.ts';
-import { countersOf, createRuntime } from './status-source.ts';
+import { countersOf, createRuntime, createSimulations } from './status-source.ts';
 import { checkSerials, createSerialKeeper } from './serial-keeper.ts';
 import { createStatusListener } from './status-listener.ts';
 
@@ -164,6 +164,7 @@ export async function runServer(
   const traffic = createTrafficWindow({ counters: () => countersOf(server), answers });
   const clients = createClientCounter(inForce);
   const measured = createMeasured(() => current.loaded, log, alarms);
+  const simulations = createSimulations({ current: inForce, health: () => health, answers, clients });
   const foresee = createForesight(systemClock, inForce, () => ({ served: answers.served(), clients: clients.of }));
   const openHealth = (): Health =>
     startHealth({
@@ -197,6 +198,7 @@ export async function runServer(
     clients.replaced(before, next);
     current = next;
     traffic.replaced(before, next);
+    simulations.replaced();
     news.configure(next);
     alarmWatch.replaced();
     await calendar.configure(next.settings);
@@ -240,6 +242,7 @@ export async function runServer(
     reloads,
     news,
     measured,
+    simulations,
     logDropped: () => logDropped,
   });
   const status = createStatusListener(settings.status, runtime, log);
@@ -283,6 +286,7 @@ export async function runServer(
     notifier.stop();
     await server?.stop();
     queryLog.stop();
+    simulations.stop();
     clients.stop();
     traffic.stop();
     await health.stop();

@@ -5,7 +5,11 @@ import type { Alarms } from '../../config/alarms.ts';
 import type { Health } from '../../health/engine.ts';
 import { COUNTERS } from '../../server/counters.ts';
 import { explainFrom, type LiveHealth } from '../../server/explain/explain-answer.ts';
-import { simulateFrom, type Live } from '../../server/forecast/simulate-failure.ts';
+import {
+  createSimulateThread,
+  type SimulatedServer,
+  type SimulateThread,
+} from '../../server/forecast/simulate-thread.ts';
 import type { Server } from '../../server/threads/supervisor.ts';
 import type { Runtime } from '../../status/runtime.ts';
 import type { AnswerCounter } from './answer-counter.ts';
@@ -15,6 +19,7 @@ import type { Measured } from './beacon-latency.ts';
 import type { News } from './announce.ts';
 import type { TrafficWindow } from './recent-traffic.ts';
 import type { Reloads } from './reload.ts';
+import { vipsOf } from '../../zones/read/suggest-targets.ts';
 import { readVersion } from '../version.ts';
 
 export type RuntimeParts = {
@@ -35,9 +40,37 @@ export type RuntimeParts = {
   readonly reloads: Reloads;
   readonly news: News;
   readonly measured: Measured;
+  readonly simulations: SimulateThread;
   /** Lines of the log that were dropped since the start. */
   readonly logDropped: () => number;
 };
+
+/** Simulate for the generation in force, with what is known of its clients and loads. */
+export function createSimulations({
+  current,
+  health,
+  answers,
+  clients,
+}: Pick<RuntimeParts, 'current' | 'health' | 'answers' | 'clients'>): SimulateThread {
+  return createSimulateThread({
+    server: (): SimulatedServer => {
+      const { catalog, loaded, health: table } = current();
+      return {
+        generation: loaded.packed,
+        health: table,
+        factsOf: (service) => {
+          const info = catalog.services[service];
+          const vips = info === undefined ? [] : vipsOf(catalog, info);
+          return {
+            clients: clients.of(info?.name ?? ''),
+            served: vips.map(({ slot }) => answers.of(slot)),
+            loads: vips.map(({ target }) => health().find(target)?.load),
+          };
+        },
+      };
+    },
+  });
+}
 
 export function createRuntime(parts: RuntimeParts): Runtime {
   const {
@@ -57,15 +90,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     measured,
   } = parts;
 
-  const liveHealth = (): LiveHealth => {
-    const vips = new Map(
-      health()
-        .list()
-        .map((vip) => [vip.target, vip]),
-    );
-    const ordersOf = ({ target }: { target: string }) => vips.get(target);
-    return { memory: current().health, reasonOf: (vip) => ordersOf(vip)?.last?.reason, ordersOf };
-  };
+  const liveHealth = (): LiveHealth => ({
+    memory: current().health,
+    reasonOf: ({ target }) => health().find(target)?.last?.reason,
+    ordersOf: ({ target }) => health().find(target),
+  });
   return {
     version: readVersion(),
     startedAt,
@@ -85,16 +114,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     recent: traffic.recent,
     explain: (request) => explainFrom(current().loaded, request, liveHealth()),
     clients,
-    simulate: (request) => {
-      const loads = new Map(
-        health()
-          .list()
-          .map(({ target, load }) => [target, load]),
-      );
-      const loadOf: Live['loadOf'] = ({ target }) => loads.get(target);
-      const counted = { served: answers.served(), clients: clients.of };
-      return simulateFrom(current().loaded, request, { ...counted, health: liveHealth(), loadOf });
-    },
+    simulate: parts.simulations.simulate,
     reload: reloads.reload,
     lastReload: reloads.last,
     alarms: () => alarms.list(),

@@ -80,16 +80,17 @@ export function healthFor(
   const slots = catalog.vips.length;
   const memory = createHealthTable(slots);
   const table = viewHealthTable(memory, slots);
-  for (const vip of catalog.vips) {
-    table.states[vip.slot] = packState(PROBED.UNKNOWN, FORCED.NONE, settledSeconds(vip.check, PROBED.UP));
-    table.weights[vip.slot] = vip.weight * weightUnit(catalog.services[vip.service]?.rampMs ?? 0);
-  }
   if (live) {
     const current = viewHealthTable(live.memory, slots);
     table.states.set(current.states);
     table.weights.set(current.weights);
     table.withheld.set(current.withheld);
     table.pressures.set(current.pressures);
+  } else {
+    for (const vip of catalog.vips) {
+      table.states[vip.slot] = packState(PROBED.UNKNOWN, FORCED.NONE, settledSeconds(vip.check, PROBED.UP));
+      table.weights[vip.slot] = vip.weight * weightUnit(catalog.services[vip.service]?.rampMs ?? 0);
+    }
   }
   for (const slot of down) {
     const word = table.states[slot] ?? 0;

@@ -2,12 +2,14 @@
  * Explain: the request as the command line or the API has it, read and checked.
  */
 import { centroidOf, continentOf, isCountry } from '../../geo/countries.ts';
+import { getOr } from '../../geo/get-or.ts';
 import { NOWHERE, type Location } from '../../geo/location.ts';
-import { expandTarget } from '../../health/target-names.ts';
+import { canonicalTarget } from '../../health/target-names.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
 import { networkOf, parseAddress } from '../../wire/address.ts';
 import { NameError, parseName, ROOT, type Name } from '../../wire/name.ts';
 import { typeNumber } from '../../wire/types.ts';
+import type { Catalog } from '../../zones/catalog.ts';
 import { unknownTarget } from '../../zones/read/suggest-targets.ts';
 import type { ExplainedGeneration } from './explain-place.ts';
 
@@ -85,24 +87,43 @@ export function readDown(
   { catalog }: Pick<ExplainedGeneration, 'catalog'>,
   targets: readonly string[],
 ): ReadonlySet<number> | Refusal {
-  const known = catalog.vips.map((vip) => ({
-    slot: vip.slot,
-    target: vip.target,
-    // '' is where VIPs of no region are: `@` does not mean these.
-    region: catalog.regions[vip.region]?.name || undefined,
-    check: undefined,
-    host: undefined,
-    port: undefined,
-    weight: vip.weight,
-  }));
   const down = new Set<number>();
+  if (targets.length === 0) return down;
+  const slotsOf = slotsByTarget(catalog);
+  const seen = new Set<string>();
   for (const text of targets) {
-    const found = expandTarget(text, known);
-    if (found.length === 0) {
+    const wanted = canonicalTarget(text);
+    if (seen.has(wanted)) continue;
+    seen.add(wanted);
+    const found = slotsOf.get(wanted);
+    if (found === undefined) {
       const { detail, hint } = unknownTarget(catalog, text);
       return { parameter: 'down', message: `${detail}; ${hint}` };
     }
-    for (const { slot } of found) down.add(slot);
+    for (const slot of found) down.add(slot);
   }
   return down;
+}
+
+type SlotsByTarget = ReadonlyMap<string, readonly number[]>;
+
+/** Of catalogs in use: a request may name hundreds of targets, and a catalog has thousands of VIPs. */
+const indexes = new WeakMap<Catalog, SlotsByTarget>();
+
+/** Everything that means a VIP (SPEC 1): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. */
+function slotsByTarget(catalog: Catalog): SlotsByTarget {
+  const known = indexes.get(catalog);
+  if (known !== undefined) return known;
+  const slots = new Map<string, number[]>();
+  for (const vip of catalog.vips) {
+    const target = canonicalTarget(vip.target);
+    getOr(slots, target, (): number[] => []).push(vip.slot);
+    // VIPs of no region are in the region '': `@` does not mean these.
+    const region = catalog.regions[vip.region]?.name ?? '';
+    if (region === '') continue;
+    getOr(slots, `@${region}`, (): number[] => []).push(vip.slot);
+    getOr(slots, `${target.slice(0, target.lastIndexOf('/') + 1)}@${region}`, (): number[] => []).push(vip.slot);
+  }
+  indexes.set(catalog, slots);
+  return slots;
 }

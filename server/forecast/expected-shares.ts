@@ -11,11 +11,11 @@ import { isPressed } from '../../steering/shed.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import { countEach, createSample } from './sample-networks.ts';
-import type { ExplainedGeneration } from '../explain/explain-place.ts';
+import type { ForecastGeneration } from '../../zones/packed-generation.ts';
 
 /** A generation in a state of health. */
 export type Side = {
-  readonly generation: ExplainedGeneration;
+  readonly generation: ForecastGeneration;
   /** Leaves every VIP that may be answered with, not only the first `answers`. */
   readonly steerer: Steerer;
   /** By service: how many VIPs an answer has. */
@@ -36,7 +36,7 @@ export type Landing = {
 };
 
 /** `health` is a health table for the generation's slots (health/health-table.ts). */
-export function createSide(generation: ExplainedGeneration, health: SharedArrayBuffer): Side {
+export function createSide(generation: ForecastGeneration, health: SharedArrayBuffer): Side {
   const { image, atlas, catalog } = generation;
   const none = new Uint8Array(0);
   // Order is never read from a draw, so any seed will do.

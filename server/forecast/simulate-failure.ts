@@ -4,12 +4,12 @@
 import { joinAtlases, type JointClass } from './address-space.ts';
 import type { CountedClients } from './client-counts.ts';
 import { createSide, SAMPLED_CLIENTS, type Side } from './expected-shares.ts';
-import type { ExplainedGeneration } from '../explain/explain-place.ts';
 import { readDown } from '../explain/explain-request.ts';
 import { healthFor, type LiveHealth } from '../explain/explain-answer.ts';
 import { settleLoads, type Settled } from './settle-loads.ts';
 import { trafficOf, typesOf, type Traffic, type VipLoad } from './traffic.ts';
 import type { VipInfo } from '../../zones/catalog.ts';
+import type { ForecastGeneration } from '../../zones/packed-generation.ts';
 import type { Weighing } from './client-weights.ts';
 
 /** `down` are TARGETs, one at least. */
@@ -41,7 +41,14 @@ export type Live = {
   readonly loadOf?: (vip: VipInfo) => number | undefined;
 };
 
-export function simulateFrom(generation: ExplainedGeneration, request: SimulateRequest, live?: Live): Simulated {
+/** The services that have such a VIP, by number; what else is known of a server is asked for these alone. */
+export function servicesTouched({ catalog }: Pick<ForecastGeneration, 'catalog'>, down: ReadonlySet<number>): number[] {
+  const touched = new Set<number>();
+  for (const slot of down) touched.add(catalog.vips[slot]?.service ?? 0);
+  return [...touched].sort((a, b) => a - b);
+}
+
+export function simulateFrom(generation: ForecastGeneration, request: SimulateRequest, live?: Live): Simulated {
   const down = readDown(generation, request.down);
   if ('message' in down) return { ok: false, ...down };
   const { catalog, atlas } = generation;
@@ -49,7 +56,7 @@ export function simulateFrom(generation: ExplainedGeneration, request: SimulateR
   const after = createSide(generation, healthFor(generation, down, live?.health));
   const weighing: Weighing = { classes: classesOf(atlas), counted: live, by: request.weigh };
   const targets = catalog.vips.filter((vip) => down.has(vip.slot));
-  const touched = [...new Set(targets.map((vip) => vip.service))];
+  const touched = servicesTouched(generation, down);
   const endMs = performance.now() + MAX_SETTLE_MS;
   const mayGoOn = (): boolean => performance.now() < endMs;
   const services = touched.flatMap((service) =>
@@ -67,10 +74,10 @@ export function simulateFrom(generation: ExplainedGeneration, request: SimulateR
 }
 
 /**
- * For all services of a request together: probes wait meanwhile. Most need some milliseconds each; for dozens of VIPs near
- * full it is not enough.
+ * For all services of a request together: somebody waits for the reply. Most services need some milliseconds each; for
+ * dozens of VIPs near full it is not enough.
  */
-const MAX_SETTLE_MS = 1000;
+const MAX_SETTLE_MS = 5000;
 
 /** The traffic of a service by type; where loads are known, once these have settled. */
 function movedBy(

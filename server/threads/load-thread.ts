@@ -5,11 +5,15 @@
 import { Worker } from 'node:worker_threads';
 import type { Outcome } from '../../zones/catalog.ts';
 import type { LoadedGeneration, LoadInput } from '../../zones/load-generation.ts';
+import type { PackedGeneration } from '../../zones/packed-generation.ts';
+
+/** A generation with the same packed, for threads that are started later. */
+export type CompiledGeneration = LoadedGeneration & { readonly packed: PackedGeneration };
 
 /** What the compile thread posts: the file that it is about to read, and at the end what it came to. */
 export type FromLoadThread =
   | { readonly kind: 'reading'; readonly path: string }
-  | { readonly kind: 'done'; readonly outcome: Outcome<LoadedGeneration> };
+  | { readonly kind: 'done'; readonly outcome: Outcome<CompiledGeneration> };
 
 /** The thread took too long and was told to end. */
 export class LoadStuckError extends Error {
@@ -46,12 +50,12 @@ const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './load-worker.ts' : './
 export function loadInThread(
   input: LoadInput,
   { limitMs, signal, entry = ENTRY }: LoadOptions = {},
-): Promise<Outcome<LoadedGeneration>> {
+): Promise<Outcome<CompiledGeneration>> {
   const { env, ...rest } = input;
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const worker = new Worker(entry, { workerData: { ...rest, env: { ...env } } });
-    let outcome: Outcome<LoadedGeneration> | undefined;
+    let outcome: Outcome<CompiledGeneration> | undefined;
     let path: string | undefined;
     const timer =
       limitMs === undefined

@@ -15,11 +15,18 @@ const post = (message: FromLoadThread): void => {
 };
 
 // Not before: reading these modules is a good part of a short reload.
-const [{ announceReads }, { loadGeneration }] = [
+const [{ announceReads }, { loadGeneration }, { packGeneration }] = [
   await import('../../config/read-file.ts'),
   await import('../../zones/load-generation.ts'),
+  await import('../../zones/packed-generation.ts'),
 ];
 announceReads((path) => {
   post({ kind: 'reading', path });
 });
-post({ kind: 'done', outcome: loadGeneration(workerData as LoadInput, allocateShared) });
+const outcome = loadGeneration(workerData as LoadInput, allocateShared);
+if (outcome.ok) {
+  const value = { ...outcome.value, packed: packGeneration(outcome.value) };
+  post({ kind: 'done', outcome: { ...outcome, value } });
+} else {
+  post({ kind: 'done', outcome });
+}

@@ -19,7 +19,9 @@ import { createAnswererState, type Answerer, type AnswererPayload } from '../../
 import type { PacketClock } from '../../server/answer/packet-time.ts';
 import { packetOf, TRANSPORT } from '../../server/contract.ts';
 import { parseAddress } from '../../wire/address.ts';
+import type { CompiledGeneration } from '../../server/threads/load-thread.ts';
 import { loadGeneration, type LoadedGeneration } from '../../zones/load-generation.ts';
+import { packGeneration } from '../../zones/packed-generation.ts';
 import { decodeMessage, encodeQuery, type DecodedMessage, type QueryOptions } from './message.ts';
 import { writeMmdb } from './mmdb.ts';
 
@@ -52,6 +54,12 @@ export function load(files: Files): LoadedGeneration {
   const outcome = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
   if (!outcome.ok) throw new Error(outcome.diagnostics.map(formatDiagnostic).join('\n'));
   return outcome.value;
+}
+
+/** The same as the compile thread hands it over. */
+export function loadPacked(files: Files): CompiledGeneration {
+  const generation = load(files);
+  return { ...generation, packed: packGeneration(generation) };
 }
 
 /** The mistakes of files, one line each. */

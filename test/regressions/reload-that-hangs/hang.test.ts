@@ -12,6 +12,7 @@ import { createReloads, type Reloads } from '../../../cli/serve/reload.ts';
 import { createAlarms, type Alarms } from '../../../config/alarms.ts';
 import { loadInThread, LoadStuckError } from '../../../server/threads/load-thread.ts';
 import { loadGeneration, type LoadInput } from '../../../zones/load-generation.ts';
+import { packGeneration } from '../../../zones/packed-generation.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 import { dig, eventually, serve } from '../../support/process.ts';
 
@@ -37,7 +38,7 @@ function labIn(cwd: string): Lab {
   const input: LoadInput = { file: undefined, cwd, env: {}, cores: 1 };
   const outcome = loadGeneration(input);
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
-  let current: Current = prepare(outcome.value, 1, [], 1);
+  let current: Current = prepare({ ...outcome.value, packed: packGeneration(outcome.value) }, 1, [], 1);
   let load: Load = loadInThread;
   const alarms = createAlarms();
   const reloads = createReloads({

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { configureHealth, prepare, type Current } from '../../../cli/serve/generation.ts';
 import { startHealth, type Health } from '../../../health/engine.ts';
 import { T } from '../../support/message.ts';
-import { answering, load, NO_GEOGRAPHY } from '../../support/pharos.ts';
+import { answering, loadPacked, NO_GEOGRAPHY } from '../../support/pharos.ts';
 import { createManualClock } from '../../unit/health/support.ts';
 
 const files = (ttl: number, steer = '[weighted]') => ({
@@ -23,7 +23,7 @@ services:
     steer: ${steer}
 `,
 });
-const generation = (ttl: number, steer?: string): Current => prepare(load(files(ttl, steer)), 1, [], 1);
+const generation = (ttl: number, steer?: string): Current => prepare(loadPacked(files(ttl, steer)), 1, [], 1);
 const clock = createManualClock();
 let health: Health | undefined;
 afterEach(async () => {

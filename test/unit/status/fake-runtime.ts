@@ -12,6 +12,7 @@ import { createHealthTable } from '../../../health/health-table.ts';
 import { NOBODY, type CountedClients } from '../../../server/forecast/client-counts.ts';
 import { COUNTER, COUNTERS } from '../../../server/counters.ts';
 import type { Simulated, SimulateRequest } from '../../../server/forecast/simulate-failure.ts';
+import type { SimulateOutcome } from '../../../server/forecast/simulate-thread.ts';
 import { answerTraits } from '../../../status/answer-traits.ts';
 import { createBeacon, type Beacon } from '../../../status/beacon.ts';
 import { createEventLog } from '../../../status/events.ts';
@@ -259,7 +260,13 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     recent: () => knobs.recent,
     clients: { of: (service) => knobs.clients.get(service) ?? NOBODY, totals: () => knobs.countries },
     explain: (request) => knobs.explain(request),
-    simulate: (request) => knobs.simulate(request),
+    simulate: (request) => {
+      const simulated = knobs.simulate(request);
+      const outcome: SimulateOutcome = simulated.ok
+        ? { kind: 'done', json: new TextEncoder().encode(JSON.stringify(simulated.simulation)) }
+        : { kind: 'refused', parameter: simulated.parameter, message: simulated.message };
+      return Promise.resolve({ outcome, leave: () => undefined });
+    },
     reload: () => knobs.reload(),
     lastReload: () => knobs.lastReload,
     alarms: () => [...knobs.alarms, ...ownAlarms.list()],

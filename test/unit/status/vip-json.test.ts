@@ -61,7 +61,7 @@ function changed(state: VipState, member: keyof VipHealth): VipState {
 
 describe('the VIPs as JSON', () => {
   test('are what JSON.stringify makes of them, the second time too', async () => {
-    const states = vipStates(fake.runtime);
+    const states = await vipStates(fake.runtime);
     for (const part of [states, states, states.slice(0, 1), []])
       expect(await written(writeVips, part)).toBe(wanted(part));
     const more = states.map((state) => ({ ...state, served: state.served + 1234567 }));
@@ -69,7 +69,7 @@ describe('the VIPs as JSON', () => {
   });
 
   test('show a change of any member of what is known of a VIP', async () => {
-    const [state] = vipStates(fake.runtime);
+    const [state] = await vipStates(fake.runtime);
     if (!state?.health) throw new Error('nothing is known of the first VIP');
     for (const member of Object.keys(VIP_MEMBERS) as (keyof VipHealth)[]) {
       await written(writeVips, [state]);
@@ -81,16 +81,16 @@ describe('the VIPs as JSON', () => {
   });
 
   test('follow a drain at once, and what is safe to stop as others are drained', async () => {
-    await written(writeVips, vipStates(fake.runtime));
+    await written(writeVips, await vipStates(fake.runtime));
     for (const target of ['www.example.com/seoul-a', 'www.example.com/seoul-b', 'www.example.com/virginia-a']) {
       fake.runtime.health.override(target, { state: 'drain' });
-      const states = vipStates(fake.runtime);
+      const states = await vipStates(fake.runtime);
       expect(await written(writeVips, states)).toBe(wanted(states));
     }
   });
 
   test('more than a turn of them are written in order', async () => {
-    const [first] = vipStates(fake.runtime);
+    const [first] = await vipStates(fake.runtime);
     if (!first) throw new Error('the fake has no VIPs');
     const states = Array.from({ length: 2500 }, (_, served) => ({ ...first, served }));
     expect(await written(writeVips, states)).toBe(wanted(states));
@@ -98,7 +98,7 @@ describe('the VIPs as JSON', () => {
 });
 
 test('labels of metrics are escaped', async () => {
-  const [first] = vipStates(fake.runtime);
+  const [first] = await vipStates(fake.runtime);
   if (!first) throw new Error('the fake has no VIPs');
   const info = { ...first.info, target: 'we\\.ird"/a' };
   expect(await written(writeVipMetrics, [{ ...first, info }])).toContain('{target="we\\\\.ird\\"/a",service=');

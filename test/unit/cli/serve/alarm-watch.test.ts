@@ -21,7 +21,7 @@ import {
   viewHealthTable,
   type Probed,
 } from '../../../../health/health-table.ts';
-import { folderOf, load, NO_GEOGRAPHY } from '../../../support/pharos.ts';
+import { folderOf, loadPacked, NO_GEOGRAPHY } from '../../../support/pharos.ts';
 import { eventually } from '../../../support/process.ts';
 
 const NOW_MS = Date.parse('2026-11-20T21:00:00Z');
@@ -55,7 +55,7 @@ function generation(services: Readonly<Record<string, readonly string[]>>): Curr
       `  ${name}:\n    ttl: 20\n    vips:\n${vips.map((vip, n) => `      ${vip}: { A: 192.0.2.${n + 1} }\n`).join('')}`,
   );
   const zone = `zone: example.com\nnameservers: [ns]\nrecords: { ns: { A: 192.0.2.53 } }\nservices:\n${lines.join('')}`;
-  return prepare(load({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone }), 1, [], 1);
+  return prepare(loadPacked({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone }), 1, [], 1);
 }
 
 /** What the health room would write; every other VIP is unknown. */

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { prepare, tellSecondaries, type Current } from '../../../../cli/serve/generation.ts';
-import { load, NO_GEOGRAPHY } from '../../../support/pharos.ts';
+import { loadPacked, NO_GEOGRAPHY } from '../../../support/pharos.ts';
 
 function generation(serials: Readonly<Record<string, number>>): Current {
   const files = Object.entries(serials).map(([zone, serial]) => [
     `zones/${zone}.yaml`,
     `zone: ${zone}\nnameservers: [ns]\nsoa: { serial: ${serial} }\nrecords: { ns: { A: 192.0.2.53 } }\n`,
   ]);
-  return prepare(load({ ...NO_GEOGRAPHY, ...(Object.fromEntries(files) as Record<string, string>) }), 1, [], 1);
+  return prepare(loadPacked({ ...NO_GEOGRAPHY, ...(Object.fromEntries(files) as Record<string, string>) }), 1, [], 1);
 }
 
 /** The zones that secondaries are told of. */

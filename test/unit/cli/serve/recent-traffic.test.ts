@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { prepare, type Current } from '../../../../cli/serve/generation.ts';
 import { createTrafficWindow, LOOK_MS, type TrafficWindow } from '../../../../cli/serve/recent-traffic.ts';
 import { COUNTER, COUNTERS } from '../../../../server/counters.ts';
-import { load, NO_GEOGRAPHY } from '../../../support/pharos.ts';
+import { loadPacked, NO_GEOGRAPHY } from '../../../support/pharos.ts';
 
 let nowMs: number;
 let counters: Float64Array;
@@ -69,7 +69,7 @@ test('a reload that moves VIPs to other slots keeps what each was named in', () 
   const generation = (vips: readonly string[]): Current => {
     const lines = vips.map((name, n) => `      ${name}: { A: 192.0.2.${n + 1} }\n`).join('');
     const zone = `zone: example.com\nnameservers: [ns]\nrecords: { ns: { A: 192.0.2.53 } }\nservices:\n  www:\n    ttl: 20\n    steer: all\n    vips:\n${lines}`;
-    return prepare(load({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone }), 1, [], 1);
+    return prepare(loadPacked({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone }), 1, [], 1);
   };
   const [before, next] = [generation(['a', 'b']), generation(['new', 'b', 'back', 'a'])];
   served = Float64Array.of(5, 50);

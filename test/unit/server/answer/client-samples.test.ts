@@ -9,7 +9,7 @@ import { formatAddress, parseAddress } from '../../../../wire/address.ts';
 import { expectShare } from '../../../support/chance.ts';
 import { encodeQuery, subnetOption, T, type QueryOptions } from '../../../support/message.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';
-import { answering, load, type Answering, type AskOptions, type Files } from '../../../support/pharos.ts';
+import { answering, type Answering, type AskOptions, type Files, loadPacked } from '../../../support/pharos.ts';
 import { createDice, printedSeed } from '../../../support/random.ts';
 
 const SETTINGS: Files = {
@@ -245,7 +245,7 @@ describe('counts', () => {
   });
 
   test('have what was left in the rings of a generation that was replaced', () => {
-    const [before, next] = [1, 2].map((number) => prepare(load(ALL), number, [], 1));
+    const [before, next] = [1, 2].map((number) => prepare(loadPacked(ALL), number, [], 1));
     if (!before || !next) throw new Error('two were prepared');
     const counter = createClientCounter(() => before);
     const { state, exchange } = answering(ALL, { clients: before.clients });

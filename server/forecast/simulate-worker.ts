@@ -1,0 +1,97 @@
+/**
+ * The thread of simulate: one generation, one request at a time. It has the catalog unpacked, asks the control thread for
+ * what only that one knows, and posts the reply as octets that are ready to be sent.
+ */
+import { constants, setPriority } from 'node:os';
+import { parentPort } from 'node:worker_threads';
+import { readDown } from '../explain/explain-request.ts';
+import { NOBODY, type CountedClients } from './client-counts.ts';
+import { servicesTouched, simulateFrom } from './simulate-failure.ts';
+import {
+  SERVICES_A_QUESTION,
+  type FromSimulateThread,
+  type ServiceFacts,
+  type ToSimulateThread,
+} from './simulate-thread.ts';
+import { unpackGeneration, type ForecastGeneration } from '../../zones/packed-generation.ts';
+
+// Answering threads come first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.
+if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
+
+type Start = Extract<ToSimulateThread, { readonly kind: 'start' }>;
+type Ask = Extract<ToSimulateThread, { readonly kind: 'ask' }>;
+
+let generation: ForecastGeneration | undefined;
+let health: SharedArrayBuffer | undefined;
+let hear: ((facts: readonly ServiceFacts[]) => void) | undefined;
+
+parentPort?.on('message', (message: ToSimulateThread) => {
+  switch (message.kind) {
+    case 'start':
+      start(message);
+      break;
+    case 'ask':
+      void answer(message);
+      break;
+    case 'facts':
+      hear?.(message.facts);
+      break;
+  }
+});
+
+function start(message: Start): void {
+  generation = unpackGeneration(message.generation);
+  ({ health } = message);
+}
+
+async function answer({ request }: Ask): Promise<void> {
+  if (generation === undefined || health === undefined) throw new Error('no generation was posted');
+  const down = readDown(generation, request.down);
+  if ('message' in down) {
+    post({ kind: 'refused', ...down });
+    return;
+  }
+  const live = await learn(generation, servicesTouched(generation, down));
+  const simulated = simulateFrom(generation, request, {
+    health: { memory: health, reasonOf: () => undefined },
+    ...live,
+  });
+  if (!simulated.ok) {
+    post({ kind: 'refused', parameter: simulated.parameter, message: simulated.message });
+    return;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(simulated.simulation));
+  post({ kind: 'done', json }, [json.buffer]);
+}
+
+type Learnt = {
+  readonly served: Float64Array;
+  readonly clients: (service: string) => CountedClients;
+  readonly loadOf: (vip: { readonly slot: number }) => number | undefined;
+};
+
+/** What the control thread knows of these services. A few at a time, so that it is never long about it. */
+async function learn({ catalog }: ForecastGeneration, touched: readonly number[]): Promise<Learnt> {
+  const served = new Float64Array(catalog.vips.length);
+  const loads = new Map<number, number>();
+  const clients = new Map<string, CountedClients>();
+  for (let at = 0; at < touched.length; at += SERVICES_A_QUESTION) {
+    const services = touched.slice(at, at + SERVICES_A_QUESTION);
+    const facts = await new Promise<readonly ServiceFacts[]>((resolve) => {
+      hear = resolve;
+      post({ kind: 'need', services });
+    });
+    for (const [index, fact] of facts.entries()) {
+      const info = catalog.services[services[index] ?? -1];
+      if (info === undefined) continue;
+      clients.set(info.name, fact.clients);
+      served.set(fact.served, info.firstSlot);
+      for (const [vip, load] of fact.loads.entries()) if (load !== undefined) loads.set(info.firstSlot + vip, load);
+    }
+  }
+  return { served, clients: (name) => clients.get(name) ?? NOBODY, loadOf: ({ slot }) => loads.get(slot) };
+}
+
+function post(message: FromSimulateThread, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
