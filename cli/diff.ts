@@ -11,7 +11,7 @@ import { healthFor } from '../server/explain/explain-answer.ts';
 import { trafficOf, typesOf, type Traffic } from '../server/forecast/traffic.ts';
 import type { Weighing } from '../server/forecast/client-weights.ts';
 import { clientsOf, isStatusDocument } from '../status/status-document.ts';
-import { HAS, SERVICE } from '../steering/plan.ts';
+import { HAS, SERVICE, serviceWord } from '../steering/plan.ts';
 import { loadWithZones, type LoadedGeneration } from '../zones/load-generation.ts';
 import type { ZoneModel } from '../zones/read/model.ts';
 import { apiAt, callApi, type Api } from './api-client.ts';
@@ -131,7 +131,7 @@ function seatsOf(
   const [old, now] = [typesOf({ side: before, service: was }), typesOf({ side: after, service: is })];
   if (isDeepStrictEqual(old, now)) return now.map(({ has, types }) => ({ before: has, after: has, types }));
   const bitOf = ({ steerer }: Side, service: number, bit: number): number => {
-    const has = steerer.plan.services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0;
+    const has = serviceWord(steerer.plan.services, service, SERVICE.HAS);
     return (has & HAS.CNAME) === 0 ? has & bit : HAS.CNAME;
   };
   return [

@@ -4,7 +4,7 @@
  */
 import { holdSecondsOf, isAvailable, isForcedOut } from '../health/health-table.ts';
 import { DEGREE, type Decision, type Steerer } from './decision.ts';
-import { REGION, SERVICE, TRAIT, VIP } from './plan.ts';
+import { REGION, SERVICE, TRAIT, VIP, serviceWord, vipWord, regionWord } from './plan.ts';
 import { dropStandby } from './weighted-step.ts';
 
 /**
@@ -22,21 +22,19 @@ export function startCandidates(
   const { services, vips } = plan;
   const { states, weights } = health;
   const { candidates } = decision;
-  const row = service * SERVICE.WORDS;
-  const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const vipCount = services[row + SERVICE.VIP_COUNT] ?? 0;
-  const firstRegion = services[row + SERVICE.FIRST_REGION] ?? 0;
-  const weighs = degree === DEGREE.AVAILABLE && hasTrait(services, row, TRAIT.WEIGHS_REGIONS);
+  const firstSlot = serviceWord(services, service, SERVICE.FIRST_SLOT);
+  const vipCount = serviceWord(services, service, SERVICE.VIP_COUNT);
+  const firstRegion = serviceWord(services, service, SERVICE.FIRST_REGION);
+  const weighs = degree === DEGREE.AVAILABLE && hasTrait(services, service, TRAIT.WEIGHS_REGIONS);
   if (weighs) weighRegions(steerer, service);
   let count = 0;
   let standbys = 0;
   for (let vip = 0; vip < vipCount; vip++) {
-    const vipRow = (firstSlot + vip) * VIP.WORDS;
-    if (((vips[vipRow + VIP.HAS] ?? 0) & has) === 0) continue;
+    if ((vipWord(vips, firstSlot + vip, VIP.HAS) & has) === 0) continue;
     const word = states[firstSlot + vip] ?? 0;
     if (degree === DEGREE.AVAILABLE) {
       if (!isAvailable(word)) continue;
-      if (weighs && !isRegionHealthy(steerer, firstRegion, vips[vipRow + VIP.REGION] ?? 0)) continue;
+      if (weighs && !isRegionHealthy(steerer, firstRegion, vipWord(vips, firstSlot + vip, VIP.REGION))) continue;
     } else if (degree === DEGREE.NOT_FORCED && isForcedOut(word)) {
       continue;
     }
@@ -56,11 +54,10 @@ export function startCandidates(
 export function takeShortcut(steerer: Steerer, service: number, has: number, shortcut: number): boolean {
   const { services, orderings } = steerer.plan;
   const { decision } = steerer;
-  const row = service * SERVICE.WORDS;
   decision.count = 0;
-  if (hasTrait(services, row, TRAIT.WEIGHS_REGIONS)) return false;
-  const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const firstRegion = services[row + SERVICE.FIRST_REGION] ?? 0;
+  if (hasTrait(services, service, TRAIT.WEIGHS_REGIONS)) return false;
+  const firstSlot = serviceWord(services, service, SERVICE.FIRST_SLOT);
+  const firstRegion = serviceWord(services, service, SERVICE.FIRST_REGION);
   let at = shortcut + 1;
   for (const end = at + (orderings[at] ?? 0); at < end;) {
     gather(steerer, firstSlot, firstRegion + (orderings[++at] ?? 0), has);
@@ -79,11 +76,10 @@ function gather({ plan, health, decision }: Steerer, firstSlot: number, region: 
   const { regions, vips } = plan;
   const { candidates } = decision;
   let { count } = decision;
-  for (let vip = regions[region * REGION.WORDS + REGION.FIRST_VIP] ?? -1; vip >= 0;) {
+  for (let vip = regionWord(regions, region, REGION.FIRST_VIP); vip >= 0;) {
     const slot = firstSlot + vip;
-    const row = slot * VIP.WORDS;
     if (
-      ((vips[row + VIP.HAS] ?? 0) & has) !== 0 &&
+      (vipWord(vips, slot, VIP.HAS) & has) !== 0 &&
       health.weights[slot] !== 0 &&
       isAvailable(health.states[slot] ?? 0)
     ) {
@@ -91,24 +87,23 @@ function gather({ plan, health, decision }: Steerer, firstSlot: number, region: 
       for (; at > 0 && (candidates[at - 1] ?? 0) > vip; at--) candidates[at] = candidates[at - 1] ?? 0;
       candidates[at] = vip;
     }
-    vip = vips[row + VIP.NEXT] ?? -1;
+    vip = vipWord(vips, slot, VIP.NEXT);
   }
   decision.count = count;
 }
 
 /** Whether an operator drained or forced down some VIPs of the service and not all, whichever type they have. */
 export function isPartlyForcedOut({ plan, health }: Steerer, service: number): boolean {
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const end = firstSlot + (plan.services[row + SERVICE.VIP_COUNT] ?? 0);
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const end = firstSlot + serviceWord(plan.services, service, SERVICE.VIP_COUNT);
   let forcedOut = 0;
   for (let slot = firstSlot; slot < end; slot++) if (isForcedOut(health.states[slot] ?? 0)) forcedOut++;
   return forcedOut > 0 && forcedOut < end - firstSlot;
 }
 
-/** `row` is where the service stands in `services`; `trait` is a TRAIT bit. */
-export function hasTrait(services: Int32Array, row: number, trait: number): boolean {
-  return ((services[row + SERVICE.HAS] ?? 0) & trait) !== 0;
+/** Whether a service has a trait; `trait` is a TRAIT bit. */
+export function hasTrait(services: Int32Array, service: number, trait: number): boolean {
+  return (serviceWord(services, service, SERVICE.HAS) & trait) !== 0;
 }
 
 /**
@@ -116,17 +111,16 @@ export function hasTrait(services: Int32Array, row: number, trait: number): bool
  * withholds, since a VIP that ramps is up. A region of standbys alone (all weights 0) is weighed by heads.
  */
 function weighRegions({ plan, health, decision }: Steerer, service: number): void {
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
-  const regionCount = plan.services[row + SERVICE.REGION_COUNT] ?? 0;
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const vipCount = serviceWord(plan.services, service, SERVICE.VIP_COUNT);
+  const regionCount = serviceWord(plan.services, service, SERVICE.REGION_COUNT);
   // A head counts a millionth, so that it decides only where no weight does.
   for (let region = 0; region < regionCount; region++) {
     decision.weightUp[region] = 0;
     decision.weightAll[region] = 0;
   }
   for (let slot = firstSlot; slot < firstSlot + vipCount; slot++) {
-    const region = plan.vips[slot * VIP.WORDS + VIP.REGION] ?? 0;
+    const region = vipWord(plan.vips, slot, VIP.REGION);
     const weight = (health.weights[slot] ?? 0) + (health.withheld[slot] ?? 0) + 1e-6;
     decision.weightAll[region] = (decision.weightAll[region] ?? 0) + weight;
     if (isAvailable(health.states[slot] ?? 0)) decision.weightUp[region] = (decision.weightUp[region] ?? 0) + weight;
@@ -134,7 +128,7 @@ function weighRegions({ plan, health, decision }: Steerer, service: number): voi
 }
 
 function isRegionHealthy({ plan, decision }: Steerer, firstRegion: number, region: number): boolean {
-  const least = (plan.regions[(firstRegion + region) * REGION.WORDS + REGION.MIN_HEALTHY_MILLIONTHS] ?? 0) / 1e6;
+  const least = regionWord(plan.regions, firstRegion + region, REGION.MIN_HEALTHY_MILLIONTHS) / 1e6;
   if (least === 0) return true;
   const up = decision.weightUp[region] ?? 0;
   const all = decision.weightAll[region] ?? 0;
@@ -154,12 +148,11 @@ export function regionShare(decision: Decision, region: number): number {
 
 /** Seconds in which no VIP of the service that has the type can change state: SPEC 4, TTL. */
 export function serviceHoldSeconds({ plan, health }: Steerer, service: number, has: number): number {
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const vipCount = serviceWord(plan.services, service, SERVICE.VIP_COUNT);
   let least = 0x7fff_ffff;
   for (let slot = firstSlot; slot < firstSlot + vipCount; slot++) {
-    if (((plan.vips[slot * VIP.WORDS + VIP.HAS] ?? 0) & has) === 0) continue;
+    if ((vipWord(plan.vips, slot, VIP.HAS) & has) === 0) continue;
     const seconds = holdSecondsOf(health.states[slot] ?? 0);
     if (seconds < least) least = seconds;
   }

@@ -5,7 +5,7 @@
 import { lookupOutcome } from '../geo/find-class.ts';
 import { hasTrait, serviceHoldSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
-import { ALL_DOWN, mapOf, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
+import { ALL_DOWN, mapOf, SERVICE, TRAIT, type SteeringPlan, serviceWord } from './plan.ts';
 import { runSteps, shortcutThrough, sticksTo } from './program.ts';
 import { keepWithin, shedLimitOf } from './shed.ts';
 
@@ -14,16 +14,15 @@ import { keepWithin, shedLimitOf } from './shed.ts';
  * bits. 0 where no step depends on the place. `client` has the address in network order, `bits` is 32 or 128.
  */
 export function locate({ plan }: Steerer, service: number, has: number, client: Uint8Array, bits: number): number {
-  const map = mapOf(plan, service * SERVICE.WORDS, has);
+  const map = mapOf(plan, service, has);
   if (map === undefined) return 0;
   return lookupOutcome(plan.atlas.nodes, map.starts, map.outcomes, map.mixed, client, 0, bits);
 }
 
 /** Whether answers of this HAS bit can differ between two clients, whichever family their addresses have. */
 export function dependsOnClient(plan: SteeringPlan, service: number, has: number): boolean {
-  const row = service * SERVICE.WORDS;
-  const map = mapOf(plan, row, has);
-  return (map !== undefined && map.orderingAt.length > map.steps) || sticksTo(plan.services, row, has);
+  const map = mapOf(plan, service, has);
+  return (map !== undefined && map.orderingAt.length > map.steps) || sticksTo(plan.services, service, has);
 }
 
 /**
@@ -39,10 +38,9 @@ export function steer(
   bits: number,
 ): void {
   const { plan, decision, observer } = steerer;
-  const row = service * SERVICE.WORDS;
   decision.scopeBits = located & 0xff;
   decision.ttlSeconds = ttlOf(steerer, service, has);
-  decision.shedLimit = hasTrait(plan.services, row, TRAIT.SHEDS)
+  decision.shedLimit = hasTrait(plan.services, service, TRAIT.SHEDS)
     ? shedLimitOf(steerer, service, has, located, client, bits)
     : -1;
   for (let degree: number = DEGREE.AVAILABLE; ; degree++) {
@@ -55,7 +53,7 @@ export function steer(
     if (decision.count === 0) runAll(steerer, service, has, located, client, bits, false);
     // The steps may leave nobody but standbys to this client, at a fence for one.
     if (decision.count === 0 && decision.heldBack > 0) runAll(steerer, service, has, located, client, bits, true);
-    const allDown = plan.services[row + SERVICE.ALL_DOWN] ?? 0;
+    const allDown = serviceWord(plan.services, service, SERVICE.ALL_DOWN);
     if (decision.count > 0) decision.result = RESULT.VIPS;
     else if (allDown === ALL_DOWN.STATIC) decision.result = RESULT.STATIC;
     else if (allDown === ALL_DOWN.NONE || degree === DEGREE.ALL) decision.result = RESULT.EMPTY;
@@ -92,9 +90,8 @@ function runAll(
 }
 
 function ttlOf(steerer: Steerer, service: number, has: number): number {
-  const row = service * SERVICE.WORDS;
-  const min = steerer.plan.services[row + SERVICE.TTL_MIN] ?? 0;
-  const max = steerer.plan.services[row + SERVICE.TTL_MAX] ?? 0;
+  const min = serviceWord(steerer.plan.services, service, SERVICE.TTL_MIN);
+  const max = serviceWord(steerer.plan.services, service, SERVICE.TTL_MAX);
   if (min === max) return min;
   return Math.max(min, Math.min(max, serviceHoldSeconds(steerer, service, has)));
 }

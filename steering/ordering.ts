@@ -9,7 +9,7 @@
  * them prefers have a candidate: how many steps, n, then n regions that must have one, m, then m regions that are kept.
  */
 import type { Decision, Steerer } from './decision.ts';
-import { VIP } from './plan.ts';
+import { VIP, vipWord } from './plan.ts';
 
 /** Narrows the candidates in place, their order kept. None is left where no entry has a candidate. */
 export function keepFirstGroup({ plan, decision }: Steerer, firstSlot: number, orderingAt: number): void {
@@ -41,5 +41,5 @@ function hasCandidate(vips: Int32Array, firstSlot: number, { candidates, count }
 }
 
 function matches(vips: Int32Array, firstSlot: number, vip: number, entry: number): boolean {
-  return entry < 0 ? vip === ~entry : vips[(firstSlot + vip) * VIP.WORDS + VIP.REGION] === entry;
+  return entry < 0 ? vip === ~entry : vipWord(vips, firstSlot + vip, VIP.REGION) === entry;
 }

@@ -79,6 +79,21 @@ export const REGION = {
   WORDS: 3,
 } as const;
 
+/** A column of a service's row: `serviceWord(services, service, SERVICE.ANSWERS)`. Inlined, as all readers of rows are. */
+export function serviceWord(services: Int32Array, service: number, column: number): number {
+  return services[service * SERVICE.WORDS + column] ?? -1;
+}
+
+/** A column of a VIP's row. */
+export function vipWord(vips: Int32Array, slot: number, column: number): number {
+  return vips[slot * VIP.WORDS + column] ?? -1;
+}
+
+/** A column of the row of a region, which has its number in the table, not that within the service. */
+export function regionWord(regions: Int32Array, region: number, column: number): number {
+  return regions[region * REGION.WORDS + column] ?? -1;
+}
+
 export const MAP = {
   /** Index in mapWords of the outcome of each class, and how many classes. */
   OUTCOMES_AT: 0,
@@ -148,14 +163,14 @@ export function viewAtlas(memory: SharedArrayBuffer): AtlasView {
   return { nodes: words.subarray(ATLAS_HEADER_WORDS), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
 }
 
-/** Number of the map that decides answers of this HAS bit for the service in this row; -1 where no step depends on the place. */
-export function mapNumber({ services }: SteeringTables, row: number, has: number): number {
-  return services[row + (has === HAS.AAAA ? SERVICE.MAP_AAAA : SERVICE.MAP)] ?? -1;
+/** Number of the map that decides answers of this HAS bit for the service; -1 where no step depends on the place. */
+export function mapNumber({ services }: SteeringTables, service: number, has: number): number {
+  return serviceWord(services, service, has === HAS.AAAA ? SERVICE.MAP_AAAA : SERVICE.MAP);
 }
 
 /** That map; undefined where no step depends on the place. */
-export function mapOf(plan: SteeringPlan, row: number, has: number): MapView | undefined {
-  const map = mapNumber(plan, row, has);
+export function mapOf(plan: SteeringPlan, service: number, has: number): MapView | undefined {
+  const map = mapNumber(plan, service, has);
   // An array asked for its element -1 looks for a property of that name, at the cost of a whole decision.
   return map < 0 ? undefined : plan.mapViews[map];
 }

@@ -6,7 +6,7 @@
 import { hasTrait } from './candidates.ts';
 import type { Steerer } from './decision.ts';
 import { keepFirstGroup } from './ordering.ts';
-import { HAS, mapOf, SERVICE, TRAIT, type SteeringPlan } from './plan.ts';
+import { HAS, mapOf, SERVICE, TRAIT, type SteeringPlan, serviceWord } from './plan.ts';
 import { orderSticky } from './sticky-step.ts';
 import { drawWeighted, dropStandby } from './weighted-step.ts';
 
@@ -46,12 +46,11 @@ export function runSteps(
 ): void {
   const { plan, decision, observer } = steerer;
   const outcome = located >> 8;
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const answers = plan.services[row + SERVICE.ANSWERS] ?? 1;
-  const firstStep = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
-  const stepCount = plan.services[row + SERVICE.STEP_COUNT] ?? 0;
-  const map = mapOf(plan, row, has);
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const answers = serviceWord(plan.services, service, SERVICE.ANSWERS);
+  const firstStep = serviceWord(plan.services, service, SERVICE.FIRST_STEP);
+  const stepCount = serviceWord(plan.services, service, SERVICE.STEP_COUNT);
+  const map = mapOf(plan, service, has);
   for (let step = from; step < stepCount && decision.count > 0; step++) {
     const at = (firstStep + step) * OP.WORDS;
     const argument = plan.program[at + 1] ?? 0;
@@ -73,7 +72,7 @@ export function runSteps(
         // Explain shows all of the order; packets need what they serve.
         const isLast = step === stepCount - 1 && observer === undefined;
         orderSticky(steerer, firstSlot, client, prefixBits, isLast ? answers : decision.count);
-        if (prefixBits > decision.scopeBits && sticksTo(plan.services, row, has)) decision.scopeBits = prefixBits;
+        if (prefixBits > decision.scopeBits && sticksTo(plan.services, service, has)) decision.scopeBits = prefixBits;
         break;
       }
       case OP.ALL:
@@ -88,18 +87,17 @@ export function runSteps(
 }
 
 /** Whether the client's network can decide which VIP is first in answers of this HAS bit. */
-export function sticksTo(services: Int32Array, row: number, has: number): boolean {
-  return hasTrait(services, row, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
+export function sticksTo(services: Int32Array, service: number, has: number): boolean {
+  return hasTrait(services, service, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
 }
 
 /** From the candidates to those that the steps leave, in any order: steps that only order them are passed over. */
 export function narrow(steerer: Steerer, service: number, has: number, located: number): void {
   const { plan, decision } = steerer;
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
-  const end = first + (plan.services[row + SERVICE.STEP_COUNT] ?? 0);
-  const map = mapOf(plan, row, has);
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const first = serviceWord(plan.services, service, SERVICE.FIRST_STEP);
+  const end = first + serviceWord(plan.services, service, SERVICE.STEP_COUNT);
+  const map = mapOf(plan, service, has);
   for (let step = first; step < end && decision.count > 0; step++) {
     const argument = plan.program[step * OP.WORDS + 1] ?? 0;
     switch (opOf(plan, step)) {
@@ -120,12 +118,11 @@ export function narrow(steerer: Steerer, service: number, has: number, located: 
 
 /** Offset of the shortcut (ordering.ts) through the first steps of a service, -1 where there is none. */
 export function shortcutThrough(plan: SteeringPlan, service: number, has: number, located: number): number {
-  const row = service * SERVICE.WORDS;
-  if (plan.services[row + SERVICE.STEP_COUNT] === 0) return -1;
-  const first = plan.services[row + SERVICE.FIRST_STEP] ?? 0;
+  if (serviceWord(plan.services, service, SERVICE.STEP_COUNT) === 0) return -1;
+  const first = serviceWord(plan.services, service, SERVICE.FIRST_STEP);
   switch (opOf(plan, first)) {
     case OP.PLACE:
-      return mapOf(plan, row, has)?.shortcutAt[located >> 8] ?? -1;
+      return mapOf(plan, service, has)?.shortcutAt[located >> 8] ?? -1;
     case OP.FIXED:
       return plan.program[first * OP.WORDS + 2] ?? -1;
     case OP.WEIGHTED:

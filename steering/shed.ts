@@ -10,7 +10,7 @@
  */
 import { startCandidates } from './candidates.ts';
 import { DEGREE, type Steerer } from './decision.ts';
-import { SERVICE, VIP, type SteeringPlan } from './plan.ts';
+import { SERVICE, VIP, type SteeringPlan, serviceWord, vipWord } from './plan.ts';
 import { narrow } from './program.ts';
 import { hashNetwork, mix } from './sticky-step.ts';
 
@@ -37,8 +37,7 @@ export function shedLimitOf(
   bits: number,
 ): number {
   const { plan, decision } = steerer;
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   if (!isPressed(steerer, service)) return -1;
   startCandidates(steerer, service, has, DEGREE.AVAILABLE, false);
   // With one candidate there is nobody to shed clients to: all get the same.
@@ -61,7 +60,7 @@ export function shedLimitOf(
 
 /** Drops the candidates that are more than `limit` over what the client bears. */
 export function keepWithin(steerer: Steerer, service: number, client: Uint8Array, bits: number, limit: number): void {
-  const firstSlot = steerer.plan.services[service * SERVICE.WORDS + SERVICE.FIRST_SLOT] ?? 0;
+  const firstSlot = serviceWord(steerer.plan.services, service, SERVICE.FIRST_SLOT);
   keep(steerer, firstSlot, shedNetwork(client, bits), limit);
 }
 
@@ -72,14 +71,13 @@ export function shedNetwork(client: Uint8Array, bits: number): number {
 
 /** The pressure that a network bears at the VIP, 0 to 65535. */
 export function bearing(plan: SteeringPlan, slot: number, network: number): number {
-  return mix(network ^ (plan.vips[slot * VIP.WORDS + VIP.HASH] ?? 0) ^ SALT) >>> 16;
+  return mix(network ^ vipWord(plan.vips, slot, VIP.HASH) ^ SALT) >>> 16;
 }
 
 /** Whether any VIP of the service has a pressure. */
 export function isPressed({ plan, health }: Steerer, service: number): boolean {
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const end = firstSlot + (plan.services[row + SERVICE.VIP_COUNT] ?? 0);
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const end = firstSlot + serviceWord(plan.services, service, SERVICE.VIP_COUNT);
   for (let slot = firstSlot; slot < end; slot++) if (health.pressures[slot] !== 0) return true;
   return false;
 }

@@ -4,7 +4,7 @@
  * same network gets the same VIP on every node, and a VIP that goes moves only its own clients.
  */
 import type { Steerer } from './decision.ts';
-import { VIP } from './plan.ts';
+import { VIP, vipWord } from './plan.ts';
 
 /** How much of an IPv4 or IPv6 address is one client. */
 export type StickyStep = { readonly v4Bits: number; readonly v6Bits: number };
@@ -81,7 +81,7 @@ function weightOf({ health }: Steerer, slot: number): number {
 
 /** What a VIP drew for a network: a number inside (0, 1), so that its logarithm is negative and finite. */
 function drawOf({ plan }: Steerer, slot: number, network: number): number {
-  return ((mix(network ^ (plan.vips[slot * VIP.WORDS + VIP.HASH] ?? 0)) >>> 0) + 0.5) / 4_294_967_296;
+  return ((mix(network ^ vipWord(plan.vips, slot, VIP.HASH)) >>> 0) + 0.5) / 4_294_967_296;
 }
 
 /** MurmurHash3's 32-bit finaliser. */

@@ -5,7 +5,7 @@
 import { saysWhere } from '../../geo/private.ts';
 import { RESULT } from '../../steering/decision.ts';
 import { dependsOnClient, locate, steer } from '../../steering/chain.ts';
-import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
+import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
 import { TYPE } from '../../wire/types.ts';
 import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
 import { anyRrset } from '../../zones/image/find-node.ts';
@@ -35,7 +35,7 @@ export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly
 
 /** The HAS bit that the query is about at this service; 0 when its records of other types are asked for. */
 export function steeredBits({ image, query }: Answerer, service: number): number {
-  const has = image.plan.services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0;
+  const has = serviceWord(image.plan.services, service, SERVICE.HAS);
   // A CNAME stands for every type.
   if ((has & HAS.CNAME) !== 0) return HAS.CNAME;
   if (query.type === TYPE.A) return has & HAS.A;
@@ -66,7 +66,7 @@ export function addSteered(
   let scopeBits = scopeOf(a, service, has);
   // RFC 8482 4.1: ANY gets one RRset that there is: the other family's, or static records, where the first is empty.
   if (query.type === TYPE.ANY && decision.result === RESULT.EMPTY) {
-    const other = (image.plan.services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0) & HAS.AAAA;
+    const other = serviceWord(image.plan.services, service, SERVICE.HAS) & HAS.AAAA;
     if (has === HAS.A && other !== 0) {
       decide(a, service, other);
       scopeBits = Math.max(scopeBits, scopeOf(a, service, other));
@@ -110,7 +110,7 @@ function addStaticRecords(a: Answerer, node: number, zone: number, nameAt: numbe
 function addVips(a: Answerer, service: number, has: number, nameAt: number, apexAt: number, link: number): number {
   const { steerer, response, served, query } = a;
   const { plan, decision } = steerer;
-  const firstSlot = plan.services[service * SERVICE.WORDS + SERVICE.FIRST_SLOT] ?? 0;
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const column = has === HAS.A ? VIP.RRSET_A : has === HAS.AAAA ? VIP.RRSET_AAAA : VIP.RRSET_CNAME;
   // RFC 2181 10.1: a name has one CNAME.
   const count = has === HAS.CNAME ? 1 : decision.count;
@@ -118,7 +118,7 @@ function addVips(a: Answerer, service: number, has: number, nameAt: number, apex
   for (let i = 0; i < count; i++) {
     const slot = firstSlot + (decision.candidates[i] ?? 0);
     const recordAt = response.base + response.length;
-    if (!copyRrset(a, plan.vips[slot * VIP.WORDS + column] ?? 0, nameAt, apexAt)) {
+    if (!copyRrset(a, vipWord(plan.vips, slot, column), nameAt, apexAt)) {
       response.truncated = true;
       return -1;
     }
@@ -149,8 +149,7 @@ function addStatic(
   link: number,
 ): number {
   const { services } = a.image.plan;
-  const row = service * SERVICE.WORDS;
-  const cname = services[row + SERVICE.STATIC_CNAME] ?? -1;
+  const cname = serviceWord(services, service, SERVICE.STATIC_CNAME);
   if (cname >= 0) {
     const targetAt = a.response.length + RECORD_HEAD_OCTETS;
     if (!addAnswer(a, cname, nameAt, apexAt)) return -1;
@@ -158,9 +157,9 @@ function addStatic(
     return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
   }
   const column = staticColumn(a, has);
-  let rrset = column < 0 ? -1 : (services[row + column] ?? -1);
+  let rrset = column < 0 ? -1 : serviceWord(services, service, column);
   if (rrset < 0 && a.query.type === TYPE.ANY) {
-    rrset = services[row + (column === SERVICE.STATIC_A ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
+    rrset = serviceWord(services, service, column === SERVICE.STATIC_A ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A);
   }
   if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);
   else addStaticRecords(a, node, zone, nameAt, apexAt);

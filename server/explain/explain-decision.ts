@@ -7,7 +7,7 @@ import { FULL } from '../../health/health-table.ts';
 import { regionShare } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
 import type { Location } from '../../geo/location.ts';
-import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
+import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import type { TraceCandidate, TraceClient, TraceDecision, TraceStep } from '../../steering/trace.ts';
@@ -130,9 +130,11 @@ export function recordDecisions(
 /** Whether an answer of its own (`when_all_down`) has nothing of the type that is asked for. */
 function lacksStatic(answerer: Answerer, service: number, has: number): boolean {
   const { services } = answerer.steerer.plan;
-  const row = service * SERVICE.WORDS;
   const column = staticColumn(answerer, has);
-  return (services[row + SERVICE.STATIC_CNAME] ?? -1) < 0 && (column < 0 || (services[row + column] ?? -1) < 0);
+  return (
+    serviceWord(services, service, SERVICE.STATIC_CNAME) < 0 &&
+    (column < 0 || serviceWord(services, service, column) < 0)
+  );
 }
 
 function ttlOf(
@@ -192,10 +194,9 @@ function candidatesOf(
 ): TraceCandidate[] {
   const { plan, health, decision } = steerer;
   return catalog.vips.slice(info.firstSlot, info.firstSlot + info.vipCount).flatMap((vip) => {
-    const row = vip.slot * VIP.WORDS;
-    if (((plan.vips[row + VIP.HAS] ?? 0) & has) === 0) return [];
+    if ((vipWord(plan.vips, vip.slot, VIP.HAS) & has) === 0) return [];
     const shares = sharesOf(steerer, info, vip, address());
-    const share = regionShare(decision, plan.vips[row + VIP.REGION] ?? 0);
+    const share = regionShare(decision, vipWord(plan.vips, vip.slot, VIP.REGION));
     const told = describeCandidate(vip, catalog.regions[vip.region], has, health.states[vip.slot] ?? 0, shares, share, {
       reason: down.has(vip.slot) ? SUPPOSED : news?.reasonOf(vip),
       orders: news?.ordersOf?.(vip),

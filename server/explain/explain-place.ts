@@ -6,7 +6,7 @@ import { FOUND } from '../../geo/find-class.ts';
 import { locationAt, type Location } from '../../geo/location.ts';
 import { networkRow } from '../../geo/latency-table.ts';
 import { networkText, orderingWords, type LatencySource, type PlaceStep } from '../../steering/place.ts';
-import { HAS, mapNumber, SERVICE, type MapView, type SteeringPlan } from '../../steering/plan.ts';
+import { HAS, mapNumber, type MapView, type SteeringPlan } from '../../steering/plan.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { formatPrefix, inPrefix, type Prefix } from '../../wire/address.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
@@ -106,7 +106,7 @@ export function planAt(
   const orderings = [...plan.orderings];
   const views: MapView[] = [...plan.mapViews];
   generation.catalog.services.forEach((service, number) => {
-    const maps = [HAS.A, HAS.AAAA].map((has) => mapNumber(plan, number * SERVICE.WORDS, has)).filter((map) => map >= 0);
+    const maps = [HAS.A, HAS.AAAA].map((has) => mapNumber(plan, number, has)).filter((map) => map >= 0);
     if (maps.length === 0) return;
     const placed = placeStepsFor(generation, service, location, address);
     const offsets = [...placed.steps.values()].map((step) => {

@@ -15,7 +15,7 @@ import {
   probedOf,
 } from '../../health/health-table.ts';
 import type { TraceCandidate } from '../../steering/trace.ts';
-import { HAS, VIP } from '../../steering/plan.ts';
+import { HAS, VIP, vipWord } from '../../steering/plan.ts';
 import type { RegionInfo, ServiceInfo, VipInfo } from '../../zones/catalog.ts';
 
 const PROBED_WORDS = { [PROBED.UNKNOWN]: 'unknown', [PROBED.UP]: 'up', [PROBED.DOWN]: 'down' } as const;
@@ -181,7 +181,7 @@ export function whyTtl(
   if (hold >= NEVER_SECONDS) return `no state can change by itself: the most there may be (max: ${maxSeconds})`;
   const first = vips.find(
     ({ slot }) =>
-      ((steerer.plan.vips[slot * VIP.WORDS + VIP.HAS] ?? 0) & has) !== 0 &&
+      (vipWord(steerer.plan.vips, slot, VIP.HAS) & has) !== 0 &&
       holdSecondsOf(steerer.health.states[slot] ?? 0) === hold,
   );
   const known = `the state of ${first?.name ?? 'a VIP'} can change ${hold === 0 ? 'at once' : `in ${hold} s, and none before`}`;

@@ -6,7 +6,7 @@ import { createAnswererState } from '../answer/answerer.ts';
 import { hasTrait } from '../../steering/candidates.ts';
 import { steer } from '../../steering/chain.ts';
 import { DEGREE, RESULT, type Steerer } from '../../steering/decision.ts';
-import { HAS, mapOf, SERVICE, TRAIT } from '../../steering/plan.ts';
+import { HAS, mapOf, SERVICE, TRAIT, serviceWord } from '../../steering/plan.ts';
 import { isPressed } from '../../steering/shed.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
@@ -42,7 +42,7 @@ export function createSide(generation: ForecastGeneration, health: SharedArrayBu
   // Order is never read from a draw, so any seed will do.
   const { steerer } = createAnswererState({ image, atlas, health, served: [], nsid: none, version: none }, 0, 1);
   const services = steerer.plan.services.slice();
-  const answers = catalog.services.map((_, service) => services[service * SERVICE.WORDS + SERVICE.ANSWERS] ?? 1);
+  const answers = catalog.services.map((_, service) => serviceWord(services, service, SERVICE.ANSWERS));
   catalog.services.forEach((_, service) => (services[service * SERVICE.WORDS + SERVICE.ANSWERS] = MAX_VIPS));
   const weighs = catalog.services.map(({ steps }) => steps.some((step) => traitsOf(step).weighs !== undefined));
   return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services } }, answers, weighs };
@@ -50,7 +50,7 @@ export function createSide(generation: ForecastGeneration, health: SharedArrayBu
 
 /** The outcome of a class of the atlas for a service's answers of one HAS bit; 0 where no step depends on the place. */
 export function outcomeOf({ steerer }: Side, service: number, has: number, cls: number): number {
-  return mapOf(steerer.plan, service * SERVICE.WORDS, has)?.outcomes[cls] ?? 0;
+  return mapOf(steerer.plan, service, has)?.outcomes[cls] ?? 0;
 }
 
 const ANYBODY = new Uint8Array(16);
@@ -78,7 +78,7 @@ export function createLandings(side: Side, service: number, has: number): (outco
 /** Clients who stand for all: one, or where VIPs shed, one of each kind. */
 function sharesByClient(side: Side, service: number): [client: Uint8Array, share: number][] {
   const { services } = side.steerer.plan;
-  const sheds = hasTrait(services, service * SERVICE.WORDS, TRAIT.SHEDS) && isPressed(side.steerer, service);
+  const sheds = hasTrait(services, service, TRAIT.SHEDS) && isPressed(side.steerer, service);
   if (!sheds) return [[ANYBODY, 1]];
   const { kinds, clients } = createSample(side.steerer, service, SAMPLED_CLIENTS).sort(MAX_KINDS);
   const counts = countEach(kinds);
@@ -124,7 +124,7 @@ export function landingOf(
   if (!(weighs[service] ?? false)) {
     return { shares: left.slice(0, served).map((vip) => ({ vip, share: 1 / served })), stranded };
   }
-  const firstSlot = plan.services[service * SERVICE.WORDS + SERVICE.FIRST_SLOT] ?? 0;
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const weights = left.map((vip) => health.weights[firstSlot + vip] ?? 0);
   // Standbys alone have equal chances.
   const chances = shareOfFirst(weights.every((weight) => weight === 0) ? weights.map(() => 1) : weights, served);
@@ -133,9 +133,8 @@ export function landingOf(
 
 /** Whether the answer of `when_all_down` has the type, or a CNAME, which stands for every type. */
 export function hasStatic({ plan }: Steerer, service: number, has: number): boolean {
-  const row = service * SERVICE.WORDS;
-  const own = plan.services[row + (has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A)] ?? -1;
-  return own >= 0 || (plan.services[row + SERVICE.STATIC_CNAME] ?? -1) >= 0;
+  const own = serviceWord(plan.services, service, has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A);
+  return own >= 0 || serviceWord(plan.services, service, SERVICE.STATIC_CNAME) >= 0;
 }
 
 /**

@@ -16,7 +16,7 @@ import {
   viewHealthTable,
   type HealthTable,
 } from '../../health/health-table.ts';
-import { HAS, mapNumber, SERVICE } from '../../steering/plan.ts';
+import { HAS, mapNumber } from '../../steering/plan.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
 import { isInhabited, sketchAtlas, type JointClass } from './address-space.ts';
 import { createSide, outcomeOf, type Side } from './expected-shares.ts';
@@ -133,7 +133,7 @@ function openRoom(loaded: ExplainedGeneration): Room {
     before,
     after: side(),
     classesOf(service) {
-      const maps = FAMILIES.map((has) => mapNumber(before.steerer.plan, service * SERVICE.WORDS, has)).join();
+      const maps = FAMILIES.map((has) => mapNumber(before.steerer.plan, service, has)).join();
       let classes = known.get(maps);
       if (classes === undefined) {
         sketch ??= sketchAtlas(loaded.atlas);

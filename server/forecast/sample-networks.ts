@@ -3,7 +3,7 @@
  * Clients whom the same VIPs refuse, in the same order of how far they are over, are of one kind: all of a kind are
  * decided alike, so one of them is asked for all.
  */
-import { SERVICE } from '../../steering/plan.ts';
+import { SERVICE, serviceWord } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
 import type { Steerer } from '../../steering/decision.ts';
 
@@ -41,9 +41,8 @@ function networksOf(size: number): Int32Array {
 
 /** `size` clients, at most 32,768: shares of them are right to within 1 / √size. */
 export function createSample({ plan, health }: Steerer, service: number, size: number): Sample {
-  const row = service * SERVICE.WORDS;
-  const firstSlot = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const vipCount = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
+  const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const vipCount = serviceWord(plan.services, service, SERVICE.VIP_COUNT);
   const bearings = new Map<number, Int32Array>();
   const kinds = new Int32Array(size);
   let left = size;

@@ -5,7 +5,7 @@
 import { isAvailable, isForcedOut, forcedOf, probedOf, FORCED, PROBED } from '../../health/health-table.ts';
 import { isPartlyForcedOut, startCandidates } from '../../steering/candidates.ts';
 import { DEGREE, type Steerer } from '../../steering/decision.ts';
-import { HAS, SERVICE } from '../../steering/plan.ts';
+import { HAS, SERVICE, serviceWord } from '../../steering/plan.ts';
 import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
 import { createSide, hasStatic } from './expected-shares.ts';
 import type { ExplainedGeneration } from '../explain/explain-place.ts';
@@ -45,7 +45,7 @@ function judge(steerer: Steerer, service: number, info: ServiceInfo, vips: reado
   const { states } = steerer.health;
   const wordOf = ({ slot }: VipInfo): number => states[slot] ?? 0;
   if (vips.every((vip) => isAvailable(wordOf(vip)) && !isForcedUp(wordOf(vip)))) return WELL;
-  const has = steerer.plan.services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0;
+  const has = serviceWord(steerer.plan.services, service, SERVICE.HAS);
   const types = TYPES.filter((type) => (has & type.has) !== 0);
   const out = types.filter((type) => countOf(steerer, service, type.has, DEGREE.AVAILABLE) === 0);
   const { name } = info;
@@ -145,9 +145,8 @@ function nowOf(
 }
 
 function isForcedOutAny({ plan, health }: Steerer, service: number): boolean {
-  const row = service * SERVICE.WORDS;
-  const first = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const count = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
+  const first = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const count = serviceWord(plan.services, service, SERVICE.VIP_COUNT);
   return health.states.subarray(first, first + count).some(isForcedOut);
 }
 

@@ -6,7 +6,7 @@ import { isInhabited, type JointClass } from './address-space.ts';
 import { createLandings, LANDING, outcomeOf, type Landing, type Side } from './expected-shares.ts';
 import { getOr } from '../../geo/get-or.ts';
 import { placeAt } from '../../geo/location.ts';
-import { HAS, SERVICE, VIP } from '../../steering/plan.ts';
+import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
 import { scaleOf, type Scale, type Weighing } from './client-weights.ts';
 
 /**
@@ -66,10 +66,9 @@ export type Seat = { readonly side: Side; readonly service: number; readonly has
 /** The HAS bits worth telling apart, with the names of the types that each is about. */
 export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: number; readonly types: string[] }[] {
   const { plan } = side.steerer;
-  const row = service * SERVICE.WORDS;
-  const first = plan.services[row + SERVICE.FIRST_SLOT] ?? 0;
-  const count = plan.services[row + SERVICE.VIP_COUNT] ?? 0;
-  const has = Array.from({ length: count }, (_, vip) => plan.vips[(first + vip) * VIP.WORDS + VIP.HAS] ?? 0);
+  const first = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
+  const count = serviceWord(plan.services, service, SERVICE.VIP_COUNT);
+  const has = Array.from({ length: count }, (_, vip) => vipWord(plan.vips, first + vip, VIP.HAS));
   if (has.some((bits) => (bits & HAS.CNAME) !== 0)) return [{ has: HAS.CNAME, types: ['CNAME'] }];
   const both = HAS.A | HAS.AAAA;
   if (has.every((bits) => bits === both)) return [{ has: HAS.A, types: ['A', 'AAAA'] }];

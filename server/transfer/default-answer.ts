@@ -17,7 +17,7 @@ import {
 } from '../../health/health-table.ts';
 import { steer } from '../../steering/chain.ts';
 import { createDecision, RESULT, type Steerer } from '../../steering/decision.ts';
-import { HAS, mapOf, SERVICE, VIP } from '../../steering/plan.ts';
+import { HAS, mapOf, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
 import { createRandom } from '../../steering/random.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import { TYPE } from '../../wire/types.ts';
@@ -60,26 +60,25 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
     observer: undefined,
   };
   const nobody = new Uint8Array(4);
-  const hasOf = (service: number): number => services[service * SERVICE.WORDS + SERVICE.HAS] ?? 0;
+  const hasOf = (service: number): number => serviceWord(services, service, SERVICE.HAS);
   const of = (service: number): DefaultRrset[] => {
-    const row = service * SERVICE.WORDS;
     const all = hasOf(service);
     const wanted = TYPES.filter(({ has }) => ((all & HAS.CNAME) === 0 ? all & has : has === HAS.CNAME));
     return wanted.flatMap(({ has, type, column, fallback }) => {
       steer(steerer, service, has, locateNowhere(steerer, service, has), nobody, 32);
-      const ttlSeconds = services[row + SERVICE.TTL_MIN] ?? 0;
+      const ttlSeconds = serviceWord(services, service, SERVICE.TTL_MIN);
       if (decision.result === RESULT.STATIC) {
         // A static CNAME stands for every type, and for one is enough.
-        const cname = services[row + SERVICE.STATIC_CNAME] ?? -1;
-        const rrset = services[row + fallback] ?? -1;
+        const cname = serviceWord(services, service, SERVICE.STATIC_CNAME);
+        const rrset = serviceWord(services, service, fallback);
         if (cname >= 0) return has === wanted[0]?.has ? [{ type: TYPE.CNAME, rrsets: [cname], ttlSeconds }] : [];
         return rrset >= 0 ? [{ type, rrsets: [rrset], ttlSeconds }] : [];
       }
       if (decision.result !== RESULT.VIPS) return [];
-      const firstSlot = services[row + SERVICE.FIRST_SLOT] ?? 0;
+      const firstSlot = serviceWord(services, service, SERVICE.FIRST_SLOT);
       const chosen = [...decision.candidates.subarray(0, decision.count)].sort((a, b) => a - b);
       const kept = type === TYPE.CNAME ? [heaviest(health.weights, firstSlot, chosen)] : chosen;
-      const rrsets = kept.map((vip) => plan.vips[(firstSlot + vip) * VIP.WORDS + column] ?? -1);
+      const rrsets = kept.map((vip) => vipWord(plan.vips, firstSlot + vip, column));
       return [{ type, rrsets: rrsets.filter((rrset) => rrset >= 0), ttlSeconds }];
     });
   };
@@ -92,7 +91,7 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
 
 /** What `locate` says of an address that no database knows and no map lists: class 0 of the atlas is nowhere. */
 function locateNowhere({ plan }: Steerer, service: number, has: number): number {
-  return (mapOf(plan, service * SERVICE.WORDS, has)?.outcomes[0] ?? 0) * 256;
+  return (mapOf(plan, service, has)?.outcomes[0] ?? 0) * 256;
 }
 
 function heaviest(weights: Int32Array, firstSlot: number, vips: readonly number[]): number {
