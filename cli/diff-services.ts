@@ -98,6 +98,7 @@ function dataText({ a, aaaa, cname }: VipModel): string {
 
 function probeText({ probe }: VipModel): string {
   if (!probe) return 'its address';
+  if (probe.written !== undefined) return probe.written;
   return probe.port === undefined ? probe.host : `${probe.host}:${probe.port}`;
 }
 

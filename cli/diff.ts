@@ -145,7 +145,7 @@ function seatsOf(
 
 /** Not compared: paths, for the two stand in different places; and what is shown by itself. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
-  ...['file', 'zoneFiles', 'zoneFolders', 'stateDir', 'workers'],
+  ...['file', 'zoneFiles', 'zoneFolders', 'stateDir', 'shownPaths', 'workers'],
   ...['geo', 'regions', 'checks'],
 ]);
 
@@ -166,7 +166,11 @@ function settingsChanges(before: Configuration, after: Configuration): string[] 
 /** As text, without the places where things stand in their files. */
 function plain(value: unknown): string {
   const drop = (key: string, inner: unknown): unknown =>
-    key === 'place' ? undefined : inner instanceof Map ? [...(inner as Map<unknown, unknown>)] : inner;
+    key === 'place'
+      ? undefined
+      : inner instanceof Map || inner instanceof Set
+        ? [...(inner as Iterable<unknown>)]
+        : inner;
   return JSON.stringify(value, drop);
 }
 

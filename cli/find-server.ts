@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createReport } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
-import { valueOf } from '../config/fields.ts';
+import { asWritten, valueOf } from '../config/fields.ts';
 import { readYaml, type YamlNode } from '../config/yaml.ts';
 import { formatEndpoint, parseEndpoint } from '../wire/address.ts';
 import { apiAt, type Api } from './api-client.ts';
@@ -50,29 +50,35 @@ type StatusOf =
 function readStatus(file: string, env: Environment): StatusOf {
   const report = createReport();
   const node = readYaml(file, env, report);
-  const fatal = report.diagnostics.find(({ code, severity }) => severity === 'error' && code !== 'PH008');
+  const fatal = report.diagnostics.find(({ severity }) => severity === 'error');
   if (node === undefined) return { ok: false, message: fatal?.message ?? 'it cannot be read' };
   const status = valueOf(node, 'status');
   if (status?.kind === 'scalar' && /^(?:off|false)$/i.test(status.text)) {
     return { ok: false, message: 'the status server is off (status: off), so there is nobody to ask' };
   }
-  if (status && valueOf(status, 'listen')?.kind === 'broken') {
+  const listenNode = status && takeVariables(valueOf(status, 'listen'));
+  if (listenNode?.kind === 'broken') {
     return { ok: false, message: 'status.listen names an environment variable that is not set here; give --api URL' };
   }
-  const listen = textOf(status, 'listen') ?? '127.0.0.1:8053';
+  const listen = textOf(listenNode) ?? '127.0.0.1:8053';
   const endpoint = parseEndpoint(listen);
   if (endpoint === undefined) {
-    return { ok: false, message: `status.listen is no address with a port: ${listen}; give --api URL` };
+    const shown = listenNode?.kind === 'scalar' ? asWritten(listenNode) : listen;
+    return { ok: false, message: `status.listen is not an address with a port: ${shown}; give --api URL` };
   }
   if (endpoint.port === 0) {
     return { ok: false, message: 'status.listen has port 0, any that is free; its log names it: give --api URL' };
   }
   // A server that listens everywhere is asked on loopback.
   const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
-  return { ok: true, url: `http://${formatEndpoint({ ...endpoint, host })}`, token: textOf(status, 'token') };
+  return { ok: true, url: `http://${formatEndpoint({ ...endpoint, host })}`, token: textOf(status && takeVariables(valueOf(status, 'token'))) };
 }
 
-function textOf(node: YamlNode | undefined, key: string): string | undefined {
-  const value = node && valueOf(node, key);
-  return value?.kind === 'scalar' ? value.text : undefined;
+/** What is missing is reported to nobody: only its use matters. */
+function takeVariables(node: YamlNode | undefined): YamlNode | undefined {
+  return node?.kind === 'reference' ? node.resolve(createReport()) : node;
+}
+
+function textOf(node: YamlNode | undefined): string | undefined {
+  return node?.kind === 'scalar' ? node.text : undefined;
 }

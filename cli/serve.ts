@@ -8,6 +8,7 @@ import { connectServiceManager } from '../server/io/service-manager.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';
 import { loadInputFor } from './load-input.ts';
 import { createLog } from './serve/log.ts';
+import { hidePaths } from '../config/environment.ts';
 import { EXIT, showDiagnostics, terminal, type Output } from './output.ts';
 import { ConfigurationError, GivenUpError, runServer } from './serve/run-server.ts';
 import { receiveSignals } from './signals.ts';
@@ -33,7 +34,7 @@ export async function serve(options: { config: string | undefined; takeover: boo
   delete process.env.NOTIFY_SOCKET;
   ignoreRealTimeSignals();
   let stops = false;
-  const starting = runServer(loadInputFor(options.config), ({ log }, drops) => createLog(log.level, drops), {
+  const starting = runServer(loadInputFor(options.config), ({ log, shownPaths }, drops) => createLog(log.level, drops, (line) => hidePaths(line, shownPaths)), {
     takesOver: options.takeover,
     leavesRoot: true,
     givenUp: stopRequested.promise,

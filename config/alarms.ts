@@ -64,14 +64,24 @@ export type Alarms = {
 /** A new message of an alarm that is up is not a change. */
 export type AlarmChange = { readonly alarm: Alarm; readonly to: 'raised' | 'over' };
 
-/** `wallMs` is the wall clock in milliseconds since 1970. */
-export function createAlarms(wallMs: () => number = Date.now): Alarms {
+/**
+ * `wallMs` is the wall clock in milliseconds since 1970. `forPeople` takes from a text what no message may show.
+ */
+export function createAlarms(
+  wallMs: () => number = Date.now,
+  forPeople: (text: string) => string = (text) => text,
+): Alarms {
   const up = new Map<string, Alarm>();
   const listeners: ((change: AlarmChange) => void)[] = [];
   const keyOf = (code: AlarmCode, subject: string | null): string => `${code} ${plainText(subject ?? '')}`;
   const tell = (change: AlarmChange): void => {
-    for (const listener of listeners) listener(change);
+    for (const listener of listeners) listener({ ...change, alarm: shown(change.alarm) });
   };
+  const shown = (alarm: Alarm): Alarm => ({
+    ...alarm,
+    message: forPeople(alarm.message),
+    subject: alarm.subject === null ? null : forPeople(alarm.subject),
+  });
   const end = (key: string): void => {
     const alarm = up.get(key);
     if (alarm === undefined) return;
@@ -100,7 +110,7 @@ export function createAlarms(wallMs: () => number = Date.now): Alarms {
       const kept = new Set([...subjects].map((subject) => keyOf(code, subject)));
       for (const [key, alarm] of [...up]) if (alarm.code === code && !kept.has(key)) end(key);
     },
-    list: () => [...up.values()].sort(byUrgency),
+    list: () => [...up.values()].sort(byUrgency).map(shown),
     watch(listener) {
       listeners.push(listener);
     },

@@ -7,7 +7,7 @@ import { NameError, formatName, parseName } from '../wire/name.ts';
 import { typeNumber, isMetaType } from '../wire/types.ts';
 import type { Report } from './diagnostics.ts';
 import { EXPRESSION_FLAGS, expressionMistake } from './expression.ts';
-import { dictionary, firstWord, integer, list, scalar, show, text, type Read } from './fields.ts';
+import { dictionary, firstWord, fromEnvironment, integer, list, scalar, show, text, type Read } from './fields.ts';
 import { isHostName, withoutFinalDot } from './host-name.ts';
 import type { BodyMatch } from './settings.ts';
 import { hideShapes } from './secrets.ts';
@@ -112,17 +112,18 @@ export const body: Read<BodyMatch> = (node, name, report) => {
 };
 
 /** What is sent. */
-export const sent: Read<string> = (node, name, report) => {
+export const sent: Read<string> = fromEnvironment((node, name, report) => {
   warnOfEscapes(node, name, report);
   return text()(node, name, report);
-};
+});
 
 /**
  * YAML resolves escapes only in double quotes: elsewhere `PING\r\n` has letters at its end, and a target waits for the
  * line to end.
  */
 function warnOfEscapes(node: YamlNode, name: string, report: Report): void {
-  if (node.kind !== 'scalar' || isDoubleQuoted(node)) return;
+  // A value of the environment is not YAML.
+  if (node.kind !== 'scalar' || node.written !== undefined || isDoubleQuoted(node)) return;
   const found = /\\(?:[rnt0abefv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})/.exec(node.text)?.[0];
   if (found === undefined) return;
   const message = `${found} in ${name} is not an escape here: YAML resolves escapes only in double quotes`;
@@ -136,7 +137,7 @@ export const headers = dictionary(({ key, value }, report): [string, string] | u
     report.error('PH045', `${firstWord(key)} is not a header's name`, nodePlace(key), 'such as X-Probe');
     return undefined;
   }
-  const content = text({ allowEmpty: true })(value, key.text, report);
+  const content = fromEnvironment(text({ allowEmpty: true }))(value, key.text, report);
   if (content === undefined) return undefined;
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(content)) {
     const message = `header ${key.text} holds a character that headers cannot`;

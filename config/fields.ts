@@ -10,7 +10,7 @@
 import type { Report } from './diagnostics.ts';
 import { nearestHint } from './nearest-word.ts';
 import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSeconds, parseShare } from './units.ts';
-import { nodePlace, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
+import { nodePlace, refuseReference, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
 
 /**
  * Reads a node. `name` is what messages call it. Undefined means that it is wrong and has been reported.
@@ -35,6 +35,10 @@ export function scalar<T>(
       report.error('PH011', `${name} has no value; it must be ${expected}`, nodePlace(node, 0, 1), tailor.hint);
       return undefined;
     }
+    if (node.kind === 'reference') {
+      refuseReference(node, name, report);
+      return undefined;
+    }
     if (node.kind !== 'scalar') {
       const message = `${name} must be ${expected}, got a ${node.kind}`;
       report.error('PH013', message, nodePlace(node, 0, 1), tailor.hint);
@@ -42,20 +46,34 @@ export function scalar<T>(
     }
     const value = parse(node.text, node);
     if (value !== undefined) return value;
-    const got = tailor.secret === true || node.variable === true ? '' : `, got ${show(node.text)}`;
+    const got = tailor.secret === true || node.written !== undefined ? '' : `, got ${show(node.text)}`;
     report.error(tailor.code, `${name} must be ${expected}${got}`, nodePlace(node), tailor.hint);
     return undefined;
   };
 }
 
-/**
- * Reports a value of the environment where none may be: what zones publish is read by everybody (SPEC 2).
- */
-export function refuseVariable(node: YamlNode, name: string, report: Report): boolean {
-  if (node.kind !== 'scalar' || node.variable !== true) return false;
-  const hint = 'only secrets, addresses and paths may come from the environment; $${ is for the characters themselves';
-  report.error('PH095', `${name} takes no \${NAME}: it would be published`, nodePlace(node), hint);
-  return true;
+/** The same reader for a key that takes `${NAME}`: a secret, an address or a path (SPEC 2). */
+export function fromEnvironment<T>(read: Read<T>): Read<T> {
+  return (node, name, report) => read(node.kind === 'reference' ? node.resolve(report) : node, name, report);
+}
+
+/** What names a node of a fleet, as containers and orchestrators call the variables for it. */
+const IDENTITY = /(?:^|_)(?:NSID|HOST|HOSTNAME|NODE|NODE_NAME|POD_NAME|REGION|SITE)$/;
+
+/** For a key whose value is published: only of variables that name a node, so that nobody publishes a secret by mistake. */
+export function identityFromEnvironment<T>(read: Read<T>): Read<T> {
+  return (node, name, report) => {
+    const other = node.kind === 'reference' ? node.names.find((each) => !IDENTITY.test(each)) : undefined;
+    if (other === undefined) return fromEnvironment(read)(node, name, report);
+    const hint = 'rename the variable to HOSTNAME or NODE_NAME, if its value is no secret';
+    report.error('PH098', `${name} is published: it cannot have the value of ${other}`, nodePlace(node), hint);
+    return undefined;
+  };
+}
+
+/** What a message says in place of a value: the text, or what the file says where that is a variable. */
+export function asWritten(node: YamlScalar): string {
+  return node.written ?? node.text;
 }
 
 /** A value for a message: on one line and not endless. */
@@ -262,7 +280,8 @@ function readEach<S, T>(sources: readonly S[], read: (source: S) => T | undefine
 export function entriesOf(node: YamlNode, name: string, report: Report): readonly YamlEntry[] | undefined {
   if (node.kind === 'map') return node.entries;
   if (node.kind === 'null') return [];
-  if (node.kind !== 'broken') {
+  if (node.kind === 'reference') refuseReference(node, name, report);
+  else if (node.kind !== 'broken') {
     // The excerpt shows it, where it may be shown: what stands here may be a secret that belongs a level deeper.
     const got = node.kind === 'scalar' ? 'a text' : 'a list';
     report.error('PH013', `${name} must be a map (key: value), got ${got}`, nodePlace(node), 'write its keys below it');

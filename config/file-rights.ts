@@ -52,7 +52,7 @@ export function judgeKeyFile(path: string, place: Place, report: Report): void {
 /** Reports a secret that is written in a file that every user may read (PH387). One from the environment is not in the file. */
 export function judgeSecret(node: YamlScalar, name: string, report: Report): void {
   const place = nodePlace(node);
-  if (node.variable === true || !isReadableByAll(place.file)) return;
+  if (node.written !== undefined || !isReadableByAll(place.file)) return;
   const message = `every user of this machine may read ${name}: it is written in a file with the mode ${modeOf(place.file)}`;
   report.warning('PH387', message, place, `chmod o-r ${place.file}, or take it from the environment: "\${NAME}"`);
 }

@@ -6,8 +6,8 @@ import { join, resolve } from 'node:path';
 import type { Place, Report } from './diagnostics.ts';
 import { lookAt } from './folder.ts';
 
-/** What `zones` says, and where; `written` is for messages. */
-export type ZonesEntry = { readonly written: string; readonly place: Place };
+/** What `zones` says, and where; `shown` is for messages. */
+export type ZonesEntry = { readonly path: string; readonly shown: string; readonly place: Place };
 
 /** `files` are absolute paths, sorted, each once; `folders` are those that were looked through. Hidden files and others than *.yaml and *.yml are passed over. */
 export function findZoneFiles(
@@ -17,20 +17,20 @@ export function findZoneFiles(
 ): { readonly files: string[]; readonly folders: string[] } {
   const folders: string[] = [];
   const found = new Set<string>();
-  for (const { written, place } of entries) {
-    const path = resolve(baseDir, written);
+  for (const { path: named, shown, place } of entries) {
+    const path = resolve(baseDir, named);
     const at = lookAt(path);
     if (at.kind === 'refused') {
-      report.error('PH030', `cannot look at ${written} (${at.code})`, place, `looked for ${path}`);
+      report.error('PH030', `cannot look at ${shown} (${at.code})`, place, `looked for ${path}`);
     } else if (at.kind === 'absent') {
       const hint = `looked for ${path}; create it, or name the folder with "zones:" in pharos.yaml`;
-      report.error('PH030', `there is no file or folder ${written}`, place, hint);
+      report.error('PH030', `there is no file or folder ${shown}`, place, hint);
     } else if (at.kind === 'folder') {
       folders.push(path);
-      const files = filesIn(path, written, place, report);
+      const files = filesIn(path, shown, place, report);
       if (files?.length === 0) {
-        const hint = `put a zone file there, such as ${join(written, 'example.com.yaml')}`;
-        report.error('PH030', `the folder ${written} holds no zone file (*.yaml or *.yml)`, place, hint);
+        const hint = `put a zone file there, such as ${join(shown, 'example.com.yaml')}`;
+        report.error('PH030', `the folder ${shown} holds no zone file (*.yaml or *.yml)`, place, hint);
       }
       for (const file of files ?? []) found.add(file);
     } else found.add(path);

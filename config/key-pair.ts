@@ -22,8 +22,13 @@ export type CheckedKeyPair = {
   readonly expiresAtMs: number;
 };
 
-/** A path as written, with the place it was written at. */
-export type WrittenPath = { readonly path: string; readonly place: Place };
+/** A path with the place it was written at. */
+export type WrittenPath = {
+  readonly path: string;
+  /** What messages show: what the file says, where the path came from the environment. */
+  readonly shown: string;
+  readonly place: Place;
+};
 
 const CERTIFICATES = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END/g;
 /** Who renews, does so with a third of the time left; a tenth says that nobody does. */
@@ -56,7 +61,7 @@ export function readKeyPair(
   const own = chain?.[0];
   if (cert === undefined || key === undefined || !own || !privateKey) return undefined;
   if (!own.checkPrivateKey(privateKey)) {
-    const message = `the key ${files.key.path} does not belong to the certificate ${files.cert.path}`;
+    const message = `the key ${files.key.shown} does not belong to the certificate ${files.cert.shown}`;
     const other = chain.findIndex((each) => each.checkPrivateKey(privateKey));
     const hint =
       other > 0
@@ -68,7 +73,7 @@ export function readKeyPair(
   try {
     createSecureContext({ cert, key });
   } catch (error) {
-    const message = `TLS cannot use ${files.cert.path} with ${files.key.path}: ${reasonOf(error)}`;
+    const message = `TLS cannot use ${files.cert.shown} with ${files.key.shown}: ${reasonOf(error)}`;
     report.error('PH064', message, files.cert.place, 'such as an RSA key of 2048 bits, or an EC key on P-256');
     return undefined;
   }
@@ -81,7 +86,7 @@ export function readKeyPair(
 const KEPT = Symbol('kept');
 
 function readPem(
-  { path, place }: WrittenPath,
+  { path, shown, place }: WrittenPath,
   what: string,
   baseDir: string,
   report: Report,
@@ -94,11 +99,11 @@ function readPem(
   } catch (error) {
     const { code, why, hint = `looked at ${absolute}` } = faultOf(error);
     if (kept && (code === 'EACCES' || code === 'EPERM')) {
-      const message = `the ${what} ${path} cannot be read: ${why}. The pair that was loaded before stays in use`;
+      const message = `the ${what} ${shown} cannot be read: ${why}. The pair that was loaded before stays in use`;
       report.warning('PH389', message, place, KEPT_HINT);
       return KEPT;
     }
-    report.error('PH060', `the ${what} ${path} cannot be read: ${why}`, place, hint);
+    report.error('PH060', `the ${what} ${shown} cannot be read: ${why}`, place, hint);
     return undefined;
   }
 }
@@ -107,49 +112,49 @@ const KEPT_HINT =
   'let a group of the user that Pharos runs as read it: chgrp ssl-cert, chmod 640; or restart the server as root';
 
 /** At least one certificate, in the file's order. */
-function parseChain(text: string, { path, place }: WrittenPath, report: Report): X509Certificate[] | undefined {
+function parseChain(text: string, { shown, place }: WrittenPath, report: Report): X509Certificate[] | undefined {
   const hint = 'a PEM file: the certificate of the server first, then those that lead to its root';
   const parts = text.match(CERTIFICATES);
   if (!parts) {
-    report.error('PH061', `${path} holds no certificate`, place, hint);
+    report.error('PH061', `${shown} holds no certificate`, place, hint);
     return undefined;
   }
   try {
     return parts.map((part) => new X509Certificate(`${part} CERTIFICATE-----\n`));
   } catch (error) {
-    report.error('PH061', `a certificate in ${path} cannot be read: ${reasonOf(error)}`, place, hint);
+    report.error('PH061', `a certificate in ${shown} cannot be read: ${reasonOf(error)}`, place, hint);
     return undefined;
   }
 }
 
-function parseKey(text: string, { path, place }: WrittenPath, report: Report): KeyObject | undefined {
+function parseKey(text: string, { shown, place }: WrittenPath, report: Report): KeyObject | undefined {
   if (/-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
     const hint = 'nobody types a passphrase at a reload: "openssl pkey" writes the key without one';
-    report.error('PH062', `the key ${path} is encrypted`, place, hint);
+    report.error('PH062', `the key ${shown} is encrypted`, place, hint);
     return undefined;
   }
   try {
     return createPrivateKey(text);
   } catch {
-    report.error('PH062', `${path} holds no private key`, place, 'a PEM file that begins with BEGIN PRIVATE KEY');
+    report.error('PH062', `${shown} holds no private key`, place, 'a PEM file that begins with BEGIN PRIVATE KEY');
     return undefined;
   }
 }
 
 /** RFC 9539 4.1: who asks an authoritative server does not check its certificate, so this stops nothing. */
-function warnOfTimes(own: X509Certificate, { path, place }: WrittenPath, nowMs: number, report: Report): void {
+function warnOfTimes(own: X509Certificate, { shown, place }: WrittenPath, nowMs: number, report: Report): void {
   const from = own.validFromDate.getTime();
   const to = own.validToDate.getTime();
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
   const warn = (what: string): void => {
     const hint = 'put a new one in its place and reload; clients that verify certificates refuse this one';
-    report.warning('PH065', `the certificate ${path} ${what}`, place, hint);
+    report.warning('PH065', `the certificate ${shown} ${what}`, place, hint);
   };
   if (nowMs > to) warn(`ended on ${day(to)}`);
   else if (nowMs < from) warn(`is valid from ${day(from)} on only`);
   else if (to - nowMs < (to - from) * LATE) {
     const hint = 'put a new one in its place and reload';
-    report.warning('PH065', `the certificate ${path} ends on ${day(to)}`, place, hint);
+    report.warning('PH065', `the certificate ${shown} ends on ${day(to)}`, place, hint);
   }
 }
 

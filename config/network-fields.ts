@@ -12,7 +12,7 @@ import {
 } from '../wire/address.ts';
 import { scalar, type Read, type Tailor } from './fields.ts';
 import type { At } from './settings.ts';
-import { nodePlace } from './yaml.ts';
+import { nodePlace, type YamlScalar } from './yaml.ts';
 
 /** Whether a country code (upper case) is one; absent where nobody can tell. */
 export type IsCountry = ((code: string) => boolean) | undefined;
@@ -20,8 +20,15 @@ export type IsCountry = ((code: string) => boolean) | undefined;
 /** `127.0.0.1:53`, `[::1]:53`. */
 export function endpoint(tailor: Tailor = {}): Read<Endpoint> {
   const hint = 'write 127.0.0.1:53 or "[::1]:53"';
-  const parse = (text: string): Endpoint | undefined => parseEndpoint(text);
-  return scalar('an address with a port', parse, { hint, ...tailor, code: tailor.code ?? 'PH021' });
+  return scalar('an address with a port', endpointParser(), { hint, ...tailor, code: tailor.code ?? 'PH021' });
+}
+
+/** Keeps what the file says of an address that came from the environment. */
+export function endpointParser(defaultPort?: number): (text: string, node: YamlScalar) => Endpoint | undefined {
+  return (text, { written }) => {
+    const endpoint = parseEndpoint(text, defaultPort);
+    return endpoint && written !== undefined ? { ...endpoint, written } : endpoint;
+  };
 }
 
 /** 4 or 16 octets; `family` narrows it to one of the two. */
@@ -41,7 +48,7 @@ export function prefix(tailor: Tailor = {}): Read<Prefix> {
   const read = scalar('a network', parsePrefix, { hint: example, ...tailor, code: tailor.code ?? 'PH023' });
   return (node, name, report) => {
     const network = node.kind === 'scalar' && !parsePrefix(node.text) ? enclosingNetwork(node.text) : undefined;
-    if (node.kind !== 'scalar' || !network) return read(node, name, report);
+    if (node.kind !== 'scalar' || node.written !== undefined || !network) return read(node, name, report);
     report.error(
       tailor.code ?? 'PH023',
       `${name} must be a network, got ${hostBits(node.text)}`,

@@ -1,9 +1,9 @@
 /**
  * Addresses with ports that the server opens, and which of them stand in each other's way.
  */
-import { formatEndpoint, isWildcardHost, parseAddress, type Endpoint } from '../wire/address.ts';
+import { formatEndpoint, showEndpoint, isWildcardHost, parseAddress, type Endpoint } from '../wire/address.ts';
 import type { Place, Report } from './diagnostics.ts';
-import { list, type Read } from './fields.ts';
+import { fromEnvironment, list, type Read } from './fields.ts';
 import { endpoint } from './network-fields.ts';
 import { nodePlace } from './yaml.ts';
 
@@ -11,12 +11,13 @@ import { nodePlace } from './yaml.ts';
 export const listenField: Read<Endpoint[]> = (node, name, report) => {
   const seen: Endpoint[] = [];
   const read: Read<Endpoint> = (item, label, inner) => {
-    const found = endpoint()(item, label, inner);
+    const found = fromEnvironment(endpoint())(item, label, inner);
     if (!found) return undefined;
-    const written = formatEndpoint(found);
+    const written = showEndpoint(found);
     const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(found.host)?.[1];
     if (mapped !== undefined) {
-      const hint = `write ${formatEndpoint({ host: mapped, port: found.port })}`;
+      const plain = found.written === undefined ? formatEndpoint({ host: mapped, port: found.port }) : 'it as IPv4';
+      const hint = `write ${plain}`;
       inner.error('PH021', `${written} is an IPv4 address in IPv6 form, which no socket has`, nodePlace(item), hint);
       return undefined;
     }
@@ -29,7 +30,7 @@ export const listenField: Read<Endpoint[]> = (node, name, report) => {
       isWildcardHost(other.host) === isWildcardHost(found.host)
         ? [`${written} stands here twice`, 'remove one of the two']
         : [
-            `${written} and ${formatEndpoint(other)} cannot both be opened`,
+            `${written} and ${showEndpoint(other)} cannot both be opened`,
             'the wildcard has all addresses: keep it alone',
           ];
     inner.error('PH035', message, nodePlace(item), hint);
@@ -50,11 +51,11 @@ export function reportTaken(
   for (const each of endpoints) {
     const other = taken.find((one) => collide(one, each));
     if (!other) continue;
-    const written = formatEndpoint(each);
+    const written = showEndpoint(each);
     const why =
       isWildcardHost(other.host) === isWildcardHost(each.host)
         ? `which stands in ${whose} too`
-        : `and ${whose} on ${formatEndpoint(other)}: a wildcard has all addresses`;
+        : `and ${whose} on ${showEndpoint(other)}: a wildcard has all addresses`;
     const hint = 'use another port for one of the two; TLS has 853, status 8053';
     report.error('PH035', `${what} listens on ${written}, ${why}`, place, hint);
   }

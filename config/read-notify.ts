@@ -2,7 +2,7 @@
  * `health.notify` of pharos.yaml: a URL, or a map with it.
  */
 import { headers } from './check-fields.ts';
-import { map, optional, required, withDefault, type Read } from './fields.ts';
+import { fromEnvironment, map, optional, required, withDefault, type Read } from './fields.ts';
 import type { NotifySettings } from './settings.ts';
 import { httpUrl } from './url-field.ts';
 
@@ -11,16 +11,16 @@ const url = httpUrl('PH073', 'such as https://hooks.example.net/pharos; a user a
 /** As in status.token: no message may show it. */
 export function notify(secret: Read<string>): Read<NotifySettings> {
   const readMap = map('notify', {
-    url: required(url, 'where changes are posted: url: https://hooks.example.net/pharos'),
+    url: required(fromEnvironment(url), 'where changes are posted: url: https://hooks.example.net/pharos'),
     headers: withDefault(headers, []),
     token: optional(secret),
   });
-  return (node, name, report) => {
+  return fromEnvironment((node, name, report) => {
     if (node.kind === 'scalar') {
       const alone = url(node, name, report);
       return alone === undefined ? undefined : { url: alone, headers: {}, token: undefined };
     }
     const read = readMap(node, name, report);
     return read && { url: read.url, headers: Object.fromEntries(read.headers), token: read.token };
-  };
+  });
 }

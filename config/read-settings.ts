@@ -2,14 +2,17 @@
  * pharos.yaml (SPEC 2) to Settings, with every default filled in.
  */
 import { dirname, join, resolve } from 'node:path';
-import { formatEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, type Prefix } from '../wire/address.ts';
+import { showEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, type Prefix } from '../wire/address.ts';
 import type { Place, Report } from './diagnostics.ts';
 import type { Environment } from './environment.ts';
 import {
+  asWritten,
   boolean,
   choice,
   dictionary,
   duration,
+  fromEnvironment,
+  identityFromEnvironment,
   integer,
   keysOf,
   list,
@@ -44,7 +47,7 @@ import { regions } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
 import { transfer } from './read-transfer.ts';
 import type { At, GeoSettings, Settings, StatusSettings } from './settings.ts';
-import { nothing, nodePlace, placeOfFile, readYaml, type YamlNode } from './yaml.ts';
+import { nothing, nodePlace, placeOfFile, readYaml, variablesIn, type YamlNode } from './yaml.ts';
 
 const LOOPBACK: readonly Prefix[] = [
   { bytes: Uint8Array.of(127, 0, 0, 0), bits: 8 },
@@ -56,10 +59,11 @@ const DEFAULT_STATUS: Endpoint = { host: '127.0.0.1', port: 8053 };
 const TLS_PORT = 853;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
-const file: Read<WrittenPath> = (node, name, report) => {
+const file: Read<WrittenPath> = fromEnvironment((node, name, report) => {
   const path = text()(node, name, report);
-  return path === undefined ? undefined : { path, place: nodePlace(node) };
-};
+  if (path === undefined || node.kind !== 'scalar') return undefined;
+  return { path, shown: asWritten(node), place: nodePlace(node) };
+});
 
 type WrittenTls = {
   /** Undefined for port 853 of every address in `listen`. */
@@ -123,11 +127,11 @@ const status: Read<StatusOrOff> = (node, name, report) => {
   // A token that is there and wrong has been reported.
   const written = valueOf(node, 'token');
   if (isReachable && written === undefined) {
-    const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and has no token`;
+    const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and has no token`;
     report.warning('PH039', message, nodePlace(node), 'add token: "${PHAROS_TOKEN}"');
   }
   if (isReachable && written !== undefined && read.token !== undefined && isWeakToken(read.token)) {
-    const message = `status listens on ${formatEndpoint(read.listen)}, where others can reach it, and its token is easy to guess`;
+    const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and its token is easy to guess`;
     report.warning('PH074', message, nodePlace(written), 'make one with: openssl rand -hex 24');
   }
   if (!read.open_reading && written === undefined) {
@@ -138,8 +142,8 @@ const status: Read<StatusOrOff> = (node, name, report) => {
 };
 
 const readStatus = map('status', {
-  listen: withDefault(endpoint(), DEFAULT_STATUS),
-  token: optional(secret),
+  listen: withDefault(fromEnvironment(endpoint()), DEFAULT_STATUS),
+  token: optional(fromEnvironment(secret)),
   open_reading: withDefault(boolean(), true),
 });
 
@@ -190,7 +194,7 @@ function pharos(isCountry: IsCountry) {
     workers: withDefault(workers, 'auto'),
     zones: optional(list(file, { min: 1, hint: 'a folder, or files' })),
     files: withDefault(choice(['own-folder', 'anywhere']), 'own-folder'),
-    state_dir: withDefault(text(), 'state'),
+    state_dir: optional(file),
     user: optional(text()),
     reload: optional(map('reload', { max_shrink: withDefault(share(), 0.5) })),
     geo: optional(
@@ -206,7 +210,7 @@ function pharos(isCountry: IsCountry) {
       map('health', {
         wait: withDefault(duration({ maxMs: 600_000 }), 3000),
         suspect: withDefault(share(), 0.7),
-        notify: optional(notify(secret)),
+        notify: optional(notify(fromEnvironment(secret))),
       }),
     ),
     status: withDefault(status, { listen: DEFAULT_STATUS, token: undefined, openReading: true }),
@@ -219,10 +223,10 @@ function pharos(isCountry: IsCountry) {
     ),
     dns: optional(
       map('dns', {
-        nsid: optional(text({ maxOctets: MAX_NSID_OCTETS })),
+        nsid: optional(identityFromEnvironment(text({ maxOctets: MAX_NSID_OCTETS }))),
         version: optional(text({ maxOctets: MAX_STRING_OCTETS })),
-        cookie_secrets: withDefault(list(cookieSecret, { max: MAX_COOKIE_SECRETS }), []),
-        explain_from: withDefault(list(prefix()), [...LOOPBACK]),
+        cookie_secrets: withDefault(list(fromEnvironment(cookieSecret), { max: MAX_COOKIE_SECRETS }), []),
+        explain_from: withDefault(list(fromEnvironment(prefix())), [...LOOPBACK]),
       }),
     ),
     transfer: withDefault(transfer, { keys: [], allow: [], notify: [] }),
@@ -236,6 +240,36 @@ function pharos(isCountry: IsCountry) {
     shutdown: optional(map('shutdown', { grace: optional(duration({ maxMs: MAX_GRACE_MS })) })),
     schedules: withDefault(schedules, []),
   });
+}
+
+/** The variables that this server's own secrets come from. `pharos` takes its token from PHAROS_TOKEN. */
+function secretVariables(node: YamlNode): Settings['secretVariables'] {
+  const below = (from: YamlNode | undefined, key: string): YamlNode | undefined => from && valueOf(from, key);
+  const secrets = [
+    below(below(node, 'status'), 'token'),
+    below(below(node, 'health'), 'notify'),
+    below(below(node, 'dns'), 'cookie_secrets'),
+    below(below(node, 'transfer'), 'keys'),
+  ];
+  return new Set(['PHAROS_TOKEN', ...secrets.flatMap((each) => (each ? variablesIn(each) : []))]);
+}
+
+/** Paths that came from the environment, in full, with what the file says. */
+function shownPaths(
+  read: {
+    readonly zones?: readonly WrittenPath[] | undefined;
+    readonly state_dir?: WrittenPath | undefined;
+    readonly tls?: WrittenTls | undefined;
+    readonly geo?: { readonly databases: readonly WrittenPath[] } | undefined;
+  },
+  baseDir: string,
+): Settings['shownPaths'] {
+  const all = [read.zones, read.state_dir, read.tls?.cert, read.tls?.key, read.geo?.databases].flat();
+  return all
+    .flatMap((each) =>
+      each === undefined || each.shown === each.path ? [] : { path: resolve(baseDir, each.path), shown: each.shown },
+    )
+    .sort((a, b) => b.path.length - a.path.length);
 }
 
 /** Regions and checks that are named in the file and could not be read. */
@@ -279,8 +313,8 @@ export function readSettings(input: {
     reportTaken([status.listen], 'status', read.listen, 'listen', place, report);
     reportTaken([status.listen], 'status', tlsRead?.listen ?? [], 'tls', place, report);
   }
-  const zones: readonly ZonesEntry[] = read.zones?.map((entry) => ({ written: entry.path, place: entry.place })) ?? [
-    { written: './zones', place: placeOfFile(path ?? join(baseDir, 'zones')) },
+  const zones: readonly ZonesEntry[] = read.zones ?? [
+    { path: './zones', shown: './zones', place: placeOfFile(path ?? join(baseDir, 'zones')) },
   ];
   const found = findZoneFiles(zones, baseDir, report);
   return {
@@ -293,7 +327,9 @@ export function readSettings(input: {
     files: read.files,
     user: read.user,
     reload: { maxShrink: read.reload?.max_shrink ?? 0.5 },
-    stateDir: resolve(baseDir, read.state_dir),
+    stateDir: resolve(baseDir, read.state_dir?.path ?? 'state'),
+    secretVariables: secretVariables(node),
+    shownPaths: shownPaths(read, baseDir),
     geo: {
       databases: findDatabases(read.geo?.databases ?? [], baseDir, report),
       refresh: read.geo?.refresh,
@@ -343,10 +379,10 @@ function tlsSettings(
 }
 
 function findDatabases(entries: readonly WrittenPath[], baseDir: string, report: Report): GeoSettings['databases'] {
-  return entries.flatMap(({ path, place }) => {
+  return entries.flatMap(({ path, shown, place }) => {
     const absolute = resolve(baseDir, path);
     if (isNamed(absolute)) return { path: absolute, place };
-    report.error('PH038', `there is no file ${path}`, place, `looked for ${absolute}`);
+    report.error('PH038', `there is no file ${shown}`, place, `looked for ${absolute}`);
     return [];
   });
 }

@@ -1,13 +1,14 @@
 /**
  * `transfer` of pharos.yaml (SPEC 2): TSIG keys, who may have zones, and whom to tell of their changes.
  */
-import { formatEndpoint, inPrefix, parseAddress, parseEndpoint } from '../wire/address.ts';
+import { showEndpoint, inPrefix, parseAddress, type Endpoint } from '../wire/address.ts';
 import { canonical, formatName, NameError, parseName, type Name } from '../wire/name.ts';
 import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from '../wire/tsig.ts';
 import type { Report } from './diagnostics.ts';
 import {
   choice,
   dictionary,
+  fromEnvironment,
   list,
   map,
   optional,
@@ -20,7 +21,7 @@ import {
 } from './fields.ts';
 import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
-import { prefix } from './network-fields.ts';
+import { endpointParser, prefix } from './network-fields.ts';
 import type { TransferSettings } from './settings.ts';
 import { judgeSecret } from './file-rights.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
@@ -52,7 +53,7 @@ function secret(node: YamlNode, name: string, report: Report): Uint8Array | unde
 
 const readKey = map('key', {
   algorithm: required(choice(ALGORITHMS, { code: 'PH083' }), 'algorithm: hmac-sha256'),
-  secret: required(secret, 'secret: "${TSIG}"'),
+  secret: required(fromEnvironment(secret), 'secret: "${TSIG}"'),
 });
 
 const keys: Read<TsigKey[]> = (node, name, report) => {
@@ -89,7 +90,7 @@ function keyName(key: YamlScalar, report: Report): Name | undefined {
   }
 }
 
-const target = scalar('an address', (value) => parseEndpoint(value, DNS_PORT), {
+const target = scalar('an address', endpointParser(DNS_PORT), {
   code: 'PH022',
   hint: 'such as 192.0.2.54, 192.0.2.54:5353 or "[2001:db8::54]:53"',
 });
@@ -103,16 +104,16 @@ const read = map('transfer', {
   keys: withDefault(keys, []),
   allow: withDefault(
     orNone(
-      list(map('allow', { from: required(prefix(), 'from: 192.0.2.54'), key: optional(keyOfEntry) }), {
+      list(map('allow', { from: required(fromEnvironment(prefix()), 'from: 192.0.2.54'), key: optional(keyOfEntry) }), {
         hint: 'such as [{ from: 192.0.2.54, key: second }]',
       }),
     ),
     [],
   ),
-  notify: withDefault(list(located), []),
+  notify: withDefault(list(fromEnvironment(located)), []),
 });
 
-type Located = { readonly endpoint: { readonly host: string; readonly port: number }; readonly node: YamlNode };
+type Located = { readonly endpoint: Endpoint; readonly node: YamlNode };
 
 /** An address with the place that it was written at. */
 function located(node: YamlNode, name: string, report: Report): Located | undefined {
@@ -140,8 +141,8 @@ export const transfer: Read<TransferSettings> = (node, name, report) => {
   const notify = found.notify.map(({ endpoint, node: at }) => {
     const address = parseAddress(endpoint.host);
     if (!address || !allow.some(({ from }) => inPrefix(address, from))) {
-      const message = `${formatEndpoint(endpoint)} is told of changes, and nothing under allow lets it have them`;
-      report.warning('PH085', message, nodePlace(at), `add { from: ${endpoint.host} } to allow`);
+      const message = `${showEndpoint(endpoint)} is told of changes, and nothing under allow lets it have them`;
+      report.warning('PH085', message, nodePlace(at), endpoint.written === undefined ? `add { from: ${endpoint.host} } to allow` : 'add it to allow');
     }
     return endpoint;
   });

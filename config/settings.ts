@@ -5,6 +5,7 @@
 import type { Endpoint, Prefix } from '../wire/address.ts';
 import type { TsigKey } from '../wire/tsig.ts';
 import type { Place } from './diagnostics.ts';
+import type { ShownPath } from './environment.ts';
 import type { CheckedKeyPair } from './key-pair.ts';
 
 export type StatusSettings = {
@@ -30,6 +31,10 @@ export type Settings = {
   /** Which files a zone may name: those below its own folder, or any. */
   readonly files: 'own-folder' | 'anywhere';
   readonly stateDir: string;
+  /** Environment variables that hold secrets of this server: no zone file may use them. */
+  readonly secretVariables: ReadonlySet<string>;
+  /** Paths that came from the environment, absolute, and what messages show in their place. */
+  readonly shownPaths: readonly ShownPath[];
   /** The user that a server becomes that was started as root; undefined: the user `pharos`, where there is one. */
   readonly user: string | undefined;
   readonly reload: {

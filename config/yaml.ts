@@ -1,12 +1,13 @@
 /**
  * One YAML file (1.2, core schema) as a tree of our own: every value keeps its place and its text as
  * written, so that `1.10`, `0x1F`, `12:30:00` and `2001:db8::1` are whatever the field that reads them
- * wants. References to the environment and aliases are resolved here; duplicate keys are reported here.
+ * wants. Aliases are resolved here, duplicate keys are reported here. `${NAME}` is a node of its own kind, which only the
+ * readers that are declared to take it resolve (`fromEnvironment`); for every other reader it is a mistake.
  */
 import { isUtf8 } from 'node:buffer';
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } from 'yaml';
 import type { Place, PlaceInFile, Report } from './diagnostics.ts';
-import { expandEnvironment, type Environment } from './environment.ts';
+import { expandEnvironment, referencesIn, type Environment } from './environment.ts';
 import { MAX_NAME_OCTETS } from '../wire/limits.ts';
 import { MAX_ALIASED_NODES, MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } from './limits.ts';
 import { faultOf, readRegularFile } from './read-file.ts';
@@ -28,8 +29,18 @@ export type YamlScalar = Span & {
   readonly kind: 'scalar';
   readonly text: string;
   readonly plain: boolean;
-  /** Some of the text is the value of an environment variable, which no message may show. */
-  readonly variable?: true;
+  /** What the file says, where `text` has the value of an environment variable: no message shows that. */
+  readonly written?: string;
+};
+/** A text with `${NAME}` in it. */
+export type YamlReference = Span & {
+  readonly kind: 'reference';
+  /** The variables that it names. */
+  readonly names: readonly string[];
+  /** What is written, which messages may show. */
+  readonly written: string;
+  /** The text with the values in their places; where a variable is missing, that is reported, once. */
+  readonly resolve: (report: Report) => YamlScalar | YamlBroken;
 };
 export type YamlEntry = { readonly key: YamlScalar; readonly value: YamlNode };
 export type YamlMap = Span & { readonly kind: 'map'; readonly entries: readonly YamlEntry[] };
@@ -38,16 +49,35 @@ export type YamlList = Span & { readonly kind: 'list'; readonly items: readonly 
 export type YamlNull = Span & { readonly kind: 'null' };
 /** A mistake in it has been reported: readers pass over it. */
 export type YamlBroken = Span & { readonly kind: 'broken' };
-export type YamlNode = YamlScalar | YamlMap | YamlList | YamlNull | YamlBroken;
+export type YamlNode = YamlScalar | YamlReference | YamlMap | YamlList | YamlNull | YamlBroken;
 
-/** Reads one file, which must be in the folder `below`. Undefined when it cannot be read or is not YAML, which has then been reported. */
-export function readYaml(path: string, env: Environment, report: Report, below?: string): YamlNode | undefined {
+/** What limits a file. */
+export type YamlLimits = {
+  /** The folder that it must be in. */
+  readonly below?: string | undefined;
+  /** Variables that it must not use. */
+  readonly withheld?: ReadonlySet<string>;
+};
+
+/** Reads one file. Undefined when it cannot be read or is not YAML, which has then been reported. */
+export function readYaml(
+  path: string,
+  env: Environment,
+  report: Report,
+  { below, withheld }: YamlLimits = {},
+): YamlNode | undefined {
   const text = readText(path, below, report);
-  return text === undefined ? undefined : parseYaml(path, text, env, report);
+  return text === undefined ? undefined : parseYaml(path, text, env, report, withheld);
 }
 
 /** The same for text that is already there; `path` is for diagnostics. */
-export function parseYaml(path: string, text: string, env: Environment, report: Report): YamlNode | undefined {
+export function parseYaml(
+  path: string,
+  text: string,
+  env: Environment,
+  report: Report,
+  withheld: ReadonlySet<string> = new Set(),
+): YamlNode | undefined {
   const lines = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);
   // uniqueKeys compares every key with every other: 104 s for 100,000 records. convertMap does it instead.
@@ -58,7 +88,7 @@ export function parseYaml(path: string, text: string, env: Environment, report: 
     reportSyntax({ ...file, secrets: [...file.secrets, ...secretsInText(text, lines)] }, mistakes, report);
     return undefined;
   }
-  return createConverter(file, env, report)(document.contents);
+  return createConverter(file, env, withheld, report)(document.contents);
 }
 
 /** The line and column of a node, or of `length` characters from `offset` characters within it. */
@@ -220,7 +250,12 @@ function syntaxHint(code: string, message: string, line: string): string | undef
 
 type Convert = (node: unknown, depth?: number) => YamlNode;
 
-function createConverter(file: YamlFile, env: Environment, report: Report): Convert {
+function createConverter(
+  file: YamlFile,
+  env: Environment,
+  withheld: ReadonlySet<string>,
+  report: Report,
+): Convert {
   const anchors = new Map<string, { readonly node: YamlNode; readonly size: number } | 'open'>();
   let nodes = 0;
   let aliased = 0;
@@ -259,28 +294,52 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
     return expand(text, plain, span);
   }
 
-  function expand(text: string, plain: boolean, span: Span): YamlScalar | YamlBroken {
+  function expand(text: string, plain: boolean, span: Span): YamlScalar | YamlReference | YamlBroken {
     if (!text.includes('${')) return { ...span, kind: 'scalar', text, plain };
-    const hasReference = text.replaceAll('$${', '').includes('${');
-    const expanded = expandEnvironment(text, env);
-    let from = 0;
-    for (const { reference, name } of expanded.problems) {
-      const at = file.text.indexOf(reference, span.start + from) - span.start;
-      const place = at >= 0 && at < span.end - span.start ? nodePlace(span, at, reference.length) : nodePlace(span);
-      if (at >= 0) from = at + reference.length;
-      if (name === undefined) {
-        const hint = 'write ${NAME}, or $${ for the characters themselves';
-        const shown = isSecret(file, span.start, span.end) ? '${***' : reference;
-        report.error('PH009', `${shown} does not name an environment variable`, place, hint);
-      } else {
-        const hint = `set ${name} where Pharos is started, or write $\${${name}} for the characters themselves`;
-        const isEmpty = env[name] === '';
-        report.error('PH008', `the environment variable ${name} is ${isEmpty ? 'empty' : 'not set'}`, place, hint);
-      }
+    const { names, malformed } = referencesIn(text);
+    const placeOf = createFinder(span);
+    for (const reference of malformed) {
+      const hint = 'write ${NAME}, or $${ for the characters themselves';
+      const shown = isSecret(file, span.start, span.end) ? '${***' : reference;
+      report.error('PH009', `${shown} does not name an environment variable`, placeOf(reference), hint);
     }
-    return expanded.problems.length > 0
+    if (malformed.length > 0) return broken(span);
+    if (names.length === 0) return { ...span, kind: 'scalar', text: expandEnvironment(text, env).text, plain };
+    let resolved: YamlScalar | YamlBroken | undefined;
+    const resolve = (to: Report): YamlScalar | YamlBroken => (resolved ??= substitute(text, plain, span, to));
+    return { ...span, kind: 'reference', names, written: text, resolve };
+  }
+
+  /** The text with the values of its variables. */
+  function substitute(text: string, plain: boolean, span: Span, to: Report): YamlScalar | YamlBroken {
+    const placeOf = createFinder(span);
+    const { names } = referencesIn(text);
+    const refused = names.filter((name) => withheld.has(name));
+    for (const name of refused) {
+      const message = `a zone file cannot use ${name}, which is for a secret of pharos.yaml`;
+      to.error('PH097', message, placeOf(`\${${name}}`), 'give the zone a variable of its own');
+    }
+    if (refused.length > 0) return broken(span);
+    const expanded = expandEnvironment(text, env);
+    for (const name of expanded.missing) {
+      const hint = `set ${name} where Pharos is started, or write $\${${name}} for the characters themselves`;
+      const why = env[name] === '' ? 'empty' : 'not set';
+      to.error('PH008', `the environment variable ${name} is ${why}`, placeOf(`\${${name}}`), hint);
+    }
+    return expanded.missing.length > 0
       ? broken(span)
-      : { ...span, kind: 'scalar', text: expanded.text, plain, ...(hasReference ? { variable: true } : {}) };
+      : { ...span, kind: 'scalar', text: expanded.text, plain, written: text };
+  }
+
+  /** Finds the places of references in a scalar, in their order. */
+  function createFinder(span: Span): (reference: string) => PlaceInFile {
+    let from = 0;
+    return (reference) => {
+      const at = file.text.indexOf(reference, span.start + from) - span.start;
+      const found = at >= 0 && at < span.end - span.start;
+      if (found) from = at + reference.length;
+      return found ? nodePlace(span, at, reference.length) : nodePlace(span);
+    };
   }
 
   function resolveAlias(name: string, span: Span): YamlNode {
@@ -297,6 +356,11 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
     // Counted as if it were written out: that is what the readers of the tree will walk.
     nodes += anchor.size;
     aliased += anchor.size;
+    if (isReference(anchor.node)) {
+      const message = `*${name} cannot carry a value of the environment to another key`;
+      report.error('PH096', message, nodePlace(span), 'write the ${NAME} itself here');
+      return broken(span);
+    }
     if (aliased <= MAX_ALIASED_NODES) return anchor.node;
     if (aliased - anchor.size <= MAX_ALIASED_NODES) {
       report.error('PH005', `aliases stand for more than ${MAX_ALIASED_NODES} values`, nodePlace(span), 'write fewer');
@@ -347,6 +411,7 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
       // Keys are names: `null` and `123` as a key are the text.
       const key = expand(node.source ?? '', node.type === 'PLAIN', span);
       if (node.anchor !== undefined) anchors.set(node.anchor, { node: key, size: 1 });
+      if (key.kind === 'reference') refuseReference(key, 'a key', report);
       return key.kind === 'scalar' ? key : undefined;
     }
     if (target?.kind !== 'broken') {
@@ -356,6 +421,24 @@ function createConverter(file: YamlFile, env: Environment, report: Report): Conv
   }
 
   return convert;
+}
+
+/** Whether a node is `${NAME}`, or a list that has one: aliases of maps keep each value at its key. */
+function isReference(node: YamlNode): boolean {
+  return node.kind === 'reference' || (node.kind === 'list' && node.items.some(isReference));
+}
+
+/** The variables that a node and all below it name. */
+export function variablesIn(node: YamlNode): readonly string[] {
+  if (node.kind === 'reference') return node.names;
+  if (node.kind === 'list') return node.items.flatMap(variablesIn);
+  return node.kind === 'map' ? node.entries.flatMap(({ value }) => variablesIn(value)) : [];
+}
+
+/** Reports `${NAME}` where nothing takes it; `why` says more than that. */
+export function refuseReference(node: YamlReference, name: string, report: Report, why = ''): void {
+  const hint = 'write the value; only keys for secrets, addresses and paths take ${NAME}; $${ is for the characters themselves';
+  report.error('PH095', `${name} takes no ${'${NAME}'}${why}`, nodePlace(node), hint);
 }
 
 /** A file that says nothing, for defaults to be read from. */

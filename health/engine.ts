@@ -22,7 +22,7 @@ import { openMemoryStore, openStateStore, type SavedState } from './state-file.t
 import { createSuspicion, suspectWords } from './suspect.ts';
 import { createTableWriter } from './table-writer.ts';
 import { PROBED, viewHealthTable, type Probed } from './health-table.ts';
-import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
+import { canonicalTarget, shownAddress, type HealthTarget } from './target-names.ts';
 import { createFlapHolds, flapWords } from './flap-holds.ts';
 import { fallsWith, noteUnprobed, probedWord, shownState, stopProbes, takeResult, type Unit } from './unit.ts';
 import { checkSlots, gatherUnits, NO_UNITS, recall, rememberedOf, statesOf, type Units } from './reuse-units.ts';
@@ -184,7 +184,7 @@ export function startHealth(options: HealthOptions): Health {
     suspicion,
     deadLink: options.deadLink ?? createLinkWatch(clock),
     fault: (unit, error) => {
-      fault(`the probe of ${addressText(firstOf(unit))} failed to run`, error);
+      fault(`the probe of ${shownAddress(firstOf(unit))} failed to run`, error);
     },
     take: (unit, result) => {
       counts.probes += 1;
@@ -285,7 +285,7 @@ export function startHealth(options: HealthOptions): Health {
       [...units.byKey.values()].flatMap((unit) => {
         const { certificateEndsMs: endsMs, members } = unit;
         if (endsMs === undefined) return [];
-        return [{ targets: members.map(({ target }) => target), address: addressText(firstOf(unit)), endsMs }];
+        return [{ targets: members.map(({ target }) => target), address: shownAddress(firstOf(unit)), endsMs }];
       }),
     stats: () => ({
       ...counts,

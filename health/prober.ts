@@ -46,10 +46,13 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
       const dead = first && unit.last?.passed !== false ? undefined : deadLink(where.host);
       try {
         const result = await probe(where, unit.check, signal, keep, first ? reused : undefined);
-        return blameLink(result, () => dead ?? deadLink(where.host));
+        return shownOf(
+          blameLink(result, () => dead ?? deadLink(where.host)),
+          where,
+        );
       } catch (error) {
         if (!signal.aborted) fault(unit, error);
-        return { ...failureOf(error), elapsedMs: 0 };
+        return shownOf({ ...failureOf(error), elapsedMs: 0 }, where);
       } finally {
         if (!first) extra -= 1;
       }
@@ -80,4 +83,11 @@ function blameLink(result: ProbeResult, deadLink: () => string | undefined): Pro
   const link = deadLink();
   if (link === undefined) return result;
   return { ...result, reason: `${result.reason}; the link ${link} of this machine is down`, fault: 'network' };
+}
+
+/** The result without a value of the environment: some errors name the address that was connected to. */
+function shownOf(result: ProbeResult, { host, port, written }: ProbeTarget): ProbeResult {
+  if (written === undefined) return result;
+  const reason = result.reason.replaceAll(`${host}:${String(port)}`, () => written).replaceAll(host, () => written);
+  return { ...result, reason };
 }

@@ -21,7 +21,7 @@ import {
   type HealthTable,
   type Probed,
 } from './health-table.ts';
-import { addressText, canonicalTarget, type HealthTarget } from './target-names.ts';
+import { canonicalTarget, shownAddress, type HealthTarget } from './target-names.ts';
 import { loadHoldSeconds, probedWord, shownState, unitHoldSeconds, type LastResult, type Unit } from './unit.ts';
 import { flapWords, wallTime } from './flap-holds.ts';
 
@@ -158,7 +158,7 @@ export function createTableWriter(options: TableWriterOptions): TableWriter {
         region,
         check: unit === undefined ? undefined : { name: check?.name ?? '', kind: unit.check.kind },
         checked: unit !== undefined,
-        address: addressText(target),
+        address: shownAddress(target),
         probed: probedWord(probedOf(target)),
         effective: effectiveOf(target),
         last: unit && lastOf(unit),

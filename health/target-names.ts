@@ -19,6 +19,8 @@ export type HealthTarget = {
   readonly host: string | undefined;
   /** Undefined: the check's own. */
   readonly port: number | undefined;
+  /** What is shown in place of host and port, where they came from the environment. */
+  readonly written?: string | undefined;
   /** The configured weight, 0 to 65535. */
   readonly weight: number;
   /** How long it takes to its full weight once it is available again; 0 or undefined for at once. */
@@ -78,7 +80,8 @@ export function expandTarget<T extends Pick<HealthTarget, 'target' | 'region'>>(
 export function probeTargetOf(target: HealthTarget): ProbeTarget | undefined {
   const { check, host } = target;
   if (check === undefined || host === undefined || check.kind === 'push') return undefined;
-  return { host, port: target.port ?? ownPort(check) ?? defaultPort(check) };
+  const port = target.port ?? ownPort(check) ?? defaultPort(check);
+  return target.written === undefined ? { host, port } : { host, port, written: target.written };
 }
 
 /**
@@ -90,6 +93,11 @@ export function addressText(target: HealthTarget): string {
   if (where === undefined) return target.check?.kind === 'push' ? 'push' : 'none';
   if (where.port === 0) return where.host;
   return where.host.includes(':') ? `[${where.host}]:${String(where.port)}` : `${where.host}:${String(where.port)}`;
+}
+
+/** The same for people. */
+export function shownAddress(target: HealthTarget): string {
+  return probeTargetOf(target)?.written ?? addressText(target);
 }
 
 /**

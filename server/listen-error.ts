@@ -1,7 +1,7 @@
 /**
  * Why a server could not listen, in words that an operator can act on.
  */
-import { formatEndpoint, isWildcardHost, type Endpoint } from '../wire/address.ts';
+import { showEndpoint, isWildcardHost, type Endpoint } from '../wire/address.ts';
 import { cannotGainPrivileges } from './libc.ts';
 
 export type ListenFailure = {
@@ -25,15 +25,16 @@ export class ListenError extends Error {
 }
 
 function describe({ endpoint, transport, code }: ListenFailure): string {
-  const where = `${formatEndpoint(endpoint)} (${transport})`;
+  const where = `${showEndpoint(endpoint)} (${transport})`;
+  const isHidden = endpoint.written !== undefined;
   switch (code) {
     case 'EADDRINUSE':
       return `${where} is in use`;
     case 'EACCES':
     case 'EPERM':
-      return `no permission for port ${endpoint.port}: cannot listen on ${where}`;
+      return `no permission for ${isHidden ? 'this' : `port ${endpoint.port}`}: cannot listen on ${where}`;
     case 'EADDRNOTAVAIL':
-      return `no interface of this machine has ${endpoint.host}: cannot listen on ${where}`;
+      return `no interface of this machine has ${isHidden ? 'this address' : endpoint.host}: cannot listen on ${where}`;
     case 'EAFNOSUPPORT':
       return `this machine has no ${endpoint.host.includes(':') ? 'IPv6' : 'IPv4'}: cannot listen on ${where}`;
     default:
@@ -46,11 +47,11 @@ function advise({ endpoint, transport, code }: ListenFailure): string {
     case 'EADDRINUSE':
       return endpoint.port === 53 && isWildcardHost(endpoint.host)
         ? 'systemd-resolved often holds 127.0.0.53:53: list the addresses to serve one by one, or set DNSStubListener=no'
-        : `"ss -lpn${transport === 'UDP' ? 'u' : 't'} sport = ${endpoint.port}" shows who has it; stop that, or listen elsewhere`;
+        : `"ss -lpn${transport === 'UDP' ? 'u' : 't'}${endpoint.written === undefined ? ` sport = ${endpoint.port}` : ''}" shows who has it; stop that, or listen elsewhere`;
     case 'EACCES':
     case 'EPERM':
       return endpoint.port < 1024
-        ? adviseOnPrivilege(endpoint.port, cannotGainPrivileges())
+        ? adviseOnPrivilege(endpoint.written === undefined ? endpoint.port : undefined, cannotGainPrivileges())
         : 'a security module or sandbox forbids it';
     case 'EADDRNOTAVAIL':
       return '"ip address" lists those it has; a wildcard (0.0.0.0, ::) takes them all';
@@ -62,12 +63,12 @@ function advise({ endpoint, transport, code }: ListenFailure): string {
 }
 
 /** How to allow a port under 1024, by what `cannotGainPrivileges` says. */
-export function adviseOnPrivilege(port: number, cannotGain: boolean | undefined): string {
+export function adviseOnPrivilege(port: number | undefined, cannotGain: boolean | undefined): string {
   const otherwise = 'or use a port over 1023';
   // Linux alone has file capabilities.
   if (cannotGain === undefined) return `start it as root, ${otherwise}`;
   return cannotGain
-    ? `no-new-privileges is set, so allow it with "sysctl -w net.ipv4.ip_unprivileged_port_start=${port}", ${otherwise}`
+    ? `no-new-privileges is set, so allow it with "sysctl -w net.ipv4.ip_unprivileged_port_start=${port ?? 53}", ${otherwise}`
     : `allow it with "setcap 'cap_net_bind_service=+ep' ${quoted(process.execPath)}", ${otherwise}`;
 }
 

@@ -3,7 +3,8 @@
  * JSON with snake_case keys and ISO 8601 times in UTC.
  */
 import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
-import { formatEndpoint } from '../wire/address.ts';
+import { hidePaths } from '../config/environment.ts';
+import { showEndpoint } from '../wire/address.ts';
 import type { CountedClients } from '../server/forecast/client-counts.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import type { Alarm } from '../config/alarms.ts';
@@ -116,8 +117,8 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
     not_ready: notReady,
     io: runtime.io(),
     workers: settings.workers,
-    listen: settings.listen.map(formatEndpoint),
-    listen_tls: settings.tls?.listen.map(formatEndpoint) ?? [],
+    listen: settings.listen.map(showEndpoint),
+    listen_tls: settings.tls?.listen.map(showEndpoint) ?? [],
     generation: number,
     loaded_at: loadedAt.toISOString(),
     last_reload: { ok: last.ok, at: last.at.toISOString(), diagnostics: withoutForeignLines(last.diagnostics) },
@@ -127,12 +128,12 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
     zones: catalog.zones.map(({ name, serial, file, records, services }) => ({
       name,
       serial,
-      file,
+      file: hidePaths(file, settings.shownPaths),
       records,
       services,
     })),
     geo: databases.map(({ path, type, built, ageDays, attribution }) => ({
-      path,
+      path: hidePaths(path, settings.shownPaths),
       type,
       built,
       age_days: ageDays,

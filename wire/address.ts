@@ -97,7 +97,12 @@ export function isWildcardHost(host: string): boolean {
 }
 
 /** Where a server listens, a probe connects: `host` is an address literal. */
-export type Endpoint = { readonly host: string; readonly port: number };
+export type Endpoint = {
+  readonly host: string;
+  readonly port: number;
+  /** What messages show in its place, where some of it is the value of an environment variable. */
+  readonly written?: string;
+};
 
 /** `127.0.0.1:53`, `[::1]:53`; the port may be left out where `defaultPort` is given. Undefined when malformed. */
 export function parseEndpoint(text: string, defaultPort?: number): Endpoint | undefined {
@@ -106,6 +111,11 @@ export function parseEndpoint(text: string, defaultPort?: number): Endpoint | un
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   if (host === undefined || port === undefined || port > 65_535) return undefined;
   return parseAddress(host) ? { host, port } : undefined;
+}
+
+/** For people: what the file says, where the address came from the environment. */
+export function showEndpoint(endpoint: Endpoint): string {
+  return endpoint.written ?? formatEndpoint(endpoint);
 }
 
 export function formatEndpoint(endpoint: Endpoint): string {

@@ -61,6 +61,8 @@ export type VipInfo = {
   /** Where the check connects: probe, else A, AAAA or CNAME. */
   readonly probeHost: string;
   readonly probePort: number | undefined;
+  /** What is shown in their place, where they came from the environment. */
+  readonly probeWritten?: string | undefined;
 };
 
 export type RegionInfo = {

@@ -25,7 +25,7 @@ import { checkSchedules } from './read/check-schedules.ts';
 import { compile } from './image/compile.ts';
 import { stampFiles, type FileStamp } from './read/file-stamp.ts';
 import type { ZoneModel } from './read/model.ts';
-import { readConfiguration, shownPath } from './read/read-all.ts';
+import { readConfiguration, shown } from './read/read-all.ts';
 import { nextSerial, readSerials, statedSerial, type Serials } from './serials.ts';
 
 export type LoadInput = {
@@ -79,7 +79,7 @@ export function loadWithZones(
   // Databases and tables are read also where zones are wrong, so that all mistakes are shown at once.
   const { databases, info } = openGeography(settings.geo, report);
   const latencyTables = readLatencyTables(zones, settings, measuredFor(settings, input.measured, report), report);
-  const soFar = (): Diagnostic[] => [...configuration.diagnostics, ...shown(report, cwd)];
+  const soFar = (): Diagnostic[] => [...configuration.diagnostics, ...shown(report.diagnostics, cwd, settings.shownPaths)];
   if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
 
   const last =
@@ -123,13 +123,6 @@ export function loadWithZones(
 
 function now(): number {
   return Math.floor(Date.now() / 1000);
-}
-
-function shown(report: Report, cwd: string): Diagnostic[] {
-  return report.diagnostics.map((diagnostic) => ({
-    ...diagnostic,
-    place: { ...diagnostic.place, file: shownPath(diagnostic.place.file, cwd) },
-  }));
 }
 
 /** Figures of the beacon; from files, as `check` and `explain` and a start have it, those of the last run. */

@@ -122,6 +122,7 @@ export function configureHealth(health: Health, { catalog, health: memory }: Cur
     check: vip.check,
     host: vip.probeHost === '' ? undefined : vip.probeHost,
     port: vip.probePort,
+    written: vip.probeWritten,
     weight: vip.weight,
     rampMs: catalog.services[vip.service]?.rampMs,
     shed: catalog.services[vip.service]?.shed,

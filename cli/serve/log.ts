@@ -11,7 +11,12 @@ import { createLogWriter, type DropListener } from './log-writer.ts';
 /**
  * Written by the control thread without waiting (log-writer.ts). What still waits when the process ends is written then.
  */
-export async function createLog(level: LogLevel, listener?: DropListener): Promise<Logger> {
+export async function createLog(
+  level: LogLevel,
+  listener?: DropListener,
+  /** Takes from a line what no message may show. */
+  forPeople: (line: string) => string = (line) => line,
+): Promise<Logger> {
   const writer = createLogWriter(nonblockingWrite(1), {
     dropped: (lines) => {
       listener?.dropped(lines);
@@ -34,7 +39,7 @@ export async function createLog(level: LogLevel, listener?: DropListener): Promi
     },
     {
       write: (line: string) => {
-        writer.write(pretty(plainJson(line)));
+        writer.write(pretty(plainJson(forPeople(line))));
       },
     },
   );

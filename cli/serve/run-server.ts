@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { createAlarms, type Alarms } from '../../config/alarms.ts';
 import { shareDescriptors } from '../../config/descriptor-budget.ts';
 import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
+import { hidePaths } from '../../config/environment.ts';
 import type { Settings } from '../../config/settings.ts';
 import { systemClock } from '../../health/clock.ts';
 import { startHealth, type Health } from '../../health/engine.ts';
@@ -122,7 +123,7 @@ export async function runServer(
   releaseMemory();
   if (!first.ok) throw new ConfigurationError(first.diagnostics);
   const { settings } = first.value;
-  const alarms = createAlarms();
+  const alarms = createAlarms(Date.now, (text) => hidePaths(text, settings.shownPaths));
   let logDropped = 0;
   const log = await createLog(settings, {
     dropped: (lines) => {
@@ -347,9 +348,11 @@ export async function runServer(
   if (!takeover) await handOver.open();
   log.info(
     {
-      listen: running.addresses.map(formatEndpoint),
-      ...(running.status ? { status: `http://${formatEndpoint(running.status)}/` } : {}),
-      ...(settings.tls ? { tls: running.tlsAddresses.map(formatEndpoint) } : {}),
+      listen: running.addresses.map((bound, index) => showBound(bound, settings.listen[index])),
+      ...(running.status ? { status: `http://${showBound(running.status, settings.status?.listen)}/` } : {}),
+      ...(settings.tls
+        ? { tls: running.tlsAddresses.map((bound, index) => showBound(bound, settings.tls?.listen[index])) }
+        : {}),
       zones: current.catalog.zones.length,
       services: current.catalog.services.length,
       vips: current.catalog.vips.length,
@@ -415,4 +418,9 @@ async function waitAtMost(event: Promise<unknown>, ms: number): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Where a socket is; what the file says, where that came from the environment. */
+function showBound(bound: Endpoint, wanted: Endpoint | undefined): string {
+  return wanted?.written ?? formatEndpoint(bound);
 }

@@ -9,7 +9,12 @@ import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
 
 /** Where a probe connects: an address or a host name, and a port; 0 where neither check nor VIP has one. */
-export type ProbeTarget = { readonly host: string; readonly port: number };
+export type ProbeTarget = {
+  readonly host: string;
+  readonly port: number;
+  /** What is shown in their place, where they came from the environment. */
+  readonly written?: string | undefined;
+};
 
 /** `reason` is for people: `HTTP 503 (expected 200-399)`, `connect refused`, `no answer in 2 s`. */
 export type ProbeResult = {

@@ -7,6 +7,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { TransferSettings } from '../../config/settings.ts';
 import {
   formatEndpoint,
+  showEndpoint,
   inPrefix,
   isLoopback,
   isWildcardHost,
@@ -101,7 +102,7 @@ export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): 
   const transmit = (notice: Notice): void => {
     const { target, zone } = notice;
     if (notice.tries === TRIES) {
-      log.warn(`${formatEndpoint(target.endpoint)} does not acknowledge that ${zone} has changed`);
+      log.warn(`${showEndpoint(target.endpoint)} does not acknowledge that ${zone} has changed`);
       end(notice);
       return;
     }
@@ -138,7 +139,7 @@ export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): 
     if (!notice || (flags & 0x8000) === 0 || ((flags >> 11) & 15) !== OPCODE.NOTIFY) return;
     const { endpoint, key } = notice.target;
     if (port !== endpoint.port || !isSameAddress(address, endpoint.host)) return;
-    const who = formatEndpoint(endpoint);
+    const who = showEndpoint(endpoint);
     if (key && !isSigned(message, key, notice, nowSeconds())) {
       if (!notice.complained) log.warn(`the response of ${who} about ${notice.zone} is not signed by ${key.label}`);
       notice.complained = true;

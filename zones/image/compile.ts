@@ -233,6 +233,7 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
     check: vip.check,
     probeHost: vip.probe?.host ?? a ?? aaaa ?? cname ?? '',
     probePort: vip.probe?.port,
+    probeWritten: vip.probe?.written,
   };
 }
 

@@ -66,6 +66,13 @@ export type VipModel = {
   /** Undefined: never probed, always available unless forced down. */
   readonly check: CheckSpec | undefined;
   /** Where the check connects when not to the published address; port undefined: the check's own. */
-  readonly probe: { readonly host: string; readonly port: number | undefined } | undefined;
+  readonly probe:
+    | {
+        readonly host: string;
+        readonly port: number | undefined;
+        /** What the file says, where it came from the environment. */
+        readonly written?: string | undefined;
+      }
+    | undefined;
   readonly place: Place;
 };

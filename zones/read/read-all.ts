@@ -3,7 +3,7 @@
  */
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { createReport, type Diagnostic } from '../../config/diagnostics.ts';
-import type { Environment } from '../../config/environment.ts';
+import { hidePaths, type Environment, type ShownPath } from '../../config/environment.ts';
 import { judgeUsed, type UsedPath } from '../../config/file-rights.ts';
 import { isNamed, lookAt } from '../../config/folder.ts';
 import type { CheckedKeyPair } from '../../config/key-pair.ts';
@@ -55,7 +55,7 @@ export function readConfiguration(input: {
     if (!zone) continue;
     const first = files.get(nameKey(zone.apex));
     if (first !== undefined) {
-      const message = `the zone ${formatName(zone.apex)} is in ${shownPath(first, cwd)} too`;
+      const message = `the zone ${formatName(zone.apex)} is in ${shownPath(first, cwd, settings.shownPaths)} too`;
       report.error('PH101', message, zone.place, 'put it all into one file');
       continue;
     }
@@ -68,7 +68,7 @@ export function readConfiguration(input: {
     return zone;
   });
   if (settings) judgeUsed(usedPaths(settings, zones), report);
-  return { settings, zones, diagnostics: shown(report.diagnostics, cwd) };
+  return { settings, zones, diagnostics: shown(report.diagnostics, cwd, settings?.shownPaths) };
 }
 
 /** Everything that says what the server answers, believes or asks. */
@@ -85,15 +85,24 @@ function usedPaths(settings: Settings, zones: readonly ZoneModel[]): UsedPath[] 
   ];
 }
 
-function shown(diagnostics: readonly Diagnostic[], cwd: string): Diagnostic[] {
-  return diagnostics.map((diagnostic) => ({
-    ...diagnostic,
-    place: { ...diagnostic.place, file: shownPath(diagnostic.place.file, cwd) },
+/** Diagnostics for people: with short paths, and without those that came from the environment. */
+export function shown(
+  diagnostics: readonly Diagnostic[],
+  cwd: string,
+  hidden: readonly ShownPath[] = [],
+): Diagnostic[] {
+  return diagnostics.map(({ place, message, hint, ...rest }) => ({
+    ...rest,
+    message: hidePaths(message, hidden),
+    place: { ...place, file: shownPath(place.file, cwd, hidden) },
+    ...(hint === undefined ? {} : { hint: hidePaths(hint, hidden) }),
   }));
 }
 
-/** `zones/example.com.yaml` for what is inside `cwd`; other paths in full. */
-export function shownPath(path: string, cwd: string): string {
+/** `zones/example.com.yaml` for what is inside `cwd`; other paths in full, or as `hidden` has them. */
+export function shownPath(path: string, cwd: string, hidden: readonly ShownPath[] = []): string {
+  const written = hidePaths(path, hidden);
+  if (written !== path) return written;
   const inside = relative(cwd, path);
   return inside === '' || inside === '../..' || inside.startsWith(`..${sep}`) || isAbsolute(inside) ? path : inside;
 }

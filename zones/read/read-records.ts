@@ -13,12 +13,11 @@ import {
   withDefault,
   type Read,
   optional,
-  refuseVariable,
 } from '../../config/fields.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { Report } from '../../config/diagnostics.ts';
 import { parseInteger } from '../../config/units.ts';
-import { isDoubleQuoted, placeInText, nodePlace, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { isDoubleQuoted, placeInText, nodePlace, refuseReference, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { RdataError, parseRdataText } from '../../wire/rdata.ts';
@@ -40,7 +39,6 @@ export const ttl: Read<number> = seconds({ min: 0, max: MAX_TTL_SECONDS, code: '
 
 /** A name relative to `origin`; `code` is what a mistake is reported as. */
 export function readName(node: YamlScalar, origin: Name, code: string, report: Report): Name | undefined {
-  if (refuseVariable(node, 'a name', report)) return undefined;
   try {
     const name = parseName(node.text, origin);
     // The commonest mistake of zone files: the name in full, without its final dot.
@@ -194,12 +192,14 @@ function readValues(
   if (items.length === 0) report.error('PH114', `${key.text} has no values`, nodePlace(key), 'remove it, or add one');
   for (const item of items) {
     if (item.kind === 'broken') continue;
-    if (item.kind === 'null') {
+    if (item.kind === 'reference') {
+      refuseReference(item, key.text, report, ': it would be published');
+    } else if (item.kind === 'null') {
       report.error('PH011', `${key.text} has no value`, nodePlace(item.start === item.end ? key : item));
     } else if (item.kind !== 'scalar') {
       const hint = 'write it as in a master file, such as MX: 10 mail; a TTL stands beside the types as "ttl"';
       report.error('PH115', `a value of ${key.text} must be a text, got a ${item.kind}`, nodePlace(item, 0, 1), hint);
-    } else if (!refuseVariable(item, key.text, report)) {
+    } else {
       const rdata = readRdata(type, item, apex, report);
       if (rdata) addRecord(store, owner, type, ttlSeconds, rdata, file, nodePlace(item).line);
     }

@@ -5,6 +5,7 @@ import { hasErrors, type Report, type ReportOnce } from '../../config/diagnostic
 import {
   dictionary,
   duration,
+  fromEnvironment,
   integer,
   list,
   map,
@@ -221,7 +222,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     CNAME: optional(cname(apex, 'PH202')),
     weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: '1 if unsaid; 0 for standby' }), 1),
     capacity: withDefault(capacity, 1),
-    probe: optional(probe),
+    probe: optional(fromEnvironment(probe)),
   })(node, `VIP ${key.text}`, report);
   if (!read || !usable) return undefined;
   const has = (field: string): boolean => valueOf(node, field) !== undefined;
@@ -233,7 +234,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
   }
   const { region: inRegion, A: a, AAAA: aaaa, CNAME: target, weight, capacity: full } = read;
   const published = a ? formatAddress(a) : aaaa ? formatAddress(aaaa) : target && formatName(target);
-  const at = read.probe && { host: read.probe.host ?? published ?? '', port: read.probe.port };
+  const at = read.probe && { ...read.probe, host: read.probe.host ?? published ?? '' };
   return {
     name: key.text,
     region: inRegion,
@@ -247,13 +248,24 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
   };
 }
 
-type Probe = { readonly host: string | undefined; readonly port: number | undefined };
+type Probe = {
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly written?: string | undefined;
+};
 
 /** `10.1.0.10:8443`, `[2001:db8::1]:8443`, an address or a name alone, or `:8443` at the published address. */
-const probe = scalar<Probe>('an address, a name or a port to connect to', parseProbe, {
+const probe = scalar<Probe>(
+  'an address, a name or a port to connect to',
+  (value, { written }) => {
+    const found = parseProbe(value);
+    return found && written !== undefined ? { ...found, written } : found;
+  },
+  {
   code: 'PH217',
   hint: 'such as "10.1.0.10:8443", "[2001:db8::1]:8443", 10.1.0.10 or ":8443"',
-});
+  },
+);
 
 function parseProbe(value: string): Probe | undefined {
   if (parseAddress(value)) return { host: value, port: undefined };

@@ -94,7 +94,10 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
   const { file, settings, env, report, isCountry } = input;
   const folder = dirname(file);
   const below = settings.files === 'anywhere' ? undefined : folder;
-  const node = readYaml(file, env, report, settings.zoneFolders.includes(folder) ? below : undefined);
+  const node = readYaml(file, env, report, {
+    below: settings.zoneFolders.includes(folder) ? below : undefined,
+    withheld: settings.secretVariables,
+  });
   if (!node) return undefined;
   const zoneNode = valueOf(node, 'zone');
   // Names are relative to the apex, so it is read ahead of everything; `map` below reports what is wrong with it.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { expandEnvironment } from '../../../config/environment.ts';
+import { expandEnvironment, hidePaths, referencesIn } from '../../../config/environment.ts';
 
 const ENV = { TOKEN: 'secret', EMPTY: '', NESTED: '${TOKEN}' };
 
@@ -11,16 +11,28 @@ test.each([
   ['$TOKEN $ {TOKEN}', '$TOKEN $ {TOKEN}'],
   ['${NESTED}', '${TOKEN}'], // what a variable holds is taken as it stands
 ])('%j becomes %j', (text, expanded) => {
-  expect(expandEnvironment(text, ENV)).toEqual({ text: expanded, problems: [] });
+  expect(expandEnvironment(text, ENV)).toEqual({ text: expanded, missing: [] });
 });
 
 test.each([
-  ['${MISSING}', [{ reference: '${MISSING}', name: 'MISSING' }]],
-  ['${constructor}', [{ reference: '${constructor}', name: 'constructor' }]],
-  ['${}', [{ reference: '${}', name: undefined }]],
-  ['${1A}', [{ reference: '${1A}', name: undefined }]],
-  ['${TOKEN', [{ reference: '${TOKEN', name: undefined }]],
-  ['${TOKEN:-x}', [{ reference: '${TOKEN:-x}', name: undefined }]],
-])('%j has a problem', (text, problems) => {
-  expect(expandEnvironment(text, ENV)).toEqual({ text, problems });
+  ['${MISSING}', ['MISSING']],
+  ['${constructor}', ['constructor']],
+  ['${EMPTY}', ['EMPTY']],
+])('%j is missing', (text, missing) => {
+  expect(expandEnvironment(text, ENV)).toEqual({ text, missing });
+});
+
+test.each([
+  ['a ${A} $${B} ${C_1}', ['A', 'C_1'], []],
+  ['${}', [], ['${}']],
+  ['${1A}', [], ['${1A}']],
+  ['${TOKEN', [], ['${TOKEN']],
+  ['${TOKEN:-x} ${A}', ['A'], ['${TOKEN:-x}']],
+])('%j names variables', (text, names, malformed) => {
+  expect(referencesIn(text)).toEqual({ names, malformed });
+});
+
+test('a path of the environment is in no text for people', () => {
+  const paths = [{ path: '/srv/dns/zones', shown: '${ZONES}' }, { path: '/srv/dns', shown: '${DIR}/$&' }];
+  expect(hidePaths('/srv/dns/zones/a.yaml, /srv/dns/state', paths)).toBe('${ZONES}/a.yaml, ${DIR}/$&/state');
 });

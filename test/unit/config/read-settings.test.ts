@@ -47,6 +47,8 @@ test.each([
     zoneFolders: [join(folder, 'zones')],
     files: 'own-folder',
     stateDir: join(folder, 'state'),
+    secretVariables: new Set(['PHAROS_TOKEN']),
+    shownPaths: [],
     user: undefined,
     reload: { maxShrink: 0.5 },
     geo: { databases: [], refresh: undefined, networks: [] },

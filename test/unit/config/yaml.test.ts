@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
+import { fromEnvironment, text, type Read } from '../../../config/fields.ts';
 import { parseYaml, placeInText, nodePlace, readYaml, type YamlNode } from '../../../config/yaml.ts';
 import { expectMistake, lines, placesOf, type Mistake } from './mistakes.ts';
 
@@ -47,12 +48,27 @@ test.each<[string, unknown]>([
   expect(parse(text)).toMatchObject({ value, diagnostics: [] });
 });
 
-test('the environment is read in any scalar, keys too', () => {
+test('a variable of the environment is resolved by readers that take it, and by no other', () => {
   const env = { HOST: 'www', PORT: '8443', EMPTY: '' };
-  const text = 'a: ${PORT}\n"${HOST}": x-${HOST}\nc: "$${HOST}"\nd: x${EMPTY}';
-  expect(parse(text, env)).toMatchObject({ value: { a: '8443', www: 'x-www', c: '${HOST}', d: 'x' }, diagnostics: [] });
+  const read = (yaml: string, reader: Read<string>) => {
+    const report = createReport();
+    const node = parseYaml('a.yaml', yaml, env, report);
+    return { value: node && reader(node, 'a', report), codes: report.diagnostics.map(({ code }) => code) };
+  };
+  expect(read('x-${HOST}:${PORT}', fromEnvironment(text()))).toEqual({ value: 'x-www:8443', codes: [] });
+  expect(read('x${EMPTY}', fromEnvironment(text()))).toEqual({ value: 'x', codes: [] });
+  expect(read('"$${HOST}"', text())).toEqual({ value: '${HOST}', codes: [] });
   // As the whole value it was not passed on.
-  expect(parse('d: ${EMPTY}', env).diagnostics).toMatchObject([{ code: 'PH008' }]);
+  expect(read('${EMPTY}', fromEnvironment(text())).codes).toEqual(['PH008']);
+  expect(read('x-${HOST}', text()).codes).toEqual(['PH095']);
+  expect(read('${NOPE}', text()).codes).toEqual(['PH095']);
+});
+
+test('what is missing is reported once, however often it is read', () => {
+  const report = createReport();
+  const node = parseYaml('a.yaml', '${NOPE}', {}, report);
+  for (let round = 0; round < 2; round++) if (node) fromEnvironment(text())(node, 'a', report);
+  expect(report.diagnostics.map(({ code }) => code)).toEqual(['PH008']);
 });
 
 describe('every mistake has its place and says what to do', () => {
@@ -80,8 +96,10 @@ describe('every mistake has its place and says what to do', () => {
     ['? [a, b]\n: c\n', '1:3 PH006', 'a key must be'],
     ['a: 1\n: 2\n', '2:1 PH006', 'a key must be'],
     [`${'['.repeat(60)}${']'.repeat(60)}`, '1:52 PH007', 'nested'],
-    ['a: 1\nb: x${NOPE}y\n', '2:5 PH008', 'NOPE is not set'],
-    ['a: "x ${NOPE}"\n', '1:7 PH008', '$${NOPE}'],
+    ['a: &x "${NAME}"\nb: *x\n', '2:4 PH096', 'write the ${NAME} itself'],
+    ['a: &x [1, "${NAME}"]\nb: *x\n', '2:4 PH096', 'to another key'],
+    ['"${NAME}": 1\n', '1:1 PH095', 'a key takes no ${NAME}'],
+    ['? &x "${NAME}"\n: 1\n', '1:6 PH095', 'a key takes no ${NAME}'],
     ['a: "${1}"\n', '1:5 PH009', 'write ${NAME}'],
   ])('%j', (text, at, part) => {
     expectMistake(parse(text).diagnostics, at, part);
@@ -89,7 +107,7 @@ describe('every mistake has its place and says what to do', () => {
 });
 
 test('a mistake leaves what is beside it readable', () => {
-  expect(parse('a: ${NOPE}\nb: 1\nb: 2\n')).toMatchObject({ value: { a: '(broken)', b: '1' } });
+  expect(parse('a: "${1}"\nb: 1\nb: 2\n')).toMatchObject({ value: { a: '(broken)', b: '1' } });
 });
 
 test('all syntax errors of a file are reported, one a line', () => {

@@ -116,6 +116,8 @@ const settings: Settings = {
   zoneFolders: [],
   files: 'own-folder',
   stateDir: '/nowhere',
+      secretVariables: new Set(),
+      shownPaths: [],
   user: undefined,
   reload: { maxShrink: 0.5 },
   geo: { databases: [], refresh: undefined, networks: [] },

@@ -36,10 +36,10 @@ test.each<[string, string[], object]>([
   expect(service).toMatchObject(expected);
 });
 
-test('names in CNAMEs are relative to the zone, and may come from the environment', () => {
+test('names in CNAMEs are relative to the zone', () => {
   const { service, diagnostics } = readServiceText(
     'vips: { a: { CNAME: a.cdn }, b: { CNAME: b.example.net. } }',
-    'when_all_down: { CNAME: "${SORRY}" }',
+    'when_all_down: { CNAME: sorry.example.net. }',
   );
   expect(placesOf(diagnostics)).toEqual([]);
   expect(service?.vips.map(({ cname }) => cname && formatName(cname))).toEqual(['a.cdn.example.com', 'b.example.net']);
