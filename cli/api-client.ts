@@ -8,7 +8,17 @@ import { text as readText } from 'node:stream/consumers';
 import { urlWithoutFinalDot } from '../config/host-name.ts';
 
 /** `url` as `apiAt` has it; `token` goes along as a bearer token when there is one. */
-export type Api = { readonly url: string; readonly token: string | undefined };
+export type Api = {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** What messages show in place of a URL that came from the environment. */
+  readonly written?: string | undefined;
+};
+
+/** The URL for people. */
+export function shownUrl({ url, written }: Pick<Api, 'url' | 'written'>): string {
+  return written ?? url;
+}
 
 export type ApiReply =
   | { readonly ok: true; readonly value: unknown }
@@ -51,7 +61,7 @@ export async function callApi(
     response = await send(new URL(`${base}${path}`), method, headers, content, signal);
     text = await readText(response);
   } catch (error) {
-    const why = `cannot reach ${base}: ${networkReason(error)}`;
+    const why = `cannot reach ${shownUrl(api)}: ${networkReason(error)}`;
     const hint = 'is `pharos serve` running there, and is this its `status.listen`?';
     return { ok: false, message: `${why}; ${hint}`, status: 0, problem: undefined };
   }
@@ -61,8 +71,8 @@ export async function callApi(
   const ok = status >= 200 && status < 300;
   if (ok && value !== undefined) return { ok: true, value };
   const message = ok
-    ? `${base} did not answer with JSON: is that a Pharos status server?`
-    : (problemText(value) ?? `${base} answered ${status} ${statusMessage}`.trimEnd());
+    ? `${shownUrl(api)} did not answer with JSON: is that a Pharos status server?`
+    : (problemText(value) ?? `${shownUrl(api)} answered ${status} ${statusMessage}`.trimEnd());
   return { ok: false, message, status, problem: value };
 }
 

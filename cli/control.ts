@@ -3,7 +3,7 @@
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
-import { callApi, type Api, type ApiReply } from './api-client.ts';
+import { callApi, shownUrl, type Api, type ApiReply } from './api-client.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
 
@@ -243,9 +243,11 @@ async function askAll(
       done.push({ api, value: reply.value });
       continue;
     }
-    const why = reply.ok ? `${api.url} did not answer as a Pharos of this version does` : refusalWords(reply, api);
+    const why = reply.ok
+      ? `${shownUrl(api)} did not answer as a Pharos of this version does`
+      : refusalWords(reply, api);
     // A message that names the server needs no second name.
-    const message = apis.length > 1 && !why.includes(api.url) ? `${api.url}: ${why}` : why;
+    const message = apis.length > 1 && !why.includes(shownUrl(api)) ? `${shownUrl(api)}: ${why}` : why;
     failed.push({ api, message });
     const alone = fail(command, message, !reply.ok && reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
     code = apis.length === 1 ? alone : EXIT.FAILED;
@@ -266,7 +268,7 @@ function together(
   const all = (key: string): readonly string[] => [...new Set(values.flatMap((value) => listOf(value, key)))];
   const times = values.map((value) => value['safe_at']);
   const isSafe = failed.length === 0 && times.every((time) => typeof time === 'string');
-  const missing = failed.map(({ api }) => `not done on ${api.url}`);
+  const missing = failed.map(({ api }) => `not done on ${shownUrl(api)}`);
   return {
     ...values[0],
     vips: all('vips'),
@@ -280,8 +282,8 @@ function together(
       : {}),
     saved: values.every((value) => value['saved'] !== false),
     servers: [
-      ...done.map(({ api, value }) => ({ api: api.url, ok: true, reply: value })),
-      ...failed.map(({ api, message }) => ({ api: api.url, ok: false, error: message })),
+      ...done.map(({ api, value }) => ({ api: shownUrl(api), ok: true, reply: value })),
+      ...failed.map(({ api, message }) => ({ api: shownUrl(api), ok: false, error: message })),
     ],
   };
 }

@@ -14,7 +14,7 @@ import { clientsOf, isStatusDocument } from '../status/status-document.ts';
 import { HAS, SERVICE, serviceWord } from '../steering/plan.ts';
 import { loadWithZones, type LoadedGeneration } from '../zones/load-generation.ts';
 import type { ZoneModel } from '../zones/read/model.ts';
-import { apiAt, callApi, type Api } from './api-client.ts';
+import { apiAt, callApi, shownUrl, type Api } from './api-client.ts';
 import { diffRecords, type RecordChange } from './diff-records.ts';
 import { diffRegions, diffServices, type RegionChange, type ServiceChange } from './diff-services.ts';
 import { loadInputFor } from './load-input.ts';
@@ -81,7 +81,7 @@ async function countedBy(api: Api, { catalog }: LoadedGeneration): Promise<Weigh
   const reply = await callApi(api, 'GET', '/api/v1/status');
   if (!reply.ok) return reply.message;
   const { value } = reply;
-  if (!isStatusDocument(value)) return `${api.url} did not answer as a Pharos of this version does`;
+  if (!isStatusDocument(value)) return `${shownUrl(api)} did not answer as a Pharos of this version does`;
   const served = new Map(value.vips.map((vip) => [vip.target, vip.served]));
   const clients = new Map(value.services.map((service) => [service.name, clientsOf(service.clients)]));
   return {

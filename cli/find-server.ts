@@ -36,11 +36,11 @@ export function reach({ api, token, config, cwd, env }: ReachOptions): Reach {
   if (config === undefined && !existsSync(file)) return found;
   const read = readStatus(file, env);
   if (!read.ok) return { ok: false, message: `${config ?? 'pharos.yaml'}: ${read.message}`, usage: false };
-  return { ok: true, api: { url: read.url, token: found.api.token ?? read.token } };
+  return { ok: true, api: { url: read.url, token: found.api.token ?? read.token, written: read.written } };
 }
 
 type StatusOf =
-  | { readonly ok: true; readonly url: string; readonly token: string | undefined }
+  | { readonly ok: true; readonly url: string; readonly token: string | undefined; readonly written?: string }
   | { readonly ok: false; readonly message: string };
 
 /**
@@ -71,7 +71,10 @@ function readStatus(file: string, env: Environment): StatusOf {
   }
   // A server that listens everywhere is asked on loopback.
   const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
-  return { ok: true, url: `http://${formatEndpoint({ ...endpoint, host })}`, token: textOf(status && takeVariables(valueOf(status, 'token'))) };
+  const url = `http://${formatEndpoint({ ...endpoint, host })}`;
+  const token = textOf(status && takeVariables(valueOf(status, 'token')));
+  const written = listenNode?.kind === 'scalar' ? listenNode.written : undefined;
+  return { ok: true, url, token, ...(written === undefined ? {} : { written: `http://${written}` }) };
 }
 
 /** What is missing is reported to nobody: only its use matters. */

@@ -34,12 +34,16 @@ export async function serve(options: { config: string | undefined; takeover: boo
   delete process.env.NOTIFY_SOCKET;
   ignoreRealTimeSignals();
   let stops = false;
-  const starting = runServer(loadInputFor(options.config), ({ log, shownPaths }, drops) => createLog(log.level, drops, (line) => hidePaths(line, shownPaths)), {
-    takesOver: options.takeover,
-    leavesRoot: true,
-    givenUp: stopRequested.promise,
-    manager,
-  });
+  const starting = runServer(
+    loadInputFor(options.config),
+    ({ log, shownPaths }, drops) => createLog(log.level, drops, (line) => hidePaths(line, shownPaths)),
+    {
+      takesOver: options.takeover,
+      leavesRoot: true,
+      givenUp: stopRequested.promise,
+      manager,
+    },
+  );
   receiveSignals((signal) => {
     if (signal === 'SIGHUP') {
       // Once the start is through: files are read anew.

@@ -2,7 +2,7 @@
  * `pharos status`: health, overrides, weights and served split of a running server, once or again and again.
  */
 import { isStatusDocument, type StatusDocument } from '../status/status-document.ts';
-import { callApi, type Api } from './api-client.ts';
+import { callApi, shownUrl, type Api } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
 import { renderStatus, statusLines, type StatusView } from './render-status.ts';
@@ -44,7 +44,7 @@ export async function runStatus(options: StatusCommandOptions, output: Output): 
       } else {
         const { document } = looked;
         missed = undefined;
-        view = { document, before, url: found.api.url, nowMs: Date.now() };
+        view = { document, before, url: shownUrl(found.api), nowMs: Date.now() };
         if (options.json) output.out(JSON.stringify(document, undefined, watch ? undefined : 2));
         else if (!shown) output.out(`${renderStatus(view, output.style)}${watch ? '\n' : ''}`);
         before = document;
@@ -65,7 +65,8 @@ async function look(api: Api, { service, signal }: StatusCommandOptions): Promis
   const reply = await callApi(api, 'GET', '/api/v1/status', undefined, signal);
   if (!reply.ok) return { ok: false, message: reply.message };
   const { value } = reply;
-  if (!isStatusDocument(value)) return { ok: false, message: `${api.url} is not a Pharos server of this version` };
+  if (!isStatusDocument(value))
+    return { ok: false, message: `${shownUrl(api)} is not a Pharos server of this version` };
   if (service === undefined) return { ok: true, document: value };
   const name = service.toLowerCase().replace(/\.$/, '');
   const services = value.services.filter((one) => one.name === name);

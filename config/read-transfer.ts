@@ -142,7 +142,12 @@ export const transfer: Read<TransferSettings> = (node, name, report) => {
     const address = parseAddress(endpoint.host);
     if (!address || !allow.some(({ from }) => inPrefix(address, from))) {
       const message = `${showEndpoint(endpoint)} is told of changes, and nothing under allow lets it have them`;
-      report.warning('PH085', message, nodePlace(at), endpoint.written === undefined ? `add { from: ${endpoint.host} } to allow` : 'add it to allow');
+      report.warning(
+        'PH085',
+        message,
+        nodePlace(at),
+        endpoint.written === undefined ? `add { from: ${endpoint.host} } to allow` : 'add it to allow',
+      );
     }
     return endpoint;
   });

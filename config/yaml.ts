@@ -250,12 +250,7 @@ function syntaxHint(code: string, message: string, line: string): string | undef
 
 type Convert = (node: unknown, depth?: number) => YamlNode;
 
-function createConverter(
-  file: YamlFile,
-  env: Environment,
-  withheld: ReadonlySet<string>,
-  report: Report,
-): Convert {
+function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet<string>, report: Report): Convert {
   const anchors = new Map<string, { readonly node: YamlNode; readonly size: number } | 'open'>();
   let nodes = 0;
   let aliased = 0;
@@ -437,7 +432,8 @@ export function variablesIn(node: YamlNode): readonly string[] {
 
 /** Reports `${NAME}` where nothing takes it; `why` says more than that. */
 export function refuseReference(node: YamlReference, name: string, report: Report, why = ''): void {
-  const hint = 'write the value; only keys for secrets, addresses and paths take ${NAME}; $${ is for the characters themselves';
+  const hint =
+    'write the value; only keys for secrets, addresses and paths take ${NAME}; $${ is for the characters themselves';
   report.error('PH095', `${name} takes no ${'${NAME}'}${why}`, nodePlace(node), hint);
 }
 

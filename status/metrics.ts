@@ -3,6 +3,7 @@
  * the threads' shared memory, so nothing here costs a query anything.
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { hidePaths } from '../config/environment.ts';
 import { COUNTER } from '../server/counters.ts';
 import { THROWN } from './beacon.ts';
 import type { ConnectionStats } from './connections.ts';
@@ -254,15 +255,15 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
     reloadedAt.set(last.at.getTime() / 1000);
     warnings.set(now.warnings.length);
     for (const metric of [serial, records, geoAge, alarm, certificateEnd]) metric.reset();
-    const { tls } = now.settings;
-    if (tls) certificateEnd.set({ path: tls.keyPair.path }, tls.keyPair.expiresAtMs / 1000);
+    const { tls, shownPaths } = now.settings;
+    if (tls) certificateEnd.set({ path: hidePaths(tls.keyPair.path, shownPaths) }, tls.keyPair.expiresAtMs / 1000);
     for (const zone of now.catalog.zones) {
       serial.set({ zone: zone.name }, zone.serial);
       records.set({ zone: zone.name }, zone.records);
     }
     for (const database of now.databases) {
       const age = (Date.now() - Date.parse(database.built)) / 1000;
-      if (Number.isFinite(age)) geoAge.set({ path: database.path }, Math.max(0, age));
+      if (Number.isFinite(age)) geoAge.set({ path: hidePaths(database.path, shownPaths) }, Math.max(0, age));
     }
     for (const { code } of runtime.alarms()) alarm.inc({ code });
     logDropped.reset();

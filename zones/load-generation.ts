@@ -79,7 +79,10 @@ export function loadWithZones(
   // Databases and tables are read also where zones are wrong, so that all mistakes are shown at once.
   const { databases, info } = openGeography(settings.geo, report);
   const latencyTables = readLatencyTables(zones, settings, measuredFor(settings, input.measured, report), report);
-  const soFar = (): Diagnostic[] => [...configuration.diagnostics, ...shown(report.diagnostics, cwd, settings.shownPaths)];
+  const soFar = (): Diagnostic[] => [
+    ...configuration.diagnostics,
+    ...shown(report.diagnostics, cwd, settings.shownPaths),
+  ];
   if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
 
   const last =

@@ -17,7 +17,14 @@ import {
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { Report } from '../../config/diagnostics.ts';
 import { parseInteger } from '../../config/units.ts';
-import { isDoubleQuoted, placeInText, nodePlace, refuseReference, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import {
+  isDoubleQuoted,
+  placeInText,
+  nodePlace,
+  refuseReference,
+  type YamlNode,
+  type YamlScalar,
+} from '../../config/yaml.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { RdataError, parseRdataText } from '../../wire/rdata.ts';

@@ -24,7 +24,7 @@ import { address, type IsCountry } from '../../config/network-fields.ts';
 import { checkOrName, findAmong } from '../../config/read-checks.ts';
 import { isTargetName } from '../../config/read-regions.ts';
 import type { CheckSpec, RegionSpec } from '../../config/settings.ts';
-import { nodePlace, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { nodePlace, refuseReference, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
 import { canonical, formatName, nameKey, type Name } from '../../wire/name.ts';
@@ -262,8 +262,8 @@ const probe = scalar<Probe>(
     return found && written !== undefined ? { ...found, written } : found;
   },
   {
-  code: 'PH217',
-  hint: 'such as "10.1.0.10:8443", "[2001:db8::1]:8443", 10.1.0.10 or ":8443"',
+    code: 'PH217',
+    hint: 'such as "10.1.0.10:8443", "[2001:db8::1]:8443", 10.1.0.10 or ":8443"',
   },
 );
 
@@ -342,6 +342,10 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
   return (node, name, report) => {
     if (node.kind === 'scalar' && (node.text === 'serve_all' || node.text === 'none')) return { kind: node.text };
     if (node.kind === 'broken') return undefined;
+    if (node.kind === 'reference') {
+      refuseReference(node, name, report);
+      return undefined;
+    }
     if (node.kind !== 'map' || node.entries.length === 0) {
       const got = node.kind === 'scalar' ? show(node.text) : node.kind === 'list' ? 'a list' : 'nothing';
       report.error('PH216', `${name} must be serve_all, none or a static answer, got ${got}`, nodePlace(node), hint);

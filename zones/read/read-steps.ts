@@ -6,7 +6,14 @@
 import { hasErrors, type Report } from '../../config/diagnostics.ts';
 import { without, type Read } from '../../config/fields.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
-import { nodePlace, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import {
+  nodePlace,
+  refuseReference,
+  type YamlEntry,
+  type YamlMap,
+  type YamlNode,
+  type YamlScalar,
+} from '../../config/yaml.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { judgeSteps, type WrittenStep } from './judge-steps.ts';
 import { judgeStep, readStepOf, STEP_KINDS, type StepsContext } from './step-options.ts';
@@ -36,6 +43,10 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
 function readStep(node: YamlNode, context: StepsContext): StepSpec | undefined {
   const { report } = context;
   if (node.kind === 'broken') return undefined;
+  if (node.kind === 'reference') {
+    refuseReference(node, 'a step', report);
+    return undefined;
+  }
   if (node.kind === 'scalar') {
     const name = STEP_KINDS.find((step) => step === node.text);
     if (!name) reportUnknownStep(node, report);

@@ -33,6 +33,9 @@ test.each([
 });
 
 test('a path of the environment is in no text for people', () => {
-  const paths = [{ path: '/srv/dns/zones', shown: '${ZONES}' }, { path: '/srv/dns', shown: '${DIR}/$&' }];
+  const paths = [
+    { path: '/srv/dns/zones', shown: '${ZONES}' },
+    { path: '/srv/dns', shown: '${DIR}/$&' },
+  ];
   expect(hidePaths('/srv/dns/zones/a.yaml, /srv/dns/state', paths)).toBe('${ZONES}/a.yaml, ${DIR}/$&/state');
 });
