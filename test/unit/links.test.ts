@@ -45,6 +45,16 @@ test('every page has links that lead somewhere', () => {
   expect(pages.flatMap(deadLinksOf)).toEqual([]);
 });
 
+test('every test that the threat model names is there', () => {
+  const text = readFileSync(join(root, 'docs/security.md'), 'utf8');
+  const rows = text
+    .slice(text.indexOf('## Threat model'))
+    .matchAll(/`((?:unit|integration|regressions|conformance|fuzz)\/[^`]+)`/g);
+  const named = [...rows].map(([, path = '']) => path);
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((path) => !existsSync(join(root, 'test', path)))).toEqual([]);
+});
+
 test('a dead link is found', () => {
   expect([...anchorsOf('# A `code` title, twice\n## A `code` title, twice\n```\n# not one\n```\n')]).toEqual([
     'a-code-title-twice',
