@@ -3,13 +3,20 @@
  * (SPEC 8). Pure: the time is an argument, in ms since 1970.
  *
  * A source is an address of IPv4 or a /64 of IPv6, and has one sample a region: its last. So a network's median is
- * one of its sources, each counted once; that of an AS or a country is one of its networks, each counted once by its
- * own median: whoever has many addresses in one network has one voice there.
+ * one of its sources, each counted once. That of an AS or a country is one of its blocks of networks, each counted once:
+ * a host can report from its own addresses alone, so it has few voices however many addresses it has in one place.
  */
 import { MAX_BEACON_SOURCES } from '../config/limits.ts';
 import { formatAddress, parsePrefix } from '../wire/address.ts';
 import { getOr } from './get-or.ts';
-import { MAX_BEACON_NETWORKS, MAX_BEACON_SAMPLES, MAX_NETWORKS_A_BLOCK } from './latency-limits.ts';
+import {
+  MAX_BEACON_NETWORKS,
+  MAX_BEACON_SAMPLES,
+  MAX_NETWORKS_A_BLOCK,
+  MIN_AS_NETWORKS,
+  MIN_COUNTRY_ASES,
+  MIN_COUNTRY_BLOCKS,
+} from './latency-limits.ts';
 import { createLatencyBuilder, type LatencyTable } from './latency-table.ts';
 import { addressWords } from './prefix-table.ts';
 
@@ -32,7 +39,7 @@ export type BeaconSamples = {
   add(origin: SampleOrigin, samples: ReadonlyMap<string, number>, nowMs: number): boolean;
   /** Lets go what came before. */
   expire(sinceMs: number): void;
-  /** Medians with enough sources. `sources` of a network's row are sources, of an AS or a country networks. */
+  /** Medians with enough sources. `sources` of a network's row are sources, of an AS or a country blocks. */
   figures(rules: FigureRules): LatencyTable;
   /** The same for a thread that has other things to do: `pause` lets it. */
   figuresInTurns(rules: FigureRules, pause: () => Promise<unknown>): Promise<LatencyTable>;
@@ -191,8 +198,30 @@ function blockOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.subarray(0, bytes.length === 4 ? 2 : 4)).toString('latin1');
 }
 
-/** Medians of networks for one region: of an AS or a country. In a country, all of a /32 of IPv6 is one voice. */
-type Voices = { readonly times: number[]; readonly blocks: Map<string, number[]> };
+/** Medians of the networks of an AS or a country, for one region. All of a block are one voice: the median of theirs. */
+type Voices = { readonly blocks: Map<string, number[]>; readonly asns: Set<number> };
+
+/** What a figure of many networks needs beside `minSources`. */
+type Evidence = {
+  /** Octets of an address that tell blocks apart. */
+  readonly octets: (bytes: Uint8Array) => number;
+  readonly minVoices: number;
+  /** Counted only where the database has AS numbers. */
+  readonly minAsns: number;
+};
+
+/** In an AS: /24s, and of IPv6 /40s, since a single host can have many /48s. */
+const AS_EVIDENCE: Evidence = {
+  octets: ({ length }) => (length === 4 ? 3 : 5),
+  minVoices: MIN_AS_NETWORKS,
+  minAsns: 0,
+};
+/** In a country: /16s and /32s of several holders. */
+const COUNTRY_EVIDENCE: Evidence = {
+  octets: ({ length }) => (length === 4 ? 2 : 4),
+  minVoices: MIN_COUNTRY_BLOCKS,
+  minAsns: MIN_COUNTRY_ASES,
+};
 
 /** Sums networks up to a table. */
 function createFigures({ sinceMs, minSources }: FigureRules): { add(network: Network): void; done(): LatencyTable } {
@@ -200,11 +229,12 @@ function createFigures({ sinceMs, minSources }: FigureRules): { add(network: Net
   const asns = new Map<number, Map<string, Voices>>();
   const countries = new Map<string, Map<string, Voices>>();
 
-  const put = (rowOf: () => number, regions: ReadonlyMap<string, Voices>): void => {
-    for (const [region, { times, blocks }] of regions) {
-      const voices = [...times, ...[...blocks.values()].map(medianOf)];
-      if (voices.length < minSources) continue;
-      builder.set(rowOf(), builder.column(region), medianOf(voices), voices.length);
+  const put = (rowOf: () => number, regions: ReadonlyMap<string, Voices>, evidence: Evidence): void => {
+    for (const [region, { blocks, asns: holders }] of regions) {
+      if (blocks.size < Math.max(minSources, evidence.minVoices)) continue;
+      // One holder alone may be one liar. Without AS numbers nobody knows who holds what.
+      if (holders.size > 0 && holders.size < evidence.minAsns) continue;
+      builder.set(rowOf(), builder.column(region), medianOf([...blocks.values()].map(medianOf)), blocks.size);
     }
   };
   return {
@@ -217,24 +247,27 @@ function createFigures({ sinceMs, minSources }: FigureRules): { add(network: Net
           const row = builder.network(addressWords(bytes), networkBits(bytes));
           builder.set(row, builder.column(region), median, times.length);
         }
-        if (asn !== 0) voicesOf(asns, asn, region).times.push(median);
-        if (country === '') continue;
-        const voices = voicesOf(countries, country, region);
-        if (bytes.length === 4) voices.times.push(median);
-        else getOr(voices.blocks, blockOf(bytes), (): number[] => []).push(median);
+        if (asn !== 0) speak(voicesOf(asns, asn, region), bytes, asn, median, AS_EVIDENCE);
+        if (country !== '') speak(voicesOf(countries, country, region), bytes, asn, median, COUNTRY_EVIDENCE);
       }
     },
     done() {
-      for (const [asn, regions] of asns) put(() => builder.asn(asn), regions);
-      for (const [country, regions] of countries) put(() => builder.country(country), regions);
+      for (const [asn, regions] of asns) put(() => builder.asn(asn), regions, AS_EVIDENCE);
+      for (const [country, regions] of countries) put(() => builder.country(country), regions, COUNTRY_EVIDENCE);
       return builder.done();
     },
   };
 }
 
+function speak({ blocks, asns }: Voices, bytes: Uint8Array, asn: number, ms: number, { octets }: Evidence): void {
+  const block = Buffer.from(bytes.subarray(0, octets(bytes))).toString('latin1');
+  getOr(blocks, `${bytes.length} ${block}`, (): number[] => []).push(ms);
+  if (asn !== 0) asns.add(asn);
+}
+
 function voicesOf<K>(all: Map<K, Map<string, Voices>>, key: K, region: string): Voices {
   const regions = getOr(all, key, () => new Map<string, Voices>());
-  return getOr(regions, region, (): Voices => ({ times: [], blocks: new Map() }));
+  return getOr(regions, region, (): Voices => ({ blocks: new Map(), asns: new Set() }));
 }
 
 /** To a tenth of a millisecond: browsers' clocks are no finer. Of an even number, the mean of the two in the middle. */

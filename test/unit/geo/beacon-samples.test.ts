@@ -81,24 +81,32 @@ describe('the median of a network', () => {
 });
 
 describe('the median of an AS or a country is that of its networks, each counted once', () => {
-  test('fifty addresses of one network do not outvote two others', () => {
+  test('fifty addresses of one network do not outvote others', () => {
     const samples = createBeaconSamples();
-    for (let host = 0; host < 50; host++) put(samples, `192.0.2.${host}`, 1);
-    put(samples, '198.51.100.1', 40);
-    put(samples, '203.0.113.1', 42);
+    for (let host = 0; host < 50; host++) put(samples, `20.0.2.${host}`, 1);
+    for (let net = 1; net <= 5; net++) put(samples, `20.${net}.0.1`, 40 + net, { asn: 64_500 + (net % 3) });
     const table = samples.figures(RULES);
-    expect(figure(table, 'AS64500')).toEqual([40, 3]);
-    expect(figure(table, 'KR')).toEqual([40, 3]);
-    expect(figure(table, '198.51.100.1')).toBeUndefined();
+    expect(figure(table, 'KR')).toEqual([42.5, 6]);
+    expect(figure(table, '20.1.0.1')).toBeUndefined();
   });
 
-  test('in a country, a /32 of IPv6 is one voice', () => {
+  test('an AS needs six networks', () => {
+    const samples = createBeaconSamples();
+    for (let net = 1; net <= 5; net++) put(samples, `198.51.${net}.1`, net);
+    expect(figure(samples.figures(RULES), 'AS64500')).toBeUndefined();
+    put(samples, '203.0.113.1', 9);
+    expect(figure(samples.figures(RULES), 'AS64500')).toEqual([3.5, 6]);
+  });
+
+  test('of IPv6, a /40 is one voice in an AS, and a /32 is one in a country', () => {
     const samples = createBeaconSamples();
     for (let site = 0; site < 20; site++) put(samples, `2001:db8:${site}::1`, 1);
-    put(samples, '198.51.100.1', 40);
+    for (let net = 1; net <= 4; net++) put(samples, `20.${net}.0.1`, 40 + net, { asn: 64_500 + (net % 3) });
+    put(samples, '2001:db8:100::1', 1);
     expect(figure(samples.figures(RULES), 'KR')).toBeUndefined();
-    put(samples, '203.0.113.1', 42);
-    expect(figure(samples.figures(RULES), 'KR')).toEqual([40, 3]);
+    expect(figure(samples.figures(RULES), 'AS64500')).toBeUndefined();
+    put(samples, '20.5.0.1', 45);
+    expect(figure(samples.figures(RULES), 'KR')).toEqual([42.5, 6]);
   });
 
   test('no AS and no country are no key', () => {
