@@ -5,7 +5,7 @@ import { fileAndLine } from '../config/diagnostics.ts';
 import { inTurns } from './assemble-reply.ts';
 import type { Runtime } from './runtime.ts';
 import { serviceDocument, trafficDocument } from './status-document.ts';
-import { trafficWords } from './vip-words.ts';
+import { trafficWords, urgencyOf } from './vip-words.ts';
 import { vipStates, type VipState } from './vips.ts';
 
 export async function overview(runtime: Runtime): Promise<string> {
@@ -15,14 +15,16 @@ export async function overview(runtime: Runtime): Promise<string> {
   const states = await vipStates(runtime);
   const uptime = Math.floor(runtime.uptimeSeconds());
 
+  const ranked = catalog.services.map((info) => {
+    const own = states.slice(info.firstSlot, info.firstSlot + info.vipCount);
+    return { info, own, urgency: urgencyOf(own) };
+  });
+  // The worst first; among equals, the order of the files.
+  ranked.sort((a, b) => a.urgency - b.urgency);
   const services: string[] = [];
-  await inTurns(catalog.services, (info) => {
-    const { firstSlot, vipCount } = info;
+  await inTurns(ranked, ({ info, own }) => {
     const service = serviceDocument(info, states);
-    const notes = states
-      .slice(firstSlot, firstSlot + vipCount)
-      .filter(isNotable)
-      .map(note);
+    const notes = own.filter(isNotable).map(note);
     const more = notes.length > MAX_NOTES ? [...notes.slice(0, MAX_NOTES), '...'] : notes;
     const shown = more.length === 0 ? '' : `  (${more.join(', ')})`;
     services.push(`  ${service.name}  ${service.vips_available}/${service.vips} available${shown}`);

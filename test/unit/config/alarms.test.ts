@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createAlarms } from '../../../config/alarms.ts';
+import { ALARMS, createAlarms } from '../../../config/alarms.ts';
 
 describe('alarms', () => {
   it('keep their start while they are raised again, and end when cleared', () => {
@@ -37,4 +38,10 @@ describe('alarms', () => {
       'drained_long',
     ]);
   });
+});
+
+it('docs/alarms.md has a row for each, with its severity', () => {
+  const page = readFileSync(new URL('../../../docs/alarms.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `(\w+)` \| (\w+) \|/gm)].map(([, code, severity]) => [code, severity]);
+  expect(Object.fromEntries(rows)).toEqual(ALARMS);
 });

@@ -1,6 +1,7 @@
 /** The status page: what browsers are sent, and that nothing in it is anybody's script but ours. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Alarm } from '../../../config/alarms.ts';
 import { createApp } from '../../../status/http.ts';
 import { catalog, createFakeLog, createFakeRuntime, mistake, type FakeRuntime } from './fake-runtime.ts';
 
@@ -64,6 +65,50 @@ describe('the page', () => {
       'IP Geolocation by DB-IP',
     ])
       expect(body).toContain(part);
+  });
+
+  it('has the worst service first, and within it the worst VIP; so has the text', async () => {
+    const order = async (): Promise<unknown> => {
+      const { body } = await open();
+      const { body: text } = await open('/', '*/*');
+      const all = (pattern: RegExp, from: string): unknown => [...from.matchAll(pattern)].map(([, name]) => name);
+      return [all(/<h3>(\S+) /g, body), all(/^ {2}(\S+) {2}\d\/\d available/gm, text), all(/<tr><td>([^<]+)</g, body)];
+    };
+    const [www, api] = ['www.example.com', 'api.example.com'];
+    expect(await order()).toEqual([
+      [www, api],
+      [www, api],
+      ['seoul-b', 'seoul-a', 'virginia-a', 'only'],
+    ]);
+    fake.runtime.health.override('api.example.com/only', { state: 'down' });
+    expect(await order()).toEqual([
+      [api, www],
+      [api, www],
+      ['only', 'seoul-b', 'seoul-a', 'virginia-a'],
+    ]);
+  });
+
+  it('names the most urgent alarm in the title, and counts them', async () => {
+    const alarm = (code: 'service_down' | 'log_dropped', subject: string | null): Alarm => ({
+      code,
+      severity: code === 'service_down' ? 'critical' : 'warning',
+      subject,
+      message: 'words',
+      since: new Date().toISOString(),
+    });
+    const title = async (): Promise<unknown> => /<title>(.*?) · Pharos/.exec((await open()).body)?.[1];
+    expect(await title()).toBe('ready');
+    fake.knobs.alarms = [alarm('log_dropped', null)];
+    expect(await title()).toBe('log_dropped (1 alarm)');
+    expect((await open()).body).toContain('<b class="odd">1 alarm (0 critical)</b>');
+    fake.knobs.alarms = [alarm('service_down', 'www.example.com'), alarm('log_dropped', null)];
+    expect(await title()).toBe('service_down www.example.com (2 alarms)');
+  });
+
+  it('has the share of the last minute, and the rates', async () => {
+    const { body } = await open();
+    expect(body).toContain('1,235 queries/s, NXDOMAIN 2.0/s, SERVFAIL 0.3/s in the last minute');
+    expect(body).toMatch(/seoul-a<\/td>.*data-name="served">75\.0 %</);
   });
 
   it('shows text from outside as text', async () => {
