@@ -7,10 +7,7 @@
  */
 import type { Clock } from './clock.ts';
 import { FULL } from './health-table.ts';
-import { canonicalTarget, type HealthTarget } from './target-names.ts';
-
-/** Shares of the capacity: from which load on a VIP sheds clients, and from which all of them. `low` is below `high`. */
-export type ShedMarks = { readonly low: number; readonly high: number };
+import { canonicalTarget, type HealthTarget, type ShedMarks } from './target-names.ts';
 
 /**
  * Beyond `high`, so much more of the capacity is as much pressure again. Where all are full, clients go by who is least

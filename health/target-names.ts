@@ -3,7 +3,6 @@
  */
 import { hash } from 'node:crypto';
 import type { CheckSpec } from '../config/settings.ts';
-import type { ShedMarks } from './pressure.ts';
 import { defaultPort, ownPort, type ProbeTarget } from './checks/probe.ts';
 
 /** One VIP of a generation, and how it is checked. */
@@ -32,6 +31,9 @@ export type HealthTarget = {
   /** What is answered with it; undefined where nobody asks when the last answer expires. */
   readonly answers?: AnswerTraits | undefined;
 };
+
+/** Shares of the capacity: from which load on a VIP sheds clients, and from which all of them. `low` is below `high`. */
+export type ShedMarks = { readonly low: number; readonly high: number };
 
 /** What an answer that names a VIP is like. */
 export type AnswerTraits = {

@@ -4,7 +4,7 @@
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { CheckSpec } from '../config/settings.ts';
-import type { ShedMarks } from '../health/pressure.ts';
+import type { ShedMarks } from '../health/target-names.ts';
 import type { StepSpec } from '../steering/steps.ts';
 
 export type Catalog = {

@@ -12,7 +12,8 @@
  * part of the step, a smaller one whenever it had gone too far, as in Rprop (M. Riedmiller, H. Braun, 1993); and where
  * that has not come to rest in MAX_ROUNDS, it says so.
  */
-import { pressureOf, type ShedMarks } from '../../health/pressure.ts';
+import { pressureOf } from '../../health/pressure.ts';
+import type { ShedMarks } from '../../health/target-names.ts';
 import { FULL, isAvailable } from '../../health/health-table.ts';
 import { countEach, createSample } from './sample-networks.ts';
 import { landingOf, type Landing, type Side } from './expected-shares.ts';

@@ -3,7 +3,7 @@
  */
 import type { CheckSpec, RegionSpec } from '../../config/settings.ts';
 import type { Place } from '../../config/diagnostics.ts';
-import type { ShedMarks } from '../../health/pressure.ts';
+import type { ShedMarks } from '../../health/target-names.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import type { Name } from '../../wire/name.ts';
 import type { RecordStore } from './record-store.ts';

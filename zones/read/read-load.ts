@@ -5,7 +5,7 @@ import type { Report } from '../../config/diagnostics.ts';
 import { map, scalar, share, withDefault, type Read } from '../../config/fields.ts';
 import type { CheckSpec } from '../../config/settings.ts';
 import { nodePlace, type YamlNode } from '../../config/yaml.ts';
-import type { ShedMarks } from '../../health/pressure.ts';
+import type { ShedMarks } from '../../health/target-names.ts';
 
 /** In the unit of the check's load. */
 export const capacity = scalar(
