@@ -19,7 +19,7 @@ test.skipIf(!has('dig') || !has('curl'))('docs/getting-started.md works as writt
     index === 0 ? `cd '${ROOT}'\n${script}cd '${folder.path}'\n` : script,
     // The server in the background is given time to serve; readers are slower.
     script.includes('serve &')
-      ? 'for i in $(seq 100); do curl -sf http://127.0.0.1:8053/readyz >/dev/null && break; sleep 0.1; done\n'
+      ? 'for i in $(seq 600); do curl -sf http://127.0.0.1:8053/readyz >/dev/null && break; sleep 0.1; done\n'
       : '',
     `echo '${mark}'\n`,
   ]);
