@@ -46,8 +46,9 @@ beforeAll(async () => {
   await whole();
 }, 60_000);
 afterAll(async () => {
-  await pharos.stop();
+  // The lab first: its links must go, also where the server did not start.
   await lab.stop();
+  await pharos.stop();
   folder[Symbol.dispose]();
 });
 
