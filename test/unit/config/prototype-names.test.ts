@@ -1,7 +1,8 @@
 /**
  * Every name that Object.prototype has, given to every reader as a key and as a value: none means anything.
  */
-import { describe, expect, test } from 'vitest';
+import type { FastifyInstance } from 'fastify';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { continentKey } from '../../../cli/import/geo-keys.ts';
 import { presentation } from '../../../cli/import/octodns-values.ts';
 import { createReport } from '../../../config/diagnostics.ts';
@@ -9,9 +10,11 @@ import { boolean, choice, map, optional, text } from '../../../config/fields.ts'
 import { readSettings } from '../../../config/read-settings.ts';
 import { parseDurationMs, parseShare } from '../../../config/units.ts';
 import { parseYaml } from '../../../config/yaml.ts';
+import { createApp } from '../../../status/http.ts';
 import { typeNumber } from '../../../wire/types.ts';
 import { parsePeriod } from '../../../wire/rdata/text.ts';
 import { folderOf, mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
+import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../status/fake-runtime.ts';
 
 const NAMES = Object.getOwnPropertyNames(Object.prototype);
 
@@ -91,5 +94,53 @@ describe.each(NAMES)('%s', (name) => {
       'zones/rtt.csv': `network,region,ms\n${line.replace('%', name)}\n`,
     };
     expect(mistakesOf({ ...NO_GEOGRAPHY, ...files }).join()).toMatch(/ error /);
+  });
+});
+
+describe('the API', () => {
+  let fake: FakeRuntime;
+  let app: FastifyInstance;
+  beforeAll(async () => {
+    fake = await createFakeRuntime();
+    ({ app } = createApp(fake.runtime, { token: 'a-token', log: createFakeLog().log }));
+  });
+  afterAll(async () => {
+    await app.close();
+    await fake.stop();
+  });
+
+  const target = 'www.example.com/seoul-a';
+  const values: readonly (readonly [method: 'PUT' | 'POST', url: string, body: string])[] = [
+    ['PUT', `/api/v1/overrides/${target}`, '{"state":"%"}'],
+    ['PUT', `/api/v1/overrides/${target}`, '{"state":"up","for":"%"}'],
+    ['PUT', `/api/v1/overrides/${target}`, '{"state":"up","%":1}'],
+    ['PUT', '/api/v1/overrides/%', '{"state":"up"}'],
+    ['PUT', `/api/v1/weights/${target}`, '{"weight":"%"}'],
+    ['PUT', `/api/v1/weights/${target}`, '{"weight":1,"%":1}'],
+    ['PUT', '/api/v1/weights/%', '{"weight":1}'],
+    ['PUT', '/api/v1/push/api.example.com/only', '{"healthy":"%"}'],
+    ['PUT', '/api/v1/push/api.example.com/only', '{"healthy":true,"%":1}'],
+    ['PUT', '/api/v1/push/%', '{"healthy":true}'],
+    ['POST', '/api/v1/simulate', '{"down":["a"],"weigh":"%"}'],
+    ['POST', '/api/v1/simulate', '{"down":["a"],"%":1}'],
+    ['POST', '/api/v1/simulate?%=1', '{"down":["a"]}'],
+    ['POST', '/api/v1/reload?%=1', ''],
+    ['POST', '/api/v1/reload?force=%', ''],
+  ];
+  test.each(NAMES)('%s is an error in every body', async (name) => {
+    for (const [method, url, body] of values) {
+      const headers = { authorization: 'Bearer a-token', 'content-type': 'application/json' };
+      const payload = body.replace('%', name);
+      const { statusCode } = await app.inject({ method, url: url.replace('%', name), payload, headers });
+      expect([url, body, statusCode === 400 || statusCode === 404]).toEqual([url, body, true]);
+    }
+  });
+
+  const paths = ['/api/v1/status?%=1', '/api/v1/health?%=1', '/api/v1/health/%', '/api/v1/explain?name=a.&%=1', '/api/v1/events?%=1', '/api/v1/events?limit=%', '/api/v1/%']; // prettier-ignore
+  test.each(NAMES)('%s is an error in every query parameter', async (name) => {
+    for (const path of paths) {
+      const { statusCode } = await app.inject({ url: path.replace('%', name) });
+      expect([path, statusCode === 400 || statusCode === 404]).toEqual([path, true]);
+    }
   });
 });

@@ -102,6 +102,22 @@ describe('the document', () => {
       }
     }
   });
+
+  it('says what refuses web pages of other sites', async () => {
+    for (const [path, methods] of Object.entries((await document()).paths)) {
+      for (const [method, operation] of Object.entries(methods)) {
+        const { responses, security } = operation as unknown as Documented & {
+          readonly responses: Readonly<Record<string, { readonly description: string }>>;
+        };
+        const url = path.replace(/\{\w+\}/, 'x');
+        const headers = { ...HEADERS, origin: 'https://elsewhere.example' };
+        const { statusCode } = await app.inject({ method: method as 'get', url, headers });
+        const isSaid = responses['403']?.description.includes('`Origin`') ?? false;
+        expect([method, path, statusCode === 403]).toEqual([method, path, security.length > 0]);
+        expect([method, path, isSaid]).toEqual([method, path, security.length > 0]);
+      }
+    }
+  });
 });
 
 type Case = [method: 'GET' | 'PUT' | 'POST' | 'DELETE', url: string, status: number, body?: unknown];
