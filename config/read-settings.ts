@@ -62,6 +62,10 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 const file: Read<WrittenPath> = fromEnvironment((node, name, report) => {
   const path = text()(node, name, report);
   if (path === undefined || node.kind !== 'scalar') return undefined;
+  if (path.includes('-----BEGIN ')) {
+    report.error('PH099', `${name} is a path, and here is the text of a PEM file`, nodePlace(node), 'name the file');
+    return undefined;
+  }
   return { path, shown: asWritten(node), place: nodePlace(node) };
 });
 

@@ -9,7 +9,7 @@ import { nearestWord } from './nearest-word.ts';
 export type SecretSpan = { readonly start: number; readonly end: number; readonly signs?: true };
 
 /** `token`, `secret`, `cookie_secrets`, and what somebody would call another one. */
-const SECRET = /token|secret|passw|passphrase|credential|authorization|api[-_]?key/i;
+const SECRET = /token|secret|passw|passphrase|credential|authorization|api[-_]?key|^(?:key|cookies?|auth)$/i;
 /** Headers have credentials, `send` may log in. */
 const WHOLE: ReadonlySet<string> = new Set(['headers', 'send']);
 /** Mistyped ones: an unknown key is shown with its line. */
@@ -23,10 +23,10 @@ const PUBLIC: ReadonlySet<string> = new Set(['records', 'nameservers', 'include'
 /** `token abc`, where the colon is missing: all behind the first word. */
 const WITHOUT_COLON = /^["']?[\w-]*(?:token|secret|passw|authorization)\S*(?=\s)/i;
 /** URLs of chat systems are all that it takes to post there, others may have a user and password. */
-const URL_LIKE = /\/\//;
+const URL_LIKE = /\/\/|-----BEGIN |[?&;][\w.-]*token=/i;
 /** Whose URLs every browser is told; a password in them is a secret all the same. */
 const BROWSERS = 'beacon';
-const USERINFO = /:\/\/[^\s/?#"']*@/;
+const USERINFO = /:\/\/[^\s/?#"']*@|-----BEGIN |[?&;][\w.-]*token=/i;
 /** What the environment has is not in the file: its name may be shown, and helps. */
 const SHOWN = /\$\{\w+\}|[\s"']/g;
 const SIGNS = /\$\{\w+\}|[\s"'{}[\],-]/g;

@@ -57,12 +57,22 @@ describe('a mistake beside a secret, or in it', () => {
     `health: { notify: { header: { Authorization: Bearer ${SECRET} } } }`,
     `beacon: { urls: { seoul: "https://u:${SECRET}@h/" } }`,
     `checks: { a: { type: http, headers: { Authorization: Bearer ${SECRET} }, interval: 5 } }`,
+    `tls: { cert: a.pem, key: "-----BEGIN PRIVATE KEY-----${SECRET}", x: 1 }`,
+    `x: { cookies: ${SECRET} }`,
+    `x: { auth: ${SECRET} }`,
+    `x: { a: "/health?token=${SECRET}" }`,
+    `x: |\n  -----BEGIN PRIVATE KEY-----\n  ${SECRET}\ny: { x: 1 }`,
     `checks: { a: { type: tcp, port: 6379, send: "AUTH ${SECRET}", intrval: 5s } }`,
   ])('%s', (text) => {
     const diagnostics = diagnose(`${text}\n`);
     expect(diagnostics).not.toEqual([]);
     expect(textOf(diagnostics)).not.toContain(SECRET);
   });
+});
+
+test('the text of a key where its path belongs', () => {
+  const codes = diagnose('tls: { cert: a.pem, key: "-----BEGIN PRIVATE KEY-----" }').map(({ code }) => code);
+  expect(codes).toContain('PH099');
 });
 
 test('columns stay what they are, and what is no secret is shown', () => {
