@@ -1,0 +1,94 @@
+/**
+ * The recipes of CONTRIBUTING.md name all files that a new kind of thing touches: no other file of the product knows the
+ * kinds by name.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+import { STEP_KINDS } from '../../zones/read/step-options.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOMS = ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status', 'cli'];
+
+type Recipe = {
+  /** What the kinds are called: string literals, and properties (`OP.STICKY`) as they are written. */
+  readonly names: readonly string[];
+  /** The recipe's files. */
+  readonly files: readonly string[];
+  /** Files in which some of these words mean another thing, or which write the words for others to read. */
+  readonly elsewhere: Readonly<Record<string, { readonly words: readonly string[]; readonly why: string }>>;
+};
+
+/** A row for each recipe. */
+const RECIPES: Readonly<Record<string, Recipe>> = {
+  'a steering step': {
+    names: [...STEP_KINDS, 'OP.PLACE', 'OP.FIXED', 'OP.WEIGHTED', 'OP.STICKY', 'OP.ALL'],
+    files: ['steering/steps.ts', 'steering/program.ts', 'zones/read/step-options.ts', 'server/explain/explain-step.ts'],
+    elsewhere: {
+      'config/read-settings.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
+      'config/secrets.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
+      'cli/diff.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
+      'cli/diff-services.ts': { words: ['all'], why: '`answers: all`' },
+      'zones/image/compile-services.ts': {
+        words: ['OP.PLACE', 'OP.FIXED'],
+        why: 'writes the rows that all steps share which prefer regions',
+      },
+      'zones/read/read-service.ts': { words: ['all'], why: '`answers: all`' },
+    },
+  },
+};
+
+/** Where other systems have words of their own, and the zone files that come of them are written. */
+const IMPORTERS = 'cli/import';
+
+const sources = ROOMS.flatMap((room) =>
+  readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => `${room}/${name}`)
+    .filter((file) => !file.startsWith(`${IMPORTERS}/`)),
+).map((file) => ({ file, words: wordsIn(file) }));
+
+/** String literals, and properties of a name in capitals. */
+function wordsIn(file: string): ReadonlySet<string> {
+  const words = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    // `Settings['geo']` is a key.
+    if (ts.isIndexedAccessTypeNode(node)) return;
+    if (ts.isStringLiteralLike(node)) words.add(node.text);
+    if (
+      ts.isPropertyAccessExpression(node) &&
+      ts.isIdentifier(node.expression) &&
+      /^[A-Z_]+$/.test(node.expression.text)
+    )
+      words.add(`${node.expression.text}.${node.name.text}`);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, readFileSync(join(ROOT, file), 'utf8'), ts.ScriptTarget.Latest, true));
+  return words;
+}
+
+describe.each(Object.entries(RECIPES))('%s', (_, { names, files, elsewhere }) => {
+  const named = sources.flatMap(({ file, words }) => {
+    const found = names.filter((name) => words.has(name));
+    return found.length > 0 ? [{ file, found }] : [];
+  });
+
+  test('is named in the files of its recipe alone', () => {
+    const others = named
+      .filter(({ file }) => !files.includes(file))
+      .map(({ file, found }) => ({ file, found: found.filter((name) => !elsewhere[file]?.words.includes(name)) }))
+      .filter(({ found }) => found.length > 0);
+    expect(others).toEqual([]);
+  });
+
+  test('has no file in its recipe that does not name it', () => {
+    expect(files.filter((file) => !named.some((each) => each.file === file))).toEqual([]);
+    const unused = Object.entries(elsewhere).filter(([file, { words }]) => {
+      const found = named.find((each) => each.file === file)?.found ?? [];
+      return words.some((word) => !found.includes(word));
+    });
+    expect(unused).toEqual([]);
+  });
+});
