@@ -8,18 +8,18 @@ import { joinAtlases } from '../server/forecast/address-space.ts';
 import { NOBODY } from '../server/forecast/client-counts.ts';
 import { createSide, type Side } from '../server/forecast/expected-shares.ts';
 import { healthFor } from '../server/explain/explain-answer.ts';
-import { trafficOf, typesOf, type Traffic } from '../server/forecast/traffic.ts';
+import { trafficOf, typesOf } from '../server/forecast/traffic.ts';
 import type { Weighing } from '../server/forecast/client-weights.ts';
 import { clientsOf, isStatusDocument } from '../status/status-document.ts';
 import { HAS, SERVICE, serviceWord } from '../steering/plan.ts';
 import { loadWithZones, type LoadedGeneration } from '../zones/load-generation.ts';
 import type { ZoneModel } from '../zones/read/model.ts';
 import { apiAt, callApi, shownUrl, type Api } from './api-client.ts';
-import { diffRecords, type RecordChange } from './diff-records.ts';
-import { diffRegions, diffServices, type RegionChange, type ServiceChange } from './diff-services.ts';
+import { diffRecords } from './diff-records.ts';
+import { diffRegions, diffServices } from './diff-services.ts';
 import { loadInputFor } from './load-input.ts';
 import { EXIT, fail, showDiagnostics, type Output } from './output.ts';
-import { renderDiff } from './render-diff.ts';
+import { renderDiff, type Difference } from './render-diff.ts';
 
 /** `api`: a server whose counts say where clients are and how many a VIP has. `all`: nothing is summed up. */
 export type DiffOptions = {
@@ -29,18 +29,6 @@ export type DiffOptions = {
   readonly token: string | undefined;
   readonly json: boolean;
   readonly all: boolean;
-};
-
-/** Plain JSON. */
-export type Difference = {
-  /** Keys of pharos.yaml that are not the same; regions stand by themselves. */
-  readonly settings: readonly string[];
-  readonly zones: { readonly added: readonly string[]; readonly removed: readonly string[] };
-  readonly records: readonly RecordChange[];
-  readonly services: readonly ServiceChange[];
-  readonly regions: readonly RegionChange[];
-  /** Services whose clients move. */
-  readonly traffic: readonly Traffic[];
 };
 
 type Configuration = { readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] };

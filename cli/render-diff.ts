@@ -1,12 +1,24 @@
 /**
  * A difference as text: who moves, then what changed, then the records.
  */
-import type { Difference } from './diff.ts';
+import { percent } from '../config/units.ts';
+import type { Traffic } from '../server/forecast/traffic.ts';
 import type { RecordChange } from './diff-records.ts';
 import type { RegionChange, ServiceChange } from './diff-services.ts';
 import { plural, type Output } from './output.ts';
-import { percent } from '../config/units.ts';
 import { renderTraffic, weighedBy } from './render-traffic.ts';
+
+/** What `pharos diff` finds, as plain JSON: the document of --json. */
+export type Difference = {
+  /** Keys of pharos.yaml that are not the same; regions are in `regions`. */
+  readonly settings: readonly string[];
+  readonly zones: { readonly added: readonly string[]; readonly removed: readonly string[] };
+  readonly records: readonly RecordChange[];
+  readonly services: readonly ServiceChange[];
+  readonly regions: readonly RegionChange[];
+  /** Services whose clients move. */
+  readonly traffic: readonly Traffic[];
+};
 
 type Paint = Output['style'];
 

@@ -4,7 +4,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Difference } from '../../cli/diff.ts';
+import type { Difference } from '../../cli/render-diff.ts';
 import type { Simulation } from '../../server/forecast/simulate-failure.ts';
 import { folderOf } from '../support/pharos.ts';
 import { dig, has, run, serve } from '../support/process.ts';
