@@ -6,7 +6,7 @@ import type { Name } from './name.ts';
 import { type Sink, type Source, fromHex, numberIn, toHex } from './rdata/codec.ts';
 import { type Layout, layouts } from './rdata/table.ts';
 import { RdataError, type Token, tokenize, unescape } from './rdata/text.ts';
-import { TYPE_NUMBERS, typeText } from './types.ts';
+import { TYPE, TYPE_NUMBERS, typeText } from './types.ts';
 
 export { RdataError, type Token } from './rdata/text.ts';
 
@@ -154,19 +154,8 @@ function listOf(layout: Layout): string {
   return whats.length < 2 ? whats.join('') : `${whats.slice(0, -1).join(', ')} and ${whats.at(-1) ?? ''}`;
 }
 
-/** Octets of a digest by its algorithm, and where the algorithm and the digest lie in the data. */
-const DIGESTS: ReadonlyMap<
-  string,
-  { readonly algorithmAt: number; readonly octets: Readonly<Record<number, number>> }
-> = new Map([
-  ['DS', { algorithmAt: 3, octets: { 1: 20, 2: 32, 3: 32, 4: 48 } }], // RFC 4509, 5933, 6605
-  ['CDS', { algorithmAt: 3, octets: { 1: 20, 2: 32, 3: 32, 4: 48 } }],
-  ['SSHFP', { algorithmAt: 1, octets: { 1: 20, 2: 32 } }], // RFC 4255, 6594
-  ['ZONEMD', { algorithmAt: 5, octets: { 1: 48, 2: 64 } }], // RFC 8976 5.3
-]);
-
 function checkDigest(source: Source, type: number, rdata: Uint8Array): void {
-  const rule = DIGESTS.get(typeText(type));
+  const rule = layouts.get(type)?.digest;
   const algorithm = rule && rdata[rule.algorithmAt];
   const expected = algorithm === undefined ? undefined : rule?.octets[algorithm];
   const got = rdata.length - (rule?.algorithmAt ?? 0) - 1;
@@ -177,40 +166,24 @@ function checkDigest(source: Source, type: number, rdata: Uint8Array): void {
   );
 }
 
-const NAME_AT_START: ReadonlySet<number> = new Set([2, 3, 4, 5, 7, 8, 9, 12]); // NS MD MF CNAME MB MG MR PTR
-const TWO_NAMES_AT_START: ReadonlySet<number> = new Set([6, 14]); // SOA MINFO
-
-/**
- * Where names lie in `rdata` (wire form, uncompressed) that a response may compress: those of RFC 1035's types
- * and no others (RFC 3597 4).
- */
-export function nameOffsets(type: number, rdata: Uint8Array): number[] {
-  if (NAME_AT_START.has(type)) return [0];
-  if (TWO_NAMES_AT_START.has(type)) return [0, nameAt(rdata, 0).length];
-  return type === 15 ? [2] : [];
-}
-
-/** Where the first name lies in the data of each type that people write host names, mailboxes or subtrees in. */
-const FIRST_NAME_AT: ReadonlyMap<number, number> = new Map([
-  ...[2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 17, 39].map((type) => [type, 0] as const), // NS to MR, PTR, MINFO, RP, DNAME
-  ...[15, 18, 21, 26, 36, 64, 65, 107].map((type) => [type, 2] as const), // MX, AFSDB, RT, PX, KX, SVCB, HTTPS, LP
-  [33, 6], // SRV
-]);
-const HAS_SECOND_NAME: ReadonlySet<number> = new Set([6, 14, 17, 26]); // SOA, MINFO, RP, PX
-const NAPTR = 35;
 const NO_NAMES: readonly number[] = [];
+
+/** Where names lie in `rdata` (wire form, uncompressed) that a response may compress (RFC 3597 4). */
+export function nameOffsets(type: number, rdata: Uint8Array): readonly number[] {
+  return layouts.get(type)?.names?.compressed ? namesIn(type, rdata, 0) : NO_NAMES;
+}
 
 /** Where the names lie that start in the data at `bytes[at]`, counted from the start of `bytes`. */
 export function namesIn(type: number, bytes: Uint8Array, at: number): readonly number[] {
-  if (type === NAPTR) {
+  if (type === TYPE.NAPTR) {
     let replacement = at + 4; // behind order and preference: flags, service and expression (RFC 3403 4.1)
     for (let strings = 0; strings < 3; strings++) replacement += (bytes[replacement] ?? 0) + 1;
     return [replacement];
   }
-  const offset = FIRST_NAME_AT.get(type);
-  if (offset === undefined) return NO_NAMES;
-  const first = at + offset;
-  return HAS_SECOND_NAME.has(type) ? [first, first + nameAt(bytes, first).length] : [first];
+  const names = layouts.get(type)?.names;
+  if (names === undefined) return NO_NAMES;
+  const first = at + names.at;
+  return names.count === 2 ? [first, first + nameAt(bytes, first).length] : [first];
 }
 
 /** The uncompressed name at `bytes[at]`. */
@@ -220,22 +193,8 @@ export function nameAt(bytes: Uint8Array, at: number): Name {
   return bytes.subarray(at, end + 1);
 }
 
-const ADDITIONAL_AT: ReadonlyMap<number, number> = new Map([
-  [2, 0], // NS, RFC 1035 3.3.11
-  [3, 0], // MD
-  [4, 0], // MF
-  [7, 0], // MB
-  [15, 2], // MX
-  [18, 2], // AFSDB, RFC 1183 1
-  [21, 2], // RT, RFC 1183 3.3
-  [33, 6], // SRV, RFC 2782
-  [36, 2], // KX, RFC 2230 4
-  [64, 2], // SVCB, RFC 9460 4.1; a target of "." means the owner
-  [65, 2], // HTTPS
-  [107, 2], // LP, RFC 6742 2.4.4 (there the additional data is L32 and L64)
-]);
-
 /** Where the name lies whose addresses belong into the additional section; undefined when the type has none. */
 export function additionalNameOffset(type: number): number | undefined {
-  return ADDITIONAL_AT.get(type);
+  const names = layouts.get(type)?.names;
+  return names?.additional ? names.at : undefined;
 }

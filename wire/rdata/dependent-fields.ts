@@ -1,5 +1,5 @@
 /**
- * Types whose fields depend on each other: APL, IPSECKEY, HIP, WKS.
+ * Types whose fields depend on each other: APL, IPSECKEY, AMTRELAY, HIP, WKS.
  */
 import { bitAt, formatAddress, parseAddress } from '../address.ts';
 import {
@@ -102,6 +102,38 @@ export const ipsecKey: RdataField = {
     const key = takeRest(cursor);
     if ((numbers[2] === 0) !== (key.length === 0)) throw new RdataError('IPSECKEY without its key');
     return `${numbers.join(' ')} ${gateway}${key.length === 0 ? '' : ` ${toBase64(key)}`}`;
+  },
+};
+
+/** RFC 8777 4.2: precedence, discovery-optional bit, type of relay, relay. */
+export const amtRelay: RdataField = {
+  what: 'precedence, discovery-optional bit, relay type and relay',
+  least: 3,
+  most: 4,
+  parse: (source, sink) => {
+    put(sink, parseNumber(source, 'precedence', 1), 1);
+    const bitToken = nextToken(source, 'discovery-optional bit');
+    const bit = numberIn(source, bitToken, bitToken.text, 'discovery-optional bit', 1);
+    const kindToken = nextToken(source, 'relay type');
+    const kind = numberIn(source, kindToken, kindToken.text, 'relay type', 3);
+    put(sink, (bit << 7) | kind, 1);
+    const [token] = restOf(source);
+    if (kind === 0) {
+      if (token !== undefined && token.text !== '.')
+        throw new RdataError(`AMTRELAY with relay type 0 has no relay: write ".", got "${token.text}"`, token.offset);
+    } else if (token === undefined) {
+      throw new RdataError('AMTRELAY lacks its relay', source.end);
+    } else if (kind === 3) putName(source, sink, token, 'relay');
+    else putBytes(sink, addressIn(source, token, token.text, 'relay', kind === 1 ? 4 : 16));
+  },
+  format: (cursor) => {
+    const precedence = take(cursor, 1);
+    const bitAndKind = take(cursor, 1);
+    const kind = bitAndKind & 0x7f;
+    if (kind > 3) throw new RdataError('AMTRELAY with an unknown relay type');
+    const relay =
+      kind === 0 ? '.' : kind === 3 ? takeName(cursor) : formatAddress(takeBytes(cursor, kind === 1 ? 4 : 16));
+    return `${precedence} ${bitAndKind >> 7} ${kind} ${relay}`;
   },
 };
 

@@ -20,11 +20,33 @@ import {
   textField,
 } from './field-kinds.ts';
 import { LOC_EXAMPLE, location } from './loc.ts';
-import { addressPrefixes, hostIdentity, ipsecKey, wellKnownServices } from './dependent-fields.ts';
+import { addressPrefixes, amtRelay, hostIdentity, ipsecKey, wellKnownServices } from './dependent-fields.ts';
 import { svcParams } from './svcb.ts';
 import { timeField, typeBitmap, typeCovered } from './type-fields.ts';
 
-export type Layout = { readonly fields: readonly RdataField[]; readonly example: string };
+/** A row of the table: what the project knows of a type. */
+export type Layout = {
+  readonly fields: readonly RdataField[];
+  /** For messages. */
+  readonly example: string;
+  readonly names?: Names;
+  readonly digest?: Digest;
+  /** Whether RFC 1034 3.6.2, RFC 2535 2.3.5 or RFC 4034 2.5 allow it at an owner that has a CNAME. */
+  readonly besideCname?: true;
+};
+
+/** Names in the data that follow each other from the octet `at` on: host names, mailboxes or subtrees. */
+type Names = {
+  readonly at: number;
+  readonly count: 1 | 2;
+  /** A response may compress them. These are the types of RFC 1035 and no others (RFC 3597 4). */
+  readonly compressed?: true;
+  /** The addresses of the first name belong in the additional section. */
+  readonly additional?: true;
+};
+
+/** The octets of a digest by its algorithm, and where the algorithm is. The digest follows it to the end. */
+type Digest = { readonly algorithmAt: number; readonly octets: Readonly<Record<number, number>> };
 
 /** IANA DNS Security Algorithm Numbers, by mnemonic (RFC 4034 A.1 and later). */
 const ALGORITHMS = new Map([
@@ -69,8 +91,17 @@ const preference = numberField('preference', 2);
 const host = name('host name');
 
 const lone = (field: RdataField, example: string): Layout => ({ fields: [field], example });
-const toHost = lone(host, 'www.example.com.');
-const preferredHost: Layout = { fields: [preference, host], example: '10 mail' };
+/** NSAP-PTR came after RFC 1035 and is not compressed; DNAME has no additional data. */
+const uncompressedHost: Layout = { ...lone(host, 'www.example.com.'), names: { at: 0, count: 1 } };
+const toHost: Layout = { ...uncompressedHost, names: { at: 0, count: 1, compressed: true } };
+/** RFC 1035 3.3: NS, MD, MF and MB; a server adds the addresses of the host. */
+const toServer: Layout = { ...uncompressedHost, names: { at: 0, count: 1, compressed: true, additional: true } };
+/** RT (RFC 1183 3.3), KX (RFC 2230 4), LP (RFC 6742 2.4.4, whose additional data is L32 and L64). */
+const preferredHost: Layout = {
+  fields: [preference, host],
+  example: '10 mail',
+  names: { at: 2, count: 1, additional: true },
+};
 const texts = lone(strings('text', 1), '"v=spf1 -all"');
 const key: Layout = {
   fields: [numberField('flags', 2), numberField('protocol', 1), algorithm, base64('key', 0)],
@@ -79,6 +110,7 @@ const key: Layout = {
 const digest: Layout = {
   fields: [numberField('key tag', 2), algorithm, numberField('digest type', 1), hex('digest')],
   example: '60485 13 2 D4B7D520E7BB5F0F67674A0CCEB1E3E0614B93C4F9E99B8383F6A1E4469DA50A',
+  digest: { algorithmAt: 3, octets: { 1: 20, 2: 32, 3: 32, 4: 48 } }, // RFC 4509, 5933, 6605
 };
 const signature: Layout = {
   fields: [
@@ -93,6 +125,7 @@ const signature: Layout = {
     base64('signature'),
   ],
   example: 'A 13 2 300 20300101000000 20290101000000 60485 example.com. c2ln',
+  besideCname: true,
 };
 const certificateAssociation: Layout = {
   fields: [
@@ -106,6 +139,7 @@ const certificateAssociation: Layout = {
 const service: Layout = {
   fields: [numberField('priority', 2), name('target name'), svcParams],
   example: '1 . alpn="h2,h3"',
+  names: { at: 2, count: 1, additional: true }, // RFC 9460 4.1; a target of "." means the owner
 };
 const nsec3 = [
   numberField('hash algorithm', 1),
@@ -116,10 +150,10 @@ const nsec3 = [
 
 const LAYOUTS: Readonly<Record<string, Layout>> = {
   A: lone(addressField('address', 4), '192.0.2.1'),
-  NS: lone(host, 'ns1'),
-  MD: toHost,
-  MF: toHost,
-  CNAME: toHost,
+  NS: { ...toServer, example: 'ns1' },
+  MD: toServer,
+  MF: toServer,
+  CNAME: { ...toHost, besideCname: true },
   SOA: {
     fields: [
       name('primary name server'),
@@ -131,27 +165,39 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
       period('negative TTL'),
     ],
     example: 'ns1 hostmaster 2026010100 2h 30m 14d 60',
+    names: { at: 0, count: 2, compressed: true },
   },
-  MB: toHost,
+  MB: toServer,
   MG: toHost,
   MR: toHost,
   WKS: lone(wellKnownServices, '192.0.2.1 tcp smtp 80'),
   PTR: toHost,
   HINFO: { fields: [string('CPU'), string('operating system')], example: '"RFC8482" ""' },
-  MINFO: { fields: [name('responsible mailbox'), name('error mailbox')], example: 'admin errors' },
-  MX: preferredHost,
+  MINFO: {
+    fields: [name('responsible mailbox'), name('error mailbox')],
+    example: 'admin errors',
+    names: { at: 0, count: 2, compressed: true },
+  },
+  MX: { ...preferredHost, names: { at: 2, count: 1, compressed: true, additional: true } },
   TXT: texts,
-  RP: { fields: [name('mailbox'), name('TXT name')], example: 'hostmaster contact' },
-  AFSDB: { fields: [numberField('subtype', 2), host], example: '1 afs' },
+  RP: { fields: [name('mailbox'), name('TXT name')], example: 'hostmaster contact', names: { at: 0, count: 2 } },
+  // RFC 1183 1.
+  AFSDB: {
+    fields: [numberField('subtype', 2), host],
+    example: '1 afs',
+    names: { at: 2, count: 1, additional: true },
+  },
   X25: lone(string('PSDN address', { pattern: /^\d{4,}$/, expected: 'at least 4 digits' }), '"311061700956"'),
   ISDN: lone(strings('ISDN address', 1, 2), '"150862028003217" "004"'),
   RT: preferredHost,
   NSAP: lone(nsap, '0x47.0005.80.005a00.0000.0001.e133.ffffff000161.00'),
+  'NSAP-PTR': uncompressedHost,
   SIG: signature,
-  KEY: key,
+  KEY: { ...key, besideCname: true },
   PX: {
     fields: [preference, name('RFC 822 name'), name('X.400 name')],
     example: '10 mail.example.com. px.example.com.',
+    names: { at: 2, count: 2 },
   },
   GPOS: { fields: [string('longitude'), string('latitude'), string('altitude')], example: '126.97 37.56 38.0' },
   AAAA: lone(addressField('address', 16), '2001:db8::1'),
@@ -159,6 +205,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   SRV: {
     fields: [numberField('priority', 2), numberField('weight', 2), numberField('port', 2), name('target')],
     example: '10 60 5060 sip',
+    names: { at: 6, count: 1, additional: true }, // RFC 2782
   },
   NAPTR: {
     fields: [
@@ -176,16 +223,17 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     fields: [named('certificate type', 2, CERTIFICATES), numberField('key tag', 2), algorithm, base64('certificate')],
     example: 'PKIX 0 0 MIIB',
   },
-  DNAME: toHost,
+  DNAME: uncompressedHost,
   APL: lone(addressPrefixes, '1:192.0.2.0/24 !1:192.0.2.64/28'),
   DS: digest,
   SSHFP: {
     fields: [numberField('algorithm', 1), numberField('fingerprint type', 1), hex('fingerprint')],
     example: '4 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef',
+    digest: { algorithmAt: 1, octets: { 1: 20, 2: 32 } }, // RFC 4255, 6594
   },
   IPSECKEY: lone(ipsecKey, '10 1 2 192.0.2.1 AQNRU3mG7TVTO2BkR47usntb102uFJtugbo6BSGvgqt4AQ=='),
   RRSIG: signature,
-  NSEC: { fields: [name('next name'), typeBitmap], example: 'next.example.com. A RRSIG NSEC' },
+  NSEC: { fields: [name('next name'), typeBitmap], example: 'next.example.com. A RRSIG NSEC', besideCname: true },
   DNSKEY: key,
   DHCID: lone(base64('identifier'), 'AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA='),
   NSEC3: {
@@ -196,6 +244,12 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   TLSA: certificateAssociation,
   SMIMEA: certificateAssociation,
   HIP: lone(hostIdentity, '2 200100107B1A74DF365639CC39F1D578 AwEAAbdx rvs.example.com.'),
+  NINFO: texts,
+  RKEY: key,
+  TALINK: {
+    fields: [name('previous name'), name('next name')],
+    example: 'a.example.com. c.example.com.',
+  },
   CDS: digest,
   CDNSKEY: key,
   OPENPGPKEY: lone(base64('key'), 'mQENBFVHm5sBCACe'),
@@ -203,9 +257,16 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   ZONEMD: {
     fields: [numberField('serial', 4), numberField('scheme', 1), numberField('hash algorithm', 1), hex('digest')],
     example: '2026010100 1 1 <96 hexadecimal digits>',
+    digest: { algorithmAt: 5, octets: { 1: 48, 2: 64 } }, // RFC 8976 5.3
   },
   SVCB: service,
   HTTPS: service,
+  DSYNC: {
+    fields: [typeCovered, named('scheme', 1, new Map([['NOTIFY', 1]])), numberField('port', 2), name('target')],
+    example: 'CDS NOTIFY 5359 dsync.example.net.',
+  },
+  HHIT: lone(base64('data'), 'gwppM2ZmOTc='),
+  BRID: lone(base64('data'), 'owAAAYQBWC4='),
   SPF: texts,
   NID: {
     fields: [preference, groups('node identifier', 8, 2, ':', '0014:4fff:ff20:ee64')],
@@ -222,9 +283,28 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   },
   CAA: { fields: [numberField('flags', 1), tag, textField('value', 0)], example: '0 issue "ca.example.net"' },
   AVC: texts,
+  AMTRELAY: lone(amtRelay, '10 0 1 203.0.113.15'),
+  RESINFO: texts,
+  WALLET: texts,
+  CLA: texts,
+  TA: digest,
+  DLV: digest,
 };
 
-/** By type number. A type that is not in it is written as `\# 4 deadbeef` alone: NULL, NXT, EID, NIMLOC, ATMA. */
+/** By type number. A type without a row is written as `\# 4 deadbeef` alone: NULL, NXT, EID, NIMLOC, ATMA and others. */
 export const layouts: ReadonlyMap<number, Layout> = new Map(
   Object.entries(LAYOUTS).map(([mnemonic, layout]) => [TYPE_NUMBERS.get(mnemonic) ?? 0, layout]),
+);
+
+/** Types that an owner with a CNAME may have too. NXT, which has no row, was NSEC's predecessor. */
+export const BESIDE_CNAME: ReadonlySet<number> = new Set([
+  ...[...layouts].filter(([, { besideCname }]) => besideCname).map(([type]) => type),
+  TYPE_NUMBERS.get('NXT') ?? 0,
+]);
+
+/** Types whose data is names, with numbers at most. */
+export const NAMES_ONLY: ReadonlySet<number> = new Set(
+  [...layouts]
+    .filter(([, { names, fields }]) => names !== undefined && fields.every(({ most }) => most === 1))
+    .map(([type]) => type),
 );

@@ -28,6 +28,7 @@ import {
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { RdataError, parseRdataText } from '../../wire/rdata.ts';
+import { NAMES_ONLY } from '../../wire/rdata/table.ts';
 import { TYPE, TYPE_NUMBERS, isMetaType, typeNumber, typeText } from '../../wire/types.ts';
 import { mistakenForHost } from './host-names.ts';
 import { addRecord, ownerOf, rdataOf, type RecordStore } from './record-store.ts';
@@ -217,7 +218,7 @@ function readValues(
 function readRdata(type: number, node: YamlScalar, origin: Name, report: Report): Uint8Array | undefined {
   try {
     const rdata = parseRdataText(type, node.text, origin);
-    if (HAS_NAME.has(type)) warnBeyondAscii(node, report);
+    if (NAMES_ONLY.has(type)) warnBeyondAscii(node, report);
     warnIdleBackslash(node, typeText(type), report);
     return rdata;
   } catch (error) {
@@ -230,9 +231,6 @@ function readRdata(type: number, node: YamlScalar, origin: Name, report: Report)
     return undefined;
   }
 }
-
-/** Types whose data is a name, with numbers at most. */
-const HAS_NAME: ReadonlySet<number> = new Set([TYPE.NS, TYPE.CNAME, TYPE.DNAME, TYPE.PTR, TYPE.MX, TYPE.SRV]);
 
 /** `nameservers`: their names, in the file's order. Addresses are a mistake. */
 export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {

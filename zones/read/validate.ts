@@ -8,6 +8,7 @@ import type { Place, Report } from '../../config/diagnostics.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { type Name, formatName, isWildcard, isWithin, labelOffsets } from '../../wire/name.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
+import { BESIDE_CNAME } from '../../wire/rdata/table.ts';
 import { TYPE, isMetaType, typeText } from '../../wire/types.ts';
 import { type NameTable, createNameTable, endsWithName, findName, findOwner } from './name-table.ts';
 import { type RecordStore, ownerOf } from './record-store.ts';
@@ -37,7 +38,6 @@ export const NODE_HAS = {
   nsTarget: 128,
 } as const;
 
-const BESIDE_CNAME: ReadonlySet<number> = new Set([TYPE.CNAME, TYPE.RRSIG, TYPE.NSEC, 24, 25, 30]); // SIG, KEY, NXT
 const AT_CUT: ReadonlySet<number> = new Set([TYPE.NS, TYPE.DS, TYPE.NSEC, TYPE.RRSIG]);
 
 /** The zone with the tables that validation made, for judgeNames. */
