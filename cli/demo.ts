@@ -65,6 +65,7 @@ export async function demo({ port, statusPort }: DemoOptions): Promise<number> {
       ...process.env,
       DEMO_PORT: String(port),
       DEMO_STATUS_PORT: String(statusPort),
+      DEMO_TOKEN: 'demo',
       DEMO_STATE_DIR: stateDir,
       ...Object.fromEntries(
         backends.map((backend) => [`DEMO_${backend.region.toUpperCase()}_PORT`, `${backend.port}`]),
