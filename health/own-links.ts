@@ -84,9 +84,18 @@ export function createLinkWatch(clock: Clock, look: () => Links = lookAtLinks): 
   };
 }
 
+/** Nothing is known to be down. */
+const NOTHING_KNOWN: Links = { routes: [], own: new Set(), runs: () => true, anyRuns: true };
+
 function lookAtLinks(): Links {
   // Those that are up and run, and have an address.
-  const running = Object.entries(networkInterfaces());
+  let running;
+  try {
+    running = Object.entries(networkInterfaces());
+  } catch {
+    // It needs a descriptor, and there may be none.
+    return NOTHING_KNOWN;
+  }
   const addresses = running.flatMap(([, list = []]) => list);
   const names = new Set(running.map(([name]) => name));
   return {

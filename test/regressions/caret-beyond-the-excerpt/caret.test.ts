@@ -3,13 +3,14 @@
  * nothing. A tab before the mistake moved the caret, and a first line that was empty was shown as one.
  */
 import { expect, test } from 'vitest';
-import { formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
+import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';
 
 function shown(excerpt: string, word: string): readonly string[] {
   const column = excerpt.indexOf(word) + 1;
   const place = { file: 'a.yaml', line: 1, column, length: word.length, excerpt };
-  const diagnostic: Diagnostic = { code: 'PH014', severity: 'error', message: 'wrong', place, hint: 'mend it' };
-  return formatDiagnostic(diagnostic).split('\n');
+  const report = createReport();
+  report.error('PH014', 'wrong', place, 'mend it');
+  return report.diagnostics.map(formatDiagnostic).join('\n').split('\n');
 }
 
 /** What the caret stands under. */
