@@ -3,6 +3,7 @@
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
+import { isRecord } from '../config/unknown-values.ts';
 import { callApi, shownUrl, type Api, type ApiReply } from './api-client.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
@@ -321,8 +322,4 @@ function diagnosticsOf(value: unknown, key: string): readonly Diagnostic[] {
 
 function isDiagnostic(value: unknown): value is Diagnostic {
   return isRecord(value) && typeof value['message'] === 'string' && isRecord(value['place']);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,6 +2,7 @@
  * Which Pharos this is.
  */
 import { readFileSync } from 'node:fs';
+import { codeOf } from '../config/unknown-values.ts';
 
 /** Of package.json, which stands beside cli/ in a checkout and beside dist/ in the npm package. */
 export function readVersion(): string {
@@ -10,7 +11,7 @@ export function readVersion(): string {
       const { version } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string };
       return version;
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      if (codeOf(error) !== 'ENOENT') throw error;
     }
   }
   return 'unknown';

@@ -9,9 +9,16 @@ import type { Report } from './diagnostics.ts';
 import { EXPRESSION_FLAGS, expressionMistake } from './expression.ts';
 import { dictionary, firstWord, fromEnvironment, integer, list, scalar, show, text, type Read } from './fields.ts';
 import { isHostName, withoutFinalDot } from './host-name.ts';
-import type { BodyMatch } from './settings.ts';
 import { hideShapes } from './secrets.ts';
 import { isDoubleQuoted, placeInText, nodePlace, type YamlNode } from './yaml.ts';
+
+/** Text to find, or a regular expression to match. */
+export type BodyMatch =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'regex'; readonly source: string; readonly flags: string };
+
+/** HTTP statuses, both ends included. */
+export type StatusRange = { readonly from: number; readonly to: number };
 
 export const port = integer({ min: 1, max: 65_535 });
 
@@ -47,7 +54,7 @@ const PATH = /^\/(?:[\w.~!$&'()*+,;=:@/?-]|%[0-9a-fA-F]{2})*$/;
 const NOT_IN_PATH = /[^\w.~!$&'()*+,;=:@/?%-]|%(?![0-9a-fA-F]{2})/u;
 const NOT_IN_PATHS = new RegExp(NOT_IN_PATH, 'gu');
 
-export const httpStatus = scalar(
+export const httpStatus: Read<StatusRange> = scalar(
   'a status from 100 to 599, or a range of them',
   (value) => {
     const match = /^(\d{3})(?:\s*-\s*(\d{3}))?$/.exec(value);

@@ -13,9 +13,24 @@ import {
   MIN_CHECK_TIMEOUT_MS,
   SYN_AGAIN_MS,
 } from './limits.ts';
-import type { CheckTiming, FlapRule } from './settings.ts';
 import { formatDuration } from './units.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
+
+/** Timing and thresholds of a check (docs/health.md#scheduling). */
+export type CheckTiming = {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly fastMs: number;
+  /** Passes in a row that bring a target up. */
+  readonly rise: number;
+  /** Failures in a row that take a target down. */
+  readonly fall: number;
+  /** Undefined: every change of the state counts, however often it changes. */
+  readonly flap?: FlapRule | undefined;
+};
+
+/** `changes` changes of the state within `withinMs` hold the target down for `holdMs` (docs/health.md#flapping). */
+export type FlapRule = { readonly changes: number; readonly withinMs: number; readonly holdMs: number };
 
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_TIMEOUT_MS = 2000;
@@ -88,8 +103,15 @@ function warnRareFlap(flap: FlapRule, { fastMs, rise, fall }: CheckTiming, place
   report.warning('PH066', message, place, 'make within longer, or changes fewer');
 }
 
-/** For checks over TCP. Measured at 30 % loss: 23 healthy targets taken down with less, none with 2 s. */
-export function warnShortTimeout(timeoutMs: number, node: YamlNode, report: Report): void {
+/** `timingOf` for checks over TCP, which also warns of a timeout that is too short for them. */
+export function timingOverTcp(read: Timing, node: YamlNode, report: Report): CheckTiming {
+  const timing = timingOf(read, node, report);
+  warnShortTimeout(timing.timeoutMs, node, report);
+  return timing;
+}
+
+/** Measured at 30 % loss: 23 healthy targets taken down with a shorter timeout, none with 2 s. */
+function warnShortTimeout(timeoutMs: number, node: YamlNode, report: Report): void {
   if (timeoutMs >= SYN_AGAIN_MS) return;
   const message = `timeout (${formatDuration(timeoutMs)}) does not outlive one lost packet: TCP sends a SYN again after 1s`;
   report.warning('PH093', message, nodePlace(valueOf(node, 'timeout') ?? node), 'use 2s, or more fall');

@@ -206,6 +206,15 @@ export function optional<T>(read: Read<T>): Field<T | undefined> {
   return { read, absent: { kind: 'value', value: undefined } };
 }
 
+/** A map that may be absent: then every key has its default, so that each default is written once. */
+export function section<F extends Fields>(label: string, fields: F): Field<Values<F>> {
+  const defaults = Object.entries(fields).map(([key, { absent }]) => {
+    if (absent.kind === 'error') throw new TypeError(`${label}.${key} has no default`);
+    return [key, absent.value] as const;
+  });
+  return withDefault(map(label, fields), Object.fromEntries(defaults) as Values<F>);
+}
+
 export function required<T>(read: Read<T>, hint: string): Field<T> {
   return { read, absent: { kind: 'error', hint } };
 }

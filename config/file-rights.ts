@@ -7,6 +7,7 @@ import { accessSync, constants, realpathSync, statSync, type Stats } from 'node:
 import { dirname, resolve } from 'node:path';
 import type { Place, Report } from './diagnostics.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
+import { codeOf } from './unknown-values.ts';
 
 const READ = 0o004;
 const WRITE = 0o002;
@@ -132,6 +133,6 @@ function isReadOnly(path: string): boolean {
     accessSync(path, constants.W_OK);
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EROFS';
+    return codeOf(error) === 'EROFS';
   }
 }

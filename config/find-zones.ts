@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Place, Report } from './diagnostics.ts';
 import { lookAt } from './folder.ts';
+import { codeOf } from './unknown-values.ts';
 
 /** What `zones` says, and where; `shown` is for messages. */
 export type ZonesEntry = { readonly path: string; readonly shown: string; readonly place: Place };
@@ -45,7 +46,7 @@ function filesIn(folder: string, written: string, place: Place, report: Report):
       .map((name) => join(folder, name))
       .filter((path) => lookAt(path).kind !== 'folder');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error) || String(error);
     report.error('PH030', `cannot list the folder ${written} (${code})`, place, 'check owner and mode');
     return undefined;
   }

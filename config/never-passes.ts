@@ -2,18 +2,23 @@
  * Checks that can never pass, or never yield what they ask for: errors, since their VIPs would be down for ever, and
  * `when_all_down: serve_all` would hide it.
  */
+import type { BodyMatch, StatusRange } from './check-fields.ts';
 import type { Place, Report } from './diagnostics.ts';
 import { compileExpression } from './expression.ts';
 import { valueOf } from './fields.ts';
 import { MAX_MATCHED_OCTETS, PUBLIC_CERTIFICATE_DAYS } from './limits.ts';
-import type { BodyMatch, CheckSpec } from './settings.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
-type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
-type Range = HttpSpec['status'][number];
+type HttpRequest = {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly status: readonly StatusRange[];
+  readonly body: BodyMatch | undefined;
+  readonly loadPath: string | undefined;
+};
 
 /** What is wrong with an http or https check as a whole. */
-export function judgeHttpCheck(spec: Omit<HttpSpec, 'name'>, node: YamlNode, name: string, report: Report): void {
+export function judgeHttpCheck(spec: HttpRequest, node: YamlNode, name: string, report: Report): void {
   const never = (key: string, why: string, hint: string): void => {
     report.error('PH092', `${name} can never pass: ${why}`, placeOfKey(node, key), hint);
   };
@@ -42,7 +47,7 @@ export function judgeHttpCheck(spec: Omit<HttpSpec, 'name'>, node: YamlNode, nam
 }
 
 /** RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5. */
-function whyBodyless(method: string, status: readonly Range[]): string | undefined {
+function whyBodyless(method: string, status: readonly StatusRange[]): string | undefined {
   if (method === 'HEAD') return 'a response to HEAD has no body';
   const allowed = status.flatMap((range) =>
     Array.from({ length: range.to - range.from + 1 }, (_, at) => range.from + at),
@@ -52,7 +57,7 @@ function whyBodyless(method: string, status: readonly Range[]): string | undefin
   return `a response with status ${final.join(' or ')} has no body`;
 }
 
-function covers({ from, to }: Range, code: number): boolean {
+function covers({ from, to }: StatusRange, code: number): boolean {
   return from <= code && code <= to;
 }
 

@@ -1,108 +1,13 @@
 /**
  * Checks (SPEC 5), as pharos.yaml, zone files and services state them.
  */
-import {
-  body,
-  command,
-  headers,
-  host,
-  loadPath,
-  path,
-  port,
-  queryName,
-  queryType,
-  sent,
-  httpStatus,
-} from './check-fields.ts';
-import { timingFields, timingOf, warnShortTimeout, type Timing } from './check-timing.ts';
+import { CHECK_KINDS, readCheckOfKind, type CheckKind, type CheckSpec } from './check-kinds.ts';
 import type { Report, ReportOnce } from './diagnostics.ts';
-import { judgeCommand } from './file-rights.ts';
-import {
-  boolean,
-  choice,
-  dictionary,
-  duration,
-  entriesOf,
-  integer,
-  list,
-  map,
-  optional,
-  required,
-  text,
-  valueOf,
-  withDefault,
-  type Read,
-} from './fields.ts';
-import { MAX_COMPOUND_DEPTH, MAX_DAYS_LEFT } from './limits.ts';
+import { choice, dictionary, entriesOf, text, valueOf, type Read } from './fields.ts';
+import { MAX_COMPOUND_DEPTH } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
-import { judgeDaysLeft, judgeHttpCheck, judgeMatch } from './never-passes.ts';
-import { COMPOUND_KINDS, isCompoundKind, readCompound } from './read-compound.ts';
-import type { CheckSpec, CheckTiming } from './settings.ts';
+import { COMPOUND_KINDS, isCompoundKind } from './read-compound.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
-
-const KINDS = ['http', 'https', 'tcp', 'tls', 'dns', 'grpc', 'exec', 'push', ...COMPOUND_KINDS] as const;
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS'] as const;
-
-/** A push check has gone quiet when this many reports in a row are missing. */
-const INTERVALS_TO_EXPIRE = 3;
-
-/** What every check has. `type` has been read when these are. */
-const common = { type: required(text(), ''), ...timingFields };
-
-const readHttp = map('check', {
-  ...common,
-  port: optional(port),
-  method: withDefault(choice(METHODS, { code: 'PH048' }), 'GET'),
-  path: withDefault(path, '/'),
-  host: optional(host),
-  headers: withDefault(headers, []),
-  status: withDefault(list(httpStatus, { min: 1 }), [{ from: 200, to: 399 }]),
-  body: optional(body),
-  load_path: optional(loadPath),
-  insecure: withDefault(boolean(), false),
-  watch: withDefault(boolean(), true),
-});
-
-const readTcp = map('check', {
-  ...common,
-  port: optional(port),
-  send: optional(sent),
-  expect: optional(body),
-  watch: withDefault(boolean(), true),
-});
-
-const readTls = map('check', {
-  ...common,
-  port: optional(port),
-  host: optional(host),
-  insecure: withDefault(boolean(), false),
-  min_days_left: optional(integer({ min: 0, max: MAX_DAYS_LEFT, hint: 'whole days, such as 14' })),
-  watch: withDefault(boolean(), true),
-});
-
-const readGrpc = map('check', {
-  ...common,
-  port: optional(port),
-  service: withDefault(text({ allowEmpty: true, maxOctets: 255 }), ''),
-  tls: withDefault(boolean(), false),
-  host: optional(host),
-  insecure: withDefault(boolean(), false),
-});
-
-const readExec = map('check', {
-  ...common,
-  port: optional(port),
-  command: required(command, 'the program and its arguments, such as command: [/usr/local/bin/check-web, -v]'),
-});
-
-const readDns = map('check', {
-  ...common,
-  port: withDefault(port, 53),
-  name: required(queryName, 'the name to ask for, such as name: www.example.com'),
-  rtype: withDefault(queryType, 'A'),
-});
-
-const readPush = map('check', { ...common, expires: optional(duration({ minMs: 1000 })) });
 
 /** Finds the check that a name means, and reports where there is none or it cannot be used; then it is undefined. */
 export type FindCheck = (named: string, node: YamlNode, report: Report) => CheckSpec | undefined;
@@ -128,7 +33,7 @@ export function checkField(checkName: string, find: FindCheck): Read<CheckSpec> 
   return (node, name, report) => {
     if (!entriesOf(node, name, report)) return undefined;
     const kind = readKind(node, name, report);
-    return kind && readOfKind(kind, checkName, find, node, name, report);
+    return kind && readCheckOfKind(kind, checkName, { node, name, report, member: checkOrName(undefined, find) });
   };
 }
 
@@ -197,87 +102,15 @@ function kindOf(node: YamlNode): string {
   return COMPOUND_KINDS.find((kind) => valueOf(node, kind)) ?? '';
 }
 
-function readKind(node: YamlNode, name: string, report: Report): (typeof KINDS)[number] | undefined {
+function readKind(node: YamlNode, name: string, report: Report): CheckKind | undefined {
   const type = valueOf(node, 'type');
   if (!type) {
     // `{ all_of: [web, tls] }` says what it is.
     const short = kindOf(node);
     if (isCompoundKind(short)) return short;
     const place = nodePlace(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);
-    report.error('PH012', `${name} needs the key type`, place, `one of ${KINDS.join(', ')}`);
+    report.error('PH012', `${name} needs the key type`, place, `one of ${CHECK_KINDS.join(', ')}`);
     return undefined;
   }
-  return choice(KINDS, { code: 'PH040' })(type, `type of ${name}`, report);
-}
-
-function timingOverTcp(read: Timing, node: YamlNode, report: Report): CheckTiming {
-  const timing = timingOf(read, node, report);
-  warnShortTimeout(timing.timeoutMs, node, report);
-  return timing;
-}
-
-function readOfKind(
-  kind: (typeof KINDS)[number],
-  checkName: string,
-  find: FindCheck,
-  node: YamlNode,
-  name: string,
-  report: Report,
-): CheckSpec | undefined {
-  switch (kind) {
-    case 'http':
-    case 'https': {
-      const read = readHttp(node, name, report);
-      if (!read) return undefined;
-      const { port, method, path, host, status, body, insecure, watch } = read;
-      const headers = Object.fromEntries(read.headers);
-      const timing = timingOverTcp(read, node, report);
-      const request = { port, method, path, host, headers, status, body, loadPath: read.load_path };
-      const spec = { name: checkName, kind, ...timing, ...request, insecure, watch };
-      judgeHttpCheck(spec, node, name, report);
-      return spec;
-    }
-    case 'tcp': {
-      const read = readTcp(node, name, report);
-      if (!read) return undefined;
-      const { port = 0, send, expect, watch } = read;
-      judgeMatch(expect, 'expect', node, name, report);
-      return { name: checkName, kind, ...timingOverTcp(read, node, report), port, send, expect, watch };
-    }
-    case 'tls': {
-      const read = readTls(node, name, report);
-      if (!read) return undefined;
-      const { port, host, insecure, min_days_left: minDaysLeft, watch } = read;
-      judgeDaysLeft(minDaysLeft, node, report);
-      return { name: checkName, kind, ...timingOverTcp(read, node, report), port, host, insecure, minDaysLeft, watch };
-    }
-    case 'grpc': {
-      const read = readGrpc(node, name, report);
-      if (!read) return undefined;
-      const { port, service, tls, host, insecure } = read;
-      return { name: checkName, kind, ...timingOverTcp(read, node, report), port, service, tls, host, insecure };
-    }
-    case 'exec': {
-      const read = readExec(node, name, report);
-      if (!read) return undefined;
-      judgeCommand(read.command, node, report);
-      return { name: checkName, kind, ...timingOf(read, node, report), command: read.command, port: read.port };
-    }
-    case 'dns': {
-      const read = readDns(node, name, report);
-      if (!read) return undefined;
-      const timing = timingOf(read, node, report);
-      return { name: checkName, kind, ...timing, port: read.port, query: read.name, rtype: read.rtype };
-    }
-    case 'push': {
-      const read = readPush(node, name, report);
-      if (!read) return undefined;
-      const expiresMs = read.expires ?? INTERVALS_TO_EXPIRE * read.interval;
-      return { name: checkName, kind, ...timingOf(read, node, report), expiresMs };
-    }
-    case 'all_of':
-    case 'any_of':
-    case 'at_least':
-      return readCompound({ kind, checkName, node, name, report, member: checkOrName(undefined, find) });
-  }
+  return choice(CHECK_KINDS, { code: 'PH040' })(type, `type of ${name}`, report);
 }

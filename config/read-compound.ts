@@ -4,11 +4,10 @@
  *     { type: all_of, of: [web, certificate] }      { all_of: [web, certificate] }
  *     { type: at_least, n: 2, of: [a, b, c] }       { at_least: 2, of: [a, b, c] }
  */
-import { timeoutWithoutDefault, timingFields, timingOf } from './check-timing.ts';
+import { timeoutWithoutDefault, timingFields, timingOf, type CheckTiming } from './check-timing.ts';
 import type { Report } from './diagnostics.ts';
 import { integer, list, map, optional, text, valueOf, type Read } from './fields.ts';
 import { MAX_COMPOUND_PROBES } from './limits.ts';
-import type { CheckSpec, CompoundSpec } from './settings.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
 export const COMPOUND_KINDS = ['all_of', 'any_of', 'at_least'] as const;
@@ -18,19 +17,35 @@ export function isCompoundKind(kind: string): kind is CompoundKind {
   return COMPOUND_KINDS.some((known) => known === kind);
 }
 
-/** What is read, where it stands, and how a member of it is read. */
-type Input = {
+/** What is read: how many members must pass, and the members. */
+type Combined<Member> = CheckTiming & { readonly needed: number; readonly members: readonly Member[] };
+
+/** What a check needs to have to be a member. `expiresMs` marks a check without a probe. */
+type Combinable = {
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly expiresMs?: number;
+  readonly members?: readonly Combinable[];
+};
+
+/** The check in the file, what messages call it, and the reader of its members. */
+type Input<Member extends Combinable> = {
   readonly kind: CompoundKind;
-  readonly checkName: string;
   readonly node: YamlNode;
   readonly name: string;
   readonly report: Report;
-  readonly member: Read<CheckSpec>;
+  readonly member: Read<Member>;
 };
 
-/** Undefined when it is wrong, or a member of it is; all of that has been reported. */
-export function readCompound(input: Input): CompoundSpec | undefined {
-  const { kind, checkName, node, name, report } = input;
+/** A reader for this kind. It returns undefined for a mistake in the check or in a member, which has been reported. */
+export function compoundReader(
+  kind: CompoundKind,
+): <Member extends Combinable>(input: Omit<Input<Member>, 'kind'>) => Combined<Member> | undefined {
+  return (input) => readCompound({ ...input, kind });
+}
+
+function readCompound<Member extends Combinable>(input: Input<Member>): Combined<Member> | undefined {
+  const { kind, node, name, report } = input;
   // Read below, where it is known which of the keys counts.
   const later = optional<true>(() => true);
   const timing = { ...timingFields, timeout: timeoutWithoutDefault, type: optional(text()) };
@@ -45,11 +60,15 @@ export function readCompound(input: Input): CompoundSpec | undefined {
   if (!needed) return undefined;
   // A member that is given all its time shall not be cut short by what it is a part of.
   const timeout = read.timeout ?? Math.max(...members.map(({ timeoutMs }) => timeoutMs));
-  return { name: checkName, kind, ...timingOf({ ...read, timeout }, node, report), needed, members };
+  return { ...timingOf({ ...read, timeout }, node, report), needed, members };
 }
 
 /** The value of the one key of several that is there. */
-function oneOf({ node, name, report }: Input, keys: readonly string[], example: string): YamlNode | undefined {
+function oneOf(
+  { node, name, report }: Pick<Input<Combinable>, 'node' | 'name' | 'report'>,
+  keys: readonly string[],
+  example: string,
+): YamlNode | undefined {
   const [found, second] = keys.filter((key) => valueOf(node, key) !== undefined);
   if (found === undefined) {
     const place = nodePlace(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);
@@ -64,11 +83,14 @@ function oneOf({ node, name, report }: Input, keys: readonly string[], example: 
   return valueOf(node, found);
 }
 
-function readMembers({ kind, name, report, member }: Input, node: YamlNode): readonly CheckSpec[] | undefined {
+function readMembers<Member extends Combinable>(
+  { kind, name, report, member }: Input<Member>,
+  node: YamlNode,
+): readonly Member[] | undefined {
   const names = new Set<string>();
-  const each: Read<CheckSpec> = (item, _, inner) => {
+  const each: Read<Member> = (item, _, inner) => {
     const spec = member(item, `a check of ${name}`, inner);
-    if (spec?.kind === 'push') {
+    if (spec?.expiresMs !== undefined) {
       const hint = 'it is reported, not probed: give it to the service as its own check, or use another kind here';
       inner.error('PH051', `${spec.name} is a push check, and no part of another check`, nodePlace(item), hint);
       return undefined;
@@ -92,7 +114,7 @@ function readMembers({ kind, name, report, member }: Input, node: YamlNode): rea
   return undefined;
 }
 
-function readNeeded(input: Input, members: number): number | undefined {
+function readNeeded<Member extends Combinable>(input: Input<Member>, members: number): number | undefined {
   if (input.kind === 'all_of') return members;
   if (input.kind === 'any_of') return 1;
   const node = oneOf(input, ['n', 'at_least'], 'at_least: 2');
@@ -101,6 +123,6 @@ function readNeeded(input: Input, members: number): number | undefined {
 }
 
 /** How many probes a run of the check makes. */
-function probesOf(spec: CheckSpec): number {
-  return 'members' in spec ? spec.members.reduce((sum, member) => sum + probesOf(member), 0) : 1;
+function probesOf({ members }: Combinable): number {
+  return members === undefined ? 1 : members.reduce((sum, member) => sum + probesOf(member), 0);
 }

@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { relative, isAbsolute, sep } from 'node:path';
+import { codeOf } from './unknown-values.ts';
 
 /**
  * What one call reads. A kernel without preemption gives nobody else the core before the call ends: 22 MB in one go
@@ -164,7 +165,7 @@ export function faultOf(error: unknown): {
   readonly why: string;
   readonly hint: string | undefined;
 } {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   const own = error instanceof FileError ? error.message : undefined;
   const why =
     own ??

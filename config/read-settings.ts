@@ -24,6 +24,7 @@ import {
   withDefault,
   optional,
   required,
+  section,
   type Read,
 } from './fields.ts';
 import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
@@ -54,7 +55,11 @@ const LOOPBACK: readonly Prefix[] = [
   { bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), bits: 128 },
 ];
 const DEFAULT_LISTEN: readonly Endpoint[] = [{ host: '127.0.0.1', port: 5300 }];
-const DEFAULT_STATUS: Endpoint = { host: '127.0.0.1', port: 8053 };
+const DEFAULT_STATUS: StatusSettings = {
+  listen: { host: '127.0.0.1', port: 8053 },
+  token: undefined,
+  openReading: true,
+};
 /** RFC 7858 3.1. */
 const TLS_PORT = 853;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -146,9 +151,9 @@ const status: Read<StatusOrOff> = (node, name, report) => {
 };
 
 const readStatus = map('status', {
-  listen: withDefault(fromEnvironment(endpoint()), DEFAULT_STATUS),
+  listen: withDefault(fromEnvironment(endpoint()), DEFAULT_STATUS.listen),
   token: optional(fromEnvironment(secret)),
-  open_reading: withDefault(boolean(), true),
+  open_reading: withDefault(boolean(), DEFAULT_STATUS.openReading),
 });
 
 /** Shorter than 16 letters, few different letters, or a known word and little else: some thousand tries may find it. */
@@ -200,48 +205,38 @@ function pharos(isCountry: IsCountry) {
     files: withDefault(choice(['own-folder', 'anywhere']), 'own-folder'),
     state_dir: optional(file),
     user: optional(text()),
-    reload: optional(map('reload', { max_shrink: withDefault(share(), 0.5) })),
-    geo: optional(
-      map('geo', {
-        databases: withDefault(list(file), []),
-        refresh: optional(cronLine),
-        networks: withDefault(networks(isCountry), []),
-      }),
-    ),
+    reload: section('reload', { max_shrink: withDefault(share(), 0.5) }),
+    geo: section('geo', {
+      databases: withDefault(list(file), []),
+      refresh: optional(cronLine),
+      networks: withDefault(networks(isCountry), []),
+    }),
     regions: withDefault(regions(isCountry), new Map()),
     checks: withDefault(checks(), new Map()),
-    health: optional(
-      map('health', {
-        wait: withDefault(duration({ maxMs: 600_000 }), 3000),
-        suspect: withDefault(share(), 0.7),
-        notify: optional(notify(fromEnvironment(secret))),
-      }),
-    ),
-    status: withDefault(status, { listen: DEFAULT_STATUS, token: undefined, openReading: true }),
-    limits: optional(
-      map('limits', {
-        rrl: withDefault(integer({ min: 0, max: 1_000_000 }), 0),
-        slip: withDefault(integer({ min: 0, max: 10 }), 2),
-        tcp_clients: withDefault(integer({ min: 1, max: MAX_TCP_CLIENTS }), 1024),
-      }),
-    ),
-    dns: optional(
-      map('dns', {
-        nsid: optional(identityFromEnvironment(text({ maxOctets: MAX_NSID_OCTETS }))),
-        version: optional(text({ maxOctets: MAX_STRING_OCTETS })),
-        cookie_secrets: withDefault(list(fromEnvironment(cookieSecret), { max: MAX_COOKIE_SECRETS }), []),
-        explain_from: withDefault(list(fromEnvironment(prefix())), [...LOOPBACK]),
-      }),
-    ),
+    health: section('health', {
+      wait: withDefault(duration({ maxMs: 600_000 }), 3000),
+      suspect: withDefault(share(), 0.7),
+      notify: optional(notify(fromEnvironment(secret))),
+    }),
+    status: withDefault(status, DEFAULT_STATUS),
+    limits: section('limits', {
+      rrl: withDefault(integer({ min: 0, max: 1_000_000 }), 0),
+      slip: withDefault(integer({ min: 0, max: 10 }), 2),
+      tcp_clients: withDefault(integer({ min: 1, max: MAX_TCP_CLIENTS }), 1024),
+    }),
+    dns: section('dns', {
+      nsid: optional(identityFromEnvironment(text({ maxOctets: MAX_NSID_OCTETS }))),
+      version: optional(text({ maxOctets: MAX_STRING_OCTETS })),
+      cookie_secrets: withDefault(list(fromEnvironment(cookieSecret), { max: MAX_COOKIE_SECRETS }), []),
+      explain_from: withDefault(list(fromEnvironment(prefix())), [...LOOPBACK]),
+    }),
     transfer: withDefault(transfer, { keys: [], allow: [], notify: [] }),
     beacon: optional(beacon),
-    log: optional(
-      map('log', {
-        level: withDefault(choice(LEVELS), 'info'),
-        queries: withDefault(share(), 0),
-      }),
-    ),
-    shutdown: optional(map('shutdown', { grace: optional(duration({ maxMs: MAX_GRACE_MS })) })),
+    log: section('log', {
+      level: withDefault(choice(LEVELS), 'info'),
+      queries: withDefault(share(), 0),
+    }),
+    shutdown: section('shutdown', { grace: optional(duration({ maxMs: MAX_GRACE_MS })) }),
     schedules: withDefault(schedules, []),
   });
 }
@@ -264,11 +259,11 @@ function shownPaths(
     readonly zones?: readonly WrittenPath[] | undefined;
     readonly state_dir?: WrittenPath | undefined;
     readonly tls?: WrittenTls | undefined;
-    readonly geo?: { readonly databases: readonly WrittenPath[] } | undefined;
+    readonly geo: { readonly databases: readonly WrittenPath[] };
   },
   baseDir: string,
 ): Settings['shownPaths'] {
-  const all = [read.zones, read.state_dir, read.tls?.cert, read.tls?.key, read.geo?.databases].flat();
+  const all = [read.zones, read.state_dir, read.tls?.cert, read.tls?.key, read.geo.databases].flat();
   return all
     .flatMap((each) =>
       each === undefined || each.shown === each.path ? [] : { path: resolve(baseDir, each.path), shown: each.shown },
@@ -330,40 +325,40 @@ export function readSettings(input: {
     zoneFolders: found.folders,
     files: read.files,
     user: read.user,
-    reload: { maxShrink: read.reload?.max_shrink ?? 0.5 },
+    reload: { maxShrink: read.reload.max_shrink },
     stateDir: resolve(baseDir, read.state_dir?.path ?? 'state'),
     secretVariables: secretVariables(node),
     shownPaths: shownPaths(read, baseDir),
     geo: {
-      databases: findDatabases(read.geo?.databases ?? [], baseDir, report),
-      refresh: read.geo?.refresh,
-      networks: read.geo?.networks ?? [],
+      databases: findDatabases(read.geo.databases, baseDir, report),
+      refresh: read.geo.refresh,
+      networks: read.geo.networks,
     },
     regions: read.regions,
     checks: read.checks,
     ...misreadOf(node, read),
     health: {
-      waitMs: read.health?.wait ?? 3000,
-      suspect: read.health?.suspect ?? 0.7,
-      notify: read.health?.notify,
+      waitMs: read.health.wait,
+      suspect: read.health.suspect,
+      notify: read.health.notify,
     },
     status,
     limits: {
-      rrl: read.limits?.rrl ?? 0,
-      slip: read.limits?.slip ?? 2,
-      tcpClients: read.limits?.tcp_clients ?? 1024,
+      rrl: read.limits.rrl,
+      slip: read.limits.slip,
+      tcpClients: read.limits.tcp_clients,
     },
     dns: {
-      nsid: read.dns?.nsid,
+      nsid: read.dns.nsid,
       // `none` says what holds anyway, so that a file can say it.
-      version: read.dns?.version === 'none' ? undefined : read.dns?.version,
-      cookieSecrets: read.dns?.cookie_secrets ?? [],
-      explainFrom: read.dns?.explain_from ?? LOOPBACK,
+      version: read.dns.version === 'none' ? undefined : read.dns.version,
+      cookieSecrets: read.dns.cookie_secrets,
+      explainFrom: read.dns.explain_from,
     },
     transfer: read.transfer,
     beacon: read.beacon && beaconSettings(read.beacon, read.regions, report),
-    log: { level: read.log?.level ?? 'info', queries: read.log?.queries ?? 0 },
-    shutdown: { graceMs: read.shutdown?.grace },
+    log: read.log,
+    shutdown: { graceMs: read.shutdown.grace },
     schedules: read.schedules,
   };
 }

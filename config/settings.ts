@@ -4,6 +4,7 @@
  */
 import type { Endpoint, Prefix } from '../wire/address.ts';
 import type { TsigKey } from '../wire/tsig.ts';
+import type { CheckSpec } from './check-kinds.ts';
 import type { Place } from './diagnostics.ts';
 import type { ShownPath } from './environment.ts';
 import type { CheckedKeyPair } from './key-pair.ts';
@@ -169,87 +170,3 @@ export type RegionSpec = {
   readonly minHealthy: number;
   readonly place: Place;
 };
-
-/** Timing and thresholds of any check (SPEC 5). */
-export type CheckTiming = {
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-  readonly fastMs: number;
-  /** Passes in a row that bring a target up. */
-  readonly rise: number;
-  /** Failures in a row that take it down. */
-  readonly fall: number;
-  /** Undefined: however often its state changes, it is believed. */
-  readonly flap?: FlapRule | undefined;
-};
-
-/** So many changes of the state within this time hold the target down for that time (SPEC 5). */
-export type FlapRule = { readonly changes: number; readonly withinMs: number; readonly holdMs: number };
-
-export type CheckSpec = CheckTiming & { readonly name: string } & (
-    | {
-        readonly kind: 'http' | 'https';
-        readonly port: number | undefined;
-        readonly method: string;
-        readonly path: string;
-        /** Host header, SNI and the name the certificate must hold for; undefined: the address. */
-        readonly host: string | undefined;
-        readonly headers: Readonly<Record<string, string>>;
-        readonly status: readonly { readonly from: number; readonly to: number }[];
-        readonly body: BodyMatch | undefined;
-        /** Where the JSON body has the load: keys and indexes with dots between them, `metrics.cpu` or `nodes.0.load`. */
-        readonly loadPath: string | undefined;
-        readonly insecure: boolean;
-        readonly watch: boolean;
-      }
-    | {
-        readonly kind: 'tcp';
-        /** 0 where each VIP's `probe` gives the port: a VIP without one is then a mistake. */
-        readonly port: number;
-        readonly send: string | undefined;
-        readonly expect: BodyMatch | undefined;
-        readonly watch: boolean;
-      }
-    | {
-        readonly kind: 'tls';
-        readonly port: number | undefined;
-        /** SNI and the name the certificate must hold for; undefined: the address. */
-        readonly host: string | undefined;
-        readonly insecure: boolean;
-        /** Whole days that the certificate must still be valid for. */
-        readonly minDaysLeft: number | undefined;
-        readonly watch: boolean;
-      }
-    | {
-        readonly kind: 'grpc';
-        readonly port: number | undefined;
-        /** The service asked about; empty: the server as a whole. */
-        readonly service: string;
-        readonly tls: boolean;
-        /** `:authority`, and with TLS as in a tls check. */
-        readonly host: string | undefined;
-        readonly insecure: boolean;
-      }
-    | { readonly kind: 'dns'; readonly port: number; readonly query: string; readonly rtype: string }
-    | {
-        readonly kind: 'exec';
-        /** The program, by an absolute path or a name to find in PATH, and its arguments. */
-        readonly command: readonly [string, ...string[]];
-        readonly port: number | undefined;
-      }
-    | { readonly kind: 'push'; readonly expiresMs: number }
-    | {
-        readonly kind: 'all_of' | 'any_of' | 'at_least';
-        /** How many members have to pass: 1 to as many as there are. */
-        readonly needed: number;
-        /** Of any kind but `push`; their timeouts count, their other timing does not. */
-        readonly members: readonly CheckSpec[];
-      }
-  );
-
-/** A check that is made of others. */
-export type CompoundSpec = Extract<CheckSpec, { kind: 'all_of' | 'any_of' | 'at_least' }>;
-
-export type BodyMatch =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'regex'; readonly source: string; readonly flags: string };

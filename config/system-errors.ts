@@ -2,6 +2,7 @@
  * Sorts every error of a system call, in this one place: whose fault is it? Only a fault of the target says anything
  * about its health (SPEC 9). Pure.
  */
+import { codeOf } from './unknown-values.ts';
 
 /**
  * `target`: a packet of the target, or of a router on the way to it, caused the error, or the target was silent.
@@ -54,7 +55,7 @@ export function blameOf(error: unknown): Blame {
     const blames = error.errors.map(blameOf);
     return blames.find((blame) => blame === 'target') ?? blames[0] ?? 'ours';
   }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = codeOf(error);
   if (code === '') return isProgrammingError(error) ? 'ours' : 'target';
   if (isLocal(error)) return LOCAL_BLAME.get(code) ?? BLAME.get(code) ?? 'machine';
   // Without a local address in it, the error of a connection came later, with a packet: ICMPv6 "administratively

@@ -5,6 +5,7 @@
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
  */
 import { createAlarms } from '../config/alarms.ts';
+import { isPush } from '../config/check-kinds.ts';
 import { shareDescriptors } from '../config/descriptor-budget.ts';
 import { isoTime, systemClock } from './clock.ts';
 import type { Health, HealthOptions } from './health.ts';
@@ -104,7 +105,7 @@ export function startHealth(options: HealthOptions): Health {
     },
     doubt: (unit) => {
       unit.state = undecided(unit.state);
-      if (unit.check.kind === 'push') pushes.expect(unit.key, unit.check.expiresMs);
+      if (isPush(unit.check)) pushes.expect(unit.key, unit.check.expiresMs);
       for (const target of unit.members) write(target);
     },
     raised: (alarm) => {
@@ -197,7 +198,7 @@ export function startHealth(options: HealthOptions): Health {
 
   const startUnit = (unit: Unit): void => {
     const { check, where, key } = unit;
-    if (check.kind === 'push') pushes.expect(key, check.expiresMs);
+    if (isPush(check)) pushes.expect(key, check.expiresMs);
     else if (where !== undefined) {
       const { intervalMs, fastMs } = check;
       scheduler.add({ key, intervalMs, fastMs, run: () => probeUnit(unit, where) });
@@ -259,7 +260,7 @@ export function startHealth(options: HealthOptions): Health {
       const target = writer.targets().get(canonicalTarget(text));
       if (target === undefined) return 'unknown target';
       const unit = unitOf(target);
-      if (unit?.check.kind !== 'push') return 'not a push check';
+      if (unit === undefined || !isPush(unit.check)) return 'not a push check';
       if (healthy) pushes.expect(unit.key, unit.check.expiresMs);
       else pushes.forget(unit.key);
       const reason = healthy ? 'reported healthy' : 'reported unhealthy';

@@ -8,7 +8,7 @@
  * Each further change that makes `changes` of them within `within` begins the hold anew: one that still flaps stays
  * down. Probing goes on, and hysteresis beneath the hold knows nothing of it.
  */
-import type { FlapRule } from '../config/settings.ts';
+import type { FlapRule } from '../config/check-timing.ts';
 
 /** The last changes of a check's state, the oldest first and no more than `changes`; when the hold ends. */
 export type Flaps = { readonly changesMs: readonly number[]; readonly heldUntilMs: number };

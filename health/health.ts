@@ -2,7 +2,7 @@
  * The health room as the other rooms see it. `health/engine.ts` makes one.
  */
 import type { Alarms } from '../config/alarms.ts';
-import type { CheckSpec } from '../config/settings.ts';
+import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Clock } from './clock.ts';
 import type { Author, OverrideRequest } from './overrides.ts';
 import type { Foresee } from './pressure.ts';

@@ -24,6 +24,7 @@
  * - Overrides are not in here: they sit above the probed state, which goes on beneath them (`overrides.ts`).
  * - A report to a `push` check is a result with `rise` and `fall` 1.
  */
+import type { CheckSpec } from '../config/check-kinds.ts';
 import { NEVER_SECONDS, PROBED, type Probed } from './health-table.ts';
 
 /** Passes in a row that bring a target up, failures in a row that take it down; both at least 1. */
@@ -83,6 +84,10 @@ export type HoldSpec =
   | (Thresholds & { readonly kind: 'probed'; readonly intervalMs: number; readonly fastMs: number })
   | { readonly kind: 'push'; readonly expiresMs: number }
   | { readonly kind: 'none' };
+
+export function holdSpecOf(check: CheckSpec): HoldSpec {
+  return 'expiresMs' in check ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
+}
 
 /**
  * Whole seconds for which the state is taken not to flip, which is where a TTL range comes from (SPEC 4).

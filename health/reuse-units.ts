@@ -1,6 +1,7 @@
 /**
  * Which units a generation has, which of them go on from the one before, and what the others remember.
  */
+import { isPush } from '../config/check-kinds.ts';
 import { startingState } from './hysteresis.ts';
 import type { SavedState } from './state-file.ts';
 import { PROBED } from './health-table.ts';
@@ -29,7 +30,7 @@ export function gatherUnits(
     const { check } = target;
     if (check === undefined) continue;
     const where = probeTargetOf(target);
-    if (where === undefined && check.kind !== 'push') {
+    if (where === undefined && !isPush(check)) {
       warn(`health: ${target.target} has a check but no address to probe; it counts as not checked`);
       continue;
     }

@@ -5,6 +5,7 @@
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAlarms, type Alarms } from '../config/alarms.ts';
+import { codeOf, isRecord } from '../config/unknown-values.ts';
 import { MAX_FLAP_CHANGES } from '../config/limits.ts';
 import { plainText } from '../config/plain-text.ts';
 import { readRegularFile } from '../config/read-file.ts';
@@ -89,11 +90,7 @@ export function openMemoryStore(): StateStore {
  * entry that cannot be used is left out. Both raise the alarm `state_lost`, and the file as it was is kept as `*.bad`.
  * Never throws.
  */
-export function openStateStore(
-  directory: string,
-  clock: Clock,
-  alarms: Alarms = createAlarms(),
-): StateStore {
+export function openStateStore(directory: string, clock: Clock, alarms: Alarms = createAlarms()): StateStore {
   const at = (name: string): Source => ({ file: join(directory, name), alarms });
   const [statesAt, overridesAt, weightsAt] = [at('health.json'), at('overrides.json'), at('weights.json')];
   const states = new Map<string, SavedState>();
@@ -144,7 +141,7 @@ function readEntries<Entry>(source: Source, name: string, read: (entry: unknown)
     if (!Array.isArray(list)) throw new Error(`it has no list "${name}"`);
     entries = list;
   } catch (error) {
-    if (isRecord(error) && error['code'] === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return [];
     tellLost(source, `${file} cannot be used: ${messageOf(error)}. Pharos started without it`);
     return [];
   }
@@ -225,10 +222,6 @@ function authorOf({ by }: Record<string, unknown>): 'operator' | 'schedule' {
 
 function isTime(value: unknown): value is string {
   return typeof value === 'string' && !Number.isNaN(Date.parse(value));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }
 
 function excerpt(entry: unknown): string {

@@ -2,8 +2,8 @@
  * TARGETs as operators name them (SPEC 1): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Pure.
  */
 import { hash } from 'node:crypto';
-import type { CheckSpec } from '../config/settings.ts';
-import { defaultPort, ownPort, type ProbeTarget } from './checks/probe.ts';
+import { checkTraits, isPush, type CheckSpec } from '../config/check-kinds.ts';
+import { ownPort, type ProbeTarget } from './checks/probe.ts';
 
 /** One VIP of a generation, and how it is checked. */
 export type HealthTarget = {
@@ -81,8 +81,8 @@ export function expandTarget<T extends Pick<HealthTarget, 'target' | 'region'>>(
 /** Where the target's check connects; undefined when nothing is connected to. */
 export function probeTargetOf(target: HealthTarget): ProbeTarget | undefined {
   const { check, host } = target;
-  if (check === undefined || host === undefined || check.kind === 'push') return undefined;
-  const port = target.port ?? ownPort(check) ?? defaultPort(check);
+  if (check === undefined || host === undefined || isPush(check)) return undefined;
+  const port = target.port ?? ownPort(check) ?? checkTraits(check).defaultPort;
   return target.written === undefined ? { host, port } : { host, port, written: target.written };
 }
 
@@ -92,7 +92,7 @@ export function probeTargetOf(target: HealthTarget): ProbeTarget | undefined {
  */
 export function addressText(target: HealthTarget): string {
   const where = probeTargetOf(target);
-  if (where === undefined) return target.check?.kind === 'push' ? 'push' : 'none';
+  if (where === undefined) return target.check !== undefined && isPush(target.check) ? target.check.kind : 'none';
   if (where.port === 0) return where.host;
   return where.host.includes(':') ? `[${where.host}]:${String(where.port)}` : `${where.host}:${String(where.port)}`;
 }
@@ -107,7 +107,7 @@ export function shownAddress(target: HealthTarget): string {
  * check is of one target alone.
  */
 export function probeKey(target: HealthTarget, check: CheckSpec): string {
-  const where = check.kind === 'push' ? canonicalTarget(target.target) : addressText(target);
+  const where = isPush(check) ? canonicalTarget(target.target) : addressText(target);
   return `${where} ${digestOf(check)}`;
 }
 

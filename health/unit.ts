@@ -1,17 +1,17 @@
 /**
  * What one check at one address is known to be: its state, its last result, and the VIPs it speaks for.
  */
-import type { CheckSpec } from '../config/settings.ts';
+import { checkTraits, isPush, runsCommands, type CheckSpec } from '../config/check-kinds.ts';
 import { isoTime, type Clock } from './clock.ts';
 import { NO_FLAPS, type Flaps } from './flapping.ts';
 import {
   contradicting,
   hold,
   holdSeconds,
+  holdSpecOf,
   settle,
   startingState,
   type HealthState,
-  type HoldSpec,
   type Thresholds,
 } from './hysteresis.ts';
 import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
@@ -88,7 +88,7 @@ export function fallsWith(unit: Unit, passed: boolean): boolean {
 
 // Whoever reports knows: a report is the state, not a sample of it.
 function thresholdsOf({ check }: Unit): Thresholds {
-  return check.kind === 'push' ? { rise: 1, fall: 1 } : check;
+  return isPush(check) ? { rise: 1, fall: 1 } : check;
 }
 
 /** Notes a result that says nothing of the target: the state holds. */
@@ -122,7 +122,7 @@ export function isContradicted(unit: Unit): boolean {
  * than one failure is asked over a new one before it does.
  */
 export function mayReuse({ check, state }: Unit): boolean {
-  return (check.kind === 'http' || check.kind === 'https') && check.fall > 1 && contradicting(state) === 0;
+  return checkTraits(check).reusesConnection && check.fall > 1 && contradicting(state) === 0;
 }
 
 /**
@@ -130,13 +130,9 @@ export function mayReuse({ check, state }: Unit): boolean {
  * Commands are not run side by side.
  */
 export function needsMore({ check, state }: Unit, underWay: number): number {
-  if (check.kind === 'push' || runsCommands(check)) return 0;
+  if (isPush(check) || runsCommands(check)) return 0;
   if (state.probed !== PROBED.UP || !state.decided || check.fastMs >= check.timeoutMs) return 0;
   return Math.min(MAX_PROBES_OF_TARGET, check.fall - contradicting(state)) - underWay;
-}
-
-function runsCommands(check: CheckSpec): boolean {
-  return 'members' in check ? check.members.some(runsCommands) : check.kind === 'exec';
 }
 
 /** How long an answer may take before another probe is asked: `fast`, or as long as one that is slow takes usually. */
@@ -156,14 +152,12 @@ export function fastMsOf({ check }: Unit): number {
 export function unitHoldSeconds(unit: Unit, nowMs: number): number {
   const { check, flaps, heldDown } = unit;
   if (heldDown) return Math.max(0, Math.floor((flaps.heldUntilMs - nowMs) / 1000));
-  const spec: HoldSpec =
-    check.kind === 'push' ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
-  return holdSeconds(unit.state, spec);
+  return holdSeconds(unit.state, holdSpecOf(check));
 }
 
 /** Whole seconds until its load is reported again: at the next probe; a push may come at any moment. */
 export function loadHoldSeconds({ check }: Unit): number {
-  return check.kind === 'push' ? 0 : Math.floor(check.intervalMs / 1000);
+  return isPush(check) ? 0 : Math.floor(check.intervalMs / 1000);
 }
 
 export function probedWord(probed: Probed): 'up' | 'down' | 'unknown' {

@@ -3,7 +3,7 @@
  * metrics and the health room. Plain data; the packet path never sees it.
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
-import type { CheckSpec } from '../config/settings.ts';
+import type { CheckSpec } from '../config/check-kinds.ts';
 import type { ShedMarks } from '../health/target-names.ts';
 import type { StepSpec } from '../steering/steps.ts';
 

@@ -4,7 +4,7 @@
  */
 import { createContext, Script } from 'node:vm';
 import { compileExpression, type Expression } from '../../config/expression.ts';
-import type { BodyMatch } from '../../config/settings.ts';
+import type { BodyMatch } from '../../config/check-fields.ts';
 import { MAX_MATCH_MS, MAX_MATCH_TURNS, MAX_UNLIMITED_MATCH_CHARACTERS } from '../limits.ts';
 import { ProbeFailure } from './probe.ts';
 

@@ -3,13 +3,12 @@
  * result stands as soon as the rest cannot change it.
  */
 import { performance } from 'node:perf_hooks';
-import type { CheckSpec, CompoundSpec } from '../../config/settings.ts';
+import { checkTraits, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
 import {
   elapsedSince,
   formatMs,
   onAbort,
   ownPort,
-  defaultPort,
   startDeadline,
   type Keep,
   type Probe,
@@ -84,7 +83,7 @@ function tellsLoad(spec: CheckSpec): boolean {
 
 function showsCertificate(spec: CheckSpec): boolean {
   if ('members' in spec) return spec.members.some(showsCertificate);
-  return spec.kind === 'https' || spec.kind === 'tls' || (spec.kind === 'grpc' && spec.tls);
+  return checkTraits(spec).overTls;
 }
 
 /** `all 3 passed`, `2 of 3 passed; web: connect refused`, `tls: certificate expires in 3 days`. */
@@ -108,7 +107,7 @@ function verdictOf(spec: CompoundSpec, members: readonly Member[], missing?: str
     const failed = `${String(failures.length)} of ${String(count)} failed, ${String(spec.needed)} must pass`;
     const head = spec.kind === 'all_of' ? [] : [failed];
     const answered = members.some(
-      ({ spec: { kind }, result }) => result?.answered ?? (result?.passed && kind !== 'exec'),
+      ({ spec: member, result }) => result?.answered ?? (result?.passed && !checkTraits(member).runsCommand),
     );
     return { passed: false, reason: [...head, ...failures].join('; '), answered };
   }
@@ -122,5 +121,5 @@ function verdictOf(spec: CompoundSpec, members: readonly Member[], missing?: str
 function memberTarget({ host, port }: ProbeTarget, spec: CheckSpec): ProbeTarget {
   // Its own members look for themselves.
   if ('members' in spec) return { host, port };
-  return { host, port: ownPort(spec) ?? (port === 0 ? defaultPort(spec) : port) };
+  return { host, port: ownPort(spec) ?? (port === 0 ? checkTraits(spec).defaultPort : port) };
 }

@@ -5,7 +5,7 @@ import { Packet } from 'dns2';
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import { markLocal } from '../../config/system-errors.ts';
 import { parseName } from '../../wire/name.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';

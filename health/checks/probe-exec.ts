@@ -5,7 +5,8 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
+import { codeOf } from '../../config/unknown-values.ts';
 import { KILLED_WAIT_MS, MAX_COMMANDS_AT_ONCE, MAX_COMMAND_OUTPUT_OCTETS } from '../limits.ts';
 import {
   NotProbed,
@@ -164,7 +165,7 @@ function environmentOf(target: ProbeTarget, spec: ExecSpec): NodeJS.ProcessEnv {
 
 /** A command that did not start says nothing of the target, whatever the reason. */
 function startFailure(error: Error, program: string): NotProbed {
-  const code = 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === 'ENOENT') return new NotProbed(`command not found: ${program}`);
   if (code === 'EACCES') return new NotProbed(`command may not be run: ${program}`);
   return new NotProbed(`command could not be started: ${describeError(error)}`);

@@ -6,7 +6,7 @@ import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Strea
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { withoutFinalDot } from '../../config/host-name.ts';
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
 import { MAX_GRPC_ANSWER_OCTETS } from '../limits.ts';
 import { lookupHost } from './resolve-host.ts';

@@ -6,7 +6,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { withoutFinalDot } from '../../config/host-name.ts';
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import { bodyMatcher, type BodyMatcher } from './body-match.ts';
 import { createHttpReader, type HttpReader } from './http-response.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';

@@ -2,7 +2,7 @@
  * The `tcp` probe: it connects, sends, and waits for what is expected.
  */
 import { connect, type Socket } from 'node:net';
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import { bodyMatcher } from './body-match.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
 import { lookupHost } from './resolve-host.ts';

@@ -2,7 +2,7 @@
  * The `tls` probe: a handshake with everything that a client would verify, and how long the certificate still holds.
  */
 import { connect, type TLSSocket } from 'node:tls';
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import { lookupHost } from './resolve-host.ts';
 import {
   ProbeFailure,

@@ -4,8 +4,9 @@
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import { plainText } from '../../config/plain-text.ts';
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import { blameOf, type Blame } from '../../config/system-errors.ts';
+import { codeOf } from '../../config/unknown-values.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
 
 /** Where a probe connects: an address or a host name, and a port; 0 where neither check nor VIP has one. */
@@ -75,31 +76,6 @@ export type Probe<Spec extends CheckSpec = CheckSpec> = (
 export function ownPort(check: CheckSpec): number | undefined {
   return 'port' in check && check.port !== 0 ? check.port : undefined;
 }
-
-/** The port where neither check nor VIP states one; 0 for checks that need none. */
-export function defaultPort(check: CheckSpec): number {
-  switch (check.kind) {
-    case 'http':
-      return 80;
-    case 'https':
-    case 'tls':
-      return 443;
-    case 'grpc':
-      return check.tls ? 443 : DEFAULT_GRPC_PORT;
-    case 'dns':
-      return 53;
-    case 'tcp':
-    case 'exec':
-    case 'push':
-    case 'all_of':
-    case 'any_of':
-    case 'at_least':
-      return 0;
-  }
-}
-
-/** What gRPC's own examples listen on. */
-const DEFAULT_GRPC_PORT = 50_051;
 
 /** The check did not pass, for the reason in the message. */
 export class ProbeFailure extends Error {
@@ -233,13 +209,13 @@ const WORDS: Readonly<Record<string, string>> = {
 function isAnswer(error: unknown): boolean {
   if (error instanceof ProbeFailure) return true;
   if (error instanceof AggregateError) return error.errors.some(isAnswer);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   return /^(ECONNREFUSED|ECONNRESET|EPIPE|EPROTO)$|^ERR_(SSL|TLS|HTTP2)|CERT|^UNABLE_TO_/.test(code);
 }
 
 /** Whether a handshake failed because the certificate, or one of its chain, has ended. */
 function hasExpired(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'CERT_HAS_EXPIRED';
+  return codeOf(error) === 'CERT_HAS_EXPIRED';
 }
 
 /** What is thrown or rejected with may be anything; this is an Error in any case. */
@@ -261,7 +237,7 @@ function rawWordsOf(error: unknown): string {
   // Several addresses of one host name were tried; the first says as much as any.
   if (error instanceof AggregateError && error.errors.length > 0) return rawWordsOf(error.errors[0]);
   if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = codeOf(error);
   const known = WORDS[code];
   if (known !== undefined) return known;
   if (code === 'ERR_HTTP2_ERROR') return `not HTTP/2 (${error.message.toLowerCase()})`;

@@ -1,15 +1,37 @@
 /**
- * From a check to the probe of its kind.
+ * The probe of each kind of check.
  */
 import type { Socket } from 'node:net';
-import type { CheckSpec } from '../../config/settings.ts';
+import { checkTraits, isPush, type CheckKind, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
 import { probeCompound } from './probe-compound.ts';
 import { probeDns } from './probe-dns.ts';
 import { probeExec } from './probe-exec.ts';
 import { probeHttp } from './probe-http.ts';
 import { probeTcp } from './probe-tcp.ts';
 import { probeTls } from './probe-tls.ts';
-import type { Keep, ProbeResult, ProbeTarget } from './probe.ts';
+import type { Keep, Probe, ProbeResult, ProbeTarget } from './probe.ts';
+
+/** The kinds that have a probe. */
+type ProbedKind = Exclude<CheckKind, 'push'>;
+
+/** One row per kind. */
+const PROBES: { readonly [K in ProbedKind]: Probe<Extract<CheckSpec, { kind: K }>> } = {
+  http: probeHttp,
+  https: probeHttp,
+  tcp: probeTcp,
+  tls: probeTls,
+  dns: probeDns,
+  // Loaded when needed: node:http2 takes some 10 MB.
+  grpc: (target, spec, signal) => import('./probe-grpc.ts').then(({ probeGrpc }) => probeGrpc(target, spec, signal)),
+  exec: probeExec,
+  all_of: probeMembers,
+  any_of: probeMembers,
+  at_least: probeMembers,
+};
+
+function probeMembers(target: ProbeTarget, spec: CompoundSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
+  return probeCompound(target, spec, signal, runProbe, keep);
+}
 
 /** One probe of any kind; see `Probe`. */
 export function runProbe(
@@ -19,27 +41,10 @@ export function runProbe(
   keep?: Keep,
   reused?: Socket,
 ): Promise<ProbeResult> {
-  if (spec.kind !== 'http' && spec.kind !== 'https') reused?.destroy();
-  switch (spec.kind) {
-    case 'http':
-    case 'https':
-      return probeHttp(target, spec, signal, spec.watch ? keep : undefined, reused);
-    case 'tcp':
-      return probeTcp(target, spec, signal, spec.watch ? keep : undefined);
-    case 'tls':
-      return probeTls(target, spec, signal, spec.watch ? keep : undefined);
-    case 'grpc':
-      // Loaded by those who have such checks: node:http2 takes some 10 MB.
-      return import('./probe-grpc.ts').then(({ probeGrpc }) => probeGrpc(target, spec, signal));
-    case 'dns':
-      return probeDns(target, spec, signal);
-    case 'exec':
-      return probeExec(target, spec, signal);
-    case 'all_of':
-    case 'any_of':
-    case 'at_least':
-      return probeCompound(target, spec, signal, runProbe, keep);
-    case 'push':
-      return Promise.resolve({ passed: false, reason: 'a push check is not probed', elapsedMs: 0 });
-  }
+  if (!checkTraits(spec).reusesConnection) reused?.destroy();
+  if (isPush(spec)) return Promise.resolve({ passed: false, reason: 'a push check is not probed', elapsedMs: 0 });
+  // The probe of a check's kind takes checks of that kind.
+  const probe = PROBES[spec.kind] as Probe;
+  const keepsOpen = !('watch' in spec) || spec.watch;
+  return probe(target, spec, signal, keepsOpen ? keep : undefined, reused);
 }

@@ -2,10 +2,10 @@
  * Explain (SPEC 4): the question put to the code that answers packets, with somebody listening to the
  * decision, and the reasons told.
  */
-import type { CheckSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { Location } from '../../geo/location.ts';
 import { saysWhere } from '../../geo/private.ts';
-import { holdSeconds, type HoldSpec } from '../../health/hysteresis.ts';
+import { holdSeconds, holdSpecOf } from '../../health/hysteresis.ts';
 import { weightUnit } from '../../health/ramp.ts';
 import {
   createHealthTable,
@@ -106,9 +106,7 @@ export function healthFor(
 /** How long a state is taken to hold of which nothing is known but what it is: as once its check has settled on it. */
 function settledSeconds(check: CheckSpec | undefined, probed: Probed): number {
   if (check === undefined) return NEVER_SECONDS;
-  const spec: HoldSpec =
-    check.kind === 'push' ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
-  return holdSeconds({ probed, decided: true, passed: probed === PROBED.UP, run: 0 }, spec);
+  return holdSeconds({ probed, decided: true, passed: probed === PROBED.UP, run: 0 }, holdSpecOf(check));
 }
 
 function ask(

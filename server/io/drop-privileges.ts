@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { makeFolder } from '../../config/folder.ts';
 import { readRegularFile } from '../../config/read-file.ts';
 import { allowRealTime, keepOnlyBinding } from '../libc.ts';
+import { codeOf } from '../../config/unknown-values.ts';
 
 export type User = { readonly name: string; readonly uid: number; readonly gid: number };
 
@@ -55,7 +56,7 @@ export function becomeUser(user: User, stateDir: string): void {
       process.setuid?.(user.uid);
     });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error) || String(error);
     const hint = 'give the container CAP_SETUID and CAP_SETGID, or start it as that user';
     throw new LeaveRootError(`cannot become the user ${user.name} (${code})`, hint);
   }

@@ -3,6 +3,7 @@
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import * as c from '../libc.ts';
+import { codeOf } from '../../config/unknown-values.ts';
 
 /** Writes what fits now: the octets taken, 0 where the reader has to read first. Throws where the reader is gone. */
 export type TryWrite = (octets: Uint8Array) => number;
@@ -17,7 +18,7 @@ export function nonblockingWrite(fd: number): TryWrite {
     try {
       return writeSync(target, octets);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return 0;
+      if (codeOf(error) === 'EAGAIN') return 0;
       throw error;
     }
   };

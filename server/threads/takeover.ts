@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import { descriptorOf, receiveDescriptors, sendDescriptors } from '../io/pass-descriptors.ts';
 import { libc } from '../libc.ts';
+import { codeOf } from '../../config/unknown-values.ts';
 
 /** An open socket and where it is bound. */
 export type OpenSocket = { readonly endpoint: Endpoint; readonly fd: number };
@@ -72,10 +73,10 @@ export async function requestTakeover(stateDir: string): Promise<Takeover | unde
     await event(socket, 'connect', REPLY_MS);
   } catch (error) {
     socket.destroy();
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
     throw new TakeoverError(
-      `the running server cannot be reached at ${join(stateDir, FILE)}: ${String(code ?? error)}`,
+      `the running server cannot be reached at ${join(stateDir, FILE)}: ${code || String(error)}`,
       'run as the same user as the server that runs',
     );
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
+import { CHECK_KINDS } from '../../config/check-kinds.ts';
 import { STEP_KINDS } from '../../zones/read/step-options.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -36,6 +37,27 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
         why: 'writes the rows that all steps share which prefer regions',
       },
       'zones/read/read-service.ts': { words: ['all'], why: '`answers: all`' },
+    },
+  },
+  'a check kind': {
+    names: CHECK_KINDS,
+    files: [
+      'config/check-kinds.ts',
+      'health/checks/run-probe.ts',
+      // One file per probe; a new kind has its own.
+      ...['compound', 'dns', 'exec', 'grpc', 'http', 'tcp', 'tls'].map((kind) => `health/checks/probe-${kind}.ts`),
+    ],
+    elsewhere: {
+      'config/read-compound.ts': {
+        words: ['all_of', 'any_of', 'at_least'],
+        why: 'the keys of the kinds that combine checks, which `config/check-kinds.ts` uses',
+      },
+      'config/read-settings.ts': { words: ['tls', 'dns'], why: 'keys of pharos.yaml' },
+      'health/hysteresis.ts': { words: ['push'], why: 'how long a state holds: by reports or by probes' },
+      'status/connections.ts': { words: ['http'], why: 'the subject of an alarm' },
+      'status/metrics.ts': { words: ['tcp', 'tls'], why: 'transports of DNS queries' },
+      'status/openapi.ts': { words: ['http', 'push'], why: 'a security scheme of OpenAPI, and an operation' },
+      'cli/serve/query-log.ts': { words: ['tcp', 'tls'], why: 'transports of DNS queries' },
     },
   },
 };

@@ -3,7 +3,7 @@
  */
 import type { Report } from '../../config/diagnostics.ts';
 import { map, scalar, share, withDefault, type Read } from '../../config/fields.ts';
-import type { CheckSpec } from '../../config/settings.ts';
+import { isPush, type CheckSpec } from '../../config/check-kinds.ts';
 import { nodePlace, type YamlNode } from '../../config/yaml.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
 
@@ -52,5 +52,5 @@ export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | u
 
 function saysLoad(spec: CheckSpec): boolean {
   if ('members' in spec) return spec.members.some(saysLoad);
-  return spec.kind === 'push' || ('loadPath' in spec && spec.loadPath !== undefined);
+  return isPush(spec) || ('loadPath' in spec && spec.loadPath !== undefined);
 }

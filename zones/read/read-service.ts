@@ -23,7 +23,8 @@ import { nearestHint } from '../../config/nearest-word.ts';
 import { address, type IsCountry } from '../../config/network-fields.ts';
 import { checkOrName, findAmong } from '../../config/read-checks.ts';
 import { isTargetName } from '../../config/read-regions.ts';
-import type { CheckSpec, RegionSpec } from '../../config/settings.ts';
+import type { CheckSpec } from '../../config/check-kinds.ts';
+import type { RegionSpec } from '../../config/settings.ts';
 import { nodePlace, refuseReference, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
@@ -319,7 +320,7 @@ function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: R
 
 /** The first tcp check without a port that the check is, or is made of. */
 function checkWithoutPort(spec: CheckSpec): CheckSpec | undefined {
-  if (spec.kind === 'tcp') return spec.port === 0 ? spec : undefined;
+  if ('port' in spec && spec.port === 0) return spec;
   return 'members' in spec ? spec.members.find((member) => checkWithoutPort(member)) : undefined;
 }
 

@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import * as https from 'node:https';
 import * as tls from 'node:tls';
 import { afterAll, expect, test } from 'vitest';
-import type { CheckSpec } from '../../../config/settings.ts';
+import type { CheckSpec } from '../../../config/check-kinds.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';
 import { grpcCheck, httpCheck, listen, never, selfSigned, tlsCheck } from '../../unit/health/support.ts';
 

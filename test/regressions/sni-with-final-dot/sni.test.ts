@@ -10,7 +10,7 @@ import { apiAt } from '../../../cli/api-client.ts';
 import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';
 import { urlWithoutFinalDot } from '../../../config/host-name.ts';
 import { headers, host } from '../../../config/check-fields.ts';
-import type { CheckSpec } from '../../../config/settings.ts';
+import type { CheckSpec } from '../../../config/check-kinds.ts';
 import { parseYaml } from '../../../config/yaml.ts';
 import type { Read } from '../../../config/fields.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';

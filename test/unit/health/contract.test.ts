@@ -12,7 +12,7 @@ import * as net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import * as tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { CheckSpec } from '../../../config/settings.ts';
+import type { CheckSpec } from '../../../config/check-kinds.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';
 import type { ProbeResult } from '../../../health/checks/probe.ts';
 import { startGrpcServer, type Answers } from './grpc-server.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAlarms } from '../../../config/alarms.ts';
-import type { FlapRule } from '../../../config/settings.ts';
+import type { FlapRule } from '../../../config/check-timing.ts';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import { isHeldDown, NO_FLAPS, noteChange, resumeFlaps } from '../../../health/flapping.ts';
 import { createHealthTable, holdSecondsOf, probedOf, viewHealthTable } from '../../../health/health-table.ts';

@@ -7,7 +7,7 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../../health/clock.ts';
-import type { CheckSpec, CompoundSpec } from '../../../config/settings.ts';
+import type { CheckSpec, CompoundSpec } from '../../../config/check-kinds.ts';
 import type { HealthTarget } from '../../../health/target-names.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;

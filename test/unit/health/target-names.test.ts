@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { CheckSpec } from '../../../config/settings.ts';
+import type { CheckSpec } from '../../../config/check-kinds.ts';
 import { addressText, probeKey, probeTargetOf } from '../../../health/target-names.ts';
 import {
   compoundCheck,

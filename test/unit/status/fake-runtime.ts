@@ -3,7 +3,8 @@
  * tests are about what HTTP makes of it. Its health is the real engine, with a probe that answers by table.
  */
 import type { Diagnostic } from '../../../config/diagnostics.ts';
-import type { CheckSpec, Settings } from '../../../config/settings.ts';
+import type { CheckSpec } from '../../../config/check-kinds.ts';
+import type { Settings } from '../../../config/settings.ts';
 import { createBeaconSamples } from '../../../geo/beacon-samples.ts';
 import { NOWHERE } from '../../../geo/location.ts';
 import { systemClock, type Clock } from '../../../health/clock.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { BodyMatch } from '../../../../config/settings.ts';
+import type { BodyMatch } from '../../../../config/check-fields.ts';
 import { bodyMatcher } from '../../../../health/checks/body-match.ts';
 import { createDice } from '../../../support/random.ts';
 

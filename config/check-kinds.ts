@@ -1,0 +1,292 @@
+/**
+ * The kinds of checks: for each kind its options, its keys in the file with their defaults, and its traits.
+ * `health/checks/run-probe.ts` has the probe of each kind. CONTRIBUTING.md has the recipe for a new kind.
+ */
+import {
+  body,
+  command,
+  headers,
+  host,
+  httpStatus,
+  loadPath,
+  path,
+  port,
+  queryName,
+  queryType,
+  sent,
+  type BodyMatch,
+  type StatusRange,
+} from './check-fields.ts';
+import { timingFields, timingOf, timingOverTcp, type CheckTiming } from './check-timing.ts';
+import type { Report } from './diagnostics.ts';
+import { boolean, choice, duration, integer, list, map, optional, required, text, withDefault } from './fields.ts';
+import type { Read } from './fields.ts';
+import { judgeCommand } from './file-rights.ts';
+import { MAX_DAYS_LEFT } from './limits.ts';
+import { judgeDaysLeft, judgeHttpCheck, judgeMatch } from './never-passes.ts';
+import { compoundReader } from './read-compound.ts';
+import type { YamlNode } from './yaml.ts';
+
+type HttpOptions = {
+  readonly port: number | undefined;
+  readonly method: string;
+  readonly path: string;
+  /** Host header, SNI and the name the certificate must hold for; undefined: the address. */
+  readonly host: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly status: readonly StatusRange[];
+  readonly body: BodyMatch | undefined;
+  /** Path of the load in the JSON body: keys and indexes separated by dots, `metrics.cpu` or `nodes.0.load`. */
+  readonly loadPath: string | undefined;
+  readonly insecure: boolean;
+  readonly watch: boolean;
+};
+
+type CombinedOptions = {
+  /** How many members must pass: 1 to all of them. */
+  readonly needed: number;
+  /** Of any kind but `push`. */
+  readonly members: readonly CheckSpec[];
+};
+
+/** The options of each kind. Plain data: they cross threads. */
+type CheckOptions = {
+  readonly http: HttpOptions;
+  readonly https: HttpOptions;
+  readonly tcp: {
+    /** 0: each VIP's `probe` gives the port, and a VIP without one is an error. */
+    readonly port: number;
+    readonly send: string | undefined;
+    readonly expect: BodyMatch | undefined;
+    readonly watch: boolean;
+  };
+  readonly tls: {
+    readonly port: number | undefined;
+    /** SNI and the name the certificate must hold for; undefined: the address. */
+    readonly host: string | undefined;
+    readonly insecure: boolean;
+    /** Whole days for which the certificate must still be valid. */
+    readonly minDaysLeft: number | undefined;
+    readonly watch: boolean;
+  };
+  readonly dns: { readonly port: number; readonly query: string; readonly rtype: string };
+  readonly grpc: {
+    readonly port: number | undefined;
+    /** The service whose health is queried; empty: the server as a whole. */
+    readonly service: string;
+    readonly tls: boolean;
+    /** `:authority`; with TLS also SNI and the name the certificate must hold for. */
+    readonly host: string | undefined;
+    readonly insecure: boolean;
+  };
+  readonly exec: {
+    /** The program (an absolute path, or a name to find in PATH) and its arguments. */
+    readonly command: readonly [string, ...string[]];
+    readonly port: number | undefined;
+  };
+  readonly push: { readonly expiresMs: number };
+  readonly all_of: CombinedOptions;
+  readonly any_of: CombinedOptions;
+  readonly at_least: CombinedOptions;
+};
+
+export type CheckKind = keyof CheckOptions;
+
+/** A check of kind `K`. */
+type SpecOf<K extends CheckKind> = CheckTiming & { readonly name: string; readonly kind: K } & CheckOptions[K];
+
+/** A check with all defaults filled in. */
+export type CheckSpec = { [K in CheckKind]: SpecOf<K> }[CheckKind];
+
+/** A check that combines other checks. Its members' timeouts count; their other timing does not. */
+export type CompoundSpec = Extract<CheckSpec, { members: unknown }>;
+
+/** A check whose results are reported to the HTTP API. It has no probe. */
+export type PushSpec = SpecOf<'push'>;
+
+export type CheckTraits = {
+  /** The port when neither check nor VIP gives one; 0 for checks that need no port. */
+  readonly defaultPort: number;
+  /** Whether its probe verifies a certificate. */
+  readonly overTls: boolean;
+  /** Whether its probe may use the connection of the previous probe. */
+  readonly reusesConnection: boolean;
+  /** Whether its probe runs a command on this machine. */
+  readonly runsCommand: boolean;
+};
+
+/** A check in the file; `name` is what messages call it. */
+export type CheckInput = {
+  readonly node: YamlNode;
+  readonly name: string;
+  readonly report: Report;
+  /** Reads a member of a check that combines others. */
+  readonly member: Read<CheckSpec>;
+};
+
+type Row<K extends CheckKind> = {
+  /** Returns undefined for a mistake, which has been reported. */
+  readonly read: (input: CheckInput) => (CheckTiming & CheckOptions[K]) | undefined;
+  readonly traits: (spec: SpecOf<K>) => Partial<CheckTraits>;
+};
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS'] as const;
+
+/** A push check fails when this many reports in a row are missing. */
+const INTERVALS_TO_EXPIRE = 3;
+
+/** The port in gRPC's own examples. */
+const DEFAULT_GRPC_PORT = 50_051;
+
+/** The keys of every check. `type` has been read before these are. */
+const common = { type: required(text(), ''), ...timingFields };
+
+const httpKeys = map('check', {
+  ...common,
+  port: optional(port),
+  method: withDefault(choice(METHODS, { code: 'PH048' }), 'GET'),
+  path: withDefault(path, '/'),
+  host: optional(host),
+  headers: withDefault(headers, []),
+  status: withDefault(list(httpStatus, { min: 1 }), [{ from: 200, to: 399 }]),
+  body: optional(body),
+  load_path: optional(loadPath),
+  insecure: withDefault(boolean(), false),
+  watch: withDefault(boolean(), true),
+});
+
+const readHttp: Row<'http' | 'https'>['read'] = ({ node, name, report }) => {
+  const read = httpKeys(node, name, report);
+  if (!read) return undefined;
+  const { port, method, path, host, status, body, insecure, watch } = read;
+  const headers = Object.fromEntries(read.headers);
+  const timing = timingOverTcp(read, node, report);
+  const options = { port, method, path, host, headers, status, body, loadPath: read.load_path, insecure, watch };
+  judgeHttpCheck(options, node, name, report);
+  return { ...timing, ...options };
+};
+
+const tcpKeys = map('check', {
+  ...common,
+  port: optional(port),
+  send: optional(sent),
+  expect: optional(body),
+  watch: withDefault(boolean(), true),
+});
+
+const readTcp: Row<'tcp'>['read'] = ({ node, name, report }) => {
+  const read = tcpKeys(node, name, report);
+  if (!read) return undefined;
+  const { port = 0, send, expect, watch } = read;
+  judgeMatch(expect, 'expect', node, name, report);
+  return { ...timingOverTcp(read, node, report), port, send, expect, watch };
+};
+
+const tlsKeys = map('check', {
+  ...common,
+  port: optional(port),
+  host: optional(host),
+  insecure: withDefault(boolean(), false),
+  min_days_left: optional(integer({ min: 0, max: MAX_DAYS_LEFT, hint: 'whole days, such as 14' })),
+  watch: withDefault(boolean(), true),
+});
+
+const readTls: Row<'tls'>['read'] = ({ node, name, report }) => {
+  const read = tlsKeys(node, name, report);
+  if (!read) return undefined;
+  const { port, host, insecure, min_days_left: minDaysLeft, watch } = read;
+  judgeDaysLeft(minDaysLeft, node, report);
+  return { ...timingOverTcp(read, node, report), port, host, insecure, minDaysLeft, watch };
+};
+
+const dnsKeys = map('check', {
+  ...common,
+  port: withDefault(port, 53),
+  name: required(queryName, 'the name to query, such as name: www.example.com'),
+  rtype: withDefault(queryType, 'A'),
+});
+
+const readDns: Row<'dns'>['read'] = ({ node, name, report }) => {
+  const read = dnsKeys(node, name, report);
+  return read && { ...timingOf(read, node, report), port: read.port, query: read.name, rtype: read.rtype };
+};
+
+const grpcKeys = map('check', {
+  ...common,
+  port: optional(port),
+  service: withDefault(text({ allowEmpty: true, maxOctets: 255 }), ''),
+  tls: withDefault(boolean(), false),
+  host: optional(host),
+  insecure: withDefault(boolean(), false),
+});
+
+const readGrpc: Row<'grpc'>['read'] = ({ node, name, report }) => {
+  const read = grpcKeys(node, name, report);
+  if (!read) return undefined;
+  const { port, service, tls, host, insecure } = read;
+  return { ...timingOverTcp(read, node, report), port, service, tls, host, insecure };
+};
+
+const execKeys = map('check', {
+  ...common,
+  port: optional(port),
+  command: required(command, 'the program and its arguments, such as command: [/usr/local/bin/check-web, -v]'),
+});
+
+const readExec: Row<'exec'>['read'] = ({ node, name, report }) => {
+  const read = execKeys(node, name, report);
+  if (!read) return undefined;
+  judgeCommand(read.command, node, report);
+  return { ...timingOf(read, node, report), command: read.command, port: read.port };
+};
+
+const pushKeys = map('check', { ...common, expires: optional(duration({ minMs: 1000 })) });
+
+const readPush: Row<'push'>['read'] = ({ node, name, report }) => {
+  const read = pushKeys(node, name, report);
+  if (!read) return undefined;
+  return { ...timingOf(read, node, report), expiresMs: read.expires ?? INTERVALS_TO_EXPIRE * read.interval };
+};
+
+/** One row per kind. */
+const ROWS = {
+  http: { read: readHttp, traits: () => ({ defaultPort: 80, reusesConnection: true }) },
+  https: { read: readHttp, traits: () => ({ defaultPort: 443, reusesConnection: true, overTls: true }) },
+  tcp: { read: readTcp, traits: () => ({}) },
+  tls: { read: readTls, traits: () => ({ defaultPort: 443, overTls: true }) },
+  dns: { read: readDns, traits: ({ port }) => ({ defaultPort: port }) },
+  grpc: { read: readGrpc, traits: ({ tls }) => ({ defaultPort: tls ? 443 : DEFAULT_GRPC_PORT, overTls: tls }) },
+  exec: { read: readExec, traits: () => ({ runsCommand: true }) },
+  push: { read: readPush, traits: () => ({}) },
+  all_of: { read: compoundReader('all_of'), traits: () => ({}) },
+  any_of: { read: compoundReader('any_of'), traits: () => ({}) },
+  at_least: { read: compoundReader('at_least'), traits: () => ({}) },
+} satisfies { readonly [K in CheckKind]: Row<K> };
+
+/** In the order of the table. */
+export const CHECK_KINDS = Object.keys(ROWS) as readonly CheckKind[];
+
+const NO_TRAITS: CheckTraits = { defaultPort: 0, overTls: false, reusesConnection: false, runsCommand: false };
+
+/** The traits of the check itself; those of members are their own. */
+export function checkTraits(spec: CheckSpec): CheckTraits {
+  // The row of a check's kind takes checks of that kind.
+  const row: Row<CheckKind> = ROWS[spec.kind] as Row<CheckKind>;
+  return { ...NO_TRAITS, ...row.traits(spec) };
+}
+
+/** Reads a check of this kind. Undefined: a mistake, which has been reported. */
+export function readCheckOfKind(kind: CheckKind, checkName: string, input: CheckInput): CheckSpec | undefined {
+  const read = ROWS[kind].read(input);
+  // The row of a kind reads the options of that kind.
+  return read && ({ name: checkName, kind, ...read } as CheckSpec);
+}
+
+export function isPush(spec: CheckSpec): spec is PushSpec {
+  return 'expiresMs' in spec;
+}
+
+/** Whether the check runs a command, itself or through a member. */
+export function runsCommands(spec: CheckSpec): boolean {
+  return 'members' in spec ? spec.members.some(runsCommands) : checkTraits(spec).runsCommand;
+}
