@@ -1,23 +1,23 @@
 /**
- * Cron lines at work: what is due, and when, as crontab(5) says. node-cron keeps the time.
+ * Runs jobs at the times of cron lines, as crontab(5) defines them. node-cron keeps the time.
  */
-import { schedule, type Logger, type TaskContext } from 'node-cron';
+import { createTask, type Logger, type TaskContext } from 'node-cron';
 
-export type CronJob = { destroy(): Promise<void> };
+export type CronJob = { start(): void; destroy(): Promise<void> };
 
 export type CronOptions = {
-  /** IANA; undefined for the server's own. */
+  /** IANA name; undefined for the time zone of this machine. */
   readonly timezone?: string | undefined;
   readonly logger?: Logger;
 };
 
 /**
- * The expressions that a cron line stands for. crontab(5): where day of month and weekday are both restricted, a line
- * is due when either matches. node-cron wants both to match, so such a line becomes two.
+ * Expressions of node-cron for a cron line. crontab(5): if day of month and weekday are both restricted, a line is due when
+ * either matches. node-cron requires both to match, so such a line becomes two expressions.
  */
 export function cronExpressions(line: string): readonly string[] {
   const fields = line.trim().split(/\s+/);
-  // `@daily` and the like have one field.
+  // `@daily` and similar lines have one field.
   if (fields.length < 5) return [line];
   const day = fields.length - 3;
   const weekday = fields.length - 1;
@@ -25,16 +25,24 @@ export function cronExpressions(line: string): readonly string[] {
   return [fields.with(weekday, '*').join(' '), fields.with(day, '*').join(' ')];
 }
 
-/** As cron reads it: a field that begins with `*`, also one with a step, restricts nothing. */
+/** cron treats a field that begins with `*`, also one with a step, as unrestricted. */
 function isAny(field = ''): boolean {
   return field.startsWith('*') || field === '?';
 }
 
-/**
- * Runs `run` each time the line is due: once for each moment, whichever of its expressions are due. A moment that came
- * while this thread was busy, or that the clock jumped over, is made up for at once.
- */
+/** `prepareCronJob`, started. */
 export function atCronTimes(line: string, run: () => void | Promise<void>, options: CronOptions = {}): CronJob {
+  const job = prepareCronJob(line, run, options);
+  job.start();
+  return job;
+}
+
+/**
+ * From `start` on, calls `run` each time the line is due: once per moment, also if several of its expressions are due. A
+ * moment that this thread was too busy for, or that the clock jumped over, is made up for at once. Throws if the line is
+ * not valid.
+ */
+export function prepareCronJob(line: string, run: () => void | Promise<void>, options: CronOptions = {}): CronJob {
   const { timezone, logger } = options;
   let lastMs: number | undefined;
   const due = ({ date }: TaskContext): void | Promise<void> => {
@@ -44,7 +52,7 @@ export function atCronTimes(line: string, run: () => void | Promise<void>, optio
     return run();
   };
   const tasks = cronExpressions(line).map((expression) => {
-    const task = schedule(expression, due, {
+    const task = createTask(expression, due, {
       ...(timezone === undefined ? {} : { timezone }),
       ...(logger === undefined ? {} : { logger }),
     });
@@ -52,6 +60,9 @@ export function atCronTimes(line: string, run: () => void | Promise<void>, optio
     return task;
   });
   return {
+    start: () => {
+      for (const task of tasks) void task.start();
+    },
     destroy: async () => {
       for (const task of tasks) await task.destroy();
     },

@@ -1,17 +1,19 @@
 /**
- * What a running server does at given times: `schedules` at theirs, and at those of `geo.refresh` a look at the databases.
+ * Jobs of a running server at given times: `schedules`, and the check of the geo databases for `geo.refresh`.
  */
 import { stat } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
 import type { Health } from '../../health/engine.ts';
-import { atCronTimes, type CronJob } from '../cron.ts';
-import { createSchedules, type ScheduleNews } from './schedules.ts';
+import { prepareCronJob, type CronJob } from '../cron.ts';
+import { createSchedules, type PreparedJobs, type ScheduleNews } from './schedules.ts';
 
 export type Calendar = {
-  /** Of a generation that comes into force, at the start and after `close` too. */
+  /** The jobs of a generation. Rejects if one of them cannot be created. */
+  readonly prepare: (settings: Settings) => Promise<PreparedJobs>;
+  /** Prepares and starts them; also after `close`. */
   readonly configure: (settings: Settings) => Promise<void>;
-  /** Does nothing from then on. */
+  /** Ends all jobs. */
   readonly close: () => Promise<void>;
 };
 
@@ -34,14 +36,36 @@ export function createCalendar({ health, tell, reload, log }: CalendarOptions): 
   let refresh: string | undefined;
   let look: CronJob | undefined;
 
+  const prepare = async (settings: Settings): Promise<PreparedJobs> => {
+    const { refresh: nextRefresh } = settings.geo;
+    const paths = settings.geo.databases.map(({ path }) => path);
+    const nextLook =
+      nextRefresh === undefined || nextRefresh === refresh
+        ? undefined
+        : prepareLook(nextRefresh, await timesOf(paths), () => timesOf(databases), reload, log);
+    const scheduled = schedules.prepare(settings.schedules);
+    return {
+      start: async () => {
+        databases = paths;
+        if (nextRefresh !== refresh) {
+          const old = look;
+          [refresh, look] = [nextRefresh, nextLook];
+          look?.start();
+          await old?.destroy();
+        }
+        await scheduled.start();
+      },
+      discard: async () => {
+        await nextLook?.destroy();
+        await scheduled.discard();
+      },
+    };
+  };
+
   return {
+    prepare,
     configure: async (settings) => {
-      await schedules.configure(settings.schedules);
-      databases = settings.geo.databases.map(({ path }) => path);
-      if (settings.geo.refresh === refresh) return;
-      await look?.destroy();
-      refresh = settings.geo.refresh;
-      look = refresh === undefined ? undefined : await watchDatabases(refresh, () => databases, reload, log);
+      await (await prepare(settings)).start();
     },
     close: async () => {
       await look?.destroy();
@@ -51,20 +75,24 @@ export function createCalendar({ health, tell, reload, log }: CalendarOptions): 
   };
 }
 
-/** At the times of the cron line, reloads where a database file is newer than it was. */
-async function watchDatabases(
+/** The times at which the files were changed, as one text. */
+async function timesOf(paths: readonly string[]): Promise<string> {
+  return (await Promise.all(paths.map(async (path) => (await stat(path).catch(() => undefined))?.mtimeMs ?? 0))).join();
+}
+
+/** At the times of the cron line, reloads if a database file has changed since the last look. `last`: its times now. */
+function prepareLook(
   line: string,
-  paths: () => readonly string[],
+  last: string,
+  times: () => Promise<string>,
   reload: () => Promise<unknown>,
   log: Logger,
-): Promise<CronJob> {
-  const times = async (): Promise<string> =>
-    (await Promise.all(paths().map(async (path) => (await stat(path).catch(() => undefined))?.mtimeMs ?? 0))).join();
-  let last = await times();
-  return atCronTimes(line, async () => {
+): CronJob {
+  let seen = last;
+  return prepareCronJob(line, async () => {
     const now = await times();
-    if (now === last) return;
-    last = now;
+    if (now === seen) return;
+    seen = now;
     log.info('a geo database changed');
     await reload();
   });

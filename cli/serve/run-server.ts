@@ -1,6 +1,6 @@
 /**
- * A whole server put together: configuration, health, answering threads, status server; start and stop. What `serve`
- * and `demo` run. What it does meanwhile stands beside it: reload.ts, hand-over.ts (a takeover), calendar.ts.
+ * The start and the stop of a whole server: configuration, health checks, answering threads and status server. `serve` and
+ * `demo` run it. server-parts.ts creates the parts; reload.ts and hand-over.ts (a takeover) work while it runs.
  */
 import type { Logger } from 'pino';
 import { createAlarms, type Alarms } from '../../config/alarms.ts';
@@ -8,60 +8,44 @@ import { shareDescriptors } from '../../config/descriptor-budget.ts';
 import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
 import { hidePaths } from '../../config/environment.ts';
 import type { Settings } from '../../config/settings.ts';
-import { systemClock } from '../../health/clock.ts';
-import { startHealth, type Health } from '../../health/engine.ts';
-import { createForesight } from '../../server/forecast/foresight.ts';
-import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
-import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
 import { releaseMemory, returnLargeBlocks } from '../../server/libc.ts';
-import { loadInThread } from '../../server/threads/load-thread.ts';
-import { createSecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
+import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
+import { loadInThread, type CompiledGeneration } from '../../server/threads/load-thread.ts';
+import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
+import type { Takeover } from '../../server/threads/takeover.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
-import type { LastReload, Reloaded, ReloadOptions, RunningGeneration } from '../../status/runtime.ts';
+import type { Reloaded, ReloadOptions, RunningGeneration } from '../../status/runtime.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
-import { createAlarmWatch } from './alarm-watch.ts';
-import { createAnswerCounter } from './answer-counter.ts';
-import { createCalendar } from './calendar.ts';
 import { claimAddresses } from './claim-addresses.ts';
-import { createClientCounter } from './client-counter.ts';
 import { explainInLines } from './explain-lines.ts';
-import { configureHealth, prepare, publicationOf, tellSecondaries, type Current } from './generation.ts';
-import { createHandOver } from './hand-over.ts';
-import type { DropListener } from './log-writer.ts';
+import { configureHealth, prepare, publicationOf, tellSecondaries } from './generation.ts';
 import { leaveRoot } from './leave-root.ts';
-import { createMeasured } from './beacon-latency.ts';
-import { createNews } from './announce.ts';
-import { plural } from '../output.ts';
-import { createQueryLog } from './query-log.ts';
-import { createTrafficWindow } from './recent-traffic.ts';
-import { createReloads } from './reload.ts';
-import { countersOf, createRuntime, createSimulations } from './status-source.ts';
-import { checkSerials, createSerialKeeper } from './serial-keeper.ts';
-import { createStatusListener } from './status-listener.ts';
+import type { DropListener } from './log-writer.ts';
+import { createServerParts, lowerFirst, servingText, type ServerParts } from './server-parts.ts';
 
 export type RunningServer = {
-  /** Where DNS is answered, with the ports taken for 0. */
+  /** The addresses for DNS. Port 0 of the configuration is replaced by the port that the system chose. */
   readonly addresses: readonly Endpoint[];
   /** The same for DNS over TLS. */
   readonly tlsAddresses: readonly Endpoint[];
   readonly status: Endpoint | undefined;
   readonly generation: () => RunningGeneration;
   readonly reload: (options?: ReloadOptions) => Promise<Reloaded>;
-  /** Resolves when another server has taken its place: there is nothing left to do then but `stop`. */
+  /** Resolves when another server has taken over. Only `stop` is left to do then. */
   readonly replaced: Promise<void>;
   /**
-   * Says at /readyz that it is no longer ready, and answers for `shutdown.grace` more, so that routers and load balancers
-   * move clients away first. Ends at once where another server takes over, and when `hurried` resolves.
+   * Reports "not ready" at /readyz and answers for `shutdown.grace` more, so that routers and load balancers move clients
+   * away first. Resolves at once if another server takes over, and when `hurried` resolves.
    */
   readonly standDown: (hurried: Promise<unknown>) => Promise<void>;
-  /** Stops accepting, finishes what is in flight, ends the probes. */
+  /** Stops accepting queries, finishes those in flight, and ends the health checks. */
   readonly stop: () => Promise<void>;
 };
 
-/** What the files of a start say is wrong. Sockets that cannot be had throw a ListenError instead. */
+/** Mistakes in the files of a start. Sockets that cannot be opened throw a ListenError instead. */
 export class ConfigurationError extends Error {
   readonly diagnostics: readonly Diagnostic[];
 
@@ -75,330 +59,233 @@ export class ConfigurationError extends Error {
 export class GivenUpError extends Error {}
 
 export type StartOptions = {
-  /** Whether to take the place of the server that runs with the same `state_dir`, where there is one. */
+  /** Whether to take over from the server that runs with the same `state_dir`, if there is one. */
   readonly takesOver?: boolean;
-  /** Whether to become another user where it runs as root (`user:`). */
+  /** Whether to become another user if it runs as root (`user:`). */
   readonly leavesRoot?: boolean;
-  /** Resolves when the start is no longer wanted: the first round of probes may take as long as `health.wait`. */
+  /** Resolves when the start is no longer wanted: the first round of health checks may take as long as `health.wait`. */
   readonly givenUp?: Promise<unknown>;
-  /** Is told how the server is doing. */
+  /** Receives the progress of the start and the stop. */
   readonly manager?: ServiceManager;
 };
 
-/** `shutdown.grace` where the configuration has none and a service manager started the server. */
+type CreateLog = (settings: Settings, listener: DropListener) => Promise<Logger>;
+
+/** `shutdown.grace` if the configuration has none and a service manager started the server. */
 const MANAGED_GRACE_MS = 5000;
-/** What a service manager must grant the stop itself, after the grace time. */
+/** The time to ask of a service manager for the stop, after the grace time. */
 const STOP_MS = 15_000;
-/** What it must grant the start, beside `health.wait`. */
+/** The time to ask for the start, in addition to `health.wait`. */
 const START_MS = 60_000;
+
+const NO_MANAGER: ServiceManager = { isThere: false, tell: () => undefined };
 
 /**
  * Starts everything, or nothing.
  *
- * @throws ConfigurationError, ListenError, TakeoverError, GivenUpError
+ * @throws ConfigurationError, ListenError, TakeoverError, LeaveRootError, GivenUpError
  */
 export async function runServer(
   input: LoadInput,
-  createLog: (settings: Settings, listener: DropListener) => Promise<Logger>,
-  {
-    takesOver = false,
-    leavesRoot = false,
-    givenUp = new Promise(() => undefined),
-    manager = NO_MANAGER,
-  }: StartOptions = {},
+  createLog: CreateLog,
+  options: StartOptions = {},
 ): Promise<RunningServer> {
-  const startedAt = new Date();
-  const startedMs = performance.now();
+  const { takesOver = false, leavesRoot = false, givenUp = new Promise(() => undefined) } = options;
+  const { manager = NO_MANAGER } = options;
+  const [startedAt, startedMs] = [new Date(), performance.now()];
   returnLargeBlocks();
   allowCollecting();
   letHelpersStepBack();
   manager.tell(undefined, 'Loading the configuration');
-  const loadStartedMs = performance.now();
+  const { loaded, warnings, firstLoadMs } = await loadFirst(input, givenUp);
+  const { settings } = loaded;
+  const alarmed = await openLog(settings, createLog);
+  const { log } = alarmed;
+  for (const warning of warnings) log.warn(formatDiagnostic(warning));
+  const takeover = await claimAddresses(settings, takesOver);
+  let parts: ServerParts;
+  try {
+    if (leavesRoot) leaveRoot(settings, loaded.files.paths, log);
+    // UDP threads, and one for TCP.
+    const threads = settings.workers + 1;
+    const first = prepare(loaded, 1, warnings, threads);
+    parts = createServerParts({ ...alarmed, input, first, firstLoadMs, startedAt, startedMs, threads, manager });
+  } catch (error) {
+    takeover?.abandon();
+    throw error;
+  }
+  try {
+    const server = await start(parts, takeover, givenUp);
+    if (!takeover) await parts.handOver.open();
+    logServing(parts, server);
+    if (takeover) {
+      await takeover.serving();
+      await parts.handOver.open();
+      log.info('the previous server has stopped');
+    }
+    manager.tell('READY', servingText(parts.state.current));
+    shrinkHeap();
+    releaseMemory();
+    return runningServer(parts, server, takeover);
+  } catch (error) {
+    await stop(parts, takeover);
+    throw error;
+  }
+}
+
+async function loadFirst(
+  input: LoadInput,
+  givenUp: Promise<unknown>,
+): Promise<{
+  readonly loaded: CompiledGeneration;
+  readonly warnings: readonly Diagnostic[];
+  readonly firstLoadMs: number;
+}> {
+  const startedMs = performance.now();
   const unwanted = new AbortController();
   void givenUp.then(() => {
     unwanted.abort(new GivenUpError());
   });
-  const first = await loadInThread(input, { signal: unwanted.signal });
-  const firstLoadMs = performance.now() - loadStartedMs;
+  const outcome = await loadInThread(input, { signal: unwanted.signal });
+  const firstLoadMs = performance.now() - startedMs;
   releaseMemory();
-  if (!first.ok) throw new ConfigurationError(first.diagnostics);
-  const { settings } = first.value;
+  if (!outcome.ok) throw new ConfigurationError(outcome.diagnostics);
+  return { loaded: outcome.value, warnings: outcome.diagnostics, firstLoadMs };
+}
+
+/** The log, and the alarms, one of which says that lines of the log were dropped. */
+async function openLog(
+  settings: Settings,
+  createLog: CreateLog,
+): Promise<{ readonly log: Logger; readonly alarms: Alarms; readonly logDropped: () => number }> {
   const alarms = createAlarms(Date.now, (text) => hidePaths(text, settings.shownPaths));
-  let logDropped = 0;
+  let dropped = 0;
   const log = await createLog(settings, {
     dropped: (lines) => {
-      logDropped += lines;
+      dropped += lines;
       alarms.raise('log_dropped', 'Log lines are dropped: the reader of the log does not keep up.');
     },
     caughtUp: () => {
       alarms.clear('log_dropped');
     },
   });
-  for (const warning of first.diagnostics) log.warn(formatDiagnostic(warning));
-  const takeover = await claimAddresses(settings, takesOver);
-  if (leavesRoot) {
-    try {
-      leaveRoot(settings, first.value.files.paths, log);
-    } catch (error) {
-      takeover?.abandon();
-      throw error;
-    }
-  }
+  return { log, alarms, logDropped: () => dropped };
+}
 
-  // UDP threads, and one for TCP.
-  const threads = settings.workers + 1;
-  /** The generation in force. */
-  let current = prepare(first.value, 1, first.diagnostics, threads);
-  let server: Server | undefined;
-  let stopping = false;
-  /** Whether the first round of probes is done. */
-  let probed = false;
-  const inForce = (): Current => current;
-  const statusText = (): string =>
-    `Serving ${plural(current.catalog.zones.length, 'zone')}, generation ${String(current.number)}`;
-
-  checkSerials(settings.stateDir, alarms);
-  const news = createNews(log);
-  const notifier = createSecondaryNotifier(log);
-  const queryLog = createQueryLog(threads, log);
-  const answers = createAnswerCounter(inForce);
-  const traffic = createTrafficWindow({ counters: () => countersOf(server), answers });
-  const clients = createClientCounter(inForce);
-  const measured = createMeasured(() => current.loaded, log, alarms);
-  const simulations = createSimulations({ current: inForce, health: () => health, answers, clients });
-  const foresee = createForesight(systemClock, inForce, () => ({ served: answers.served(), clients: clients.of }));
-  const openHealth = (): Health =>
-    startHealth({
-      stateDir: settings.stateDir,
-      log: (event) => {
-        news.health(event);
-        alarmWatch.changed(event.target);
-      },
-      alarms,
-      warn: (message) => {
-        log.warn(message);
-      },
-      suspect: () => current.settings.health.suspect,
-      foresee,
-    });
-  const serials = createSerialKeeper(settings.stateDir, alarms, () => handOver.isReleased());
-  const alarmWatch = createAlarmWatch({ alarms, current: inForce, health: () => health, stateDir: settings.stateDir });
-  let health = openHealth();
-
-  /** Puts a loaded generation to work in every thread, or leaves all as it was and throws. */
-  const activate = async (next: Current): Promise<void> => {
-    const before = current;
-    configureHealth(health, next);
-    try {
-      await server?.publish(publicationOf(next, queryLog.payload(next.settings)));
-    } catch (error) {
-      configureHealth(health, before);
-      throw error;
-    }
-    answers.replaced(before);
-    clients.replaced(before, next);
-    current = next;
-    traffic.replaced(before, next);
-    simulations.replaced();
-    news.configure(next);
-    alarmWatch.replaced();
-    await calendar.configure(next.settings);
-    serials.keep(next.loaded);
-    tellSecondaries(notifier, next, before);
-  };
-  const reloads = createReloads({
-    input,
-    warnings: first.diagnostics,
-    firstLoadMs,
-    alarms,
-    threads,
-    current: inForce,
-    activate,
-    measured,
-    begins: () => {
-      manager.tell('RELOADING', 'Reloading the configuration');
-    },
-    tell: (last, generation) => {
-      tellRefusal(alarms, last, generation);
-      news.reloaded(last, generation);
-      if (!stopping) manager.tell('READY', last.ok ? statusText() : `Reload rejected; ${lowerFirst(statusText())}`);
-    },
-    stopping: () => stopping,
+/** Opens the status server, waits for the first round of health checks, then starts the threads that answer. */
+async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp: Promise<unknown>): Promise<Server> {
+  const { state, log, alarms, manager, health, news } = parts;
+  const { settings } = state.current;
+  news.configure(state.current);
+  news.watchAlarms(alarms);
+  configureHealth(health.now(), state.current);
+  await parts.status.open(takeover?.sockets.status ?? []);
+  const firstRound = health.now().firstRound.then(() => {
+    state.probed = true;
+  });
+  const unwanted = givenUp.then(() => {
+    throw new GivenUpError();
+  });
+  manager.tell(undefined, 'Waiting for the first round of health checks', settings.health.waitMs + START_MS);
+  await waitAtMost(Promise.race([firstRound, unwanted]), settings.health.waitMs);
+  const server = (state.server = await startServer({
+    listen: settings.listen,
+    workers: settings.workers,
+    answererModule: ANSWERER_MODULE,
+    publication: publicationOf(state.current, parts.queryLog.payload(settings)),
+    reply: (question) => explainInLines(parts.runtime.explain(question as ExplainRequest)),
+    listenTls: settings.tls?.listen ?? [],
+    tcpClients: fitTcpClients(settings.limits.tcpClients, log),
+    inherited: takeover?.sockets,
     log,
-  });
-  const { reload } = reloads;
-  const calendar = createCalendar({ health: () => health, tell: news.scheduled, reload, log });
-  const runtime = createRuntime({
-    startedAt,
-    startedMs,
-    current: inForce,
-    health: () => health,
-    server: () => server,
-    probed: () => probed,
-    stopping: () => stopping,
-    alarms,
-    answers,
-    traffic,
-    clients,
-    reloads,
-    news,
-    measured,
-    simulations,
-    logDropped: () => logDropped,
-  });
-  const status = createStatusListener(settings.status, runtime, log);
-  const handOver = createHandOver({
-    stateDir: settings.stateDir,
-    current: inForce,
-    server: () => server,
-    reloads,
-    calendar,
-    status,
-    measured,
-    health: {
-      stop: () => health.stop(),
-      restart: () => {
-        health = openHealth();
-        configureHealth(health, current);
-      },
-    },
-    log,
-  });
+  }));
+  parts.clients.start();
+  parts.traffic.start();
+  parts.alarmWatch.start();
+  parts.serials.keep(state.current.loaded);
+  tellSecondaries(parts.notifier, state.current, undefined);
+  await parts.calendar.configure(settings);
+  parts.measured.start(parts.reloads.reload);
+  return server;
+}
 
-  const standDown = async (hurried: Promise<unknown>): Promise<void> => {
-    stopping = true;
-    const written = current.settings.shutdown.graceMs ?? (manager.isThere ? MANAGED_GRACE_MS : 0);
-    const graceMs = handOver.isReleased() ? 0 : written;
-    const what = graceMs === 0 ? 'Stopping' : `Stopping: not ready, but answering for ${formatSeconds(graceMs)} more`;
-    manager.tell('STOPPING', what, graceMs + STOP_MS);
-    if (graceMs === 0) return;
-    log.info(`${lowerFirst(what)} (shutdown.grace)`);
-    await waitAtMost(Promise.race([hurried, handOver.replaced]), graceMs);
-  };
-  const stop = async (): Promise<void> => {
-    if (server) log.info('stopping');
-    stopping = true;
-    reloads.stop();
-    alarmWatch.stop();
-    await serials.stop();
-    await calendar.close();
-    // Once another server keeps them, they are no longer this one's to write.
-    if (!handOver.isReleased()) await measured.stop();
-    notifier.stop();
-    await server?.stop();
-    queryLog.stop();
-    simulations.stop();
-    clients.stop();
-    traffic.stop();
-    await health.stop();
-    news.stop();
-    await status.close();
-    takeover?.abandon();
-    handOver.close();
-  };
+const ANSWERER_MODULE = new URL(
+  `../../server/answer/answerer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
+  import.meta.url,
+);
 
-  try {
-    news.configure(current);
-    news.watchAlarms(alarms);
-    configureHealth(health, current);
-    await status.open(takeover?.sockets.status ?? []);
-    const firstRound = health.firstRound.then(() => {
-      probed = true;
-    });
-    const told = givenUp.then(() => {
-      throw new GivenUpError();
-    });
-    manager.tell(undefined, 'Waiting for the first round of health checks', settings.health.waitMs + START_MS);
-    await waitAtMost(Promise.race([firstRound, told]), settings.health.waitMs);
-    server = await startServer({
-      listen: settings.listen,
-      workers: settings.workers,
-      answererModule: new URL(
-        `../../server/answer/answerer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-        import.meta.url,
-      ),
-      publication: publicationOf(current, queryLog.payload(current.settings)),
-      reply: (question) => explainInLines(runtime.explain(question as ExplainRequest)),
-      listenTls: settings.tls?.listen ?? [],
-      tcpClients: fitTcpClients(settings.limits.tcpClients, log),
-      inherited: takeover?.sockets,
-      log,
-    });
-    clients.start();
-    traffic.start();
-    alarmWatch.start();
-    serials.keep(current.loaded);
-    tellSecondaries(notifier, current, undefined);
-    await calendar.configure(current.settings);
-    measured.start(reload);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  const running: RunningServer = {
+function runningServer(parts: ServerParts, server: Server, takeover: Takeover | undefined): RunningServer {
+  return {
     addresses: server.addresses(),
     tlsAddresses: server.tlsAddresses(),
-    status: status.endpoint(),
-    generation: inForce,
-    reload,
-    replaced: handOver.replaced,
-    standDown,
-    stop,
+    status: parts.status.endpoint(),
+    generation: () => parts.state.current,
+    reload: parts.reloads.reload,
+    replaced: parts.handOver.replaced,
+    standDown: (hurried) => standDown(parts, hurried),
+    stop: () => stop(parts, takeover),
   };
-  if (!takeover) await handOver.open();
+}
+
+async function standDown({ state, log, manager, handOver }: ServerParts, hurried: Promise<unknown>): Promise<void> {
+  state.stopping = true;
+  const configured = state.current.settings.shutdown.graceMs ?? (manager.isThere ? MANAGED_GRACE_MS : 0);
+  const graceMs = handOver.isReleased() ? 0 : configured;
+  const what = graceMs === 0 ? 'Stopping' : `Stopping: not ready, but answering for ${formatSeconds(graceMs)} more`;
+  manager.tell('STOPPING', what, graceMs + STOP_MS);
+  if (graceMs === 0) return;
+  log.info(`${lowerFirst(what)} (shutdown.grace)`);
+  await waitAtMost(Promise.race([hurried, handOver.replaced]), graceMs);
+}
+
+async function stop(parts: ServerParts, takeover: Takeover | undefined): Promise<void> {
+  const { state, log, handOver } = parts;
+  if (state.server) log.info('stopping');
+  state.stopping = true;
+  parts.reloads.stop();
+  parts.alarmWatch.stop();
+  await parts.serials.stop();
+  await parts.calendar.close();
+  // After a takeover the other server writes the measurements.
+  if (!handOver.isReleased()) await parts.measured.stop();
+  parts.notifier.stop();
+  await state.server?.stop();
+  parts.queryLog.stop();
+  parts.simulations.stop();
+  parts.clients.stop();
+  parts.traffic.stop();
+  await parts.health.now().stop();
+  parts.news.stop();
+  await parts.status.close();
+  takeover?.abandon();
+  handOver.close();
+}
+
+function logServing({ state, log, status }: ServerParts, server: Server): void {
+  const { settings, catalog } = state.current;
+  const http = status.endpoint();
   log.info(
     {
-      listen: running.addresses.map((bound, index) => showBound(bound, settings.listen[index])),
-      ...(running.status ? { status: `http://${showBound(running.status, settings.status?.listen)}/` } : {}),
+      listen: server.addresses().map((bound, index) => showBound(bound, settings.listen[index])),
+      ...(http ? { status: `http://${showBound(http, settings.status?.listen)}/` } : {}),
       ...(settings.tls
-        ? { tls: running.tlsAddresses.map((bound, index) => showBound(bound, settings.tls?.listen[index])) }
+        ? { tls: server.tlsAddresses().map((bound, index) => showBound(bound, settings.tls?.listen[index])) }
         : {}),
-      zones: current.catalog.zones.length,
-      services: current.catalog.services.length,
-      vips: current.catalog.vips.length,
+      zones: catalog.zones.length,
+      services: catalog.services.length,
+      vips: catalog.vips.length,
       workers: settings.workers,
       io: server.io,
     },
     'serving',
   );
-  if (takeover) {
-    try {
-      await takeover.serving();
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-    await handOver.open();
-    log.info('the server before has ended');
-  }
-  manager.tell('READY', statusText());
-  shrinkHeap();
-  releaseMemory();
-  return running;
-}
-
-/** The alarm `reload_refused` lasts until a reload succeeds. */
-function tellRefusal(alarms: Alarms, { ok, diagnostics }: LastReload, generation: number): void {
-  if (ok) {
-    alarms.clear('reload_refused');
-    return;
-  }
-  const first = diagnostics.find(({ severity }) => severity === 'error');
-  const why = first ? ` ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
-  alarms.raise('reload_refused', `Reload refused; still serving generation ${generation}.${why}`);
-}
-
-const NO_MANAGER: ServiceManager = { isThere: false, tell: () => undefined };
-
-function lowerFirst(text: string): string {
-  return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
 }
 
 function formatSeconds(ms: number): string {
   return `${String(ms / 1000)} s`;
 }
 
-/** As many TCP clients as the configuration says, if the descriptors of this process are enough for them. */
+/** The configured number of TCP clients, or fewer if this process may not open enough files for them. */
 function fitTcpClients(wanted: number, log: Logger): number {
   const { tcp } = shareDescriptors();
   if (tcp >= wanted) return wanted;
@@ -420,7 +307,7 @@ async function waitAtMost(event: Promise<unknown>, ms: number): Promise<void> {
   }
 }
 
-/** Where a socket is; what the file says, where that came from the environment. */
+/** A socket's address; as the file has it, if it came from the environment. */
 function showBound(bound: Endpoint, wanted: Endpoint | undefined): string {
   return wanted?.written ?? formatEndpoint(bound);
 }

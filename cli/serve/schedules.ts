@@ -4,15 +4,24 @@
 import type { Logger } from 'node-cron';
 import type { ScheduleSpec } from '../../config/settings.ts';
 import type { Health, OverrideOutcome } from '../../health/engine.ts';
-import { atCronTimes, type CronJob } from '../cron.ts';
+import { prepareCronJob, type CronJob } from '../cron.ts';
 
 /** One change that a schedule made, or left because an operator had spoken. */
 export type ScheduleNews = { readonly target: string; readonly message: string; readonly reason: string };
 
 export type Schedules = {
-  /** Of a new generation. What the schedules before have set stays. */
+  /** The jobs of a generation. Throws if a line is not valid. */
+  prepare(specs: readonly ScheduleSpec[]): PreparedJobs;
+  /** Prepares and starts them. Changes that earlier schedules made are kept. */
   configure(specs: readonly ScheduleSpec[]): Promise<void>;
   stop(): Promise<void>;
+};
+
+/** Jobs that do not run yet. One of the two functions is to be called. */
+export type PreparedJobs = {
+  /** Ends the jobs before, and starts these. */
+  readonly start: () => Promise<void>;
+  readonly discard: () => Promise<void>;
 };
 
 /** What every change by a schedule gives as its reason, with the line that was due. */
@@ -23,11 +32,12 @@ export function createSchedules(
   tell: (news: ScheduleNews) => void,
   warn: (message: string) => void,
 ): Schedules {
-  let jobs: CronJob[] = [];
-  const stop = async (): Promise<void> => {
+  let jobs: readonly CronJob[] = [];
+  const replaceJobs = async (next: readonly CronJob[]): Promise<void> => {
     const old = jobs;
-    jobs = [];
-    for (const job of old) await job.destroy();
+    jobs = next;
+    for (const job of next) job.start();
+    await destroyAll(old);
   };
   const logger: Logger = {
     info: () => undefined,
@@ -37,18 +47,24 @@ export function createSchedules(
       warn(message instanceof Error ? message.message : message);
     },
   };
-  return {
-    async configure(specs) {
-      await stop();
-      jobs = specs.map((spec) => {
-        const apply = (): void => {
-          applySchedule(spec, health, tell);
-        };
-        return atCronTimes(spec.at, apply, { logger, timezone: spec.timezone });
-      });
-    },
-    stop,
+  const prepare = (specs: readonly ScheduleSpec[]): PreparedJobs => {
+    const next = specs.map((spec) => {
+      const apply = (): void => {
+        applySchedule(spec, health, tell);
+      };
+      return prepareCronJob(spec.at, apply, { logger, timezone: spec.timezone });
+    });
+    return { start: () => replaceJobs(next), discard: () => destroyAll(next) };
   };
+  return {
+    prepare,
+    configure: (specs) => prepare(specs).start(),
+    stop: () => replaceJobs([]),
+  };
+}
+
+async function destroyAll(jobs: readonly CronJob[]): Promise<void> {
+  for (const job of jobs) await job.destroy();
 }
 
 /** Does what the schedule says, now. */

@@ -157,7 +157,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
     await using next = start(['serve', '--takeover'], { cwd: old.path });
     await next.until(/"msg":"serving"/);
     expect(await old.server.finished).toMatchObject({ code: 0, stderr: '' });
-    await next.until(/"msg":"the server before has ended"/);
+    await next.until(/"msg":"the previous server has stopped"/);
     await pause(200);
     const counts = await asking.stop();
     for (const way of ['udp', 'tcp', 'tls']) {
@@ -169,7 +169,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
     expect(await overrides(old.server)).toMatchObject([{ target: 'app.example.com/b', state: 'drain' }]);
     // And is itself replaced.
     await using third = start(['serve', '--takeover'], { cwd: old.path });
-    await third.until(/"msg":"the server before has ended"/);
+    await third.until(/"msg":"the previous server has stopped"/);
     expect((await next.finished).code).toBe(0);
     expect((await third.stop()).code).toBe(0);
     expect(existsSync(join(old.path, 'state/takeover.sock'))).toBe(false);
@@ -227,7 +227,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       for (const way of ['udp', 'tcp', 'tls']) expect(Object.keys(counts[way] ?? {}).sort()).toEqual([OLD, NEW]);
       // And it can still be replaced.
       await using next = start(['serve', '--takeover'], { cwd: old.path });
-      await next.until(/"msg":"the server before has ended"/);
+      await next.until(/"msg":"the previous server has stopped"/);
       expect((await old.server.finished).code).toBe(0);
     },
   );

@@ -1,0 +1,46 @@
+/**
+ * Puts a loaded generation in force. Everything that may fail comes before the switch, and is undone if it does.
+ */
+import type { Logger } from 'pino';
+import type { Calendar } from './calendar.ts';
+import type { Current } from './generation.ts';
+
+/** A part that keeps something of the generation in force. It is told when another one is. */
+export type Follower = { readonly replaced: (before: Current, next: Current) => void };
+
+export type ActivateParts = {
+  readonly state: { current: Current };
+  readonly calendar: Pick<Calendar, 'prepare'>;
+  /** Fills the generation's health table. May throw. */
+  readonly configureHealth: (generation: Current) => void;
+  /** Gives every thread the generation, or none, and rejects. */
+  readonly publish: (generation: Current) => Promise<void>;
+  readonly followers: readonly Follower[];
+  readonly log: Pick<Logger, 'error'>;
+};
+
+/** Rejects with the error of what failed before the switch. The generation before stays in force then. */
+export async function activate(next: Current, parts: ActivateParts): Promise<void> {
+  const { state, calendar, configureHealth, publish, followers, log } = parts;
+  const before = state.current;
+  const jobs = await calendar.prepare(next.settings);
+  try {
+    // Before threads use it: their first answers need its states.
+    configureHealth(next);
+    await publish(next);
+  } catch (error) {
+    await jobs.discard();
+    configureHealth(before);
+    throw error;
+  }
+  // The threads serve it now. A fault of one part must not keep it from the others.
+  state.current = next;
+  for (const follower of followers) {
+    try {
+      follower.replaced(before, next);
+    } catch (error) {
+      log.error({ err: error }, `internal error after the reload to generation ${String(next.number)}`);
+    }
+  }
+  await jobs.start();
+}

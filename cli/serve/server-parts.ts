@@ -1,0 +1,228 @@
+/**
+ * The parts of a running server and their connections. Parts that know each other in a circle (health checks, alarms,
+ * reloads) ask through functions, so that the order of creation does not matter.
+ */
+import type { Logger } from 'pino';
+import type { Alarms } from '../../config/alarms.ts';
+import { formatDiagnostic } from '../../config/diagnostics.ts';
+import { systemClock } from '../../health/clock.ts';
+import { startHealth, type Health } from '../../health/engine.ts';
+import { createForesight } from '../../server/forecast/foresight.ts';
+import type { SimulateThread } from '../../server/forecast/simulate-thread.ts';
+import type { ServiceManager } from '../../server/io/service-manager.ts';
+import type { Server } from '../../server/threads/supervisor.ts';
+import { createSecondaryNotifier, type SecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
+import type { LastReload, Runtime } from '../../status/runtime.ts';
+import type { LoadInput } from '../../zones/load-generation.ts';
+import { plural } from '../output.ts';
+import { activate, type Follower } from './activate.ts';
+import { createAlarmWatch, type AlarmWatch } from './alarm-watch.ts';
+import { createNews, type News } from './announce.ts';
+import { createAnswerCounter } from './answer-counter.ts';
+import { createMeasured, type Measured } from './beacon-latency.ts';
+import { createCalendar, type Calendar } from './calendar.ts';
+import { createClientCounter, type ClientCounter } from './client-counter.ts';
+import { configureHealth, publicationOf, tellSecondaries, type Current } from './generation.ts';
+import { createHandOver, type HandOver } from './hand-over.ts';
+import { createQueryLog, type QueryLog } from './query-log.ts';
+import { createTrafficWindow, type TrafficWindow } from './recent-traffic.ts';
+import { createReloads, type Reloads } from './reload.ts';
+import { checkSerials, createSerialKeeper, type SerialKeeper } from './serial-keeper.ts';
+import { createStatusListener, type StatusListener } from './status-listener.ts';
+import { countersOf, createRuntime, createSimulations } from './status-source.ts';
+
+/** What changes while the server runs. */
+export type ServerState = {
+  /** The generation in force. */
+  current: Current;
+  /** Undefined until the threads that answer have started. */
+  server: Server | undefined;
+  /** Whether the first round of health checks is done. */
+  probed: boolean;
+  stopping: boolean;
+};
+
+export type ServerParts = {
+  readonly state: ServerState;
+  readonly log: Logger;
+  readonly alarms: Alarms;
+  readonly manager: ServiceManager;
+  readonly health: HealthHolder;
+  readonly news: News;
+  readonly notifier: SecondaryNotifier;
+  readonly queryLog: QueryLog;
+  readonly traffic: TrafficWindow;
+  readonly clients: ClientCounter;
+  readonly measured: Measured;
+  readonly simulations: SimulateThread;
+  readonly serials: SerialKeeper;
+  readonly alarmWatch: AlarmWatch;
+  readonly reloads: Reloads;
+  readonly calendar: Calendar;
+  readonly runtime: Runtime;
+  readonly status: StatusListener;
+  readonly handOver: HandOver;
+};
+
+export type ServerBasis = {
+  readonly input: LoadInput;
+  /** The generation of the start. */
+  readonly first: Current;
+  readonly firstLoadMs: number;
+  readonly startedAt: Date;
+  /** The same by `performance.now()`. */
+  readonly startedMs: number;
+  /** All threads that answer, including the one for TCP. */
+  readonly threads: number;
+  readonly alarms: Alarms;
+  readonly log: Logger;
+  /** Lines of the log that were dropped since the start. */
+  readonly logDropped: () => number;
+  readonly manager: ServiceManager;
+};
+
+export function createServerParts(basis: ServerBasis): ServerParts {
+  const { first, alarms, log, threads, manager } = basis;
+  const { stateDir } = first.settings;
+  const state: ServerState = { current: first, server: undefined, probed: false, stopping: false };
+  const current = (): Current => state.current;
+  const server = (): Server | undefined => state.server;
+
+  checkSerials(stateDir, alarms);
+  const news = createNews(log);
+  const notifier = createSecondaryNotifier(log);
+  const queryLog = createQueryLog(threads, log);
+  const answers = createAnswerCounter(current);
+  const traffic = createTrafficWindow({ counters: () => countersOf(state.server), answers });
+  const clients = createClientCounter(current);
+  const measured = createMeasured(() => state.current.loaded, log, alarms);
+  const simulations = createSimulations({ current, health: () => health.now(), answers, clients });
+  const serials = createSerialKeeper(stateDir, alarms, () => handOver.isReleased());
+  const alarmWatch = createAlarmWatch({ alarms, current, health: () => health.now(), stateDir });
+  const foresee = createForesight(systemClock, current, () => ({ served: answers.served(), clients: clients.of }));
+  const health = holdHealth(() =>
+    startHealth({
+      stateDir,
+      log: (event) => {
+        news.health(event);
+        alarmWatch.changed(event.target);
+      },
+      alarms,
+      warn: (message) => {
+        log.warn(message);
+      },
+      suspect: () => state.current.settings.health.suspect,
+      foresee,
+    }),
+  );
+
+  // News first: the alarms of the others name its services.
+  const followers: readonly Follower[] = [
+    ...[answers, clients, traffic, simulations],
+    { replaced: (_, next) => { news.configure(next); } }, // prettier-ignore
+    alarmWatch,
+    { replaced: (_, next) => { serials.keep(next.loaded); } }, // prettier-ignore
+    { replaced: (before, next) => { tellSecondaries(notifier, next, before); } }, // prettier-ignore
+  ];
+  const reloads = createReloads({
+    input: basis.input,
+    warnings: first.warnings,
+    firstLoadMs: basis.firstLoadMs,
+    alarms,
+    threads,
+    current,
+    activate: (next) =>
+      activate(next, {
+        state,
+        calendar,
+        configureHealth: (generation) => {
+          configureHealth(health.now(), generation);
+        },
+        publish: async (generation) => {
+          await state.server?.publish(publicationOf(generation, queryLog.payload(generation.settings)));
+        },
+        followers,
+        log,
+      }),
+    measured,
+    begins: () => {
+      manager.tell('RELOADING', 'Reloading the configuration');
+    },
+    tell: (last, generation) => {
+      tellRefusal(alarms, last, generation);
+      news.reloaded(last, generation);
+      tellManager(manager, state, last);
+    },
+    stopping: () => state.stopping,
+    log,
+  });
+  const calendar = createCalendar({ health: health.now, tell: news.scheduled, reload: reloads.reload, log });
+  const runtime = createRuntime({
+    startedAt: basis.startedAt,
+    startedMs: basis.startedMs,
+    current,
+    health: health.now,
+    server,
+    probed: () => state.probed,
+    stopping: () => state.stopping,
+    ...{ alarms, answers, traffic, clients, reloads, news, measured, simulations },
+    logDropped: basis.logDropped,
+  });
+  const status = createStatusListener(first.settings.status, runtime, log);
+  const handOver = createHandOver({
+    ...{ stateDir, current, server, reloads, calendar, status, measured, log },
+    health: {
+      stop: () => health.now().stop(),
+      restart: () => {
+        health.restart();
+        configureHealth(health.now(), state.current);
+      },
+    },
+  });
+  return {
+    ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
+    ...{ serials, alarmWatch, reloads, calendar, runtime, status, handOver },
+  };
+}
+
+/** The health checks at work. A takeover stops them, and they start anew if the other server fails to start. */
+export type HealthHolder = {
+  readonly now: () => Health;
+  readonly restart: () => void;
+};
+
+function holdHealth(start: () => Health): HealthHolder {
+  let health = start();
+  return {
+    now: () => health,
+    restart: () => {
+      health = start();
+    },
+  };
+}
+
+/** The alarm `reload_refused` lasts until a reload succeeds. */
+function tellRefusal(alarms: Alarms, { ok, diagnostics }: LastReload, generation: number): void {
+  if (ok) {
+    alarms.clear('reload_refused');
+    return;
+  }
+  const first = diagnostics.find(({ severity }) => severity === 'error');
+  const why = first ? ` ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
+  alarms.raise('reload_refused', `Reload refused; still serving generation ${generation}.${why}`);
+}
+
+function tellManager(manager: ServiceManager, { stopping, current }: ServerState, { ok }: LastReload): void {
+  if (stopping) return;
+  const text = servingText(current);
+  manager.tell('READY', ok ? text : `Reload rejected; ${lowerFirst(text)}`);
+}
+
+/** The state of the server for a service manager. */
+export function servingText({ catalog, number }: Current): string {
+  return `Serving ${plural(catalog.zones.length, 'zone')}, generation ${String(number)}`;
+}
+
+export function lowerFirst(text: string): string {
+  return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
+}
