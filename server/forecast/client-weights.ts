@@ -4,7 +4,7 @@
 import type { JointClass } from './address-space.ts';
 import type { CountedClients } from './client-counts.ts';
 import { MIN_SAMPLES, samplesIn, scaleCountries, type Cell } from './country-scale.ts';
-import type { Seat } from './traffic.ts';
+import type { Seat } from './expected-shares.ts';
 
 export type Weighing = {
   readonly classes: readonly JointClass[];

@@ -24,6 +24,9 @@ export type Side = {
   readonly weighs: readonly boolean[];
 };
 
+/** One service on one side, for one record type. `has` is the HAS bit of the type. */
+export type Seat = { readonly side: Side; readonly service: number; readonly has: number };
+
 /** Not VIPs: no data, and the static answer of `when_all_down`. */
 export const LANDING = { NODATA: -1, STATIC: -2 } as const;
 

@@ -3,7 +3,7 @@
  * simulate and diff show; plain JSON, in shares from 0 to 1.
  */
 import { isInhabited, type JointClass } from './address-space.ts';
-import { createLandings, LANDING, outcomeOf, type Landing, type Side } from './expected-shares.ts';
+import { createLandings, LANDING, outcomeOf, type Landing, type Seat } from './expected-shares.ts';
 import { getOr } from '../../geo/get-or.ts';
 import { placeAt } from '../../geo/location.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
@@ -59,9 +59,6 @@ export type Traffic = {
 
 export const NODATA = '(no data)';
 export const STATIC = '(static answer)';
-
-/** A service on one side, and the HAS bit of the type. */
-export type Seat = { readonly side: Side; readonly service: number; readonly has: number };
 
 /** The HAS bits worth telling apart, with the names of the types that each is about. */
 export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: number; readonly types: string[] }[] {

@@ -11,6 +11,7 @@ const { exchange } = answering({
     'zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 }, www: { A: 192.0.2.1 } }\n',
 });
 const [NOERROR, FORMERR, NOTIMP] = [0, 1, 4];
+const [NXNAME, TSIG] = [128, 250];
 const QUERY = 0;
 const OPCODES = Array.from({ length: 16 }, (_, opcode) => opcode);
 const WWW = 'www.example.com';
@@ -115,14 +116,15 @@ test('a name of 255 octets is one, a name of 256 is FORMERR', () => {
   ]);
 });
 
-test('every type gets a response, and only transfers and unknown classes are refused', () => {
+// Queries for OPT and TSIG, which are not data (RFC 6895 3.1), and NXNAME (RFC 9824 3.5) get FORMERR.
+test('every type gets a response: only types that cannot be asked for, transfers and unknown classes are refused', () => {
   const refused: number[] = [];
   for (let type = 0; type <= 0xffff; type++) {
     const response = ask(encodeQuery(WWW, type));
     if (response === undefined) expect.fail(`type ${type}: silence`);
     if (response.rcode !== NOERROR) refused.push(type);
   }
-  expect(refused).toEqual([T.IXFR, T.AXFR]);
+  expect(refused).toEqual([T.OPT, NXNAME, TSIG, T.IXFR, T.AXFR]);
   expect([0, 2, 4, 254, 255, 0xffff].map((qclass) => ask(encodeQuery(WWW, T.A, { class: qclass }))?.rcode)).toEqual(
     Array.from({ length: 6 }, () => 5),
   );
