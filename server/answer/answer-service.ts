@@ -10,7 +10,7 @@ import { TYPE } from '../../wire/types.ts';
 import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
 import { anyRrset } from '../../zones/image/find-node.ts';
 import type { Packet } from '../contract.ts';
-import type { Answerer } from './answerer.ts';
+import type { Answerer } from './answer-state.ts';
 import { sampleClient } from './client-samples.ts';
 import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './sections.ts';
 

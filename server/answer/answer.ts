@@ -7,7 +7,7 @@ import { finishResponse, startResponse } from '../../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../../wire/types.ts';
 import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord, zoneWord, rrsetWord } from '../../zones/image/image.ts';
 import { anyRrset, findRrset, search } from '../../zones/image/find-node.ts';
-import type { Answerer } from './answerer.ts';
+import type { Answerer } from './answer-state.ts';
 import { answerChaos } from './chaos.ts';
 import { COUNTER, count } from '../counters.ts';
 import { TRANSPORT, type Packet } from '../contract.ts';

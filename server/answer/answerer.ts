@@ -1,88 +1,52 @@
 /**
- * What an answering thread has at hand for one generation: the image, the health table, and the records that
- * each packet uses again.
+ * The module that answering threads import (AnswererModule in server/contract.ts). It builds the state of one generation
+ * and puts together the functions that answer its packets.
  */
 import { viewHealthTable } from '../../health/health-table.ts';
-import { createDecision, type Steerer } from '../../steering/decision.ts';
+import { createDecision } from '../../steering/decision.ts';
 import { createRandom } from '../../steering/random.ts';
 import { VIP } from '../../steering/plan.ts';
 import { MAX_CHAIN_LINKS } from '../../wire/limits.ts';
-import { createQuery, type Query } from '../../wire/query.ts';
-import { createResponse, type Response } from '../../wire/response.ts';
-import { viewImage, type Image } from '../../zones/image/image.ts';
-import type { Search } from '../../zones/image/find-node.ts';
+import { createQuery } from '../../wire/query.ts';
+import { createResponse } from '../../wire/response.ts';
+import { viewImage } from '../../zones/image/image.ts';
 import { answer } from './answer.ts';
+import type { Answerer } from './answer-state.ts';
 import { answerPeers } from '../transfer/answer-peers.ts';
 import { createClock, type PacketClock } from './packet-time.ts';
-import { createSampler, type Sampler } from './client-samples.ts';
-import { createCookies, type Cookies } from './cookies.ts';
+import { createSampler } from './client-samples.ts';
+import { createCookies } from './cookies.ts';
 import { createCounters } from '../counters.ts';
 import type { Answer, AnswerLong, AskControl, Publication } from '../contract.ts';
 import { createExplainOverUdp, createExplains, startsWithExplain, type ExplainPayload } from './explain-query.ts';
 import { sampleQueries, type QueryLogPayload } from './query-samples.ts';
-import { createLimiter, limitUnverified, type Limiter, type RrlPayload } from './rrl.ts';
+import { createLimiter, limitUnverified, type RrlPayload } from './rrl.ts';
 import { createTransfers, type TransferPayload } from '../transfer/transfer.ts';
 
-export type Answerer = {
-  readonly image: Image;
-  readonly steerer: Steerer;
-  readonly query: Query;
-  readonly response: Response;
-  /** The name being looked up: the question's, then where a chain leads. Shares the query's memory. */
-  readonly search: Search;
-  /** What the chain has come through, as a MARK of sections.ts: a loop ends where it began. */
-  readonly visited: Int32Array;
-  /** Of links through a DNAME: where the data of the CNAME that it made stand in the message. */
-  readonly visitedAt: Int32Array;
-  /** The client that steering goes by: the address in network order, and 32 or 128. */
-  readonly client: Uint8Array;
-  clientBits: number;
-  /** Whether it came in EDNS Client Subnet. */
-  clientIsSubnet: boolean;
-  /** Whether there was such a subnet, and it says nothing about where the client is: the resolver's address counts. */
-  isSubnetSetAside: boolean;
-  /** The HAS bit of the decision under way. */
-  has: number;
-  /** Answers that named each VIP, by slot; one writer, this thread. */
-  readonly served: Float64Array;
-  /** Undefined: clients are not counted by country. */
-  readonly sampler: Sampler | undefined;
-  readonly nsid: Uint8Array;
-  /** TXT data for version.bind in class CH; empty to refuse. */
-  readonly version: Uint8Array;
-  /** The thread's own block. */
-  readonly counters: Float64Array;
-  readonly clock: PacketClock;
-  /** Undefined: the option is passed over. */
-  readonly cookies: Cookies | undefined;
-  /** Undefined: there is no limit. */
-  readonly limiter: Limiter | undefined;
-};
-
-/** What a generation posts to its threads: shared memory and a few octets. */
+/** The part of a publication that the answerer reads: shared memory and a few octets. */
 export type AnswererPayload = {
   readonly image: SharedArrayBuffer;
   readonly atlas: SharedArrayBuffer;
   readonly health: SharedArrayBuffer;
-  /** A block of counters by slot for each thread. */
+  /** One block per thread, with one counter per slot. */
   readonly served: readonly SharedArrayBuffer[];
-  /** A ring for each thread, made by `createClientRing`; without them, clients are not counted by country. */
+  /** One ring per thread, made by `createClientRing`. Without rings, clients are not counted by country. */
   readonly clients?: readonly SharedArrayBuffer[] | undefined;
   readonly nsid: Uint8Array;
   readonly version: Uint8Array;
-  /** Of 16 octets each: the first makes cookies, all verify. Without any, there are no cookies. */
+  /** 16 octets each. The first makes cookies; all verify them. Empty or undefined: cookies are off. */
   readonly cookieSecrets?: readonly Uint8Array[] | undefined;
-  /** Where responses are limited. */
+  /** Undefined: responses are not rate limited. */
   readonly rrl?: RrlPayload | undefined;
-  /** Where somebody may ask for `_explain`. */
+  /** Undefined: `_explain` is off. */
   readonly explain?: ExplainPayload | undefined;
-  /** Where a share of the queries is logged. */
+  /** Undefined: queries are not logged. */
   readonly queryLog?: QueryLogPayload | undefined;
-  /** Where peers are configured. */
+  /** Undefined: `transfer` is not configured. */
   readonly transfer?: TransferPayload | undefined;
 };
 
-/** Views and scratch for one thread; `seed` starts its random numbers, `counters` is its block. */
+/** Creates the state of one thread. `seed` seeds its random numbers; `counters` is its block. */
 export function createAnswererState(
   payload: AnswererPayload,
   thread: number,
@@ -135,7 +99,7 @@ export function createAnswererState(
   };
 }
 
-/** The module contract of server/contract.ts: what threads import. */
+/** See AnswererModule in server/contract.ts. */
 export function createAnswerer(publication: Publication, counters: Float64Array, thread: number): Answer {
   const seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0;
   const payload = publication.payload as AnswererPayload;
@@ -155,7 +119,7 @@ export function createAnswerer(publication: Publication, counters: Float64Array,
   return payload.queryLog && ring ? sampleQueries(all, payload.queryLog.share, ring, counters, seed) : all;
 }
 
-/** The other half of that contract: zone transfers, and `_explain`. */
+/** See AnswererModule in server/contract.ts. Serves zone transfers and `_explain`. */
 export function createAnswerLong(
   publication: Publication,
   counters: Float64Array,
@@ -169,7 +133,7 @@ export function createAnswerLong(
   return (client, rx, rxAt, length) => explains?.(client, rx, rxAt, length) ?? transfers?.(client, rx, rxAt, length);
 }
 
-/** Signatures go by the time of day (RFC 8945 5.2.3). */
+/** TSIG signatures carry the time of day (RFC 8945 5.2.3). */
 function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }

@@ -2,7 +2,7 @@
  * Class CH: what a server says of itself (RFC 4892), refused unless configured (SPEC 6).
  */
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
-import type { Answerer } from './answerer.ts';
+import type { Answerer } from './answer-state.ts';
 
 /** Canonical wire form of the names that are known. */
 const VERSION_NAMES = [wire('version', 'bind'), wire('version', 'server')];

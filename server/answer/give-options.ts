@@ -4,7 +4,7 @@
  */
 import { ASKS, CLIENT_COOKIE_OCTETS } from '../../wire/query.ts';
 import { RCODE } from '../../wire/types.ts';
-import type { Answerer } from './answerer.ts';
+import type { Answerer } from './answer-state.ts';
 import { settleCookie } from './cookies.ts';
 import { COUNTER } from '../counters.ts';
 import { TRANSPORT, type Packet } from '../contract.ts';

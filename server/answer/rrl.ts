@@ -1,34 +1,35 @@
 /**
- * Response rate limiting (SPEC 6): so many answers a second to a client network, so that nobody can have somebody else
- * flooded with what he asks under a false address. PACKET PATH: allocates nothing; the table never grows.
+ * Response rate limiting (docs/abuse.md#response-rate-limiting): a limit of answers per second to a client network, so
+ * that an attacker cannot flood a victim with responses to queries from a forged address. PACKET PATH: allocates nothing;
+ * the table never grows.
  *
- * Each network and kind of answer has a token bucket that holds one second's worth. A set is a cache line of four
- * buckets; the one that was unused for longest gives way. Where a network's buckets lie is random in each thread, so
- * that nobody can aim at the set of another; a network under attack is in use all the time, and stays.
+ * Each network and kind of answer has a token bucket that holds the tokens of one second. A set is a cache line of four
+ * buckets, of which the least recently used is replaced. A random seed per thread chooses a network's set, so that an
+ * attacker cannot fill the set of a victim. The bucket of a network under attack is always in use and is not replaced.
  *
  *     entries    0  octets of the prefix, high 32 bits     +2  time of the last answer, in ms
  *               +1  low 24 bits of it, and the tag         +3  thousandths of a token
  */
 import { mix } from '../../steering/sticky-step.ts';
-import { ASKS } from '../../wire/query.ts';
+import { ASKS, type Query } from '../../wire/query.ts';
 import { emptyResponse, type Response } from '../../wire/response.ts';
 import { RCODE } from '../../wire/types.ts';
 import type { LimitUnverified } from '../transfer/answer-peers.ts';
-import type { Answerer } from './answerer.ts';
+import type { PacketClock } from './packet-time.ts';
 import type { Packet } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 
-/** `limits` of the configuration, for threads. */
+/** `limits.rrl` and `limits.slip` of the configuration, posted to the threads. */
 export type RrlPayload = {
-  /** Answers a second, 1 to 1,000,000. */
+  /** Answers per second, 1 to 1,000,000. */
   readonly perSecond: number;
-  /** Every so many-th limited answer is sent, cut short; 0 for none. */
+  /** Of this many limited answers, one is sent truncated. 0: none. */
   readonly slip: number;
 };
 
 export type Limiter = RrlPayload & {
   readonly entries: Int32Array;
-  /** By entry: limited answers since one was sent. */
+  /** By entry: limited answers since the last one that was sent. */
   readonly unsent: Uint8Array;
   readonly seedHigh: number;
   readonly seedLow: number;
@@ -36,21 +37,21 @@ export type Limiter = RrlPayload & {
 
 export const VERDICT = { SEND: 0, DROP: 1, SLIP: 2 } as const;
 
-/** Kinds of answer, each with buckets of its own: of 3 bits. */
+/** Kinds of answer. Each has separate buckets. 3 bits. */
 export const KIND = { DATA: 0, REFERRAL: 1, NODATA: 2, NXDOMAIN: 3, ERROR: 4 } as const;
 
-/** 65,536 buckets are 1 MiB a thread: more networks than reach a thread with an answer each in a second. */
+/** 65,536 buckets take 1 MiB per thread: more networks than query one thread within a second. */
 const SETS = 1 << 14;
 const WAYS = 4;
 const WORDS = 4;
 const STAMP = 2;
 const TOKENS = 3;
 const TOKEN = 1000;
-/** In the tag. */
+/** Bits of the tag. */
 const USED = 0x80;
 const IS_IPV6 = 0x40;
 
-/** An empty table; `seeds` are two random numbers of 32 bits. */
+/** Creates an empty table. `seeds` holds two random numbers of 32 bits. */
 export function createLimiter(payload: RrlPayload, seeds: Int32Array): Limiter {
   return {
     perSecond: payload.perSecond,
@@ -62,7 +63,7 @@ export function createLimiter(payload: RrlPayload, seeds: Int32Array): Limiter {
   };
 }
 
-/** Takes a token for one answer of a KIND to this client; `nowMs` has 32 bits. Returns a VERDICT. */
+/** Takes one token for an answer of a KIND to this client. `nowMs` has 32 bits. Returns a VERDICT. */
 export function takeAnswerToken(
   limiter: Limiter,
   kind: number,
@@ -72,7 +73,7 @@ export function takeAnswerToken(
   nowMs: number,
 ): number {
   const { entries, unsent, perSecond, slip } = limiter;
-  // An IPv4 network has 24 bits, an IPv6 one 56: what one site has.
+  // The usual size of one site: 24 bits in IPv4, 56 bits in IPv6.
   const isIpv6 = peerOctets === 16;
   const first = ((peer[peerAt] ?? 0) << 16) | ((peer[peerAt + 1] ?? 0) << 8) | (peer[peerAt + 2] ?? 0);
   const high = isIpv6 ? (first << 8) | (peer[peerAt + 3] ?? 0) : first;
@@ -91,7 +92,7 @@ export function takeAnswerToken(
       oldest = -1;
       break;
     }
-    // Of 31 bits: they are compared alone.
+    // 31 bits, so that the comparison is unsigned.
     const age = entries[at + 1] === 0 ? 0x7fff_ffff : (nowMs - (entries[at + STAMP] ?? 0)) >>> 1;
     if (age > oldest) {
       oldest = age;
@@ -121,35 +122,43 @@ export function takeAnswerToken(
   return limited < slip ? VERDICT.DROP : VERDICT.SLIP;
 }
 
+/** The part of a thread's state that the limit reads and changes. */
+type Limitable = {
+  readonly query: Query;
+  readonly response: Response;
+  readonly counters: Float64Array;
+  readonly clock: PacketClock;
+};
+
 /**
- * The limit on a response that is written but for its OPT and header. True when it is to be dropped; else it may have
- * become a short one that says how to get the whole.
+ * Applies the limit to a response that is complete but for its OPT record and header. Returns true when the response must
+ * be dropped. Otherwise the response may have been replaced by a short one that tells the client how to get the answer.
  */
-export function limitResponse(a: Answerer, limiter: Limiter, packet: Readonly<Packet>): boolean {
+export function limitResponse(a: Limitable, limiter: Limiter, packet: Readonly<Packet>): boolean {
   const { query, response, counters } = a;
   const { peer, peerAt, peerOctets } = packet;
   const kind = kindOf(response);
   const verdict = takeAnswerToken(limiter, kind, peer, peerAt, peerOctets, a.clock.ms());
   if (verdict === VERDICT.SEND) return false;
   const givesCookie = (response.gives & ASKS.COOKIE) !== 0;
-  // TC would bring nobody to TCP: such a response is short, and sent as it is.
+  // An error response is short already, and a client does not retry it over TCP.
   if (verdict === VERDICT.SLIP && kind === KIND.ERROR && !givesCookie) return false;
   count(counters, COUNTER.RATE_LIMITED);
   if (verdict === VERDICT.DROP) return true;
   emptyResponse(response, query);
-  // RFC 7873 5.2.3: who is there comes back with the cookie that this brings; others are told of TCP.
+  // RFC 7873 5.2.3: a real client retries with the new cookie; a client without cookies retries over TCP.
   response.rcode = givesCookie ? RCODE.BADCOOKIE : RCODE.NOERROR;
   response.truncated = !givesCookie;
   if (givesCookie) response.authoritative = false;
   return false;
 }
 
-/** The limit on responses that `answer` does not write. Without a limiter all are sent. */
+/** The limit on responses that `answer` does not write. Without a limiter, all are sent. */
 export function limitUnverified({
   limiter,
   clock,
   counters,
-}: Pick<Answerer, 'limiter' | 'clock' | 'counters'>): LimitUnverified {
+}: Pick<Limitable, 'clock' | 'counters'> & { readonly limiter: Limiter | undefined }): LimitUnverified {
   return (isError, { peer, peerAt, peerOctets }) => {
     if (limiter === undefined) return 'send';
     const kind = isError ? KIND.ERROR : KIND.DATA;

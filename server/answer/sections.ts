@@ -8,7 +8,7 @@ import { LOWER_CASE } from '../../wire/query.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
 import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, rrsetWord, zoneWord } from '../../zones/image/image.ts';
 import { findRrset, sumLabels } from '../../zones/image/find-node.ts';
-import type { Answerer } from './answerer.ts';
+import type { Answerer } from './answer-state.ts';
 
 /**
  * Copies an RRset behind what is written, its owner being the name at `ownerAt` and its zone's apex the name

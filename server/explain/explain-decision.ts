@@ -13,7 +13,7 @@ import { traitsOf } from '../../steering/steps.ts';
 import type { TraceCandidate, TraceClient, TraceDecision, TraceStep } from '../../steering/trace.ts';
 import { typeText } from '../../wire/types.ts';
 import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
-import type { Answerer } from '../answer/answerer.ts';
+import type { Answerer } from '../answer/answer-state.ts';
 import { localRegions, placeStepsFor, type ExplainedGeneration } from './explain-place.ts';
 import { whyStep } from './explain-step.ts';
 import { staticColumn } from '../answer/answer-service.ts';

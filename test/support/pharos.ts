@@ -15,7 +15,8 @@ import {
 } from '../../health/health-table.ts';
 import type { Forced, HealthTable, Probed } from '../../health/health-table.ts';
 import { answer } from '../../server/answer/answer.ts';
-import { createAnswererState, type Answerer, type AnswererPayload } from '../../server/answer/answerer.ts';
+import type { Answerer } from '../../server/answer/answer-state.ts';
+import { createAnswererState, type AnswererPayload } from '../../server/answer/answerer.ts';
 import type { PacketClock } from '../../server/answer/packet-time.ts';
 import { packetOf, TRANSPORT } from '../../server/contract.ts';
 import { parseAddress } from '../../wire/address.ts';

@@ -1,0 +1,49 @@
+/**
+ * The state with which one thread answers the queries of one generation: views of shared memory, and records that are
+ * filled anew for each packet.
+ */
+import type { Steerer } from '../../steering/decision.ts';
+import type { Query } from '../../wire/query.ts';
+import type { Response } from '../../wire/response.ts';
+import type { Search } from '../../zones/image/find-node.ts';
+import type { Image } from '../../zones/image/image.ts';
+import type { Sampler } from './client-samples.ts';
+import type { Cookies } from './cookies.ts';
+import type { PacketClock } from './packet-time.ts';
+import type { Limiter } from './rrl.ts';
+
+export type Answerer = {
+  readonly image: Image;
+  readonly steerer: Steerer;
+  readonly query: Query;
+  readonly response: Response;
+  /** The name to look up: first the question's, then each target of a chain. Shares the query's memory. */
+  readonly search: Search;
+  /** By link of a chain: where it led through, as a MARK of sections.ts. Detects loops. */
+  readonly visited: Int32Array;
+  /** By link through a CNAME or DNAME: position in the message of the owner or of the synthesized CNAME's data. */
+  readonly visitedAt: Int32Array;
+  /** The client address that steering uses, in network order; `clientBits` is 32 or 128. */
+  readonly client: Uint8Array;
+  clientBits: number;
+  /** Whether `client` came in EDNS Client Subnet. */
+  clientIsSubnet: boolean;
+  /** Whether the query had a client subnet that does not tell a location, so that the resolver's address is used. */
+  isSubnetSetAside: boolean;
+  /** The HAS bit of the current decision. */
+  has: number;
+  /** Answers that contained each VIP, by slot. This thread is the only writer. */
+  readonly served: Float64Array;
+  /** Undefined: clients are not counted by country. */
+  readonly sampler: Sampler | undefined;
+  readonly nsid: Uint8Array;
+  /** TXT data for version.bind in class CH. Empty: such queries are refused. */
+  readonly version: Uint8Array;
+  /** This thread's block. */
+  readonly counters: Float64Array;
+  readonly clock: PacketClock;
+  /** Undefined: the COOKIE option is ignored. */
+  readonly cookies: Cookies | undefined;
+  /** Undefined: responses are not rate limited. */
+  readonly limiter: Limiter | undefined;
+};
