@@ -13,7 +13,7 @@ import {
   whyWords,
   worstFirst,
 } from '../status/vip-words.ts';
-import type { VipDocument } from '../status/vips.ts';
+import type { VipDocument } from '../status/vip-fields.ts';
 import { table, type Output } from './output.ts';
 
 /** `before`: an earlier document of the same server, so that the split is of what was served since. */

@@ -1,12 +1,12 @@
 /**
- * Words to say in JSON Schema (2020-12) what a value looks like. An object names the members of a type: one that is
- * added to the type and not to the schema does not compile.
+ * Building blocks for JSON Schema (2020-12). `object` lists the members of a type: a member that is added to the type and
+ * not to the schema does not compile.
  */
 
 /** Keywords of JSON Schema with their values. */
 export type Schema = { readonly [keyword: string]: unknown };
 
-/** The members that a type names, without those that an index signature lets in. */
+/** The declared members of a type, without its index signature. */
 type Members<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
 
 export const textSchema: Schema = { type: 'string' };
@@ -15,6 +15,10 @@ export const whole: Schema = { type: 'integer', minimum: 0 };
 export const yes: Schema = { type: 'boolean' };
 export const timeSchema: Schema = { type: 'string', format: 'date-time' };
 export const shareSchema: Schema = { type: 'number', minimum: 0, maximum: 1 };
+/** State of an override. */
+export const forced = oneOf('up', 'down', 'drain');
+/** Origin of an override or a weight. */
+export const byWhom = oneOf('operator', 'schedule');
 
 export function listSchema(items: Schema): Schema {
   return { type: 'array', items };

@@ -11,6 +11,8 @@ import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
 import {
+  byWhom,
+  forced,
   listSchema,
   numberSchema,
   object,
@@ -27,64 +29,12 @@ import type { OverrideDocument, WeightDocument } from './override-json.ts';
 import type { Problem } from './problem.ts';
 import type { ClientsDocument, ServiceDocument, StatusDocument, TrafficDocument } from './status-document.ts';
 import type { TraceDocument } from './trace-document.ts';
-import type { VipDocument } from './vips.ts';
+import { vipSchema } from './vip-fields.ts';
 
 const load: Schema = { type: 'number', minimum: 0 };
 const rate: Schema = { type: 'number', minimum: 0 };
-const FORCED = ['up', 'down', 'drain'] as const;
-const by = oneOf('operator', 'schedule');
 const move = listSchema(object<Traffic['moves'][number]>({ from: textSchema, to: textSchema, share: shareSchema }));
 type Entry<T> = T extends readonly (infer E)[] ? E : never;
-type Some<T> = NonNullable<T>;
-
-const vip = object<VipDocument>({
-  target: { type: 'string', examples: ['www.example.com/seoul-a'] },
-  service: textSchema,
-  vip: textSchema,
-  region: orNull(textSchema),
-  a: orNull({ type: 'string', format: 'ipv4' }),
-  aaaa: orNull({ type: 'string', format: 'ipv6' }),
-  cname: orNull(textSchema),
-  weight: { ...whole, description: 'As steering uses it.' },
-  file_weight: { ...whole, description: 'As the zone file has it.' },
-  ramp: { ...shareSchema, description: 'The share of the weight that it has: below 1 while it comes back.' },
-  load: { ...orNull(load), description: 'As a share of its capacity.' },
-  shed: { ...shareSchema, description: 'The share of its clients that it gives up for its load.' },
-  weight_override: orNull(
-    object<Some<VipDocument['weight_override']>>({ weight: whole, reason: orNull(textSchema), since: timeSchema, by }),
-  ),
-  check: orNull(object<Some<VipDocument['check']>>({ name: textSchema, kind: textSchema })),
-  address: { type: 'string', description: 'Where it is probed; `push` or `none` where it is not.' },
-  probed: oneOf('up', 'down', 'unknown'),
-  effective: oneOf('up', 'down', 'unknown', 'drain'),
-  available: yes,
-  since: orNull(timeSchema),
-  held_until: {
-    ...orNull(timeSchema),
-    description: 'Until when it is held down because it changed too often (`flap`).',
-  },
-  last_result: orNull(
-    object<Some<VipDocument['last_result']>>({
-      passed: yes,
-      reason: textSchema,
-      duration_ms: numberSchema,
-      at: timeSchema,
-    }),
-  ),
-  run: orNull(object<Some<VipDocument['run']>>({ passed: yes, results: whole })),
-  override: orNull(
-    object<Some<VipDocument['override']>>({
-      state: oneOf(...FORCED),
-      reason: orNull(textSchema),
-      since: timeSchema,
-      until: orNull(timeSchema),
-      by,
-      safe_at: orNull(timeSchema),
-    }),
-  ),
-  served: { ...whole, description: 'Answers that named it, since the start.' },
-  served_last_minute: { ...whole, description: 'Answers that named it in the last minute.' },
-});
 
 const service = object<ServiceDocument>({
   name: textSchema,
@@ -179,7 +129,7 @@ const decision = {
       ramp: shareSchema,
       shed: shareSchema,
       probed: oneOf('up', 'down', 'unknown'),
-      forced: orNull(oneOf(...FORCED)),
+      forced: orNull(forced),
       available: yes,
       why: textSchema,
     }),
@@ -276,11 +226,11 @@ const simulation = object<Simulation>({
 
 const override = object<OverrideDocument>({
   target: textSchema,
-  state: oneOf(...FORCED),
+  state: forced,
   reason: orNull(textSchema),
   since: timeSchema,
   until: orNull(timeSchema),
-  by,
+  by: byWhom,
   present: yes,
   safe_at: orNull(timeSchema),
 });
@@ -291,7 +241,7 @@ const weight = object<WeightDocument>({
   file_weight: orNull(whole),
   reason: orNull(textSchema),
   since: timeSchema,
-  by,
+  by: byWhom,
   present: yes,
 });
 
@@ -339,7 +289,7 @@ const overridden: Schema = {
   type: 'object',
   properties: {
     ...changed,
-    state: oneOf(...FORCED),
+    state: forced,
     reason: orNull(textSchema),
     since: timeSchema,
     until: orNull(timeSchema),
@@ -364,7 +314,7 @@ export const SCHEMAS = {
   Ready: { type: 'object', properties: { ready: { const: true } }, required: ['ready'] },
   Status: status,
   Service: service,
-  Vip: vip,
+  Vip: vipSchema,
   Trace: trace,
   Simulation: simulation,
   Override: override,

@@ -22,7 +22,8 @@ import {
   whyWords,
   worstFirst,
 } from './vip-words.ts';
-import { vipDocument, vipStates, type VipState } from './vips.ts';
+import { vipDocument } from './vip-fields.ts';
+import { vipStates, type VipState } from './vips.ts';
 
 /** Rows that a person can still look through, and a telephone show. */
 const MAX_ROWS = 200;

@@ -11,7 +11,8 @@ import type { Alarm } from '../config/alarms.ts';
 import type { RecentTraffic, Runtime } from './runtime.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
 import { writeVips } from './vip-json.ts';
-import { vipStates, type VipDocument, type VipState } from './vips.ts';
+import type { VipDocument } from './vip-fields.ts';
+import { vipStates, type VipState } from './vips.ts';
 
 export type StatusDocument = {
   readonly build: { readonly product: 'Pharos'; readonly version: string; readonly node: string };

@@ -4,7 +4,7 @@
  */
 import { percent } from '../config/units.ts';
 import type { TrafficDocument } from './status-document.ts';
-import type { VipDocument } from './vips.ts';
+import type { VipDocument } from './vip-fields.ts';
 
 /** What of a VIP says how urgent it is; of a document or of a state. */
 type Standing = Pick<VipDocument, 'available' | 'effective'>;

@@ -2,9 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { VipHealth } from '../../../health/engine.ts';
 import { createOctetsPool } from '../../../status/assemble-reply.ts';
-import { VIP_MEMBERS, writeVips } from '../../../status/vip-json.ts';
+import { VIP_MEMBERS, vipDocument } from '../../../status/vip-fields.ts';
+import { writeVips } from '../../../status/vip-json.ts';
 import { writeVipMetrics } from '../../../status/vip-metrics.ts';
-import { vipDocument, vipStates, type VipState } from '../../../status/vips.ts';
+import { vipStates, type VipState } from '../../../status/vips.ts';
 import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts';
 
 let fake: FakeRuntime;
