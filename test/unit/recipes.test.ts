@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ROOMS = ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status', 'cli'];
 
 type Recipe = {
-  /** What the kinds are called: string literals, and properties (`OP.STICKY`) as they are written. */
+  /** Names of the kinds: string literals, properties as they are written (`OP.STICKY`), members that are declared (`run:`). */
   readonly names: readonly string[];
   /** The recipe's files. */
   readonly files: readonly string[];
@@ -60,6 +60,16 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       'cli/serve/query-log.ts': { words: ['tcp', 'tls'], why: 'transports of DNS queries' },
     },
   },
+  'a VIP field of the API': {
+    names: ['held_until:', 'last_result:', 'weight_override:', 'file_weight:', 'weightOverride:'],
+    files: ['health/health.ts', 'health/table-writer.ts', 'status/vip-fields.ts'],
+    elsewhere: {
+      'health/orders.ts': { words: ['weightOverride:'], why: 'reads the weight that an operator set' },
+      'server/explain/explain-words.ts': { words: ['weightOverride:'], why: 'the type of a parameter' },
+      'status/openapi-schemas.ts': { words: ['file_weight:'], why: 'a member of /api/v1/weights' },
+      'status/override-json.ts': { words: ['file_weight:'], why: 'a member of /api/v1/weights' },
+    },
+  },
 };
 
 /** Where other systems have words of their own, and the zone files that come of them are written. */
@@ -85,6 +95,8 @@ function wordsIn(file: string): ReadonlySet<string> {
       /^[A-Z_]+$/.test(node.expression.text)
     )
       words.add(`${node.expression.text}.${node.name.text}`);
+    if ((ts.isPropertyAssignment(node) || ts.isPropertySignature(node)) && ts.isIdentifier(node.name))
+      words.add(`${node.name.text}:`);
     ts.forEachChild(node, visit);
   };
   visit(ts.createSourceFile(file, readFileSync(join(ROOT, file), 'utf8'), ts.ScriptTarget.Latest, true));
