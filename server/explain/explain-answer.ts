@@ -1,6 +1,6 @@
 /**
- * Explain (SPEC 4): the question put to the code that answers packets, with somebody listening to the
- * decision, and the reasons told.
+ * Explain (docs/commands.md#pharos-explain-name-type): runs the query through the code that answers packets, observes
+ * the decisions and returns them with reasons.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { Location } from '../../geo/location.ts';
@@ -35,7 +35,7 @@ import { recordDecisions, type Heard, type VipNews } from './explain-decision.ts
 import { locationOf, planAt, type ExplainedGeneration } from './explain-place.ts';
 import { readRequest, type Asked } from './explain-request.ts';
 
-/** The health table in force and what is known beside it. Without it, the state of every VIP is unknown. */
+/** The health table in force, and facts about VIPs from outside the table. Without it, every VIP is unknown. */
 export type LiveHealth = VipNews & { readonly memory: SharedArrayBuffer };
 
 /** The trace for one client, or what is wrong with the request. */
@@ -58,7 +58,7 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
   const { place } = asked;
   const { ownNetworks } = plain.image;
   const address = addressOf(asked, ownNetworks);
-  // An address beside the place still says whose network it is.
+  // With both a place and an address, the address still decides the AS.
   const location =
     place && address ? { ...place, asn: locationOf(generation, plain.image.plan, address).location.asn } : place;
   const plan = location ? planAt(generation, plain.image.plan, location, address) : plain.image.plan;
@@ -66,13 +66,13 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
   return ask(generation, { ...asked, place: location }, answerer, live);
 }
 
-/** The address that counts (SPEC 4, Client), as the packet path finds it: undefined where only a place is asked about. */
+/** The client address (docs/steering.md#whose-place-counts), as the packet path finds it; undefined if only a place is given. */
 function addressOf({ client, resolver }: Asked, ownNetworks: Int32Array): Uint8Array | undefined {
   if (client === undefined) return resolver;
   return saysWhere(ownNetworks, client, client.length, client.length * 8) ? client : (resolver ?? client);
 }
 
-/** A table of its own: what is asked about must not touch what is served. `down` are slots taken for down. */
+/** A private health table, so that explain does not change the table in force. `down` are slots assumed down. */
 export function healthFor(
   { catalog }: Pick<ExplainedGeneration, 'catalog'>,
   down: ReadonlySet<number>,
@@ -96,7 +96,7 @@ export function healthFor(
   for (const slot of down) {
     const word = table.states[slot] ?? 0;
     const seconds = settledSeconds(catalog.vips[slot]?.check, PROBED.DOWN);
-    // What an operator took out stays out when it fails as well: `serve_all` does not bring it back.
+    // A VIP that is drained or forced down keeps this override when it fails, so `serve_all` does not serve it.
     table.states[slot] = isForcedOut(word)
       ? packState(PROBED.DOWN, forcedOf(word), holdSecondsOf(word))
       : packState(PROBED.DOWN, FORCED.NONE, seconds);
@@ -104,7 +104,7 @@ export function healthFor(
   return memory;
 }
 
-/** How long a state is taken to hold of which nothing is known but what it is: as once its check has settled on it. */
+/** The hold of a state with no known history: that of a state on which the check has settled. */
 function settledSeconds(check: CheckSpec | undefined, probed: Probed): number {
   if (check === undefined) return NEVER_SECONDS;
   return holdSeconds({ probed, decided: true, passed: probed === PROBED.UP, run: 0 }, holdSpecOf(check));
@@ -141,19 +141,19 @@ function ask(
   const response = decodeResponse(tx.subarray(0, length));
   const owner = ownerOf(generation, answerer, asked.name);
   if (owner === undefined) {
-    const message = `no zone of this configuration has ${formatName(asked.name)}`;
+    const message = `no zone of this configuration contains ${formatName(asked.name)}`;
     return { ok: false, parameter: 'name', message };
   }
   const heard = decisions.at(-1);
   const via = decisions.slice(0, -1);
   const located = asked.place
-    ? { location: asked.place, how: 'as asked' }
+    ? { location: asked.place, how: 'from the request' }
     : locationOf(generation, answerer.image.plan, client());
   const trace: Trace = {
     name: formatName(asked.name),
     type: typeText(asked.type),
     zone: owner.zone,
-    // Also where steering had no part: a type that none of its VIPs has.
+    // Set even if steering did not run: no VIP has the type.
     service: heard?.service ?? generation.catalog.services[owner.service]?.name,
     client: describeClient(asked, client(), source(), located),
     via: via.map((decision) => ({ ...decision, ttl: decision.ttl ?? ttlOf(response) })),
@@ -171,15 +171,15 @@ function ask(
   return { ok: true, trace };
 }
 
-/** Of an answer in which steering has no record. */
+/** The TTL of an answer without records from steering. */
 function ttlOf({ answer: records, authority }: MessageText): Trace['ttl'] {
   const [negative] = authority;
   if (negative?.type === 'SOA')
-    return { seconds: negative.ttl, why: 'of the SOA: for so long resolvers keep that there is nothing' };
-  return { seconds: records[0]?.ttl ?? negative?.ttl ?? 0, why: 'as the records have it' };
+    return { seconds: negative.ttl, why: 'negative TTL of the SOA: how long resolvers cache that there is no data' };
+  return { seconds: records[0]?.ttl ?? negative?.ttl ?? 0, why: 'the TTL of the records' };
 }
 
-/** A response has one scope: that of the decision which looks at the most of the address. */
+/** A response has one scope: the longest of its decisions. */
 function widest(decisions: readonly Heard[]): Trace['scope'] {
   const [first, ...others] = decisions;
   if (!first) return { bits: 0, why: 'the answer does not depend on the client' };
@@ -187,7 +187,7 @@ function widest(decisions: readonly Heard[]): Trace['scope'] {
   return others.length === 0 ? first.scope : { ...deepest.scope, why: `by ${deepest.service}: ${deepest.scope.why}` };
 }
 
-/** The zone that holds a name, and the service that it is, if it is one; undefined where no zone has it. */
+/** The zone that contains a name, and the number of the service at it (-1: none); undefined if no zone contains it. */
 function ownerOf(
   { catalog }: ExplainedGeneration,
   { image }: Answerer,
@@ -213,7 +213,7 @@ function describeClient(
   const hasPoint = !Number.isNaN(location.latitude);
   const passedOver =
     source === 'resolver' && asked.client
-      ? `; ${formatAddress(asked.client)} is private and not in geo.networks, so the client subnet is set aside`
+      ? `; ${formatAddress(asked.client)} is private and not in geo.networks, so the client subnet is ignored`
       : '';
   return {
     address: asked.client || asked.resolver ? formatAddress(client) : undefined,

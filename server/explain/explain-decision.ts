@@ -1,6 +1,6 @@
 /**
- * Explain: listens to the decisions that an answer is made of, and tells each in words. A CNAME may lead from one
- * service to the next, so that there are several.
+ * Explain: observes the decisions behind an answer and describes each. There are several if CNAMEs lead from one
+ * service to the next.
  */
 import { weightUnit } from '../../health/ramp.ts';
 import { FULL } from '../../health/health-table.ts';
@@ -30,29 +30,29 @@ import {
   type Shares,
 } from './explain-words.ts';
 
-/** What is known of a VIP beside its words in the health table. */
+/** Facts about a VIP that the health table does not have. */
 export type VipNews = {
-  /** What the probes last said, in words: `HTTP 503 (expected 200-399)`. */
+  /** The reason of the last result, such as `HTTP 503 (expected 200-399)`. */
   readonly reasonOf: (vip: VipInfo) => string | undefined;
-  /** What an operator or a schedule said; without it, only that somebody did is known. */
+  /** Orders of operators and schedules. Without them, the table only shows that there is an override. */
   readonly ordersOf?: (vip: VipInfo) => OperatorOrders | undefined;
 };
 
-/** Who asks, as the decisions go along. */
+/** The client, read at each decision. */
 export type Asker = {
   readonly source: () => TraceClient['source'];
-  /** 4 or 16 octets: the address that counts. */
+  /** 4 or 16 octets: the client address that steering uses. */
   readonly address: () => Uint8Array;
-  /** Where it is; `address` is undefined where only a place was given. */
+  /** Its place; `address` is undefined if only a place was given. */
   readonly place: () => { readonly location: Location; readonly address: Uint8Array | undefined };
-  /** Slots that are taken for down. */
+  /** Slots that are assumed down. */
   readonly down: ReadonlySet<number>;
 };
 
-/** `ttl` is undefined where there is nothing to serve: then that of the SOA holds. */
+/** `ttl` is undefined if the answer is negative: the TTL of the SOA applies. */
 export type Heard = Omit<TraceDecision, 'ttl'> & { readonly ttl: TraceDecision['ttl'] | undefined };
 
-/** The decisions that the answerer makes from now on, in their order; the array grows. */
+/** The decisions that the answerer makes from now on, in order. Each decision is appended to the array. */
 export function recordDecisions(
   generation: ExplainedGeneration,
   answerer: Answerer,
@@ -76,7 +76,7 @@ export function recordDecisions(
       const { location, address } = asker.place();
       placed = placeStepsFor(generation, info, location, address);
       steps = [];
-      // A weaker degree of availability starts again; the states are those of the first.
+      // The decision restarts with a weaker degree of availability; the states of its first start are shown.
       if (decision.degree !== DEGREE.AVAILABLE && number === service) return;
       number = service;
       ({ has } = answerer);
@@ -127,7 +127,7 @@ export function recordDecisions(
   return heard;
 }
 
-/** Whether an answer of its own (`when_all_down`) has nothing of the type that is asked for. */
+/** Whether the static answer (`when_all_down`) does not have the type of the query. */
 function lacksStatic(answerer: Answerer, service: number, has: number): boolean {
   const { services } = answerer.steerer.plan;
   const column = staticColumn(answerer, has);
@@ -149,7 +149,10 @@ function ttlOf(
     return { seconds: decision.ttlSeconds, why: whyTtl(info, answerer.steerer, service, has, vips) };
   if (decision.result === RESULT.EMPTY || lacksStatic(answerer, service, has)) return undefined;
   const { minSeconds, maxSeconds } = info.ttl;
-  return { seconds: minSeconds, why: minSeconds === maxSeconds ? FIXED_TTL : 'the least of the service: all are down' };
+  return {
+    seconds: minSeconds,
+    why: minSeconds === maxSeconds ? FIXED_TTL : 'the minimum of the service (min): no VIP is served',
+  };
 }
 
 const FIXED_TTL = 'fixed in the zone file';
@@ -168,7 +171,7 @@ function scopeOf(
   return { bits: decision.scopeBits, why: whyScope(decision.scopeBits, depends, source, isSubnetSetAside) };
 }
 
-/** The weight of a VIP and how much of it counts; whom it sheds. */
+/** The weight of a VIP, its effective weight, and whether it sheds this client. */
 function sharesOf({ plan, health }: Steerer, info: ServiceInfo, { slot }: VipInfo, client: Uint8Array): Shares {
   const unit = weightUnit(info.rampMs);
   const counts = health.weights[slot] ?? 0;
@@ -183,7 +186,7 @@ function sharesOf({ plan, health }: Steerer, info: ServiceInfo, { slot }: VipInf
   };
 }
 
-/** The VIPs that have the type, as the start of the decision found them. */
+/** The VIPs that have the type, with their state at the start of the decision. */
 function candidatesOf(
   { catalog }: ExplainedGeneration,
   steerer: Steerer,

@@ -1,5 +1,5 @@
 /**
- * Explain: which measurement decided a latency step (SPEC 8).
+ * Explain: which measurement decided a latency step (docs/latency.md#which-time-counts).
  */
 import { basename } from 'node:path';
 import { latencyOf, networkRow, sourcesOf, type LatencyTable } from '../../geo/latency-table.ts';
@@ -7,8 +7,8 @@ import type { Location } from '../../geo/location.ts';
 import { measuredRow } from '../../steering/latency-step.ts';
 
 /**
- * Such as `measured for 192.0.2.0/24: rtt.csv`, or `measured for KR: browsers (12 networks)`; '' where nothing is
- * measured for this client. `regions` are those of the service; `path` is the file of the table.
+ * Such as `measured for 192.0.2.0/24: rtt.csv`, or `measured for KR: browsers (12 networks)`; '' without a measurement
+ * for this client. `regions` are those of the service; `path` is the file of the table.
  */
 export function whyMeasured(
   table: LatencyTable,

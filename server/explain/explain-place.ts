@@ -1,6 +1,6 @@
 /**
- * Explain: where a client is, what its place means to each step of a service, and a plan for a place that no
- * address stands for.
+ * Explain: locates a client, prepares a service's steps for its place, and makes a plan for a place given without an
+ * address.
  */
 import { FOUND } from '../../geo/find-class.ts';
 import { locationAt, type Location } from '../../geo/location.ts';
@@ -19,7 +19,7 @@ export type ExplainedGeneration = Pick<
   'settings' | 'catalog' | 'image' | 'atlas' | 'locations' | 'latencyTables'
 >;
 
-/** What the atlas says of an address, and in which words. */
+/** The location of an address in the atlas, and where it comes from in words. */
 export function locationOf(
   { settings, locations }: ExplainedGeneration,
   plan: SteeringPlan,
@@ -31,7 +31,7 @@ export function locationOf(
     .sort((a, b) => b.prefix.bits - a.prefix.bits)[0];
   if (own) return { location, how: `geo.networks of pharos.yaml: ${formatPrefix(own.prefix)}` };
   const isKnown = location.country !== '' || location.continent !== '' || !Number.isNaN(location.latitude);
-  return { location, how: isKnown ? 'the geo database' : 'no database knows this address' };
+  return { location, how: isKnown ? 'the geo database' : 'no geo database has this address' };
 }
 
 /** The service's regions by local number, as the compiler numbers them. */
@@ -41,9 +41,8 @@ export function localRegions({ catalog }: ExplainedGeneration, service: ServiceI
 }
 
 /**
- * The service's steps ready for this client: those that depend on the place, by step number. `address` lets
- * CIDR keys and measured networks match; without one there is only the location. `measured` says of steps that read
- * measurements whose measurement it is.
+ * The service's steps that depend on the place, prepared for this client, by step number. CIDR keys and measured
+ * networks match only if there is an `address`. `measured` has the source of the measurement for steps that use one.
  */
 export function placeStepsFor(
   generation: ExplainedGeneration,
@@ -88,14 +87,14 @@ export function placeStepsFor(
   return { steps, measured, location: { ...location, networks: containing } };
 }
 
-/** Networks that the service's own steps tell apart. */
+/** Networks that the service's steps list. */
 function namedNetworks(service: ServiceInfo): Prefix[] {
   return service.steps.flatMap((step) => traitsOf(step).networks ?? []);
 }
 
 /**
- * The plan with every address at one place: for a country or a point that is asked for, in place of an address or beside
- * one, which then counts for keys and measurements of networks.
+ * The plan with every address at one place: for a request with a country or a point. If the request also has an address,
+ * that one is matched against CIDR keys and measured networks.
  */
 export function planAt(
   generation: ExplainedGeneration,
@@ -123,7 +122,7 @@ export function planAt(
     };
     for (const map of maps) views[map] = view;
   });
-  // One class for all: an atlas whose roots are the leaf of class 0, and maps that lead to outcome 0.
+  // One class for all addresses: both roots of the atlas are the leaf of class 0, and all maps give outcome 0.
   return {
     ...plan,
     orderings: Int32Array.from(orderings),

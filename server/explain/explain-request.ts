@@ -1,5 +1,5 @@
 /**
- * Explain: the request as the command line or the API has it, read and checked.
+ * Explain: reads and validates a request of the command line or the API.
  */
 import { centroidOf, continentOf, isCountry } from '../../geo/countries.ts';
 import { getOr } from '../../geo/get-or.ts';
@@ -13,7 +13,7 @@ import type { Catalog } from '../../zones/catalog.ts';
 import { unknownTarget } from '../../zones/read/suggest-targets.ts';
 import type { ExplainedGeneration } from './explain-place.ts';
 
-/** A request that has been read. */
+/** A valid request. */
 export type Asked = {
   readonly name: Name;
   readonly type: number;
@@ -23,10 +23,10 @@ export type Asked = {
   readonly down: ReadonlySet<number>;
 };
 
-/** `parameter` names what was wrong. */
+/** `parameter` is the name of the invalid parameter. */
 export type Refusal = { readonly parameter: string; readonly message: string };
 
-/** Everything that a question needs, or the first thing that is wrong with it. */
+/** The valid request, or its first error. */
 export function readRequest(generation: ExplainedGeneration, request: ExplainRequest): Asked | Refusal {
   const type = typeNumber(request.type);
   if (type === undefined) return { parameter: 'type', message: `${request.type} is not a record type: try A or AAAA` };
@@ -52,7 +52,7 @@ export function readRequest(generation: ExplainedGeneration, request: ExplainReq
   return { name, type, client, resolver, place, down };
 }
 
-/** An address, or the first of a network: what is behind the prefix does not count, as dig has it. */
+/** An address, or the first address of a network. Bits after the prefix are cleared, as dig does. */
 function readAddress(text: string): Uint8Array | undefined {
   const [, host = '', digits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const address = parseAddress(host);
@@ -82,7 +82,7 @@ function readPlace({ country, at }: ExplainRequest): Location | Refusal | undefi
   };
 }
 
-/** The slots that TARGETs mean; a target that means none is refused, with the nearest that there is. */
+/** The slots of targets. An unknown target is refused, with the nearest known one as a hint. */
 export function readDown(
   { catalog }: Pick<ExplainedGeneration, 'catalog'>,
   targets: readonly string[],
@@ -107,10 +107,10 @@ export function readDown(
 
 type SlotsByTarget = ReadonlyMap<string, readonly number[]>;
 
-/** Of catalogs in use: a request may name hundreds of targets, and a catalog has thousands of VIPs. */
+/** Cached per catalog, because a request may have hundreds of targets and a catalog thousands of VIPs. */
 const indexes = new WeakMap<Catalog, SlotsByTarget>();
 
-/** Everything that means a VIP (SPEC 1): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. */
+/** Slots by target (docs/commands.md#targets): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. */
 function slotsByTarget(catalog: Catalog): SlotsByTarget {
   const known = indexes.get(catalog);
   if (known !== undefined) return known;
@@ -118,7 +118,7 @@ function slotsByTarget(catalog: Catalog): SlotsByTarget {
   for (const vip of catalog.vips) {
     const target = canonicalTarget(vip.target);
     getOr(slots, target, (): number[] => []).push(vip.slot);
-    // VIPs of no region are in the region '': `@` does not mean these.
+    // VIPs without a region are in region '', which is not a target.
     const region = catalog.regions[vip.region]?.name ?? '';
     if (region === '') continue;
     getOr(slots, `@${region}`, (): number[] => []).push(vip.slot);

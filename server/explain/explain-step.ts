@@ -1,6 +1,6 @@
 /**
- * Explain: why a step left what it left, in words. Decides nothing: it is told what was kept, and what the step's own
- * functions prefer at the client's place.
+ * The words of explain for steps. This file makes no decisions: it receives the VIPs that a step kept, and the
+ * preferences that the step computed for the client's place.
  */
 import type { FailoverStep } from '../../steering/failover-step.ts';
 import type { GeoStep } from '../../steering/geo-step.ts';
@@ -10,20 +10,20 @@ import { formatPrefix, networkOf } from '../../wire/address.ts';
 import type { RegionInfo, VipInfo } from '../../zones/catalog.ts';
 import { percent } from '../../config/units.ts';
 
-/** What a step is told by: `preferences` are its own for this place, `vips` all of the service. */
+/** The facts that explain a step. `preferences` are the step's for this place; `vips` are all VIPs of the service. */
 export type StepFacts = {
-  /** What it left, in order. */
+  /** The VIPs that it left, in order. */
   readonly kept: readonly VipInfo[];
   readonly vips: readonly VipInfo[];
   readonly regions: readonly RegionInfo[];
-  /** Catalog numbers by local number. */
+  /** Catalog numbers of regions, by local number. */
   readonly localRegions: readonly number[];
   readonly preferences: readonly Preference[] | undefined;
   readonly weightOf: (vip: VipInfo) => number;
   readonly client: Uint8Array;
 };
 
-/** What a step left and why. */
+/** Why a step kept these VIPs. */
 export function whyStep(step: StepSpec, facts: StepFacts): string {
   switch (step.kind) {
     case 'geo':
@@ -31,21 +31,21 @@ export function whyStep(step: StepSpec, facts: StepFacts): string {
     case 'nearest': {
       const bias = (name: string): number => step.bias.get(name) ?? 0;
       const within = step.withinKm > 0 ? `; all within ${kilometres(step.withinKm)} of the nearest are kept` : '';
-      const told = measured(facts, 'no known place', (name, km) => {
+      const told = measured(facts, 'unknown place', (name, km) => {
         const b = bias(name);
         if (b === 0) return kilometres(km);
-        // Back from what counts (steering/nearest-step.ts) to what it is.
+        // Reverses the bias (steering/nearest-step.ts) to show the real distance.
         return `${kilometres(b > 0 ? km / (1 - b / 100) : km * (1 + b / 100))} (counts as ${kilometres(km)}, bias ${b})`;
       });
       return told === undefined
-        ? 'where the client is, or the regions are, is not known: all are equal'
+        ? 'the place of the client or of the regions is unknown: all regions are equal'
         : `${told}${within}`;
     }
     case 'latency': {
       const within = step.withinMs > 0 ? `; all within ${step.withinMs} ms of the best are kept` : '';
       const told = measured(facts, 'not measured', (_, ms) => `${Math.round(ms * 10) / 10} ms`);
       if (told !== undefined) return `${told}${within}`;
-      return `nothing is measured for this client: by distance, ${marked(facts, () => '').join(', ')}`;
+      return `no measurement for this client: by distance, ${marked(facts, () => '').join(', ')}`;
     }
     case 'failover':
       return whyFailover(step, facts);
@@ -57,7 +57,7 @@ export function whyStep(step: StepSpec, facts: StepFacts): string {
       return `ordered by weighted rendezvous hash of the client's network ${formatPrefix(networkOf(client, bits))}`;
     }
     case 'all':
-      return 'all of them';
+      return 'all candidates';
   }
 }
 
@@ -67,10 +67,10 @@ function whyGeo(step: GeoStep, { kept, regions, localRegions, preferences = [] }
   const chosen = preferences.findIndex(({ region }) => kept.some((vip) => vip.region === localRegions[region]));
   const passed = chosen < 0 ? preferences : preferences.slice(0, chosen);
   const skipped = passed.map((entry) => `${arrow(entry)} has no candidate`);
-  if (preferences.length === 0) return 'no key of the map leads this client to a region with a VIP';
+  if (preferences.length === 0) return 'no key of the map gives this client a region with a VIP';
   const entry = preferences[chosen];
   if (entry) return [...skipped, arrow(entry)].join('; ');
-  return [...skipped, step.fence ? 'the map is fenced: no broader key is tried' : 'no other key matches'].join('; ');
+  return [...skipped, step.fence ? 'fence: broader keys are not tried' : 'no other key matches'].join('; ');
 }
 
 function whyFailover(step: FailoverStep, { kept, vips, regions }: StepFacts): string {
@@ -83,7 +83,7 @@ function whyFailover(step: FailoverStep, { kept, vips, regions }: StepFacts): st
   const passed = chosen < 0 ? entries : entries.slice(0, chosen);
   const skipped = passed.map(({ name }) => `${name} has no candidate`);
   const [first = ''] = entries.slice(Math.max(0, chosen)).map(({ name }) => name);
-  if (chosen < 0) return `${skipped.join('; ')}; nobody else is in the order`;
+  if (chosen < 0) return `${skipped.join('; ')}; the order has no other entry`;
   return chosen === 0 ? `${first} is the first in the order` : `${skipped.join('; ')}; ${first} is next in the order`;
 }
 
@@ -101,7 +101,7 @@ function kilometres(km: number): string {
   return `${Math.round(km).toLocaleString('en-US')} km`;
 }
 
-/** The regions with their distances or times, best first; undefined where none has any. */
+/** The regions with their distances or times, best first; undefined if none has one. */
 function measured(
   facts: StepFacts,
   unknown: string,
@@ -112,7 +112,7 @@ function measured(
   return marked(facts, (name, detail) => ` ${Number.isNaN(detail) ? unknown : show(name, detail)}`).join(', ');
 }
 
-/** Each region in the order of preference, with what it has: those that are kept, and those before that have nobody. */
+/** The regions in order of preference, marked if they were kept or, before those, had no candidate. */
 function marked(
   { kept, regions, localRegions, preferences = [] }: StepFacts,
   show: (region: string, detail: number) => string,

@@ -1,6 +1,6 @@
 /**
- * Explain: reasons in words for what steering did, from the VIPs' states to the scope. Decides nothing; what steps did
- * is told in explain-step.ts.
+ * The words of explain for VIP states, shedding, TTL and scope. This file makes no decisions; explain-step.ts has the
+ * words for steps.
  */
 import { percent } from '../../config/units.ts';
 import { serviceHoldSeconds } from '../../steering/candidates.ts';
@@ -26,7 +26,10 @@ const FORCED_WORDS = {
   [FORCED.DRAIN]: 'drain',
 } as const;
 
-/** How much of a VIP counts. `now` is what a ramp leaves of `weight`; `refuses`: it is too loaded for this client. */
+/**
+ * A VIP's part in a decision. `now` is the effective weight during a ramp. `ramp` and `shed` are shares from 0 to 1.
+ * `refuses`: the VIP sheds this client.
+ */
 export type Shares = {
   readonly weight: number;
   readonly now: number;
@@ -35,7 +38,7 @@ export type Shares = {
   readonly refuses: boolean;
 };
 
-/** What was said of a VIP at run time, and by whom. */
+/** Override and run-time weight of a VIP, with their source. */
 export type OperatorOrders = {
   readonly override: Order | undefined;
   readonly weightOverride: Omit<Order, 'until'> | undefined;
@@ -44,11 +47,11 @@ export type OperatorOrders = {
 type Order = {
   readonly by: 'operator' | 'schedule';
   readonly reason: string | undefined;
-  /** ISO 8601: when it ends by itself. */
+  /** ISO 8601: when the override expires. */
   readonly until: string | undefined;
 };
 
-/** One VIP and why it is, or is not, a candidate. `share` is how much of its region's weight is up. */
+/** One VIP and why it is, or is not, a candidate. `share` is the share of its region's weight that is up. */
 export function describeCandidate(
   vip: VipInfo,
   region: RegionInfo | undefined,
@@ -85,8 +88,8 @@ export function describeCandidate(
   };
 }
 
-/** The reason of a VIP that the question takes for down. */
-export const SUPPOSED = 'taken for down, as asked';
+/** The reason for a VIP that the request lists in `down`. */
+export const SUPPOSED = 'assumed down, as requested';
 
 function whyState(
   vip: VipInfo,
@@ -100,13 +103,13 @@ function whyState(
     return `${forced === 'drain' ? 'drained' : `forced ${forced}`} ${byWhom(order)}${until}`;
   }
   if (reason === SUPPOSED) return SUPPOSED;
-  if (vip.check === undefined) return 'not checked, taken for up';
-  if (probed === 'unknown') return `not yet known (check ${vip.check.name}), taken for up`;
-  if (reason === undefined) return `${probed}, as the last run left it`;
+  if (vip.check === undefined) return 'not checked (counts as up)';
+  if (probed === 'unknown') return `no result yet from check ${vip.check.name} (counts as up)`;
+  if (reason === undefined) return `${probed} (saved by the previous run)`;
   return reason === '' ? probed : `${probed}: ${reason}`;
 }
 
-/** `by an operator (kernel upgrade)`, `by schedule "0 22 * * *"`: a schedule's reason is its line. */
+/** Such as `by an operator (kernel upgrade)` or `by schedule "0 22 * * *"`. A schedule's reason is its line. */
 function byWhom(order: Omit<Order, 'until'> | undefined): string {
   if (order?.by === 'schedule') return `by ${order.reason ?? 'a schedule'}`;
   return order?.reason ? `by an operator (${order.reason})` : 'by an operator';
@@ -116,32 +119,32 @@ function whyRegion(region: RegionInfo | undefined, share: number): string {
   return `region ${region?.name ?? ''} has ${percent(share)} of its weight up, needs ${percent(region?.minHealthy ?? 0)}`;
 }
 
-/** What its load means to this client; empty where it has none. `limit` is that of the decision. */
+/** How the VIP's load affects this client; '' if it sheds no clients. `limit` is `shedLimit` of the decision. */
 export function whyShed({ shed, refuses }: Shares, limit: number, joins: boolean): string {
   if (shed === 0) return '';
-  const gives = `gives up ${percent(shed)} of its clients for its load`;
-  if (!refuses) return `${gives}, and this one is not among them`;
-  if (limit < 0) return `${gives}, this one too, if the steps led here`;
-  return joins ? `${gives}, this one too, but all others are no less loaded` : `${gives}: this one too`;
+  const sheds = `sheds ${percent(shed)} of its clients because of its load`;
+  if (!refuses) return `${sheds}, but not this one`;
+  if (limit < 0) return `${sheds}, including this one if the steps lead here`;
+  return joins ? `${sheds}, including this one, but no other VIP is less loaded` : `${sheds}, including this one`;
 }
 
-/** Of an available VIP of weight 0: whether it takes part. */
+/** Whether an available VIP of weight 0 is a candidate. */
 export function whyStandby(joins: boolean): string {
   return joins
-    ? 'a standby (weight 0), which joins because nobody else can serve this client'
-    : 'a standby (weight 0), held back while others can serve this client';
+    ? 'a standby (weight 0), used because no other VIP can serve this client'
+    : 'a standby (weight 0), not used while other VIPs can serve this client';
 }
 
-/** Why not all that the last step left are served; empty where they are. */
+/** Why not all VIPs that the last step left are served; '' if all are. */
 export function whyCut({ answers }: ServiceInfo, left: number, served: number, isCname: boolean): string {
   if (served >= left) return '';
-  if (isCname) return 'the first is served: a name has one CNAME';
+  if (isCname) return 'the first is served: a name can have only one CNAME';
   return answers === 1 ? 'the first is served (answers: 1)' : `the first ${served} are served (answers: ${answers})`;
 }
 
 /**
- * What `when_all_down` did; undefined where candidates were left. `available`: whether any VIP was, so that the steps
- * left none of them to this client; `lacking`: the type that an answer of its own does not have.
+ * What `when_all_down` did; undefined if candidates were left. `available`: whether any VIP was available, so that only
+ * the steps excluded them for this client. `lacking`: the type that the static answer does not have.
  */
 export function whyAllDown(
   { result, degree }: Decision,
@@ -149,25 +152,25 @@ export function whyAllDown(
   available: boolean,
   lacking: string | undefined,
 ): string | undefined {
-  const nobody = available ? 'the steps lead this client to no available VIP' : 'no VIP is available';
+  const none = available ? 'the steps leave no available VIP for this client' : 'no VIP is available';
   if (result === RESULT.STATIC) {
-    const none = lacking === undefined ? '' : `, in which there is no ${lacking}`;
-    return `${nobody}: when_all_down gives its own answer${none}`;
+    const lacks = lacking === undefined ? '' : `, which has no ${lacking} record`;
+    return `${none}: the static answer of when_all_down is served${lacks}`;
   }
   if (result === RESULT.EMPTY) {
-    if (whenAllDown === 'none') return `${nobody}: when_all_down is none, so there is no data`;
+    if (whenAllDown === 'none') return `${none}: when_all_down is none, so the answer is NODATA`;
     if (degree === DEGREE.NOT_FORCED) {
-      return `${nobody}, nor to one that is only down (when_all_down: serve_all): there is no data rather than a VIP that is drained or forced down`;
+      return `${none}, and none that is only down (when_all_down: serve_all). VIPs that are drained or forced down stay out, so the answer is NODATA`;
     }
-    return `${nobody}, and to none if all VIPs are taken for up (when_all_down: serve_all): there is no data`;
+    return `${none}, even if all VIPs count as up (when_all_down: serve_all), so the answer is NODATA`;
   }
   if (degree === DEGREE.AVAILABLE) return undefined;
   return degree === DEGREE.NOT_FORCED
-    ? `${nobody}: when_all_down is serve_all, so all VIPs are taken for up but those forced down or drained`
-    : `${nobody}: when_all_down is serve_all, so all VIPs are taken for up, those forced down or drained too`;
+    ? `${none}: when_all_down is serve_all, so all VIPs count as up except those forced down or drained`
+    : `${none}: when_all_down is serve_all, so all VIPs count as up, even those forced down or drained`;
 }
 
-/** Names the VIP whose state can change first. */
+/** Why the TTL has its value: names the VIP whose state can change first. */
 export function whyTtl(
   service: ServiceInfo,
   steerer: Steerer,
@@ -178,15 +181,15 @@ export function whyTtl(
   const { minSeconds, maxSeconds } = service.ttl;
   if (minSeconds === maxSeconds) return 'fixed in the zone file';
   const hold = serviceHoldSeconds(steerer, number, has);
-  if (hold >= NEVER_SECONDS) return `no state can change by itself: the most there may be (max: ${maxSeconds})`;
+  if (hold >= NEVER_SECONDS) return `no state can change by itself, so the TTL is the maximum (max: ${maxSeconds})`;
   const first = vips.find(
     ({ slot }) =>
       (vipWord(steerer.plan.vips, slot, VIP.HAS) & has) !== 0 &&
       holdSecondsOf(steerer.health.states[slot] ?? 0) === hold,
   );
-  const known = `the state of ${first?.name ?? 'a VIP'} can change ${hold === 0 ? 'at once' : `in ${hold} s, and none before`}`;
-  if (hold < minSeconds) return `${known}; not below ${minSeconds} s (min)`;
-  return hold > maxSeconds ? `${known}; not above ${maxSeconds} s (max)` : known;
+  const known = `the earliest possible state change is that of ${first?.name ?? 'a VIP'}, ${hold === 0 ? 'at once' : `in ${hold} s`}`;
+  if (hold < minSeconds) return `${known}; raised to ${minSeconds} s (min)`;
+  return hold > maxSeconds ? `${known}; limited to ${maxSeconds} s (max)` : known;
 }
 
 export function whyScope(
@@ -196,10 +199,10 @@ export function whyScope(
   isSubnetSetAside: boolean,
 ): string {
   if (!dependsOnPlace) return 'the answer does not depend on the client';
-  if (source === 'place') return 'a place was asked for, which has no prefix';
+  if (source === 'place') return 'the request gave a place, which has no prefix';
   const reach = `every address in the client's /${bits} gets the same candidates`;
   if (source === 'subnet') return reach;
   return isSubnetSetAside
-    ? `${reach}; the response says the length of the client subnet, which was set aside`
-    : `${reach}; the response says 0: the query had no client subnet`;
+    ? `${reach}; the response has the length of the client subnet, which was ignored`
+    : `${reach}; the response has scope 0, because the query had no client subnet`;
 }

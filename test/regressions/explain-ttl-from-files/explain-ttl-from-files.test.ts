@@ -22,11 +22,11 @@ services:
 });
 
 test.each([
-  ['www', [], 30, 'the state of a can change in 30 s, and none before'],
-  ['www', ['b'], 20, 'the state of b can change in 20 s, and none before'],
-  ['pushed', [], 45, 'the state of a can change in 45 s, and none before'],
-  ['pushed', ['a'], 5, 'the state of a can change at once; not below 5 s (min)'],
-  ['free', [], 60, 'no state can change by itself: the most there may be (max: 60)'],
+  ['www', [], 30, 'the earliest possible state change is that of a, in 30 s'],
+  ['www', ['b'], 20, 'the earliest possible state change is that of b, in 20 s'],
+  ['pushed', [], 45, 'the earliest possible state change is that of a, in 45 s'],
+  ['pushed', ['a'], 5, 'the earliest possible state change is that of a, at once; raised to 5 s (min)'],
+  ['free', [], 60, 'no state can change by itself, so the TTL is the maximum (max: 60)'],
 ])('%s with %j down: %i s', (service, vips, seconds, why) => {
   const name = `${service}.example.com`;
   const down = vips.map((vip) => `${name}/${vip}`);

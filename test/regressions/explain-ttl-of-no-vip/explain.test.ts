@@ -17,9 +17,9 @@ for (const service of ['own', 'nothing']) {
 const live = { memory: server.health.states.buffer as SharedArrayBuffer, reasonOf: () => undefined };
 
 test.each([
-  ['own', 'A', 5, 'no VIP is available: when_all_down gives its own answer'],
-  ['own', 'AAAA', 7, 'no VIP is available: when_all_down gives its own answer, in which there is no AAAA'],
-  ['nothing', 'A', 7, 'no VIP is available: when_all_down is none, so there is no data'],
+  ['own', 'A', 5, 'no VIP is available: the static answer of when_all_down is served'],
+  ['own', 'AAAA', 7, 'no VIP is available: the static answer of when_all_down is served, which has no AAAA record'],
+  ['nothing', 'A', 7, 'no VIP is available: when_all_down is none, so the answer is NODATA'],
 ] as const)('%s %s: TTL %i, %s', (service, type, ttl, allDown) => {
   const name = `${service}.example.com`;
   const explained = explainFrom(server.generation, { name, type, client: '192.0.2.7' }, live);

@@ -208,12 +208,12 @@ describe('told', () => {
 
   test.each([
     [[0, 0, 0], 'seoul', 'up'],
-    [[0.3, 0, 0], 'seoul', 'gives up 30.0 % of its clients for its load, and this one is not among them'],
-    [[0.9, 0, 0], 'tokyo', 'gives up 90.0 % of its clients for its load: this one too'],
+    [[0.3, 0, 0], 'seoul', 'sheds 30.0 % of its clients because of its load, but not this one'],
+    [[0.9, 0, 0], 'tokyo', 'sheds 90.0 % of its clients because of its load, including this one'],
     [
       [1.1, 5, 5],
       'seoul',
-      'gives up 100 % of its clients for its load, this one too, but all others are no less loaded',
+      'sheds 100 % of its clients because of its load, including this one, but no other VIP is less loaded',
     ],
   ])('explain, at pressures %j: %s', (pressures, vip, why) => {
     const server = three();

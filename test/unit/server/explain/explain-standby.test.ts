@@ -24,16 +24,16 @@ test.each<[title: string, vip: string, down: string[], why: string]>([
     'held back while another is there',
     'spare',
     [],
-    'not checked, taken for up; a standby (weight 0), held back while others can serve this client',
+    'not checked (counts as up); a standby (weight 0), not used while other VIPs can serve this client',
   ],
   [
     'joining where none is',
     'spare',
     ['www.example.com/main'],
-    'not checked, taken for up; a standby (weight 0), which joins because nobody else can serve this client',
+    'not checked (counts as up); a standby (weight 0), used because no other VIP can serve this client',
   ],
-  ['not mentioned where it is down itself', 'spare', ['www.example.com/spare'], 'taken for down, as asked'],
-  ['and not of others', 'main', [], 'not checked, taken for up'],
+  ['not mentioned where it is down itself', 'spare', ['www.example.com/spare'], 'assumed down, as requested'],
+  ['and not of others', 'main', [], 'not checked (counts as up)'],
 ])('a standby, %s', (_title, vip, down, why) => {
   expect(whyOf(vip, down)).toBe(why);
 });

@@ -57,10 +57,10 @@ describe('a step', () => {
       `geo: { KR: seoul, default: dublin, fence: true }`,
       '1.0.0.1',
       ['@seoul'],
-      ['KR -> seoul has no candidate; the map is fenced: no broader key is tried'],
+      ['KR -> seoul has no candidate; fence: broader keys are not tried'],
       'when_all_down: none',
     ],
-    ['geo: { KR: seoul }', '2.0.0.1', [], ['no key of the map leads this client to a region with a VIP']],
+    ['geo: { KR: seoul }', '2.0.0.1', [], ['no key of the map gives this client a region with a VIP']],
     [
       'geo: { IE: dublin, AS64500: seoul }',
       '2.0.0.1',
@@ -72,7 +72,7 @@ describe('a step', () => {
       '1.0.0.1',
       [],
       [
-        'seoul 190 km (counts as 237 km, bias -20) (kept), dublin 9,029 km (counts as 4,514 km, bias 50), nowhere no known place, VIPs in no region no known place; the first is served (answers: 1)',
+        'seoul 190 km (counts as 237 km, bias -20) (kept), dublin 9,029 km (counts as 4,514 km, bias 50), nowhere unknown place, VIPs in no region unknown place; the first is served (answers: 1)',
       ],
     ],
     [
@@ -80,14 +80,14 @@ describe('a step', () => {
       '1.0.0.1',
       ['@seoul'],
       [
-        'seoul 190 km (no candidate), dublin 9,029 km (kept), nowhere no known place, VIPs in no region no known place; all within 300 km of the nearest are kept',
+        'seoul 190 km (no candidate), dublin 9,029 km (kept), nowhere unknown place, VIPs in no region unknown place; all within 300 km of the nearest are kept',
       ],
     ],
     [
       'nearest',
       '9.0.0.1',
       [],
-      ['where the client is, or the regions are, is not known: all are equal; the first is served (answers: 1)'],
+      ['the place of the client or of the regions is unknown: all regions are equal; the first is served (answers: 1)'],
     ],
     [
       'latency: { table: rtt.csv, within: 5ms }',
@@ -109,9 +109,7 @@ describe('a step', () => {
       'latency: { table: rtt.csv }',
       '1.200.0.1',
       ['@seoul'],
-      [
-        'nothing is measured for this client: by distance, seoul (no candidate), dublin (kept), nowhere, VIPs in no region',
-      ],
+      ['no measurement for this client: by distance, seoul (no candidate), dublin (kept), nowhere, VIPs in no region'],
     ],
     ['failover: [ie, seoul]', '1.0.0.1', [], ['ie is the first in the order']],
     [
@@ -124,7 +122,7 @@ describe('a step', () => {
       'failover: [ie]',
       '1.0.0.1',
       ['www.example.com/ie'],
-      ['ie has no candidate; nobody else is in the order'],
+      ['ie has no candidate; the order has no other entry'],
       'when_all_down: none',
     ],
     [
@@ -144,8 +142,8 @@ describe('a step', () => {
       ['default -> seoul', "ordered by weighted rendezvous hash of the client's network 1.2.240.0/20"],
       'answers: 2',
     ],
-    ['all', '1.0.0.1', [], ['all of them; the first 2 are served (answers: 2)'], 'answers: 2'],
-    ['all', '1.0.0.1', [], ['all of them']],
+    ['all', '1.0.0.1', [], ['all candidates; the first 2 are served (answers: 2)'], 'answers: 2'],
+    ['all', '1.0.0.1', [], ['all candidates']],
   ])('%s for %s without %j: %j', (steer, client, down, why, more = '') => {
     expect(trace(serve(steer, more), client, {}, down).steps.map((step) => step.why)).toEqual(why);
   });
@@ -154,7 +152,7 @@ describe('a step', () => {
 describe('a VIP', () => {
   const server = serve('nearest, weighted', 'shed: {}');
   test('is held back as a standby, or joins', () => {
-    expect(whyVip(trace(server, '1.0.0.1'), 'spare')).toMatch(/a standby \(weight 0\), held back while others/);
+    expect(whyVip(trace(server, '1.0.0.1'), 'spare')).toMatch(/a standby \(weight 0\), not used while other VIPs/);
     const all = server.generation.catalog.vips
       .map(({ target }) => target)
       .filter((target) => !target.endsWith('/spare'));
@@ -166,7 +164,9 @@ describe('a VIP', () => {
 
   test('is out with its region under min_healthy', () => {
     const why = whyVip(trace(server, '1.0.0.1', {}, ['www.example.com/kr']), 'kr2');
-    expect(why).toBe('not yet known (check web), taken for up; region seoul has 25.0 % of its weight up, needs 50.0 %');
+    expect(why).toBe(
+      'no result yet from check web (counts as up); region seoul has 25.0 % of its weight up, needs 50.0 %',
+    );
   });
 
   test.each<[forced: (typeof FORCED)[keyof typeof FORCED], order: object | undefined, why: string]>([
@@ -188,8 +188,8 @@ describe('a VIP', () => {
   test.each([
     [PROBED.UP, 'status 200', 'up: status 200'],
     [PROBED.DOWN, 'status 503', 'down: status 503'],
-    [PROBED.DOWN, undefined, 'down, as the last run left it'],
-    [PROBED.UNKNOWN, undefined, 'not yet known (check web), taken for up'],
+    [PROBED.DOWN, undefined, 'down (saved by the previous run)'],
+    [PROBED.UNKNOWN, undefined, 'no result yet from check web (counts as up)'],
   ])('was probed: %i, %s: %s', (probed, reason, why) => {
     server.set('www.example.com/ie', { probed });
     expect(whyVip(trace(server, '1.0.0.1', { reasonOf: () => reason }), 'ie')).toBe(why);
@@ -220,8 +220,8 @@ describe('a VIP', () => {
     );
     expect(new Set(whys)).toEqual(
       new Set([
-        'gives up 25.0 % of its clients for its load: this one too',
-        'gives up 25.0 % of its clients for its load, and this one is not among them',
+        'sheds 25.0 % of its clients because of its load, including this one',
+        'sheds 25.0 % of its clients because of its load, but not this one',
       ]),
     );
     server.health.pressures[slot] = 0;
@@ -242,10 +242,10 @@ describe('a VIP', () => {
 
 describe('a TTL between min and max', () => {
   test.each([
-    [0, 5, 'the state of ie can change at once; not below 5 s (min)'],
-    [3, 5, 'the state of ie can change in 3 s, and none before; not below 5 s (min)'],
-    [30, 30, 'the state of ie can change in 30 s, and none before'],
-    [90, 60, 'the state of ie can change in 90 s, and none before; not above 60 s (max)'],
+    [0, 5, 'the earliest possible state change is that of ie, at once; raised to 5 s (min)'],
+    [3, 5, 'the earliest possible state change is that of ie, in 3 s; raised to 5 s (min)'],
+    [30, 30, 'the earliest possible state change is that of ie, in 30 s'],
+    [90, 60, 'the earliest possible state change is that of ie, in 90 s; limited to 60 s (max)'],
   ])('of a state that holds for %i s: %i, %s', (holdSeconds, seconds, why) => {
     const server = serve('weighted', 'ttl: { min: 5, max: 60 }');
     server.set('www.example.com/ie', { probed: PROBED.UP, holdSeconds });
@@ -254,7 +254,7 @@ describe('a TTL between min and max', () => {
 
   test('of states that hold by themselves', () => {
     const server = serve('weighted', 'ttl: { min: 5, max: 60 }');
-    const why = 'no state can change by itself: the most there may be (max: 60)';
+    const why = 'no state can change by itself, so the TTL is the maximum (max: 60)';
     expect(trace(server, '1.0.0.1').ttl).toEqual({ seconds: 60, why });
   });
 });
@@ -267,20 +267,20 @@ describe('when nobody is left', () => {
       'weighted',
       '',
       ALL,
-      'no VIP is available: when_all_down is serve_all, so all VIPs are taken for up but those forced down or drained',
+      'no VIP is available: when_all_down is serve_all, so all VIPs count as up except those forced down or drained',
     ],
-    ['weighted', 'when_all_down: none', ALL, 'no VIP is available: when_all_down is none, so there is no data'],
+    ['weighted', 'when_all_down: none', ALL, 'no VIP is available: when_all_down is none, so the answer is NODATA'],
     [
       'geo: { IE: dublin }',
       '',
       [],
-      'the steps lead this client to no available VIP, and to none if all VIPs are taken for up (when_all_down: serve_all): there is no data',
+      'the steps leave no available VIP for this client, even if all VIPs count as up (when_all_down: serve_all), so the answer is NODATA',
     ],
     [
       'failover: [ie]',
       'when_all_down: { A: 192.0.2.99 }',
       ['@dublin'],
-      'the steps lead this client to no available VIP: when_all_down gives its own answer',
+      'the steps leave no available VIP for this client: the static answer of when_all_down is served',
     ],
   ])('%s, %s, without %j: %s', (steer, more, down, allDown) => {
     expect(trace(serve(steer, more), '1.0.0.1', {}, down).allDown).toBe(allDown);
@@ -289,7 +289,7 @@ describe('when nobody is left', () => {
   test('because an operator took all of them out', () => {
     const server = serve('weighted');
     for (const { target } of server.generation.catalog.vips) server.set(target, { forced: FORCED.DRAIN });
-    expect(trace(server, '1.0.0.1').allDown).toMatch(/all VIPs are taken for up, those forced down or drained too$/);
+    expect(trace(server, '1.0.0.1').allDown).toMatch(/all VIPs count as up, even those forced down or drained$/);
   });
 });
 
@@ -298,11 +298,11 @@ describe('a client', () => {
   test.each([
     ['1.0.0.1', '1.0.0.1', 'the geo database'],
     ['1.0.0.1/12', '1.0.0.0', 'the geo database'],
-    ['9.0.0.1', '9.0.0.1', 'no database knows this address'],
+    ['9.0.0.1', '9.0.0.1', 'no geo database has this address'],
     [
       '10.0.0.1',
       '10.0.0.1',
-      'no database knows this address; 10.0.0.1 is private and not in geo.networks, so the client subnet is set aside',
+      'no geo database has this address; 10.0.0.1 is private and not in geo.networks, so the client subnet is ignored',
     ],
   ])('%s is %s: %s', (client, address, how) => {
     expect(trace(server, client).client).toMatchObject({ address, how });
@@ -338,6 +338,6 @@ services: { www: { vips: { a: { CNAME: a.example.net. }, b: { CNAME: b.example.n
   const { answer, steps } = trace(server, '1.0.0.1');
   expect(answer.vips).toEqual(['a']);
   expect(steps).toEqual([
-    { step: 'all', kept: ['a', 'b'], why: 'all of them; the first is served: a name has one CNAME' },
+    { step: 'all', kept: ['a', 'b'], why: 'all candidates; the first is served: a name can have only one CNAME' },
   ]);
 });
