@@ -13,13 +13,13 @@ import { tokenize } from '../../wire/rdata/text.ts';
 import { typeNumber } from '../../wire/types.ts';
 import { folderOf } from '../support/pharos.ts';
 import { runNsd, type Running } from '../support/run.ts';
-import { SAMPLES } from '../unit/wire/rdata-samples.ts';
+import { SAMPLES, UNKNOWN_TO_PEERS } from '../unit/wire/rdata-samples.ts';
 
 const ORIGIN = parseName('example.com.');
 const APEX = ['@ SOA ns1 hostmaster 1 7200 1800 1209600 60', '@ NS ns1', 'ns1 A 192.0.2.53'];
 
 /** Mnemonics that NSD 4.6 does not know; the unit tests hold these to their RFCs. */
-const UNKNOWN_TO_NSD: ReadonlySet<string> = new Set(['GPOS', 'EID', 'NIMLOC', 'ATMA', 'HIP']);
+const UNKNOWN_TO_NSD: ReadonlySet<string> = new Set([...['GPOS', 'EID', 'NIMLOC', 'ATMA', 'HIP'], ...UNKNOWN_TO_PEERS]);
 /** NSD takes times as YYYYMMDDHHmmSS alone; RFC 4034 3.2 also allows seconds. */
 const TIME_IN_SECONDS = /^\S+ \S+ \d+ \d+ 1\d{9} /;
 
