@@ -108,12 +108,12 @@ export const body: Read<BodyMatch> = (node, name, report) => {
   const [, source = '', flags = ''] = regex;
   const hint = 'write /regex/ with the flags i, m, s or u, or a text that does not begin and end with /';
   if (!EXPRESSION_FLAGS.test(flags)) {
-    report.error('PH043', `${name} has flags that mean nothing here: ${flags}`, nodePlace(node), hint);
+    report.error('PH043', `${name} has unknown flags: ${flags}`, nodePlace(node), hint);
     return undefined;
   }
   const mistake = expressionMistake(source, flags);
   if (mistake === undefined) return { kind: 'regex', source, flags };
-  const message = `${name} is not a regular expression of RE2: ${mistake}`;
+  const message = `${name} is not a valid RE2 regular expression: ${mistake}`;
   report.error('PH043', message, nodePlace(node), 'RE2 has no look-ahead and no back-references');
   return undefined;
 };
@@ -141,13 +141,13 @@ function warnOfEscapes(node: YamlNode, name: string, report: Report): void {
 export const headers = dictionary(({ key, value }, report): [string, string] | undefined => {
   // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
   if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
-    report.error('PH045', `${firstWord(key)} is not a header's name`, nodePlace(key), 'such as X-Probe');
+    report.error('PH045', `${firstWord(key)} is not a valid header name`, nodePlace(key), 'such as X-Probe');
     return undefined;
   }
   const content = fromEnvironment(text({ allowEmpty: true }))(value, key.text, report);
   if (content === undefined) return undefined;
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(content)) {
-    const message = `header ${key.text} holds a character that headers cannot`;
+    const message = `header ${key.text} has a character that is not allowed in headers`;
     report.error('PH045', message, nodePlace(value), 'no line breaks, no control characters');
     return undefined;
   }
@@ -173,7 +173,7 @@ export const command: Read<readonly [string, ...string[]]> = (node, name, report
   else {
     const line = text({ hint })(node, name, report);
     if (line !== undefined && /["'`\\|&;<>$*?(){}]/.test(line)) {
-      report.error('PH053', `${name} has characters that only a shell understands, and none is run`, place, hint);
+      report.error('PH053', `${name} has shell syntax, but commands run without a shell`, place, hint);
       return undefined;
     }
     words = line?.split(/\s+/).filter((word) => word !== '');

@@ -1,6 +1,6 @@
 /**
- * Readers of single values and of maps: they turn YAML nodes into types, and report every mistake with its
- * place. A reader of a map is a table of its keys:
+ * Readers of single values and of maps: they turn YAML nodes into typed values, and report every mistake with its
+ * place. A map's reader is a table of its keys:
  *
  *     const readLimits = map('limits', {
  *       rrl: withDefault(integer({ min: 0, max: 1_000_000 }), 0),
@@ -13,15 +13,15 @@ import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSe
 import { nodePlace, refuseReference, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
 
 /**
- * Reads a node. `name` is what messages call it. Undefined means that it is wrong and has been reported.
+ * Reads a node, which messages call `name`. Returns undefined for an invalid node, which has been reported.
  */
 export type Read<T> = (node: YamlNode, name: string, report: Report) => T | undefined;
 
-/** What a field's author may choose: a code of its own, what to do about a mistake, and that no message shows the value. */
+/** Options of a reader: the diagnostic's code, its hint, and whether messages must not show the value. */
 export type Tailor = { readonly code?: string; readonly hint?: string; readonly secret?: boolean };
 
 /**
- * A reader of scalars: `parse` gives undefined for text that is not `expected` ("weight must be EXPECTED,
+ * A reader of scalars. `parse` returns undefined for text that is not `expected` ("weight must be EXPECTED,
  * got -3").
  */
 export function scalar<T>(
@@ -52,37 +52,37 @@ export function scalar<T>(
   };
 }
 
-/** The same reader for a key that takes `${NAME}`: a secret, an address or a path (SPEC 2). */
+/** The same reader for a key that takes `${NAME}`: a secret, an address or a path (docs/configuration.md#environment-variables). */
 export function fromEnvironment<T>(read: Read<T>): Read<T> {
   return (node, name, report) => read(node.kind === 'reference' ? node.resolve(report) : node, name, report);
 }
 
-/** What names a node of a fleet, as containers and orchestrators call the variables for it. */
+/** Usual names of variables that identify a node of a fleet. */
 const IDENTITY = /(?:^|_)(?:NSID|HOST|HOSTNAME|NODE|NODE_NAME|POD_NAME|REGION|SITE)$/;
 
-/** For a key whose value is published: only of variables that name a node, so that nobody publishes a secret by mistake. */
+/** For a key whose value is published: only variables that identify a node are allowed, so that no secret is published by mistake. */
 export function identityFromEnvironment<T>(read: Read<T>): Read<T> {
   return (node, name, report) => {
     const other = node.kind === 'reference' ? node.names.find((each) => !IDENTITY.test(each)) : undefined;
     if (other === undefined) return fromEnvironment(read)(node, name, report);
     const hint = 'rename the variable to HOSTNAME or NODE_NAME, if its value is no secret';
-    report.error('PH098', `${name} is published: it cannot have the value of ${other}`, nodePlace(node), hint);
+    report.error('PH098', `${name} is published: it cannot use the value of ${other}`, nodePlace(node), hint);
     return undefined;
   };
 }
 
-/** What a message says in place of a value: the text, or what the file says where that is a variable. */
+/** The text that messages show for a value: as written in the file, never the value of a variable. */
 export function asWritten(node: YamlScalar): string {
   return node.written ?? node.text;
 }
 
-/** A value for a message: on one line and not endless. */
+/** Formats a value for a message: one line of at most 60 characters. */
 export function show(text: string): string {
   const line = text.replace(/\s+/g, ' ');
   return line === '' ? 'an empty text' : line.length > 60 ? `${line.slice(0, 57)}...` : line;
 }
 
-/** Any text, as it is written: `1.10` stays `1.10`. */
+/** Any text, unchanged: `1.10` stays `1.10`. */
 export function text(
   options: Tailor & { readonly allowEmpty?: boolean; readonly maxOctets?: number } = {},
 ): Read<string> {
@@ -102,7 +102,7 @@ export function integer(options: Tailor & { readonly min: number; readonly max: 
   return scalar(`${min} to ${max}`, parse, { ...options, code: options.code ?? 'PH014' });
 }
 
-/** Milliseconds. A bare number is a mistake: nobody can know what it counts. */
+/** Milliseconds. A number without a unit is invalid: its unit would be a guess. */
 export function duration(options: Tailor & { readonly minMs?: number; readonly maxMs?: number } = {}): Read<number> {
   const { minMs = 0, maxMs = Number.MAX_SAFE_INTEGER } = options;
   const range =
@@ -123,7 +123,7 @@ export function duration(options: Tailor & { readonly minMs?: number; readonly m
   };
 }
 
-/** Whole seconds, as master files have TTLs: `300`, or `5m`. */
+/** Whole seconds, as in the TTLs of master files: `300`, or `5m`. */
 export function seconds(options: Tailor & { readonly min: number; readonly max: number }): Read<number> {
   const { min, max } = options;
   const parse = (value: string): number | undefined => {
@@ -158,7 +158,7 @@ export function choice<const T extends string>(words: readonly T[], tailor: Tail
   };
 }
 
-/** A Map: an object would know `constructor` and `__proto__` too. */
+/** A Map: an object would also have `constructor` and `__proto__`. */
 const TRUTHS: ReadonlyMap<string, boolean> = new Map([
   ['true', true],
   ['false', false],
@@ -169,7 +169,7 @@ export function boolean(tailor: Tailor = {}): Read<boolean> {
   return scalar('true or false', parse, { ...tailor, code: tailor.code ?? 'PH020' });
 }
 
-/** A list, or a single value for a list of one. Items that are wrong are reported and left out. */
+/** A list, or a single value for a list of one. Invalid items are reported and left out. */
 export function list<T>(
   item: Read<T>,
   options: Tailor & { readonly min?: number; readonly max?: number } = {},
@@ -187,12 +187,12 @@ export function list<T>(
   };
 }
 
-/** A list of maps of which nothing is left: with all below its key commented out, as `map` takes a map for empty. */
+/** A list that is empty when everything below its key is commented out, as `map` reads an empty map. */
 export function orNone<T>(read: Read<T[]>): Read<T[]> {
   return (node, name, report) => (node.kind === 'null' ? [] : read(node, name, report));
 }
 
-/** One key of a map: how its value is read, and what holds when it is absent. */
+/** One key of a map: the reader of its value, and its default. */
 export type Field<T> = {
   readonly read: Read<T>;
   readonly absent: { readonly kind: 'value'; readonly value: T } | { readonly kind: 'error'; readonly hint: string };
@@ -220,13 +220,13 @@ export function required<T>(read: Read<T>, hint: string): Field<T> {
 }
 
 type Fields = Readonly<Record<string, Field<unknown>>>;
-/** What a table of fields reads. */
+/** The values that a table of fields reads. */
 export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
 
 /**
- * A map with known keys. `label` names the map in messages. Nothing
- * (`geo:` with all below it commented out) is an empty map. A field that is wrong has been reported and gets its
- * default, so that what follows is still checked; the result is undefined when a required one is wrong or absent.
+ * A map with known keys. `label` names the map in messages. A key without a value (`geo:` with everything below it
+ * commented out) is an empty map. An invalid field is reported and gets its default, so that checking continues; the
+ * result is undefined when a required field is invalid or absent.
  */
 export function map<F extends Fields>(label: string, fields: F): Read<Values<F>> {
   return (node, name, report) => {
@@ -252,22 +252,22 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
       if (absent.kind === 'value') values[key] = absent.value;
       else {
         complete = false;
-        if (entries.some((entry) => entry.key.text === key)) continue; // it was there, and wrong
+        if (entries.some((entry) => entry.key.text === key)) continue; // present but invalid
         report.error('PH012', `${name} needs the key ${key}`, nodePlace(node, 0, firstLineOf(node)), absent.hint);
       }
     }
-    // Each value was read by its own field's reader, which is what Values says.
+    // Each value was read by the reader of its field.
     return complete ? (values as Values<F>) : undefined;
   };
 }
 
-/** What a message shows of a key: where its colon is missing, the rest is a value, and may be a secret. */
+/** The part of a key that messages may show: without a colon, the rest is a value and may be a secret. */
 export function firstWord(key: YamlScalar): string {
   const [word = ''] = key.text.trim().split(/\s/, 1);
   return word === key.text ? word : `${word} ...`;
 }
 
-/** A map whose keys are names of the operator's: `read` is given each key with its value. */
+/** A map whose keys are names chosen by the operator: `read` gets each key with its value. */
 export function dictionary<T>(read: (entry: YamlEntry, report: Report) => T | undefined): Read<T[]> {
   return (node, name, report) => {
     const entries = entriesOf(node, name, report);
@@ -275,7 +275,7 @@ export function dictionary<T>(read: (entry: YamlEntry, report: Report) => T | un
   };
 }
 
-/** What can be read of each. Not flatMap: it would take apart what is read to an array. */
+/** The values that could be read. Not flatMap, which would flatten values that are arrays. */
 function readEach<S, T>(sources: readonly S[], read: (source: S) => T | undefined): T[] {
   const values: T[] = [];
   for (const source of sources) {
@@ -285,26 +285,26 @@ function readEach<S, T>(sources: readonly S[], read: (source: S) => T | undefine
   return values;
 }
 
-/** The entries of a map, none for nothing; undefined when it is something else, which is reported. */
+/** The entries of a map; none for a key without a value. Undefined: not a map, which is reported. */
 export function entriesOf(node: YamlNode, name: string, report: Report): readonly YamlEntry[] | undefined {
   if (node.kind === 'map') return node.entries;
   if (node.kind === 'null') return [];
   if (node.kind === 'reference') refuseReference(node, name, report);
   else if (node.kind !== 'broken') {
-    // The excerpt shows it, where it may be shown: what stands here may be a secret that belongs a level deeper.
+    // The message does not quote the text: it may be a secret that belongs one level deeper. The excerpt hides secrets.
     const got = node.kind === 'scalar' ? 'a text' : 'a list';
     report.error('PH013', `${name} must be a map (key: value), got ${got}`, nodePlace(node), 'write its keys below it');
   }
   return undefined;
 }
 
-/** The value of one key, for readers that must know it before they know which fields there are. */
+/** The value of one key, for readers that need it before they know the map's fields. */
 export function valueOf(node: YamlNode, key: string): YamlNode | undefined {
   const entry = node.kind === 'map' ? node.entries.find((each) => each.key.text === key) : undefined;
   return entry && orPlaceOf(entry.value, entry.key);
 }
 
-/** The keys of a map; none of anything else. */
+/** The keys of a map; empty for other nodes. */
 export function keysOf(node: YamlNode | undefined): string[] {
   return node?.kind === 'map' ? node.entries.map(({ key }) => key.text) : [];
 }
@@ -314,7 +314,7 @@ export function without(node: YamlMap, ...keys: readonly string[]): YamlMap {
   return { ...node, entries: node.entries.filter(({ key }) => !keys.includes(key.text)) };
 }
 
-/** Nothing has no place of its own: it is shown where its key is. */
+/** A missing value has no place: messages show its key. */
 function orPlaceOf(value: YamlNode, key: YamlScalar): YamlNode {
   return value.kind === 'null' && value.start === value.end ? { ...value, start: key.start, end: key.end } : value;
 }

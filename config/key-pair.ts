@@ -129,7 +129,7 @@ function parseChain(text: string, { shown, place }: WrittenPath, report: Report)
 
 function parseKey(text: string, { shown, place }: WrittenPath, report: Report): KeyObject | undefined {
   if (/-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
-    const hint = 'nobody types a passphrase at a reload: "openssl pkey" writes the key without one';
+    const hint = 'a server cannot ask for a passphrase: "openssl pkey" writes the key without one';
     report.error('PH062', `the key ${shown} is encrypted`, place, hint);
     return undefined;
   }
@@ -147,13 +147,13 @@ function warnOfTimes(own: X509Certificate, { shown, place }: WrittenPath, nowMs:
   const to = own.validToDate.getTime();
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
   const warn = (what: string): void => {
-    const hint = 'put a new one in its place and reload; clients that verify certificates refuse this one';
+    const hint = 'replace it and reload; clients that verify certificates refuse this one';
     report.warning('PH065', `the certificate ${shown} ${what}`, place, hint);
   };
   if (nowMs > to) warn(`ended on ${day(to)}`);
-  else if (nowMs < from) warn(`is valid from ${day(from)} on only`);
+  else if (nowMs < from) warn(`is not valid before ${day(from)}`);
   else if (to - nowMs < (to - from) * LATE) {
-    const hint = 'put a new one in its place and reload';
+    const hint = 'replace it and reload';
     report.warning('PH065', `the certificate ${shown} ends on ${day(to)}`, place, hint);
   }
 }

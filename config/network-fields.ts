@@ -78,7 +78,7 @@ export function at(isCountry: IsCountry): Read<At> {
     if (found?.kind === 'country' && isCountry && !isCountry(found.country)) {
       report.error(
         'PH033',
-        `there is no country ${found.country}`,
+        `unknown country "${found.country}"`,
         nodePlace(node),
         'use a code of ISO 3166-1, such as KR',
       );

@@ -72,7 +72,7 @@ export function judgeMatch(
   if (match?.kind !== 'text') return;
   const octets = Buffer.byteLength(match.text);
   if (octets <= MAX_MATCHED_OCTETS) return;
-  const message = `${name} can never pass: ${key} has ${octets} octets, and the first ${MAX_MATCHED_OCTETS} are looked at`;
+  const message = `${name} can never pass: ${key} has ${octets} octets, and only the first ${MAX_MATCHED_OCTETS} are searched`;
   report.error('PH092', message, placeOfKey(node, key), 'a few characters are enough');
 }
 

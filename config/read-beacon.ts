@@ -1,5 +1,5 @@
 /**
- * `beacon` of pharos.yaml: round-trip times measured in users' browsers (SPEC 8).
+ * `beacon` of pharos.yaml: round-trip times measured in users' browsers (docs/latency.md#measured-by-browsers).
  */
 import { dictionary, duration, integer, list, map, required, scalar, withDefault, type Read } from './fields.ts';
 import { MAX_BEACON_REGIONS, MAX_BEACON_SOURCES, MAX_BEACON_TRIES, MAX_BEACON_WINDOW_MS } from './limits.ts';
@@ -10,7 +10,7 @@ import type { BeaconSettings, RegionSpec } from './settings.ts';
 import { httpUrl, isHttpUrl } from './url-field.ts';
 import { nodePlace, type YamlScalar } from './yaml.ts';
 
-/** What stands in the file: whether its regions are defined is known when all of it has been read. */
+/** As written in the file. Its regions are looked up after the whole file has been read. */
 export type WrittenBeacon = Omit<BeaconSettings, 'urls'> & {
   readonly urls: readonly { readonly region: YamlScalar; readonly url: string }[];
 };
@@ -60,7 +60,7 @@ export const beacon: Read<WrittenBeacon> = (node, name, report) => {
   );
 };
 
-/** With its regions looked up among those of pharos.yaml. */
+/** Looks up its regions, and reports unknown ones. */
 export function beaconSettings(
   written: WrittenBeacon,
   regions: ReadonlyMap<string, RegionSpec>,
@@ -69,7 +69,7 @@ export function beaconSettings(
   for (const { region } of written.urls) {
     if (regions.has(region.text)) continue;
     const hint = nearestHint(region.text, regions.keys());
-    report.error('PH088', `pharos.yaml defines no region ${region.text}`, nodePlace(region), hint);
+    report.error('PH088', `unknown region "${region.text}" in pharos.yaml`, nodePlace(region), hint);
   }
   return { ...written, urls: new Map(written.urls.map(({ region, url: address }) => [region.text, address])) };
 }

@@ -1,5 +1,5 @@
 /**
- * Checks (SPEC 5), as pharos.yaml, zone files and services state them.
+ * Reads the checks of pharos.yaml, zone files and services (docs/configuration.md#checks).
  */
 import { CHECK_KINDS, readCheckOfKind, type CheckKind, type CheckSpec } from './check-kinds.ts';
 import type { Report, ReportOnce } from './diagnostics.ts';
@@ -9,10 +9,10 @@ import { nearestHint } from './nearest-word.ts';
 import { COMPOUND_KINDS, isCompoundKind } from './read-compound.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
-/** Finds the check that a name means, and reports where there is none or it cannot be used; then it is undefined. */
+/** Finds a check by name. Returns undefined for one that is unknown or cannot be used, which it reports. */
 export type FindCheck = (named: string, node: YamlNode, report: Report) => CheckSpec | undefined;
 
-/** Among the checks that have been read; to name a broken one, which has been reported, is no second mistake. */
+/** Finds checks among those already read. Naming a `broken` one, which has been reported, is not a second error. */
 export function findAmong(
   known: ReadonlyMap<string, CheckSpec>,
   broken: ReadonlySet<string>,
@@ -22,13 +22,13 @@ export function findAmong(
     const found = known.get(named);
     if (!found && !broken.has(named)) {
       const hint = nearestHint(named, [...known.keys(), ...broken]);
-      once(`check ${named}`, 'PH207', `there is no check ${named}`, nodePlace(node), hint);
+      once(`check ${named}`, 'PH207', `unknown check "${named}"`, nodePlace(node), hint);
     }
     return found;
   };
 }
 
-/** One check. `checkName` is what the status page and the log call it; `find` knows those that it may be made of. */
+/** Reads one check. `checkName` is its name in the status page and the log; `find` finds its members. */
 export function checkField(checkName: string, find: FindCheck): Read<CheckSpec> {
   return (node, name, report) => {
     if (!entriesOf(node, name, report)) return undefined;
@@ -37,7 +37,7 @@ export function checkField(checkName: string, find: FindCheck): Read<CheckSpec> 
   };
 }
 
-/** The name of a check, or a check, which is then called `checkName`. */
+/** Reads the name of a check, or a check, which gets the name `checkName`. */
 export function checkOrName(checkName: string | undefined, find: FindCheck): Read<CheckSpec> {
   return (node, name, report) => {
     if (node.kind === 'map') return checkField(checkName ?? (kindOf(node) || 'check'), find)(node, name, report);
@@ -46,13 +46,13 @@ export function checkOrName(checkName: string | undefined, find: FindCheck): Rea
   };
 }
 
-/** Checks by name. They may be made of each other, in any order, and of the `shared` ones, which they shadow. */
+/** Reads checks by name. They may refer to each other, in any order, and to `shared` ones, which they shadow. */
 export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read<ReadonlyMap<string, CheckSpec>> {
   return (node, name, report) => {
     const entries = dictionary(({ key, value }) => [key.text, value] as const)(node, name, report);
     if (!entries) return undefined;
     const nodes = new Map(entries);
-    /** Undefined: broken, and reported. */
+    /** Undefined: has errors, which have been reported. */
     const done = new Map<string, CheckSpec | undefined>();
     const open: string[] = [];
 
@@ -69,18 +69,18 @@ export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read
       if (value === undefined) {
         const found = shared.get(named);
         const names = [...nodes.keys(), ...shared.keys()].filter((known) => !open.includes(known));
-        if (!found) inner.error('PH207', `there is no check ${named}`, nodePlace(at), nearestHint(named, names));
+        if (!found) inner.error('PH207', `unknown check "${named}"`, nodePlace(at), nearestHint(named, names));
         return found;
       }
       const circle = open.includes(named) ? [...open.slice(open.indexOf(named)), named] : undefined;
       if (circle !== undefined) {
-        const message = `check ${named} is made of itself: ${circle.join(' -> ')}`;
-        inner.error('PH050', message, nodePlace(at), 'take one of them out of the circle');
+        const message = `check ${named} refers to itself: ${circle.join(' -> ')}`;
+        inner.error('PH050', message, nodePlace(at), 'remove one of these references');
         return undefined;
       }
       if (open.length >= MAX_COMPOUND_DEPTH && !done.has(named)) {
-        const message = `checks are made of each other more than ${MAX_COMPOUND_DEPTH} deep`;
-        inner.error('PH050', message, nodePlace(at), 'name the checks at the end of the chain here');
+        const message = `checks refer to each other more than ${MAX_COMPOUND_DEPTH} levels deep`;
+        inner.error('PH050', message, nodePlace(at), 'list the checks at the end of the chain here');
         return undefined;
       }
       return read(named, value);
@@ -95,7 +95,7 @@ export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read
   };
 }
 
-/** What the check says it is; empty when it does not. */
+/** The kind that the check states; empty: none. */
 function kindOf(node: YamlNode): string {
   const type = valueOf(node, 'type');
   if (type) return type.kind === 'scalar' ? type.text : '';
@@ -105,7 +105,7 @@ function kindOf(node: YamlNode): string {
 function readKind(node: YamlNode, name: string, report: Report): CheckKind | undefined {
   const type = valueOf(node, 'type');
   if (!type) {
-    // `{ all_of: [web, tls] }` says what it is.
+    // `{ all_of: [web, tls] }` states its kind without `type`.
     const short = kindOf(node);
     if (isCompoundKind(short)) return short;
     const place = nodePlace(node.kind === 'map' ? (node.entries[0]?.key ?? node) : node);

@@ -1,5 +1,6 @@
 /**
- * Checks that are made of others (SPEC 5): `all_of`, `any_of` and `at_least`, in full or in short.
+ * Reads checks that combine others: `all_of`, `any_of` and `at_least`, in long or short form
+ * (docs/health.md#all_of-any_of-at_least).
  *
  *     { type: all_of, of: [web, certificate] }      { all_of: [web, certificate] }
  *     { type: at_least, n: 2, of: [a, b, c] }       { at_least: 2, of: [a, b, c] }
@@ -46,7 +47,7 @@ export function compoundReader(
 
 function readCompound<Member extends Combinable>(input: Input<Member>): Combined<Member> | undefined {
   const { kind, node, name, report } = input;
-  // Read below, where it is known which of the keys counts.
+  // Read below, once the key in use is known.
   const later = optional<true>(() => true);
   const timing = { ...timingFields, timeout: timeoutWithoutDefault, type: optional(text()) };
   const read =
@@ -58,12 +59,12 @@ function readCompound<Member extends Combinable>(input: Input<Member>): Combined
   const members = membersNode && readMembers(input, membersNode);
   const needed = members && readNeeded(input, members.length);
   if (!needed) return undefined;
-  // A member that is given all its time shall not be cut short by what it is a part of.
+  // The check waits at least as long as its slowest member may take.
   const timeout = read.timeout ?? Math.max(...members.map(({ timeoutMs }) => timeoutMs));
   return { ...timingOf({ ...read, timeout }, node, report), needed, members };
 }
 
-/** The value of the one key of several that is there. */
+/** The value of the one key present of `keys`, which mean the same. */
 function oneOf(
   { node, name, report }: Pick<Input<Combinable>, 'node' | 'name' | 'report'>,
   keys: readonly string[],
@@ -77,7 +78,7 @@ function oneOf(
   }
   if (second !== undefined) {
     const place = nodePlace(valueOf(node, second) ?? node, 0, 1);
-    report.error('PH052', `${name} has both ${found} and ${second}, which say the same`, place, 'keep one of them');
+    report.error('PH052', `${name} has both ${found} and ${second}, which mean the same`, place, 'keep one of them');
     return undefined;
   }
   return valueOf(node, found);
@@ -91,8 +92,8 @@ function readMembers<Member extends Combinable>(
   const each: Read<Member> = (item, _, inner) => {
     const spec = member(item, `a check of ${name}`, inner);
     if (spec?.expiresMs !== undefined) {
-      const hint = 'it is reported, not probed: give it to the service as its own check, or use another kind here';
-      inner.error('PH051', `${spec.name} is a push check, and no part of another check`, nodePlace(item), hint);
+      const hint = 'it is reported, not probed: use it as the check of the service, or use another kind here';
+      inner.error('PH051', `${spec.name} is a push check and cannot be part of another check`, nodePlace(item), hint);
       return undefined;
     }
     if (spec === undefined || item.kind !== 'scalar') return spec;
@@ -104,12 +105,12 @@ function readMembers<Member extends Combinable>(
     return spec;
   };
   const members = list(each, { min: 1, hint: `such as ${kind}: [web, certificate]` })(node, name, report);
-  // One that is wrong has been reported; without it this would be another check.
+  // A member with errors has been reported. Without it this would be a different check.
   const count = node.kind === 'list' ? node.items.length : 1;
   if (members === undefined || members.length === 0 || members.length < count) return undefined;
   const probes = members.reduce((sum, spec) => sum + probesOf(spec), 0);
   if (probes <= MAX_COMPOUND_PROBES) return members;
-  const message = `${name} comes to ${probes} probes, and at most ${MAX_COMPOUND_PROBES} make one check`;
+  const message = `${name} makes ${probes} probes, and a check may make at most ${MAX_COMPOUND_PROBES}`;
   report.error('PH052', message, nodePlace(node, 0, 1), 'name fewer checks');
   return undefined;
 }
@@ -122,7 +123,7 @@ function readNeeded<Member extends Combinable>(input: Input<Member>, members: nu
   return node && integer({ min: 1, max: members, code: 'PH052', hint })(node, 'at_least', input.report);
 }
 
-/** How many probes a run of the check makes. */
+/** Probes per run of the check. */
 function probesOf({ members }: Combinable): number {
   return members === undefined ? 1 : members.reduce((sum, member) => sum + probesOf(member), 0);
 }

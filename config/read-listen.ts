@@ -18,7 +18,7 @@ export const listenField: Read<Endpoint[]> = (node, name, report) => {
     if (mapped !== undefined) {
       const plain = found.written === undefined ? formatEndpoint({ host: mapped, port: found.port }) : 'it as IPv4';
       const hint = `write ${plain}`;
-      inner.error('PH021', `${written} is an IPv4 address in IPv6 form, which no socket has`, nodePlace(item), hint);
+      inner.error('PH021', `${written} is an IPv4-mapped IPv6 address, which no socket can use`, nodePlace(item), hint);
       return undefined;
     }
     const other = seen.find((each) => collide(each, found));
@@ -28,7 +28,7 @@ export const listenField: Read<Endpoint[]> = (node, name, report) => {
     }
     const [message, hint] =
       isWildcardHost(other.host) === isWildcardHost(found.host)
-        ? [`${written} stands here twice`, 'remove one of the two']
+        ? [`duplicate address ${written}`, 'remove one of the two']
         : [
             `${written} and ${showEndpoint(other)} cannot both be opened`,
             'the wildcard has all addresses: keep it alone',
@@ -54,7 +54,7 @@ export function reportTaken(
     const written = showEndpoint(each);
     const why =
       isWildcardHost(other.host) === isWildcardHost(each.host)
-        ? `which stands in ${whose} too`
+        ? `which ${whose} uses too`
         : `and ${whose} on ${showEndpoint(other)}: a wildcard has all addresses`;
     const hint = 'use another port for one of the two; TLS has 853, status 8053';
     report.error('PH035', `${what} listens on ${written}, ${why}`, place, hint);

@@ -1,5 +1,5 @@
 /**
- * Regions, which pharos.yaml and zone files define alike (SPEC 2), and the names that targets are made of.
+ * Reads regions, of pharos.yaml and of zone files (docs/configuration.md#regions), and the names used in targets.
  */
 import type { Report } from './diagnostics.ts';
 import { dictionary, map, optional, share, show, valueOf, withDefault, type Read } from './fields.ts';
@@ -28,7 +28,7 @@ export function regions(isCountry: IsCountry): Read<ReadonlyMap<string, RegionSp
   };
 }
 
-/** Targets are `name/vip`, `name/@region` and `@region` (SPEC 1), so that these names can hold neither sign. */
+/** Targets are `name/vip`, `name/@region` and `@region` (docs/commands.md#targets), so names cannot contain these signs. */
 export function isTargetName(name: YamlScalar, what: string, report: Report): boolean {
   if (/^[^\s/@]+$/.test(name.text)) return true;
   const hint = 'targets such as www.example.com/seoul-a are made of it: use letters, digits, "-", "_" and "."';

@@ -1,5 +1,5 @@
 /**
- * `schedules` of pharos.yaml (SPEC 2): calendar work, by cron lines.
+ * `schedules` of pharos.yaml: changes at the times of cron lines (docs/schedules.md).
  */
 import { validate as isCronLine } from 'node-cron';
 import {
@@ -42,9 +42,9 @@ const changes: Read<ScheduledChange[]> = dictionary(({ key, value }, report) => 
   const target = text({ maxOctets: 512 })(key, 'a target', report);
   if (!change || target === undefined) return undefined;
   if (change.weight === undefined && change.state === undefined) {
-    // Keys that are there and wrong have been reported.
+    // Invalid keys have been reported.
     if (value.kind !== 'map' || value.entries.length === 0) {
-      report.error('PH072', `${target} is set to nothing: give it a weight or a state`, nodePlace(key), HINT);
+      report.error('PH072', `the change of ${target} is empty: give it a weight or a state`, nodePlace(key), HINT);
     }
     return undefined;
   }
@@ -55,7 +55,7 @@ const set: Read<ScheduledChange[]> = (node, name, report) => {
   if ((node.kind === 'map' && node.entries.length === 0) || node.kind === 'null') {
     report.error(
       'PH072',
-      'the schedule sets nothing',
+      'the schedule changes nothing',
       nodePlace(node),
       `set: { www.example.com/canary: { weight: 0 } }`,
     );
@@ -74,7 +74,7 @@ export const schedules: Read<ScheduleSpec[]> = orNone(
   ),
 );
 
-/** 0 to 65535, or `auto` for what the file says. */
+/** 0 to 65535, or `auto` for the weight of the zone file. */
 function weightOrAuto(): Read<number | 'auto'> {
   const number = integer({ min: 0, max: 65_535, hint: 'or auto, for the weight of the zone file' });
   return (node, name, report) => (node.kind === 'scalar' && node.text === 'auto' ? 'auto' : number(node, name, report));

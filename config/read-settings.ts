@@ -1,5 +1,5 @@
 /**
- * pharos.yaml (SPEC 2) to Settings, with every default filled in.
+ * Reads pharos.yaml to Settings, with all defaults filled in (docs/configuration.md#pharosyaml).
  */
 import { dirname, join, resolve } from 'node:path';
 import { showEndpoint, formatPrefix, inPrefix, parseAddress, type Endpoint, type Prefix } from '../wire/address.ts';
@@ -68,14 +68,14 @@ const file: Read<WrittenPath> = fromEnvironment((node, name, report) => {
   const path = text()(node, name, report);
   if (path === undefined || node.kind !== 'scalar') return undefined;
   if (path.includes('-----BEGIN ')) {
-    report.error('PH099', `${name} is a path, and here is the text of a PEM file`, nodePlace(node), 'name the file');
+    report.error('PH099', `${name} must be a path, got the text of a PEM file`, nodePlace(node), 'name the file');
     return undefined;
   }
   return { path, shown: asWritten(node), place: nodePlace(node) };
 });
 
 type WrittenTls = {
-  /** Undefined for port 853 of every address in `listen`. */
+  /** Undefined: port 853 of every address in `listen`. */
   readonly listen: readonly Endpoint[] | undefined;
   readonly cert: WrittenPath;
   readonly key: WrittenPath;
@@ -111,7 +111,7 @@ function networks(isCountry: IsCountry): Read<{ prefix: Prefix; at: At }[]> {
       const place = at(isCountry)(value, key.text, inner);
       if (!network || !place) return undefined;
       if (seen.has(formatPrefix(network))) {
-        inner.error('PH036', `${formatPrefix(network)} stands here twice`, nodePlace(key), 'remove one of the two');
+        inner.error('PH036', `duplicate network ${formatPrefix(network)}`, nodePlace(key), 'remove one of the two');
         return undefined;
       }
       seen.add(formatPrefix(network));
@@ -133,7 +133,7 @@ const status: Read<StatusOrOff> = (node, name, report) => {
   if (!read) return undefined;
   const address = parseAddress(read.listen.host);
   const isReachable = address !== undefined && !LOOPBACK.some((network) => inPrefix(address, network));
-  // A token that is there and wrong has been reported.
+  // An invalid token has been reported.
   const written = valueOf(node, 'token');
   if (isReachable && written === undefined) {
     const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and has no token`;
@@ -156,7 +156,7 @@ const readStatus = map('status', {
   open_reading: withDefault(boolean(), DEFAULT_STATUS.openReading),
 });
 
-/** Shorter than 16 letters, few different letters, or a known word and little else: some thousand tries may find it. */
+/** Shorter than 16 characters, few different characters, or little beside a common word: some thousand tries may find it. */
 function isWeakToken(token: string): boolean {
   const rest = token.toLowerCase().replace(COMMON_WORDS, '');
   return token.length < 16 || new Set(token).size < 8 || rest.length < 8;
@@ -165,7 +165,7 @@ function isWeakToken(token: string): boolean {
 const COMMON_WORDS =
   /secret|s3cret|token|passw(?:or)?d|pharos|admin|changeme|change-me|example|default|test|root|qwerty|letmein|0?123456789?0?/g;
 
-/** Text that no message may show. */
+/** Text that messages must not show. */
 function secret(node: YamlNode, name: string, report: Report): string | undefined {
   if (node.kind !== 'scalar') return text()(node, name, report);
   if (/^[\x21-\x7e]+$/.test(node.text)) {
@@ -176,7 +176,7 @@ function secret(node: YamlNode, name: string, report: Report): string | undefine
   return undefined;
 }
 
-/** RFC 9018 4.4: a key of SipHash-2-4, which no message may show. */
+/** RFC 9018 4.4: a key of SipHash-2-4. Messages must not show it. */
 function cookieSecret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
   if (node.kind !== 'scalar') {
     text()(node, name, report);
@@ -241,7 +241,7 @@ function pharos(isCountry: IsCountry) {
   });
 }
 
-/** The variables that this server's own secrets come from. `pharos` takes its token from PHAROS_TOKEN. */
+/** Variables that hold secrets of this server. The command `pharos` takes its token from PHAROS_TOKEN. */
 function secretVariables(node: YamlNode): Settings['secretVariables'] {
   const below = (from: YamlNode | undefined, key: string): YamlNode | undefined => from && valueOf(from, key);
   const secrets = [
@@ -253,7 +253,7 @@ function secretVariables(node: YamlNode): Settings['secretVariables'] {
   return new Set(['PHAROS_TOKEN', ...secrets.flatMap((each) => (each ? variablesIn(each) : []))]);
 }
 
-/** Paths that came from the environment, in full, with what the file says. */
+/** Absolute paths from environment variables, each with the text in the file. */
 function shownPaths(
   read: {
     readonly zones?: readonly WrittenPath[] | undefined;
@@ -271,7 +271,7 @@ function shownPaths(
     .sort((a, b) => b.path.length - a.path.length);
 }
 
-/** Regions and checks that are named in the file and could not be read. */
+/** Names of regions and checks whose definitions have errors. */
 function misreadOf(
   node: YamlNode,
   { regions, checks }: Pick<Settings, 'regions' | 'checks'>,
@@ -283,9 +283,9 @@ function misreadOf(
 }
 
 /**
- * Reads pharos.yaml. Without a file, defaults with paths relative to `baseDir`; with one they are relative to
- * its folder. Undefined when there is nothing to go on with; otherwise a value even when mistakes were
- * reported, so that the zones can be checked as well: only `report` says whether it may be used.
+ * Reads pharos.yaml. Paths are relative to its folder; without a file, all defaults hold and paths are relative to
+ * `baseDir`. Returns undefined when the file cannot be parsed. Otherwise it returns a value even after errors, so that
+ * zones can be checked as well: use the value only if `report` has no errors.
  */
 export function readSettings(input: {
   readonly file: string | undefined;
@@ -350,7 +350,7 @@ export function readSettings(input: {
     },
     dns: {
       nsid: read.dns.nsid,
-      // `none` says what holds anyway, so that a file can say it.
+      // `none` states the default explicitly.
       version: read.dns.version === 'none' ? undefined : read.dns.version,
       cookieSecrets: read.dns.cookie_secrets,
       explainFrom: read.dns.explain_from,

@@ -1,5 +1,5 @@
 /**
- * `transfer` of pharos.yaml (SPEC 2): TSIG keys, who may have zones, and whom to tell of their changes.
+ * `transfer` of pharos.yaml (docs/transfer.md): TSIG keys, clients that may transfer zones, and secondaries to notify.
  */
 import { showEndpoint, inPrefix, parseAddress, type Endpoint } from '../wire/address.ts';
 import { canonical, formatName, NameError, parseName, type Name } from '../wire/name.ts';
@@ -29,7 +29,7 @@ import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];
 const DNS_PORT = 53;
 
-/** Base64, which no message may show. */
+/** Base64. Messages must not show it. */
 function secret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
   if (node.kind !== 'scalar') {
     text()(node, name, report);
@@ -37,14 +37,14 @@ function secret(node: YamlNode, name: string, report: Report): Uint8Array | unde
   }
   const hint = 'write what tsig-keygen or keymgr -t prints, or the output of: openssl rand -base64 32';
   const bytes = Buffer.from(node.text, 'base64');
-  // Node.js reads past what is no base64: only what comes back as it was is.
+  // Node.js skips invalid characters: only text that is the same after a round trip is base64.
   const isBase64 = bytes.length > 0 && bytes.toString('base64').replace(/=+$/, '') === node.text.replace(/=+$/, '');
   if (!isBase64 || node.text.length % 4 !== 0) {
     report.error('PH081', `${name} must be base64`, nodePlace(node), hint);
     return undefined;
   }
   if (bytes.length < MIN_TSIG_SECRET_OCTETS) {
-    const message = `${name} has ${bytes.length} octets, which can be guessed: ${MIN_TSIG_SECRET_OCTETS} are the least`;
+    const message = `${name} has ${bytes.length} octets and can be guessed: use at least ${MIN_TSIG_SECRET_OCTETS}`;
     report.warning('PH082', message, nodePlace(node), hint);
   }
   judgeSecret(node, name, report);
@@ -65,7 +65,7 @@ const keys: Read<TsigKey[]> = (node, name, report) => {
     const canonicalText = formatName(wire);
     const other = seen.get(canonicalText);
     if (other !== undefined) {
-      const message = `${key.text} and ${other} are one name for a peer: case and a final dot do not count`;
+      const message = `${key.text} and ${other} are the same key name: case and a final dot do not matter`;
       inner.error('PH084', message, nodePlace(key), 'remove one of the two, or give it another name');
       return undefined;
     }
@@ -115,23 +115,22 @@ const read = map('transfer', {
 
 type Located = { readonly endpoint: Endpoint; readonly node: YamlNode };
 
-/** An address with the place that it was written at. */
+/** An address and its node. */
 function located(node: YamlNode, name: string, report: Report): Located | undefined {
   const endpoint = target(node, name, report);
   return endpoint && { endpoint, node };
 }
 
-/** Reads `transfer`. */
 export const transfer: Read<TransferSettings> = (node, name, report) => {
   const found = read(node, name, report);
   if (!found) return undefined;
-  // A key that has a mistake of its own is not one that nobody defines.
+  // A key with errors is defined all the same: using it is not a second error.
   const defined = namesOf(node);
   const allow = found.allow.map(({ from, key }) => {
     if (key && !defined.has(key.text)) {
       report.error(
         'PH080',
-        `there is no key ${key.text} in transfer.keys`,
+        `unknown key "${key.text}" in transfer.keys`,
         nodePlace(key),
         nearestHint(key.text, defined),
       );
@@ -141,7 +140,7 @@ export const transfer: Read<TransferSettings> = (node, name, report) => {
   const notify = found.notify.map(({ endpoint, node: at }) => {
     const address = parseAddress(endpoint.host);
     if (!address || !allow.some(({ from }) => inPrefix(address, from))) {
-      const message = `${showEndpoint(endpoint)} is told of changes, and nothing under allow lets it have them`;
+      const message = `${showEndpoint(endpoint)} is sent NOTIFY, but no entry of allow permits it to transfer zones`;
       report.warning(
         'PH085',
         message,

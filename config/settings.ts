@@ -1,6 +1,6 @@
 /**
- * What pharos.yaml says (SPEC 2), as values with every default filled in. `config/read-settings.ts`
- * makes them. Plain data: it crosses threads.
+ * The settings of pharos.yaml (docs/configuration.md#pharosyaml) with all defaults filled in. `config/read-settings.ts`
+ * reads them. Plain data: it crosses threads.
  */
 import type { Endpoint, Prefix } from '../wire/address.ts';
 import type { TsigKey } from '../wire/tsig.ts';
@@ -12,7 +12,7 @@ import type { CheckedKeyPair } from './key-pair.ts';
 export type StatusSettings = {
   readonly listen: Endpoint;
   readonly token: string | undefined;
-  /** Whether programs on this machine read without the token. */
+  /** Whether programs on this machine may read without the token. */
   readonly openReading: boolean;
 };
 
@@ -27,63 +27,63 @@ export type Settings = {
   readonly workers: number;
   /** Absolute paths, sorted. */
   readonly zoneFiles: readonly string[];
-  /** Folders that `zones` names. A zone file found in one must really be there, whatever symbolic links say. */
+  /** Folders named in `zones`. The real path of a zone file found in one must be in it, after symbolic links are followed. */
   readonly zoneFolders: readonly string[];
-  /** Which files a zone may name: those below its own folder, or any. */
+  /** The files a zone may name: those below its folder, or any. */
   readonly files: 'own-folder' | 'anywhere';
   readonly stateDir: string;
   /** Environment variables that hold secrets of this server: no zone file may use them. */
   readonly secretVariables: ReadonlySet<string>;
-  /** Paths that came from the environment, absolute, and what messages show in their place. */
+  /** Absolute paths from environment variables, each with the text that messages show for it. */
   readonly shownPaths: readonly ShownPath[];
-  /** The user that a server becomes that was started as root; undefined: the user `pharos`, where there is one. */
+  /** The user that a server started as root switches to; undefined: the user `pharos` if it exists. */
   readonly user: string | undefined;
   readonly reload: {
     /** Share of its records, 0 to 1, that a zone may lose in one reload. */
     readonly maxShrink: number;
   };
   readonly geo: GeoSettings;
-  /** Those of pharos.yaml by name; zones add their own. */
+  /** By name. Zones may define more. */
   readonly regions: ReadonlyMap<string, RegionSpec>;
   readonly checks: ReadonlyMap<string, CheckSpec>;
-  /** Names of regions and checks that are there and wrong, which has been reported: to use one is no second mistake. */
+  /** Names of regions and checks whose definitions have reported errors: using one is not a second error. */
   readonly misread?: { readonly regions: ReadonlySet<string>; readonly checks: ReadonlySet<string> };
   readonly health: {
-    /** How long the sockets stay closed at most, for the first round of probes. */
+    /** Longest time to wait for the first round of probes before sockets open. */
     readonly waitMs: number;
-    /** Share of the VIPs that were up, 0 to 1, whose failing at once raises doubt. */
+    /** Share (0 to 1) of the healthy VIPs that must fail at once for states to be frozen. */
     readonly suspect: number;
-    /** Where changes of state are posted; undefined: nowhere. */
+    /** Where state changes are posted; undefined: nowhere. */
     readonly notify: NotifySettings | undefined;
   };
   /** Undefined when the status server is off. */
   readonly status: StatusSettings | undefined;
   readonly limits: {
-    /** Responses a second to a client network; 0 for no limit. */
+    /** Responses per second to a client network; 0: no limit. */
     readonly rrl: number;
-    /** Every so many-th limited response is sent, cut short; 0 for none. */
+    /** One in `slip` rate-limited responses is sent truncated; 0: none. */
     readonly slip: number;
     readonly tcpClients: number;
   };
   readonly dns: {
     readonly nsid: string | undefined;
     readonly version: string | undefined;
-    /** Of 16 octets each: the first makes cookies, all verify. Empty: one that nobody else knows. */
+    /** 16 octets each. The first makes cookies; all of them verify. Empty: a random secret of this process. */
     readonly cookieSecrets: readonly Uint8Array[];
     readonly explainFrom: readonly Prefix[];
   };
   readonly transfer: TransferSettings;
-  /** Undefined where users' browsers measure nothing. */
+  /** Undefined: browsers measure nothing. */
   readonly beacon: BeaconSettings | undefined;
   readonly log: { readonly level: LogLevel; readonly queries: number };
   readonly shutdown: {
-    /** How long answers continue after SIGTERM while /readyz says 503. Undefined: the file says nothing. */
+    /** How long the server continues to answer after SIGTERM while /readyz returns 503. Undefined: not set. */
     readonly graceMs: number | undefined;
   };
   readonly schedules: readonly ScheduleSpec[];
 };
 
-/** `health.notify`. The URL may hold a secret, as those of chat systems do. */
+/** `health.notify`. The URL may contain a secret, as those of chat systems do. */
 export type NotifySettings = {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -92,32 +92,32 @@ export type NotifySettings = {
 
 /** Latency measured in users' browsers. */
 export type BeaconSettings = {
-  /** By region of pharos.yaml: what a browser asks for. */
+  /** The URL that a browser requests, by region. */
   readonly urls: ReadonlyMap<string, string>;
-  /** Requests to each that are timed. */
+  /** Timed requests per URL. */
   readonly tries: number;
   /** How long a sample counts. */
   readonly windowMs: number;
-  /** Sources that a figure needs. */
+  /** Sources needed for a figure. */
   readonly minSources: number;
-  /** How often changed figures are put to use. */
+  /** Time between two applications of changed figures. */
   readonly applyMs: number;
-  /** Whose X-Forwarded-For is believed. */
+  /** Proxies whose X-Forwarded-For is trusted. */
   readonly proxies: readonly Prefix[];
-  /** Web pages that may report; empty for all. */
+  /** Origins of the web pages that may report; empty: all. */
   readonly origins: readonly string[];
 };
 
-/** Calendar work. */
+/** Changes made at the times of a cron line. */
 export type ScheduleSpec = {
-  /** A cron line, checked. */
+  /** A valid cron line. */
   readonly at: string;
-  /** IANA; undefined for the server's own. */
+  /** IANA name; undefined: the server's time zone. */
   readonly timezone: string | undefined;
   readonly set: readonly ScheduledChange[];
 };
 
-/** At least one of the two; `auto` gives back to the file, or to the probes. */
+/** Has a weight, a state, or both. `auto` restores the weight of the zone file, or lets health checks decide the state. */
 export type ScheduledChange = {
   readonly target: string;
   readonly weight: number | 'auto' | undefined;
@@ -125,7 +125,7 @@ export type ScheduledChange = {
   readonly place: Place;
 };
 
-/** Transfers out: nobody may unless `allow` says so. */
+/** Outgoing zone transfers: refused unless `allow` permits them. */
 export type TransferSettings = {
   readonly keys: readonly TsigKey[];
   /** `key` is the label of one of `keys`; undefined: the address alone decides. */
@@ -136,15 +136,15 @@ export type TransferSettings = {
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 export type GeoSettings = {
-  /** Absolute paths of mmdb files, the first that knows a thing wins; empty for the bundled one. */
+  /** Absolute paths of mmdb files; the first with data on a network wins. Empty: the bundled database. */
   readonly databases: readonly { readonly path: string; readonly place: Place }[];
-  /** A cron line, checked; undefined when files are only read on reload. */
+  /** A valid cron line; undefined: files are read only on reload. */
   readonly refresh: string | undefined;
-  /** The operator's own networks, ahead of any database. */
+  /** Your own networks; they take precedence over databases. */
   readonly networks: readonly { readonly prefix: Prefix; readonly at: At }[];
 };
 
-/** Names that zone files and databases know continents by. */
+/** Names of continents in zone files and databases. */
 export const CONTINENTS = [
   'africa',
   'antarctica',
@@ -156,7 +156,7 @@ export const CONTINENTS = [
 ] as const;
 export type Continent = (typeof CONTINENTS)[number];
 
-/** Where something is: a country (ISO 3166-1 alpha-2, upper case) or a point in degrees. */
+/** A location: a country (ISO 3166-1 alpha-2, upper case) or a point in degrees. */
 export type At =
   | { readonly kind: 'country'; readonly country: string }
   | { readonly kind: 'point'; readonly latitude: number; readonly longitude: number };
@@ -164,7 +164,7 @@ export type At =
 export type RegionSpec = {
   readonly name: string;
   readonly at: At | undefined;
-  /** `at` is there and wrong, which was reported. */
+  /** `at` is present but invalid, which has been reported. */
   readonly isMisplaced?: boolean;
   /** Share of its weight, 0 to 1, that must be up for the region to be a candidate. */
   readonly minHealthy: number;

@@ -1,6 +1,6 @@
 /**
- * Sorts every error of a system call, in this one place: whose fault is it? Only a fault of the target says anything
- * about its health (SPEC 9). Pure.
+ * Classifies errors of system calls by whose fault they are. Only a fault of the target counts against its health
+ * (docs/health.md#faults-of-this-machine). Pure.
  */
 import { codeOf } from './unknown-values.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Numbers with units, as operators write them (SPEC 2). Each reader gives undefined for text that is not one.
+ * Numbers with units (docs/configuration.md#how-values-are-written). Each parser returns undefined for invalid text.
  */
 
 const MILLISECONDS: Readonly<Record<string, number>> = {
@@ -11,7 +11,7 @@ const MILLISECONDS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-/** `500ms`, `5s`, `1h30m`, to whole milliseconds. A bare number is not one, but for 0, which needs no unit. */
+/** `500ms`, `5s`, `1h30m`, to whole milliseconds. A number without a unit is invalid, except 0. */
 export function parseDurationMs(text: string): number | undefined {
   if (text === '0') return 0;
   if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/.test(text)) return undefined;
@@ -23,7 +23,7 @@ export function parseDurationMs(text: string): number | undefined {
   return Math.abs(whole - total) < 1e-6 && Number.isSafeInteger(whole) ? whole : undefined;
 }
 
-/** `300` (seconds, as master files have it) or a duration of whole seconds. */
+/** `300` (seconds, as in master files) or a duration of whole seconds. */
 export function parseSeconds(text: string): number | undefined {
   if (/^\d+$/.test(text)) return Number(text);
   const ms = parseDurationMs(text);
@@ -45,13 +45,13 @@ export function parseDistanceKm(text: string): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-/** A share from 0 to 1 as people read it: `12.3 %`, `25.0 %`, `100 %`; `<0.1 %` for a share that is small but not 0. */
+/** Formats a share from 0 to 1: `12.3 %`, `25.0 %`, `100 %`; `<0.1 %` for a share below 0.05 % that is not 0. */
 export function percent(share: number): string {
   if (share > 0 && share < 0.0005) return '<0.1 %';
   return `${(share * 100).toFixed(share === 0 || share >= 0.9995 ? 0 : 1)} %`;
 }
 
-/** Milliseconds as an operator would write them: `30m`, `1500ms`. */
+/** Formats milliseconds in the largest unit that divides them: `30m`, `1500ms`. */
 export function formatDuration(ms: number): string {
   for (const unit of ['w', 'd', 'h', 'm', 's']) {
     const size = MILLISECONDS[unit] ?? 1;

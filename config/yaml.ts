@@ -216,7 +216,7 @@ function bareName(file: YamlFile, at: number): { readonly word: string; readonly
 /** The parser's words, but for those that quote a secret or speak of its own functions. */
 function syntaxMessage(file: YamlFile, code: string, message: string, pos: readonly [number, number]): string {
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here';
-  if (code === 'TAG_RESOLVE_FAILED') return 'a tag stands here';
+  if (code === 'TAG_RESOLVE_FAILED') return 'unexpected YAML tag';
   const [line = message] = message.split('\n');
   return isSecret(file, ...pos) ? hideInMessage(line, file.text.slice(...pos)) : line;
 }
@@ -340,7 +340,7 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
   function resolveAlias(name: string, span: Span): YamlNode {
     const anchor = anchors.get(name);
     if (anchor === undefined || anchor === 'open') {
-      const why = anchor === 'open' ? 'stands inside what it refers to' : 'refers to an anchor that is not above it';
+      const why = anchor === 'open' ? 'refers to a value that contains it' : 'refers to an anchor that is not above it';
       const shown = isSecret(file, span.start, span.end) ? '***' : name;
       const hint = /^(?:$|\.)|\.[a-z]/i.test(shown)
         ? `a name that begins with * needs quotes: "*${shown}"`
@@ -352,13 +352,13 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
     nodes += anchor.size;
     aliased += anchor.size;
     if (isReference(anchor.node)) {
-      const message = `*${name} cannot carry a value of the environment to another key`;
+      const message = `*${name} cannot copy the value of an environment variable to another key`;
       report.error('PH096', message, nodePlace(span), 'write the ${NAME} itself here');
       return broken(span);
     }
     if (aliased <= MAX_ALIASED_NODES) return anchor.node;
     if (aliased - anchor.size <= MAX_ALIASED_NODES) {
-      report.error('PH005', `aliases stand for more than ${MAX_ALIASED_NODES} values`, nodePlace(span), 'write fewer');
+      report.error('PH005', `aliases expand to more than ${MAX_ALIASED_NODES} values`, nodePlace(span), 'write fewer');
     }
     return broken(span);
   }
@@ -381,7 +381,7 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
       }
       const first = seen.get(key.text);
       if (first) {
-        const message = `"${key.text}" stands here twice; the first is in line ${nodePlace(first).line}`;
+        const message = `duplicate key "${key.text}" (first defined on line ${nodePlace(first).line})`;
         report.error('PH004', message, nodePlace(key), 'remove one of the two');
         continue;
       }

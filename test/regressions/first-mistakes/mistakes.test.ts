@@ -77,7 +77,7 @@ services:
   one: { check: wbe, vips: { a: { A: 192.0.2.1 } } }
   two: { check: wbe, vips: { a: { A: 192.0.2.1 } } }`,
     },
-    'error PH207: there is no check wbe (and in 1 more place)',
+    'error PH207: unknown check "wbe" (and in 1 more place)',
     'did you mean "web"',
   ],
   [

@@ -75,7 +75,7 @@ describe('a wrong value is reported with its code, its place and what to do', ()
     [field.list(weight, { min: 1 }), '[]', '1:4 PH026', 'at least 1 entry'],
     [at(isCountry), '"91,0"', '1:4 PH032', 'a position or a country'],
     [at(isCountry), 'Korea', '1:4 PH032', '37.57,126.98'],
-    [at(isCountry), 'XX', '1:4 PH033', 'no country XX'],
+    [at(isCountry), 'XX', '1:4 PH033', 'unknown country "XX"'],
   ])('%# %2$j', (reader, yaml, place, part) => {
     expectMistake(read(reader, yaml).diagnostics, place, part);
   });

@@ -121,7 +121,7 @@ describe('tls', () => {
 
   test.each([
     ['ended', days(-90), days(-1), 'ended on'],
-    ['has not begun', days(1), days(90), 'is valid from'],
+    ['has not begun', days(1), days(90), 'is not valid before'],
     ['is nearly over', days(-82), days(8), 'ends on'],
   ])('a certificate that %s is a warning: it is used', (_title, from, to, part) => {
     const dated = makeCertificate({ from, to });
@@ -142,7 +142,7 @@ describe('tls', () => {
 
   test('an address of `listen` cannot be one of TLS as well', () => {
     const yaml = lines('listen: 127.0.0.1:5300', pair('own.pem', 'own.key', ', listen: 127.0.0.1:5300').trim());
-    expectMistake(read(yaml).diagnostics, '2:6 PH035', 'stands in listen too');
+    expectMistake(read(yaml).diagnostics, '2:6 PH035', 'which listen uses too');
   });
 
   test('no mistake shows a part of the key', () => {
