@@ -1,6 +1,6 @@
 /**
- * Alarms: what an operator must act on, from the moment it starts until it is over. Any room raises and clears them
- * here. Status, page, metrics, events and webhook read the list.
+ * Alarms: conditions that an operator must act on. Any room raises and clears them here. Status, page, metrics, events
+ * and webhook read the list.
  */
 import { plainText } from './plain-text.ts';
 
@@ -10,7 +10,7 @@ export const ALARMS = {
   service_down: 'critical',
   /** Some VIPs of a service are down. */
   service_degraded: 'warning',
-  /** So many VIPs failed at once that the fault is probably on this node. States are frozen. */
+  /** Many VIPs failed at once, so the fault is probably on this node. States are frozen. */
   suspect: 'critical',
   /** The last reload had errors. The previous generation is still served. */
   reload_refused: 'warning',
@@ -40,7 +40,7 @@ export type AlarmCode = keyof typeof ALARMS;
 export type Alarm = {
   readonly code: AlarmCode;
   readonly severity: AlarmSeverity;
-  /** What it is about: a target, a service, a zone, a file. Null where the code says it all. */
+  /** The target, service, zone or file concerned; null where the code needs none. */
   readonly subject: string | null;
   /** One sentence in plain English: what is wrong, and what happens now. */
   readonly message: string;
@@ -49,23 +49,23 @@ export type Alarm = {
 };
 
 export type Alarms = {
-  /** Raises an alarm, or changes the message of one that is up. One alarm per code and subject. */
+  /** Raises an alarm, or changes the message of an active one. There is one alarm per code and subject. */
   raise(code: AlarmCode, message: string, subject?: string): void;
-  /** Ends an alarm. Does nothing where none is up. */
+  /** Ends an alarm. Does nothing if it is not active. */
   clear(code: AlarmCode, subject?: string): void;
   /** Ends all alarms with this code whose subject is not among `subjects`. */
   retain(code: AlarmCode, subjects: ReadonlySet<string>): void;
-  /** All that are up: critical ones first, then the oldest first. */
+  /** The active alarms: critical ones first, then the oldest first. */
   list(): readonly Alarm[];
-  /** Calls for each alarm that is raised or over from now on. */
+  /** Calls `listener` for each alarm that is raised or ends from now on. */
   watch(listener: (change: AlarmChange) => void): void;
 };
 
-/** A new message of an alarm that is up is not a change. */
+/** A new message of an active alarm is not a change. */
 export type AlarmChange = { readonly alarm: Alarm; readonly to: 'raised' | 'over' };
 
 /**
- * `wallMs` is the wall clock in milliseconds since 1970. `forPeople` takes from a text what no message may show.
+ * `wallMs` is the wall clock in milliseconds since 1970. `forPeople` removes from a text what messages must not show.
  */
 export function createAlarms(
   wallMs: () => number = Date.now,

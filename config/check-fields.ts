@@ -1,5 +1,5 @@
 /**
- * Readers of the single values that checks have.
+ * Readers of the values of checks.
  */
 import { dirname, resolve } from 'node:path';
 import { isIP } from 'node:net';
@@ -23,8 +23,8 @@ export type StatusRange = { readonly from: number; readonly to: number };
 export const port = integer({ min: 1, max: 65_535 });
 
 /**
- * The path of a request with its query (RFC 9112 3.2.1), of characters that RFC 3986 allows there. What is not allowed is
- * refused and not encoded, so that what is sent is what is written.
+ * The path of a request with its query (RFC 9112 3.2.1), of characters that RFC 3986 allows there. Other characters are
+ * refused, not encoded, so that the request has the path as written.
  */
 export const path: Read<string> = (node, name, report) => {
   if (node.kind === 'scalar' && node.text.startsWith('/') && !/[\s\p{Cc}]/u.test(node.text)) {
@@ -65,7 +65,7 @@ export const httpStatus: Read<StatusRange> = scalar(
   { code: 'PH042', hint: 'such as 200, 200-399, or a list: [200, 204, 300-302]' },
 );
 
-/** As SNI, the Host header and certificates have it, which is without a final dot. */
+/** Without a final dot, as in SNI, the Host header and certificates. */
 export const host = scalar(
   'a host name',
   (value) => {
@@ -85,7 +85,7 @@ export const queryName = scalar(
       throw error;
     }
   },
-  { code: 'PH049', hint: 'such as www.example.com; it is never relative' },
+  { code: 'PH049', hint: 'such as www.example.com; it is always absolute' },
 );
 
 export const queryType = scalar(
@@ -97,7 +97,7 @@ export const queryType = scalar(
   { code: 'PH049', hint: 'such as A, AAAA or SOA' },
 );
 
-/** Text, or `/regex/flags`, which is compiled here once to know that it can be. */
+/** Text, or `/regex/flags`, which is compiled here once to check it. */
 export const body: Read<BodyMatch> = (node, name, report) => {
   const value = text()(node, name, report);
   const regex = value === undefined ? null : /^\/(.+)\/([a-zA-Z]*)$/s.exec(value);
@@ -118,15 +118,14 @@ export const body: Read<BodyMatch> = (node, name, report) => {
   return undefined;
 };
 
-/** What is sent. */
 export const sent: Read<string> = fromEnvironment((node, name, report) => {
   warnOfEscapes(node, name, report);
   return text()(node, name, report);
 });
 
 /**
- * YAML resolves escapes only in double quotes: elsewhere `PING\r\n` has letters at its end, and a target waits for the
- * line to end.
+ * YAML resolves escapes only in double quotes: elsewhere `PING\r\n` ends with backslashes and letters, and the target
+ * waits for the end of the line.
  */
 function warnOfEscapes(node: YamlNode, name: string, report: Report): void {
   // A value of the environment is not YAML.
@@ -154,16 +153,16 @@ export const headers = dictionary(({ key, value }, report): [string, string] | u
   return [key.text, key.text.toLowerCase() === 'host' ? withoutFinalDot(content) : content];
 });
 
-/** Keys and indexes with dots between them. */
+/** Keys and indexes separated by dots. */
 export const loadPath = scalar(
-  'keys with dots between them',
+  'keys separated by dots',
   (value) => (/^[^.\s]+(?:\.[^.\s]+)*$/.test(value) ? value : undefined),
   { code: 'PH054', hint: 'such as load, metrics.cpu or nodes.0.load' },
 );
 
 /**
- * A list of the program and its arguments, or a line that is cut at its spaces and nothing else: no shell ever sees
- * it. A program with a slash in it is relative to the folder of the file it stands in.
+ * A list of the program and its arguments, or a line that is split at spaces: there is no shell. A program with a slash
+ * is relative to the folder of the YAML file.
  */
 export const command: Read<readonly [string, ...string[]]> = (node, name, report) => {
   const place = nodePlace(node, 0, 1);

@@ -1,5 +1,5 @@
 /**
- * What every check has: how often, how long, and how many results in a row decide.
+ * Reads the timing and thresholds of checks.
  */
 import type { Place, Report } from './diagnostics.ts';
 import { duration, integer, map, optional, valueOf, withDefault, type Read } from './fields.ts';
@@ -51,7 +51,7 @@ const flap: Read<FlapRule> = (node, name, report) => {
   return read && { changes: read.changes, withinMs: read.within, holdMs: read.hold };
 };
 
-/** The keys of every check; a compound one has another default for `timeout`. */
+/** The keys of every check. A compound check has another default for `timeout`. */
 export const timingFields = {
   interval: withDefault(interval, DEFAULT_INTERVAL_MS),
   timeout: withDefault(timeout, DEFAULT_TIMEOUT_MS),
@@ -61,10 +61,10 @@ export const timingFields = {
   flap: optional(flap),
 };
 
-/** For checks whose default is not the usual one. */
+/** For checks with another default. */
 export const timeoutWithoutDefault = optional(timeout);
 
-/** What `timingFields` read. */
+/** The values that `timingFields` read. */
 export type Timing = {
   readonly interval: number;
   readonly timeout: number;
@@ -74,18 +74,23 @@ export type Timing = {
   readonly flap: FlapRule | undefined;
 };
 
-/** Fills in `fast`, and warns of what makes a failure be seen late. */
+/** Fills in `fast`, and warns of values that delay the detection of failures. */
 export function timingOf(read: Timing, node: YamlNode, report: Report): CheckTiming {
   const { interval: intervalMs, timeout: timeoutMs, rise, fall } = read;
   const placeOfKey = (...keys: readonly string[]): Place =>
     nodePlace(keys.flatMap((key) => valueOf(node, key) ?? [])[0] ?? node);
   if (read.fast !== undefined && read.fast > intervalMs) {
     const message = `fast (${formatDuration(read.fast)}) is longer than interval (${formatDuration(intervalMs)})`;
-    report.warning('PH044', message, placeOfKey('fast'), 'a failure would be seen later than without it');
+    report.warning('PH044', message, placeOfKey('fast'), 'failures would be detected later than without it');
   }
   if (timeoutMs > intervalMs) {
     const message = `timeout (${formatDuration(timeoutMs)}) is longer than interval (${formatDuration(intervalMs)})`;
-    report.warning('PH044', message, placeOfKey('timeout', 'interval'), 'the next probe waits for it: shorten it');
+    report.warning(
+      'PH044',
+      message,
+      placeOfKey('timeout', 'interval'),
+      'the next probe waits for the timeout: shorten it',
+    );
   }
   const timing = { intervalMs, timeoutMs, fastMs: read.fast ?? Math.min(DEFAULT_FAST_MS, intervalMs), rise, fall };
   if (read.flap === undefined) return timing;
@@ -93,7 +98,7 @@ export function timingOf(read: Timing, node: YamlNode, report: Report): CheckTim
   return { ...timing, flap: read.flap };
 }
 
-/** Results come `fast` apart at the quickest, so that many changes take a time that `within` may not have. */
+/** Results are at least `fast` apart, so `changes` may take longer than `within`. */
 function warnRareFlap(flap: FlapRule, { fastMs, rise, fall }: CheckTiming, place: Place, report: Report): void {
   const gaps = flap.changes - 1;
   const results = Math.floor(gaps / 2) * (rise + fall) + (gaps % 2) * Math.min(rise, fall);

@@ -1,10 +1,10 @@
 /**
- * Shares the descriptors that this process may have open (RLIMIT_NOFILE) among those that use many, so that clients can
- * never take those of probes and of control.
+ * Shares the descriptors that this process may have open (RLIMIT_NOFILE) among their users, so that clients cannot use up
+ * the descriptors of probes and of the status server.
  */
 import { readFileSync } from 'node:fs';
 
-/** Where the system does not say how many files a process may have open: the usual hard limit of small systems. */
+/** The usual hard limit of small systems, for systems that do not tell theirs. */
 const DEFAULT_OPEN_FILES = 4096;
 /** For threads, sockets that listen, files, logs, and the pipes of commands. */
 const BASE = 192;
@@ -20,7 +20,7 @@ export type DescriptorShares = {
   readonly tcp: number;
 };
 
-/** The most that each may have: a quarter for probes, a quarter for watched connections, an eighth for HTTP. */
+/** The largest number for each use: a quarter for probes, a quarter for watched connections, an eighth for HTTP. */
 export function shareDescriptors(files: number = openFilesLimit()): DescriptorShares {
   const part = (divisor: number): number => Math.max(1, Math.floor(files / divisor));
   const base = Math.min(BASE, part(8));

@@ -1,12 +1,12 @@
 /**
- * What is wrong with the operator's input: one value a mistake, with its place. Plain data, so that it
- * crosses threads and the API as it is.
+ * Diagnostics of the operator's input: one value per mistake, with its place. Plain data: it crosses threads and the
+ * API unchanged.
  */
 import { plainText } from './plain-text.ts';
 
 /**
- * Line and column count from 1; a file that cannot be read, or a folder, has neither. `length` is how many characters
- * the caret underlines.
+ * Line and column count from 1; an unreadable file or a folder has neither. `length` is the number of characters that
+ * the carets underline.
  */
 export type Place = {
   readonly file: string;
@@ -15,7 +15,7 @@ export type Place = {
   readonly length?: number;
   /** The whole source line, for the excerpt. */
   readonly excerpt?: string;
-  /** The file is one that a zone names: its lines are not for everybody who may read the status. */
+  /** A zone names this file: readers of the status must not see its lines. */
   readonly foreign?: true;
 };
 
@@ -33,7 +33,7 @@ export type Diagnostic = {
   readonly hint?: string;
 };
 
-/** Collects every mistake; readers go on after one, so that all are shown at once. */
+/** Collects diagnostics. Readers continue after a mistake, so that all are shown at once. */
 export type Report = {
   readonly diagnostics: Diagnostic[];
   error(code: string, message: string, place: Place, hint?: string): void;
@@ -57,7 +57,7 @@ export function createReport(): Report {
   };
 }
 
-/** Files are named by their authors, and lines of them are quoted. The same object where nothing has to change. */
+/** Names and lines of files may have control characters. Returns the same object if nothing changes. */
 function plainPlace(place: Place): Place {
   const { file, excerpt } = place;
   const [plainFile, plainExcerpt] = [plainText(file), excerpt === undefined ? undefined : plainText(excerpt)];
@@ -65,7 +65,7 @@ function plainPlace(place: Place): Place {
   return { ...place, file: plainFile, ...(plainExcerpt === undefined ? {} : { excerpt: plainExcerpt }) };
 }
 
-/** As HTTP shows them: without the lines of files that are neither pharos.yaml nor a zone. */
+/** For HTTP: without the lines of files other than pharos.yaml and zone files. */
 export function withoutForeignLines(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   return diagnostics.map((diagnostic) => {
     const { foreign, excerpt, ...place } = diagnostic.place;
@@ -73,16 +73,16 @@ export function withoutForeignLines(diagnostics: readonly Diagnostic[]): Diagnos
   });
 }
 
-/** A zone names a file outside of its folder (PH385), which `files: anywhere` would allow. */
+/** Reports that a zone names a file outside its folder (PH385), which `files: anywhere` would allow. */
 export function reportOutside(written: string, place: Place, folder: string, report: Report): void {
   const message = `a zone may only name files in its own folder, and ${written} is outside`;
   report.error('PH385', message, place, `move it to ${folder}, or set "files: anywhere" in pharos.yaml`);
 }
 
-/** Reports a mistake the first time that a subject has it; later ones only raise the number in its message. */
+/** Reports the first mistake of each subject; later ones only raise the number in its message. */
 export type ReportOnce = (subject: string, code: string, message: string, place: Place, hint?: string) => void;
 
-/** For names that are misspelt where they are defined, or copied with their mistake: one error, not one for each use. */
+/** For misspelt names with many uses: one error, not one per use. */
 export function createReportOnce(report: Report): ReportOnce {
   const first = new Map<string, { readonly diagnostic: Diagnostic; count: number }>();
   return (subject, code, message, place, hint) => {
@@ -107,13 +107,13 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some((diagnostic) => diagnostic.severity === 'error');
 }
 
-/** The method of a logger that a diagnostic belongs to: a warning of a refused reload is a warning. */
+/** The logger's method for a diagnostic. */
 export function logLevelOf({ severity }: Diagnostic): 'error' | 'warn' {
   return severity === 'error' ? 'error' : 'warn';
 }
 
 /**
- * As text, the way compilers do it:
+ * Formats a diagnostic as compilers do:
  *
  *     zones/example.com.yaml:14:13 error PH014: weight must be 0 to 65535, got -3
  *         weight: -3
@@ -139,11 +139,11 @@ export function fileAndLine({ file, line }: Place): string {
   return line === undefined ? file : `${file}:${line}`;
 }
 
-/** Characters of a line that are shown, and of those, how many stand before the mistake in a line that is longer. */
+/** Characters shown of a line; in a longer line, characters shown before the mistake. */
 const MAX_SHOWN = 160;
 const SHOWN_BEFORE = 60;
 
-/** The line without its margin, or the piece of a long one that has the mistake; where in it the caret begins. */
+/** The line without its indentation, or the part of a long line around the mistake; and the column of the first caret. */
 function excerptAround(place: Place, line: string): { readonly shown: string; readonly column: number } {
   const margin = (place.excerpt ?? '').length - (place.excerpt ?? '').trimStart().length;
   const column = Math.max(0, Math.min((place.column ?? 1) - 1 - margin, line.length));

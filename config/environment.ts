@@ -1,13 +1,13 @@
 /**
- * `${NAME}` in a value stands for an environment variable, `$${` for the two characters themselves.
+ * `${NAME}` in a value is replaced by an environment variable; `$${` is replaced by the two characters `${`.
  */
 
-/** The environment, passed in: nothing here looks at `process.env`. */
+/** The environment variables. Passed in: this module does not read `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
 
-/** The variables that a text names, and what looks like a reference and names none. */
+/** The variables that a text names, and malformed references. */
 export function referencesIn(text: string): { readonly names: string[]; readonly malformed: string[] } {
   const names: string[] = [];
   const malformed: string[] = [];
@@ -19,24 +19,24 @@ export function referencesIn(text: string): { readonly names: string[]; readonly
   return { names, malformed };
 }
 
-/** A path that came from the environment, in full, and what is shown in its place. */
+/** A path from an environment variable, and the text that messages show for it. */
 export type ShownPath = { readonly path: string; readonly shown: string };
 
-/** A text for people, in which no such path is. */
+/** The text with these paths replaced by what may be shown. */
 export function hidePaths(text: string, paths: readonly ShownPath[]): string {
   let shown = text;
   for (const each of paths) if (each.path !== '/') shown = shown.replaceAll(each.path, () => each.shown);
   return shown;
 }
 
-/** The text with every reference replaced. Those to variables that are missing stay as they are and are listed. */
+/** Replaces every reference. References to missing variables stay unchanged and are listed. */
 export function expandEnvironment(text: string, env: Environment): { text: string; missing: string[] } {
   const missing: string[] = [];
   const expanded = text.replace(REFERENCE, (reference: string, name?: string) => {
     if (name === undefined) return '${';
     // Object.hasOwn: `constructor` is not a variable.
     const value = Object.hasOwn(env, name) ? env[name] : undefined;
-    // Beside other text an empty value may be meant; as the whole value the variable was not passed on.
+    // An empty value may be intended beside other text. As the whole value, the variable was probably not passed on.
     if (value !== undefined && (value !== '' || reference !== text)) return value;
     missing.push(name);
     return reference;

@@ -1,16 +1,16 @@
 /**
- * The `/regex/` of a check. A target is a stranger, and backtracking engines take more than a lifetime over a text that
- * is made for them. RE2 takes time in proportion to the text, whatever the expression.
+ * The `/regex/` of a check. Targets are not trusted, and a crafted text takes a backtracking engine exponential time. RE2
+ * takes time linear in the text, for any expression.
  */
 import { RE2JS } from 're2js';
 
 export type Expression = { test(text: string): boolean };
 
-/** Flags that a `/regex/` may have. `u` changes nothing: RE2 always reads whole characters. */
+/** Flags that a `/regex/` may have. `u` changes nothing: RE2 always matches whole characters. */
 export const EXPRESSION_FLAGS = /^[imsu]*$/;
 
 /**
- * Compiles it, as RE2 has it: no look-ahead and no back-references. Throws an Error that says what is wrong with it.
+ * Compiles an expression in RE2's syntax: no look-ahead and no back-references. Throws an Error that states the mistake.
  */
 export function compileExpression(source: string, flags: string): Expression {
   const bits =
@@ -21,7 +21,7 @@ export function compileExpression(source: string, flags: string): Expression {
   return RE2JS.compile(RE2JS.translateRegExp(source), bits);
 }
 
-/** What is wrong with it, in words; undefined for one that can be compiled. */
+/** Describes the mistake in an expression; undefined: it is valid. */
 export function expressionMistake(source: string, flags: string): string | undefined {
   try {
     compileExpression(source, flags);

@@ -1,7 +1,6 @@
 /**
- * What every user of this machine may do with a file: read a secret, or change what the server believes or runs. Permission
- * bits alone are looked at, of the file and of the folders above it, since a folder that nobody else may enter protects all
- * that is in it.
+ * Checks whether every user of this machine may read a secret, or change a file that the server reads or runs. Only
+ * permission bits count, of the file and of the folders above it: a folder closed to other users protects its content.
  */
 import { accessSync, constants, realpathSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -12,10 +11,10 @@ import { codeOf } from './unknown-values.ts';
 const READ = 0o004;
 const WRITE = 0o002;
 const ENTER = 0o001;
-/** Of a folder: everybody may add to it, and remove what is their own (inode(7)), as in /tmp. */
+/** Of a folder, as of /tmp: every user may add files and remove only their own (inode(7)). */
 const STICKY = 0o1000;
 
-/** Elsewhere the bits say nothing. */
+/** On other systems the bits have no meaning. */
 const HAS_MODES = process.platform !== 'win32';
 
 /** Whether every user may read the file. Never throws. */
@@ -26,8 +25,8 @@ export function isReadableByAll(path: string): boolean {
 }
 
 /**
- * The path that every user may change, and with it what `path` means: the file or folder itself, or a folder above it in
- * which they may put another one in its place. Undefined where there is none. Never throws.
+ * The path through which every user may change what is at `path`: the file or folder itself, or a folder above it, in
+ * which it can be replaced. Undefined if there is none. Never throws.
  */
 export function changeableByAll(path: string): string | undefined {
   const real = realPath(path);
@@ -50,7 +49,7 @@ export function judgeKeyFile(path: string, place: Place, report: Report): void {
   report.warning('PH386', `every user of this machine may read the private key ${path}`, place, `chmod o-r ${path}`);
 }
 
-/** Reports a secret that is written in a file that every user may read (PH387). One from the environment is not in the file. */
+/** Reports a secret that is written in a file that every user may read (PH387). A secret from the environment is not in the file. */
 export function judgeSecret(node: YamlScalar, name: string, report: Report): void {
   const place = nodePlace(node);
   if (node.written !== undefined || !isReadableByAll(place.file)) return;
@@ -60,14 +59,14 @@ export function judgeSecret(node: YamlScalar, name: string, report: Report): voi
 
 /** Reports the program of an `exec` check, and files among its arguments, that every user may change (PH388). */
 export function judgeCommand(command: readonly string[], node: YamlNode, report: Report): void {
-  // Names without a slash are looked for in PATH: those folders are the system's.
+  // Names without a slash are looked up in PATH, whose folders belong to the system.
   for (const word of command) {
     if (!word.startsWith('/') || look(word)?.isFile() !== true) continue;
     if (reportChangeable(word, `runs ${word}`, nodePlace(node), report)) return;
   }
 }
 
-/** Something the server reads: where it is, what it is for, and where it is named. */
+/** A path that the server reads, its use, and the place that names it. */
 export type UsedPath = { readonly path: string; readonly use: string; readonly place: Place };
 
 /** Reports files and folders that every user may change (PH388), each such path once. */
@@ -95,7 +94,7 @@ function tellChangeable(path: string, use: string, place: Place, report: Report)
   report.warning('PH388', message, place, `chmod o-w ${path}`);
 }
 
-/** `0644`, as chmod takes it. */
+/** In the notation of chmod: `0644`. */
 function modeOf(path: string): string {
   return ((look(path)?.mode ?? 0) & 0o7777).toString(8).padStart(4, '0');
 }
@@ -104,7 +103,7 @@ function mayBeReached(path: string): boolean {
   return foldersAbove(path).every((folder) => ((look(folder)?.mode ?? 0) & ENTER) !== 0);
 }
 
-/** From the nearest to the root. */
+/** The nearest first, the root last. */
 function foldersAbove(path: string): string[] {
   const folders: string[] = [];
   for (let at = dirname(path), before = path; at !== before; before = at, at = dirname(at)) folders.push(at);
@@ -123,11 +122,11 @@ function realPath(path: string): string | undefined {
   try {
     return realpathSync(path);
   } catch {
-    return undefined; // what is missing has its own message
+    return undefined; // a missing file has its own message
   }
 }
 
-/** Volumes of containers are often mounted so, with folders of the mode 1777. */
+/** Volumes of containers are often mounted read-only, with folders of mode 1777. */
 function isReadOnly(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);

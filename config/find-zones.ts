@@ -1,5 +1,5 @@
 /**
- * Which files hold zones: a folder of them, a file, or a list of both.
+ * Finds the zone files: `zones` names a folder, a file, or a list of both.
  */
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -7,10 +7,10 @@ import type { Place, Report } from './diagnostics.ts';
 import { lookAt } from './folder.ts';
 import { codeOf } from './unknown-values.ts';
 
-/** What `zones` says, and where; `shown` is for messages. */
+/** An entry of `zones` and its place; messages show `shown`. */
 export type ZonesEntry = { readonly path: string; readonly shown: string; readonly place: Place };
 
-/** `files` are absolute paths, sorted, each once; `folders` are those that were looked through. Hidden files and others than *.yaml and *.yml are passed over. */
+/** `files` are absolute paths, sorted, without duplicates; `folders` are the folders searched. Hidden files and files other than *.yaml and *.yml are skipped. */
 export function findZoneFiles(
   entries: readonly ZonesEntry[],
   baseDir: string,

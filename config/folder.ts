@@ -1,14 +1,14 @@
 /**
- * What is at a path; and folders for files that the server keeps.
+ * Inspects paths, and creates folders for files that the server keeps.
  */
 import { existsSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-/** `refused` has the system's word: ELOOP for links that lead in a circle, EACCES for a folder that may not be entered. */
+/** `refused` has the system's error code: ELOOP for circular links, EACCES for a folder without access. */
 export type AtPath =
   { readonly kind: 'file' | 'folder' | 'absent' } | { readonly kind: 'refused'; readonly code: string };
 
-/** Never throws: a path that the operator wrote is his to correct. A pipe or device counts as a file. */
+/** Never throws: the caller reports a wrong path. A pipe or device counts as a file. */
 export function lookAt(path: string): AtPath {
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
@@ -18,7 +18,7 @@ export function lookAt(path: string): AtPath {
   }
 }
 
-/** Whether anything has this name, be it a link to nothing: that is a mistake, and no reason to go on without. */
+/** Whether the path exists, be it as a dangling link: that is a mistake to report, not an absent file. */
 export function isNamed(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -28,8 +28,8 @@ export function isNamed(path: string): boolean {
 }
 
 /**
- * Makes a folder and those above it where they are missing. Not Node.js's `recursive`: where the system refuses a
- * folder with ENOENT though its parent exists, as /proc does, that tries for ever. Throws what the system says.
+ * Creates a folder and missing folders above it. Not Node.js's `recursive`: that retries for ever where the system
+ * returns ENOENT although the parent exists, as in /proc. Throws the system's error.
  */
 export function makeFolder(path: string): void {
   try {

@@ -1,17 +1,17 @@
 /**
- * Host names as TLS, HTTP and certificates have them: without the final dot that zone files and resolvers know.
+ * Host names as in TLS, HTTP and certificates: without the final dot of zone files and resolvers.
  */
 
 /**
  * RFC 6066 3: the host name of SNI has no trailing dot. The names of certificates have none either (RFC 6125 2.2), and
- * web servers compare the Host header with names that have none. Takes `www.example.com.` and, as the Host header
- * has it, `www.example.com.:8443`.
+ * web servers compare the Host header with names that have none. Takes `www.example.com.` and, as in the
+ * Host header, `www.example.com.:8443`.
  */
 export function withoutFinalDot(host: string): string {
   return host.replace(/\.(?=$|:\d*$)/, '');
 }
 
-/** The same for the host of a URL; the rest stays as it is written. */
+/** The same for the host of a URL. The rest is unchanged. */
 export function urlWithoutFinalDot(text: string): string {
   const url = new URL(text);
   if (!url.hostname.endsWith('.')) return text;

@@ -1,6 +1,6 @@
 /**
- * A certificate and its private key from PEM files, checked as far as can be without a client: what passes here,
- * a server can start with.
+ * Reads a certificate and its private key from PEM files, and checks all that can be checked without a client: a server
+ * can start with a pair that passes.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { resolve } from 'node:path';
@@ -11,33 +11,33 @@ import { MAX_PEM_OCTETS } from './limits.ts';
 import { faultOf, readRegularFile } from './read-file.ts';
 
 export type CheckedKeyPair = {
-  /** PEM: the server's own certificate first, then those that lead to its root. */
+  /** PEM: the server's certificate first, then its chain. */
   readonly cert: string;
   readonly key: string;
   /** Of the certificate, absolute. */
   readonly path: string;
   /** Of the key, absolute. */
   readonly keyPath: string;
-  /** When the server's own certificate ends, in milliseconds since 1970. */
+  /** When the server's certificate expires, in milliseconds since 1970. */
   readonly expiresAtMs: number;
 };
 
-/** A path with the place it was written at. */
+/** A path and its place in the file. */
 export type WrittenPath = {
   readonly path: string;
-  /** What messages show: what the file says, where the path came from the environment. */
+  /** The text that messages show: as written in the file, never the value of a variable. */
   readonly shown: string;
   readonly place: Place;
 };
 
 const CERTIFICATES = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END/g;
-/** Who renews, does so with a third of the time left; a tenth says that nobody does. */
+/** Share of the validity. Renewal is usual with a third left; less than a tenth means that it failed. */
 const LATE = 0.1;
 
 /**
- * Reads and checks both. Undefined when they cannot be used, which has been reported; `nowMs` is what expiry is measured by.
- * `inUse` is the pair that the server has: it stays where these are the same files and this user may not read them, as
- * after the start as root.
+ * Reads and checks a pair. Returns undefined for one that cannot be used, which it reports. `nowMs` is the time for
+ * expiry. `inUse` is the server's current pair: it is kept if the files are the same and this user may not read them,
+ * as after a start as root.
  */
 export function readKeyPair(
   files: { readonly cert: WrittenPath; readonly key: WrittenPath },
@@ -82,7 +82,7 @@ export function readKeyPair(
   return { cert, key, path, keyPath, expiresAtMs: own.validToDate.getTime() };
 }
 
-/** In place of what is in a file that this user may not read. */
+/** Returned for a file that this user may not read. */
 const KEPT = Symbol('kept');
 
 function readPem(
@@ -141,7 +141,7 @@ function parseKey(text: string, { shown, place }: WrittenPath, report: Report): 
   }
 }
 
-/** RFC 9539 4.1: who asks an authoritative server does not check its certificate, so this stops nothing. */
+/** RFC 9539 4.1: resolvers do not verify the certificate of an authoritative server, so these are warnings. */
 function warnOfTimes(own: X509Certificate, { shown, place }: WrittenPath, nowMs: number, report: Report): void {
   const from = own.validFromDate.getTime();
   const to = own.validToDate.getTime();
@@ -158,7 +158,7 @@ function warnOfTimes(own: X509Certificate, { shown, place }: WrittenPath, nowMs:
   }
 }
 
-/** OpenSSL's words: `error:0A00018F:SSL routines::ee key too small` ends with them. */
+/** OpenSSL's reason, the last part of `error:0A00018F:SSL routines::ee key too small`. */
 function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.slice(text.lastIndexOf(':') + 1).trim();

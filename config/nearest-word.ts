@@ -1,10 +1,10 @@
 /**
- * Which known word somebody meant.
+ * Suggests the known word nearest to a misspelled one.
  */
 
 /**
- * The known word with the fewest typing mistakes between it and `word`, case aside; undefined where none
- * is near: a third of its letters, one at least.
+ * The known word with the smallest edit distance to `word`, ignoring case. Undefined if the distance exceeds a third of
+ * its letters (at least one).
  */
 export function nearestWord(word: string, known: Iterable<string>): string | undefined {
   const given = word.toLowerCase();
@@ -19,7 +19,7 @@ export function nearestWord(word: string, known: Iterable<string>): string | und
   return best?.word;
 }
 
-/** `did you mean "interval"?`, or the known words where none is near. */
+/** `did you mean "interval"?`, or a list of the known words if none is near. */
 export function nearestHint(word: string, known: Iterable<string>): string {
   const words = [...known];
   const nearest = nearestWord(word, words);
@@ -30,8 +30,8 @@ export function nearestHint(word: string, known: Iterable<string>): string {
 }
 
 /**
- * Damerau-Levenshtein distance, as optimal string alignment: letters left out, added, changed, and two
- * neighbours exchanged count 1 each.
+ * Damerau-Levenshtein distance, as optimal string alignment: a letter removed, added or changed, and two
+ * neighbours exchanged, count 1 each.
  */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];

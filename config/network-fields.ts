@@ -14,7 +14,7 @@ import { scalar, type Read, type Tailor } from './fields.ts';
 import type { At } from './settings.ts';
 import { nodePlace, type YamlScalar } from './yaml.ts';
 
-/** Whether a country code (upper case) is one; absent where nobody can tell. */
+/** Whether a country code (upper case) exists; undefined: not checked. */
 export type IsCountry = ((code: string) => boolean) | undefined;
 
 /** `127.0.0.1:53`, `[::1]:53`. */
@@ -23,7 +23,7 @@ export function endpoint(tailor: Tailor = {}): Read<Endpoint> {
   return scalar('an address with a port', endpointParser(), { hint, ...tailor, code: tailor.code ?? 'PH021' });
 }
 
-/** Keeps what the file says of an address that came from the environment. */
+/** Keeps the written text of an address from the environment, for messages. */
 export function endpointParser(defaultPort?: number): (text: string, node: YamlScalar) => Endpoint | undefined {
   return (text, { written }) => {
     const endpoint = parseEndpoint(text, defaultPort);
@@ -59,12 +59,12 @@ export function prefix(tailor: Tailor = {}): Read<Prefix> {
   };
 }
 
-/** What is wrong with a network that `enclosingNetwork` knows and `parsePrefix` does not. */
+/** Describes a network with host bits, which `parsePrefix` rejects. */
 export function hostBits(text: string): string {
   return `${text}, which has bits after its prefix`;
 }
 
-/** What to write in its place. */
+/** The hint for it. */
 export function withoutHostBits(network: Prefix): string {
   return `write ${formatPrefix(network)}, without bits after the prefix`;
 }

@@ -1,6 +1,6 @@
 /**
- * Checks that can never pass, or never yield what they ask for: errors, since their VIPs would be down for ever, and
- * `when_all_down: serve_all` would hide it.
+ * Reports checks that can never pass, or never yield a load. These are errors: their VIPs would be down for ever, and
+ * `when_all_down: serve_all` would hide that.
  */
 import type { BodyMatch, StatusRange } from './check-fields.ts';
 import type { Place, Report } from './diagnostics.ts';
@@ -17,14 +17,14 @@ type HttpRequest = {
   readonly loadPath: string | undefined;
 };
 
-/** What is wrong with an http or https check as a whole. */
+/** Reports mistakes of an HTTP check as a whole. */
 export function judgeHttpCheck(spec: HttpRequest, node: YamlNode, name: string, report: Report): void {
   const never = (key: string, why: string, hint: string): void => {
     report.error('PH092', `${name} can never pass: ${why}`, placeOfKey(node, key), hint);
   };
   const { method, status, body, loadPath, headers } = spec;
-  // RFC 9110 15.2: an interim response is followed by the final one, which is what counts. 101 ends the HTTP.
-  // Entries that are wrong have been reported.
+  // RFC 9110 15.2: a final response follows an interim one, and only the final one counts. 101 ends HTTP.
+  // Invalid entries have been reported.
   if (status.length === 0) return;
   if (status.every(({ from, to }) => to < 200 && !covers({ from, to }, 101))) {
     never('status', 'a 1xx response is never the final one', 'such as status: 200-399');
@@ -40,7 +40,7 @@ export function judgeHttpCheck(spec: HttpRequest, node: YamlNode, name: string, 
   }
   judgeMatch(body, 'body', node, name, report);
   for (const [header, value] of Object.entries(headers)) {
-    // A check sends no body; the target would wait for one until the timeout.
+    // A check sends no body. The target would wait for the body until the timeout.
     const promises = /^transfer-encoding$/i.test(header) || (/^content-length$/i.test(header) && value.trim() !== '0');
     if (promises) never('headers', `${header} announces a body, and a check sends none`, `remove ${header}`);
   }
@@ -61,7 +61,7 @@ function covers({ from, to }: StatusRange, code: number): boolean {
   return from <= code && code <= to;
 }
 
-/** `body` and `expect` are looked for in the first 64 KiB. */
+/** `body` and `expect` are searched in the first 64 KiB. */
 export function judgeMatch(
   match: BodyMatch | undefined,
   key: string,
@@ -76,14 +76,14 @@ export function judgeMatch(
   report.error('PH092', message, placeOfKey(node, key), 'a few characters are enough');
 }
 
-/** A public certificate never has so much time left. One of an authority in the house may. */
+/** Public certificates are never valid for so long. Those of a private authority may be. */
 export function judgeDaysLeft(days: number | undefined, node: YamlNode, report: Report): void {
   if (days === undefined || days < PUBLIC_CERTIFICATE_DAYS) return;
-  const message = `min_days_left is ${days}; public certificates are valid for ${PUBLIC_CERTIFICATE_DAYS} days at most`;
+  const message = `min_days_left is ${days}; public certificates are valid for at most ${PUBLIC_CERTIFICATE_DAYS} days`;
   report.warning('PH094', message, placeOfKey(node, 'min_days_left'), 'use fewer days, such as 14');
 }
 
-/** Whether an empty body matches, as `/^$/` does. */
+/** Whether it matches an empty body, as `/^$/` does. */
 function matchesNothing(match: BodyMatch): boolean {
   return match.kind === 'regex' && compileExpression(match.source, match.flags).test('');
 }

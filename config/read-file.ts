@@ -1,24 +1,24 @@
 /**
- * The one way in which Pharos reads a file: only a regular file, at most so many octets, in pieces. A pipe or a device
- * never ends, or never begins; a file of many gigabytes fills the memory. So neither can hold up a start or a reload.
+ * Reads files: only regular files, up to a limit, in pieces. All files are read here. A pipe or a device may block, and a
+ * file of many gigabytes fills the memory; neither may hold up a start or a reload.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { relative, isAbsolute, sep } from 'node:path';
 import { codeOf } from './unknown-values.ts';
 
 /**
- * What one call reads. A kernel without preemption gives nobody else the core before the call ends: 22 MB in one go
- * took 12 ms, in which a thread that shared the core answered nothing.
+ * Octets per read(2). A kernel without preemption keeps the core until the call ends: 22 MB in one call took 12 ms, in
+ * which a thread that shared the core answered nothing.
  */
 const PIECE_OCTETS = 128 * 1024;
 
-/** Why a file was not read, where the system itself would have read it. */
+/** Why Pharos refuses a file that the system can read. */
 export type FileFault =
   | 'NOT_REGULAR' // a pipe, a device, a socket
   | 'TOO_LARGE'
   | 'OUTSIDE'; // its real path is not below the folder that it has to be in
 
-/** `code` is a FileFault. Errors of the system keep their own class and code. */
+/** Pharos refused the file. Errors of the system keep their class and code. */
 export class FileError extends Error {
   override readonly name = 'FileError';
   readonly code: FileFault;
@@ -32,27 +32,27 @@ export class FileError extends Error {
 export type ReadOptions = {
   /** Larger files are refused. */
   readonly maxOctets: number;
-  /** The folder, by its absolute path, that the file must be in, also after every symbolic link is followed. */
+  /** Absolute path of the folder that must contain the file, after symbolic links are followed. */
   readonly below?: string | undefined;
 };
 
 export type FileRead = {
   readonly octets: Buffer;
-  /** Permission bits, as chmod takes them. */
+  /** Permission bits, as in chmod(2). */
   readonly mode: number;
 };
 
 let announce: (path: string) => void = () => undefined;
 
-/** Has `tell` called with the path of every file before this thread opens it: a read that hangs can then be named. */
+/** Calls `tell` with the path of every file before this thread opens it, so that a read that hangs can be named. */
 export function announceReads(tell: (path: string) => void): void {
   announce = tell;
 }
 
-/** Reads a whole file. Throws FileError, or what the system says. `faultOf` has words for both. */
+/** Reads a whole file. Throws FileError or the system's error; `faultOf` describes both. */
 export function readRegularFile(path: string, { maxOctets, below }: ReadOptions): FileRead {
   announce(path);
-  // Before it is opened, since opening some devices does something; and after, since the name may mean another file then.
+  // Checked before opening, since opening a device may have effects, and again after, since the path may lead to another file.
   mustBeFile(statSync(path), path, below);
   // Without O_NONBLOCK, opening a pipe waits for a writer.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -69,7 +69,7 @@ export function readRegularFile(path: string, { maxOctets, below }: ReadOptions)
   }
 }
 
-/** Throws for what is not a regular file, or not in its folder. */
+/** Throws unless this is a regular file in its folder. */
 function mustBeFile(stats: Stats, path: string, below: string | undefined): void {
   if (below !== undefined && !isBelow(path, stats, below)) {
     throw new FileError('OUTSIDE', `it is not in the folder ${below}`);
@@ -78,7 +78,7 @@ function mustBeFile(stats: Stats, path: string, below: string | undefined): void
   if (!stats.isFile()) throw new FileError('NOT_REGULAR', `it is ${kindOf(stats)}, not a regular file`);
 }
 
-/** What there was when the file was opened, or less where it shrank meanwhile. */
+/** Reads up to the size at opening, or less if the file has shrunk. */
 function readPieces(fd: number, size: number): Buffer {
   const octets = Buffer.allocUnsafeSlow(size);
   let length = 0;
@@ -89,7 +89,7 @@ function readPieces(fd: number, size: number): Buffer {
   }
 }
 
-/** Files of /proc have the size 0 and content all the same. */
+/** Files of /proc have content although their size is 0. */
 function readToEnd(fd: number, maxOctets: number): Buffer {
   const pieces: Buffer[] = [];
   let length = 0;
@@ -103,23 +103,23 @@ function readToEnd(fd: number, maxOctets: number): Buffer {
   }
 }
 
-/** Whether a file is there and not in the folder, after every symbolic link is followed. Never throws. */
+/** Whether the file exists outside the folder, after symbolic links are followed. Never throws. */
 export function isOutside(path: string, folder: string | undefined): boolean {
   try {
     return folder !== undefined && !isInside(realpathSync(path), realpathSync(folder));
   } catch {
-    return false; // what is missing or refused has its own message
+    return false; // a missing or unreadable file has its own message
   }
 }
 
-/** Whether the real path leads below the folder, and to the file that was opened: links may change at any time. */
+/** Whether the real path is below the folder and still leads to the opened file: links may change at any time. */
 function isBelow(path: string, opened: Stats, folder: string): boolean {
   const real = realpathSync(path);
   const { dev, ino } = statSync(real);
   return isInside(real, realpathSync(folder)) && dev === opened.dev && ino === opened.ino;
 }
 
-/** Whether a path is a folder or below it, by the two paths alone. */
+/** Whether a path is the folder or below it. Compares only the text of the paths. */
 export function isInside(path: string, folder: string): boolean {
   const way = relative(folder, path);
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
@@ -159,7 +159,7 @@ const HINTS: Readonly<Record<string, string>> = {
   OUTSIDE: 'move the file there, or set "files: anywhere" in pharos.yaml',
 };
 
-/** Why a file could not be read, for a message that has named the file; and what to do, where that is known. */
+/** Why a file could not be read, for a message that names the file, and a hint if one is known. */
 export function faultOf(error: unknown): {
   readonly code: string;
   readonly why: string;

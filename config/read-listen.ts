@@ -1,5 +1,5 @@
 /**
- * Addresses with ports that the server opens, and which of them stand in each other's way.
+ * Reads the addresses and ports that the server opens, and reports those that conflict.
  */
 import { formatEndpoint, showEndpoint, isWildcardHost, parseAddress, type Endpoint } from '../wire/address.ts';
 import type { Place, Report } from './diagnostics.ts';
@@ -7,7 +7,7 @@ import { fromEnvironment, list, type Read } from './fields.ts';
 import { endpoint } from './network-fields.ts';
 import { nodePlace } from './yaml.ts';
 
-/** `listenField`, and that of `tls`. */
+/** Reads `listen` and `tls.listen`. */
 export const listenField: Read<Endpoint[]> = (node, name, report) => {
   const seen: Endpoint[] = [];
   const read: Read<Endpoint> = (item, label, inner) => {
@@ -31,7 +31,7 @@ export const listenField: Read<Endpoint[]> = (node, name, report) => {
         ? [`duplicate address ${written}`, 'remove one of the two']
         : [
             `${written} and ${showEndpoint(other)} cannot both be opened`,
-            'the wildcard has all addresses: keep it alone',
+            'the wildcard covers all addresses: keep only the wildcard',
           ];
     inner.error('PH035', message, nodePlace(item), hint);
     return undefined;
@@ -39,7 +39,7 @@ export const listenField: Read<Endpoint[]> = (node, name, report) => {
   return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);
 };
 
-/** Reports each of `endpoints` that one of `taken` stands in the way of; `what` and `whose` are the keys that say so. */
+/** Reports each of `endpoints` that conflicts with one of `taken`. `what` and `whose` are their keys. */
 export function reportTaken(
   endpoints: readonly Endpoint[],
   what: string,
@@ -55,13 +55,13 @@ export function reportTaken(
     const why =
       isWildcardHost(other.host) === isWildcardHost(each.host)
         ? `which ${whose} uses too`
-        : `and ${whose} on ${showEndpoint(other)}: a wildcard has all addresses`;
-    const hint = 'use another port for one of the two; TLS has 853, status 8053';
+        : `and ${whose} on ${showEndpoint(other)}: a wildcard covers all addresses`;
+    const hint = 'use another port for one of the two; the usual ports are 853 for TLS and 8053 for status';
     report.error('PH035', `${what} listens on ${written}, ${why}`, place, hint);
   }
 }
 
-/** Whether the system refuses the second of the two. IPv6 sockets take no IPv4; 0 is any port that is free. */
+/** Whether the system refuses the second of the two. IPv6 sockets do not accept IPv4; port 0 is any free port. */
 function collide(a: Endpoint, b: Endpoint): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   const [left, right] = [parseAddress(a.host), parseAddress(b.host)];

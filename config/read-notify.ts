@@ -8,7 +8,7 @@ import { httpUrl } from './url-field.ts';
 
 const url = httpUrl('PH073', 'such as https://hooks.example.net/pharos; a user and password belong into headers');
 
-/** As in status.token: no message may show it. */
+/** `secret` reads the token, as for status.token: messages must not show it. */
 export function notify(secret: Read<string>): Read<NotifySettings> {
   const readMap = map('notify', {
     url: required(fromEnvironment(url), 'where changes are posted: url: https://hooks.example.net/pharos'),

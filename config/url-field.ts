@@ -4,7 +4,7 @@
 import { scalar, type Read } from './fields.ts';
 import { urlWithoutFinalDot } from './host-name.ts';
 
-/** A URL, which no message shows: those of chat systems are all that it takes to post there. */
+/** A URL that messages must not show: anybody with the URL of a chat system's webhook can post there. */
 export function httpUrl(code: string, hint: string): Read<string> {
   const parse = (value: string): string | undefined => (isHttpUrl(value) ? urlWithoutFinalDot(value) : undefined);
   return scalar('an http or https URL', parse, { code, hint, secret: true });

@@ -25,7 +25,7 @@ test.each<[settings: string, mistake: RegExp | undefined]>([
   ['listen: ["0.0.0.0:0", "127.0.0.1:0", "127.0.0.1:0"]', undefined],
   ['listen: "127.0.0.1:5300"\nstatus: { listen: "127.0.0.1:5300" }', /PH035: status listens on .*which listen uses too/],
   ['listen: "127.0.0.1:8053"', /:2 error PH035: status listens on 127\.0\.0\.1:8053/],
-  ['listen: "0.0.0.0:5300"\nstatus: { listen: "127.0.0.1:5300" }', /PH035: .*a wildcard has all addresses/],
+  ['listen: "0.0.0.0:5300"\nstatus: { listen: "127.0.0.1:5300" }', /PH035: .*a wildcard covers all addresses/],
   ['listen: "[::]:8053"', undefined],
   ['listen: "127.0.0.1:8053"\nstatus: off', undefined],
 ])('%s', (settings, mistake) => {

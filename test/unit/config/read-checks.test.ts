@@ -171,7 +171,7 @@ describe('a wrong check is reported where it is wrong', () => {
     ['web: { type: http, path: /100% }', '1:30 PH041', 'write /100%25'],
     ['web: { type: http, body: /(?=a)b/ }', '1:26 PH043', 'no look-ahead'],
     ['web: { type: http, timeout: 999ms }', '1:29 PH093', 'does not outlive one lost packet'],
-    ['web: { type: tls, min_days_left: 200 }', '1:34 PH094', 'valid for 200 days at most'],
+    ['web: { type: tls, min_days_left: 200 }', '1:34 PH094', 'valid for at most 200 days'],
     ['web: { type: http, method: HEAD, body: ok }', '1:40 PH092', 'a response to HEAD has no body'],
     ['web: { type: tcp, port: 1, send: PING\\r\\n }', '1:34 PH090', 'in double quotes'],
     ['web: { type: tcp, load_path: a }', '1:19 PH010', 'load_path is not a key of check'],
