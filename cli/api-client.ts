@@ -1,34 +1,34 @@
 /**
- * Talking to a running server's API (docs/http-api.md). By `node:http`: `fetch` refuses ports that browsers keep from
- * web pages, such as 6000 and 10080, and a server may listen there.
+ * Client of a running server's API (docs/http-api.md). Uses `node:http`, since `fetch` refuses ports that browsers block,
+ * such as 6000 and 10080, and a server may listen there.
  */
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { text as readText } from 'node:stream/consumers';
 import { urlWithoutFinalDot } from '../config/host-name.ts';
 
-/** `url` as `apiAt` has it; `token` goes along as a bearer token when there is one. */
+/** `url` as `apiAt` returns it. `token` is sent as a bearer token. */
 export type Api = {
   readonly url: string;
   readonly token: string | undefined;
-  /** What messages show in place of a URL that came from the environment. */
+  /** Shown in messages in place of a URL that came from the environment. */
   readonly written?: string | undefined;
 };
 
-/** The URL for people. */
+/** The URL for messages. */
 export function shownUrl({ url, written }: Pick<Api, 'url' | 'written'>): string {
   return written ?? url;
 }
 
 export type ApiReply =
   | { readonly ok: true; readonly value: unknown }
-  /** `message` is for the user; `status` is 0 when nobody answered; `problem` is the body where it is JSON. */
+  /** `message` is for the user; `status` is 0 without a response; `problem` is the body if it is JSON. */
   | { readonly ok: false; readonly message: string; readonly status: number; readonly problem: unknown };
 
 /** The server is near and answers from memory; a reload of large zones takes longest. */
 const TIMEOUT_MS = 30_000;
 
-/** The server that `--api` names, or what is wrong with that or with the token. An empty token is none. */
+/** The server that `--api` names, or the mistake in it or in the token. An empty token counts as no token. */
 export function apiAt(
   written: string,
   token: string | undefined,
@@ -36,12 +36,12 @@ export function apiAt(
   const url = parseApiUrl(written);
   if (url === undefined) return { ok: false, message: `--api ${written} is not an http or https URL` };
   if (token === undefined || token === '') return { ok: true, api: { url, token: undefined } };
-  // As `status.token` is read: no other could be the server's, and not all could be sent.
+  // The rules of `status.token`: the server has no other tokens, and some could not be sent.
   if (/^[\x21-\x7e]+$/.test(token)) return { ok: true, api: { url, token } };
-  return { ok: false, message: 'the token given here is none: it has printable ASCII without spaces' };
+  return { ok: false, message: 'invalid token; use printable ASCII characters without spaces' };
 }
 
-/** Asks, and never throws for what the network or the server does. `signal` ends a request that nobody wants any more. */
+/** Sends a request. Never throws for errors of the network or the server. `signal` cancels the request. */
 export async function callApi(
   api: Api,
   method: string,
@@ -67,11 +67,11 @@ export async function callApi(
   }
   const value = parseJson(text);
   const { statusCode: status = 0, statusMessage = '' } = response;
-  // Not even a redirect is followed: the token is for this server.
+  // Redirects are not followed: the token is for this server.
   const ok = status >= 200 && status < 300;
   if (ok && value !== undefined) return { ok: true, value };
   const message = ok
-    ? `${shownUrl(api)} did not answer with JSON: is that a Pharos status server?`
+    ? `${shownUrl(api)} did not return JSON; is it a Pharos status server?`
     : (problemText(value) ?? `${shownUrl(api)} answered ${status} ${statusMessage}`.trimEnd());
   return { ok: false, message, status, problem: value };
 }
@@ -87,7 +87,7 @@ function send(
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? requestHttps : requestHttp;
-    // A connection of its own each time: a server that has started again knows nothing of the one before.
+    // A new connection per request: after a restart the server does not know the old one.
     request(url, { method, headers, agent: false, signal: signal ? AbortSignal.any([timeout, signal]) : timeout })
       .on('response', resolve)
       .on('error', reject)
@@ -95,7 +95,7 @@ function send(
   });
 }
 
-/** Without its final slash; `127.0.0.1:8053` is taken for `http://127.0.0.1:8053`. Undefined when it is no URL of http. */
+/** Without its final slash; `127.0.0.1:8053` means `http://127.0.0.1:8053`. Undefined if it is not an HTTP URL. */
 function parseApiUrl(text: string): string | undefined {
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   if (!URL.canParse(full)) return undefined;
@@ -112,7 +112,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** RFC 9457: `detail`, else `title`; and the hint that our server adds. */
+/** RFC 9457: `detail`, else `title`; and the hint that Pharos adds. */
 function problemText(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { title, detail, hint } = value as Readonly<Record<string, unknown>>;
@@ -121,7 +121,7 @@ function problemText(value: unknown): string | undefined {
   return typeof hint === 'string' ? `${text}; ${hint}` : text;
 }
 
-/** Of several addresses that were tried, the code is that of all, and there is no message. */
+/** If several addresses were tried, the error has a common code and no message. */
 function networkReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'AbortError') return `no answer within ${TIMEOUT_MS / 1000} s`;

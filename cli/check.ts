@@ -1,8 +1,8 @@
 /**
  * `pharos check [CONFIG]`: reads and compiles everything as `serve` does, and shows every mistake.
  *
- * What it cannot know is left to `serve`: whether the ports are free and may be opened, and whether the
- * state folder can be written. A check must do no harm beside a running server.
+ * It does not check whether the ports are free and whether the state folder can be written: a check must not disturb a
+ * running server.
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Outcome } from '../zones/catalog.ts';
@@ -12,7 +12,7 @@ import { countDiagnostics, EXIT, paintDiagnostic, plural, showDiagnostics, type 
 
 export type CheckOptions = { readonly config: string | undefined; readonly json: boolean };
 
-/** What the configuration holds; all zero where it could not be read. */
+/** Counts of the configuration; all zero if it could not be read. */
 export type CheckSummary = {
   readonly errors: number;
   readonly warnings: number;
@@ -47,12 +47,12 @@ export function runCheck(options: CheckOptions, output: Output): number {
   return ok ? EXIT.OK : EXIT.FAILED;
 }
 
-/** What `serve` would run, from the files; `config` as on the command line. */
+/** Loads the files as `serve` does. `config` as on the command line. */
 export function load(config: string | undefined): Outcome<LoadedGeneration> {
   return loadGeneration(loadInputFor(config));
 }
 
-/** The same for commands that need it; undefined once its mistakes are shown. */
+/** The same for other commands. Shows mistakes, and then returns undefined. */
 export function loadOrExplain(config: string | undefined, output: Output): LoadedGeneration | undefined {
   const loaded = load(config);
   if (loaded.ok) return loaded.value;

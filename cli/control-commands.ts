@@ -1,5 +1,5 @@
 /**
- * The command lines of what talks to a running server: `status`, `drain`, `up`, `down`, `auto`, `weight`, `reload`.
+ * Command lines of the commands for a running server: `status`, `drain`, `up`, `down`, `auto`, `weight`, `reload`.
  */
 import type { Command } from 'commander';
 import type { StateOptions } from './control.ts';
@@ -29,10 +29,10 @@ export function controlCommands(
 
   reachable(program.command('status'))
     .summary('health, overrides and served split of a running server')
-    .description('Show what a running server knows of every VIP, and how the answers are split among them.')
+    .description('Show the state of every VIP of a running server, and how answers are split among them.')
     .argument('[service]', 'only this service')
-    .option('--watch', 'again and again, until Ctrl-C; SERVED is then of the answers since the look before')
-    .option('--interval <duration>', 'how often, with --watch', '2s')
+    .option('--watch', 'repeat until Ctrl-C; SERVED then counts the answers since the previous report')
+    .option('--interval <duration>', 'time between two reports, with --watch', '2s')
     .addHelpText('after', example('pharos status', 'pharos status www.example.com --watch'))
     .action(async (service: string | undefined, flags: Flags, command: Command) => {
       const [{ runStatus }, { openScreen }, { parseDurationMs }] = await Promise.all([
@@ -56,21 +56,21 @@ export function controlCommands(
     });
 
   const words = {
-    drain: 'take a VIP or region out of new answers, and say when it is safe to stop',
-    up: 'force a VIP or region up, whatever the probes say',
-    down: 'force a VIP or region down, whatever the probes say',
+    drain: 'remove a VIP or region from DNS answers, and say when it is safe to stop',
+    up: 'force a VIP or region up, regardless of its health checks',
+    down: 'force a VIP or region down, regardless of its health checks',
   } as const;
   for (const state of ['drain', 'up', 'down'] as const) {
     const command = reachable(program.command(state), true)
       .summary(words[state])
       .description(
         state === 'drain'
-          ? 'Take TARGET out of new answers, and say when the last answer that names it expires.'
-          : `Force TARGET ${state}, whatever its probes say; probing goes on beneath.`,
+          ? 'Remove TARGET from DNS answers, and say when cached answers that name it expire.'
+          : `Force TARGET ${state}, regardless of its health checks. The checks continue.`,
       )
       .argument('<target>', TARGET)
-      .option('--for <duration>', 'until then, such as 30m; without it until "pharos auto"')
-      .option('--reason <text>', 'for those who look later');
+      .option('--for <duration>', 'how long, such as 30m (default: until "pharos auto")')
+      .option('--reason <text>', 'shown in status, log and events');
     if (state === 'drain') {
       command
         .option('--wait', 'wait until it is safe to stop')
@@ -94,7 +94,7 @@ export function controlCommands(
 
   reachable(program.command('auto'), true)
     .summary('clear an override: health checks decide again')
-    .description('Clear what drain, up or down said of TARGET: its health checks decide again.')
+    .description('Clear the override of TARGET that drain, up or down has set. Its health checks decide again.')
     .argument('<target>', TARGET)
     .addHelpText('after', example('pharos auto www.example.com/seoul-a'))
     .action(async (target: string, flags: Flags) => {
@@ -103,11 +103,11 @@ export function controlCommands(
     });
 
   reachable(program.command('weight'), true)
-    .summary('change a weight at run time, or give it back to the file')
-    .description('Set the weight of TARGET, above that of the zone file and over restarts and reloads.')
+    .summary('change a weight at run time, or use the weight of the zone file again')
+    .description('Set the weight of TARGET. It takes precedence over the zone file, also after reloads and restarts.')
     .argument('<target>', TARGET)
-    .argument('<weight>', '0 (standby) to 65535, or auto for what the file says')
-    .option('--reason <text>', 'for those who look later')
+    .argument('<weight>', '0 (standby) to 65535, or auto for the weight of the zone file')
+    .option('--reason <text>', 'shown in status, log and events')
     .addHelpText(
       'after',
       example('pharos weight www.example.com/canary 10', 'pharos weight www.example.com/canary auto'),
@@ -118,9 +118,11 @@ export function controlCommands(
     });
 
   reachable(program.command('reload'))
-    .summary('have the server read its files again: all or nothing')
-    .description('Have the server read its files again. With a mistake in them nothing changes, and it is shown.')
-    .option('--force', 'also where a zone loses more records than reload.max_shrink allows, or is gone')
+    .summary('read the configuration files again: all or nothing')
+    .description(
+      'Make the server read its files again. If there is a mistake in them, it is shown and nothing changes.',
+    )
+    .option('--force', 'accept that a zone is gone, or loses more records than reload.max_shrink allows')
     .addHelpText('after', example('pharos reload', 'pharos reload --force'))
     .action(async (flags: Flags) => {
       const { reload } = await import('./control.ts');

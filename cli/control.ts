@@ -1,5 +1,5 @@
 /**
- * `pharos drain`, `up`, `down`, `auto`, `weight` and `reload`: changes of a running server, by its API.
+ * `pharos drain`, `up`, `down`, `auto`, `weight` and `reload`: change a running server through its API.
  */
 import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
@@ -8,12 +8,12 @@ import { callApi, shownUrl, type Api, type ApiReply } from './api-client.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
 
-/** How the server is found, and whether the reply is printed as JSON. `alsoApis`: the same is asked of these servers too. */
+/** How the server is found, and whether the reply is printed as JSON. `alsoApis`: further servers for the same request. */
 export type ControlOptions = ReachOptions & { readonly json: boolean; readonly alsoApis?: readonly string[] };
 
 /**
- * `forText` as on the command line: `30m`. `wait`: of a drain, until it is safe to stop. `force`: a drain is made although
- * it leaves a service without an available VIP.
+ * `forText` as on the command line: `30m`. `wait`: a drain waits until it is safe to stop. `force`: drain even if a service
+ * is left without an available VIP.
  */
 export type StateOptions = ControlOptions & {
   readonly forText: string | undefined;
@@ -22,7 +22,7 @@ export type StateOptions = ControlOptions & {
   readonly force?: boolean;
 };
 
-/** Time as an argument, so that tests own it. */
+/** Time is an argument, so that tests control it. */
 export type Waiting = { readonly wallMs: () => number; readonly sleep: (ms: number) => Promise<void> };
 const realTime: Waiting = {
   wallMs: Date.now,
@@ -106,9 +106,9 @@ export async function reload(options: ControlOptions & { readonly force?: boolea
   }
   showDiagnostics(diagnostics, output);
   if (!reply.ok) {
-    // With its diagnostics shown, the first of them need not be said again.
+    // The diagnostics are shown above: the message does not repeat the first one.
     const generation = isRecord(value) ? value['generation'] : undefined;
-    const short = `refused: nothing was changed, generation ${String(generation)} is still served`;
+    const short = `Reload rejected; still serving generation ${String(generation)}`;
     const why = reply.status === 422 ? short : refusalWords(reply, found.api);
     return fail('reload', why, reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
   }
@@ -118,7 +118,7 @@ export async function reload(options: ControlOptions & { readonly force?: boolea
   return EXIT.OK;
 }
 
-/** Looks again and again, since the moment moves when others change things; resolves to the exit code. */
+/** Polls, since other changes may move the time. Resolves to the exit code. */
 async function waitUntilSafe(
   target: string,
   apis: readonly Api[],
@@ -132,7 +132,7 @@ async function waitUntilSafe(
       const listed = await callApi(api, 'GET', '/api/v1/health');
       if (!listed.ok) return fail('drain', listed.message, EXIT.FAILED, output);
       const found = drainedOf(listed.value, target);
-      if (found.length === 0) return fail('drain', `somebody took the drain of ${target} back`, EXIT.FAILED, output);
+      if (found.length === 0) return fail('drain', `the drain of ${target} was cleared`, EXIT.FAILED, output);
       times.push(...found);
     }
     const last = Math.max(...times.map((safeAt) => (safeAt === null ? Infinity : Date.parse(safeAt))));
@@ -148,7 +148,7 @@ async function waitUntilSafe(
 
 const LOOK_AGAIN_MS = 5000;
 
-/** `safe_at` of each VIP that the target means and that is drained. */
+/** `safe_at` of each drained VIP of the target. */
 function drainedOf(vips: unknown, target: string): readonly (string | null)[] {
   const slash = target.lastIndexOf('/');
   const service = target.slice(0, Math.max(slash, 0)).toLowerCase().replace(/\.$/, '');
@@ -168,7 +168,7 @@ function stateWords(state: 'up' | 'down' | 'drain', { reply, apis, servers }: As
   const named = new Set(listOf(reply, 'still_named'));
   const lines = listOf(reply, 'vips').flatMap((vip) => {
     if (state !== 'drain') return [`${vip} is forced ${state}${end}`];
-    // Answers still name it: the warning says so, and why.
+    // Answers still name it: there is a warning with the reason.
     return named.has(vip) ? [] : [`Draining ${vip}: removed from DNS answers${end}`];
   });
   if (state === 'drain' && lines.length > 0) lines.push(whereWords(apis, servers));
@@ -189,12 +189,12 @@ function whereWords(apis: readonly Api[], servers: number): string {
   return `On these ${servers} servers only: ${which}`;
 }
 
-/** `2026-11-20 21:00:00 UTC`: the same for everybody who is called in the night. */
+/** `2026-11-20 21:00:00 UTC`, for readers in every time zone. */
 function dayTime(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
-/** What the server has to say besides; to stderr, as it is not the report. */
+/** Prints the warnings of a reply to stderr, since they are not part of the report. */
 function warnOf(reply: Readonly<Record<string, unknown>>, output: Output): void {
   const kind = reply['safe_at'] === null ? 'Not safe to stop' : 'Warning';
   for (const warning of listOf(reply, 'warnings')) output.error(output.styleError('yellow', `${kind}: ${warning}`));
@@ -204,14 +204,14 @@ function warnOf(reply: Readonly<Record<string, unknown>>, output: Output): void 
     output.error(output.styleError('yellow', message));
   }
   if (reply['saved'] === false) {
-    const message = "it could not be written to the server's state_dir: it holds until the server ends";
+    const message = "the change could not be saved in the server's state_dir: it is lost when the server stops";
     output.error(output.styleError('yellow', `Warning: ${message}`));
   }
 }
 
 /**
- * `reply` is what all servers said together; `apis` are those that did what was asked, of so many `servers`. `code` is
- * that of a command that has nothing more to do.
+ * `reply` combines the replies of all servers. `apis` are the servers that made the change, of `servers` in total. `code`
+ * is the exit code if nothing else fails.
  */
 type Asked = {
   readonly reply: Readonly<Record<string, unknown>>;
@@ -220,7 +220,7 @@ type Asked = {
   readonly code: number;
 };
 
-/** Asks every server that is named; the exit code where none did what was asked, once the reasons have been said. */
+/** Sends the request to every server. If none made the change, prints the reasons and returns the exit code. */
 async function askAll(
   command: string,
   method: string,
@@ -245,9 +245,9 @@ async function askAll(
       continue;
     }
     const why = reply.ok
-      ? `${shownUrl(api)} did not answer as a Pharos of this version does`
+      ? `${shownUrl(api)} did not return the expected document; is it a Pharos server of this version?`
       : refusalWords(reply, api);
-    // A message that names the server needs no second name.
+    // Some messages name the server already.
     const message = apis.length > 1 && !why.includes(shownUrl(api)) ? `${shownUrl(api)}: ${why}` : why;
     failed.push({ api, message });
     const alone = fail(command, message, !reply.ok && reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
@@ -260,7 +260,7 @@ async function askAll(
   return { reply, apis: done.map(({ api }) => api), servers, code };
 }
 
-/** The replies of several servers as one. It is safe to stop when it is on all of them, and never if one failed. */
+/** Combines the replies of several servers. Safe to stop is the latest of their times, and unknown if one failed. */
 function together(
   done: readonly { readonly api: Api; readonly value: Readonly<Record<string, unknown>> }[],
   failed: readonly { readonly api: Api; readonly message: string }[],
@@ -289,14 +289,15 @@ function together(
   };
 }
 
-/** Why a server refused, with what the command line can do about it. */
+/** The reason of a refusal, with a hint for the command line. */
 function refusalWords({ status, message, problem }: ApiReply & { ok: false }, api: Api): string {
-  if (status === 401 && api.token === undefined) return 'the server wants its token: give --token, or set PHAROS_TOKEN';
+  if (status === 401 && api.token === undefined)
+    return 'the server requires a token: give --token, or set PHAROS_TOKEN';
   const isLast = status === 409 && isRecord(problem) && problem['parameter'] === 'force';
   return isLast ? `${String(problem['detail'])}; use --force to drain it all the same` : message;
 }
 
-/** A TARGET may have any character; the slash within it stands as it is. */
+/** Encodes a TARGET for a path. The slash within it is kept. */
 function pathOf(kind: 'overrides' | 'weights', target: string): string {
   return `/api/v1/${kind}/${target.split('/').map(encodeURIComponent).join('/')}`;
 }

@@ -1,5 +1,5 @@
 /**
- * The demo's regions: three HTTP servers that answer /health, and that can be failed and healed.
+ * The demo's regions: three HTTP servers with /health, which can be made to fail and to recover.
  */
 import { createServer, type Server } from 'node:http';
 import { ListenError } from '../server/listen-error.ts';
@@ -7,13 +7,13 @@ import { ListenError } from '../server/listen-error.ts';
 export type Backend = {
   readonly region: string;
   readonly port: number;
-  /** Whether /health says 200. */
+  /** Whether /health returns 200. */
   readonly healthy: () => boolean;
   readonly set: (healthy: boolean) => void;
   readonly close: () => Promise<void>;
 };
 
-/** Starts one on loopback, on `port` where that is free, else on any. */
+/** Starts one on loopback, on `port` if that is free, else on a port that the system chooses. */
 export async function startBackend(region: string, port: number): Promise<Backend> {
   let healthy = true;
   const server = createServer((request, response) => {

@@ -1,5 +1,5 @@
 /**
- * `pharos demo`: examples/demo on this machine, with backends that can be failed and healed.
+ * `pharos demo`: runs examples/demo on this machine, with backends that can be made to fail and to recover.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,14 +15,14 @@ import { EXIT, terminal, type Output } from './output.ts';
 import { GivenUpError, runServer, type RunningServer } from './serve/run-server.ts';
 import { explainFailure } from './serve.ts';
 
-/** Region and the port it is tried on first; the keys are 1, 2, 3. */
+/** Regions with their preferred ports; the keys are 1, 2, 3. */
 const REGIONS = [
   { region: 'seoul', port: 8101 },
   { region: 'virginia', port: 8102 },
   { region: 'dublin', port: 8103 },
 ] as const;
 
-/** Networks of large access providers, and what a client there is answered while all is well. */
+/** Networks of large access providers, and the answer to a client there while all regions are up. */
 const CLIENTS = [
   { place: 'Korea', subnet: '168.126.63.0/24', answer: '203.0.113.10' },
   { place: 'the US', subnet: '12.0.1.0/24', answer: '198.51.100.10' },
@@ -38,7 +38,7 @@ export type DemoOptions = {
 /** Runs until `q`, Ctrl-C or SIGTERM. Returns the exit code. */
 export async function demo({ port, statusPort }: DemoOptions): Promise<number> {
   const output = terminal();
-  // Before anything is made that would be left behind, and until the end of the process.
+  // Before anything is created that must be removed, and until the end of the process.
   const stopped = Promise.withResolvers<undefined>();
   const stop = (): void => {
     stopped.resolve(undefined);
@@ -55,7 +55,7 @@ export async function demo({ port, statusPort }: DemoOptions): Promise<number> {
   const removeState = (): void => {
     rmSync(stateDir, { recursive: true, force: true });
   };
-  // Also where the output can no longer be written, which ends the process at once.
+  // Also if the output can no longer be written, which ends the process at once.
   process.once('exit', removeState);
   const backends: Backend[] = [];
   let server: RunningServer | undefined;
@@ -95,14 +95,14 @@ function exampleFolder(): string {
   return folders.find((folder) => existsSync(folder)) ?? folders[0] ?? '';
 }
 
-/** What happens, a line each: the demo is for reading along. */
+/** One plain line per event, for reading along. */
 function plainLog(output: Output): Logger {
   return pino(
     { level: 'info', base: null },
     {
       write: (line: string) => {
         const { msg, kind, level } = JSON.parse(line) as { msg: string; kind?: string; level: number };
-        // Of the ordinary run, only what changes states; everything that is a warning.
+        // All warnings; of other lines, only changes of state.
         if (kind === undefined && level < 40) return;
         output.out(`${new Date().toTimeString().slice(0, 8)}  ${msg}`);
       },
@@ -143,7 +143,7 @@ function introduction(server: RunningServer, backends: readonly Backend[], { sty
   ].join('\n');
 }
 
-/** Keys 1 to 3 fail and heal a region; `q` and Ctrl-C call `stop`. Resolves with `stopped`. */
+/** Keys 1 to 3 make a region fail or recover; `q` and Ctrl-C call `stop`. Resolves with `stopped`. */
 async function untilStopped(
   backends: readonly Backend[],
   output: Output,

@@ -1,5 +1,5 @@
 /**
- * Records that two configurations differ in, RRset by RRset.
+ * Finds the records in which two configurations differ, by RRset.
  */
 import { formatName, nameKey, type Name } from '../wire/name.ts';
 import { formatRdata } from '../wire/rdata.ts';
@@ -10,7 +10,7 @@ import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../zones/
 /** One side of an RRset; `values` in presentation format, in order. */
 export type RrsetText = { readonly ttl: number; readonly values: readonly string[] };
 
-/** `before` is null where it was added, `after` where it was removed. */
+/** `before` is null if the RRset was added, `after` is null if it was removed. */
 export type RecordChange = {
   readonly zone: string;
   readonly owner: string;
@@ -19,7 +19,7 @@ export type RecordChange = {
   readonly after: RrsetText | null;
 };
 
-/** By zone, in the order of the files; a zone that one side does not have counts with all its records. */
+/** By zone, in the order of the files. A zone that only one side has counts with all its records. */
 export function diffRecords(before: readonly ZoneModel[], after: readonly ZoneModel[]): RecordChange[] {
   const old = new Map(before.map((zone) => [nameKey(zone.apex), zone]));
   const now = new Map(after.map((zone) => [nameKey(zone.apex), zone]));
@@ -30,7 +30,7 @@ export function diffRecords(before: readonly ZoneModel[], after: readonly ZoneMo
 }
 
 function diffZone(apex: Name, before = createRecordStore(), after = createRecordStore()): RecordChange[] {
-  // Zones have records by the million, and a change touches few: what is equal row by row at both ends is passed over.
+  // Zones may have millions of records, and a change touches few: equal rows at both ends are skipped.
   const most = Math.min(before.count, after.count);
   let head = 0;
   while (head < most && sameRow(before, head, after, head)) head++;
@@ -40,7 +40,7 @@ function diffZone(apex: Name, before = createRecordStore(), after = createRecord
   for (let row = head; row < before.count - tail; row++) touched.add(keyOf(before, row));
   for (let row = head; row < after.count - tail; row++) touched.add(keyOf(after, row));
   if (touched.size === 0) return [];
-  // Other records of the touched RRsets may stand anywhere.
+  // Other records of the changed RRsets may be anywhere.
   const old = rrsetsOf(before, touched);
   const now = rrsetsOf(after, touched);
   return [...touched].flatMap((key): RecordChange[] => {

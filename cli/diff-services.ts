@@ -1,5 +1,5 @@
 /**
- * What two configurations say differently of their services and regions, in words.
+ * Describes the differences between services and regions of two configurations.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { RegionSpec, Settings } from '../config/settings.ts';
@@ -12,11 +12,11 @@ import type { ServiceModel, VipModel, WhenAllDown, ZoneModel } from '../zones/re
 export type ServiceChange = {
   readonly service: string;
   readonly change: 'added' | 'removed' | 'changed';
-  /** `vip seoul-a: weight 4 -> 2`; empty for services that are new or gone. */
+  /** `vip seoul-a: weight 4 -> 2`; empty if the service was added or removed. */
   readonly what: readonly string[];
 };
 
-/** Services that are not the same, by name. */
+/** Services that differ, by name. */
 export function diffServices(before: readonly ZoneModel[], after: readonly ZoneModel[]): ServiceChange[] {
   const old = servicesOf(before);
   const now = servicesOf(after);
@@ -133,7 +133,7 @@ function changes(before: Texts = new Map<string, string>(), after: Texts = new M
 
 export type RegionChange = {
   readonly region: string;
-  /** Undefined for those of pharos.yaml. */
+  /** Undefined for regions of pharos.yaml. */
   readonly zone?: string;
   readonly change: 'added' | 'removed' | 'changed';
   readonly what: readonly string[];
@@ -141,7 +141,7 @@ export type RegionChange = {
 
 type Regions = { readonly settings: Pick<Settings, 'regions'>; readonly zones: readonly ZoneModel[] };
 
-/** Regions that are not the same, of pharos.yaml and of each zone. */
+/** Regions that differ, in pharos.yaml and in each zone. */
 export function diffRegions(before: Regions, after: Regions): RegionChange[] {
   const [old, now] = [regionsOf(before), regionsOf(after)];
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): RegionChange[] => {

@@ -21,7 +21,7 @@ import { loadInputFor } from './load-input.ts';
 import { EXIT, fail, showDiagnostics, type Output } from './output.ts';
 import { renderDiff, type Difference } from './render-diff.ts';
 
-/** `api`: a server whose counts say where clients are and how many a VIP has. `all`: nothing is summed up. */
+/** `api`: a server whose counts weigh countries and VIPs. `all`: show every line. */
 export type DiffOptions = {
   readonly before: string;
   readonly after: string;
@@ -47,7 +47,7 @@ export async function diff(options: DiffOptions, output: Output): Promise<number
   return EXIT.OK;
 }
 
-/** Undefined once its mistakes are shown. `path` is a configuration file, or a folder as `serve` is started in. */
+/** Shows mistakes, and then returns undefined. `path` is a configuration file, or the folder to start `serve` in. */
 function load(path: string, output: Output): Configuration | undefined {
   const isFolder = lookAt(path).kind === 'folder';
   const outcome = loadWithZones({
@@ -55,7 +55,7 @@ function load(path: string, output: Output): Configuration | undefined {
     ...(isFolder ? { cwd: resolve(path) } : {}),
   });
   const placed = outcome.diagnostics.map((diagnostic) => {
-    // Both sides may have a zones/example.com.yaml: say whose.
+    // Both sides may have a zones/example.com.yaml: name the side.
     const { file } = diagnostic.place;
     const place = { ...diagnostic.place, file: isFolder && !isAbsolute(file) ? join(path, file) : file };
     return { ...diagnostic, place };
@@ -64,12 +64,13 @@ function load(path: string, output: Output): Configuration | undefined {
   return outcome.ok ? outcome.value : undefined;
 }
 
-/** What a server has counted that runs the configuration before; a message where it cannot be asked. */
+/** The counts of a server that runs the old configuration; a message if they cannot be read. */
 async function countedBy(api: Api, { catalog }: LoadedGeneration): Promise<Weighing['counted'] | string> {
   const reply = await callApi(api, 'GET', '/api/v1/status');
   if (!reply.ok) return reply.message;
   const { value } = reply;
-  if (!isStatusDocument(value)) return `${shownUrl(api)} did not answer as a Pharos of this version does`;
+  if (!isStatusDocument(value))
+    return `${shownUrl(api)} did not return the expected document; is it a Pharos server of this version?`;
   const served = new Map(value.vips.map((vip) => [vip.target, vip.served]));
   const clients = new Map(value.services.map((service) => [service.name, clientsOf(service.clients)]));
   return {
@@ -104,12 +105,12 @@ export function compare(before: Configuration, after: Configuration, counted: We
   };
 }
 
-/** Without health: what the files alone come to. */
+/** Without health: the files alone decide. */
 function sideOf(generation: LoadedGeneration): Side {
   return createSide(generation, healthFor(generation, new Set(), undefined));
 }
 
-/** HAS bits of both sides to compare. A type that only one of them has is in the list of changes. */
+/** HAS bits of both sides to compare. A type that only one side has is in the list of changes. */
 function seatsOf(
   before: Side,
   was: number,
@@ -131,7 +132,7 @@ function seatsOf(
   });
 }
 
-/** Not compared: paths, for the two stand in different places; and what is shown by itself. */
+/** Not compared: paths, which differ between two folders, and settings that have their own section of the report. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
   ...['file', 'zoneFiles', 'zoneFolders', 'stateDir', 'shownPaths', 'workers'],
   ...['geo', 'regions', 'checks'],
@@ -151,7 +152,7 @@ function settingsChanges(before: Configuration, after: Configuration): string[] 
   ];
 }
 
-/** As text, without the places where things stand in their files. */
+/** As text, without line numbers. */
 function plain(value: unknown): string {
   const drop = (key: string, inner: unknown): unknown =>
     key === 'place'

@@ -7,7 +7,7 @@ import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { renderTrace } from './render-trace.ts';
 
-/** `api` undefined: from the files of `config`. */
+/** Without `api`, the files of `config` are used. */
 export type ExplainOptions = {
   readonly request: ExplainRequest;
   readonly config: string | undefined;
@@ -17,13 +17,13 @@ export type ExplainOptions = {
 };
 
 const FROM_FILES =
-  'From files: no health is known, so every VIP counts as not yet probed. `--api URL` asks a running server.';
+  'From files: health is unknown, so every VIP counts as not yet probed. `--api URL` asks a running server.';
 
-/** What `pharos explain` must be told of the client; undefined when it is enough. */
+/** A message if the command line does not say which client asks. */
 export function missingClient(request: ExplainRequest): string | undefined {
   const { client, country, at, resolver } = request;
   if (client ?? country ?? at ?? resolver) return undefined;
-  return 'whose answer? give --client IP, --country CC, --at LAT,LON or --resolver IP';
+  return 'Missing --client, --country, --at or --resolver';
 }
 
 export async function explain(options: ExplainOptions, output: Output): Promise<number> {
@@ -41,9 +41,9 @@ export async function explain(options: ExplainOptions, output: Output): Promise<
   return EXIT.OK;
 }
 
-/** The trace, or the exit code once the reason has been said. */
+/** The trace. On failure prints the reason and returns the exit code. */
 async function fromFiles(options: ExplainOptions, output: Output): Promise<TraceDocument | number> {
-  // Only here: asking a running server needs no readers, compilers or databases.
+  // Imported only here: asking a running server needs none of these modules.
   const [{ loadOrExplain }, { explainFrom }] = await Promise.all([
     import('./check.ts'),
     import('../server/explain/explain-answer.ts'),
@@ -67,15 +67,10 @@ async function fromServer(url: string, options: ExplainOptions, output: Output):
       output,
     );
   if (isTraceDocument(reply.value)) return reply.value;
-  return fail(
-    'explain',
-    `${url} answered with something that is not a trace: is that a Pharos of this version?`,
-    EXIT.FAILED,
-    output,
-  );
+  return fail('explain', `${url} did not return a trace; is it a Pharos server of this version?`, EXIT.FAILED, output);
 }
 
-/** A name or target that nobody knows is a question without an answer; the rest was written wrongly. */
+/** An unknown name or target is a failure; other parameters are wrong usage. */
 function exitFor(parameter: string): number {
   return parameter === 'name' || parameter === 'down' ? EXIT.FAILED : EXIT.USAGE;
 }

@@ -1,6 +1,5 @@
 /**
- * Which server a command talks to, and with which token: what the command line says, else the configuration, else
- * the defaults.
+ * Finds the server for a command, and its token: from the command line, else the configuration, else the defaults.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -11,7 +10,7 @@ import { readYaml, type YamlNode } from '../config/yaml.ts';
 import { formatEndpoint, parseEndpoint } from '../wire/address.ts';
 import { apiAt, type Api } from './api-client.ts';
 
-/** As on the command line; `env` has PHAROS_TOKEN, and what the configuration refers to. */
+/** As on the command line; `env` has PHAROS_TOKEN, and the variables of the configuration. */
 export type ReachOptions = {
   readonly api: string | undefined;
   readonly token: string | undefined;
@@ -44,8 +43,8 @@ type StatusOf =
   | { readonly ok: false; readonly message: string };
 
 /**
- * `status` alone: whatever else is wrong in the file, the server may run with what it was before. A variable that is
- * not set matters only where it would be used.
+ * Reads `status` alone: the server may run with an earlier version of the file, so other mistakes do not matter. A variable
+ * that is not set matters only if its value is needed.
  */
 function readStatus(file: string, env: Environment): StatusOf {
   const report = createReport();
@@ -54,7 +53,7 @@ function readStatus(file: string, env: Environment): StatusOf {
   if (node === undefined) return { ok: false, message: fatal?.message ?? 'it cannot be read' };
   const status = valueOf(node, 'status');
   if (status?.kind === 'scalar' && /^(?:off|false)$/i.test(status.text)) {
-    return { ok: false, message: 'the status server is off (status: off), so there is nobody to ask' };
+    return { ok: false, message: 'the status server is off (status: off), so no command can reach the server' };
   }
   const listenNode = status && takeVariables(valueOf(status, 'listen'));
   if (listenNode?.kind === 'broken') {
@@ -67,9 +66,12 @@ function readStatus(file: string, env: Environment): StatusOf {
     return { ok: false, message: `status.listen is not an address with a port: ${shown}; give --api URL` };
   }
   if (endpoint.port === 0) {
-    return { ok: false, message: 'status.listen has port 0, any that is free; its log names it: give --api URL' };
+    return {
+      ok: false,
+      message: 'status.listen has port 0, so the system chose a port; its log names it: give --api URL',
+    };
   }
-  // A server that listens everywhere is asked on loopback.
+  // A server that listens on all addresses is reached on loopback.
   const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
   const url = `http://${formatEndpoint({ ...endpoint, host })}`;
   const token = textOf(status && takeVariables(valueOf(status, 'token')));
@@ -77,7 +79,7 @@ function readStatus(file: string, env: Environment): StatusOf {
   return { ok: true, url, token, ...(written === undefined ? {} : { written: `http://${written}` }) };
 }
 
-/** What is missing is reported to nobody: only its use matters. */
+/** Missing variables are not reported: they matter only if the value is used. */
 function takeVariables(node: YamlNode | undefined): YamlNode | undefined {
   return node?.kind === 'reference' ? node.resolve(createReport()) : node;
 }

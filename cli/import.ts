@@ -1,6 +1,6 @@
 /**
- * `pharos import FORMAT FILE`: zone YAML from the files of other systems. The YAML goes to stdout or into a file, what
- * is not as it was to stderr; what was written is read back as `pharos check` would.
+ * `pharos import FORMAT FILE`: writes zone YAML from the files of other systems to stdout or a file, and notes about
+ * differences to stderr. The YAML is then checked like `pharos check` does.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ export type ImportOptions = {
   readonly json: boolean;
 };
 
-/** What `--json` prints of a zone; `file` is null and `yaml` there where nothing else has it. */
+/** One zone in the output of `--json`. Without --output, `file` is null and `yaml` has the text. */
 type ZoneReport = {
   readonly zone: string;
   readonly file: string | null;
@@ -37,10 +37,16 @@ type ZoneReport = {
 
 type Written = { readonly draft: ZoneDraft; readonly text: string; readonly file: string | null };
 
-/** 0 when every zone was written and is valid; 1 where a source cannot be read, or what came of it is not valid. */
+/** Returns 0 if every zone was written and is valid; 1 if a source cannot be read, or a result is not valid. */
 export function importCommand(options: ImportOptions, output: Output): number {
   const format = FORMATS.find((each) => each === options.format);
-  if (!format) return fail('import', `${options.format} is no format: ${FORMATS.join(', ')}`, EXIT.USAGE, output);
+  if (!format)
+    return fail(
+      'import',
+      `unknown format "${options.format}"; use ${FORMATS.slice(0, -1).join(', ')} or ${FORMATS.at(-1) ?? ''}`,
+      EXIT.USAGE,
+      output,
+    );
   const zone = options.zone === undefined ? undefined : nameOf(options.zone);
   const nameServers = options.nameServers.map(nameOf);
   const wrong = [options.zone, ...options.nameServers].find((text) => text !== undefined && !nameOf(text));
@@ -69,7 +75,7 @@ export function importCommand(options: ImportOptions, output: Output): number {
       writeFileSync(file, text);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      const message = `cannot write ${file} (${String(code)}): name a file in a folder that is there, or the folder`;
+      const message = `cannot write ${file} (${String(code)}): name a file in an existing folder, or the folder`;
       return fail('import', message, EXIT.FAILED, output);
     }
   }
@@ -85,7 +91,7 @@ export function importCommand(options: ImportOptions, output: Output): number {
   return ok ? EXIT.OK : EXIT.FAILED;
 }
 
-/** Names on the command line are whole, with or without their final dot. */
+/** Names on the command line are absolute, with or without a final dot. */
 function nameOf(text: string): Name | undefined {
   try {
     return parseName(text.endsWith('.') ? text : `${text}.`);
@@ -97,12 +103,12 @@ function nameOf(text: string): Name | undefined {
 
 function fileFor({ apex }: ZoneDraft, output: string | undefined, isFolder: boolean): string | null {
   if (output === undefined) return null;
-  // A slash is an octet like any other in a name (RFC 2317), and none in a file's.
+  // A domain name may contain a slash (RFC 2317), a file name may not.
   const name = nameKey(apex) === '\0' ? 'root' : formatName(apex).replaceAll('/', '_');
   return isFolder ? join(output, `${name}.yaml`) : output;
 }
 
-/** What `pharos check` says of it, in a folder of its own. */
+/** Runs the checks of `pharos check` on it in a temporary folder. */
 function check({ draft, text, file }: Written): Diagnostic[] {
   const folder = mkdtempSync(join(tmpdir(), 'pharos-import-'));
   try {

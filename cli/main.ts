@@ -28,7 +28,7 @@ type SimulateFlags = Omit<ExplainFlags, 'client' | 'country' | 'at' | 'resolver'
 /**
  * Runs one command line, without `node` and the script's name.
  *
- * @returns the exit code of SPEC 1: 0 done, 1 what was asked failed, 2 wrong usage.
+ * @returns the exit code (docs/commands.md#exit-codes): 0 done, 1 failed, 2 wrong usage.
  */
 export async function main(args: readonly string[], output: Output): Promise<number> {
   let code: number = EXIT.OK;
@@ -43,14 +43,14 @@ export async function main(args: readonly string[], output: Output): Promise<num
     await program.parseAsync(args, { from: 'user' });
     return code;
   } catch (error) {
-    // commander has said what was wrong by now; --help and --version end here too, with 0.
+    // commander has printed the message. --help and --version end here too, with 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;
     output.error(`pharos: ${error instanceof Error ? describe(error) : String(error)}`);
     return EXIT.FAILED;
   }
 }
 
-/** A mistake of the user has a message; a fault of the program also needs its stack, to be reported. */
+/** The message for a mistake of the user. A fault of the program is shown with its stack, for a report. */
 function describe(error: Error): string {
   const fault = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
   if (fault && error.stack !== undefined) return `internal error, please report it\n${error.stack}`;
@@ -72,7 +72,7 @@ function commands(output: Output, done: (code: number) => void): Command {
         output.error(text.trimEnd());
       },
     })
-    .showHelpAfterError('(--help shows what it takes)');
+    .showHelpAfterError('(--help shows the options)');
   program.addHelpText(
     'after',
     example('pharos demo', 'pharos check pharos.yaml', 'pharos explain www.example.com --client 203.0.113.7'),
@@ -81,9 +81,9 @@ function commands(output: Output, done: (code: number) => void): Command {
   program
     .command('serve')
     .summary('run the server')
-    .description('Run the server. SIGHUP reads the files again, SIGTERM finishes what is in flight and ends.')
-    .argument('[config]', 'configuration file (default: ./pharos.yaml where there is one)')
-    .option('--takeover', 'take the place of the server that runs with the same state_dir, without losing a query')
+    .description('Run the server. SIGHUP reloads the files. SIGTERM finishes queries in flight and stops.')
+    .argument('[config]', 'configuration file (default: ./pharos.yaml if it exists)')
+    .option('--takeover', 'take over from the server that runs with the same state_dir, without losing a query')
     .addHelpText('after', example('pharos serve /etc/pharos/pharos.yaml', 'pharos serve --takeover'))
     .action(async (config: string | undefined, { takeover = false }: { readonly takeover?: boolean }) => {
       const { serve } = await import('./serve.ts');
@@ -94,9 +94,9 @@ function commands(output: Output, done: (code: number) => void): Command {
     .command('demo')
     .summary('three regional backends on this machine and a server in front of them')
     .description('Start three small regional backends on this machine and a server in front of them, for a first look.')
-    .addOption(new Option('--port <port>', 'port for DNS; 0 takes a free one').argParser(portNumber).default(5300))
+    .addOption(new Option('--port <port>', 'port for DNS; 0 chooses a free one').argParser(portNumber).default(5300))
     .addOption(
-      new Option('--status-port <port>', 'port for the status page; 0 takes a free one')
+      new Option('--status-port <port>', 'port for the status page; 0 chooses a free one')
         .argParser(portNumber)
         .default(8053),
     )
@@ -111,9 +111,9 @@ function commands(output: Output, done: (code: number) => void): Command {
     .summary('read everything and print every mistake')
     .description(
       'Read the configuration, zones and databases and print every mistake with its place and a hint.\n' +
-        'Exit code 0 when there is no error. Whether the ports are free is not looked at.',
+        'Exit code 0 if there is no error. Does not check whether the ports are free.',
     )
-    .argument('[config]', 'configuration file (default: ./pharos.yaml where there is one)')
+    .argument('[config]', 'configuration file (default: ./pharos.yaml if it exists)')
     .option('--json', 'print {ok, diagnostics, summary} as JSON')
     .addHelpText('after', example('pharos check /etc/pharos/pharos.yaml'))
     .action(async (config: string | undefined, flags: { readonly json?: boolean }) => {
@@ -134,20 +134,20 @@ function explainCommand(program: Command, output: Output, done: (code: number) =
     .command('explain')
     .summary('the whole decision for one client')
     .description(
-      'Show how one client is answered: where it is, every VIP with its state, what each step kept and why.\n' +
-        'From the files, where no health is known, unless --api names a running server: it is never looked for.',
+      'Show how one client is answered: its location, every VIP with its state, what each step kept, and why.\n' +
+        'Uses the files, without health states, unless --api names a running server.',
     )
-    .argument('<name>', 'the name asked for')
-    .argument('[type]', 'the type asked for', 'A')
+    .argument('<name>', 'the query name')
+    .argument('[type]', 'the query type', 'A')
     .option('--client <ip>', "the client's address or network, as in EDNS Client Subnet")
     .option('--resolver <ip>', 'the address that the query comes from')
-    .option('--country <cc>', 'a country in place of an address: KR')
-    .option('--at <lat,lon>', 'a point in place of an address: 37.57,126.98')
-    .option('--down <target>', 'what if this target were down (repeatable): www.example.com/seoul-a, @seoul', collect)
-    .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml where there is one)')
+    .option('--country <cc>', 'a country instead of an address: KR')
+    .option('--at <lat,lon>', 'a location instead of an address: 37.57,126.98')
+    .option('--down <target>', 'assume that this target is down (repeatable): www.example.com/seoul-a, @seoul', collect)
+    .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml if it exists)')
     .option('--api <url>', 'ask the running server with this status address, not the files: http://127.0.0.1:8053')
-    .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
-    .option('--json', 'print the trace as JSON, as the API gives it')
+    .option('--token <token>', "the server's status.token (default: the environment variable PHAROS_TOKEN)")
+    .option('--json', 'print the trace as JSON, as in the API')
     .addHelpText(
       'after',
       example(
@@ -170,10 +170,10 @@ function explainCommand(program: Command, output: Output, done: (code: number) =
 function simulateCommand(program: Command, output: Output, done: (code: number) => void): void {
   program
     .command('simulate')
-    .summary('who moves where if a VIP or region fails')
+    .summary('which clients move where if a VIP or region fails')
     .description(
-      'Show what share of the clients moves where, by country, if targets fail, and how much more the others get.\n' +
-        'From the files, where no health is known, unless --api names a running server: it is never looked for.',
+      'Show which share of the clients moves where if targets fail, by country, and how much more the others get.\n' +
+        'Uses the files, without health states, unless --api names a running server.',
     )
     .option(
       '--down <target>',
@@ -181,15 +181,15 @@ function simulateCommand(program: Command, output: Output, done: (code: number) 
       collect,
     )
     .addOption(
-      new Option('--weigh <by>', 'weigh clients by what the server has counted, where that is enough, or by addresses')
+      new Option('--weigh <by>', 'weigh clients by the counts of the server, if it has enough, or by addresses')
         .choices(['auto', 'addresses', 'served'] as const)
         .default('auto'),
     )
-    .option('--all', 'show every country and every move, not only the largest')
-    .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml where there is one)')
+    .option('--all', 'show every country and move, not only the largest')
+    .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml if it exists)')
     .option('--api <url>', 'ask the running server with this status address, not the files: http://127.0.0.1:8053')
-    .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
-    .option('--json', 'print the shares as JSON, as the API gives them')
+    .option('--token <token>', "the server's status.token (default: the environment variable PHAROS_TOKEN)")
+    .option('--json', 'print the shares as JSON, as in the API')
     .addHelpText(
       'after',
       example(
@@ -208,16 +208,16 @@ function simulateCommand(program: Command, output: Output, done: (code: number) 
 function diffCommand(program: Command, output: Output, done: (code: number) => void): void {
   program
     .command('diff')
-    .summary('the impact of a change: what differs, and who moves')
+    .summary('the impact of a change: differences, and clients that move')
     .description(
-      'Compare two configurations: records and services that differ, and what share of the clients moves, by country.\n' +
-        'Each is a configuration file, or the folder that it is in.',
+      'Compare two configurations: records and services that differ, and which share of the clients moves, by country.\n' +
+        'Each is a configuration file, or its folder.',
     )
     .argument('<old>', 'the configuration before')
     .argument('<new>', 'the configuration after')
     .option('--all', 'show every record, country and move')
-    .option('--api <url>', 'weigh clients by what the server at this status address has counted')
-    .option('--token <token>', "the server's status.token (default: the environment's PHAROS_TOKEN)")
+    .option('--api <url>', 'weigh clients by the counts of the server with this status address')
+    .option('--token <token>', "the server's status.token (default: the environment variable PHAROS_TOKEN)")
     .option('--json', 'print the differences as JSON')
     .addHelpText('after', example('pharos diff /etc/pharos/pharos.yaml ./pharos.yaml'))
     .action(async (before: string, after: string, flags: Omit<SimulateFlags, 'down' | 'weigh' | 'config'>) => {
@@ -239,15 +239,15 @@ function importCommands(program: Command, output: Output, done: (code: number) =
     .command('import')
     .summary('zone YAML from the files of another system')
     .description(
-      'Write zone YAML from master files (bind), Route 53, gdnsd or octoDNS. The YAML goes to stdout; what is not as it\n' +
-        'was, to stderr and as comments into the YAML.',
+      'Write zone YAML from master files (bind), Route 53, gdnsd or octoDNS. The YAML goes to stdout.\n' +
+        'Differences to the source go to stderr, and as comments into the YAML.',
     )
     .argument('<format>', 'bind, route53, gdnsd or octodns')
-    .argument('<file>', 'the file; for gdnsd its configuration, or the folder that it is in')
-    .option('--zone <name>', "the zone's name, where the file does not tell it or has several")
-    .option('--nameserver <name>', "a name server, in place of the file's (repeatable)", collect)
-    .option('-o, --output <file>', 'write there; into a folder, one file a zone')
-    .option('--json', 'print the report as JSON; with the YAML where there is no --output')
+    .argument('<file>', 'the file; for gdnsd its configuration, or its folder')
+    .option('--zone <name>', "the zone's name, if the file does not have it or has several zones")
+    .option('--nameserver <name>', 'a name server, instead of those of the file (repeatable)', collect)
+    .option('-o, --output <file>', 'write to this file; to a folder, one file per zone')
+    .option('--json', 'print the report as JSON; without --output it includes the YAML')
     .addHelpText(
       'after',
       example(
@@ -263,10 +263,10 @@ function importCommands(program: Command, output: Output, done: (code: number) =
     });
 }
 
-/** Either the files or a server is asked. */
+/** --config and --api exclude each other. */
 function refuseBoth({ api, config }: Pick<ExplainFlags, 'api' | 'config'>, command: Command): void {
   if (api === undefined || config === undefined) return;
-  command.error('error: --api asks a running server, which has its own files: leave --config out');
+  command.error('error: --api asks a running server, which has its own files: omit --config');
 }
 
 function portNumber(value: string): number {

@@ -1,13 +1,13 @@
 /**
- * What commands print: reports to stdout, errors to stderr, colours where a person reads.
+ * Output of commands: reports to stdout, errors to stderr, colours on terminals.
  */
 import { styleText } from 'node:util';
 import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
 
-/** Exit codes (SPEC 1). */
+/** Exit codes (docs/commands.md#exit-codes). */
 export const EXIT = { OK: 0, FAILED: 1, USAGE: 2 } as const;
 
-/** Where a command writes; the real one is `terminal()`. `style` adds colour only where the stream shows it. */
+/** The output of a command; `terminal()` is that of the process. `style` adds colour if the stream shows it. */
 export type Output = {
   readonly out: (text: string) => void;
   readonly error: (text: string) => void;
@@ -19,13 +19,13 @@ export type Output = {
 
 export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
-/** stdout and stderr of this process. Colours follow isTTY, NO_COLOR and FORCE_COLOR, each stream by itself. */
+/** stdout and stderr of this process. Colours follow isTTY, NO_COLOR and FORCE_COLOR, for each stream separately. */
 export function terminal(): Output {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // A reader that has seen enough (`pharos check | head`) is no error; a full disk is one of the user's.
+      // A closed pipe (`pharos check | head`) is not an error; a full disk is one.
       if (error.code === 'EPIPE') process.exit(process.exitCode ?? EXIT.OK);
-      if (stream === process.stdout) process.stderr.write(`pharos: the output cannot be written: ${error.message}\n`);
+      if (stream === process.stdout) process.stderr.write(`pharos: cannot write the output: ${error.message}\n`);
       process.exit(EXIT.FAILED);
     });
   }
@@ -49,12 +49,12 @@ export function paintDiagnostic(diagnostic: Diagnostic, style: Output['style']):
   return [painted, ...rest.map((line, index) => (index === caret ? style(colour, line) : line))].join('\n');
 }
 
-/** All of them to `error`, for commands that cannot go on. `check` has them as its report. */
+/** Prints all to `error`, for commands that end because of them. In `check` they are the report. */
 export function showDiagnostics(diagnostics: readonly Diagnostic[], output: Output): void {
   for (const diagnostic of diagnostics) output.error(paintDiagnostic(diagnostic, output.styleError));
 }
 
-/** Says why a command ends here, and gives the exit code back to end it with. */
+/** Prints why a command failed, and returns the exit code. */
 export function fail(command: string, message: string, code: number, output: Output): number {
   output.error(`pharos ${command}: ${message}`);
   return code;
@@ -74,7 +74,7 @@ export function plural(count: number, noun: string): string {
   return `${count.toLocaleString('en-GB')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Columns as wide as their widest cell, two spaces between; `visible` counts a cell without its colours. */
+/** Columns are as wide as their widest cell, with two spaces between. `visible` is the width of a cell without colours. */
 export function table(rows: readonly (readonly string[])[], visible: (cell: string) => number = visibleLength): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, visible(cell))));
@@ -89,6 +89,6 @@ export function table(rows: readonly (readonly string[])[], visible: (cell: stri
 }
 
 function visibleLength(text: string): number {
-  // eslint-disable-next-line no-control-regex -- the escape character is what colours begin with
+  // eslint-disable-next-line no-control-regex -- colours begin with the escape character
   return text.replace(/\u001b\[[0-9;]*m/g, '').length;
 }

@@ -1,5 +1,5 @@
 /**
- * A difference as text: who moves, then what changed, then the records.
+ * A difference as text: clients that move, then changes of services and regions, then records.
  */
 import { percent } from '../config/units.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
@@ -24,10 +24,10 @@ type Paint = Output['style'];
 
 const STILL = 'No client moves at a service that both have.';
 
-/** Lines of a list before the rest is counted. */
+/** Lines of a list that are shown; the rest is counted. */
 const MAX_LINES = 20;
 
-/** Lines without a final newline. `all` shows what is otherwise summed up. */
+/** Lines without a final newline. `all`: show every line. */
 export function renderDiff(difference: Difference, all: boolean, paint: Paint): string {
   const { settings, zones, records, services, regions, traffic } = difference;
   const parts = [
@@ -88,7 +88,7 @@ function paintLine(line: string, paint: Paint): string {
   return line.startsWith('+') ? paint('green', line) : line.startsWith('-') ? paint('red', line) : line;
 }
 
-/** The values that came and went; all of them where the TTL is another one. */
+/** The values that were added and removed; all values if the TTL differs. */
 function recordLines({ owner, type, before, after }: RecordChange): string[] {
   const sameTtl = before?.ttl === after?.ttl;
   const lines = (sign: string, side: RecordChange['before'], other: RecordChange['before']): string[] =>

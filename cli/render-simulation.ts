@@ -1,5 +1,5 @@
 /**
- * A simulation as text: first how bad it is, then who gets how much more, then where whose clients go.
+ * A simulation as text: outages first, then how much more each VIP gets, then which clients move where.
  */
 import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
@@ -7,7 +7,7 @@ import type { Output } from './output.ts';
 import { percent } from '../config/units.ts';
 import { renderTraffic, titleOf, weighedBy } from './render-traffic.ts';
 
-/** Lines without a final newline. `all` shows what is otherwise summed up. */
+/** Lines without a final newline. `all`: show every line. */
 export function renderSimulation(simulation: Simulation, all: boolean, paint: Output['style']): string {
   const { down, targets, services, untouched } = simulation;
   const moving = services
@@ -34,8 +34,8 @@ export function renderSimulation(simulation: Simulation, all: boolean, paint: Ou
 }
 
 /**
- * What wakes somebody up comes first: clients that had a VIP and have none then. Share of all clients of the services that
- * are concerned, each service counted alike; then each service with its own share.
+ * Outages: clients that had a VIP and then have none. If all services have the same share it is one line, else one line
+ * per service.
  */
 function outageLines(services: readonly Traffic[], paint: Output['style']): readonly string[] {
   const concerned = services
@@ -56,20 +56,20 @@ function outageLines(services: readonly Traffic[], paint: Output['style']): read
   ];
 }
 
-/** `100 %`, never for less than all. */
+/** `100 %` only for all. */
 function outageShare(share: number): string {
   const text = percent(share);
   return text === '100 %' && share < 1 - 1e-6 ? '>99.9 %' : text;
 }
 
-/** Services shown in full before the rest is counted. */
+/** Services that are shown; the rest is counted. */
 const MAX_SERVICES = 10;
 
 function isConcerned(service: Traffic): boolean {
   return service.moved > 0 || service.ipv6 || newlyStranded(service) > 0;
 }
 
-/** Share of the clients that had a VIP, and have none then. */
+/** Share of the clients that had a VIP and then have none. */
 function newlyStranded({ stranded }: Traffic): number {
   return Math.max(0, stranded.after - stranded.before);
 }
@@ -81,7 +81,7 @@ function headline(traffic: Traffic): string {
   return moved === 0 ? 'no client moves' : `${percent(moved)} of its clients move`;
 }
 
-/** VIPs beyond these are counted. */
+/** VIPs that are named; the rest is counted. */
 const MAX_TARGETS = 5;
 
 function listed(targets: readonly string[]): string {

@@ -1,5 +1,5 @@
 /**
- * A status document as tables, for a person who was woken by it: alarms first, then a table per service, the worst first.
+ * A status document as text: alarms first, then a table per service, the worst service first.
  */
 import type { ServiceDocument, StatusDocument } from '../status/status-document.ts';
 import {
@@ -16,7 +16,7 @@ import {
 import type { VipDocument } from '../status/vip-fields.ts';
 import { table, type Output } from './output.ts';
 
-/** `before`: an earlier document of the same server, so that the split is of what was served since. */
+/** `before`: an earlier document of the same server, so that the split covers the answers since then. */
 export type StatusView = {
   readonly document: StatusDocument;
   readonly before: StatusDocument | undefined;
@@ -24,7 +24,7 @@ export type StatusView = {
   readonly nowMs: number;
 };
 
-/** The lines, in the order of their urgency. */
+/** The lines, the most urgent first. */
 export type StatusLines = {
   readonly head: readonly string[];
   readonly alarms: readonly string[];
@@ -66,7 +66,7 @@ export function statusLines(view: StatusView, paint: Paint): StatusLines {
   return { head: [head, trafficWords(document.traffic)], alarms, services };
 }
 
-/** `before`: how many answers had named VIPs at the time of the report before, by target. */
+/** `before`: answers by target at the time of the previous report. */
 type ServiceView = {
   readonly vips: readonly VipDocument[];
   readonly before: ReadonlyMap<string, number> | undefined;
@@ -98,7 +98,7 @@ function serviceLines(service: ServiceDocument, { vips, before, nowMs }: Service
   return { head: [title, columns], vips: lines, foot: clientsLine(service) };
 }
 
-/** Below this, a share says more of chance than of clients. */
+/** With fewer answers, a share is mostly chance. */
 const MIN_SAMPLES = 100;
 /** Countries named below a service's table. */
 const MAX_COUNTRIES = 5;

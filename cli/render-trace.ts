@@ -1,12 +1,12 @@
 /**
- * A trace for a person, at three in the morning: what is answered first, then why, from the client on.
+ * A trace as text: the answer first, then the reasons in the order of the decision.
  */
 import { type Output, table } from './output.ts';
 import type { TraceDocument } from '../status/trace-document.ts';
 
 type Paint = Output['style'];
 type Candidate = TraceDocument['candidates'][number];
-/** One service's part: of the trace itself, or of a CNAME on the way. */
+/** The part of one service: of the trace itself, or of a CNAME that led to it. */
 type Part = Pick<TraceDocument, 'candidates' | 'steps' | 'all_down' | 'type'> & {
   readonly service: string;
   readonly vips: readonly string[];
@@ -64,7 +64,7 @@ function staticLine(trace: TraceDocument): string {
     : `No steering took part: zone ${trace.zone} has the same answer for every client.`;
 }
 
-/** To a kilometre: databases know no better. */
+/** Rounded to a kilometre, the precision of databases. */
 function degrees(value: number): string {
   return String(Math.round(value * 100) / 100);
 }
@@ -84,7 +84,7 @@ function candidateLines({ service, type, candidates, vips }: Part, paint: Paint)
   return section(title, paint, rows.length === 0 ? [] : table([head, ...rows]).split('\n'));
 }
 
-/** What counts, and what the probes say where an operator said otherwise: `drain (probed up)`. */
+/** The effective state, and the probed one if an operator has set another: `drain (probed up)`. */
 function stateOf(candidate: Candidate): string {
   return candidate.forced === null ? candidate.probed : `${candidate.forced} (probed ${candidate.probed})`;
 }

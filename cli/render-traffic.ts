@@ -8,16 +8,16 @@ import { table, type Output } from './output.ts';
 type Paint = Output['style'];
 
 export type TrafficWords = {
-  /** What follows the service's name. */
+  /** Text after the service's name. */
   readonly title: (traffic: Traffic) => string;
-  /** Heads of the columns of shares. */
+  /** Titles of the columns of shares. */
   readonly before: string;
   readonly after: string;
   /** Whether to show every country and move. */
   readonly all: boolean;
 };
 
-/** Lines of a list before the rest is summed up. */
+/** Lines of a list that are shown; the rest is summed up. */
 const MAX_LINES = 10;
 
 /** Lines without a final newline. */
@@ -26,7 +26,7 @@ export function renderTraffic(traffic: Traffic, words: TrafficWords, paint: Pain
   const title = `${paint('bold', titleOf(traffic))}: ${words.title(traffic)}`;
   const parts = [
     ...strandedLines(traffic, paint),
-    ...(moved === 0 && traffic.ipv6 ? ['only clients with IPv6 addresses move; how many these are is not known'] : []),
+    ...(moved === 0 && traffic.ipv6 ? ['only clients with IPv6 addresses move; their number is unknown'] : []),
     ...loadLines(traffic, paint),
     ...vipLines(traffic, words, paint),
     ...countryLines(traffic, words, paint),
@@ -36,18 +36,18 @@ export function renderTraffic(traffic: Traffic, words: TrafficWords, paint: Pain
 
 const WEIGHED: Readonly<Record<Traffic['weighed'], string>> = {
   countries: 'the countries that their queries came from',
-  served: 'the answers that each VIP was named in',
+  served: 'the answers that named each VIP',
   addresses: 'IPv4 addresses',
 };
 
-/** What the clients of these are weighed by. */
+/** How clients were weighed, as text. */
 export function weighedBy(traffic: readonly Traffic[]): string {
   const found = new Set(traffic.map(({ weighed }) => weighed));
   const words = Object.entries(WEIGHED).filter(([by]) => found.has(by as Traffic['weighed']));
   return words.map(([, text]) => text).join(', where these are few by ');
 }
 
-/** `www.example.com`; with the type where the service has other VIPs for the other. */
+/** `www.example.com`; with the type if A and AAAA have different VIPs. */
 export function titleOf({ service, types }: Traffic): string {
   return types.length === 1 && types[0] !== 'CNAME' ? `${service} ${types[0] ?? ''}` : service;
 }
@@ -55,19 +55,19 @@ export function titleOf({ service, types }: Traffic): string {
 function strandedLines({ stranded, vips }: Traffic, paint: Paint): string[] {
   const { before, after } = stranded;
   if (after === 0 || after === before) return [];
-  // Others may have no answer before and after: what comes of those who are newly stranded is what grows.
+  // Other clients may be without an answer before and after: the fallback that grows is that of the newly stranded.
   const fallback = vips.find((one) => one.after > one.before && (one.vip === NODATA || one.vip === STATIC))?.vip;
   const what =
     fallback === NODATA
       ? 'they get no answer'
       : fallback === STATIC
         ? 'they get the static answer of when_all_down'
-        : 'when_all_down is serve_all: they go on being sent to VIPs that are down';
+        : 'when_all_down is serve_all: they are still sent to VIPs that are down';
   const whom = before > 0 && after > before ? `${percent(after - before)} more` : percent(after);
   return [paint('red', `! no VIP is left to ${whom} of its clients: ${what}`)];
 }
 
-/** VIPs that have more than they can bear, and loads that are not to be foretold. */
+/** VIPs that exceed their capacity, and loads that cannot be predicted. */
 function loadLines({ vips, settles }: Traffic, paint: Paint): string[] {
   if (settles !== false && settles !== true) return [];
   if (!settles) {
@@ -99,16 +99,16 @@ function vipLines({ vips }: Traffic, { before, after }: TrafficWords, paint: Pai
   return rows.length === 0 ? [] : table([head, ...rows]).split('\n');
 }
 
-/** The load now, and then. */
+/** The load before and after. */
 function loadCells({ load }: Traffic['vips'][number], paint: Paint): string[] {
-  // A server of before knows no loads.
+  // An older server does not report loads.
   if (!load) return ['-', '-'];
   const { before, settled } = load;
   if (settled === null) return [percent(before), '?'];
   return [percent(before), settled > 1 ? paint('red', percent(settled)) : percent(settled)];
 }
 
-/** How much more or less work that is: `x1.7`. */
+/** The factor by which the work changes: `x1.7`. */
 function changeOf({ before, after }: Traffic['vips'][number], paint: Paint): string {
   if (before === after) return '';
   if (after === 0) return paint('red', 'none left');
@@ -152,10 +152,10 @@ function countryLines({ countries, moves }: Traffic, { all }: TrafficWords, pain
   ];
 }
 
-/** Moves of one country before the rest is summed up. */
+/** Moves of one country that are shown; the rest is summed up. */
 const MAX_MOVES = 3;
 
-/** `seoul-a -> virginia-a`; with its part of the country's moves where there are several. */
+/** `seoul-a -> virginia-a`; with its share of the country's moves if there are several. */
 function movesText(moves: readonly Move[], moved: number, all: boolean): string {
   const [only] = moves;
   if (only && moves.length === 1) return `${only.from} -> ${only.to}`;

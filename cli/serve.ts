@@ -1,5 +1,5 @@
 /**
- * `pharos serve`: the server, until SIGTERM.
+ * `pharos serve`: runs the server until SIGTERM.
  */
 import { exitNow, ignoreRealTimeSignals } from '../server/libc.ts';
 import { LeaveRootError } from '../server/io/drop-privileges.ts';
@@ -13,16 +13,16 @@ import { EXIT, showDiagnostics, terminal, type Output } from './output.ts';
 import { ConfigurationError, GivenUpError, runServer } from './serve/run-server.ts';
 import { receiveSignals } from './signals.ts';
 
-/** For who starts a second server by intent. */
+/** A hint for operators who start a second server on purpose. */
 const TAKEOVER =
-  '    if a server with this state_dir has it, "pharos serve --takeover" takes its place without losing a query';
+  '    if a server with this state_dir uses it, "pharos serve --takeover" takes over from it without losing a query';
 
-/** A stop takes some 5 s where everything that can be slow is. What takes longer hangs, and is cut. */
+/** A stop takes about 5 s in the worst case. After this time the process is ended. */
 const STOP_LIMIT_MS = 15_000;
-/** What is left over once the server has stopped. */
+/** The time for remaining work of the process once the server has stopped. */
 const LEFT_OVER_MS = 1000;
 
-/** Runs until it is told to stop, or another server has taken its place. Returns the exit code. */
+/** Runs until it is told to stop, or another server has taken over. Returns the exit code. */
 export async function serve(options: { config: string | undefined; takeover: boolean }): Promise<number> {
   const output = terminal();
   const stopRequested = Promise.withResolvers<undefined>();
@@ -30,7 +30,7 @@ export async function serve(options: { config: string | undefined; takeover: boo
   const manager = connectServiceManager(process.env.NOTIFY_SOCKET, (message) => {
     output.error(`pharos: ${message}`);
   });
-  // Not for the commands of `exec` checks.
+  // The commands of `exec` checks must not see it.
   delete process.env.NOTIFY_SOCKET;
   ignoreRealTimeSignals();
   let stops = false;
@@ -46,10 +46,10 @@ export async function serve(options: { config: string | undefined; takeover: boo
   );
   receiveSignals((signal) => {
     if (signal === 'SIGHUP') {
-      // Once the start is through: files are read anew.
+      // A reload waits for the end of the start.
       void starting.then(
         (server) => server.reload(),
-        () => undefined, // the start failed: that is said below
+        () => undefined, // a failed start is reported below
       );
       return;
     }
@@ -75,14 +75,14 @@ export async function serve(options: { config: string | undefined; takeover: boo
     }
     throw error;
   } finally {
-    // What still hangs, in a thread or in a call to the system, keeps the event loop busy, and so the process.
+    // A thread or system call that hangs would keep the process alive.
     setTimeout(() => {
       exitNow(Number(process.exitCode ?? EXIT.FAILED));
     }, LEFT_OVER_MS).unref();
   }
 }
 
-/** Says why a start failed, where that is the operator's to mend. False for a fault of this program. */
+/** Prints why a start failed if the operator can fix it. Returns false for a fault of this program. */
 export function explainFailure(error: unknown, output: Output): boolean {
   if (error instanceof ConfigurationError) {
     showDiagnostics(error.diagnostics, output);

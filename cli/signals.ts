@@ -1,12 +1,12 @@
 /**
- * The signals of `pharos serve`, from the first moment of the process. Until the server can act on SIGTERM, SIGINT and
- * SIGHUP they are held for it; by default each would end the process. Imports nothing: it runs before all else.
+ * Signals of `pharos serve`, from the start of the process. SIGTERM, SIGINT and SIGHUP are held until the server can act on
+ * them; by default each would end the process. Imports nothing, since it runs before all other modules.
  */
 
 const ACTED_ON = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /**
- * Signals that end a process by default and mean nothing to a server. Node.js itself ignores SIGPIPE, and opens its
- * debugger at SIGUSR1 where nothing listens. SIGQUIT stays as it is: it ends a process that hangs, with a core file.
+ * Signals that end a process by default and have no meaning for a server. Node.js itself ignores SIGPIPE, and opens its
+ * debugger at SIGUSR1 without a listener. SIGQUIT stays as it is: it ends a process that hangs, with a core file.
  */
 const IGNORED = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const;
 
@@ -16,7 +16,7 @@ const held: Acted[] = [];
 let act: ((signal: Acted) => void) | undefined;
 let holding = false;
 
-/** From now on no signal but SIGKILL and SIGQUIT, and those for faults, ends the process by itself. */
+/** From now on, only SIGKILL, SIGQUIT and the signals for faults end the process by default. */
 export function holdSignals(): void {
   if (holding) return;
   holding = true;
@@ -35,7 +35,7 @@ export function holdSignals(): void {
   }
 }
 
-/** Gives the held signals to `handler`, oldest first, and all that come from now on. For the rest of the process. */
+/** Passes the held signals to `handler`, oldest first, and then all later ones until the process ends. */
 export function receiveSignals(handler: (signal: Acted) => void): void {
   holdSignals();
   act = handler;

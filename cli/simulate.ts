@@ -1,12 +1,12 @@
 /**
- * `pharos simulate --down TARGET`: what share of the clients moves where, from files or from a running server.
+ * `pharos simulate --down TARGET`: which share of the clients moves where, from files or from a running server.
  */
 import type { SimulateRequest, Simulation } from '../server/forecast/simulate-failure.ts';
 import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { renderSimulation } from './render-simulation.ts';
 
-/** `api` undefined: from the files of `config`. `all`: every country and move, not only the largest. */
+/** Without `api`, the files of `config` are used. `all`: show every country and move, not only the largest. */
 export type SimulateOptions = {
   readonly request: SimulateRequest;
   readonly config: string | undefined;
@@ -16,14 +16,13 @@ export type SimulateOptions = {
   readonly all: boolean;
 };
 
-const FROM_FILES =
-  'From files: no health is known, so every other VIP counts as up. `--api URL` asks a running server.';
+const FROM_FILES = 'From files: health is unknown, so every other VIP counts as up. `--api URL` asks a running server.';
 
 export async function simulate(options: SimulateOptions, output: Output): Promise<number> {
   if (options.request.down.length === 0) {
     return fail(
       'simulate',
-      'what fails? give --down TARGET: www.example.com/seoul-a, www.example.com/@seoul, @seoul',
+      'Missing --down TARGET, such as www.example.com/seoul-a, www.example.com/@seoul or @seoul',
       EXIT.USAGE,
       output,
     );
@@ -40,9 +39,9 @@ export async function simulate(options: SimulateOptions, output: Output): Promis
   return EXIT.OK;
 }
 
-/** The simulation, or the exit code once the reason has been said. */
+/** The simulation. On failure prints the reason and returns the exit code. */
 async function fromFiles(options: SimulateOptions, output: Output): Promise<Simulation | number> {
-  // Only here: asking a running server needs no readers, compilers or databases.
+  // Imported only here: asking a running server needs none of these modules.
   const [{ loadOrExplain }, { simulateFrom }] = await Promise.all([
     import('./check.ts'),
     import('../server/forecast/simulate-failure.ts'),
@@ -59,11 +58,11 @@ async function fromServer(url: string, options: SimulateOptions, output: Output)
   const reply = await callApi(found.api, 'POST', '/api/v1/simulate', options.request);
   if (!reply.ok) return fail('simulate', reply.message, EXIT.FAILED, output);
   if (isSimulation(reply.value)) return reply.value;
-  const message = `${url} answered with something that is not a simulation: is that a Pharos of this version?`;
+  const message = `${url} did not return a simulation; is it a Pharos server of this version?`;
   return fail('simulate', message, EXIT.FAILED, output);
 }
 
-/** Whether a value from the network has the shape, as far as rendering goes into it. */
+/** Whether a value from the network has the properties that rendering uses. */
 function isSimulation(value: unknown): value is Simulation {
   if (typeof value !== 'object' || value === null) return false;
   const { down, targets, services } = value as Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 /**
- * Where the process starts. Signals first: reading the modules of a command takes longer than Node.js itself.
+ * Entry of the process. Signals come first, since loading the modules of a command takes longer than Node.js itself.
  */
 import { holdSignals } from './signals.ts';
 

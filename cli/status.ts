@@ -1,5 +1,5 @@
 /**
- * `pharos status`: health, overrides, weights and served split of a running server, once or again and again.
+ * `pharos status`: health, overrides, weights and served split of a running server, once or repeatedly.
  */
 import { isStatusDocument, type StatusDocument } from '../status/status-document.ts';
 import { callApi, shownUrl, type Api } from './api-client.ts';
@@ -8,13 +8,13 @@ import { reach, type ReachOptions } from './find-server.ts';
 import { renderStatus, statusLines, type StatusView } from './render-status.ts';
 import { fitLines, type Screen } from './watch-screen.ts';
 
-/** `service`: only this one. `watch`: again every `intervalMs`, until `signal`. */
+/** `service`: only this one. `watch`: repeat every `intervalMs`, until `signal`. */
 export type StatusCommandOptions = ReachOptions & {
   readonly service: string | undefined;
   readonly watch: boolean;
   readonly intervalMs: number;
   readonly json: boolean;
-  /** Where each report takes the place of the one before; undefined where they follow each other. */
+  /** A screen on which each report replaces the previous one; without it they are printed one after the other. */
   readonly screen: Screen | undefined;
   readonly signal: AbortSignal;
 };
@@ -36,9 +36,9 @@ export async function runStatus(options: StatusCommandOptions, output: Output): 
       const looked = await look(found.api, options);
       if (signal.aborted) return EXIT.OK;
       if (!looked.ok) {
-        // A server that was there before may be on its way back.
+        // The server may be restarting.
         if (!watch || before === undefined) return fail('status', looked.message, EXIT.FAILED, output);
-        missed = `Shown is the last report: ${looked.message}`;
+        missed = `Showing the last report: ${looked.message}`;
         if (view) view = { ...view, nowMs: Date.now() };
         if (!shown) fail('status', looked.message, EXIT.FAILED, output);
       } else {
@@ -60,7 +60,7 @@ export async function runStatus(options: StatusCommandOptions, output: Output): 
 type Looked =
   { readonly ok: true; readonly document: StatusDocument } | { readonly ok: false; readonly message: string };
 
-/** The document, with one service alone where that is asked for; or why there is none. */
+/** The document, limited to one service if requested; or the reason of a failure. */
 async function look(api: Api, { service, signal }: StatusCommandOptions): Promise<Looked> {
   const reply = await callApi(api, 'GET', '/api/v1/status', undefined, signal);
   if (!reply.ok) return { ok: false, message: reply.message };
@@ -70,11 +70,11 @@ async function look(api: Api, { service, signal }: StatusCommandOptions): Promis
   if (service === undefined) return { ok: true, document: value };
   const name = service.toLowerCase().replace(/\.$/, '');
   const services = value.services.filter((one) => one.name === name);
-  if (services.length === 0) return { ok: false, message: `no service is called ${name} there` };
+  if (services.length === 0) return { ok: false, message: `unknown service ${name}` };
   return { ok: true, document: { ...value, services, vips: value.vips.filter((vip) => vip.service === name) } };
 }
 
-/** False as soon as `signal` says so. */
+/** Resolves to false as soon as `signal` is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return Promise.resolve(false);
   return new Promise((resolve) => {

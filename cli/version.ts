@@ -1,10 +1,10 @@
 /**
- * Which Pharos this is.
+ * The version of this program.
  */
 import { readFileSync } from 'node:fs';
 import { codeOf } from '../config/unknown-values.ts';
 
-/** Of package.json, which stands beside cli/ in a checkout and beside dist/ in the npm package. */
+/** From package.json, which is next to cli/ in a checkout and next to dist/ in the npm package. */
 export function readVersion(): string {
   for (const path of ['../package.json', '../../package.json']) {
     try {

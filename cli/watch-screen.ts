@@ -1,6 +1,6 @@
 /**
- * A report that takes the whole terminal and is drawn again and again, as `pharos status --watch` shows it: cut to the
- * columns and rows that there are, without scrolling, and gone when it ends.
+ * The full-screen report of `pharos status --watch`: redrawn in place, cut to the size of the terminal, and removed at the
+ * end.
  */
 import { writeSync } from 'node:fs';
 import { plural, type Output } from './output.ts';
@@ -8,11 +8,11 @@ import type { StatusLines } from './render-status.ts';
 
 export type Screen = {
   readonly size: () => ScreenSize;
-  /** Takes the terminal at the first call. Each line has at most the columns of `size`, and there are at most its rows. */
+  /** Switches to full screen at the first call. The caller keeps to the columns and rows of `size`. */
   readonly draw: (lines: readonly string[]) => void;
   /** Calls `listener` when the size changes. */
   readonly onResize: (listener: () => void) => void;
-  /** Gives the terminal back as it was. */
+  /** Restores the terminal. */
   readonly close: () => void;
 };
 
@@ -21,10 +21,10 @@ export type ScreenSize = { readonly columns: number; readonly rows: number };
 /** ECMA-48 and xterm: the alternate screen without the cursor; back to the normal one. */
 const ENTER = '\u001b[?1049h\u001b[?25l';
 const LEAVE = '\u001b[?25h\u001b[?1049l';
-/** Of a terminal that does not say how large it is. */
+/** Used if the terminal does not report its size. */
 const DEFAULT_SIZE: ScreenSize = { columns: 80, rows: 24 };
 
-/** The terminal of this process. Restores it however the process ends, but for SIGKILL. */
+/** The terminal of this process. It is restored however the process ends, except by SIGKILL. */
 export function openScreen(stream: NodeJS.WriteStream & { readonly fd: number }): Screen {
   let isOpen = false;
   let resized: (() => void) | undefined;
@@ -35,7 +35,7 @@ export function openScreen(stream: NodeJS.WriteStream & { readonly fd: number })
       // Synchronous: the process may be about to exit.
       writeSync(stream.fd, LEAVE);
     } catch {
-      // The terminal is gone.
+      // The terminal was closed.
     }
   };
   const size = (): ScreenSize => ({
@@ -68,8 +68,8 @@ export function openScreen(stream: NodeJS.WriteStream & { readonly fd: number })
 }
 
 /**
- * The lines that fit: alarms, in half of the rows at most, before services, and in the last line how much is left out.
- * `note` goes below the head.
+ * The lines that fit: alarms first, in at most half of the rows, then services. The last line counts what is left out.
+ * `note` follows the head.
  */
 export function fitLines(
   { head, alarms, services }: StatusLines,
@@ -116,14 +116,14 @@ export function fitLines(
   return [...shown.map(({ text }) => cut(text)), cut(paint('dim', last))];
 }
 
-/** Cuts a line to `columns`, with `…` where something is left out. Colours take no column and end with the line. */
+/** Cuts a line to `columns`, with `…` at the end if it was longer. Colours take no column and end with the line. */
 export function cutLine(text: string, columns: number): string {
   let kept = '';
   let width = 0;
-  /** What of the line is kept if it is too long: there is room for `…` behind it. */
+  /** The part to keep of a line that is too long; it leaves room for `…`. */
   let short = '';
   let isColoured = false;
-  // eslint-disable-next-line no-control-regex -- the escape character is what colours begin with
+  // eslint-disable-next-line no-control-regex -- colours begin with the escape character
   for (const [token] of text.matchAll(/\u001b\[[0-9;]*m|\P{M}\p{M}*|\p{M}+/gu)) {
     if (token.startsWith('\u001b[')) {
       kept += token;
@@ -131,7 +131,7 @@ export function cutLine(text: string, columns: number): string {
       if (width < columns) short = kept;
       continue;
     }
-    // A line feed, or the beginning of what is no colour, would move the cursor.
+    // A line feed, or an escape sequence other than a colour, would move the cursor.
     const letter = /^\p{Cc}/u.test(token) ? ' ' : token;
     width += widthOf(letter);
     if (width > columns) return `${short}…${isColoured ? '\u001b[0m' : ''}`;
@@ -141,7 +141,7 @@ export function cutLine(text: string, columns: number): string {
   return kept;
 }
 
-/** Columns of a letter with its marks: two for East Asian wide ones and emoji, none for what is not seen. */
+/** Columns of a grapheme: two for East Asian wide characters and emoji, none for invisible ones. */
 function widthOf(letter: string): number {
   if (/^[\p{M}\p{Cf}]/u.test(letter)) return 0;
   return WIDE.test(letter) ? 2 : 1;

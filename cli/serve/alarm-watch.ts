@@ -1,6 +1,6 @@
 /**
- * Raises and clears the alarms that follow from states, orders, files and certificates, and not from one event: whether
- * services have VIPs, whether a drain was forgotten, whether state was lost, whether a certificate ends.
+ * Raises and clears alarms that depend on states, orders, files and certificates rather than on one event: services
+ * without VIPs, forgotten drains, lost state, certificates that expire.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,9 +13,9 @@ import { age, lasting } from '../../status/vip-words.ts';
 import type { Current } from './generation.ts';
 
 export type AlarmWatch = {
-  /** Begins: answers are given from now on. */
+  /** Starts the watch, once the server answers. */
   readonly start: () => void;
-  /** The state of a target, or what an operator says of it, has changed. */
+  /** The state or the override of a target has changed. */
   readonly changed: (target: string) => void;
   /** Another generation is in force. */
   readonly replaced: () => void;
@@ -37,16 +37,16 @@ export const DRAINED_LONG_MS = 24 * 3_600_000;
 /** A certificate that ends within this is an alarm: ACME clients renew a month before. */
 export const CERTIFICATE_ENDS_MS = 14 * 86_400_000;
 
-/** States that change without an event (a hold that ends) are seen this soon. */
+/** How often to check states that change without an event, such as the end of a hold. */
 const SERVICES_EVERY_MS = 1000;
-/** What changes by the day. */
+/** How often to check orders, certificates and files. */
 const SLOW_EVERY_MS = 5000;
 
 export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
   const { alarms, current, health, stateDir, wallMs = Date.now } = parts;
   let judged: Judged | undefined;
   let timers: NodeJS.Timeout[] = [];
-  /** Files of which this watch has raised `state_lost`. */
+  /** Files with a `state_lost` alarm of this watch. */
   let lostFiles = new Set<string>();
   let isLooking = false;
   let soon: NodeJS.Immediate | undefined;
@@ -64,7 +64,7 @@ export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
     const service = numbers.get(name);
     if (service === undefined) return;
     const verdict = judge(service);
-    // The new alarm comes before the old one ends, so that a service in trouble is never without one.
+    // The new alarm is raised before the old one is cleared, so that a service in trouble always has one.
     if (verdict.kind === 'down') alarms.raise('service_down', verdict.message, name);
     if (verdict.kind === 'degraded') alarms.raise('service_degraded', verdict.message, name);
     if (verdict.kind !== 'down') alarms.clear('service_down', name);
@@ -73,7 +73,7 @@ export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
   const judgeAll = (): void => {
     for (const name of judgedNow().numbers.keys()) judgeService(name);
   };
-  /** Alarms with this code are these and no others. */
+  /** Makes these the only alarms with this code. */
   const are = (code: AlarmCode, messages: ReadonlyMap<string, string>): void => {
     for (const [subject, message] of messages) alarms.raise(code, message, subject);
     alarms.retain(code, new Set(messages.keys()));
@@ -103,7 +103,7 @@ export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
         const file = bad.slice(0, -BAD.length);
         found.add(file);
         const isUp = alarms.list().some(({ code, subject }) => code === 'state_lost' && subject === file);
-        // What was told when the file was read says more.
+        // The alarm that was raised when the file was read says more.
         if (!isUp) alarms.raise('state_lost', lostWords(file, bad), file);
       }
       for (const file of lostFiles) if (!found.has(file)) alarms.clear('state_lost', file);
@@ -128,7 +128,7 @@ export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
     changed(target) {
       if (timers.length === 0) return;
       judgeService(target.slice(0, target.lastIndexOf('/')));
-      // One order may change many targets.
+      // One order may change many targets: check once for all.
       soon ??= setImmediate(() => {
         soon = undefined;
         lookAtOrders();
@@ -150,14 +150,14 @@ export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
   };
 }
 
-/** A generation with its services' numbers by name. */
+/** A generation, with the numbers of its services by name. */
 type Judged = {
   readonly of: Current;
   readonly numbers: ReadonlyMap<string, number>;
   readonly judge: (service: number) => ServiceVerdict;
 };
 
-/** Messages by target of orders that keep a VIP out for long, and have no end. */
+/** Messages, by target, for old orders without an end that keep a VIP out of answers. */
 function forgottenOrders(health: Health, nowMs: number): ReadonlyMap<string, string> {
   const long = health.overrides().filter(({ state, since, until, present }) => {
     return present && state !== 'up' && until === undefined && nowMs - Date.parse(since) >= DRAINED_LONG_MS;
@@ -166,7 +166,7 @@ function forgottenOrders(health: Health, nowMs: number): ReadonlyMap<string, str
     long.map(({ target, state, since, reason }) => {
       const what = state === 'drain' ? 'drained' : 'forced down';
       const why = reason === undefined ? '' : ` (${reason})`;
-      const message = `${target} has been ${what} for ${age(since, nowMs)}${why}. If nobody needs that any more: pharos auto ${target}`;
+      const message = `${target} has been ${what} for ${age(since, nowMs)}${why}. If it is no longer needed: pharos auto ${target}`;
       return [target, message];
     }),
   );
@@ -181,7 +181,7 @@ function certificateOf({ targets, address, endsMs }: SeenCertificate): Certifica
 }
 
 function endWords(endsMs: number, nowMs: number): string {
-  if (endsMs === EXPIRED) return 'or one of its chain has expired. Renew it.';
+  if (endsMs === EXPIRED) return 'or a certificate of its chain has expired. Renew it.';
   const left = (endsMs - nowMs) / 1000;
   const on = new Date(endsMs).toISOString().slice(0, 16).replace('T', ' ');
   return left < 0 ? `expired ${lasting(-left)} ago. Renew it.` : `ends in ${lasting(left)}, on ${on} UTC. Renew it.`;

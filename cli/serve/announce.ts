@@ -1,5 +1,5 @@
 /**
- * Tells what happens in a running server: to the log, the events of the API, and the webhook of `health.notify`.
+ * Reports events of a running server to the log, the events of the API, and the webhook of `health.notify`.
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
@@ -19,14 +19,14 @@ export type News = {
   readonly scheduled: (news: ScheduleNews) => void;
   /** `generation` is the one in force afterwards. */
   readonly reloaded: (reload: LastReload, generation: number) => void;
-  /** Tells the alarms that are up, and from now on each that is raised or over. */
+  /** Reports the alarms that are raised now, and from now on each that is raised or cleared. */
   readonly watchAlarms: (alarms: Alarms) => void;
-  /** A new generation: its webhook, its services, and the regions of its VIPs. */
+  /** Takes over the webhook, the services and the regions of a new generation. */
   readonly configure: (generation: RunningGeneration) => void;
   readonly stop: () => void;
 };
 
-/** Alarms whose cause writes to the log each time, also while the alarm is up: its message would be there twice. */
+/** Alarms whose cause writes to the log each time. Logging the alarm would repeat the message. */
 const LOGGED_BY_CAUSE: ReadonlySet<AlarmCode> = new Set(['reload_refused', 'reload_stuck']);
 
 export function createNews(log: Logger): News {
@@ -38,7 +38,7 @@ export function createNews(log: Logger): News {
     },
   });
   let node = hostname();
-  /** The name of its region by target; null where it has none. */
+  /** Region names by target; null without a region. */
   let targets = new Map<string, string | null>();
   let services = new Set<string>();
 
@@ -82,7 +82,7 @@ export function createNews(log: Logger): News {
     health(event) {
       const { at: time, kind, target, from, to, reason } = event;
       const about = aboutTarget(target);
-      // The log writes its own time.
+      // The log adds its time.
       const fields = { kind, target, from, to, reason };
       if (kind === 'state' && to === 'down') log.warn(fields, describe(event));
       else log.info(fields, describe(event));
@@ -99,7 +99,7 @@ export function createNews(log: Logger): News {
       const reason = first === undefined ? null : `${fileAndLine(first.place)}: ${first.message}`;
       const message = ok
         ? `generation ${String(generation)} is served`
-        : `the reload was refused, generation ${String(generation)} goes on`;
+        : `Reload rejected; still serving generation ${String(generation)}`;
       events.add({ kind: 'reload', at: at.toISOString(), message, to: ok ? 'ok' : 'refused', reason });
     },
     watchAlarms(alarms) {

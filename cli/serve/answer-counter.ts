@@ -1,14 +1,14 @@
 /**
- * Counts the answers that named a VIP, since the start: threads count by slot, and a slot is a generation's own.
+ * Counts the answers since the start that named a VIP. Threads count by slot, and slots differ between generations.
  */
 import { servedOf, servedOfSlot, type Current } from './generation.ts';
 
 export type AnswerCounter = {
   /** By slot of the generation in force. */
   readonly served: () => Float64Array;
-  /** The same of one slot. */
+  /** The count of one slot. */
   readonly of: (slot: number) => number;
-  /** Keeps what was counted for a generation that no thread runs any more. */
+  /** Keeps the counts of a generation that no thread uses any more. */
   readonly replaced: (before: Current) => void;
 };
 

@@ -1,6 +1,6 @@
 /**
- * Latency measured in users' browsers, in a running server: takes samples in, puts changed medians to use from time
- * to time, and keeps the samples over restarts.
+ * Latency measured in users' browsers, in a running server: receives samples, applies changed medians at intervals, and
+ * keeps the samples over restarts.
  */
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -21,17 +21,17 @@ import type { LoadedGeneration } from '../../zones/load-generation.ts';
 
 export type Measured = {
   readonly beacon: Beacon;
-  /** The medians as they are now, for a load; undefined where there is no beacon. */
+  /** The present medians, for a load; undefined without a beacon. */
   readonly figures: () => Promise<LatencyTable | undefined>;
-  /** A generation with these is in force. */
+  /** A generation with these medians is in force. */
   readonly applied: (figures: LatencyTable | undefined) => void;
-  /** Begins to apply what changes; `reload` has the files, and what `figures` gives, compiled anew. */
+  /** Starts to apply changes. `reload` compiles the files and the result of `figures`. */
   readonly start: (reload: () => Promise<unknown>) => void;
-  /** Keeps what there is. */
+  /** Stops, and saves the samples. */
   readonly stop: () => Promise<void>;
 };
 
-/** How often to look whether there is a beacon now, where there is none. */
+/** How often to check for a beacon while none is configured. */
 const IDLE_MS = 60_000;
 
 export function createMeasured(current: () => LoadedGeneration, log: Logger, alarms: Alarms): Measured {
@@ -92,21 +92,23 @@ export function createMeasured(current: () => LoadedGeneration, log: Logger, ala
     await save();
     const now = await figures();
     if (!now || (inForce && !isNoticeable(inForce, now))) return;
-    // What somebody is at work on must not be taken over because of a median.
+    // Files that an operator is editing must not be loaded because of a median.
     if (await isUnchanged(current().files)) {
       waits = false;
       log.info({ networks: now.v4.count + now.v6.count }, 'measured latencies changed');
       await reload();
     } else if (!waits) {
       waits = true;
-      log.info('measured latencies changed and wait for a reload: files of the configuration changed too');
+      log.info(
+        'measured latencies changed, but configuration files changed too: they are applied with the next reload',
+      );
     }
   };
   const next = (reload: () => Promise<unknown>): void => {
     timer = setTimeout(() => {
       running = apply(reload)
         .catch((error: unknown) => {
-          log.error({ err: error }, 'measured latencies could not be put to use');
+          log.error({ err: error }, 'measured latencies could not be applied');
         })
         .then(() => {
           if (timer) next(reload);

@@ -1,5 +1,6 @@
 /**
- * The addresses of a server that starts: free ones, or those of the server whose place it takes (server/threads/takeover.ts).
+ * Finds the addresses for a server that starts: free ones, or those of the server that it takes over from
+ * (server/threads/takeover.ts).
  */
 import type { Settings } from '../../config/settings.ts';
 import { checkListen, checkUdp } from '../../server/io/check-listen.ts';
@@ -14,14 +15,14 @@ import {
 } from '../../server/threads/takeover.ts';
 import type { Endpoint } from '../../wire/address.ts';
 
-/** What a start that takes over may take beside `health.wait`, until the server before it takes up its work again. */
+/** The time limit of a start with takeover, in addition to `health.wait`. Then the old server resumes its work. */
 const TAKEOVER_MS = 20_000;
 
 /**
- * Before anything is started: `startServer` comes only after the first round of probes.
+ * Runs before anything is started: `startServer` runs only after the first round of health checks.
  *
- * @param takesOver whether to take the place of the server that runs with the same `state_dir`
- * @returns the server before, which does nothing but answer then; undefined where none runs or none was asked for
+ * @param takesOver whether to take over from the server that runs with the same `state_dir`
+ * @returns the old server, which then only answers queries; undefined if none runs, or without `takesOver`
  * @throws ListenError, TakeoverError
  */
 export async function claimAddresses(settings: Settings, takesOver: boolean): Promise<Takeover | undefined> {
@@ -36,7 +37,7 @@ export async function claimAddresses(settings: Settings, takesOver: boolean): Pr
   return takeover;
 }
 
-/** Throws ListenError where an address cannot be had that is not `inherited`; what of that nobody wants is closed. */
+/** Throws ListenError if an address is neither `inherited` nor free. Closes inherited sockets that are not needed. */
 async function checkAddresses(settings: Settings, inherited: OpenSockets | undefined): Promise<void> {
   const { listen, tls, status } = settings;
   const { udp = [], stream = [], status: http = [] } = inherited ?? {};

@@ -5,15 +5,15 @@ import { createClientCounts, type ClientCounts } from '../../server/forecast/cli
 import type { Current } from './generation.ts';
 
 export type ClientCounter = Pick<ClientCounts, 'of' | 'totals'> & {
-  /** Begins to look. */
+  /** Starts reading the samples at intervals. */
   readonly start: () => void;
-  /** Takes what is left of a generation that no thread runs any more; services that `next` lacks are forgotten. */
+  /** Reads the last samples of a generation that no thread uses any more. Drops services that `next` lacks. */
   readonly replaced: (before: Current, next: Current) => void;
-  /** Looks no more. */
+  /** Stops reading. */
   readonly stop: () => void;
 };
 
-/** What has room in a ring: server/answer/client-samples.ts. */
+/** Short enough for the size of a ring (server/answer/client-samples.ts). */
 const LOOK_MS = 250;
 
 /** `current` is the generation in force. */

@@ -1,5 +1,5 @@
 /**
- * One generation at work: what was loaded, with the shared memory that threads and the health room use for it.
+ * A generation in use: the loaded configuration, with the shared memory for threads and the health room.
  */
 import { randomBytes } from 'node:crypto';
 import type { Diagnostic } from '../../config/diagnostics.ts';
@@ -24,13 +24,13 @@ const CACHE_LINE_OCTETS = 128;
 export type Current = RunningGeneration & {
   readonly loaded: CompiledGeneration;
   readonly health: SharedArrayBuffer;
-  /** Counters of answers by slot, a block a thread. */
+  /** Counters of answers by slot, one block per thread. */
   readonly served: readonly SharedArrayBuffer[];
-  /** Sampled clients, a ring a thread. */
+  /** Sampled clients, one ring per thread. */
   readonly clients: readonly SharedArrayBuffer[];
 };
 
-/** `threads` are all that answer, TCP's included. */
+/** `threads`: all that answer, including the one for TCP. */
 export function prepare(
   loaded: CompiledGeneration,
   number: number,
@@ -52,15 +52,15 @@ export function prepare(
   };
 }
 
-/** One thread's counters by slot, with a cache line to spare at the end: no thread may write into another one's. */
+/** One thread's counters by slot, with a spare cache line at the end, so that threads do not share one. */
 function servedBlock(slots: number): SharedArrayBuffer {
   return new SharedArrayBuffer(slots * Float64Array.BYTES_PER_ELEMENT + CACHE_LINE_OCTETS);
 }
 
-/** For cookies where no secret is configured: one for all threads and generations of this process. */
+/** The cookie secret if none is configured: one for all threads and generations of this process. */
 const OWN_SECRET = Uint8Array.from(randomBytes(16));
 
-/** What its threads are given. */
+/** The input of its threads. */
 function payloadOf(
   { loaded, health, served, clients, settings }: Current,
   queryLog: QueryLogPayload | undefined,
@@ -83,13 +83,13 @@ function payloadOf(
   };
 }
 
-/** For the threads; nothing where no peer is configured, so that nothing is looked for. */
+/** For the threads; undefined without configured peers, so that they skip this code. */
 function transferOf({ transfer }: Settings, { vips }: Catalog): TransferPayload | undefined {
   if (transfer.allow.length === 0 && transfer.keys.length === 0) return undefined;
   return { settings: transfer, weights: Int32Array.from(vips, ({ weight }) => weight) };
 }
 
-/** What the server is given. */
+/** The input of the server. */
 export function publicationOf(current: Current, queryLog: QueryLogPayload | undefined): Publication {
   const { cert, key } = current.settings.tls?.keyPair ?? {};
   return {
@@ -112,7 +112,7 @@ export function servedOfSlot({ served }: Current, slot: number): number {
   return served.reduce((sum, block) => sum + (new Float64Array(block, slot * 8, 1)[0] ?? 0), 0);
 }
 
-/** Has the health room probe its targets and write its table. */
+/** Makes the health room check its targets and write its table. */
 export function configureHealth(health: Health, { catalog, health: memory }: Current): void {
   const traits = answerTraits(catalog);
   const targets = catalog.vips.map((vip): HealthTarget => ({
@@ -132,7 +132,7 @@ export function configureHealth(health: Health, { catalog, health: memory }: Cur
   health.configure(targets, memory, catalog.vips.length);
 }
 
-/** Sends NOTIFY for each zone whose serial is another than before; for all at a start, which may follow any change. */
+/** Sends NOTIFY for each zone whose serial has changed. At a start that is every zone, since any may have changed. */
 export function tellSecondaries(notifier: SecondaryNotifier, next: Current, before: Current | undefined): void {
   const { catalog, loaded, settings } = next;
   const serials = new Map(before?.catalog.zones.map(({ name, serial }) => [name, serial]));

@@ -1,6 +1,7 @@
 /**
- * A running server's side of a takeover (server/threads/takeover.ts): what one process at a time may do ends here, so that the
- * other server can do it, and begins again where that one does not make it. Answering goes on all the while.
+ * A running server's side of a takeover (server/threads/takeover.ts): work that only one process
+ * may do stops, so that the other server can do it. It resumes if the other server fails to start. This server answers
+ * queries all the time.
  */
 import type { Logger } from 'pino';
 import type { Server } from '../../server/threads/supervisor.ts';
@@ -12,13 +13,13 @@ import type { Reloads } from './reload.ts';
 import type { StatusListener } from './status-listener.ts';
 
 export type HandOver = {
-  /** Lets another server take over from now on. */
+  /** From now on another server may take over. */
   readonly open: () => Promise<void>;
-  /** Whether the files of the state folder are another server's to write. */
+  /** Whether another server writes the files of the state folder. */
   readonly isReleased: () => boolean;
-  /** Resolves when another server has taken this one's place. */
+  /** Resolves when another server has taken over. */
   readonly replaced: Promise<void>;
-  /** Last of all: the server that took over hears that this one has stopped. */
+  /** The last step: tells the server that took over that this one has stopped. */
   readonly close: () => void;
 };
 
@@ -50,7 +51,7 @@ export function createHandOver(parts: HandOverParts): HandOver {
     await reloads.hold();
     released = true;
     await calendar.close();
-    // Before what it takes in is written: browsers' measurements, and what operators set.
+    // HTTP stops before its input is written: measurements of browsers, and overrides.
     await status.release();
     await measured.stop();
     await health.stop();

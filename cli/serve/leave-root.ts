@@ -1,17 +1,17 @@
 /**
- * A server that was started as root leaves root behind, and says what it can no longer do then.
+ * A server that was started as root becomes another user, and warns about files that this user cannot use.
  */
 import type { Logger } from 'pino';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from '../../config/settings.ts';
 import { becomeUser, LeaveRootError, mayAccess, userToBecome } from '../../server/io/drop-privileges.ts';
 
-/** Any module that a thread reads when it starts. */
+/** An example of a module that a thread reads when it starts. */
 const MODULE = fileURLToPath(import.meta.url);
 
 /**
  * Becomes the user of `settings.user`. `files` are those of the configuration, which a reload reads again. Throws
- * LeaveRootError where a user is named and cannot be had; where none is named, it stays root and says so.
+ * LeaveRootError if `user` is set and the switch fails. If `user` is not set, the process stays root and logs a warning.
  */
 export function leaveRoot({ user: named, stateDir, tls }: Settings, files: readonly string[], log: Logger): void {
   const user = userToBecome(named);
@@ -33,12 +33,12 @@ export function leaveRoot({ user: named, stateDir, tls }: Settings, files: reado
   }
   log.info(`Running as the user ${user.name}.`);
   for (const path of files.filter((file) => !mayAccess(file, 'read'))) {
-    log.warn(`The user ${user.name} may not read ${path}: the next reload will be refused.`);
+    log.warn(`The user ${user.name} may not read ${path}: the next reload will be rejected.`);
   }
   for (const path of tls ? [tls.keyPair.path, tls.keyPair.keyPath] : []) {
     if (mayAccess(path, 'read')) continue;
-    const what = 'a reload keeps the certificate that is loaded now, and a new one needs a restart';
-    log.warn(`The user ${user.name} may not read ${path}: ${what}. Let a group of that user read it.`);
+    const what = 'a reload keeps the present certificate, and a new one needs a restart';
+    log.warn(`The user ${user.name} may not read ${path}: ${what}. Make it readable for a group of that user.`);
   }
   if (!mayAccess(stateDir, 'write')) {
     log.warn(`The user ${user.name} may not write to ${stateDir}: states and overrides will not be saved.`);

@@ -1,26 +1,26 @@
 /**
- * Where log lines go: written at once while the reader reads, kept up to a limit while it does not, and dropped and
- * counted beyond that. Never waits, so that health checks and the API do not depend on what reads the log.
+ * Writes log lines at once while the reader of the log keeps up. Otherwise keeps them up to a limit, and drops and counts
+ * the rest. Never blocks, so that health checks and the API do not depend on the reader.
  */
 import { MAX_LOG_BACKLOG_OCTETS } from '../../config/limits.ts';
 import type { TryWrite } from '../../server/io/nonblocking.ts';
 
-/** Is told of lines that the reader did not take in time. */
+/** Called when lines are dropped. */
 export type DropListener = {
   readonly dropped: (lines: number) => void;
-  /** All that waited is written; `lines` were dropped before. */
+  /** All waiting lines are written; `lines` were dropped before. */
   readonly caughtUp: (lines: number) => void;
 };
 
 export type LogWriter = {
   readonly write: (line: string) => void;
-  /** Writes what waits, for as long as the reader keeps reading. Blocks: for the end of the process. */
+  /** Writes the waiting lines while the reader reads. Blocks: for the end of the process. */
   readonly finish: () => void;
 };
 
-/** How soon a reader that was behind is tried again. */
+/** How soon to try again after the reader was behind. */
 const RETRY_MS = 20;
-/** At the end of the process: what a reader may do nothing, and how long all of it may take. */
+/** At the end of the process: how long the reader may be idle, and the limit in total. */
 const FINISH_IDLE_MS = 1000;
 const FINISH_MS = 5000;
 const FINISH_RETRY_MS = 5;
@@ -30,10 +30,10 @@ export function createLogWriter(
   listener: DropListener,
   maxOctets = MAX_LOG_BACKLOG_OCTETS,
 ): LogWriter {
-  /** Whole lines that wait, but for the first, of which a part may be written. */
+  /** Waiting lines. A part of the first one may be written already. */
   let waiting: Buffer[] = [];
   let waitingOctets = 0;
-  /** Dropped since the reader last caught up. */
+  /** Lines dropped since the reader last caught up. */
   let droppedNow = 0;
   let timer: NodeJS.Timeout | undefined;
 
@@ -41,7 +41,7 @@ export function createLogWriter(
     droppedNow += lines;
     listener.dropped(lines);
   };
-  /** Undefined where the reader is gone, or a disk is full: what waits is lost then. */
+  /** Undefined if the reader is gone or the disk is full: the waiting lines are lost then. */
   const attempt = (octets: Buffer): number | undefined => {
     try {
       return tryWrite(octets);
@@ -49,7 +49,7 @@ export function createLogWriter(
       return undefined;
     }
   };
-  /** Writes what the reader takes now. Returns whether it took anything. */
+  /** Writes as much as the reader accepts now. Returns whether it accepted anything. */
   const drain = (): boolean => {
     const before = waitingOctets;
     while (waiting.length > 0) {
@@ -124,7 +124,7 @@ export function createLogWriter(
 
 const SLEEP = new Int32Array(new SharedArrayBuffer(4));
 
-/** What is left of `lines` after `octets` were written. */
+/** The rest of `lines` after `octets` were written. */
 function restOf(lines: readonly Buffer[], octets: number): Buffer[] {
   let left = octets;
   let from = 0;

@@ -1,6 +1,6 @@
 /**
- * The server's log. To stdout, as servers do under systemd and in containers: one JSON object a line, or
- * readable lines on a terminal. Errors that end a command go to stderr as plain text (cli/output.ts).
+ * The server's log, on stdout for systemd and containers: one JSON object per line, or readable lines on a terminal. Errors
+ * that end a command go to stderr as plain text (cli/output.ts).
  */
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 import { plainJson } from '../../config/plain-text.ts';
@@ -9,12 +9,12 @@ import { nonblockingWrite } from '../../server/io/nonblocking.ts';
 import { createLogWriter, type DropListener } from './log-writer.ts';
 
 /**
- * Written by the control thread without waiting (log-writer.ts). What still waits when the process ends is written then.
+ * The control thread writes without blocking (log-writer.ts). Lines that wait when the process ends are written then.
  */
 export async function createLog(
   level: LogLevel,
   listener?: DropListener,
-  /** Takes from a line what no message may show. */
+  /** Removes from a line the paths that messages must not show. */
   forPeople: (line: string) => string = (line) => line,
 ): Promise<Logger> {
   const writer = createLogWriter(nonblockingWrite(1), {
@@ -46,7 +46,7 @@ export async function createLog(
   return logger;
 }
 
-/** Only where a person looks: a tenth of a second of start-up that a service does not pay. */
+/** Loaded only for a terminal: it takes a tenth of a second at the start. */
 async function prettyOnTerminal(): Promise<(line: string) => string> {
   if (!process.stdout.isTTY) return (line) => line;
   const { prettyFactory, isColorSupported } = await import('pino-pretty');

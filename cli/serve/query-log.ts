@@ -1,5 +1,5 @@
 /**
- * `log.queries`: takes the samples of the answering threads (server/answer/query-samples.ts) and writes a line for each.
+ * `log.queries`: reads the samples of the answering threads (server/answer/query-samples.ts) and logs one line for each.
  */
 import type { Settings } from '../../config/settings.ts';
 import { TRANSPORT } from '../../server/contract.ts';
@@ -20,26 +20,26 @@ import { RCODE, typeText } from '../../wire/types.ts';
 export type QueryLogger = { info(fields: object, message: string): void };
 
 export type QueryLog = {
-  /** What threads are given; undefined while `log.queries` is 0. */
+  /** The input of the threads; undefined while `log.queries` is 0. */
   payload(settings: Settings): QueryLogPayload | undefined;
-  /** Writes what is left, and looks no more. */
+  /** Writes the remaining samples, and stops. */
   stop(): void;
 };
 
 /** One line of the log (docs/configuration.md). */
 export type QueryLine = {
-  /** When it was answered; the line itself comes up to LOOK_MS later. */
+  /** The time of the answer; the line is written up to LOOK_MS later. */
   readonly at: string;
-  /** Null where there was no question that could be read. */
+  /** Null if the question could not be read. */
   readonly name: string | null;
   readonly type: string | null;
   readonly client: string;
-  /** EDNS Client Subnet, null without. */
+  /** EDNS Client Subnet; null without one. */
   readonly subnet: string | null;
   readonly transport: 'udp' | 'tcp' | 'tls';
-  /** Null where there was no response. */
+  /** Null without a response. */
   readonly rcode: string | null;
-  /** Records of the answer section: type and data. Null where the response was too long to be kept. */
+  /** Records of the answer section: type and data. Null if the response was too long to be kept. */
   readonly answer: readonly string[] | null;
   readonly truncated: boolean;
 };
@@ -47,7 +47,7 @@ export type QueryLine = {
 const LOOK_MS = 100;
 const TRANSPORT_NAMES = { [TRANSPORT.UDP]: 'udp', [TRANSPORT.TCP]: 'tcp', [TRANSPORT.TLS]: 'tls' } as const;
 
-/** `threads` are all that answer. Nothing is made or done until queries are to be logged. */
+/** `threads`: all that answer. Allocates nothing until queries are logged. */
 export function createQueryLog(threads: number, log: QueryLogger): QueryLog {
   let rings: readonly SharedArrayBuffer[] | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -68,11 +68,11 @@ export function createQueryLog(threads: number, log: QueryLogger): QueryLog {
   };
 }
 
-/** A sample in words. */
+/** The log line of a sample. */
 export function lineOf(sample: QuerySample): QueryLine {
   const query = createQuery();
   const parsed = parseQuery(query, sample.query, 0, sample.query.length);
-  // What was cut to be kept may be no message any more, but its question is whole.
+  // A sample may be cut, and then is not a valid message, but its question is complete.
   const hasQuestion = parsed !== PARSED.DROP && query.questionEnd > HEADER_OCTETS;
   const isV4 = query.subnetFamily === 1;
   const subnet = { bytes: query.subnet.slice(0, isV4 ? 4 : 16), bits: query.subnetBits };
@@ -92,7 +92,7 @@ export function lineOf(sample: QuerySample): QueryLine {
 
 function rcodeOf(response: Uint8Array, ednsVersion: number): string {
   const low = (response[3] ?? 0) & 15;
-  // RFC 6891 6.1.3: its upper bits are in OPT, and all that another version is answered with.
+  // RFC 6891 6.1.3: the upper bits are in OPT. Only a query of another EDNS version gets such a code.
   const rcode = low === 0 && ednsVersion > 0 ? RCODE.BADVERS : low;
   return Object.entries(RCODE).find(([, code]) => code === rcode)?.[0] ?? String(rcode);
 }

@@ -1,6 +1,6 @@
 /**
- * Traffic of the last minute. The counters of the threads only rise, so this keeps what they were at short intervals and
- * subtracts.
+ * Traffic of the last minute. The counters of the threads only rise, so their values are kept at short intervals and
+ * subtracted.
  */
 import { COUNTER } from '../../server/counters.ts';
 import type { RecentTraffic } from '../../status/runtime.ts';
@@ -8,11 +8,11 @@ import type { AnswerCounter } from './answer-counter.ts';
 import type { Current } from './generation.ts';
 
 export type TrafficWindow = {
-  /** From about a minute ago (less after a start) until now. */
+  /** The traffic since about a minute ago, or since the start. */
   readonly recent: () => RecentTraffic;
-  /** Keeps what the counters are now. Once every LOOK_MS. */
+  /** Keeps the present counters. To be called every LOOK_MS. */
   readonly look: () => void;
-  /** The generation in force is another one, whose VIPs have other slots. */
+  /** Another generation is in force, whose VIPs have other slots. */
   readonly replaced: (before: Current, next: Current) => void;
   readonly start: () => void;
   readonly stop: () => void;
@@ -26,7 +26,7 @@ export type TrafficWindowParts = {
   readonly nowMs?: () => number;
 };
 
-/** The window is this long, and up to LOOK_MS longer. */
+/** The window is this long, or up to LOOK_MS longer. */
 const WINDOW_MS = 60_000;
 export const LOOK_MS = 5000;
 
@@ -61,7 +61,7 @@ export function createTrafficWindow(parts: TrafficWindowParts): TrafficWindow {
       served: answers.served(),
     };
   };
-  /** Oldest first. The first one is where the window begins. */
+  /** Oldest first. The window begins with the first one. */
   let looks: readonly Look[] = [now()];
 
   const look = (): void => {
@@ -87,7 +87,7 @@ export function createTrafficWindow(parts: TrafficWindowParts): TrafficWindow {
     replaced(before, next) {
       const slots = new Map(before.catalog.vips.map(({ target }, slot) => [target, slot]));
       const present = answers.served();
-      // A VIP that comes with this generation has served nothing in the window.
+      // A VIP that is new in this generation has served nothing in the window.
       const moved = (served: Float64Array): Float64Array =>
         Float64Array.from(next.catalog.vips, ({ target }, slot) => {
           const from = slots.get(target);

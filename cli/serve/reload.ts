@@ -1,5 +1,5 @@
 /**
- * Reloads: the files are read anew and put to work in every thread; or nothing changes, and their mistakes are told.
+ * Reloads: the files are read again and put in force in every thread, or nothing changes and the mistakes are reported.
  */
 import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
@@ -14,21 +14,21 @@ import { prepare, type Current } from './generation.ts';
 import type { Measured } from './beacon-latency.ts';
 import { findShrunk } from './shrink.ts';
 
-/** What a compile thread may take at least, and how many times as long as the first one took. */
+/** The time limit of a compile thread: the larger of this, and this multiple of the first load. */
 const LEAST_LIMIT_MS = 60_000;
 const SLOWER_THAN_FIRST = 10;
-/** Compile threads that hang, beyond which no more are started: each keeps its memory. */
+/** No more are started while this many hang, since each keeps its memory. */
 const MAX_STUCK = 3;
 
 export type Reloads = {
-  /** One at a time. Calls during a reload have one after it in common, which reads the files anew. */
+  /** Runs one reload at a time. All calls during a reload share the one that follows. */
   readonly reload: (options?: ReloadOptions) => Promise<Reloaded>;
-  /** What the last one came to; before the first, the load at the start. */
+  /** The outcome of the last reload; before the first, of the load at the start. */
   readonly last: () => LastReload;
-  /** Resolves when none is under way any more; those that come then wait for `goOn`. */
+  /** Resolves when no reload runs. Later ones wait for `goOn`. */
   readonly hold: () => Promise<void>;
   readonly goOn: () => void;
-  /** Ends one that is under way, and refuses those that come then. */
+  /** Ends a running reload, and rejects later ones. */
   readonly stop: () => void;
 };
 
@@ -37,18 +37,18 @@ export type ReloadsOptions = {
   /** How long the load at the start took. */
   readonly firstLoadMs: number;
   readonly input: LoadInput;
-  /** Of the load at the start. */
+  /** Warnings of the load at the start. */
   readonly warnings: readonly Diagnostic[];
-  /** All that answer, TCP's included. */
+  /** All threads that answer, including the one for TCP. */
   readonly threads: number;
   /** The generation in force. */
   readonly current: () => Current;
-  /** Puts a generation in force, or leaves all as it was and throws. */
+  /** Puts a generation in force, or changes nothing and rejects. */
   readonly activate: (next: Current) => Promise<void>;
   readonly measured: Pick<Measured, 'figures' | 'applied'>;
-  /** Is told when one begins. */
+  /** Called when a reload begins. */
   readonly begins: () => void;
-  /** Is told of each; `generation` is the one in force afterwards. */
+  /** Called after each reload; `generation` is the one in force then. */
   readonly tell: (reload: LastReload, generation: number) => void;
   readonly stopping: () => boolean;
   readonly log: Logger;
@@ -61,13 +61,13 @@ export function createReloads(options: ReloadsOptions): Reloads {
   const { load: runLoad = loadInThread } = options;
   const limitMs = Math.max(LEAST_LIMIT_MS, options.firstLoadMs * SLOWER_THAN_FIRST);
   const stopped = new AbortController();
-  /** Compile threads that were told to end. One that waits for a file system does not. */
+  /** Compile threads that were ended but still wait for a file system. */
   let stuck = 0;
   let last: LastReload = { ok: true, at: new Date(), diagnostics: options.warnings };
   let underWay: Promise<Reloaded> | undefined;
-  /** The one that begins when that has ended. */
+  /** The reload that begins after it. */
   let following: Promise<Reloaded> | undefined;
-  /** Whether the next one was asked for with `force`. */
+  /** Whether a caller of the next reload has set `force`. */
   let forced = false;
   let held: PromiseWithResolvers<undefined> | undefined;
 
@@ -89,7 +89,7 @@ export function createReloads(options: ReloadsOptions): Reloads {
   };
   const attempt = async (force: boolean): Promise<Reloaded> => {
     const figures = await measured.figures();
-    // Of a server with a pharos.yaml, that it is gone is a mistake, and no reason to serve the defaults.
+    // If the server has a pharos.yaml, its absence is a mistake: the defaults must not be served.
     const file = input.file ?? current().settings.file;
     const { serials } = current().loaded;
     const keyPairInUse = current().settings.tls?.keyPair;
@@ -98,14 +98,14 @@ export function createReloads(options: ReloadsOptions): Reloads {
     if (!outcome.ok || shrunk.length > 0) {
       const diagnostics = [...outcome.diagnostics, ...shrunk];
       for (const each of diagnostics) log[logLevelOf(each)](formatDiagnostic(each));
-      log.error(`reload refused, generation ${current().number} is still served`);
+      log.error(`reload refused: still serving generation ${current().number}`);
       return { ok: false, diagnostics };
     }
     const next = prepare(outcome.value, current().number + 1, outcome.diagnostics, threads);
     warnOfRestart(current().settings, next.settings, log);
     await activate(next);
     measured.applied(figures);
-    // Only now: `activate` had the generation before at hand.
+    // After `activate`, which held the previous generation.
     collectAll();
     releaseMemory();
     for (const warning of outcome.diagnostics) log.warn(formatDiagnostic(warning));
@@ -143,7 +143,7 @@ export function createReloads(options: ReloadsOptions): Reloads {
     return await underWay;
   };
   const reload = async ({ force = false }: ReloadOptions = {}): Promise<Reloaded> => {
-    // Those that wait have one reload in common: what one of them forces, it forces for all.
+    // Waiting callers share one reload: if one of them sets `force`, it applies to all.
     forced ||= force;
     if (underWay) following ??= underWay.then(next);
     return await (following ?? next());
@@ -153,7 +153,7 @@ export function createReloads(options: ReloadsOptions): Reloads {
     reload,
     last: () => last,
     hold: async () => {
-      // One that was asked for meanwhile is waited for too.
+      // Also waits for a reload that was requested meanwhile.
       for (let seen: typeof underWay; seen !== underWay;) await (seen = underWay);
       held = Promise.withResolvers();
     },
@@ -167,7 +167,7 @@ export function createReloads(options: ReloadsOptions): Reloads {
   };
 }
 
-/** Settings that sockets, threads, folders and the log were opened with, by their names in pharos.yaml. */
+/** Settings that take effect only at a start, by their names in pharos.yaml. */
 const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   listen: ({ listen }) => listen,
   'tls.listen': ({ tls }) => tls?.listen ?? [],
@@ -183,5 +183,5 @@ function warnOfRestart(before: Settings, after: Settings, log: Logger): void {
   const changed = Object.entries(FIXED).filter(([, of]) => JSON.stringify(of(before)) !== JSON.stringify(of(after)));
   if (changed.length === 0) return;
   const names = changed.map(([name]) => name).join(', ');
-  log.warn(`${names} changed in the configuration: that takes effect at the next start`);
+  log.warn(`${names} changed in the configuration: this takes effect at the next start`);
 }

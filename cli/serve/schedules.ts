@@ -1,12 +1,12 @@
 /**
- * `schedules` at work: at its times each sets weights and states, as an operator would by the API.
+ * Runs `schedules`: each sets weights and states at its times, like an operator through the API.
  */
 import type { Logger } from 'node-cron';
 import type { ScheduleSpec } from '../../config/settings.ts';
 import type { Health, OverrideOutcome } from '../../health/engine.ts';
 import { prepareCronJob, type CronJob } from '../cron.ts';
 
-/** One change that a schedule made, or left because an operator had spoken. */
+/** A change by a schedule, or one that it left to an override of an operator. */
 export type ScheduleNews = { readonly target: string; readonly message: string; readonly reason: string };
 
 export type Schedules = {
@@ -24,7 +24,7 @@ export type PreparedJobs = {
   readonly discard: () => Promise<void>;
 };
 
-/** What every change by a schedule gives as its reason, with the line that was due. */
+/** The reason of every change by a schedule; the cron line follows. */
 const REASON = 'schedule';
 
 export function createSchedules(
@@ -67,7 +67,7 @@ async function destroyAll(jobs: readonly CronJob[]): Promise<void> {
   for (const job of jobs) await job.destroy();
 }
 
-/** Does what the schedule says, now. */
+/** Applies the schedule now. */
 export function applySchedule(
   { at, set }: ScheduleSpec,
   health: Pick<Health, 'override' | 'weigh'>,
@@ -87,7 +87,7 @@ export function applySchedule(
 }
 
 function words(target: string, what: string, outcome: OverrideOutcome): string {
-  if (outcome.kind === 'unknown target') return `${target} is not there: nothing was set`;
-  const kept = outcome.kept.length === 0 ? '' : `; an operator's word stands for ${outcome.kept.join(', ')}`;
+  if (outcome.kind === 'unknown target') return `${target} does not exist: nothing was set`;
+  const kept = outcome.kept.length === 0 ? '' : `; overrides of operators are kept for ${outcome.kept.join(', ')}`;
   return outcome.targets.length === 0 ? `${target} was not set to ${what}${kept}` : `${target} set to ${what}${kept}`;
 }

@@ -1,6 +1,5 @@
 /**
- * Keeps the serials of the generation in force in `state_dir`, once it is served: a serial that no secondary saw need
- * not be kept.
+ * Saves the serials of the generation in force in `state_dir`, after it is served: before that no secondary has seen them.
  */
 import { join } from 'node:path';
 import type { Alarms } from '../../config/alarms.ts';
@@ -11,13 +10,13 @@ import type { LoadedGeneration } from '../../zones/load-generation.ts';
 import { formatSerials, readSerials, SERIALS_FILE } from '../../zones/serials.ts';
 
 export type SerialKeeper = {
-  /** Writes them soon, and again later where that fails. */
+  /** Writes them, and tries again later if that fails. */
   readonly keep: (loaded: LoadedGeneration) => void;
-  /** Writes what is waiting. */
+  /** Writes serials that are not saved yet. */
   readonly stop: () => Promise<void>;
 };
 
-/** Before the first write: keeps a file of serials that cannot be used, and raises `state_lost`. */
+/** Before the first write: moves an unusable file of serials aside, and raises `state_lost`. */
 export function checkSerials(stateDir: string, alarms: Alarms): void {
   const file = join(stateDir, SERIALS_FILE);
   readSerials(stateDir, (message) => {
@@ -25,7 +24,7 @@ export function checkSerials(stateDir: string, alarms: Alarms): void {
   });
 }
 
-/** `isReleased`: whether the files of the state folder are another server's to write. */
+/** `isReleased`: whether another server writes the files of the state folder. */
 export function createSerialKeeper(stateDir: string, alarms: Alarms, isReleased: () => boolean): SerialKeeper {
   const writer = createWriter(join(stateDir, SERIALS_FILE), {
     clock: systemClock,

@@ -1,15 +1,15 @@
 /**
- * A reload that makes a zone much smaller is probably a mistake: a file that was written by half is whole YAML all the
- * same, and a folder that is not mounted has no files. Such a reload is refused unless it is forced.
+ * A reload that makes a zone much smaller is probably a mistake: half of a file may be valid YAML, and a folder that is not
+ * mounted has no files. Such a reload is rejected unless it is forced.
  */
 import type { Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Catalog, ZoneInfo } from '../../zones/catalog.ts';
 
-/** A zone may always lose fewer than this, whatever their share: from 3 records to 1 is daily work. */
+/** A zone may always lose fewer records than this: from 3 to 1 is a normal change. */
 const MIN_LOST = 10;
 
-/** The zones of `before` that lose too much, as errors (PH384). Always none where `reload.max_shrink` is 100 %. */
+/** The zones of `before` that lose too much, as errors (PH384). None if `reload.max_shrink` is 100 %. */
 export function findShrunk(
   before: Pick<Catalog, 'zones'>,
   next: { readonly catalog: Pick<Catalog, 'zones'>; readonly settings: Pick<Settings, 'reload'> },
@@ -26,7 +26,7 @@ export function findShrunk(
   });
 }
 
-/** What is wrong, in words; undefined where nothing is. `after` is undefined where the zone is gone. */
+/** The message; undefined if the loss is allowed. `after` is undefined if the zone is gone. */
 function shrinkage({ size }: ZoneInfo, after: number | undefined, maxShrink: number): string | undefined {
   if (after === undefined) return 'is gone from the configuration';
   const lost = size - after;

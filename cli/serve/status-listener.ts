@@ -1,6 +1,5 @@
 /**
- * The status server of a running server, which listens where it was told to at the start, but for while another server
- * takes over.
+ * The status server of a running server. It listens at the address of the start, except while another server takes over.
  */
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
@@ -11,23 +10,23 @@ import type { Runtime } from '../../status/runtime.ts';
 import type { Endpoint } from '../../wire/address.ts';
 
 export type StatusListener = {
-  /** Does nothing where there is no status server. An `inherited` socket at its address is taken. */
+  /** Does nothing without a status server. Uses an `inherited` socket at its address. */
   readonly open: (inherited: readonly OpenSocket[]) => Promise<void>;
   readonly endpoint: () => Endpoint | undefined;
-  /** One at the most. */
+  /** At most one. */
   readonly sockets: () => readonly OpenSocket[];
-  /** Has everything answered that was sent, and keeps the socket for `resume`. */
+  /** Answers all requests that were sent, and keeps the socket for `resume`. */
   readonly release: () => Promise<void>;
   readonly resume: () => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
-/** At a takeover: what was sent to this server's HTTP before it stopped listening arrives within this time. */
+/** At a takeover, requests that were sent before this server stopped listening arrive within this time. */
 const LINGER_MS = 200;
 
 export function createStatusListener(settings: Settings['status'], runtime: Runtime, log: Logger): StatusListener {
   let server: StatusServer | undefined;
-  /** Where it listened, and the socket, while another server takes over. */
+  /** Its address and socket while another server takes over. */
   let before: OpenSocket | undefined;
 
   const listen = async (endpoint: Endpoint, inherited: number | undefined): Promise<void> => {
@@ -40,7 +39,7 @@ export function createStatusListener(settings: Settings['status'], runtime: Runt
     endpoint: () => server?.endpoint,
     sockets: () => (server?.descriptor === undefined ? [] : [{ endpoint: server.endpoint, fd: server.descriptor }]),
     release: async () => {
-      // Another descriptor, since a server that hangs would keep others from the address.
+      // A second descriptor: the server closes its own.
       if (server?.descriptor !== undefined) before = { endpoint: server.endpoint, fd: libc().dup(server.descriptor) };
       await server?.close(LINGER_MS);
       server = undefined;

@@ -1,5 +1,5 @@
 /**
- * What the status server sees of a running server.
+ * The view that the status server has of a running server.
  */
 import type { Alarms } from '../../config/alarms.ts';
 import type { Health } from '../../health/engine.ts';
@@ -28,9 +28,9 @@ export type RuntimeParts = {
   readonly startedMs: number;
   readonly current: () => Current;
   readonly health: () => Health;
-  /** Undefined until the first round of probes is done, or `health.wait` over. */
+  /** Undefined until the first round of health checks is done, or `health.wait` is over. */
   readonly server: () => Server | undefined;
-  /** Whether the first round of probes is done. */
+  /** Whether the first round of health checks is done. */
   readonly probed: () => boolean;
   readonly stopping: () => boolean;
   readonly alarms: Alarms;
@@ -45,7 +45,7 @@ export type RuntimeParts = {
   readonly logDropped: () => number;
 };
 
-/** Simulate for the generation in force, with what is known of its clients and loads. */
+/** Simulates for the generation in force, with the counts of its clients and its loads. */
 export function createSimulations({
   current,
   health,
@@ -126,7 +126,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   };
 }
 
-/** Sums over its threads; all zero before it serves. */
+/** Sums over all threads; all zero before the server serves. */
 export function countersOf(server: Server | undefined): Float64Array {
   return server?.counters() ?? new Float64Array(COUNTERS);
 }

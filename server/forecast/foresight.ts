@@ -1,5 +1,6 @@
 /**
- * Foresight (docs/steering.md#load, derived in docs/decisions/foresight.md): a VIP that goes leaves its clients to the next, whose next load report would come when
+ * Foresight (docs/steering.md#load, derived in docs/decisions/foresight.md): a VIP that goes leaves its clients to the
+ * next, whose next load report would come when
  * half of them are there. So the pressures at which the loads will settle are computed at the moment it goes, and
  * published as if they had been reported: clients then move at once to where they would end. They fall as all pressures
  * do unless reports bear them out, so that a wrong prediction is forgotten in some TTLs.

@@ -89,7 +89,7 @@ describe('a port that is taken', () => {
     expect(stderr).toBe(
       `pharos: 127.0.0.1:${port} (${transport}) is in use\n` +
         `    "ss -lpn${transport === 'UDP' ? 'u' : 't'} sport = ${port}" shows who has it; stop that, or listen elsewhere\n` +
-        '    if a server with this state_dir has it, "pharos serve --takeover" takes its place without losing a query\n',
+        '    if a server with this state_dir uses it, "pharos serve --takeover" takes over from it without losing a query\n',
     );
     expect(stdout).toBe('');
     expect(code).toBe(1);

@@ -52,7 +52,7 @@ describe.skipIf(!has('dig'))('pharos serve', () => {
 
     writeFileSync(file, zone('192.0.2.999'));
     server.child.kill('SIGHUP');
-    await server.until(/reload refused, generation 2 is still served/);
+    await server.until(/reload refused: still serving generation 2/);
     expect(server.stdout()).toMatch(/zones\/example\.com\.yaml:5:\d+ error PH\d{3}: .*192\.0\.2\.999/);
     expect(await dig(server.port, 'www.example.com')).toBe('192.0.2.81');
     const refused = await status(server);

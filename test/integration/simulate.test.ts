@@ -74,7 +74,7 @@ describe('the bundled database and ten services', () => {
     ['nobody to fail', ['simulate'], 2, /give --down TARGET/],
     ['a target that is nobody', ['simulate', '--down', '@seol'], 1, /did you mean "seoul"\?/],
     ['an unknown weighing', ['simulate', '--down', '@seoul', '--weigh', 'feet'], 2, /auto, addresses, served/],
-    ['both sources', ['simulate', '--down', '@seoul', '--api', 'x', '--config', 'y'], 2, /leave --config out/],
+    ['both sources', ['simulate', '--down', '@seoul', '--api', 'x', '--config', 'y'], 2, /omit --config/],
     ['nothing to compare with', ['diff', '.'], 2, /missing required argument 'new'/],
     ['a file that is not there', ['diff', '.', 'nowhere.yaml'], 1, /nowhere\.yaml/],
   ])('%s', async (_title, args, code, error) => {

@@ -140,7 +140,7 @@ describe.skipIf(!has('script'))('pharos status --watch', () => {
     await gone.close();
     await eventually(
       () => Promise.resolve(terminal.screen()?.[2] ?? ''),
-      (line) => line.startsWith('Shown is the last report: cannot reach http://127.0.0.1:'),
+      (line) => line.startsWith('Showing the last report: cannot reach http://127.0.0.1:'),
     );
     terminal.child.stdin?.write('\u0003');
     expect(await terminal.finished).toBe(0);

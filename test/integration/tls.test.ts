@@ -182,7 +182,7 @@ describe.skipIf(!has('kdig') || !has('openssl'))('pharos serve with tls', () => 
       CONFIG.replace('listen: [127.0.0.1:0, "[::1]:0"]', 'listen: 127.0.0.1:1853'),
     );
     expect(await reload(server)).toBe(200);
-    expect(server.stdout()).toContain('tls.listen changed in the configuration: that takes effect at the next start');
+    expect(server.stdout()).toContain('tls.listen changed in the configuration: this takes effect at the next start');
     expect(await ask()).toBe(1);
   });
 

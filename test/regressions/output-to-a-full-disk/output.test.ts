@@ -12,7 +12,7 @@ test.skipIf(!existsSync('/dev/full'))('says why, and ends with 1', () => {
   const full = openSync('/dev/full', 'w');
   try {
     const { status, stderr } = spawnSync(process.execPath, [MAIN, '--version'], { stdio: ['ignore', full, 'pipe'] });
-    expect(stderr.toString()).toMatch(/^pharos: the output cannot be written: ENOSPC[^\n]*\n$/);
+    expect(stderr.toString()).toMatch(/^pharos: cannot write the output: ENOSPC[^\n]*\n$/);
     expect(status).toBe(1);
   } finally {
     closeSync(full);

@@ -80,7 +80,7 @@ test('no such service: 1', async () => {
   await server.close();
   expect(ran).toMatchObject({
     code: 1,
-    error: expect.stringMatching(/^[^\n]*no service is called ww[^\n]*$/) as string,
+    error: expect.stringMatching(/^[^\n]*unknown service ww[^\n]*$/) as string,
   });
 });
 

@@ -87,7 +87,7 @@ describe('drain, up, down and auto', () => {
     };
     const time = { wallMs: Date.now, sleep };
     const ran = await run((output) => forceState(vip, 'drain', { ...options, wait: true }, output, time));
-    expect(ran).toMatchObject({ code: 1, error: `pharos drain: somebody took the drain of ${vip} back` });
+    expect(ran).toMatchObject({ code: 1, error: `pharos drain: the drain of ${vip} was cleared` });
   });
 
   it.each(['up', 'down'] as const)('%s forces, auto gives back', async (state) => {
@@ -144,7 +144,7 @@ describe('reload', () => {
     expect(ran).toMatchObject({ code: 1, out: '' });
     expect(ran.error).toBe(
       'zones/example.com.yaml:14:13 error PH014: weight must be 0 to 65535, got -3\n' +
-        'pharos reload: refused: nothing was changed, generation 4 is still served',
+        'pharos reload: Reload rejected; still serving generation 4',
     );
   });
 });
@@ -159,7 +159,7 @@ describe('what goes wrong', () => {
       /cannot reach http:\/\/127\.0\.0\.1:9.*is `pharos serve` running there/,
     ],
     ['no URL', { api: 'ftp://x' }, vip, 2, /--api ftp:\/\/x is not an http or https URL/],
-    ['no token', { token: undefined }, vip, 1, /wants its token: give --token, or set PHAROS_TOKEN$/],
+    ['no token', { token: undefined }, vip, 1, /requires a token: give --token, or set PHAROS_TOKEN$/],
     ['a wrong token', { token: 'no' }, vip, 1, /the token is not the one of status\.token/],
     ['a target of nobody', {}, 'www.example.com/seoul-c', 1, /has no VIP "seoul-c"; did you mean "seoul-[ab]"\?/],
     ['a duration without unit', { forText: '30' }, vip, 2, /invalid duration "30" for --for; use a unit, such as 30m/],

@@ -87,7 +87,7 @@ describe('pharos explain, from files', () => {
     const { code, out } = await ask('www.example.com', good, false);
     expect(code).toBe(0);
     expect(out).toContain('www.example.com A = 203.0.113.10 (seoul-a)');
-    expect(out).toContain('From files: no health is known');
+    expect(out).toContain('From files: health is unknown');
   });
 
   it('--json is the trace alone', async () => {

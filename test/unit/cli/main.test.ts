@@ -38,7 +38,7 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
     ['a drain of nothing', ['drain'], 2, /^$/, /missing required argument 'target'/],
     ['watching too often', ['status', '--watch', '--interval', '1'], 2, /^$/, /at least 100ms/],
     ['nobody to ask', ['reload', '--api', '127.0.0.1:9'], 1, /^$/, /cannot reach http:\/\/127\.0\.0\.1:9/],
-    ['explain for nobody', ['explain', 'www.example.com'], 2, /^$/, /whose answer\? give --client/],
+    ['explain for nobody', ['explain', 'www.example.com'], 2, /^$/, /Missing --client, --country, --at or --resolver/],
     [
       '--api that is no URL',
       ['explain', 'a', '--client', '::1', '--api', 'ftp://x'],
@@ -46,7 +46,7 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
       /^$/,
       /not an http or https URL/,
     ],
-    ['--api and --config', ['explain', 'a', '--api', 'x', '--config', 'y'], 2, /^$/, /leave --config out/],
+    ['--api and --config', ['explain', 'a', '--api', 'x', '--config', 'y'], 2, /^$/, /omit --config/],
   ])('%s', (_title, args, code, out, error) => {
     const run = pharos(...args);
     expect(run).toMatchObject({ code });

@@ -80,7 +80,7 @@ If @seoul fails: www.example.com/seoul-a, www.example.com/seoul-b, lone.example.
 Clients are weighed by IPv4 addresses.
 
 lone.example.com A: no VIP is left for 100 % of its clients
-  ! no VIP is left to 100 % of its clients: when_all_down is serve_all: they go on being sent to VIPs that are down
+  ! no VIP is left to 100 % of its clients: when_all_down is serve_all: they are still sent to VIPs that are down
   VIP   REGION  NOW    THEN
   only  seoul   100 %  100 %
 
@@ -105,7 +105,7 @@ www.example.com A: 68.6 % of its clients move
 
 1 service has no VIP there.
 
-From files: no health is known, so every other VIP counts as up. \`--api URL\` asks a running server.`);
+From files: health is unknown, so every other VIP counts as up. \`--api URL\` asks a running server.`);
   });
 
   it('--all shows every country', async () => {
@@ -166,7 +166,7 @@ From files: no health is known, so every other VIP counts as up. \`--api URL\` a
   });
 
   it.each<[title: string, down: string[], options: () => Partial<SimulateOptions>, code: number, message: string]>([
-    ['no target', [], () => ({}), 2, 'what fails? give --down TARGET'],
+    ['no target', [], () => ({}), 2, 'Missing --down TARGET'],
     ['a target that is nobody', ['@seol'], () => ({}), 1, 'no VIP is in a region "seol"; did you mean "seoul"?'],
     ['the same, by a server', ['@seol'], () => ({ api: url }), 1, 'did you mean "seoul"?'],
     ['a wrong token', ['@seoul'], () => ({ api: url, token: 'guess' }), 1, 'the token is not the one'],

@@ -384,7 +384,7 @@ describe('octodns', () => {
 
 describe('the command', () => {
   test.each<[title: string, format: string, path: string, more: Partial<ImportOptions>, code: number, error: RegExp]>([
-    ['a format that is none', 'tinydns', 'x', {}, 2, /tinydns is no format: bind, route53, gdnsd, octodns/],
+    ['a format that is none', 'tinydns', 'x', {}, 2, /unknown format "tinydns"; use bind, route53, gdnsd or octodns/],
     ['a zone that is no name', 'bind', 'x', { zone: 'a..b' }, 2, /a\.\.b is not a domain name/],
     ['no such file: bind', 'bind', '/nowhere', {}, 1, /PH300: cannot read \/nowhere: there is no such file/],
     ['no such file: route53', 'route53', '/nowhere', {}, 1, /PH500: cannot read \/nowhere: there is no such file/],

@@ -140,7 +140,7 @@ test.each<[title: string, order: ListedOverride, message: string | undefined]>([
 ])('drained_long: %s', (_title, order, message) => {
   overrides = [order];
   begin();
-  const end = ' If nobody needs that any more: pharos auto www.example.com/a';
+  const end = ' If it is no longer needed: pharos auto www.example.com/a';
   expect(alarms.list().map(({ code, message: words }) => [code, words])).toEqual(
     message === undefined ? [] : [['drained_long', `${message}${end}`]],
   );
@@ -171,7 +171,7 @@ test.each<[title: string, certificate: SeenCertificate, message: string | undefi
   [
     'a handshake that failed for it',
     seen(EXPIRED),
-    'The certificate of www.example.com/a, seen at 192.0.2.1:443, or one of its chain has expired. Renew it.',
+    'The certificate of www.example.com/a, seen at 192.0.2.1:443, or a certificate of its chain has expired. Renew it.',
   ],
   [
     'of several VIPs',

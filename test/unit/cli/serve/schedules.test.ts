@@ -48,9 +48,9 @@ test('a line sets weights and states, tells of it, and leaves what an operator h
   expect(told.map(({ message }) => message)).toEqual([
     '@seoul set to weight 0',
     'www.example.com/seoul-a set to drain',
-    "@seoul set to weight auto; an operator's word stands for www.example.com/seoul-b",
+    "@seoul set to weight auto; overrides of operators are kept for www.example.com/seoul-b",
     'www.example.com/seoul-a set to auto',
-    '@nowhere is not there: nothing was set',
+    '@nowhere does not exist: nothing was set',
   ]);
 });
 
