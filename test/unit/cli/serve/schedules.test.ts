@@ -48,7 +48,7 @@ test('a line sets weights and states, tells of it, and leaves what an operator h
   expect(told.map(({ message }) => message)).toEqual([
     '@seoul set to weight 0',
     'www.example.com/seoul-a set to drain',
-    "@seoul set to weight auto; overrides of operators are kept for www.example.com/seoul-b",
+    '@seoul set to weight auto; overrides of operators are kept for www.example.com/seoul-b',
     'www.example.com/seoul-a set to auto',
     '@nowhere does not exist: nothing was set',
   ]);
