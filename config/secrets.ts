@@ -1,39 +1,39 @@
 /**
- * Where a YAML file holds secrets: values that no diagnostic may show, for diagnostics go to logs and over HTTP.
- * Judged by keys, and before anything is read, so that a line of any file with mistakes can be shown.
+ * Finds the secrets in a YAML file: values that diagnostics must not show, since diagnostics go to logs and over HTTP.
+ * Keys decide, before anything else is read, so that lines of any file with mistakes can be shown.
  */
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import { nearestWord } from './nearest-word.ts';
 
-/** Offsets into the file's text; `end` is behind the last character. `signs`: YAML's own are not hidden within. */
+/** Offsets into the file's text; `end` is exclusive. `signs`: YAML's punctuation in the span stays visible. */
 export type SecretSpan = { readonly start: number; readonly end: number; readonly signs?: true };
 
-/** `token`, `secret`, `cookie_secrets`, and what somebody would call another one. */
+/** `token`, `secret`, `cookie_secrets`, and similar names. */
 const SECRET = /token|secret|passw|passphrase|credential|authorization|api[-_]?key|^(?:key|cookies?|auth)$/i;
-/** Headers have credentials, `send` may log in. */
+/** Headers contain credentials; `send` may contain a login. */
 const WHOLE: ReadonlySet<string> = new Set(['headers', 'send']);
-/** Mistyped ones: an unknown key is shown with its line. */
+/** Misspelled keys count as well: the line of an unknown key is shown. */
 const MISTYPED = ['token', 'secret', 'cookie_secrets', 'headers'];
-/** Below these, keys are names of the operator's: a service may be called `token`. */
+/** Below these, keys are names chosen by the operator: a service may have the name `token`. */
 const NAMES: ReadonlySet<string> = new Set(
   ['regions', 'checks', 'services', 'vips', 'keys', 'networks', 'urls', 'set', 'geo', 'bias'], //
 );
-/** Of zone files: what stands there is published, and there may be very much of it. */
+/** Keys of zone files with published values, which may be very many. */
 const PUBLIC: ReadonlySet<string> = new Set(['records', 'nameservers', 'include']);
-/** `token abc`, where the colon is missing: all behind the first word. */
+/** `token abc`, without the colon: everything after the first word. */
 const WITHOUT_COLON = /^["']?[\w-]*(?:token|secret|passw|authorization)\S*(?=\s)/i;
-/** URLs of chat systems are all that it takes to post there, others may have a user and password. */
+/** The URL of a chat system's webhook is a secret; other URLs may contain a user and password. */
 const URL_LIKE = /\/\/|-----BEGIN |[?&;][\w.-]*token=/i;
-/** Whose URLs every browser is told; a password in them is a secret all the same. */
+/** Its URLs are sent to every browser, but a password in them is still a secret. */
 const BROWSERS = 'beacon';
 const USERINFO = /:\/\/[^\s/?#"']*@|-----BEGIN |[?&;][\w.-]*token=/i;
-/** What the environment has is not in the file: its name may be shown, and helps. */
+/** References to variables stay visible: the name is not secret, and it helps. */
 const SHOWN = /\$\{\w+\}|[\s"']/g;
 const SIGNS = /\$\{\w+\}|[\s"'{}[\],-]/g;
-/** In text that is no YAML, or a comment. */
+/** In comments, and in text that is not YAML. */
 const KEY_IN_TEXT = /[\w-]*(?:token|secret|passw|authorization|headers|notify|url)[\w-]*/i;
 
-/** The scalars that are secrets, in no order. `contents` is what a document of `yaml` has, whole or not. */
+/** Finds the secret scalars, in no order. `contents` is that of a `yaml` document, complete or not. */
 export function secretSpans(contents: unknown, text: string): SecretSpan[] {
   const spans: SecretSpan[] = [];
   const anchors = new Map<string, unknown>();
@@ -52,7 +52,7 @@ export function secretSpans(contents: unknown, text: string): SecretSpan[] {
       for (const { key, value } of node.items) {
         const word = isScalar(key) ? (key.source ?? '') : '';
         if (path.length === 0 && PUBLIC.has(word)) continue;
-        // `? token: abc`, and `- abc:` where a value belongs; the names of headers are none.
+        // `? token: abc`, and `- abc:` in place of a value. Names of headers are not secret.
         walk(key, [], orphan || (secret && !WHOLE.has(path.at(-1) ?? '')));
         const below = secret || (!ofNames && isSecretKey(word));
         walk(value, [...path, word], below || orphan);
@@ -69,11 +69,11 @@ export function secretSpans(contents: unknown, text: string): SecretSpan[] {
         if (word !== undefined) spans.push({ start: start + word.length, end });
         return;
       }
-      // `token: ${NAME}` without its quotes, in braces.
+      // `{ token: ${NAME} }` without quotes.
       if (source === '$') return;
       spans.push({ start: withProperties(text, start), end });
       const target = isAlias(node) ? anchors.get(node.source) : undefined;
-      // Once each: aliases within what an alias stands for can be very many.
+      // Each target once: nested aliases can expand to very many nodes.
       if (target === undefined || hidden.has(target)) return;
       hidden.add(target);
       walk(target, path, true);
@@ -83,39 +83,39 @@ export function secretSpans(contents: unknown, text: string): SecretSpan[] {
   return spans;
 }
 
-/** YAML 1.2 6.9: a tag or an anchor stands before what it belongs to, and a value that begins with `!` is taken for one. */
+/** YAML 1.2 6.9: a tag or an anchor precedes its node, and a value that begins with `!` is read as a tag. */
 function withProperties(text: string, start: number): number {
   const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start);
   return start - (/(?:[!&][^\s,[\]{}!&]*[ \t]*)+$/.exec(before)?.[0].length ?? 0);
 }
 
-/** What is a secret by where it stands; `path` is the keys above a value. */
+/** Whether a value is secret because of the keys above it. */
 function isSecretPlace(path: readonly string[]): boolean {
   const [above, key] = [path.at(-2), path.at(-1)];
-  // `keys: { second: "..." }` and `status: "..."`, where a map belongs.
+  // `keys: { second: "..." }` and `status: "..."`, in place of a map.
   return above === 'keys' || (key === 'status' && path.length === 1);
 }
 
-/** A line that starts at `start` of the text, with asterisks for what is secret in it: columns stay what they are. */
+/** Replaces the secrets in a line that starts at offset `start` by asterisks. Columns stay the same. */
 export function hideSecrets(line: string, start: number, spans: readonly SecretSpan[]): string {
   let shown = line;
   for (const span of spans) {
     const [from, to] = [Math.max(0, span.start - start), Math.min(line.length, span.end - start)];
     if (from < to) shown = hide(shown, from, to, span.signs === true ? SIGNS : SHOWN);
   }
-  // What is commented out may be a secret all the same.
+  // A value that is commented out may still be a secret.
   return shown.includes('#') ? shown.replace(/(?:^|\s)#.*$/, hideInComment) : shown;
 }
 
-/** In a comment, what follows the first word that may be a secret's key. */
+/** Hides the text after the first word of a comment that may be the key of a secret. */
 function hideInComment(comment: string): string {
   const key = KEY_IN_TEXT.exec(comment);
   return key ? hide(comment, key.index + key[0].length, comment.length, SIGNS) : comment;
 }
 
 /**
- * For a file that is no YAML: a secret may be no value of its key then, so that whatever follows a word that may be one
- * is hidden, on its line and on the lines below it that are indented further.
+ * For a file that is not YAML, where a secret may not be the value of its key: hides the text after each word that may be
+ * the key of a secret, on its line and on the following lines with more indentation.
  */
 export function secretsInText(text: string, lines: readonly number[]): SecretSpan[] {
   const spans: SecretSpan[] = [];
@@ -145,15 +145,15 @@ function hide(line: string, from: number, to: number, shown: RegExp): string {
   return line.slice(0, from) + hidden + '*'.repeat(piece.length - at) + line.slice(to);
 }
 
-/** `/health?token=abc`: what a query says of a secret. */
+/** Secrets in a query: `/health?token=abc`. */
 const IN_QUERY = /([?&;][\w.-]*(?:token|secret|passw|key|auth|sig|credential)[\w.-]*=)[^&;#\s"']+/gi;
 
-/** Text for a message, without what looks like a secret wherever it stands. */
+/** Removes anything that looks like a secret from the text of a message. */
 export function hideShapes(text: string): string {
   return text.replace(IN_QUERY, '$1***');
 }
 
-/** A message that quotes the file, without what is secret of the quotation. */
+/** Hides a quotation of the file in a message. */
 export function hideInMessage(message: string, quoted: string): string {
   return quoted.trim() === '' ? message : message.replaceAll(quoted, '***');
 }

@@ -1,8 +1,8 @@
 /**
- * One YAML file (1.2, core schema) as a tree of our own: every value keeps its place and its text as
- * written, so that `1.10`, `0x1F`, `12:30:00` and `2001:db8::1` are whatever the field that reads them
- * wants. Aliases are resolved here, duplicate keys are reported here. `${NAME}` is a node of its own kind, which only the
- * readers that are declared to take it resolve (`fromEnvironment`); for every other reader it is a mistake.
+ * Reads a YAML file (1.2, core schema) to a tree in which every value keeps its place and its text as written: the field
+ * decides what `1.10`, `0x1F`, `12:30:00` and `2001:db8::1` mean. Aliases are resolved and duplicate keys are reported
+ * here. `${NAME}` has its own kind of node, which only readers made with `fromEnvironment` resolve; other readers report
+ * it as a mistake.
  */
 import { isUtf8 } from 'node:buffer';
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } from 'yaml';
@@ -13,7 +13,7 @@ import { MAX_ALIASED_NODES, MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } 
 import { faultOf, readRegularFile } from './read-file.ts';
 import { hideInMessage, hideSecrets, secretsInText, secretSpans, type SecretSpan } from './secrets.ts';
 
-/** A file's text with the offsets at which its lines begin, and what of it no diagnostic may show. */
+/** A file's text, the offsets of its lines, and the spans that diagnostics must not show. */
 export type YamlFile = {
   readonly path: string;
   readonly text: string;
@@ -21,15 +21,15 @@ export type YamlFile = {
   readonly secrets: readonly SecretSpan[];
 };
 
-/** Offsets into the file's text; `end` is behind the last character. */
+/** Offsets into the file's text; `end` is exclusive. */
 type Span = { readonly file: YamlFile; readonly start: number; readonly end: number };
 
-/** `text` has quotes and escapes resolved; `plain` is true where it stood without quotes. */
+/** `text` has quotes and escapes resolved; `plain`: it is written without quotes. */
 export type YamlScalar = Span & {
   readonly kind: 'scalar';
   readonly text: string;
   readonly plain: boolean;
-  /** What the file says, where `text` has the value of an environment variable: no message shows that. */
+  /** The text in the file, if `text` has the value of an environment variable, which messages must not show. */
   readonly written?: string;
 };
 /** A text with `${NAME}` in it. */
@@ -37,9 +37,9 @@ export type YamlReference = Span & {
   readonly kind: 'reference';
   /** The variables that it names. */
   readonly names: readonly string[];
-  /** What is written, which messages may show. */
+  /** The text in the file, which messages may show. */
   readonly written: string;
-  /** The text with the values in their places; where a variable is missing, that is reported, once. */
+  /** Replaces the variables by their values. A missing variable is reported once. */
   readonly resolve: (report: Report) => YamlScalar | YamlBroken;
 };
 export type YamlEntry = { readonly key: YamlScalar; readonly value: YamlNode };
@@ -47,19 +47,19 @@ export type YamlMap = Span & { readonly kind: 'map'; readonly entries: readonly 
 export type YamlList = Span & { readonly kind: 'list'; readonly items: readonly YamlNode[] };
 /** Nothing, `~` or `null`. */
 export type YamlNull = Span & { readonly kind: 'null' };
-/** A mistake in it has been reported: readers pass over it. */
+/** It has a mistake, which has been reported: readers skip it. */
 export type YamlBroken = Span & { readonly kind: 'broken' };
 export type YamlNode = YamlScalar | YamlReference | YamlMap | YamlList | YamlNull | YamlBroken;
 
-/** What limits a file. */
+/** Restrictions on a file. */
 export type YamlLimits = {
-  /** The folder that it must be in. */
+  /** The folder that must contain it. */
   readonly below?: string | undefined;
   /** Variables that it must not use. */
   readonly withheld?: ReadonlySet<string>;
 };
 
-/** Reads one file. Undefined when it cannot be read or is not YAML, which has then been reported. */
+/** Reads one file. Returns undefined for one that cannot be read or is not YAML, which it reports. */
 export function readYaml(
   path: string,
   env: Environment,
@@ -70,7 +70,7 @@ export function readYaml(
   return text === undefined ? undefined : parseYaml(path, text, env, report, withheld);
 }
 
-/** The same for text that is already there; `path` is for diagnostics. */
+/** Reads text; `path` is for diagnostics. */
 export function parseYaml(
   path: string,
   text: string,
@@ -80,7 +80,7 @@ export function parseYaml(
 ): YamlNode | undefined {
   const lines = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);
-  // uniqueKeys compares every key with every other: 104 s for 100,000 records. convertMap does it instead.
+  // uniqueKeys compares every key with every other: 104 s for 100,000 records. convertMap finds duplicates.
   const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, resolveKnownTags: false });
   const file: YamlFile = { path, text, lines, secrets: secretSpans(document.contents, text) };
   const mistakes = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
@@ -91,14 +91,14 @@ export function parseYaml(
   return createConverter(file, env, withheld, report)(document.contents);
 }
 
-/** The line and column of a node, or of `length` characters from `offset` characters within it. */
+/** The place of a node, or of `length` characters at `offset` in it. */
 export function nodePlace(node: Span, offset = 0, length = node.end - node.start - offset): PlaceInFile {
   return placeAt(node.file, node.start + offset, length);
 }
 
 /**
- * The place of a piece of a scalar's text, `offset` characters into it. Where escapes or the environment make
- * text and source differ, the whole scalar.
+ * The place of `length` characters at `offset` in a scalar's text. If escapes or the environment make the text differ
+ * from the source, the place of the whole scalar.
  */
 export function placeInText(node: YamlScalar, offset: number, length = 1): PlaceInFile {
   const source = node.file.text.slice(node.start, node.end);
@@ -107,12 +107,12 @@ export function placeInText(node: YamlScalar, offset: number, length = 1): Place
   return same ? nodePlace(node, quote + Math.min(offset, node.text.length), length) : nodePlace(node);
 }
 
-/** Whether YAML has resolved escapes in it: it does so in double quotes only. */
+/** Whether YAML resolves escapes in it, which it does only in double quotes. */
 export function isDoubleQuoted(node: YamlScalar): boolean {
   return node.file.text[node.start] === '"';
 }
 
-/** A file as a whole: one that is not there has no lines. */
+/** The place of a file as a whole. */
 export function placeOfFile(path: string): Place {
   return { file: path };
 }
@@ -147,7 +147,7 @@ function readText(path: string, below: string | undefined, report: Report): stri
     return undefined;
   }
   if (isUtf8(bytes)) return new TextDecoder().decode(bytes);
-  // A newline octet is never part of another character, so the first bad line can be found by itself.
+  // In UTF-8 a newline octet is never part of another character, so lines can be checked one by one.
   let line = 1;
   for (let at = 0; at < bytes.length; line++) {
     const end = bytes.indexOf(0x0a, at);
@@ -170,13 +170,13 @@ function reportSyntax(
   const lines = new Set<number>();
   let lostKey = false;
   for (const { code, message, pos } of mistakes) {
-    // Behind the last line break there is nothing to show; the text before it is where the mistake is.
+    // A mistake after the last line break is shown at the end of the text.
     const at = Math.min(pos[0], file.text.trimEnd().length);
     const place = placeAt(file, at, pos[1] - pos[0]);
-    if (lines.has(place.line) || lines.size === MAX_SYNTAX_ERRORS) continue; // one mistake a line is enough
-    // Once the parser has lost the structure it says this of every line that follows.
+    if (lines.has(place.line) || lines.size === MAX_SYNTAX_ERRORS) continue; // one mistake per line
+    // Once the parser has lost the structure, it repeats this for every following line.
     if (lines.size > 0 && message.includes('in YAML stream')) continue;
-    // What is below a key that is no key has no structure either.
+    // Lines below an invalid key are reported with a wrong indentation.
     if (lostKey && code === 'BAD_INDENT') continue;
     lines.add(place.line);
     if (code === 'RESOURCE_EXHAUSTION') {
@@ -202,8 +202,7 @@ function reportSyntax(
 }
 
 /**
- * The name without quotes at `at`, or whose colon is there: the apex (`@`) and wildcards (`*.dev`), which every zone has
- * and YAML does not take bare.
+ * The unquoted name at `at`, or whose colon is at `at`: the apex (`@`) and wildcards (`*.dev`) need quotes in YAML.
  */
 function bareName(file: YamlFile, at: number): { readonly word: string; readonly start: number } | undefined {
   const { text } = file;
@@ -213,7 +212,7 @@ function bareName(file: YamlFile, at: number): { readonly word: string; readonly
   return word === undefined || isSecret(file, start, start + word.length) ? undefined : { word, start };
 }
 
-/** The parser's words, but for those that quote a secret or speak of its own functions. */
+/** The parser's message, without secrets and without names of the parser's functions. */
 function syntaxMessage(file: YamlFile, code: string, message: string, pos: readonly [number, number]): string {
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here';
   if (code === 'TAG_RESOLVE_FAILED') return 'unexpected YAML tag';
@@ -221,7 +220,7 @@ function syntaxMessage(file: YamlFile, code: string, message: string, pos: reado
   return isSecret(file, ...pos) ? hideInMessage(line, file.text.slice(...pos)) : line;
 }
 
-/** Whether a piece of the text is, or is in, what no diagnostic may show. */
+/** Whether a part of the text overlaps what diagnostics must not show. */
 function isSecret({ secrets }: YamlFile, start: number, end: number): boolean {
   return secrets.some((span) => span.start < end && start < span.end);
 }
@@ -231,19 +230,19 @@ function lineOf({ text, lines }: YamlFile, { line }: PlaceInFile): string {
 }
 
 function syntaxHint(code: string, message: string, line: string): string | undefined {
-  if (code === 'MULTIPLE_DOCS') return 'one document a file: remove the "---"';
+  if (code === 'MULTIPLE_DOCS') return 'a file has one document: remove the "---"';
   if (code === 'TAB_AS_INDENT') return 'indent with spaces';
   if (code === 'TAG_RESOLVE_FAILED') return 'tags such as !name are not used here';
   if (/[^"'\w]\$\{/.test(line)) return 'put quotes around "${NAME}"';
   if (code === 'UNEXPECTED_TOKEN' && /flow-(?:seq|map)-(?:start|end)/.test(message))
-    return 'put quotes around a value that has brackets or braces in it';
+    return 'put quotes around a value that contains brackets or braces';
   if (code === 'UNEXPECTED_TOKEN' && /"[^"]*"\s+"/.test(line))
     return `put single quotes around all of them: '"one" "two"'`;
   if (line.includes('::')) return 'put quotes around an IPv6 address that ends with ":" or has brackets';
   if (/(?:[:,[]|-\s)\s*[*@`%&|>]/.test(line)) return 'put quotes around a value that begins with a special character';
-  if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'put quotes around a value that has ": " in it';
+  if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'put quotes around a value that contains ": "';
   if (code === 'MISSING_CHAR' && message.includes('map values')) return 'a colon is missing: write "key: value"';
-  if (code === 'MISSING_CHAR' && message.includes('quote')) return 'a quote further up is never closed';
+  if (code === 'MISSING_CHAR' && message.includes('quote')) return 'an earlier quote is not closed';
   if (code === 'BAD_INDENT') return 'check the indentation and the brackets';
   return undefined;
 }
@@ -254,7 +253,7 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
   const anchors = new Map<string, { readonly node: YamlNode; readonly size: number } | 'open'>();
   let nodes = 0;
   let aliased = 0;
-  let end = 0; // where the last node ended: the place of one that has no range
+  let end = 0; // end of the last node: the place of a node without a range
 
   const broken = (span: Span): YamlBroken => ({ ...span, kind: 'broken' });
 
@@ -305,14 +304,14 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
     return { ...span, kind: 'reference', names, written: text, resolve };
   }
 
-  /** The text with the values of its variables. */
+  /** Replaces the variables by their values. */
   function substitute(text: string, plain: boolean, span: Span, to: Report): YamlScalar | YamlBroken {
     const placeOf = createFinder(span);
     const { names } = referencesIn(text);
     const refused = names.filter((name) => withheld.has(name));
     for (const name of refused) {
       const message = `a zone file cannot use ${name}, which is for a secret of pharos.yaml`;
-      to.error('PH097', message, placeOf(`\${${name}}`), 'give the zone a variable of its own');
+      to.error('PH097', message, placeOf(`\${${name}}`), 'use another variable for the zone');
     }
     if (refused.length > 0) return broken(span);
     const expanded = expandEnvironment(text, env);
@@ -326,7 +325,7 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
       : { ...span, kind: 'scalar', text: expanded.text, plain, written: text };
   }
 
-  /** Finds the places of references in a scalar, in their order. */
+  /** Finds the places of a scalar's references, in order. */
   function createFinder(span: Span): (reference: string) => PlaceInFile {
     let from = 0;
     return (reference) => {
@@ -348,7 +347,7 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
       report.error('PH005', `*${shown} ${why}`, nodePlace(span), hint);
       return broken(span);
     }
-    // Counted as if it were written out: that is what the readers of the tree will walk.
+    // Counted as if written out: readers walk the nodes at every use.
     nodes += anchor.size;
     aliased += anchor.size;
     if (isReference(anchor.node)) {
@@ -388,7 +387,7 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
       seen.set(key.text, key);
       entries.push({ key, value });
     }
-    // YAML 1.1 merge keys: what the map itself says wins, then the first that was merged.
+    // YAML 1.1 merge keys: the map's own keys win, then those of the first merged map.
     for (const entry of merged) {
       if (seen.has(entry.key.text)) continue;
       seen.set(entry.key.text, entry.key);
@@ -403,7 +402,7 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
     if (target) {
       if (target.kind === 'scalar') return target;
     } else if (isScalar(node) && (node.source ?? '') !== '') {
-      // Keys are names: `null` and `123` as a key are the text.
+      // Keys are names: `null` and `123` are text.
       const key = expand(node.source ?? '', node.type === 'PLAIN', span);
       if (node.anchor !== undefined) anchors.set(node.anchor, { node: key, size: 1 });
       if (key.kind === 'reference') refuseReference(key, 'a key', report);
@@ -418,26 +417,26 @@ function createConverter(file: YamlFile, env: Environment, withheld: ReadonlySet
   return convert;
 }
 
-/** Whether a node is `${NAME}`, or a list that has one: aliases of maps keep each value at its key. */
+/** Whether a node is `${NAME}` or a list with one. A map is allowed: its values stay at their keys. */
 function isReference(node: YamlNode): boolean {
   return node.kind === 'reference' || (node.kind === 'list' && node.items.some(isReference));
 }
 
-/** The variables that a node and all below it name. */
+/** The variables in a node and below it. */
 export function variablesIn(node: YamlNode): readonly string[] {
   if (node.kind === 'reference') return node.names;
   if (node.kind === 'list') return node.items.flatMap(variablesIn);
   return node.kind === 'map' ? node.entries.flatMap(({ value }) => variablesIn(value)) : [];
 }
 
-/** Reports `${NAME}` where nothing takes it; `why` says more than that. */
+/** Reports `${NAME}` in a value that cannot use it. `why` is appended to the message. */
 export function refuseReference(node: YamlReference, name: string, report: Report, why = ''): void {
   const hint =
     'write the value; only keys for secrets, addresses and paths take ${NAME}; $${ is for the characters themselves';
   report.error('PH095', `${name} takes no ${'${NAME}'}${why}`, nodePlace(node), hint);
 }
 
-/** A file that says nothing, for defaults to be read from. */
+/** An empty file, from which defaults are read. */
 export function nothing(path: string): YamlNull {
   return { kind: 'null', file: { path, text: '', lines: [0], secrets: [] }, start: 0, end: 0 };
 }

@@ -1,5 +1,5 @@
 /**
- * What every kind of probe has in common: its shape, its deadline, and words for what went wrong.
+ * The type of probes, their deadline, and the reasons of failures.
  */
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
@@ -9,11 +9,11 @@ import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
 
-/** Where a probe connects: an address or a host name, and a port; 0 where neither check nor VIP has one. */
+/** Where a probe connects: an address or a host name, and a port (0: neither check nor VIP has one). */
 export type ProbeTarget = {
   readonly host: string;
   readonly port: number;
-  /** What is shown in their place, where they came from the environment. */
+  /** The text that messages show for them, if they came from the environment. */
   readonly written?: string | undefined;
 };
 
@@ -23,46 +23,45 @@ export type ProbeResult = {
   readonly reason: string;
   readonly elapsedMs: number;
   /**
-   * It failed by what somebody at the target's address said: a reset, a status, a certificate. So there is a way to
-   * it, which silence and errors of this machine leave open.
+   * The probe failed because of a response from the target's address: a reset, a status, a certificate. So the network
+   * reaches it; silence and errors of this machine do not show that.
    */
   readonly answered?: boolean;
   /**
-   * It failed by a fault that is not the target's: the probe was not made, or says nothing of the target. The state
-   * holds (SPEC 9).
+   * The probe failed by a fault other than the target's: its result says nothing about the target. The state holds
+   * (docs/health.md#faults-of-this-machine).
    */
   readonly fault?: Fault;
-  /** What the target said of itself when it passed, not below 0; only where the check has a `load_path`. */
+  /** The load that the target reported when it passed, at least 0; only with `load_path`. */
   readonly load?: number;
   /**
-   * When the target's certificate ends, in milliseconds since 1970; EXPIRED where a handshake failed because it has
-   * ended; undefined where this probe shook no hands.
+   * When the target's certificate expires, in milliseconds since 1970. EXPIRED: a handshake failed because it has expired.
+   * Undefined: this probe had no TLS handshake.
    */
   readonly certificateEndsMs?: number;
 };
 
-/** Whose fault it is that a target was not probed. */
+/** Whose fault the failure is, if not the target's. */
 export type Fault = Exclude<Blame, 'target'>;
 
-/** Of a certificate that has ended, where the handshake does not tell when. */
+/** The certificate has expired, and the handshake does not tell when. */
 export const EXPIRED = 0;
 
-/** Why an attempt passed, and what it learned. */
+/** Why an attempt passed, and the load that the target reported. */
 export type ProbePassed = { readonly reason: string; readonly load?: number };
 
-/** What an attempt learns whether it passes or not. */
+/** Called with facts that count whether the attempt passes or fails. */
 export type Learn = (what: Pick<ProbeResult, 'certificateEndsMs'>) => void;
 
 /**
- * Takes over a connection that a passed probe leaves open, to be watched (SPEC 5, `watch`). A probe that is
- * given none closes everything.
+ * Takes over the connection of a passed probe, to watch it (docs/health.md#watched-connections). Without `keep`, the
+ * probe closes its connections.
  */
 export type Keep = (connection: Socket) => void;
 
 /**
- * One probe. Never rejects: what goes wrong is a failed result. Ends when `signal` aborts or the check's timeout
- * is over, and leaves nothing open but what `keep` took. `reused` is a connection that it took from an earlier one,
- * to be used or closed.
+ * One probe. Never rejects: every error is a failed result. Ends when `signal` aborts or the check's timeout expires, and
+ * leaves nothing open except what `keep` took. `reused` is the connection of an earlier probe, to be used or closed.
  */
 export type Probe<Spec extends CheckSpec = CheckSpec> = (
   target: ProbeTarget,
@@ -72,25 +71,24 @@ export type Probe<Spec extends CheckSpec = CheckSpec> = (
   reused?: Socket,
 ) => Promise<ProbeResult>;
 
-/** The port that the check itself states. */
+/** The port in the check. */
 export function ownPort(check: CheckSpec): number | undefined {
   return 'port' in check && check.port !== 0 ? check.port : undefined;
 }
 
-/** The check did not pass, for the reason in the message. */
+/** The check failed. The message is the reason. */
 export class ProbeFailure extends Error {
   override readonly name = 'ProbeFailure';
 }
 
-/** The probe was not made, by a fault of this machine. The message says why. */
+/** The probe could not be made because of a fault of this machine. The message is the reason. */
 export class NotProbed extends Error {
   override readonly name = 'NotProbed';
 }
 
 /**
- * Runs an attempt under its deadline. The attempt resolves with the reason why it passed (and what else it
- * learned), or rejects with why not; it has to settle soon after its signal aborts. `late` is
- * the reason when the time is over.
+ * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why it
+ * failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires.
  */
 export async function judge(
   timeoutMs: number,
@@ -133,8 +131,8 @@ export async function judge(
 }
 
 /**
- * Calls back after `timeoutMs`. When this thread itself was busy, timers fire before the sockets are read, and an
- * answer that has long arrived would count as late; hence one turn of the event loop, and the lost time once more.
+ * Calls back after `timeoutMs`. If this thread was busy, timers fire before sockets are read, and a response that has
+ * arrived would count as late. So the deadline waits for one turn of the event loop, and is extended once by the lost time.
  */
 export function startDeadline(timeoutMs: number, expire: () => void): () => void {
   let ended = false;
@@ -159,7 +157,7 @@ export function startDeadline(timeoutMs: number, expire: () => void): () => void
   };
 }
 
-/** What an error says of a probe that it ended: whose fault it is, and why in words. */
+/** The result of a probe that ended with this error: whose fault it is, and the reason. */
 export function failureOf(error: unknown): Omit<ProbeResult, 'elapsedMs'> {
   const blame = error instanceof NotProbed ? 'machine' : blameOf(error);
   const reason = describeError(error);
@@ -172,7 +170,7 @@ export function elapsedSince(startedMs: number): number {
   return Math.round((performance.now() - startedMs) * 10) / 10;
 }
 
-/** Calls back when the signal aborts, at once if it has; returns what takes the listener away. */
+/** Calls back when the signal aborts, at once if it has aborted. Returns a function that removes the listener. */
 export function onAbort(signal: AbortSignal, run: () => void): () => void {
   if (signal.aborted) run();
   else signal.addEventListener('abort', run, { once: true });
@@ -205,7 +203,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ENFILE: 'too many open files on this machine',
 };
 
-/** Of errors that are not about the way to the target, but what came back on it. */
+/** Whether the error is a response from the target's address, not a failure to reach it. */
 function isAnswer(error: unknown): boolean {
   if (error instanceof ProbeFailure) return true;
   if (error instanceof AggregateError) return error.errors.some(isAnswer);
@@ -213,28 +211,28 @@ function isAnswer(error: unknown): boolean {
   return /^(ECONNREFUSED|ECONNRESET|EPIPE|EPROTO)$|^ERR_(SSL|TLS|HTTP2)|CERT|^UNABLE_TO_/.test(code);
 }
 
-/** Whether a handshake failed because the certificate, or one of its chain, has ended. */
+/** Whether a handshake failed because a certificate of the chain has expired. */
 function hasExpired(error: unknown): boolean {
   return codeOf(error) === 'CERT_HAS_EXPIRED';
 }
 
-/** What is thrown or rejected with may be anything; this is an Error in any case. */
+/** Any thrown value as an Error. */
 export function asError(error: unknown): Error {
   return error instanceof Error ? error : new ProbeFailure(String(error));
 }
 
-/** An error in one line of words that an operator knows. */
+/** Describes an error to operators, on one line. */
 export function describeError(error: unknown): string {
   const words = plainText(rawWordsOf(error)).replaceAll(/\s+/g, ' ').trim();
   return words.length <= MAX_WORDS ? words : `${words.slice(0, MAX_WORDS - 1)}…`;
 }
 
-/** Letters of a reason: it is shown in tables, and some of it may be the other side's words. */
+/** Characters of a reason: tables show it, and it may quote the target. */
 const MAX_WORDS = 300;
 
 function rawWordsOf(error: unknown): string {
   if (error instanceof ProbeFailure || error instanceof NotProbed) return error.message;
-  // Several addresses of one host name were tried; the first says as much as any.
+  // Several addresses of one host name were tried. The first error represents all.
   if (error instanceof AggregateError && error.errors.length > 0) return rawWordsOf(error.errors[0]);
   if (!(error instanceof Error)) return String(error);
   const code = codeOf(error);
@@ -242,12 +240,12 @@ function rawWordsOf(error: unknown): string {
   if (known !== undefined) return known;
   if (code === 'ERR_HTTP2_ERROR') return `not HTTP/2 (${error.message.toLowerCase()})`;
   if (code.startsWith('ERR_SSL')) return `TLS failed (${code.slice(8).toLowerCase().replaceAll('_', ' ')})`;
-  // While something waits to be written, OpenSSL's own line comes: error:0A00010B:SSL routines:function:reason:file:line:
+  // With data to write, Node.js returns OpenSSL's line: error:0A00010B:SSL routines:function:reason:file:line:
   const [, said] = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(error.message) ?? [];
   if (said !== undefined) return `TLS failed (${said})`;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(error);
   if (code.startsWith('CERT_') || code.startsWith('UNABLE_TO_') || code.includes('_CERT')) {
-    // Node.js adds advice on its own options behind a semicolon.
+    // Node.js adds advice about its options after a semicolon.
     const words = error.message.replace(/; if the root CA.*/s, '');
     return words.startsWith('certificate') ? words : `certificate: ${words}`;
   }
