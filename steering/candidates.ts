@@ -1,6 +1,6 @@
 /**
- * Where a decision starts (SPEC 4): the VIPs that have the type asked for, are available, and whose region has
- * at least `min_healthy` of its weight up.
+ * The start of a decision (docs/steering.md#who-is-a-candidate): the VIPs that have the type of the query, are available,
+ * and whose region has at least `min_healthy` of its weight up.
  */
 import { holdSecondsOf, isAvailable, isForcedOut } from '../health/health-table.ts';
 import { DEGREE, type Decision, type Steerer } from './decision.ts';
@@ -9,7 +9,7 @@ import { dropStandby } from './weighted-step.ts';
 
 /**
  * Fills `decision.candidates` in the order of the file. `has` is a HAS bit; `degree` a DEGREE. Standbys (weight 0)
- * are held back while there is any other, unless `withStandbys`.
+ * are left out if there is any other candidate, unless `withStandbys`.
  */
 export function startCandidates(
   steerer: Steerer,
@@ -48,8 +48,8 @@ export function startCandidates(
 
 /**
  * Takes a shortcut (ordering.ts): fills `decision.candidates` with those that `startCandidates` and the steps would
- * leave, without a look at other regions' VIPs. False where only the long way tells: a region has no candidate, or
- * standbys alone, or there is a `min_healthy`.
+ * leave, without reading the VIPs of other regions. Returns false if the shortcut does not hold: a region has no
+ * candidate, or only standbys, or there is a `min_healthy`.
  */
 export function takeShortcut(steerer: Steerer, service: number, has: number, shortcut: number): boolean {
   const { services, orderings } = steerer.plan;
@@ -71,7 +71,7 @@ export function takeShortcut(steerer: Steerer, service: number, has: number, sho
   return decision.count > 0;
 }
 
-/** Adds the candidates of a region, standbys left out, in the order of the file. */
+/** Adds the candidates of a region without standbys, in the order of the file. */
 function gather({ plan, health, decision }: Steerer, firstSlot: number, region: number, has: number): void {
   const { regions, vips } = plan;
   const { candidates } = decision;
@@ -92,7 +92,7 @@ function gather({ plan, health, decision }: Steerer, firstSlot: number, region: 
   decision.count = count;
 }
 
-/** Whether an operator drained or forced down some VIPs of the service and not all, whichever type they have. */
+/** Whether some VIPs of the service, but not all, are drained or forced down, whatever types they have. */
 export function isPartlyForcedOut({ plan, health }: Steerer, service: number): boolean {
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const end = firstSlot + serviceWord(plan.services, service, SERVICE.VIP_COUNT);
@@ -107,14 +107,14 @@ export function hasTrait(services: Int32Array, service: number, trait: number): 
 }
 
 /**
- * Adds up, per local region, the weight of its VIPs and of those available: the full weight, whatever a ramp
- * withholds, since a VIP that ramps is up. A region of standbys alone (all weights 0) is weighed by heads.
+ * Adds up, per local region, the weight of all its VIPs and of those available. A VIP that ramps counts with its full
+ * weight, because it is up. In a region of standbys alone (all weights 0), VIPs are counted instead.
  */
 function weighRegions({ plan, health, decision }: Steerer, service: number): void {
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const vipCount = serviceWord(plan.services, service, SERVICE.VIP_COUNT);
   const regionCount = serviceWord(plan.services, service, SERVICE.REGION_COUNT);
-  // A head counts a millionth, so that it decides only where no weight does.
+  // Each VIP adds a millionth, so that the number of VIPs decides only if all weights are 0.
   for (let region = 0; region < regionCount; region++) {
     decision.weightUp[region] = 0;
     decision.weightAll[region] = 0;
@@ -132,21 +132,21 @@ function isRegionHealthy({ plan, decision }: Steerer, firstRegion: number, regio
   if (least === 0) return true;
   const up = decision.weightUp[region] ?? 0;
   const all = decision.weightAll[region] ?? 0;
-  // Weights are whole numbers: what is behind the point are heads, which count where no weight does. The tolerance
-  // is for the share: 1 of 3 equal weights is 33.3333 %.
+  // Weights are whole numbers, so the fraction is the number of VIPs, which counts only if all weights are 0. The
+  // tolerance is for rounded shares: 1 of 3 equal weights is 33.3333 %.
   if (all >= 1) return Math.floor(up) >= (least - 1e-6) * Math.floor(all);
   return up >= (least - 1e-6) * all;
 }
 
 /**
- * Share of the region's weight that is up, 0 to 1, as the last `startCandidates` with DEGREE.AVAILABLE found it. Holds
- * only for services with a `min_healthy`: no other has its regions weighed.
+ * Share of the region's weight that is up, 0 to 1, from the last `startCandidates` with DEGREE.AVAILABLE. Valid only for
+ * services with a `min_healthy`: the regions of others are not weighed.
  */
 export function regionShare(decision: Decision, region: number): number {
   return (decision.weightUp[region] ?? 0) / Math.max(decision.weightAll[region] ?? 0, 1e-6);
 }
 
-/** Seconds in which no VIP of the service that has the type can change state: SPEC 4, TTL. */
+/** Seconds for which no VIP of the service that has the type can change state (docs/steering.md#ttl). */
 export function serviceHoldSeconds({ plan, health }: Steerer, service: number, has: number): number {
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const vipCount = serviceWord(plan.services, service, SERVICE.VIP_COUNT);

@@ -1,6 +1,6 @@
 /**
- * A decision from start to end (SPEC 4): candidates, steps, what is left when none is, TTL and scope. Packets,
- * explain and simulate all come through here.
+ * A decision from start to end (docs/steering.md): candidates, steps, `when_all_down`, TTL and scope. Packets, explain
+ * and simulate all use this code.
  */
 import { lookupOutcome } from '../geo/find-class.ts';
 import { hasTrait, serviceHoldSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
@@ -10,8 +10,8 @@ import { runSteps, shortcutThrough, sticksTo } from './program.ts';
 import { keepWithin, shedLimitOf } from './shed.ts';
 
 /**
- * The outcome that the client's place has for a service's answers of one HAS bit, and its scope: outcome × 256 + scope
- * bits. 0 where no step depends on the place. `client` has the address in network order, `bits` is 32 or 128.
+ * The outcome of the client's place for a service's answers of one HAS bit, and its scope: outcome × 256 + scope bits.
+ * 0 if no step depends on the place. `client` is the address in network order; `bits` is 32 or 128.
  */
 export function locate({ plan }: Steerer, service: number, has: number, client: Uint8Array, bits: number): number {
   const map = mapOf(plan, service, has);
@@ -19,15 +19,15 @@ export function locate({ plan }: Steerer, service: number, has: number, client: 
   return lookupOutcome(plan.atlas.nodes, map.starts, map.outcomes, map.mixed, client, 0, bits);
 }
 
-/** Whether answers of this HAS bit can differ between two clients, whichever family their addresses have. */
+/** Whether answers of this HAS bit can differ between two clients of any address family. */
 export function dependsOnClient(plan: SteeringPlan, service: number, has: number): boolean {
   const map = mapOf(plan, service, has);
   return (map !== undefined && map.orderingAt.length > map.steps) || sticksTo(plan.services, service, has);
 }
 
 /**
- * Decides. `has` is the HAS bit of the type asked for, `located` what `locate` said. Fills `steerer.decision`;
- * `result` says how to read it.
+ * Makes the decision. `has` is the HAS bit of the type of the query; `located` is the result of `locate`. Fills
+ * `steerer.decision`, whose `result` says how to read it.
  */
 export function steer(
   steerer: Steerer,
@@ -51,13 +51,13 @@ export function steer(
       runSteps(steerer, service, has, plan.orderings[shortcut] ?? 0, located, client, bits, false);
     }
     if (decision.count === 0) runAll(steerer, service, has, located, client, bits, false);
-    // The steps may leave nobody but standbys to this client, at a fence for one.
+    // The steps may lead this client to standbys alone, as a fence can.
     if (decision.count === 0 && decision.heldBack > 0) runAll(steerer, service, has, located, client, bits, true);
     const allDown = serviceWord(plan.services, service, SERVICE.ALL_DOWN);
     if (decision.count > 0) decision.result = RESULT.VIPS;
     else if (allDown === ALL_DOWN.STATIC) decision.result = RESULT.STATIC;
     else if (allDown === ALL_DOWN.NONE || degree === DEGREE.ALL) decision.result = RESULT.EMPTY;
-    // Who took a VIP out wants no client there: it comes back only where that would take the whole service away.
+    // An operator wants no clients at a drained VIP: it is served only if all VIPs of the service are forced out.
     else if (degree === DEGREE.NOT_FORCED && isPartlyForcedOut(steerer, service)) decision.result = RESULT.EMPTY;
     else continue;
     observer?.(service, -2, decision);
@@ -65,14 +65,14 @@ export function steer(
   }
 }
 
-/** Offset of the shortcut through the first steps, -1 where there is none for this decision. */
+/** Offset of the shortcut through the first steps; -1 if this decision has none. */
 function shortcutOf({ plan, decision, observer }: Steerer, service: number, has: number, located: number): number {
-  // Explain wants to see every candidate; with availability overlooked, speed no longer matters.
+  // Explain shows every candidate. Weaker degrees of availability are rare, so their speed does not matter.
   if (observer !== undefined || decision.degree !== DEGREE.AVAILABLE || decision.shedLimit >= 0) return -1;
   return shortcutThrough(plan, service, has, located);
 }
 
-/** From all candidates of `decision.degree` to what the steps leave. */
+/** Starts with all candidates of `decision.degree` and runs the steps. */
 function runAll(
   steerer: Steerer,
   service: number,

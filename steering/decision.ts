@@ -1,5 +1,5 @@
 /**
- * What steering works on and leaves behind: one per thread, filled anew for each query, so that a decision
+ * The working memory and the result of steering. Each thread has one and reuses it for every query, so that a decision
  * allocates nothing.
  */
 import type { HealthTable } from '../health/health-table.ts';
@@ -8,27 +8,27 @@ import type { SteeringPlan } from './plan.ts';
 import type { Random } from './random.ts';
 
 export type Decision = {
-  /** Local numbers of the candidates; the first `count` hold. In the end: the VIPs to serve, in order. */
+  /** Local numbers of the candidates; the first `count` are valid. At the end: the VIPs to serve, in order. */
   readonly candidates: Int32Array;
   count: number;
-  /** Standbys that were left out at the start, because others are there. */
+  /** Number of standbys left out at the start, because there are other candidates. */
   heldBack: number;
   /** RESULT */
   result: number;
-  /** DEGREE: how far availability had to be overlooked. */
+  /** DEGREE: which VIPs counted as available. */
   degree: number;
   ttlSeconds: number;
   /**
-   * Where shedding decides: how much pressure over what its client bears a VIP may have and still be a candidate
-   * (shed.ts). -1 where it has no part.
+   * How far a VIP's pressure may exceed what the client bears for the VIP to be a candidate (shed.ts). -1 if shedding does
+   * not affect the decision.
    */
   shedLimit: number;
-  /** Shortest prefix around the client in which every address gets the same candidates; 0 where it does not matter. */
+  /** Shortest prefix around the client in which every address gets the same candidates; 0 if they do not depend on the client. */
   scopeBits: number;
-  /** Per local region: weight up, and in all. */
+  /** Per local region: weight that is up, and total weight. */
   readonly weightUp: Float64Array;
   readonly weightAll: Float64Array;
-  /** Scratch of `sticky`. */
+  /** Scratch memory of `sticky`. */
   readonly scores: Float64Array;
 };
 
@@ -41,13 +41,13 @@ export const RESULT = {
   EMPTY: 2,
 } as const;
 
-/** Which VIPs were taken for available. */
+/** Which VIPs count as available. */
 export const DEGREE = {
-  /** Those that are. */
+  /** VIPs that are available. */
   AVAILABLE: 0,
-  /** None was: all but those an operator drained or forced down. */
+  /** None was available: all VIPs except those drained or forced down. */
   NOT_FORCED: 1,
-  /** Not even of these was any: all. */
+  /** None of these was left either: all VIPs. */
   ALL: 2,
 } as const;
 
@@ -67,18 +67,18 @@ export function createDecision(): Decision {
   };
 }
 
-/** What a decision is made with. */
+/** The inputs and the working memory of decisions. */
 export type Steerer = {
   readonly plan: SteeringPlan;
   readonly health: HealthTable;
   readonly random: Random;
   readonly decision: Decision;
-  /** Explain listens here; undefined in threads that answer. */
+  /** Set by explain; undefined in answering threads. */
   observer: Observer | undefined;
 };
 
 /**
- * Told after the start (step -1) and each step, anew for each degree of availability that is tried and when
- * standbys join, and at the end (step -2).
+ * Called after the start (step -1), after each step, and at the end (step -2). Start and steps repeat for each degree of
+ * availability that is tried, and when standbys join.
  */
 export type Observer = (service: number, step: number, decision: Decision) => void;

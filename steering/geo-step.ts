@@ -21,7 +21,7 @@ export type GeoStep = {
   readonly fence: boolean;
 };
 
-/** The same for keys that mean the same, whatever the operator wrote: `kr` and `KR`. */
+/** Equal for keys that mean the same, such as `kr` and `KR`. */
 export function identityOf(key: GeoKey): string {
   switch (key.kind) {
     case 'network':
@@ -41,14 +41,14 @@ export function identityOf(key: GeoKey): string {
 
 /**
  * The regions of the most specific key that matches, then of the next broader one and so on: network, AS,
- * subdivision, country, continent, default. With `fence` the most specific key is all there is. `detail` of a
+ * subdivision, country, continent, default. With `fence`, only the most specific key counts. `detail` of a
  * preference is the index of its key.
  */
 export function prepareGeo(step: GeoStep, context: PlaceContext): PlaceStep {
   const local = new Map(context.regions.map((region, number) => [region.name, number]));
   const keys = new Map<string | number, number>();
   step.map.forEach(({ key }, index) => {
-    // Numbers for listed networks, texts for all others: the kinds cannot be taken for each other.
+    // Listed networks have numbers and other keys have strings, so the kinds cannot be confused.
     const network = key.kind === 'network' ? (context.networkIndex.get(networkText(key.prefix)) ?? -1) : undefined;
     keys.set(network ?? identityOf(key), index);
   });
@@ -65,7 +65,7 @@ export function prepareGeo(step: GeoStep, context: PlaceContext): PlaceStep {
       return step.fence;
     };
     const keysOfPlace = [`AS${location.asn}`, location.subdivision, location.country, location.continent, 'default'];
-    // `some` stops where `take` says that the map is fenced.
+    // `some` stops when `take` returns true because of a fence.
     [...location.networks, ...keysOfPlace].some(take);
     return preferences;
   };

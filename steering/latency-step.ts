@@ -1,5 +1,5 @@
 /**
- * `latency`: regions by measured round-trip time; behind them, those nobody measured, nearest first.
+ * `latency`: regions by measured round-trip time; then regions without a measurement, nearest first.
  */
 import { latencyOf } from '../geo/latency-table.ts';
 import type { Location } from '../geo/location.ts';
@@ -12,16 +12,16 @@ export type LatencyStep = {
   readonly withinMs: number;
 };
 
-/** The table of a step without one: only what browsers measured. No path is empty. */
+/** The table of a step that names no file: it has only measurements of browsers. No file has an empty path. */
 export const NO_TABLE = '';
 
-/** `detail` of a preference is the time in ms: NaN for unknown. */
+/** `detail` of a preference is the time in ms; NaN if unknown. */
 export function prepareLatency(step: LatencyStep, context: PlaceContext): PlaceStep {
   const source = context.latency.get(step.table);
   if (!source) throw new Error(`the latency table ${step.table} has not been read`);
   const { table } = source;
   const all = context.regions.map((_, region) => region);
-  // VIPs without a region have no column, nor have regions that nobody measured.
+  // VIPs without a region, and regions without a measurement, have no column.
   const columns = context.regions.map((region) => table.regions.indexOf(region.name));
   return (location) => {
     const row = measuredRow(source, location);

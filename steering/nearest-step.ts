@@ -15,8 +15,8 @@ export function prepareNearest({ bias, withinKm }: NearestStep, { regions }: Pla
 }
 
 /**
- * Regions by great-circle distance, bias applied as Route 53 documents it. Regions without a place come last,
- * as one group; so do all where the client's place is unknown: nothing tells them apart.
+ * Regions by great-circle distance, bias applied as Route 53 documents it. Regions without a
+ * place come last, as one group. If the client's place is unknown, all regions are in this group.
  */
 export function byDistance(
   location: Location,

@@ -1,17 +1,17 @@
 /**
- * The step behind `geo`, `nearest`, `latency` and `failover`: all four prefer regions, or VIPs, in an order,
- * and keep the first that has a candidate. `nearest` and `latency` also keep those that are hardly worse.
+ * The common part of `geo`, `nearest`, `latency` and `failover`. All four prefer regions or VIPs in an order, and keep the
+ * first that has a candidate. `nearest` and `latency` also keep those within a margin of it.
  *
  * An ordering is n, then n pairs (entry, end): entry is a local region, or ~n for local VIP n; when the entry
  * is the first with a candidate, all entries up to `end` (exclusive) are kept with it.
  *
- * A shortcut says where the first such steps of a service lead, taken together, as long as the regions that each of
- * them prefers have a candidate: how many steps, n, then n regions that must have one, m, then m regions that are kept.
+ * A shortcut is the combined result of the first such steps of a service, valid while the regions that each of them
+ * prefers have a candidate: the number of steps, n, then n regions that must have one, m, then m regions that are kept.
  */
 import type { Decision, Steerer } from './decision.ts';
 import { VIP, vipWord } from './plan.ts';
 
-/** Narrows the candidates in place, their order kept. None is left where no entry has a candidate. */
+/** Narrows the candidates in place and keeps their order. None is left if no entry has a candidate. */
 export function keepFirstGroup({ plan, decision }: Steerer, firstSlot: number, orderingAt: number): void {
   const { orderings, vips } = plan;
   const { candidates, count } = decision;

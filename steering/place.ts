@@ -1,24 +1,24 @@
 /**
- * What a place means to a service: the contract of the steps that prefer regions (`geo-step.ts` and its like). Pure; run
- * at load time for every class of the atlas, and by explain, which also shows `detail`.
+ * The contract of the steps that prefer regions by the client's place, such as `geo-step.ts`. Pure. It runs at load time
+ * for every class of the atlas, and in explain, which also shows `detail`.
  */
 import type { LatencyTable } from '../geo/latency-table.ts';
 import type { Location } from '../geo/location.ts';
 
 /**
  * One preference. `region` is a local number, or ~n for VIP n; when it is the first with a candidate, those before
- * `end` are kept with it. `detail` is what the step went by: a number that the step itself explains.
+ * `end` are kept with it. `detail` is the reason as a number, whose meaning the step defines.
  */
 export type Preference = { readonly region: number; end: number; readonly detail: number };
 
-/** Preferences as the packet path reads them: an ordering (ordering.ts). */
+/** Preferences in the form that the packet path reads: an ordering (ordering.ts). */
 export function orderingWords(preferences: readonly Preference[]): number[] {
   return [preferences.length, ...preferences.flatMap(({ region, end }) => [region, end])];
 }
 
 /**
- * Where the first steps lead as long as nothing is amiss: a shortcut (ordering.ts), from their orderings, one at least.
- * Undefined where they keep nobody, or where a VIP stands in place of a region.
+ * The result of the first steps while everything is up: a shortcut (ordering.ts), from at least one ordering. Undefined
+ * if they keep no region, or if an ordering has a VIP in place of a region.
  */
 export function shortcutWords(steps: readonly (readonly Preference[])[]): number[] | undefined {
   const needed = new Set<number>();
@@ -33,12 +33,12 @@ export function shortcutWords(steps: readonly (readonly Preference[])[]): number
     kept = [...new Set(group.filter((each) => left.includes(each)).map(({ region }) => region))];
   }
   if (kept === undefined || [...needed, ...kept].some((region) => region < 0)) return undefined;
-  // Whoever is kept alone is found to have a candidate when these are collected.
+  // A single kept region needs no check: collecting its candidates shows whether it has one.
   if (kept.length === 1) needed.delete(kept[0] ?? -1);
   return [steps.length, needed.size, ...needed, kept.length, ...kept];
 }
 
-/** A region of a service as the steps see it. */
+/** A region of a service, as steps receive it. */
 export type PlacedRegion = {
   readonly name: string;
   readonly point: { readonly latitude: number; readonly longitude: number } | undefined;
@@ -55,7 +55,7 @@ export type PlaceContext = {
 /** `networkRow` is the row of the most specific network of the table that a location is in, or -1. */
 export type LatencySource = { readonly table: LatencyTable; readonly networkRow: (location: Location) => number };
 
-/** A step whose result depends on the client's place, made ready: location to preferences, best first. */
+/** A prepared step that depends on the client's place: maps a location to preferences, best first. */
 export type PlaceStep = (location: Location) => Preference[];
 
 /** The key of a network in `networkIndex`. */
@@ -63,7 +63,7 @@ export function networkText(prefix: { readonly bytes: Uint8Array; readonly bits:
   return `${Buffer.from(prefix.bytes).toString('hex')}/${prefix.bits}`;
 }
 
-/** Least first; the group of an entry reaches to the last that is at most `within` more. NaN last, as one group. */
+/** Lowest first. The group of an entry ends with the last entry that is at most `within` higher. NaN come last, as one group. */
 export function rankRegions(measures: { region: number; detail: number }[], within: number): Preference[] {
   const known = measures.filter(({ detail }) => !Number.isNaN(detail)).sort((a, b) => a.detail - b.detail);
   const unknown = measures.filter(({ detail }) => Number.isNaN(detail));

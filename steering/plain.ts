@@ -1,22 +1,22 @@
 /**
- * Orderings in plain form: two that lead every set of candidates to the same VIPs are the same. Outcomes of a map are told
- * apart by these, so that a scope is as wide as the truth (SPEC 4). Pure; run at load time.
+ * Orderings in plain form: two orderings that keep the same VIPs of every set of candidates are equal. They identify the
+ * outcomes of a map, so that scopes are as wide as possible (docs/steering.md#scope). Pure; runs at load time.
  */
 import type { Preference } from './place.ts';
 
-/** The steps of a chain in their order: each is told by what those before it leave. */
+/** Brings the steps of a chain into plain form, in order, because each depends on what earlier steps leave. */
 export type Plain = {
   /** Preferences of a step that depends on the place, in plain form. */
   prefer(preferences: readonly Preference[]): Preference[];
   /** A `failover` that leads to these regions, or to VIPs in them. */
   pass(regions: readonly number[]): void;
-  /** Where the steps so far can lead, whatever is down. */
+  /** The regions that the steps so far can keep, whatever is down. */
   reach(): ReadonlySet<number>;
-  /** Whether they lead to any VIP while none is down. */
+  /** Whether the steps keep any VIP while none is down. */
   hasData(): boolean;
 };
 
-/** `present` are the regions that have VIPs of the type asked for: other regions never have a candidate. */
+/** `present` are the regions that have VIPs of the type of the query: other regions never have a candidate. */
 export function plainFrom(present: readonly number[]): Plain {
   let possible: ReadonlySet<number> = new Set(present);
   /** Whether all candidates are in one region, so that a step keeps all of them or none. */
@@ -44,7 +44,7 @@ export function plainFrom(present: readonly number[]): Plain {
   };
 }
 
-/** Without those that cannot have a candidate; the ends of groups move up. */
+/** Removes entries that cannot have a candidate, and adjusts the ends of groups. */
 function among(preferences: readonly Preference[], possible: ReadonlySet<number>): Preference[] {
   const before = [0];
   for (const { region } of preferences) before.push((before.at(-1) ?? 0) + (possible.has(region) ? 1 : 0));
@@ -53,14 +53,14 @@ function among(preferences: readonly Preference[], possible: ReadonlySet<number>
   );
 }
 
-/** With one region left, all that counts is whether it is named. */
+/** If one region is left, only its presence counts. */
 function inAnyOrder(preferences: readonly Preference[]): Preference[] {
   return preferences
     .toSorted((a, b) => a.region - b.region)
     .map(({ region, detail }, index) => ({ region, end: index + 1, detail }));
 }
 
-/** Neighbours that end the same group, and that every other group has both or none of, keep the same in either order. */
+/** The order of two neighbours does not matter if they end the same group and every other group has both or neither. */
 function ordered(preferences: readonly Preference[]): Preference[] {
   const plain: Preference[] = [];
   for (let from = 0; from < preferences.length;) {

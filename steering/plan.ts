@@ -1,13 +1,13 @@
 /**
- * The steering tables of an image: what the packet path reads of services, VIPs and maps. Rows of 32-bit
+ * The steering tables of an image: services, VIPs and maps, as the packet path reads them. Rows of 32-bit
  * words; zones/image/compile-services.ts writes them.
  *
- *     services   a row a service (SERVICE)
- *     vips       a row a VIP, by slot (VIP)
- *     regions    a row a region of a service (REGION): "local" numbers count from 0 within the service
+ *     services   one row per service (SERVICE)
+ *     vips       one row per VIP, by slot (VIP)
+ *     regions    one row per region of a service (REGION): "local" numbers count from 0 within the service
  *     program    the steps of all services (program.ts): (OP, argument, argument) each
- *     orderings  lists of what to prefer: n, then n pairs (entry, end of its group), and shortcuts; see ordering.ts
- *     maps       a row a steering map (MAP): which ordering an address gets
+ *     orderings  preferences: n, then n pairs (entry, end of its group), and shortcuts; see ordering.ts
+ *     maps       one row per steering map (MAP): which ordering an address gets
  */
 
 import { ATLAS } from '../geo/find-class.ts';
@@ -24,7 +24,7 @@ export const SERVICE = {
   REGION_COUNT: 7,
   FIRST_STEP: 8,
   STEP_COUNT: 9,
-  /** Row in maps for A and CNAME, or -1 where no step depends on the client's place. */
+  /** Row in maps for A and CNAME; -1 if no step depends on the client's place. */
   MAP: 10,
   /** RRsets of a static answer when all are down: A, AAAA, CNAME; -1 for none. */
   STATIC_A: 11,
@@ -32,7 +32,7 @@ export const SERVICE = {
   STATIC_CNAME: 13,
   /** HAS bits over all its VIPs, and TRAIT bits. */
   HAS: 14,
-  /** MAP for AAAA: another one where regions have VIPs of one family only. */
+  /** MAP for AAAA: different from that for A if a region has VIPs of only one family. */
   MAP_AAAA: 15,
   WORDS: 16,
 } as const;
@@ -51,7 +51,7 @@ export const TRAIT = {
 
 export const ALL_DOWN = { SERVE_ALL: 0, NONE: 1, STATIC: 2 } as const;
 
-/** What a VIP, or a service, answers with. */
+/** The record types of a VIP or a service. */
 export const HAS = { A: 1, AAAA: 2, CNAME: 4 } as const;
 
 export const VIP = {
@@ -64,7 +64,7 @@ export const VIP = {
   RRSET_CNAME: 4,
   /** Hash of its name, for rendezvous: the same on every node. */
   HASH: 5,
-  /** The next VIP of its region in the order of the file, by local number; -1 behind the last. */
+  /** The next VIP of its region in the order of the file, by local number; -1 after the last. */
   NEXT: 6,
   WORDS: 7,
 } as const;
@@ -79,7 +79,7 @@ export const REGION = {
   WORDS: 3,
 } as const;
 
-/** A column of a service's row: `serviceWord(services, service, SERVICE.ANSWERS)`. Inlined, as all readers of rows are. */
+/** A column of a service's row: `serviceWord(services, service, SERVICE.ANSWERS)`. Inlined by V8, like all readers of rows. */
 export function serviceWord(services: Int32Array, service: number, column: number): number {
   return services[service * SERVICE.WORDS + column] ?? -1;
 }
@@ -89,7 +89,7 @@ export function vipWord(vips: Int32Array, slot: number, column: number): number 
   return vips[slot * VIP.WORDS + column] ?? -1;
 }
 
-/** A column of the row of a region, which has its number in the table, not that within the service. */
+/** A column of a region's row. `region` is the row in the table, not the local number. */
 export function regionWord(regions: Int32Array, region: number, column: number): number {
   return regions[region * REGION.WORDS + column] ?? -1;
 }
@@ -101,7 +101,7 @@ export const MAP = {
   /** Index in mapWords of the bitset of mixed groups, and its length in words. */
   MIXED_AT: 2,
   MIXED_WORDS: 3,
-  /** Index in mapWords of the ordering offsets, `STEPS` of them an outcome, and their number. */
+  /** Index in mapWords of the ordering offsets, `STEPS` of them per outcome, and their number. */
   ORDERINGS_AT: 4,
   ORDERING_COUNT: 5,
   /** Index in mapWords of the starts, and their number. */
@@ -127,7 +127,7 @@ export type MapView = {
   readonly outcomes: Int32Array;
   readonly mixed: Int32Array;
   readonly starts: Int32Array;
-  /** Offsets into `orderings`: `steps` an outcome. */
+  /** Offsets into `orderings`: `steps` per outcome. */
   readonly orderingAt: Int32Array;
   readonly steps: number;
   /** Offset into `orderings` of each outcome's shortcut, -1 for none. */
@@ -139,13 +139,13 @@ export type SteeringPlan = SteeringTables & {
   readonly atlas: AtlasView;
 };
 
-/** What the packet path reads of an atlas (geo/atlas.ts): its nodes, and where each family starts. */
+/** The part of an atlas (geo/atlas.ts) that the packet path reads: its nodes, and the root of each family. */
 export type AtlasView = { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number };
 
-/** In front of the nodes: the two roots, and what makes it a whole row, so that no row lies in two cache lines. */
+/** Before the nodes: the two roots, padded to a whole row so that no row crosses a cache line. */
 const ATLAS_HEADER_WORDS = ATLAS.WORDS;
 
-/** Gives shared memory of so many octets, all of them 0. */
+/** Allocates shared memory of this many octets, all 0. */
 export type Allocate = (octets: number) => SharedArrayBuffer;
 
 /** The atlas in shared memory. */
@@ -163,19 +163,19 @@ export function viewAtlas(memory: SharedArrayBuffer): AtlasView {
   return { nodes: words.subarray(ATLAS_HEADER_WORDS), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
 }
 
-/** Number of the map that decides answers of this HAS bit for the service; -1 where no step depends on the place. */
+/** Number of the map that decides answers of this HAS bit for the service; -1 if no step depends on the place. */
 export function mapNumber({ services }: SteeringTables, service: number, has: number): number {
   return serviceWord(services, service, has === HAS.AAAA ? SERVICE.MAP_AAAA : SERVICE.MAP);
 }
 
-/** That map; undefined where no step depends on the place. */
+/** That map; undefined if no step depends on the place. */
 export function mapOf(plan: SteeringPlan, service: number, has: number): MapView | undefined {
   const map = mapNumber(plan, service, has);
-  // An array asked for its element -1 looks for a property of that name, at the cost of a whole decision.
+  // Reading element -1 of an array makes V8 look for a property of that name, which costs as much as a decision.
   return map < 0 ? undefined : plan.mapViews[map];
 }
 
-/** An answering thread does this between two batches: a few views a map, and no look into what they show. */
+/** Answering threads do this between two batches: it creates a few views per map and reads none of the data. */
 export function viewPlan(tables: SteeringTables, mapWords: Int32Array, atlas: SharedArrayBuffer): SteeringPlan {
   const { maps } = tables;
   const mapViews: MapView[] = [];

@@ -1,7 +1,7 @@
 /**
- * The steps of services as the packet path runs them: the drawing of the table `program` (plan.ts), and one run over a
- * service's rows. Steps that prefer regions or VIPs share PLACE and FIXED; a step that orders in another way has an
- * OP of its own. steps.ts says which step becomes which row.
+ * The steps of services as the packet path runs them: the layout of the table `program` (plan.ts), and the code that runs
+ * a service's rows. Steps that prefer regions or VIPs share PLACE and FIXED; each other step has its OP. steps.ts
+ * defines the row of each step.
  */
 import { hasTrait } from './candidates.ts';
 import type { Steerer } from './decision.ts';
@@ -28,12 +28,12 @@ export type Op = (typeof OP)[Exclude<keyof typeof OP, 'WORDS'>];
 /** A row of `program`: its OP and two arguments. */
 export type ProgramRow = readonly [op: Op, argument: number, argument2: number];
 
-/** The OP of a row; undefined behind the last. */
+/** The OP of a row; undefined after the last. */
 function opOf({ program }: SteeringPlan, row: number): Op | undefined {
   return program[row * OP.WORDS] as Op | undefined;
 }
 
-/** From the candidates to what the steps leave, of which the first `from` are done. */
+/** Runs the steps on the candidates, except the first `from`, which are done. */
 export function runSteps(
   steerer: Steerer,
   service: number,
@@ -63,13 +63,13 @@ export function runSteps(
         break;
       case OP.WEIGHTED:
         if (withStandbys) dropStandby(steerer, firstSlot);
-        // Nobody looks at the order behind the answers once this is the last step.
+        // After the last step, only the order of the VIPs in the answer matters.
         drawWeighted(steerer, firstSlot, step === stepCount - 1 ? answers : decision.count);
         break;
       case OP.STICKY: {
         if (withStandbys) dropStandby(steerer, firstSlot);
         const prefixBits = bits === 32 ? argument : (plan.program[at + 2] ?? 0);
-        // Explain shows all of the order; packets need what they serve.
+        // Explain shows the whole order; packets need only the VIPs that they serve.
         const isLast = step === stepCount - 1 && observer === undefined;
         orderSticky(steerer, firstSlot, client, prefixBits, isLast ? answers : decision.count);
         if (prefixBits > decision.scopeBits && sticksTo(plan.services, service, has)) decision.scopeBits = prefixBits;
@@ -81,7 +81,7 @@ export function runSteps(
     }
     observer?.(service, step, decision);
   }
-  // Without them from the start, none can have come in.
+  // If the start left standbys out, no step can have added one.
   if (withStandbys) dropStandby(steerer, firstSlot);
   if (decision.count > answers) decision.count = answers;
 }
@@ -91,7 +91,7 @@ export function sticksTo(services: Int32Array, service: number, has: number): bo
   return hasTrait(services, service, has === HAS.AAAA ? TRAIT.STICKS_AAAA : TRAIT.STICKS);
 }
 
-/** From the candidates to those that the steps leave, in any order: steps that only order them are passed over. */
+/** Narrows the candidates to those that the steps leave, in any order. Steps that only order them are skipped. */
 export function narrow(steerer: Steerer, service: number, has: number, located: number): void {
   const { plan, decision } = steerer;
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
@@ -116,7 +116,7 @@ export function narrow(steerer: Steerer, service: number, has: number, located: 
   }
 }
 
-/** Offset of the shortcut (ordering.ts) through the first steps of a service, -1 where there is none. */
+/** Offset of the shortcut (ordering.ts) through the first steps of a service; -1 if there is none. */
 export function shortcutThrough(plan: SteeringPlan, service: number, has: number, located: number): number {
   if (serviceWord(plan.services, service, SERVICE.STEP_COUNT) === 0) return -1;
   const first = serviceWord(plan.services, service, SERVICE.FIRST_STEP);

@@ -1,6 +1,6 @@
 /**
- * Random numbers for weighted draws: not secret, quick, without allocation, and from a seed so that tests can
- * repeat a run. The generator is sfc32 (C. Doty-Humphrey, PractRand).
+ * Random numbers for weighted draws: not cryptographic, fast, without allocation, and seeded so that tests can repeat a
+ * run. The generator is sfc32 (C. Doty-Humphrey, PractRand).
  */
 export type Random = { readonly state: Int32Array };
 
@@ -25,8 +25,9 @@ export function next32({ state }: Random): number {
 }
 
 /**
- * A whole number from 0 to `bound` - 1, `bound` at most 2^31 (all weights of a service in hundredths): of 53 bits, so
- * that no value's chance is off by more than one part in 2^22, and a VIP's, which is of many values, by 2^-53.
+ * A whole number from 0 to `bound` - 1; `bound` is at most 2^31 (all weights of a service in hundredths). It is made of
+ * 53 random bits, so that the chance of a value is off by at most one part in 2^22, and that of a VIP, which covers many
+ * values, by 2^-53.
  */
 export function below(random: Random, bound: number): number {
   const high = next32(random) >>> 5;

@@ -1,12 +1,13 @@
 /**
- * Shedding (SPEC 4): VIPs close to full give up clients, the same first each time. Each VIP has a pressure in the health
- * table: a share of the clients in 65536ths, and FULL or more where it wants none. Each client's network bears a
- * pressure of its own at each VIP, 0 to 65535, by a hash. Where the pressure is greater, the VIP is no candidate for
- * that client, as if it were down; and where that leaves nobody, those that are least over what the client bears.
+ * Shedding (docs/steering.md#which-clients-are-shed): VIPs close to full give up clients, in the same order each time.
+ * Each VIP has a pressure in the health table: the share of clients to shed in 65536ths; FULL or more sheds all of them.
+ * Each client network bears a pressure at each VIP, 0 to 65535, given by a hash. If the pressure of a VIP is greater, the
+ * VIP is not a candidate for that client, as if it were down. If no candidate is left, the VIPs with the least excess
+ * pressure are kept.
  *
- * So nobody is sent to a full VIP while the steps lead to one that has no pressure, and an answer is never empty for
- * load. Between VIPs that all refuse a client, small differences move few clients: a rule that sent all of them to
- * whoever is not yet full would fill him within a TTL, and then the next (test/unit/steering/load.test.ts).
+ * So clients are not sent to a full VIP while the steps lead to one without pressure, and load never makes an answer
+ * empty. Between VIPs that all refuse a client, small differences move few clients. A rule that sent all of them to the
+ * VIP that is not yet full would fill it within a TTL, and then the next one (test/unit/steering/load.test.ts).
  */
 import { startCandidates } from './candidates.ts';
 import { DEGREE, type Steerer } from './decision.ts';
@@ -14,19 +15,20 @@ import { SERVICE, VIP, type SteeringPlan, serviceWord, vipWord } from './plan.ts
 import { narrow } from './program.ts';
 import { hashNetwork, mix } from './sticky-step.ts';
 
-/** Clients are told apart by networks of these lengths, as those of `sticky` by default: how resolvers send them. */
+/** Clients are distinguished by networks of these lengths, the defaults of `sticky`: resolvers send client subnets so. */
 const SHED_V4_BITS = 24;
 const SHED_V6_BITS = 56;
 
-/** So that who is shed first has nothing to do with whom `sticky` prefers. */
+/** Makes the order of shedding independent of the preferences of `sticky`. */
 const SALT = 0x5368_6564;
 
 /**
- * How far over what it bears this client's VIPs may be: 0 mostly, more where all that the steps lead to want no more of
- * it, -1 where no pressure has to do with this client. Else sees to the scope: the candidates are those of its network.
+ * By how much the pressure of a VIP may exceed what this client bears. Usually 0; more if all VIPs that the steps lead to
+ * refuse the client; -1 if pressure does not affect this client. Unless it is -1, the scope is set to the client's
+ * network, because the candidates are specific to it.
  *
- * Of the VIPs that the steps leave, none is under pressure: then these serve it. Whoever is not sent to a VIP that sheds
- * is not moved by it, also where `within` counts from that VIP's region.
+ * If none of the VIPs that the steps leave is under pressure, they serve the client. A client that is not sent to a
+ * shedding VIP is therefore not moved by it, even if `within` counts from that VIP's region.
  */
 export function shedLimitOf(
   steerer: Steerer,
@@ -40,7 +42,7 @@ export function shedLimitOf(
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   if (!isPressed(steerer, service)) return -1;
   startCandidates(steerer, service, has, DEGREE.AVAILABLE, false);
-  // With one candidate there is nobody to shed clients to: all get the same.
+  // A single candidate has no other VIP to shed clients to: all clients get it.
   if (decision.count <= 1) return -1;
   narrow(steerer, service, has, located);
   if (!hasPressed(steerer, firstSlot)) return -1;
@@ -52,19 +54,19 @@ export function shedLimitOf(
     const next = nextExcess(steerer, firstSlot, network, limit);
     keep(steerer, firstSlot, network, limit);
     narrow(steerer, service, has, located);
-    // With all of them, somebody is left: see above.
+    // With all candidates admitted at least one is left: see above.
     if (decision.count > 0 || next < 0) return limit;
     limit = next;
   }
 }
 
-/** Drops the candidates that are more than `limit` over what the client bears. */
+/** Drops the candidates whose pressure exceeds what the client bears by more than `limit`. */
 export function keepWithin(steerer: Steerer, service: number, client: Uint8Array, bits: number, limit: number): void {
   const firstSlot = serviceWord(steerer.plan.services, service, SERVICE.FIRST_SLOT);
   keep(steerer, firstSlot, shedNetwork(client, bits), limit);
 }
 
-/** The client's network as shedding knows it: a number for `bearing`. */
+/** The client's network as a number, for `bearing`. */
 export function shedNetwork(client: Uint8Array, bits: number): number {
   return hashNetwork(client, bits === 32 ? SHED_V4_BITS : SHED_V6_BITS);
 }
@@ -94,7 +96,7 @@ function excess(steerer: Steerer, slot: number, network: number): number {
   return pressure === 0 ? 0 : Math.max(0, pressure - bearing(steerer.plan, slot, network));
 }
 
-/** The least excess of a candidate that is over `limit`; -1 where none is. */
+/** The least excess of a candidate that is above `limit`; -1 if there is none. */
 function nextExcess(steerer: Steerer, firstSlot: number, network: number, limit: number): number {
   const { candidates, count } = steerer.decision;
   let next = -1;

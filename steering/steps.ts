@@ -1,6 +1,6 @@
 /**
- * The steps of `steer`: what the zone file says of each kind, and one row for each kind with what the rest of the
- * program asks of a step. A row's file says what the step does with the candidates.
+ * The steps of `steer`: the options of each kind, and one row per kind with the traits that the rest of the program
+ * needs. The file of each step implements it.
  */
 import { basename } from 'node:path';
 import type { Prefix } from '../wire/address.ts';
@@ -24,7 +24,7 @@ type StepOptions = {
 
 export type StepKind = keyof StepOptions;
 
-/** A step with names resolved to indexes where a service knows them. */
+/** The options of a step. Names that the service has are resolved to indexes. */
 export type StepSpec<K extends StepKind = StepKind> = { [P in K]: { readonly kind: P } & StepOptions[P] }[K];
 
 /** The steps of a service without `steer`. */
@@ -33,37 +33,37 @@ export const DEFAULT_STEPS: readonly StepSpec[] = [
   { kind: 'weighted' },
 ];
 
-/** What the rest of the program asks of a step, whatever its kind. */
+/** The traits of a step that the rest of the program reads. */
 export type StepTraits = {
-  /** What it does with the candidates; the compiler of images asks. */
+  /** What the step does with the candidates, for the compiler of images. */
   readonly action:
-    /** Keeps the first group that has a candidate, of regions that the client's place puts in order. */
+    /** Keeps the first group of regions that has a candidate, in an order given by the client's place. */
     | { readonly by: 'place'; readonly prepare: (context: PlaceContext) => PlaceStep }
-    /** The same of regions or VIPs whose order is the same for all clients; `regions` by local number. */
+    /** Does the same with regions or VIPs in one order for all clients. `regions` are by local number. */
     | { readonly by: 'list'; readonly preferences: (regions: readonly PlacedRegion[]) => Preference[] }
-    /** Keeps all candidates, in an order of its own. */
+    /** Keeps all candidates and orders them. */
     | { readonly by: 'order'; readonly row: ProgramRow };
-  /** The most that it leaves. `near`: one region, but all of them to clients whose place is not known. */
+  /** The most that the step leaves. `near`: one region, but all regions for clients whose place is unknown. */
   readonly leaves: 'vip' | 'region' | 'near' | 'any';
-  /** Whether it tells only regions apart: of the VIPs of one region it keeps all or none. */
+  /** Whether the step keeps all or none of the VIPs of a region. */
   readonly choosesRegions: boolean;
-  /** Whether it orders by weight, and what decides: a draw, or the client's network. */
+  /** Whether the step orders by weight, and by what: a random draw, or the client's network. */
   readonly weighs: 'by chance' | 'by client' | undefined;
-  /** Whether an answer has all that it leaves, so that no step behind it has a choice. */
+  /** Whether an answer has all VIPs that the step leaves, so that later steps have no choice. */
   readonly servesAll: boolean;
-  /** The only regions and VIPs that it can keep; undefined: any. `hint` says where another is added. */
+  /** The only regions and VIPs that the step can keep; undefined: any. `hint` says how to add another. */
   readonly keepsOnly?: { readonly regions: readonly string[]; readonly vips: readonly number[]; readonly hint: string };
-  /** Clients of some places get no region from it; its reader warns of that. */
+  /** Whether clients of some places get no region from the step; its reader warns of that. */
   readonly leavesPlacesOut?: boolean;
-  /** Networks that it tells apart. */
+  /** Networks that the step lists. */
   readonly networks?: readonly Prefix[];
-  /** Measurements that it reads: the path of the file, and how much worse than the best a region may be. */
+  /** The measurements that the step reads: the path of the file, and the margin in ms above the best region. */
   readonly table?: { readonly path: string; readonly withinMs: number };
-  /** Its options in words, for `diff`; `vips` are the names of the service's VIPs. */
+  /** The options as text, for `diff`. `vips` are the names of the service's VIPs. */
   readonly text: (vips: readonly string[]) => StepText;
 };
 
-/** What is said of options, by what they are called. `entries` come and go; `options` are always there. */
+/** The texts of options by their names. `entries` may be added and removed; `options` are always present. */
 export type StepText = {
   readonly entries?: ReadonlyMap<string, string>;
   readonly options?: readonly (readonly [option: string, text: string])[];

@@ -1,17 +1,17 @@
 /**
  * `sticky`: weighted rendezvous hashing (D. Thaler, C. Ravishankar, "Using name-based mappings to increase hit
  * rates", 1998; weights as in J. Schindelhauer and G. Schomaker, "Weighted distributed hash tables", 2005). The
- * same network gets the same VIP on every node, and a VIP that goes moves only its own clients.
+ * same network gets the same VIP on every node. A VIP that fails moves only its own clients.
  */
 import type { Steerer } from './decision.ts';
 import { VIP, vipWord } from './plan.ts';
 
-/** How much of an IPv4 or IPv6 address is one client. */
+/** Prefix lengths: the IPv4 or IPv6 networks that count as one client. */
 export type StickyStep = { readonly v4Bits: number; readonly v6Bits: number };
 
 /**
- * Orders the candidates by their score for the first `bits` bits of `client`, best first; where only one is `wanted`,
- * the order behind it is not specified. Standbys beside others must have been dropped.
+ * Orders the candidates by their score for the first `bits` bits of `client`, best first. If one is `wanted`, the order of
+ * the others is unspecified. The caller has dropped standbys if there are other candidates.
  */
 export function orderSticky(
   steerer: Steerer,
@@ -29,7 +29,7 @@ export function orderSticky(
   for (let c = 0; c < count; c++) {
     const slot = firstSlot + (candidates[c] ?? 0);
     const score = scoreOf(weightOf(steerer, slot), drawOf(steerer, slot, network));
-    // Insertion: a service has few VIPs, and nothing is allocated.
+    // Insertion sort: a service has few VIPs, and nothing is allocated.
     const vip = candidates[c] ?? 0;
     let at = c;
     for (; at > 0 && (scores[at - 1] ?? 0) < score; at--) {
@@ -42,8 +42,8 @@ export function orderSticky(
 }
 
 /**
- * Puts the candidate with the highest score in front. Since 1 - u <= -ln u <= (1 - u) / u, a score lies between two
- * numbers that cost no logarithm, which mostly tell who is ahead.
+ * Moves the candidate with the highest score to the front. Since 1 - u <= -ln u <= (1 - u) / u, a score lies between two
+ * bounds that need no logarithm and usually decide the comparison.
  */
 function putBestFirst(steerer: Steerer, firstSlot: number, network: number): void {
   const { candidates, count } = steerer.decision;
@@ -54,7 +54,7 @@ function putBestFirst(steerer: Steerer, firstSlot: number, network: number): voi
     const slot = firstSlot + (candidates[c] ?? 0);
     const ownWeight = weightOf(steerer, slot);
     const ownDraw = drawOf(steerer, slot, network);
-    // As products, for divisions are slow too: most(own) <= least(best), then most(best) < least(own).
+    // As products, because divisions are slow: most(own) <= least(best), then most(best) < least(own).
     if (ownWeight * (1 - draw) <= weight * draw * (1 - ownDraw)) continue;
     if (
       weight * (1 - ownDraw) < ownWeight * ownDraw * (1 - draw) ||
@@ -74,12 +74,12 @@ function scoreOf(weight: number, draw: number): number {
   return -weight / Math.log(draw);
 }
 
-/** Among standbys alone all weigh the same. */
+/** The weight of a VIP. Standbys alone have equal weights. */
 function weightOf({ health }: Steerer, slot: number): number {
   return Math.max(health.weights[slot] ?? 0, 1e-3);
 }
 
-/** What a VIP drew for a network: a number inside (0, 1), so that its logarithm is negative and finite. */
+/** The draw of a VIP for a network: a number inside (0, 1), so that its logarithm is negative and finite. */
 function drawOf({ plan }: Steerer, slot: number, network: number): number {
   return ((mix(network ^ vipWord(plan.vips, slot, VIP.HASH)) >>> 0) + 0.5) / 4_294_967_296;
 }
@@ -92,7 +92,7 @@ export function mix(value: number): number {
   return hash ^ (hash >>> 16);
 }
 
-/** Of the first `bits` bits of the address. */
+/** A hash of the first `bits` bits of the address. */
 export function hashNetwork(client: Uint8Array, bits: number): number {
   let hash = 0x811c_9dc5 | 0;
   for (let bit = 0; bit < bits; bit += 8) {

@@ -1,9 +1,9 @@
 /**
- * The decision for one client, told (SPEC 4, Explain). Made by the code that answers packets, through an
- * observer; plain JSON, so that the command line, the API and `_explain.` show the same.
+ * The explanation of one decision (docs/commands.md#pharos-explain-name-type). An observer records it in the code that
+ * answers packets. It is plain JSON, so that the command line, the API and `_explain.` show the same.
  */
 export type Trace = {
-  /** What was asked: `www.example.com`, `A`. */
+  /** Name and type of the query: `www.example.com`, `A`. */
   readonly name: string;
   readonly type: string;
   readonly zone: string;
@@ -12,7 +12,7 @@ export type Trace = {
   readonly client: TraceClient;
   /** The decisions of the services whose CNAMEs led to `service`, that of the name asked for first. */
   readonly via: readonly TraceDecision[];
-  /** One a VIP of the service that has the type; empty for static data. */
+  /** One per VIP of the service that has the type; empty for static data. */
   readonly candidates: readonly TraceCandidate[];
   readonly steps: readonly TraceStep[];
   /** What `when_all_down` did, when no candidate was left; undefined otherwise. */
@@ -60,16 +60,16 @@ export type TraceCandidate = {
   readonly target: string;
   readonly region: string;
   readonly data: string;
-  /** Without what a ramp takes away from it. */
+  /** The full weight, without the effect of a ramp. */
   readonly weight: number;
-  /** The share of its weight that it has: below 1 while it comes back (`ramp`). */
+  /** The share of its weight in effect: below 1 during a ramp. */
   readonly ramp: number;
-  /** The share of its clients that it gives up for its load (`shed`), 0 to 1. */
+  /** The share of its clients that it sheds because of its load, 0 to 1. */
   readonly shed: number;
   readonly probed: 'up' | 'down' | 'unknown';
   readonly forced: 'up' | 'down' | 'drain' | undefined;
   readonly available: boolean;
-  /** Why it is or is not a candidate, in words: `up`, `down: status 503`, `region seoul has 40% of its weight up, needs 50%`. */
+  /** Why it is or is not a candidate, in words: `up`, `down: HTTP 503 (expected 200-399)`, `region seoul has 40% of its weight up, needs 50%`. */
   readonly why: string;
 };
 
@@ -82,7 +82,7 @@ export type TraceStep = {
   readonly why: string;
 };
 
-/** `client` is an address, `country` or `at` stand in its place; `down` are targets taken as down for this question. */
+/** `client` is an address; `country` or `at` replace it. `down` are targets that count as down for this request. */
 export type ExplainRequest = {
   readonly name: string;
   readonly type: string;
@@ -93,7 +93,7 @@ export type ExplainRequest = {
   readonly down?: readonly string[];
 };
 
-/** `parameter` names what was wrong with the request. */
+/** `parameter` is the name of the invalid parameter. */
 export type Explained =
   | { readonly ok: true; readonly trace: Trace }
   | { readonly ok: false; readonly parameter: string; readonly message: string };

@@ -1,20 +1,20 @@
 /**
- * `weighted`: candidates in random order, each first in proportion to its weight. Weight 0 is standby: such
- * candidates go where any other is left.
+ * `weighted`: candidates in random order; the chance to be first is proportional to the weight. Candidates of weight 0
+ * are standbys: they are dropped if there is any other.
  */
 import type { Decision, Steerer } from './decision.ts';
 import { below } from './random.ts';
 
 /**
- * Orders the first `wanted` candidates; the order behind them is not specified. Standbys beside others must have been
- * dropped.
+ * Orders the first `wanted` candidates; the order of the others is unspecified. The caller has dropped standbys if there
+ * are other candidates.
  */
 export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number): void {
   const { health, random, decision } = steerer;
   const { candidates, count } = decision;
   let total = 0;
   for (let c = 0; c < count; c++) total += health.weights[firstSlot + (candidates[c] ?? 0)] ?? 0;
-  const standbys = total === 0; // all of them are: equal chances
+  const standbys = total === 0; // standbys alone have equal chances
   if (standbys) total = count;
   const draws = Math.min(wanted, count - 1);
   for (let drawn = 0; drawn < draws; drawn++) {
@@ -32,7 +32,7 @@ export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number
   }
 }
 
-/** Drops candidates of weight 0 where one of another weight is left. */
+/** Drops candidates of weight 0 if there is one with a weight. */
 export function dropStandby({ health, decision }: Steerer, firstSlot: number): void {
   const { candidates, count }: Decision = decision;
   let kept = 0;
