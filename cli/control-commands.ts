@@ -140,7 +140,7 @@ function reachable(command: Command, several = false): Command {
       : command.option('--api <url>', words)
   )
     .option('--token <token>', "the server's status.token (default: PHAROS_TOKEN, else that of the configuration)")
-    .option('--config <file>', "the server's configuration (default: ./pharos.yaml where there is one)")
+    .option('--config <file>', "the server's configuration (default: ./pharos.yaml if it exists)")
     .option('--json', 'print the reply of the API');
 }
 

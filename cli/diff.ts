@@ -1,5 +1,5 @@
 /**
- * `pharos diff OLD NEW`: records and services that differ, and what share of the clients moves, by country.
+ * `pharos diff OLD NEW`: records and services that differ, and which share of the clients moves, by country.
  */
 import { isAbsolute, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';

@@ -1,11 +1,11 @@
 /**
- * Puts a loaded generation in force. Everything that may fail comes before the switch, and is undone if it does.
+ * Puts a loaded generation in force. Every step that may fail comes before the switch, and is undone if one fails.
  */
 import type { Logger } from 'pino';
 import type { Calendar } from './calendar.ts';
 import type { Current } from './generation.ts';
 
-/** A part that keeps something of the generation in force. It is told when another one is. */
+/** A part that keeps something of the generation in force. `replaced` is called when another one is. */
 export type Follower = { readonly replaced: (before: Current, next: Current) => void };
 
 export type ActivateParts = {
@@ -19,13 +19,13 @@ export type ActivateParts = {
   readonly log: Pick<Logger, 'error'>;
 };
 
-/** Rejects with the error of what failed before the switch. The generation before stays in force then. */
+/** Rejects with the error of a step before the switch. Then the previous generation stays in force. */
 export async function activate(next: Current, parts: ActivateParts): Promise<void> {
   const { state, calendar, configureHealth, publish, followers, log } = parts;
   const before = state.current;
   const jobs = await calendar.prepare(next.settings);
   try {
-    // Before threads use it: their first answers need its states.
+    // Before threads use the table: their first answers need its states.
     configureHealth(next);
     await publish(next);
   } catch (error) {
@@ -33,7 +33,7 @@ export async function activate(next: Current, parts: ActivateParts): Promise<voi
     configureHealth(before);
     throw error;
   }
-  // The threads serve it now. A fault of one part must not keep it from the others.
+  // The threads serve the generation now, so a fault in one part must not keep it from the others.
   state.current = next;
   for (const follower of followers) {
     try {

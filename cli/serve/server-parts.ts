@@ -185,7 +185,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
   };
 }
 
-/** The health checks at work. A takeover stops them, and they start anew if the other server fails to start. */
+/** The running health checks. A takeover stops them. They are started again if the other server fails to start. */
 export type HealthHolder = {
   readonly now: () => Health;
   readonly restart: () => void;
@@ -209,7 +209,7 @@ function tellRefusal(alarms: Alarms, { ok, diagnostics }: LastReload, generation
   }
   const first = diagnostics.find(({ severity }) => severity === 'error');
   const why = first ? ` ${formatDiagnostic(first).split('\n')[0] ?? ''}` : '';
-  alarms.raise('reload_refused', `Reload refused; still serving generation ${generation}.${why}`);
+  alarms.raise('reload_refused', `Reload rejected; still serving generation ${generation}.${why}`);
 }
 
 function tellManager(manager: ServiceManager, { stopping, current }: ServerState, { ok }: LastReload): void {
