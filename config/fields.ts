@@ -65,7 +65,7 @@ export function identityFromEnvironment<T>(read: Read<T>): Read<T> {
   return (node, name, report) => {
     const other = node.kind === 'reference' ? node.names.find((each) => !IDENTITY.test(each)) : undefined;
     if (other === undefined) return fromEnvironment(read)(node, name, report);
-    const hint = 'rename the variable to HOSTNAME or NODE_NAME, if its value is no secret';
+    const hint = 'rename the variable to HOSTNAME or NODE_NAME, if its value is not secret';
     report.error('PH098', `${name} is published: it cannot use the value of ${other}`, nodePlace(node), hint);
     return undefined;
   };

@@ -144,7 +144,7 @@ const status: Read<StatusOrOff> = (node, name, report) => {
     report.warning('PH074', message, nodePlace(written), 'make one with: openssl rand -hex 24');
   }
   if (!read.open_reading && written === undefined) {
-    const message = 'open_reading: false needs a token: without one, nobody could read';
+    const message = 'open_reading: false needs a token: without a token, no client could read';
     report.error('PH075', message, nodePlace(valueOf(node, 'open_reading') ?? node), 'add token: "${PHAROS_TOKEN}"');
   }
   return { listen: read.listen, token: read.token, openReading: read.open_reading };

@@ -1,6 +1,6 @@
 /**
- * Whether `body` or `expect` of a check is in what a target sent. The target is a stranger: an expression takes time in
- * proportion to what was received, and has a limit all the same, since this thread has much to do.
+ * Searches what a target sent for `body` or `expect` of a check. Targets are not trusted: an expression takes time linear
+ * in the text, and still has a limit, since this thread has other work.
  */
 import { createContext, Script } from 'node:vm';
 import { compileExpression, type Expression } from '../../config/expression.ts';
@@ -8,10 +8,10 @@ import type { BodyMatch } from '../../config/check-fields.ts';
 import { MAX_MATCH_MS, MAX_MATCH_TURNS, MAX_UNLIMITED_MATCH_CHARACTERS } from '../limits.ts';
 import { ProbeFailure } from './probe.ts';
 
-/** What is looked for, in words, and whether it is in what was received; throws ProbeFailure when that takes too long. */
+/** The text or expression for messages, and the search in what was received. Throws ProbeFailure if it takes too long. */
 export type BodyMatcher = { readonly words: string; test(received: Buffer): boolean };
 
-/** For one probe. Throws an Error for an expression that cannot be compiled; the configuration's readers refuse those. */
+/** For one probe. Throws for an invalid expression, which the readers of the configuration refuse. */
 export function bodyMatcher(match: BodyMatch): BodyMatcher {
   switch (match.kind) {
     case 'text': {
@@ -38,11 +38,11 @@ function expressionOf(match: Regex): Expression {
   return expression;
 }
 
-/** Only a script can be stopped from without, and to begin one costs 0.1 ms: so it is for texts that may need it. */
+/** Only a script can be stopped from outside. Starting one costs 0.1 ms, so only long texts are searched by script. */
 const search = new Script('expression.test(text)');
 let room: { expression?: Expression; text?: string } | undefined;
 
-/** MAX_MATCH_MS of this thread's own time for all that comes in one probe. */
+/** Limits all searches of one probe to MAX_MATCH_MS of this thread's CPU time. */
 function limited(match: Regex, words: string): (text: string) => boolean {
   let leftMs = MAX_MATCH_MS;
   expressionOf(match);
@@ -53,7 +53,7 @@ function limited(match: Regex, words: string): (text: string) => boolean {
     try {
       return search.runInContext(room, { timeout: Math.max(1, Math.ceil(limitMs)) }) === true;
     } catch (error) {
-      // Stopped in the middle of its work, so that what it remembers cannot be trusted.
+      // It was interrupted, so its internal state cannot be trusted.
       compiled.delete(match);
       throw error;
     } finally {
@@ -63,13 +63,13 @@ function limited(match: Regex, words: string): (text: string) => boolean {
   };
   return (text) => {
     if (text.length <= MAX_UNLIMITED_MATCH_CHARACTERS) return expressionOf(match).test(text);
-    // The script's limit is by the wall clock, and on a busy machine other processes may have had that time. A match that
-    // has had little processor time is tried again, for else a target would be down because this node is busy.
+    // The script's limit is wall-clock time, which other processes may have used on a busy machine. A search with little
+    // CPU time is tried again: otherwise a target would fail because this node is busy.
     for (let turn = 0; turn < MAX_MATCH_TURNS && leftMs > 1; turn++) {
       try {
         return within(text, leftMs);
       } catch {
-        // It took too long by the wall clock; `leftMs` says whether by its own.
+        // It exceeded the wall-clock limit; `leftMs` tells whether it exceeded its CPU time.
       }
     }
     throw new ProbeFailure(`${words} takes more than ${String(MAX_MATCH_MS)} ms over what was received; simplify it`);

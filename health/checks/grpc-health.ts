@@ -1,23 +1,23 @@
 /**
- * The two messages of grpc.health.v1 (https://github.com/grpc/grpc-proto, grpc/health/v1/health.proto), and what
- * gRPC itself puts around them. Pure.
+ * The two messages of grpc.health.v1 (https://github.com/grpc/grpc-proto, grpc/health/v1/health.proto), and gRPC's framing
+ * and status codes. Pure.
  */
 import { ProbeFailure } from './probe.ts';
 
-/** Of HealthCheckResponse.ServingStatus. */
+/** HealthCheckResponse.ServingStatus, by number. */
 const SERVING_STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
-/** By their numbers. */
+/** Status codes of gRPC, by number. */
 const GRPC_STATUS =
   'OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED'.split(
     ' ',
   );
-/** Characters of the server's own words that a reason quotes. */
+/** Characters of the server's message that a reason quotes. */
 const MAX_QUOTED = 120;
 
-/** HealthCheckRequest { string service = 1; } with its length in front. */
+/** HealthCheckRequest { string service = 1; } with its length prefix. */
 export function healthRequest(service: string): Buffer {
   const name = Buffer.from(service);
-  // An empty field is left out; a length below 2^14 has at most two octets of seven bits.
+  // An empty field is omitted. A length below 2^14 is at most two octets of seven bits.
   const field =
     name.length === 0
       ? []
@@ -30,7 +30,7 @@ export function healthRequest(service: string): Buffer {
   return frame;
 }
 
-/** HealthCheckResponse { ServingStatus status = 1; } in words; undefined when it is none, or compressed. */
+/** HealthCheckResponse { ServingStatus status = 1; } as text; undefined: not this message, or compressed. */
 export function servingStatus(frame: Buffer): string | undefined {
   if (frame.length < 5 || frame[0] !== 0 || frame.length !== 5 + frame.readUInt32BE(1)) return undefined;
   const message = frame.subarray(5);
@@ -48,7 +48,7 @@ export function servingStatus(frame: Buffer): string | undefined {
   while (at < message.length) {
     const tag = varint();
     const value = tag % 8 === 0 || tag % 8 === 2 ? varint() : NaN;
-    // Fields that a later version may add are passed over.
+    // Unknown fields are skipped.
     if (tag === 8) status = value;
     else if (tag % 8 === 1) at += 8;
     else if (tag % 8 === 5) at += 4;
@@ -59,7 +59,7 @@ export function servingStatus(frame: Buffer): string | undefined {
   return SERVING_STATUS[status] ?? `status ${String(status)}`;
 }
 
-/** What a call's status means; undefined for OK. `message` is percent-encoded, as gRPC over HTTP/2 has it. */
+/** The failure of a call with this status; undefined for OK. `message` is percent-encoded, as in gRPC over HTTP/2. */
 export function failureOfCall(status: string, message: string, service: string): ProbeFailure | undefined {
   if (status === '0') return undefined;
   if (status === '5') return new ProbeFailure(`the server does not know the service ${JSON.stringify(service)}`);

@@ -1,36 +1,36 @@
 /**
- * Reads one HTTP/1.1 response (RFC 9112) as it comes: the status, and the first 64 KiB of the body. No sockets.
+ * Reads one HTTP/1.1 response (RFC 9112) as its octets arrive: the status, and the first 64 KiB of the body. No sockets.
  *
- * Why not `node:http`: a probe took twice the CPU, and what waits for the next one much memory
+ * Why not `node:http`: a probe took twice the CPU, and idle connections took much memory
  * (docs/decisions/http-probes.md).
  */
 import { MAX_BODY_OCTETS, MAX_HEAD_OCTETS } from '../limits.ts';
 import { ProbeFailure } from './probe.ts';
 
-/** Where the reader is in the response. A body of `rest` octets, in chunks, or up to the end of the connection. */
+/** The part of the response to read next. A body has `rest` octets, in chunks, or up to the end of the connection. */
 type Phase = 'head' | 'length' | 'size' | 'chunk' | 'chunk end' | 'trailers' | 'until close' | 'done';
 
 export type HttpReader = {
   /**
-   * Takes what came. True when no more is needed: the response is complete, or 64 KiB of the body are there.
-   * Throws ProbeFailure for what is not HTTP.
+   * Takes octets. Returns true when no more are needed: the response is complete, or 64 KiB of the body have arrived.
+   * Throws ProbeFailure if they are not HTTP.
    */
   feed(chunk: Buffer): boolean;
-  /** The other side has ended the connection. False when that was before the end of the response. */
+  /** The server has closed the connection. Returns false if that was before the end of the response. */
   close(): boolean;
-  /** Of the final response (not 1xx, but for 101); 0 until its head is there. */
+  /** Status of the final response (not 1xx, except 101); 0 until its head has arrived. */
   status(): number;
-  /** Its Content-Encoding, such as `gzip`; undefined where the body is not encoded. */
+  /** Its Content-Encoding, such as `gzip`; undefined: the body is not encoded. */
   coding(): string | undefined;
   /** Up to 64 KiB. */
   body(): Buffer;
   /** The body ended within 64 KiB. */
   complete(): boolean;
-  /** Another request may follow on the connection. */
+  /** Whether the connection may carry another request. */
   reusable(): boolean;
 };
 
-/** `method` is that of the request: HEAD has no body, CONNECT a tunnel. */
+/** `method` is the request's: a response to HEAD has no body, and CONNECT opens a tunnel. */
 export function createHttpReader(method: string): HttpReader {
   let phase: Phase = 'head';
   let pending: Buffer = Buffer.alloc(0);
@@ -39,12 +39,12 @@ export function createHttpReader(method: string): HttpReader {
   let coding: string | undefined;
   let complete = false;
   let truncated = false;
-  /** Octets of the body, or of the chunk, that are still to come; of trailers those that may. */
+  /** Octets of the body or chunk still to come; of trailers, octets still allowed. */
   let rest = 0;
   const taken: Buffer[] = [];
   let octets = 0;
 
-  /** The next line without its end; undefined until it is there. RFC 9112 2.2: a lone LF ends one too. */
+  /** The next line without its end; undefined until it has arrived. RFC 9112 2.2: a lone LF ends a line too. */
   const line = (): string | undefined => {
     const end = pending.indexOf(LF);
     if (end > MAX_HEAD_OCTETS || (end < 0 && pending.length > MAX_HEAD_OCTETS)) throw tooLong();
@@ -69,7 +69,7 @@ export function createHttpReader(method: string): HttpReader {
   const finish = (): void => {
     phase = 'done';
     complete = !truncated;
-    // What comes behind was not asked for: nobody knows what the next would be.
+    // Octets after the response were not requested: the connection cannot be used again.
     if (pending.length > 0) persistent = false;
   };
 
@@ -77,7 +77,7 @@ export function createHttpReader(method: string): HttpReader {
     const end = endOfHead(pending);
     if (end < 0) {
       if (pending.length > MAX_HEAD_OCTETS) throw tooLong();
-      // Somebody who speaks something else may wait for us.
+      // A server of another protocol may wait for the client.
       const start = pending.toString('latin1', 0, 5);
       if (!'HTTP/'.startsWith(start)) throw notHttp(`it begins with ${JSON.stringify(start)}`);
       return false;
@@ -85,7 +85,7 @@ export function createHttpReader(method: string): HttpReader {
     if (end > MAX_HEAD_OCTETS) throw tooLong();
     const head = readHead(pending.toString('latin1', 0, end));
     pending = pending.subarray(end);
-    // RFC 9110 15.2: any number of interim ones.
+    // RFC 9110 15.2: any number of interim responses may come first.
     if (head.status < 200 && head.status !== 101) return pending.length > 0;
     status = head.status;
     persistent = head.persistent;
@@ -119,7 +119,7 @@ export function createHttpReader(method: string): HttpReader {
       case 'size': {
         const text = line();
         if (text === undefined) return false;
-        // RFC 9112 7.1: hexadecimal, with extensions behind a semicolon that nobody needs.
+        // RFC 9112 7.1: hexadecimal, with optional extensions after a semicolon, which are ignored.
         const [, digits] = /^([0-9a-f]{1,12})[ \t]*(?:;.*)?$/i.exec(text) ?? [];
         if (digits === undefined) throw notHttp('a chunk without a size');
         rest = Number.parseInt(digits, 16);
@@ -175,7 +175,7 @@ export function createHttpReader(method: string): HttpReader {
 const LF = 10;
 const CR = 13;
 
-/** Behind the empty line that ends the head; -1 until it is there. */
+/** Offset after the empty line that ends the head; -1 until it has arrived. */
 function endOfHead(octets: Buffer): number {
   for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
     const next = octets[at + 1];
@@ -190,7 +190,7 @@ type Head = {
   readonly persistent: boolean;
   readonly chunked: boolean;
   readonly coding: string | undefined;
-  /** Undefined: up to the end of the connection. */
+  /** Undefined: until the connection ends. */
   readonly length: number | undefined;
 };
 
@@ -203,7 +203,7 @@ function readHead(text: string): Head {
   const contentCodings: string[] = [];
   const connection: string[] = [];
   for (const each of lines) {
-    // RFC 9112 5.2: a line that goes on from the one before; none of those that matter here do.
+    // RFC 9112 5.2: a continuation of the previous line. None of the headers read here has one.
     if (/^[ \t]/.test(each)) continue;
     const colon = each.indexOf(':');
     if (!TOKEN.test(each.slice(0, Math.max(0, colon))))
@@ -211,7 +211,7 @@ function readHead(text: string): Head {
     const value = each.slice(colon + 1).trim();
     switch (each.slice(0, colon).toLowerCase()) {
       case 'content-length':
-        // RFC 9112 6.3: one that says two things says nothing.
+        // RFC 9112 6.3: conflicting lengths are an error.
         if (!/^\d{1,15}$/.test(value) || (length !== undefined && length !== Number(value)))
           throw notHttp('bad Content-Length');
         length = Number(value);
@@ -231,7 +231,7 @@ function readHead(text: string): Head {
   const keeps = minor === '1' ? !connection.includes('close') : connection.includes('keep-alive');
   return {
     status: Number(code),
-    // RFC 9112 6.1: both lengths at once are a sign of smuggling.
+    // RFC 9112 6.1: both headers at once may be request smuggling.
     persistent: keeps && !(codings.length > 0 && length !== undefined),
     chunked,
     coding: contentCodings.length === 0 ? undefined : contentCodings.join(', ').slice(0, 40),

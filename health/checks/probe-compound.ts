@@ -1,6 +1,6 @@
 /**
- * Checks that are made of others: `all_of`, `any_of`, `at_least`. The members are probed at the same time, and the
- * result stands as soon as the rest cannot change it.
+ * The probe of checks that combine others: `all_of`, `any_of`, `at_least`. It probes all members at the same time, and
+ * has its result as soon as the other members cannot change it.
  */
 import { performance } from 'node:perf_hooks';
 import { checkTraits, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
@@ -16,11 +16,11 @@ import {
   type ProbeTarget,
 } from './probe.ts';
 
-/** A member with its result, undefined while it is probed. */
+/** A member with its result; undefined: its probe is running. */
 type Member = { readonly spec: CheckSpec; result: ProbeResult | undefined };
 
 /**
- * Passes when enough members do. `run` probes a member. The load is the greatest that a member told.
+ * Passes when enough members pass. `run` probes a member. The load is the largest that a member reported.
  */
 export async function probeCompound(
   target: ProbeTarget,
@@ -50,7 +50,7 @@ export async function probeCompound(
   await Promise.all(
     members.map(async (member) => {
       const result = await run(memberTarget(target, member.spec), member.spec, controller.signal, keep);
-      // After the decision the others end because they are told to.
+      // After the decision, the other probes are cancelled.
       if (decided !== undefined) return;
       member.result = result;
       if (isSettled(spec, members)) decide(verdictOf(spec, members));
@@ -61,14 +61,14 @@ export async function probeCompound(
   return decided ?? { ...verdictOf(spec, members), ...firstEndOf(members), elapsedMs: elapsedSince(startedMs) };
 }
 
-/** Of the members' certificates the one that ends first; nothing before all of them are seen, so that it does not alternate. */
+/** The first expiry of the members' certificates. Empty until all of them are known, so that the value does not alternate. */
 function firstEndOf(members: readonly Member[]): Pick<ProbeResult, 'certificateEndsMs'> {
   if (members.some(({ spec, result }) => result === undefined && showsCertificate(spec))) return {};
   const ends = members.flatMap(({ result }) => result?.certificateEndsMs ?? []);
   return ends.length === 0 ? {} : { certificateEndsMs: Math.min(...ends) };
 }
 
-/** Whether what is still missing matters. A load is waited for, since a check that has one by chance is worse than none. */
+/** Whether the missing results cannot matter. Waits for loads: a load that is reported only sometimes is worse than none. */
 function isSettled({ needed }: CompoundSpec, members: readonly Member[]): boolean {
   const passed = members.filter(({ result }) => result?.passed === true).length;
   const missing = members.filter(({ result }) => result === undefined);
@@ -99,11 +99,11 @@ function verdictOf(spec: CompoundSpec, members: readonly Member[], missing?: str
     const unprobed = members.find(({ result }) => result?.fault !== undefined);
     const couldPass = passed + members.filter(({ result }) => result?.fault !== undefined).length;
     if (unprobed?.result?.fault !== undefined && couldPass >= spec.needed) {
-      // Those that were not probed could have passed.
+      // The members that were not probed could have passed.
       const reason = `${unprobed.spec.name}: ${unprobed.result.reason}`;
       return { passed: false, reason, answered: false, fault: unprobed.result.fault };
     }
-    // Not how many passed: some may still be about to when this is decided.
+    // States the failures, not the passes: other members may still pass after the decision.
     const failed = `${String(failures.length)} of ${String(count)} failed, ${String(spec.needed)} must pass`;
     const head = spec.kind === 'all_of' ? [] : [failed];
     const answered = members.some(
@@ -117,9 +117,9 @@ function verdictOf(spec: CompoundSpec, members: readonly Member[], missing?: str
   return loads.length === 0 ? { passed: true, reason } : { passed: true, reason, load: Math.max(...loads) };
 }
 
-/** A member's own port counts before that of the VIP's `probe`: members may be at several ports. */
+/** A member's own port precedes the port of the VIP's `probe`: members may use several ports. */
 function memberTarget({ host, port }: ProbeTarget, spec: CheckSpec): ProbeTarget {
-  // Its own members look for themselves.
+  // The port is chosen for each of its members.
   if ('members' in spec) return { host, port };
   return { host, port: ownPort(spec) ?? (port === 0 ? checkTraits(spec).defaultPort : port) };
 }

@@ -1,5 +1,5 @@
 /**
- * The `dns` probe: one query over UDP, and over TCP when the answer did not fit; dns2 reads the answers.
+ * The `dns` probe: one query over UDP, and over TCP if the response was truncated. dns2 decodes the responses.
  */
 import { Packet } from 'dns2';
 import { randomInt } from 'node:crypto';
@@ -14,7 +14,7 @@ import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarg
 
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
 
-/** Passes when the server answers with NOERROR and a record of the type asked for (or, for ANY, any). */
+/** Passes when the response has NOERROR and a record of the queried type (for ANY: of any type). */
 export function probeDns(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline) => ask(target, spec, deadline));
 }
@@ -32,7 +32,7 @@ async function ask(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal): Pro
 const HEADER_OCTETS = 12;
 const CLASS_IN = Packet.CLASS.IN;
 
-/** A query with RD set. By hand: dns2 takes the escapes of a name for letters. */
+/** Encodes a query with RD set. Not by dns2, which does not resolve escapes in names. */
 function queryFor(name: string, rtype: number): Buffer {
   const wire = parseName(/(?:^|[^\\])\.$/.test(name) ? name : `${name}.`);
   const query = Buffer.alloc(HEADER_OCTETS + wire.length + 4);
@@ -47,7 +47,7 @@ function queryFor(name: string, rtype: number): Buffer {
 
 type Server = { readonly address: string; readonly family: number; readonly port: number };
 
-/** One query over UDP, from a port of its own; what is no answer to it does not count. */
+/** Sends one query over UDP from its own port. Ignores packets that do not answer it. */
 function askUdp(server: Server, query: Buffer, signal: AbortSignal): Promise<Packet> {
   const socket = createSocket(server.family === 6 ? 'udp6' : 'udp4');
   let ended = false;
@@ -70,7 +70,7 @@ function askUdp(server: Server, query: Buffer, signal: AbortSignal): Promise<Pac
       const { syscall } = error as NodeJS.ErrnoException;
       fail(syscall === 'connect' || syscall === 'bind' ? markLocal(error) : error);
     });
-    // A connected socket hears from its peer alone, and of ICMP's "port unreachable".
+    // A connected socket receives only from its peer, and reports ICMP "port unreachable".
     socket.on('connect', () => {
       if (!ended) socket.send(query);
     });
@@ -85,7 +85,7 @@ function askUdp(server: Server, query: Buffer, signal: AbortSignal): Promise<Pac
 }
 
 /**
- * RFC 5452 9.1: the ID and the question have to be those of the query. Some servers leave the question out of an error.
+ * RFC 5452 9.1: the ID and the question must match the query. Some servers omit the question in an error.
  */
 function isAnswerTo(query: Buffer, message: Buffer): boolean {
   if (message.length < HEADER_OCTETS || message.readUInt16BE(0) !== query.readUInt16BE(0)) return false;
@@ -95,7 +95,7 @@ function isAnswerTo(query: Buffer, message: Buffer): boolean {
   return questions === 1 && sameQuestion(query.subarray(HEADER_OCTETS), message.subarray(HEADER_OCTETS));
 }
 
-/** The case of letters does not matter (RFC 4343); octets of type and class are none. */
+/** Names are compared without case (RFC 4343), type and class exactly. */
 function sameQuestion(wanted: Buffer, found: Buffer): boolean {
   const nameOctets = wanted.length - 4;
   const fold = (octets: Buffer): string =>
@@ -121,7 +121,7 @@ function judgeAnswer(answer: Packet, spec: DnsSpec, rtype: number): string {
   return `NOERROR, ${String(found)} ${spec.rtype}`;
 }
 
-/** One query over TCP (RFC 7766), the message with its length in front. */
+/** Sends one query over TCP (RFC 7766), with a length prefix. */
 function askTcp(server: Server, query: Buffer, signal: AbortSignal): Promise<Packet> {
   const length = Buffer.alloc(2);
   length.writeUInt16BE(query.length);
@@ -161,7 +161,7 @@ function askTcp(server: Server, query: Buffer, signal: AbortSignal): Promise<Pac
   });
 }
 
-/** A promise that cannot be cancelled, left behind when the signal aborts. */
+/** Rejects when the signal aborts, for a promise that cannot be cancelled. */
 function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const forget = onAbort(signal, () => {

@@ -1,6 +1,6 @@
 /**
- * The `exec` probe: a command of the operator's, in a process group of its own, so that all it starts ends with it.
- * No shell, no environment but a few variables, nothing on its standard input.
+ * The `exec` probe: a command in a separate process group, so that all processes it starts end with it. It runs without
+ * a shell, with few environment variables, and with an empty standard input.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
@@ -24,17 +24,17 @@ import { createProbeSlots, type Release } from '../probe-slots.ts';
 
 type ExecSpec = Extract<CheckSpec, { kind: 'exec' }>;
 
-/** Where programs are looked for when this process has no PATH itself. */
+/** PATH for commands, if this process has none. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Characters of the output's first line that a reason quotes. */
 const MAX_QUOTED = 120;
 
-/** One limit for the whole process, whoever probes. */
+/** One limit for the whole process. */
 const turns = createProbeSlots(MAX_COMMANDS_AT_ONCE);
 
 /**
- * Passes when the command ends with 0 within the timeout, which begins when the command does: the time that it
- * waits for others to end does not count.
+ * Passes when the command exits with 0 within the timeout. The timeout begins when the command starts: time spent
+ * waiting for a slot does not count.
  */
 export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal): Promise<ProbeResult> {
   const startedMs = performance.now();
@@ -44,15 +44,15 @@ export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: Abo
   } catch {
     return { passed: false, reason: 'probe cancelled', elapsedMs: elapsedSince(startedMs) };
   }
-  // Between being given the turn and taking it.
+  // Aborted between the grant of the slot and its use.
   if (signal.aborted) release();
   const late = `still running after ${formatMs(spec.timeoutMs)}`;
   const result = await judge(spec.timeoutMs, signal, (deadline) => run(target, spec, deadline, release), late);
-  // Whether it reached anybody only the command knows.
+  // Only the command knows whether it reached the target.
   return { ...result, answered: false };
 }
 
-/** `ended` is called when the process is no more, which may be after the result. */
+/** Calls `ended` when the process has exited, which may be after the result. */
 function run(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal, ended: Release): Promise<string> {
   const [program, ...args] = spec.command;
   return new Promise((resolve, reject) => {
@@ -62,7 +62,7 @@ function run(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal, ended: Re
       try {
         process.kill(-child.pid, 'SIGKILL');
       } catch {
-        // Nobody is left in it.
+        // The group is empty.
       }
     };
 
@@ -104,7 +104,7 @@ function run(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal, ended: Re
     child.stdout.on('data', take);
     child.stderr.on('data', take);
     child.on('error', (error) => {
-      // It could not be started; a signal that could not be sent is no news.
+      // The command could not be started. An error of kill is ignored.
       if (child.pid !== undefined) return;
       ended();
       failure ??= startFailure(error, program);
@@ -114,7 +114,7 @@ function run(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal, ended: Re
       ended();
       code = status;
       killedBy = by;
-      // What it left running ends now; what it wrote is still in the pipes, which close when all writers are gone.
+      // Ends processes that it left running. Its output is still in the pipes, which close when all writers have ended.
       killGroup();
       patience ??= setTimeout(finish, KILLED_WAIT_MS);
     });
@@ -125,7 +125,7 @@ function run(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal, ended: Re
   });
 }
 
-/** Throws where the system refuses at once; most failures come as 'error'. */
+/** Throws if the system refuses at once. Most failures come as 'error' events. */
 function start(
   program: string,
   args: readonly string[],
@@ -138,11 +138,11 @@ function start(
       cwd: '/',
       env: environmentOf(target, spec),
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A session and process group of its own, whose number is the child's.
+      // A new session and process group, with the child's PID as its ID.
       detached: true,
     });
-    // Without descriptors there are no pipes, whatever the types say, and the error comes as an event that ends this
-    // process unless somebody hears it.
+    // Without descriptors there are no pipes, despite the types, and the error comes as an event, which needs a listener:
+    // without one it ends this process.
     if ((child.stdout as Readable | undefined) === undefined) {
       child.on('error', () => undefined);
       throw Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE' });
@@ -163,7 +163,7 @@ function environmentOf(target: ProbeTarget, spec: ExecSpec): NodeJS.ProcessEnv {
   };
 }
 
-/** A command that did not start says nothing of the target, whatever the reason. */
+/** A command that did not start says nothing about the target. */
 function startFailure(error: Error, program: string): NotProbed {
   const code = codeOf(error);
   if (code === 'ENOENT') return new NotProbed(`command not found: ${program}`);
@@ -171,7 +171,7 @@ function startFailure(error: Error, program: string): NotProbed {
   return new NotProbed(`command could not be started: ${describeError(error)}`);
 }
 
-/** The first line of the output, behind a colon; empty when there is none. */
+/** The first line of the output, after a colon; empty if there is none. */
 function quote(output: Buffer): string {
   const line = output
     .toString('utf8')

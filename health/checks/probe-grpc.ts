@@ -1,6 +1,6 @@
 /**
- * The `grpc` probe: Check of grpc.health.v1, one unary call over HTTP/2 on a connection of its own. It stands on
- * node:http2, so that the socket is ours to close at any moment: while it connects and while TLS shakes hands, too.
+ * The `grpc` probe: Check of grpc.health.v1, one unary call over HTTP/2 on a new connection. It uses node:http2, so that
+ * the probe can close the socket at any moment, also while it connects and during the TLS handshake.
  */
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
@@ -15,7 +15,7 @@ import { learnCertificate, tlsOptions } from './tls-options.ts';
 
 type GrpcSpec = Extract<CheckSpec, { kind: 'grpc' }>;
 
-/** Passes when the server says SERVING of the service. */
+/** Passes when the server reports SERVING for the service. */
 export function probeGrpc(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline, learn) => call(target, spec, deadline, learn));
 }
@@ -40,7 +40,7 @@ function call(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal, learn: L
     const forget = onAbort(signal, () => {
       fail(signal.reason);
     });
-    // These stay for the connection's whole life: an 'error' that nobody hears ends the process.
+    // These listeners stay until the connection ends: an 'error' event without a listener ends the process.
     socket.on('error', fail);
     socket.on('close', closed);
     socket.on(spec.tls ? 'secureConnect' : 'connect', () => {
@@ -52,7 +52,7 @@ function call(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal, learn: L
       session = connectHttp2(`${spec.tls ? 'https' : 'http'}://${authority}`, {
         createConnection: () => socket,
         settings: { enablePush: false },
-        // Megabytes; the least there is.
+        // In megabytes; the smallest value.
         maxSessionMemory: 1,
       });
       session.on('error', fail);
@@ -90,7 +90,7 @@ function authorityOf({ host, port }: ProbeTarget, spec: GrpcSpec): string {
   return `${host.includes(':') ? `[${host}]` : withoutFinalDot(host)}:${String(port)}`;
 }
 
-/** The message and what headers and trailers say of the call. Calls back at least once; the first time counts. */
+/** Reads the message, headers and trailers of the call. Calls back at least once; the first call counts. */
 function readAnswer(
   stream: ClientHttp2Stream,
   { service }: GrpcSpec,

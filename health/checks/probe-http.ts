@@ -1,6 +1,6 @@
 /**
- * The `http` and `https` probes: one request, on a new connection or on that of an earlier probe. Redirects are answers
- * like any other.
+ * The `http` and `https` probes: one request, on a new connection or on that of an earlier probe. It does not follow
+ * redirects.
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import * as net from 'node:net';
@@ -28,8 +28,8 @@ import { hangUp } from '../watch.ts';
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 
 /**
- * Passes when the status is wanted, `body` matches, and the response (or its first 64 KiB) is complete, all of it
- * within the timeout: connecting, TLS, headers and body.
+ * Passes when the status is expected, `body` matches, and the response (or its first 64 KiB) is complete within the
+ * timeout, which includes connecting, TLS, headers and body.
  */
 export function probeHttp(
   target: ProbeTarget,
@@ -44,10 +44,10 @@ export function probeHttp(
         return await exchange(reused, true, target, spec, deadline, keep);
       } catch (error) {
         if (!(error instanceof Unanswered)) throw error;
-        // RFC 9112 9.3.1: a server may close an idle connection just when the next request is on its way.
+        // RFC 9112 9.3.1: a server may close an idle connection while the next request is in flight.
       }
     }
-    // Before anything is open: a header or an expression that is none throws.
+    // Before anything is open: an invalid header throws.
     requestText(target, spec);
     const connection = connectTo(target, spec);
     learnCertificate(connection, learn);
@@ -121,12 +121,12 @@ function exchange(
       fail(signal.reason);
     });
     if (signal.aborted) return;
-    // Stays until the connection is somebody else's: an 'error' that nobody hears ends the process.
+    // This listener stays until the connection is handed over: an 'error' event without a listener ends the process.
     connection.on('error', fail);
     connection.on('data', take);
     connection.on('end', closed);
     connection.on('close', closed);
-    // Until a TLS connection stands, this waits in it.
+    // The socket buffers this until the TLS handshake is done.
     connection.write(requestText(target, spec), 'latin1');
   });
 }
@@ -145,12 +145,12 @@ function passedWith(reader: HttpReader, { loadPath }: HttpSpec): ProbePassed {
     : { reason: `${reason}, without load: ${load}` };
 }
 
-/** Requests that were written once: many targets share a check. */
+/** The text of each check's request, written once: many targets share a check. */
 const written = new WeakMap<HttpSpec, Written>();
-/** Without the Host where that is the target's address, which goes between the two. */
+/** Unless `named`, the Host header with the target's address goes between the two parts. */
 type Written = { readonly start: string; readonly rest: string; readonly named: boolean };
 
-/** The request. Throws TypeError for what HTTP has no place for. */
+/** The request. Throws TypeError for characters that HTTP does not allow. */
 function requestText(target: ProbeTarget, spec: HttpSpec): string {
   let text = written.get(spec);
   if (text === undefined) {
@@ -162,9 +162,9 @@ function requestText(target: ProbeTarget, spec: HttpSpec): string {
 
 function writeRequest({ method, path, host, headers }: HttpSpec): Written {
   if (/[^\x21-\x7e\x80-\xff]/.test(path)) throw new TypeError('Request path contains unescaped characters');
-  // RFC 9110 12.5.3: a body is looked at as it comes, so that none may be compressed.
+  // RFC 9110 12.5.3: bodies are searched without decompression, so none may be compressed.
   const fields = new Map([['user-agent', 'pharos'], ['accept', '*/*'], ['accept-encoding', 'identity'], ['connection', 'keep-alive']]); // prettier-ignore
-  // RFC 9110 8.6: of a method that usually has content, that there is none.
+  // RFC 9110 8.6: states that there is no content, for methods that usually have some.
   if (['POST', 'PUT', 'PATCH'].includes(method)) fields.set('content-length', '0');
   if (host !== undefined) fields.set('host', net.isIPv6(host) ? `[${host}]` : host);
   for (const [name, value] of Object.entries(headers)) fields.set(name.toLowerCase(), value);
@@ -176,13 +176,13 @@ function writeRequest({ method, path, host, headers }: HttpSpec): Written {
   return { start: `${method} ${path} HTTP/1.1\r\n`, rest: `${lines.join('')}\r\n`, named: fields.has('host') };
 }
 
-/** RFC 9110 7.2: without a port that goes without saying. */
+/** RFC 9110 7.2: the default port is omitted. */
 function authorityOf({ host, port }: ProbeTarget, { kind }: HttpSpec): string {
   const name = host.includes(':') ? `[${host}]` : withoutFinalDot(host);
   return port === (kind === 'https' ? 443 : 80) ? name : `${name}:${String(port)}`;
 }
 
-/** Why the check does not pass, as far as the response has come. */
+/** Why the check fails, judged by the response so far; undefined: no failure yet. */
 function failureOf(
   reader: HttpReader,
   spec: HttpSpec,

@@ -1,5 +1,5 @@
 /**
- * The `tcp` probe: it connects, sends, and waits for what is expected.
+ * The `tcp` probe: it connects, sends `send`, and waits for `expect`.
  */
 import { connect, type Socket } from 'node:net';
 import type { CheckSpec } from '../../config/check-kinds.ts';
@@ -11,7 +11,7 @@ import { hangUp } from '../watch.ts';
 
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
 
-/** Passes when the connection stands and, with `expect`, when that came within the first 64 KiB. */
+/** Passes when the connection is established and, with `expect`, when the first 64 KiB received match. */
 export function probeTcp(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline) => converse(target, spec, deadline, keep));
 }
@@ -53,10 +53,10 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
     const forget = onAbort(signal, () => {
       fail(signal.reason);
     });
-    // Stays for the socket's whole life: an 'error' that nobody hears ends the process.
+    // This listener stays until the socket ends: an 'error' event without a listener ends the process.
     socket.on('error', (error) => {
-      // The connection stood, or there were nothing to reset: whether that or the reset is seen first is chance, and a
-      // state that goes by it would come and go.
+      // A reset needs an established connection. Whether the connection or the reset is seen first is chance, and a state
+      // that depends on chance would alternate.
       if (expected === undefined && isResetOnceConnected(error)) pass('connected, and reset at once');
       else fail(error);
     });
@@ -73,14 +73,14 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
   });
 }
 
-/** Before it was seen that it was connected. A reset that answers the opening is ECONNREFUSED (connect(2)). */
+/** A reset seen before the connection was. A reset in response to the SYN is ECONNREFUSED (connect(2)). */
 function isResetOnceConnected(error: NodeJS.ErrnoException): boolean {
   return error.code === 'ECONNRESET' && error.syscall === 'connect';
 }
 
 /**
- * A port of this machine on which nobody listens can be picked as the source port of the very connection to it,
- * and TCP then connects to itself (RFC 9293 3.5, simultaneous open).
+ * The system may pick a port of this machine without a listener as the source port of the connection to that port. TCP
+ * then connects to itself (RFC 9293 3.5, simultaneous open).
  */
 function isConnectedToItself(socket: Socket): boolean {
   return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;

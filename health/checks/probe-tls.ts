@@ -1,5 +1,5 @@
 /**
- * The `tls` probe: a handshake with everything that a client would verify, and how long the certificate still holds.
+ * The `tls` probe: a handshake with all checks of a client, and the remaining validity of the certificate.
  */
 import { connect, type TLSSocket } from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
@@ -21,8 +21,8 @@ type TlsSpec = Extract<CheckSpec, { kind: 'tls' }>;
 const DAY_MS = 86_400_000;
 
 /**
- * Passes when the handshake ends, the certificate holds (unless `insecure`), and, with `min_days_left`, holds for
- * that long.
+ * Passes when the handshake succeeds, the certificate is valid (unless `insecure`), and it is valid for `min_days_left`
+ * more days.
  */
 export function probeTls(target: ProbeTarget, spec: TlsSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline, learn) => shakeHands(target, spec, deadline, learn, keep));
@@ -50,7 +50,7 @@ function shakeHands(
     const forget = onAbort(signal, () => {
       fail(signal.reason);
     });
-    // Stays for the socket's whole life: an 'error' that nobody hears ends the process.
+    // This listener stays until the socket ends: an 'error' event without a listener ends the process.
     socket.on('error', fail);
     socket.on('close', closed);
     socket.on('secureConnect', () => {
@@ -68,10 +68,10 @@ function shakeHands(
   });
 }
 
-/** `certificate expires in 3 days`, `certificate expired 2 days ago`. Whole days, as `openssl` counts them: past ones are over. */
+/** `certificate expires in 3 days`, `certificate expired 2 days ago`. Whole days, rounded down. */
 function judgeCertificate(socket: TLSSocket, spec: TlsSpec): string | ProbeFailure {
   const protocol = socket.getProtocol() ?? 'TLS';
-  // A certificate says when it ends by the wall clock, the only one that its signer and we share.
+  // The expiry of a certificate is wall-clock time.
   const endMs = socket.getPeerX509Certificate()?.validToDate.getTime();
   if (endMs === undefined) return new ProbeFailure('no certificate');
   const leftMs = endMs - Date.now();

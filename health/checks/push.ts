@@ -1,17 +1,17 @@
 /**
- * `push` checks: somebody reports, and a report lasts for `expires`.
+ * `push` checks: results are reported to the HTTP API, and a report is valid for `expires`.
  */
 import type { Cancel, Clock } from '../clock.ts';
 import { formatMs, type ProbeResult } from './probe.ts';
 
 export type PushTimers = {
-  /** Waits for a report for `expiresMs` from now on, in place of what it waited for before. */
+  /** Waits `expiresMs` from now for a report. Replaces an earlier wait. */
   expect(key: string, expiresMs: number): void;
   forget(key: string): void;
   stop(): void;
 };
 
-/** `expired` hears of each key whose time went by without a report. */
+/** Calls `expired` for each key without a report in its time. */
 export function createPushTimers(clock: Clock, expired: (key: string, result: ProbeResult) => void): PushTimers {
   const timers = new Map<string, Cancel>();
   const forget = (key: string): void => {

@@ -1,8 +1,8 @@
 /**
- * The load that a target reports in the body of its health check (SPEC 4). Pure.
+ * The load that a target reports in the body of its health check (docs/steering.md#load). Pure.
  */
 
-/** The number at the path of a JSON body, not below 0; or in words why there is none. `coding` is its Content-Encoding. */
+/** The number at the path in a JSON body, at least 0; or the reason why there is none. `coding`: its Content-Encoding. */
 export function loadOf(body: Buffer, complete: boolean, path: string, coding?: string): number | string {
   if (coding !== undefined) return `the body is compressed (Content-Encoding: ${coding})`;
   if (!complete) return 'the body is longer than 64 KiB';

@@ -1,8 +1,7 @@
 /**
- * Host names of probes to addresses. `getaddrinfo` knows /etc/hosts and search domains, but it blocks one of few
- * threads for as long as a lame resolver takes, and one target's slowness must not delay another's probe. So few
- * look-ups run at once, each name is asked for once, and the last good addresses serve while a new look-up takes
- * long or fails.
+ * Resolves host names of probes. `getaddrinfo` supports /etc/hosts and search domains, but it blocks one of few threads
+ * while a resolver is slow, and one slow name must not delay other probes. So few look-ups run at once, one per name,
+ * and the last good addresses are used while a new look-up is slow or fails.
  */
 import { lookup, type LookupAddress } from 'node:dns';
 import { closeSync, openSync } from 'node:fs';
@@ -13,7 +12,7 @@ import { LOOKUP_FRESH_MS, LOOKUP_STALE_MS, MAX_LOOKUPS } from '../limits.ts';
 type Done = (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]) => void;
 export type Resolve = (name: string, done: Done) => void;
 
-/** A look-up with memory; `resolve` asks the system. */
+/** A look-up with a cache; `resolve` asks the system. */
 export function createLookup(resolve: Resolve, now: () => number): Resolve {
   const known = new Map<string, { addresses: readonly LookupAddress[]; atMs: number }>();
   const asking = new Map<string, Done[]>();
@@ -67,8 +66,8 @@ const resolveHost = createLookup(
 );
 
 /**
- * The error when this process can open no file. The C library needs descriptors for its configuration and for the
- * question, and reports the lack of them as a name that does not exist or a resolver that does not answer.
+ * The error if this process cannot open a file. The C library needs descriptors for its configuration and its queries,
+ * and reports their lack as a name that does not exist or a resolver that does not respond.
  */
 function descriptorError(): NodeJS.ErrnoException | undefined {
   try {
@@ -83,7 +82,7 @@ function descriptorError(): NodeJS.ErrnoException | undefined {
 export const lookupHost: LookupFunction = (name, options, done) => {
   resolveHost(name, (error, addresses) => {
     const first = addresses[0];
-    // Sockets do not expect the answer before they have returned.
+    // Sockets expect the callback after the call has returned.
     process.nextTick(() => {
       if (error !== null || first === undefined) done(error ?? notFound(name), '', 0);
       else if (options.all === true) done(null, [...addresses]);
@@ -92,7 +91,7 @@ export const lookupHost: LookupFunction = (name, options, done) => {
   });
 };
 
-/** The address of a host name, an address being its own. Rejects when there is none. */
+/** The address of a host name, or the address itself. Rejects if there is none. */
 export function hostAddress(host: string): Promise<{ readonly address: string; readonly family: number }> {
   const family = isIP(host);
   if (family !== 0) return Promise.resolve({ address: host, family });

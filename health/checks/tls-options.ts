@@ -1,5 +1,5 @@
 /**
- * Whom a probe over TLS wants to talk to.
+ * The server name that a probe over TLS sends and verifies.
  */
 import { isIP } from 'node:net';
 import { checkServerIdentity, TLSSocket, type ConnectionOptions } from 'node:tls';
@@ -8,7 +8,7 @@ import type { Learn } from './probe.ts';
 
 type Wanted = { readonly host: string | undefined; readonly insecure: boolean };
 
-/** SNI (RFC 6066 3: never an address, and no final dot) and the name that the certificate has to hold for. */
+/** SNI (RFC 6066 3: never an address, no final dot) and the name that the certificate must be valid for. */
 export function tlsOptions(
   targetHost: string,
   { host, insecure }: Wanted,
@@ -21,7 +21,7 @@ export function tlsOptions(
   };
 }
 
-/** Reports when the certificate of the other side ends, once it has shaken hands. Does nothing for a connection without TLS. */
+/** Reports when the server's certificate expires, after the handshake. Does nothing without TLS. */
 export function learnCertificate(connection: unknown, learn: Learn): void {
   if (!(connection instanceof TLSSocket)) return;
   connection.once('secureConnect', () => {
@@ -30,7 +30,7 @@ export function learnCertificate(connection: unknown, learn: Learn): void {
   });
 }
 
-/** `www.example.com:8443` or `[2001:db8::1]:8443` as Host headers have it (RFC 9110 7.2), without port and brackets. */
+/** `www.example.com:8443` or `[2001:db8::1]:8443` as in Host headers (RFC 9110 7.2), without port and brackets. */
 function hostWithoutPort(host: string): string {
   const bracketed = /^\[(.*)\](?::\d*)?$/.exec(host)?.[1];
   if (bracketed !== undefined) return bracketed;
