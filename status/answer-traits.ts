@@ -1,10 +1,10 @@
 /**
- * What the health room has to know of a service to tell when the last answer that names a VIP expires.
+ * The properties of a service from which the health room computes when the last answer that names a VIP expires.
  */
 import type { AnswerTraits } from '../health/target-names.ts';
 import type { Catalog, VipInfo } from '../zones/catalog.ts';
 
-/** By slot of the catalog. */
+/** Indexed by slot of the catalog. */
 export function answerTraits(catalog: Catalog): readonly (AnswerTraits | undefined)[] {
   const traits: (AnswerTraits | undefined)[] = [];
   for (const service of catalog.services) {

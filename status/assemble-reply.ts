@@ -1,7 +1,7 @@
 /**
- * Replies put together from octets. The large documents are made of pieces that are there already: copied, they take a
- * fraction of what it takes to join their texts and encode the whole. And they are put together in memory that is used
- * again: blocks of that size, new for each reply, would have the garbage collector go over the whole heap all the time.
+ * Replies assembled from octets. Large documents consist of pieces that are already encoded: copying these takes a
+ * fraction of the time of joining texts and encoding the whole. The buffers are reused: new blocks of this size for each
+ * reply would make the garbage collector scan the whole heap again and again.
  */
 import type { FastifyReply } from 'fastify';
 
@@ -9,17 +9,17 @@ export type Octets = {
   add(octets: Uint8Array): void;
   /** As UTF-8. */
   text(text: string): void;
-  /** All that was added, until `release`. */
+  /** Everything added so far. Valid until `release`. */
   all(): Buffer;
-  /** Nobody looks at them any more: another reply may have their place. */
+  /** Ends the use of `all()`: another reply may take the buffer. */
   release(): void;
 };
 
-/** Gives empty octets. */
+/** Hands out empty octets. */
 export type OctetsPool = { take(): Octets };
 
 const FIRST_OCTETS = 64 * 1024;
-/** Of blocks that wait for the next reply: how many, and how large. More would be memory that is hardly ever used. */
+/** Number and size of the buffers kept for later replies. More would be memory that is rarely used. */
 const MAX_FREE = 4;
 const MAX_FREE_OCTETS = 4 * 1024 * 1024;
 
@@ -42,7 +42,7 @@ export function createOctetsPool(): OctetsPool {
           used += octets.length;
         },
         text(text) {
-          // A code unit of UTF-16 is three octets at most.
+          // A code unit of UTF-16 has at most three octets in UTF-8.
           makeRoom(text.length * 3);
           used += buffer.write(text, used);
         },
@@ -55,7 +55,7 @@ export function createOctetsPool(): OctetsPool {
   };
 }
 
-/** Sends them, and releases them once the system has them all, or the reader has gone. */
+/** Sends the octets. Releases them when the reply is sent or the connection has closed. */
 export function sendOctets(reply: FastifyReply, contentType: string, octets: Octets): FastifyReply {
   reply.raw.once('close', () => {
     octets.release();
@@ -63,16 +63,16 @@ export function sendOctets(reply: FastifyReply, contentType: string, octets: Oct
   return reply.type(contentType).send(octets.all());
 }
 
-/** How long one turn of the control thread may take: no probe waits for longer. */
+/** Longest turn of the control thread: no probe waits longer. */
 const TURN_MS = 2;
-/** Items between two looks at the clock. */
-const ITEMS_A_LOOK = 16;
+/** Items between two readings of the clock. */
+const ITEMS_PER_CHECK = 16;
 
-/** Has each looked at, one after the other, and lets others have their turn between. */
+/** Calls `look` for each item in order, and lets the event loop run after each turn. */
 export async function inTurns<T>(items: readonly T[], look: (item: T) => void): Promise<void> {
   let endMs = performance.now() + TURN_MS;
   for (const [index, item] of items.entries()) {
-    if (index % ITEMS_A_LOOK === ITEMS_A_LOOK - 1 && performance.now() >= endMs) {
+    if (index % ITEMS_PER_CHECK === ITEMS_PER_CHECK - 1 && performance.now() >= endMs) {
       await new Promise((turned) => setImmediate(turned));
       endMs = performance.now() + TURN_MS;
     }

@@ -1,21 +1,18 @@
 /**
- * Who may read and who may change (SPEC 7), decided from plain values.
+ * Access control (docs/http-api.md#access), decided from plain values.
  *
  *                          no token configured      token configured
- *     alive? ready?        everybody                everybody
+ *     alive, ready         yes                      yes
  *     read, from loopback  yes                      yes; with the token where `open_reading` is false
  *     read, from elsewhere 403                      with the token, else 401
  *     change               403                      with the token, else 401
- *     report               everybody                everybody
+ *     report               yes                      yes
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isLoopback, parseAddress } from '../wire/address.ts';
 import { problem, type Problem } from './problem.ts';
 
-/**
- * What a route needs: `open` is for orchestrators' probes, which carry no token, and `report` for web pages, which send
- * what they measured.
- */
+/** Access that a route needs. `open` is for orchestrators' probes, which carry no token; `report` is for web pages. */
 export type Access = 'open' | 'read' | 'change' | 'report';
 
 export type Request = {
@@ -23,15 +20,15 @@ export type Request = {
   readonly peer: string;
   /** The Host header; empty without one. */
   readonly host: string;
-  /** The server's port that the connection came to. */
+  /** Local port of the connection. */
   readonly port: number;
-  /** Whether a proxy passes on a request of somebody else: `isForwarded`. */
+  /** Whether a proxy forwarded the request: `isForwarded`. */
   readonly forwarded: boolean;
   /** The Authorization header. */
   readonly authorization: string | undefined;
 };
 
-/** Undefined when the request may proceed; else the 401 or 403 to send. */
+/** Undefined if the request is allowed; otherwise the 401 or 403 to send. */
 export function authorize(
   request: Request,
   access: Access,
@@ -54,16 +51,16 @@ export function authorize(
   return problem(401, `${what} needs a token`, { hint: 'send "Authorization: Bearer <token>"' });
 }
 
-/** Whether the request carries a token that is not the right one. */
+/** Whether the request carries a wrong token. */
 export function hasWrongToken(authorization: string | undefined, token: string | undefined): boolean {
   const given = bearer(authorization);
   return token !== undefined && given !== undefined && !sameSecret(given, token);
 }
 
 /**
- * Asked on this machine, by a program on this machine. A proxy here that passes on requests from elsewhere does not make
- * them local; nor does a web page whose name was made to resolve to 127.0.0.1 (DNS rebinding), which is why the Host must
- * be a loopback address or localhost, with the port of this server.
+ * Whether a program on this machine sent the request. Requests that a local proxy forwards are not local. The Host must be
+ * a loopback address or localhost with the port of this server, as protection from DNS rebinding: a web page whose name
+ * resolves to 127.0.0.1.
  */
 function isLocal(request: Request): boolean {
   return !request.forwarded && isLocalPeer(request.peer) && isLocalHost(request.host, request.port);
@@ -76,7 +73,7 @@ function isLocalPeer(text: string): boolean {
 }
 
 function isLocalHost(host: string, port: number): boolean {
-  // HTTP/1.0 needs none, and every browser and proxy sends one.
+  // HTTP/1.0 does not require a Host. Every browser and proxy sends one.
   if (host === '') return true;
   const [, name = '', digits = String(HTTP_PORT)] = /^(.*?)(?::(\d+))?$/.exec(host.toLowerCase()) ?? [];
   if (Number(digits) !== port) return false;
@@ -85,14 +82,14 @@ function isLocalHost(host: string, port: number): boolean {
   return address !== undefined && isLoopback(address);
 }
 
-/** The port of an http URL that names none. */
+/** Default port of an http URL. */
 const HTTP_PORT = 80;
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * Headers that proxies, balancers and content networks add to a request that they pass on; a name that ends with `*` is
- * the beginning of several.
+ * Headers that proxies, load balancers and content delivery networks add to forwarded requests. `*` at the end matches
+ * any rest.
  */
 const PROXY_HEADERS = [
   // RFC 9110 7.6.3, RFC 7239, RFC 8586.
@@ -134,23 +131,23 @@ const PROXY_HEADERS = [
   'x-cloud-trace-context',
   'x-goog-*',
   'fly-*',
-  // Access proxies that add who is logged in.
+  // Access proxies, which add the name of the user.
   'x-auth-request-*',
   'tailscale-*',
 ];
 const EXACT = new Set(PROXY_HEADERS.filter((name) => !name.endsWith('*')));
 const BEGINNINGS = PROXY_HEADERS.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
 
-/** Whether a proxy passed the request on. Names are in lower case, as node:http has them. */
+/** Whether a proxy forwarded the request. Header names are in lower case, as in node:http. */
 export function isForwarded(headers: Headers, httpVersion: string): boolean {
-  // nginx adds no header by default, but passes requests on as HTTP/1.0 with "Connection: close".
+  // By default nginx adds no header, but forwards requests as HTTP/1.0 with "Connection: close".
   if (httpVersion === '1.0' && headers['connection'] === 'close') return true;
   return Object.keys(headers).some((name) => EXACT.has(name) || BEGINNINGS.some((begin) => name.startsWith(begin)));
 }
 
 /**
- * Whether a web page of another site sent the request: a page that somebody on this machine opens must not use what this
- * machine may. Browsers add `Origin` to what scripts and forms send and `Sec-Fetch-Site` to all; links are let through.
+ * Whether a web page of another site sent the request. A page that a user of this machine opens must not use the access of
+ * this machine. Browsers add `Origin` to requests of scripts and forms, and `Sec-Fetch-Site` to all. Links are allowed.
  */
 export function isForeignPage(headers: Headers): boolean {
   const { origin, host } = headers;
@@ -160,7 +157,7 @@ export function isForeignPage(headers: Headers): boolean {
   return headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate';
 }
 
-/** With its port where that is not the one of its scheme; undefined for `null` and what is not an origin of http. */
+/** The host, with its port if it is not the default; undefined for `null` and for origins other than http. */
 function hostOfOrigin(origin: string): string | undefined {
   return /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)?.[1]?.toLowerCase();
 }
@@ -170,7 +167,7 @@ function bearer(header: string | undefined): string | undefined {
   return header === undefined ? undefined : /^Bearer +(\S+) *$/i.exec(header)?.[1];
 }
 
-/** Digests have one length, so that neither the secret's length nor its beginning shows in the time. */
+/** Compares digests, which have one length, so that the time reveals neither length nor beginning of the secret. */
 function sameSecret(a: string, b: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(a), digest(b));

@@ -1,24 +1,23 @@
 /**
- * beacon.js: what a web page loads to have its visitors' browsers measure the regions and report (SPEC 8).
+ * beacon.js: web pages load it so that browsers measure the regions and report (docs/latency.md#measured-by-browsers).
  */
 import type { BeaconSettings } from '../config/settings.ts';
 
-/** A region that does not answer in this time is not measured. */
+/** A region that does not respond in this time is not measured. */
 const TIMEOUT_MS = 5000;
-/** A browser measures again after this time: its address has one sample in a window, so that more would be no use. */
+/** A browser measures again after this time. More often would be useless: an address has one sample per window. */
 const EVERY_MS = 3_600_000;
 
-/** The script, with what it needs to know in its first line. */
+/** The script with its configuration. */
 export function beaconScript({ urls, tries }: BeaconSettings): string {
   const config = JSON.stringify({ urls: Object.fromEntries(urls), tries, timeoutMs: TIMEOUT_MS, everyMs: EVERY_MS });
   return `(${SCRIPT})(${config}, document.currentScript);\n`;
 }
 
 /**
- * Plain JavaScript for browsers of the last years. The time of a try is that between request and first octet where the
- * region allows to see it (Timing-Allow-Origin), else that of the whole fetch; the first try opens the connection and
- * does not count, and the least of the others is the region's: what is added to the way there and back is never less
- * than nothing.
+ * Plain JavaScript for recent browsers. The time of a try is the time from the request to the first octet if the region
+ * permits reading it (Timing-Allow-Origin), otherwise the time of the whole fetch. The first try opens the connection and
+ * does not count. The minimum of the others is the latency of the region, because delays only ever add to the round trip.
  */
 const SCRIPT = `async (config, script) => {
   'use strict';
@@ -86,7 +85,7 @@ const SCRIPT = `async (config, script) => {
       outcome = await reply.json();
       if (reply.ok) localStorage.setItem(STAMP, String(Date.now()));
     } catch {
-      // A page must not notice that it was not measured.
+      // A failed report must not disturb the page.
     }
   }
   dispatchEvent(new CustomEvent('pharos-beacon', { detail: { samples, outcome } }));

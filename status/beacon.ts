@@ -1,5 +1,5 @@
 /**
- * Reports of users' browsers: who sent them, and which of their times may count (SPEC 8).
+ * Latency reports of users' browsers: their source, and which of their times count (docs/latency.md#what-counts).
  */
 import type { BeaconSettings, RegionSpec } from '../config/settings.ts';
 import type { BeaconSamples } from '../geo/beacon-samples.ts';
@@ -7,11 +7,11 @@ import { clientPlace, impossible, regionPlace } from '../geo/fibre.ts';
 import type { Location } from '../geo/location.ts';
 import { inPrefix, isLoopback, parseAddress, type Prefix } from '../wire/address.ts';
 
-/** Why a time does not count. */
+/** Reasons to reject a time. */
 export const THROWN = ['unknown_region', 'impossible', 'loopback', 'full'] as const;
 export type Thrown = (typeof THROWN)[number];
 
-/** Since the start; `networks` and `samples` are what is kept now. */
+/** Counts since the start; `networks` and `samples` are current numbers. */
 export type BeaconStats = {
   readonly reports: number;
   readonly kept: number;
@@ -21,17 +21,17 @@ export type BeaconStats = {
 };
 
 export type Beacon = {
-  /** Undefined where nothing is measured. */
+  /** Undefined without a `beacon` section. */
   readonly settings: () => BeaconSettings | undefined;
-  /** How many of the times (ms by region) count. */
+  /** `times` in milliseconds by region. Returns how many of them count and how many do not. */
   readonly report: (source: Uint8Array, times: ReadonlyMap<string, number>) => { kept: number; thrown: number };
   readonly stats: () => BeaconStats;
 };
 
-/** What the beacon knows of the running server. */
+/** The parts of the running server that the beacon uses. */
 export type BeaconWorld = {
   readonly settings: () => BeaconSettings | undefined;
-  /** Those of pharos.yaml. */
+  /** The regions of pharos.yaml. */
   readonly regions: () => ReadonlyMap<string, RegionSpec>;
   readonly locate: (address: Uint8Array) => Location;
   readonly samples: BeaconSamples;
@@ -45,7 +45,7 @@ export function createBeacon({ settings, regions, locate, samples, now }: Beacon
   let kept = 0;
 
   const report = (source: Uint8Array, times: ReadonlyMap<string, number>): number => {
-    // A proxy on this machine that `proxies` does not name, or somebody who tries it out: nobody's user.
+    // From a proxy on this machine that is missing in `proxies`, or from a test by hand: not from a user.
     if (isLoopback(source)) {
       thrown.loopback += times.size;
       return 0;
@@ -82,8 +82,8 @@ export function createBeacon({ settings, regions, locate, samples, now }: Beacon
 }
 
 /**
- * The address that a request comes from: the connection's other end; where that is one of `proxies`, the last address
- * in X-Forwarded-For that is none of them. Undefined where a proxy names none.
+ * The client address of a request: the peer of the connection or, if that is one of `proxies`, the last address in
+ * X-Forwarded-For that is not one of them. Undefined if a proxy names no such address.
  */
 export function sourceOf(
   peer: string,

@@ -1,7 +1,7 @@
 /**
- * The connections of the status server: how many, from whom, and which one makes room for the next. A client that opens
- * connections and sends nothing, half a request, or does not read its reply must keep nobody else out, so that /readyz,
- * /metrics and control always have a connection.
+ * Limits on the connections of the status server, and which connection is closed to make room for a new one. A client that
+ * opens connections and sends nothing, sends half a request, or does not read its reply must not lock out others: /readyz,
+ * /metrics and control always get a connection.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -9,31 +9,31 @@ import type { Alarms } from '../config/alarms.ts';
 import { shareDescriptors } from '../config/descriptor-budget.ts';
 import { isLoopback, parseAddress } from '../wire/address.ts';
 
-/** Readers are a few people and scrapers; more is a leak or an attack, and each costs a file descriptor. */
+/** A few people and scrapers read. More connections are a leak or an attack, and each costs a file descriptor. */
 export const MAX_CONNECTIONS = 256;
-/** Of these, how many are for this machine alone: orchestrators' probes and operators. */
+/** The part of these reserved for this machine: orchestrators' probes and operators. */
 export const LOOPBACK_RESERVE = 32;
-/** Of one address of IPv4, or one /64 of IPv6. Loopback has no such limit: everybody on this machine shares it. */
+/** Per IPv4 address or IPv6 /64. Loopback is exempt: all users of this machine share it. */
 export const MAX_PER_CLIENT = 64;
-/** How long the alarm stays after the last connection that found no free place. */
+/** How long the alarm stays after the last connection that exceeded the limit. */
 const ALARM_MS = 30_000;
 
 export type ConnectionLimits = { readonly total: number; readonly reserve: number; readonly perClient: number };
 
-/** Fitted to the descriptors of this process: clients of the status server must leave some to probes. */
+/** Limited by the descriptors of this process: the status server must leave some for probes. */
 function fittedLimits(): ConnectionLimits {
   const total = Math.min(MAX_CONNECTIONS, shareDescriptors().http);
   return { total, reserve: Math.min(LOOPBACK_RESERVE, Math.ceil(total / 2)), perClient: MAX_PER_CLIENT };
 }
 
-/** Since the start; `open` is now. `closed`: to make room for others. `refused`: all others were busy. */
+/** Counts since the start; `open` is the current number. `closed`: to make room. `refused`: all others were busy. */
 export type ConnectionStats = { readonly open: number; readonly closed: number; readonly refused: number };
 
 export type Connections = {
   readonly stats: () => ConnectionStats;
-  /** From now until the reply is sent, the connection may be closed to make room, although a request is under way. */
+  /** Allows closing the connection to make room until its reply is sent, although a request is under way. */
   readonly yields: (socket: Socket) => void;
-  /** Ends the alarm. The connections are the server's to close. */
+  /** Clears the alarm. The server closes the connections. */
   readonly stop: () => void;
 };
 
@@ -45,20 +45,20 @@ type Connection = {
   yields: boolean;
 };
 
-/** Watches the connections of `server` from now on. */
+/** Applies the limits to new connections of `server`. */
 export function watchConnections(
   server: Server,
   alarms: Pick<Alarms, 'raise' | 'clear'>,
   limits: ConnectionLimits = fittedLimits(),
 ): Connections {
-  /** The one that has been without a request for the longest time first. */
+  /** The connection that has been idle longest comes first. */
   const open = new Map<Socket, Connection>();
   let closed = 0;
   let refused = 0;
   let timer: NodeJS.Timeout | undefined;
 
   const raise = (): void => {
-    const message = `The status server has all the HTTP connections that it takes (${limits.total}). It closes idle ones to make room.`;
+    const message = `All ${limits.total} HTTP connections of the status server are in use. Idle ones are closed to make room.`;
     alarms.raise('connections_full', message, 'http');
     clearTimeout(timer);
     timer = setTimeout(() => {
@@ -69,7 +69,7 @@ export function watchConnections(
     open.delete(socket);
     socket.destroy();
   };
-  /** Closes one of those that match, the idle ones first; false where all of them are busy. */
+  /** Closes one matching connection, idle ones first. False if all of them are busy. */
   const makeRoom = (matches: (one: Connection) => boolean): boolean => {
     const candidates = [...open].filter(([, one]) => matches(one));
     const found = candidates.find(([, one]) => isIdle(one)) ?? candidates.find(([socket]) => socket.writableLength > 0);
@@ -80,7 +80,7 @@ export function watchConnections(
   };
   const count = (matches: (one: Connection) => boolean): number =>
     [...open.values()].reduce((sum, one) => sum + (matches(one) ? 1 : 0), 0);
-  /** Whether there is a place for a connection like this one, perhaps now. */
+  /** Whether the connection may be accepted; closes another one for it if needed. */
   const hasRoom = (wanted: Connection): boolean => {
     const same = (one: Connection): boolean => one.client === wanted.client;
     const remote = (one: Connection): boolean => !one.local;
@@ -89,7 +89,7 @@ export function watchConnections(
     const isFull = wanted.local ? open.size >= limits.total : count(remote) >= limits.total - limits.reserve;
     if (isFull) raise();
     if (isFull && !makeRoom(wanted.local ? all : remote)) return false;
-    // Those of this machine may have taken more than their reserve.
+    // Local connections may exceed their reserve.
     return open.size < limits.total || makeRoom(all);
   };
 
@@ -116,7 +116,7 @@ export function watchConnections(
       connection.request = undefined;
       connection.response = undefined;
       connection.yields = false;
-      // As the last of those that are idle.
+      // To the end of the idle ones.
       if (open.delete(socket) && !socket.destroyed) open.set(socket, connection);
     });
   });
@@ -133,7 +133,7 @@ export function watchConnections(
   };
 }
 
-/** No request that has arrived whole is waiting for its reply. */
+/** No complete request is waiting for its reply. */
 function isIdle({ request, response, yields }: Connection): boolean {
   return yields || response === undefined || request?.complete !== true;
 }

@@ -1,27 +1,27 @@
 /**
- * What happened: changes of state, overrides, weights, reloads, schedules and alarms, the last thousand of them, and
- * who wants to hear of the next one. Kept in memory; the log keeps them for good.
+ * The event log: the last thousand changes of state, overrides, weights, reloads, schedules and alarms, and the
+ * subscribers to new ones. It is kept in memory; the log of the process has all events.
  */
 import type { AlarmChange, AlarmCode, AlarmSeverity } from '../config/alarms.ts';
 import type { HealthEvent } from '../health/engine.ts';
 
 export type EventDocument = {
-  /** Grows with each event; two runs of a server have none in common. */
+  /** Increases with each event; unique across restarts. */
   readonly id: string;
   /** ISO 8601. */
   readonly at: string;
   readonly kind: 'state' | 'override' | 'weight' | 'reload' | 'schedule' | 'alarm';
-  /** In words, on one line. */
+  /** One line of text. */
   readonly message: string;
-  /** The VIP that it is about, with its service and region; null where it is about none. */
+  /** The VIP concerned, with its service and region; null for other events. */
   readonly target: string | null;
   readonly service: string | null;
   readonly region: string | null;
-  /** States or weights; of an alarm `raised` and `over`, of a reload `ok` and `refused` in `to`. */
+  /** States or weights; for an alarm `raised` and `over`; for a reload `ok` and `refused`, in `to` only. */
   readonly from: string | number | null;
   readonly to: string | number | null;
   readonly reason: string | null;
-  /** Of an alarm: its code, its severity, and what it is about; else null. */
+  /** Code, severity and subject of an alarm; null for other events. */
   readonly alarm: AlarmCode | null;
   readonly severity: AlarmSeverity | null;
   readonly subject: string | null;
@@ -34,22 +34,22 @@ type NewEvent = Partial<Omit<EventDocument, 'id'>> & Pick<EventDocument, 'kind' 
 
 export type EventLog = {
   add(event: NewEvent): void;
-  /** Adds what the health room says. `region` is the name of the target's. */
+  /** Adds an event of the health room. `region` is the name of the target's region. */
   addHealth(event: HealthEvent, region: string | undefined): void;
-  /** Adds an alarm that was raised or is over. `about`: the VIP or the service that its subject names. */
+  /** Adds an alarm that was raised or cleared. `about`: the VIP or the service that its subject names. */
   addAlarm(change: AlarmChange, about?: About): void;
-  /** After the event with this id, oldest first; all that are kept where it is unknown, or not given. */
+  /** Events after the one with this id, oldest first; all kept events if the id is unknown or undefined. */
   after(id: string | undefined): readonly EventDocument[];
-  /** Calls for each new event, until the returned function is called. */
+  /** Calls `listener` for each new event until the returned function is called. */
   subscribe(listener: (event: EventDocument) => void): () => void;
 };
 
-/** A region of a few hundred VIPs that fails must not push everything before it out. */
+/** The failure of a region with a few hundred VIPs must not push out all earlier events. */
 const MAX_EVENTS = 1000;
 
 const NO_ALARM = { alarm: null, severity: null, subject: null } as const;
 
-/** `wallMs` tells the time, and gives the ids of this run their beginning. */
+/** `wallMs` is the wall clock in milliseconds; its first value is the prefix of the ids. */
 export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENTS): EventLog {
   const run = wallMs().toString(36);
   const ring: EventDocument[] = [];
@@ -108,5 +108,5 @@ export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENT
 /** `www.example.com/seoul-a is down, was up: HTTP 503 (expected 200-399)` */
 export function describe({ kind, target, from, to, reason }: HealthEvent): string {
   const what = kind === 'weight' ? `weighs ${String(to)}` : `is ${to}`;
-  return from === to ? `${target} ${what}, as before: ${reason}` : `${target} ${what}, was ${String(from)}: ${reason}`;
+  return from === to ? `${target} ${what}, unchanged: ${reason}` : `${target} ${what}, was ${String(from)}: ${reason}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The status server (SPEC 7): Fastify over a Runtime. What every request has in common is here; the paths
- * are in routes-*.ts.
+ * The status server (docs/http-api.md): Fastify over a Runtime. This file has the parts that all requests share; routes-*.ts
+ * have the paths.
  */
 import { METHODS } from 'node:http';
 import { Server as NetServer } from 'node:net';
@@ -26,7 +26,7 @@ import { createWrongTokens } from './wrong-tokens.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the route needs; unsaid: `read` for GET and HEAD, `change` for every other method. */
+    /** Default: `read` for GET and HEAD, `change` for every other method. */
     access?: Access;
   }
 }
@@ -41,33 +41,33 @@ export type StatusLog = {
 export type StatusServerOptions = {
   /** Port 0 takes a free one. */
   readonly listen: Endpoint;
-  /** A socket that listens there already: of a server whose place is taken. */
+  /** Descriptor of a listening socket that a previous server hands over. */
   readonly inherited?: number | undefined;
-  /** Undefined: no change is possible, and reading only from this machine. */
+  /** Undefined: changes are impossible, and reading is possible from this machine only. */
   readonly token: string | undefined;
-  /** False: reading from this machine needs the token too. True where it is left out. */
+  /** False: reading from this machine needs the token too. Default: true. */
   readonly openReading?: boolean;
   readonly log: StatusLog;
 };
 
-/** `endpoint` is where it listens, with the port it got. */
+/** `endpoint` is the listening address, with the actual port. */
 export type StatusServer = {
   readonly endpoint: Endpoint;
-  /** Of the socket that listens, for a server that takes over; undefined where it is not known. */
+  /** Descriptor of the listening socket, for a server that takes over; undefined if unknown. */
   readonly descriptor: number | undefined;
-  /** `lingerMs` is for those whose request is under way while nobody new is accepted. */
+  /** Accepts no new connections from now on. Requests under way have `lingerMs` to complete. */
   close(lingerMs?: number): Promise<void>;
 };
 
 /** A request body: overrides and pushes are a few lines. */
 const MAX_BODY_OCTETS = 64 * 1024;
-/** A request must have arrived whole within this time. */
+/** A request must be complete within this time. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** How often that is looked at; node:http does so every 30 s by itself. */
+/** How often that is checked; the default of node:http is 30 s. */
 const REQUEST_CHECK_MS = 2_000;
-/** Of requests that were refused or failed: anybody can cause them. */
-const LINES_A_MINUTE = 10;
-/** Of a URL in the log. */
+/** Log lines for refused or failed requests: any client can cause them. */
+const LINES_PER_MINUTE = 10;
+/** Longest URL in the log. */
 const MAX_LOGGED_LETTERS = 200;
 /** How long `close` waits for replies that are under way. */
 const CLOSE_WAIT_MS = 2_000;
@@ -75,7 +75,7 @@ const CLOSE_WAIT_MS = 2_000;
 /**
  * Starts listening.
  *
- * @throws ListenError when the address cannot be had, with a hint.
+ * @throws ListenError, with a hint, if the address cannot be bound.
  */
 export async function startStatusServer(runtime: Runtime, options: StatusServerOptions): Promise<StatusServer> {
   const { app, connections } = createApp(runtime, options);
@@ -93,12 +93,12 @@ export async function startStatusServer(runtime: Runtime, options: StatusServerO
     endpoint: { host: options.listen.host, port },
     descriptor: descriptorOf(app.server),
     close: async (lingerMs = 0) => {
-      // A reader that does not read must not hold up the end of the server.
+      // A client that does not read must not delay the stop of the server.
       const timer = setTimeout(() => {
         app.server.closeAllConnections();
       }, CLOSE_WAIT_MS);
       try {
-        // That of node:http closes at once who has not sent his request yet.
+        // `close` of node:http would close at once the connections that have not sent their request yet.
         const ended = new Promise((closed) => NetServer.prototype.close.call(app.server, closed));
         if (lingerMs > 0) await new Promise((passed) => setTimeout(passed, lingerMs));
         await app.close();
@@ -111,10 +111,10 @@ export async function startStatusServer(runtime: Runtime, options: StatusServerO
   };
 }
 
-/** A body is JSON, whatever type `curl -d` and `fetch` give to a text of which nobody told them. */
+/** Bodies are JSON, also with the default types of `curl -d` and `fetch`. */
 const READ_AS_JSON = ['application/json', 'application/x-www-form-urlencoded', 'text/plain'];
 
-/** The application without its socket, and the methods of each path, as Fastify writes it: for tests of the routes. */
+/** The application without its socket, for tests. `routes` has the methods of each path in the notation of Fastify. */
 export function createApp(
   runtime: Runtime,
   options: Omit<StatusServerOptions, 'listen'>,
@@ -128,16 +128,16 @@ export function createApp(
     bodyLimit: MAX_BODY_OCTETS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
-      // The larger of the two would count for the body, and this one is a minute by itself.
+      // The larger of both timeouts applies to the body, and the default of this one is a minute.
       headersTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: REQUEST_CHECK_MS,
-      // Node refuses what has no Host without a word; the hook below does it in words.
+      // Node.js rejects a request without Host without a message. The hook below sends one.
       requireHostHeader: false,
     },
     forceCloseConnections: 'idle',
-    // A closing server says so with a 503 that Fastify writes without our error handler.
+    // Fastify would send this 503 without our error handler.
     return503OnClosing: false,
-    // What was sent is judged as it stands: no coercing, nothing taken out unsaid.
+    // Input is validated as sent: no coercion, and no silent removal.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allowUnionTypes: true } },
     clientErrorHandler: answerBrokenRequest,
     // No hook runs for these.
@@ -150,9 +150,9 @@ export function createApp(
   const wrongTokens = createWrongTokens((fields, message) => {
     options.log.warn(fields, message);
   });
-  const mayLogRefused = createLineLimit(LINES_A_MINUTE);
-  const mayLogFailed = createLineLimit(LINES_A_MINUTE);
-  // Those that Fastify does not know are refused like others, and not as if the path did not exist.
+  const mayLogRefused = createLineLimit(LINES_PER_MINUTE);
+  const mayLogFailed = createLineLimit(LINES_PER_MINUTE);
+  // Methods that Fastify does not know get 405 like others, not 404.
   const strange = METHODS.filter((method) => !app.supportedMethods.includes(method));
   for (const method of strange) app.addHttpMethod(method, { hasBody: true });
 
@@ -162,7 +162,7 @@ export function createApp(
   });
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
     const type = request.headers['content-type'];
-    // Clients name a type where there is nothing to have one.
+    // Some clients send a type with an empty body.
     if (type === undefined || body === '') readJson(body.toString(), done);
     else done(unreadable(type));
   });
@@ -173,7 +173,7 @@ export function createApp(
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new ProblemError(400, 'an HTTP/1.1 request needs a Host', { parameter: 'host' });
     }
-    // What does not exist needs no token, and who asks for it wrongly is told so.
+    // An unknown path needs no token: the client learns about its mistake.
     if (request.is404) return;
     const reading = request.method === 'GET' || request.method === 'HEAD';
     const access = request.routeOptions.config.access ?? (reading ? 'read' : 'change');
@@ -199,18 +199,18 @@ export function createApp(
       connections.yields(request.socket);
       await wrongTokens.refuse(peer);
     }
-    // RFC 9110 11.6.1 wants the challenge beside every 401.
+    // RFC 9110 11.6.1 requires the challenge in every 401.
     if (refused.status === 401) void reply.header('www-authenticate', 'Bearer realm="pharos"');
     await sendProblem(reply, refused);
   });
 
-  // Where a route knows no parameter, so that a misspelt or misplaced one is not silently without effect.
+  // For routes without parameters: a misspelled or misplaced parameter must not be ignored silently.
   app.addHook('preValidation', (request, _reply, done) => {
     const { url = '', schema, config } = request.routeOptions;
     const [unknown] = Object.keys(request.query as object);
     const takesNone = url.startsWith('/api/') && schema?.querystring === undefined && config.access !== 'report';
     if (unknown === undefined || !takesNone) done();
-    else done(new ProblemError(400, `the query has no "${unknown}"`, { parameter: unknown }));
+    else done(new ProblemError(400, `unknown parameter "${unknown}" in the query`, { parameter: unknown }));
   });
 
   app.addHook('onResponse', (request, reply, done) => {
@@ -221,7 +221,7 @@ export function createApp(
     const line = changed && (isRefused(reply.statusCode) ? mayLogRefused() : {});
     if (line) {
       const fields = { method, url: shortened(url), status: reply.statusCode, peer, ...line };
-      options.log.info(fields, 'status server: asked for a change');
+      options.log.info(fields, 'status server: change requested');
     }
     done();
   });
@@ -252,10 +252,10 @@ export function createApp(
   return { app, routes, connections };
 }
 
-/** Of an http URL that names none: what a Host without a port means. */
+/** Default port of http: the port of a Host without one. */
 const HTTP_PORT = 80;
 
-/** For reasons that anybody can bring about: no token, no such path, not a request. */
+/** Errors that any client can cause: no token, unknown path, malformed request. */
 function isRefused(status: number): boolean {
   return status >= 400 && status < 500;
 }
@@ -276,7 +276,7 @@ function readJson(body: string, done: (error: Error | null, value?: unknown) => 
   done(null, value);
 }
 
-/** What Fastify, ajv or a handler complained of. */
+/** The problem that describes an error of Fastify, ajv or a handler. */
 function problemOf(error: FastifyError | ProblemError, request: FastifyRequest): Problem {
   if (error instanceof ProblemError) return error.problem;
   const [invalid] = error.validation ?? [];
@@ -285,14 +285,14 @@ function problemOf(error: FastifyError | ProblemError, request: FastifyRequest):
   if (status === 413) return problem(413, `the body is larger than ${MAX_BODY_OCTETS} octets`);
   if (status === 415) return unreadable(request.headers['content-type']).problem;
   if (status < 500) return problem(status, error.message);
-  return problem(500, 'the request failed for a reason that is not yours', { hint: "the server's log says more" });
+  return problem(500, 'the request failed because of an error in the server', { hint: "see the server's log" });
 }
 
 function unreadable(type = 'unknown'): ProblemError {
   return new ProblemError(415, `cannot read a body of type ${type}`, { hint: 'send "content-type: application/json"' });
 }
 
-/** Nothing here is for caches, nor for browsers to guess at. */
+/** Forbids caching and the guessing of media types. */
 function protect(reply: FastifyReply): FastifyReply {
   return reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
 }
@@ -304,12 +304,12 @@ function invalidOf(invalid: Invalid, where: string): Problem {
   const inside = instancePath.slice(1).replaceAll('/', '.');
   if (keyword === 'additionalProperties' && typeof params.additionalProperty === 'string') {
     const unknown = params.additionalProperty;
-    return problem(400, `${where} has no "${unknown}"`, { parameter: unknown });
+    return problem(400, `unknown ${where === 'the body' ? 'member' : 'parameter'} "${unknown}" in ${where}`, { parameter: unknown });
   }
   if (keyword === 'required' && typeof params.missingProperty === 'string') {
     return problem(400, `${where} needs "${params.missingProperty}"`, { parameter: params.missingProperty });
   }
-  // Of a union ajv names the types as a list.
+  // For a union of types ajv gives a list.
   if (keyword === 'type') {
     const what = inside === '' ? where : `"${inside}"`;
     const types = [params.type].flat().map((type) => `${/^[aeiou]/.test(String(type)) ? 'an' : 'a'} ${String(type)}`);
@@ -320,7 +320,7 @@ function invalidOf(invalid: Invalid, where: string): Problem {
   return problem(400, `"${inside}" ${message}${allowed}`, { parameter: inside });
 }
 
-/** Fills up with the methods of each path while routes are added. */
+/** The methods of each path, filled while routes are added. */
 function collectMethods(app: FastifyInstance): Map<string, Set<string>> {
   const known = new Map<string, Set<string>>();
   app.addHook('onRoute', (route) => {
@@ -331,7 +331,7 @@ function collectMethods(app: FastifyInstance): Map<string, Set<string>> {
   return known;
 }
 
-/** Where the path exists but not for this method: 405 with Allow (RFC 9110 15.5.6); OPTIONS asks for just that (9.3.7). */
+/** A known path with another method gets 405 with Allow (RFC 9110 15.5.6); OPTIONS gets Allow (9.3.7). */
 function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, ReadonlySet<string>>): void {
   for (const [url, methods] of [...known]) {
     const allow = [...new Set([...methods, 'OPTIONS'])].join(', ');
@@ -339,14 +339,14 @@ function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, Rea
       url,
       method: app.supportedMethods.filter((method) => !methods.has(method)),
       config: { access: 'open' },
-      // Before a body is looked at.
+      // Before the body is read.
       onRequest: async (request, reply) => {
         void reply.header('allow', allow);
         if (request.method === 'OPTIONS') await reply.code(204).send();
         else
           await sendProblem(
             reply,
-            problem(405, `${url} does not take ${request.method}`, { hint: `it takes ${allow}` }),
+            problem(405, `method ${request.method} is not allowed for ${url}`, { hint: `allowed methods: ${allow}` }),
           );
       },
       handler: () => undefined,

@@ -3,7 +3,7 @@
  * not to the schema does not compile.
  */
 
-/** Keywords of JSON Schema with their values. */
+/** Keywords of JSON Schema and their values. */
 export type Schema = { readonly [keyword: string]: unknown };
 
 /** The declared members of a type, without its index signature. */
@@ -32,7 +32,7 @@ export function orNull(schema: Schema): Schema {
   return { anyOf: [schema, { type: 'null' }] };
 }
 
-/** An object with all members of `T`; those of `optional` may be missing. */
+/** An object with all members of `T`. Members in `optional` may be missing. */
 export function object<T>(
   properties: { readonly [K in Members<T>]-?: Schema },
   optional: readonly Members<T>[] = [],

@@ -1,6 +1,6 @@
 /**
- * What an order leaves of a service: whether it takes the last available VIP away, and what DNS answers then say. For
- * drain and down, before they are given and in their reply.
+ * Effect of drain and down on a service: whether they take its last available VIP away, and what DNS answers contain then.
+ * Used before the order takes effect and in its reply.
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
@@ -8,12 +8,12 @@ import { vipsOf } from '../zones/read/suggest-targets.ts';
 import type { Runtime } from './runtime.ts';
 import { vipLooker, type VipState } from './vips.ts';
 
-/** `consequence` is a clause: what DNS answers say where no VIP of the service is available. */
+/** `consequence` is a clause: the content of DNS answers if no VIP of the service is available. */
 export type Emptied = { readonly service: string; readonly consequence: string };
 
 /**
- * The services that would be without an available VIP if the VIPs named were drained, although they are not now; and those
- * of which every VIP would be drained or forced down, although one is not now.
+ * The services that would lose their last available VIP if the targets were drained, and the services whose last VIP that
+ * is neither drained nor forced down would be drained.
  */
 export function emptiedBy(runtime: Runtime, targets: ReadonlySet<string>): readonly Emptied[] {
   const { catalog } = runtime.generation();
@@ -22,7 +22,7 @@ export function emptiedBy(runtime: Runtime, targets: ReadonlySet<string>): reado
     if (!vipsOf(catalog, service).some(({ target }) => targets.has(target))) return [];
     const own = vipsOf(catalog, service).map(look);
     const isMeant = (state: VipState): boolean => targets.has(state.info.target);
-    // An order that changes nothing takes nothing away.
+    // An order that changes nothing has no effect.
     if (!own.some((state) => isMeant(state) && !isOut(state.health))) return [];
     const left = own.filter((state) => !isMeant(state));
     const allOut = left.every(({ health }) => isOut(health));
@@ -31,7 +31,7 @@ export function emptiedBy(runtime: Runtime, targets: ReadonlySet<string>): reado
   });
 }
 
-/** Targets of services all of whose VIPs are drained or forced down, and which DNS answers name for that reason. */
+/** Targets that DNS answers name although drained or forced down, because every VIP of their service is. */
 export function stillNamed(runtime: Runtime, targets: ReadonlySet<string>): readonly string[] {
   const { catalog } = runtime.generation();
   const out = new Set(
@@ -47,7 +47,7 @@ export function stillNamed(runtime: Runtime, targets: ReadonlySet<string>): read
   });
 }
 
-/** Whether some of `left` are answers: available, in a region with its `min_healthy`. `all` are the service's. */
+/** Whether one of `left` is available in a region that meets its `min_healthy`. `all` are the VIPs of the service. */
 function isServed(runtime: Runtime, all: readonly VipState[], left: readonly VipState[]): boolean {
   const { regions } = runtime.generation().catalog;
   return left.some(({ available, info: { region } }) => {
@@ -56,7 +56,7 @@ function isServed(runtime: Runtime, all: readonly VipState[], left: readonly Vip
       states.reduce((sum, state) => (state.info.region === region ? sum + weigh(state) : sum), 0);
     const whole = weightOf(all);
     const share = whole === 0 ? 1 : weightOf(left.filter((state) => state.available)) / whole;
-    // The tolerance is for the share: 1 of 3 equal weights is 33.3333 %.
+    // Tolerance for rounded shares: 1 of 3 equal weights is 33.3333 %.
     return share >= (regions[region]?.minHealthy ?? 0) - 1e-6;
   });
 }
@@ -71,8 +71,8 @@ function isOut(health: VipHealth | undefined): boolean {
 }
 
 function consequenceOf({ whenAllDown }: ServiceInfo, allOut: boolean): string {
-  if (whenAllDown === 'static') return 'DNS answers are the static ones of when_all_down';
-  if (whenAllDown === 'none') return 'queries get no data (when_all_down: none)';
-  const which = allOut ? 'all of its VIPs, drained ones too' : 'VIPs that are down';
+  if (whenAllDown === 'static') return 'DNS answers are the static answers of when_all_down';
+  if (whenAllDown === 'none') return 'DNS answers have no data (when_all_down: none)';
+  const which = allOut ? 'all of its VIPs, including drained ones' : 'VIPs that are down';
   return `DNS answers name ${which} (when_all_down: serve_all)`;
 }

@@ -1,12 +1,12 @@
 /**
- * A limit on lines of the log that others can cause at will: so many a minute, and how many were left out.
+ * A limit per minute on log lines that clients can cause at will. The next line says how many were omitted.
  */
 
 const WINDOW_MS = 60_000;
 
-/** Undefined where the line is left out; else the fields to add to it. `nowMs` is a monotonic clock. */
+/** Undefined if the line must be omitted; otherwise the fields to add to it. `nowMs` is a monotonic clock. */
 export function createLineLimit(
-  linesAMinute: number,
+  linesPerMinute: number,
   nowMs: () => number = () => performance.now(),
 ): () => { readonly lines_left_out?: number } | undefined {
   let startMs = -Infinity;
@@ -18,7 +18,7 @@ export function createLineLimit(
       startMs = now;
       lines = 0;
     }
-    if (lines >= linesAMinute) {
+    if (lines >= linesPerMinute) {
       leftOut++;
       return undefined;
     }

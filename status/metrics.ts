@@ -1,6 +1,6 @@
 /**
- * Metrics for Prometheus (docs/metrics.md). Everything is read when it is asked for: counters are sums over
- * the threads' shared memory, so nothing here costs a query anything.
+ * Metrics for Prometheus (docs/metrics.md). All values are read at scrape time. Counters are sums over the shared memory of
+ * the threads, so metrics add no cost to a query.
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { hidePaths } from '../config/environment.ts';
@@ -14,19 +14,19 @@ import { vipStates } from './vips.ts';
 
 export type Metrics = { readonly contentType: string; write(octets: Octets): Promise<void> };
 
-/** RCODEs of the header by number (IANA DNS Parameters; RFC 6895 2.3); the others have no name. */
+/** RCODEs of the header by number (IANA DNS Parameters; RFC 6895 2.3); others have no name. */
 const RCODES = [
   ...['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED', 'YXDOMAIN', 'YXRRSET'],
   ...['NXRRSET', 'NOTAUTH', 'NOTZONE', 'DSOTYPENI', 'RCODE12', 'RCODE13', 'RCODE14', 'RCODE15'],
 ];
 
-/** Of prom-client's own, gauges that are named like counters: `promtool check metrics` refuses them. */
+/** Gauges of prom-client that are named like counters: `promtool check metrics` rejects them. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
-/** What the status server counts of its own clients. */
+/** Counts of the status server about its clients. */
 export type HttpStats = { readonly connections: () => ConnectionStats; readonly wrongTokens: () => number };
 
-/** One registry a server, so that two in a process do not meet. */
+/** Uses one registry per server, so that two servers in a process do not share metrics. */
 export function createMetrics(runtime: Runtime, http: HttpStats): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -69,11 +69,11 @@ function counter<Label extends string>(
 }
 
 function httpMetrics(registry: Registry, { connections, wrongTokens }: HttpStats): () => void {
-  const open = gauge(registry, 'http_connections', 'Connections to the status server that are open.', []);
+  const open = gauge(registry, 'http_connections', 'Open connections to the status server.', []);
   const closed = counter(
     registry,
     'http_connections_closed_total',
-    'Connections to the status server that were closed (idle) or refused (all were busy) because it had as many as it takes.',
+    'Connections to the status server closed (idle) or refused (all others were busy) at the limit.',
     ['reason'],
   );
   const wrong = counter(registry, 'http_wrong_tokens_total', 'Requests to the status server with a wrong token.', []);
@@ -95,7 +95,7 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
   const packetErrors = counter(registry, 'socket_errors_total', 'Failed calls to receive or send.', ['direction']);
   const octets = counter(registry, 'octets_total', 'Octets of DNS messages.', ['direction']);
   const tcpClosed = counter(registry, 'tcp_closed_total', 'TCP connections closed by the server.', ['reason']);
-  const tcpOpen = gauge(registry, 'tcp_connections', 'TCP connections that are open, those with TLS included.', []);
+  const tcpOpen = gauge(registry, 'tcp_connections', 'Open TCP connections, including TLS.', []);
   const transfers = counter(registry, 'transfers_total', 'Zone transfers to secondaries.', ['result']);
   const handshakes = counter(registry, 'tls_handshakes_total', 'TLS handshakes of clients.', ['result']);
   const single = [
@@ -104,27 +104,27 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
     {
       place: COUNTER.EXCEPTIONS,
       name: 'exceptions_total',
-      help: 'DNS queries dropped because of a fault of the server.',
+      help: 'DNS queries dropped because of an error in the server.',
     },
-    { place: COUNTER.RATE_LIMITED, name: 'rate_limited_total', help: 'DNS responses dropped or cut by rate limiting.' },
+    { place: COUNTER.RATE_LIMITED, name: 'rate_limited_total', help: 'DNS responses dropped or truncated by rate limiting.' },
     {
       place: COUNTER.SAMPLES_DROPPED,
       name: 'query_samples_dropped_total',
-      help: 'DNS queries that log.queries chose and that were not logged, since too many came at once.',
+      help: 'DNS queries selected by log.queries but not logged, because too many came at once.',
     },
     {
       place: COUNTER.CLIENT_SAMPLES_DROPPED,
       name: 'client_samples_dropped_total',
-      help: 'Sampled clients that were not counted by country, since too many came at once.',
+      help: 'Sampled clients not counted by country, because too many came at once.',
     },
-    { place: COUNTER.OVERSIZE, name: 'oversize_total', help: 'Datagrams longer than a query may be.' },
+    { place: COUNTER.OVERSIZE, name: 'oversize_total', help: 'Datagrams longer than the longest accepted query.' },
     { place: COUNTER.BATCHES, name: 'batches_total', help: 'Batches of datagrams received.' },
     { place: COUNTER.TCP_ACCEPTED, name: 'tcp_accepted_total', help: 'TCP connections accepted.' },
     { place: COUNTER.TLS_RESUMED, name: 'tls_resumed_total', help: 'TLS handshakes that resumed a session.' },
     {
       place: COUNTER.THREAD_RESTARTS,
       name: 'thread_restarts_total',
-      help: 'Threads that died and were started again.',
+      help: 'Restarts of threads that died.',
     },
   ].map(({ place, name, help }) => ({ place, metric: counter(registry, name, help, []) }));
   const labelled = [
@@ -160,13 +160,13 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
     }
     for (const metric of [queries, responses, dropped, packetErrors, octets, tcpClosed, transfers, handshakes])
       metric.reset();
-    // prom-client types labels by metric; here each row holds the labels of its own.
+    // prom-client types labels per metric; each row here has labels that fit its metric.
     for (const { place, metric, labels } of labelled) (metric as Counter).inc(labels, at(place));
     tcpOpen.set(at(COUNTER.TCP_OPEN));
   };
 }
 
-/** By country alone: by service too, it would be hundreds of series a service. */
+/** By country only: with services too there would be hundreds of series per service. */
 function clientMetrics(registry: Registry, runtime: Runtime): () => void {
   const sampled = counter(registry, 'clients_sampled_total', 'Sampled clients of steered names.', ['country']);
   return () => {
@@ -177,14 +177,14 @@ function clientMetrics(registry: Registry, runtime: Runtime): () => void {
 
 function probeMetrics(registry: Registry, runtime: Runtime): () => void {
   const probes = counter(registry, 'probes_total', 'Health probes that ended.', ['result']);
-  const faults = counter(registry, 'probe_faults_total', 'Faults of the server in or around a probe.', []);
-  const saves = counter(registry, 'state_save_failures_total', 'Writes to the state folder that failed.', []);
+  const faults = counter(registry, 'probe_faults_total', 'Errors of the server itself during a probe.', []);
+  const saves = counter(registry, 'state_save_failures_total', 'Failed writes to the state folder.', []);
   const inFlight = gauge(registry, 'probes_in_flight', 'Health probes under way.', []);
-  const waiting = gauge(registry, 'probes_waiting', 'Health probes that wait because too many are under way.', []);
-  const watched = gauge(registry, 'watched_connections', 'Connections held open to see a crash at once.', []);
-  const checks = gauge(registry, 'checks', 'Checks that run; VIPs that share one count once.', []);
+  const waiting = gauge(registry, 'probes_waiting', 'Health probes that wait for a free slot.', []);
+  const watched = gauge(registry, 'watched_connections', 'Connections held open to detect crashes at once.', []);
+  const checks = gauge(registry, 'checks', 'Running checks; a check shared by VIPs counts once.', []);
   const notified = counter(registry, 'notifications_total', 'Changes of state for health.notify.', ['result']);
-  const notifyFailures = counter(registry, 'notification_failures_total', 'Tries to notify that failed.', []);
+  const notifyFailures = counter(registry, 'notification_failures_total', 'Failed attempts to notify.', []);
   const notifyWaiting = gauge(registry, 'notifications_waiting', 'Changes of state that wait for the webhook.', []);
 
   return () => {
@@ -208,7 +208,7 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
 }
 
 function beaconMetrics(registry: Registry, runtime: Runtime): () => void {
-  const reports = counter(registry, 'beacon_reports_total', 'Reports of browsers that measured latency.', []);
+  const reports = counter(registry, 'beacon_reports_total', 'Latency reports of browsers.', []);
   const samples = counter(registry, 'beacon_samples_total', 'Times in these reports.', ['result']);
   const networks = gauge(registry, 'beacon_networks', 'Networks (/24 and /48) with times that count.', []);
   return () => {
@@ -222,28 +222,28 @@ function beaconMetrics(registry: Registry, runtime: Runtime): () => void {
 }
 
 function configurationMetrics(registry: Registry, runtime: Runtime): () => void {
-  const build = gauge(registry, 'build_info', 'Which Pharos runs on which Node.js: 1.', ['version', 'node', 'io']);
-  const ready = gauge(registry, 'ready', 'Whether /readyz says 200: 1 or 0.', []);
-  const generation = gauge(registry, 'generation', 'Number of the configuration in force.', []);
+  const build = gauge(registry, 'build_info', 'Versions of Pharos and Node.js; the value is 1.', ['version', 'node', 'io']);
+  const ready = gauge(registry, 'ready', 'Whether /readyz returns 200: 1 or 0.', []);
+  const generation = gauge(registry, 'generation', 'Number of the current generation.', []);
   const reloaded = gauge(
     registry,
     'config_last_reload_successful',
-    'Whether the last reload was taken over: 1 or 0.',
+    'Whether the last reload succeeded: 1 or 0.',
     [],
   );
   const reloadedAt = gauge(registry, 'config_last_reload_timestamp_seconds', 'When the last reload ended.', []);
-  const warnings = gauge(registry, 'config_warnings', 'Warnings about the configuration in force.', []);
+  const warnings = gauge(registry, 'config_warnings', 'Warnings about the current configuration.', []);
   const certificateEnd = gauge(
     registry,
     'tls_certificate_expiry_timestamp_seconds',
-    'When the certificate for DNS over TLS ends.',
+    'Expiry of the certificate for DNS over TLS.',
     ['path'],
   );
   const serial = gauge(registry, 'zone_serial', 'SOA serial of the zone.', ['zone']);
   const records = gauge(registry, 'zone_records', 'Records of the zone.', ['zone']);
   const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
-  const logDropped = counter(registry, 'log_lines_dropped_total', 'Log lines that no reader took in time.', []);
-  const alarm = gauge(registry, 'alarm', 'Alarms that are up, by code.', ['code']);
+  const logDropped = counter(registry, 'log_lines_dropped_total', 'Log lines dropped because nothing read them in time.', []);
+  const alarm = gauge(registry, 'alarm', 'Active alarms, by code.', ['code']);
 
   return () => {
     const now = runtime.generation();

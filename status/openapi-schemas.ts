@@ -1,7 +1,7 @@
 /**
- * What the API's bodies look like, as JSON Schema (2020-12, which OpenAPI 3.1 takes as it is): of the documents that are
- * read (a VIP, a service, status), of the decisions that explain and simulate tell, of what was changed, of mistakes.
- * test/unit/status/openapi.test.ts holds replies to it.
+ * JSON Schemas (2020-12, the dialect of OpenAPI 3.1) of the bodies of the API: services, status, decisions of explain and
+ * simulate, changes, problems. vip-fields.ts has the schema of a VIP. test/unit/status/openapi.test.ts validates replies
+ * against them.
  */
 import { CONTINENTS } from '../config/settings.ts';
 import { ALARMS, type Alarm } from '../config/alarms.ts';
@@ -52,11 +52,11 @@ const service = object<ServiceDocument>({
       samples: whole,
       countries: {
         ...listSchema(object<Entry<ClientsDocument['countries']>>({ country: textSchema, share: shareSchema })),
-        description: 'The largest twenty; an empty `country` is none known.',
+        description: 'The largest twenty; an empty `country` is unknown.',
       },
-      rest: { ...shareSchema, description: 'Of all other countries.' },
+      rest: { ...shareSchema, description: 'The share of all other countries.' },
     }),
-    description: 'Where its clients are, by a sample of its queries of late.',
+    description: 'Countries of its clients, from a sample of recent queries.',
   },
 });
 
@@ -94,7 +94,7 @@ const status = object<StatusDocument>({
       nxdomain_per_second: rate,
       servfail_per_second: rate,
     }),
-    description: 'Of the last minute; `seconds` is less after a start.',
+    description: 'The last minute; `seconds` is less after a start.',
   },
   zones: listSchema(
     object<Entry<StatusDocument['zones']>>({
@@ -137,7 +137,7 @@ const decision = {
   steps: listSchema(
     object<Entry<TraceDocument['steps']>>({ step: textSchema, kept: listSchema(textSchema), why: textSchema }),
   ),
-  all_down: { ...orNull(textSchema), description: 'What `when_all_down` did, where no candidate was left.' },
+  all_down: { ...orNull(textSchema), description: 'The effect of `when_all_down`, if no candidate was left; otherwise null.' },
   ttl: object<TraceDocument['ttl']>({ seconds: whole, why: textSchema }),
   scope: object<TraceDocument['scope']>({ bits: whole, why: textSchema }),
 };
@@ -162,7 +162,7 @@ const trace = object<TraceDocument>({
     ...listSchema(
       object<Entry<TraceDocument['via']>>({ service: textSchema, ...decision, vips: listSchema(textSchema) }),
     ),
-    description: 'The services whose CNAMEs led to `service`, the first one first.',
+    description: 'The services whose CNAMEs led to `service`, in order.',
   },
   ...decision,
   answer: object<TraceDocument['answer']>({
@@ -193,7 +193,7 @@ const simulation = object<Simulation>({
       settles: {
         ...orNull(yes),
         description:
-          'Whether the loads come to rest; null where none is known: then `after` is with whom VIPs shed now.',
+          'Whether the loads settle; null if no load is known. `after` then uses the current shedding.',
       },
       vips: listSchema(
         object<Entry<Traffic['vips']>>({
@@ -205,7 +205,7 @@ const simulation = object<Simulation>({
           load: {
             ...orNull(object<VipLoad>({ before: load, at_once: load, settled: orNull(load) })),
             description:
-              'Shares of its capacity: now, when caches have run out, and at rest. Null where no load is known.',
+              'Shares of its capacity: now, after caches have expired, and settled. Null if no load is known.',
           },
         }),
       ),
@@ -280,7 +280,7 @@ const problem: Schema = {
     { type: textSchema, title: textSchema, status: whole, detail: textSchema, parameter: textSchema, hint: textSchema },
     ['parameter', 'hint'],
   ),
-  description: 'RFC 9457. Some errors have further members.',
+  description: 'RFC 9457. Some errors have additional members.',
   additionalProperties: true,
 };
 
@@ -293,12 +293,12 @@ const overridden: Schema = {
     reason: orNull(textSchema),
     since: timeSchema,
     until: orNull(timeSchema),
-    scope: { ...oneOf('node'), description: 'Where it holds: on this server alone.' },
+    scope: { ...oneOf('node'), description: '`node`: the override applies to this server only.' },
     safe_at: orNull(timeSchema),
-    still_named: { ...listSchema(textSchema), description: 'Those of `vips` that DNS answers name nevertheless.' },
+    still_named: { ...listSchema(textSchema), description: 'The `vips` that DNS answers still name.' },
     no_longer_safe: {
       ...listSchema(textSchema),
-      description: 'Other VIPs, drained before, that DNS answers name again.',
+      description: 'Other VIPs, drained earlier, that DNS answers name again.',
     },
     warnings: listSchema(textSchema),
   },
@@ -308,7 +308,7 @@ const overridden: Schema = {
   ],
 };
 
-/** All named ones. */
+/** All named schemas. */
 export const SCHEMAS = {
   Alive: { type: 'object', properties: { alive: { const: true } }, required: ['alive'] },
   Ready: { type: 'object', properties: { ready: { const: true } }, required: ['ready'] },
@@ -337,12 +337,12 @@ export const SCHEMAS = {
   Problem: problem,
 } as const satisfies Readonly<Record<string, Schema>>;
 
-/** A schema of `components`, by its name. */
+/** A reference to a schema of `components`. */
 export function ref(name: keyof typeof SCHEMAS): Schema {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-/** `ref` for what stands above SCHEMAS. */
+/** `ref` for use above SCHEMAS. */
 function named(name: string): Schema {
   return { $ref: `#/components/schemas/${name}` };
 }

@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/openapi.json`: all paths of the status server as an OpenAPI 3.1 document. What requests must look like
- * are the schemas that the routes themselves judge by.
+ * `GET /api/v1/openapi.json`: all paths of the status server as an OpenAPI 3.1 document. Requests have the schemas
+ * with which the routes validate them.
  */
 import type { FastifyInstance } from 'fastify';
 import type { Access } from './authorize.ts';
@@ -15,23 +15,23 @@ import { simulateBody } from './routes-simulate.ts';
 
 type Method = 'get' | 'put' | 'post' | 'delete';
 
-/** One method of one path. `{name}` in a path is a parameter, which may have slashes in it. */
+/** One method of one path. `{name}` in a path is a parameter; its value may contain slashes. */
 type Operation = {
   readonly method: Method;
   readonly path: string;
   readonly id: string;
   readonly summary: string;
-  /** Unsaid: `read` for GET, `change` for every other method, as http.ts has it. */
+  /** Default, as in http.ts: `read` for GET, `change` for every other method. */
   readonly access?: Access;
   readonly query?: QuerySchema;
   readonly body?: Schema;
-  /** What a 200 carries, by media type. */
+  /** Schemas of a 200 reply, by media type. */
   readonly reply: Readonly<Record<string, Schema>>;
   /** Other statuses than 200, 401 and 403. */
   readonly problems?: Readonly<Record<number, string>>;
 };
 
-/** Of a query string: an object with a property for each parameter. */
+/** A query string: an object with a property for each parameter. */
 type QuerySchema = {
   readonly required?: readonly string[];
   readonly properties: Readonly<Record<string, Schema>>;
@@ -42,15 +42,15 @@ const json = (schema: Schema): Readonly<Record<string, Schema>> => ({ [JSON_TYPE
 const listOf = (items: Schema): Readonly<Record<string, Schema>> => json(listSchema(items));
 
 const INVALID = { 400: 'A parameter or member is missing, unknown or malformed.' } as const;
-const NO_BEACON = { 404: 'This server has no beacon.' } as const;
-const NO_TARGET = { 404: 'Nothing has this target.' } as const;
+const NO_BEACON = { 404: 'No beacon is configured.' } as const;
+const NO_TARGET = { 404: 'Unknown target.' } as const;
 
 const OPERATIONS: readonly Operation[] = [
   {
     method: 'get',
     path: '/',
     id: 'overview',
-    summary: 'The state on one screen; a page where `Accept` has `text/html`.',
+    summary: 'The state on one screen: text, or HTML if `Accept` has `text/html`.',
     query: pageQuery,
     reply: { 'text/plain': textSchema, 'text/html': textSchema },
     problems: INVALID,
@@ -79,21 +79,21 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'Metrics in the text format of Prometheus.',
     reply: { 'text/plain': textSchema },
   },
-  { method: 'get', path: '/api/v1/status', id: 'status', summary: 'Everything.', reply: json(ref('Status')) },
-  { method: 'get', path: '/api/v1/health', id: 'health', summary: 'The VIPs.', reply: listOf(ref('Vip')) },
+  { method: 'get', path: '/api/v1/status', id: 'status', summary: 'The state of the whole server.', reply: json(ref('Status')) },
+  { method: 'get', path: '/api/v1/health', id: 'health', summary: 'The VIPs of all services.', reply: listOf(ref('Vip')) },
   {
     method: 'get',
     path: '/api/v1/health/{service}',
     id: 'serviceHealth',
     summary: 'The VIPs of one service.',
     reply: listOf(ref('Vip')),
-    problems: { 404: 'There is no such service.' },
+    problems: { 404: 'Unknown service.' },
   },
   {
     method: 'get',
     path: '/api/v1/explain',
     id: 'explain',
-    summary: 'The decision for one client, by the code that answers packets.',
+    summary: 'The decision for one client, made by the code that answers queries.',
     query: explainQuery,
     reply: json(ref('Trace')),
     problems: INVALID,
@@ -102,21 +102,21 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/api/v1/simulate',
     id: 'simulate',
-    summary: 'What share of the clients moves where if targets fail. Changes nothing.',
+    summary: 'The shares of clients that move to other VIPs if targets fail. Changes nothing.',
     access: 'read',
     body: simulateBody,
     reply: json(ref('Simulation')),
     problems: {
       ...INVALID,
-      429: 'Too many simulations are waiting; `Retry-After` says when to try again.',
-      503: 'The simulation was ended: it took too long or too much memory, or the configuration was reloaded.',
+      429: 'Too many simulations are waiting; `Retry-After` has the time to wait.',
+      503: 'The simulation was stopped: it took too much time or memory, or the configuration was reloaded.',
     },
   },
   {
     method: 'get',
     path: '/api/v1/overrides',
     id: 'overrides',
-    summary: 'Overrides in force.',
+    summary: 'Active overrides.',
     reply: listOf(ref('Override')),
   },
   {
@@ -136,7 +136,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'delete',
     path: '/api/v1/overrides/{target}',
     id: 'giveBackState',
-    summary: 'Give the state back to the probes.',
+    summary: 'Clear an override; health checks decide again.',
     reply: json(ref('GivenBack')),
     problems: NO_TARGET,
   },
@@ -160,7 +160,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'delete',
     path: '/api/v1/weights/{target}',
     id: 'giveBackWeight',
-    summary: 'Give the weight back to the file.',
+    summary: 'Clear a weight set at run time; the weight of the zone file applies again.',
     reply: json(ref('GivenBack')),
     problems: NO_TARGET,
   },
@@ -181,16 +181,16 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/api/v1/reload',
     id: 'reload',
-    summary: 'Read the files again: all or nothing.',
+    summary: 'Reload the configuration: all or nothing.',
     query: reloadQuery,
     reply: json(ref('Reloaded')),
-    problems: { 422: 'Refused, with `diagnostics`; `generation` is the one that goes on.' },
+    problems: { 422: 'Rejected, with `diagnostics`. The server keeps serving `generation`.' },
   },
   {
     method: 'get',
     path: '/api/v1/events',
     id: 'events',
-    summary: 'What happened; with `Accept: text/event-stream`, server-sent events that go on.',
+    summary: 'Recent events; with `Accept: text/event-stream`, a stream of server-sent events.',
     query: eventsQuery,
     reply: { ...listOf(ref('Event')), 'text/event-stream': textSchema },
     problems: { ...INVALID, 503: 'Too many streams are open.' },
@@ -212,7 +212,7 @@ const OPERATIONS: readonly Operation[] = [
     access: 'report',
     body: beaconBody,
     reply: json(ref('Reported')),
-    problems: { ...INVALID, 403: 'Pages of this origin may not report.', ...NO_BEACON },
+    problems: { ...INVALID, 403: 'Pages of this origin may not report latencies.', ...NO_BEACON },
   },
   {
     method: 'get',
@@ -261,16 +261,16 @@ function describe(operation: Operation): Schema {
     access === 'open'
       ? {}
       : access === 'report'
-        ? { 403: 'Pages of this origin may not report.' }
+        ? { 403: 'Pages of this origin may not report latencies.' }
         : {
-            401: 'Needs the token, or has a wrong one.',
-            403: 'This server has no token, or a web page of another site asks (`Origin`).',
+            401: 'The token is missing or wrong.',
+            403: 'No token is configured, or the request comes from a web page of another site (`Origin`).',
           };
   const parameters = [...pathParameters(path), ...(query ? queryParameters(query) : [])];
   return {
     operationId: id,
     summary,
-    // RFC 6750; an empty requirement says that it goes without.
+    // RFC 6750; an empty requirement makes the token optional.
     security: access === 'change' ? [{ token: [] }] : access === 'read' ? [{}, { token: [] }] : [],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body ? { requestBody: { required: true, content: { [JSON_TYPE]: { schema: body } } } } : {}),
@@ -282,7 +282,7 @@ function describe(operation: Operation): Schema {
           { description, content: contentOf({ [PROBLEM_TYPE]: ref('Problem') }) },
         ]),
       ),
-      // 405, 413, 415 and what else can go wrong with a request anywhere.
+      // 405, 413, 415 and other errors that any request can get.
       default: { description: 'Any other error.', content: contentOf({ [PROBLEM_TYPE]: ref('Problem') }) },
     },
   };
@@ -294,7 +294,7 @@ function contentOf(reply: Readonly<Record<string, Schema>>): Schema {
 
 const PARAMETERS: Readonly<Record<string, string>> = {
   service: 'The name of a service: `www.example.com`.',
-  target: 'A TARGET: `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Slashes may stand as they are.',
+  target: 'A TARGET: `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Slashes need no escaping.',
 };
 
 function pathParameters(path: string): Schema[] {

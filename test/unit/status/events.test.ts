@@ -197,7 +197,7 @@ describe('weights', () => {
     ['one below zero', 'www.example.com/seoul-a', { weight: -1 }, 400, '"weight" must be >= 0'],
     ['a part of one', 'www.example.com/seoul-a', { weight: 0.5 }, 400, '"weight" must be an integer'],
     ['text', 'www.example.com/seoul-a', { weight: '1' }, 400, '"weight" must be an integer'],
-    ['something else too', 'www.example.com/seoul-a', { weight: 1, wait: 1 }, 400, 'has no "wait"'],
+    ['something else too', 'www.example.com/seoul-a', { weight: 1, wait: 1 }, 400, 'unknown member "wait"'],
     ['a target of nobody', 'www.example.com/seoul-z', { weight: 1 }, 404, 'has no VIP "seoul-z"'],
   ])('refuses %s', async (_title, target, body, status, detail) => {
     const reply = await put(`/api/v1/weights/${target}`, body);
