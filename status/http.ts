@@ -304,7 +304,9 @@ function invalidOf(invalid: Invalid, where: string): Problem {
   const inside = instancePath.slice(1).replaceAll('/', '.');
   if (keyword === 'additionalProperties' && typeof params.additionalProperty === 'string') {
     const unknown = params.additionalProperty;
-    return problem(400, `unknown ${where === 'the body' ? 'member' : 'parameter'} "${unknown}" in ${where}`, { parameter: unknown });
+    return problem(400, `unknown ${where === 'the body' ? 'member' : 'parameter'} "${unknown}" in ${where}`, {
+      parameter: unknown,
+    });
   }
   if (keyword === 'required' && typeof params.missingProperty === 'string') {
     return problem(400, `${where} needs "${params.missingProperty}"`, { parameter: params.missingProperty });

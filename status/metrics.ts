@@ -106,7 +106,11 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
       name: 'exceptions_total',
       help: 'DNS queries dropped because of an error in the server.',
     },
-    { place: COUNTER.RATE_LIMITED, name: 'rate_limited_total', help: 'DNS responses dropped or truncated by rate limiting.' },
+    {
+      place: COUNTER.RATE_LIMITED,
+      name: 'rate_limited_total',
+      help: 'DNS responses dropped or truncated by rate limiting.',
+    },
     {
       place: COUNTER.SAMPLES_DROPPED,
       name: 'query_samples_dropped_total',
@@ -222,15 +226,14 @@ function beaconMetrics(registry: Registry, runtime: Runtime): () => void {
 }
 
 function configurationMetrics(registry: Registry, runtime: Runtime): () => void {
-  const build = gauge(registry, 'build_info', 'Versions of Pharos and Node.js; the value is 1.', ['version', 'node', 'io']);
+  const build = gauge(registry, 'build_info', 'Versions of Pharos and Node.js; the value is 1.', [
+    'version',
+    'node',
+    'io',
+  ]);
   const ready = gauge(registry, 'ready', 'Whether /readyz returns 200: 1 or 0.', []);
   const generation = gauge(registry, 'generation', 'Number of the current generation.', []);
-  const reloaded = gauge(
-    registry,
-    'config_last_reload_successful',
-    'Whether the last reload succeeded: 1 or 0.',
-    [],
-  );
+  const reloaded = gauge(registry, 'config_last_reload_successful', 'Whether the last reload succeeded: 1 or 0.', []);
   const reloadedAt = gauge(registry, 'config_last_reload_timestamp_seconds', 'When the last reload ended.', []);
   const warnings = gauge(registry, 'config_warnings', 'Warnings about the current configuration.', []);
   const certificateEnd = gauge(
@@ -242,7 +245,12 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
   const serial = gauge(registry, 'zone_serial', 'SOA serial of the zone.', ['zone']);
   const records = gauge(registry, 'zone_records', 'Records of the zone.', ['zone']);
   const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
-  const logDropped = counter(registry, 'log_lines_dropped_total', 'Log lines dropped because nothing read them in time.', []);
+  const logDropped = counter(
+    registry,
+    'log_lines_dropped_total',
+    'Log lines dropped because nothing read them in time.',
+    [],
+  );
   const alarm = gauge(registry, 'alarm', 'Active alarms, by code.', ['code']);
 
   return () => {

@@ -137,7 +137,10 @@ const decision = {
   steps: listSchema(
     object<Entry<TraceDocument['steps']>>({ step: textSchema, kept: listSchema(textSchema), why: textSchema }),
   ),
-  all_down: { ...orNull(textSchema), description: 'The effect of `when_all_down`, if no candidate was left; otherwise null.' },
+  all_down: {
+    ...orNull(textSchema),
+    description: 'The effect of `when_all_down`, if no candidate was left; otherwise null.',
+  },
   ttl: object<TraceDocument['ttl']>({ seconds: whole, why: textSchema }),
   scope: object<TraceDocument['scope']>({ bits: whole, why: textSchema }),
 };
@@ -192,8 +195,7 @@ const simulation = object<Simulation>({
       stranded: object<Traffic['stranded']>({ before: shareSchema, after: shareSchema }),
       settles: {
         ...orNull(yes),
-        description:
-          'Whether the loads settle; null if no load is known. `after` then uses the current shedding.',
+        description: 'Whether the loads settle; null if no load is known. `after` then uses the current shedding.',
       },
       vips: listSchema(
         object<Entry<Traffic['vips']>>({

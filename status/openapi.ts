@@ -79,8 +79,20 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'Metrics in the text format of Prometheus.',
     reply: { 'text/plain': textSchema },
   },
-  { method: 'get', path: '/api/v1/status', id: 'status', summary: 'The state of the whole server.', reply: json(ref('Status')) },
-  { method: 'get', path: '/api/v1/health', id: 'health', summary: 'The VIPs of all services.', reply: listOf(ref('Vip')) },
+  {
+    method: 'get',
+    path: '/api/v1/status',
+    id: 'status',
+    summary: 'The state of the whole server.',
+    reply: json(ref('Status')),
+  },
+  {
+    method: 'get',
+    path: '/api/v1/health',
+    id: 'health',
+    summary: 'The VIPs of all services.',
+    reply: listOf(ref('Vip')),
+  },
   {
     method: 'get',
     path: '/api/v1/health/{service}',

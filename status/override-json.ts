@@ -1,5 +1,5 @@
 /**
- * Overrides and weights as the API shows them, and when a drained VIP may be stopped.
+ * Overrides and weights as JSON, and the time from which a drained VIP is safe to stop.
  */
 import type { ListedOverride } from '../health/engine.ts';
 import { vipsOf } from '../zones/read/suggest-targets.ts';
@@ -12,9 +12,9 @@ export type OverrideDocument = {
   readonly since: string;
   readonly until: string | null;
   readonly by: 'operator' | 'schedule';
-  /** False for a target that the configuration in force does not have; the override waits for its return. */
+  /** False if the target is not configured; the override applies again if it returns. */
   readonly present: boolean;
-  /** When the last answer naming it expires; null for `up`, and where it may go on being answered with. */
+  /** When the last cached answer that names it expires; null for `up` and while DNS answers name it. */
   readonly safe_at: string | null;
 };
 
@@ -31,7 +31,7 @@ export function overrideDocuments(runtime: Runtime): readonly OverrideDocument[]
   }));
 }
 
-/** None where it ends before the last answer has expired: from its end on, answers name the VIP again. */
+/** Null if the override ends before the last answer has expired: answers then name the VIP again. */
 export function safeAtOf({ safeAt, until }: Pick<ListedOverride, 'safeAt' | 'until'>): string | null {
   return safeAt === undefined || endsTooEarly({ safeAt, until }) ? null : safeAt;
 }
@@ -43,7 +43,7 @@ function endsTooEarly({ safeAt, until }: Pick<ListedOverride, 'safeAt' | 'until'
 export type WeightDocument = {
   readonly target: string;
   readonly weight: number;
-  /** What the file says; null for a target that the configuration in force does not have. */
+  /** The weight of the zone file; null if the target is not configured. */
   readonly file_weight: number | null;
   readonly reason: string | null;
   readonly since: string;
@@ -63,12 +63,12 @@ export function weightDocuments(runtime: Runtime): readonly WeightDocument[] {
   }));
 }
 
-/** `warnings` say, in words, why there is no such moment, and which clients get no answer. */
+/** `warnings` are texts: why this time is missing, and which queries get no data. */
 export type SafeToStop = { readonly safeAt: string | null; readonly warnings: readonly string[] };
 
 /**
- * The moment at which no answer that named one of the VIPs can still be in a cache, as `health/last-answers.ts`
- * knows it of each. There is none while `when_all_down: serve_all` answers with one, since every VIP is out.
+ * The time from which no cache has an answer that names one of the VIPs; `health/last-answers.ts` has it per VIP. There is
+ * none while answers name one of them because of `when_all_down: serve_all`.
  */
 export function safeToStop(
   runtime: Runtime,
@@ -79,14 +79,16 @@ export function safeToStop(
   const early = out.filter(endsTooEarly).map(({ target }) => target);
   const warnings = [
     ...warningsOf(runtime, new Set(out.map(({ target }) => target))),
-    ...(early.length === 0 ? [] : [`it ends before the last answer naming ${early.join(', ')} has expired`]),
+    ...(early.length === 0
+      ? []
+      : [`the override ends before the last cached answer naming ${early.join(', ')} has expired`]),
   ];
   if (out.length === 0 || named.length > 0 || early.length > 0) return { safeAt: null, warnings };
   const times = out.map(({ safeAt }) => safeAt ?? '').sort();
   return { safeAt: times.at(-1) ?? null, warnings };
 }
 
-/** Services, and types of their records, of which no VIP is left. */
+/** Warnings about services, and record types of services, without a VIP left. */
 function warningsOf(runtime: Runtime, targets: ReadonlySet<string>): readonly string[] {
   const { catalog } = runtime.generation();
   const out = new Set(
@@ -104,11 +106,11 @@ function warningsOf(runtime: Runtime, targets: ReadonlySet<string>): readonly st
     if (left.length === 0 && whenAllDown === 'serve_all') {
       const them = own.map(({ target }) => target).join(', ');
       return [
-        `every VIP of ${name} is drained or forced down, so DNS answers name all of them, ${them} too (when_all_down: serve_all)`,
+        `every VIP of ${name} is drained or forced down, so DNS answers name all of them, including ${them} (when_all_down: serve_all)`,
       ];
     }
     if (whenAllDown === 'static') {
-      return left.length > 0 ? [] : [`no VIP of ${name} is left: DNS answers are the static ones of when_all_down`];
+      return left.length > 0 ? [] : [`no VIP of ${name} is left: DNS answers are the static answers of when_all_down`];
     }
     return (['a', 'aaaa', 'cname'] as const)
       .filter((type) => own.some((vip) => vip[type] !== undefined) && left.every((vip) => vip[type] === undefined))

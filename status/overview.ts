@@ -1,5 +1,5 @@
 /**
- * `GET /` as plain text: the state of the server on one screen, and where the rest is.
+ * `GET /` as plain text: the state of the server on one screen, and the paths with more details.
  */
 import { fileAndLine } from '../config/diagnostics.ts';
 import { inTurns } from './assemble-reply.ts';
@@ -39,7 +39,7 @@ export async function overview(runtime: Runtime): Promise<string> {
       `Pharos ${runtime.version}: ${notReady.length === 0 ? 'ready' : `not ready: ${notReady.join('; ')}`}`,
       `up for ${formatUptime(uptime)}, generation ${number} loaded ${loadedAt.toISOString()}`,
       trafficWords(trafficDocument(runtime.recent())),
-      ...(last.ok ? [] : [`the reload at ${last.at.toISOString()} was refused: generation ${number} is still served`]),
+      ...(last.ok ? [] : [`reload rejected at ${last.at.toISOString()}; still serving generation ${number}`]),
     ],
     titled(
       'Alarms',
@@ -62,19 +62,19 @@ export async function overview(runtime: Runtime): Promise<string> {
 const PATHS = [
   '/healthz  /readyz       alive, ready',
   '/metrics                for Prometheus',
-  '/api/v1/status          everything, as JSON',
+  '/api/v1/status          the whole state, as JSON',
   '/api/v1/health          the VIPs; /api/v1/health/{service} for one service',
   '/api/v1/explain         ?name=www.example.com&type=A&client=203.0.113.7',
-  '/api/v1/overrides       what operators forced up, down or to drain',
-  '/api/v1/weights         weights that were set at run time',
-  '/api/v1/events          what happened; with Accept: text/event-stream, what happens',
+  '/api/v1/overrides       active overrides',
+  '/api/v1/weights         weights set at run time',
+  '/api/v1/events          recent events; with Accept: text/event-stream, a stream',
   '/api/v1/openapi.json    all paths, as an OpenAPI document',
 ];
 
-/** VIPs named behind a service: one line a service is what this page is for. */
+/** VIPs named after a service, which has one line. */
 const MAX_NOTES = 8;
 
-/** Not up, where somebody looks or has said so; a VIP without check is unknown for ever. */
+/** Not up, and checked or overridden: a VIP without a check is always unknown. */
 export function isNotable({ effective, health }: VipState): boolean {
   return effective !== 'up' && (health === undefined || health.checked || health.override !== undefined);
 }

@@ -1,10 +1,10 @@
 /**
- * What the status page looks like, and how it keeps itself up to date. Both stand within the page, and nothing else may:
- * the server need not be reachable for anything but the page, and no text from outside can become a script.
+ * Style and script of the status page. Both are part of the page, and its policy allows nothing else: the browser needs no
+ * other request, and no text from outside can become a script.
  */
 import { createHash } from 'node:crypto';
 
-/** How often an open page asks for itself again; one that nobody looks at does not. */
+/** Refresh interval of a visible page. A hidden page does not refresh. */
 const REFRESH_MS = 5000;
 
 export const STYLE = `

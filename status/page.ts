@@ -1,7 +1,7 @@
 /**
- * `GET /` for browsers: what is wrong first, then every service with its VIPs. Written by the server, so that it can be
- * read without scripts; `overview.ts` is the same for curl. Where there are many services, those that are well are a
- * line each, and `?find=` shows the VIPs of those that are looked for.
+ * `GET /` for browsers: problems first, then every service with its VIPs. The server writes the page, so that it works
+ * without scripts; `overview.ts` is the text for curl. If there are many services, those without problems have one line
+ * each, and `?find=` shows the VIPs of matching services.
  */
 import { fileAndLine } from '../config/diagnostics.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
@@ -25,9 +25,9 @@ import {
 import { vipDocument } from './vip-fields.ts';
 import { vipStates, type VipState } from './vips.ts';
 
-/** Rows that a person can still look through, and a telephone show. */
+/** Rows that a person can look through and a phone can display. */
 const MAX_ROWS = 200;
-/** Services that are named without their VIPs. */
+/** Services listed without their VIPs. */
 const MAX_NAMES = 1000;
 const MAX_FIND_LETTERS = 255;
 
@@ -39,7 +39,7 @@ type Entry = {
   readonly rank: number;
 };
 
-/** Adds the page. `find`: part of the name of services, VIPs or regions, empty for all; `now` as in overview.ts. */
+/** Adds the page. `find`: part of the name of services, VIPs or regions; empty for all. */
 export async function writePage(runtime: Runtime, find: string, now: Date, octets: Octets): Promise<void> {
   const nowMs = now.getTime();
   const wanted = find.slice(0, MAX_FIND_LETTERS).trim().toLowerCase();
@@ -65,7 +65,7 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
   octets.text(orders(runtime, nowMs));
   const count = `${sorted.length.toLocaleString('en-GB')} ${sorted.length === 1 ? 'service' : 'services'}`;
   octets.text(`<h2>${wanted === '' ? count : `${count} with “${html(wanted)}”`}</h2>\n`);
-  if (catalog.services.length === 0) octets.text('<p class="soft">No service is steered here.</p>\n');
+  if (catalog.services.length === 0) octets.text('<p class="soft">No services.</p>\n');
   await inTurns(shown, (entry) => {
     octets.text(serviceCard(entry, nowMs));
   });
@@ -76,7 +76,7 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
     });
     octets.text('</ul>\n');
   }
-  if (left > 0) octets.text(`<p class="soft">and ${left.toLocaleString('en-GB')} more: find them by their names</p>\n`);
+  if (left > 0) octets.text(`<p class="soft">and ${left.toLocaleString('en-GB')} more: search by name</p>\n`);
   octets.text(foot(runtime, now));
 }
 
@@ -99,12 +99,12 @@ function head(runtime: Runtime, find: string): string {
 <title>${html(state)} · Pharos</title><link rel="icon" href="data:,"><style>${STYLE}</style></head><body>
 <header><h1>Pharos</h1><form><input name="find" type="search" value="${html(find)}" placeholder="service, VIP or @region"
  aria-label="Find services"> <button>Find</button></form></header>
-<p id="lost" class="note bad"><span>The server does not answer; this is what it said last.</span></p>
+<p id="lost" class="note bad"><span>The server does not respond. This is its last known state.</span></p>
 <main>
 `;
 }
 
-/** `service_down www.example.com (3 alarms)`: the most urgent one, as narrow as a tab is. */
+/** `service_down www.example.com (3 alarms)`: the most urgent alarm, short enough for a tab. */
 function alarmTitle(runtime: Runtime): string | undefined {
   const alarms = runtime.alarms();
   const [first] = alarms;
@@ -117,7 +117,7 @@ function countAlarms(count: number): string {
   return `${count} alarm${count === 1 ? '' : 's'}`;
 }
 
-/** Alarms that the page shows in full. */
+/** Alarms shown in full. */
 const MAX_ALARMS = 50;
 
 function notes(runtime: Runtime, nowMs: number): string {
@@ -149,12 +149,12 @@ function note(tone: 'bad' | 'odd', title: string, text: string): string {
   return `<p class="note ${tone}"><b>${html(title)}</b><br><span>${html(text)}</span></p>`;
 }
 
-/** What operators and schedules said of targets that are gone: all others stand beside their VIPs. */
+/** Overrides of targets that are not configured. All others are shown with their VIPs. */
 function orders(runtime: Runtime, nowMs: number): string {
   return overrideDocuments(runtime)
     .filter(({ present }) => !present)
     .map(({ target, state, since }) => {
-      return `${note('odd', `${target}: ${state} for ${age(since, nowMs)}`, 'the configuration has no such VIP; it waits for its return')}\n`;
+      return `${note('odd', `${target}: ${state} for ${age(since, nowMs)}`, 'This VIP is not configured. The override applies again if it returns.')}\n`;
     })
     .join('');
 }

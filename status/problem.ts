@@ -1,5 +1,5 @@
 /**
- * Errors of the API as RFC 9457 problem details: what was wrong, where, and what to do.
+ * Errors of the API as RFC 9457 problem details: the mistake, its place, and what to do.
  */
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
@@ -7,21 +7,21 @@ import { plainText } from '../config/plain-text.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** RFC 9457 3.1, and 3.2 for what is ours: `parameter`, `hint` and whatever a route adds. */
+/** Members of RFC 9457 3.1, and extensions (3.2): `parameter`, `hint` and those of a route. */
 export type Problem = {
   readonly type: 'about:blank';
-  /** The phrase of the status code, as RFC 9457 4.2.1 wants it beside `about:blank`. */
+  /** The phrase of the status code, as RFC 9457 4.2.1 requires for `about:blank`. */
   readonly title: string;
   readonly status: number;
   readonly detail: string;
-  /** The path or query parameter, or the member of the body, that was wrong. */
+  /** The invalid path parameter, query parameter or member of the body. */
   readonly parameter?: string;
-  /** What to do about it. */
+  /** What to do. */
   readonly hint?: string;
   readonly [extension: string]: unknown;
 };
 
-/** Members beyond the standard ones. */
+/** Additional members. */
 export type ProblemExtras = {
   readonly parameter?: string;
   readonly hint?: string;
@@ -53,7 +53,7 @@ export class ProblemError extends Error {
 }
 
 export async function sendProblem(reply: FastifyReply, sent: Problem): Promise<void> {
-  // As octets: to text Fastify would add a charset, which the media type does not have.
+  // As octets: Fastify adds a charset to text, but this media type has none.
   await reply
     .code(sent.status)
     .type(PROBLEM_TYPE)

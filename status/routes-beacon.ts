@@ -1,6 +1,6 @@
 /**
- * The two paths that web pages use: beacon.js, and where it reports to (SPEC 7, 8). They need no token, and are all of
- * this server that the world may reach: docs/latency.md.
+ * The two paths for web pages: beacon.js and the path for its reports. They need no token, and only they may be reachable
+ * from the Internet (docs/latency.md#measured-by-browsers).
  */
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -29,16 +29,16 @@ export const beaconBody = {
   },
 } as const;
 
-/** How long browsers keep the script: changed URLs reach all of them within this time. */
+/** How long browsers keep the script: changed URLs reach all browsers within this time. */
 const SCRIPT_SECONDS = 300;
-/** How long browsers keep the answer to a preflight: no longer than any of them allows. */
+/** How long browsers keep the reply to a preflight. No current browser allows less. */
 const PREFLIGHT_SECONDS = 7200;
 
 export function beaconRoutes(app: FastifyInstance, runtime: Runtime): void {
   const settings = (): BeaconSettings => {
     const found = runtime.beacon.settings();
     if (found) return found;
-    throw new ProblemError(404, 'this server has no beacon', { hint: 'give pharos.yaml "beacon: { urls: ... }"' });
+    throw new ProblemError(404, 'no beacon is configured', { hint: 'add "beacon: { urls: ... }" to pharos.yaml' });
   };
 
   app.get('/beacon.js', { config: { access: 'open' } }, async (request, reply) => {
@@ -71,25 +71,29 @@ export function beaconRoutes(app: FastifyInstance, runtime: Runtime): void {
       const { proxies, ...rest } = settings();
       if (!allowOrigin(request, reply, rest)) {
         const hint = 'add the origin of the page to beacon.origins';
-        throw new ProblemError(403, `pages of ${request.headers.origin ?? 'no origin'} may not report`, { hint });
+        throw new ProblemError(403, `pages of ${request.headers.origin ?? 'no origin'} may not report latencies`, {
+          hint,
+        });
       }
       const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',');
       const source = sourceOf(request.socket.remoteAddress ?? '', forwarded, proxies);
       if (!source) {
-        throw new ProblemError(400, 'X-Forwarded-For of a proxy names no client', { parameter: 'x-forwarded-for' });
+        throw new ProblemError(400, 'X-Forwarded-For of the proxy lacks the address of the client', {
+          parameter: 'x-forwarded-for',
+        });
       }
       return runtime.beacon.report(source, new Map(Object.entries(request.body.samples)));
     },
   );
 }
 
-/** RFC 9110 13.1.2: a list, compared weakly, since a proxy that compresses makes the tag a weak one. */
+/** RFC 9110 13.1.2: a list. Weak comparison, because a proxy that compresses makes the tag weak. */
 function isCurrent(ifNoneMatch: string | undefined, tag: string): boolean {
   const tags = (ifNoneMatch ?? '').split(',').map((one) => one.trim().replace(/^W\//, ''));
   return tags.includes(tag) || tags.includes('*');
 }
 
-/** Says to the browser whether the page may read the reply, and to us whether it may report. */
+/** Tells the browser whether the page may read the reply. Returns whether the page may report. */
 function allowOrigin(
   { headers }: FastifyRequest,
   reply: FastifyReply,

@@ -1,5 +1,5 @@
 /**
- * The paths that change something (SPEC 7). Each needs the token: http.ts asks for it by method.
+ * The paths that change something (docs/http-api.md). Each needs the token: http.ts requires it by method.
  */
 import type { FastifyInstance } from 'fastify';
 import { fileAndLine, hasErrors, withoutForeignLines } from '../config/diagnostics.ts';
@@ -24,7 +24,7 @@ type WeightBody = { readonly weight: number; readonly reason?: string };
 type ReloadQuery = { readonly force?: 'true' | 'false' };
 type PushBody = { readonly healthy: boolean; readonly load?: number };
 
-/** Longer than this is for ever: leave `for` out. */
+/** Longest `for`. For a longer override, omit `for`. */
 const MAX_OVERRIDE_MS = 366 * 86_400_000;
 
 const reason = { type: 'string', maxLength: 500 } as const;
@@ -55,7 +55,7 @@ export const pushBody = {
   properties: { healthy: { type: 'boolean' }, load: { type: 'number', minimum: 0 } },
 } as const;
 
-/** `force`: also where a zone becomes much smaller, or is gone. */
+/** `force`: accept a zone that has shrunk much or is gone (`reload.max_shrink`). */
 export const reloadQuery = {
   type: 'object',
   additionalProperties: false,
@@ -133,11 +133,11 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
       case 'not a push check':
         throw new ProblemError(409, `${target} has no push check`, {
           parameter: 'target',
-          hint: 'give it "check: {type: push, expires: 30s}", or force a state with PUT /api/v1/overrides',
+          hint: 'add "check: {type: push, expires: 30s}" to it, or force a state with PUT /api/v1/overrides',
         });
       case 'unknown target':
         if (!/(?:^|\/)@[^/]*$/.test(target)) throw notFound(runtime, target);
-        throw new ProblemError(400, 'a report is about one VIP, not about a region', { parameter: 'target' });
+        throw new ProblemError(400, 'a report must name one VIP, not a region', { parameter: 'target' });
     }
   });
 
@@ -151,21 +151,21 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
       const diagnostics = withoutForeignLines(reloaded.diagnostics);
       const [first] = hasErrors(diagnostics) ? diagnostics.filter(({ severity }) => severity === 'error') : diagnostics;
       const where = first === undefined ? '' : `: ${fileAndLine(first.place)}: ${first.message}`;
-      throw new ProblemError(422, `nothing was changed, generation ${number} is still served${where}`, {
+      throw new ProblemError(422, `reload rejected; still serving generation ${number}${where}`, {
         generation: number,
         diagnostics,
-        hint: '"pharos check" shows the mistakes',
+        hint: '"pharos check" shows all errors',
       });
     },
   );
 }
 
-/** Where a drain would leave a service without an available VIP. */
+/** @throws ProblemError (409) if the drain would leave a service without an available VIP. */
 function refuseLast(runtime: Runtime, target: string): void {
   const { catalog } = runtime.generation();
   const vips = catalog.vips.map((vip) => ({
     target: vip.target,
-    // '' is where VIPs of no region are: `@` does not mean these.
+    // VIPs without a region have ''. A TARGET with `@` does not match them.
     region: catalog.regions[vip.region]?.name || undefined,
   }));
   const meant = new Set(expandTarget(target, vips).map((vip) => vip.target));
@@ -176,16 +176,16 @@ function refuseLast(runtime: Runtime, target: string): void {
   throw new ProblemError(
     409,
     `refused, nothing was changed: without ${target}, ${first.service}${others} has no available VIP left, and ${first.consequence}`,
-    { parameter: 'force', services: emptied.map(({ service }) => service), hint: 'to drain it all the same, force it' },
+    { parameter: 'force', services: emptied.map(({ service }) => service), hint: 'use force to drain it nevertheless' },
   );
 }
 
-/** Targets that are out of the answers, and have or will have a moment at which they are safe to stop. */
+/** Targets that DNS answers do not name, and that have a time at which they are safe to stop. */
 function safeNow(runtime: Runtime): ReadonlySet<string> {
   return new Set(runtime.health.overrides().flatMap(({ target, safeAt }) => (safeAt === undefined ? [] : [target])));
 }
 
-/** Of `before`, those that DNS answers name again, other than the targets of the order itself. */
+/** Targets of `before` that DNS answers name again, without `own`, the targets of the order. */
 function falsified(runtime: Runtime, before: ReadonlySet<string>, own: ReadonlySet<string>): readonly string[] {
   return runtime.health
     .overrides()
@@ -199,7 +199,7 @@ function durationOf(text: string | undefined): number | undefined {
   if (ms !== undefined && ms > 0 && ms <= MAX_OVERRIDE_MS) return ms;
   throw new ProblemError(400, `"for" must be a duration of at most 366 days, got "${text}"`, {
     parameter: 'for',
-    hint: 'write it like 30m or 2h, or leave it out for an override without end',
+    hint: 'use a unit, such as 30m or 2h; omit it for an override without end',
   });
 }
 

@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/events`: the recent past as JSON, or with `Accept: text/event-stream` server-sent events (WHATWG HTML
- * 9.2), which go on. A stream that broke resumes after the id in `Last-Event-ID`.
+ * `GET /api/v1/events`: recent events as JSON, or with `Accept: text/event-stream` a stream of server-sent events (WHATWG
+ * HTML 9.2). A stream that broke resumes after the id in `Last-Event-ID`.
  */
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -8,20 +8,20 @@ import type { EventDocument } from './events.ts';
 import { ProblemError } from './problem.ts';
 import type { Runtime } from './runtime.ts';
 
-/** Each holds a connection for good, and other readers need some of the server's 256 too. */
+/** Each stream holds one of the server's 256 connections, and other readers need some of them. */
 const MAX_STREAMS = 64;
-/** A comment this often, so that proxies and both ends notice a dead connection. */
+/** Interval of comments, from which proxies and both ends notice a dead connection. */
 const HEARTBEAT_MS = 15_000;
-/** Octets that a reader may leave unread; behind this it has stopped, and may come back with its last id. */
+/** Octets that a client may leave unread. A slower client is disconnected, and may resume from its last id. */
 const MAX_UNREAD_OCTETS = 1024 * 1024;
-/** How long a reader whose stream broke waits before it asks again. */
+/** How long a client waits before it reconnects. */
 const RETRY_MS = 2000;
 
 const STREAM_HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
-  // nginx would collect events until its buffer is full.
+  // Otherwise nginx buffers events.
   'x-accel-buffering': 'no',
 } as const;
 
@@ -31,7 +31,7 @@ export const eventsQuery = { type: 'object', additionalProperties: false, proper
 
 export function eventRoutes(app: FastifyInstance, runtime: Runtime): void {
   const streams = new Set<ServerResponse>();
-  // A stream never ends by itself, and would hold up the end of the server.
+  // A stream does not end by itself, and would delay the stop of the server.
   app.addHook('preClose', (done) => {
     for (const stream of streams) stream.end();
     done();
@@ -41,14 +41,14 @@ export function eventRoutes(app: FastifyInstance, runtime: Runtime): void {
     '/api/v1/events',
     { schema: { querystring: eventsQuery } },
     (request, reply) => {
-      // A browser that resumes says both, and `after` is where it once began.
+      // A browser that resumes sends both; `after` is older, from its first request.
       const last = lastEventId(request) ?? request.query.after;
       if (!wantsStream(request)) return runtime.events.after(last);
-      // There is nothing to follow.
+      // HEAD gets no events.
       if (request.method === 'HEAD') return reply.headers(STREAM_HEADERS).send();
       if (streams.size >= MAX_STREAMS) {
-        throw new ProblemError(503, `${String(MAX_STREAMS)} streams of events are open already`, {
-          hint: 'close one, or ask for the recent past with "Accept: application/json"',
+        throw new ProblemError(503, `${String(MAX_STREAMS)} event streams are already open`, {
+          hint: 'close one, or get recent events with "Accept: application/json"',
         });
       }
       reply.hijack();

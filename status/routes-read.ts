@@ -1,5 +1,5 @@
 /**
- * The paths that only read (SPEC 7).
+ * The paths that only read (docs/http-api.md).
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Metrics } from './metrics.ts';
@@ -45,7 +45,7 @@ export const explainQuery = {
     resolver: text,
     country: text,
     at: text,
-    // One is a string, several are an array.
+    // One value is a string, several are an array.
     down: { type: ['string', 'array'], items: text, maxItems: 256 },
   },
 } as const;

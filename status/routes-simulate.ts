@@ -1,5 +1,5 @@
 /**
- * `POST /api/v1/simulate` (SPEC 7). It changes nothing, so reading is all that it needs.
+ * `POST /api/v1/simulate` (docs/http-api.md#post-apiv1simulate). It changes nothing, so it needs read access only.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
@@ -19,9 +19,9 @@ export const simulateBody = {
   },
 } as const;
 
-/** How long a reader may take for the reply, which is tens of megabytes where thousands of services are touched. */
+/** Time to send the reply, which has tens of megabytes if thousands of services are affected. */
 const SEND_LIMIT_MS = 60_000;
-/** When to ask again, in seconds: most requests take less than one. */
+/** `Retry-After` in seconds. Most simulations take less than one second. */
 const RETRY_SECONDS = { busy: 5, replaced: 1 } as const;
 
 export function simulateRoutes(app: FastifyInstance, runtime: Runtime): void {
@@ -69,10 +69,10 @@ function problemOf(outcome: Exclude<SimulateOutcome, { readonly kind: 'done' }>,
       void reply.header('retry-after', RETRY_SECONDS.replaced);
       return new ProblemError(503, 'the configuration was reloaded during the simulation', { hint: 'try again' });
     case 'too-long':
-      return new ProblemError(503, `the simulation took longer than ${outcome.seconds} s and was ended`, { hint });
+      return new ProblemError(503, `the simulation took longer than ${outcome.seconds} s and was stopped`, { hint });
     case 'too-large':
-      return new ProblemError(503, 'the simulation needed too much memory and was ended', { hint });
+      return new ProblemError(503, 'the simulation needed too much memory and was stopped', { hint });
     case 'cancelled':
-      return new ProblemError(503, 'the simulation was ended because the server stops');
+      return new ProblemError(503, 'the simulation was stopped because the server is stopping');
   }
 }

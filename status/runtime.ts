@@ -1,6 +1,6 @@
 /**
- * What the status server knows of the running server: an interface, so that the HTTP room depends on no
- * thread, socket or file. cli/serve/status-source.ts has the real one.
+ * The interface between the status server and the running server, so that this room does not depend on threads, DNS sockets
+ * or files. cli/serve/status-source.ts implements it.
  */
 import type { Alarm, Alarms } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
@@ -17,42 +17,42 @@ import type { EventLog } from './events.ts';
 export type Runtime = {
   readonly version: string;
   readonly startedAt: Date;
-  /** By the monotonic clock: a step of the wall clock changes nothing. */
+  /** From the monotonic clock: steps of the wall clock do not matter. */
   readonly uptimeSeconds: () => number;
-  /** How packets are read: recvmmsg batches or node:dgram. */
+  /** How packets are received: in batches with recvmmsg, or with node:dgram. */
   readonly io: () => 'batch' | 'dgram';
-  /** Empty when ready; else what is missing, in words (`/readyz`). */
+  /** Texts about what is missing (`/readyz`); empty when ready. */
   readonly notReady: () => readonly string[];
   readonly generation: () => RunningGeneration;
   readonly health: Health;
-  /** Sums over the threads, since the start, by the indexes of server/counters.ts. */
+  /** Sums over the threads since the start, indexed as in server/counters.ts. */
   readonly counters: () => Float64Array;
-  /** Answers that named the VIP, since the start, by slot of the current catalog. */
+  /** Answers that named the VIP since the start, by slot of the current catalog. */
   readonly served: () => Float64Array;
   readonly recent: () => RecentTraffic;
-  /** Sampled clients by country: of a service, and over all. */
+  /** Sampled clients by country: per service, and in total. */
   readonly clients: Pick<ClientCounts, 'of' | 'totals'>;
   readonly explain: (request: ExplainRequest) => Explained;
-  /** In a thread beside the control thread. */
+  /** Runs in another thread than the control thread. */
   readonly simulate: SimulateThread['simulate'];
-  /** Reads the files again: all or nothing. */
+  /** Reloads the configuration: all or nothing. */
   readonly reload: (options?: ReloadOptions) => Promise<Reloaded>;
-  /** What the last reload came to, whoever asked for it; before the first, the load at the start. */
+  /** The result of the last reload, or of the load at the start. */
   readonly lastReload: () => LastReload;
   readonly alarms: () => readonly Alarm[];
-  /** Where the status server raises alarms about itself. */
+  /** For alarms about the status server itself. */
   readonly ownAlarms: Pick<Alarms, 'raise' | 'clear'>;
   readonly events: EventLog;
-  /** Of `health.notify`; all zero without one. */
+  /** Counts of `health.notify`; all zero without it. */
   readonly notifications: () => NotifyStats;
   readonly beacon: Beacon;
-  /** Lines of the log that were dropped since the start, because nothing reads it. */
+  /** Log lines dropped since the start because nothing read them in time. */
   readonly logDropped: () => number;
 };
 
-/** Traffic of the last minute; less after a start. */
+/** Traffic of the last minute; of a shorter time after a start. */
 export type RecentTraffic = {
-  /** How long that is. */
+  /** The time measured. */
   readonly seconds: number;
   readonly queriesPerSecond: number;
   readonly nxdomainPerSecond: number;
@@ -71,7 +71,7 @@ export type RunningGeneration = {
 };
 
 export type ReloadOptions = {
-  /** Also where a zone becomes much smaller, or is gone (`reload.max_shrink`). */
+  /** Accept a zone that has shrunk much or is gone (`reload.max_shrink`). */
   readonly force?: boolean;
 };
 
@@ -79,5 +79,5 @@ export type Reloaded =
   | { readonly ok: true; readonly generation: number; readonly warnings: readonly Diagnostic[] }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
-/** `diagnostics` are those of that reload, warnings too. */
+/** `diagnostics` are the errors and warnings of that reload. */
 export type LastReload = { readonly ok: boolean; readonly at: Date; readonly diagnostics: readonly Diagnostic[] };

@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/status` (docs/http-api.md): everything that an operator may ask of a running server, as plain
- * JSON with snake_case keys and ISO 8601 times in UTC.
+ * `GET /api/v1/status` (docs/http-api.md#get-apiv1status): the state of the running server as JSON, with snake_case keys and
+ * ISO 8601 times in UTC.
  */
 import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
 import { hidePaths } from '../config/environment.ts';
@@ -19,20 +19,20 @@ export type StatusDocument = {
   readonly started_at: string;
   readonly uptime_seconds: number;
   readonly ready: boolean;
-  /** What is missing, in words; empty when ready. */
+  /** Texts about what is missing; empty when ready. */
   readonly not_ready: readonly string[];
   readonly io: 'batch' | 'dgram';
   readonly workers: number;
   readonly listen: readonly string[];
-  /** DNS over TLS; empty when it is off. */
+  /** Addresses of DNS over TLS; empty without it. */
   readonly listen_tls: readonly string[];
   readonly generation: number;
   readonly loaded_at: string;
   readonly last_reload: { readonly ok: boolean; readonly at: string; readonly diagnostics: readonly Diagnostic[] };
-  /** Of the configuration in force. */
+  /** Warnings about the current configuration. */
   readonly warnings: readonly Diagnostic[];
   readonly alarms: readonly Alarm[];
-  /** Of the last minute; less after a start. */
+  /** Rates of the last minute; of a shorter time after a start. */
   readonly traffic: TrafficDocument;
   readonly zones: readonly {
     readonly name: string;
@@ -53,7 +53,7 @@ export type StatusDocument = {
 };
 
 export type TrafficDocument = {
-  /** How long the time is that the rates are of. */
+  /** The time measured. */
   readonly seconds: number;
   readonly queries_per_second: number;
   readonly nxdomain_per_second: number;
@@ -64,34 +64,34 @@ export type ServiceDocument = {
   readonly name: string;
   readonly zone: string;
   readonly ttl: { readonly min: number; readonly max: number };
-  /** Names of the steps, in order. */
+  /** Kinds of the steps, in order. */
   readonly steer: readonly string[];
   readonly answers: number;
   readonly when_all_down: 'serve_all' | 'none' | 'static';
   readonly vips: number;
   readonly vips_available: number;
-  /** Answers that named a VIP of it: since the start, and in the last minute. */
+  /** Answers that named one of its VIPs: since the start, and in the last minute. */
   readonly served: number;
   readonly served_last_minute: number;
   readonly clients: ClientsDocument;
 };
 
-/** Where a service's clients are, by a sample of its queries of late. */
+/** Countries of a service's clients, from a sample of recent queries. */
 export type ClientsDocument = {
-  /** What the shares are of: rounded, for samples count less and less. */
+  /** Sum of the weights of the samples, rounded. A weight falls with age. */
   readonly samples: number;
-  /** The largest first, at most MAX_COUNTRIES; `country` is '' where none is known. */
+  /** The largest first, at most MAX_COUNTRIES. `country` is '' if unknown. */
   readonly countries: readonly { readonly country: string; readonly share: number }[];
-  /** Share of all other countries. */
+  /** The share of all other countries. */
   readonly rest: number;
 };
 
-/** A service's countries that the document names. */
+/** Countries listed per service. */
 const MAX_COUNTRIES = 20;
 
-/** Adds the document, as JSON. */
+/** Adds the document as JSON. */
 export async function writeStatus(runtime: Runtime, octets: Octets): Promise<void> {
-  // All of one generation, also where a reload comes between.
+  // All from one generation, even if a reload happens meanwhile.
   const { services } = runtime.generation().catalog;
   octets.text(`${JSON.stringify(withoutLists(runtime)).slice(0, -1)},"services":[`);
   const states = await vipStates(runtime);
@@ -143,7 +143,7 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
   };
 }
 
-/** `states` are those of all VIPs, by slot. */
+/** `states` are the states of all VIPs, by slot. */
 export function serviceDocument(service: ServiceInfo, states: readonly VipState[]): Omit<ServiceDocument, 'clients'> {
   const own = states.slice(service.firstSlot, service.firstSlot + service.vipCount);
   return {
@@ -161,7 +161,7 @@ export function serviceDocument(service: ServiceInfo, states: readonly VipState[
 }
 
 export function trafficDocument(recent: RecentTraffic): TrafficDocument {
-  // To a thousandth: more would be noise.
+  // Three decimals: more would be noise.
   const round = (rate: number): number => Math.round(rate * 1000) / 1000;
   return {
     seconds: round(recent.seconds),
@@ -175,7 +175,7 @@ function clientsDocument({ samples, countries }: CountedClients): ClientsDocumen
   const listed = [...countries]
     .sort(([a, most], [b, least]) => least - most || (a < b ? -1 : 1))
     .slice(0, MAX_COUNTRIES);
-  // To a millionth, as simulate has them.
+  // Six decimals, as in simulate.
   const shareOf = (count: number): number => (samples === 0 ? 0 : Math.round((count / samples) * 1e6) / 1e6);
   return {
     samples: Math.round(samples),
@@ -184,7 +184,7 @@ function clientsDocument({ samples, countries }: CountedClients): ClientsDocumen
   };
 }
 
-/** What `clientsDocument` was made of, as far as it says. */
+/** The inverse of `clientsDocument`. Countries in `rest` are lost. */
 export function clientsOf({ samples, countries, rest }: ClientsDocument): CountedClients {
   return {
     samples,
@@ -193,7 +193,7 @@ export function clientsOf({ samples, countries, rest }: ClientsDocument): Counte
   };
 }
 
-/** Whether a value from the network has the shape, as far as rendering goes into it. */
+/** Whether a value from the network has the members that rendering reads. */
 export function isStatusDocument(value: unknown): value is StatusDocument {
   if (typeof value !== 'object' || value === null) return false;
   const { build, traffic, services, vips, alarms, not_ready: notReady } = value as Readonly<Record<string, unknown>>;

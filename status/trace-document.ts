@@ -1,6 +1,5 @@
 /**
- * A trace as JSON shows it: the same on the command line (`pharos explain --json`) and in the API, with
- * snake_case keys and null where there is nothing.
+ * A trace as JSON, for `pharos explain --json` and the API, with snake_case keys and null for missing values.
  */
 import type { Trace, TraceCandidate, TraceDecision, TraceStep } from '../steering/trace.ts';
 
@@ -73,7 +72,7 @@ function candidatesOf({ candidates }: Pick<Trace, 'candidates'>): TraceDocument[
   return candidates.map((candidate) => ({ ...candidate, forced: candidate.forced ?? null }));
 }
 
-/** Whether a value from the network has the shape, as far as rendering goes into it. */
+/** Whether a value from the network has the members that rendering reads. */
 export function isTraceDocument(value: unknown): value is TraceDocument {
   if (typeof value !== 'object' || value === null) return false;
   const { client, via, candidates, steps, answer, ttl, scope } = value as Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 /**
- * What never becomes a request of a route: node:http would refuse it without a word.
+ * Requests that node:http would reject without a message before they reach a route.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -11,10 +11,10 @@ const DETAILS = {
   431: "the request's headers are too large",
 } as const;
 
-/** How long a client whose request was refused has to close its end. */
+/** Time for a rejected client to close its end. */
 const CLOSE_WAIT_MS = 1000;
 
-/** What Node's parser could not read: there is no request to reply to, only a connection. */
+/** Replies to a request that the parser of Node.js could not read. There is a connection, but not a request object. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
@@ -23,8 +23,7 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const sent = problem(status, DETAILS[status]);
   const body = JSON.stringify(sent);
-  // A client that never closes its end would keep the socket half-closed for ever. Not at once: a reset may overtake the
-  // reply.
+  // A client that never closes its end would keep the socket half-closed. Not at once: a reset may overtake the reply.
   const timer = setTimeout(() => socket.destroy(), CLOSE_WAIT_MS);
   socket.once('close', () => {
     clearTimeout(timer);
@@ -35,7 +34,7 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
   );
 }
 
-/** RFC 9110 10.1.1: an `Expect` other than 100-continue. */
+/** RFC 9110 10.1.1: replies to an `Expect` other than 100-continue. */
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
   const sent = problem(417, `cannot do what Expect asks for: ${request.headers.expect ?? ''}`, { parameter: 'expect' });
   const body = Buffer.from(JSON.stringify(sent));

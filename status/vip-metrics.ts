@@ -1,19 +1,19 @@
 /**
- * The metrics of the VIPs, in the text format of Prometheus. prom-client makes objects of every sample and sorts out
- * labels at each scrape, which with thousands of VIPs takes longer than all else that is asked of the status server.
+ * The metrics of the VIPs in the text format of Prometheus. prom-client would create objects for every sample and process
+ * labels at each scrape. With thousands of VIPs that takes longer than any other request to the status server.
  */
 import type { VipInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
 import type { VipState } from './vips.ts';
 
 type Family = {
-  /** Without `pharos_`. */
+  /** Without the prefix `pharos_`. */
   readonly name: string;
   readonly type: 'gauge' | 'counter';
   readonly help: string;
-  /** Undefined: no sample. */
+  /** Undefined omits the sample. */
   readonly value: (state: VipState) => number | undefined;
-  /** Labels beside those that all have, written out. */
+  /** Additional labels as text. */
   readonly more?: (state: VipState) => string;
 };
 
@@ -21,14 +21,14 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'vip_up',
     type: 'gauge',
-    help: 'What the probes say: 1 up, 0 down; no sample while unknown.',
+    help: 'Result of health checks: 1 up, 0 down; no sample while unknown.',
     value: ({ health }) =>
       health === undefined || health.probed === 'unknown' ? undefined : Number(health.probed === 'up'),
   },
   {
     name: 'vip_available',
     type: 'gauge',
-    help: 'Whether the VIP may be answered with: 1 or 0.',
+    help: 'Whether DNS answers may name the VIP: 1 or 0.',
     value: ({ available }) => Number(available),
   },
   {
@@ -41,20 +41,20 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'check_duration_seconds',
     type: 'gauge',
-    help: 'How long the last probe took.',
+    help: 'Duration of the last probe.',
     value: ({ health }) => (health?.last === undefined ? undefined : health.last.elapsedMs / 1000),
   },
   {
     name: 'vip_override',
     type: 'gauge',
-    help: 'An override in force: 1.',
+    help: 'Active override; the value is 1.',
     value: ({ health }) => (health?.override === undefined ? undefined : 1),
     more: ({ health }) => `,state="${health?.override?.state ?? ''}"`,
   },
   { name: 'vip_served_total', type: 'counter', help: 'Answers that named the VIP.', value: ({ served }) => served },
 ];
 
-/** Adds all of them, with a line end after the last. */
+/** Adds all metrics, each line with its line end. */
 export async function writeVipMetrics(states: readonly VipState[], octets: Octets): Promise<void> {
   for (const { name, type, help, value, more } of FAMILIES) {
     const metric = `pharos_${name}`;
@@ -70,7 +70,7 @@ export async function writeVipMetrics(states: readonly VipState[], octets: Octet
   }
 }
 
-/** Both go with the generation, whose VIPs are the keys. */
+/** The keys are the VIPs of a generation and go away with it. */
 const labels = new WeakMap<VipInfo, Uint8Array>();
 
 function labelsOf({ info, service, region }: VipState): Uint8Array {
@@ -82,7 +82,7 @@ function labelsOf({ info, service, region }: VipState): Uint8Array {
   return octets;
 }
 
-/** As the format wants label values. */
+/** Escapes a label value as the format requires. */
 function escaped(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

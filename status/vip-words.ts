@@ -1,23 +1,23 @@
 /**
- * What is said of a VIP in a table, on the command line and on the status page: of a document, since the command line
- * has no more than that.
+ * Texts about a VIP for the tables of the command line and the status page. They come from the document, because the command
+ * line has only that.
  */
 import { percent } from '../config/units.ts';
 import type { TrafficDocument } from './status-document.ts';
 import type { VipDocument } from './vip-fields.ts';
 
-/** What of a VIP says how urgent it is; of a document or of a state. */
-type Standing = Pick<VipDocument, 'available' | 'effective'>;
+/** The members, of a document or a state, that decide how urgent a VIP is. */
+type Availability = Pick<VipDocument, 'available' | 'effective'>;
 
-/** How urgent a service is by its VIPs. 0, none is available; 1, one is down; 2, one is drained; 3, none of these. */
-export function urgencyOf(vips: readonly Standing[]): number {
+/** Urgency of a service by its VIPs: 0, none is available; 1, one is down; 2, one is drained; 3, none of these. */
+export function urgencyOf(vips: readonly Availability[]): number {
   if (!vips.some(({ available }) => available)) return 0;
   if (vips.some(({ effective }) => effective === 'down')) return 1;
   return vips.every(({ available }) => available) ? 3 : 2;
 }
 
-/** VIPs that are not available first; among equals, the order of the file. */
-export function worstFirst<Vip extends Standing>(vips: readonly Vip[]): readonly Vip[] {
+/** VIPs that are not available come first; otherwise the order of the file. */
+export function worstFirst<Vip extends Availability>(vips: readonly Vip[]): readonly Vip[] {
   return [...vips.filter(({ available }) => !available), ...vips.filter(({ available }) => available)];
 }
 
@@ -40,17 +40,17 @@ function rateWords(rate: number): string {
   return rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en-GB');
 }
 
-/** Whether a state is as it should be; `none` where nobody looks. */
+/** How to display a state: `good` as wanted, `none` without a check. */
 export type Tone = 'good' | 'bad' | 'odd' | 'none';
 
-/** What counts, and what the probes say where somebody said otherwise: `drain (probed up)`. */
+/** The effective state, with the probed state beside an override: `drain (probed up)`. */
 export function stateWords({ override, probed, effective, check }: VipDocument): { text: string; tone: Tone } {
   if (override !== null) return { text: `${override.state} (probed ${probed})`, tone: 'odd' };
   if (check === null) return { text: 'not checked', tone: 'none' };
   return { text: effective, tone: effective === 'up' ? 'good' : effective === 'down' ? 'bad' : 'odd' };
 }
 
-/** How long it has been so: of an override, else of the probed state. */
+/** Age of the override, otherwise of the probed state. */
 export function ageWords({ override, since }: VipDocument, nowMs: number): string {
   const from = override?.since ?? since;
   return from === null ? '-' : age(from, nowMs);
@@ -60,7 +60,7 @@ export function describeWeight({ weight, file_weight: fileWeight, weight_overrid
   return set === null ? String(weight) : `${weight} (file ${fileWeight})`;
 }
 
-/** The last result, or who said what for how long; on one line, whatever targets and operators write. */
+/** The last result, or reason and rest of the override, on one line. */
 export function whyWords(vip: VipDocument, nowMs: number): string {
   const { override, last_result: last, weight_override: set, ramp, load, shed } = vip;
   const parts: string[] = [];
@@ -74,9 +74,9 @@ export function whyWords(vip: VipDocument, nowMs: number): string {
     } else if (override.state === 'drain') parts.push('not safe to stop');
   } else if (last !== null) parts.push(last.reason);
   if (set?.reason) parts.push(`weight: ${set.reason}`);
-  if (ramp < 1) parts.push(`ramps: ${percent(ramp)} of its weight`);
+  if (ramp < 1) parts.push(`ramp: ${percent(ramp)} of its weight`);
   if (load !== null) parts.push(`load ${percent(load)}${shed > 0 ? `, sheds ${percent(shed)} of its clients` : ''}`);
-  // Of control characters some move the cursor of a terminal, or worse.
+  // Reasons come from targets and operators: control characters could move the cursor of a terminal, or worse.
   return parts.join(', ').replace(/\p{Cc}+/gu, ' ');
 }
 
@@ -84,7 +84,7 @@ export function age(iso: string, nowMs: number): string {
   return lasting((nowMs - Date.parse(iso)) / 1000);
 }
 
-/** `12 s`, `3 min`, `5 h`, `2 d`: one unit, as it is read in passing. */
+/** `12 s`, `3 min`, `5 h`, `2 d`: one unit, for reading at a glance. */
 export function lasting(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds));
   if (whole < 120) return `${whole} s`;

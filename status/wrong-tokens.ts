@@ -1,21 +1,21 @@
 /**
- * Wrong tokens: each is counted, some are logged, and each reply waits, longer with each wrong token from the same
- * address. A right token never waits, from whichever address.
+ * Wrong tokens: each is counted, some are logged, and each reply is delayed, longer with each wrong token from the same
+ * address. A request with the right token is never delayed.
  */
 import { isLoopback, parseAddress } from '../wire/address.ts';
 import { createLineLimit } from './line-limit.ts';
 
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5000;
-/** An address starts again with the first delay after this time without a wrong token. */
+/** After this time without a wrong token an address starts again with the first delay. */
 const FORGET_MS = 60_000;
-/** Addresses that are remembered; beyond these, the one unheard for longest is forgotten. */
+/** Addresses remembered. The one with the oldest wrong token is forgotten first. */
 const MAX_ADDRESSES = 4096;
-const LINES_A_MINUTE = 10;
+const LINES_PER_MINUTE = 10;
 
 export type WrongTokens = {
   readonly count: () => number;
-  /** Resolves when the reply may be sent. */
+  /** Counts a wrong token. Resolves when the reply may be sent. */
   readonly refuse: (peer: string) => Promise<void>;
 };
 
@@ -26,7 +26,7 @@ export function createWrongTokens(
   sleep: (ms: number) => Promise<void> = sleepUnref,
 ): WrongTokens {
   const seen = new Map<string, { times: number; lastMs: number }>();
-  const mayLog = createLineLimit(LINES_A_MINUTE, nowMs);
+  const mayLog = createLineLimit(LINES_PER_MINUTE, nowMs);
   let count = 0;
   return {
     count: () => count,
@@ -47,7 +47,7 @@ export function createWrongTokens(
   };
 }
 
-/** A client of IPv6 has a /64. */
+/** The /64 of an IPv6 client. */
 function networkOf(peer: string): string {
   const address = parseAddress(peer);
   if (address?.length !== 16 || isLoopback(address)) return peer;

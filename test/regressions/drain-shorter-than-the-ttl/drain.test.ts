@@ -8,7 +8,7 @@ import { createFakeLog, createFakeRuntime } from '../../unit/status/fake-runtime
 const headers = { authorization: 'Bearer s3cret' };
 
 test.each([
-  ['10s', null, ['it ends before the last answer naming www.example.com/seoul-a has expired']],
+  ['10s', null, ['the override ends before the last cached answer naming www.example.com/seoul-a has expired']],
   ['30m', expect.any(String) as unknown, []],
 ])('drained for %s', async (lasting, safeAt, warnings) => {
   const fake = await createFakeRuntime();

@@ -242,7 +242,7 @@ describe('changing', () => {
     expect(reply).toMatchObject({ status: 200, body: { generation: 5, warnings: [] } });
   });
 
-  it('says why a reload was refused, and what goes on', async () => {
+  it('says why a reload was rejected, and which generation is still served', async () => {
     fake.knobs.reload = () => Promise.resolve({ ok: false, diagnostics: [mistake] });
     const reply = await ask('/api/v1/reload', { method: 'POST', headers: json });
     expect(reply).toMatchObject({
