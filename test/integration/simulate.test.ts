@@ -71,7 +71,7 @@ describe('the bundled database and ten services', () => {
   });
 
   test.each<[title: string, args: string[], code: number, error: RegExp]>([
-    ['nobody to fail', ['simulate'], 2, /give --down TARGET/],
+    ['nobody to fail', ['simulate'], 2, /Missing --down TARGET/],
     ['a target that is nobody', ['simulate', '--down', '@seol'], 1, /did you mean "seoul"\?/],
     ['an unknown weighing', ['simulate', '--down', '@seoul', '--weigh', 'feet'], 2, /auto, addresses, served/],
     ['both sources', ['simulate', '--down', '@seoul', '--api', 'x', '--config', 'y'], 2, /omit --config/],
