@@ -6,6 +6,7 @@ import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { text as readText } from 'node:stream/consumers';
 import { urlWithoutFinalDot } from '../config/host-name.ts';
+import { codeOf, isRecord } from '../config/unknown-values.ts';
 
 /** `url` as `apiAt` returns it. `token` is sent as a bearer token. */
 export type Api = {
@@ -114,8 +115,8 @@ function parseJson(text: string): unknown {
 
 /** RFC 9457: `detail`, else `title`; and the hint that Pharos adds. */
 function problemText(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { title, detail, hint } = value as Readonly<Record<string, unknown>>;
+  if (!isRecord(value)) return undefined;
+  const { title, detail, hint } = value;
   const text = typeof detail === 'string' ? detail : title;
   if (typeof text !== 'string') return undefined;
   return typeof hint === 'string' ? `${text}; ${hint}` : text;
@@ -125,8 +126,8 @@ function problemText(value: unknown): string | undefined {
 function networkReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'AbortError') return `no answer within ${TIMEOUT_MS / 1000} s`;
-  const code = 'code' in error ? String(error.code) : undefined;
+  const code = codeOf(error);
   if (code === 'ECONNREFUSED') return 'connection refused';
   if (code === 'ENOTFOUND') return 'no such host';
-  return error.message === '' ? (code ?? error.name) : error.message;
+  return error.message === '' ? code || error.name : error.message;
 }

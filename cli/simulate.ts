@@ -5,6 +5,7 @@ import type { SimulateRequest, Simulation } from '../server/forecast/simulate-fa
 import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { renderSimulation } from './render-simulation.ts';
+import { isRecord } from '../config/unknown-values.ts';
 
 /** Without `api`, the files of `config` are used. `all`: show every country and move, not only the largest. */
 export type SimulateOptions = {
@@ -64,7 +65,7 @@ async function fromServer(url: string, options: SimulateOptions, output: Output)
 
 /** Whether a value from the network has the properties that rendering uses. */
 function isSimulation(value: unknown): value is Simulation {
-  if (typeof value !== 'object' || value === null) return false;
-  const { down, targets, services } = value as Readonly<Record<string, unknown>>;
+  if (!isRecord(value)) return false;
+  const { down, targets, services } = value;
   return Array.isArray(down) && Array.isArray(targets) && Array.isArray(services);
 }

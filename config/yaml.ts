@@ -433,7 +433,7 @@ export function variablesIn(node: YamlNode): readonly string[] {
 export function refuseReference(node: YamlReference, name: string, report: Report, why = ''): void {
   const hint =
     'write the value; only keys for secrets, addresses and paths take ${NAME}; $${ is for the characters themselves';
-  report.error('PH095', `${name} takes no ${'${NAME}'}${why}`, nodePlace(node), hint);
+  report.error('PH095', `${name} takes no \${NAME}${why}`, nodePlace(node), hint);
 }
 
 /** An empty file, from which defaults are read. */

@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { readRegularFile } from '../config/read-file.ts';
+import { isRecord } from '../config/unknown-values.ts';
 import type { BeaconSamples, SavedNetwork } from '../geo/beacon-samples.ts';
 import { writeAtomically } from '../health/atomic-file.ts';
 import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
@@ -32,14 +33,13 @@ export function readBeaconFile(stateDir: string, warn: (message: string) => void
 }
 
 function isSavedNetwork(value: unknown): value is SavedNetwork {
-  if (typeof value !== 'object' || value === null) return false;
-  const { network, country, asn, samples } = value as Readonly<Record<string, unknown>>;
+  if (!isRecord(value)) return false;
+  const { network, country, asn, samples } = value;
   return (
     typeof network === 'string' &&
     typeof country === 'string' &&
     typeof asn === 'number' &&
-    typeof samples === 'object' &&
-    samples !== null &&
+    isRecord(samples) &&
     Object.values(samples).every((list) => Array.isArray(list) && list.every(isSample))
   );
 }
