@@ -1,5 +1,5 @@
 /**
- * Steered names in the packet path: whose place counts, what steering decided, and its records. Allocates
+ * Answers for steered names: locates the client, lets steering decide, and writes the records. PACKET PATH: allocates
  * nothing.
  */
 import { saysWhere } from '../../geo/private.ts';
@@ -15,8 +15,9 @@ import { sampleClient } from './client-samples.ts';
 import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './sections.ts';
 
 /**
- * SPEC 4: the address in EDNS Client Subnet where it is public or `geo.networks` covers it, else the resolver's. Without
- * address bits (RFC 7871 7.1.2) the client wants no subnet used: that is no subnet set aside.
+ * Sets the client address that steering uses (docs/steering.md#whose-place-counts): the EDNS client subnet where it is
+ * public or `geo.networks` covers it, else the resolver's address. A subnet of 0 bits is an opt-out (RFC 7871 7.1.2), so
+ * it does not count as set aside.
  */
 export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly<Packet>): void {
   const { query, client } = a;
@@ -33,20 +34,20 @@ export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly
   a.clientBits = peerOctets * 8;
 }
 
-/** The HAS bit that the query is about at this service; 0 when its records of other types are asked for. */
+/** The HAS bit of this service that the query asks for; 0 for types that are not steered. */
 export function steeredBits({ image, query }: Answerer, service: number): number {
   const has = serviceWord(image.plan.services, service, SERVICE.HAS);
-  // A CNAME stands for every type.
+  // A CNAME answers queries of every type.
   if ((has & HAS.CNAME) !== 0) return HAS.CNAME;
   if (query.type === TYPE.A) return has & HAS.A;
   if (query.type === TYPE.AAAA) return has & HAS.AAAA;
-  // RFC 8482 4.1: for ANY, one RRset.
+  // RFC 8482 4.1: ANY gets one RRset.
   if (query.type === TYPE.ANY) return (has & HAS.A) !== 0 ? HAS.A : HAS.AAAA;
   return 0;
 }
 
 /**
- * Decides and writes the answer for the service at `node`. Returns where the next name of a chain stands, -1 at the end.
+ * Decides and writes the answer for the service at `node`. Returns the position of the chain's next name, -1 at the end.
  */
 export function addSteered(
   a: Answerer,
@@ -64,7 +65,7 @@ export function addSteered(
   if (sampler !== undefined && --sampler.left === 0) sampleClient(sampler, service, client, a.clientBits);
   decide(a, service, has);
   let scopeBits = scopeOf(a, service, has);
-  // RFC 8482 4.1: ANY gets one RRset that there is: the other family's, or static records, where the first is empty.
+  // RFC 8482 4.1: ANY gets one existing RRset. Where A has no answer, try AAAA, then static records.
   if (query.type === TYPE.ANY && decision.result === RESULT.EMPTY) {
     const other = serviceWord(image.plan.services, service, SERVICE.HAS) & HAS.AAAA;
     if (has === HAS.A && other !== 0) {
@@ -77,7 +78,7 @@ export function addSteered(
   if (decision.result === RESULT.VIPS) nextAt = addVips(a, service, a.has, nameAt, apexAt, link);
   else if (decision.result === RESULT.STATIC) nextAt = addStatic(a, service, a.has, node, zone, nameAt, apexAt, link);
   else addStaticRecords(a, node, zone, nameAt, apexAt);
-  // RFC 7871 7.4: a negative answer has scope 0. What else is in the response keeps its own.
+  // RFC 7871 7.4: a negative answer has scope 0. It does not change the scope of earlier links of the chain.
   if (a.response.answers > answers && scopeBits > a.response.scopeBits) a.response.scopeBits = scopeBits;
   return nextAt;
 }
@@ -89,8 +90,8 @@ function decide(a: Answerer, service: number, has: number): void {
 }
 
 /**
- * The scope of the decision just made (RFC 7871 7.2.1). It speaks of the subnet that was sent. Where that was set aside,
- * the answer holds for the clients of this resolver in it and for nobody else, unless all clients get the same.
+ * The scope of the last decision (RFC 7871 7.2.1), in bits of the subnet that was sent. Where that subnet was set aside,
+ * the answer is valid for the whole subnet but no further, unless all clients get the same answer.
  */
 function scopeOf(a: Answerer, service: number, has: number): number {
   const { steerer, query } = a;
@@ -100,7 +101,7 @@ function scopeOf(a: Answerer, service: number, has: number): number {
   return scopeBits > 0 || dependsOnClient(steerer.plan, service, has) ? query.subnetBits : 0;
 }
 
-/** ANY at a service that has nothing for this client may have static records; other types are answered elsewhere. */
+/** For a service without an answer for this client: static records for ANY, a negative answer for all other types. */
 function addStaticRecords(a: Answerer, node: number, zone: number, nameAt: number, apexAt: number): void {
   const rrset = a.query.type === TYPE.ANY ? anyRrset(a.image, node) : -1;
   if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);
@@ -112,7 +113,7 @@ function addVips(a: Answerer, service: number, has: number, nameAt: number, apex
   const { plan, decision } = steerer;
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const column = has === HAS.A ? VIP.RRSET_A : has === HAS.AAAA ? VIP.RRSET_AAAA : VIP.RRSET_CNAME;
-  // RFC 2181 10.1: a name has one CNAME.
+  // RFC 2181 10.1: a name has at most one CNAME.
   const count = has === HAS.CNAME ? 1 : decision.count;
   const targetAt = response.length + RECORD_HEAD_OCTETS;
   for (let i = 0; i < count; i++) {
@@ -130,14 +131,14 @@ function addVips(a: Answerer, service: number, has: number, nameAt: number, apex
   return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
 }
 
-/** Column of the static answer (`when_all_down`) that the query wants; -1 where it wants none. */
+/** Column of the static answer (`when_all_down`) for the query's type; -1 where there is none for that type. */
 export function staticColumn({ query }: Answerer, has: number): number {
-  // Services of CNAMEs are asked for every type.
+  // A service of CNAMEs gets queries of every type.
   if (has === HAS.CNAME && query.type !== TYPE.A && query.type !== TYPE.AAAA && query.type !== TYPE.ANY) return -1;
   return has === HAS.AAAA || query.type === TYPE.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A;
 }
 
-/** `when_all_down` with a static answer. */
+/** Writes the static answer of `when_all_down`. */
 function addStatic(
   a: Answerer,
   service: number,

@@ -32,7 +32,7 @@ export function answer(a: Answerer, packet: Readonly<Packet>): number {
   else if (parsed === PARSED.COOKIE_ALONE) response.rcode = cookieAloneRcode(a, hasProof);
   else if (query.ednsVersion > 0) response.rcode = RCODE.BADVERS;
   else if (query.type === TYPE.NXNAME || query.type === TYPE.OPT || query.type === TYPE.TSIG) {
-    // RFC 9824 3.5: types of messages and of NSEC bitmaps cannot be asked for.
+    // RFC 9824 3.5: NXNAME, OPT and TSIG are not valid as query types.
     response.rcode = RCODE.FORMERR;
     response.error = EDE.INVALID_QUERY_TYPE;
   } else if (query.class === CLASS.CH) answerChaos(a);
@@ -42,24 +42,24 @@ export function answer(a: Answerer, packet: Readonly<Packet>): number {
     locateClient(a, packet);
     resolve(a);
   }
-  // Who came by a stream or has a valid cookie is there; other addresses may be forged.
+  // A stream or a valid cookie proves the client's address. All other addresses may be forged.
   if (a.limiter !== undefined && isOverUdp && !hasProof && limitResponse(a, a.limiter, packet)) return 0;
   if (response.rcode > 15) count(a.counters, COUNTER.RCODE_EXTENDED);
   return finishResponse(response, query, a.nsid);
 }
 
-/** From the name to the sections, and on to where a CNAME or DNAME leads (RFC 1034 4.3.2). */
+/** Answers for the name, then follows the CNAMEs and DNAMEs (RFC 1034 4.3.2). */
 function resolve(a: Answerer): void {
   const { image, search: target, query } = a;
   target.nameOctets = query.nameOctets;
   target.labels = query.labels;
   target.nameSum = query.nameSum;
-  // Where the name stands in the message: the question's at 12, later ones in a CNAME's data.
+  // Position of the name in the message: 12 for the question, later in the data of a CNAME.
   let nameAt = 12;
   for (let link = 0; link <= MAX_CHAIN_LINKS; link++) {
     search(image, target);
     if (target.node < 0) {
-      // Out of our zones: at the start there is nothing to say, later the client goes on by itself.
+      // The name is outside all zones: refuse the question, or leave the rest of a chain to the resolver.
       if (link === 0) refuse(a, EDE.NOT_AUTHORITATIVE);
       return;
     }
@@ -68,13 +68,13 @@ function resolve(a: Answerer): void {
   }
 }
 
-/** Answers for the name in `a.search`. Returns where the next name of a chain stands, -1 at the end. */
+/** Answers for the name in `a.search`. Returns the position of the chain's next name, -1 at the end. */
 function answerFrom(a: Answerer, nameAt: number, link: number): number {
   const { image, search: target, query, response } = a;
   const { nodes, zones } = image;
   const exact = target.suffixAt === 0;
   let node = target.node;
-  // RFC 4035 3.1.4.1: DS belongs to the parent, also where the child's zone is served here.
+  // RFC 4035 3.1.4.1: DS belongs to the parent zone, even if the child zone is served here too.
   if (exact && query.type === TYPE.DS && nodeWord(nodes, node, NODE.PARENT_CUT) >= 0) {
     node = nodeWord(nodes, node, NODE.PARENT_CUT);
   }
@@ -85,7 +85,7 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
     addReferral(a, node, suffixAt(a, nameAt, target.suffixAt), apexAt);
     return -1;
   }
-  // RFC 1034 4.3.1: AA is for the name that was asked.
+  // RFC 1034 4.3.1: AA describes the first name, the one in the question.
   if (link === 0) response.authoritative = true;
   if (!exact) {
     if ((flags & NODE_FLAG.DNAME) !== 0) return followDname(a, node, nameAt, apexAt, link);
@@ -105,7 +105,7 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
   }
   const rrset = query.type === TYPE.ANY ? anyRrset(image, node) : findRrset(image, node, query.type);
   if (rrset < 0) addNegative(a, zone, apexAt);
-  // RFC 2181 5: a DNAME that led to its own owner is in the answer already.
+  // RFC 2181 5: no duplicate records. A DNAME that led to its own owner is in the answer already.
   else if (
     link === 0 ||
     rrsetWord(image.rrsets, rrset, RRSET.TYPE) !== TYPE.DNAME ||

@@ -1,10 +1,10 @@
 /**
- * Class CH: what a server says of itself (RFC 4892), refused unless configured (SPEC 6).
+ * Class CH: the server's version and identity (RFC 4892), refused unless configured (docs/configuration.md#dns).
  */
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
 import type { Answerer } from './answer-state.ts';
 
-/** Canonical wire form of the names that are known. */
+/** The supported names in canonical wire form. */
 const VERSION_NAMES = [wire('version', 'bind'), wire('version', 'server')];
 const HOST_NAMES = [wire('hostname', 'bind'), wire('id', 'server')];
 
@@ -12,12 +12,13 @@ function wire(...labels: string[]): Uint8Array {
   return Uint8Array.from([...labels.flatMap((label) => [label.length, ...Buffer.from(label)]), 0]);
 }
 
+/** Answers a query of class CH: a TXT record, NODATA for other types, REFUSED for unknown names. */
 export function answerChaos(a: Answerer): void {
   const { response, query } = a;
   let text = a.version;
   if (isOneOf(a, HOST_NAMES)) text = a.nsid;
   else if (!isOneOf(a, VERSION_NAMES)) text = NOTHING;
-  // A transfer would need an SOA, and there is none.
+  // A transfer needs an SOA, which these names do not have.
   if (text.length === 0 || query.type === TYPE.AXFR || query.type === TYPE.IXFR) {
     response.rcode = RCODE.REFUSED;
     return;
@@ -39,7 +40,7 @@ export function answerChaos(a: Answerer): void {
   response.answers = 1;
 }
 
-/** Of a TXT record with one character-string: all but the string's octets. */
+/** Octets of a TXT record with one character-string, without the string itself. */
 const TEXT_HEAD_OCTETS = 13;
 const NOTHING = new Uint8Array(0);
 

@@ -1,37 +1,37 @@
 /**
- * Which service whose clients ask for: an answering thread puts one of some 64 steered queries, the service and the
- * client's address alone, into a ring of its own (ring.ts); the control thread looks up the country, counts it
- * (client-counts.ts), and keeps no address.
+ * Samples of clients per service. An answering thread puts the service and the client's address of about one in 64
+ * steered queries into its ring (ring.ts). The control thread looks up the country, counts it (client-counts.ts), and
+ * discards the address.
  *
  *     slot     0  i32  service, by its number in the generation       8  address
  *              4  u8   octets of the address, 4 or 16
  *
- * A ring belongs to one generation, so a number never means two services.
+ * A ring belongs to one generation, so a service number is unambiguous.
  */
 import { createRandom, next32, type Random } from '../../steering/random.ts';
 import { COUNTER, count } from '../counters.ts';
 import { copyOctets, createRing, nextSlot, putSlot, takeSlots, viewRing, type Ring } from './ring.ts';
 
 /**
- * A gap between samples is 1 to this many queries, each as likely: clients that come in turns, in whatever period, are
- * then sampled alike. A power of 2.
+ * The gap between two samples is 1 to this many queries, uniformly distributed, so that clients that alternate in a fixed
+ * period are sampled equally. A power of 2.
  */
 const LONGEST_GAP = 128;
 
-/** Queries that a sample stands for. */
+/** The mean gap: the number of queries that one sample represents. */
 export const QUERIES_A_SAMPLE = (1 + LONGEST_GAP) / 2;
 
 /**
- * What waits for the control thread, which looks four times a second: 8,192 samples a second and thread, more than half
- * a million steered queries.
+ * The control thread empties the ring four times per second. This allows 8,192 samples per second and thread, which is
+ * more than half a million steered queries.
  */
 const SHAPE = { slots: 2048, slotOctets: 24 } as const;
 const OCTETS_AT = 4;
 const ADDRESS_AT = 8;
 
-/** A thread's own. */
+/** State of one thread. */
 export type Sampler = {
-  /** Steered queries up to the next sample, that one included. */
+  /** Steered queries until the next sample, including the sampled one. */
   left: number;
   readonly ring: Ring;
   readonly random: Random;
@@ -39,24 +39,24 @@ export type Sampler = {
 };
 
 export type ClientSample = {
-  /** Number in the generation's catalog. */
+  /** Number of the service in the generation's catalog. */
   readonly service: number;
-  /** The one that steering went by, in network order; 4 or 16 octets. */
+  /** The address that steering used, in network order; 4 or 16 octets. */
   readonly address: Uint8Array;
 };
 
-/** A ring for one thread, empty. */
+/** Creates an empty ring for one thread. */
 export function createClientRing(): SharedArrayBuffer {
   return createRing(SHAPE);
 }
 
-/** `memory` is made by `createClientRing`; what it has no room for is counted in `counters`. */
+/** `memory` is made by `createClientRing`. Samples that do not fit are counted in `counters`. */
 export function createSampler(memory: SharedArrayBuffer, counters: Float64Array, seed: number): Sampler {
   const random = createRandom(seed);
   return { left: nextGap(random), ring: viewRing(memory, SHAPE), random, counters };
 }
 
-/** For the query at which `left` has come to 0. PACKET PATH */
+/** Takes a sample. Called for the query at which `left` reaches 0. PACKET PATH */
 export function sampleClient(sampler: Sampler, service: number, client: Uint8Array, clientBits: number): void {
   const { ring, counters } = sampler;
   sampler.left = nextGap(sampler.random);
@@ -72,14 +72,14 @@ export function sampleClient(sampler: Sampler, service: number, client: Uint8Arr
   putSlot(ring);
 }
 
-/** The samples in the ring, each taken out as it is given. For the control thread alone. */
+/** Takes the samples out of the ring. Only for the control thread. */
 export function* takeClients(memory: SharedArrayBuffer): Generator<ClientSample> {
   const ring = viewRing(memory, SHAPE);
   for (const at of takeSlots(ring)) {
     const slot = ring.bytes.subarray(at, at + SHAPE.slotOctets);
     const service = ring.view.getInt32(at, true);
     const address = Uint8Array.from(slot.subarray(ADDRESS_AT, ADDRESS_AT + (slot[OCTETS_AT] ?? 0)));
-    // Whose address it is need not be found here later.
+    // Privacy: client addresses do not remain in memory.
     slot.fill(0);
     yield { service, address };
   }

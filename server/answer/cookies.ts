@@ -1,6 +1,6 @@
 /**
- * DNS cookies (RFC 7873) in the form that servers of any make share (RFC 9018): who sends back what was sent to his
- * address is there. PACKET PATH: allocates nothing.
+ * DNS cookies (RFC 7873) in the interoperable form (RFC 9018). A client that returns a server cookie proves that it
+ * receives packets at its address. PACKET PATH: allocates nothing.
  *
  *     client cookie  8 octets, as the client chose it
  *     server cookie  version 1 | reserved, 3 octets | time, 4 octets | SipHash-2-4 of all before and the address, 8 octets
@@ -9,11 +9,11 @@ import { CLIENT_COOKIE_OCTETS, type Query } from '../../wire/query.ts';
 import { COOKIE_OCTETS, type Response } from '../../wire/response.ts';
 import { sipHash, sipHashKey, SIPHASH_WORDS } from '../../wire/siphash.ts';
 
-/** What one thread needs for cookies. */
+/** Cookie keys and scratch memory of one thread. */
 export type Cookies = {
-  /** Of the secrets: the first makes cookies, all verify. */
+  /** One per secret. The first makes cookies; all verify them. */
   readonly keys: readonly Int32Array[];
-  /** What is hashed: client cookie, version, reserved, time, address. */
+  /** Input of the hash: client cookie, version, reserved, time, address. */
   readonly input: Uint8Array;
   readonly hash: Int32Array;
 };
@@ -22,13 +22,13 @@ const VERSION = 1;
 const VERSION_AT = CLIENT_COOKIE_OCTETS;
 const TIME_AT = 12;
 const HASH_AT = 16;
-/** RFC 9018 4.3: how old a cookie may be, and how far ahead another node's clock. */
+/** RFC 9018 4.3: the greatest age of a cookie, and how far another node's clock may be ahead. */
 const VALID_SECONDS = 3600;
 const AHEAD_SECONDS = 300;
-/** RFC 9018 4.3: from this age on, the client gets a new one. */
+/** RFC 9018 4.3: from this age on, the client gets a new cookie. */
 const FRESH_SECONDS = 1800;
 
-/** `secrets` are of 16 octets each; at least one. */
+/** `secrets` holds at least one secret, of 16 octets each. */
 export function createCookies(secrets: readonly Uint8Array[]): Cookies {
   return {
     keys: secrets.map(sipHashKey),
@@ -38,8 +38,8 @@ export function createCookies(secrets: readonly Uint8Array[]): Cookies {
 }
 
 /**
- * Puts into the response the cookie that the client is to have from now on. True when the one it sent is valid for its
- * address; `nowSeconds` has 32 bits.
+ * Puts the cookie that the client should use from now on into the response. Returns whether the cookie in the query is
+ * valid for the client's address. `nowSeconds` has 32 bits.
  */
 export function settleCookie(
   cookies: Cookies,
@@ -55,12 +55,12 @@ export function settleCookie(
   for (let i = 0; i < peerOctets; i++) input[HASH_AT + i] = peer[peerAt + i] ?? 0;
   let valid = -1;
   let age = 0;
-  // Other lengths and versions are other servers' (RFC 9018 4.1): as good as none.
+  // RFC 9018 4.1: a cookie with another length or version was made by another server and is ignored.
   if (query.cookieOctets === COOKIE_OCTETS && cookie[VERSION_AT] === VERSION) {
-    // RFC 1982: the difference of 32 bits tells earlier from later.
+    // RFC 1982: the signed difference of 32 bits orders two times.
     age = (nowSeconds - get32(cookie, TIME_AT)) | 0;
     if (age <= VALID_SECONDS && age >= -AHEAD_SECONDS) {
-      // RFC 9018 4.2: reserved octets count as they came.
+      // RFC 9018 4.2: the reserved octets are hashed as received.
       for (let i = 0; i < HASH_AT; i++) input[i] = cookie[i] ?? 0;
       for (let key = 0; key < keys.length && valid < 0; key++) {
         if (isHash(cookies, key, HASH_AT + peerOctets, cookie)) valid = key;
@@ -75,7 +75,7 @@ export function settleCookie(
   return valid >= 0;
 }
 
-/** RFC 9018 4, for the address that is in `input`. */
+/** Makes a server cookie (RFC 9018 4) for the address in `input`. */
 function makeCookie(cookies: Cookies, octets: number, client: Uint8Array, nowSeconds: number, out: Uint8Array): void {
   const { input, keys, hash } = cookies;
   for (let i = 0; i < CLIENT_COOKIE_OCTETS; i++) input[i] = client[i] ?? 0;
@@ -94,7 +94,7 @@ function isHash({ keys, input, hash }: Cookies, key: number, octets: number, coo
   if (!words) return false;
   sipHash(words, input, octets, hash);
   let differing = 0;
-  // To the end, so that the time taken tells nothing.
+  // Compares all octets, so that the time taken reveals nothing.
   for (let i = 0; i < 8; i++) differing |= hashOctet(hash, i) ^ (cookie[HASH_AT + i] ?? 0);
   return differing === 0;
 }

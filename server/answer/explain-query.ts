@@ -1,7 +1,8 @@
 /**
- * `_explain.NAME TXT`: the trace of explain as a DNS answer (SPEC 4), for the networks of `dns.explain_from`. UDP says
- * TC, so the client comes over a stream, where no address can be forged; there the control thread is asked, which alone
- * knows places, reasons and words. For everybody else, and every other type, `_explain` is a label like any other.
+ * `_explain.NAME TXT`: the trace of explain as a DNS answer (docs/commands.md#dig-txt-_explainname), for the networks in
+ * `dns.explain_from`. Over UDP the response has TC, so that the client retries over a stream, where addresses cannot be
+ * forged. There the control thread makes the trace: only it has locations, reasons and texts. For all other clients and
+ * types, `_explain` is an ordinary label.
  */
 import { formatAddress, inPrefix, type Prefix } from '../../wire/address.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
@@ -16,23 +17,23 @@ import type { ExplainRequest } from '../../steering/trace.ts';
 import { TRANSPORT, type Answer, type AnswerLong, type AskControl, type StreamClient } from '../contract.ts';
 import { SPECIAL, specialsOf } from '../transfer/peer-request.ts';
 
-/** What threads are given where somebody may ask. */
+/** The part of a publication for `_explain`: allowed networks, and the NSID. */
 export type ExplainPayload = { readonly from: readonly Prefix[]; readonly nsid: Uint8Array };
 
-/** What the control thread replies: lines of text, the first to be read first. */
+/** The control thread's reply: lines of text, in order. */
 export type ExplainReply = readonly string[];
 
 /** `_explain` with its length in front. */
 const LABEL = Uint8Array.of(8, ...Buffer.from('_explain'));
-/** Behind it, `_aaaa`: the same for AAAA. */
+/** `_aaaa` after it selects AAAA. */
 const AAAA_LABEL = Uint8Array.of(5, ...Buffer.from('_aaaa'));
 const HEADER_OCTETS = 12;
-/** A trace takes the control thread about a millisecond: this many a second leave it its time for probes. */
+/** One trace takes the control thread about 1 ms. This rate leaves it enough time for probes. */
 const TRACES_PER_SECOND = 20;
-const BUSY: ExplainReply = [`busy: there are at most ${TRACES_PER_SECOND} explanations a second, ask again`];
-const FAILED: ExplainReply = ["this cannot be explained: the server's log says why"];
+const BUSY: ExplainReply = [`busy: at most ${TRACES_PER_SECOND} explanations per second; try again`];
+const FAILED: ExplainReply = ["cannot explain this name; see the server's log for the reason"];
 
-/** Whether the question's first label is `_explain`. PACKET PATH: of other names it looks at one octet or two. */
+/** Whether the question's first label is `_explain`. PACKET PATH: reads one or two octets of other names. */
 export function startsWithExplain(rx: Uint8Array, rxAt: number): boolean {
   if (rx[rxAt + HEADER_OCTETS] !== LABEL.length - 1) return false;
   for (let i = 1; i < LABEL.length; i++) {
@@ -42,8 +43,8 @@ export function startsWithExplain(rx: Uint8Array, rxAt: number): boolean {
 }
 
 /**
- * Answers `_explain` over UDP, for questions that start so: who may ask is told to come over TCP. Returns 0 for all that
- * gets the normal answer.
+ * Answers `_explain` over UDP: allowed clients get a truncated response, so that they retry over TCP. The answerer returns
+ * 0 for queries that must get the normal answer.
  */
 export function createExplainOverUdp(image: Image, payload: ExplainPayload): Answer {
   const response = createResponse();
@@ -59,7 +60,7 @@ export function createExplainOverUdp(image: Image, payload: ExplainPayload): Ans
   };
 }
 
-/** Takes over `_explain` on streams. `nowMs` is a clock that only goes forward. */
+/** Answers `_explain` on streams. `nowMs` is a monotonic clock. */
 export function createExplains(
   image: Image,
   payload: ExplainPayload,
@@ -75,10 +76,10 @@ export function createExplains(
   };
 }
 
-/** A question that is to be explained: a copy of the message, as it is read, and what it asks. */
+/** A query to explain: a copy of the message, the parsed query, and the request for the control thread. */
 type Asked = { readonly message: Uint8Array; readonly query: Query; readonly request: ExplainRequest };
 
-/** Undefined for all that gets the normal answer. */
+/** Returns undefined for queries that must get the normal answer. */
 function readQuestion(
   image: Image,
   { from }: ExplainPayload,
@@ -88,12 +89,12 @@ function readQuestion(
   peer: Uint8Array,
 ): Asked | undefined {
   if (!from.some((prefix) => inPrefix(peer, prefix))) return undefined;
-  // Not `slice`: of a Buffer that is no copy.
+  // `slice` of a Buffer does not copy.
   const message = Uint8Array.from(rx.subarray(rxAt, rxAt + length));
   const query = createQuery();
   if (parseQuery(query, message, 0, length) !== PARSED.QUERY) return undefined;
   if (query.class !== CLASS.IN || query.type !== TYPE.TXT || query.ednsVersion > 0) return undefined;
-  // Who signs wants a signature back: that is for answer-peers.ts.
+  // The response to a signed query must be signed: answer-peers.ts does that.
   if ((specialsOf(message, 0, length) & SPECIAL.SIGNED) !== 0) return undefined;
   const asksAaaa = AAAA_LABEL.every((octet, i) => query.name[LABEL.length + i] === octet);
   const name = query.name.slice(LABEL.length + (asksAaaa ? AAAA_LABEL.length : 0), query.nameOctets);
@@ -121,15 +122,15 @@ async function tell(
   const tx = new Uint8Array(TCP_OCTETS);
   startResponse(response, query, message, 0, tx, 0, true, nsid);
   response.authoritative = true;
-  // RFC 7871 7.2.1: it is about this client alone.
+  // RFC 7871 7.2.1: the trace is valid for this client only.
   response.scopeBits = query.subnetBits;
   addLines(response, lines);
   await client.send(tx.subarray(0, finishResponse(response, query, nsid)));
 }
 
 /**
- * A TXT record each line, with TTL 0 and its number in front: an RRset has no order (RFC 2181 5), and what is read is
- * in one again after `sort`. What has no room is left out, and said.
+ * Writes one TXT record with TTL 0 per line. An RRset has no order (RFC 2181 5), so each line starts with its number and
+ * `sort` restores the order. The last record says how many lines did not fit.
  */
 function addLines(response: Response, lines: ExplainReply): void {
   const digits = String(lines.length).length;
@@ -137,19 +138,19 @@ function addLines(response: Response, lines: ExplainReply): void {
     const number = String(index + 1).padStart(digits, '0');
     const isLast = index === lines.length - 1;
     if (addText(response, `${number} ${line}`, isLast ? 0 : REST_OCTETS)) continue;
-    addText(response, `${number} ${lines.length - index} lines more: pharos explain --api shows them`, 0);
+    addText(response, `${number} ${lines.length - index} more lines: run pharos explain --api to see them`, 0);
     return;
   }
 }
 
-/** Room kept for the line that says what was left out. */
+/** Octets reserved for the line that says how many lines did not fit. */
 const REST_OCTETS = 128;
-/** In front of the data: a pointer to the question's name, type, class, TTL, RDLENGTH. */
+/** Octets before the data: a pointer to the question's name, type, class, TTL, RDLENGTH. */
 const RECORD_HEAD_OCTETS = 12;
 /** RFC 1035 3.3: a character-string. */
 const MAX_STRING_OCTETS = 255;
 
-/** False, and nothing written, where that would leave less than `reserve` octets. */
+/** Returns false and writes nothing when fewer than `reserve` octets would remain. */
 function addText(response: Response, line: string, reserve: number): boolean {
   const text = Buffer.from(line);
   const strings = Math.max(1, Math.ceil(text.length / MAX_STRING_OCTETS));
@@ -175,7 +176,7 @@ function addText(response: Response, line: string, reserve: number): boolean {
   return true;
 }
 
-/** A token bucket that holds one second's worth: true where there is one to take. */
+/** A token bucket that holds the tokens of one second. The function takes a token; false when none is left. */
 function createBucket(nowMs: () => number): () => boolean {
   let tokens = TRACES_PER_SECOND;
   let last = nowMs();

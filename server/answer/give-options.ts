@@ -1,6 +1,6 @@
 /**
- * Which of the options in ASKS a client is given: cookies over every transport, keepalive over streams, padding where
- * nobody can read along. PACKET PATH: allocates nothing.
+ * Decides which of the options in ASKS a client gets: cookies over every transport, keepalive over streams, padding over
+ * encrypted transports. PACKET PATH: allocates nothing.
  */
 import { ASKS, CLIENT_COOKIE_OCTETS } from '../../wire/query.ts';
 import { RCODE } from '../../wire/types.ts';
@@ -9,7 +9,7 @@ import { settleCookie } from './cookies.ts';
 import { COUNTER } from '../counters.ts';
 import { TRANSPORT, type Packet } from '../contract.ts';
 
-/** Prepares the response's options. True when the client has shown by a cookie that its address is its own. */
+/** Prepares the response's options. Returns whether a valid cookie proves the client's address. */
 export function giveOptions(a: Answerer, packet: Readonly<Packet>): boolean {
   const { query, response, cookies } = a;
   const { peer, peerAt, peerOctets, transport } = packet;
@@ -22,12 +22,12 @@ export function giveOptions(a: Answerer, packet: Readonly<Packet>): boolean {
     response.gives |= ASKS.KEEPALIVE;
     response.keepalive = a.counters[COUNTER.STREAM_IDLE] ?? 0;
   }
-  // RFC 7830 6: padding what everybody can read hides nothing.
+  // RFC 7830 6: padding is useless without encryption.
   if ((query.asks & ASKS.PADDING) !== 0 && transport === TRANSPORT.TLS) response.gives |= ASKS.PADDING;
   return isProven;
 }
 
-/** RFC 7873 5.4: what a query for a cookie alone gets. Without cookies it is a query without a question (RFC 9619 3). */
+/** RCODE for a query that asks only for a cookie (RFC 7873 5.4). With cookies off, it lacks a question (RFC 9619 3). */
 export function cookieAloneRcode({ query, response }: Answerer, isProven: boolean): number {
   if ((response.gives & ASKS.COOKIE) === 0) return RCODE.FORMERR;
   return query.cookieOctets === CLIENT_COOKIE_OCTETS || isProven ? RCODE.NOERROR : RCODE.BADCOOKIE;

@@ -1,15 +1,15 @@
 /**
- * Time for the packet path: integers of 32 bits, since other numbers would be boxed. Differences are right over the
- * wrap, as `(later - earlier) | 0`.
+ * Time for the packet path, as 32-bit integers, because V8 allocates other numbers on the heap. Compute differences as
+ * `(later - earlier) | 0`, which is correct across a wraparound.
  */
 export type PacketClock = {
-  /** Milliseconds from some point on; never back. */
+  /** Milliseconds of a monotonic clock. */
   readonly ms: () => number;
-  /** Seconds since 1970, the low 32 bits; up to a second late. */
+  /** The low 32 bits of the seconds since 1970; up to one second late. */
   readonly seconds: () => number;
 };
 
-/** How long the time of day is taken for known: asking for it makes an object each time. */
+/** How long the time of day is cached: each read allocates a number. */
 const KNOWN_MS = 1000;
 
 export function createClock(): PacketClock {

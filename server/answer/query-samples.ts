@@ -1,6 +1,6 @@
 /**
- * A sample of queries for the log (`log.queries`): an answering thread copies question and response into a ring of its
- * own (ring.ts), the control thread takes them out. A full ring drops, and the thread never waits.
+ * A sample of queries for the log (`log.queries`). An answering thread copies query and response into its ring (ring.ts),
+ * and the control thread takes them out. A sample that finds the ring full is dropped; the thread never waits.
  *
  *     slot     0  f64  time, ms since 1970                      16  address
  *              8  u8   TRANSPORT                                32  query, its first QUERY_OCTETS
@@ -13,15 +13,15 @@ import { COUNTER, count } from '../counters.ts';
 import type { Answer } from '../contract.ts';
 import { copyOctets, createRing, nextSlot, putSlot, takeSlots, viewRing } from './ring.ts';
 
-/** What threads are given where queries are logged. */
+/** The part of a publication for `log.queries`. */
 export type QueryLogPayload = {
-  /** Of all queries, over 0 to 1. */
+  /** Share of all queries, greater than 0, at most 1. */
   readonly share: number;
-  /** By thread; made by `createQueryRing`. */
+  /** One per thread, made by `createQueryRing`. */
   readonly rings: readonly SharedArrayBuffer[];
 };
 
-/** A query and its response; octets that had no room are missing, `…Octets` count them too. */
+/** A query and its response. Both may be cut to the slot's size; `…Octets` are the full lengths. */
 export type QuerySample = {
   readonly timeMs: number;
   /** One of TRANSPORT. */
@@ -30,26 +30,26 @@ export type QuerySample = {
   readonly client: Uint8Array;
   readonly query: Uint8Array;
   readonly queryOctets: number;
-  /** Empty where there was none. */
+  /** Empty where there was no response. */
   readonly response: Uint8Array;
   readonly responseOctets: number;
 };
 
-/** What waits for the control thread, which looks ten times a second: at most 1280 samples a second and thread. */
+/** The control thread empties the ring ten times per second: at most 1280 samples per second and thread. */
 const SHAPE = { slots: 128, slotOctets: 2048 } as const;
 const ADDRESS_AT = 16;
 const QUERY_AT = 32;
 const RESPONSE_AT = 512;
 const QUERY_OCTETS = RESPONSE_AT - QUERY_AT;
-/** More than any response over UDP. */
+/** Larger than any response over UDP. */
 const RESPONSE_OCTETS = SHAPE.slotOctets - RESPONSE_AT;
 
-/** A ring for one thread, empty. */
+/** Creates an empty ring for one thread. */
 export function createQueryRing(): SharedArrayBuffer {
   return createRing(SHAPE);
 }
 
-/** `answer`, with a share of its queries put into the ring. PACKET PATH: for the others, a random number more. */
+/** Wraps `answer` to put a share of its queries into the ring. PACKET PATH: other queries cost one random number more. */
 export function sampleQueries(
   answer: Answer,
   share: number,
@@ -69,7 +69,7 @@ export function sampleQueries(
       return answer(packet);
     }
     const { rx, rxAt, length, peer, peerAt, peerOctets, transport, tx, txAt } = packet;
-    // Before the answer, which may be written over it.
+    // Before the answer, which may overwrite the query.
     copyOctets(rx, rxAt, Math.min(length, QUERY_OCTETS), bytes, at + QUERY_AT);
     const written = answer(packet);
     copyOctets(tx, txAt, Math.min(written, RESPONSE_OCTETS), bytes, at + RESPONSE_AT);
@@ -84,7 +84,7 @@ export function sampleQueries(
   };
 }
 
-/** The samples in the ring, each taken out as it is given. For the control thread alone. */
+/** Takes the samples out of the ring. Only for the control thread. */
 export function* takeSamples(memory: SharedArrayBuffer): Generator<QuerySample> {
   const ring = viewRing(memory, SHAPE);
   const { bytes, view } = ring;

@@ -1,6 +1,6 @@
 /**
- * A ring in shared memory, from a thread that answers to the control thread: slots of one size, which the one puts in
- * and the other takes out. Neither waits; where there is no room, who would put drops.
+ * A ring buffer in shared memory, with slots of equal size. One answering thread puts slots in; the control thread takes
+ * them out. Neither waits: when the ring is full, the answering thread drops the sample.
  *
  *     0  u32  slots put, by the answering thread       64  slots
  *     4  u32  slots taken, by the control thread
@@ -19,30 +19,30 @@ const HEAD_OCTETS = 64;
 const PUT = 0;
 const TAKEN = 1;
 
-/** A ring for one thread, empty. */
+/** Creates an empty ring for one thread. */
 export function createRing({ slots, slotOctets }: RingShape): SharedArrayBuffer {
   return new SharedArrayBuffer(HEAD_OCTETS + slots * slotOctets);
 }
 
-/** `shape` is the one that the ring was made with. */
+/** `shape` must be the shape that the ring was made with. */
 export function viewRing(memory: SharedArrayBuffer, shape: RingShape): Ring {
   const heads = new Int32Array(memory, 0, 2);
   return { ...shape, heads, bytes: new Uint8Array(memory), view: new DataView(memory) };
 }
 
-/** The octet at which the next slot begins; -1 where the ring is full. PACKET PATH */
+/** The offset of the next free slot; -1 when the ring is full. PACKET PATH */
 export function nextSlot(ring: Ring): number {
   const put = Atomics.load(ring.heads, PUT);
   if (((put - Atomics.load(ring.heads, TAKEN)) | 0) >= ring.slots) return -1;
   return slotAt(ring, put);
 }
 
-/** The slot that `nextSlot` gave is written, and can be taken. PACKET PATH */
+/** Publishes the slot from `nextSlot`, once it is written. PACKET PATH */
 export function putSlot({ heads }: Ring): void {
   Atomics.store(heads, PUT, (Atomics.load(heads, PUT) + 1) | 0);
 }
 
-/** The octets at which the slots begin that wait; each is free again as soon as the next one is asked for. */
+/** Yields the offset of each filled slot. A slot is free again when the next one is requested. */
 export function* takeSlots(ring: Ring): Generator<number> {
   const { heads } = ring;
   for (let taken = Atomics.load(heads, TAKEN); taken !== Atomics.load(heads, PUT); taken = (taken + 1) | 0) {
@@ -54,7 +54,7 @@ export function* takeSlots(ring: Ring): Generator<number> {
   }
 }
 
-/** PACKET PATH */
+/** Copies `length` octets. PACKET PATH */
 export function copyOctets(from: Uint8Array, fromAt: number, length: number, to: Uint8Array, toAt: number): void {
   for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i] ?? 0;
 }

@@ -1,6 +1,6 @@
 /**
- * RRsets into the sections of a response. PACKET PATH: allocates nothing. Positions are from the start of the
- * message.
+ * Writes RRsets into the sections of a response. PACKET PATH: allocates nothing. Positions are relative to the start of
+ * the message.
  */
 import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits.ts';
 import { get16, put16 } from '../../wire/octets.ts';
@@ -11,8 +11,8 @@ import { findRrset, sumLabels } from '../../zones/image/find-node.ts';
 import type { Answerer } from './answer-state.ts';
 
 /**
- * Copies an RRset behind what is written, its owner being the name at `ownerAt` and its zone's apex the name
- * at `apexAt`. False, and nothing written, when it does not fit.
+ * Appends an RRset. Its owner is the name at `ownerAt`, and its zone's apex the name at `apexAt`. Returns false and writes
+ * nothing when it does not fit.
  */
 export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
   const { bytes, bytesView, rrsets, patches } = image;
@@ -25,7 +25,7 @@ export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt:
   let done = 0;
   for (; done + 4 <= octets; done += 4) view.setUint32(to + done, bytesView.getUint32(wireAt + done, true), true);
   for (; done < octets; done++) tx[to + done] = bytes[wireAt + done] ?? 0;
-  // Records are stored with C00C as owner: the question's name.
+  // Records are stored with C00C as owner, a pointer to the question's name.
   if (ownerAt !== 12) {
     for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) {
       putPointer(tx, at, ownerAt);
@@ -42,16 +42,16 @@ export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt:
   return true;
 }
 
-/** RFC 1035 4.1.4. */
+/** Writes a compression pointer (RFC 1035 4.1.4). */
 function putPointer(tx: Uint8Array, at: number, position: number): void {
   tx[at] = 0xc0 | (position >> 8);
   tx[at + 1] = position;
 }
 
 /**
- * Where the name at `nameAt` goes on after its first `octets` octets, the root's included: a label, never a
- * pointer. Names of a chain stand compressed in the message, and their end elsewhere than behind their start;
- * nor should a pointer lead to a pointer, which some resolvers follow only so far.
+ * The position of the suffix of the name at `nameAt` after its first `octets` octets. Returns the position of a label,
+ * never of a pointer: names of a chain are compressed in the message, and some resolvers follow only a few pointers that
+ * lead to pointers.
  */
 export function suffixAt({ response }: Answerer, nameAt: number, octets: number): number {
   const { tx, base } = response;
@@ -72,7 +72,7 @@ function recordsOf({ image }: Answerer, rrset: number): number {
   return rrsetWord(image.rrsets, rrset, RRSET.COUNT);
 }
 
-/** An RRset into the answer section, addresses of the names in it into the additional one. */
+/** Adds an RRset to the answer section, and the addresses of the names in it to the additional section. */
 export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
   const { response } = a;
   const start = response.length;
@@ -85,7 +85,7 @@ export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: n
   return true;
 }
 
-/** NXDOMAIN or NODATA: the SOA with the TTL of RFC 2308 3. `zone` is the zone's number. */
+/** Adds the SOA of NXDOMAIN or NODATA, with the TTL of RFC 2308 3. `zone` is the zone's number. */
 export function addNegative(a: Answerer, zone: number, apexAt: number): void {
   const { response, image } = a;
   const soa = zoneWord(image.zones, zone, ZONE.NEGATIVE_SOA);
@@ -94,7 +94,7 @@ export function addNegative(a: Answerer, zone: number, apexAt: number): void {
   else response.truncated = true;
 }
 
-/** A delegation: NS, DS for those who ask for DNSSEC, and glue (RFC 1034 4.3.2 3b). */
+/** Adds a referral: NS, DS if the query has DO, and glue (RFC 1034 4.3.2 3b). */
 export function addReferral(a: Answerer, node: number, cutAt: number, apexAt: number): void {
   const { image, response, query } = a;
   const ns = findRrset(image, node, TYPE.NS);
@@ -112,13 +112,13 @@ export function addReferral(a: Answerer, node: number, cutAt: number, apexAt: nu
       else response.truncated = true;
     }
   }
-  // RFC 9471 3.1: glue that does not fit is as good as an answer that does not.
+  // RFC 9471 3.1: missing glue sets TC, like a missing answer.
   if (!addExtras(a, ns, start)) response.truncated = true;
 }
 
 /**
- * Addresses of the names in the RRset that was written at `start`. False when any did not fit. Their owner
- * is a pointer to the name in the RRset's data.
+ * Adds the addresses of the names in the RRset at `start`. Returns false when one did not fit. Each owner is a pointer to
+ * the name in the RRset's data.
  */
 function addExtras(a: Answerer, rrset: number, start: number): boolean {
   const { image, response } = a;
@@ -128,14 +128,14 @@ function addExtras(a: Answerer, rrset: number, start: number): boolean {
   for (let extra = first; extra < end; extra++) {
     const rrsetOfExtra = image.extras[extra * 2] ?? 0;
     const ownerAt = suffixAt(a, start + (image.extras[extra * 2 + 1] ?? 0), 0);
-    // One behind it may be smaller.
+    // Continue: a later RRset may be smaller and fit.
     if (ownerAt > MAX_POINTER || !copyRrset(a, rrsetOfExtra, ownerAt, 0)) isWhole = false;
     else response.additionals += recordsOf(a, rrsetOfExtra);
   }
   return isWhole;
 }
 
-/** A CNAME into the answer, and on to its target. Returns where the target stands, -1 when the chain ends here. */
+/** Adds a CNAME to the answer and follows it. Returns the position of its target, -1 when the chain ends here. */
 export function followLink(
   a: Answerer,
   node: number,
@@ -146,7 +146,7 @@ export function followLink(
 ): number {
   const mark = node * MARK.COUNT + MARK.CNAME;
   for (let i = 0; i < link; i++) {
-    // One wildcard is passed by many names (RFC 4592 4.1): only the same name closes a loop.
+    // Different names can match one wildcard (RFC 4592 4.1): only the same name is a loop.
     if (a.visited[i] === mark && isSameName(a, a.visitedAt[i] ?? 0, nameAt)) return -1;
   }
   a.visitedAt[link] = nameAt;
@@ -164,7 +164,7 @@ function isSameName({ response }: Answerer, first: number, second: number): bool
     while ((tx[at] ?? 0) >= 0xc0) at = base + (((tx[at] ?? 0) & 0x3f) << 8) + (tx[at + 1] ?? 0);
     while ((tx[other] ?? 0) >= 0xc0) other = base + (((tx[other] ?? 0) & 0x3f) << 8) + (tx[other + 1] ?? 0);
     const length = tx[at] ?? 0;
-    // Octets of length are no letters.
+    // Length octets are below 64, so case folding does not change them.
     for (let i = 0; i <= length; i++) {
       if (LOWER_CASE[tx[at + i] ?? 0] !== LOWER_CASE[tx[other + i] ?? 0]) return false;
     }
@@ -174,16 +174,16 @@ function isSameName({ response }: Answerer, first: number, second: number): bool
   }
 }
 
-/** What a link of a chain went through: a number of each kind, times COUNT, plus the kind. */
+/** Marks for the links of a chain: the number of a node or service, times COUNT, plus the kind. */
 export const MARK = { CNAME: 0, DNAME: 1, SERVICE: 2, COUNT: 4 } as const;
 
-/** Whether the chain has come through here before: its records are in the answer already. */
+/** Whether the chain has visited this mark before, so that its records are in the answer already. */
 export function isLoop({ visited }: Answerer, mark: number, link: number): boolean {
   for (let i = 0; i < link; i++) if (visited[i] === mark) return true;
   return false;
 }
 
-/** Reads the next name of the chain out of the message. -1 where the chain is too long. */
+/** Reads the next name of the chain from the message. Returns its position, -1 when the chain is too long. */
 export function continueAt(a: Answerer, mark: number, targetAt: number, link: number): number {
   a.visited[link] = mark;
   if (link === MAX_CHAIN_LINKS) return -1;
@@ -211,7 +211,7 @@ export function continueAt(a: Answerer, mark: number, targetAt: number, link: nu
   return suffixAt(a, targetAt, 0);
 }
 
-/** RFC 6672 3.1: the DNAME, and the CNAME that it makes for the name asked. */
+/** Adds the DNAME and the CNAME that is synthesized from it (RFC 6672 3.1). Returns like `followLink`. */
 export function followDname(a: Answerer, node: number, nameAt: number, apexAt: number, link: number): number {
   const { image, search: target, response, query } = a;
   const dname = findRrset(image, node, TYPE.DNAME);
@@ -219,7 +219,7 @@ export function followDname(a: Answerer, node: number, nameAt: number, apexAt: n
   const { tx, base } = response;
   const prefixOctets = target.suffixAt;
   let dataAt = response.length + RECORD_HEAD_OCTETS;
-  // A chain may come through one DNAME more than once: with another name that is no loop, and the DNAME is there.
+  // A chain may use one DNAME several times. With another name that is not a loop; the DNAME is not added again.
   for (let i = 0; i < link; i++) {
     if (a.visited[i] !== mark) continue;
     const cnameAt = a.visitedAt[i] ?? 0;
@@ -229,12 +229,12 @@ export function followDname(a: Answerer, node: number, nameAt: number, apexAt: n
   const isNew = dataAt > response.length;
   if (isNew && !addAnswer(a, dname, suffixAt(a, nameAt, target.suffixAt), apexAt)) return -1;
   const dataOctets = nameOctets(tx, base, dataAt);
-  // RFC 6672 2.2: a name that would be too long does not exist, and YXDOMAIN says so.
+  // RFC 6672 2.2: a synthesized name that is too long gives YXDOMAIN.
   if (prefixOctets + dataOctets > MAX_NAME_OCTETS) {
     response.rcode = RCODE.YXDOMAIN;
     return -1;
   }
-  // The prefix is written out, then a pointer to the DNAME's target: two octets more.
+  // The data is the prefix, then a pointer of two octets to the DNAME's target.
   const octets = RECORD_HEAD_OCTETS + prefixOctets + 2;
   if (response.length + octets > response.limit) {
     response.truncated = true;
@@ -251,13 +251,13 @@ export function followDname(a: Answerer, node: number, nameAt: number, apexAt: n
   const targetAt = response.length + RECORD_HEAD_OCTETS;
   response.length += octets;
   response.answers++;
-  // The CNAME is what was asked for. ANY goes on (RFC 6672 3.2).
+  // A query for CNAME ends here. ANY follows the CNAME (RFC 6672 3.2).
   if (query.type === TYPE.CNAME) return -1;
   a.visitedAt[link] = targetAt;
   return continueAt(a, mark, targetAt, link);
 }
 
-/** Whether the CNAME data at `cnameAt`, made from a DNAME, begin with the first `octets` octets of the name in hand. */
+/** Whether the data of the synthesized CNAME at `cnameAt` starts with the first `octets` octets of the current name. */
 function hasPrefix({ search: target, response }: Answerer, cnameAt: number, octets: number): boolean {
   const { tx, base } = response;
   if (get16(tx, base + cnameAt - 2) - 2 !== octets) return false;
@@ -265,7 +265,7 @@ function hasPrefix({ search: target, response }: Answerer, cnameAt: number, octe
   return true;
 }
 
-/** Octets that the name at `position` has without compression. */
+/** Length in octets of the uncompressed name at `position`. */
 function nameOctets(tx: Uint8Array, base: number, position: number): number {
   let octets = 1;
   for (let at = base + position; (tx[at] ?? 0) !== 0;) {

@@ -154,7 +154,7 @@ describe('_explain.NAME TXT', () => {
 
   test('what is longer than a message is cut, and says so', async () => {
     const response = await serve().stream('_explain.many.example.com', T.TXT, { edns: {} });
-    expect(textOf(response?.answer.at(-1)?.data ?? '')).toMatch(/^\d+ \d+ lines more: pharos explain/);
+    expect(textOf(response?.answer.at(-1)?.data ?? '')).toMatch(/^\d+ \d+ more lines: run pharos explain --api/);
     expect(response?.tc).toBe(false);
   });
 
@@ -183,7 +183,7 @@ describe('_explain.NAME TXT', () => {
 
   test('where the control thread has no reply, that is said', async () => {
     const response = await serve(() => undefined).stream('_explain.www.example.com', T.TXT);
-    expect(textOf(response?.answer[0]?.data ?? '')).toMatch(/cannot be explained/);
+    expect(textOf(response?.answer[0]?.data ?? '')).toMatch(/cannot explain this name/);
   });
 });
 
