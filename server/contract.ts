@@ -1,15 +1,15 @@
 /**
- * What passes between the code that moves packets and the code that answers them. Both sides know these
- * types and nothing else of each other.
+ * The interface between the code that moves packets and the code that answers them. Neither side imports anything else of
+ * the other.
  */
 
 import type { Endpoint } from '../wire/address.ts';
 import type { ListenFailure } from './listen-error.ts';
 
-/** How a query came; see `Packet`. */
+/** The transport of a query; see `Packet`. */
 export const TRANSPORT = { UDP: 0, TCP: 1, TLS: 2 } as const;
 
-/** One query and the room for its response. A packet loop has one record, and fills it anew for each query. */
+/** One query and the buffer for its response. A packet loop has one record and fills it anew for each query. */
 export type Packet = {
   /**
    * Holds the query: `length` octets (12 at least) from `rxAt`, valid during the call. The response may be written over
@@ -29,53 +29,53 @@ export type Packet = {
   txAt: number;
 };
 
-/** A whole message from a whole address, and the response from the start of `tx`. */
+/** A packet whose message and address fill their buffers, and whose response begins at the start of `tx`. */
 export function packetOf(query: Uint8Array, peer: Uint8Array, transport: number, tx: Uint8Array): Packet {
   const peerOctets = peer.length === 4 ? 4 : 16;
   return { rx: query, rxAt: 0, length: query.length, peer, peerAt: 0, peerOctets, transport, tx, txAt: 0 };
 }
 
 /**
- * Answers one query. Returns the octets written to `tx` from `txAt`, 0 to stay silent. Never throws for bad input;
- * allocates nothing; keeps nothing of the packet.
+ * Answers one query. Returns the number of octets written to `tx` from `txAt`; 0 sends no response. Never throws for bad
+ * input, allocates nothing, and keeps no reference to the packet.
  */
 export type Answer = (packet: Readonly<Packet>) => number;
 
-/** What a generation is to an answering thread: plain data and shared memory, so that it can be posted. */
+/** A generation as posted to the answering threads: plain data and shared memory. */
 export type Publication = {
   readonly generation: number;
   readonly payload: unknown;
-  /** For DNS over TLS; without it, the one before stays in use. */
+  /** For DNS over TLS. Undefined: the previous certificate stays in use. */
   readonly tls?: KeyPair;
 };
 
-/** A certificate, with those that lead to its root, and its private key: text of PEM files. */
+/** A certificate with its chain, and its private key: text of PEM files. */
 export type KeyPair = { readonly cert: string; readonly key: string };
 
-/** A client of a stream, as those see it who answer in their own time. */
+/** A client of a stream, as an `AnswerLong` sees it. */
 export type StreamClient = {
   /** The address in network order: `octets` from `at`. An IPv4-mapped address has 4. */
   readonly peer: { readonly bytes: Uint8Array; readonly at: number; readonly octets: 4 | 16 };
   /** TRANSPORT.TCP or TRANSPORT.TLS. */
   readonly transport: number;
   /**
-   * Sends one message, of TCP_OCTETS at most and without the length in front, as soon as the client has read most of
-   * what came before; it is copied then. Resolves when it is on its way, so waiting for it bounds memory: to false
-   * when the client is gone, and the work can end.
+   * Sends one message of at most TCP_OCTETS, without its length prefix. Waits until the client has read most of the
+   * earlier messages, then copies the message. Resolves when the message is handed to the socket, so that awaiting it
+   * bounds memory. Resolves to false when the client has disconnected; the work can end then.
    */
   readonly send: (message: Uint8Array) => Promise<boolean>;
 };
 
 /**
- * Puts a question to the control thread, which replies when it has time. What may be asked is between the answerer and
- * who started the server (`ServerOptions.reply`); resolves to undefined where nobody replies. Both are plain data.
+ * Asks the control thread, which replies when it has time. `ServerOptions.reply` defines which questions it understands.
+ * Resolves to undefined without a reply. Question and reply are plain data.
  */
 export type AskControl = (question: unknown) => Promise<unknown>;
 
 /**
- * Takes over a message that cannot be answered at once, such as a zone transfer: returns the work, or undefined for
- * all that `Answer` is to answer. Other queries of the connection are answered meanwhile (RFC 7766 6.2.1.1). When the
- * work rejects, the connection is closed. The message is valid during the call alone, as `rx` of `Answer` is.
+ * Takes over a message that cannot be answered at once, such as a zone transfer. Returns the work, or undefined when
+ * `Answer` must answer the message. Other queries of the connection are answered meanwhile (RFC 7766 6.2.1.1). When the
+ * work rejects, the connection is closed. The message is valid only during the call, like `rx` of `Packet`.
  */
 export type AnswerLong = (
   client: StreamClient,
@@ -85,25 +85,25 @@ export type AnswerLong = (
 ) => Promise<void> | undefined;
 
 /**
- * What a module that answers exports. Threads import it by URL, so that tests can give their own.
- * `counters` is the thread's block (server/counters.ts); `threadIndex` counts from 0, the stream thread last.
- * A thread calls `createAnswerer` again for every publication; when it throws, the publication is refused and
- * every thread keeps the one before.
+ * The exports of a module that answers. Threads import it by URL, so that tests can use another module.
+ * `counters` is the thread's block (server/counters.ts). `threadIndex` starts at 0; the stream thread is last.
+ * A thread calls `createAnswerer` for every publication. When it throws, the publication is rejected and every thread
+ * keeps the previous one.
  */
 export type AnswererModule = {
   createAnswerer(publication: Publication, counters: Float64Array, threadIndex: number): Answer;
-  /** Called in the stream thread alone, after `createAnswerer`, with the same arguments. */
+  /** Called only in the stream thread, after `createAnswerer`, with the same arguments. */
   createAnswerLong?(publication: Publication, counters: Float64Array, threadIndex: number, ask: AskControl): AnswerLong;
 };
 
-/** What a thread tells the control thread. */
+/** Messages from a thread to the control thread. */
 export type ToControl =
-  /** The thread serves; `endpoints` are those it bound itself, with their ports; those of TLS last. */
+  /** The thread serves. `endpoints` are those that it bound itself, with the actual ports; TLS endpoints are last. */
   | {
       readonly kind: 'ready';
       readonly sequence: number;
       readonly endpoints: readonly Endpoint[];
-      /** Of the sockets at these endpoints; empty where that is not known. */
+      /** Descriptors of the sockets at these endpoints; empty where unknown. */
       readonly descriptors: readonly number[];
     }
   | { readonly kind: 'running'; readonly sequence: number }
@@ -112,24 +112,24 @@ export type ToControl =
   | { readonly kind: 'question'; readonly id: number; readonly question: unknown }
   | { readonly kind: 'log'; readonly message: string };
 
-/** What a packet loop needs of its thread. */
+/** The interface of a thread to its packet loop. */
 export type Link = {
   readonly counters: Float64Array;
-  /** The answerer to use now; takes a waiting publication first. For loops that block. */
+  /** The current answerer, after taking a waiting publication. For loops that block. */
   news(): Answer;
-  /** The answerer to use now. For loops with events. */
+  /** The current answerer. For loops with events. */
   current(): Answer;
-  /** What takes over messages of streams; undefined where nothing does. */
+  /** The current `AnswerLong`; undefined where the module has none. */
   currentLong(): AnswerLong | undefined;
-  /** Takes a publication; when its answerer cannot be made, the control thread hears so and the one before stays. */
+  /** Takes a publication. When its answerer cannot be created, reports that and keeps the previous publication. */
   take(sequence: number, publication: Publication): void;
   stopping(): boolean;
-  /** An answer threw: counts it, and lets the control thread log the first and then one every so often. */
+  /** Counts an exception of an answer. The control thread logs the first, then at most one per interval. */
   threw(error: unknown): void;
   send(message: ToControl): void;
 };
 
-/** Where the control thread writes what an operator should read. pino's logger is one. */
+/** The log for operators. A pino logger is one. */
 export type Log = {
   info(message: string): void;
   warn(message: string): void;

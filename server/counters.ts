@@ -1,77 +1,77 @@
 /**
- * Counters of the threads. Each thread has a block of its own in shared memory and is its only writer; the
- * control thread reads all of them and adds up. What is served per VIP is counted elsewhere.
+ * Counters of the threads. Each thread has one block in shared memory and is its only writer. The control thread reads
+ * and adds up all blocks. Answers per VIP are counted in `served` (answer/answer-state.ts).
  */
 
-/** Places in a block. Those marked (a) are counted by the answerer, all others by the packet loops. */
+/** Places in a block. The answerer counts those marked (a); the packet loops count all others. */
 export const COUNTER = {
-  /** Messages of 12 octets and more that were given to `Answer`, by transport and the client's family. */
+  /** Messages of at least 12 octets that were passed to `Answer`, by transport and the client's address family. */
   QUERIES_UDP4: 0,
   QUERIES_UDP6: 1,
   QUERIES_TCP4: 2,
   QUERIES_TCP6: 3,
   /** Responses by the RCODE in their header: RCODES + 0 to RCODES + 15. */
   RCODES: 4,
-  /** (a) Responses whose RCODE has more than 4 bits (RFC 6891 6.1.3), BADVERS for one; the low bits are in RCODES too. */
+  /** (a) Responses whose RCODE has more than 4 bits (RFC 6891 6.1.3), such as BADVERS. RCODES counts their low bits too. */
   RCODE_EXTENDED: 20,
   /** Responses with TC set (RFC 1035 4.1.1). */
   TRUNCATED: 21,
-  /** Queries that `Answer` left without a response. */
+  /** Queries without a response from `Answer`. */
   SILENT: 22,
-  /** Messages nobody could answer: under 12 octets, or from port 0. */
+  /** Messages that cannot be answered: shorter than 12 octets, or from port 0. */
   MALFORMED: 23,
-  /** Datagrams longer than EDNS lets clients send; their first octets were given to `Answer`. */
+  /** Datagrams longer than the EDNS buffer size; their first octets were passed to `Answer`. */
   OVERSIZE: 24,
   /** Queries dropped because `Answer` threw. */
   EXCEPTIONS: 25,
-  /** Calls to receive that failed for another reason than that nothing was there. */
+  /** Failed calls to receive, except for EAGAIN and EINTR. */
   RECEIVE_ERRORS: 26,
   /** Responses that could not be sent. */
   SEND_ERRORS: 27,
   /** DNS message octets, without IP, UDP or TCP headers. */
   OCTETS_IN: 28,
   OCTETS_OUT: 29,
-  /** Batches of datagrams; QUERIES_UDP* / BATCHES says how full they are. */
+  /** Batches of datagrams. QUERIES_UDP* / BATCHES is their mean size. */
   BATCHES: 30,
-  /** TCP connections, those with TLS included: accepted in all, open now, closed because idle, closed to make room for another. */
+  /** TCP connections, including TLS: total accepted, open now, closed when idle, closed to make room for another. */
   TCP_ACCEPTED: 31,
   TCP_OPEN: 32,
   TCP_IDLE: 33,
   TCP_EVICTED: 34,
-  /** TCP connections closed because of a length that no message has (under 12 octets). */
+  /** TCP connections closed because of an invalid length prefix (less than 12 octets). */
   TCP_BAD_LENGTH: 35,
-  /** Threads that died and were started again. */
+  /** Threads that died and were restarted. */
   THREAD_RESTARTS: 36,
-  /** (a) Responses that rate limiting dropped or cut short (SPEC 6). */
+  /** (a) Responses that rate limiting dropped or truncated (docs/abuse.md#response-rate-limiting). */
   RATE_LIMITED: 37,
-  /** As QUERIES_TCP*, over TLS. */
+  /** Like QUERIES_TCP*, over TLS. */
   QUERIES_TLS4: 38,
   QUERIES_TLS6: 39,
-  /** Handshakes that succeeded; those of them that resumed a session; that failed; that took too long. */
+  /** TLS handshakes: succeeded, succeeded by session resumption, failed, timed out. */
   TLS_HANDSHAKES: 40,
   TLS_RESUMED: 41,
   TLS_FAILED: 42,
   TLS_TIMEOUTS: 43,
-  /** No count: how long a stream may be idle at the moment, in units of 100 ms (RFC 7828 3.1). Only the stream thread sets it. */
+  /** A gauge: the current idle timeout of streams, in units of 100 ms (RFC 7828 3.1). Only the stream thread sets it. */
   STREAM_IDLE: 44,
-  /** (a) Responses to AXFR and IXFR that were sent to their end; those whose client went before. */
+  /** (a) Responses to AXFR and IXFR: sent completely, cut because the client disconnected. */
   TRANSFERS_DONE: 45,
   TRANSFERS_CUT: 46,
-  /** (a) Queries that were to be logged, and were not since the ring was full (query-samples.ts). */
+  /** (a) Query samples dropped because the ring was full (query-samples.ts). */
   SAMPLES_DROPPED: 47,
-  /** (a) Clients that were to be counted by country, and were not since the ring was full (client-samples.ts). */
+  /** (a) Client samples dropped because the ring was full (client-samples.ts). */
   CLIENT_SAMPLES_DROPPED: 48,
 } as const;
 
-/** Places in a block: whole cache lines, with room for what comes. */
+/** Number of places in a block: whole cache lines, with room for more counters. */
 export const COUNTERS = 64;
 
-/** A block for one thread, all zero. */
+/** Creates the block of one thread, all zero. */
 export function createCounters(): Float64Array<SharedArrayBuffer> {
   return new Float64Array(new SharedArrayBuffer(COUNTERS * Float64Array.BYTES_PER_ELEMENT));
 }
 
-/** The sum over threads, place by place. */
+/** Adds up the blocks of all threads, place by place. */
 export function sumCounters(blocks: readonly Float64Array[]): Float64Array {
   const sum = new Float64Array(COUNTERS);
   for (const block of blocks) {
@@ -80,12 +80,12 @@ export function sumCounters(blocks: readonly Float64Array[]): Float64Array {
   return sum;
 }
 
-/** Adds to one place of the thread's own block. */
+/** Adds to one place of the calling thread's block. */
 export function count(counters: Float64Array, place: number, by = 1): void {
   counters[place] = (counters[place] ?? 0) + by;
 }
 
-/** Counts what every transport counts of a response: RCODE, TC, octets. `length` 0 is silence. */
+/** Counts a response for any transport: RCODE, TC, octets. `length` 0 means no response. */
 export function countResponse(counters: Float64Array, tx: Uint8Array, txAt: number, length: number): void {
   if (length === 0) {
     count(counters, COUNTER.SILENT);

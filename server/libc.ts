@@ -1,9 +1,9 @@
 /**
- * The C library's calls for sockets, turns and memory, through koffi: the only file of the project that hands addresses of memory to
- * native code. Every call takes integers, so that one costs some 0.2 µs and allocates nothing. Addresses are bigints
- * made beforehand: as a number, each would be boxed anew for every call.
+ * Calls of the C library for sockets, scheduling and memory, through koffi. This is the only file of the project that
+ * passes memory addresses to native code. Every call takes integers, so that it costs about 0.2 µs and allocates nothing.
+ * Addresses are bigints that are made in advance: numbers of that size would be allocated for every call.
  *
- * Numbers and layouts are those of Linux on x64 and arm64: 64 bits, little-endian, and alike in glibc and musl.
+ * Numbers and layouts are those of Linux on x64 and arm64: 64 bits, little-endian, identical in glibc and musl.
  */
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
@@ -27,7 +27,7 @@ export const IPPROTO_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
-/** Neither IP_PMTUDISC_DO nor the kernel's idea of a path: what ICMP claims changes nothing. */
+/** Ignores path MTU discovery, so that forged ICMP messages have no effect. */
 export const PMTUDISC_OMIT = 5;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
@@ -36,13 +36,13 @@ export const MSG_WAITFORONE = 0x10000;
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;
 
-/** An address that points nowhere. */
+/** The null pointer. */
 export const NULL = 0n;
 
-/** Turns by fair share, and real time in turns (sched(7)). */
+/** Scheduling policies (sched(7)): fair share, and real time with round robin. */
 export const SCHED_OTHER = 0;
 export const SCHED_RR = 2;
-/** sched_setattr(2), which the C library has no name for. */
+/** Number of the system call sched_setattr(2): the C library has no function for it. */
 const SYS_SCHED_SETATTR = { x64: 314, arm64: 274 } as const;
 
 /** Errors by name: `errno` of Linux on x64 and arm64. */
@@ -60,25 +60,25 @@ export const ERRNO = {
   ECONNREFUSED: 111,
 } as const;
 
-/** Calls of the C library; those that fail return -1 and leave the reason in `errno()`. Addresses are those of `memoryAddress`. */
+/** Calls of the C library. On failure they return -1, and `errno()` has the reason. Addresses come from `memoryAddress`. */
 export type Libc = {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, name: bigint, nameOctets: number): number;
   getsockname(fd: number, name: bigint, nameOctets: bigint): number;
   setsockopt(fd: number, level: number, option: number, value: bigint, valueOctets: number): number;
-  /** Returns the messages received. */
+  /** Returns the number of messages received. */
   recvmmsg(fd: number, vector: bigint, messages: number, flags: number, timeout: typeof NULL): number;
-  /** Returns the messages sent. */
+  /** Returns the number of messages sent. */
   sendmmsg(fd: number, vector: bigint, messages: number, flags: number): number;
-  /** Returns the octets sent. Without a name (NULL, 0) the socket is a connected one. */
+  /** Returns the number of octets sent. Without a name (NULL, 0), the socket must be connected. */
   sendto(fd: number, data: bigint, octets: number, flags: number, name: bigint, nameOctets: number): number;
   poll(entries: bigint, count: number, timeoutMs: number): number;
   close(fd: number): number;
   /** Returns another descriptor of the same socket. */
   dup(fd: number): number;
-  /** For the calling thread; the address is that of a `struct sched_attr`. */
+  /** Applies to the calling thread. `attributes` is the address of a `struct sched_attr`. */
   sched_setattr(attributes: bigint): number;
-  /** Why the last call of this thread failed. Ask at once. */
+  /** The error number of this thread's last call. Read it before the next call. */
   errno(): number;
 };
 
@@ -86,20 +86,20 @@ type Loaded = { readonly libc: Libc; readonly koffi: typeof Koffi } | { readonly
 
 let loaded: Loaded | undefined;
 
-/** Undefined when the calls can be made on this machine, else why not. */
+/** Why these calls cannot be made on this machine; undefined when they can. */
 export function whyNoLibc(): string | undefined {
   loaded ??= load();
   return 'whyNot' in loaded ? loaded.whyNot : undefined;
 }
 
-/** The calls. Throws where `whyNoLibc` has a reason. */
+/** Returns the calls. Throws Error when `whyNoLibc` returns a reason. */
 export function libc(): Libc {
   return use().libc;
 }
 
 /**
- * Where a buffer lies in memory. It stays there as long as the buffer is reachable: whoever writes the address
- * into a header must hold the buffer too.
+ * The address of a buffer in memory. It is valid as long as the buffer is reachable: code that keeps the address must keep
+ * the buffer too.
  */
 export function memoryAddress(buffer: ArrayBufferLike): bigint {
   const address = use().koffi.address(new Uint8Array(buffer));
@@ -115,12 +115,12 @@ function use(): { libc: Libc; koffi: typeof Koffi } {
 
 function load(): Loaded {
   const { platform, arch } = process;
-  if (platform !== 'linux') return { whyNot: `recvmmsg is a call of Linux, this is ${platform}` };
+  if (platform !== 'linux') return { whyNot: `recvmmsg exists only on Linux; this is ${platform}` };
   if (arch !== 'x64' && arch !== 'arm64') {
-    return { whyNot: `the layouts of recvmmsg are known for x64 and arm64, this is ${arch}` };
+    return { whyNot: `recvmmsg is supported on x64 and arm64; this is ${arch}` };
   }
   try {
-    // Not an import: where koffi has no binary, the module must still load so that it can say so.
+    // Not an import: this module must load even where koffi has no binary.
     const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
     const library = koffi.load(null);
     const bind = (name: keyof Libc, types: readonly string[]): unknown => library.func(name, 'int', [...types]);
@@ -140,7 +140,7 @@ function load(): Loaded {
     } as Libc;
     return { libc: calls, koffi };
   } catch (error) {
-    return { whyNot: `koffi could not be loaded: ${error instanceof Error ? error.message : String(error)}` };
+    return { whyNot: `cannot load koffi: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 
@@ -154,9 +154,9 @@ const M_MMAP_THRESHOLD = -3;
 const LARGE_OCTETS = 512 * 1024;
 
 /**
- * Has glibc take large blocks from the system one by one and give each back when it is freed. By itself it moves that
- * bound up to 32 MiB as it goes, and what then lies in the arena of a thread that has ended is never given back: 20 MB
- * of the compile thread's. To be called before any thread is started; does nothing where there is no such call.
+ * Makes glibc map each large block separately and unmap it when it is freed. By default glibc raises this threshold up to
+ * 32 MiB at run time, and blocks in the arena of an ended thread are never returned: 20 MB for the compile thread. Call
+ * this before any thread starts. Does nothing without mallopt.
  */
 export function returnLargeBlocks(): void {
   callLibc((lib) => {
@@ -165,8 +165,8 @@ export function returnLargeBlocks(): void {
 }
 
 /**
- * Gives memory that was freed back to the system (malloc_trim(3), glibc). Reading a configuration takes some
- * times what it leaves, and glibc keeps that for the process. Does nothing where there is no such call.
+ * Returns freed memory to the system (malloc_trim(3), glibc). Reading a configuration takes several times the memory of its
+ * result, and glibc would keep that for the process. Does nothing without malloc_trim.
  */
 export function releaseMemory(): void {
   callLibc((lib) => {
@@ -176,18 +176,18 @@ export function releaseMemory(): void {
 
 /** madvise(2). */
 const MADV_HUGEPAGE = 14;
-/** Of x64, and of arm64 with pages of 4 kB. */
+/** The size on x64, and on arm64 with pages of 4 kB. */
 const LARGE_PAGE_OCTETS = 2n ** 21n;
 
 /**
- * Shared memory in pages of 2 MiB where the kernel has them to give (transparent_hugepage: madvise or always). A question
- * to a million names looks at three or four places in a hundred megabytes, each in a page that the processor must find
- * first: 1.23 µs of user CPU in place of 1.38 with pages of 4 kB. Where there is no such call, it only allocates.
+ * Allocates shared memory in pages of 2 MiB where the kernel provides them (transparent_hugepage: madvise or always). With
+ * a million names, a query reads three or four places in a hundred megabytes, and each is a likely TLB miss. Large pages
+ * cut the user CPU per query from 1.38 µs to 1.23 µs. Without madvise it allocates normal pages.
  */
 export function allocateShared(octets: number): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(octets);
   callLibc((lib) => {
-    // Before anything is written: what has a page already keeps it.
+    // Before the first write: memory that has a page keeps it.
     const address = memoryAddress(memory);
     const from = (address / LARGE_PAGE_OCTETS + 1n) * LARGE_PAGE_OCTETS;
     const to = ((address + BigInt(octets)) / LARGE_PAGE_OCTETS) * LARGE_PAGE_OCTETS;
@@ -201,8 +201,8 @@ export function allocateShared(octets: number): SharedArrayBuffer {
 const PR_GET_NO_NEW_PRIVS = 39;
 
 /**
- * Whether capabilities of the program's file do not count for this process (no_new_privs, as containers and systemd
- * units set it). Undefined where that cannot be known.
+ * Whether this process ignores file capabilities (no_new_privs, which containers and systemd units set). Undefined where
+ * that is unknown.
  */
 export function cannotGainPrivileges(): boolean | undefined {
   let answer: unknown;
@@ -213,11 +213,11 @@ export function cannotGainPrivileges(): boolean | undefined {
   return typeof answer === 'number' && answer >= 0 ? answer === 1 : undefined;
 }
 
-/** SIG_IGN, and the signals that Linux has beyond those with names: SIGRTMIN to SIGRTMAX. */
+/** SIG_IGN, and the real-time signals of Linux: SIGRTMIN to SIGRTMAX. */
 const SIG_IGN = 1n;
 const REAL_TIME_SIGNALS = { first: 34, last: 64 } as const;
 
-/** Ignores real-time signals, which end a process by default and which Node.js has no names for. */
+/** Ignores real-time signals. They end a process by default, and Node.js has no names for them. */
 export function ignoreRealTimeSignals(): void {
   callLibc((lib) => {
     const ignore = lib.func('signal', 'uintptr_t', ['int', 'uintptr_t']);
@@ -227,8 +227,8 @@ export function ignoreRealTimeSignals(): void {
 }
 
 /**
- * Ends the process at once, without waiting for its threads: `process.exit` waits for each, and one that waits for a file
- * system which does not answer never ends (_exit(2)).
+ * Ends the process at once (_exit(2)). `process.exit` waits for every thread, and a thread that waits for an unresponsive
+ * file system never ends.
  */
 export function exitNow(code: number): void {
   callLibc((lib) => {
@@ -237,13 +237,13 @@ export function exitNow(code: number): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-/** For calls that not every C library has: musl, for one, lacks those for its memory, and keeps less. */
+/** Makes a call that some C libraries lack; then nothing happens. musl lacks the memory calls, and it keeps less memory. */
 function callLibc(call: (lib: ReturnType<typeof Koffi.load>) => void): void {
   if (whyNoLibc() !== undefined) return;
   try {
     call(use().koffi.load(null));
   } catch {
-    // There is none.
+    // This C library does not have the call.
   }
 }
 
@@ -253,8 +253,8 @@ const CAPABILITY_VERSION = 0x20080522;
 const CAP_NET_BIND_SERVICE = 10;
 
 /**
- * Changes the user by `change`, and keeps of all capabilities the one to bind ports under 1024, for this thread and those
- * that it starts later. Where it had none, or the system knows none, it only changes the user.
+ * Calls `change` to change the user, and keeps only the capability to bind ports below 1024, for this thread and those that
+ * it starts later. Without that capability, or on a system without capabilities, it only changes the user.
  */
 export function keepOnlyBinding(change: () => void): void {
   callLibc((lib) => {
@@ -265,12 +265,12 @@ export function keepOnlyBinding(change: () => void): void {
     const capset = lib.func('capset', 'int', ['uintptr_t', 'uintptr_t']);
     const header = new Uint32Array(new ArrayBuffer(8));
     header[0] = CAPABILITY_VERSION;
-    // Effective, permitted, inheritable: of capabilities 0 to 31, then of the others.
+    // Effective, permitted, inheritable sets of capabilities 0 to 31, then of 32 to 63.
     const sets = new Uint32Array(new ArrayBuffer(24));
     sets[0] = sets[1] = 1 << CAP_NET_BIND_SERVICE;
     const set = (): number => capset(memoryAddress(header.buffer), memoryAddress(sets.buffer)) as number;
     if (set() === 0) return;
-    // It did not have that one: none is left then.
+    // The process did not have that capability: drop all of them.
     sets.fill(0);
     set();
   });
@@ -280,7 +280,7 @@ export function keepOnlyBinding(change: () => void): void {
 const RLIMIT_NICE = 13;
 const RLIMIT_RTPRIO = 14;
 
-/** Lets threads ask for the lowest real-time priority and nice -5 (precedence.ts) once this process is not root any more. */
+/** Lets threads request the lowest real-time priority and nice -5 (precedence.ts) after this process has left root. */
 export function allowRealTime(): void {
   callLibc((lib) => {
     const setrlimit = lib.func('setrlimit', 'int', ['int', 'uintptr_t']);

@@ -1,5 +1,5 @@
 /**
- * Why a server could not listen, in words that an operator can act on.
+ * Errors of listening, with a hint for the operator.
  */
 import { showEndpoint, isWildcardHost, type Endpoint } from '../wire/address.ts';
 import { cannotGainPrivileges } from './libc.ts';
@@ -7,7 +7,7 @@ import { cannotGainPrivileges } from './libc.ts';
 export type ListenFailure = {
   readonly endpoint: Endpoint;
   readonly transport: 'UDP' | 'TCP';
-  /** As Node.js names it: `EADDRINUSE`. */
+  /** The error code of Node.js, such as `EADDRINUSE`. */
   readonly code: string;
 };
 
@@ -47,32 +47,32 @@ function advise({ endpoint, transport, code }: ListenFailure): string {
     case 'EADDRINUSE':
       return endpoint.port === 53 && isWildcardHost(endpoint.host)
         ? 'systemd-resolved often holds 127.0.0.53:53: list the addresses to serve one by one, or set DNSStubListener=no'
-        : `"ss -lpn${transport === 'UDP' ? 'u' : 't'}${endpoint.written === undefined ? ` sport = ${endpoint.port}` : ''}" shows who has it; stop that, or listen elsewhere`;
+        : `"ss -lpn${transport === 'UDP' ? 'u' : 't'}${endpoint.written === undefined ? ` sport = ${endpoint.port}` : ''}" shows the process that uses it; stop that process, or listen on another address`;
     case 'EACCES':
     case 'EPERM':
       return endpoint.port < 1024
         ? adviseOnPrivilege(endpoint.written === undefined ? endpoint.port : undefined, cannotGainPrivileges())
         : 'a security module or sandbox forbids it';
     case 'EADDRNOTAVAIL':
-      return '"ip address" lists those it has; a wildcard (0.0.0.0, ::) takes them all';
+      return '"ip address" lists its addresses; a wildcard (0.0.0.0, ::) covers all of them';
     case 'EAFNOSUPPORT':
-      return 'take the address out of "listen", or turn the protocol on';
+      return 'remove the address from "listen", or enable the protocol';
     default:
       return 'see errno(3) for the code';
   }
 }
 
-/** How to allow a port under 1024, by what `cannotGainPrivileges` says. */
+/** The hint for a port below 1024. `cannotGain` is the result of `cannotGainPrivileges`. */
 export function adviseOnPrivilege(port: number | undefined, cannotGain: boolean | undefined): string {
   const otherwise = 'or use a port over 1023';
-  // Linux alone has file capabilities.
+  // Only Linux has file capabilities.
   if (cannotGain === undefined) return `start it as root, ${otherwise}`;
   return cannotGain
     ? `no-new-privileges is set, so allow it with "sysctl -w net.ipv4.ip_unprivileged_port_start=${port ?? 53}", ${otherwise}`
     : `allow it with "setcap 'cap_net_bind_service=+ep' ${quoted(process.execPath)}", ${otherwise}`;
 }
 
-/** For a shell. */
+/** Quotes a path for a shell. */
 function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -88,7 +88,7 @@ describe('a port that is taken', () => {
     const { code, stdout, stderr } = await run(['serve'], { cwd: folder.path });
     expect(stderr).toBe(
       `pharos: 127.0.0.1:${port} (${transport}) is in use\n` +
-        `    "ss -lpn${transport === 'UDP' ? 'u' : 't'} sport = ${port}" shows who has it; stop that, or listen elsewhere\n` +
+        `    "ss -lpn${transport === 'UDP' ? 'u' : 't'} sport = ${port}" shows the process that uses it; stop that process, or listen on another address\n` +
         '    if a server with this state_dir uses it, "pharos serve --takeover" takes over from it without losing a query\n',
     );
     expect(stdout).toBe('');
