@@ -1,15 +1,14 @@
 /**
- * Threads that nobody here started. Answering threads see to their own place (precedence.ts), and so does the compile
- * thread.
+ * Priority of the helper threads of the JavaScript engine. Answering threads (precedence.ts) and the compile thread
+ * (load-worker.ts) set their own priority.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 
 /**
- * Lets the helpers of the JavaScript engine step back: they collect garbage and compile code for all threads, for the
- * one that reads a million records too, and would take turns with an answering thread as its equals. They keep about
- * a tenth of a core that is contended, and all of one that is not. On Linux a priority is a thread's own; elsewhere
- * nothing is done. Needs no right.
+ * Lowers the priority of the engine's helper threads. They collect garbage and compile code for all threads, including the
+ * compile thread, and would compete equally with an answering thread. They keep about a tenth of a contended core, and all
+ * of an idle one. Does nothing outside Linux, where a priority applies to the whole process. Needs no privilege.
  */
 export function letHelpersStepBack(): void {
   if (process.platform !== 'linux') return;
@@ -18,7 +17,7 @@ export function letHelpersStepBack(): void {
       const name = readFileSync(`/proc/self/task/${thread}/comm`, 'latin1');
       if (name.includes('V8Worker')) setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL);
     } catch {
-      // It ended meanwhile, or the system forbids it: it stays as it is.
+      // The thread has ended, or the system forbids the change.
     }
   }
 }

@@ -1,26 +1,26 @@
 /**
- * Loads in the compile thread, so that nothing else waits. Imports no reader, compiler or database: they live
- * and die with that thread, and so does the memory they take.
+ * Loads a generation in the compile thread, so that nothing else waits. Imports no reader, compiler or database: their
+ * memory is freed with that thread.
  */
 import { Worker } from 'node:worker_threads';
 import type { Outcome } from '../../zones/catalog.ts';
 import type { LoadedGeneration, LoadInput } from '../../zones/load-generation.ts';
 import type { PackedGeneration } from '../../zones/packed-generation.ts';
 
-/** A generation with the same packed, for threads that are started later. */
+/** A generation, also in packed form for threads that start later. */
 export type CompiledGeneration = LoadedGeneration & { readonly packed: PackedGeneration };
 
-/** What the compile thread posts: the file that it is about to read, and at the end what it came to. */
+/** Messages of the compile thread: each file before it is read, and the outcome at the end. */
 export type FromLoadThread =
   | { readonly kind: 'reading'; readonly path: string }
   | { readonly kind: 'done'; readonly outcome: Outcome<CompiledGeneration> };
 
-/** The thread took too long and was told to end. */
+/** The compile thread took too long and was terminated. */
 export class LoadStuckError extends Error {
   override readonly name = 'LoadStuckError';
-  /** The file that it read last. */
+  /** The last file that it began to read. */
   readonly path: string | undefined;
-  /** Resolves when the thread has ended. One that waits for a file system may never. */
+  /** Resolves when the thread has ended. A thread that waits for an unresponsive file system may never end. */
   readonly ended: Promise<unknown>;
 
   constructor(seconds: number, path: string | undefined, ended: Promise<unknown>) {
@@ -32,20 +32,19 @@ export class LoadStuckError extends Error {
 }
 
 export type LoadOptions = {
-  /** The thread is ended after this time. Without it, only `signal` ends it. */
+  /** Terminates the thread after this time. Undefined: no limit. */
   readonly limitMs?: number;
-  /** Ends the thread; the promise then rejects with the signal's reason. */
+  /** Terminates the thread; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** The thread's entry. */
+  /** The thread's entry module. */
   readonly entry?: URL;
 };
 
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './load-worker.ts' : './load-worker.js', import.meta.url);
 
 /**
- * `loadGeneration` in a thread that ends with it. Rejects where the thread itself fails, or is ended: with
- * LoadStuckError after `limitMs`. A thread that waits for a file system which does not answer may outlive that; nothing
- * waits for it.
+ * Runs `loadGeneration` in a thread that ends afterwards. Rejects when the thread fails or is terminated: with
+ * LoadStuckError after `limitMs`. A thread that waits for an unresponsive file system may continue; nothing waits for it.
  */
 export function loadInThread(
   input: LoadInput,
@@ -73,7 +72,7 @@ export function loadInThread(
       else outcome = message.outcome;
     });
     worker.once('error', reject);
-    // Not before its end: only then is its memory free.
+    // Resolves at the thread's end, when its memory is free.
     worker.once('exit', () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);

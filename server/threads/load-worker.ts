@@ -1,5 +1,5 @@
 /**
- * The compile thread: reads, checks, compiles, posts the outcome, ends.
+ * The compile thread. It reads, checks and compiles the configuration, posts the outcome, and ends.
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -7,14 +7,14 @@ import type { LoadInput } from '../../zones/load-generation.ts';
 import { allocateShared } from '../libc.ts';
 import type { FromLoadThread } from './load-thread.ts';
 
-// Answering threads come first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.
+// Answering threads come first. Only Linux has a priority per thread; elsewhere this would apply to the whole server.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
 
 const post = (message: FromLoadThread): void => {
   parentPort?.postMessage(message);
 };
 
-// Not before: reading these modules is a good part of a short reload.
+// Imported after the priority is set: loading these modules is a large part of a short reload.
 const [{ announceReads }, { loadGeneration }, { packGeneration }] = [
   await import('../../config/read-file.ts'),
   await import('../../zones/load-generation.ts'),

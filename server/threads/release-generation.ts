@@ -1,6 +1,6 @@
 /**
- * Lets go of a generation that is no longer answered from. Its image is shared memory, which no thread's collector
- * counts as its own: left to themselves, threads that allocate nothing would keep every image they ever had.
+ * Releases the memory of replaced generations. An image is shared memory, which V8 does not count for any thread's heap:
+ * without forced collections, threads that allocate nothing would keep every old image.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -9,30 +9,30 @@ type Collect = (options: { readonly type: 'major' | 'minor'; readonly flavor?: '
 
 const scope = globalThis as { gc?: Collect };
 
-/** To be called once, before any thread is started; without it the functions below do nothing. */
+/** Enables the functions below; without it they do nothing. Call it once, before any thread starts. */
 export function allowCollecting(): void {
   setFlagsFromString('--expose-gc');
-  // A heap may by default grow to several times what is alive before it is collected. Thousands of probes a second would
-  // have hundreds of megabytes of garbage lie about; with this it is half, for a few per cent of the probes' time.
+  // By default a heap may grow to several times its live size before a collection, which keeps hundreds of megabytes of
+  // garbage at thousands of probes per second. This flag halves that, for a few per cent of the probes' CPU time.
   setFlagsFromString('--heap-growing-percent=20');
-  // Threads find it in their global scope; this one was there before the flag.
+  // Threads that start later have it in their global scope; this thread started before the flag was set.
   scope.gc ??= runInNewContext('gc') as Collect;
 }
 
 /**
- * What the thread made since its last collection and uses no more: some 0.3 ms where little is alive. Often enough
- * for an answering thread: its only garbage is the generation before, which has seen one collection since it was made.
+ * Collects the young generation of the calling thread: about 0.3 ms when little is alive. This is usually enough for an
+ * answering thread, whose only garbage is the previous generation.
  */
 export function collectYoung(): void {
   collect('minor');
 }
 
-/** Everything that this thread uses no more: some 10 ms. For threads that a query does not wait for. */
+/** Collects all garbage of the calling thread: about 10 ms. For threads that no query waits for. */
 export function collectAll(): void {
   collect('major');
 }
 
-/** The same, and the heap keeps no room to spare: for a start, which needs more than what comes after it. Some 50 ms. */
+/** Collects all garbage and shrinks the heap: about 50 ms. For the end of a start, which needs more memory than later work. */
 export function shrinkHeap(): void {
   scope.gc?.({ type: 'major', flavor: 'last-resort' });
 }

@@ -1,6 +1,6 @@
 /**
- * The server as the control thread sees it: sockets and threads come up together or not at all, publications
- * go to all threads, counters come back.
+ * The control thread's side of the server. Sockets and threads start together or not at all. Publications go to all
+ * threads, and the counters of all threads are added up.
  */
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import { checkUdp } from '../io/check-listen.ts';
@@ -13,57 +13,57 @@ import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';
 import { keepThread, type Keeper } from './thread-keeper.ts';
 import { WORD, type Work } from './thread.ts';
 
-/** How UDP is moved: batches through libc, or node:dgram. */
+/** How UDP packets are received and sent: in batches through libc, or through node:dgram. */
 export type Io = 'batch' | 'dgram';
 
 export type ServerOptions = {
-  /** UDP and TCP. Port 0 takes a free one, the same for both. */
+  /** For UDP and TCP. Port 0 selects a free port, the same for both. */
   readonly listen: readonly Endpoint[];
-  /** DNS over TLS; publications then bring a certificate. */
+  /** For DNS over TLS; then the first publication must have a certificate. */
   readonly listenTls?: readonly Endpoint[];
-  /** Threads that answer UDP; TCP has one of its own. */
+  /** Number of threads that answer UDP. One more thread serves TCP and TLS. */
   readonly workers: number;
   /** An AnswererModule (contract.ts). */
   readonly answererModule: URL;
   readonly publication: Publication;
-  /** TCP connections in all, those with TLS included. */
+  /** Maximum of TCP connections, including TLS. */
   readonly tcpClients: number;
-  /** How long a TCP connection may stay without a query. */
+  /** Idle timeout of TCP connections. */
   readonly tcpIdleMs?: number;
-  /** Without it: `dgram` when the environment has PHAROS_IO=dgram, else `batch` where the system can. */
+  /** Default: `dgram` if the environment has PHAROS_IO=dgram, else `batch` where the system supports it. */
   readonly io?: Io;
-  /** Sockets of a server whose place is taken: used where `listen` and `listenTls` want one. */
+  /** Sockets from a takeover. Those at endpoints of `listen` and `listenTls` are used. */
   readonly inherited?: Omit<OpenSockets, 'status'> | undefined;
-  /** What the control thread replies to questions of the answerer (`AskControl`); without it, undefined. */
+  /** Replies to the answerer's questions (`AskControl`). Undefined: every reply is undefined. */
   readonly reply?: (question: unknown) => unknown;
   readonly log: Log;
 };
 
 export type Server = {
   readonly io: Io;
-  /** Where it listens, with the ports taken for 0. */
+  /** The endpoints it listens on, with the actual ports in place of 0. */
   addresses(): readonly Endpoint[];
   /** The same for TLS. */
   tlsAddresses(): readonly Endpoint[];
   /**
-   * Resolves when every thread runs it. Throws when a thread cannot make an answerer of it: then every thread
-   * is back on the publication before. Calls are served one after the other.
+   * Resolves when every thread runs the publication. Rejects when a thread cannot create its answerer; then every thread
+   * is back on the previous publication. Calls are served one after the other.
    */
   publish(publication: Publication): Promise<void>;
-  /** What another server can be given; nothing of UDP where it goes through `node:dgram`. */
+  /** The sockets for a takeover. Without UDP sockets where UDP goes through `node:dgram`. */
   sockets(): Omit<OpenSockets, 'status'>;
-  /** The sum over all threads; places are those of COUNTER. */
+  /** The sums over all threads, at the places of COUNTER. */
   counters(): Float64Array;
-  /** Stops accepting, answers what has come, closes. Never throws; a second call waits for the first. */
+  /** Stops accepting, answers pending queries, and closes. Never rejects; a second call waits for the first. */
   stop(): Promise<void>;
 };
 
-/** RFC 7766 6.2.3 asks for seconds. */
+/** RFC 7766 6.2.3 recommends a few seconds. */
 const TCP_IDLE_MS = 10_000;
-/** A port that is free for TCP may be taken for UDP; another one is found soon. */
+/** Attempts to find a port that is free for both TCP and UDP. */
 const PORT_TRIES = 10;
 
-/** Starts everything. Throws ListenError when a socket cannot be had, Error when a thread cannot start; nothing stays open then. */
+/** Starts the server. Throws ListenError when a socket cannot be opened, Error when a thread cannot start; then nothing stays open. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   for (let tries = 1; ; tries++) {
     try {
@@ -76,7 +76,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
-/** How UDP would be moved here, and why not in batches where that cannot be. */
+/** Chooses how UDP is moved on this machine. `why` says why batches are not available. */
 export function chooseIo(wanted?: Io): { io: Io; why?: string } {
   if (wanted === 'dgram' || (wanted === undefined && process.env['PHAROS_IO'] === 'dgram')) return { io: 'dgram' };
   const why = whyNoLibc();
@@ -86,7 +86,7 @@ export function chooseIo(wanted?: Io): { io: Io; why?: string } {
 async function start(options: ServerOptions): Promise<Server> {
   const { log } = options;
   const { io, why } = chooseIo(options.io);
-  if (why !== undefined) log.warn(`UDP goes through node:dgram, which takes about twice the CPU a query: ${why}`);
+  if (why !== undefined) log.warn(`UDP goes through node:dgram, which takes about twice the CPU per query: ${why}`);
   const crew = createCrew(options);
   const sockets: UdpSocket[] = [];
   const stop = async (): Promise<void> => {
@@ -134,8 +134,8 @@ async function start(options: ServerOptions): Promise<Server> {
 }
 
 /**
- * A socket of every endpoint for each thread; of those that were inherited, which may be more, each has a thread too.
- * Sockets go to `opened` as they come, for whoever cleans up, and to `listed` with their endpoints.
+ * Opens one socket per endpoint and thread. There may be more inherited sockets than threads; they are spread over the
+ * threads. Each socket is added to `opened` at once, for the clean-up, and to `listed` with its endpoint.
  */
 function batchWork(
   endpoints: readonly Endpoint[],
@@ -163,31 +163,31 @@ async function dgramWork(endpoints: readonly Endpoint[], { workers, log }: Serve
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   // Linux and FreeBSD spread clients over sockets that share a port; libuv refuses elsewhere.
   const canShare = ['linux', 'freebsd'].includes(process.platform) && (major > 23 || (major === 23 && minor >= 1));
-  if (workers > 1 && !canShare) log.warn('UDP is answered by one thread: ports cannot be shared here');
+  if (workers > 1 && !canShare) log.warn('UDP is answered by one thread: this system cannot share ports');
   const count = canShare ? workers : 1;
   return Array.from({ length: count }, () => ({ kind: 'udp-dgram', endpoints, reusePort: count > 1 }));
 }
 
-/** The stream thread's endpoints: those of TCP, then those of TLS. */
+/** Splits the stream thread's endpoints into those of TCP and those of TLS. */
 function split(bound: readonly Endpoint[], plain: number): [Endpoint[], Endpoint[]] {
   return [bound.slice(0, plain), bound.slice(plain)];
 }
 
 type Crew = {
-  /** Starts a thread; resolves once it serves. */
+  /** Starts a thread. Resolves when it serves. */
   add(name: string, work: Work): Promise<Keeper>;
   publish(publication: Publication): Promise<void>;
   counters(): Float64Array;
   stop(): Promise<void>;
 };
 
-/** The threads of one server, and which publication they run. */
+/** The threads of one server and their current publication. */
 function createCrew({ publication: first, ...options }: ServerOptions): Crew {
   const keepers: Keeper[] = [];
   const own = createCounters();
   const blocks = [own];
   const words = new Int32Array(new SharedArrayBuffer(WORD.COUNT * Int32Array.BYTES_PER_ELEMENT));
-  // Not kept in `options`, where it would stay after its time.
+  // Taken out of `options`, which would keep the first publication in memory.
   let current = first;
   let sequence = 1;
   Atomics.store(words, WORD.WANTED, sequence);
@@ -195,14 +195,14 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
   let waiting: PromiseWithResolvers<undefined> | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
-  /** Gives every thread a publication and waits until all run it. */
+  /** Posts a publication to every thread and waits until all run it. */
   const roll = async (publication: Publication): Promise<void> => {
     if (stopping) throw new Error('the server is stopping');
     current = publication;
     sequence++;
     waiting = Promise.withResolvers();
     for (const keeper of keepers) keeper.post({ kind: 'publish', sequence, publication });
-    // After the messages: a thread that sees the new number finds its message.
+    // After the messages, so that a thread that sees the new number finds its message.
     Atomics.store(words, WORD.WANTED, sequence);
     await waiting.promise;
   };
@@ -211,7 +211,7 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
     try {
       await roll(publication);
     } catch (error) {
-      // Not half of the threads on one and half on the other.
+      // All threads must run the same publication.
       if (!stopping) await roll(previous);
       throw error;
     }
@@ -240,15 +240,15 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
           if (keepers.every((each) => each.running() >= sequence)) waiting?.resolve(undefined);
         },
         onRefused: (refused, reason) => {
-          if (refused === sequence) waiting?.reject(new Error(`${name} cannot answer from it: ${reason}`));
+          if (refused === sequence) waiting?.reject(new Error(`${name} cannot create its answerer: ${reason}`));
         },
       });
       keepers.push(keeper);
       const endpoints = await keeper.started;
-      // Started again, it must come back to the port that clients know, not take another free one.
+      // A restarted thread must use the same ports again, not other free ones.
       if (work.kind === 'stream') {
         const [plain, tlsEndpoints] = split(endpoints, work.endpoints.length);
-        // With the thread, the sockets went that it inherited.
+        // A thread that dies takes its inherited sockets with it.
         work = { ...work, endpoints: plain, tlsEndpoints, inherited: {} };
       }
       return keeper;

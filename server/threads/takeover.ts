@@ -1,16 +1,16 @@
 /**
- * One server takes another one's place without losing a query (SPEC 9): the sockets themselves go over, so nobody has to
- * stop listening. The two talk over a unix socket in the state folder:
+ * A new server replaces a running one without losing a query (docs/commands.md#--takeover): the old server passes its open
+ * sockets to the new one. The two communicate over a unix socket in the state folder:
  *
  *     new                        old
  *     connects                   sends the list of its sockets, and the sockets
  *     "release MS"               ends probes, HTTP and schedules, writes its state; still answers: "released"
- *     starts as ever,
+ *     starts as usual,
  *     answers too: "serving"     stops, and exits: the connection ends
  *
- * Who loses the other one before "serving" goes on alone: the old one starts again what it had ended. So it does when
- * the new one has not come to "serving" within MS, since nobody probes in that time; it says "resumed", and a new one
- * that hears this ends, however late.
+ * When one server loses the connection before "serving", it continues alone; the old server then restarts what it had
+ * ended. The old server also does that when the new one does not send "serving" within MS, because no probes run in that
+ * time. It then sends "resumed", and a new server that receives this exits.
  */
 import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -20,10 +20,10 @@ import { descriptorOf, receiveDescriptors, sendDescriptors } from '../io/pass-de
 import { libc } from '../libc.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 
-/** An open socket and where it is bound. */
+/** An open socket and its endpoint. */
 export type OpenSocket = { readonly endpoint: Endpoint; readonly fd: number };
 
-/** Sockets by what they are for; `status` is the HTTP server's. */
+/** Sockets by purpose; `status` is for the HTTP server. */
 export type OpenSockets = {
   readonly udp: readonly OpenSocket[];
   readonly stream: readonly OpenSocket[];
@@ -42,32 +42,32 @@ export class TakeoverError extends Error {
 }
 
 const FILE = 'takeover.sock';
-/** What the old server may take to hand over, and to write its state. */
+/** Time limit for the old server to pass its sockets, and to write its state. */
 const REPLY_MS = 10_000;
-/** What it may take to finish; past that it is its own affair. */
+/** How long the new server waits for the old one to finish. */
 const FINISH_MS = 15_000;
 const LOOK_MS = 5;
-/** Texts that are sent back and forth, a line each. */
+/** The words of the protocol, one per line. */
 const WORD = { RELEASE: 'release', RELEASED: 'released', SERVING: 'serving', RESUMED: 'resumed' } as const;
 
 /** The new server's side. */
 export type Takeover = {
   readonly sockets: OpenSockets;
   /**
-   * Has the old server write its state and end all but answering; it takes that up again unless this one serves within
-   * `withinMs`. Throws TakeoverError when it does not.
+   * Makes the old server write its state and end everything but answering. It resumes unless this server serves within
+   * `withinMs`. Throws TakeoverError when the old server does not reply.
    */
   release(withinMs: number): Promise<void>;
-  /** This server answers: resolves when the old one has ended. Throws TakeoverError where that has taken up its work. */
+  /** Reports that this server answers. Resolves when the old one has ended. Throws TakeoverError when that has resumed. */
   serving(): Promise<void>;
-  /** Leaves the old server at work: for a start that failed. */
+  /** Lets the old server resume, after a failed start. */
   abandon(): void;
 };
 
-/** Asks the server with this state folder to be taken over. Undefined where none runs. Throws TakeoverError. */
+/** Requests a takeover from the server with this state folder. Undefined when none runs. Throws TakeoverError. */
 export async function requestTakeover(stateDir: string): Promise<Takeover | undefined> {
   const socket = connect(join(stateDir, FILE));
-  // Descriptors come with the first octets, and are lost when Node.js reads those.
+  // Descriptors come with the first octets. They would be lost if Node.js read these.
   socket.pause();
   try {
     await event(socket, 'connect', REPLY_MS);
@@ -76,8 +76,8 @@ export async function requestTakeover(stateDir: string): Promise<Takeover | unde
     const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
     throw new TakeoverError(
-      `the running server cannot be reached at ${join(stateDir, FILE)}: ${code || String(error)}`,
-      'run as the same user as the server that runs',
+      `cannot reach the running server at ${join(stateDir, FILE)}: ${code || String(error)}`,
+      'run this command as the same user as the running server',
     );
   }
   try {
@@ -94,8 +94,8 @@ export async function requestTakeover(stateDir: string): Promise<Takeover | unde
         const last = await within(lines.next(), FINISH_MS);
         socket.destroy();
         if (last !== WORD.RESUMED) return;
-        const message = 'this start took too long, and the running server took up its work again';
-        throw new TakeoverError(message, 'start it once more when the machine is less busy; it goes on running');
+        const message = 'this start took too long, so the running server has resumed';
+        throw new TakeoverError(message, 'try again when the machine is less busy; the running server keeps serving');
       },
       abandon: () => {
         socket.destroy();
@@ -130,26 +130,29 @@ function parseList(text: string, descriptors: readonly number[]): OpenSockets {
 }
 
 function gone(): TakeoverError {
-  return new TakeoverError('the running server did not hand over its sockets', 'its log says why; it goes on running');
+  return new TakeoverError(
+    'the running server did not hand over its sockets',
+    'see its log for the reason; it keeps serving',
+  );
 }
 
-/** What the running server does when another one takes its place. */
+/** The running server's part of a takeover. */
 export type Handover = {
   readonly sockets: () => OpenSockets;
-  /** Ends all but answering, and writes what is to be kept. */
+  /** Ends everything but answering, and writes the state. */
   readonly release: () => Promise<void>;
-  /** Starts again what `release` ended. */
+  /** Restarts what `release` ended. */
   readonly resume: () => Promise<void>;
-  /** The other one answers. `done` is to be called last of all. */
+  /** Called when the new server answers. Must call `done` last. */
   readonly replaced: (done: () => void) => void;
-  /** Says how it went, for the log. */
+  /** Logs the result of a failed takeover. */
   readonly tell: (message: string) => void;
 };
 
-/** Waits for a server that wants to take over, one at a time. */
+/** Accepts takeovers, one at a time. */
 export type TakeoverListener = { close(): Promise<void> };
 
-/** Listens in the state folder, for this user alone. Where that cannot be, says so: no takeover then. */
+/** Listens in the state folder, accessible only to this user. On failure it calls `tell`, and takeovers are not possible. */
 export async function listenForTakeover(stateDir: string, handover: Handover): Promise<TakeoverListener> {
   const path = join(stateDir, FILE);
   let busy = false;
@@ -162,7 +165,7 @@ export async function listenForTakeover(stateDir: string, handover: Handover): P
     busy = true;
     void handOver(socket, handover)
       .catch((error: unknown) => {
-        handover.tell(`a takeover failed: ${error instanceof Error ? error.message : String(error)}`);
+        handover.tell(`takeover failed: ${error instanceof Error ? error.message : String(error)}`);
         socket.destroy();
       })
       .finally(() => {
@@ -170,7 +173,7 @@ export async function listenForTakeover(stateDir: string, handover: Handover): P
       });
   });
   try {
-    // Left by a server that was killed; one that runs has its sockets, which this one could not have got.
+    // Left by a killed server. A running server would hold the sockets that this server has already bound.
     await rm(path, { force: true });
     const mask = process.umask(0o177);
     try {
@@ -180,7 +183,7 @@ export async function listenForTakeover(stateDir: string, handover: Handover): P
     }
     await event(server, 'listening', REPLY_MS);
   } catch (error) {
-    handover.tell(`no other server can take over: ${error instanceof Error ? error.message : String(error)}`);
+    handover.tell(`takeovers are not possible: ${error instanceof Error ? error.message : String(error)}`);
   }
   return {
     close: () =>
@@ -195,7 +198,7 @@ export async function listenForTakeover(stateDir: string, handover: Handover): P
 
 async function handOver(socket: Socket, handover: Handover): Promise<void> {
   const fd = descriptorOf(socket);
-  if (fd === undefined) throw new Error('its connection has no descriptor');
+  if (fd === undefined) throw new Error('the connection has no file descriptor');
   const { udp, stream, status } = handover.sockets();
   const endpoints = (list: readonly OpenSocket[]): Endpoint[] => list.map(({ endpoint }) => endpoint);
   const listed: Listed = { udp: endpoints(udp), stream: endpoints(stream), status: endpoints(status) };
@@ -219,11 +222,11 @@ async function handOver(socket: Socket, handover: Handover): Promise<void> {
   }
   socket.end(`${WORD.RESUMED}\n`);
   await handover.resume();
-  const why = heard ? 'is gone' : 'takes too long';
-  handover.tell(`the server that wanted to take over ${why}: this one goes on`);
+  const why = heard ? 'disconnected' : 'took too long';
+  handover.tell(`takeover failed: the new server ${why}; this server keeps serving`);
 }
 
-/** Lines as they come; undefined when the other side is gone. */
+/** Reads lines. `next` resolves to undefined when the other side has disconnected. */
 function readLines(socket: Socket): { next(): Promise<string | undefined> } {
   const lines: (string | undefined)[] = [];
   let rest = '';
@@ -250,7 +253,7 @@ function readLines(socket: Socket): { next(): Promise<string | undefined> } {
   };
 }
 
-/** Undefined after `ms`. */
+/** Resolves like `work`, or to undefined after `ms`. */
 async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<undefined>((resolve) => {
@@ -270,15 +273,15 @@ async function event(emitter: Socket | Server, name: string, ms: number): Promis
     });
     emitter.once('error', reject);
   });
-  if (!(await within(happened, ms))) throw new Error(`nothing happened within ${ms} ms`);
+  if (!(await within(happened, ms))) throw new Error(`no "${name}" event within ${ms} ms`);
 }
 
-/** The sockets at one endpoint; what `without` knows is no longer among them. */
+/** The sockets at one endpoint. */
 export function socketsAt(sockets: readonly OpenSocket[], endpoint: Endpoint): OpenSocket[] {
   return sockets.filter((one) => formatEndpoint(one.endpoint) === formatEndpoint(endpoint));
 }
 
-/** Closes those of `sockets` that nobody of `wanted` listens at. */
+/** Closes the sockets whose endpoints are not in `wanted`. */
 export function closeUnwanted(sockets: readonly OpenSocket[], wanted: readonly Endpoint[]): void {
   const keys = new Set(wanted.map(formatEndpoint));
   for (const { endpoint, fd } of sockets) if (!keys.has(formatEndpoint(endpoint))) libc().close(fd);

@@ -1,5 +1,5 @@
 /**
- * Keeps one answering thread alive: starts it, listens to it, and starts it again when it dies.
+ * Keeps one answering thread alive: starts it, handles its messages, and restarts it when it dies.
  */
 import { Worker } from 'node:worker_threads';
 import { COUNTER, count } from '../counters.ts';
@@ -11,47 +11,47 @@ import type { Log, ToControl } from '../contract.ts';
 export type KeeperOptions = {
   readonly name: string;
   readonly start: () => ThreadStart;
-  /** The first message to a new thread: asked for at every start, so that it gets the publication of the moment. */
+  /** The first message to a new thread. Called at every start, so that the thread gets the current publication. */
   readonly first: () => ToThread;
   /** Called when the thread runs a publication. */
   readonly onRunning: () => void;
-  /** Called when the thread could not make an answerer. */
+  /** Called when the thread could not create an answerer. */
   readonly onRefused: (sequence: number, reason: string) => void;
-  /** What to reply to a question of the thread. */
+  /** Replies to a question of the thread. */
   readonly onQuestion: (question: unknown) => unknown;
-  /** The control thread's own counters. */
+  /** The control thread's counters. */
   readonly counters: Float64Array;
   readonly log: Log;
 };
 
 export type Keeper = {
-  /** Resolves when the thread serves for the first time, to what it bound; throws when it cannot, ListenError for one. */
+  /** Resolves to the bound endpoints when the thread first serves. Rejects when it cannot, for example with ListenError. */
   readonly started: Promise<readonly Endpoint[]>;
-  /** Of the sockets that the thread that runs now has bound, as `started` lists them. */
+  /** Descriptors of the sockets that the current thread has bound, in the order of `started`. */
   descriptors(): readonly number[];
-  /** The sequence of the publication that the thread runs; 0 while there is none. */
+  /** The sequence of the publication that the thread runs; 0 while it runs none. */
   running(): number;
   post(message: ToThread): void;
-  /** Resolves when the thread has ended: by itself after it was told to stop, else by force. */
+  /** Resolves when the thread has ended after a `stop` message. Terminates it after a time limit. */
   ended(): Promise<void>;
 };
 
-/** A thread that lives this long has recovered: its next death is the first again. */
+/** A thread that lives this long has recovered: its next restart is immediate again. */
 const RECOVERED_MS = 10_000;
-/** Waits before the second start in a row and on; the first is at once. */
+/** Delays before restarts in a row. The first restart is immediate. */
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5_000;
-/** What a thread may take to finish. */
+/** Time limit for a thread to finish after `stop`. */
 const FINISH_MS = 5_000;
 
-// Compiled to dist/, the files of this folder end in .js; the compiler rewrites imports, not this.
+// In dist/ this file ends in .js: the compiler rewrites imports, but not this URL.
 const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 /** Starts a thread and keeps it until `ended` is called. */
 export function keepThread(options: KeeperOptions): Keeper {
   const { name, log, counters } = options;
   const started = Promise.withResolvers<readonly Endpoint[]>();
-  // Whoever waits hears it; nobody waiting is no fault.
+  // A rejection that nothing awaits must not end the process.
   started.promise.catch(() => undefined);
   let worker: Worker | undefined;
   let running = 0;
@@ -66,7 +66,7 @@ export function keepThread(options: KeeperOptions): Keeper {
     try {
       return options.onQuestion(question);
     } catch (error) {
-      log.error(`${name} asked what cannot be replied to: ${error instanceof Error ? error.message : String(error)}`);
+      log.error(`${name}: cannot reply to its question: ${error instanceof Error ? error.message : String(error)}`);
       return undefined;
     }
   };
@@ -89,7 +89,7 @@ export function keepThread(options: KeeperOptions): Keeper {
         options.onRunning();
         break;
       case 'refused':
-        started.reject(new Error(`${name} cannot answer: ${message.reason}`));
+        started.reject(new Error(`${name} cannot create its answerer: ${message.reason}`));
         options.onRefused(message.sequence, message.reason);
         break;
       case 'cannot-listen': {
@@ -127,7 +127,7 @@ export function keepThread(options: KeeperOptions): Keeper {
       const delayMs = deaths === 1 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (deaths - 2));
       count(counters, COUNTER.THREAD_RESTARTS);
       const when = delayMs === 0 ? 'at once' : `in ${delayMs} ms`;
-      log.error(`${name} died and is started again ${when}: ${reason}`);
+      log.error(`${name} died; restarting it ${when}: ${reason}`);
       if (delayMs === 0) begin();
       else timer = setTimeout(begin, delayMs);
     });

@@ -1,11 +1,11 @@
 /**
- * How the control thread and the threads that answer talk: messages, one word of shared memory each for "a
- * publication waits" and "stop", and the part that every such thread does alike.
+ * Communication between the control thread and the answering threads: messages, and two words of shared memory for "a
+ * publication waits" and "stop". Also the code that all answering threads share.
  *
  *     control word   WANTED   number of the newest publication that was posted (not its generation)
  *                    STOP     1: finish what is in flight and end
  *
- * The words are for the loop that never gets to its event loop: it looks at them between batches.
+ * The words are for the batch loop, which never returns to the event loop. It reads them between batches.
  */
 import { parentPort, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { Endpoint } from '../../wire/address.ts';
@@ -17,8 +17,8 @@ import type { UdpSocket } from '../io/sockets.ts';
 export const WORD = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
 
 /**
- * What a thread is given at its start (`workerData`). The first publication is not in it, but comes as a message like
- * all others: this lives as long as the thread does, and would keep the first image.
+ * The `workerData` of a thread. The first publication is not part of it, but comes as a message like all others: this
+ * object lives as long as the thread and would keep the first image in memory.
  */
 export type ThreadStart = {
   readonly index: number;
@@ -35,9 +35,9 @@ export type Work =
   | {
       readonly kind: 'stream';
       readonly endpoints: readonly Endpoint[];
-      /** Where DNS over TLS is spoken; publications then bring a certificate. */
+      /** Endpoints of DNS over TLS. If there are any, the first publication must have a certificate. */
       readonly tlsEndpoints: readonly Endpoint[];
-      /** Descriptors of sockets that listen already, by endpoint as text: of a server whose place is taken. */
+      /** Descriptors of listening sockets from a takeover, by endpoint as text. */
       readonly inherited: Readonly<Record<string, number>>;
       readonly clients: number;
       readonly idleMs: number;
@@ -45,39 +45,39 @@ export type Work =
 
 export type ToThread =
   | { readonly kind: 'publish'; readonly sequence: number; readonly publication: Publication }
-  /** To a 'question' of this thread. */
+  /** Replies to a 'question' of this thread. */
   | { readonly kind: 'reply'; readonly id: number; readonly reply: unknown }
   | { readonly kind: 'stop' };
 
-/** One stack trace this often is enough to find a fault; a flood of packets must not become a flood of log lines. */
+/** Least time between two stack traces: a flood of packets must not cause a flood of log lines. */
 const LOG_EVERY_MS = 10_000;
 
-/** The port to the control thread. Throws in a thread that has none. */
+/** The port to the control thread. Throws Error in the main thread. */
 export function controlPort(): MessagePort {
   if (parentPort === null) throw new Error('this module runs in a worker thread');
   return parentPort;
 }
 
-/** A loop that looks up this rarely had nothing to do: a little less than what it waits for a packet. */
+/** A loop whose last check is this long ago was idle. A little less than the receive timeout. */
 const IDLE_MS = 40;
 /**
- * A thread that is never idle takes the pause of a whole collection only after so many publications: the short ones
- * have let go of what they can by then, which is all but the last two images.
+ * A thread that is never idle pauses for a full collection only after this many publications. Short collections release
+ * all but the last two images until then.
  */
 const MAX_OLD = 32;
 
-/** A link, with the number of the publication that it was made with. */
+/** A link and the sequence of the publication that it was created with. */
 export type FirstLink = Link & {
   readonly firstSequence: number;
-  /** The control thread has replied to the question with this number. */
+  /** Delivers the control thread's reply to the question with this number. */
   hear(id: number, reply: unknown): void;
 };
 
 /**
- * Makes the first answerer, of the publication that waits at the port. Undefined when it threw, which the control
- * thread has been told then.
+ * Creates the first answerer, from the publication that waits at the port. Returns undefined when that throws, after
+ * reporting it to the control thread.
  *
- * @param alsoTake is given every publication before its answerer is made; it refuses one by throwing
+ * @param alsoTake is called with every publication before its answerer is created; it rejects a publication by throwing
  */
 export function createLink(
   start: ThreadStart,
@@ -87,7 +87,7 @@ export function createLink(
 ): FirstLink | undefined {
   const { words, counters } = start;
   const message = receiveMessageOnPort(port)?.message as ToThread | undefined;
-  if (message?.kind !== 'publish') throw new Error('a thread is posted a publication right after its start');
+  if (message?.kind !== 'publish') throw new Error('the first message to a thread must be a publication');
   const firstSequence = message.sequence;
   let running = firstSequence;
   const send = (message: ToControl): void => {
@@ -115,12 +115,12 @@ export function createLink(
   if (!first) return undefined;
   let answer: Answer = first.now;
   let long = first.long;
-  /** Answerers before this one that may still be in memory. */
+  /** Number of previous answerers that may still be in memory. */
   let old = 0;
-  /** The loop that called `news` still has the answerer before at hand until it has been given another. */
+  /** Whether the loop that called `news` still holds the previous answerer, until the next call returns. */
   let isOldAtHand = false;
   let lookedAt = 0;
-  /** A short collection at once, and a whole one as soon as nobody waits for this thread. */
+  /** Runs a short collection at once, and a full one when the thread is idle. */
   const letGo = (): void => {
     const now = performance.now();
     const isIdle = now - lookedAt >= IDLE_MS;
@@ -157,8 +157,8 @@ export function createLink(
       unlogged++;
       return;
     }
-    const before = unlogged === 0 ? '' : ` (and ${unlogged} more since the last such line)`;
-    send({ kind: 'log', message: `a query was dropped: ${traceOf(error)}${before}` });
+    const before = unlogged === 0 ? '' : ` (and ${unlogged} more since the last such message)`;
+    send({ kind: 'log', message: `dropped a query: ${traceOf(error)}${before}` });
     loggedAt = now;
     unlogged = 0;
   };
@@ -180,7 +180,7 @@ export function createLink(
         if (old > 0) letGo();
         return answer;
       }
-      // The message was posted before the word was set, so it is there.
+      // The message is there: it was posted before the word was set.
       for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
         const message = got.message as ToThread;
         if (message.kind === 'publish') take(message.sequence, message.publication);
@@ -190,7 +190,7 @@ export function createLink(
   };
 }
 
-/** For threads with an event loop: takes publications as they come, and calls `stop` when told to. */
+/** For threads with an event loop: takes publications as they arrive, and calls `stop` on a 'stop' message. */
 export function listenToControl(link: FirstLink, port: MessagePort, stop: () => void): void {
   port.on('message', (message: ToThread) => {
     if (message.kind === 'stop') stop();
@@ -199,10 +199,10 @@ export function listenToControl(link: FirstLink, port: MessagePort, stop: () => 
   });
 }
 
-/** The module that answers. Throws when it is not one. */
+/** Imports the module that answers. Throws TypeError when it does not export createAnswerer. */
 export async function loadAnswerer(url: string): Promise<AnswererModule> {
   const module = (await import(url)) as Partial<AnswererModule>;
-  if (typeof module.createAnswerer !== 'function') throw new TypeError(`${url} exports no createAnswerer`);
+  if (typeof module.createAnswerer !== 'function') throw new TypeError(`${url} does not export createAnswerer`);
   return module as AnswererModule;
 }
 

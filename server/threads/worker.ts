@@ -1,5 +1,5 @@
 /**
- * The entry of every answering thread. Its imports stay free of what answers no query: pino, yaml, node:fs.
+ * The entry of every answering thread. It must not import modules that are useless for answering: pino, yaml, node:fs.
  */
 import { workerData } from 'node:worker_threads';
 import { ListenError } from '../listen-error.ts';
@@ -10,7 +10,7 @@ import { serveUdpDgram } from '../io/udp-dgram.ts';
 
 const start = workerData as ThreadStart;
 const port = controlPort();
-// Loaded where it is needed: OpenSSL takes its time, and there are systems without.
+// Imported only when needed: OpenSSL takes time to load, and some builds of Node.js lack it.
 const security = speaksTls(start) ? (await import('../io/stream-tls.ts')).createSecurity() : undefined;
 const link = createLink(start, await loadAnswerer(start.answererModule), port, security?.take);
 if (link) await serve(link);

@@ -217,7 +217,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       // This process has the sockets too, and would keep the port of the status server.
       const { udp, stream, status } = takeover.sockets;
       closeUnwanted([...udp, ...stream, ...status], []);
-      await old.server.until(/this one goes on/);
+      await old.server.until(/this server keeps serving/);
       const drained = await run(['drain', 'app.example.com/b', '--api', old.server.api, '--token', 'secret']);
       expect(drained.code).toBe(0);
       old.server.child.kill('SIGHUP');
@@ -240,13 +240,13 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       const takeover = await requestTakeover(join(old.path, 'state'));
       if (!takeover) throw new Error('nobody could be taken over');
       await takeover.release(100);
-      await old.server.until(/takes too long: this one goes on/);
+      await old.server.until(/took too long; this server keeps serving/);
       // This process still has all sockets, that of the status server too.
       const drained = await run(['drain', 'app.example.com/b', '--api', old.server.api, '--token', 'secret']);
       expect(drained).toMatchObject({ code: 0, stderr: '' });
       old.server.child.kill('SIGHUP');
       await old.server.until(/"msg":"reloaded"/);
-      await expect(takeover.serving()).rejects.toThrow('the running server took up its work again');
+      await expect(takeover.serving()).rejects.toThrow('so the running server has resumed');
       const { udp, stream, status } = takeover.sockets;
       closeUnwanted([...udp, ...stream, ...status], []);
       expect((await old.server.stop()).code).toBe(0);

@@ -72,7 +72,7 @@ describe.each(ios)('UDP through %s', (io) => {
     await until(() => running.lines.error.length > 0);
     expect(running.server.counters()[COUNTER.EXCEPTIONS]).toBe(50);
     expect(running.lines.error).toHaveLength(1);
-    expect(running.lines.error[0]).toMatch(/udp-0: a query was dropped: Error: this query is bad/);
+    expect(running.lines.error[0]).toMatch(/udp-0: dropped a query: Error: this query is bad/);
   });
 
   test('what is shorter than a header is dropped', async () => {

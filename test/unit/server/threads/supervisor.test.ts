@@ -73,7 +73,7 @@ describe.each(ios)('a thread that dies, with %s', (io) => {
     await until(() => running.server.counters()[COUNTER.THREAD_RESTARTS] === 1);
     expect(read(await client.askAgain(query(2))).generation).toBe(2);
     expect(running.lines.error).toHaveLength(1);
-    expect(running.lines.error[0]).toMatch(/^udp-[01] died and is started again at once/);
+    expect(running.lines.error[0]).toMatch(/^udp-[01] died; restarting it at once/);
     await running.server.publish(generation(3));
     expect(await generationsServed(running.endpoint)).toEqual([3]);
   });
@@ -269,7 +269,7 @@ describe.each(ios)('start and stop, with %s', (io) => {
   test('a publication nobody can answer from, or a module that is none, fails the start', async () => {
     await expect(serve({ io, publication: generation(1, 'refuse') })).rejects.toThrow(/this publication is bad/);
     const answererModule = new URL('../../../../wire/limits.ts', import.meta.url);
-    await expect(serve({ io, answererModule })).rejects.toThrow(/exports no createAnswerer/);
+    await expect(serve({ io, answererModule })).rejects.toThrow(/does not export createAnswerer/);
   });
 });
 
