@@ -1,6 +1,6 @@
 /**
- * In front of `answer()` where peers are configured: queries that are signed, whose responses are then signed too
- * (RFC 8945), and IXFR over UDP (RFC 1995 2). All others pass after one look.
+ * Wraps `answer` when `transfer` is configured. Handles signed queries, whose responses are signed too (RFC 8945), and
+ * IXFR over UDP (RFC 1995 2). All other queries are passed on after one check.
  */
 import { TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from '../../wire/limits.ts';
 import { get16, put16 } from '../../wire/octets.ts';
@@ -21,11 +21,11 @@ import {
 } from './peer-request.ts';
 import { ixfrOverUdp, type TransferPayload } from './transfer.ts';
 
-/** What becomes of a response to a sender that may be anybody: `cut` is for one that is as short as can be. */
+/** The verdict of the rate limit on a response to an unverified address. `cut`: send the shortest possible response. */
 export type Limited = 'send' | 'drop' | 'cut';
 export type LimitUnverified = (isError: boolean, packet: Readonly<Packet>) => Limited;
 
-/** `answer` with peers. PACKET PATH for who is none: allocates nothing. */
+/** Wraps `answer`. PACKET PATH for unsigned queries other than IXFR: allocates nothing. */
 export function answerPeers(
   answer: Answer,
   image: Image,
@@ -47,7 +47,7 @@ export function answerPeers(
       return message.length;
     };
     const { verdict } = request;
-    // Addresses may be forged over UDP, and a signature that does not hold proves nothing.
+    // Over UDP an address may be forged, and only a valid signature proves it.
     const limited = (isError: boolean): Limited =>
       isOverUdp && verdict?.kind !== 'valid' ? limit(isError, packet) : 'send';
     if (verdict && verdict.kind !== 'valid') {
@@ -81,7 +81,7 @@ function udpLimit({ query }: PeerRequest): number {
   return Math.min(Math.max(query.udpOctets, UDP_OCTETS_WITHOUT_EDNS), UDP_OCTETS);
 }
 
-/** The answer to the query without its signature, signed in turn. */
+/** Answers the query without its signature, and signs the response. */
 function answerSigned(
   request: PeerRequest,
   limit: number,
@@ -100,7 +100,7 @@ function answerSigned(
   const signer = createSigner(verdict.key, nowSeconds, signature.mac);
   let length = signer.sign(signed, written);
   if (length > limit) {
-    // RFC 8945 5.3: the question and the signature alone, TC, and no error; OPT stays (RFC 6891 7).
+    // RFC 8945 5.3: only question and signature, with TC and NOERROR. OPT remains (RFC 6891 7).
     const head = responseHead(request, RCODE.NOERROR, (get16(signed, 2) & 0x0400) !== 0);
     signed.set(head);
     put16(signed, 2, get16(signed, 2) | 0x0200);
@@ -111,12 +111,12 @@ function answerSigned(
   return length;
 }
 
-/** More than any signature takes: two names, 64 octets of MAC, and what is fixed. */
+/** More than the longest signature: two names, 64 octets of MAC, and the fixed fields. */
 const SIGNATURE_ROOM = 1024;
 
 /**
- * Whether a rejection may be sent as it is: what is not signed is never longer than the request, so that a forged address
- * brings nobody more than was sent. TSIG names that were compressed come back whole.
+ * Whether a rejection may be sent completely. An unsigned one must not be longer than the request, so that a forged address
+ * causes no amplification. It can be longer, because its TSIG names are not compressed.
  */
 function fits(
   { length }: Uint8Array,
@@ -130,7 +130,7 @@ function fits(
   return length <= limit && (isSigned || length <= requestOctets);
 }
 
-/** A rejection without TSIG. TC: over TCP there is room for the whole of it. */
+/** A rejection without TSIG. TC makes the client retry over TCP, where the complete rejection fits. */
 function cutRejection(request: PeerRequest): Uint8Array {
   const { verdict } = request;
   const head = responseHead(request, verdict?.kind === 'error' ? TSIG_RCODE : RCODE.FORMERR, false);
@@ -141,7 +141,7 @@ function cutRejection(request: PeerRequest): Uint8Array {
   return message;
 }
 
-/** What a request gets whose signature does not hold (RFC 8945 5.2, 5.3.2). */
+/** The response to a request with an invalid signature (RFC 8945 5.2, 5.3.2). */
 function rejection(request: PeerRequest, nowSeconds: number): Uint8Array {
   const { verdict, signature } = request;
   const isMalformed = verdict?.kind !== 'error' || !signature;

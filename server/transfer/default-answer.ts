@@ -1,11 +1,11 @@
 /**
- * What a steered name is in a zone that is transferred: the answer to a client of unknown location while everything is
- * up. It comes from the function that steers packets, given a table in which all VIPs are up at the weights of the
- * file; then whatever chance decides is taken away:
+ * The records of a steered name in a zone transfer: the answer to a client of unknown location while all VIPs are up. The
+ * function that steers packets computes it, from a health table in which all VIPs are up with the weights of the file.
+ * Random choices are then removed:
  *
- * - addresses: all VIPs that the steps leave, in the order of the file, whatever `answers` says
- * - CNAME: of these the one with the greatest weight, the first of equals (RFC 2181 10.1: a name has one)
- * - TTL: the least that the service may have
+ * - addresses: all VIPs that the steps leave, in the order of the file, regardless of `answers`
+ * - CNAME: the one of these with the greatest weight, the first of equals (RFC 2181 10.1: a name has at most one)
+ * - TTL: the service's minimum
  */
 import {
   NEVER_SECONDS,
@@ -25,13 +25,13 @@ import type { Image } from '../../zones/image/image.ts';
 
 export type DefaultRrset = {
   readonly type: number;
-  /** RRsets of the image that are its records. */
+  /** The RRsets of the image that contain its records. */
   readonly rrsets: readonly number[];
   readonly ttlSeconds: number;
 };
 
 export type DefaultAnswers = {
-  /** The RRsets that steering gives a service. Empty where it leaves nobody, as a fence may. */
+  /** The steered RRsets of a service. Empty where steering leaves no VIP, for example behind a fence. */
   of(service: number): DefaultRrset[];
   /** Whether records of a type come from steering, not from the node. */
   covers(service: number, type: number): boolean;
@@ -43,7 +43,7 @@ const TYPES = [
   { has: HAS.CNAME, type: TYPE.CNAME, column: VIP.RRSET_CNAME, fallback: SERVICE.STATIC_CNAME },
 ] as const;
 
-/** `weights` are those of the file, by slot. */
+/** `weights` are the weights of the configuration, by slot. */
 export function createDefaultAnswers({ plan }: Image, weights: Int32Array): DefaultAnswers {
   const slots = plan.vips.length / VIP.WORDS;
   const health = viewHealthTable(createHealthTable(slots), slots);
@@ -59,16 +59,16 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
     decision,
     observer: undefined,
   };
-  const nobody = new Uint8Array(4);
+  const unknownClient = new Uint8Array(4);
   const hasOf = (service: number): number => serviceWord(services, service, SERVICE.HAS);
   const of = (service: number): DefaultRrset[] => {
     const all = hasOf(service);
     const wanted = TYPES.filter(({ has }) => ((all & HAS.CNAME) === 0 ? all & has : has === HAS.CNAME));
     return wanted.flatMap(({ has, type, column, fallback }) => {
-      steer(steerer, service, has, locateNowhere(steerer, service, has), nobody, 32);
+      steer(steerer, service, has, locateNowhere(steerer, service, has), unknownClient, 32);
       const ttlSeconds = serviceWord(services, service, SERVICE.TTL_MIN);
       if (decision.result === RESULT.STATIC) {
-        // A static CNAME stands for every type, and for one is enough.
+        // A static CNAME covers every type, so it is added once.
         const cname = serviceWord(services, service, SERVICE.STATIC_CNAME);
         const rrset = serviceWord(services, service, fallback);
         if (cname >= 0) return has === wanted[0]?.has ? [{ type: TYPE.CNAME, rrsets: [cname], ttlSeconds }] : [];
@@ -89,7 +89,7 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
   };
 }
 
-/** What `locate` says of an address that no database knows and no map lists: class 0 of the atlas is nowhere. */
+/** The result of `locate` for an address without a known location: class 0 of the atlas. */
 function locateNowhere({ plan }: Steerer, service: number, has: number): number {
   return (mapOf(plan, service, has)?.outcomes[0] ?? 0) * 256;
 }

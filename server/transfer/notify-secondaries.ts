@@ -1,6 +1,6 @@
 /**
- * NOTIFY (RFC 1996): tells secondaries over UDP that a zone has a new serial, again and again with growing waits until
- * they acknowledge it. Runs in the control thread.
+ * NOTIFY (RFC 1996): tells secondaries over UDP that a zone has a new serial. Retries with growing delays until they
+ * acknowledge it. Runs in the control thread.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
@@ -27,8 +27,8 @@ import { soaMessage, zoneOfApex } from './zone-messages.ts';
 
 export type SecondaryNotifier = {
   /**
-   * Tells all targets of `notify` about these zones, by their names in the catalog. What is under way for one of them
-   * is forgotten: the newer serial counts; so is what goes to targets that are no longer there.
+   * Notifies all targets of `notify` of these zones, given by their names in the catalog. Replaces pending notices of these
+   * zones, because they have an older serial, and drops the notices to targets that are no longer configured.
    */
   readonly tell: (
     zones: readonly string[],
@@ -36,29 +36,29 @@ export type SecondaryNotifier = {
     settings: TransferSettings,
     listen: readonly Endpoint[],
   ) => void;
-  /** Stops trying and closes its sockets. */
+  /** Ends all retries and closes the sockets. */
   readonly stop: () => void;
 };
 
-/** RFC 1996 3.6 leaves the times to us: 1, 2, 4, 8, 16 and 32 seconds, so that one who restarts hears it too. */
+/** RFC 1996 3.6 leaves the delays to us: 1, 2, 4, 8, 16 and 32 seconds, so that a restarting secondary receives it too. */
 const FIRST_WAIT_MS = 1000;
 const TRIES = 6;
-/** To one target at a time: ten thousand zones at a start are no flood. */
+/** Maximum of notices under way to one target, so that ten thousand zones at a start do not flood it. */
 const WINDOW = 32;
 
-/** One zone to be told to one target. */
+/** The notice of one zone to one target. */
 type Notice = {
   readonly zone: string;
   readonly target: Target;
   /** Header, question and SOA, without identifier and signature. */
   readonly message: Uint8Array;
-  /** Chosen when it is begun. */
+  /** Message identifier, chosen when the notice is first sent. */
   id: number;
   tries: number;
-  /** MACs of what was sent: the response is to any of them. */
+  /** MACs of the messages sent so far: the response may belong to any of them. */
   readonly macs: Uint8Array[];
   timer: NodeJS.Timeout | undefined;
-  /** Responses that do not count are said once. */
+  /** Whether a response without a valid signature has been logged. */
   complained: boolean;
 };
 
@@ -70,13 +70,13 @@ type Target = {
   readonly waiting: Map<string, Notice>;
 };
 
-/** @param firstWaitMs how long the first try waits for its acknowledgement; each one after it twice as long */
+/** @param firstWaitMs delay before the first retry; it doubles with each retry */
 export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): SecondaryNotifier {
   const targets = new Map<string, Target>();
   const sockets = new Map<string, Socket>();
-  /** Addresses that cannot be sent from: the system chooses another. */
+  /** Source addresses that cannot be bound: the system chooses another one. */
   const unusable = new Set<string | undefined>();
-  /** What is under way, by the identifier of its messages. */
+  /** Notices under way, by message identifier. */
   const byId = new Map<number, Notice>();
   const nowSeconds = (): number => Math.floor(Date.now() / 1000);
 
@@ -102,7 +102,7 @@ export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): 
   const transmit = (notice: Notice): void => {
     const { target, zone } = notice;
     if (notice.tries === TRIES) {
-      log.warn(`${showEndpoint(target.endpoint)} does not acknowledge that ${zone} has changed`);
+      log.warn(`${showEndpoint(target.endpoint)} did not acknowledge NOTIFY for ${zone}`);
       end(notice);
       return;
     }
@@ -141,13 +141,14 @@ export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): 
     if (port !== endpoint.port || !isSameAddress(address, endpoint.host)) return;
     const who = showEndpoint(endpoint);
     if (key && !isSigned(message, key, notice, nowSeconds())) {
-      if (!notice.complained) log.warn(`the response of ${who} about ${notice.zone} is not signed by ${key.label}`);
+      if (!notice.complained)
+        log.warn(`${who}: response to NOTIFY for ${notice.zone} is not signed with the key ${key.label}`);
       notice.complained = true;
       return;
     }
     const rcode = flags & 15;
-    if (rcode === 0) log.info(`${who} knows that ${notice.zone} has changed`);
-    else log.warn(`${who} does not want to know that ${notice.zone} has changed: RCODE ${rcode}`);
+    if (rcode === 0) log.info(`${who} acknowledged NOTIFY for ${notice.zone}`);
+    else log.warn(`${who} rejected NOTIFY for ${notice.zone}: RCODE ${rcode}`);
     end(notice);
   };
 
@@ -201,7 +202,7 @@ export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): 
   };
 }
 
-/** RFC 1996 3.7: the question is the zone's SOA, the answer the new one. Undefined where the image has no such zone. */
+/** RFC 1996 3.7: the question asks for the zone's SOA, the answer is the new SOA. Undefined for an unknown zone. */
 function messageOf(name: string, image: Image): Uint8Array | undefined {
   const owner = parseName(name === '.' ? name : `${name}.`);
   const target = createSearch(owner);
@@ -217,7 +218,7 @@ function messageOf(name: string, image: Image): Uint8Array | undefined {
   return soaMessage(image, zone, { head, limit: UDP_OCTETS, seal: (_, length) => length });
 }
 
-/** What is sent now: a signature says when it was made. */
+/** The message to send now. It is signed at each try, because a signature contains the time. */
 function sealed({ message, id, target: { key }, macs }: Notice, nowSeconds: () => number): Uint8Array {
   const out = new Uint8Array(message.length + (key ? tsigOctets(key) : 0));
   out.set(message);
@@ -235,14 +236,14 @@ function isSigned(message: Uint8Array, key: TsigKey, { macs }: Notice, nowSecond
   return macs.some((mac) => verifyTsig(message, tsig, [key], nowSeconds, mac).kind === 'valid');
 }
 
-/** The key that the first entry of `allow` with one ties to an address. */
+/** The key of the first entry of `allow` that has a key and covers the address. */
 function keyFor({ host }: Endpoint, { allow, keys }: TransferSettings): TsigKey | undefined {
   const address = parseAddress(host) ?? new Uint8Array(0);
   const entry = allow.find(({ from, key }) => key !== undefined && inPrefix(address, from));
   return keys.find(({ label }) => label === entry?.key);
 }
 
-/** Secondaries know a primary by its address: the first that this server listens on, where it is a certain one. */
+/** Secondaries identify a primary by its address: use the first listen address that is not a wildcard. */
 function sourceFor({ host }: Endpoint, listen: readonly Endpoint[]): string | undefined {
   const isV6 = host.includes(':');
   return listen

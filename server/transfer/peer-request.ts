@@ -1,5 +1,5 @@
 /**
- * What a peer asks: whether a message is for the code that knows peers, who signed it, and whether a transfer may be.
+ * Requests of peers: detects signed messages and transfer requests, verifies signatures, and checks `transfer.allow`.
  */
 import type { TransferSettings } from '../../config/settings.ts';
 import { inPrefix } from '../../wire/address.ts';
@@ -11,10 +11,10 @@ import { OPCODE, TYPE } from '../../wire/types.ts';
 import { verifyTsig, type TsigKey, type Verdict } from '../../wire/tsig.ts';
 import { readTsig, type Tsig } from '../../wire/tsig-record.ts';
 
-/** Bits of what `specialsOf` finds. */
+/** Bits of the result of `specialsOf`. */
 export const SPECIAL = { SIGNED: 1, AXFR: 2, IXFR: 4 } as const;
 
-/** What is special about a message: SPECIAL bits. PACKET PATH: allocates nothing; 0 for responses and what cannot be read. */
+/** The SPECIAL bits of a message; 0 for responses and malformed messages. PACKET PATH: allocates nothing. */
 export function specialsOf(rx: Uint8Array, at: number, length: number): number {
   // RFC 1035 4.1.1: QR clear, one question.
   if (length < HEADER_OCTETS || ((rx[at + 2] ?? 0) & 0x80) !== 0 || get16(rx, at + 4) !== 1) return 0;
@@ -35,14 +35,14 @@ export function specialsOf(rx: Uint8Array, at: number, length: number): number {
   return asked;
 }
 
-/** A request, read; a copy of its octets, since responses may be written over them. */
+/** A parsed request, with a copy of its octets, because the response may overwrite them. */
 export type PeerRequest = {
   readonly message: Uint8Array;
   readonly query: Query;
   /** A PARSED number. */
   readonly parsed: number;
   readonly signature: Tsig | undefined;
-  /** Of a signature, or of one that cannot be read; undefined where there is none. */
+  /** The result of verifying the signature; undefined when there is none. */
   readonly verdict: Verdict | undefined;
 };
 
@@ -53,7 +53,7 @@ export function readPeerRequest(
   keys: readonly TsigKey[],
   nowSeconds: number,
 ): PeerRequest {
-  // Not `slice`: of a Buffer that is no copy.
+  // `slice` of a Buffer does not copy.
   const message = Uint8Array.from(rx.subarray(rxAt, rxAt + length));
   const query = createQuery();
   const parsed = parseQuery(query, message, 0, length);
@@ -63,18 +63,18 @@ export function readPeerRequest(
   return { message, query, parsed, signature: tsig, verdict: verifyTsig(message, tsig, keys, nowSeconds) };
 }
 
-/** Whether `allow` has an entry for this address that needs no key, or the one that signed the request. */
+/** Whether `allow` has an entry for this address without a key, or with the key that signed the request. */
 export function mayTransfer(
   { allow }: TransferSettings,
   address: Uint8Array,
   verdict: PeerRequest['verdict'],
 ): boolean {
-  // A signature that does not hold is a failure whoever asks (RFC 8945 5.2).
+  // RFC 8945 5.2: an invalid signature is an error, even for an address that needs no key.
   if (verdict && verdict.kind !== 'valid') return false;
   return allow.some(({ from, key }) => inPrefix(address, from) && (key === undefined || key === verdict?.key.label));
 }
 
-/** The start of a response: identifier, opcode and RD of the query, question byte for byte; `rcode` and flags as given. */
+/** Header and question of a response: copies identifier, opcode, RD and the question's octets from the query. */
 export function responseHead({ message, query }: PeerRequest, rcode: number, authoritative: boolean): Uint8Array {
   const head = message.slice(0, query.questionEnd);
   put16(head, 2, 0x8000 | (query.flags & 0x7900) | (authoritative ? 0x0400 : 0) | rcode);
@@ -86,12 +86,12 @@ export function responseHead({ message, query }: PeerRequest, rcode: number, aut
 /** Octets of an OPT record without options. */
 const OPT_OCTETS = 11;
 
-/** Room that `putOpt` takes. */
+/** Number of octets that `putOpt` adds. */
 export function optOctets({ query }: PeerRequest): number {
   return query.hasEdns ? OPT_OCTETS : 0;
 }
 
-/** RFC 6891 6.1.1: OPT for who sent one, without options. Returns the new length. */
+/** RFC 6891 6.1.1: adds an OPT record without options if the query has one. Returns the new length. */
 export function putOpt({ query }: PeerRequest, message: Uint8Array, length: number, udpOctets: number): number {
   if (!query.hasEdns) return length;
   message.fill(0, length, length + OPT_OCTETS);

@@ -1,5 +1,5 @@
 /**
- * Zones for allowed peers: AXFR (RFC 5936) and IXFR answered as AXFR (RFC 1995 4), over TCP and TLS.
+ * Zone transfers to allowed peers, over TCP and TLS: AXFR (RFC 5936), and IXFR in the form of AXFR (RFC 1995 4).
  */
 import type { TransferSettings } from '../../config/settings.ts';
 import { TCP_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
@@ -24,14 +24,14 @@ import {
 } from './peer-request.ts';
 import { soaMessage, zoneMessages, zoneOfApex, type MessageFrame } from './zone-messages.ts';
 
-/** What threads are given of `transfer`. */
+/** The part of a publication for `transfer`. */
 export type TransferPayload = {
   readonly settings: TransferSettings;
-  /** Weights of the file, by slot: what operators change at run time does not go to secondaries. */
+  /** Weights of the configuration, by slot. Weights that operators set at run time are not transferred. */
   readonly weights: Int32Array;
 };
 
-/** Takes over the requests for transfers that are allowed; all others are `Answer`'s to refuse. */
+/** Takes over allowed transfer requests. `Answer` refuses all others. */
 export function createTransfers(
   image: Image,
   payload: TransferPayload,
@@ -55,7 +55,7 @@ function isAllowed(request: PeerRequest, settings: TransferSettings, { peer }: S
   return mayTransfer(settings, peer.bytes.subarray(peer.at, peer.at + peer.octets), verdict);
 }
 
-/** The messages of a response to a request that is allowed. */
+/** The messages of the response to an allowed request. */
 function transferOf(
   image: Image,
   request: PeerRequest,
@@ -67,19 +67,19 @@ function transferOf(
   const { zone, known } = wanted;
   const frame = frameOf(request, nowSeconds);
   const serial = zoneWord(image.zones, zone, ZONE.SERIAL);
-  // RFC 1995 2: who has this version, or by RFC 1982 a newer one, gets the SOA alone.
+  // RFC 1995 2: a client with this serial, or a newer one by RFC 1982, gets only the SOA.
   if (known !== undefined && ((known - serial) | 0) >= 0) return [soaMessage(image, zone, frame)];
   return zoneMessages(image, zone, defaults, frame);
 }
 
-/** RFC 1995 2: what an IXFR that is allowed gets over UDP, the SOA alone or what is wrong. */
+/** RFC 1995 2: the response to an allowed IXFR over UDP: only the SOA, or an error. */
 export function ixfrOverUdp(image: Image, request: PeerRequest, nowSeconds: () => number): Uint8Array {
   const wanted = readWanted(image, request);
   if (wanted.kind === 'error') return errorMessage(request, wanted.rcode, nowSeconds);
   return soaMessage(image, wanted.zone, frameOf(request, nowSeconds));
 }
 
-/** `known` is the serial that an IXFR says the client has; an AXFR has none. */
+/** `known` is the client's serial from an IXFR; undefined for an AXFR. */
 type Wanted =
   | { readonly kind: 'zone'; readonly zone: number; readonly known: number | undefined }
   | { readonly kind: 'error'; readonly rcode: number };
@@ -89,7 +89,7 @@ function readWanted(image: Image, request: PeerRequest): Wanted {
   const target = createSearch(query.name.slice(0, query.nameOctets));
   search(image, target);
   const zone = target.node >= 0 && target.suffixAt === 0 ? zoneOfApex(image, target.node) : undefined;
-  // RFC 5936 2.2.1: the name is no zone of this server.
+  // RFC 5936 2.2.1: NOTAUTH for a name that is not a zone of this server.
   if (zone === undefined) return { kind: 'error', rcode: RCODE.NOTAUTH };
   if (query.type === TYPE.AXFR) return { kind: 'zone', zone, known: undefined };
   const known = knownSerial(request);
@@ -118,7 +118,7 @@ function errorMessage(request: PeerRequest, rcode: number, nowSeconds: () => num
   return message.slice(0, frame.seal(message, frame.head.length));
 }
 
-/** RFC 1995 3: the serial in the SOA that an IXFR has in its authority section; undefined where there is none. */
+/** RFC 1995 3: the serial of the SOA in the authority section of an IXFR; undefined when there is no SOA. */
 function knownSerial({ message, query }: PeerRequest): number | undefined {
   if (get16(message, 6) !== 0 || get16(message, 8) !== 1) return undefined;
   let at = query.questionEnd;
@@ -136,7 +136,7 @@ async function sendAll(client: StreamClient, messages: Iterable<Uint8Array>, cou
       count(counters, COUNTER.TRANSFERS_CUT);
       return;
     }
-    // A turn of the event loop in which sockets are read: what else this client asks is answered in between.
+    // One turn of the event loop that reads sockets, so that other queries of this client are answered in between.
     await new Promise(setImmediate);
     await new Promise(setImmediate);
   }

@@ -1,7 +1,6 @@
 /**
- * One zone out of the image in the messages of a transfer (RFC 5936 2.2): SOA, everything else, SOA, a message made
- * when it is asked for. Names are compressed against the question alone, which is the apex and stands in every message,
- * and owners against the record before.
+ * The messages of a zone transfer (RFC 5936 2.2): SOA, all other records, SOA. Each message is made on demand. Names are
+ * compressed only against the question, which is the apex in every message, and owners also against the previous record.
  */
 import { MAX_POINTER } from '../../wire/limits.ts';
 import { get16, put16 } from '../../wire/octets.ts';
@@ -20,31 +19,31 @@ import {
 import { findRrset, nextNode } from '../../zones/image/find-node.ts';
 import type { DefaultAnswers } from './default-answer.ts';
 
-/** What every message of one response has in common. */
+/** The parts that all messages of one response share. */
 export type MessageFrame = {
-  /** Header and question; the number of answers is filled in. */
+  /** Header and question. ANCOUNT is filled in later. */
   readonly head: Uint8Array;
-  /** Octets that records may reach to; what `seal` adds comes behind. */
+  /** Maximum length with all records; `seal` adds octets after them. */
   readonly limit: number;
   /** Completes a message of `length` octets in place and returns its new length. */
   seal(message: Uint8Array, length: number): number;
 };
 
-/** A message is written into a buffer with this much room behind the largest limit: the longest record fits anywhere. */
+/** Size of the buffer: the longest record fits after a full message, before the limit is checked. */
 const BUFFER_OCTETS = 3 * 65_536;
-/** The same for a SOA alone. */
+/** Size of the buffer for one SOA. */
 const SOA_BUFFER_OCTETS = 4096;
-/** Where the question's name stands. */
+/** Position of the question's name. */
 const QUESTION_AT = 12;
 const POINTER_OCTETS = 2;
 
-/** Number of the zone whose apex is a node; undefined where it is none. */
+/** The number of the zone whose apex is this node; undefined when the node is not an apex. */
 export function zoneOfApex({ nodes, zones }: Image, node: number): number | undefined {
   const zone = nodeWord(nodes, node, NODE.ZONE);
   return zones[zone * ZONE.WORDS + ZONE.APEX_NODE] === node ? zone : undefined;
 }
 
-/** The message that holds a zone's SOA alone (RFC 1995 2 and 4). */
+/** A message with only the zone's SOA (RFC 1995 2 and 4). */
 export function soaMessage(image: Image, zone: number, frame: MessageFrame): Uint8Array {
   const apex = zoneWord(image.zones, zone, ZONE.APEX_NODE);
   const message = createMessage(image, zone, frame, SOA_BUFFER_OCTETS);
@@ -52,7 +51,7 @@ export function soaMessage(image: Image, zone: number, frame: MessageFrame): Uin
   return message.finish();
 }
 
-/** All messages of a zone. Throws RangeError where one record is larger than a message. */
+/** Yields all messages of a zone. Throws RangeError when one record is larger than a message. */
 export function* zoneMessages(
   image: Image,
   zone: number,
@@ -75,17 +74,17 @@ export function* zoneMessages(
 type ZoneRrset = {
   readonly node: number;
   readonly rrset: number;
-  /** Where it is not the one that the image has. */
+  /** Replaces the TTL of the image. Undefined: keep it. */
   readonly ttlSeconds: number | undefined;
 };
 
-/** The RRsets of a zone as it is transferred, its SOA first and last. */
+/** The RRsets of a zone in the order of a transfer, with the SOA first and last. */
 function* rrsetsOf(image: Image, zone: number, defaults: DefaultAnswers): Generator<ZoneRrset> {
   const { nodes, zones, rrsets } = image;
   const apex = zoneWord(zones, zone, ZONE.APEX_NODE);
   const soa: ZoneRrset = { node: apex, rrset: findRrset(image, apex, TYPE.SOA), ttlSeconds: undefined };
   yield soa;
-  // A zone's nodes lie behind its apex and before the next one's.
+  // A zone's nodes are between its apex and the apex of the next zone.
   const next = zones[(zone + 1) * ZONE.WORDS + ZONE.APEX_NODE] ?? nodes.length / NODE.WORDS;
   for (let node = apex; node < next; node = nextNode(nodes, node)) {
     const service = nodeWord(nodes, node, NODE.SERVICE);
@@ -105,9 +104,9 @@ function* rrsetsOf(image: Image, zone: number, defaults: DefaultAnswers): Genera
 }
 
 type Message = {
-  /** Adds the record at an offset of an RRset. False, and nothing added, where it does not fit. */
+  /** Adds the record at an offset of an RRset. Returns false and adds nothing when it does not fit. */
   add(node: number, rrset: number, offset: number, ttlSeconds: number | undefined): boolean;
-  /** The message, and the next one is begun. */
+  /** Returns the message, and begins the next one. */
   finish(): Uint8Array;
 };
 
@@ -121,7 +120,7 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
   let lastNode = -1;
   let lastOwnerAt = 0;
 
-  /** Writes the owner at the end and returns where the record goes on. */
+  /** Writes the owner at the end. Returns the position after it. */
   const writeOwner = (node: number): number => {
     if (node === lastNode && lastOwnerAt <= MAX_POINTER) {
       put16(buffer, length, 0xc000 | lastOwnerAt);
@@ -147,7 +146,7 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
       at = writeData(image, rrset, offset, buffer, dataAt);
       put16(buffer, dataAt - 2, at - dataAt);
       if (at > frame.limit) return false;
-      // The apex is the question's name: a pointer to it, not to a pointer.
+      // The apex is the question's name: point to it, not to another pointer.
       if (node !== lastNode) lastOwnerAt = get16(buffer, length) >= 0xc000 ? QUESTION_AT : length;
       else if (lastOwnerAt > MAX_POINTER) lastOwnerAt = length;
       lastNode = node;
@@ -168,7 +167,7 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
   };
 }
 
-/** A pointer to the question's name; the root itself is shorter than a pointer. */
+/** Writes a pointer to the question's name, or the root itself, which is shorter than a pointer. */
 function writeApex(out: Uint8Array, at: number, apexOctets: number): number {
   if (apexOctets === 1) {
     out[at] = 0;
@@ -178,7 +177,7 @@ function writeApex(out: Uint8Array, at: number, apexOctets: number): number {
   return at + POINTER_OCTETS;
 }
 
-/** The data of the record at `offset` of an RRset. Returns where they end. */
+/** Writes the data of the record at `offset` of an RRset. Returns the position after them. */
 function writeData(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
   const { bytes, rrsets, patches } = image;
   const wireAt = rrsetWord(rrsets, rrset, RRSET.WIRE_AT);
@@ -200,8 +199,8 @@ function writeData(image: Image, rrset: number, offset: number, out: Uint8Array,
 }
 
 /**
- * The rest of a name that stands elsewhere in the RRset: written out, since the RRset's start may be farther into the
- * message than a pointer reaches.
+ * Writes the rest of a name that is elsewhere in the RRset without compression, because a pointer may not reach the start
+ * of the RRset. Returns the position after it.
  */
 function writeName(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
   const { bytes, rrsets, patches } = image;
@@ -226,7 +225,7 @@ function writeName(image: Image, rrset: number, offset: number, out: Uint8Array,
   }
 }
 
-/** The first patch of an RRset that is at `offset` or behind it. They are in the order of their offsets. */
+/** The first patch of an RRset at or after `offset`. Patches are sorted by offset. */
 function firstPatchFrom({ rrsets, patches }: Image, rrset: number, offset: number): number {
   let low = rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH);
   let high = low + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
