@@ -1,5 +1,5 @@
 /**
- * Whether a server could listen, asked of the system by doing it for a moment.
+ * Checks whether a server could listen, by binding the addresses for a moment.
  */
 import { createServer } from 'node:net';
 import type { Endpoint } from '../../wire/address.ts';
@@ -8,9 +8,9 @@ import { bindStream } from './stream.ts';
 import { bindDgram } from './udp-dgram.ts';
 
 /**
- * Binds every endpoint for UDP and TCP, those of `tls` for TCP alone, and none shared with anybody (a socket that
- * shares its address with SO_REUSEPORT is in use too), and lets go again. Resolves to what stands against it,
- * undefined when nothing does.
+ * Binds every endpoint for UDP and TCP, those of `tls` only for TCP, then closes the sockets. Binds them exclusively, so
+ * that an address which another socket shares with SO_REUSEPORT counts as in use. Resolves to the first error, or to
+ * undefined.
  */
 export async function checkListen(
   endpoints: readonly Endpoint[],
@@ -19,7 +19,7 @@ export async function checkListen(
   return (await checkUdp(endpoints)) ?? (await checkTcp([...endpoints, ...tls]));
 }
 
-/** `checkListen` for UDP alone. */
+/** Like `checkListen`, only for UDP. */
 export async function checkUdp(endpoints: readonly Endpoint[]): Promise<ListenError | undefined> {
   return holdAll(endpoints, async (endpoint) => {
     const socket = await bindDgram(endpoint, false);
@@ -37,7 +37,7 @@ async function checkTcp(endpoints: readonly Endpoint[]): Promise<ListenError | u
 
 type Release = (closed: () => void) => unknown;
 
-/** All at once, since endpoints of one list can stand in each other's way. */
+/** Holds all sockets at the same time, because endpoints of one list can conflict. */
 async function holdAll(
   endpoints: readonly Endpoint[],
   hold: (endpoint: Endpoint) => Promise<Release>,

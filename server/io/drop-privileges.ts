@@ -1,6 +1,6 @@
 /**
- * A server that is started as root becomes another user for good, before it reads a packet or runs a check. It keeps one
- * right, to bind ports under 1024: a thread that died and is started again has to open its sockets again.
+ * A server that starts as root changes permanently to another user, before it reads a packet or runs a check. It keeps the
+ * capability to bind ports below 1024, because a restarted thread must open its sockets again.
  */
 import { accessSync, chownSync, constants, lchownSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ export class LeaveRootError extends Error {
   }
 }
 
-/** Which the types of Node.js lack. */
+/** The types of Node.js lack this function. */
 type WithGroups = { readonly initgroups?: (user: string, extraGroup: number) => void };
 
 const DEFAULT_USER = 'pharos';
@@ -32,20 +32,20 @@ const MAX_PASSWD_OCTETS = 16 * 1024 * 1024;
 export type Staying = { readonly stays: true; readonly why: string };
 
 /**
- * Which user a process that is root shall become; undefined where it is not root. Throws LeaveRootError for a user that is
- * named and unknown.
+ * The user that a root process should become; undefined when the process is not root. Throws LeaveRootError when `named` is
+ * unknown.
  */
 export function userToBecome(named: string | undefined): User | Staying | undefined {
   if (process.getuid?.() !== 0 && process.geteuid?.() !== 0) return undefined;
   const user = findUser(named ?? DEFAULT_USER);
   if (!user) {
-    if (named === undefined) return { stays: true, why: `there is no user ${DEFAULT_USER}` };
+    if (named === undefined) return { stays: true, why: `user ${DEFAULT_USER} does not exist` };
     throw new LeaveRootError(`unknown user "${named}" in "user:"`, `create it: useradd --system ${named}`);
   }
-  return user.uid === 0 ? { stays: true, why: `"user: ${user.name}" says so` } : user;
+  return user.uid === 0 ? { stays: true, why: `the configuration has "user: ${user.name}"` } : user;
 }
 
-/** Becomes the user, in all threads. The state folder and what Pharos keeps in it belong to the user then. Throws LeaveRootError. */
+/** Changes to the user, in all threads. Gives the state folder and its files to the user. Throws LeaveRootError. */
 export function becomeUser(user: User, stateDir: string): void {
   handOverState(stateDir, user);
   allowRealTime();
@@ -65,7 +65,7 @@ export function becomeUser(user: User, stateDir: string): void {
   }
 }
 
-/** Whether the user that runs this process may do that with the file. */
+/** Whether the user of this process may read or write the file. True for files that do not exist. */
 export function mayAccess(path: string, how: 'read' | 'write'): boolean {
   try {
     accessSync(path, how === 'read' ? constants.R_OK : constants.W_OK);
@@ -84,7 +84,7 @@ function canBeRoot(): boolean {
   }
 }
 
-/** By name or number: in /etc/passwd, else wherever the system looks for users. */
+/** Finds a user by name or number, in /etc/passwd or in another source of the system. */
 function findUser(name: string): User | undefined {
   try {
     const lines = readRegularFile('/etc/passwd', { maxOctets: MAX_PASSWD_OCTETS }).octets.toString('utf8').split('\n');
@@ -93,7 +93,7 @@ function findUser(name: string): User | undefined {
       if (login !== '' && (login === name || uid === name)) return { name: login, uid: Number(uid), gid: Number(gid) };
     }
   } catch {
-    // Without the file there may still be a service of names.
+    // Without the file, the system may have another source of users.
   }
   try {
     const number = (flag: string): number =>
@@ -104,12 +104,12 @@ function findUser(name: string): User | undefined {
   }
 }
 
-/** What Pharos keeps in the state folder, its temporary and damaged files too. */
+/** Names of Pharos's files in the state folder, including temporary and damaged files. */
 const OURS = /^(?:[a-z]+\.json|takeover\.sock)(?:\.tmp|\.new|\.bad)?$|^keys$/;
 
 /**
- * Gives the folder and Pharos's own files in it to the user. A folder with anything else in it stays as it is: `state_dir`
- * may name one that belongs to somebody else.
+ * Gives the folder and Pharos's files in it to the user. Leaves a folder with any other file unchanged, because `state_dir`
+ * may name another program's folder.
  */
 function handOverState(folder: string, { uid, gid }: User): void {
   makeFolder(folder);
@@ -118,7 +118,7 @@ function handOverState(folder: string, { uid, gid }: User): void {
   for (const name of names) {
     const path = join(folder, name);
     const stats = lstatSync(path);
-    // A file with a second name could be anything on this file system.
+    // A file with a second hard link could be any file of this file system.
     if (stats.isDirectory() || stats.nlink === 1) lchownSync(path, uid, gid);
     if (stats.isDirectory()) for (const inner of readdirSync(path)) handOverKey(join(path, inner), uid, gid);
   }

@@ -1,25 +1,25 @@
 /**
- * Messages out of a TCP stream: each is preceded by its length in two octets (RFC 1035 4.2.2). Segments may
- * cut anywhere.
+ * Extracts messages from a TCP stream. A length of two octets precedes each message (RFC 1035 4.2.2). A segment may end
+ * anywhere in a message.
  */
 import { HEADER_OCTETS, TCP_OCTETS } from '../../wire/limits.ts';
 
-/** What was received and not yet answered: the part of a message, or messages that wait for the client to read. */
+/** Received but unanswered octets: a partial message, or messages that wait for the client to read. */
 export type Pending = { bytes: Uint8Array; length: number };
 
-/** Octets in front of each message. */
+/** Octets of the length before each message. */
 export const LENGTH_OCTETS = 2;
-/** A first buffer: most queries fit, and a thousand idle clients cost nothing. */
+/** Size of a first buffer: most queries fit. Idle clients have no buffer. */
 const FIRST_OCTETS = 512;
 
-/** Nothing received yet; no memory taken. */
+/** The initial state, without a buffer. */
 export function nothingPending(): Pending {
   return { bytes: new Uint8Array(0), length: 0 };
 }
 
 /**
- * Calls `each` with every whole message in `bytes` between `from` and `to`, until it says false.
- * Returns where the rest starts, or -1 at a length that no message has (under 12 octets).
+ * Calls `each` with every complete message in `bytes` between `from` and `to`, until it returns false. Returns the position
+ * after the last of them, or -1 for an invalid length (less than 12 octets).
  */
 export function eachMessage(
   bytes: Uint8Array,
@@ -38,7 +38,7 @@ export function eachMessage(
   return at;
 }
 
-/** Adds what was received to what is pending. Memory follows what has come, not what a length announces. */
+/** Appends received octets. The buffer grows with the received octets, not with an announced length. */
 export function append(pending: Pending, chunk: Uint8Array, from: number): void {
   const needed = pending.length + chunk.length - from;
   if (needed > pending.bytes.length) {
@@ -50,7 +50,7 @@ export function append(pending: Pending, chunk: Uint8Array, from: number): void 
   pending.length = needed;
 }
 
-/** Takes away the first `octets` of what is pending; gives the memory back when nothing is left. */
+/** Removes the first `octets` pending octets. Releases the buffer when none is left. */
 export function discard(pending: Pending, octets: number): void {
   pending.length -= octets;
   if (pending.length === 0) pending.bytes = new Uint8Array(0);

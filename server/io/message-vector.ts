@@ -1,6 +1,6 @@
 /**
- * Memory for recvmmsg and sendmmsg: headers, addresses, control data and buffers, laid out once and
- * used for every batch. The kernel reads and writes it by address; here it is seen through typed arrays.
+ * Memory for recvmmsg and sendmmsg: headers, addresses, control data and buffers. It is laid out once and used for every
+ * batch. The kernel accesses it by address, this code through typed arrays.
  *
  *     struct mmsghdr, 64 octets                struct iovec, 16 octets
  *      0  msg_name        address               0  iov_base  address
@@ -20,24 +20,24 @@
 import { UDP_OCTETS } from '../../wire/limits.ts';
 import { memoryAddress, AF_INET6, IP_PKTINFO, IPPROTO_IPV6 } from '../libc.ts';
 
-/** Datagrams taken or sent by one call. */
+/** Maximum of datagrams per call. */
 export const BATCH = 64;
 /**
- * Room for one datagram. EDNS tells clients that 1232 octets are taken (RFC 6891 6.2.3), what is longer comes
- * cut. An odd number of cache lines: with a power of two, the starts of all slots would share a few cache sets.
+ * Size of the buffer for one datagram. The advertised EDNS buffer size is 1232 octets (RFC 6891 6.2.3); longer datagrams are
+ * cut. An odd number of cache lines: with a power of two, all slots would start in the same few cache sets.
  */
 export const SLOT_OCTETS = 21 * 64;
-/** sockaddr_in6 and some. */
+/** Room for sockaddr_in6, rounded up. */
 export const NAME_OCTETS = 32;
 /** CMSG_SPACE of in6_pktinfo is 40, of in_pktinfo 32. */
 export const CONTROL_OCTETS = 64;
 
 const HEADER_OCTETS = 64;
 const IOVEC_OCTETS = 16;
-/** Of an iovec, in 32-bit words. */
+/** Layout of an iovec, in 32-bit words. */
 const IOVEC_WORDS = IOVEC_OCTETS / 4;
 const IOVEC_LENGTH = 2;
-/** Of a header, in 32-bit words. */
+/** Layout of a header, in 32-bit words. */
 const WORDS = HEADER_OCTETS / 4;
 const NAME = 0;
 const NAME_LENGTH = 2;
@@ -51,22 +51,22 @@ const LENGTH = 14;
 if (SLOT_OCTETS < UDP_OCTETS) throw new RangeError('a slot must hold the largest response');
 
 /**
- * BATCH headers, each with a buffer of SLOT_OCTETS, a sockaddr and control data. The same headers receive and send: a
- * response takes the place of its query, and the client's address is where it must be.
+ * BATCH headers, each with a buffer of SLOT_OCTETS, a sockaddr and control data. The same headers receive and send: the
+ * response overwrites its query, and the client's address is already in place.
  */
 export type MessageVector = {
-  /** Where each header lies, for the call: sending can go on from any. */
+  /** The address of each header, so that sending can continue from any header. */
   readonly addresses: readonly bigint[];
   readonly headers: Uint32Array;
   readonly iovecs: Uint32Array;
   /** Slot `index` starts at `index * SLOT_OCTETS`. */
   readonly buffer: Uint8Array;
-  /** sockaddr of slot `index` from `index * NAME_OCTETS`. */
+  /** The sockaddr of slot `index` starts at `index * NAME_OCTETS`. */
   readonly names: Uint8Array;
   readonly controls: Uint8Array;
 };
 
-/** Every header is ready to receive. */
+/** Creates the vector. Every header is ready to receive. */
 export function createMessages(): MessageVector {
   const buffer = new Uint8Array(new ArrayBuffer(BATCH * SLOT_OCTETS));
   const names = new Uint8Array(new ArrayBuffer(BATCH * NAME_OCTETS));
@@ -88,22 +88,22 @@ export function createMessages(): MessageVector {
   return messages;
 }
 
-/** Writes the address of an octet of a buffer as two words, low one first. */
+/** Writes the address of an octet of a buffer as two words, low word first. */
 function putAddress(words: Uint32Array, at: number, buffer: ArrayBuffer, offset: number): void {
   const address = memoryAddress(buffer) + BigInt(offset);
   words[at] = Number(address & 0xffff_ffffn);
   words[at + 1] = Number(address >> 32n);
 }
 
-/** Makes a slot ready to receive again: the kernel and the response before have overwritten what there is room for. */
+/** Makes a slot ready to receive again: restores the sizes that the kernel and the previous response have overwritten. */
 export function rearm({ headers, iovecs }: MessageVector, index: number): void {
   headers[index * WORDS + NAME_LENGTH] = NAME_OCTETS;
-  // Only a wildcard socket has any; of others the kernel sets this to 0.
+  // Only wildcard sockets receive control data; for others the kernel sets this to 0.
   headers[index * WORDS + CONTROL_LENGTH] = CONTROL_OCTETS;
   iovecs[index * IOVEC_WORDS + IOVEC_LENGTH] = SLOT_OCTETS;
 }
 
-/** Octets received into a slot. */
+/** Number of octets received into a slot. */
 export function receivedLength({ headers }: MessageVector, index: number): number {
   return headers[index * WORDS + LENGTH] ?? 0;
 }
@@ -113,7 +113,7 @@ export function receivedFlags({ headers }: MessageVector, index: number): number
   return headers[index * WORDS + FLAGS] ?? 0;
 }
 
-/** Makes a received slot the response in its buffer, of `length` octets, to whoever sent it, from the address it asked. */
+/** Prepares a slot to send the response of `length` octets in its buffer, from the address that the client queried. */
 export function reply({ headers, iovecs, controls }: MessageVector, index: number, length: number): void {
   iovecs[index * IOVEC_WORDS + IOVEC_LENGTH] = length;
   const at = index * WORDS + CONTROL_LENGTH;
@@ -121,10 +121,9 @@ export function reply({ headers, iovecs, controls }: MessageVector, index: numbe
 }
 
 /**
- * Turns the control data of a query into that of its response: the kernel says where the query went to
- * (ip(7), ipv6(7): pktinfo) and takes the same structure as where a response comes from. The interface is left
- * to routing, since the way back may be another one; only link-local addresses mean nothing without it.
- * False when that address cannot be a source.
+ * Turns the control data of a query into that of its response. The kernel uses the same structure (pktinfo in ip(7) and
+ * ipv6(7)) for the destination of a query and for the source of a response. Clears the interface, because the route back
+ * may use another one; only link-local addresses need it. Returns false when the address cannot be a source.
  */
 function prepareSource(controls: Uint8Array, at: number): boolean {
   const data = at + 16;
@@ -143,20 +142,20 @@ function clear4(bytes: Uint8Array, at: number): void {
   for (let i = at; i < at + 4; i++) bytes[i] = 0;
 }
 
-/** Where the client's address starts in `names`, for slot `index`; its octets follow from `peerOctets`. */
+/** The position in `names` of the client's address of slot `index`. Its length is `peerOctets`. */
 export function peerStart(messages: MessageVector, index: number): number {
   const at = index * NAME_OCTETS;
   if (messages.names[at] !== AF_INET6) return at + 4;
   return isMapped(messages.names, at + 8) ? at + 20 : at + 8;
 }
 
-/** 4 or 16: of the client's address in slot `index`. */
+/** Length in octets of the client's address in slot `index`. */
 export function peerOctets(messages: MessageVector, index: number): 4 | 16 {
   const at = index * NAME_OCTETS;
   return messages.names[at] !== AF_INET6 || isMapped(messages.names, at + 8) ? 4 : 16;
 }
 
-/** The client's port. */
+/** The client's port of slot `index`. */
 export function peerPort(messages: MessageVector, index: number): number {
   const at = index * NAME_OCTETS;
   return ((messages.names[at + 2] ?? 0) << 8) | (messages.names[at + 3] ?? 0);

@@ -1,17 +1,17 @@
 /**
- * Writes to a descriptor that somebody else reads without ever waiting for that reader: pipe, terminal, socket or file.
+ * Writes to a pipe, terminal, socket or file without ever waiting for its reader.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import * as c from '../libc.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 
-/** Writes what fits now: the octets taken, 0 where the reader has to read first. Throws where the reader is gone. */
+/** Writes as much as fits. Returns the octets written, 0 when the reader must read first. Throws when the reader has closed. */
 export type TryWrite = (octets: Uint8Array) => number;
 
-/** A write of this size does not wait where poll(2) finds room in a pipe (pipe(7), PIPE_BUF). */
+/** When poll(2) reports a pipe as writable, a write of this size does not block (pipe(7), PIPE_BUF). */
 const PIPE_BUF_OCTETS = 4096;
 
-/** The way that fits what `fd` is. Where none can be had without waiting, writes wait, as they do by default. */
+/** Chooses the method for the kind of `fd`. Writes block, as by default, when no nonblocking method is available. */
 export function nonblockingWrite(fd: number): TryWrite {
   const kind = fstatSync(fd);
   const write = (target: number, octets: Uint8Array): number => {
@@ -23,8 +23,8 @@ export function nonblockingWrite(fd: number): TryWrite {
     }
   };
   if (kind.isFile()) return (octets) => write(fd, octets);
-  // O_NONBLOCK belongs to an open file and not to a descriptor: set on `fd`, it would be the shell's too. A pipe or
-  // terminal can be opened once more by this path, unless it is another user's.
+  // O_NONBLOCK applies to the open file, not to the descriptor: set on `fd`, it would affect the shell too. This path opens
+  // a pipe or terminal a second time, unless another user owns it.
   if (!kind.isSocket() && process.platform === 'linux') {
     try {
       const own = openSync(
@@ -33,7 +33,7 @@ export function nonblockingWrite(fd: number): TryWrite {
       );
       return (octets) => write(own, octets);
     } catch {
-      // The next way.
+      // Try the next method.
     }
   }
   if (c.whyNoLibc() !== undefined) return (octets) => write(fd, octets);
@@ -43,7 +43,7 @@ export function nonblockingWrite(fd: number): TryWrite {
 }
 
 function send(fd: number, octets: Uint8Array): number {
-  // A Buffer may be a piece of a larger block: the address is that of the whole.
+  // A Buffer may be part of a larger block, and `memoryAddress` returns the address of the block.
   const copy = new Uint8Array(new ArrayBuffer(octets.length));
   copy.set(octets);
   const sent = c
@@ -55,7 +55,7 @@ function send(fd: number, octets: Uint8Array): number {
   throw new Error(`send: errno ${String(errno)}`);
 }
 
-/** Whether `fd` has room for a write, waited for at most `ms`. */
+/** Whether `fd` becomes writable within `ms`. */
 function pollFor(fd: number): (ms: number) => boolean {
   // struct pollfd: int fd, short events, short revents.
   const entry = new DataView(new ArrayBuffer(8));

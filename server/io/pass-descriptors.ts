@@ -1,6 +1,6 @@
 /**
- * File descriptors passed from one process to another over a unix socket (SCM_RIGHTS, unix(7)): the sockets of a server
- * go to the one that takes its place, with all that waits in them.
+ * Passes file descriptors from one process to another over a unix socket (SCM_RIGHTS, unix(7)). In a takeover the old
+ * server passes its sockets, including their queued packets, to the new one.
  */
 import * as c from '../libc.ts';
 
@@ -9,15 +9,15 @@ export type ReceivedDescriptors = { readonly text: string; readonly descriptors:
 
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
-/** What Linux passes at once (SCM_MAX_FD). */
+/** Maximum of descriptors per message on Linux (SCM_MAX_FD). */
 const MAX_DESCRIPTORS = 253;
-/** Of a text: some 250 addresses have room in it many times. */
+/** Maximum length of the text: many times the size of 250 addresses. */
 const TEXT_OCTETS = 64 * 1024;
-/** struct cmsghdr: u64 length with this head, u32 level, u32 type; then the descriptors. */
+/** struct cmsghdr: u64 length including this header, u32 level, u32 type. The descriptors follow. */
 const CONTROL_HEAD_OCTETS = 16;
 const CONTROL_OCTETS = CONTROL_HEAD_OCTETS + MAX_DESCRIPTORS * 4 + 4;
 
-/** One mmsghdr, drawn in message-vector.ts, and what it points to; held together, since the kernel has addresses alone. */
+/** One mmsghdr (layout in message-vector.ts) and the buffers it points to, which must stay reachable. */
 type Envelope = { readonly header: BigUint64Array; readonly parts: readonly ArrayBuffer[]; readonly address: bigint };
 
 function envelope(text: Uint8Array<ArrayBuffer>, control: ArrayBuffer, controlOctets: number): Envelope {
@@ -32,9 +32,9 @@ function envelope(text: Uint8Array<ArrayBuffer>, control: ArrayBuffer, controlOc
   return { header, parts: [text.buffer, control, part.buffer], address: c.memoryAddress(header.buffer) };
 }
 
-/** Sends both in one message of the connected unix socket `fd`. Throws where the kernel does not take it. */
+/** Sends text and descriptors in one message on the connected unix socket `fd`. Throws Error when the kernel refuses it. */
 export function sendDescriptors(fd: number, { text, descriptors }: ReceivedDescriptors): void {
-  if (descriptors.length > MAX_DESCRIPTORS) throw new Error(`more than ${MAX_DESCRIPTORS} sockets cannot be passed`);
+  if (descriptors.length > MAX_DESCRIPTORS) throw new Error(`cannot pass more than ${MAX_DESCRIPTORS} sockets`);
   const octets = new Uint8Array(new ArrayBuffer(Buffer.byteLength(text)));
   octets.set(Buffer.from(text));
   const control = new ArrayBuffer(CONTROL_OCTETS);
@@ -48,14 +48,14 @@ export function sendDescriptors(fd: number, { text, descriptors }: ReceivedDescr
   });
   const message = envelope(octets, control, descriptors.length === 0 ? 0 : (used + 7) & ~7);
   const sent = c.libc().sendmmsg(fd, message.address, 1, c.MSG_DONTWAIT);
-  if (sent !== 1) throw new Error(`sockets cannot be passed: errno ${c.libc().errno()}`);
+  if (sent !== 1) throw new Error(`cannot pass the sockets: errno ${c.libc().errno()}`);
   if (Number((message.header[7] ?? 0n) & 0xffff_ffffn) !== octets.length)
-    throw new Error('sockets were passed in part');
+    throw new Error('only a part of the sockets was passed');
 }
 
 /**
- * What waits at the unix socket `fd`, which nobody else may read. Undefined where nothing does yet; an empty text without
- * descriptors when the other side is gone. Descriptors are closed when another program is started.
+ * Receives one message from the unix socket `fd`, which no other code may read. Returns undefined when none has arrived,
+ * and an empty text without descriptors when the other side has closed. The descriptors have close-on-exec set.
  */
 export function receiveDescriptors(fd: number): ReceivedDescriptors | undefined {
   const octets = new Uint8Array(new ArrayBuffer(TEXT_OCTETS));
@@ -78,7 +78,7 @@ export function receiveDescriptors(fd: number): ReceivedDescriptors | undefined 
   return { text: Buffer.from(octets.subarray(0, length)).toString(), descriptors };
 }
 
-/** The descriptor of a socket or server of node:net; undefined where it has none. Node.js has no public name for it. */
+/** The descriptor of a socket or server of node:net; undefined if it has none. Node.js has no public API for it. */
 export function descriptorOf(socket: object): number | undefined {
   const { _handle: handle } = socket as { readonly _handle?: { readonly fd?: unknown } | null };
   return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined;

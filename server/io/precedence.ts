@@ -1,38 +1,38 @@
 /**
- * Who goes first where an answering thread shares a core with the rest of the server: probes, HTTP, a reload.
+ * Scheduling of an answering thread that shares a core with the rest of the server: probes, HTTP, reloads.
  *
- * By fair share (EEVDF, sched(7)) a thread that wakes right after it went to sleep has had a little more than its share;
- * the kernel then lets the other go on, and looks again at its next tick, 4 ms later. So answering threads ask for real
- * time: what wakes them is answered at once. A flood must not take the core from all others, though. A thread that does
- * not get to the end of what has come goes back to fair shares until it does.
+ * Under fair-share scheduling (EEVDF, sched(7)), a thread that wakes right after it slept has had slightly more than its
+ * share. The kernel then lets the other thread run until the next tick, 4 ms later. Therefore answering threads request
+ * real-time scheduling and answer as soon as a packet wakes them. A flood must not take the core from all other threads: a
+ * thread that does not empty its queue returns to fair share until it does.
  *
- * All of it needs rights that a server may not have, CAP_SYS_NICE or limits (RLIMIT_RTPRIO, RLIMIT_NICE): whatever the
- * kernel refuses is left as it is.
+ * This needs privileges that a server may lack: CAP_SYS_NICE, or the limits RLIMIT_RTPRIO and RLIMIT_NICE. Changes that the
+ * kernel refuses are skipped.
  */
 import { memoryAddress, libc, SCHED_OTHER, SCHED_RR } from '../libc.ts';
 
-/** How a thread shares its core. Makes it so; false when the kernel refuses. */
+/** Applies a scheduling policy to the calling thread. Returns false when the kernel refuses. */
 export type Schedule = () => boolean;
 
-/** The lowest: what the machine itself runs in real time goes first. */
+/** The lowest real-time priority, below that of the system's real-time threads. */
 const REAL_TIME_PRIORITY = 1;
-/** Three times the share of a thread with the usual priority, where both want the same core. */
+/** About three times the share of a thread with default priority on the same core. */
 const NICE = -5;
-/** What a batch of queries takes. A shorter turn than the other's may begin before that one's end (Linux 6.12). */
+/** The time for one batch of queries. A thread with a shorter slice may preempt a longer slice (Linux 6.12). */
 const TURN_NANOSECONDS = 100_000;
-/** Rounds with a full batch, one after the other, that mean a flood and no crowd: some 10 ms. */
+/** Consecutive rounds with a full batch that indicate a flood, not a burst: about 10 ms. */
 const ROUNDS_BEHIND = 64;
 
 /**
- * Puts the calling thread first. To be told after every round whether more may have come than it took. Allocates
- * nothing then.
+ * Gives the calling thread precedence. Call the returned function after every round, with whether more packets may be
+ * queued. It allocates nothing.
  */
 export function takePrecedence(
   realTime: Schedule = realTimeSchedule(),
   fair: readonly Schedule[] = [fairSchedule(NICE), fairSchedule(0)],
 ): (isBehind: boolean) => void {
   const usual = fair.find((schedule) => schedule());
-  // Who has nothing to go back to would keep real time in a flood.
+  // Without a fair-share policy to return to, the thread would keep real time in a flood.
   if (!usual || !realTime()) return () => undefined;
   let behind = 0;
   return (isBehind) => {
@@ -63,6 +63,6 @@ function createSchedule(policy: number, nice: number, priority: number, turnNano
   attributes.setBigUint64(24, BigInt(turnNanoseconds), true);
   const calls = libc();
   const address = memoryAddress(attributes.buffer);
-  // The view keeps the buffer where it is.
+  // Using the view keeps its buffer, and so the address, alive.
   return () => attributes.byteLength > 0 && calls.sched_setattr(address) === 0;
 }

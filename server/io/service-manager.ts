@@ -1,20 +1,20 @@
 /**
- * Tells systemd how the server is doing (sd_notify(3)): one datagram per message to the unix socket that the environment
- * variable NOTIFY_SOCKET names. Node.js has no unix datagram sockets, so the C library's are used.
+ * Reports the server's state to systemd (sd_notify(3)): one datagram per message to the unix socket in the environment
+ * variable NOTIFY_SOCKET. Node.js lacks unix datagram sockets, so this calls the C library.
  */
 import { performance } from 'node:perf_hooks';
 import * as c from '../libc.ts';
 
-/** Words of sd_notify(3). */
+/** States of sd_notify(3). */
 export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING';
 
 export type ServiceManager = {
-  /** Whether a service manager started this process and wants to be told. */
+  /** Whether a service manager started this process and expects notifications. */
   readonly isThere: boolean;
   /**
-   * @param state undefined where only the status text changes
+   * @param state undefined when only the status text changes
    * @param status one sentence, which `systemctl status` shows
-   * @param extendMs how long the current state may last from now on, where that is longer than the unit says
+   * @param extendMs how much longer the current state may last, where that exceeds the unit's timeout
    */
   tell(state: ServiceState | undefined, status: string, extendMs?: number): void;
 };
@@ -25,7 +25,7 @@ const PATH_OCTETS = 108;
 
 /**
  * @param path the value of NOTIFY_SOCKET: an absolute path, or an abstract name after `@`
- * @param warn is told once why messages cannot be sent
+ * @param warn is called once, with the reason why messages cannot be sent
  */
 export function connectServiceManager(path: string | undefined, warn: (message: string) => void): ServiceManager {
   if (path === undefined || path === '') return { isThere: false, tell: () => undefined };
@@ -49,7 +49,7 @@ export function connectServiceManager(path: string | undefined, warn: (message: 
       }
       const lines = [
         ...(state === undefined ? [] : [`${state}=1`]),
-        // systemd tells this reload from an earlier one by the time (CLOCK_MONOTONIC, as hrtime is on Linux).
+        // systemd distinguishes reloads by this time (CLOCK_MONOTONIC, which hrtime uses on Linux).
         ...(state === 'RELOADING' ? [`MONOTONIC_USEC=${String(process.hrtime.bigint() / 1000n)}`] : []),
         `STATUS=${status.replaceAll('\n', ' ')}`,
         ...(extendMs === undefined ? [] : [`EXTEND_TIMEOUT_USEC=${String(Math.ceil(extendMs * 1000))}`]),
@@ -72,10 +72,10 @@ function addressBytes(path: string): Uint8Array<ArrayBuffer> | undefined {
   return address;
 }
 
-/** How long a full socket is tried again: the manager reads within milliseconds. */
+/** How long to retry while the socket is full: the manager reads within milliseconds. */
 const FULL_MS = 100;
 
-/** Returns 0, or the errno. Never waits for a manager that hangs. */
+/** Returns 0 or the errno. Never blocks on an unresponsive manager. */
 function sendDatagram(address: Uint8Array<ArrayBuffer>, text: Buffer): number {
   const calls = c.libc();
   const octets = new Uint8Array(new ArrayBuffer(text.length));

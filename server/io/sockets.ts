@@ -1,6 +1,6 @@
 /**
- * UDP sockets as file descriptors. They belong to the process, so the control thread opens them and answering
- * threads use them by number: a thread that dies leaves its socket, with what is queued there, to the next.
+ * UDP sockets as file descriptors. They belong to the process: the control thread opens them, and answering threads use
+ * them by number. When a thread dies, its successor continues with the same socket and its queue.
  */
 import { isWildcardHost, parseAddress, type Endpoint } from '../../wire/address.ts';
 import * as c from '../libc.ts';
@@ -9,18 +9,18 @@ import { ListenError } from '../listen-error.ts';
 /** An open UDP socket, to be posted to a thread. */
 export type UdpSocket = { readonly fd: number; readonly family: 4 | 6 };
 
-/** Some 10,000 queries, what arrives while a thread is descheduled. The kernel may grant less. */
+/** Room for about 10,000 queries that arrive while a thread is not scheduled. The kernel may grant less. */
 const BUFFER_OCTETS = 4 * 1024 * 1024;
-/** How long a thread may sit in a receive before it looks up for news. */
+/** Receive timeout, after which a thread checks for a publication or a stop. */
 const RECEIVE_TIMEOUT_MS = 50;
 
 /**
- * Opens `count` sockets on one endpoint, among which the kernel spreads clients (SO_REUSEPORT).
- * The first is bound alone: a socket of anybody else, SO_REUSEPORT or not, makes that fail. Then it lets the
- * others in. So two servers never share an address unawares, which SO_REUSEPORT from the start would allow.
- * Throws ListenError; nothing is left open then. `endpoint.port` 0 takes a free port, the same for all.
+ * Opens `count` sockets on one endpoint, over which the kernel distributes clients (SO_REUSEPORT). The first is bound
+ * exclusively, which fails if any other socket has the address, with SO_REUSEPORT or without. Only then is sharing enabled
+ * for the others. With SO_REUSEPORT from the start, two servers could share an address unnoticed. Throws ListenError; then
+ * nothing stays open. `endpoint.port` 0 selects one free port for all.
  *
- * @param inherited sockets that are open there already: they are the first, and there may be more than `count`
+ * @param inherited sockets that are already open at this endpoint. They come first; there may be more than `count`.
  */
 export function openUdpSockets(
   endpoint: Endpoint,
@@ -42,14 +42,14 @@ export function openUdpSockets(
   }
 }
 
-/** Closes what `openUdpSockets` opened. */
+/** Closes the sockets of `openUdpSockets`. */
 export function closeSockets(sockets: readonly UdpSocket[]): void {
   for (const { fd } of sockets) c.libc().close(fd);
 }
 
 function openUdpSocket(endpoint: Endpoint, how: 'alone' | 'shared'): UdpSocket {
   const address = parseAddress(endpoint.host);
-  if (!address) throw new TypeError(`not an address: ${endpoint.host}`);
+  if (!address) throw new TypeError(`invalid address: ${endpoint.host}`);
   const family = address.length === 4 ? 4 : 6;
   const wildcard = isWildcardHost(endpoint.host);
   const libc = c.libc();
@@ -70,16 +70,16 @@ function openUdpSocket(endpoint: Endpoint, how: 'alone' | 'shared'): UdpSocket {
   }
 }
 
-/** What makes a socket better but not right: a kernel may refuse. */
+/** Sets options that improve a socket but are not required: the kernel may refuse them. */
 function tune(fd: number, family: 4 | 6): void {
-  // Beyond the system's limit with CAP_NET_ADMIN, else as far as it goes (socket(7)).
+  // The first option exceeds the system's limit, but needs CAP_NET_ADMIN (socket(7)).
   if (trySetOption(fd, c.SOL_SOCKET, c.SO_RCVBUFFORCE, BUFFER_OCTETS) < 0) {
     trySetOption(fd, c.SOL_SOCKET, c.SO_RCVBUF, BUFFER_OCTETS);
   }
   if (trySetOption(fd, c.SOL_SOCKET, c.SO_SNDBUFFORCE, BUFFER_OCTETS) < 0) {
     trySetOption(fd, c.SOL_SOCKET, c.SO_SNDBUF, BUFFER_OCTETS);
   }
-  // RFC 9715 3.1: forged ICMP must not talk the kernel into sending fragments.
+  // RFC 9715 3.1: forged ICMP messages must not make the kernel send fragments.
   if (family === 4) trySetOption(fd, c.IPPROTO_IP, c.IP_MTU_DISCOVER, c.PMTUDISC_OMIT);
   else trySetOption(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, c.PMTUDISC_OMIT);
   // struct timeval: seconds and microseconds, 64 bits each.
@@ -96,7 +96,7 @@ function setOption(fd: number, level: number, option: number, value: number, end
   if (trySetOption(fd, level, option, value) < 0) throw failure(endpoint);
 }
 
-/** sockaddr_in or sockaddr_in6; drawn in message-vector.ts. */
+/** Makes a sockaddr_in or sockaddr_in6; layout in message-vector.ts. */
 function socketName(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
   const name = new Uint8Array(new ArrayBuffer(address.length === 4 ? 16 : 28));
   const view = new DataView(name.buffer);

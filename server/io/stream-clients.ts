@@ -1,6 +1,6 @@
 /**
- * Who is connected: limits in all and for each client, and who goes when room or time is short (RFC 7766 6.2.2,
- * 6.2.3). Connections of TCP and of TLS count alike.
+ * The open connections: limits in total and per client, idle timeouts, and which connection is closed to make room (RFC
+ * 7766 6.2.2, 6.2.3). TCP and TLS connections count alike.
  */
 import type { Socket } from 'node:net';
 import { COUNTER, count } from '../counters.ts';
@@ -9,63 +9,63 @@ import type { Pending } from './frames.ts';
 import type { Peer } from './udp-dgram.ts';
 
 export type StreamLimits = {
-  /** Connections in all. One client may hold half of them, so that it alone never shuts out the others. */
+  /** Maximum of connections. One client may have half of them, so that it cannot lock out the others. */
   readonly clients: number;
-  /** How long a connection may stay without a whole query (RFC 7766 6.2.3). A fifth of it while nearly full. */
+  /** Time without a complete query after which a connection is closed (RFC 7766 6.2.3). A fifth of it while nearly full. */
   readonly idleMs: number;
-  /** What a TLS handshake may take from its first octet to its last. */
+  /** Time limit of a TLS handshake. */
   readonly handshakeMs?: number;
 };
 
 export type Connection = {
   readonly socket: Socket;
   readonly client: StreamClient;
-  /** Connections with the same key are one client's. */
+  /** Connections with the same key belong to one client. */
   readonly key: string;
   readonly pending: Pending;
   activeAt: number;
-  /** Whether it has sent a whole message. */
+  /** Whether the client has sent a complete message. */
   hasAsked: boolean;
-  /** In the TLS handshake: nothing can be asked yet. */
+  /** Whether the TLS handshake is not complete. */
   isShaking: boolean;
-  /** The client reads slower than it asks: what it sends next is not read before it has read. */
+  /** Whether the client reads too slowly: the server reads no more queries until the client has read. */
   isBlocked: boolean;
-  /** It has had its turn, and waits for the next: what it sends is not read before. */
+  /** Whether the connection waits for its next turn: the server reads no more queries until then. */
   isWaiting: boolean;
-  /** The client has sent all it will send (half-close). */
+  /** Whether the client has closed its sending side (half-close). */
   hasEnded: boolean;
-  /** What it sent last was no DNS: it gets the responses that it is owed, and what else it sends goes nowhere. */
+  /** Whether the client has sent an invalid length: it gets the outstanding responses, and further data are discarded. */
   isOver: boolean;
-  /** Messages that are being answered elsewhere (AnswerLong). */
+  /** Number of messages that an AnswerLong is answering. */
   longAnswers: number;
-  /** Called when the client has read, or is gone. */
+  /** Called when the client has read or disconnected. */
   readonly waiting: (() => void)[];
 };
 
 export type StreamClients = {
-  /** Takes in a connection; closes another one where there is no room. */
+  /** Adds a connection. Closes another one when a limit is reached. */
   admit(connection: Connection): void;
-  /** The handshake is through. */
+  /** The handshake is complete. */
   greet(connection: Connection): void;
-  /** It is closed, or about to be. False when that was known. */
+  /** Removes a closed connection. Returns false when it was removed before. */
   forget(connection: Connection): boolean;
-  /** Makes it the last of those that go. */
+  /** Marks the connection as the most recently active one. */
   touch(connection: Connection): void;
-  /** Closes who has been idle for too long. */
+  /** Closes connections that have been idle for too long. */
   readonly sweep: () => void;
   all(): Iterable<Connection>;
 };
 
-/** Share of the limit from which idle connections are given less time. */
+/** Share of the limit from which the idle timeout is shorter. */
 const NEARLY_FULL = 0.75;
 const HURRY = 5;
-/** A handshake takes two round trips and some milliseconds; who needs longer than this holds a place for nothing. */
+/** A handshake takes two round trips and some milliseconds; a longer one only occupies a connection. */
 const HANDSHAKE_MS = 5000;
 
 export function createClients(limits: StreamLimits, counters: Float64Array): StreamClients {
-  // In the order of their last activity: a Set keeps the order in which members were added.
+  // In the order of last activity: a Set keeps insertion order.
   const connections = new Set<Connection>();
-  /** In the order in which they came. */
+  /** Connections in the handshake, in order of arrival. */
   const shaking = new Set<Connection>();
   const held = new Map<string, number>();
   const ofOneClient = Math.max(1, Math.floor(limits.clients / 2));
@@ -91,7 +91,7 @@ export function createClients(limits: StreamLimits, counters: Float64Array): Str
     forget(connection);
     connection.socket.destroy();
   };
-  /** Closes the connection that was idle longest, of one client or of all; one at work only where all are. */
+  /** Closes the longest idle connection, of one client or of all. Spares connections with long answers if possible. */
   const evict = (key: string | undefined): void => {
     let chosen: Connection | undefined;
     for (const connection of connections) {
@@ -108,7 +108,7 @@ export function createClients(limits: StreamLimits, counters: Float64Array): Str
     connection.activeAt = performance.now();
     connections.add(connection);
   };
-  // The connections of a thread that died before this one went with it.
+  // The connections of a previous thread that died were closed with it.
   counters[COUNTER.TCP_OPEN] = 0;
   tellIdle();
 
@@ -140,12 +140,12 @@ export function createClients(limits: StreamLimits, counters: Float64Array): Str
       for (const connection of connections) {
         if (connection.activeAt > before) break;
         if (connection.isOver) {
-          // It was counted when it happened.
+          // Counted already, as TCP_BAD_LENGTH.
           forget(connection);
           connection.socket.destroy();
           continue;
         }
-        // It waits for us, not we for it.
+        // The client waits for the server, so it is not idle.
         if (connection.longAnswers > 0 && !connection.isBlocked) touch(connection);
         else close(connection, COUNTER.TCP_IDLE);
       }
@@ -154,7 +154,7 @@ export function createClients(limits: StreamLimits, counters: Float64Array): Str
   };
 }
 
-/** What makes one client of many connections: an IPv4 address, or the network of 64 bits that a site has in IPv6. */
+/** The key that identifies a client: an IPv4 address, or an IPv6 network of 64 bits, the size of one subnet. */
 export function clientKey({ bytes, at, octets }: Peer): string {
   return bytes.subarray(at, at + (octets === 4 ? 4 : 8)).join('.');
 }

@@ -1,5 +1,5 @@
 /**
- * One connection: octets in, whole messages to whoever answers them, responses out as far as the client reads.
+ * One connection: receives octets, has complete messages answered, and sends responses as fast as the client reads.
  */
 import { LENGTH_OCTETS, append, discard, eachMessage } from './frames.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
@@ -11,22 +11,22 @@ import type { Turns } from './turns.ts';
 export type StreamContext = {
   readonly clients: StreamClients;
   readonly link: Link;
-  /** Where every response is written before its connection gets a copy: behind the room for its length. */
+  /** All responses are written into its buffer, after room for the length, then copied. */
   readonly packet: Packet;
-  /** Connections that have more to be answered than one turn takes. */
+  /** Connections with more messages than one turn answers. */
   readonly turns: Turns<Connection>;
 };
 
 /**
- * Messages of one connection that are answered before others have their turn. Clients that send a thousand at once, and
- * perhaps never read, would else keep new ones waiting.
+ * Messages of one connection per turn. Without this limit, clients that send a thousand messages at once would make new
+ * clients wait.
  */
 const TURN_MESSAGES = 32;
 
-/** Long answers under way on one connection; past that, it is not read until one is done. */
+/** Maximum of long answers under way on one connection. At this limit the connection is not read until one is complete. */
 const MAX_LONG_ANSWERS = 8;
 
-/** The record in which messages of all connections are answered, one after the other. */
+/** Creates the packet record that all connections share. */
 export function createStreamPacket(): Packet {
   const tx = new Uint8Array(LENGTH_OCTETS + TCP_OCTETS);
   const packet = packetOf(new Uint8Array(0), new Uint8Array(4), TRANSPORT.TCP, tx);
@@ -34,7 +34,7 @@ export function createStreamPacket(): Packet {
   return packet;
 }
 
-/** What has come: answers the whole messages in it and keeps the rest. */
+/** Handles received octets: answers the complete messages and keeps the rest. */
 export function receive(context: StreamContext, connection: Connection, chunk: Uint8Array): void {
   const { pending } = connection;
   if (connection.isOver) return;
@@ -47,13 +47,13 @@ export function receive(context: StreamContext, connection: Connection, chunk: U
   if (rest >= 0 && rest < chunk.length) append(pending, chunk, rest);
 }
 
-/** The client has sent all it will: it gets what it is owed, then the end. */
+/** The client has closed its sending side: send the outstanding responses, then close. */
 export function endWhenDone(connection: Connection): void {
   connection.hasEnded = true;
   if (!isHeld(connection) && connection.longAnswers === 0) connection.socket.end();
 }
 
-/** The client has read: goes on where it stopped, when it is its turn. */
+/** The client has read: continue at its next turn. */
 export function unblock(context: StreamContext, connection: Connection): void {
   if (!connection.isBlocked) return;
   connection.isBlocked = false;
@@ -62,12 +62,12 @@ export function unblock(context: StreamContext, connection: Connection): void {
   wake(connection);
 }
 
-/** Lets everybody go on who waits for the client. */
+/** Wakes all work that waits for the client. */
 export function wake(connection: Connection): void {
   for (const woken of connection.waiting.splice(0)) woken();
 }
 
-/** Sends one message out of turn; see StreamClient. */
+/** Sends one message of a long answer; see StreamClient. */
 export async function send(context: StreamContext, connection: Connection, message: Uint8Array): Promise<boolean> {
   const { socket } = connection;
   await room(connection);
@@ -77,12 +77,12 @@ export async function send(context: StreamContext, connection: Connection, messa
   countResponse(context.link.counters, message, 0, message.length);
   write(connection, framed);
   context.clients.touch(connection);
-  // Not before the others had their turn: to who reads fast, the loop would never end.
+  // Lets other connections have a turn: with a fast reader, the sending loop would not yield.
   await new Promise(setImmediate);
   return socket.writable;
 }
 
-/** Resolves when the client has room, or is gone. */
+/** Resolves when the client can receive, or has disconnected. */
 async function room(connection: Connection): Promise<void> {
   while (connection.isBlocked && !connection.socket.destroyed) {
     await new Promise<void>((woken) => void connection.waiting.push(woken));
@@ -99,20 +99,20 @@ function waitForTurn(context: StreamContext, connection: Connection): void {
   context.turns.wait(connection);
 }
 
-/** The next turn of a connection that waits for it. */
+/** Runs the turn of a waiting connection. */
 export function takeTurn(context: StreamContext, connection: Connection): void {
   connection.isWaiting = false;
   if (!connection.socket.destroyed) proceed(context, connection);
 }
 
-/** Goes on with what is pending, unless something still holds it. */
+/** Continues with pending octets unless the connection is held. */
 function proceed(context: StreamContext, connection: Connection): void {
   if (!answerPending(context, connection)) return;
   if (connection.hasEnded) endWhenDone(connection);
   connection.socket.resume();
 }
 
-/** Answers what is pending. False when the client must wait. */
+/** Answers pending messages. Returns false when the connection is held. */
 function answerPending(context: StreamContext, connection: Connection): boolean {
   const { pending } = connection;
   if (isHeld(connection)) return false;
@@ -121,10 +121,10 @@ function answerPending(context: StreamContext, connection: Connection): boolean 
   return !isHeld(connection);
 }
 
-/** Answers the whole messages in `bytes` up to `to`, as far as the client reads. Returns where the rest starts, -1 when it is over. */
+/** Answers the complete messages in `bytes` up to `to`, as far as the client reads. Returns the position of the rest, -1 at an invalid length. */
 function answerMessages(context: StreamContext, connection: Connection, bytes: Uint8Array, to: number): number {
   const { socket } = connection;
-  // All responses to one segment leave together.
+  // Sends all responses to one segment together.
   socket.cork();
   let left = TURN_MESSAGES;
   const rest = eachMessage(bytes, 0, to, (from, at, length) => {
@@ -145,13 +145,13 @@ function answerMessages(context: StreamContext, connection: Connection, bytes: U
     count(context.link.counters, COUNTER.TCP_BAD_LENGTH);
     discard(connection.pending, connection.pending.length);
     connection.isOver = true;
-    // Closed at once, with octets of the client unread, TCP would reset it and the responses could be lost (RFC 9293 3.10.4).
+    // RFC 9293 3.10.4: closing with unread octets would reset the connection, and responses could be lost.
     endWhenDone(connection);
   }
   return rest;
 }
 
-/** One whole message: to the long answerer where that takes it, else answered at once. */
+/** Passes one complete message to the AnswerLong, or answers it at once if that does not take it. */
 function handle(context: StreamContext, connection: Connection, bytes: Uint8Array, at: number, length: number): void {
   const { link } = context;
   countQuery(link.counters, connection, length);
@@ -171,7 +171,7 @@ async function follow(context: StreamContext, connection: Connection, work: Prom
     await work;
   } catch (error) {
     context.link.threw(error);
-    // RFC 5936 2.2: that is how a client learns that no more will come.
+    // RFC 5936 2.2: closing tells the client that the transfer is incomplete.
     connection.socket.destroy();
   }
   connection.longAnswers--;
@@ -205,7 +205,7 @@ function answerOne(
   write(connection, Buffer.from(tx.subarray(0, LENGTH_OCTETS + written)));
 }
 
-/** Writes a message, with its length into the first octets; marks and stops a client that must read first. */
+/** Writes a message with its length. Pauses reading when the client must read first. */
 function write(connection: Connection, framed: Buffer): void {
   framed.writeUInt16BE(framed.length - LENGTH_OCTETS);
   if (connection.socket.write(framed)) return;

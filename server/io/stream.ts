@@ -1,7 +1,6 @@
 /**
- * DNS over TCP (RFC 7766) and over TLS (RFC 7858) for any number of clients in one thread. A client costs what it
- * keeps waiting and no more: what it sends is answered as far as it reads the responses, and who is idle longest goes
- * first when room is short.
+ * DNS over TCP (RFC 7766) and over TLS (RFC 7858) for all clients in one thread. The memory per client is bounded: queries
+ * are answered only as far as the client reads the responses. The longest idle connection is closed first to make room.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
@@ -26,29 +25,28 @@ import { createTurns } from './turns.ts';
 import { peerOf } from './udp-dgram.ts';
 
 export type StreamServer = {
-  /** Where it listens, with the ports taken for 0; those of TLS last. */
+  /** The endpoints it listens on, with the actual ports in place of 0; TLS endpoints are last. */
   readonly endpoints: readonly Endpoint[];
-  /** Of the sockets that listen there. */
+  /** Descriptors of the listening sockets. */
   readonly descriptors: readonly number[];
-  /** Stops accepting, answers what has been sent, closes. Resolves when all is closed. */
+  /** Stops accepting, answers queries that were sent, and closes. Resolves when all sockets are closed. */
   close(): Promise<void>;
 };
 
-/** Where TLS is spoken, and by what certificate. */
+/** The endpoints of TLS, and the certificate. */
 export type StreamTls = { readonly endpoints: readonly Endpoint[]; readonly security: Security };
 
-/** On close: what clients have sent already arrives within this time, and is answered. */
+/** On close: queries that arrive within this time are answered. */
 const LINGER_MS = 50;
-/** On close: how long who was accepted shortly before may take to ask, its handshake included. */
+/** On close: time for a recently accepted client to send its first query, including the handshake. */
 const FIRST_QUERY_MS = 1000;
-/** On close: how long a client may take to read its last responses. */
+/** On close: time for a client to read its last responses. */
 const FAREWELL_MS = 1000;
-/** What may wait to be accepted (listen(2)); the kernel has its own, lower limit too. */
+/** Maximum of connections that wait to be accepted (listen(2)). The kernel may have a lower limit. */
 const BACKLOG = 1024;
 
 /**
- * Binds every endpoint, or listens at the socket that `inherited` has for it, and answers what comes. Throws ListenError;
- * nothing stays open then.
+ * Binds every endpoint, or uses its socket in `inherited`, and answers queries. Throws ListenError; then nothing stays open.
  */
 export async function serveStreams(
   endpoints: readonly Endpoint[],
@@ -117,13 +115,13 @@ export async function serveStreams(
   };
 }
 
-/** Whether somebody is about to ask for the first time, who came at most FIRST_QUERY_MS before `sinceMs`. */
+/** Whether a client accepted at most FIRST_QUERY_MS before `sinceMs` has not yet sent its first query. */
 function isAnyNew(clients: StreamClients, sinceMs: number): boolean {
   for (const { hasAsked, activeAt } of clients.all()) if (!hasAsked && activeAt > sinceMs - FIRST_QUERY_MS) return true;
   return false;
 }
 
-/** Listens, at the socket `fd` where there is one already. Throws ListenError. */
+/** Listens on the endpoint, or on the open socket `fd`. Throws ListenError. */
 export async function bindStream(server: Server, endpoint: Endpoint, fd?: number): Promise<void> {
   await new Promise<void>((listening, fail) => {
     const failed = (error: NodeJS.ErrnoException): void => {
@@ -134,7 +132,7 @@ export async function bindStream(server: Server, endpoint: Endpoint, fd?: number
     const where = fd === undefined ? { host, port, ipv6Only: host.includes(':'), exclusive: true } : { fd };
     server.listen({ ...where, backlog: BACKLOG }, () => {
       server.off('error', failed);
-      // What goes wrong from here on is one client's: the server keeps accepting.
+      // Later errors concern single clients: the server keeps accepting.
       server.on('error', () => undefined);
       listening();
     });
@@ -145,11 +143,11 @@ function accept(context: StreamContext, raw: Socket, security: Security | undefi
   const { clients, link } = context;
   const peer = raw.remoteAddress === undefined ? undefined : peerOf(raw.remoteAddress);
   if (!peer) {
-    // It was closed before it was looked at.
+    // The connection was closed before it was accepted.
     raw.destroy();
     return;
   }
-  // Its errors are reported by the socket around it.
+  // The TLS socket reports the errors.
   if (security) raw.on('error', () => undefined);
   const secured = security?.secure(raw);
   const socket = secured ?? raw;
@@ -183,7 +181,7 @@ function accept(context: StreamContext, raw: Socket, security: Security | undefi
   socket.on('end', () => {
     endWhenDone(connection);
   });
-  // Reset, broken pipe, no TLS and the like: 'close' follows.
+  // For example reset, broken pipe, failed handshake. 'close' follows.
   socket.on('error', () => {
     socket.destroy();
   });

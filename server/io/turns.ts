@@ -1,19 +1,19 @@
 /**
- * Turns for what would take long in one go: each gets a short one, in the order in which they came, and between rounds
- * the event loop looks at its sockets, so that new clients wait for a round at most.
+ * Splits long work into short turns, in order of arrival. Between rounds the event loop handles its sockets, so that a new
+ * client waits for at most one round.
  */
 
 export type Turns<Of> = {
-  /** Puts it behind all that wait. */
+  /** Appends an item to the queue. */
   wait(one: Of): void;
-  /** The next round is one turn: somebody new is there, and libuv accepts one connection between two rounds. */
+  /** Limits the next round to one turn. libuv accepts one connection between two rounds, and more clients may be waiting. */
   hurry(): void;
 };
 
-/** Of all turns between two looks at the sockets. */
+/** Length of a round: all turns before the event loop handles its sockets again. */
 const ROUND_MS = 1;
 
-/** `take` is one turn; it may ask for the next. `nowMs` is a clock that never goes back. */
+/** `take` runs one turn and may call `wait` for the next one. `nowMs` is a monotonic clock. */
 export function createTurns<Of>(take: (one: Of) => void, nowMs: () => number = () => performance.now()): Turns<Of> {
   let waiting: Of[] = [];
   let isPlanned = false;
@@ -30,7 +30,7 @@ export function createTurns<Of>(take: (one: Of) => void, nowMs: () => number = (
       const one = these[done++];
       if (one !== undefined) take(one);
     }
-    // Who had no turn is before those that ask for another.
+    // Items without a turn come before items that wait for another turn.
     if (done < these.length) waiting = [...these.slice(done), ...waiting];
     plan();
   };

@@ -1,7 +1,7 @@
 /**
- * UDP in batches: one recvmmsg takes up to 64 queries, one sendmmsg sends their responses. The thread does
- * nothing else and has no event loop; between batches it looks at shared memory for news. Nothing is allocated
- * once it runs: the kernel is nine tenths of the cost, and a collector must not become the rest.
+ * UDP in batches: one recvmmsg takes up to 64 queries, one sendmmsg sends their responses. The thread does nothing else and
+ * never returns to the event loop; between batches it checks shared memory for a publication or a stop. The loop allocates
+ * nothing: the kernel takes 90% of the CPU time, and garbage collection must not add to it.
  */
 import { HEADER_OCTETS } from '../../wire/limits.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
@@ -33,11 +33,11 @@ import {
 import { takePrecedence } from './precedence.ts';
 import type { UdpSocket } from './sockets.ts';
 
-/** As SO_RCVTIMEO of a single socket (sockets.ts). */
+/** Equal to SO_RCVTIMEO of a single socket (sockets.ts). */
 const POLL_MS = 50;
-/** Failures in a row after which the socket is taken for broken, and the thread for better started anew. */
+/** Consecutive failures after which the socket is considered broken and the thread is restarted. */
 const MAX_FAILURES = 1000;
-/** On stop, what is queued is still answered, within this many batches a socket. */
+/** On stop, queued queries are still answered, up to this many batches per socket. */
 const LAST_BATCHES = 32;
 
 type Loop = {
@@ -46,12 +46,12 @@ type Loop = {
   readonly messages: MessageVector;
   readonly packet: Packet;
   readonly address: bigint;
-  /** Receives that failed since one succeeded. */
+  /** Failed receives since the last successful one. */
   failures: number;
 };
 
 /**
- * Answers what comes on the sockets until `link.stopping()`. Blocks the thread. Throws when a socket is broken.
+ * Answers queries on the sockets until `link.stopping()`. Blocks the thread. Throws Error when a socket is broken.
  */
 export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void {
   const messages = createMessages();
@@ -70,7 +70,7 @@ export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void
   }
 }
 
-/** Several sockets: poll(2) says which have something. struct pollfd: int fd, short events, short revents. */
+/** For several sockets: poll(2) tells which are readable. struct pollfd: int fd, short events, short revents. */
 function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehind: boolean) => void): void {
   const entries = new Int16Array(new ArrayBuffer(sockets.length * 8));
   const fds = new Int32Array(entries.buffer);
@@ -93,7 +93,7 @@ function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehi
   }
 }
 
-/** Receives once, answers all of it in place, sends. Returns the datagrams received. */
+/** Receives one batch, answers it in place, and sends the responses. Returns the number of datagrams received. */
 function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number): number {
   const { messages, packet, link } = loop;
   const { buffer } = messages;
@@ -105,12 +105,12 @@ function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number
   }
   loop.failures = 0;
   count(counters, COUNTER.BATCHES);
-  // Responses from here on wait to be sent.
+  // The first slot whose response has not been sent.
   let first = 0;
   for (let index = 0; index < received; index++) {
     const length = receivedLength(messages, index);
     let written = 0;
-    // A response to port 0 cannot be sent; such a source is forged.
+    // A response to port 0 cannot be sent; such a source port is forged.
     if (length < HEADER_OCTETS || peerPort(messages, index) === 0) {
       count(counters, COUNTER.MALFORMED);
     } else {
@@ -143,27 +143,27 @@ function serveBatch(loop: Loop, socket: UdpSocket, answer: Answer, flags: number
   return received;
 }
 
-/** Sends slots `from` to `to` - 1; one that cannot be sent is counted and left. */
+/** Sends slots `from` to `to` - 1. Counts and skips a response that cannot be sent. */
 function send(loop: Loop, fd: number, from: number, to: number): void {
   while (from < to) {
-    // Never waits: with a full send buffer a response is late already, and the next client must not wait for it.
+    // Never blocks: with a full send buffer the response is late already, and other clients must not wait for it.
     const done = loop.libc.sendmmsg(fd, loop.messages.addresses[from] ?? NULL, to - from, MSG_DONTWAIT);
     if (done > 0) {
       from += done;
     } else if (loop.libc.errno() !== ERRNO.EINTR) {
-      // sendmmsg(2): an error is that of the first message, those before it have been sent.
+      // sendmmsg(2): the error concerns the first message that was not sent.
       count(loop.link.counters, COUNTER.SEND_ERRORS);
       from++;
     }
   }
 }
 
-/** Nothing there is no failure. What fails again and again is thrown, so that the thread is started anew. */
+/** Counts a failed call. EAGAIN and EINTR are not failures. Throws after repeated failures, so that the thread is restarted. */
 function failed(loop: Loop, call: string): void {
   const errno = loop.libc.errno();
   if (errno === ERRNO.EAGAIN || errno === ERRNO.EINTR) return;
   count(loop.link.counters, COUNTER.RECEIVE_ERRORS);
   if (errno === ERRNO.EBADF || errno === ERRNO.ENOTSOCK || ++loop.failures >= MAX_FAILURES) {
-    throw new Error(`${call} fails with errno ${errno}`);
+    throw new Error(`${call} failed with errno ${errno}`);
   }
 }

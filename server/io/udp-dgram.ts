@@ -1,7 +1,7 @@
 /**
- * UDP through node:dgram, for systems where libc cannot be called or has no recvmmsg. Answers as udp-batch.ts
- * does, for about twice the CPU a query. On a wildcard address the system chooses the source of a response, so there
- * a machine with several addresses should list them one by one.
+ * UDP through node:dgram, for systems where libc cannot be called or lacks recvmmsg. Answers like udp-batch.ts, for about
+ * twice the CPU per query. On a wildcard address the system chooses the source address of a response, so a configuration for
+ * a machine with several addresses should list each of them.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { parseAddress, type Endpoint } from '../../wire/address.ts';
@@ -10,21 +10,21 @@ import { COUNTER, count, countResponse } from '../counters.ts';
 import { packetOf, TRANSPORT, type Link } from '../contract.ts';
 import { ListenError } from '../listen-error.ts';
 
-/** Responses that wait in libuv; past that, new ones are dropped as a full send buffer would. */
+/** Maximum of octets queued in libuv. Beyond it, responses are dropped, as with a full send buffer. */
 const MAX_QUEUED_OCTETS = 4 * 1024 * 1024;
 const BUFFER_OCTETS = 4 * 1024 * 1024;
-/** On stop, queries that the kernel has already are still read. */
+/** On stop, time to read the queries that the kernel has queued. */
 const LINGER_MS = 50;
 
 export type DgramServer = {
-  /** Where it listens, with the ports taken for 0. */
+  /** The endpoints it listens on, with the actual ports in place of 0. */
   readonly endpoints: readonly Endpoint[];
-  /** These sockets cannot be handed over. */
+  /** Always empty: these sockets cannot be handed over. */
   readonly descriptors: readonly number[];
   close(): Promise<void>;
 };
 
-/** Binds every endpoint and answers what comes. Throws ListenError; nothing stays open then. */
+/** Binds every endpoint and answers queries. Throws ListenError; then nothing stays open. */
 export async function serveUdpDgram(
   endpoints: readonly Endpoint[],
   reusePort: boolean,
@@ -56,10 +56,10 @@ export async function serveUdpDgram(
   };
 }
 
-/** A bound socket. Throws ListenError. */
+/** Creates a bound socket. Throws ListenError. */
 export async function bindDgram(endpoint: Endpoint, reusePort: boolean): Promise<Socket> {
   const v6 = endpoint.host.includes(':');
-  // reusePort came with Node.js 23.1; before that it must not be asked for.
+  // Node.js before 23.1 does not know reusePort.
   const options = { ipv6Only: v6, ...(reusePort ? { reusePort } : {}) };
   const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', ...options });
   await new Promise<void>((bound, fail) => {
@@ -126,14 +126,14 @@ function tryEnlarge(socket: Socket): void {
     socket.setRecvBufferSize(BUFFER_OCTETS);
     socket.setSendBufferSize(BUFFER_OCTETS);
   } catch {
-    // The system's own size serves too.
+    // The system's default size is sufficient.
   }
 }
 
-/** A client's address as `Answer` takes it. */
+/** A client's address in the form that `Packet` needs. */
 export type Peer = { readonly bytes: Uint8Array; readonly at: number; readonly octets: 4 | 16 };
 
-/** From text as sockets give it: a zone (`%eth0`) goes, an IPv4-mapped address becomes its 4 octets (RFC 4291 2.5.5.2). */
+/** Parses the text of a socket's address. Drops a zone (`%eth0`); an IPv4-mapped address has 4 octets (RFC 4291 2.5.5.2). */
 export function peerOf(text: string): Peer | undefined {
   const percent = text.indexOf('%');
   const bytes = parseAddress(percent < 0 ? text : text.slice(0, percent));
