@@ -1,6 +1,6 @@
 /**
- * The start of a decision (docs/steering.md#who-is-a-candidate): the VIPs that have the type of the query, are available,
- * and whose region has at least `min_healthy` of its weight up.
+ * The start of a decision (docs/steering.md#who-is-a-candidate): the VIPs that have the type of the query, are
+ * available, and whose region has at least `min_healthy` of its weight up.
  */
 import { holdSecondsOf, isAvailable, isForcedOut } from '../health/health-table.ts';
 import { DEGREE, type Decision, type Steerer } from './decision.ts';
@@ -139,8 +139,8 @@ function isRegionHealthy({ plan, decision }: Steerer, firstRegion: number, regio
 }
 
 /**
- * Share of the region's weight that is up, 0 to 1, from the last `startCandidates` with DEGREE.AVAILABLE. Valid only for
- * services with a `min_healthy`: the regions of others are not weighed.
+ * Share of the region's weight that is up, 0 to 1, from the last `startCandidates` with DEGREE.AVAILABLE. Valid only
+ * for services with a `min_healthy`: the regions of others are not weighed.
  */
 export function regionShare(decision: Decision, region: number): number {
   return (decision.weightUp[region] ?? 0) / Math.max(decision.weightAll[region] ?? 0, 1e-6);

@@ -19,11 +19,14 @@ export type Decision = {
   degree: number;
   ttlSeconds: number;
   /**
-   * How far a VIP's pressure may exceed what the client bears for the VIP to be a candidate (shed.ts). -1 if shedding does
-   * not affect the decision.
+   * How far a VIP's pressure may exceed what the client bears for the VIP to be a candidate (shed.ts). -1 if shedding
+   * does not affect the decision.
    */
   shedLimit: number;
-  /** Shortest prefix around the client in which every address gets the same candidates; 0 if they do not depend on the client. */
+  /**
+   * Shortest prefix around the client in which every address gets the same candidates; 0 if they do not depend on the
+   * client.
+   */
   scopeBits: number;
   /** Per local region: weight that is up, and total weight. */
   readonly weightUp: Float64Array;
@@ -78,7 +81,7 @@ export type Steerer = {
 };
 
 /**
- * Called after the start (step -1), after each step, and at the end (step -2). Start and steps repeat for each degree of
- * availability that is tried, and when standbys join.
+ * Called after the start (step -1), after each step, and at the end (step -2). Start and steps repeat for each degree
+ * of availability that is tried, and when standbys join.
  */
 export type Observer = (service: number, step: number, decision: Decision) => void;

@@ -1,6 +1,6 @@
 /**
- * The common part of `geo`, `nearest`, `latency` and `failover`. All four prefer regions or VIPs in an order, and keep the
- * first that has a candidate. `nearest` and `latency` also keep those within a margin of it.
+ * The common part of `geo`, `nearest`, `latency` and `failover`. All four prefer regions or VIPs in an order, and keep
+ * the first that has a candidate. `nearest` and `latency` also keep those within a margin of it.
  *
  * An ordering is n, then n pairs (entry, end): entry is a local region, or ~n for local VIP n; when the entry
  * is the first with a candidate, all entries up to `end` (exclusive) are kept with it.

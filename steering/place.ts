@@ -1,6 +1,6 @@
 /**
- * The contract of the steps that prefer regions by the client's place, such as `geo-step.ts`. Pure. It runs at load time
- * for every class of the atlas, and in explain, which also shows `detail`.
+ * The contract of the steps that prefer regions by the client's place, such as `geo-step.ts`. Pure. It runs at load
+ * time for every class of the atlas, and in explain, which also shows `detail`.
  */
 import type { LatencyTable } from '../geo/latency-table.ts';
 import type { Location } from '../geo/location.ts';
@@ -63,7 +63,10 @@ export function networkText(prefix: { readonly bytes: Uint8Array; readonly bits:
   return `${Buffer.from(prefix.bytes).toString('hex')}/${prefix.bits}`;
 }
 
-/** Lowest first. The group of an entry ends with the last entry that is at most `within` higher. NaN come last, as one group. */
+/**
+ * Lowest first. The group of an entry ends with the last entry that is at most `within` higher. NaN come last, as one
+ * group.
+ */
 export function rankRegions(measures: { region: number; detail: number }[], within: number): Preference[] {
   const known = measures.filter(({ detail }) => !Number.isNaN(detail)).sort((a, b) => a.detail - b.detail);
   const unknown = measures.filter(({ detail }) => Number.isNaN(detail));

@@ -1,6 +1,6 @@
 /**
- * Orderings in plain form: two orderings that keep the same VIPs of every set of candidates are equal. They identify the
- * outcomes of a map, so that scopes are as wide as possible (docs/steering.md#scope). Pure; runs at load time.
+ * Orderings in plain form: two orderings that keep the same VIPs of every set of candidates are equal. They identify
+ * the outcomes of a map, so that scopes are as wide as possible (docs/steering.md#scope). Pure; runs at load time.
  */
 import type { Preference } from './place.ts';
 

@@ -79,7 +79,10 @@ export const REGION = {
   WORDS: 3,
 } as const;
 
-/** A column of a service's row: `serviceWord(services, service, SERVICE.ANSWERS)`. Inlined by V8, like all readers of rows. */
+/**
+ * A column of a service's row: `serviceWord(services, service, SERVICE.ANSWERS)`. Inlined by V8, like all readers of
+ * rows.
+ */
 export function serviceWord(services: Int32Array, service: number, column: number): number {
   return services[service * SERVICE.WORDS + column] ?? -1;
 }

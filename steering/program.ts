@@ -1,6 +1,6 @@
 /**
- * The steps of services as the packet path runs them: the layout of the table `program` (plan.ts), and the code that runs
- * a service's rows. Steps that prefer regions or VIPs share PLACE and FIXED; each other step has its OP. steps.ts
+ * The steps of services as the packet path runs them: the layout of the table `program` (plan.ts), and the code that
+ * runs a service's rows. Steps that prefer regions or VIPs share PLACE and FIXED; each other step has its OP. steps.ts
  * defines the row of each step.
  */
 import { hasTrait } from './candidates.ts';

@@ -26,8 +26,8 @@ export function next32({ state }: Random): number {
 
 /**
  * A whole number from 0 to `bound` - 1; `bound` is at most 2^31 (all weights of a service in hundredths). It is made of
- * 53 random bits, so that the chance of a value is off by at most one part in 2^22, and that of a VIP, which covers many
- * values, by 2^-53.
+ * 53 random bits, so that the chance of a value is off by at most one part in 2^22, and that of a VIP, which covers
+ * many values, by 2^-53.
  */
 export function below(random: Random, bound: number): number {
   const high = next32(random) >>> 5;

@@ -1,9 +1,9 @@
 /**
  * Shedding (docs/steering.md#which-clients-are-shed): VIPs close to full give up clients, in the same order each time.
- * Each VIP has a pressure in the health table: the share of clients to shed in 65536ths; FULL or more sheds all of them.
- * Each client network bears a pressure at each VIP, 0 to 65535, given by a hash. If the pressure of a VIP is greater, the
- * VIP is not a candidate for that client, as if it were down. If no candidate is left, the VIPs with the least excess
- * pressure are kept.
+ * Each VIP has a pressure in the health table: the share of clients to shed in 65536ths; FULL or more sheds all of
+ * them. Each client network bears a pressure at each VIP, 0 to 65535, given by a hash. If the pressure of a VIP is
+ * greater, the VIP is not a candidate for that client, as if it were down. If no candidate is left, the VIPs with the
+ * least excess pressure are kept.
  *
  * So clients are not sent to a full VIP while the steps lead to one without pressure, and load never makes an answer
  * empty. Between VIPs that all refuse a client, small differences move few clients. A rule that sent all of them to the
@@ -15,7 +15,9 @@ import { SERVICE, VIP, type SteeringPlan, serviceWord, vipWord } from './plan.ts
 import { narrow } from './program.ts';
 import { hashNetwork, mix } from './sticky-step.ts';
 
-/** Clients are distinguished by networks of these lengths, the defaults of `sticky`: resolvers send client subnets so. */
+/**
+ * Clients are distinguished by networks of these lengths, the defaults of `sticky`: resolvers send client subnets so.
+ */
 const SHED_V4_BITS = 24;
 const SHED_V6_BITS = 56;
 
@@ -23,8 +25,8 @@ const SHED_V6_BITS = 56;
 const SALT = 0x5368_6564;
 
 /**
- * By how much the pressure of a VIP may exceed what this client bears. Usually 0; more if all VIPs that the steps lead to
- * refuse the client; -1 if pressure does not affect this client. Unless it is -1, the scope is set to the client's
+ * By how much the pressure of a VIP may exceed what this client bears. Usually 0; more if all VIPs that the steps lead
+ * to refuse the client; -1 if pressure does not affect this client. Unless it is -1, the scope is set to the client's
  * network, because the candidates are specific to it.
  *
  * If none of the VIPs that the steps leave is under pressure, they serve the client. A client that is not sent to a

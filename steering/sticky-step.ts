@@ -10,8 +10,8 @@ import { VIP, vipWord } from './plan.ts';
 export type StickyStep = { readonly v4Bits: number; readonly v6Bits: number };
 
 /**
- * Orders the candidates by their score for the first `bits` bits of `client`, best first. If one is `wanted`, the order of
- * the others is unspecified. The caller has dropped standbys if there are other candidates.
+ * Orders the candidates by their score for the first `bits` bits of `client`, best first. If one is `wanted`, the order
+ * of the others is unspecified. The caller has dropped standbys if there are other candidates.
  */
 export function orderSticky(
   steerer: Steerer,
@@ -42,8 +42,8 @@ export function orderSticky(
 }
 
 /**
- * Moves the candidate with the highest score to the front. Since 1 - u <= -ln u <= (1 - u) / u, a score lies between two
- * bounds that need no logarithm and usually decide the comparison.
+ * Moves the candidate with the highest score to the front. Since 1 - u <= -ln u <= (1 - u) / u, a score lies between
+ * two bounds that need no logarithm and usually decide the comparison.
  */
 function putBestFirst(steerer: Steerer, firstSlot: number, network: number): void {
   const { candidates, count } = steerer.decision;

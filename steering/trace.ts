@@ -69,7 +69,10 @@ export type TraceCandidate = {
   readonly probed: 'up' | 'down' | 'unknown';
   readonly forced: 'up' | 'down' | 'drain' | undefined;
   readonly available: boolean;
-  /** Why it is or is not a candidate, in words: `up`, `down: HTTP 503 (expected 200-399)`, `region seoul has 40% of its weight up, needs 50%`. */
+  /**
+   * Why it is or is not a candidate, in words: `up`, `down: HTTP 503 (expected 200-399)`, `region seoul has 40% of its
+   * weight up, needs 50%`.
+   */
   readonly why: string;
 };
 

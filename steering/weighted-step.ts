@@ -6,8 +6,8 @@ import type { Decision, Steerer } from './decision.ts';
 import { below } from './random.ts';
 
 /**
- * Orders the first `wanted` candidates; the order of the others is unspecified. The caller has dropped standbys if there
- * are other candidates.
+ * Orders the first `wanted` candidates; the order of the others is unspecified. The caller has dropped standbys if
+ * there are other candidates.
  */
 export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number): void {
   const { health, random, decision } = steerer;

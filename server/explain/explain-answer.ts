@@ -66,7 +66,10 @@ export function explainFrom(generation: ExplainedGeneration, request: ExplainReq
   return ask(generation, { ...asked, place: location }, answerer, live);
 }
 
-/** The client address (docs/steering.md#whose-place-counts), as the packet path finds it; undefined if only a place is given. */
+/**
+ * The client address (docs/steering.md#whose-place-counts), as the packet path finds it; undefined if only a place is
+ * given.
+ */
 function addressOf({ client, resolver }: Asked, ownNetworks: Int32Array): Uint8Array | undefined {
   if (client === undefined) return resolver;
   return saysWhere(ownNetworks, client, client.length, client.length * 8) ? client : (resolver ?? client);

@@ -93,8 +93,8 @@ function namedNetworks(service: ServiceInfo): Prefix[] {
 }
 
 /**
- * The plan with every address at one place: for a request with a country or a point. If the request also has an address,
- * that one is matched against CIDR keys and measured networks.
+ * The plan with every address at one place: for a request with a country or a point. If the request also has an
+ * address, that one is matched against CIDR keys and measured networks.
  */
 export function planAt(
   generation: ExplainedGeneration,

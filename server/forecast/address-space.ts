@@ -1,26 +1,26 @@
 /**
- * How many addresses each class of the atlas holds (geo/atlas.ts): what simulate and diff weigh clients by.
+ * The number of addresses in each class of the atlas (geo/atlas.ts), by which simulate and diff weigh clients.
  */
 import type { Location } from '../../geo/location.ts';
 import { ATLAS, lookupClass } from '../../geo/find-class.ts';
 import { viewAtlas } from '../../steering/plan.ts';
 
-/** Addresses that are of class `before` in one atlas and `after` in another. */
+/** Addresses in class `before` of one atlas and class `after` of another. */
 export type JointClass = {
   readonly before: number;
   readonly after: number;
   /** IPv4 addresses. */
   v4: number;
-  /** Whether there are IPv6 addresses among them. */
+  /** Whether they include IPv6 addresses. */
   v6: boolean;
 };
 
-/** More than classes of any atlas: their numbers are below 2^26. */
+/** More than the classes of any atlas, whose numbers are below 2^26. */
 const PAIR = 2 ** 26;
 
 /**
- * The address space cut by two atlases at once, in shared memory as `shareAtlas` lays it out. With the same one twice:
- * its classes. Time is proportional to the nodes of both.
+ * Divides the address space by two atlases at once; both are in shared memory in the layout of `shareAtlas`. Given the
+ * same atlas twice, it returns its classes. Time is proportional to the nodes of both.
  */
 export function joinAtlases(before: SharedArrayBuffer, after: SharedArrayBuffer): JointClass[] {
   const [a, b] = [viewAtlas(before), viewAtlas(after)];
@@ -48,18 +48,18 @@ export function joinAtlases(before: SharedArrayBuffer, after: SharedArrayBuffer)
   return [...found.values()];
 }
 
-/** One address in so many is looked at by `sketchAtlas`. */
+/** `sketchAtlas` looks at one address per this many. */
 const SKETCH_STEP = 2 ** 16;
 
 /**
- * Roughly the IPv4 classes of an atlas, from one address of each /16: what joinAtlases takes a sixth of a second for, in
- * some ten milliseconds. Classes smaller than that are mostly missing.
+ * An estimate of the IPv4 classes of an atlas, from one address per /16. It takes about 10 ms, where joinAtlases takes
+ * a sixth of a second. Most classes smaller than a /16 are missing.
  */
 export function sketchAtlas(atlas: SharedArrayBuffer): JointClass[] {
   const { nodes, v4Root } = viewAtlas(atlas);
   const found = new Map<number, JointClass>();
   for (let high = 0; high < 2 ** 32 / SKETCH_STEP; high++) {
-    // Anywhere in it: what lies at the start of a block is often not like the rest.
+    // A random address, because the start of a block is often not typical of it.
     const low = Math.imul(high, 0x9e37_79b1) >>> 16;
     const address = Uint8Array.of(high >> 8, high & 0xff, low >> 8, low & 0xff);
     const cls = Math.floor(lookupClass(nodes, v4Root, address, 0, 32) / 256);
@@ -71,8 +71,8 @@ export function sketchAtlas(atlas: SharedArrayBuffer): JointClass[] {
 }
 
 /**
- * Whether clients can be there: something is known of the address, or the configuration names it. What is left is
- * private, reserved, multicast or not given to anybody.
+ * Whether clients can be at a location: a database or the configuration knows it. Other addresses are private,
+ * reserved, multicast or not assigned.
  */
 export function isInhabited(location: Location): boolean {
   const { country, continent, latitude, asn, networks, latency } = location;

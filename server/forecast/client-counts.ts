@@ -1,45 +1,45 @@
 /**
- * How many clients of which country ask for a service, as sampled (client-samples.ts), in the control thread. Counts
- * speak of today: a sample counts a half after HALF_LIFE_MS, a quarter after twice that. Services go by name, so that
- * reloads change nothing.
+ * Client samples (client-samples.ts) by service and country, counted in the control thread. Counts are recent: a sample
+ * counts one half after HALF_LIFE_MS and one quarter after twice that time. Services are identified by name, so counts
+ * survive reloads.
  */
 import { locationAt } from '../../geo/location.ts';
 import { viewAtlas } from '../../steering/plan.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
 import { takeClients } from '../answer/client-samples.ts';
 
-/** Samples of one service; what was taken long ago counts less. */
+/** Samples of one service; older samples count less. */
 export type CountedClients = {
   /** Of all countries. */
   readonly samples: number;
-  /** By ISO 3166-1 alpha-2; '' is no known country. */
+  /** By ISO 3166-1 alpha-2 code; '' is an unknown country. */
   readonly countries: ReadonlyMap<string, number>;
-  /** Of countries that the list leaves out. */
+  /** Samples of countries that the list leaves out. */
   readonly others: number;
 };
 
 export type ClientCounts = {
-  /** Takes what the threads have sampled of this generation. */
+  /** Takes the threads' samples of this generation out of the rings. */
   readonly take: (generation: Pick<LoadedGeneration, 'catalog' | 'atlas' | 'locations'>, rings: Rings) => void;
   /** By the service's name. */
   readonly of: (service: string) => CountedClients;
-  /** Samples by country over all services since the start, nothing forgotten. */
+  /** Samples by country over all services since the start, without decay. */
   readonly totals: () => ReadonlyMap<string, number>;
   /** Forgets services that are not among these. */
   readonly keep: (services: readonly string[]) => void;
 };
 
-/** Nothing was sampled. */
+/** No samples. */
 export const NOBODY: CountedClients = { samples: 0, countries: new Map(), others: 0 };
 
 /** By thread; made by `createClientRing`. */
 export type Rings = readonly SharedArrayBuffer[];
 
-/** Half a day: the countries that sleep are not forgotten by noon, and yesterday's outage is by tomorrow. */
+/** Half a day: countries at night are still counted at noon, and an outage of yesterday is forgotten tomorrow. */
 export const HALF_LIFE_MS = 12 * 3_600_000;
-/** What has faded needs no finer steps. */
+/** Decay needs no finer steps. */
 const FADE_EVERY_MS = 60_000;
-/** A country of which less is left has no client any more. */
+/** A country with a smaller count is dropped. */
 const LEAST = 0.01;
 
 type Fading = { atMs: number; readonly countries: Map<string, number> };

@@ -1,5 +1,5 @@
 /**
- * How many clients an address stands for: what simulate and diff weigh the address space by.
+ * Client weights: how many clients an address represents. Simulate and diff weigh the address space by them.
  */
 import type { JointClass } from './address-space.ts';
 import type { CountedClients } from './client-counts.ts';
@@ -8,20 +8,23 @@ import type { Seat } from './expected-shares.ts';
 
 export type Weighing = {
   readonly classes: readonly JointClass[];
-  /** Of a running server: answers by slot of the side before, and the clients of a service by its name. */
+  /** Counts of a running server: answers by slot (before the change), and the clients of a service by its name. */
   readonly counted:
     { readonly served: Float64Array; readonly clients?: (service: string) => CountedClients } | undefined;
-  /** `auto` and `served` take clients by country where there are MIN_SAMPLES; `auto` answers, where MIN_SERVED. */
+  /**
+   * `auto` and `served` use clients by country if there are MIN_SAMPLES. Else `auto` uses answers if there are
+   * MIN_SERVED.
+   */
   readonly by: 'auto' | 'addresses' | 'served';
 };
 
-/** Answers counted for a service before they say more of its clients than addresses do. */
+/** With this many answers, the answers of a service say more about its clients than addresses do. */
 const MIN_SERVED = 1000;
 
 export type Scale = {
-  /** By IPv4 addresses; these scaled to what each VIP was answered to; or to the countries of sampled clients. */
+  /** By IPv4 addresses; or by these scaled to the answers of each VIP; or to the countries of sampled clients. */
   readonly weighed: 'addresses' | 'served' | 'countries';
-  /** Clients that an address of this country stands for which is sent to this spot; any unit. */
+  /** Clients per address of this country that is sent to this spot; arbitrary unit. */
   readonly of: (spot: Spot, country: string) => number;
 };
 
@@ -29,7 +32,7 @@ export type Scale = {
 type Spot = { readonly region: string; readonly data: string };
 type Group = { readonly country: string; readonly v4: number };
 
-/** `spotsOf` has what share of a group's clients is at each spot before. */
+/** `spotsOf` gives the share of a group's clients at each spot before the change. */
 export function scaleOf<G extends Group>(
   { side, service }: Seat,
   { counted, by }: Weighing,
@@ -57,10 +60,10 @@ export function scaleOf<G extends Group>(
 
 const PLAIN: Scale = { weighed: 'addresses', of: () => 1 };
 
-/** Addresses of a country that are answered with a VIP. */
+/** Addresses of a country that get the same VIP. */
 type Crowd = { readonly spot: Spot; readonly country: string; readonly addresses: number };
 
-/** `answers` by data. Undefined where too few clients were sampled. */
+/** `answers` by data. Undefined if too few clients were sampled. */
 function scaleByCountry(
   crowds: readonly Crowd[],
   answers: ReadonlyMap<string, number>,
@@ -86,7 +89,7 @@ function scaleByCountry(
   return { weighed: 'countries', of: ({ region }, country) => byKey.get(keyOf(country, region)) ?? 0 };
 }
 
-/** `answers` by data. Undefined where there are fewer than `least`. */
+/** `answers` by data. Undefined if there are fewer than `least`. */
 function scaleByAnswers(
   crowds: readonly Crowd[],
   answers: ReadonlyMap<string, number>,
@@ -94,7 +97,7 @@ function scaleByAnswers(
 ): Scale | undefined {
   const sizes = new Map<string, number>();
   for (const { spot, addresses } of crowds) sizes.set(spot.data, (sizes.get(spot.data) ?? 0) + addresses);
-  // Counts of VIPs that nobody is sent to any more say nothing of where their clients are now.
+  // Answers of VIPs that no longer get clients do not show where these clients are now.
   let counted = 0;
   let known = 0;
   for (const [data, size] of sizes) {

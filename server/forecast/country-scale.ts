@@ -1,23 +1,23 @@
 /**
- * How many clients an address stands for at a service whose clients' countries were sampled (client-counts.ts). Pure.
+ * Client weights of a service whose clients were sampled by country (client-counts.ts). Pure.
  */
 import type { CountedClients } from './client-counts.ts';
 
-/** Addresses of one country that are answered with VIPs of one region; no two cells have the same two. */
+/** Addresses of one country that get VIPs of one region; each pair has one cell. */
 export type Cell = { readonly country: string; readonly region: string; readonly addresses: number };
 
 /**
- * Samples before they say where a service's clients are: the share of a country that has half of them is then known to
- * within 3 points, of one that has a tenth to within 2, nineteen times in twenty.
+ * Samples needed to know where a service's clients are: the share of a country is then known with 95 % confidence to
+ * within 3 points if it is a half, and to within 2 points if it is a tenth.
  */
 export const MIN_SAMPLES = 1000;
 
 const MAX_ROUNDS = 20;
-/** Share of the clients that a round still moves. */
+/** The fit has converged when a round moves at most this share of the clients. */
 const SETTLED = 1e-6;
 
 /**
- * How many of the samples are of countries that have addresses; the clients of the others are nowhere that is known.
+ * The number of samples from countries that have addresses. Clients of other countries have no known address.
  */
 export function samplesIn(cells: readonly Cell[], { countries, others }: CountedClients): number {
   const inhabited = new Set(cells.filter(({ addresses }) => addresses > 0).map(({ country }) => country));
@@ -25,15 +25,15 @@ export function samplesIn(cells: readonly Cell[], { countries, others }: Counted
 }
 
 /**
- * Clients an address of each cell stands for, in the cells' order, so that each country has its part of the samples
- * and, as far as these leave it open, each region its part of the answers counted for it. Countries that `clients` does
- * not tell apart share what is left by addresses.
+ * Clients per address of each cell, in the order of the cells. Each country gets its share of the samples and, as far
+ * as these leave it open, each region its share of the answers. Countries that `clients` does not list share the rest
+ * in proportion to their addresses.
  *
- * Regions and countries are brought to their sums in turns, the countries last (iterative proportional fitting, W. E.
- * Deming, F. F. Stephan, 1940). The VIPs of a region are one here: weights decide between them, and those of now.
+ * Regions and countries are scaled to their sums in turns, the countries last (iterative proportional fitting, W. E.
+ * Deming, F. F. Stephan, 1940). The VIPs of a region are not distinguished: the present weights decide between them.
  *
- * @param served answers by region. Where a region has none, as after it came up, those of the others say nothing of now
- *   either, and are not looked at
+ * @param served answers by region. They are ignored if a region with addresses has none, for example because it has
+ *   just come up: then the answers of the other regions do not show the present distribution
  */
 export function scaleCountries(
   cells: readonly Cell[],
@@ -58,12 +58,12 @@ export function scaleCountries(
   return cells.map(({ addresses }, index) => (addresses === 0 ? 0 : (fitted[index] ?? 0) / addresses));
 }
 
-/** Countries that are not told apart; none has such a name. */
+/** All countries that are not listed; no country has this name. */
 const OTHERS = '*';
 
 const NONE: ReadonlyMap<string, number> = new Map();
 
-/** Each group of `fitted` brought to its sum in `wanted`; those that are not in there stay. */
+/** Scales each group of `fitted` to its sum in `wanted`; groups without one stay unchanged. */
 function fit(fitted: readonly number[], groups: readonly string[], wanted: ReadonlyMap<string, number>): number[] {
   const now = sums(fitted, groups);
   return fitted.map((count, index) => {

@@ -1,6 +1,6 @@
 /**
- * What share of equal clients each VIP is answered to: the decision by `steer`, and where that leaves the order to
- * chance, the chances in place of a draw.
+ * The share of clients that each VIP gets. `steer` makes the decision; if the order is random, the probabilities
+ * replace the draw.
  */
 import { createAnswererState } from '../answer/answerer.ts';
 import { hasTrait } from '../../steering/candidates.ts';
@@ -16,11 +16,11 @@ import type { ForecastGeneration } from '../../zones/packed-generation.ts';
 /** A generation in a state of health. */
 export type Side = {
   readonly generation: ForecastGeneration;
-  /** Leaves every VIP that may be answered with, not only the first `answers`. */
+  /** Leaves every VIP that may be in the answer, not only the first `answers`. */
   readonly steerer: Steerer;
-  /** By service: how many VIPs an answer has. */
+  /** By service: the number of VIPs in an answer. */
   readonly answers: readonly number[];
-  /** By service: whether a step orders the VIPs by weight. Steps behind it narrow the choice and keep its order. */
+  /** By service: whether a step orders the VIPs by weight. Later steps narrow the choice and keep the order. */
   readonly weighs: readonly boolean[];
 };
 
@@ -34,7 +34,7 @@ export const LANDING = { NODATA: -1, STATIC: -2 } as const;
 export type Landing = {
   /** Local numbers of VIPs, or LANDING; the shares add up to 1. */
   readonly shares: readonly { readonly vip: number; readonly share: number }[];
-  /** No candidate was left to them: `when_all_down` decided. */
+  /** No candidate was left for them: `when_all_down` decided. */
   readonly stranded: boolean;
 };
 
@@ -42,7 +42,7 @@ export type Landing = {
 export function createSide(generation: ForecastGeneration, health: SharedArrayBuffer): Side {
   const { image, atlas, catalog } = generation;
   const none = new Uint8Array(0);
-  // Order is never read from a draw, so any seed will do.
+  // The order of a draw is never read, so the seed does not matter.
   const { steerer } = createAnswererState({ image, atlas, health, served: [], nsid: none, version: none }, 0, 1);
   const services = steerer.plan.services.slice();
   const answers = catalog.services.map((_, service) => serviceWord(services, service, SERVICE.ANSWERS));
@@ -51,21 +51,23 @@ export function createSide(generation: ForecastGeneration, health: SharedArrayBu
   return { generation, steerer: { ...steerer, plan: { ...steerer.plan, services } }, answers, weighs };
 }
 
-/** The outcome of a class of the atlas for a service's answers of one HAS bit; 0 where no step depends on the place. */
+/** The outcome of a class of the atlas for a service's answers of one HAS bit; 0 if no step depends on the place. */
 export function outcomeOf({ steerer }: Side, service: number, has: number, cls: number): number {
   return mapOf(steerer.plan, service, has)?.outcomes[cls] ?? 0;
 }
 
-const ANYBODY = new Uint8Array(16);
+const ANY_CLIENT = new Uint8Array(16);
 
-/** Where VIPs shed clients, it depends on the client who is left: so many are asked for, whose networks differ. */
+/**
+ * Clients with different networks for which a decision is made if VIPs shed: the candidates then depend on the client.
+ */
 export const SAMPLED_CLIENTS = 4096;
-/** Clients that are asked for each outcome: where each is of a kind of its own, no more than these are sampled. */
+/** The most decisions per outcome: if there are more kinds of clients, only this many clients are sampled. */
 const MAX_KINDS = 1024;
 
 /**
  * Where clients of an outcome land, with the pressures that the side's health table has at the first call. `has` is the
- * HAS bit of the type asked for.
+ * HAS bit of the type of the query.
  */
 export function createLandings(side: Side, service: number, has: number): (outcome: number) => Landing {
   const known = new Map<number, Landing>();
@@ -78,11 +80,11 @@ export function createLandings(side: Side, service: number, has: number): (outco
   };
 }
 
-/** Clients who stand for all: one, or where VIPs shed, one of each kind. */
+/** Clients that represent all: one, or, if VIPs shed, one per kind. */
 function sharesByClient(side: Side, service: number): [client: Uint8Array, share: number][] {
   const { services } = side.steerer.plan;
   const sheds = hasTrait(services, service, TRAIT.SHEDS) && isPressed(side.steerer, service);
-  if (!sheds) return [[ANYBODY, 1]];
+  if (!sheds) return [[ANY_CLIENT, 1]];
   const { kinds, clients } = createSample(side.steerer, service, SAMPLED_CLIENTS).sort(MAX_KINDS);
   const counts = countEach(kinds);
   return [...clients].map(([kind, client]) => [client, (counts.get(kind) ?? 0) / kinds.length]);
@@ -105,7 +107,7 @@ function landingOfAll(
   return { shares: [...shares].map(([vip, share]) => ({ vip, share })), stranded };
 }
 
-/** Where this client lands, and all that are of the same outcome and kind (sample-networks.ts). */
+/** Where this client lands, and with it all clients of the same outcome and kind (sample-networks.ts). */
 export function landingOf(
   { steerer, answers, weighs }: Side,
   service: number,
@@ -114,7 +116,8 @@ export function landingOf(
   client: Uint8Array,
 ): Landing {
   const { plan, health, decision } = steerer;
-  // Which VIPs are left depends on the outcome, and on the address only for what is shed; `sticky` orders them.
+  // The VIPs that are left depend on the outcome, and on the address only because of shedding. `sticky` only orders
+  // them.
   steer(steerer, service, has, outcome << 8, client, 32);
   const stranded = decision.degree !== DEGREE.AVAILABLE || decision.result !== RESULT.VIPS;
   if (decision.result !== RESULT.VIPS) {
@@ -134,17 +137,17 @@ export function landingOf(
   return { shares: left.map((vip, index) => ({ vip, share: chances[index] ?? 0 })), stranded };
 }
 
-/** Whether the answer of `when_all_down` has the type, or a CNAME, which stands for every type. */
+/** Whether the static answer of `when_all_down` has the type, or a CNAME, which answers every type. */
 export function hasStatic({ plan }: Steerer, service: number, has: number): boolean {
   const own = serviceWord(plan.services, service, has === HAS.AAAA ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A);
   return own >= 0 || serviceWord(plan.services, service, SERVICE.STATIC_CNAME) >= 0;
 }
 
 /**
- * Each one's chance to be among the first `places`, divided by `places`: a client takes any of the addresses it is
- * given. Weights are above 0. Draws by weight without putting back, and rendezvous hashing as well, are a race in
- * which runner i takes an exponential time of rate `weights[i]`; this is the integral, over i's time, of the chance
- * that fewer than `places` others were quicker.
+ * The probability of each VIP to be among the first `places`, divided by `places`, because a client uses any address of
+ * its answer. Weights are above 0. Weighted draws without replacement, and rendezvous hashing too, are a race in which
+ * runner i needs an exponential time with rate `weights[i]`. The result is the integral, over the time of i, of the
+ * probability that fewer than `places` others were faster.
  */
 export function shareOfFirst(weights: readonly number[], places: number): number[] {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -162,9 +165,9 @@ export function shareOfFirst(weights: readonly number[], places: number): number
   return chances.map((chance) => chance / sum);
 }
 
-/** The chance that fewer than `places` of independent events happen. */
+/** The probability that fewer than `places` of independent events happen. */
 function fewerThan(places: number, chances: readonly number[]): number {
-  // By how many have happened, up to places - 1; what goes beyond is left out.
+  // Indexed by the number of events that have happened, up to places - 1; higher numbers are left out.
   const counts = new Float64Array(places);
   counts.fill(1, 0, 1);
   for (const chance of chances) {
@@ -177,8 +180,8 @@ function fewerThan(places: number, chances: readonly number[]): number {
 }
 
 /**
- * Nodes x of tanh-sinh quadrature over (0, 1) (H. Takahasi, M. Mori, 1974), as log(1 - x): they crowd at both ends,
- * where weights that differ by thousands have their steps.
+ * Nodes x of tanh-sinh quadrature over (0, 1) (H. Takahasi, M. Mori, 1974), as log(1 - x). They are dense at
+ * both ends, where the integrand changes fast if weights differ by factors of thousands.
  */
 const NODES = createNodes(1 / 16, 4);
 

@@ -1,11 +1,11 @@
 /**
- * Foresight (docs/steering.md#load, derived in docs/decisions/foresight.md): a VIP that goes leaves its clients to the
- * next, whose next load report would come when
- * half of them are there. So the pressures at which the loads will settle are computed at the moment it goes, and
- * published as if they had been reported: clients then move at once to where they would end. They fall as all pressures
- * do unless reports bear them out, so that a wrong prediction is forgotten in some TTLs.
+ * Foresight (docs/steering.md#load, derived in docs/decisions/foresight.md): the clients of a VIP that fails move to
+ * other VIPs, whose next load reports would come when half of the clients have arrived. So the pressures at which the
+ * loads will settle are computed when the VIP fails, and published like reported ones: clients then move directly to
+ * their final VIPs. Unless reports confirm them, these pressures fall like all others, so a wrong prediction is
+ * forgotten after some TTLs.
  *
- * It runs in the control thread, after the health table has been told, a few services at a time.
+ * Foresight runs in the control thread after the health table has been updated, a few services at a time.
  */
 import type { Clock } from '../../health/clock.ts';
 import type { Foresee, Loss } from '../../health/pressure.ts';
@@ -26,26 +26,26 @@ import { settleLoads, type Loads } from './settle-loads.ts';
 import { placeAt } from '../../geo/location.ts';
 import type { Weighing } from './client-weights.ts';
 
-/** The generation that is served, and its health table. */
+/** The generation in force, and its health table. */
 export type Served = { readonly loaded: ExplainedGeneration; readonly health: SharedArrayBuffer };
 
-/** Networks by which it is predicted who is shed: a load is then right to within some 3 % of what moves. */
+/** Networks sampled to predict which clients are shed: the error of a load is about 3 % of the clients that move. */
 const SAMPLED_NETWORKS = 1024;
-/** Then probes, reports and HTTP have their turn for as long. */
+/** After a turn, probes, reports and HTTP get as much time. */
 const TURN_MS = 8;
-/** Of computing: a service whose loads have not settled by then is left to its reports. */
+/** CPU time: if the loads of a service have not settled by then, its reports decide. */
 const MAX_SERVICE_MS = 100;
-/** One of more VIPs too: a single round may take longer than that. */
+/** Services with more VIPs are left to their reports: a single round may take longer than the limit. */
 const MAX_VIPS_FORESEEN = 32;
-/** So many TTLs after the last loss, clients are where the steering of now sends them, and loads are theirs. */
+/** After this many TTLs since the last loss, clients and loads are where the present steering sends them. */
 const BASIS_TTLS = 2;
-/** Where answers have no TTL to speak of: until loads have been reported again. */
+/** The minimum, for very short TTLs: until loads have been reported again. */
 const MIN_BASIS_MS = 10_000;
 
-/** A service before its VIPs began to go: how clients were steered, and the loads that they made. */
+/** A service before its VIPs began to fail: how clients were steered, and the loads they caused. */
 type Basis = { readonly words: readonly Int32Array[]; readonly loads: Loads; lossMs: number };
 
-/** What is made of a generation, once it is needed. */
+/** Data derived from a generation when it is first needed. */
 type Room = {
   readonly loaded: ExplainedGeneration;
   readonly before: Side;
@@ -54,7 +54,7 @@ type Room = {
   readonly bases: Map<number, Basis>;
 };
 
-/** `counted` is what a running server knows of its clients. */
+/** `counted` returns the answers and client samples of the running server. */
 export function createForesight(clock: Clock, served: () => Served, counted: () => Weighing['counted']): Foresee {
   let room: Room | undefined;
   const waiting = new Map<number, { readonly sinceMs: number; readonly raise: Loss['raise'] }>();
@@ -76,7 +76,7 @@ export function createForesight(clock: Clock, served: () => Served, counted: () 
       waiting.delete(service);
       const info = after.generation.catalog.services[service];
       const basis = bases.get(service);
-      // Whoever was to move has moved.
+      // After one TTL, all clients have moved already.
       if (info === undefined || basis === undefined || clock.now() - sinceMs > ttlMsOf(info)) continue;
       putWords(before, info, basis.words);
       putWords(after, info, wordsOf(viewOf(served()), info));
@@ -98,7 +98,7 @@ export function createForesight(clock: Clock, served: () => Served, counted: () 
     const left = new Map<number, Set<number>>();
     for (const { slot, target } of gone) {
       const vip = catalog.vips[slot];
-      // A reload may have come between.
+      // A reload may have happened since.
       if (vip?.target !== target) continue;
       left.set(vip.service, (left.get(vip.service) ?? new Set()).add(slot));
     }
@@ -117,7 +117,7 @@ export function createForesight(clock: Clock, served: () => Served, counted: () 
   };
 }
 
-/** How long this thread has computed: a busy machine takes longer, and must foresee as much. */
+/** CPU time of this thread in ms: unlike elapsed time, it does not depend on how busy the machine is. */
 function computedMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
@@ -146,10 +146,10 @@ function openRoom(loaded: ExplainedGeneration): Room {
   };
 }
 
-/** Answers of the one may go by another map than those of the other. */
+/** A and AAAA are separate because they may use different maps. */
 const FAMILIES = [HAS.A, HAS.AAAA] as const;
 
-/** Classes of the same outcomes and country as one of them. There may be a hundred thousand; services share few maps. */
+/** Merges classes with the same outcomes and country. There may be 100,000 classes, but services share few maps. */
 function mergeClasses(side: Side, service: number, classes: readonly JointClass[]): readonly JointClass[] {
   const merged = new Map<string, JointClass>();
   for (const joint of classes) {
@@ -179,7 +179,7 @@ function columnsOf({ states, weights, withheld, pressures }: HealthTable): reado
   return [states, weights, withheld, pressures];
 }
 
-/** What the table says of the service's VIPs, column by column. */
+/** The columns of the health table for the service's VIPs. */
 function wordsOf(table: HealthTable, { firstSlot, vipCount }: ServiceInfo): readonly Int32Array[] {
   return columnsOf(table).map((column) => column.slice(firstSlot, firstSlot + vipCount));
 }
@@ -190,7 +190,7 @@ function putWords({ steerer }: Side, { firstSlot }: ServiceInfo, words: readonly
   });
 }
 
-/** As it was when those `gone` were still there. */
+/** The state of the service before the VIPs in `gone` failed. */
 function basisOf(
   table: HealthTable,
   { catalog }: ExplainedGeneration,

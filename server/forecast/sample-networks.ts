@@ -1,7 +1,7 @@
 /**
- * Clients whose networks differ, for services whose VIPs shed: who is shed depends on the network (steering/shed.ts).
- * Clients whom the same VIPs refuse, in the same order of how far they are over, are of one kind: all of a kind are
- * decided alike, so one of them is asked for all.
+ * A sample of client networks for services whose VIPs shed: shedding depends on the network (steering/shed.ts). Clients
+ * are of one kind if the same VIPs refuse them, in the same order of excess pressure. All clients of a kind get the
+ * same decision, so one decision per kind is enough.
  */
 import { SERVICE, serviceWord } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
@@ -9,27 +9,27 @@ import type { Steerer } from '../../steering/decision.ts';
 
 export type Sample = {
   /**
-   * Sorts the clients under the pressures that the steerer's health table has now. Where they are of more kinds than
-   * `most`, those from there on are left out, in all later calls too.
+   * Classifies the clients with the present pressures of the steerer's health table. If there are more kinds than
+   * `most`, the clients from that point on are left out, in all later calls too.
    */
   readonly sort: (most: number) => Sorted;
 };
 
 export type Sorted = {
-  /** By client. A number stands for the same kind in every call; the array changes with the next. */
+  /** Kind by client. A kind keeps its number in all calls. The next call overwrites the array. */
   readonly kinds: Int32Array;
   /** One client of each kind. */
   readonly clients: ReadonlyMap<number, Uint8Array>;
-  /** All kinds of this and earlier calls are below it. */
+  /** Upper bound (exclusive) of the kinds of this and earlier calls. */
   readonly known: number;
 };
 
-/** 198.18.0.0/15 and on: all that counts is that the hashes of the networks differ. */
+/** From 198.18.0.0/15 on. Any networks would do whose hashes differ. */
 function clientOf(number: number): Uint8Array {
   return Uint8Array.of(198, 18 + (number >> 8), number & 0xff, 0);
 }
 
-/** The networks of the first so many clients, as `bearing` takes them. */
+/** The networks of the first `size` clients, in the form that `bearing` takes. */
 let networks = new Int32Array(0);
 
 function networksOf(size: number): Int32Array {
@@ -39,7 +39,7 @@ function networksOf(size: number): Int32Array {
   return networks;
 }
 
-/** `size` clients, at most 32,768: shares of them are right to within 1 / √size. */
+/** `size` clients, at most 32,768. The error of their shares is at most about 1 / √size. */
 export function createSample({ plan, health }: Steerer, service: number, size: number): Sample {
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const vipCount = serviceWord(plan.services, service, SERVICE.VIP_COUNT);
@@ -58,7 +58,7 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
     }
     return own;
   };
-  // Where whole numbers have room for them, ranks are the digits of one.
+  // If they fit one exact integer, the ranks are its digits.
   const digits = (vipCount + 1) ** vipCount <= Number.MAX_SAFE_INTEGER;
   const worth = Array.from({ length: vipCount }, (_, vip) => (vipCount + 1) ** vip);
 
@@ -70,7 +70,7 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
       const pressures = pressed.map((vip) => health.pressures[firstSlot + vip] ?? 0);
       const borne = Array.from(pressed, (vip) => bearingsAt(firstSlot + vip));
       const clients = new Map<number, Uint8Array>();
-      // Of those that refuse the client, the least over first.
+      // The VIPs that refuse the client, least excess first.
       const vips = new Int32Array(pressed.length);
       const excesses = new Int32Array(pressed.length);
       for (let number = 0; number < left; number++) {
@@ -78,7 +78,7 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
         for (let index = 0; index < pressed.length; index++) {
           const excess = (pressures[index] ?? 0) - (borne[index]?.[number] ?? 0);
           if (excess <= 0) continue;
-          // Insertion: a service has few VIPs under pressure.
+          // Insertion sort: a service has few VIPs under pressure.
           let at = refusing++;
           for (; at > 0 && (excesses[at - 1] ?? 0) > excess; at--) {
             excesses[at] = excesses[at - 1] ?? 0;
@@ -106,7 +106,7 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
   };
 }
 
-/** How often each number is there. */
+/** How often each number occurs. */
 export function countEach(numbers: Int32Array): Map<number, number> {
   const counts = new Map<number, number>();
   for (const number of numbers) counts.set(number, (counts.get(number) ?? 0) + 1);

@@ -1,6 +1,6 @@
 /**
- * Whether a service is well, by the health table that answers are made from: how many of its VIPs are available, for
- * each type of record, and what clients get where none is.
+ * The verdict on a service, from the health table that answers use: how many of its VIPs are available per record type,
+ * and what clients get if none is.
  */
 import { isAvailable, isForcedOut, forcedOf, probedOf, FORCED, PROBED } from '../../health/health-table.ts';
 import { isPartlyForcedOut, startCandidates } from '../../steering/candidates.ts';
@@ -12,12 +12,12 @@ import type { ExplainedGeneration } from '../explain/explain-place.ts';
 
 export type ServiceVerdict =
   | { readonly kind: 'well' }
-  /** `message` is a sentence or two: what is wrong, and what happens now. */
+  /** `message` has one or two sentences: the problem, and what clients get now. */
   | { readonly kind: 'degraded' | 'down'; readonly message: string };
 
 const WELL: ServiceVerdict = { kind: 'well' };
 
-/** VIPs that a message names; of the others it says how many there are. */
+/** VIPs that a message names; it only counts the others. */
 const MAX_NAMES = 5;
 
 const TYPES = [
@@ -26,7 +26,7 @@ const TYPES = [
   { has: HAS.CNAME, name: 'CNAME' },
 ] as const;
 
-/** Judges services of a generation, by number. `health` is its table, read anew at each call. */
+/** Judges services of a generation, by number. `health` is its table, which each call reads again. */
 export function createServiceJudge(
   generation: ExplainedGeneration,
   health: SharedArrayBuffer,
@@ -68,18 +68,21 @@ function judge(steerer: Steerer, service: number, info: ServiceInfo, vips: reado
   return { kind: 'degraded', message: `${count} are available (${why}).${region}` };
 }
 
-/** Down by its probes or by order. One that is drained is as somebody wants it. */
+/** Down by probes or forced down. A drained VIP does not count, because an operator intended it. */
 function isWrong(word: number): boolean {
   if (isForcedUp(word)) return true;
   return !isAvailable(word) && forcedOf(word) !== FORCED.DRAIN;
 }
 
-/** Forced up while its probes fail: it gets clients, and probably fails them. */
+/** Forced up while its probes fail: it gets clients, and probably does not serve them. */
 function isForcedUp(word: number): boolean {
   return forcedOf(word) === FORCED.UP && probedOf(word) === PROBED.DOWN;
 }
 
-/** `down: seoul-a, seoul-b; drained: dublin-a`. `available`: what to say of VIPs that are available; undefined: nothing. */
+/**
+ * `down: seoul-a, seoul-b; drained: dublin-a`. `available`: the word for VIPs that are available; undefined leaves them
+ * out.
+ */
 function whyOf(vips: readonly VipInfo[], wordOf: (vip: VipInfo) => number, available?: string): string {
   const groups = Map.groupBy(vips, (vip) => {
     const word = wordOf(vip);
@@ -98,7 +101,7 @@ function whyOf(vips: readonly VipInfo[], wordOf: (vip: VipInfo) => number, avail
     .join('; ');
 }
 
-/** Whether `min_healthy` keeps available VIPs from clients. */
+/** Whether `min_healthy` excludes available VIPs. */
 function isHeldBack(
   steerer: Steerer,
   service: number,
@@ -114,13 +117,13 @@ function hasType({ a, aaaa, cname }: VipInfo, has: number): boolean {
   return (has === HAS.A ? a : has === HAS.AAAA ? aaaa : cname) !== undefined;
 }
 
-/** Candidates of a degree, standbys too. */
+/** The number of candidates of a degree, including standbys. */
 function countOf(steerer: Steerer, service: number, has: number, degree: number): number {
   startCandidates(steerer, service, has, degree, true);
   return steerer.decision.count;
 }
 
-/** What clients get where no VIP with these types is available: what `when_all_down` does (steering/chain.ts). */
+/** What clients get if no VIP with these types is available: the effect of `when_all_down` (steering/chain.ts). */
 function nowOf(
   steerer: Steerer,
   service: number,
@@ -141,7 +144,7 @@ function nowOf(
       : `Clients get all VIPs, as if they were up ${rule}.`;
   }
   if (isPartlyForcedOut(steerer, service)) return 'Clients get no data: VIPs that are drained or forced down stay out.';
-  return `Clients get all VIPs all the same ${rule}.`;
+  return `Clients get all VIPs, even those drained or forced down ${rule}.`;
 }
 
 function isForcedOutAny({ plan, health }: Steerer, service: number): boolean {

@@ -1,16 +1,16 @@
 /**
- * Where the loads of a service come to rest after its state of health has changed (SPEC 4, `shed`): the clients that
- * move change the loads, the loads the pressures, the pressures who moves. Decided by `steer`, with the pressures of
- * health/pressure.ts.
+ * Where the loads of a service settle after its health has changed (docs/steering.md#load): clients that move change
+ * the loads, the loads change the pressures, and the pressures decide which clients move. `steer` makes the decisions,
+ * with the pressures of health/pressure.ts.
  *
- * A VIP loses as much of its load as it loses of its clients, and whoever gets these gets that load, by `capacity`. So
- * it matters how the clients of one VIP are weighed among each other, and not how those of one against those of another:
- * that is what the loads themselves say.
+ * A VIP loses the same share of its load as of its clients, and the VIPs that get these clients get that load, by
+ * `capacity`. So the weights matter among the clients of one VIP, but not between clients of different VIPs: the loads
+ * themselves say how these compare.
  *
- * There is such a place: who is shed depends on the pressures without a jump, and pressures are bounded (L. Brouwer,
- * 1911). Marks are narrow, though, and a full step from one set of pressures to the next overshoots. So each VIP takes a
- * part of the step, a smaller one whenever it had gone too far, as in Rprop (M. Riedmiller, H. Braun, 1993); and where
- * that has not come to rest in MAX_ROUNDS, it says so.
+ * A fixed point exists, because the shed clients depend continuously on the pressures, and pressures are bounded (L.
+ * Brouwer, 1911). The marks of `shed` are close together, though, and a full step from one set of pressures to the next
+ * overshoots. So each VIP takes a part of the step, which shrinks after each overshoot, as in Rprop (M. Riedmiller, H.
+ * Braun, 1993). If the loads have not settled after MAX_ROUNDS, the result says so.
  */
 import { pressureOf } from '../../health/pressure.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
@@ -20,44 +20,44 @@ import { landingOf, type Landing, type Side } from './expected-shares.ts';
 import { crowdsOf, flows, typesOf, type Crowd } from './traffic.ts';
 import type { Weighing } from './client-weights.ts';
 
-/** Loads are shares of the capacity, by local number of the VIP; undefined where none is known. */
+/** Loads are shares of the capacity, by local number of the VIP; undefined if unknown. */
 export type Loads = readonly (number | undefined)[];
 
 export type Settled = {
-  /** Once what was cached before has expired, with the pressures that there were. */
+  /** When cached answers have expired, with the old pressures. */
   readonly atOnce: Loads;
-  /** Once the pressures have followed; undefined where they come to no rest. */
+  /** When the pressures have followed; undefined if they do not settle. */
   readonly settled: Loads | undefined;
 };
 
 export type Change = {
   readonly before: Side;
-  /** Its health table is left with the settled pressures; where there are none, with those that it had. */
+  /** Its health table gets the settled pressures. If the loads do not settle, it keeps its pressures. */
   readonly after: Side;
   readonly service: number;
-  /** Of the clients of one VIP against each other: how those of different VIPs compare, the loads say. */
+  /** Relative weights of the clients of one VIP; the loads say how clients of different VIPs compare. */
   readonly weighing: Weighing;
-  /** Before the change. */
+  /** Loads before the change. */
   readonly loads: Loads;
-  /** Networks that stand for all of a crowd. */
+  /** Number of client networks that represent a crowd. */
   readonly sampled: number;
-  /** Asked before each round: whether there is time for it. */
+  /** Called before each round: whether there is time for it. */
   readonly mayGoOn?: () => boolean;
 };
 
-/** Most come to rest in some twenty. */
+/** Most services settle in about 20 rounds. */
 const MAX_ROUNDS = 200;
 /**
- * At rest: each load is that which its pressure stands for, to within this share of the capacity; and where few clients
- * could be sampled, the share that one of them is.
+ * Loads have settled when each load matches its pressure to within this share of the capacity, or to within the share
+ * of one sampled client if that is larger.
  */
 const REST = 0.01;
 const FIRST_STEP = 0.25;
 const SHORTEST_STEP = 0.005;
-/** A pressure changes by no more than this in a round. */
+/** The most that a pressure changes per round. */
 const LONGEST_STRIDE = FULL / 2;
 
-/** Undefined where the service does not shed, or no load of it is known. */
+/** Undefined if the service does not shed, or if none of its loads is known. */
 export function settleLoads(change: Change): Settled | undefined {
   const { after, service, loads, mayGoOn = () => true } = change;
   const { catalog } = after.generation;
@@ -81,7 +81,7 @@ export function settleLoads(change: Change): Settled | undefined {
       if (loads[vip] === undefined) continue;
       const load = found[vip] ?? 0;
       const now = wanted[vip] ?? 0;
-      if (!stands(load, now, slack, marks)) rests = false;
+      if (!isSettled(load, now, slack, marks)) rests = false;
       const miss = pressureOf(load, marks) - now;
       const turned = miss * (misses[vip] ?? 0) < 0;
       steps[vip] = turned ? Math.max(SHORTEST_STEP, (steps[vip] ?? 0) / 2) : Math.min(1, (steps[vip] ?? 0) * 1.2);
@@ -97,8 +97,8 @@ export function settleLoads(change: Change): Settled | undefined {
   return { atOnce, settled: undefined };
 }
 
-/** Whether the pressure is that of the load, or of one that is other by the slack. */
-function stands(load: number, pressure: number, slack: number, marks: ShedMarks): boolean {
+/** Whether the pressure is that of the load, or of a load that differs by at most the slack. */
+function isSettled(load: number, pressure: number, slack: number, marks: ShedMarks): boolean {
   return pressureOf(load - slack, marks) <= pressure && pressure <= pressureOf(load + slack, marks);
 }
 
@@ -106,7 +106,7 @@ function known(found: Float64Array, loads: Loads): Loads {
   return loads.map((load, vip) => (load === undefined ? undefined : (found[vip] ?? 0)));
 }
 
-/** The loads under the pressures that the table of `after` has at the time of the call, by so many sampled clients. */
+/** Computes the loads with the present pressures of the table of `after`, from a sample of clients. */
 function createLoads({ before, after, service, weighing, loads, sampled }: Change): () => {
   readonly found: Float64Array;
   readonly sampled: number;
@@ -114,7 +114,7 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
   const { catalog } = after.generation;
   const { firstSlot = 0, vipCount = 0 } = catalog.services[service] ?? {};
   const capacityOf = (vip: number): number => catalog.vips[firstSlot + vip]?.capacity ?? 1;
-  // Each type is asked for as often.
+  // All types are assumed to be queried equally often.
   const cells = typesOf({ side: before, service }).flatMap(({ has }) =>
     crowdsOf({ side: before, service, has }, { side: after, service, has }, weighing).map((crowd): Cell => ({
       ...crowd,
@@ -132,7 +132,7 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
   );
   const clients = countClients(cells, kindsBefore, landingsBefore, vipCount);
   const workOf = createWork(clients, loads, capacityOf);
-  // Load that no client is known to make stays where it is.
+  // Load without known clients stays at its VIP.
   const idle = Float64Array.from({ length: vipCount }, (_, vip) =>
     (clients[vip] ?? 0) > 0 || !isAvailable(after.steerer.health.states[firstSlot + vip] ?? 0)
       ? 0
@@ -141,7 +141,7 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
 
   const sample = createSample(after.steerer, service, kindsBefore.length);
   const landingsAfter = new Map<number, readonly Places[]>();
-  /** By VIP, for a client of each cell that is of a pair of kinds. */
+  /** Work by VIP, of one client per cell, by pair of kinds before and after. */
   const works = new Map<number, Float64Array>();
   const workAt = (kindBefore: number, kindAfter: number): Float64Array => {
     const pair = kindBefore * KINDS + kindAfter;
@@ -159,13 +159,13 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
     }
     return work;
   };
-  /** Clients of these kinds land, while the table has the pressures that made them so. */
+  /** Computes the landings of these kinds. The table must have the pressures from which the kinds were made. */
   const land = (found: ReadonlyMap<number, Uint8Array>): void => {
     if (landingsAfter.size * cells.length > MAX_KEPT) {
       landingsAfter.clear();
       works.clear();
     }
-    /** Of cells with whose clients no pressure has to do. */
+    /** Landings of cells whose clients no pressure affects. */
     const free = new Map<number, Places>();
     for (const [kind, client] of found) {
       if (landingsAfter.has(kind)) continue;
@@ -192,7 +192,7 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
   };
 }
 
-/** How many clients are of a kind before and one after, by kind before × `known` + kind after. */
+/** The number of clients per pair of kinds: kind before × `known` + kind after. */
 function countPairs(before: Int32Array, after: Int32Array, known: number): Map<number, number> {
   const counts = new Map<number, number>();
   let [pair, run] = [-1, 0];
@@ -210,23 +210,23 @@ function countPairs(before: Int32Array, after: Int32Array, known: number): Map<n
 }
 
 /**
- * Where a service has many VIPs under pressure, each client is of a kind of its own. Then so few are looked at that a
- * round takes no longer than some 100 ms, but never fewer than MIN_KINDS.
+ * If a service has many VIPs under pressure, nearly every client is a different kind. Then fewer clients are sampled,
+ * so that a round takes at most about 100 ms, but never fewer than MIN_KINDS.
  */
 const LANDINGS_A_ROUND = 4096;
 const MIN_KINDS = 512;
-/** Landings that are kept from round to round, mostly for clients of few kinds. */
+/** The most landings cached between rounds. The cache helps if there are few kinds. */
 const MAX_KEPT = 100_000;
 
-/** More than a crowd has kinds in MAX_ROUNDS, so that two of them are one number. */
+/** More than the kinds of a crowd in MAX_ROUNDS, so that a pair of kinds fits one number. */
 const KINDS = 2 ** 24;
 
-/** The share of each VIP, or LANDING. */
+/** Shares by local number of the VIP, or by LANDING. */
 type Places = ReadonlyMap<number, number>;
 
 type Cell = Crowd & { readonly type: number };
 
-/** By VIP, before the change. */
+/** The number of clients by VIP, before the change. */
 function countClients(
   cells: readonly Cell[],
   kinds: Int32Array,
@@ -244,7 +244,9 @@ function countClients(
   return clients;
 }
 
-/** The work that a client of each VIP makes; where no load is known, what one of the others makes. In units of `capacity`. */
+/**
+ * Work per client of each VIP, in units of `capacity`. For a VIP without a known load, that of the other VIPs' clients.
+ */
 function createWork(clients: Float64Array, loads: Loads, capacityOf: (vip: number) => number): (vip: number) => number {
   const heard = [...clients.keys()].filter((vip) => loads[vip] !== undefined && (clients[vip] ?? 0) > 0);
   const work = (vip: number): number => (loads[vip] ?? 0) * capacityOf(vip);

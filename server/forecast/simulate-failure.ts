@@ -1,5 +1,6 @@
 /**
- * Simulate (SPEC 1): what share of the clients moves where if targets fail. Decided by the code that answers packets.
+ * Simulate (docs/commands.md#pharos-simulate---down-target): the share of clients that moves, and where to, if targets
+ * fail. The code that answers packets makes the decisions.
  */
 import { joinAtlases, type JointClass } from './address-space.ts';
 import type { CountedClients } from './client-counts.ts';
@@ -12,36 +13,36 @@ import type { VipInfo } from '../../zones/catalog.ts';
 import type { ForecastGeneration } from '../../zones/packed-generation.ts';
 import type { Weighing } from './client-weights.ts';
 
-/** `down` are TARGETs, one at least. */
+/** `down` has at least one target. */
 export type SimulateRequest = { readonly down: readonly string[]; readonly weigh: Weighing['by'] };
 
 /** Plain JSON, for the command line and the API. */
 export type Simulation = {
-  /** As asked. */
+  /** The targets of the request. */
   readonly down: readonly string[];
-  /** The VIPs that this means. */
+  /** The VIPs that they match. */
   readonly targets: readonly string[];
-  /** One for each service with such a VIP, and for each of its types that have VIPs of their own. */
+  /** One per service with such a VIP, and per record type if its types have different VIPs. */
   readonly services: readonly Traffic[];
-  /** How many services have none, so that nothing moves there. */
+  /** The number of services without such a VIP, whose clients do not move. */
   readonly untouched: number;
 };
 
-/** `parameter` names what was wrong with the request. */
+/** `parameter` is the name of the invalid parameter. */
 export type Simulated =
   | { readonly ok: true; readonly simulation: Simulation }
   | { readonly ok: false; readonly parameter: string; readonly message: string };
 
-/** What a running server knows: its health, answers by slot since the start, the clients of a service by its name, loads. */
+/** Facts of a running server: health, answers by slot since the start, clients by name of the service, and loads. */
 export type Live = {
   readonly health: LiveHealth;
   readonly served: Float64Array;
   readonly clients?: (service: string) => CountedClients;
-  /** As a share of the VIP's capacity; undefined where none is known. */
+  /** Load as a share of the VIP's capacity; undefined if unknown. */
   readonly loadOf?: (vip: VipInfo) => number | undefined;
 };
 
-/** The services that have such a VIP, by number; what else is known of a server is asked for these alone. */
+/** The numbers of the services that have such a VIP. Facts of the server are needed only for these. */
 export function servicesTouched({ catalog }: Pick<ForecastGeneration, 'catalog'>, down: ReadonlySet<number>): number[] {
   const touched = new Set<number>();
   for (const slot of down) touched.add(catalog.vips[slot]?.service ?? 0);
@@ -74,12 +75,12 @@ export function simulateFrom(generation: ForecastGeneration, request: SimulateRe
 }
 
 /**
- * For all services of a request together: somebody waits for the reply. Most services need some milliseconds each; for
- * dozens of VIPs near full it is not enough.
+ * The time for all services of a request together, because a client waits for the reply. Most services need a few
+ * milliseconds each. A service with dozens of VIPs near their limit can need more than this.
  */
 const MAX_SETTLE_MS = 5000;
 
-/** The traffic of a service by type; where loads are known, once these have settled. */
+/** The traffic of a service by type; with settled loads if loads are known. */
 function movedBy(
   before: Side,
   after: Side,
@@ -120,7 +121,7 @@ function vipLoad(before: number | undefined, { atOnce, settled }: Settled, vip: 
   };
 }
 
-/** Classes of atlases in use: counting takes longer than all the rest, and a server is asked again. */
+/** Cached classes of atlases: counting takes longer than all the rest, and requests repeat. */
 const counted = new WeakMap<SharedArrayBuffer, readonly JointClass[]>();
 
 function classesOf(atlas: SharedArrayBuffer): readonly JointClass[] {

@@ -1,23 +1,23 @@
 /**
- * Simulate of a running server, in a thread beside the control thread, which has probes to see to. One request at a time;
- * a few more wait. The thread starts with the first request of a generation, and ends when the generation is replaced, when
- * a request takes too long or is no longer wanted, and when nobody has asked for a while.
+ * Simulate of a running server. It has a thread, because the control thread must run probes. The thread computes one
+ * request at a time; a few more wait. It starts with the first request of a generation. It ends when the generation is
+ * replaced, when a request takes too long or is cancelled, and after some time without requests.
  */
 import { Worker } from 'node:worker_threads';
 import type { PackedGeneration } from '../../zones/packed-generation.ts';
 import type { CountedClients } from './client-counts.ts';
 import type { SimulateRequest } from './simulate-failure.ts';
 
-/** What only the control thread knows of a service; lists are by its VIPs. */
+/** Facts about a service that only the control thread has; lists are by its VIPs. */
 export type ServiceFacts = {
   readonly clients: CountedClients;
   /** Answers since the start. */
   readonly served: readonly number[];
-  /** As a share of the VIP's capacity; undefined where none is known. */
+  /** Load as a share of the VIP's capacity; undefined if unknown. */
   readonly loads: readonly (number | undefined)[];
 };
 
-/** The generation in force, as far as simulate goes into it. The object is another for every generation. */
+/** The part of the generation in force that simulate uses. Each generation has a different object. */
 export type SimulatedServer = {
   readonly generation: PackedGeneration;
   /** Its health table. */
@@ -36,28 +36,28 @@ export type FromSimulateThread =
   | { readonly kind: 'done'; readonly json: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'refused'; readonly parameter: string; readonly message: string };
 
-/** What a request comes to. */
+/** The outcome of a request. */
 export type SimulateOutcome =
   /** A Simulation as JSON. */
   | { readonly kind: 'done'; readonly json: Uint8Array<ArrayBuffer> }
-  /** `parameter` names what was wrong with the request. */
+  /** `parameter` is the name of the invalid parameter. */
   | { readonly kind: 'refused'; readonly parameter: string; readonly message: string }
-  /** As many wait as may. */
+  /** Too many requests are waiting. */
   | { readonly kind: 'busy' }
-  /** Another generation is in force: ask again. */
+  /** The generation was replaced: the client should ask again. */
   | { readonly kind: 'replaced' }
   | { readonly kind: 'too-long'; readonly seconds: number }
   | { readonly kind: 'too-large' }
-  /** The client has gone, or the server stops. */
+  /** The client has disconnected, or the server stops. */
   | { readonly kind: 'cancelled' };
 
-/** `leave` gives the place to the next request, once nobody needs the reply any more. It may be called again. */
+/** `leave` frees the request's place when the reply has been sent. It may be called more than once. */
 export type SimulateReply = { readonly outcome: SimulateOutcome; readonly leave: () => void };
 
 export type SimulateThread = {
-  /** Aborted, it comes to `cancelled`. Rejects where the thread fails for a fault of this program. */
+  /** The outcome is `cancelled` if `signal` aborts. Rejects if the thread fails because of a bug. */
   readonly simulate: (request: SimulateRequest, signal?: AbortSignal) => Promise<SimulateReply>;
-  /** Another generation is in force. */
+  /** Call this when the generation was replaced. */
   readonly replaced: () => void;
   readonly stop: () => void;
 };
@@ -66,19 +66,21 @@ export type SimulateThreadOptions = {
   readonly server: () => SimulatedServer;
   readonly limitMs?: number;
   readonly idleMs?: number;
-  /** The thread's entry. */
+  /** The entry file of the thread. */
   readonly entry?: URL;
 };
 
-/** Requests that wait while one is computed. A reply keeps its place until it is sent. */
+/** Requests that may wait while one is computed. A request keeps its place until its reply has been sent. */
 const MAX_WAITING = 4;
-/** For one request: a region of thousands of services takes some seconds. */
+/** The time limit of one request: a region with thousands of services takes a few seconds. */
 const LIMIT_MS = 30_000;
-/** The thread keeps the catalog in memory, so it ends when nobody has asked for so long. */
+/** The thread ends after this time without requests, because it keeps the catalog in memory. */
 const IDLE_MS = 60_000;
-/** A region of ten thousand services takes half of it. What needs more is refused, and the server keeps its memory. */
+/**
+ * A region with 10,000 services needs half of it. Requests that need more are refused, to protect the server's memory.
+ */
 const MAX_HEAP_MIB = 2048;
-/** The control thread looks this many services up at a time: about a millisecond where each has clients in all countries. */
+/** Services per lookup in the control thread: about 1 ms if each has clients in all countries. */
 export const SERVICES_A_QUESTION = 16;
 
 const ENTRY = new URL(
@@ -86,7 +88,7 @@ const ENTRY = new URL(
   import.meta.url,
 );
 
-/** A request that waits or is computed. */
+/** A request that is waiting or running. */
 type Job = {
   readonly request: SimulateRequest;
   readonly end: (outcome: SimulateOutcome) => void;
@@ -110,7 +112,7 @@ export function createSimulateThread(options: SimulateThreadOptions): SimulateTh
     ended?.removeAllListeners('message');
     void ended?.terminate();
   };
-  /** The one that is computed has ended; the thread may have. */
+  /** Called when the running request has ended; the thread may have ended too. */
   const next = (): void => {
     clearTimeout(limit);
     clearTimeout(idle);

@@ -1,6 +1,6 @@
 /**
- * The thread of simulate: one generation, one request at a time. It has the catalog unpacked, asks the control thread for
- * what only that one knows, and posts the reply as octets that are ready to be sent.
+ * The thread of simulate: one generation, one request at a time. It unpacks the catalog, asks the control thread for
+ * the facts that only the control thread has, and posts the reply as octets that are ready to send.
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
@@ -15,7 +15,8 @@ import {
 } from './simulate-thread.ts';
 import { unpackGeneration, type ForecastGeneration } from '../../zones/packed-generation.ts';
 
-// Answering threads come first. Only on Linux is a priority a thread's own; elsewhere it would be the whole server's.
+// Answering threads have precedence. Only Linux has priorities per thread; elsewhere this would change the whole
+// process.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
 
 type Start = Extract<ToSimulateThread, { readonly kind: 'start' }>;
@@ -70,7 +71,7 @@ type Learnt = {
   readonly loadOf: (vip: { readonly slot: number }) => number | undefined;
 };
 
-/** What the control thread knows of these services. A few at a time, so that it is never long about it. */
+/** Asks the control thread for facts about these services, a few at a time, so that it is never busy for long. */
 async function learn({ catalog }: ForecastGeneration, touched: readonly number[]): Promise<Learnt> {
   const served = new Float64Array(catalog.vips.length);
   const loads = new Map<number, number>();

@@ -1,6 +1,6 @@
 /**
- * From one state of a service to another: what share of its clients moves, from where to where, by country. What
- * simulate and diff show; plain JSON, in shares from 0 to 1.
+ * Compares two states of a service: the share of its clients that moves, from where to where, by country. Simulate and
+ * diff show the result, which is plain JSON with shares from 0 to 1.
  */
 import { isInhabited, type JointClass } from './address-space.ts';
 import { createLandings, LANDING, outcomeOf, type Landing, type Seat } from './expected-shares.ts';
@@ -10,8 +10,8 @@ import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts'
 import { scaleOf, type Scale, type Weighing } from './client-weights.ts';
 
 /**
- * Shares of its capacity: now; when what was cached has expired, with those shed that are shed now; and at rest, when
- * the loads have changed who is shed. `settled` is null where they come to no rest.
+ * Load as a share of the VIP's capacity. `before`: now. `at_once`: when cached answers have expired, with the present
+ * pressures. `settled`: when the pressures have followed the loads; null if the loads do not settle.
  */
 export type VipLoad = { readonly before: number; readonly at_once: number; readonly settled: number | null };
 
@@ -21,17 +21,17 @@ export type Move = { readonly from: string; readonly to: string; readonly share:
 export type Traffic = {
   /** `www.example.com` */
   readonly service: string;
-  /** Query types that this is about: A and AAAA apart only where they have different VIPs. */
+  /** Record types of this entry: A and AAAA are separate only if they have different VIPs. */
   readonly types: readonly string[];
   readonly weighed: Scale['weighed'];
   /** Share of the clients that moves. */
   readonly moved: number;
   /**
-   * Whether some that have IPv6 addresses move. How many is not said: databases give space that nobody uses to
-   * whoever is next to it, so that a small country may have more of it than all others.
+   * Whether IPv6 clients move. There is no share for IPv6: databases assign unused space to neighbouring networks, so a
+   * small country may have more of it than all others.
    */
   readonly ipv6: boolean;
-  /** Share of the clients to whom no candidate is left, so that `when_all_down` decides. */
+  /** Share of the clients without a candidate, for which `when_all_down` decides. */
   readonly stranded: { readonly before: number; readonly after: number };
   readonly vips: readonly {
     readonly vip: string;
@@ -39,16 +39,16 @@ export type Traffic = {
     readonly data: string;
     readonly before: number;
     readonly after: number;
-    /** Null where none is known. */
+    /** Null if no load is known. */
     readonly load: VipLoad | null;
   }[];
-  /** Whether the loads come to rest; null where none is known, so that `after` is with whom the VIPs shed now. */
+  /** Whether the loads settle; null if no load is known: then `after` uses the present pressures. */
   readonly settles: boolean | null;
   /** Largest first, as in all lists below. */
   readonly moves: readonly Move[];
-  /** The same by the VIPs' regions, without what stays in its region. */
+  /** The same by the VIPs' regions, without moves inside a region. */
   readonly regions: readonly Move[];
-  /** Those of whose clients some move; '' is no known country. `clients` and `moved` are shares of all clients. */
+  /** Countries whose clients move; '' is an unknown country. `clients` and `moved` are shares of all clients. */
   readonly countries: readonly {
     readonly country: string;
     readonly clients: number;
@@ -60,7 +60,7 @@ export type Traffic = {
 export const NODATA = '(no data)';
 export const STATIC = '(static answer)';
 
-/** The HAS bits worth telling apart, with the names of the types that each is about. */
+/** The HAS bits that can differ in their traffic, each with the names of its record types. */
 export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: number; readonly types: string[] }[] {
   const { plan } = side.steerer;
   const first = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
@@ -76,18 +76,20 @@ export function typesOf({ side, service }: Omit<Seat, 'has'>): { readonly has: n
   ];
 }
 
-/** Clients that have one outcome before, one after, and a country. */
+/** Clients with the same outcome before, the same outcome after, and the same country. */
 type Group = { readonly before: number; readonly after: number; readonly country: string; v4: number; v6: boolean };
 
-/** Share of clients that were at one place and are at another, or the same. */
+/** Share of clients that move from one place to another, or stay. */
 type Flow<Place> = { readonly from: Place; readonly to: Place; readonly share: number };
-/** Places are told apart by what clients get: a VIP of another name has not moved them. */
+/** Places are identified by the data that clients get: clients of a renamed VIP have not moved. */
 type Spot = { readonly name: string; readonly region: string; readonly data: string };
 
-/** Clients of one outcome before and one after; `sizes` is how many, by the VIP where those are who are sent there before. */
+/**
+ * Clients with the same outcomes before and after. `sizes` is their number if their VIP before is the one of the index.
+ */
 export type Crowd = { readonly before: number; readonly after: number; readonly sizes: Float64Array };
 
-/** The clients of a service as they are weighed, wherever they are; sizes are in any unit. */
+/** The weighted clients of a service by outcomes; sizes have an arbitrary unit. */
 export function crowdsOf(before: Seat, after: Seat, weighing: Weighing): Crowd[] {
   const groups = groupsOf(before, after, weighing.classes);
   const landing = createLandings(before.side, before.service, before.has);
@@ -180,7 +182,7 @@ export function trafficOf(before: Seat, after: Seat, types: readonly string[], w
   };
 }
 
-/** More than a map has outcomes (geo/find-class.ts: 2^22), so that two of them are one number. */
+/** At least the number of outcomes of a map (geo/find-class.ts: 2^22), so that a pair of outcomes fits one number. */
 const OUTCOMES = 2 ** 22;
 
 function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Group[] {
@@ -206,12 +208,12 @@ function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Gr
       isInhabited(placeAt(before.side.generation.locations, joint.before)) ||
       isInhabited(placeAt(after.side.generation.locations, joint.after)),
   );
-  // Databases that know nothing of IPv4: then every address counts, for no other measure is left.
+  // If the databases have no IPv4 addresses, every address counts: there is no other measure.
   (inhabited.some(({ v4 }) => v4 > 0) ? inhabited : classes).forEach(add);
   return [...groups.values()];
 }
 
-/** Landings of both sides as spots with one name each. */
+/** Maps the landings of both sides to spots, each with one name. */
 function createSpots(
   before: Seat,
   after: Seat,
@@ -222,7 +224,7 @@ function createSpots(
   for (const { name, data } of [...spotsBefore, ...spotsAfter]) {
     getOr(dataOf, name, () => new Set<string>()).add(data);
   }
-  // The same data is the same spot, under the name that it has after; the same name with two data is two spots.
+  // Equal data is one spot, with its name after the change. One name with different data is two spots.
   const byData = new Map<string, Spot>();
   for (const spot of [...spotsAfter, ...spotsBefore]) {
     const name = (dataOf.get(spot.name)?.size ?? 0) > 1 ? `${spot.name} (${spot.data})` : spot.name;
@@ -245,7 +247,7 @@ function createSpots(
   return { all: [...order].filter(({ data }) => data !== ''), before: read(spotsBefore), after: read(spotsAfter) };
 }
 
-/** By local number; `data` is '' for those that do not have the type. */
+/** By local number; `data` is '' for VIPs that do not have the type. */
 function vipSpots({ side, service, has }: Seat): Spot[] {
   const { catalog } = side.generation;
   const info = catalog.services[service];
@@ -258,9 +260,9 @@ function vipSpots({ side, service, has }: Seat): Spot[] {
 }
 
 /**
- * As few as must move: everybody stays where there is room for him, and what each place loses goes to those that gain,
- * in proportion. That is what `sticky` does when a VIP goes; of `weighted`, which draws for each query, it is how far
- * the two states are apart.
+ * The fewest moves that lead from one distribution to the other: clients stay where they can, and what a place loses is
+ * distributed over the places that gain, in proportion. `sticky` does this when a VIP fails. `weighted` draws for each
+ * query, so there the result is the difference between the two states.
  */
 export function flows<Place>(
   before: ReadonlyMap<Place, number>,
@@ -292,12 +294,12 @@ function remember<V>(make: (key: number) => V): (key: number) => V {
 }
 
 /**
- * To six digits: beyond that, sums of thirds show. Not to a millionth of all clients: small countries have less, and their
- * moves are shown as parts of their own.
+ * Rounds to six significant digits, because further digits show rounding errors of sums. Fixed decimals would be too
+ * coarse: moves of small countries are shown as shares of the country.
  */
 function round(share: number): number {
   return share < ROUNDING ? 0 : Number(share.toPrecision(6));
 }
 
-/** What is below this is the rounding of sums. */
+/** Smaller values are rounding errors of sums. */
 const ROUNDING = 1e-12;

@@ -83,7 +83,7 @@ test.each<[title: string, words: Words, verdict: unknown]>([
     'all drained',
     { a: 'drain', b: 'drain' },
     down(
-      'No VIP of www.example.com is available (drained: a, b). Clients get all VIPs all the same (when_all_down: serve_all).',
+      'No VIP of www.example.com is available (drained: a, b). Clients get all VIPs, even those drained or forced down (when_all_down: serve_all).',
     ),
   ],
 ])('%s', (_title, words, expected) => {
