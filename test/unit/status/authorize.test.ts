@@ -11,7 +11,7 @@ const base: Request = {
 const remote = { ...base, peer: '192.0.2.7', host: '192.0.2.1:8053' };
 const withToken = (request: Request, token: string): Request => ({ ...request, authorization: `Bearer ${token}` });
 
-describe('who may do what', () => {
+describe('access by address, token and route', () => {
   it.each<[title: string, request: Request, access: Access, token: string | undefined, status: number | undefined]>([
     ['a probe needs nothing', remote, 'open', 's3cret', undefined],
     ['loopback reads without a token', base, 'read', 's3cret', undefined],
@@ -59,7 +59,7 @@ describe('who may do what', () => {
     expect(authorize(request, access, token)?.status).toBe(status);
   });
 
-  it('says what to configure where there is no token', () => {
+  it('names the setting if no token is configured', () => {
     expect(authorize(base, 'change', undefined)?.hint).toContain('status.token');
   });
 });

@@ -145,7 +145,7 @@ describe('POST /api/v1/beacon', () => {
     expect(samples.size().samples).toBe(0);
   });
 
-  test('a proxy that names nobody is a 400', async () => {
+  test('a proxy that names no client gets a 400', async () => {
     expect((await report({ samples: { seoul: 1 } }, { 'x-forwarded-for': '' })).status).toBe(400);
   });
 

@@ -85,7 +85,7 @@ it('keeps a reserve for loopback, and raises an alarm', () => {
   expect(alarms.list()).toEqual([]);
 });
 
-it('loopback takes the place of an idle one from elsewhere, and of its own', () => {
+it('a loopback connection replaces an idle one, remote or local', () => {
   const { connect, connections } = world();
   const remote = connect('192.0.2.1');
   for (let count = 0; count < 8; count++) expect(connect('::ffff:127.0.0.1').destroyed).toBe(false);

@@ -18,7 +18,7 @@ describe('the log of events', () => {
     expect(messages(log.after(undefined))).toEqual(['c', 'd', 'e']);
   });
 
-  it('gives what came after an id; everything where the id is of another run, or too long ago', () => {
+  it('returns the events after an id, or all events if the id is from another run or too old', () => {
     const log = createEventLog(() => 1000, 3);
     add(log, 'a', 'b', 'c', 'd');
     const [, second, last] = log.after(undefined);
@@ -170,7 +170,7 @@ describe('weights', () => {
   const vip = async (): Promise<unknown> =>
     ((await (await fetch(`${url}/api/v1/health/www.example.com`)).json()) as readonly unknown[])[0];
 
-  it('are set, shown beside the weight of the file, listed and given back', async () => {
+  it('are set, shown beside the weight of the file, listed and cleared', async () => {
     const reply = await put('/api/v1/weights/www.example.com/@seoul', { weight: 10, reason: 'canary' });
     const vips = ['www.example.com/seoul-a', 'www.example.com/seoul-b'];
     const set = { target: 'www.example.com/@seoul', weight: 10, reason: 'canary', vips, saved: true };

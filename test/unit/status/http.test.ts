@@ -225,7 +225,7 @@ describe('changing', () => {
     ]);
   });
 
-  it('never calls it safe while serve_all goes on answering with what is drained', async () => {
+  it('is never safe to stop while DNS answers name drained VIPs (serve_all)', async () => {
     await put('/api/v1/overrides/@seoul', { state: 'drain' });
     const { body } = await put('/api/v1/overrides/@virginia', { state: 'drain' });
     expect(body.safe_at).toBeNull();
@@ -395,7 +395,7 @@ describe('every error is problem+json (RFC 9457)', () => {
     expect(reply.headers.get('access-control-allow-origin')).toBeNull();
   });
 
-  it('a type without a body is no mistake', async () => {
+  it('a type without a body is accepted', async () => {
     const headers = { ...withToken, 'content-type': 'application/x-www-form-urlencoded' };
     expect(await ask('/api/v1/reload', { method: 'POST', headers, body: '' })).toMatchObject({ status: 200 });
   });
@@ -448,7 +448,7 @@ describe('every error is problem+json (RFC 9457)', () => {
   });
 });
 
-describe('who asks (the rules are in authorize.test.ts)', () => {
+describe('access of requests (authorize.test.ts has the rules)', () => {
   /** The status of a GET, with headers that fetch does not let through. */
   const statusOf = async (host: string, port: number, headers: Record<string, string>): Promise<number | undefined> => {
     const sent = request({ host, port, path: '/api/v1/status', headers, agent: false }).end();
@@ -505,7 +505,7 @@ describe('listening', () => {
     other.close();
   });
 
-  it('on an address of nobody says so', async () => {
+  it('fails with a message on an address that this machine does not have', async () => {
     const start = startStatusServer(fake.runtime, {
       listen: { host: '192.0.2.1', port: 0 },
       token: undefined,

@@ -59,7 +59,7 @@ function ofDocument({ paths }: OpenApi): string[] {
   );
 }
 
-/** The schema with what is not named forbidden, so that an undocumented member is a mistake. */
+/** The schema without additional properties, so that an undocumented member is an error. */
 function strict(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(strict);
   if (typeof schema !== 'object' || schema === null) return schema;
@@ -73,13 +73,13 @@ describe('the document', () => {
     expect(ofRoutes().length).toBeGreaterThan(15);
   });
 
-  it('refers to nothing that it does not have, and has nothing that is referred to by nobody', async () => {
+  it('defines every schema that it refers to, and refers to every schema that it defines', async () => {
     const text = JSON.stringify(await document());
     const named = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name));
     expect([...named].sort()).toEqual(Object.keys(openApiDocument('1').components.schemas).sort());
   });
 
-  it('gives each operation an id of its own, and says what it does', async () => {
+  it('gives each operation a unique id and a summary', async () => {
     const operations = Object.values((await document()).paths).flatMap((methods) => Object.values(methods)) as {
       operationId: string;
       summary: string;

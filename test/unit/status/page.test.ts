@@ -1,4 +1,4 @@
-/** The status page: what browsers are sent, and that nothing in it is anybody's script but ours. */
+/** The status page: its content for browsers, and that text from outside never becomes a script. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Alarm } from '../../../config/alarms.ts';
@@ -19,7 +19,7 @@ afterEach(async () => {
 const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 const open = async (url = '/', accept = BROWSER) => await app.inject({ url, headers: { accept } });
 
-describe('who is sent what', () => {
+describe('text or page by Accept', () => {
   it.each([
     ['a browser', BROWSER, 'text/html; charset=utf-8'],
     ['curl', '*/*', 'text/plain; charset=utf-8'],
@@ -143,7 +143,7 @@ describe('the page', () => {
     expect([...body.matchAll(/<h3>(\S+) /g)].map(([, name]) => name)).toEqual(services);
   });
 
-  it('of many services shows the VIPs of those alone that somebody should look at, and they come first', async () => {
+  it('with many services shows only the VIPs of services with problems, and these come first', async () => {
     const [www] = catalog.services;
     if (!www) throw new Error('the fake has no services');
     // Of these, each has virginia-a alone, which nobody checks.

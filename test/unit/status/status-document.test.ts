@@ -34,6 +34,6 @@ test('the largest twenty countries are named, the rest is one share', async () =
   expect(read?.others).toBeCloseTo(210, 2);
 });
 
-test('a service that nobody asked for has no countries', async () => {
+test('a service without queries has no countries', async () => {
   expect(await shown(1)).toEqual({ samples: 0, countries: [], rest: 0 });
 });

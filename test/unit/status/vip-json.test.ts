@@ -1,4 +1,4 @@
-/** What is kept of the VIPs' texts is never older than what they are. The oracle is JSON.stringify. */
+/** Kept texts of VIPs are never stale. The oracle is JSON.stringify. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { VipHealth } from '../../../health/engine.ts';
 import { createOctetsPool } from '../../../status/assemble-reply.ts';
