@@ -72,7 +72,13 @@ describe('metrics', () => {
       counters[place] = value;
     expect((await lines()).filter((line) => line.startsWith('pharos_tls_certificate'))).toEqual([]);
     const now = fake.runtime.generation();
-    const keyPair = { cert: '', key: '', path: '/etc/pharos/tls.pem', keyPath: '/etc/pharos/tls.key', expiresAtMs: 1_800_000_000_000 };
+    const keyPair = {
+      cert: '',
+      key: '',
+      path: '/etc/pharos/tls.pem',
+      keyPath: '/etc/pharos/tls.key',
+      expiresAtMs: 1_800_000_000_000,
+    };
     const withTls = { ...now, settings: { ...now.settings, tls: { listen: [], keyPair } } };
     metrics = createMetrics({ ...fake.runtime, generation: () => withTls }, NO_CLIENTS);
     expect(await lines()).toEqual(
