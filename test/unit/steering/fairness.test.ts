@@ -1,5 +1,5 @@
 /**
- * Chances and hashes over a million decisions of the function that answers packets: nobody starved, nobody favoured, and
+ * Chances and hashes over a million decisions of the function that answers packets: no VIP is starved or favoured, and
  * sticky clients where they were.
  */
 import { describe, expect, test } from 'vitest';

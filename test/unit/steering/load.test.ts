@@ -1,5 +1,5 @@
 /**
- * Load (SPEC 4): whom VIPs close to full give up, where these go, and the whole loop played through (played-load.ts).
+ * Load (docs/steering.md#load): which clients VIPs close to full shed, where these go, and the whole loop (played-load.ts).
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { pressureOf, relieve } from '../../../health/pressure.ts';
@@ -264,7 +264,7 @@ describe('the loop', () => {
     const fails = [{ region: 0, at: 60 }];
     const seconds = 60 + 8 * ttl + 300;
     const { loads } = await play({ regions, ttl, interval, fails, foresees, seconds, clients: 1500 }, createDice(seed));
-    expect(Math.max(...loads.slice(0, 60).flat()), 'nobody moves while nobody is full').toBeCloseTo(load, 5);
+    expect(Math.max(...loads.slice(0, 60).flat()), 'no client moves while no VIP is full').toBeCloseTo(load, 5);
     const left = loads.slice(60).map((all) => all.slice(1));
     // How much room one had while another was over his capacity.
     const unfair = left.map((all) => (Math.max(...all) > 1 ? 1 - Math.min(...all) : 0));
@@ -288,7 +288,7 @@ describe('the loop', () => {
       ] as const) {
         const { peak, late } = await course(load, ttl, interval, foresees);
         expect(peak, `foresees: ${foresees}`).toBeLessThan(limit);
-        expect(Math.max(...late), 'nobody stays over his capacity').toBeLessThanOrEqual(1);
+        expect(Math.max(...late), 'no VIP stays over its capacity').toBeLessThanOrEqual(1);
         expect(Math.min(...late)).toBeGreaterThan(0.5);
       }
     },

@@ -97,7 +97,7 @@ describe('weights', () => {
     expect(first(server, 'w', '1.208.0.1')).toBe('203.0.113.1');
   });
 
-  test('a fence that leaves nobody but a standby is answered with it', () => {
+  test('a standby is served if a fence leaves only it', () => {
     const server = zone(
       '  w: { vips: { kr: { region: seoul, A: 203.0.113.1, weight: 0 }, far: { region: dublin, A: 203.0.113.2 } }, steer: [{ geo: { KR: seoul, default: dublin, fence: true } }], when_all_down: none }',
       {},

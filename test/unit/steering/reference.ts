@@ -1,5 +1,5 @@
 /**
- * Steering from SPEC 4 alone, slow and obvious: plain objects in, every possible answer out. It shares no code
+ * Steering from docs/steering.md alone, slow and obvious: plain objects in, every possible answer out. It shares no code
  * with the compiled way but for the location of an address and the hash of a name, which have references of their own
  * (test/unit/geo, test/unit/wire).
  */

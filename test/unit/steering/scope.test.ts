@@ -1,5 +1,5 @@
 /**
- * The scope of an answer (SPEC 4, RFC 7871 7.2.1) over the bundled database, exactly: every leaf below the prefix is
+ * The scope of an answer (RFC 7871 7.2.1) over the bundled database, exactly: every leaf below the prefix is
  * looked at, and nothing is sampled. And whose address counts where a subnet says nothing.
  */
 import { describe, expect, test } from 'vitest';

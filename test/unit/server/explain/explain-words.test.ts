@@ -259,7 +259,7 @@ describe('a TTL between min and max', () => {
   });
 });
 
-describe('when nobody is left', () => {
+describe('when no candidate is left', () => {
   const ALL = ['@seoul', '@dublin', '@nowhere', 'www.example.com/free'];
   test.each<[steer: string, more: string, down: string[], allDown: string | undefined]>([
     ['weighted', '', [], undefined],

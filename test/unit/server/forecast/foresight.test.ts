@@ -133,7 +133,7 @@ describe('a VIP that goes', () => {
 
   test.each<[title: string, shed: string, loads: number[]]>([
     ['where there is room', 'shed: {}', [0.3, 0.3, 0.3]],
-    ['where nobody sheds', '', [0.6, 0.6, 0.6]],
+    ['no VIP sheds', '', [0.6, 0.6, 0.6]],
     ['where it had no load', 'shed: {}', []],
   ])('nothing is foreseen %s', async (_title, shed, loads) => {
     const started = start(world(shed));
@@ -188,7 +188,7 @@ test(
   'VIPs that go one after the other, down or drained: never worse than without foresight',
   { timeout: 60_000 },
   async () => {
-    // Twenty seeds pass; how rare one is that does not, nobody knows.
+    // Twenty seeds pass; the frequency of failing seeds is unknown.
     const seed = printedSeed('foresight', 1);
     const dice = createDice(seed);
     let better = 0;

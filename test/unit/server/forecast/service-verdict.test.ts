@@ -4,7 +4,7 @@ import { FORCED, PROBED } from '../../../../health/health-table.ts';
 import { createServiceJudge } from '../../../../server/forecast/service-verdict.ts';
 import { answering, NO_GEOGRAPHY } from '../../../support/pharos.ts';
 
-/** `a` and `b` have A, `c` has AAAA alone; `seoul` has a VIP of its own, beside `a`, and needs half of its weight. */
+/** `a` and `b` have A, `c` has AAAA alone; `seoul` has another VIP beside `a`, and needs half of its weight. */
 const VIPS = `    vips:
       a: { A: 192.0.2.1 }
       b: { A: 192.0.2.2 }
@@ -59,7 +59,7 @@ test.each<[title: string, words: Words, verdict: unknown]>([
   ['all up', { a: 'up', b: 'up' }, well],
   ['not known yet', { a: 'unknown', b: 'unknown' }, well],
   ['one down', { a: 'up', b: 'down' }, degraded('1 of 2 VIPs of www.example.com are available (down: b).')],
-  ['one drained is as somebody wants it', { a: 'up', b: 'drain' }, well],
+  ['a drained VIP is intended', { a: 'up', b: 'drain' }, well],
   [
     'one forced down',
     { a: 'up', b: 'forced down' },

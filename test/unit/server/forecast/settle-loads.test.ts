@@ -63,8 +63,8 @@ describe('simulate follows the loads', () => {
   });
 
   test.each<[title: string, loads: (number | undefined)[], settled: (number | null)[]]>([
-    ['nobody is shed below the marks', [0.3, 0.3, 0.3], [0, 0.6, 0.3]],
-    ['nobody is over while there is room', [0.8, 0.8, 0.2], [0, 0.9, 0.9]],
+    ['no client is shed below the marks', [0.3, 0.3, 0.3], [0, 0.6, 0.3]],
+    ['no VIP is over its marks while others have room', [0.8, 0.8, 0.2], [0, 0.9, 0.9]],
     ['with room nowhere, all are over alike', [0.8, 0.8, 0.8], [0, 1.2, 1.2]],
     ['a VIP without a load takes what it gets', [0.6, undefined, 0.7], [0, null, 0.7]],
     ['what was shed before is shed no less', [0.5, 0.94, 0.94], [0, 1.19, 1.19]],
@@ -85,7 +85,7 @@ describe('simulate follows the loads', () => {
     ]);
   });
 
-  test('a VIP that nobody is sent to keeps its own load, and gets what others lose', () => {
+  test('a VIP without clients keeps its load, and gets what others lose', () => {
     const vips = '{ s: { region: seoul, A: 203.0.113.1 }, t: { region: tokyo, A: 203.0.113.2, weight: 0 } }';
     expect(settledOf(simulate(world(vips), '@seoul', [0.6, 0.05]))).toEqual([0, 0.65]);
   });

@@ -86,7 +86,7 @@ describe('simulate', () => {
     expect(only(simulate(server, ['www.example.com/s1']))).toMatchObject({ moved: 0, moves: [], countries: [] });
   });
 
-  test('a drained VIP that fails moves nobody, and the others count as they are forced', () => {
+  test('a drained VIP that fails moves no clients, and the others count as they are forced', () => {
     const server = zone(www);
     server.set('www.example.com/d', { forced: FORCED.DRAIN });
     const traffic = only(simulate(server, ['www.example.com/s2']));
@@ -101,7 +101,7 @@ describe('simulate', () => {
     ['serve_all', 'v'],
     ['none', NODATA],
     ['{ A: 192.0.2.99 }', STATIC],
-  ])('when_all_down: %s is said of clients to whom nobody is left', (fallback, to) => {
+  ])('when_all_down: %s is reported for clients without a candidate', (fallback, to) => {
     const server = zone(`  www: { vips: { v: { A: 203.0.113.1 } }, when_all_down: ${fallback} }\n`);
     const traffic = only(simulate(server, ['www.example.com/v']));
     expect(traffic.stranded).toEqual({ before: 0, after: 1 });
@@ -150,7 +150,7 @@ describe('simulate', () => {
     ['www.example.com/s3', /has no VIP "s3"; did you mean "s1"\?/],
     ['@seol', /no VIP is in a region "seol"; did you mean "seoul"\?/],
     ['ww.example.com/s1', /no service is called "ww.example.com"; did you mean "www.example.com"\?/],
-  ])('%s is nobody: the nearest is named', (text, message) => {
+  ])('%s is unknown: the nearest target is named', (text, message) => {
     const simulated = simulateFrom(zone(www).generation, { down: [text], weigh: 'auto' });
     expect(simulated).toMatchObject({
       ok: false,
