@@ -3,10 +3,10 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** A network: `bytes` has 4 or 16 octets, those after `bits` are zero. */
+/** A network: `bytes` has 4 or 16 octets, the bits after `bits` are zero. */
 export type Prefix = { readonly bytes: Uint8Array; readonly bits: number };
 
-/** Text to 4 or 16 octets; undefined when it is not an address. Zone identifiers (`%eth0`) are not taken. */
+/** Parses an address into 4 or 16 octets. Undefined if malformed. Zone identifiers (`%eth0`) are refused. */
 export function parseAddress(text: string): Uint8Array | undefined {
   if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number);
   if (!isIPv6(text) || text.includes('%')) return undefined;
@@ -27,12 +27,12 @@ function groups(text: string): number[] {
   });
 }
 
-/** 4 or 16 octets to text, IPv6 as RFC 5952 has it. */
+/** Formats 4 or 16 octets; IPv6 in the form of RFC 5952. */
 export function formatAddress(bytes: Uint8Array, from = 0, length = bytes.length - from): string {
   if (length === 4) return bytes.subarray(from, from + 4).join('.');
   const words: number[] = [];
   for (let at = from; at < from + 16; at += 2) words.push(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0));
-  // RFC 5952 4.2: the longest run of zero words, the first of equals, two words at least.
+  // RFC 5952 4.2: `::` replaces the longest run of at least two zero words; of equal runs, the first.
   let best = { start: -1, length: 1 };
   for (let start = 0; start < 8; start++) {
     let run = 0;
@@ -45,7 +45,7 @@ export function formatAddress(bytes: Uint8Array, from = 0, length = bytes.length
   return `${hex.slice(0, best.start).join(':')}::${hex.slice(best.start + best.length).join(':')}`;
 }
 
-/** `10.0.0.0/8`, or an address alone for all its bits. Undefined when malformed or when bits after the prefix are set. */
+/** Parses `10.0.0.0/8`, or an address with all its bits. Undefined if malformed or if bits after the prefix are set. */
 export function parsePrefix(text: string): Prefix | undefined {
   const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
   const bytes = match?.[1] === undefined ? undefined : parseAddress(match[1]);
@@ -56,7 +56,7 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { bytes, bits };
 }
 
-/** The network that `10.1.2.3/8` lies in: text that is one but for the bits behind its prefix. */
+/** The network of `10.1.2.3/8`: a prefix may have bits set after its length. Undefined if malformed. */
 export function enclosingNetwork(text: string): Prefix | undefined {
   const [, host = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
   const address = parseAddress(host);
@@ -67,25 +67,25 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.bytes)}/${prefix.bits}`;
 }
 
-/** The network of `bits` that the address is in: the bits behind are 0. */
+/** The network with a prefix of `bits` that contains the address. The bits after the prefix are 0. */
 export function networkOf(address: Uint8Array, bits: number): Prefix {
   const kept = (index: number): number => Math.min(8, Math.max(0, bits - index * 8));
   return { bytes: address.map((octet, index) => octet & (0xff << (8 - kept(index)))), bits };
 }
 
-/** Bit `index` of `bytes` from the most significant: 0 or 1. */
+/** Bit `index` of the bytes from `from` on, 0 or 1. Bit 0 is the most significant. */
 export function bitAt(bytes: Uint8Array, index: number, from = 0): number {
   return ((bytes[from + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;
 }
 
-/** Whether an address lies in a network of the same family. */
+/** Whether the network contains the address. False if their families differ. */
 export function inPrefix(address: Uint8Array, prefix: Prefix): boolean {
   if (address.length !== prefix.bytes.length) return false;
   for (let bit = 0; bit < prefix.bits; bit++) if (bitAt(address, bit) !== bitAt(prefix.bytes, bit)) return false;
   return true;
 }
 
-/** Whether nothing but this machine is there (RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3). */
+/** Whether the address is a loopback address (RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3). */
 export function isLoopback(address: Uint8Array): boolean {
   if (address.length === 4) return address[0] === 127;
   return address.length === 16 && address.every((octet, at) => octet === (at === 15 ? 1 : 0));
@@ -96,15 +96,15 @@ export function isWildcardHost(host: string): boolean {
   return parseAddress(host)?.every((octet) => octet === 0) ?? false;
 }
 
-/** Where a server listens, a probe connects: `host` is an address literal. */
+/** An address and port to listen on or to connect to. `host` is an address literal. */
 export type Endpoint = {
   readonly host: string;
   readonly port: number;
-  /** What messages show in its place, where some of it is the value of an environment variable. */
+  /** The text of the configuration file, if part of it is an environment variable. Messages show it in place of the value. */
   readonly written?: string;
 };
 
-/** `127.0.0.1:53`, `[::1]:53`; the port may be left out where `defaultPort` is given. Undefined when malformed. */
+/** Parses `127.0.0.1:53` or `[::1]:53`. The port is optional if `defaultPort` is given. Undefined if malformed. */
 export function parseEndpoint(text: string, defaultPort?: number): Endpoint | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
@@ -113,7 +113,7 @@ export function parseEndpoint(text: string, defaultPort?: number): Endpoint | un
   return parseAddress(host) ? { host, port } : undefined;
 }
 
-/** For people: what the file says, where the address came from the environment. */
+/** Formats an endpoint for messages: without the values of environment variables. */
 export function showEndpoint(endpoint: Endpoint): string {
   return endpoint.written ?? formatEndpoint(endpoint);
 }

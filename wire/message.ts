@@ -1,15 +1,15 @@
 /**
- * Messages outside the packet path: a query made, a response read, as objects. For explain and the tools.
+ * Encodes queries and decodes responses as objects, outside the packet path: for explain and the tools.
  */
 import { HEADER_OCTETS } from './limits.ts';
 import { formatName, type Name } from './name.ts';
 import { formatRdata } from './rdata.ts';
 import { CLASS, OPTION, TYPE, typeText } from './types.ts';
 
-/** Address of a client for EDNS Client Subnet: `bits` of 4 or 16 octets. */
+/** A client subnet: the first `bits` of an address of 4 or 16 octets. */
 export type Subnet = { readonly bytes: Uint8Array; readonly bits: number };
 
-/** A query of class IN with EDNS (1232 octets) and, if given, a client subnet (RFC 7871 6). RD is clear. */
+/** Encodes a query of class IN with EDNS (1232 octets) and, if given, a client subnet (RFC 7871 6). RD is clear. */
 export function encodeQuery(name: Name, type: number, subnet?: Subnet): Uint8Array {
   const addressOctets = subnet ? (subnet.bits + 7) >> 3 : 0;
   const option = subnet
@@ -40,11 +40,11 @@ export type MessageText = {
   readonly rcode: number;
   readonly answer: readonly MessageRecord[];
   readonly authority: readonly MessageRecord[];
-  /** Without OPT. */
+  /** Without the OPT record. */
   readonly additional: readonly MessageRecord[];
 };
 
-/** Reads a well-formed response of our own making. Throws RangeError where it is not one. */
+/** Decodes a well-formed response of this server. Throws RangeError if it is malformed. */
 export function decodeResponse(message: Uint8Array): MessageText {
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
   let at = HEADER_OCTETS;
@@ -72,7 +72,7 @@ export function decodeResponse(message: Uint8Array): MessageText {
   };
 }
 
-/** A name at `start`, pointers followed; `end` is behind it in the message. */
+/** Reads the name at `start` and follows its pointers. `end` is the offset after the name in the message. */
 function readName(message: Uint8Array, start: number): { name: Name; end: number } {
   const octets: number[] = [];
   let end = -1;
@@ -90,7 +90,7 @@ function readName(message: Uint8Array, start: number): { name: Name; end: number
   }
 }
 
-/** Rdata with its names uncompressed; only types of RFC 1035 have compressed ones. */
+/** Rdata with its names uncompressed. Only types of RFC 1035 have compressed names (RFC 3597 4). */
 function expand(message: Uint8Array, type: number, from: number, to: number): Uint8Array {
   switch (type) {
     case TYPE.NS:

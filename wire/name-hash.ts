@@ -1,11 +1,11 @@
 /**
- * The hash of a canonical name that the image's table goes by: a polynomial, modulo 2^32, over the hashes of its labels.
- * While a name is read from left to right, the sums so far give the hash of every suffix of it without another pass:
- * what the search for the closest encloser needs.
+ * The hash of a canonical name in the image's table: a polynomial, modulo 2^32, over the hashes of its labels. A name is
+ * read from left to right. The sums at each label give the hash of every suffix without another pass. The search for the
+ * closest encloser needs these hashes.
  *
  *     sum(a.b.c)    = h(a)·F² + h(b)·F + h(c)        sum(b.c) = sum(a.b.c) − sum(a)·F²
  *
- * A label is hashed by words of four octets, its length octet first, the last filled up with zeros.
+ * A label is hashed in words of four octets, its length octet first. The last word is padded with zeros.
  */
 
 import { MAX_LABELS } from './limits.ts';
@@ -17,18 +17,18 @@ const POWERS = new Int32Array(MAX_LABELS + 1);
 POWERS[0] = 1;
 for (let i = 1; i <= MAX_LABELS; i++) POWERS[i] = Math.imul(POWERS[i - 1] ?? 0, FACTOR);
 
-/** The hash of a label with one word more, little-endian; that of no words is 0. */
+/** Adds one little-endian word to the hash of a label. The hash of no words is 0. */
 export function hashWord(hash: number, word: number): number {
   const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
   return mixed ^ (mixed >>> 15);
 }
 
-/** The sum with one label more to the right; that of no labels is 0. */
+/** Adds one label on the right to a sum. The sum of no labels is 0. */
 export function addLabel(sum: number, labelHash: number): number {
   return (Math.imul(sum, FACTOR) + labelHash) | 0;
 }
 
-/** Hash of the last `labels` labels of a name whose sum is `sum`, `before` being that of the labels in front of them. */
+/** Hash of the last `labels` labels of a name. `sum` is the sum of the name, `before` the sum of the labels before these. */
 export function hashSuffix(sum: number, before: number, labels: number): number {
   return finish((sum - Math.imul(before, POWERS[labels] ?? 0)) | 0);
 }
@@ -53,7 +53,7 @@ export function hashName(bytes: Uint8Array, at: number): number {
   return finish(sum);
 }
 
-/** Hash of a text that is no name: the polynomial over its octets. */
+/** Hash of a text that is not a name: the polynomial over its octets. */
 export function hashText(bytes: Uint8Array): number {
   let sum = 0;
   for (const octet of bytes) sum = addLabel(sum, octet);

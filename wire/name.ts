@@ -1,6 +1,6 @@
 /**
- * Domain names in wire form: labels with their lengths, ending with the root's zero octet, never
- * compressed (RFC 1035 3.1). A `Name` keeps the case it was written in; `canonical` folds it.
+ * Domain names in wire form: labels with their lengths and the root's zero octet at the end, never compressed
+ * (RFC 1035 3.1). A `Name` keeps its case; `canonical` converts it to lower case.
  */
 import { MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 
@@ -9,22 +9,22 @@ export type Name = Uint8Array;
 
 export const ROOT: Name = new Uint8Array(1);
 
-/** What is wrong with a name's text; the message is for the operator. */
+/** The text of a name is malformed. The message is for the operator. */
 export class NameError extends Error {}
 
 /**
- * Master-file text to wire form (RFC 1035 5.1, RFC 4343 2.1: `\.` and `\DDD`). A name without a final
- * dot is relative to `origin`; `@` is the origin itself. Throws NameError.
+ * Converts a name from presentation format to wire form (RFC 1035 5.1, RFC 4343 2.1: `\.` and `\DDD`). A name without a
+ * final dot is relative to `origin`; `@` is the origin itself. Throws NameError.
  */
 export function parseName(text: string, origin?: Name): Name {
   if (text === '@') {
-    if (!origin) throw new NameError('@ stands for an origin, and there is none here');
+    if (!origin) throw new NameError('"@" is not allowed here: this name has no origin');
     return origin;
   }
   if (text === '.') return ROOT;
   if (text === '') throw new NameError('a name cannot be empty');
   const out = new Uint8Array(MAX_NAME_OCTETS);
-  let length = 1; // out[labelAt] waits for the label's length
+  let length = 1; // out[labelAt] is for the label's length
   let labelAt = 0;
   let absolute = false;
   const bytes = Buffer.from(text, 'utf8');
@@ -69,7 +69,7 @@ export function parseName(text: string, origin?: Name): Name {
   return out.slice(0, length + origin.length);
 }
 
-/** Wire form to text that `parseName` reads back, with the final dot only for the root. */
+/** Converts wire form to text that `parseName` accepts. Only the root has a final dot. */
 export function formatName(name: Uint8Array, from = 0): string {
   if (name[from] === 0) return '.';
   let text = '';
@@ -87,30 +87,30 @@ export function formatName(name: Uint8Array, from = 0): string {
   }
 }
 
-/** RFC 4034 6.2, RFC 4343: the same name with A-Z folded to a-z. */
+/** The name in canonical form: A-Z become a-z (RFC 4034 6.2, RFC 4343). */
 export function canonical(name: Name): Name {
   const out = name.slice();
   for (let at = 0; at < out.length; at++) {
     const octet = out[at] ?? 0;
-    // A length octet is at most 63 and so never taken for a letter.
+    // A length octet is at most 63, so it is never in the range of letters.
     if (octet >= 0x41 && octet <= 0x5a) out[at] = octet + 0x20;
   }
   return out;
 }
 
-/** The canonical name as a string with a character an octet: a key for maps outside the packet path. */
+/** The canonical name as a string with one character per octet: a key for maps outside the packet path. */
 export function nameKey(name: Name): string {
   return Buffer.from(canonical(name)).toString('latin1');
 }
 
-/** Offsets of the labels' length octets, leftmost first, without the root's. */
+/** Offsets of the labels' length octets, leftmost first, without the root. */
 export function labelOffsets(name: Name): number[] {
   const offsets: number[] = [];
   for (let at = 0; (name[at] ?? 0) !== 0; at += (name[at] ?? 0) + 1) offsets.push(at);
   return offsets;
 }
 
-/** Whether `name` is `ancestor` or below it (RFC 9499: subdomain), case folded. */
+/** Whether `name` is `ancestor` or below it (RFC 9499: subdomain). Case does not matter. */
 export function isWithin(name: Name, ancestor: Name): boolean {
   const from = name.length - ancestor.length;
   if (from < 0) return false;
@@ -123,7 +123,7 @@ export function isWildcard(name: Name): boolean {
   return name[0] === 1 && name[1] === 0x2a;
 }
 
-/** Where the name at `start`, which may end in a pointer, ends in the message; -1 where it does not before `end`. */
+/** The offset after the name at `start`, which may end with a pointer. -1 if the name does not end before `end`. */
 export function skipName(message: Uint8Array, start: number, end = message.length): number {
   for (let at = start; at < end;) {
     const octet = message[at] ?? 0;

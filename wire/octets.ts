@@ -1,5 +1,5 @@
 /**
- * Numbers of two octets in network order, where no DataView is at hand: one would have to be made for each buffer.
+ * Reads and writes 16-bit numbers in network order. A DataView would have to be created for each buffer.
  */
 
 export function get16(bytes: Uint8Array, at: number): number {

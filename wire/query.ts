@@ -1,73 +1,73 @@
 /**
- * A query's bytes read into one record that is used again for every packet: nothing is allocated.
+ * Reads a query into one record that is reused for every packet. PACKET PATH: allocates nothing.
  */
 import { HEADER_OCTETS, MAX_LABELS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 import { skipName } from './name.ts';
 import { addLabel, hashWord } from './name-hash.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
 
-/** What became of reading. */
+/** Outcomes of `parseQuery`. */
 export const PARSED = {
   QUERY: 0,
-  /** Too short, or a response: those are never answered (a loop between two servers would be the end). */
+  /** Too short, or a response. The server never responds to these: two servers would answer each other without end. */
   DROP: 1,
   FORMERR: 2,
   NOTIMP: 3,
-  /** No question, and a cookie: it is the cookie that is asked for (RFC 7873 5.4). */
+  /** A cookie and no question: the client asks for a server cookie (RFC 7873 5.4). */
   COOKIE_ALONE: 4,
 } as const;
 
-/** Bits of `Query.asks`: options that are rare, or not for every transport. Others have fields of their own. */
+/** Bits of `Query.asks`: options that are rare, or only for some transports. Other options have their own fields. */
 export const ASKS = {
-  /** RFC 7873; `cookie` and `cookieOctets` hold it. */
+  /** RFC 7873. The cookie is in `cookie` and `cookieOctets`. */
   COOKIE: 1,
-  /** RFC 7828, as clients send it. */
+  /** RFC 7828, without a timeout, as clients send it. */
   KEEPALIVE: 2,
-  /** The same with a timeout, which is the server's to say: a mistake, unless over UDP, where nobody looks at it. */
+  /** RFC 7828 with a timeout, which only servers may send. It is a mistake over TCP, and ignored over UDP. */
   KEEPALIVE_WITH_VALUE: 4,
   /** RFC 7830. */
   PADDING: 8,
 } as const;
 
-/** RFC 7873 4: octets of a client cookie, and of it and the longest server cookie. */
+/** RFC 7873 4: octets of a client cookie, and of a client cookie with the longest server cookie. */
 export const CLIENT_COOKIE_OCTETS = 8;
 const MAX_COOKIE_OCTETS = 40;
-/** RFC 7873 4: with a server cookie an option has at least this many. */
+/** RFC 7873 4: the least octets of an option with a server cookie. */
 const WITH_SERVER_COOKIE_OCTETS = 16;
 
-/** RFC 4343: case does not matter. Which letters are large is random where a resolver draws it, so there is no branch. */
+/** RFC 4343: case does not matter. A table avoids a branch that cannot be predicted: some resolvers choose the case at random. */
 export const LOWER_CASE = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet,
 );
 
-/** The same for four octets at once (a set high bit marks an octet from A to Z, and moves to where the case is). */
+/** Lower case for four octets at once. A set high bit marks an octet from A to Z and is shifted to the case bit. */
 function lowerCaseWord(word: number): number {
   const low = word & 0x7f7f_7f7f;
   const isLarge = (low + 0x3f3f_3f3f) & ~(low + 0x2525_2525) & ~word & 0x8080_8080;
   return word | (isLarge >>> 2);
 }
 
-/** A name's last word may reach beyond it. */
+/** The last word of a name may extend beyond the name. */
 const SLACK_OCTETS = 3;
-/** Which octets of a word are in use, by how many there are. */
+/** Masks for the octets of a word that are in use, by their number. */
 const WORD_MASK = Int32Array.of(0, 0xff, 0xffff, 0xff_ffff);
 
 export type Query = {
-  /** Where it was read from, and the same octets for numbers of several. */
+  /** The buffer that holds the message, and a view of it for numbers of several octets. */
   rx: Uint8Array;
   view: DataView;
   /** Second and third octet of the header. */
   flags: number;
-  /** Where the question ends, from the start of the message; 12 when there is none to return. */
+  /** The offset after the question in the message. 12 if the response has no question. */
   questionEnd: number;
-  /** Canonical wire form of the name asked for. A chain writes the next name here. */
+  /** QNAME in canonical wire form. A chain of CNAMEs writes the next name here. */
   readonly name: Uint8Array;
   readonly nameView: DataView;
   nameOctets: number;
-  /** Offsets of its labels, leftmost first, then the root's, which `labels` does not count. */
+  /** Offsets of the labels of `name`, leftmost first, then of the root, which `labels` does not count. */
   readonly labelAt: Uint8Array;
   labels: number;
-  /** For the hash (name-hash.ts): the sum of all labels, and of those in front of each. */
+  /** For the hash (name-hash.ts): the sum of all labels, and for each label the sum of those before it. */
   nameSum: number;
   readonly sumBefore: Int32Array;
   type: number;
@@ -79,14 +79,14 @@ export type Query = {
   wantsNsid: boolean;
   /** ASKS bits. */
   asks: number;
-  /** The client cookie, then the server cookie where there is one. */
+  /** The client cookie, then the server cookie if there is one. */
   readonly cookie: Uint8Array;
   cookieOctets: number;
-  /** EDNS Client Subnet (RFC 7871 6). Family 1 or 2; 0, without an address, asks that none be used. */
+  /** EDNS Client Subnet (RFC 7871 6). Family 1 or 2. Family 0 has no address and asks the server to use none. */
   hasSubnet: boolean;
   subnetFamily: number;
   subnetBits: number;
-  /** Its address, as long as the family has it, zeros after `subnetBits`. */
+  /** The address of the client subnet, at the full length of its family. Bits after `subnetBits` are 0. */
   readonly subnet: Uint8Array;
 };
 
@@ -123,7 +123,7 @@ export function createQuery(): Query {
 
 /** Reads the message of `length` octets at `at`. Returns a PARSED number. */
 export function parseQuery(query: Query, rx: Uint8Array, at: number, length: number): number {
-  // UDP has one buffer for all.
+  // All UDP packets use one buffer.
   if (query.rx !== rx) {
     query.rx = rx;
     query.view = new DataView(rx.buffer, rx.byteOffset, rx.byteLength);
@@ -156,7 +156,7 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
   return parseWithoutQuestion(query, rx, at, length, opcode);
 }
 
-/** No question, or several: none is returned. RFC 6891 6.1.1: whoever sent OPT gets one, whatever else is to be said. */
+/** A query with no question or several: the response has none. RFC 6891 6.1.1: a query with OPT always gets OPT back. */
 function parseWithoutQuestion(query: Query, rx: Uint8Array, at: number, length: number, opcode: number): number {
   const questions = query.view.getUint16(at + 4);
   const end = at + length;
@@ -173,8 +173,8 @@ function parseWithoutQuestion(query: Query, rx: Uint8Array, at: number, length: 
 }
 
 /**
- * Reads an uncompressed name (RFC 1035 4.1.4 has nothing before the question that it could point to) into
- * canonical form, four octets at a time. Returns where it ends, or -1 where the message ends before name, type and class.
+ * Reads an uncompressed name into canonical form, four octets at a time. A name in the question has no earlier name to
+ * point to (RFC 1035 4.1.4). Returns the offset after the name, or -1 if the message ends before name, type and class.
  */
 function readName(query: Query, rx: Uint8Array, start: number, end: number): number {
   const { view, name, nameView, labelAt, sumBefore } = query;
@@ -183,7 +183,7 @@ function readName(query: Query, rx: Uint8Array, start: number, end: number): num
   let octets = 0;
   let labels = 0;
   for (;;) {
-    // Behind every label there are a root, a type and a class: so a label's last word lies within the message.
+    // After every label come a root, a type and a class, so the label's last word is within the message.
     if (at + 5 > end) return -1;
     const labelOctets = rx[at] ?? 0;
     labelAt[labels] = octets;
@@ -215,7 +215,7 @@ function readName(query: Query, rx: Uint8Array, start: number, end: number): num
   return at + 1;
 }
 
-/** Skips what a query may carry after the question, from `start`, and reads the OPT record (RFC 6891 6.1). */
+/** Skips the records after the question, from `start`, and reads the OPT record (RFC 6891 6.1). */
 function readRecords(query: Query, rx: Uint8Array, at: number, length: number, start: number): number {
   const end = at + length;
   const { view } = query;
@@ -231,13 +231,13 @@ function readRecords(query: Query, rx: Uint8Array, at: number, length: number, s
     const dataOctets = view.getUint16(next + 8);
     if (dataAt + dataOctets > end) return PARSED.FORMERR;
     if (type === TYPE.OPT) {
-      // RFC 6891 6.1.1: one OPT at most, in the additional section, and its owner is the root.
+      // RFC 6891 6.1.1: at most one OPT, in the additional section, with the root as its owner.
       if (record < records || query.hasEdns || rx[owner] !== 0) return PARSED.FORMERR;
       query.hasEdns = true;
       query.udpOctets = view.getUint16(next + 2);
       query.ednsVersion = rx[next + 5] ?? 0;
       query.dnssecOk = ((rx[next + 6] ?? 0) & 0x80) !== 0;
-      // Another version's options may have another form.
+      // The options of another version may have another format.
       if (query.ednsVersion === 0 && !readOptions(query, rx, dataAt, dataOctets)) return PARSED.FORMERR;
     }
     next = dataAt + dataOctets;
@@ -255,12 +255,12 @@ function readOptions(query: Query, rx: Uint8Array, start: number, octets: number
     at += 4;
     if (at + optionOctets > end) return false;
     if (code === OPTION.CLIENT_SUBNET) {
-      // RFC 7871 6 has no rule for two subnets: the first counts.
+      // RFC 7871 6 has no rule for two subnets. The first is used.
       if (!query.hasSubnet && !readSubnet(query, rx, at, optionOctets)) return false;
     } else if (code === OPTION.NSID) {
       query.wantsNsid = true;
     } else if (code === OPTION.COOKIE) {
-      // RFC 7873 5.2: of several the first counts.
+      // RFC 7873 5.2: the first of several cookies is used.
       if ((query.asks & ASKS.COOKIE) === 0 && !readCookie(query, rx, at, optionOctets)) return false;
     } else if (code === OPTION.TCP_KEEPALIVE) {
       query.asks |= optionOctets === 0 ? ASKS.KEEPALIVE : ASKS.KEEPALIVE_WITH_VALUE;
@@ -272,24 +272,24 @@ function readOptions(query: Query, rx: Uint8Array, start: number, octets: number
   return true;
 }
 
-/** RFC 7873 5.2.2: FORMERR unless it has a client cookie alone, or a server cookie of 8 to 32 octets too. */
+/** RFC 7873 5.2.2: FORMERR unless there is a client cookie, alone or with a server cookie of 8 to 32 octets. */
 function readCookie(query: Query, rx: Uint8Array, at: number, octets: number): boolean {
   const hasServerCookie = octets >= WITH_SERVER_COOKIE_OCTETS && octets <= MAX_COOKIE_OCTETS;
   if (octets !== CLIENT_COOKIE_OCTETS && !hasServerCookie) return false;
-  // A copy: the response may be written over the query.
+  // Copied, because the response may overwrite the query.
   for (let i = 0; i < octets; i++) query.cookie[i] = rx[at + i] ?? 0;
   query.cookieOctets = octets;
   query.asks |= ASKS.COOKIE;
   return true;
 }
 
-/** RFC 7871 6 and 7.2.1: FORMERR unless family, lengths, scope and padding bits are as they must be. */
+/** RFC 7871 6 and 7.2.1: FORMERR unless family, lengths, scope and padding bits are valid. */
 function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): boolean {
   if (octets < 4) return false;
   const family = query.view.getUint16(at);
   const bits = rx[at + 2] ?? 0;
   const addressOctets = (bits + 7) >> 3;
-  // Family 0 has no address: `dig +subnet=0` says so that no subnet is to be used (RFC 7871 7.1.2).
+  // Family 0 has no address: `dig +subnet=0` asks so for no subnet to be used (RFC 7871 7.1.2).
   const familyBits = family === 0 ? 0 : family === 1 ? 32 : 128;
   if (family > 2 || bits > familyBits || rx[at + 3] !== 0 || octets !== 4 + addressOctets) return false;
   const loose = (8 - (bits & 7)) & 7;

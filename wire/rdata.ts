@@ -6,15 +6,15 @@ import type { Name } from './name.ts';
 import { type Sink, type Source, fromHex, numberIn, toHex } from './rdata/codec.ts';
 import { type Layout, layouts } from './rdata/table.ts';
 import { RdataError, type Token, tokenize, unescape } from './rdata/text.ts';
-import { TYPE, TYPE_NUMBERS, typeText } from './types.ts';
+import { TYPE, typeText } from './types.ts';
 
 export { RdataError, type Token } from './rdata/text.ts';
 
 const scratch: Sink = { bytes: new Uint8Array(MAX_RDATA_OCTETS), length: 0 };
 
 /**
- * The words of one record's data to uncompressed wire form. Names without a final dot are relative to `origin`.
- * `end` is the place after the last word, for what is missing. Throws RdataError.
+ * Converts the words of one record's data to uncompressed wire form. Names without a final dot are relative to `origin`.
+ * `end` is the offset after the last word, for errors about missing words. Throws RdataError.
  */
 export function parseRdata(type: number, tokens: readonly Token[], origin: Name, end?: number): Uint8Array {
   const source: Source = { type: typeText(type), tokens, next: 0, origin, end };
@@ -28,23 +28,26 @@ export function parseRdata(type: number, tokens: readonly Token[], origin: Name,
   for (const field of layout.fields) field.parse(source, scratch);
   const extra = tokens[source.next];
   if (extra)
-    throw new RdataError(`${source.type} ends before "${extra.text}": write "${layout.example}"`, extra.offset);
+    throw new RdataError(
+      `unexpected "${extra.text}" after the ${source.type} data: write "${layout.example}"`,
+      extra.offset,
+    );
   const rdata = scratch.bytes.slice(0, scratch.length);
   checkDigest(source, type, rdata);
   return rdata;
 }
 
 /**
- * `parseRdata` for one line of text, as a zone's YAML has it; errors carry the offset in it. A TXT, SPF or AVC
- * that does not start with a quote is one text with its blanks, cut into strings of 255 octets.
+ * `parseRdata` for one line of text, as in a zone's YAML. Errors carry an offset in that line. A TXT, SPF or AVC that
+ * does not start with a quote is one text, blanks included. It is split into strings of 255 octets.
  */
 export function parseRdataText(type: number, text: string, origin: Name): Uint8Array {
-  if (isText(type) && !/^\s*(?:"|\\#(?:\s|$))/.test(text)) return wholeText(text.replace(/\n+$/, '')); // a YAML block ends with one
+  if (isText(type) && !/^\s*(?:"|\\#(?:\s|$))/.test(text)) return wholeText(text.replace(/\n+$/, '')); // a YAML block ends with a newline
   return parseRdata(type, tokenize(text), origin, text.length);
 }
 
 function isText(type: number): boolean {
-  return type === 16 || type === TYPE_NUMBERS.get('SPF') || type === TYPE_NUMBERS.get('AVC');
+  return layouts.get(type)?.oneText ?? false;
 }
 
 function wholeText(text: string): Uint8Array {
@@ -55,11 +58,11 @@ function wholeText(text: string): Uint8Array {
     strings.push(Uint8Array.of(part.length), part);
   }
   const rdata = Uint8Array.from(Buffer.concat(strings));
-  if (rdata.length > MAX_RDATA_OCTETS) throw new RdataError('the text is longer than one record holds');
+  if (rdata.length > MAX_RDATA_OCTETS) throw new RdataError('the text is longer than one record can hold');
   return rdata;
 }
 
-/** The words of a text's data with each one cut into strings of 255 octets, the most that one can hold. */
+/** The words of TXT data, each split into strings of at most 255 octets (RFC 1035 3.3). */
 export function cutTexts(type: number, tokens: readonly Token[]): readonly Token[] {
   if (!isText(type) || tokens.every(({ text }) => text.length <= 63)) return tokens;
   return tokens.flatMap((token) => {
@@ -80,14 +83,14 @@ export function cutTexts(type: number, tokens: readonly Token[]): readonly Token
   });
 }
 
-/** The last field of an SOA's data: how long negative answers may be kept (RFC 2308 4). */
+/** MINIMUM of an SOA: the TTL of negative answers in seconds (RFC 2308 4). */
 export function soaMinimum(rdata: Uint8Array): number {
   return new DataView(rdata.buffer, rdata.byteOffset + rdata.length - 4, 4).getUint32(0);
 }
 
 /**
- * Wire form to text that `parseRdata` turns into the same octets, with all names absolute. What does not fit
- * the type, and types without a text form, come out as `\# 4 DEADBEEF` (RFC 3597 5).
+ * Converts wire form to text from which `parseRdata` makes the same octets. All names are absolute. Data that does not
+ * fit the type, and data of types without a text form, becomes `\# 4 DEADBEEF` (RFC 3597 5).
  */
 export function formatRdata(type: number, rdata: Uint8Array): string {
   const layout = layouts.get(type);
@@ -107,7 +110,7 @@ function formatFields(layout: Layout, rdata: Uint8Array): string | undefined {
   }
 }
 
-/** RFC 3597 5: `\# length hex...`. For a known type the octets must be what that type can hold. */
+/** RFC 3597 5: `\# length hex...`. For a known type, the octets must be valid data of that type. */
 function parseGeneric(source: Source, type: number, layout: Layout | undefined): Uint8Array {
   const { tokens } = source;
   const count = tokens[1];
@@ -116,11 +119,11 @@ function parseGeneric(source: Source, type: number, layout: Layout | undefined):
   const digits = tokens.slice(2).map((token) => token.text);
   const rdata = Uint8Array.from(fromHex(source, digits.join(''), 'data', tokens[2]?.offset));
   if (rdata.length !== length) {
-    throw new RdataError(`\\# says ${length} octets, and ${rdata.length} follow`, count.offset);
+    throw new RdataError(`\\# declares ${length} octets, but ${rdata.length} follow`, count.offset);
   }
   if (layout && formatFields(layout, rdata) === undefined) {
     throw new RdataError(
-      `these octets are no ${source.type}, which holds ${listOf(layout)}: check them, or write "${layout.example}"`,
+      `these octets are not valid ${source.type} data (${listOf(layout)}): check them, or write "${layout.example}"`,
       tokens[2]?.offset ?? count.offset,
     );
   }
@@ -168,15 +171,15 @@ function checkDigest(source: Source, type: number, rdata: Uint8Array): void {
 
 const NO_NAMES: readonly number[] = [];
 
-/** Where names lie in `rdata` (wire form, uncompressed) that a response may compress (RFC 3597 4). */
+/** Offsets of the names in `rdata` (wire form, uncompressed) that a response may compress (RFC 3597 4). */
 export function nameOffsets(type: number, rdata: Uint8Array): readonly number[] {
   return layouts.get(type)?.names?.compressed ? namesIn(type, rdata, 0) : NO_NAMES;
 }
 
-/** Where the names lie that start in the data at `bytes[at]`, counted from the start of `bytes`. */
+/** Offsets in `bytes` of the names in the data that starts at `bytes[at]`. */
 export function namesIn(type: number, bytes: Uint8Array, at: number): readonly number[] {
   if (type === TYPE.NAPTR) {
-    let replacement = at + 4; // behind order and preference: flags, service and expression (RFC 3403 4.1)
+    let replacement = at + 4; // after order and preference: flags, service and regular expression (RFC 3403 4.1)
     for (let strings = 0; strings < 3; strings++) replacement += (bytes[replacement] ?? 0) + 1;
     return [replacement];
   }
@@ -193,7 +196,7 @@ export function nameAt(bytes: Uint8Array, at: number): Name {
   return bytes.subarray(at, end + 1);
 }
 
-/** Where the name lies whose addresses belong into the additional section; undefined when the type has none. */
+/** The offset of the name whose addresses belong in the additional section. Undefined if the type has none. */
 export function additionalNameOffset(type: number): number | undefined {
   const names = layouts.get(type)?.names;
   return names?.additional ? names.at : undefined;

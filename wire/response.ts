@@ -1,6 +1,6 @@
 /**
- * A response while it is written: one record used again for every packet. Positions are from the start of
- * the message unless they say otherwise, so that they serve as compression pointers.
+ * A response while it is written: one record that is reused for every packet. Offsets count from the start of the message
+ * unless noted, so they can be used as compression pointers.
  */
 import { HEADER_OCTETS, PADDED_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
 import { ASKS, type Query } from './query.ts';
@@ -8,13 +8,13 @@ import { OPTION, RCODE, TYPE } from './types.ts';
 
 export type Response = {
   tx: Uint8Array;
-  /** The same octets, for numbers of several. */
+  /** A view of `tx`, for numbers of several octets. */
   view: DataView;
-  /** Where the message starts in `tx`. */
+  /** The offset of the message in `tx`. */
   base: number;
   /** Octets written so far. */
   length: number;
-  /** Octets that sections may reach to; OPT has its room behind them. */
+  /** The limit for the sections. The space after it is for OPT. */
   limit: number;
   answers: number;
   authorities: number;
@@ -22,15 +22,15 @@ export type Response = {
   rcode: number;
   authoritative: boolean;
   truncated: boolean;
-  /** Extended DNS error (RFC 8914), -1 for none. */
+  /** Extended DNS error (RFC 8914). -1 for none. */
   error: number;
   /** SCOPE PREFIX-LENGTH of the answer (RFC 7871 7.2.1). */
   scopeBits: number;
-  /** ASKS bits of what is given. Stays as it is from one response to the next: set it before `startResponse`. */
+  /** ASKS bits of the options in the response. Set it before `startResponse`; it keeps its value for the next response. */
   gives: number;
-  /** Client and server cookie (RFC 7873, RFC 9018), for ASKS.COOKIE. */
+  /** The client and server cookie for ASKS.COOKIE (RFC 7873, RFC 9018). */
   readonly cookie: Uint8Array;
-  /** Idle timeout in units of 100 ms (RFC 7828 3.1), for ASKS.KEEPALIVE. */
+  /** The idle timeout for ASKS.KEEPALIVE, in units of 100 ms (RFC 7828 3.1). */
   keepalive: number;
 };
 
@@ -41,7 +41,7 @@ export const COOKIE_OCTETS = 24;
 const OPT_OCTETS = 11;
 const ERROR_OCTETS = 6;
 const KEEPALIVE_OCTETS = 6;
-/** Code and length in front of every option. */
+/** The code and length before every option. */
 const OPTION_HEAD_OCTETS = 4;
 
 export function createResponse(): Response {
@@ -65,7 +65,7 @@ export function createResponse(): Response {
   };
 }
 
-/** Copies identifier and question, byte for byte, and sets the limit for the transport. */
+/** Copies ID and question, byte for byte, and sets the limit for the transport. */
 export function startResponse(
   response: Response,
   query: Query,
@@ -76,7 +76,7 @@ export function startResponse(
   overTcp: boolean,
   nsid: Uint8Array,
 ): void {
-  // UDP has one buffer for all.
+  // All UDP packets use one buffer.
   if (response.tx !== tx) {
     response.tx = tx;
     response.view = new DataView(tx.buffer, tx.byteOffset, tx.byteLength);
@@ -86,11 +86,11 @@ export function startResponse(
   response.authoritative = false;
   response.truncated = false;
   emptyResponse(response, query);
-  // Over UDP the response takes the place of the query.
+  // Over UDP the response overwrites the query.
   if (tx !== rx || txAt !== rxAt) copyQuestion(query, rx, rxAt, tx, txAt);
   let limit = TCP_OCTETS;
   if (!overTcp) {
-    // RFC 6891 6.2.3: a size below 512 counts as 512. RFC 9715: no more than 1232 whatever is offered.
+    // RFC 6891 6.2.3: a size below 512 counts as 512. RFC 9715: at most 1232, even if the client offers more.
     limit = query.hasEdns
       ? Math.min(Math.max(query.udpOctets, UDP_OCTETS_WITHOUT_EDNS), UDP_OCTETS)
       : UDP_OCTETS_WITHOUT_EDNS;
@@ -98,7 +98,7 @@ export function startResponse(
   response.limit = query.hasEdns ? limit - optOctets(response, query, nsid) : limit;
 }
 
-/** Takes out of a started response all that was written behind its question. */
+/** Removes everything after the question from a started response. */
 export function emptyResponse(response: Response, query: Query): void {
   response.length = query.questionEnd;
   response.answers = 0;
@@ -108,19 +108,19 @@ export function emptyResponse(response: Response, query: Query): void {
   response.scopeBits = 0;
 }
 
-/** The rest of the header is written at the end. */
+/** `finishResponse` writes the rest of the header. */
 function copyQuestion(query: Query, rx: Uint8Array, rxAt: number, tx: Uint8Array, txAt: number): void {
   tx[txAt] = rx[rxAt] ?? 0;
   tx[txAt + 1] = rx[rxAt + 1] ?? 0;
   for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
 }
 
-/** Address and prefix lengths and an IPv6 address, behind the head of the option (RFC 7871 6). */
+/** Family, prefix lengths and an IPv6 address, after the head of the option (RFC 7871 6). */
 const MAX_SUBNET_OCTETS = 4 + 16;
 
 /**
- * The largest RRset that a message holds whose question has a name of `nameOctets`, whichever of its options the client
- * sends but NSID, which people ask for: without room for the others a resolver could not get it even by TCP.
+ * The largest RRset in octets that fits into a message whose question has a name of `nameOctets`. All options but NSID are
+ * counted: without space for them, a resolver could not get the RRset even over TCP. Only people ask for NSID.
  */
 export function mostRrsetOctets(nameOctets: number): number {
   const question = nameOctets + 4;
@@ -139,11 +139,11 @@ function optOctets({ gives }: Response, query: Query, nsid: Uint8Array): number 
   return octets;
 }
 
-/** Adds OPT where the query had one, writes the header, and returns the length of the message. */
+/** Adds OPT if the query had one, writes the header, and returns the length of the message. */
 export function finishResponse(response: Response, query: Query, nsid: Uint8Array): number {
   const { view, base } = response;
   if (query.hasEdns) writeOpt(response, query, nsid);
-  // QR, opcode and RD as asked; RA, Z, AD and CD clear.
+  // QR is set, opcode and RD are the query's, and RA, Z, AD and CD are clear.
   const flags =
     0x8000 |
     (query.flags & 0x7900) |
@@ -187,7 +187,7 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
     at += 8;
     for (let i = 0; i < addressOctets; i++) tx[at++] = query.subnet[i] ?? 0;
   }
-  // No room is kept for it: it stands beside no data, and what fills a message matters more.
+  // No space is reserved for it: responses with an extended error have little data, and data in a full message matters more.
   if (response.error >= 0 && response.length + ERROR_OCTETS <= response.limit) {
     view.setUint16(at, OPTION.ERROR);
     view.setUint16(at + 2, 2);
@@ -200,7 +200,7 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
   response.additionals++;
 }
 
-/** Options that were asked for by ASKS bits, from `at`. Returns where they end. */
+/** Writes the options of the ASKS bits from `start` on. Returns the offset after them. */
 function writeGiven({ tx, view, base, gives, cookie, keepalive }: Response, start: number): number {
   let at = start;
   if ((gives & ASKS.COOKIE) !== 0) {
@@ -215,7 +215,7 @@ function writeGiven({ tx, view, base, gives, cookie, keepalive }: Response, star
     view.setUint16(at + 4, keepalive);
     at += KEEPALIVE_OCTETS;
   }
-  // RFC 8467 4.1: no room is kept for it, and a message that is nearly full is filled and no more.
+  // RFC 8467 4.1. No space is reserved for padding: a message that is nearly full is padded to its limit.
   const left = TCP_OCTETS - (at - base) - OPTION_HEAD_OCTETS;
   if ((gives & ASKS.PADDING) !== 0 && left >= 0) {
     const over = (at - base + OPTION_HEAD_OCTETS) % PADDED_OCTETS;
@@ -223,7 +223,7 @@ function writeGiven({ tx, view, base, gives, cookie, keepalive }: Response, star
     view.setUint16(at, OPTION.PADDING);
     view.setUint16(at + 2, octets);
     at += OPTION_HEAD_OCTETS;
-    tx.fill(0, at, at + octets); // RFC 7830 3: nothing that was there before may leak
+    tx.fill(0, at, at + octets); // RFC 7830 3: older contents of the buffer must not leak
     at += octets;
   }
   return at;

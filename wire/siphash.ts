@@ -1,6 +1,6 @@
 /**
  * SipHash-2-4 (Aumasson and Bernstein, 2012; in DNS: RFC 9018 4.4), on pairs of 32-bit integers. PACKET PATH: a BigInt
- * would be an object a step, and node:crypto has no SipHash.
+ * would allocate an object per step, and node:crypto has no SipHash.
  */
 
 /** Words of a key. */
@@ -8,20 +8,20 @@ const SIPHASH_KEY_WORDS = 4;
 /** Words of a hash. */
 export const SIPHASH_WORDS = 2;
 
-/** A key of 16 octets as `sipHash` takes it. */
+/** Converts a key of 16 octets to the words that `sipHash` needs. */
 export function sipHashKey(octets: Uint8Array): Int32Array {
   return Int32Array.from({ length: SIPHASH_KEY_WORDS }, (_, word) => littleEndian(octets, word * 4));
 }
 
 /**
- * The hash of the first `length` octets of `bytes` into `out`: its low 32 bits, then its high ones.
+ * Writes the hash of the first `length` octets of `bytes` into `out`: its low 32 bits, then its high 32 bits.
  */
 export function sipHash(key: Int32Array, bytes: Uint8Array, length: number, out: Int32Array): void {
   const key0 = key[0] ?? 0;
   const key1 = key[1] ?? 0;
   const key2 = key[2] ?? 0;
   const key3 = key[3] ?? 0;
-  // v0 to v3 of the paper, "somepseudorandomlygeneratedbytes" in them, each as its low and its high half.
+  // v0 to v3 of the paper, initialised with "somepseudorandomlygeneratedbytes", each as its low and its high half.
   let a = key0 ^ 0x7073_6575;
   let aHigh = key1 ^ 0x736f_6d65;
   let b = key2 ^ 0x6e64_6f6d;
@@ -40,7 +40,7 @@ export function sipHash(key: Int32Array, bytes: Uint8Array, length: number, out:
       word = littleEndian(bytes, at);
       wordHigh = littleEndian(bytes, at + 4);
     } else if (at === whole) {
-      // The last one: what is left, and the length in its top octet.
+      // The last word has the remaining octets, and the length in its top octet.
       wordHigh = length << 24;
       for (let i = 0; i < rest; i++) {
         const octet = bytes[at + i] ?? 0;
@@ -99,7 +99,7 @@ export function sipHash(key: Int32Array, bytes: Uint8Array, length: number, out:
   out[1] = aHigh ^ bHigh ^ cHigh ^ dHigh;
 }
 
-/** Of a sum of two: 1 where it is less than one of them. */
+/** The carry of an addition: 1 if the 32-bit sum is less than one of its terms. */
 function carry(sum: number, term: number): number {
   return sum >>> 0 < term >>> 0 ? 1 : 0;
 }

@@ -1,14 +1,14 @@
 /**
- * TSIG records (RFC 8945 4.2): read out of a message, appended to one, and as the variables that a MAC covers.
+ * Reads TSIG records from messages, appends them, and makes the variables that a MAC covers (RFC 8945 4.2).
  */
 import { HEADER_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 import { canonical, skipName, type Name } from './name.ts';
 import { get16, put16 } from './octets.ts';
 import { CLASS, TYPE } from './types.ts';
 
-/** A TSIG record as it was read. */
+/** The TSIG record of a received message. */
 export type Tsig = {
-  /** Where it starts in the message: it is the last record. */
+  /** The offset of the record, which is the last of the message. */
   readonly at: number;
   /** Canonical. */
   readonly name: Name;
@@ -32,8 +32,9 @@ export function tsigFixedOctets(nameOctets: number, algorithmOctets: number): nu
 }
 
 /**
- * The TSIG of a message (a view that starts with its header). `none` where it has none or cannot be walked to its end;
- * `malformed` where RFC 8945 5.1 asks for FORMERR: not the last record, more than one, data that do not fit.
+ * The TSIG of a message (a view that starts with its header). `none` if there is no TSIG or the message is too broken to
+ * find one. `malformed` if RFC 8945 5.1 requires FORMERR: TSIG is not the last record, there are several, or its data is
+ * malformed.
  */
 export function readTsig(message: Uint8Array): Tsig | 'none' | 'malformed' {
   let at = HEADER_OCTETS;
@@ -110,7 +111,7 @@ export function appendTsig(message: Uint8Array, length: number, record: Unsigned
   return at + 6 + record.other.length;
 }
 
-/** What a MAC covers beside the message (RFC 8945 4.3.3). */
+/** The octets that a MAC covers beside the message (RFC 8945 4.3.3). */
 export function tsigVariables(record: UnsignedTsig): Uint8Array {
   const { name, algorithm, other } = record;
   const out = new Uint8Array(name.length + algorithm.length + 18 + other.length);
@@ -127,7 +128,7 @@ export function tsigVariables(record: UnsignedTsig): Uint8Array {
   return out;
 }
 
-/** The same for all messages of a response but the first (RFC 8945 5.3.1). */
+/** The octets that a MAC covers beside the message, in all messages of a response but the first (RFC 8945 5.3.1). */
 export function tsigTimers({ timeSigned, fudgeSeconds }: UnsignedTsig): Uint8Array {
   const out = new Uint8Array(8);
   put48(out, 0, timeSigned);
@@ -142,7 +143,7 @@ export function put48(bytes: Uint8Array, at: number, value: number): void {
   put16(bytes, at + 4, value & 0xffff);
 }
 
-/** The name at `start`, canonical; pointers lead backwards (RFC 1035 4.1.4). */
+/** The name at `start` in canonical form. Pointers must point backwards (RFC 1035 4.1.4). */
 function expandName(message: Uint8Array, start: number): Name | undefined {
   const octets: number[] = [];
   let least = start;

@@ -1,5 +1,5 @@
 /**
- * Transaction signatures (RFC 8945): verified and made. For messages that peers sign, which are few: it allocates.
+ * Transaction signatures (RFC 8945): verifies and signs messages. It allocates memory: peers sign few messages.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { parseName, type Name } from './name.ts';
@@ -15,7 +15,7 @@ import {
 } from './tsig-record.ts';
 import { RCODE } from './types.ts';
 
-/** RFC 8945 6: algorithms by their name in configurations, to the name that Node.js has and the octets of a whole MAC. */
+/** RFC 8945 6: algorithms by their names in the configuration, with their names in Node.js and the octets of a full MAC. */
 export const TSIG_ALGORITHMS = {
   'hmac-sha256': { hash: 'sha256', octets: 32 },
   'hmac-sha1': { hash: 'sha1', octets: 20 },
@@ -25,9 +25,9 @@ export const TSIG_ALGORITHMS = {
 } as const;
 export type TsigAlgorithm = keyof typeof TSIG_ALGORITHMS;
 
-/** Plain data: it crosses threads. */
+/** A key. It is plain data, because it is sent to other threads. */
 export type TsigKey = {
-  /** As the configuration writes it. */
+  /** The name as it is in the configuration. */
   readonly label: string;
   /** Canonical. */
   readonly name: Name;
@@ -38,24 +38,24 @@ export type TsigKey = {
 /** RFC 8945 3, the TSIG errors. */
 export const TSIG_ERROR = { NONE: 0, BADSIG: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22 } as const;
 
-/** RFC 8945 10: seconds that two clocks may be apart. */
+/** RFC 8945 10: the largest allowed difference between two clocks. */
 const FUDGE_SECONDS = 300;
-/** RFC 8945 5.2.2.1: no MAC is shorter, nor shorter than half of what the algorithm gives. */
+/** RFC 8945 5.2.2.1: a truncated MAC has at least this many octets, and at least half of the full MAC. */
 const LEAST_MAC_OCTETS = 10;
 
-/** Octets that the TSIG of a message signed with this key takes. */
+/** The octets of the TSIG record of a message that is signed with this key. */
 export function tsigOctets({ name, algorithm }: TsigKey): number {
   return tsigFixedOctets(name.length, algorithmName(algorithm).length) + TSIG_ALGORITHMS[algorithm].octets;
 }
 
-/** What verifying came to. `error` is a TSIG_ERROR; `key` is known where the response to it is signed (RFC 8945 5.3.2). */
+/** The outcome of verification. `error` is a TSIG_ERROR. With a `key`, the error response is signed (RFC 8945 5.3.2). */
 export type Verdict =
   | { readonly kind: 'valid'; readonly key: TsigKey }
   | { readonly kind: 'malformed' }
   | { readonly kind: 'error'; readonly error: number; readonly key: TsigKey | undefined };
 
 /**
- * Verifies a message, in the order of RFC 8945 5.2: key, MAC, time, length of the MAC. A MAC cut short is never taken.
+ * Verifies a message, in the order of RFC 8945 5.2: key, MAC, time, length of the MAC. Truncated MACs are refused.
  *
  * @param requestMac for a response: the MAC of the request that it answers
  */
@@ -74,7 +74,7 @@ export function verifyTsig(
   const { mac } = tsig;
   if (mac.length > octets) return { kind: 'malformed' };
   if (mac.length > 0 && mac.length < Math.max(LEAST_MAC_OCTETS, octets / 2)) return { kind: 'malformed' };
-  // Not `slice`: of a Buffer that is no copy.
+  // Not `slice`: it does not copy a Buffer.
   const covered = Uint8Array.from(message.subarray(0, tsig.at));
   put16(covered, 0, tsig.originalId);
   put16(covered, 10, get16(covered, 10) - 1);
@@ -89,8 +89,8 @@ export function verifyTsig(
 }
 
 /**
- * Signs the messages of one response, or one request, in turn: appends TSIG to the `length` octets of `message`, which
- * has room for `tsigOctets`, and returns the new length.
+ * Signs the messages of one response, or one request, in order. `sign` appends TSIG to the `length` octets of `message`,
+ * which must have space for `tsigOctets` more, and returns the new length.
  */
 export type Signer = {
   sign(message: Uint8Array, length: number): number;
@@ -99,8 +99,8 @@ export type Signer = {
 };
 
 /**
- * A signer. Every message is signed; from the second on the digest covers the MAC before, the message and the timers
- * (RFC 8945 5.3.1).
+ * Creates a signer. Every message is signed. From the second message on, the digest covers the previous MAC, the message
+ * and the timers (RFC 8945 5.3.1).
  *
  * @param requestMac for a response: the MAC of the request that it answers
  */
@@ -133,8 +133,8 @@ export function createSigner(key: TsigKey, now: () => number, requestMac?: Uint8
 }
 
 /**
- * Appends the TSIG of a response that says what is wrong with the request's (RFC 8945 5.3.2), unsigned where `key` is
- * not known. Returns the new length.
+ * Appends the TSIG of a response that reports an error in the request's TSIG (RFC 8945 5.3.2). It is unsigned if `key` is
+ * undefined. Returns the new length.
  */
 export function appendTsigError(
   message: Uint8Array,
@@ -150,7 +150,7 @@ export function appendTsigError(
   const record: UnsignedTsig = {
     name: tsig.name,
     algorithm: tsig.algorithm,
-    // RFC 8945 5.2.3: the client, whose clock is wrong, must be able to verify it.
+    // RFC 8945 5.2.3: the client must be able to verify it although its clock is wrong.
     timeSigned: isTime || !key ? tsig.timeSigned : nowSeconds,
     fudgeSeconds: isTime || !key ? tsig.fudgeSeconds : FUDGE_SECONDS,
     originalId: get16(message, 0),
@@ -161,7 +161,7 @@ export function appendTsigError(
   return appendTsig(message, length, record, mac);
 }
 
-/** Octets that `appendTsigError` may take. */
+/** The largest number of octets that `appendTsigError` appends. */
 export function tsigErrorOctets(tsig: Tsig): number {
   return tsigFixedOctets(tsig.name.length, tsig.algorithm.length) + 64 + 6;
 }
@@ -169,7 +169,7 @@ export function tsigErrorOctets(tsig: Tsig): number {
 /** The RCODE beside a TSIG error. */
 export const TSIG_RCODE = RCODE.NOTAUTH;
 
-/** RFC 8945 4.3: what a MAC is made of. */
+/** The MAC (RFC 8945 4.3). */
 function digest(key: TsigKey, before: Uint8Array | undefined, message: Uint8Array, rest: Uint8Array): Uint8Array {
   const hmac = createHmac(TSIG_ALGORITHMS[key.algorithm].hash, key.secret);
   if (before) {

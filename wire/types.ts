@@ -2,7 +2,7 @@
  * Numbers and mnemonics of the DNS protocol (IANA DNS Parameters).
  */
 
-/** Types that code names one by one; the whole list of mnemonics is TYPE_NUMBERS. */
+/** Types that the code refers to. TYPE_NUMBERS has all mnemonics. */
 export const TYPE = {
   A: 1,
   NS: 2,
@@ -53,7 +53,7 @@ export const RCODE = {
   BADCOOKIE: 23, // RFC 7873 8
 } as const;
 
-/** EDNS option codes (RFC 6891 and the RFCs beside each). */
+/** EDNS option codes (RFC 6891, and the RFC of each option). */
 export const OPTION = {
   NSID: 3, // RFC 5001
   CLIENT_SUBNET: 8, // RFC 7871
@@ -73,7 +73,7 @@ export const EDE = {
   INVALID_QUERY_TYPE: 30, // RFC 9824 10.2
 } as const;
 
-/** Every mnemonic that zone files may use, to its number (IANA Resource Record TYPEs). */
+/** Type numbers by mnemonic: all that zone files may use (IANA Resource Record TYPEs). */
 export const TYPE_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['A', 1],
   ['NS', 2],
@@ -167,12 +167,12 @@ export const TYPE_NUMBERS: ReadonlyMap<string, number> = new Map([
 
 const mnemonics = new Map([...TYPE_NUMBERS].map(([text, number]) => [number, text]));
 
-/** `A`, or `TYPE65400` where there is no mnemonic (RFC 3597 5). */
+/** The mnemonic of a type, or `TYPE65400` for a type without one (RFC 3597 5). */
 export function typeText(type: number): string {
   return mnemonics.get(type) ?? `TYPE${type}`;
 }
 
-/** The number of `A`, `a` or `TYPE1` (RFC 3597 5); undefined when it is neither. */
+/** The number of a type such as `A`, `a` or `TYPE1` (RFC 3597 5). Undefined if unknown. */
 export function typeNumber(text: string): number | undefined {
   const upper = text.toUpperCase();
   const known = TYPE_NUMBERS.get(upper);
@@ -182,7 +182,7 @@ export function typeNumber(text: string): number | undefined {
   return number >= 0 && number <= 65_535 ? number : undefined;
 }
 
-/** Types that only queries, transfers or EDNS use: no zone holds them (RFC 6895 3.1). */
+/** Whether only queries, transfers or EDNS use the type, so that zones cannot have it (RFC 6895 3.1). */
 export function isMetaType(type: number): boolean {
   return type === 0 || type === TYPE.OPT || (type >= 128 && type <= 255);
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { CHECK_KINDS } from '../../config/check-kinds.ts';
+import { TYPE_NUMBERS } from '../../wire/types.ts';
 import { STEP_KINDS } from '../../zones/read/step-options.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -68,6 +69,16 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       'server/explain/explain-words.ts': { words: ['weightOverride:'], why: 'the type of a parameter' },
       'status/openapi-schemas.ts': { words: ['file_weight:'], why: 'a member of /api/v1/weights' },
       'status/override-json.ts': { words: ['file_weight:'], why: 'a member of /api/v1/weights' },
+    },
+  },
+  'a record type': {
+    // Steering answers with A, AAAA and CNAME, so zones, forecasts and reports name these three.
+    names: [...TYPE_NUMBERS.keys()].filter((mnemonic) => !['A', 'AAAA', 'CNAME'].includes(mnemonic)),
+    files: ['wire/types.ts', 'wire/rdata/table.ts'],
+    elsewhere: {
+      'geo/countries.ts': { words: ['MF'], why: 'the country code of Saint Martin' },
+      'geo/fibre.ts': { words: ['MX'], why: 'the country code of Mexico' },
+      'server/explain/explain-answer.ts': { words: ['SOA'], why: 'the record whose TTL limits negative answers' },
     },
   },
 };

@@ -1,11 +1,12 @@
 /**
- * Octets in text: hexadecimal, base64, base32hex (RFC 4648), and what record data is written to and read from.
+ * Encodings of octets in text (hexadecimal, base64, base32hex; RFC 4648), and the buffers that record data is parsed from
+ * and written to.
  */
 import { MAX_LABEL_OCTETS, MAX_NAME_OCTETS, MAX_RDATA_OCTETS } from '../limits.ts';
 import { type Name, formatName } from '../name.ts';
 import { RdataError, type Token } from './text.ts';
 
-/** The words that are still to be read. `type` is the mnemonic, for messages; `end` the place after the last word. */
+/** The words of a record and the index of the next one. `type` is the mnemonic, for messages; `end` is the offset after the last word. */
 export type Source = {
   readonly type: string;
   readonly tokens: readonly Token[];
@@ -14,10 +15,10 @@ export type Source = {
   readonly end: number | undefined;
 };
 
-/** Record data as it grows. One is shared by all calls: nothing is parsed while something else is. */
+/** Record data while it is written. All calls share one sink, because only one record is parsed at a time. */
 export type Sink = { readonly bytes: Uint8Array; length: number };
 
-/** Record data as it is read. */
+/** Record data while it is read. */
 export type Cursor = { readonly bytes: Uint8Array; at: number };
 
 export function nextToken(source: Source, what: string): Token {
@@ -49,7 +50,7 @@ export function putBytes(sink: Sink, bytes: Uint8Array): void {
 }
 
 function tooLong(): RdataError {
-  return new RdataError(`the data is longer than ${MAX_RDATA_OCTETS} octets, the most that one record holds`);
+  return new RdataError(`the data is longer than ${MAX_RDATA_OCTETS} octets, the limit of one record`);
 }
 
 export function take(cursor: Cursor, octets: number): number {
@@ -68,7 +69,7 @@ export function takeRest(cursor: Cursor): Uint8Array {
   return takeBytes(cursor, cursor.bytes.length - cursor.at);
 }
 
-/** A name without compression, as absolute text. */
+/** Reads an uncompressed name as absolute text. */
 export function takeName(cursor: Cursor): string {
   const start = cursor.at;
   for (;;) {
@@ -82,13 +83,13 @@ export function takeName(cursor: Cursor): string {
   return text === '.' ? text : `${text}.`;
 }
 
-/** A decimal number of `octets` octets, 0 to all ones. */
+/** Parses an unsigned decimal number that fits into `octets` octets. */
 export function parseNumber(source: Source, what: string, octets: number): number {
   const token = nextToken(source, what);
   return numberIn(source, token, token.text, what, 256 ** octets - 1);
 }
 
-/** `text`, all or part of `token`, as a decimal number from 0 to `max`. */
+/** Parses `text`, which is all or part of `token`, as a decimal number from 0 to `max`. */
 export function numberIn(source: Source, token: Token, text: string, what: string, max: number): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : -1;
   if (value < 0 || value > max) {
@@ -104,7 +105,7 @@ export function fromHex(source: Source, text: string, what: string, offset: numb
     throw new RdataError(`${source.type} ${what} must be hexadecimal, got ${JSON.stringify(wrong[0])} in it`, offset);
   }
   if (text.length % 2 === 1) {
-    throw new RdataError(`${source.type} ${what} has an odd number of hexadecimal digits: two make an octet`, offset);
+    throw new RdataError(`${source.type} ${what} has an odd number of hexadecimal digits; each octet has two`, offset);
   }
   return Buffer.from(text, 'hex');
 }
@@ -120,7 +121,7 @@ export function fromBase64(source: Source, text: string, what: string, offset: n
     throw new RdataError(`${source.type} ${what} must be base64, got ${JSON.stringify(wrong)} in it`, offset);
   }
   if (text.length % 4 !== 0 || !/^[^=]*={0,2}$/.test(text)) {
-    throw new RdataError(`${source.type} ${what} is base64 that was cut short: its length must divide by 4`, offset);
+    throw new RdataError(`${source.type} ${what} is truncated base64: its length must be a multiple of 4`, offset);
   }
   return Buffer.from(text, 'base64');
 }
@@ -151,7 +152,7 @@ export function fromBase32Hex(source: Source, text: string, what: string, offset
       octets.push((value >> bits) & 0xff);
     }
   }
-  if (bits >= 5) throw new RdataError(`${source.type} ${what} is base32hex that was cut short`, offset);
+  if (bits >= 5) throw new RdataError(`${source.type} ${what} is truncated base32hex`, offset);
   return Uint8Array.from(octets);
 }
 

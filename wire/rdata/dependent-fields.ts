@@ -23,7 +23,7 @@ import {
 import { type RdataField, addressIn, putName } from './field-kinds.ts';
 import { RdataError } from './text.ts';
 
-/** RFC 3123: `[!]afi:address/prefix`, any number of them; trailing zero octets of the address are not kept. */
+/** RFC 3123: `[!]afi:address/prefix`, any number of items. Trailing zero octets of an address are not stored. */
 export const addressPrefixes: RdataField = {
   what: 'address prefixes',
   least: 0,
@@ -67,7 +67,7 @@ export const addressPrefixes: RdataField = {
   },
 };
 
-/** RFC 4025 2: precedence, kind of gateway, algorithm, gateway, key. */
+/** RFC 4025 2: precedence, gateway type, algorithm, gateway, key. */
 export const ipsecKey: RdataField = {
   what: 'precedence, gateway type, algorithm, gateway and key',
   least: 4,
@@ -87,7 +87,7 @@ export const ipsecKey: RdataField = {
     }
     const offset = source.tokens[source.next]?.offset ?? source.end;
     const key = fromBase64(source, textOf(source), 'key', offset);
-    // RFC 4025 2.4: algorithm 0 says that there is no key.
+    // RFC 4025 2.4: algorithm 0 means that the record has no key.
     if ((algorithm === 0) !== (key.length === 0)) {
       throw new RdataError('IPSECKEY needs a key, unless its algorithm is 0', offset);
     }
@@ -105,7 +105,7 @@ export const ipsecKey: RdataField = {
   },
 };
 
-/** RFC 8777 4.2: precedence, discovery-optional bit, type of relay, relay. */
+/** RFC 8777 4.2: precedence, discovery-optional bit, relay type, relay. */
 export const amtRelay: RdataField = {
   what: 'precedence, discovery-optional bit, relay type and relay',
   least: 3,
@@ -181,7 +181,7 @@ const PROTOCOLS = new Map([
   ['UDP', 17],
 ]);
 
-/** The names that RFC 1035 3.4.2 and its examples know; others go by number. */
+/** Services that may be given by name (RFC 1035 3.4.2). All others are given by port number. */
 const PORTS = new Map(
   Object.entries({
     echo: 7,

@@ -1,5 +1,5 @@
 /**
- * The kinds of field that record data is made of. A type is a list of them (`table.ts`).
+ * The kinds of fields in record data. `table.ts` lists the fields of each type.
  */
 import { formatAddress, parseAddress } from '../address.ts';
 import { NameError, parseName } from '../name.ts';
@@ -25,15 +25,15 @@ import {
 } from './codec.ts';
 import { RdataError, type Token, parsePeriod, quote, unescape } from './text.ts';
 
-/** Reads its words and writes its octets, and the other way round. Both throw RdataError. */
+/** A field of record data. `parse` converts words to octets, `format` octets to words. Both throw RdataError. */
 export type RdataField = {
-  /** What it is to the operator, without an article: `preference`. */
+  /** The name of the field in messages, without an article: `preference`. */
   readonly what: string;
-  /** How many words it takes. */
+  /** The least and the largest number of words. */
   readonly least: number;
   readonly most: number;
   readonly parse: (source: Source, sink: Sink) => void;
-  /** An empty text takes no place in the line. */
+  /** An empty result adds no word to the line. */
   readonly format: (cursor: Cursor) => string;
 };
 
@@ -65,7 +65,7 @@ export function numberField(what: string, octets: 1 | 2 | 4): RdataField {
   );
 }
 
-/** A number that also goes by names; it is written as a number. */
+/** A number that may also be given by name. It is formatted as a number. */
 export function named(what: string, octets: 1 | 2, names: ReadonlyMap<string, number>): RdataField {
   const plain = numberField(what, octets);
   return word(
@@ -78,7 +78,7 @@ export function named(what: string, octets: 1 | 2, names: ReadonlyMap<string, nu
   );
 }
 
-/** Seconds in 32 bits, with or without units: `3600`, `1h`. */
+/** A 32-bit number of seconds, with or without units: `3600`, `1h`. */
 export function period(what: string): RdataField {
   return word(
     what,
@@ -115,7 +115,7 @@ export function putName(source: Source, sink: Sink, token: Token, what: string):
   }
 }
 
-/** RFC 1035 3.3 character-string. `check` applies to the octets, one character each. */
+/** A character-string (RFC 1035 3.3). `check` applies to the octets as characters, one per octet. */
 export function string(what: string, check?: { readonly pattern: RegExp; readonly expected: string }): RdataField {
   const fits = (bytes: Uint8Array): boolean => !check || check.pattern.test(Buffer.from(bytes).toString('latin1'));
   return word(
@@ -129,13 +129,13 @@ export function string(what: string, check?: { readonly pattern: RegExp; readonl
     },
     (cursor) => {
       const bytes = takeBytes(cursor, take(cursor, 1));
-      if (!fits(bytes)) throw new RdataError(`the ${what} has other characters than it may have`);
+      if (!fits(bytes)) throw new RdataError(`the ${what} has characters that are not allowed`);
       return quote(bytes);
     },
   );
 }
 
-/** Character-strings to the end of the data, `least` of them or more. */
+/** Character-strings to the end of the data: `least` to `most` of them. */
 export function strings(what: string, least: number, most = Infinity): RdataField {
   return {
     what,
@@ -147,13 +147,13 @@ export function strings(what: string, least: number, most = Infinity): RdataFiel
     format: (cursor) => {
       const texts: string[] = [];
       while (cursor.at < cursor.bytes.length) texts.push(quote(takeBytes(cursor, take(cursor, 1))));
-      if (texts.length < least || texts.length > most) throw new RdataError(`wrong number of strings`);
+      if (texts.length < least || texts.length > most) throw new RdataError('wrong number of strings');
       return texts.join(' ');
     },
   };
 }
 
-/** The rest of the data as one text without a length (RFC 8659 4.1, RFC 7553 4.4). */
+/** The rest of the data as one text without a length octet (RFC 8659 4.1, RFC 7553 4.4). */
 export function textField(what: string, least: 0 | 1): RdataField {
   return word(
     what,
@@ -173,7 +173,7 @@ export function textField(what: string, least: 0 | 1): RdataField {
 function stringOf(source: Source, token: Token, what: string): Uint8Array {
   if (!token.quoted && /^(?:[^\\"]|\\.)*"/.test(token.text)) {
     throw new RdataError(
-      `${source.type} ${what} has a quote in the middle: put the whole text in quotes and write \\" within it`,
+      `${source.type} ${what} has a quote in the middle: quote the whole text and write \\" inside`,
       token.offset,
     );
   }
@@ -183,7 +183,7 @@ function stringOf(source: Source, token: Token, what: string): Uint8Array {
 function putString(source: Source, sink: Sink, bytes: Uint8Array, token: Token, what: string): void {
   if (bytes.length > 255) {
     throw new RdataError(
-      `${source.type} ${what} has ${bytes.length} octets, and one string holds 255 at most: write it as several, "..." "..."`,
+      `${source.type} ${what} has ${bytes.length} octets, but one string can have at most 255: split it into several, "..." "..."`,
       token.offset,
     );
   }
@@ -193,7 +193,7 @@ function putString(source: Source, sink: Sink, bytes: Uint8Array, token: Token, 
 
 const tagText = string('tag', { pattern: /^[A-Za-z0-9]+$/, expected: 'letters and digits, such as issue' });
 
-/** RFC 8659 4.1: a tag of letters and digits, with its length, never quoted in output. */
+/** RFC 8659 4.1: a tag of letters and digits with a length octet. It is formatted without quotes. */
 export const tag: RdataField = { ...tagText, format: (cursor) => tagText.format(cursor).slice(1, -1) };
 
 type Decode = typeof fromHex;
@@ -220,17 +220,17 @@ function blob(what: string, least: 0 | 1, decode: Decode, encode: (bytes: Uint8A
   };
 }
 
-/** The rest of the data in hexadecimal, over as many words as one likes. */
+/** The rest of the data in hexadecimal, in any number of words. */
 export function hex(what: string, least: 0 | 1 = 1): RdataField {
   return blob(what, least, fromHex, toHex);
 }
 
-/** The rest of the data in base64, over as many words as one likes. */
+/** The rest of the data in base64, in any number of words. */
 export function base64(what: string, least: 0 | 1 = 1): RdataField {
   return blob(what, least, fromBase64, toBase64);
 }
 
-/** Octets with their length in front, in one word; `-` for none where `empty` allows it (RFC 5155 3.3). */
+/** Octets after a length octet, in one word. `-` means no octets, if `empty` allows it (RFC 5155 3.3). */
 export function counted(what: string, encoding: 'hex' | 'base32hex', empty: boolean): RdataField {
   const decode = encoding === 'hex' ? fromHex : fromBase32Hex;
   const encode = encoding === 'hex' ? toHex : toBase32Hex;
@@ -262,7 +262,7 @@ export function addressField(what: string, octets: 4 | 16): RdataField {
   );
 }
 
-/** `textField`, all or part of `token`, as an address of 4 or 16 octets. */
+/** Parses `text`, which is all or part of `token`, as an address of 4 or 16 octets. */
 export function addressIn(source: Source, token: Token, text: string, what: string, octets: number): Uint8Array {
   const bytes = parseAddress(text);
   if (bytes?.length === octets) return bytes;
@@ -271,7 +271,7 @@ export function addressIn(source: Source, token: Token, text: string, what: stri
   throw new RdataError(`${source.type} ${what} must be ${expected}, got "${text}"${other}`, token.offset);
 }
 
-/** Octets in a fixed layout of hexadecimal digits: EUI (RFC 7043), node and locator (RFC 6742). */
+/** Octets in groups of hexadecimal digits: EUI (RFC 7043), node identifier and locator (RFC 6742). */
 export function groups(
   what: string,
   octets: number,
@@ -303,7 +303,7 @@ export function groups(
   );
 }
 
-/** RFC 1706: one word, `0x` and hexadecimal digits with dots wherever one likes. */
+/** RFC 1706: one word of `0x` and hexadecimal digits, with dots at any place. */
 export const nsap = word(
   'NSAP address',
   (token, source, sink) => {

@@ -1,5 +1,5 @@
 /**
- * LOC (RFC 1876): latitude, longitude and altitude with sizes in mantissa and exponent.
+ * LOC (RFC 1876): latitude, longitude and altitude, with sizes as mantissa and exponent.
  */
 import { type Cursor, type Source, put, take, nextToken } from './codec.ts';
 import type { RdataField } from './field-kinds.ts';
@@ -7,7 +7,7 @@ import { RdataError } from './text.ts';
 
 /** RFC 1876 2: the equator and the prime meridian, in thousandths of a second of arc. */
 const ZERO_DEGREES = 2 ** 31;
-/** RFC 1876 2: altitude counts in centimetres from 100 km below the reference spheroid. */
+/** RFC 1876 2: altitude is in centimetres from 100 km below the reference spheroid. */
 const LOWEST_CENTIMETRES = 10_000_000;
 const DEGREE = 3_600_000;
 
@@ -21,7 +21,7 @@ export const location: RdataField = {
     const latitude = parseAngle(source, 'latitude', 90, 'N', 'S');
     const longitude = parseAngle(source, 'longitude', 180, 'E', 'W');
     const altitude = centimetres(source, 'altitude', -LOWEST_CENTIMETRES, 0xffff_ffff - LOWEST_CENTIMETRES);
-    // RFC 1876 3: what is left out is a site of 1 m, known to 10 km across and 10 m up.
+    // RFC 1876 3: the defaults are a size of 1 m and a precision of 10 km horizontally and 10 m vertically.
     const size = parseSize(source, 'size', 0x12);
     const horizontal = parseSize(source, 'horizontal precision', 0x16);
     const vertical = parseSize(source, 'vertical precision', 0x13);
@@ -29,7 +29,7 @@ export const location: RdataField = {
     for (const word of [latitude, longitude, altitude + LOWEST_CENTIMETRES]) put(sink, word, 4);
   },
   format: (cursor) => {
-    if (take(cursor, 1) !== 0) throw new RdataError('LOC of another version than 0');
+    if (take(cursor, 1) !== 0) throw new RdataError('LOC has a version other than 0');
     const sizes = [formatSize(cursor), formatSize(cursor), formatSize(cursor)];
     const latitude = formatAngle(take(cursor, 4), 90, 'N', 'S');
     const longitude = formatAngle(take(cursor, 4), 180, 'E', 'W');
@@ -85,7 +85,7 @@ function metres(value: number): string {
   return `${(value / 100).toFixed(2)}m`;
 }
 
-/** RFC 1876 2: mantissa and power of ten, a digit each, in centimetres. */
+/** RFC 1876 2: centimetres as mantissa and power of ten, one digit each. */
 function parseSize(source: Source, what: string, missing: number): number {
   if (source.next >= source.tokens.length) return missing;
   let mantissa = centimetres(source, what, 0, 9e9);
@@ -101,7 +101,7 @@ function formatSize(cursor: Cursor): string {
   const octet = take(cursor, 1);
   const mantissa = octet >> 4;
   const exponent = octet & 15;
-  // 0 with a power of ten is not what text can say again.
+  // Text cannot express 0 with a power of ten.
   if (mantissa > 9 || exponent > 9 || (mantissa === 0 && exponent > 0))
     throw new RdataError('LOC with a malformed size');
   return metres(mantissa * 10 ** exponent);

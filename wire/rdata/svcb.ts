@@ -35,7 +35,7 @@ const INVALID_KEY = 65_535;
 /** Key and value in wire form. */
 type Param = { readonly key: number; readonly value: Uint8Array };
 
-/** SvcParams to the end of the data: written in any order, kept in that of their keys (RFC 9460 2.2). */
+/** SvcParams to the end of the data. Text has them in any order, wire form in the order of their keys (RFC 9460 2.2). */
 export const svcParams: RdataField = {
   what: 'service parameters',
   least: 0,
@@ -89,7 +89,7 @@ function keyNumber(source: Source, token: Token, text: string): number {
   const key = Number(generic?.[1] ?? INVALID_KEY);
   if (key < INVALID_KEY) return key;
   throw new RdataError(
-    `${source.type} has no parameter "${text}": it knows ${KEYS.join(', ')}, and others as key65333`,
+    `unknown ${source.type} parameter "${text}": use ${KEYS.join(', ')}, or a number such as key65333`,
     token.offset,
   );
 }
@@ -113,7 +113,7 @@ function parseParam(source: Source, token: Token): Param {
   return { key, value: valueOf(source, token, key, value) };
 }
 
-/** A value's text, its escapes resolved, to wire form. */
+/** Converts the text of a value, in which escapes are resolved, to wire form. */
 function valueOf(source: Source, token: Token, key: number, value: Uint8Array): Uint8Array {
   const items = (): string[] => Buffer.from(value).toString('latin1').split(',');
   const what = keyText(key);
@@ -141,7 +141,7 @@ function valueOf(source: Source, token: Token, key: number, value: Uint8Array): 
   }
 }
 
-/** RFC 9460 A.1: a comma parts the ids; `\,` and `\\` are meant for the list, after the string's own escapes. */
+/** RFC 9460 A.1: commas separate the ids. `\,` and `\\` are escapes of the list, resolved after those of the string. */
 function alpnList(source: Source, token: Token, value: Uint8Array): Uint8Array {
   const ids: number[][] = [[]];
   for (let at = 0; at < value.length; at++) {
@@ -164,7 +164,7 @@ function alpnList(source: Source, token: Token, value: Uint8Array): Uint8Array {
   return Uint8Array.from(ids.flatMap((id) => [id.length, ...id]));
 }
 
-/** What RFC 9460 forbids in sorted parameters in wire form; undefined when nothing. */
+/** The first violation of RFC 9460 in sorted parameters in wire form. Undefined if there is none. */
 function mistakeIn(params: readonly Param[]): string | undefined {
   const keys = new Set(params.map((param) => param.key));
   for (const { key, value } of params) {
@@ -178,7 +178,7 @@ function mistakeInValue(key: number, value: Uint8Array, keys: ReadonlySet<number
   switch (key) {
     case KEY.mandatory: {
       if (value.length === 0 || value.length % 2 !== 0) return 'must list keys';
-      let last = 0; // also keeps out mandatory itself (RFC 9460 8)
+      let last = 0; // 0 also excludes mandatory itself (RFC 9460 8)
       for (let at = 0; at < value.length; at += 2) {
         const listed = ((value[at] ?? 0) << 8) | (value[at + 1] ?? 0);
         if (listed <= last) return 'must list each key once, and not itself';
@@ -197,7 +197,7 @@ function mistakeInValue(key: number, value: Uint8Array, keys: ReadonlySet<number
     }
     case KEY.noDefaultAlpn:
       if (value.length > 0) return 'takes no value';
-      return keys.has(KEY.alpn) ? undefined : 'needs alpn beside it';
+      return keys.has(KEY.alpn) ? undefined : 'needs alpn too';
     case KEY.port:
       return value.length === 2 ? undefined : 'must have two octets';
     case KEY.ipv4hint:

@@ -1,5 +1,5 @@
 /**
- * Each type as the list of its fields, in wire order, with an example for messages.
+ * The fields of each record type in wire order, and all else that the code knows of the type.
  */
 import { TYPE_NUMBERS } from '../types.ts';
 import {
@@ -24,28 +24,30 @@ import { addressPrefixes, amtRelay, hostIdentity, ipsecKey, wellKnownServices } 
 import { svcParams } from './svcb.ts';
 import { timeField, typeBitmap, typeCovered } from './type-fields.ts';
 
-/** A row of the table: what the project knows of a type. */
+/** A row of the table. */
 export type Layout = {
   readonly fields: readonly RdataField[];
-  /** For messages. */
+  /** Valid data for error messages. */
   readonly example: string;
+  /** Whether presentation text that does not start with a quote is one text, blanks included. */
+  readonly oneText?: true;
   readonly names?: Names;
   readonly digest?: Digest;
   /** Whether RFC 1034 3.6.2, RFC 2535 2.3.5 or RFC 4034 2.5 allow it at an owner that has a CNAME. */
   readonly besideCname?: true;
 };
 
-/** Names in the data that follow each other from the octet `at` on: host names, mailboxes or subtrees. */
+/** Consecutive names in the data, from the octet `at` on: host names, mailboxes or subtrees. */
 type Names = {
   readonly at: number;
   readonly count: 1 | 2;
-  /** A response may compress them. These are the types of RFC 1035 and no others (RFC 3597 4). */
+  /** A response may compress them. Only types of RFC 1035 allow that (RFC 3597 4). */
   readonly compressed?: true;
   /** The addresses of the first name belong in the additional section. */
   readonly additional?: true;
 };
 
-/** The octets of a digest by its algorithm, and where the algorithm is. The digest follows it to the end. */
+/** The length of a digest in octets, by algorithm, and the offset of the algorithm. The digest is the rest of the data. */
 type Digest = { readonly algorithmAt: number; readonly octets: Readonly<Record<number, number>> };
 
 /** IANA DNS Security Algorithm Numbers, by mnemonic (RFC 4034 A.1 and later). */
@@ -91,10 +93,10 @@ const preference = numberField('preference', 2);
 const host = name('host name');
 
 const lone = (field: RdataField, example: string): Layout => ({ fields: [field], example });
-/** NSAP-PTR came after RFC 1035 and is not compressed; DNAME has no additional data. */
+/** NSAP-PTR is not a type of RFC 1035, so its name is not compressed. DNAME has no additional data. */
 const uncompressedHost: Layout = { ...lone(host, 'www.example.com.'), names: { at: 0, count: 1 } };
 const toHost: Layout = { ...uncompressedHost, names: { at: 0, count: 1, compressed: true } };
-/** RFC 1035 3.3: NS, MD, MF and MB; a server adds the addresses of the host. */
+/** RFC 1035 3.3: NS, MD, MF and MB. Responses add the addresses of the host. */
 const toServer: Layout = { ...uncompressedHost, names: { at: 0, count: 1, compressed: true, additional: true } };
 /** RT (RFC 1183 3.3), KX (RFC 2230 4), LP (RFC 6742 2.4.4, whose additional data is L32 and L64). */
 const preferredHost: Layout = {
@@ -139,7 +141,7 @@ const certificateAssociation: Layout = {
 const service: Layout = {
   fields: [numberField('priority', 2), name('target name'), svcParams],
   example: '1 . alpn="h2,h3"',
-  names: { at: 2, count: 1, additional: true }, // RFC 9460 4.1; a target of "." means the owner
+  names: { at: 2, count: 1, additional: true }, // RFC 9460 4.1; the target "." means the owner
 };
 const nsec3 = [
   numberField('hash algorithm', 1),
@@ -179,7 +181,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     names: { at: 0, count: 2, compressed: true },
   },
   MX: { ...preferredHost, names: { at: 2, count: 1, compressed: true, additional: true } },
-  TXT: texts,
+  TXT: { ...texts, oneText: true },
   RP: { fields: [name('mailbox'), name('TXT name')], example: 'hostmaster contact', names: { at: 0, count: 2 } },
   // RFC 1183 1.
   AFSDB: {
@@ -267,7 +269,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   },
   HHIT: lone(base64('data'), 'gwppM2ZmOTc='),
   BRID: lone(base64('data'), 'owAAAYQBWC4='),
-  SPF: texts,
+  SPF: { ...texts, oneText: true },
   NID: {
     fields: [preference, groups('node identifier', 8, 2, ':', '0014:4fff:ff20:ee64')],
     example: '10 0014:4fff:ff20:ee64',
@@ -282,7 +284,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     example: '10 1 "https://example.com/"',
   },
   CAA: { fields: [numberField('flags', 1), tag, textField('value', 0)], example: '0 issue "ca.example.net"' },
-  AVC: texts,
+  AVC: { ...texts, oneText: true },
   AMTRELAY: lone(amtRelay, '10 0 1 203.0.113.15'),
   RESINFO: texts,
   WALLET: texts,
@@ -291,18 +293,18 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   DLV: digest,
 };
 
-/** By type number. A type without a row is written as `\# 4 deadbeef` alone: NULL, NXT, EID, NIMLOC, ATMA and others. */
+/** Rows by type number. Types without a row, such as NULL and NXT, have the form `\# 4 deadbeef` only. */
 export const layouts: ReadonlyMap<number, Layout> = new Map(
   Object.entries(LAYOUTS).map(([mnemonic, layout]) => [TYPE_NUMBERS.get(mnemonic) ?? 0, layout]),
 );
 
-/** Types that an owner with a CNAME may have too. NXT, which has no row, was NSEC's predecessor. */
+/** Types that an owner may have beside a CNAME. NXT, the predecessor of NSEC, has no row. */
 export const BESIDE_CNAME: ReadonlySet<number> = new Set([
   ...[...layouts].filter(([, { besideCname }]) => besideCname).map(([type]) => type),
   TYPE_NUMBERS.get('NXT') ?? 0,
 ]);
 
-/** Types whose data is names, with numbers at most. */
+/** Types whose data has only names and numbers. */
 export const NAMES_ONLY: ReadonlySet<number> = new Set(
   [...layouts]
     .filter(([, { names, fields }]) => names !== undefined && fields.every(({ most }) => most === 1))

@@ -1,16 +1,16 @@
 /**
- * The words that record data is written in (RFC 1035 5.1): tokens, quotes, escapes, periods.
+ * Presentation format of record data (RFC 1035 5.1): tokens, quotes, escapes, periods.
  */
 
-/** One word of presentation text. `text` is raw: without the quotes around it, with its escapes. */
+/** One word of presentation text. `text` excludes the quotes around it and includes its escapes. */
 export type Token = {
   readonly text: string;
   readonly quoted: boolean;
-  /** Where it starts in its source (the quote, when quoted), from 0. */
+  /** The offset in the source, from 0. For a quoted word, the offset of the quote. */
   readonly offset: number;
 };
 
-/** Record data that is wrong; the message is for the operator. `offset` is the place in the source, from 0. */
+/** A mistake in record data. The message is for the operator. `offset` is the offset in the source, from 0. */
 export class RdataError extends Error {
   readonly offset: number | undefined;
   constructor(message: string, offset?: number) {
@@ -20,8 +20,8 @@ export class RdataError extends Error {
 }
 
 /**
- * One line of presentation text to its tokens. Parentheses group nothing on one line and are skipped. A `;`
- * outside quotes is refused, since master files take it for the start of a comment. Throws RdataError.
+ * Splits one line of presentation text into tokens. Parentheses have no effect on one line and are skipped. A `;` outside
+ * quotes is refused, because it starts a comment in master files. Throws RdataError.
  */
 export function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
@@ -30,7 +30,7 @@ export function tokenize(text: string): Token[] {
     if (' \t\r\n()'.includes(c)) {
       at++;
     } else if (c === ';') {
-      throw new RdataError('a ";" outside quotes starts a comment: put quotes around the text that has it', at);
+      throw new RdataError('a ";" outside quotes starts a comment: quote the text that contains it', at);
     } else if (c === '"') {
       const end = closingQuote(text, at);
       tokens.push({ text: text.slice(at + 1, end), quoted: true, offset: at });
@@ -52,15 +52,15 @@ export function tokenize(text: string): Token[] {
 function closingQuote(text: string, open: number): number {
   let at = open + 1;
   while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
-  if (at >= text.length) throw new RdataError('the quote that opens here is never closed', open);
+  if (at >= text.length) throw new RdataError('the closing quote is missing', open);
   return at;
 }
 
-/** Raw text to octets: `\X` and `\DDD` resolved, the rest in UTF-8. Throws RdataError. */
+/** Converts raw text to octets in UTF-8, with `\X` and `\DDD` resolved. Throws RdataError. */
 export function unescape(text: string, offset?: number): Uint8Array {
   const bytes = Buffer.from(text, 'utf8');
   if (!text.includes('\\')) return bytes;
-  let length = 0; // what is written never overtakes what is read, so it is done in place
+  let length = 0; // done in place: escapes only become shorter
   for (let at = 0; at < bytes.length; at++) {
     let octet = bytes[at] ?? 0;
     if (octet === 0x5c) {
@@ -80,7 +80,7 @@ export function unescape(text: string, offset?: number): Uint8Array {
   return bytes.subarray(0, length);
 }
 
-/** Octets to quoted text that `tokenize` and `unescape` read back. */
+/** Formats octets as quoted text, for `tokenize` and `unescape`. */
 export function quote(bytes: Uint8Array): string {
   return `"${escapeInQuotes(bytes)}"`;
 }
@@ -97,7 +97,7 @@ function escapeInQuotes(bytes: Uint8Array): string {
 
 const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
-/** `3600`, `1h30m`, `2W` to seconds; undefined when it is neither. The result may be over any limit. */
+/** Converts `3600`, `1h30m` or `2W` to seconds. Undefined if malformed. The result has no upper limit. */
 export function parsePeriod(text: string): number | undefined {
   if (/^\d+$/.test(text)) return Number(text);
   if (!/^(?:\d+[smhdw])+$/i.test(text)) return undefined;

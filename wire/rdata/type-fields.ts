@@ -1,12 +1,12 @@
 /**
- * Fields of DNSSEC and its kin: types, bitmaps of types, points in time.
+ * Fields with record types or times: types, type bitmaps, points in time. Most are fields of DNSSEC types.
  */
 import { typeNumber, typeText } from '../types.ts';
 import { type Source, numberIn, put, putBytes, restOf, take, takeBytes } from './codec.ts';
 import { type RdataField, word } from './field-kinds.ts';
 import { RdataError, type Token } from './text.ts';
 
-/** A type by its mnemonic, in 16 bits (RFC 4034 3.2). */
+/** A record type, by mnemonic, in 16 bits (RFC 4034 3.2). */
 export const typeCovered = word(
   'type covered',
   (token, source, sink) => {
@@ -18,7 +18,10 @@ export const typeCovered = word(
 function typeIn(source: Source, token: Token): number {
   const type = typeNumber(token.text);
   if (type !== undefined) return type;
-  throw new RdataError(`${source.type}: "${token.text}" is not a type; write an unknown one as TYPE123`, token.offset);
+  throw new RdataError(
+    `${source.type}: unknown type "${token.text}"; write a type without a mnemonic as TYPE123`,
+    token.offset,
+  );
 }
 
 /** RFC 4034 3.2: `YYYYMMDDHHmmSS` or seconds since 1970, in 32 bits that wrap around. */
@@ -33,9 +36,12 @@ export function timeField(what: string): RdataField {
       }
       const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
       const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
-      // A 31 February becomes March, which reads back differently.
+      // Date.UTC turns 31 February into a day of March, which formats differently.
       if (stamp(date) !== token.text || year < 1970) {
-        throw new RdataError(`${source.type} ${what} is not a time: "${token.text}" (YYYYMMDDHHmmSS)`, token.offset);
+        throw new RdataError(
+          `${source.type} ${what} must be a time (YYYYMMDDHHmmSS), got "${token.text}"`,
+          token.offset,
+        );
       }
       put(sink, (date.getTime() / 1000) % 2 ** 32, 4);
     },
@@ -47,7 +53,7 @@ function stamp(date: Date): string {
   return date.toISOString().replaceAll(/[-:T]|\.\d+Z/g, '');
 }
 
-/** RFC 4034 4.1.2: windows of 256 types, a bit each. */
+/** RFC 4034 4.1.2: windows of 256 types, one bit per type. */
 export const typeBitmap: RdataField = {
   what: 'types',
   least: 0,
