@@ -1,6 +1,6 @@
 /**
- * The atlas: the address space cut into classes of addresses that no map can tell apart. It is built once
- * for all services; what a service makes of it is a SteeringMap, a number a class and a bit a group of classes.
+ * The atlas: the address space, divided into classes of addresses that no map can distinguish. It is built once for all
+ * services. Each service has a SteeringMap of it: an outcome per class, and a bit per group of classes.
  */
 import type { At } from '../config/settings.ts';
 import type { Prefix } from '../wire/address.ts';
@@ -22,40 +22,40 @@ import { filled } from './prefix-table.ts';
 import type { Trie } from './trie-builder.ts';
 
 /**
- * A binary trie. A code is a node (>= 0) or a class (`~class`, < 0). A node's children have greater
- * numbers than it, and are never the same class both. Class 0 is NOWHERE.
+ * A binary trie. A code is a node (>= 0) or a class (`~class`, < 0). The children of a node have greater numbers than the
+ * node, and are never both the same class. Class 0 is NOWHERE.
  */
 export type Atlas = {
-  /** A row a node: ATLAS in find-class.ts. */
+  /** One row per node: ATLAS in find-class.ts. */
   readonly nodes: Int32Array;
   readonly v4Root: number;
   readonly v6Root: number;
   /** By class. */
   readonly locations: readonly Location[];
-  /** The same without the kinds of latency tables. */
+  /** The locations without the kinds of latency tables. */
   readonly places: Places;
-  /** The groups behind those that are classes, a pair each: see groups.ts. */
+  /** The groups that are not classes, one pair per group: see groups.ts. */
   readonly groups: Int32Array;
 };
 
-/** What a service makes of an atlas. */
+/** The outcomes of one service for an atlas. */
 export type SteeringMap = {
   /** By class; less than OUTCOME_LIMIT. */
   readonly outcomes: Int32Array;
-  /** A bit a group (group 0 is the lowest bit of word 0): 1 where its classes have more than one outcome. */
+  /** One bit per group (group 0 is the lowest bit of word 0): 1 if its classes have more than one outcome. */
   readonly mixed: Int32Array;
-  /** By the first bits of an address, IPv4 first: see MAX_START_BITS. Two times a power of two. */
+  /** By the first bits of an address, IPv4 first: see MAX_START_BITS. The length is twice a power of two. */
   readonly starts: Int32Array;
 };
 
 /**
- * Merges the databases field by field: country, subdivision and point come from the first that knows any
- * of them, the AS from the first that knows it. `operator` puts a network of `networks` (by index) at a
- * country or a point ahead of all databases, the most specific one first; a point has no country. `latency` has a
- * tree for each latency table: the kind at an address is in its location.
+ * Merges the databases field by field: country, subdivision and point come from the first database that has any of them,
+ * the AS from the first that has one. `operator` gives networks (indexes into `networks`) a country or a point, which takes
+ * precedence over all databases. The most specific network decides; a point has no country. `latency` has one tree per
+ * latency table; the location of an address has its kinds.
  *
  * IPv4 addresses inside IPv6 ones (::/96, and ::ffff:0:0/96, 2002::/16, 2001::/32 where a database aliases
- * them) are NOWHERE unless listed: whoever has such an address looks up the IPv4 one.
+ * them) are NOWHERE unless listed: callers look up the embedded IPv4 address.
  */
 export function buildAtlas(
   databases: readonly Database[],
@@ -70,7 +70,7 @@ export function buildAtlas(
   const classes = createClasses(databases, latency.length, listed.sets, operator);
   let nodes = new Int32Array(1 << 16);
   let count = 0;
-  /** The code of each tree at each depth of the walk; a leaf stays what it is further down. */
+  /** The code of each tree at each depth of the walk. A leaf has the same code at all greater depths. */
   const codes = new Int32Array(129 * width);
 
   const walk = (depth: number): number => {
@@ -89,7 +89,7 @@ export function buildAtlas(
     step(base, 1);
     const right = walk(depth + 1);
     if (left < 0 && left === right) {
-      // All below became this one leaf, so this node is the last there is.
+      // Both children became one leaf, so this node is the last one and can be removed.
       count = node;
       return left;
     }
@@ -114,7 +114,7 @@ export function buildAtlas(
   return { nodes, v4Root, v6Root, locations, places: classes.places(), groups };
 }
 
-/** Numbers the places that combinations of records, kinds and networks come to: one of each tree, in their order. */
+/** Numbers the distinct locations of all combinations of records, kinds and networks: one code per tree, in tree order. */
 function createClasses(
   databases: readonly Database[],
   tables: number,
@@ -155,7 +155,7 @@ function createClasses(
         continue;
       }
       const pair = pairs[tree] ?? new Map<number, number>();
-      // Both are below 2^26: no file has more records, nor could this machine hold more pairs.
+      // Both are below 2^26: no file has more records, and memory cannot hold more pairs.
       const joined = key * 0x400_0000 + record;
       let id = pair.get(joined);
       if (id === undefined) pair.set(joined, (id = pair.size));
@@ -196,18 +196,18 @@ function placeOf(at: At): DatabaseRecord {
   return { ...NOTHING, country: at.country, continent: continentOf(at.country), latitude, longitude };
 }
 
-/** What all maps' starts may take together: with few maps, most addresses are found by their start alone. */
+/** The memory for the starts of all maps. With few maps, most addresses are found by their start alone. */
 const STARTS_OCTETS = 32 * 1024 * 1024;
 
-/** How many bits of an address lead into the starts of each of `maps` maps. */
+/** The number of bits of an address that select a start, if there are `maps` maps. */
 export function startBitsFor(maps: number): number {
   const rows = STARTS_OCTETS / (2 * Int32Array.BYTES_PER_ELEMENT * Math.max(1, maps));
   return Math.min(MAX_START_BITS, Math.max(0, Math.floor(Math.log2(rows))));
 }
 
 /**
- * Compiles a map in time proportional to the atlas' groups. Throws RangeError when an outcome is not an
- * integer below OUTCOME_LIMIT: that is a mistake of the caller.
+ * Compiles a map in time proportional to the number of groups. Throws RangeError if an outcome is not an integer from 0 to
+ * OUTCOME_LIMIT - 1, which is a mistake of the caller.
  */
 export function compileMap(
   atlas: Atlas,
@@ -252,5 +252,5 @@ export function compileMap(
   return { outcomes, mixed, starts };
 }
 
-/** No outcome. */
+/** Marks a group with more than one outcome. */
 const MIXED = -1;

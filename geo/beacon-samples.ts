@@ -1,10 +1,10 @@
 /**
- * Round-trip times from users' browsers, and what they come to: medians by /24 and /48, by AS and by country
- * (SPEC 8). Pure: the time is an argument, in ms since 1970.
+ * Samples of round-trip times from users' browsers, and their medians by /24 and /48, by AS and by country
+ * (docs/latency.md#what-counts). Pure: the time is an argument, in ms since 1970.
  *
- * A source is an address of IPv4 or a /64 of IPv6, and has one sample a region: its last. So a network's median is
- * one of its sources, each counted once. That of an AS or a country is one of its blocks of networks, each counted once:
- * a host can report from its own addresses alone, so it has few voices however many addresses it has in one place.
+ * A source is an IPv4 address or an IPv6 /64. It has one sample per region, the last. The median of a network counts each
+ * source once. The median of an AS or a country counts each block of networks once: a host can only report from its own
+ * addresses, so it has little influence even if it has many addresses in one block.
  */
 import { MAX_BEACON_SOURCES } from '../config/limits.ts';
 import { formatAddress, parsePrefix } from '../wire/address.ts';
@@ -20,10 +20,10 @@ import {
 import { createLatencyBuilder, type LatencyTable } from './latency-table.ts';
 import { addressWords } from './prefix-table.ts';
 
-/** Where samples come from; `address` has 4 or 16 octets. */
+/** The client that sent samples. `address` has 4 or 16 octets. */
 export type SampleOrigin = { readonly address: Uint8Array; readonly country: string; readonly asn: number };
 
-/** One network as it is kept on disk: by region (source within the network, ms, time) in the order they came. */
+/** One network as saved on disk: per region, samples of (source within the network, ms, time) in order of arrival. */
 export type SavedNetwork = {
   readonly network: string;
   readonly country: string;
@@ -31,28 +31,28 @@ export type SavedNetwork = {
   readonly samples: Readonly<Record<string, readonly (readonly [number, number, number])[]>>;
 };
 
-/** Since when samples count, and how many sources a figure needs. */
+/** The time of the oldest sample that counts, and the number of sources that a figure needs. */
 export type FigureRules = { readonly sinceMs: number; readonly minSources: number };
 
 export type BeaconSamples = {
-  /** False where a block of IPv6 has as many networks as it may. */
+  /** False if the IPv6 block already has its largest number of networks. */
   add(origin: SampleOrigin, samples: ReadonlyMap<string, number>, nowMs: number): boolean;
-  /** Lets go what came before. */
+  /** Removes samples from before that time. */
   expire(sinceMs: number): void;
-  /** Medians with enough sources. `sources` of a network's row are sources, of an AS or a country blocks. */
+  /** Medians with enough sources. `sources` counts sources for a network, and blocks for an AS or a country. */
   figures(rules: FigureRules): LatencyTable;
-  /** The same for a thread that has other things to do: `pause` lets it. */
+  /** `figures` in turns: awaits `pause` between them, so that the thread can do other work. */
   figuresInTurns(rules: FigureRules, pause: () => Promise<unknown>): Promise<LatencyTable>;
-  /** How much is kept. */
+  /** The numbers of networks and samples. */
   size(): { readonly networks: number; readonly samples: number };
   save(): Iterable<SavedNetwork>;
-  /** Takes over what was kept; what does not fit is left out. */
+  /** Restores saved networks. Those that do not fit are skipped. */
   restore(saved: Iterable<SavedNetwork>, nowMs: number): void;
 };
 
 type Sample = { readonly source: number; readonly ms: number; readonly atMs: number };
 type Network = {
-  /** The first octets of the address, the others 0. */
+  /** The address of the network; the octets after the prefix are 0. */
   readonly bytes: Uint8Array;
   country: string;
   asn: number;
@@ -60,13 +60,13 @@ type Network = {
   readonly regions: Map<string, Sample[]>;
 };
 
-/** Networks summed up between two pauses: some milliseconds of work. */
+/** Networks per turn: a few milliseconds of work. */
 const NETWORKS_A_TURN = 250;
 
 export function createBeaconSamples(): BeaconSamples {
-  /** By network; the one longest unheard first. */
+  /** By network, in order of the last sample, oldest first. */
   const networks = new Map<string, Network>();
-  /** Networks a /32 of IPv6. */
+  /** The number of networks per IPv6 /32. */
   const blocks = new Map<string, number>();
   let kept = 0;
 
@@ -78,7 +78,7 @@ export function createBeaconSamples(): BeaconSamples {
     if (left > 0) blocks.set(block, left);
     else blocks.delete(block);
   };
-  /** The network as the one heard last; undefined where there is no room for it. */
+  /** Finds or adds the network and makes it the most recent one. Undefined if its block is full. */
   const heard = (bytes: Uint8Array): Network | undefined => {
     const key = Buffer.from(bytes).toString('latin1');
     const known = networks.get(key);
@@ -143,7 +143,7 @@ export function createBeaconSamples(): BeaconSamples {
     },
     async figuresInTurns(rules, pause) {
       const sum = createFigures(rules);
-      // A list of its own: what is heard meanwhile changes the order.
+      // Copied, because samples that arrive during the loop change the order.
       for (const [index, network] of [...networks.values()].entries()) {
         if (index % NETWORKS_A_TURN === NETWORKS_A_TURN - 1) await pause();
         sum.add(network);
@@ -152,7 +152,7 @@ export function createBeaconSamples(): BeaconSamples {
     },
     size: () => ({ networks: networks.size, samples: kept }),
     *save() {
-      // A list of its own: what is heard meanwhile changes the order.
+      // Copied, because samples that arrive during the loop change the order.
       for (const { bytes, country, asn, regions } of [...networks.values()]) {
         const samples = Object.fromEntries(
           [...regions].map(([region, list]) => [
@@ -171,7 +171,7 @@ export function createBeaconSamples(): BeaconSamples {
         network.country = country;
         network.asn = asn;
         for (const [region, list] of Object.entries(samples)) {
-          // A clock that went back must not make samples that never age.
+          // If the clock was set back, samples from the future would never expire.
           for (const [source, ms, atMs] of list) put(network, region, { source, ms, atMs: Math.min(atMs, nowMs) });
         }
         makeRoom();
@@ -185,7 +185,7 @@ function networkBits({ length }: { readonly length: number }): number {
   return length === 4 ? 24 : 48;
 }
 
-/** The network, and which source in it: the last octet of IPv4, the number of the /64 of IPv6. */
+/** The network, and the source in it: the last octet of an IPv4 address, or the number of the IPv6 /64. */
 function splitAddress(address: Uint8Array): { readonly bytes: Uint8Array; readonly source: number } {
   const octets = networkBits(address) / 8;
   const bytes = address.map((octet, at) => (at < octets ? octet : 0));
@@ -193,37 +193,37 @@ function splitAddress(address: Uint8Array): { readonly bytes: Uint8Array; readon
   return { bytes, source };
 }
 
-/** What one holder may have all of: a /32 of IPv6. Of IPv4 a /16, which has no more networks than are allowed. */
+/** The block that limits a holder: an IPv6 /32, or an IPv4 /16, which cannot have more networks than are allowed. */
 function blockOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.subarray(0, bytes.length === 4 ? 2 : 4)).toString('latin1');
 }
 
-/** Medians of the networks of an AS or a country, for one region. All of a block are one voice: the median of theirs. */
+/** Medians of the networks of an AS or a country, for one region. A block is one voice: the median of its networks. */
 type Voices = { readonly blocks: Map<string, number[]>; readonly asns: Set<number> };
 
-/** What a figure of many networks needs beside `minSources`. */
+/** The conditions, beside `minSources`, for the figure of an AS or a country. */
 type Evidence = {
-  /** Octets of an address that tell blocks apart. */
+  /** The number of leading octets of an address that identify its block. */
   readonly octets: (bytes: Uint8Array) => number;
   readonly minVoices: number;
-  /** Counted only where the database has AS numbers. */
+  /** Checked only if the database has AS numbers. */
   readonly minAsns: number;
 };
 
-/** In an AS: /24s, and of IPv6 /40s, since a single host can have many /48s. */
+/** Blocks of an AS: IPv4 /24s, and IPv6 /40s, since a single host can have many /48s. */
 const AS_EVIDENCE: Evidence = {
   octets: ({ length }) => (length === 4 ? 3 : 5),
   minVoices: MIN_AS_NETWORKS,
   minAsns: 0,
 };
-/** In a country: /16s and /32s of several holders. */
+/** Blocks of a country: IPv4 /16s and IPv6 /32s, of several holders. */
 const COUNTRY_EVIDENCE: Evidence = {
   octets: ({ length }) => (length === 4 ? 2 : 4),
   minVoices: MIN_COUNTRY_BLOCKS,
   minAsns: MIN_COUNTRY_ASES,
 };
 
-/** Sums networks up to a table. */
+/** Collects networks into a table of figures. */
 function createFigures({ sinceMs, minSources }: FigureRules): { add(network: Network): void; done(): LatencyTable } {
   const builder = createLatencyBuilder();
   const asns = new Map<number, Map<string, Voices>>();
@@ -232,7 +232,7 @@ function createFigures({ sinceMs, minSources }: FigureRules): { add(network: Net
   const put = (rowOf: () => number, regions: ReadonlyMap<string, Voices>, evidence: Evidence): void => {
     for (const [region, { blocks, asns: holders }] of regions) {
       if (blocks.size < Math.max(minSources, evidence.minVoices)) continue;
-      // One holder alone may be one liar. Without AS numbers nobody knows who holds what.
+      // A single holder could lie. Without AS numbers, the holders are unknown.
       if (holders.size > 0 && holders.size < evidence.minAsns) continue;
       builder.set(rowOf(), builder.column(region), medianOf([...blocks.values()].map(medianOf)), blocks.size);
     }
@@ -270,7 +270,7 @@ function voicesOf<K>(all: Map<K, Map<string, Voices>>, key: K, region: string): 
   return getOr(regions, region, (): Voices => ({ blocks: new Map(), asns: new Set() }));
 }
 
-/** To a tenth of a millisecond: browsers' clocks are no finer. Of an even number, the mean of the two in the middle. */
+/** The median, rounded to 0.1 ms, the resolution of browsers' clocks. For an even number, the mean of the middle two. */
 function medianOf(times: readonly number[]): number {
   const sorted = [...times].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,6 +1,6 @@
 /**
- * Countries: which codes there are, the continent and the middle of each. From the npm package
- * `country-locale-map` (MIT), corrected where it has no point or names an ocean; see
+ * Country codes, and the continent and centroid of each country. The data is from the npm package `country-locale-map`
+ * (MIT), with corrections where it has no point or an ocean as the continent; see
  * docs/decisions/geo-database.md.
  */
 import { readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ export type Point = { readonly latitude: number; readonly longitude: number };
 
 type Country = Point & { readonly continent: Continent };
 
-/** The package's own words; America is split by `region`, the oceans by CORRECTIONS. */
+/** Continents by the names of the package. `region` splits America; CONTINENT_CORRECTIONS replaces oceans. */
 const CONTINENT_OF: ReadonlyMap<string, Continent> = new Map([
   ['Africa', 'africa'],
   ['Antarctica', 'antarctica'],
@@ -23,8 +23,8 @@ const CONTINENT_OF: ReadonlyMap<string, Continent> = new Map([
 ]);
 
 /**
- * Continents as GeoNames has them, which is what the databases follow, where the package has an ocean or
- * another custom.
+ * Continents from GeoNames, which the databases follow, for countries where the package has an ocean or another
+ * continent.
  */
 const CONTINENT_CORRECTIONS: ReadonlyMap<string, Continent> = new Map([
   ['BV', 'antarctica'],
@@ -39,8 +39,8 @@ const CONTINENT_CORRECTIONS: ReadonlyMap<string, Continent> = new Map([
 ]);
 
 /**
- * Points that the package lacks, and those far from where the people are: its Kiribati is uninhabited
- * Phoenix, its Micronesia is the sea.
+ * Points that the package lacks, and points that are far from where people live: for Kiribati the package has the
+ * uninhabited Phoenix Islands, for Micronesia a point in the sea.
  */
 const POINT_CORRECTIONS: ReadonlyMap<string, Point> = new Map([
   ['AX', { latitude: 60.2, longitude: 20.0 }],
@@ -55,14 +55,14 @@ const POINT_CORRECTIONS: ReadonlyMap<string, Point> = new Map([
   ['UM', { latitude: 19.28, longitude: 166.65 }],
 ]);
 
-/** Codes that ISO 3166-1 withdrew and the package still lists. */
+/** Codes in the package that ISO 3166-1 has withdrawn. */
 const WITHDRAWN: ReadonlySet<string> = new Set(['AN']);
 
 const countries = readCountries();
 
 function readCountries(): ReadonlyMap<string, Country> {
   const path = createRequire(import.meta.url).resolve('country-locale-map/countries.json');
-  // The package's type says that points are numbers; its file has them as text.
+  // The type of the package has points as numbers; its file has them as text.
   const rows = JSON.parse(readFileSync(path, 'utf8')) as readonly Readonly<Record<string, unknown>>[];
   const found = new Map<string, Country>();
   for (const row of rows) {
@@ -80,22 +80,22 @@ function readCountries(): ReadonlyMap<string, Country> {
   return found;
 }
 
-/** Whether `code` is an ISO 3166-1 alpha-2 country code, upper case (`XK`, Kosovo, is taken as one). */
+/** Whether `code` is an ISO 3166-1 alpha-2 country code in upper case. `XK` (Kosovo) is accepted too. */
 export function isCountry(code: string): boolean {
   return countries.has(code);
 }
 
-/** Every country code, in alphabetical order. */
+/** All country codes, in alphabetical order. */
 export function countryCodes(): string[] {
   return [...countries.keys()].toSorted();
 }
 
-/** The country's continent, as SPEC 4 names them; '' for what is not a country. */
+/** The country's continent, with the names of docs/steering.md#geo. '' for an unknown code. */
 export function continentOf(code: string): Continent | '' {
   return countries.get(code)?.continent ?? '';
 }
 
-/** The middle of the country; undefined for what is not a country. */
+/** The centroid of the country. Undefined for an unknown code. */
 export function centroidOf(code: string): Point | undefined {
   return countries.get(code);
 }

@@ -1,6 +1,6 @@
 /**
- * One mmdb file: opened and decoded by `maxmind`, its tree read into numbers. What is wrong with a file is
- * reported with a code, a place and a hint; nothing here throws for it.
+ * Opens an mmdb file: `maxmind` decodes its records, search-tree.ts reads its tree. Faults of the file are reported as
+ * diagnostics, not thrown.
  */
 import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -14,25 +14,25 @@ import { readSearchTree, TreeError, type SearchTree } from './search-tree.ts';
 
 export type Database = SearchTree & {
   readonly info: DatabaseInfo;
-  /** By record number; 0 is NOTHING. Equal ones are one. */
+  /** By record number; 0 is NOTHING. Equal records have one number. */
   readonly records: readonly DatabaseRecord[];
 };
 
-/** What `status` shows of a database. Plain data. */
+/** The description of a database in `pharos status`. Plain data. */
 export type DatabaseInfo = {
   readonly path: string;
   /** File name without folder. */
   readonly name: string;
-  /** As the file calls itself: `GeoLite2-City`. */
+  /** The type that the file states: `GeoLite2-City`. */
   readonly type: string;
   readonly bundled: boolean;
   /** Milliseconds since 1970. */
   readonly builtAtMs: number;
   readonly ageDays: number;
   readonly ipVersion: number;
-  /** Distinct places or AS numbers in it. */
+  /** The number of distinct places or AS numbers. */
   readonly records: number;
-  /** Which of them it has. */
+  /** Which kinds of data its records have. */
   readonly has: {
     readonly country: boolean;
     readonly subdivision: boolean;
@@ -42,7 +42,7 @@ export type DatabaseInfo = {
 };
 
 export type OpenOptions = {
-  /** Where the operator named the file; the file itself when nobody did. */
+  /** The place of the setting that names the file, for diagnostics. The default is the file itself. */
   readonly place?: Place;
   readonly bundled?: boolean;
   /** Milliseconds since 1970. */
@@ -50,23 +50,22 @@ export type OpenOptions = {
 };
 
 const DAY_MS = 86_400_000;
-/** SPEC: a database older than this is still used, and warned about. Networks change hands all the time. */
+/** A database older than this is used with a warning (PH404), because networks change hands all the time. */
 const STALE_DAYS = 365;
-/** What fits into 32 bits of seconds, up to 2106. Not the present time: the clock of this machine may be wrong. */
+/** The latest time in 32 bits of seconds, in 2106. The present time is not the limit, because this machine's clock may be wrong. */
 const MAX_BUILD_EPOCH_MS = 0xffff_ffff * 1000;
-/** More unreadable records than this are damage that reaches further than what can be seen of it. */
+/** With a larger share of unreadable records, the readable ones are likely to be damaged too. */
 const MAX_UNREADABLE_SHARE = 0.01;
-/** Letters of a type that are shown. */
+/** Letters of a database type that messages show. */
 const MAX_TYPE_LETTERS = 80;
 const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1');
-/** MaxMind DB File Format: the metadata are within the last 128 KiB. */
+/** MaxMind DB File Format: the metadata is in the last 128 KiB. */
 const METADATA_OCTETS = 128 * 1024;
 
 /**
- * Opens a database. Undefined, with an error in `report`, when it cannot be used: PH400 not readable,
- * PH401 not an mmdb, PH402 broken or truncated, PH403 says nothing of places or AS numbers, PH405 another
- * version of the format, PH406 no time of its making, PH407 a place that cannot be. PH404 warns of its age, PH408 of
- * records that cannot be read.
+ * Opens a database. The result is undefined, with an error in `report`, if the file is not readable (PH400), not an mmdb
+ * file (PH401), broken or truncated (PH402), has neither places nor AS numbers (PH403), has an unsupported version (PH405),
+ * no build time (PH406), or an impossible place (PH407). Warnings: an old database (PH404), unreadable records (PH408).
  */
 export function openDatabase(path: string, report: Report, options: OpenOptions = {}): Database | undefined {
   const place = options.place ?? { file: path };
@@ -79,7 +78,7 @@ export function openDatabase(path: string, report: Report, options: OpenOptions 
     report.error('PH400', `cannot read the database ${path}: ${why}`, place, hint);
     return undefined;
   }
-  // The last marker counts; `maxmind` would search the whole file for it and then say something obscure.
+  // The last marker counts. `maxmind` would search the whole file for it and report an obscure error.
   if (bytes.subarray(Math.max(0, bytes.length - METADATA_OCTETS)).lastIndexOf(MARKER) < 0) {
     const hint = 'give a file in MaxMind DB format (.mmdb), whole and unpacked; CSV files are not read';
     report.error('PH401', `${path} is not an mmdb file, or its end is missing`, place, hint);
@@ -88,7 +87,7 @@ export function openDatabase(path: string, report: Report, options: OpenOptions 
   try {
     return readDatabase(path, bytes, report, place, options);
   } catch (error) {
-    // What a decoder throws speaks of its own buffers, not of the file.
+    // Errors of the decoder describe its buffers, not the file.
     const what = error instanceof TreeError ? error.message : 'its records cannot be decoded';
     report.error('PH402', `${path} is broken: ${what}`, place, 'download the file again');
     return undefined;
@@ -102,7 +101,7 @@ function readDatabase(
   place: Place,
   options: OpenOptions,
 ): Database | undefined {
-  // The cache lets records share what they point to (names, countries), so that it is decoded once.
+  // With a cache, data that records share (names, countries) is decoded once.
   const cache = new Map<number | string, unknown>();
   const reader = new Reader<Response>(bytes, {
     cache: { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) },
@@ -112,14 +111,14 @@ function readDatabase(
   if (major !== 2) {
     report.error(
       'PH405',
-      `${path} has version ${String(major)} of the format`,
+      `${path} has version ${String(major)} of the mmdb format`,
       place,
-      'version 2 is read; update the file',
+      'only version 2 is supported; download a file in version 2',
     );
     return undefined;
   }
   if (!Number.isInteger(nodeCount) || nodeCount < 0 || (ipVersion !== 4 && ipVersion !== 6)) {
-    throw new TreeError('its metadata make no sense');
+    throw new TreeError('its metadata is invalid');
   }
   const builtAtMs = metadata.buildEpoch.getTime();
   if (!(builtAtMs >= 0 && builtAtMs <= MAX_BUILD_EPOCH_MS)) {
@@ -131,7 +130,7 @@ function readDatabase(
 
   let met = 0;
   let unreadable = 0;
-  /** An address with a place that cannot be. */
+  /** An address with an impossible place. */
   let impossible: string | undefined;
   const records: DatabaseRecord[] = [NOTHING];
   const numbers = new Map<string, number>([[recordKey(NOTHING), 0]]);
@@ -211,8 +210,8 @@ function readOrDamaged(reader: Reader<Response>, address: string): unknown {
 }
 
 /**
- * The format has doubles of 8 octets and floats of 4. `maxmind` reads as many whatever size the file states, so that a
- * damaged one becomes a place somewhere.
+ * Refuses doubles that are not 8 octets and floats that are not 4. `maxmind` ignores the size that the file states, so a
+ * damaged number would become a wrong place.
  */
 function refuseOddDoubles(reader: Reader<Response>): void {
   const decoder = (reader as unknown as { readonly decoder: Decoder }).decoder;
@@ -224,13 +223,13 @@ function refuseOddDoubles(reader: Reader<Response>): void {
   };
 }
 
-/** The part of `maxmind`'s decoder that is looked into. */
+/** The part of `maxmind`'s decoder that is replaced. */
 type Decoder = { decodeByType: (type: number, offset: number, size: number) => unknown };
 /** MaxMind DB File Format, "Data Field Format". */
 const DOUBLE = 3;
 const FLOAT = 15;
 
-/** The type that the file states, as text for messages: it may be anything. */
+/** The type that the file states, as text for messages. The file may have any value there. */
 function typeText(type: unknown): string {
   const text = typeof type === 'string' ? type.replaceAll(/[\p{Cc}\p{Cf}]/gu, '').slice(0, MAX_TYPE_LETTERS) : '';
   return text === '' ? 'of an unknown type' : text;
@@ -241,7 +240,7 @@ export function recordKey(record: DatabaseRecord): string {
   return `${record.country}|${record.subdivision}|${record.continent}|${record.latitude}|${record.longitude}|${record.asn}`;
 }
 
-/** As `maxmind` takes it: with all eight groups, for `::1.2.3.4` would mean IPv4 to it. */
+/** The address in a form for `maxmind`: with all eight groups, because it would take `::1.2.3.4` for an IPv4 address. */
 function plainText(address: Uint8Array): string {
   if (address.length === 4) return formatAddress(address);
   let text = '';

@@ -1,6 +1,6 @@
 /**
- * Round-trip times that cannot be: quicker than light in fibre from where the client is, or than the regions' own
- * distance from each other allows.
+ * Finds impossible round-trip times: shorter than light in fibre needs from the client's place, or than the distance
+ * between two regions allows.
  */
 import type { At } from '../config/settings.ts';
 import { centroidOf } from './countries.ts';
@@ -8,12 +8,12 @@ import { distanceKm } from './distance.ts';
 import { FIBRE_KM_A_MS, POINT_SLACK_KM } from './latency-limits.ts';
 import type { Location } from './location.ts';
 
-/** A point in degrees, and how far from it the thing itself may be. */
+/** A point in degrees, and its largest possible error in km. */
 export type RoughPlace = { readonly latitude: number; readonly longitude: number; readonly slackKm: number };
 
 /**
- * From the middle of a country (country-locale-map) to the farthest place where people live, in km, rounded up; those
- * that are not listed are within DEFAULT_REACH_KM.
+ * Distance in km from the centroid of a country (country-locale-map) to the farthest place where people live, rounded up.
+ * For countries that are not listed it is at most DEFAULT_REACH_KM.
  */
 const REACH_KM: ReadonlyMap<string, number> = new Map([
   ['AR', 2100],
@@ -51,7 +51,7 @@ const REACH_KM: ReadonlyMap<string, number> = new Map([
 ]);
 const DEFAULT_REACH_KM = 1400;
 
-/** Where a client is; undefined where nobody knows. */
+/** The place of a client. Undefined if unknown. */
 export function clientPlace({ country, latitude, longitude }: Location): RoughPlace | undefined {
   if (Number.isNaN(latitude) || Number.isNaN(longitude)) return undefined;
   const middle = centroidOf(country);
@@ -59,7 +59,7 @@ export function clientPlace({ country, latitude, longitude }: Location): RoughPl
   return { latitude, longitude, slackKm: isMiddle ? reachOf(country) : POINT_SLACK_KM };
 }
 
-/** Where a region is; undefined where the configuration does not say. An operator's point is taken as it stands. */
+/** The place of a region. Undefined if not configured. A configured point is exact. */
 export function regionPlace(at: At | undefined): RoughPlace | undefined {
   if (at === undefined) return undefined;
   if (at.kind === 'point') return { latitude: at.latitude, longitude: at.longitude, slackKm: 0 };
@@ -71,16 +71,16 @@ function reachOf(country: string): number {
   return REACH_KM.get(country) ?? DEFAULT_REACH_KM;
 }
 
-/** The least round-trip time between two places, in ms; 0 where they may be one. */
+/** The shortest possible round-trip time between two places, in ms. 0 if they may be the same place. */
 export function leastMs(one: RoughPlace, other: RoughPlace): number {
   const km = distanceKm(one.latitude, one.longitude, other.latitude, other.longitude);
   return (2 * Math.max(0, km - one.slackKm - other.slackKm)) / FIBRE_KM_A_MS;
 }
 
 /**
- * The regions whose times cannot be: those nearer to the client than light allows. Of the others: wherever the client
- * is, the way from one region to another through it is no shorter than the way between them; of two times that say
- * otherwise, neither is believed.
+ * The regions with impossible times. First, those whose time is shorter than light needs from the client. Then, pairs of
+ * the other regions: wherever the client is, the path between two regions through the client is at least as long as the
+ * direct one. If two times contradict this, both are impossible.
  */
 export function impossible(
   samples: ReadonlyMap<string, number>,

@@ -1,21 +1,21 @@
 /**
- * From an address to what it means for a service, and how far that truth reaches. PACKET PATH: allocates
- * nothing, imports nothing. The arrays are those of an Atlas and a SteeringMap, shared or not.
+ * Looks up the outcome of an address and its scope. PACKET PATH: allocates nothing, imports nothing. The arrays are those
+ * of an Atlas and a SteeringMap, in shared memory or not.
  */
 
 /** Columns of an atlas node: codes for bit 0 and bit 1, the group of classes below, and one of these classes. */
 export const ATLAS = { LEFT: 0, RIGHT: 1, GROUP: 2, CLASS: 3, WORDS: 4 } as const;
 
-/** Outcomes are below this, so that an outcome and a scope fit into one small integer. */
+/** Outcomes are less than this, so that an outcome and a scope fit into one small integer. */
 export const OUTCOME_LIMIT = 1 << 22;
 
 /**
- * The first bits of an address, MAX_START_BITS at most, lead into a map's table of starts. An entry below 0 is the
- * answer, its lowest 31 bits; another is the node to go on from, below which outcomes differ. The rows of IPv6 follow
- * those of IPv4.
+ * The first bits of an address, at most MAX_START_BITS, are the index of a map's table of starts. A negative entry has the
+ * result in its lowest 31 bits. Any other entry is the node from which the search continues; outcomes differ below it. The
+ * rows of IPv6 follow those of IPv4.
  */
 export const MAX_START_BITS = 16;
-/** Marks a start that is the answer: outcome * 256 + scope is less. */
+/** Marks a start that is a result. outcome * 256 + scope is less than this bit. */
 export const FOUND = 1 << 31;
 
 /**
@@ -36,7 +36,7 @@ export function lookupOutcome(
   const row = (((address[at] ?? 0) << 8) | (address[at + 1] ?? 0)) >>> (MAX_START_BITS - startBits);
   let code = starts[bits === 32 ? row : rows + row] ?? 0;
   if (code < 0) return code & ~FOUND;
-  // A node's outcomes differ if a child's do, so that the first node of one outcome ends the shortest prefix.
+  // If a child has several outcomes, its parent has too. So the first node with one outcome ends the shortest prefix.
   for (let depth = startBits; ;) {
     code = nodes[code * ATLAS.WORDS + (((address[at + (depth >>> 3)] ?? 0) >>> (7 - (depth & 7))) & 1)] ?? -1;
     depth++;
@@ -48,7 +48,7 @@ export function lookupOutcome(
   }
 }
 
-/** class * 256 + depth: the address' class, and the length of the prefix that is all of that class. */
+/** class * 256 + depth: the class of the address, and the length of the prefix that is entirely of this class. */
 export function lookupClass(nodes: Int32Array, root: number, address: Uint8Array, at: number, bits: number): number {
   let code = root;
   let depth = 0;

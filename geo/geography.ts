@@ -1,5 +1,5 @@
 /**
- * The databases a configuration names, or the bundled one.
+ * Opens the databases that the configuration names, or the bundled one.
  */
 import { createRequire } from 'node:module';
 import type { Report } from '../config/diagnostics.ts';
@@ -7,7 +7,7 @@ import type { GeoSettings } from '../config/settings.ts';
 import { openDatabase, type Database, type DatabaseInfo } from './database.ts';
 
 /**
- * What the licence of the bundled data (CC BY 4.0) asks for: a link wherever results are shown
+ * The licence of the bundled data (CC BY 4.0) requires this link wherever results are shown
  * (docs/decisions/geo-database.md).
  */
 export const BUNDLED_ATTRIBUTION = {
@@ -22,8 +22,8 @@ export function bundledDatabasePath(): string {
 }
 
 /**
- * Opens all of `settings.databases`, or the bundled one when there is none. Mistakes go to `report`
- * (PH400 to PH405); the databases that could be opened come back, in order. Time is `nowMs`, since 1970.
+ * Opens all of `settings.databases`, or the bundled one if there are none. Returns the databases that could be opened, in
+ * order. Diagnostics (PH400 to PH408) go to `report`. `nowMs` is the time in ms since 1970.
  */
 export function openGeography(
   settings: Pick<GeoSettings, 'databases'>,

@@ -1,21 +1,21 @@
 /**
- * Which classes of addresses lie below each node of an atlas. Far fewer sets come about than there are nodes, so that
- * a steering map need say only of each set whether all of it has one outcome.
+ * Groups: the sets of classes below the nodes of an atlas. There are far fewer sets than nodes, so a steering map only needs
+ * one bit per set: whether all its classes have one outcome.
  */
 import { ATLAS } from './find-class.ts';
 
-/** As few tables as this are made wider: most atlases have some 100,000 groups. */
+/** The initial size of the tables. Most atlases have some 100,000 groups, so tables are enlarged only a few times. */
 const FIRST_ROWS = 1 << 16;
 
 /**
  * Numbers the sets and writes each node's into its GROUP, and one of its classes into CLASS. The first `classes`
- * numbers are the classes themselves; each number after them stands for the union of two before it, which are
- * returned in pairs. Two numbers may stand for one set where different pairs make it.
+ * numbers are the classes themselves. Each number after them is the union of two smaller numbers; these pairs are returned.
+ * Two numbers may mean the same set if different pairs make it.
  */
 export function groupNodes(nodes: Int32Array, classes: number): Int32Array {
   let pairs = new Int32Array(FIRST_ROWS);
   let count = 0;
-  // Open addressing: number of the pair + 1, 0 where free.
+  // Open addressing: number of the pair + 1; 0 is free.
   let table = new Int32Array(FIRST_ROWS);
 
   const rowOf = (low: number, high: number): number => {
@@ -52,7 +52,7 @@ export function groupNodes(nodes: Int32Array, classes: number): Int32Array {
   };
   const groupOf = (code: number): number => (code < 0 ? ~code : (nodes[code * ATLAS.WORDS + ATLAS.GROUP] ?? 0));
 
-  // Children have greater numbers, so that they are done first.
+  // Children have greater numbers than their parent, so a backward loop visits them first.
   for (let node = nodes.length / ATLAS.WORDS - 1; node >= 0; node--) {
     const row = node * ATLAS.WORDS;
     const left = nodes[row + ATLAS.LEFT] ?? 0;
