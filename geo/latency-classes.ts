@@ -1,21 +1,21 @@
 /**
- * Rows of a latency table that no service can tell apart. Of a million networks, each with times of its own, a few
- * hundred kinds are left: what counts is the order of the regions and who is within reach of whom.
+ * Groups the rows of a latency table into kinds that no service can distinguish. Only the order of the regions and the ties
+ * within `within` matter, so a million networks with different times make a few hundred kinds.
  */
 import { latencyOf, type LatencyTable } from './latency-table.ts';
 import { buildPrefixTree } from './prefix-tree.ts';
 import type { Trie } from './trie-builder.ts';
 
-/** How a service reads a table: its regions, and how much slower than the best is as good. */
+/** How a service uses a table: its regions, and the difference in ms up to which two regions are a tie. */
 export type LatencyUse = { readonly regions: readonly string[]; readonly withinMs: number };
 
 export type LatencyKinds = {
-  /** A row of each kind, -1 for kind 0: no row. Any row of a kind stands for all of it. */
+  /** One row of each kind; all rows of a kind are equivalent. -1 for kind 0, which has no row. */
   readonly rowOf: Int32Array;
   readonly tree: Trie;
 };
 
-/** Kinds by all uses together, and where on the net they are. */
+/** The kinds for all uses together, and the addresses that have them. */
 export function latencyKinds(table: LatencyTable, uses: readonly LatencyUse[]): LatencyKinds {
   const kindOf = new Int32Array(table.rows);
   let count = 1;
@@ -23,7 +23,7 @@ export function latencyKinds(table: LatencyTable, uses: readonly LatencyUse[]): 
     const patterns = patternsOf(table, use);
     const kinds = new Map<number, number>();
     for (let row = 0; row < table.rows; row++) {
-      // Both are below 2^26: there is not room for more rows.
+      // Both are below 2^26: memory cannot hold more rows.
       const pair = (kindOf[row] ?? 0) * 0x400_0000 + (patterns[row] ?? 0);
       let kind = kinds.get(pair);
       if (kind === undefined) kinds.set(pair, (kind = kinds.size));
@@ -38,7 +38,7 @@ export function latencyKinds(table: LatencyTable, uses: readonly LatencyUse[]): 
 
 type Use = { readonly columns: readonly number[]; readonly withinMs: number };
 
-/** Uses by columns, each once. */
+/** The distinct uses, with columns for regions. */
 function distinct({ regions }: LatencyTable, uses: readonly LatencyUse[]): Use[] {
   const found = new Map<string, Use>();
   for (const { regions: names, withinMs } of uses) {
@@ -50,9 +50,9 @@ function distinct({ regions }: LatencyTable, uses: readonly LatencyUse[]): Use[]
 }
 
 /**
- * A number a row, equal where the measured regions have the same order and the same groups: for each of them, up to
- * which the next ones are within reach. Regions with equal times are always in each other's group, so that their order
- * says nothing; here it is that of the columns.
+ * One number per row. Rows have equal numbers if their measured regions have the same order and the same ties: for each
+ * region, the last of the slower ones within `withinMs`. Regions with equal times are always tied, so their order has no
+ * meaning; here it is the order of the columns.
  */
 function patternsOf(table: LatencyTable, { columns, withinMs }: Use): Int32Array {
   const patterns = new Map<string, number>();

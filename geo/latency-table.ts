@@ -1,14 +1,15 @@
 /**
- * Measured round-trip times by network, AS and country (SPEC 8), by the million: from a file (read-latency.ts), from
- * users' browsers (overlay-latency.ts), or both. In shared memory, for explain in the control thread has it too.
+ * Measured round-trip times by network, AS and country (docs/latency.md#tables), for millions of networks. They come from a
+ * file (read-latency.ts), from users' browsers (overlay-latency.ts), or from both. The table is in shared memory, because
+ * explain in the control thread reads it too.
  */
 import { getOr } from './get-or.ts';
 import { longestMatch, entryAddress, createPrefixTable, filled, type PrefixTable } from './prefix-table.ts';
 import { formatAddress } from '../wire/address.ts';
 
-/** Times stand in rows, one number a region. Values of the prefix tables and maps are rows. */
+/** Times in rows, one number per region. The values of the prefix tables and maps are row numbers. */
 export type LatencyTable = {
-  /** The columns of a row: the regions that something was measured for. */
+  /** The columns of a row: the regions with measurements. */
   readonly regions: readonly string[];
   readonly v4: PrefixTable;
   readonly v6: PrefixTable;
@@ -16,19 +17,19 @@ export type LatencyTable = {
   /** ISO 3166-1 alpha-2. */
   readonly countries: ReadonlyMap<string, number>;
   readonly rows: number;
-  /** Milliseconds by row * regions.length + column; NaN where nothing was measured. */
+  /** Milliseconds by row * regions.length + column; NaN if not measured. */
   readonly ms: Float64Array;
-  /** How many sources in browsers stand behind each of `ms`: 0 for a time from the file. Empty where all are. */
+  /** The number of browser sources of each of `ms`. 0 for a time from the file. Empty if all times are from the file. */
   readonly sources: Uint16Array;
 };
 
 export type LatencyBuilder = {
-  /** The row of a network, in words as in a prefix table; of an AS; of a country. Made where there is none. */
+  /** The row of a network (in words, as in a prefix table), of an AS, or of a country. It is added if missing. */
   network(key: Uint32Array, bits: number): number;
   asn(asn: number): number;
   country(code: string): number;
   column(region: string): number;
-  /** Says whether there was a time already, which goes. */
+  /** Sets a time. Returns whether it replaces an earlier one. */
   set(row: number, column: number, ms: number, sources: number): boolean;
   done(): LatencyTable;
 };
@@ -40,7 +41,7 @@ export function createLatencyBuilder(): LatencyBuilder {
   const countries = new Map<string, number>();
   const columns = new Map<string, number>();
   let rows = 0;
-  /** Columns that a row has room for. */
+  /** The capacity of a row in columns. */
   let stride = 4;
   let capacity = 64;
   let ms: Float64Array = new Float64Array(capacity * stride).fill(Number.NaN);
@@ -97,18 +98,18 @@ export function createLatencyBuilder(): LatencyBuilder {
   };
 }
 
-/** Milliseconds from a row's clients to a region (its column); undefined when not measured. */
+/** Milliseconds from a row's clients to a region (its column); undefined if not measured. */
 export function latencyOf(table: LatencyTable, row: number, column: number): number | undefined {
   const ms = column < 0 || row < 0 ? undefined : table.ms[row * table.regions.length + column];
   return ms === undefined || Number.isNaN(ms) ? undefined : ms;
 }
 
-/** How many sources in browsers stand behind a time: 0 for one from the file. */
+/** The number of browser sources of a time. 0 for a time from the file. */
 export function sourcesOf(table: LatencyTable, row: number, column: number): number {
   return table.sources[row * table.regions.length + column] ?? 0;
 }
 
-/** The row of the most specific network that contains the address, and the network in words; undefined for none. */
+/** The row of the most specific network that contains the address, and the network as text. Undefined if there is none. */
 export function networkRow(
   { v4, v6 }: LatencyTable,
   address: Uint8Array,

@@ -1,28 +1,28 @@
 /**
- * Where a client is, and how a database's record says so.
+ * Locations of clients, and how they are read from the records of databases.
  */
 import type { Continent } from '../config/settings.ts';
 import { centroidOf, continentOf, isCountry } from './countries.ts';
 import { lookupClass } from './find-class.ts';
 
-/** What is known of all addresses of one class. Unknown is '' for text, NaN for the point, 0 for the AS. */
+/** The location of all addresses of one class. Unknown text is '', an unknown point NaN, an unknown AS 0. */
 export type Location = {
   /** ISO 3166-1 alpha-2, upper case. */
   readonly country: string;
   /** ISO 3166-2: `US-CA`. */
   readonly subdivision: string;
   readonly continent: Continent | '';
-  /** Degrees; the middle of the country where the database gives no point. */
+  /** Degrees. The centroid of the country if the database has no point. */
   readonly latitude: number;
   readonly longitude: number;
   readonly asn: number;
-  /** Indexes of the listed networks that contain it, most specific first. */
+  /** Indexes of the listed networks that contain the class, most specific first. */
   readonly networks: readonly number[];
   /** By latency table: the kind of its most specific network here (latency-classes.ts), 0 for none. */
   readonly latency: readonly number[];
 };
 
-/** What one record of one database says; unknown as in Location, before centroids are filled in. */
+/** The data of one database record. Unknown values are those of Location; centroids are not filled in yet. */
 export type DatabaseRecord = {
   readonly country: string;
   readonly subdivision: string;
@@ -44,8 +44,8 @@ export const NOTHING: DatabaseRecord = {
 export const NOWHERE: Location = { ...NOTHING, networks: [], latency: [] };
 
 /**
- * Where the classes of an atlas are, as it crosses threads: latency tables may make a million classes of a few thousand
- * places. `latency` of a place is that of one of its classes: whether there is any kind, not which.
+ * The places of an atlas' classes, in a form for other threads: latency tables may divide a few thousand places into a
+ * million classes. `latency` of a place is that of one of its classes. It only shows whether there is a kind.
  */
 export type Places = {
   readonly places: readonly Location[];
@@ -56,7 +56,7 @@ export function placeAt({ places, placeOf }: Places, cls: number): Location {
   return places[placeOf[cls] ?? 0] ?? NOWHERE;
 }
 
-/** Where an address of 4 or 16 octets is, by an atlas whose classes are in these places. */
+/** The location of an address of 4 or 16 octets, by an atlas whose classes have these places. */
 export function locationAt(
   { nodes, v4Root, v6Root }: { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number },
   places: Places,
@@ -78,7 +78,7 @@ const CONTINENT_CODES: ReadonlyMap<string, Continent> = new Map([
 ]);
 
 /**
- * A record of any of these shapes; what is not recognised is unknown, never an error:
+ * Reads a record of any of these shapes. Data that is not recognised is unknown, not an error:
  *
  * - nested, as MaxMind's and DB-IP's own files have it: `country.iso_code`, `subdivisions[0].iso_code`,
  *   `location.latitude`, `continent.code`, `traits.autonomous_system_number`;
@@ -111,8 +111,8 @@ export function readRecord(data: unknown): DatabaseRecord {
 }
 
 /**
- * Whether the record has a place that cannot be: not a number, or outside of ±90° and ±180°. No sound file has one, so it
- * tells of damage. Fields that are missing or empty are no place at all.
+ * Whether the record has an impossible place: not a number, or outside of ±90° and ±180°. Only damaged files have such
+ * places. Missing and empty fields are not places.
  */
 export function hasImpossiblePlace(data: unknown): boolean {
   const record = asMap(data);
@@ -126,12 +126,12 @@ export function hasImpossiblePlace(data: unknown): boolean {
   );
 }
 
-/** Whether the record says where, and not only whose. */
+/** Whether the record has a place, not only an AS. */
 export function hasPlace(record: DatabaseRecord): boolean {
   return record.country !== '' || record.continent !== '' || !Number.isNaN(record.latitude);
 }
 
-/** The same place with the middle of its country where it has no point of its own. */
+/** The record with the centroid of its country if it has no point. */
 export function withCentroid(record: DatabaseRecord): DatabaseRecord {
   const centroid = Number.isNaN(record.latitude) ? centroidOf(record.country) : undefined;
   return centroid ? { ...record, latitude: centroid.latitude, longitude: centroid.longitude } : record;
@@ -142,7 +142,7 @@ function asMap(value: unknown): Readonly<Record<string, unknown>> | undefined {
 }
 
 function countryCode(value: unknown): string {
-  // `EU`, `AP`, `ZZ` and `-` of some files are no countries.
+  // Some files have `EU`, `AP`, `ZZ` and `-`, which are not countries.
   const code = typeof value === 'string' ? value.toUpperCase() : '';
   return isCountry(code) ? code : '';
 }

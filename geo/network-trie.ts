@@ -6,7 +6,7 @@ import type { Prefix } from '../wire/address.ts';
 import { addressWords } from './prefix-table.ts';
 import { createTrieBuilder, type Trie } from './trie-builder.ts';
 
-/** Leaves are sets: of the networks that contain all of it. Set 0 is empty. */
+/** A leaf is the set of networks that contain all its addresses. Set 0 is empty. */
 export type NetworkTrie = Trie & {
   /** Indexes of networks, most specific first. */
   readonly sets: readonly (readonly number[])[];
@@ -16,7 +16,7 @@ export function buildNetworkTrie(networks: readonly Prefix[]): NetworkTrie {
   const trie = createTrieBuilder();
   /** Networks that end at the same node, as a linked list of index + 1; 0 is its end. */
   const nextOf = new Int32Array(networks.length);
-  // Backwards, so that of equal networks the first listed comes first.
+  // Backwards, so that the first of equal networks comes first in the list.
   for (const [index, { bytes, bits }] of [...networks.entries()].reverse()) {
     const words = addressWords(bytes);
     const node = trie.nodeAt(words.length, words, 0, bits);

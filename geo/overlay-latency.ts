@@ -1,13 +1,13 @@
 /**
- * Figures from users' browsers put over a latency table, and whether they changed enough to be worth it.
+ * Overlays a latency table with figures from users' browsers, and decides whether figures changed enough to do so again.
  */
 import { NOTICEABLE_MS, NOTICEABLE_SHARE } from './latency-limits.ts';
 import { latencyOf, sourcesOf, type LatencyBuilder, type LatencyTable } from './latency-table.ts';
 import { entryOf, type PrefixTable } from './prefix-table.ts';
 
 /**
- * What browsers measured for a network, an AS or a country replaces what the file says of the same network, AS or
- * country, region by region; the file's other times stay.
+ * Figures of browsers for a network, an AS or a country replace the file's times for it, region by region. All other times
+ * of the file stay.
  */
 export function overlay(builder: LatencyBuilder, figures: LatencyTable): void {
   for (const { row, rowFor } of rowsOf(figures)) {
@@ -19,7 +19,7 @@ export function overlay(builder: LatencyBuilder, figures: LatencyTable): void {
   }
 }
 
-/** Whether a figure came, went, or moved by so much that steering should know. */
+/** Whether a figure was added, removed, or changed enough to matter for steering. */
 export function isNoticeable(before: LatencyTable, after: LatencyTable): boolean {
   if (cellsOf(before) !== cellsOf(after)) return true;
   const columns = after.regions.map((region) => before.regions.indexOf(region));
@@ -43,7 +43,7 @@ function cellsOf({ ms }: LatencyTable): number {
   return cells;
 }
 
-/** A row of a table; where the same is in another one, or -1; and the same in a builder. */
+/** A row of a table, its row in another table or -1, and its row in a builder. */
 type Row = {
   readonly row: number;
   readonly rowIn: (table: LatencyTable) => number;

@@ -1,22 +1,22 @@
 /**
- * Networks by the million with a number each, in flat arrays of shared memory: a thread that is handed one copies
- * nothing.
+ * Tables of millions of networks with one number per network, in flat arrays of shared memory, so that threads share them
+ * without copying.
  */
 
-/** Networks of one family. Entries stand in the order in which they were added. */
+/** Networks of one family. Entries are in the order in which they were added. */
 export type PrefixTable = {
   /** 32-bit words of an address: 1 for IPv4, 4 for IPv6. */
   readonly words: 1 | 4;
   readonly count: number;
-  /** `words` an entry, in the order of the address; bits after the prefix are 0. */
+  /** `words` per entry, in the order of the address. Bits after the prefix are 0. */
   readonly keys: Uint32Array;
   /** Length of each entry's prefix. */
   readonly bits: Uint8Array;
-  /** What each entry stands for. */
+  /** The number of each entry. */
   readonly values: Int32Array;
-  /** Open addressing: entry + 1, 0 where free. A power of two, at most half full. */
+  /** Open addressing: entry + 1; 0 is free. The length is a power of two; at most half is in use. */
   readonly slots: Int32Array;
-  /** Lengths that occur, longest first. */
+  /** The prefix lengths in the table, longest first. */
   readonly lengths: readonly number[];
 };
 
@@ -75,13 +75,13 @@ export function createPrefixTable(words: 1 | 4): PrefixTableBuilder {
   };
 }
 
-/** `to`, with the numbers of `from`. */
+/** Copies `from` into `to` and returns `to`. */
 export function filled<A extends { set(from: ArrayLike<number>): void }>(to: A, from: ArrayLike<number>): A {
   to.set(from);
   return to;
 }
 
-/** Where an entry is, or would be put. */
+/** The slot of an entry, or the free slot for it. */
 function slotOf(
   slots: Int32Array,
   keys: Uint32Array,
@@ -131,12 +131,12 @@ export function entryOf(
   return (slots[slotOf(slots, keys, bits, words, key, at, length)] ?? 0) - 1;
 }
 
-/** The first `bits` bits of a word; all of it from 32 on, none up to 0. */
+/** The first `bits` bits of a word: all for 32 and more, none for 0 and less. */
 function masked(word: number, bits: number): number {
   return bits <= 0 ? 0 : bits >= 32 ? word : (word & (0xffff_ffff << (32 - bits))) >>> 0;
 }
 
-/** An address of 4 or 16 octets as words, the first first. */
+/** An address of 4 or 16 octets as 32-bit words in network order. */
 export function addressWords(address: Uint8Array): Uint32Array {
   const view = new DataView(address.buffer, address.byteOffset, address.byteLength);
   return Uint32Array.from({ length: address.length / 4 }, (_, word) => view.getUint32(word * 4));

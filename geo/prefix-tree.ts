@@ -1,12 +1,12 @@
 /**
- * What the networks of prefix tables stand for, as binary tries.
+ * Builds binary tries from prefix tables.
  */
 import type { PrefixTable } from './prefix-table.ts';
 import { createTrieBuilder, type Trie } from './trie-builder.ts';
 
 /**
- * The most specific network decides; `kindOf` gives the kind, above 0, of an entry's value. Leaves are kinds; 0 is where
- * no network is.
+ * Leaves are kinds: the kind of the most specific network, or 0 outside of all networks. `kindOf` maps the value of an entry
+ * to its kind, which is greater than 0.
  */
 export function buildPrefixTree(v4: PrefixTable, v6: PrefixTable, kindOf: (value: number) => number): Trie {
   const trie = createTrieBuilder();

@@ -1,5 +1,5 @@
 /**
- * The binary search tree of an mmdb file, read from its bytes once and turned into plain numbers
+ * Reads the binary search tree of an mmdb file once and converts it to plain numbers
  * (MaxMind DB File Format 2.0, "Binary Search Tree Section").
  */
 
@@ -8,7 +8,7 @@ export class TreeError extends Error {}
 
 /**
  * Codes are as in an Atlas: >= 0 is a node, < 0 is `~record`. Record 0 is NOTHING. IPv4 has a root of its
- * own and is nowhere in the IPv6 tree, neither at ::/96 nor at the prefixes that file writers alias to it.
+ * own and is not in the IPv6 tree, neither at ::/96 nor at the prefixes that are aliases of it.
  */
 export type SearchTree = {
   /** Two per node: the code for bit 0 and for bit 1. */
@@ -20,7 +20,7 @@ export type SearchTree = {
 export type TreeFormat = {
   readonly bytes: Buffer;
   readonly nodeCount: number;
-  /** Bits a record: 24, 28 or 32. */
+  /** Bits per record: 24, 28 or 32. */
   readonly recordBits: number;
   readonly ipVersion: number;
 };
@@ -28,8 +28,8 @@ export type TreeFormat = {
 /** The separator between tree and data. */
 const SEPARATOR_OCTETS = 16;
 /**
- * A tree visits each node once, and aliases visit the IPv4 part again. A file that shares nodes far beyond
- * that is broken or hostile: walking it could take for ever.
+ * A walk of a tree visits each node once, and the IPv4 part again per alias. A file with far more shared nodes is broken or
+ * hostile: a walk could take forever.
  */
 const MAX_VISITS_PER_NODE = 16;
 
@@ -62,13 +62,13 @@ export function readSearchTree(format: TreeFormat, recordAt: (address: Uint8Arra
         if (record - nodeCount < SEPARATOR_OCTETS || record - nodeCount >= dataOctets) {
           throw new TreeError(`the tree points outside the data, at octet ${record - nodeCount} of ${dataOctets}`);
         }
-        // A leaf above ::/96 in a file without IPv4 covers more than one family; any address will do.
+        // In a file without IPv4, a leaf above ::/96 covers both families. Any address of it will do.
         number = recordAt(inV4 ? address.slice(0, 4) : address.slice());
         records.set(record, number);
       }
       return ~number;
     }
-    // IPv4 is walked from its own root, and only there.
+    // IPv4 is only walked from its root.
     if (!inV4 && record === start.node) return ~0;
     visit(record, depth);
     return record;
@@ -76,7 +76,7 @@ export function readSearchTree(format: TreeFormat, recordAt: (address: Uint8Arra
 
   const visit = (node: number, depth: number): void => {
     const height = heights[node] ?? 0;
-    if (height === 255) throw new TreeError(`the tree runs in a circle at node ${node}`);
+    if (height === 255) throw new TreeError(`the tree has a circle at node ${node}`);
     if (depth + Math.max(1, height) > (inV4 ? 32 : bits)) throw new TreeError(`the tree is deeper than an address`);
     if (height > 0) return;
     heights[node] = 255;
@@ -92,7 +92,7 @@ export function readSearchTree(format: TreeFormat, recordAt: (address: Uint8Arra
     const rightHeight = right < 0 ? 0 : (heights[right] ?? 0);
     heights[node] = 1 + Math.max(leftHeight, rightHeight);
     const size = 1 + (left < 0 ? 0 : (sizes[left] ?? 0)) + (right < 0 ? 0 : (sizes[right] ?? 0));
-    if (size > nodeCount * MAX_VISITS_PER_NODE) throw new TreeError('the tree repeats itself without end');
+    if (size > nodeCount * MAX_VISITS_PER_NODE) throw new TreeError('the tree shares its nodes too often');
     sizes[node] = size;
   };
 
@@ -100,11 +100,11 @@ export function readSearchTree(format: TreeFormat, recordAt: (address: Uint8Arra
   const v4Root = code(start.node, 0);
   inV4 = false;
   if (ipVersion === 4) return { nodes, v4Root, v6Root: ~0 };
-  // Nodes are shared only by aliases, which are cut; the heights of both walks agree.
+  // Only aliases share nodes, and they are removed, so the heights of both walks agree.
   return { nodes, v4Root, v6Root: nodeCount === 0 || start.depth === 0 ? ~0 : code(0, 0) };
 }
 
-/** Where ::/96 begins: a node, or a record at less depth when all of it is alike. */
+/** The start of ::/96: a node, or a record at a smaller depth that covers all of it. */
 function ipv4Start(read: (node: number, side: 0 | 1) => number, nodeCount: number): { node: number; depth: number } {
   let node = 0;
   let depth = 0;
@@ -123,7 +123,7 @@ function recordReader(bytes: Buffer, recordBits: number): (node: number, side: 0
         return ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
       };
     case 28:
-      // The middle octet has the highest four bits of both: left's first.
+      // The middle octet has the highest four bits of both records, the left one's first.
       return (node, side) => {
         const at = node * 7;
         const middle = bytes[at + 3] ?? 0;
@@ -134,6 +134,6 @@ function recordReader(bytes: Buffer, recordBits: number): (node: number, side: 0
     case 32:
       return (node, side) => bytes.readUInt32BE(node * 8 + side * 4);
     default:
-      throw new TreeError(`records of ${recordBits} bits are not known`);
+      throw new TreeError(`unsupported record size: ${recordBits} bits`);
   }
 }

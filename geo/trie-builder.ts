@@ -1,27 +1,27 @@
 /**
- * Networks to a binary trie, one a family, with the codes of an Atlas: a tree that buildAtlas walks beside those of the
- * databases.
+ * Builds binary tries from networks, one per family, with the codes of an Atlas. buildAtlas walks them beside the trees of
+ * the databases.
  */
 import { filled } from './prefix-table.ts';
 
-/** Codes >= 0 are nodes, two words each; codes < 0 are `~leaf`. What a leaf's number means, who builds it says. */
+/** Codes >= 0 are nodes, two words each; codes < 0 are `~leaf`. The builder of a trie defines the meaning of its leaves. */
 export type Trie = { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number };
 
 export type TrieBuilder = {
   /** The node at which a network ends: `length` bits of the `words` (1 for IPv4, 4 for IPv6) that begin at `keys[at]`. */
   nodeAt(words: number, keys: Uint32Array, at: number, length: number): number;
-  /** A node's own number; 0 until it is set. */
+  /** The number of a node. 0 until it is set. */
   get(node: number): number;
   set(node: number, value: number): void;
   /**
-   * `leafFor` says what the addresses of a node with this number are, those of its children aside; `outer` is what they
-   * would be without it, 0 above all. It is asked once a node, from the root down. Neighbours that are alike become one.
+   * Makes the trie. `leafFor` returns the leaf for the addresses of a node with this number that are not below its children.
+   * `outer` is the leaf of its parent, 0 at the root. It is called once per node, from the root down. Equal siblings are merged.
    */
   done(leafFor: (value: number, outer: number) => number): Trie;
 };
 
 export function createTrieBuilder(): TrieBuilder {
-  /** By node * 2 + bit; -1 where there is no child. */
+  /** By node * 2 + bit; -1 without a child. */
   let nodes = new Int32Array(1 << 12).fill(-1);
   let values = new Int32Array(1 << 11);
   // The roots.
