@@ -1,181 +1,216 @@
 /**
- * Reads one HTTP/1.1 response (RFC 9112) as its octets arrive: the status, and the first 64 KiB of the body. No sockets.
+ * Reads one HTTP/1.1 response (RFC 9112) as it arrives: the status, and the first 64 KiB of the body. Uses no sockets.
  *
- * Why not `node:http`: a probe took twice the CPU, and idle connections took much memory
+ * `node:http` is not used: with it a probe took twice the CPU, and each idle connection much memory
  * (docs/decisions/http-probes.md).
  */
 import { MAX_BODY_OCTETS, MAX_HEAD_OCTETS } from '../limits.ts';
 import { ProbeFailure } from './probe.ts';
 
-/** The part of the response to read next. A body has `rest` octets, in chunks, or up to the end of the connection. */
+/** Where the reader is in the response: in the head, in a body of one of three kinds of length, or at its end. */
 type Phase = 'head' | 'length' | 'size' | 'chunk' | 'chunk end' | 'trailers' | 'until close' | 'done';
 
+/** What has been read of one response. Only the functions of this file write it. */
 export type HttpReader = {
-  /**
-   * Takes octets. Returns true when no more are needed: the response is complete, or 64 KiB of the body have arrived.
-   * Throws ProbeFailure if they are not HTTP.
-   */
-  feed(chunk: Buffer): boolean;
-  /** The server has closed the connection. Returns false if that was before the end of the response. */
-  close(): boolean;
-  /** Status of the final response (not 1xx, except 101); 0 until its head has arrived. */
-  status(): number;
-  /** Its Content-Encoding, such as `gzip`; undefined: the body is not encoded. */
-  coding(): string | undefined;
-  /** Up to 64 KiB. */
-  body(): Buffer;
-  /** The body ended within 64 KiB. */
-  complete(): boolean;
-  /** Whether the connection may carry another request. */
-  reusable(): boolean;
+  /** The method of the request: a response to HEAD has no body, and one to CONNECT opens a tunnel. */
+  readonly method: string;
+  phase: Phase;
+  /** Received octets that have not been read yet. */
+  pending: Buffer;
+  /** The status of the final response (1xx is skipped, except 101); 0 until its head has been read. */
+  status: number;
+  /** Content-Encoding, such as `gzip`; undefined if the body is not encoded. */
+  coding: string | undefined;
+  /** The server keeps the connection open after this response. */
+  persistent: boolean;
+  /** Octets still to come of the body or the chunk; in the trailers, octets that they may still have. */
+  rest: number;
+  /** The first 64 KiB of the body, in pieces. */
+  readonly taken: Buffer[];
+  octets: number;
+  /** The body is longer than 64 KiB. */
+  truncated: boolean;
 };
 
-/** `method` is the request's: a response to HEAD has no body, and CONNECT opens a tunnel. */
 export function createHttpReader(method: string): HttpReader {
-  let phase: Phase = 'head';
-  let pending: Buffer = Buffer.alloc(0);
-  let status = 0;
-  let persistent = false;
-  let coding: string | undefined;
-  let complete = false;
-  let truncated = false;
-  /** Octets of the body or chunk still to come; of trailers, octets still allowed. */
-  let rest = 0;
-  const taken: Buffer[] = [];
-  let octets = 0;
-
-  /** The next line without its end; undefined until it has arrived. RFC 9112 2.2: a lone LF ends a line too. */
-  const line = (): string | undefined => {
-    const end = pending.indexOf(LF);
-    if (end > MAX_HEAD_OCTETS || (end < 0 && pending.length > MAX_HEAD_OCTETS)) throw tooLong();
-    if (end < 0) return undefined;
-    const text = pending.toString('latin1', 0, end > 0 && pending[end - 1] === CR ? end - 1 : end);
-    pending = pending.subarray(end + 1);
-    return text;
-  };
-
-  const takeBody = (most: number): number => {
-    const length = Math.min(most, pending.length);
-    const wanted = Math.min(length, MAX_BODY_OCTETS - octets);
-    if (wanted < length) truncated = true;
-    if (wanted > 0) {
-      taken.push(pending.subarray(0, wanted));
-      octets += wanted;
-    }
-    pending = pending.subarray(length);
-    return length;
-  };
-
-  const finish = (): void => {
-    phase = 'done';
-    complete = !truncated;
-    // Octets after the response were not requested: the connection cannot be used again.
-    if (pending.length > 0) persistent = false;
-  };
-
-  const takeHead = (): boolean => {
-    const end = endOfHead(pending);
-    if (end < 0) {
-      if (pending.length > MAX_HEAD_OCTETS) throw tooLong();
-      // A server of another protocol may wait for the client.
-      const start = pending.toString('latin1', 0, 5);
-      if (!'HTTP/'.startsWith(start)) throw notHttp(`it begins with ${JSON.stringify(start)}`);
-      return false;
-    }
-    if (end > MAX_HEAD_OCTETS) throw tooLong();
-    const head = readHead(pending.toString('latin1', 0, end));
-    pending = pending.subarray(end);
-    // RFC 9110 15.2: any number of interim responses may come first.
-    if (head.status < 200 && head.status !== 101) return pending.length > 0;
-    status = head.status;
-    persistent = head.persistent;
-    coding = head.coding;
-    if (status === 101 || (method === 'CONNECT' && status < 300)) {
-      persistent = false;
-      finish();
-    } else if (method === 'HEAD' || status === 204 || status === 304) finish();
-    else if (head.chunked) phase = 'size';
-    else if (head.length === undefined) phase = 'until close';
-    else if (head.length === 0) finish();
-    else {
-      rest = head.length;
-      phase = 'length';
-    }
-    return true;
-  };
-
-  /** One step; false when it needs more octets. */
-  const step = (): boolean => {
-    switch (phase) {
-      case 'head':
-        return takeHead();
-      case 'length':
-        rest -= takeBody(rest);
-        if (rest === 0) finish();
-        return rest === 0;
-      case 'until close':
-        takeBody(pending.length);
-        return false;
-      case 'size': {
-        const text = line();
-        if (text === undefined) return false;
-        // RFC 9112 7.1: hexadecimal, with optional extensions after a semicolon, which are ignored.
-        const [, digits] = /^([0-9a-f]{1,12})[ \t]*(?:;.*)?$/i.exec(text) ?? [];
-        if (digits === undefined) throw notHttp('a chunk without a size');
-        rest = Number.parseInt(digits, 16);
-        phase = rest === 0 ? 'trailers' : 'chunk';
-        if (rest === 0) rest = MAX_HEAD_OCTETS;
-        return true;
-      }
-      case 'chunk':
-        rest -= takeBody(rest);
-        if (rest === 0) phase = 'chunk end';
-        return rest === 0;
-      case 'chunk end': {
-        const text = line();
-        if (text === undefined) return false;
-        if (text !== '') throw notHttp('a chunk longer than its size');
-        phase = 'size';
-        return true;
-      }
-      case 'trailers': {
-        const text = line();
-        if (text === undefined) return false;
-        rest -= text.length + 2;
-        if (rest < 0) throw tooLong();
-        if (text === '') finish();
-        return true;
-      }
-      case 'done':
-        return false;
-    }
-  };
-
-  const isDone = (): boolean => phase === 'done' || octets >= MAX_BODY_OCTETS;
-
   return {
-    feed(chunk) {
-      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-      while (!isDone() && step());
-      return isDone();
-    },
-    close() {
-      if (phase === 'until close') finish();
-      persistent = false;
-      return isDone();
-    },
-    status: () => status,
-    coding: () => coding,
-    body: () => Buffer.concat(taken),
-    complete: () => complete,
-    reusable: () => complete && persistent,
+    method,
+    phase: 'head',
+    pending: Buffer.alloc(0),
+    status: 0,
+    coding: undefined,
+    persistent: false,
+    rest: 0,
+    taken: [],
+    octets: 0,
+    truncated: false,
   };
+}
+
+/**
+ * Reads received octets. Returns true when no more are needed: the response is complete, or 64 KiB of its body have
+ * been read. Throws ProbeFailure if the octets are not HTTP.
+ */
+export function feedReader(reader: HttpReader, chunk: Buffer): boolean {
+  reader.pending = reader.pending.length === 0 ? chunk : Buffer.concat([reader.pending, chunk]);
+  while (!isRead(reader) && step(reader));
+  return isRead(reader);
+}
+
+/** Notes that the server has closed the connection. Returns false if the response had not ended before. */
+export function closeReader(reader: HttpReader): boolean {
+  if (reader.phase === 'until close') finish(reader);
+  reader.persistent = false;
+  return isRead(reader);
+}
+
+/** At most 64 KiB. */
+export function bodyOf(reader: HttpReader): Buffer {
+  return Buffer.concat(reader.taken);
+}
+
+/** The response has ended, with a body of at most 64 KiB. */
+export function isComplete({ phase, truncated }: HttpReader): boolean {
+  return phase === 'done' && !truncated;
+}
+
+/** Another request may follow on the connection. */
+export function isReusable(reader: HttpReader): boolean {
+  return isComplete(reader) && reader.persistent;
+}
+
+function isRead({ phase, octets }: HttpReader): boolean {
+  return phase === 'done' || octets >= MAX_BODY_OCTETS;
+}
+
+function finish(reader: HttpReader): void {
+  reader.phase = 'done';
+  // Octets after the response belong to no request, so the next response could not be told apart from them.
+  if (reader.pending.length > 0) reader.persistent = false;
+}
+
+/** One step; false if it needs more octets. */
+function step(reader: HttpReader): boolean {
+  switch (reader.phase) {
+    case 'head':
+      return takeHead(reader);
+    case 'length':
+      if (!takeRest(reader)) return false;
+      finish(reader);
+      return true;
+    case 'until close':
+      takeBody(reader, reader.pending.length);
+      return false;
+    case 'size':
+      return takeChunkSize(reader);
+    case 'chunk':
+      if (!takeRest(reader)) return false;
+      reader.phase = 'chunk end';
+      return true;
+    case 'chunk end':
+      return takeChunkEnd(reader);
+    case 'trailers':
+      return takeTrailer(reader);
+    case 'done':
+      return false;
+  }
+}
+
+/** The next line without its end; undefined until all of it is there. RFC 9112 2.2: a lone LF ends a line too. */
+function takeLine(reader: HttpReader): string | undefined {
+  const { pending } = reader;
+  const end = pending.indexOf(LF);
+  if (end > MAX_HEAD_OCTETS || (end < 0 && pending.length > MAX_HEAD_OCTETS)) throw tooLong();
+  if (end < 0) return undefined;
+  reader.pending = pending.subarray(end + 1);
+  return pending.toString('latin1', 0, end > 0 && pending[end - 1] === CR ? end - 1 : end);
+}
+
+function takeHead(reader: HttpReader): boolean {
+  const { pending, method } = reader;
+  const end = endOfHead(pending);
+  if (end < 0) {
+    if (pending.length > MAX_HEAD_OCTETS) throw tooLong();
+    // A server of another protocol may wait for the client to speak, so the first octets decide.
+    const start = pending.toString('latin1', 0, 5);
+    if (!'HTTP/'.startsWith(start)) throw notHttp(`it begins with ${JSON.stringify(start)}`);
+    return false;
+  }
+  if (end > MAX_HEAD_OCTETS) throw tooLong();
+  const head = readHead(pending.toString('latin1', 0, end));
+  reader.pending = pending.subarray(end);
+  // RFC 9110 15.2: any number of interim responses may come first.
+  if (head.status < 200 && head.status !== 101) return reader.pending.length > 0;
+  reader.status = head.status;
+  reader.persistent = head.persistent;
+  reader.coding = head.coding;
+  if (head.status === 101 || (method === 'CONNECT' && head.status < 300)) {
+    reader.persistent = false;
+    finish(reader);
+  } else if (method === 'HEAD' || head.status === 204 || head.status === 304) finish(reader);
+  else if (head.chunked) reader.phase = 'size';
+  else if (head.length === undefined) reader.phase = 'until close';
+  else if (head.length === 0) finish(reader);
+  else {
+    reader.rest = head.length;
+    reader.phase = 'length';
+  }
+  return true;
+}
+
+function takeChunkSize(reader: HttpReader): boolean {
+  const line = takeLine(reader);
+  if (line === undefined) return false;
+  // RFC 9112 7.1: a hexadecimal number; extensions after a semicolon are ignored.
+  const [, digits] = /^([0-9a-f]{1,12})[ \t]*(?:;.*)?$/i.exec(line) ?? [];
+  if (digits === undefined) throw notHttp('a chunk without a size');
+  const size = Number.parseInt(digits, 16);
+  reader.phase = size === 0 ? 'trailers' : 'chunk';
+  reader.rest = size === 0 ? MAX_HEAD_OCTETS : size;
+  return true;
+}
+
+function takeChunkEnd(reader: HttpReader): boolean {
+  const line = takeLine(reader);
+  if (line === undefined) return false;
+  if (line !== '') throw notHttp('a chunk longer than its size');
+  reader.phase = 'size';
+  return true;
+}
+
+function takeTrailer(reader: HttpReader): boolean {
+  const line = takeLine(reader);
+  if (line === undefined) return false;
+  reader.rest -= line.length + 2;
+  if (reader.rest < 0) throw tooLong();
+  if (line === '') finish(reader);
+  return true;
+}
+
+/** Reads the rest of a body or chunk of known length; false if more of it is to come. */
+function takeRest(reader: HttpReader): boolean {
+  reader.rest -= takeBody(reader, reader.rest);
+  return reader.rest === 0;
+}
+
+/** Takes at most `most` octets of the body, and keeps the first 64 KiB of all. Returns how many were taken. */
+function takeBody(reader: HttpReader, most: number): number {
+  const { pending, taken } = reader;
+  const length = Math.min(most, pending.length);
+  const wanted = Math.min(length, MAX_BODY_OCTETS - reader.octets);
+  if (wanted < length) reader.truncated = true;
+  if (wanted > 0) {
+    taken.push(pending.subarray(0, wanted));
+    reader.octets += wanted;
+  }
+  reader.pending = pending.subarray(length);
+  return length;
 }
 
 const LF = 10;
 const CR = 13;
 
-/** Offset after the empty line that ends the head; -1 until it has arrived. */
+/** The offset after the empty line that ends the head; -1 until that line has been received. */
 function endOfHead(octets: Buffer): number {
   for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
     const next = octets[at + 1];
@@ -190,7 +225,7 @@ type Head = {
   readonly persistent: boolean;
   readonly chunked: boolean;
   readonly coding: string | undefined;
-  /** Undefined: until the connection ends. */
+  /** In octets; undefined: the body ends with the connection. */
   readonly length: number | undefined;
 };
 
@@ -203,7 +238,7 @@ function readHead(text: string): Head {
   const contentCodings: string[] = [];
   const connection: string[] = [];
   for (const each of lines) {
-    // RFC 9112 5.2: a continuation of the previous line. None of the headers read here has one.
+    // RFC 9112 5.2: the line continues the one before. No field that is read here is ever folded.
     if (/^[ \t]/.test(each)) continue;
     const colon = each.indexOf(':');
     if (!TOKEN.test(each.slice(0, Math.max(0, colon))))
@@ -211,7 +246,7 @@ function readHead(text: string): Head {
     const value = each.slice(colon + 1).trim();
     switch (each.slice(0, colon).toLowerCase()) {
       case 'content-length':
-        // RFC 9112 6.3: conflicting lengths are an error.
+        // RFC 9112 6.3: two different lengths are an error.
         if (!/^\d{1,15}$/.test(value) || (length !== undefined && length !== Number(value)))
           throw notHttp('bad Content-Length');
         length = Number(value);
@@ -231,7 +266,7 @@ function readHead(text: string): Head {
   const keeps = minor === '1' ? !connection.includes('close') : connection.includes('keep-alive');
   return {
     status: Number(code),
-    // RFC 9112 6.1: both headers at once may be request smuggling.
+    // RFC 9112 6.1: Content-Length beside Transfer-Encoding is a sign of request smuggling.
     persistent: keeps && !(codings.length > 0 && length !== undefined),
     chunked,
     coding: contentCodings.length === 0 ? undefined : contentCodings.join(', ').slice(0, 40),
@@ -239,7 +274,7 @@ function readHead(text: string): Head {
   };
 }
 
-/** RFC 9110 5.6.2 */
+/** `token` of RFC 9110 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 function wordsIn(value: string): string[] {

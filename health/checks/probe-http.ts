@@ -8,7 +8,15 @@ import * as tls from 'node:tls';
 import { withoutFinalDot } from '../../config/host-name.ts';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { bodyMatcher, type BodyMatcher } from './body-match.ts';
-import { createHttpReader, type HttpReader } from './http-response.ts';
+import {
+  bodyOf,
+  closeReader,
+  createHttpReader,
+  feedReader,
+  isComplete,
+  isReusable,
+  type HttpReader,
+} from './http-response.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
 import { lookupHost } from './resolve-host.ts';
 import { loadOf } from './reported-load.ts';
@@ -93,7 +101,7 @@ function exchange(
     };
     const pass = (): void => {
       letGo();
-      if (keep !== undefined && reader.reusable()) {
+      if (keep !== undefined && isReusable(reader)) {
         connection.off('error', fail);
         keep(connection);
       } else hangUp(connection);
@@ -111,10 +119,10 @@ function exchange(
     };
     const take = (chunk: Buffer): void => {
       answered = true;
-      settle(() => reader.feed(chunk));
+      settle(() => feedReader(reader, chunk));
     };
     const closed = (): void => {
-      if (reader.close()) settle(() => true);
+      if (closeReader(reader)) settle(() => true);
       else fail(closedEarly(reader, answered));
     };
     const forget = onAbort(signal, () => {
@@ -132,14 +140,14 @@ function exchange(
 }
 
 function closedEarly(reader: HttpReader, answered: boolean): ProbeFailure {
-  if (reader.status() !== 0) return new ProbeFailure('connection closed before the end of the body');
+  if (reader.status !== 0) return new ProbeFailure('connection closed before the end of the body');
   return new ProbeFailure(`connection closed ${answered ? 'within the headers' : 'without an answer'}`);
 }
 
 function passedWith(reader: HttpReader, { loadPath }: HttpSpec): ProbePassed {
-  const reason = `HTTP ${String(reader.status())}`;
+  const reason = `HTTP ${String(reader.status)}`;
   if (loadPath === undefined) return { reason };
-  const load = loadOf(reader.body(), reader.complete(), loadPath, reader.coding());
+  const load = loadOf(bodyOf(reader), isComplete(reader), loadPath, reader.coding);
   return typeof load === 'number'
     ? { reason: `${reason}, load ${String(load)}`, load }
     : { reason: `${reason}, without load: ${load}` };
@@ -189,17 +197,17 @@ function failureOf(
   done: boolean,
   wanted: BodyMatcher | undefined,
 ): ProbeFailure | undefined {
-  const status = reader.status();
+  const { status } = reader;
   if (status === 0) return undefined;
   if (!spec.status.some(({ from, to }) => status >= from && status <= to)) {
     const ranges = spec.status.map(({ from, to }) => (from === to ? String(from) : `${String(from)}-${String(to)}`));
     return new ProbeFailure(`HTTP ${String(status)} (expected ${ranges.join(', ')})`);
   }
   if (!done || wanted === undefined) return undefined;
-  const body = reader.body();
+  const body = bodyOf(reader);
   if (wanted.test(body)) return undefined;
   const where = body.length >= MAX_BODY_OCTETS ? 'in the first 64 KiB of the body' : 'in the body';
-  const coding = reader.coding();
+  const { coding } = reader;
   const compressed = coding === undefined ? '' : `, which is compressed (Content-Encoding: ${coding})`;
   return new ProbeFailure(`no ${wanted.words} ${where}${compressed}`);
 }

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { createHttpReader } from '../../../../health/checks/http-response.ts';
+import {
+  bodyOf,
+  closeReader,
+  createHttpReader,
+  feedReader,
+  isComplete,
+  isReusable,
+} from '../../../../health/checks/http-response.ts';
 import { createDice, printedSeed } from '../../../support/random.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\n';
@@ -10,12 +17,12 @@ function read(parts: readonly string[], closes: boolean, method = 'GET'): string
   const reader = createHttpReader(method);
   try {
     let done = false;
-    for (const part of parts) if (!done) done = reader.feed(Buffer.from(part, 'latin1'));
-    if (!done && closes) done = reader.close();
-    if (!done) return `… ${reader.status()}`;
-    const body = reader.body().toString('latin1');
+    for (const part of parts) if (!done) done = feedReader(reader, Buffer.from(part, 'latin1'));
+    if (!done && closes) done = closeReader(reader);
+    if (!done) return `… ${reader.status}`;
+    const body = bodyOf(reader).toString('latin1');
     const shown = body.length > 40 ? `${body.length} octets` : JSON.stringify(body);
-    return `${reader.status()} ${shown}${reader.complete() ? '' : ' cut'}${reader.reusable() ? ' reusable' : ''}`;
+    return `${reader.status} ${shown}${isComplete(reader) ? '' : ' cut'}${isReusable(reader) ? ' reusable' : ''}`;
   } catch (error) {
     return (error as Error).message;
   }
