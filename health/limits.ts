@@ -29,7 +29,7 @@ export const MAX_COMMANDS_AT_ONCE = 16;
 export const MAX_COMMAND_OUTPUT_OCTETS = 64 * 1024;
 /** How long to wait for a killed command to end; one in an uninterruptible system call ends later. */
 export const KILLED_WAIT_MS = 25;
-/** Octets that a watched connection may send between two probes. One that streams costs more than it tells: it is closed. */
+/** Octets that a watched connection may send between two probes. One that streams costs more than it tells: it closes. */
 export const MAX_IDLE_OCTETS = 64 * 1024;
 /**
  * Probes in flight at once. More are never needed; with MAX_WATCHED_OF_ADDRESS it is far below the 28,000 ports that
@@ -38,7 +38,7 @@ export const MAX_IDLE_OCTETS = 64 * 1024;
 export const MAX_PROBES_IN_FLIGHT = 4096;
 /** Probes of one target in flight at once, while its first has no response. */
 export const MAX_PROBES_OF_TARGET = 5;
-/** Further probes of silent targets in flight, over all targets: a busy machine, on which all are slow, must not get busier. */
+/** Further probes of silent targets in flight, in all: a busy machine, on which all are slow, must not get busier. */
 export const MAX_EXTRA_PROBES = 512;
 /** Probes that are started before the sockets are read again: some 5 ms of work at most. */
 export const MAX_STARTS_AT_ONCE = 32;
@@ -98,7 +98,7 @@ export const SUSPECT_WINDOW_MS = 1000;
 export const SUSPECT_PATIENCE_MS = 5000;
 /** `suspect`: results that come within this time of each other are counted together. */
 export const SUSPECT_RECHECK_MS = 20;
-/** `suspect`: least number of healthy addresses. With fewer, a fault that they share is as likely as one of this node. */
+/** `suspect`: least number of healthy addresses. With fewer, a fault of theirs is as likely as one of this node. */
 export const SUSPECT_WITNESSES = 3;
 /**
  * `suspect`: this many VIPs must have a result, or half of the healthy ones if that is less. A share measured over 100
