@@ -126,7 +126,7 @@ test('is said again, with growing waits, until it is acknowledged', async () => 
     expect(again.message.readUInt16BE()).toBe(first.message.readUInt16BE());
     if (time === 2) again.respond(acknowledge(again.message));
   }
-  await logged(/knows that/);
+  await logged(/acknowledged NOTIFY for/);
   // 10, 20 and 40 ms; timers may be a little early.
   expect(performance.now() - began).toBeGreaterThan(65);
   expect(heard).toEqual([]);
@@ -147,7 +147,7 @@ test('a refusal ends it too, with a warning', async () => {
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
   const { message, respond } = await next();
   respond(acknowledge(message, 9));
-  await logged(/does not want to know .* RCODE 9/);
+  await logged(/rejected NOTIFY for .* RCODE 9/);
   expect(lines.warn).toHaveLength(1);
 });
 
@@ -166,7 +166,7 @@ test('what is not the response to it does not count', async () => {
   const again = await next();
   expect(lines.info).toEqual([]);
   again.respond(acknowledge(again.message));
-  await logged(/knows that/);
+  await logged(/acknowledged NOTIFY for/);
   expect([heard, stranger.heard]).toEqual([[], []]);
 });
 
@@ -180,7 +180,7 @@ test('a newer serial takes the place of the one under way', async () => {
   expect(second.message.readUInt32BE(second.message.length - 20)).toBe(8);
   first.respond(acknowledge(first.message));
   second.respond(acknowledge(second.message));
-  await logged(/knows that/);
+  await logged(/acknowledged NOTIFY for/);
   expect(lines.info).toHaveLength(1);
 });
 
@@ -240,7 +240,7 @@ test('is signed for who has a key, and so must be the response', async () => {
   if (typeof mac === 'string') throw new Error(mac);
   const signer = createSigner(KEY, () => Math.floor(Date.now() / 1000), mac.mac);
   again.respond(response.subarray(0, signer.sign(response, acknowledge(again.message).length)));
-  await logged(/knows that/);
+  await logged(/acknowledged NOTIFY for/);
   expect(lines.warn).toHaveLength(1);
 });
 
