@@ -1,9 +1,9 @@
 /**
  * A server's answers to a sample of a case's questions, held against what they must be.
  */
+import type { Running } from '../test/support/server-process.ts';
 import type { Case, Question } from './cases.ts';
 import type { Transport } from './peers/peer.ts';
-import type { Running } from '../test/support/server-process.ts';
 import { ask, askStream, type Seen } from './read-response.ts';
 
 const SAMPLE = 400;

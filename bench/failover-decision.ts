@@ -3,17 +3,17 @@
  * this process, so that both are read off one clock. The client is a thread of its own with many sockets, which the
  * kernel spreads over the answering threads.
  */
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { once } from 'node:events';
-import { createSocket, type Socket } from 'node:dgram';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
 import { runServer } from '../cli/serve/run-server.ts';
-import { encodeQuery } from './packets.ts';
 import { freePort } from '../test/support/server-process.ts';
+import { encodeQuery } from './packets.ts';
 import { readResponse } from './read-response.ts';
 
 const NAME = 'www.example.com';

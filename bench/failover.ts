@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { measureDecisions } from './failover-decision.ts';
 import { addressesOf, createLab, firstAnswer, type Lab, type Target } from '../test/support/failover-lab.ts';
 import { findProgram, freePort, startServer, type Running } from '../test/support/server-process.ts';
+import { measureDecisions } from './failover-decision.ts';
 import { median } from './results.ts';
 
 const HELP = `node bench/failover.ts [OPTION ...]

@@ -4,17 +4,14 @@
  * answers of Pharos take longer for it. The targets are HAProxy too, and count the requests that come.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { createHistogram, fromPairs, merge, quantile } from './histogram.ts';
-import { encodeQuery, writePackets } from './packets.ts';
-import type { LoadReport } from './paced-load.ts';
 import {
   aheadOfOthers,
   cpuTime,
@@ -25,6 +22,9 @@ import {
   type Running,
   startServer,
 } from '../test/support/server-process.ts';
+import { createHistogram, fromPairs, merge, quantile } from './histogram.ts';
+import type { LoadReport } from './paced-load.ts';
+import { encodeQuery, writePackets } from './packets.ts';
 
 const HELP = `node bench/health.ts [OPTION ...]
   --targets N    HTTP targets; 30000 by default

@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { aheadOfOthers, findProgram, freePort, type Running, startServer } from '../test/support/server-process.ts';
 import { reloadServer } from './control.ts';
 import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } from './histogram.ts';
-import { writePackets } from './packets.ts';
 import type { LoadReport } from './paced-load.ts';
-import { aheadOfOthers, findProgram, freePort, type Running, startServer } from '../test/support/server-process.ts';
+import { writePackets } from './packets.ts';
 import {
   BULK_ZONE,
   bulkQueries,

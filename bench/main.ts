@@ -2,13 +2,14 @@
  * `npm run bench`: this server beside its peers, in turns, on this machine. Prints a table and writes RESULTS.md.
  */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { once } from 'node:events';
 import { bundledDatabasePath } from '../geo/geography.ts';
+import { cpuTime, findProgram, memoryOctets, processTree, type Running } from '../test/support/server-process.ts';
 import { CASES, type Case } from './cases.ts';
 import { checkAnswers, portOf } from './check-answers.ts';
 import { writeGeoip2 } from './geoip2.ts';
@@ -22,7 +23,6 @@ import { nsd } from './peers/nsd.ts';
 import { canServe, type Files, type Peer } from './peers/peer.ts';
 import { pharos } from './peers/pharos.ts';
 import { powerdns } from './peers/powerdns.ts';
-import { cpuTime, findProgram, memoryOctets, processTree, type Running } from '../test/support/server-process.ts';
 import { describeMachine, renderTable, writeResults, type CaseResult, type Round } from './report.ts';
 
 const PEERS: readonly Peer[] = [pharos, gdnsd, knot, nsd, powerdns, dns2, echo];

@@ -9,9 +9,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { reloadServer } from './control.ts';
-import { runDnsperf } from './load.ts';
-import { writePackets } from './packets.ts';
 import {
   cpuTime,
   findProgram,
@@ -20,6 +17,9 @@ import {
   startServer,
   type Running,
 } from '../test/support/server-process.ts';
+import { reloadServer } from './control.ts';
+import { runDnsperf } from './load.ts';
+import { writePackets } from './packets.ts';
 import { median } from './results.ts';
 import {
   BULK_ZONE,

@@ -5,8 +5,8 @@ import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
 import { isRecord } from '../config/unknown-values.ts';
 import { callApi, shownUrl, type Api, type ApiReply } from './api-client.ts';
-import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
+import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 
 /** How the server is found, and whether the reply is printed as JSON. `alsoApis`: further servers for the same request. */
 export type ControlOptions = ReachOptions & { readonly json: boolean; readonly alsoApis?: readonly string[] };

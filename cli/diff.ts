@@ -4,12 +4,12 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { lookAt } from '../config/folder.ts';
+import { healthFor } from '../server/explain/explain-answer.ts';
 import { joinAtlases } from '../server/forecast/address-space.ts';
 import { NOBODY } from '../server/forecast/client-counts.ts';
-import { createSide, type Side } from '../server/forecast/expected-shares.ts';
-import { healthFor } from '../server/explain/explain-answer.ts';
-import { trafficOf, typesOf } from '../server/forecast/traffic.ts';
 import type { Weighing } from '../server/forecast/client-weights.ts';
+import { createSide, type Side } from '../server/forecast/expected-shares.ts';
+import { trafficOf, typesOf } from '../server/forecast/traffic.ts';
 import { clientsOf, isStatusDocument } from '../status/status-document.ts';
 import { HAS, SERVICE, serviceWord } from '../steering/plan.ts';
 import { loadWithZones, type LoadedGeneration } from '../zones/load-generation.ts';

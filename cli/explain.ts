@@ -1,8 +1,8 @@
 /**
  * `pharos explain NAME [TYPE]`: the whole decision for one client, from files or from a running server.
  */
-import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import { isTraceDocument, traceDocument, type TraceDocument } from '../status/trace-document.ts';
+import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { renderTrace } from './render-trace.ts';

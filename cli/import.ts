@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createReport, hasErrors, type Diagnostic } from '../config/diagnostics.ts';
 import { lookAt } from '../config/folder.ts';
-import { FORMATS, importZones } from './import/formats.ts';
-import type { Note, ZoneDraft } from './import/draft.ts';
-import { countRecords, writeZone } from './import/write-zone.ts';
 import { formatName, NameError, nameKey, parseName, type Name } from '../wire/name.ts';
 import { loadGeneration } from '../zones/load-generation.ts';
+import type { Note, ZoneDraft } from './import/draft.ts';
+import { FORMATS, importZones } from './import/formats.ts';
+import { countRecords, writeZone } from './import/write-zone.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 
 /** `output`: a file, or a folder for one file a zone; undefined for stdout. */

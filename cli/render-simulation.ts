@@ -1,10 +1,10 @@
 /**
  * A simulation as text: outages first, then how much more each VIP gets, then which clients move where.
  */
+import { percent } from '../config/units.ts';
 import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
 import type { Output } from './output.ts';
-import { percent } from '../config/units.ts';
 import { renderTraffic, titleOf, weighedBy } from './render-traffic.ts';
 
 /** Lines without a final newline. `all`: show every line. */

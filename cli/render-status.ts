@@ -2,6 +2,7 @@
  * A status document as text: alarms first, then a table per service, the worst service first.
  */
 import type { ServiceDocument, StatusDocument } from '../status/status-document.ts';
+import type { VipDocument } from '../status/vip-fields.ts';
 import {
   age,
   ageWords,
@@ -13,7 +14,6 @@ import {
   whyWords,
   worstFirst,
 } from '../status/vip-words.ts';
-import type { VipDocument } from '../status/vip-fields.ts';
 import { table, type Output } from './output.ts';
 
 /** `before`: an earlier document of the same server, so that the split covers the answers since then. */

@@ -1,8 +1,8 @@
 /**
  * A trace as text: the answer first, then the reasons in the order of the decision.
  */
-import { type Output, table } from './output.ts';
 import type { TraceDocument } from '../status/trace-document.ts';
+import { type Output, table } from './output.ts';
 
 type Paint = Output['style'];
 type Candidate = TraceDocument['candidates'][number];

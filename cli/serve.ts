@@ -1,15 +1,15 @@
 /**
  * `pharos serve`: runs the server until SIGTERM.
  */
-import { exitNow, ignoreRealTimeSignals } from '../server/libc.ts';
+import { hidePaths } from '../config/environment.ts';
 import { LeaveRootError } from '../server/io/drop-privileges.ts';
-import { ListenError } from '../server/listen-error.ts';
 import { connectServiceManager } from '../server/io/service-manager.ts';
+import { exitNow, ignoreRealTimeSignals } from '../server/libc.ts';
+import { ListenError } from '../server/listen-error.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';
 import { loadInputFor } from './load-input.ts';
-import { createLog } from './serve/log.ts';
-import { hidePaths } from '../config/environment.ts';
 import { EXIT, showDiagnostics, terminal, type Output } from './output.ts';
+import { createLog } from './serve/log.ts';
 import { ConfigurationError, GivenUpError, runServer } from './serve/run-server.ts';
 import { receiveSignals } from './signals.ts';
 

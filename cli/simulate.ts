@@ -1,11 +1,11 @@
 /**
  * `pharos simulate --down TARGET`: which share of the clients moves where, from files or from a running server.
  */
+import { isRecord } from '../config/unknown-values.ts';
 import type { SimulateRequest, Simulation } from '../server/forecast/simulate-failure.ts';
 import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
 import { renderSimulation } from './render-simulation.ts';
-import { isRecord } from '../config/unknown-values.ts';
 
 /** Without `api`, the files of `config` are used. `all`: show every country and move, not only the largest. */
 export type SimulateOptions = {

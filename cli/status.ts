@@ -3,8 +3,8 @@
  */
 import { isStatusDocument, type StatusDocument } from '../status/status-document.ts';
 import { callApi, shownUrl, type Api } from './api-client.ts';
-import { EXIT, fail, type Output } from './output.ts';
 import { reach, type ReachOptions } from './find-server.ts';
+import { EXIT, fail, type Output } from './output.ts';
 import { renderStatus, statusLines, type StatusView } from './render-status.ts';
 import { fitLines, type Screen } from './watch-screen.ts';
 

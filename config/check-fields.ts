@@ -1,8 +1,8 @@
 /**
  * Readers of the values of checks.
  */
-import { dirname, resolve } from 'node:path';
 import { isIP } from 'node:net';
+import { dirname, resolve } from 'node:path';
 import { NameError, formatName, parseName } from '../wire/name.ts';
 import { typeNumber, isMetaType } from '../wire/types.ts';
 import type { Report } from './diagnostics.ts';

@@ -5,8 +5,8 @@
 import { accessSync, constants, realpathSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Place, Report } from './diagnostics.ts';
-import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 import { codeOf } from './unknown-values.ts';
+import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
 const READ = 0o004;
 const WRITE = 0o002;

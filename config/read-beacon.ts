@@ -1,11 +1,11 @@
 /**
  * `beacon` of pharos.yaml: round-trip times measured in users' browsers (docs/latency.md#measured-by-browsers).
  */
+import type { Report } from './diagnostics.ts';
 import { dictionary, duration, integer, list, map, required, scalar, withDefault, type Read } from './fields.ts';
 import { MAX_BEACON_REGIONS, MAX_BEACON_SOURCES, MAX_BEACON_TRIES, MAX_BEACON_WINDOW_MS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { prefix } from './network-fields.ts';
-import type { Report } from './diagnostics.ts';
 import type { BeaconSettings, RegionSpec } from './settings.ts';
 import { httpUrl, isHttpUrl } from './url-field.ts';
 import { nodePlace, type YamlScalar } from './yaml.ts';

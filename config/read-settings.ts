@@ -27,9 +27,9 @@ import {
   section,
   type Read,
 } from './fields.ts';
+import { judgeSecret } from './file-rights.ts';
 import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
 import { isNamed } from './folder.ts';
-import { judgeSecret } from './file-rights.ts';
 import { readKeyPair, type CheckedKeyPair, type WrittenPath } from './key-pair.ts';
 import {
   MAX_COOKIE_SECRETS,

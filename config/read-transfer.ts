@@ -19,11 +19,11 @@ import {
   withDefault,
   type Read,
 } from './fields.ts';
+import { judgeSecret } from './file-rights.ts';
 import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { endpointParser, prefix } from './network-fields.ts';
 import type { TransferSettings } from './settings.ts';
-import { judgeSecret } from './file-rights.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
 const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];

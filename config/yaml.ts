@@ -6,9 +6,9 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } from 'yaml';
+import { MAX_NAME_OCTETS } from '../wire/limits.ts';
 import type { Place, PlaceInFile, Report } from './diagnostics.ts';
 import { expandEnvironment, referencesIn, type Environment } from './environment.ts';
-import { MAX_NAME_OCTETS } from '../wire/limits.ts';
 import { MAX_ALIASED_NODES, MAX_SYNTAX_ERRORS, MAX_YAML_BYTES, MAX_YAML_DEPTH } from './limits.ts';
 import { faultOf, readRegularFile } from './read-file.ts';
 import { hideInMessage, hideSecrets, secretsInText, secretSpans, type SecretSpan } from './secrets.ts';

@@ -6,6 +6,8 @@ import type { At } from '../config/settings.ts';
 import type { Prefix } from '../wire/address.ts';
 import { centroidOf, continentOf } from './countries.ts';
 import { recordKey, type Database } from './database.ts';
+import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './find-class.ts';
+import { groupNodes } from './groups.ts';
 import {
   hasPlace,
   NOTHING,
@@ -15,8 +17,6 @@ import {
   type Location,
   type Places,
 } from './location.ts';
-import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './find-class.ts';
-import { groupNodes } from './groups.ts';
 import { buildNetworkTrie } from './network-trie.ts';
 import { filled } from './prefix-table.ts';
 import type { Trie } from './trie-builder.ts';

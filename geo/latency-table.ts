@@ -3,9 +3,9 @@
  * file (read-latency.ts), from users' browsers (overlay-latency.ts), or from both. The table is in shared memory, because
  * explain in the control thread reads it too.
  */
+import { formatAddress } from '../wire/address.ts';
 import { getOr } from './get-or.ts';
 import { longestMatch, entryAddress, createPrefixTable, filled, type PrefixTable } from './prefix-table.ts';
-import { formatAddress } from '../wire/address.ts';
 
 /** Times in rows, one number per region. The values of the prefix tables and maps are row numbers. */
 export type LatencyTable = {

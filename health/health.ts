@@ -3,10 +3,10 @@
  */
 import type { Alarms } from '../config/alarms.ts';
 import type { CheckSpec } from '../config/check-kinds.ts';
+import type { Probe } from './checks/probe.ts';
 import type { Clock } from './clock.ts';
 import type { Author, OverrideRequest } from './overrides.ts';
 import type { Foresee } from './pressure.ts';
-import type { Probe } from './checks/probe.ts';
 import type { SavedOverride, SavedWeight } from './state-file.ts';
 import type { HealthTarget } from './target-names.ts';
 import type { LastResult } from './unit.ts';

@@ -2,14 +2,14 @@
  * What operators and schedules say of targets: forced states and weights, over what the probes and the file say, and
  * when a VIP that they took out of the answers is safe to stop. The engine asks, and is told what to write anew.
  */
+import { MAX_WEIGHT } from '../config/limits.ts';
 import type { Clock } from './clock.ts';
+import type { HealthTable } from './health-table.ts';
 import type { EffectiveState, Health, HealthEvent } from './health.ts';
 import { createLastAnswers } from './last-answers.ts';
 import { createOverrides, type Author } from './overrides.ts';
 import type { SavedOverride, SavedWeight, StateStore } from './state-file.ts';
-import type { HealthTable } from './health-table.ts';
 import { canonicalTarget, expandTarget, type HealthTarget } from './target-names.ts';
-import { MAX_WEIGHT } from '../config/limits.ts';
 import { createWeights } from './weights.ts';
 
 /** An event of the health room without its time. */

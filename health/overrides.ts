@@ -4,9 +4,9 @@
  * ends an override early nor keeps it; over a restart there is only the wall clock.
  */
 import type { Cancel, Clock } from './clock.ts';
+import { FORCED, NEVER_SECONDS, type Forced } from './health-table.ts';
 import { OVERRIDE_TICK_MS } from './limits.ts';
 import type { SavedOverride, StateStore } from './state-file.ts';
-import { FORCED, NEVER_SECONDS, type Forced } from './health-table.ts';
 import { canonicalTarget } from './target-names.ts';
 
 /** The last moment that a Date has (ECMA-262 21.4.1.1). */

@@ -2,9 +2,9 @@
  * One turn of a check: on which connection it is probed, how many probes there are at once, and when the next turn is.
  */
 import type { Socket } from 'node:net';
+import { failureOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
 import type { Clock } from './clock.ts';
 import { MAX_EXTRA_PROBES } from './limits.ts';
-import { failureOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
 import { startRound } from './round.ts';
 import type { Pace } from './scheduler.ts';
 import type { Suspicion } from './suspect.ts';

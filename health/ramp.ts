@@ -3,8 +3,8 @@
  * is counted by the monotonic clock; over a restart by the wall clock, since nothing else can tell.
  */
 import type { Cancel, Clock } from './clock.ts';
-import { RAMP_TICK_MS } from './limits.ts';
 import { RAMP_UNIT } from './health-table.ts';
+import { RAMP_TICK_MS } from './limits.ts';
 import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** Where a ramp begins. */

@@ -2,9 +2,9 @@
  * Which units a generation has, which of them go on from the one before, and what the others remember.
  */
 import { isPush } from '../config/check-kinds.ts';
+import { PROBED } from './health-table.ts';
 import { startingState } from './hysteresis.ts';
 import type { SavedState } from './state-file.ts';
-import { PROBED } from './health-table.ts';
 import { addressText, canonicalTarget, probeKey, probeTargetOf, type HealthTarget } from './target-names.ts';
 import { createUnit, probedWord, type Unit } from './unit.ts';
 

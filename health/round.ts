@@ -8,8 +8,8 @@
  *                 second   ├──────────────────────────────────┤ failed
  *                          third    ├──────────────────────────────────┤ failed
  */
-import type { Cancel, Clock } from './clock.ts';
 import type { ProbeResult } from './checks/probe.ts';
+import type { Cancel, Clock } from './clock.ts';
 
 export type RoundOptions = {
   readonly clock: Clock;

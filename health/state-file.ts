@@ -5,10 +5,10 @@
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAlarms, type Alarms } from '../config/alarms.ts';
-import { codeOf, isRecord } from '../config/unknown-values.ts';
 import { MAX_FLAP_CHANGES } from '../config/limits.ts';
 import { plainText } from '../config/plain-text.ts';
 import { readRegularFile } from '../config/read-file.ts';
+import { codeOf, isRecord } from '../config/unknown-values.ts';
 import { createWriter, type Writer } from './atomic-file.ts';
 import type { Clock } from './clock.ts';
 import { MAX_STATE_FILE_OCTETS, STATE_DEBOUNCE_MS } from './limits.ts';

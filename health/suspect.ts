@@ -10,7 +10,9 @@
  *        └────────────────────────────────────────────────────┘
  *            each check that still fails is asked once more, and that result decides
  */
+import type { Fault } from './checks/probe.ts';
 import type { Cancel, Clock } from './clock.ts';
+import { PROBED } from './health-table.ts';
 import {
   MAX_ASKED_AGAIN,
   MAX_SURVEYED_A_SECOND,
@@ -23,8 +25,6 @@ import {
   SUSPECT_WINDOW_MS,
   SUSPECT_WITNESSES,
 } from './limits.ts';
-import type { Fault } from './checks/probe.ts';
-import { PROBED } from './health-table.ts';
 import { tally, countVips, type Failing, type Suspected } from './network-evidence.ts';
 
 export type SuspectAlarm = { readonly sinceMs: number; readonly failed: number; readonly heard: number };

@@ -3,12 +3,7 @@
  * how much of that a ramp or its load withholds. The one writer of the table.
  */
 import type { Clock } from './clock.ts';
-import type { EffectiveState, VipHealth } from './health.ts';
-import { createOrders, fileWeightOf, type Orders, type Untimed } from './orders.ts';
-import { forcedBy } from './overrides.ts';
-import { createPressures, type Foresee } from './pressure.ts';
-import { createRamps, weightWords } from './ramp.ts';
-import type { StateStore } from './state-file.ts';
+import { flapWords, wallTime } from './flap-holds.ts';
 import {
   createHealthTable,
   FORCED,
@@ -21,9 +16,14 @@ import {
   type HealthTable,
   type Probed,
 } from './health-table.ts';
+import type { EffectiveState, VipHealth } from './health.ts';
+import { createOrders, fileWeightOf, type Orders, type Untimed } from './orders.ts';
+import { forcedBy } from './overrides.ts';
+import { createPressures, type Foresee } from './pressure.ts';
+import { createRamps, weightWords } from './ramp.ts';
+import type { StateStore } from './state-file.ts';
 import { canonicalTarget, shownAddress, type HealthTarget } from './target-names.ts';
 import { loadHoldSeconds, probedWord, shownState, unitHoldSeconds, type LastResult, type Unit } from './unit.ts';
-import { flapWords, wallTime } from './flap-holds.ts';
 
 export type TableWriter = {
   /** What operators and schedules say. */

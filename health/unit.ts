@@ -2,8 +2,10 @@
  * What one check at one address is known to be: its state, its last result, and the VIPs it speaks for.
  */
 import { checkTraits, isPush, runsCommands, type CheckSpec } from '../config/check-kinds.ts';
+import type { ProbeResult, ProbeTarget } from './checks/probe.ts';
 import { isoTime, type Clock } from './clock.ts';
 import { NO_FLAPS, type Flaps } from './flapping.ts';
+import { PROBED, type Probed } from './health-table.ts';
 import {
   contradicting,
   hold,
@@ -15,11 +17,9 @@ import {
   type Thresholds,
 } from './hysteresis.ts';
 import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
-import type { ProbeResult, ProbeTarget } from './checks/probe.ts';
-import type { Belief } from './suspect.ts';
-import { PROBED, type Probed } from './health-table.ts';
-import type { HealthTarget } from './target-names.ts';
 import { createWitness, type Witness } from './network-evidence.ts';
+import type { Belief } from './suspect.ts';
+import type { HealthTarget } from './target-names.ts';
 
 export type LastResult = ProbeResult & {
   /** ISO 8601. */

@@ -4,8 +4,8 @@
  */
 import type { AlarmCode, AlarmSeverity } from '../config/alarms.ts';
 import type { NotifySettings } from '../config/settings.ts';
-import type { Cancel, Clock } from './clock.ts';
 import { describeError } from './checks/probe.ts';
+import type { Cancel, Clock } from './clock.ts';
 
 /** The body of a POST. */
 export type Notification = StateNotification | AlarmNotification;

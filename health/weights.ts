@@ -2,8 +2,8 @@
  * Weights set at run time: each stands above the file's weight until it is given back, over restarts too.
  */
 import { isoTime, type Clock } from './clock.ts';
-import type { SavedWeight, StateStore } from './state-file.ts';
 import type { Author } from './overrides.ts';
+import type { SavedWeight, StateStore } from './state-file.ts';
 import { canonicalTarget } from './target-names.ts';
 
 /** `weight`: 0 to 65535. */

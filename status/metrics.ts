@@ -5,10 +5,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { hidePaths } from '../config/environment.ts';
 import { COUNTER } from '../server/counters.ts';
+import type { Octets } from './assemble-reply.ts';
 import { THROWN } from './beacon.ts';
 import type { ConnectionStats } from './connections.ts';
 import type { Runtime } from './runtime.ts';
-import type { Octets } from './assemble-reply.ts';
 import { writeVipMetrics } from './vip-metrics.ts';
 import { vipStates } from './vips.ts';
 

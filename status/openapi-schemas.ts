@@ -3,9 +3,9 @@
  * simulate, changes, problems. vip-fields.ts has the schema of a VIP. test/unit/status/openapi.test.ts validates replies
  * against them.
  */
-import { CONTINENTS } from '../config/settings.ts';
 import { ALARMS, type Alarm } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
+import { CONTINENTS } from '../config/settings.ts';
 import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
 import type { Beacon } from './beacon.ts';

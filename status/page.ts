@@ -11,6 +11,7 @@ import { isNotable } from './overview.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
 import type { Runtime } from './runtime.ts';
 import { trafficDocument } from './status-document.ts';
+import { vipDocument } from './vip-fields.ts';
 import {
   age,
   ageWords,
@@ -22,7 +23,6 @@ import {
   whyWords,
   worstFirst,
 } from './vip-words.ts';
-import { vipDocument } from './vip-fields.ts';
 import { vipStates, type VipState } from './vips.ts';
 
 /** Rows that a person can look through and a phone can display. */

@@ -3,10 +3,10 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { fileAndLine, hasErrors, withoutForeignLines } from '../config/diagnostics.ts';
+import { MAX_WEIGHT } from '../config/limits.ts';
 import { plainText } from '../config/plain-text.ts';
 import { parseDurationMs } from '../config/units.ts';
 import { expandTarget } from '../health/target-names.ts';
-import { MAX_WEIGHT } from '../config/limits.ts';
 import { unknownTarget } from '../zones/read/suggest-targets.ts';
 import { emptiedBy, stillNamed } from './last-vip.ts';
 import { safeToStop } from './override-json.ts';

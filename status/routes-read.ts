@@ -2,16 +2,16 @@
  * The paths that only read (docs/http-api.md).
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { Metrics } from './metrics.ts';
-import { createOctetsPool, sendOctets } from './assemble-reply.ts';
-import { overrideDocuments, weightDocuments } from './override-json.ts';
-import { overview } from './overview.ts';
-import { writePage } from './page.ts';
-import { POLICY } from './page-assets.ts';
-import { problem, ProblemError, sendProblem } from './problem.ts';
-import type { Runtime } from './runtime.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
 import { findService, unknownService, vipsOf } from '../zones/read/suggest-targets.ts';
+import { createOctetsPool, sendOctets } from './assemble-reply.ts';
+import type { Metrics } from './metrics.ts';
+import { overrideDocuments, weightDocuments } from './override-json.ts';
+import { overview } from './overview.ts';
+import { POLICY } from './page-assets.ts';
+import { writePage } from './page.ts';
+import { problem, ProblemError, sendProblem } from './problem.ts';
+import type { Runtime } from './runtime.ts';
 import { writeStatus } from './status-document.ts';
 import { traceDocument } from './trace-document.ts';
 import { writeVips } from './vip-json.ts';

@@ -2,16 +2,16 @@
  * `GET /api/v1/status` (docs/http-api.md#get-apiv1status): the state of the running server as JSON, with snake_case keys and
  * ISO 8601 times in UTC.
  */
+import type { Alarm } from '../config/alarms.ts';
 import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
 import { hidePaths } from '../config/environment.ts';
-import { showEndpoint } from '../wire/address.ts';
 import type { CountedClients } from '../server/forecast/client-counts.ts';
+import { showEndpoint } from '../wire/address.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
-import type { Alarm } from '../config/alarms.ts';
-import type { RecentTraffic, Runtime } from './runtime.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
-import { writeVips } from './vip-json.ts';
+import type { RecentTraffic, Runtime } from './runtime.ts';
 import type { VipDocument } from './vip-fields.ts';
+import { writeVips } from './vip-json.ts';
 import { vipStates, type VipState } from './vips.ts';
 
 export type StatusDocument = {

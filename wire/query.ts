@@ -2,8 +2,8 @@
  * Reads a query into one record that is reused for every packet. PACKET PATH: allocates nothing.
  */
 import { HEADER_OCTETS, MAX_LABELS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
-import { skipName } from './name.ts';
 import { addLabel, hashWord } from './name-hash.ts';
+import { skipName } from './name.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
 
 /** Outcomes of `parseQuery`. */

@@ -2,8 +2,8 @@
  * What a generation contains, in words: the names behind the image's numbers, for explain, the API, the
  * metrics and the health room. Plain data; the packet path never sees it.
  */
-import type { Diagnostic } from '../config/diagnostics.ts';
 import type { CheckSpec } from '../config/check-kinds.ts';
+import type { Diagnostic } from '../config/diagnostics.ts';
 import type { ShedMarks } from '../health/target-names.ts';
 import type { StepSpec } from '../steering/steps.ts';
 

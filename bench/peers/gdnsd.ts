@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Continent } from '../../config/settings.ts';
 import { findProgram, freePort, startServer } from '../../test/support/server-process.ts';
 import { CONTINENT_CODES, DEFAULT_REGION, masterFile, REGIONS, TTL, WEIGHTS, WORLD, type Zone } from '../world.ts';
-import type { Continent } from '../../config/settings.ts';
 import { hasKind, type Files, type Peer } from './peer.ts';
 
 /** gdnsd with plugins geoip and weighted, and its TCP check on what is steered. */

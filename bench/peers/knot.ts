@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Continent } from '../../config/settings.ts';
 import { findProgram, freePort, startServer } from '../../test/support/server-process.ts';
 import {
   CONTINENT_CODES,
@@ -13,7 +14,6 @@ import {
   type SteeredKind,
   type Zone,
 } from '../world.ts';
-import type { Continent } from '../../config/settings.ts';
 import { hasKind, type Files, type Peer } from './peer.ts';
 
 /** Knot with mod-geoip, which has no health checks. */

@@ -3,10 +3,10 @@
  */
 import { formatName } from '../../wire/name.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import { addService, note, type DraftValue, type VipDraft, type ZoneDraft } from './draft.ts';
 import { AWS_REGIONS } from './aws-regions.ts';
-import { ALIAS_TTL_SECONDS, aliasMessage } from './route53-alias.ts';
+import { addService, note, type DraftValue, type VipDraft, type ZoneDraft } from './draft.ts';
 import { fitWeights } from './geo-keys.ts';
+import { ALIAS_TTL_SECONDS, aliasMessage } from './route53-alias.ts';
 import type { Policy, RecordSet } from './route53-sets.ts';
 import { targetName } from './values.ts';
 

@@ -5,8 +5,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AlarmCode, Alarms } from '../../config/alarms.ts';
-import type { Health, SeenCertificate } from '../../health/engine.ts';
 import { EXPIRED } from '../../health/checks/probe.ts';
+import type { Health, SeenCertificate } from '../../health/engine.ts';
 import { BAD } from '../../health/state-file.ts';
 import { createServiceJudge, type ServiceVerdict } from '../../server/forecast/service-verdict.ts';
 import { age, lasting } from '../../status/vip-words.ts';

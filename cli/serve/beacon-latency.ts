@@ -16,8 +16,8 @@ import { tellLost } from '../../health/state-file.ts';
 import { createBeacon, type Beacon } from '../../status/beacon.ts';
 import { viewAtlas } from '../../steering/plan.ts';
 import { BEACON_FILE, readBeaconFile, writeBeaconFile } from '../../zones/beacon-file.ts';
-import { isUnchanged } from '../../zones/read/file-stamp.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
+import { isUnchanged } from '../../zones/read/file-stamp.ts';
 
 export type Measured = {
   readonly beacon: Beacon;

@@ -8,13 +8,13 @@ import type { Health, HealthTarget } from '../../health/engine.ts';
 import { createHealthTable } from '../../health/health-table.ts';
 import type { AnswererPayload } from '../../server/answer/answerer.ts';
 import { createClientRing } from '../../server/answer/client-samples.ts';
-import type { Publication } from '../../server/contract.ts';
 import type { QueryLogPayload } from '../../server/answer/query-samples.ts';
+import type { Publication } from '../../server/contract.ts';
+import type { CompiledGeneration } from '../../server/threads/load-thread.ts';
 import type { SecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { TransferPayload } from '../../server/transfer/transfer.ts';
 import { answerTraits } from '../../status/answer-traits.ts';
 import type { RunningGeneration } from '../../status/runtime.ts';
-import type { CompiledGeneration } from '../../server/threads/load-thread.ts';
 import type { Catalog } from '../../zones/catalog.ts';
 import { viewImage } from '../../zones/image/image.ts';
 

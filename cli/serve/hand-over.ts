@@ -6,9 +6,9 @@
 import type { Logger } from 'pino';
 import type { Server } from '../../server/threads/supervisor.ts';
 import { listenForTakeover, type OpenSockets, type TakeoverListener } from '../../server/threads/takeover.ts';
+import type { Measured } from './beacon-latency.ts';
 import type { Calendar } from './calendar.ts';
 import type { Current } from './generation.ts';
-import type { Measured } from './beacon-latency.ts';
 import type { Reloads } from './reload.ts';
 import type { StatusListener } from './status-listener.ts';
 

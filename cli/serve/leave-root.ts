@@ -1,8 +1,8 @@
 /**
  * A server that was started as root becomes another user, and warns about files that this user cannot use.
  */
-import type { Logger } from 'pino';
 import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
 import { becomeUser, LeaveRootError, mayAccess, userToBecome } from '../../server/io/drop-privileges.ts';
 

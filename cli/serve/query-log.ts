@@ -2,13 +2,13 @@
  * `log.queries`: reads the samples of the answering threads (server/answer/query-samples.ts) and logs one line for each.
  */
 import type { Settings } from '../../config/settings.ts';
-import { TRANSPORT } from '../../server/contract.ts';
 import {
   createQueryRing,
   takeSamples,
   type QueryLogPayload,
   type QuerySample,
 } from '../../server/answer/query-samples.ts';
+import { TRANSPORT } from '../../server/contract.ts';
 import { formatAddress, formatPrefix } from '../../wire/address.ts';
 import { HEADER_OCTETS } from '../../wire/limits.ts';
 import { decodeResponse } from '../../wire/message.ts';

@@ -5,13 +5,13 @@ import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
 import { createReport, formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';
-import { collectAll } from '../../server/threads/release-generation.ts';
 import { releaseMemory } from '../../server/libc.ts';
 import { loadInThread, LoadStuckError } from '../../server/threads/load-thread.ts';
+import { collectAll } from '../../server/threads/release-generation.ts';
 import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
-import { prepare, type Current } from './generation.ts';
 import type { Measured } from './beacon-latency.ts';
+import { prepare, type Current } from './generation.ts';
 import { findShrunk } from './shrink.ts';
 
 /** The time limit of a compile thread: the larger of this, and this multiple of the first load. */

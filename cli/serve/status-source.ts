@@ -12,15 +12,15 @@ import {
 } from '../../server/forecast/simulate-thread.ts';
 import type { Server } from '../../server/threads/supervisor.ts';
 import type { Runtime } from '../../status/runtime.ts';
-import type { AnswerCounter } from './answer-counter.ts';
-import type { ClientCounter } from './client-counter.ts';
-import type { Current } from './generation.ts';
-import type { Measured } from './beacon-latency.ts';
-import type { News } from './announce.ts';
-import type { TrafficWindow } from './recent-traffic.ts';
-import type { Reloads } from './reload.ts';
 import { vipsOf } from '../../zones/read/suggest-targets.ts';
 import { readVersion } from '../version.ts';
+import type { News } from './announce.ts';
+import type { AnswerCounter } from './answer-counter.ts';
+import type { Measured } from './beacon-latency.ts';
+import type { ClientCounter } from './client-counter.ts';
+import type { Current } from './generation.ts';
+import type { TrafficWindow } from './recent-traffic.ts';
+import type { Reloads } from './reload.ts';
 
 export type RuntimeParts = {
   readonly startedAt: Date;

@@ -3,8 +3,8 @@
  * in the text, and still has a limit, since this thread has other work.
  */
 import { createContext, Script } from 'node:vm';
-import { compileExpression, type Expression } from '../../config/expression.ts';
 import type { BodyMatch } from '../../config/check-fields.ts';
+import { compileExpression, type Expression } from '../../config/expression.ts';
 import { MAX_MATCH_MS, MAX_MATCH_TURNS, MAX_UNLIMITED_MATCH_CHARACTERS } from '../limits.ts';
 import { ProbeFailure } from './probe.ts';
 

@@ -1,16 +1,16 @@
 /**
  * The `dns` probe: one query over UDP, and over TCP if the response was truncated. dns2 decodes the responses.
  */
-import { Packet } from 'dns2';
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
+import { Packet } from 'dns2';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { markLocal } from '../../config/system-errors.ts';
 import { parseName } from '../../wire/name.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';
-import { hostAddress } from './resolve-host.ts';
 import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { hostAddress } from './resolve-host.ts';
 
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
 

@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 import { KILLED_WAIT_MS, MAX_COMMANDS_AT_ONCE, MAX_COMMAND_OUTPUT_OCTETS } from '../limits.ts';
+import { createProbeSlots, type Release } from '../probe-slots.ts';
 import {
   NotProbed,
   ProbeFailure,
@@ -20,7 +21,6 @@ import {
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
-import { createProbeSlots, type Release } from '../probe-slots.ts';
 
 type ExecSpec = Extract<CheckSpec, { kind: 'exec' }>;
 

@@ -5,12 +5,12 @@
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
-import { withoutFinalDot } from '../../config/host-name.ts';
 import type { CheckSpec } from '../../config/check-kinds.ts';
-import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
+import { withoutFinalDot } from '../../config/host-name.ts';
 import { MAX_GRPC_ANSWER_OCTETS } from '../limits.ts';
-import { lookupHost } from './resolve-host.ts';
+import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
 import { ProbeFailure, asError, judge, onAbort, type Learn, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { lookupHost } from './resolve-host.ts';
 import { learnCertificate, tlsOptions } from './tls-options.ts';
 
 type GrpcSpec = Extract<CheckSpec, { kind: 'grpc' }>;

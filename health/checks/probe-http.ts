@@ -5,8 +5,10 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
-import { withoutFinalDot } from '../../config/host-name.ts';
 import type { CheckSpec } from '../../config/check-kinds.ts';
+import { withoutFinalDot } from '../../config/host-name.ts';
+import { MAX_BODY_OCTETS } from '../limits.ts';
+import { hangUp } from '../watch.ts';
 import { bodyMatcher, type BodyMatcher } from './body-match.ts';
 import {
   bodyOf,
@@ -17,9 +19,6 @@ import {
   isReusable,
   type HttpReader,
 } from './http-response.ts';
-import { MAX_BODY_OCTETS } from '../limits.ts';
-import { lookupHost } from './resolve-host.ts';
-import { loadOf } from './reported-load.ts';
 import {
   ProbeFailure,
   asError,
@@ -30,8 +29,9 @@ import {
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
+import { loadOf } from './reported-load.ts';
+import { lookupHost } from './resolve-host.ts';
 import { learnCertificate, tlsOptions } from './tls-options.ts';
-import { hangUp } from '../watch.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 

@@ -3,11 +3,11 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { CheckSpec } from '../../config/check-kinds.ts';
-import { bodyMatcher } from './body-match.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
-import { lookupHost } from './resolve-host.ts';
-import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
 import { hangUp } from '../watch.ts';
+import { bodyMatcher } from './body-match.ts';
+import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
+import { lookupHost } from './resolve-host.ts';
 
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
 

@@ -3,7 +3,6 @@
  */
 import { connect, type TLSSocket } from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
-import { lookupHost } from './resolve-host.ts';
 import {
   ProbeFailure,
   asError,
@@ -14,6 +13,7 @@ import {
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
+import { lookupHost } from './resolve-host.ts';
 import { learnCertificate, tlsOptions } from './tls-options.ts';
 
 type TlsSpec = Extract<CheckSpec, { kind: 'tls' }>;

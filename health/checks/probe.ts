@@ -1,10 +1,10 @@
 /**
  * The type of probes, their deadline, and the reasons of failures.
  */
-import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
-import { plainText } from '../../config/plain-text.ts';
+import { performance } from 'node:perf_hooks';
 import type { CheckSpec } from '../../config/check-kinds.ts';
+import { plainText } from '../../config/plain-text.ts';
 import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 import { LATE_TIMER_MS } from '../limits.ts';

@@ -3,12 +3,12 @@
  * nothing.
  */
 import { saysWhere } from '../../geo/private.ts';
-import { RESULT } from '../../steering/decision.ts';
 import { dependsOnClient, locate, steer } from '../../steering/chain.ts';
+import { RESULT } from '../../steering/decision.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
 import { TYPE } from '../../wire/types.ts';
-import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
 import { anyRrset } from '../../zones/image/find-node.ts';
+import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
 import type { Packet } from '../contract.ts';
 import type { Answerer } from './answer-state.ts';
 import { sampleClient } from './client-samples.ts';

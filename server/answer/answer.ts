@@ -5,16 +5,16 @@ import { MAX_CHAIN_LINKS } from '../../wire/limits.ts';
 import { ASKS, PARSED, parseQuery } from '../../wire/query.ts';
 import { finishResponse, startResponse } from '../../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../../wire/types.ts';
-import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord, zoneWord, rrsetWord } from '../../zones/image/image.ts';
 import { anyRrset, findRrset, search } from '../../zones/image/find-node.ts';
+import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord, zoneWord, rrsetWord } from '../../zones/image/image.ts';
+import { TRANSPORT, type Packet } from '../contract.ts';
+import { COUNTER, count } from '../counters.ts';
+import { locateClient, steeredBits, addSteered } from './answer-service.ts';
 import type { Answerer } from './answer-state.ts';
 import { answerChaos } from './chaos.ts';
-import { COUNTER, count } from '../counters.ts';
-import { TRANSPORT, type Packet } from '../contract.ts';
 import { cookieAloneRcode, giveOptions } from './give-options.ts';
 import { limitResponse } from './rrl.ts';
 import { addAnswer, addNegative, addReferral, followDname, followLink, isLoop, MARK, suffixAt } from './sections.ts';
-import { locateClient, steeredBits, addSteered } from './answer-service.ts';
 
 /** See `Answer` in contract.ts. */
 export function answer(a: Answerer, packet: Readonly<Packet>): number {

@@ -4,24 +4,24 @@
  */
 import { viewHealthTable } from '../../health/health-table.ts';
 import { createDecision } from '../../steering/decision.ts';
-import { createRandom } from '../../steering/random.ts';
 import { VIP } from '../../steering/plan.ts';
+import { createRandom } from '../../steering/random.ts';
 import { MAX_CHAIN_LINKS } from '../../wire/limits.ts';
 import { createQuery } from '../../wire/query.ts';
 import { createResponse } from '../../wire/response.ts';
 import { viewImage } from '../../zones/image/image.ts';
-import { answer } from './answer.ts';
-import type { Answerer } from './answer-state.ts';
+import type { Answer, AnswerLong, AskControl, Publication } from '../contract.ts';
+import { createCounters } from '../counters.ts';
 import { answerPeers } from '../transfer/answer-peers.ts';
-import { createClock, type PacketClock } from './packet-time.ts';
+import { createTransfers, type TransferPayload } from '../transfer/transfer.ts';
+import type { Answerer } from './answer-state.ts';
+import { answer } from './answer.ts';
 import { createSampler } from './client-samples.ts';
 import { createCookies } from './cookies.ts';
-import { createCounters } from '../counters.ts';
-import type { Answer, AnswerLong, AskControl, Publication } from '../contract.ts';
 import { createExplainOverUdp, createExplains, startsWithExplain, type ExplainPayload } from './explain-query.ts';
+import { createClock, type PacketClock } from './packet-time.ts';
 import { sampleQueries, type QueryLogPayload } from './query-samples.ts';
 import { createLimiter, limitUnverified, type RrlPayload } from './rrl.ts';
-import { createTransfers, type TransferPayload } from '../transfer/transfer.ts';
 
 /** The part of a publication that the answerer reads: shared memory and a few octets. */
 export type AnswererPayload = {

@@ -4,6 +4,7 @@
  * forged. There the control thread makes the trace: only it has locations, reasons and texts. For all other clients and
  * types, `_explain` is an ordinary label.
  */
+import type { ExplainRequest } from '../../steering/trace.ts';
 import { formatAddress, inPrefix, type Prefix } from '../../wire/address.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
 import { formatName } from '../../wire/name.ts';
@@ -11,9 +12,8 @@ import { put16 } from '../../wire/octets.ts';
 import { createQuery, LOWER_CASE, parseQuery, PARSED, type Query } from '../../wire/query.ts';
 import { createResponse, finishResponse, startResponse, type Response } from '../../wire/response.ts';
 import { CLASS, TYPE } from '../../wire/types.ts';
-import type { Image } from '../../zones/image/image.ts';
 import { createSearch, search } from '../../zones/image/find-node.ts';
-import type { ExplainRequest } from '../../steering/trace.ts';
+import type { Image } from '../../zones/image/image.ts';
 import { TRANSPORT, type Answer, type AnswerLong, type AskControl, type StreamClient } from '../contract.ts';
 import { SPECIAL, specialsOf } from '../transfer/peer-request.ts';
 

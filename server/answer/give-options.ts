@@ -4,10 +4,10 @@
  */
 import { ASKS, CLIENT_COOKIE_OCTETS } from '../../wire/query.ts';
 import { RCODE } from '../../wire/types.ts';
+import { TRANSPORT, type Packet } from '../contract.ts';
+import { COUNTER } from '../counters.ts';
 import type { Answerer } from './answer-state.ts';
 import { settleCookie } from './cookies.ts';
-import { COUNTER } from '../counters.ts';
-import { TRANSPORT, type Packet } from '../contract.ts';
 
 /** Prepares the response's options. Returns whether a valid cookie proves the client's address. */
 export function giveOptions(a: Answerer, packet: Readonly<Packet>): boolean {

@@ -9,8 +9,8 @@
  *             12  u16  octets of the response
  */
 import { createRandom, next32 } from '../../steering/random.ts';
-import { COUNTER, count } from '../counters.ts';
 import type { Answer } from '../contract.ts';
+import { COUNTER, count } from '../counters.ts';
 import { copyOctets, createRing, nextSlot, putSlot, takeSlots, viewRing } from './ring.ts';
 
 /** The part of a publication for `log.queries`. */

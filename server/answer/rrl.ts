@@ -14,10 +14,10 @@ import { mix } from '../../steering/sticky-step.ts';
 import { ASKS, type Query } from '../../wire/query.ts';
 import { emptyResponse, type Response } from '../../wire/response.ts';
 import { RCODE } from '../../wire/types.ts';
-import type { LimitUnverified } from '../transfer/answer-peers.ts';
-import type { PacketClock } from './packet-time.ts';
 import type { Packet } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
+import type { LimitUnverified } from '../transfer/answer-peers.ts';
+import type { PacketClock } from './packet-time.ts';
 
 /** `limits.rrl` and `limits.slip` of the configuration, posted to the threads. */
 export type RrlPayload = {

@@ -6,8 +6,8 @@ import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits
 import { get16, put16 } from '../../wire/octets.ts';
 import { LOWER_CASE } from '../../wire/query.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
-import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, rrsetWord, zoneWord } from '../../zones/image/image.ts';
 import { findRrset, sumLabels } from '../../zones/image/find-node.ts';
+import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, rrsetWord, zoneWord } from '../../zones/image/image.ts';
 import type { Answerer } from './answer-state.ts';
 
 /**

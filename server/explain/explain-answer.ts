@@ -5,8 +5,6 @@
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { Location } from '../../geo/location.ts';
 import { saysWhere } from '../../geo/private.ts';
-import { holdSeconds, holdSpecOf } from '../../health/hysteresis.ts';
-import { weightUnit } from '../../health/ramp.ts';
 import {
   createHealthTable,
   FORCED,
@@ -19,6 +17,8 @@ import {
   viewHealthTable,
   type Probed,
 } from '../../health/health-table.ts';
+import { holdSeconds, holdSpecOf } from '../../health/hysteresis.ts';
+import { weightUnit } from '../../health/ramp.ts';
 import type { Explained, ExplainRequest, Trace, TraceClient } from '../../steering/trace.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
@@ -27,8 +27,8 @@ import { canonical, formatName, type Name } from '../../wire/name.ts';
 import { RCODE, typeText } from '../../wire/types.ts';
 import { createSearch, search } from '../../zones/image/find-node.ts';
 import { NODE, ZONE, zoneWord, nodeWord } from '../../zones/image/image.ts';
-import { answer } from '../answer/answer.ts';
 import type { Answerer } from '../answer/answer-state.ts';
+import { answer } from '../answer/answer.ts';
 import { createAnswererState } from '../answer/answerer.ts';
 import { packetOf, TRANSPORT } from '../contract.ts';
 import { recordDecisions, type Heard, type VipNews } from './explain-decision.ts';

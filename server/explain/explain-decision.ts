@@ -2,21 +2,21 @@
  * Explain: observes the decisions behind an answer and describes each. There are several if CNAMEs lead from one
  * service to the next.
  */
-import { weightUnit } from '../../health/ramp.ts';
+import type { Location } from '../../geo/location.ts';
 import { FULL } from '../../health/health-table.ts';
+import { weightUnit } from '../../health/ramp.ts';
 import { regionShare } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
-import type { Location } from '../../geo/location.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import type { TraceCandidate, TraceClient, TraceDecision, TraceStep } from '../../steering/trace.ts';
 import { typeText } from '../../wire/types.ts';
 import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
+import { staticColumn } from '../answer/answer-service.ts';
 import type { Answerer } from '../answer/answer-state.ts';
 import { localRegions, placeStepsFor, type ExplainedGeneration } from './explain-place.ts';
 import { whyStep } from './explain-step.ts';
-import { staticColumn } from '../answer/answer-service.ts';
 import {
   describeCandidate,
   SUPPOSED,

@@ -3,8 +3,8 @@
  * address.
  */
 import { FOUND } from '../../geo/find-class.ts';
-import { locationAt, type Location } from '../../geo/location.ts';
 import { networkRow } from '../../geo/latency-table.ts';
+import { locationAt, type Location } from '../../geo/location.ts';
 import { networkText, orderingWords, type LatencySource, type PlaceStep } from '../../steering/place.ts';
 import { HAS, mapNumber, type MapView, type SteeringPlan } from '../../steering/plan.ts';
 import { traitsOf } from '../../steering/steps.ts';

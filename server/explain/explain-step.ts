@@ -2,13 +2,13 @@
  * The words of explain for steps. This file makes no decisions: it receives the VIPs that a step kept, and the
  * preferences that the step computed for the client's place.
  */
+import { percent } from '../../config/units.ts';
 import type { FailoverStep } from '../../steering/failover-step.ts';
 import type { GeoStep } from '../../steering/geo-step.ts';
 import type { Preference } from '../../steering/place.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { formatPrefix, networkOf } from '../../wire/address.ts';
 import type { RegionInfo, VipInfo } from '../../zones/catalog.ts';
-import { percent } from '../../config/units.ts';
 
 /** The facts that explain a step. `preferences` are the step's for this place; `vips` are all VIPs of the service. */
 export type StepFacts = {

@@ -3,8 +3,6 @@
  * words for steps.
  */
 import { percent } from '../../config/units.ts';
-import { serviceHoldSeconds } from '../../steering/candidates.ts';
-import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
 import {
   FORCED,
   forcedOf,
@@ -14,8 +12,10 @@ import {
   PROBED,
   probedOf,
 } from '../../health/health-table.ts';
-import type { TraceCandidate } from '../../steering/trace.ts';
+import { serviceHoldSeconds } from '../../steering/candidates.ts';
+import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
 import { HAS, VIP, vipWord } from '../../steering/plan.ts';
+import type { TraceCandidate } from '../../steering/trace.ts';
 import type { RegionInfo, ServiceInfo, VipInfo } from '../../zones/catalog.ts';
 
 const PROBED_WORDS = { [PROBED.UNKNOWN]: 'unknown', [PROBED.UP]: 'up', [PROBED.DOWN]: 'down' } as const;

@@ -1,8 +1,8 @@
 /**
  * The number of addresses in each class of the atlas (geo/atlas.ts), by which simulate and diff weigh clients.
  */
-import type { Location } from '../../geo/location.ts';
 import { ATLAS, lookupClass } from '../../geo/find-class.ts';
+import type { Location } from '../../geo/location.ts';
 import { viewAtlas } from '../../steering/plan.ts';
 
 /** Addresses in class `before` of one atlas and class `after` of another. */

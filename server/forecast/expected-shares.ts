@@ -2,7 +2,6 @@
  * The share of clients that each VIP gets. `steer` makes the decision; if the order is random, the probabilities
  * replace the draw.
  */
-import { createAnswererState } from '../answer/answerer.ts';
 import { hasTrait } from '../../steering/candidates.ts';
 import { steer } from '../../steering/chain.ts';
 import { DEGREE, RESULT, type Steerer } from '../../steering/decision.ts';
@@ -10,8 +9,9 @@ import { HAS, mapOf, SERVICE, TRAIT, serviceWord } from '../../steering/plan.ts'
 import { isPressed } from '../../steering/shed.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
-import { countEach, createSample } from './sample-networks.ts';
 import type { ForecastGeneration } from '../../zones/packed-generation.ts';
+import { createAnswererState } from '../answer/answerer.ts';
+import { countEach, createSample } from './sample-networks.ts';
 
 /** A generation in a state of health. */
 export type Side = {

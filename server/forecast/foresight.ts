@@ -7,8 +7,8 @@
  *
  * Foresight runs in the control thread after the health table has been updated, a few services at a time.
  */
+import { placeAt } from '../../geo/location.ts';
 import type { Clock } from '../../health/clock.ts';
-import type { Foresee, Loss } from '../../health/pressure.ts';
 import {
   createHealthTable,
   FORCED,
@@ -17,14 +17,14 @@ import {
   viewHealthTable,
   type HealthTable,
 } from '../../health/health-table.ts';
+import type { Foresee, Loss } from '../../health/pressure.ts';
 import { HAS, mapNumber } from '../../steering/plan.ts';
 import type { ServiceInfo } from '../../zones/catalog.ts';
-import { isInhabited, sketchAtlas, type JointClass } from './address-space.ts';
-import { createSide, outcomeOf, type Side } from './expected-shares.ts';
 import type { ExplainedGeneration } from '../explain/explain-place.ts';
-import { settleLoads, type Loads } from './settle-loads.ts';
-import { placeAt } from '../../geo/location.ts';
+import { isInhabited, sketchAtlas, type JointClass } from './address-space.ts';
 import type { Weighing } from './client-weights.ts';
+import { createSide, outcomeOf, type Side } from './expected-shares.ts';
+import { settleLoads, type Loads } from './settle-loads.ts';
 
 /** The generation in force, and its health table. */
 export type Served = { readonly loaded: ExplainedGeneration; readonly health: SharedArrayBuffer };

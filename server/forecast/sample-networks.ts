@@ -3,9 +3,9 @@
  * are of one kind if the same VIPs refuse them, in the same order of excess pressure. All clients of a kind get the
  * same decision, so one decision per kind is enough.
  */
+import type { Steerer } from '../../steering/decision.ts';
 import { SERVICE, serviceWord } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
-import type { Steerer } from '../../steering/decision.ts';
 
 export type Sample = {
   /**

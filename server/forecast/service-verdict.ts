@@ -7,8 +7,8 @@ import { isPartlyForcedOut, startCandidates } from '../../steering/candidates.ts
 import { DEGREE, type Steerer } from '../../steering/decision.ts';
 import { HAS, SERVICE, serviceWord } from '../../steering/plan.ts';
 import type { ServiceInfo, VipInfo } from '../../zones/catalog.ts';
-import { createSide, hasStatic } from './expected-shares.ts';
 import type { ExplainedGeneration } from '../explain/explain-place.ts';
+import { createSide, hasStatic } from './expected-shares.ts';
 
 export type ServiceVerdict =
   | { readonly kind: 'well' }

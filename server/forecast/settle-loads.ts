@@ -12,13 +12,13 @@
  * overshoots. So each VIP takes a part of the step, which shrinks after each overshoot, as in Rprop (M. Riedmiller, H.
  * Braun, 1993). If the loads have not settled after MAX_ROUNDS, the result says so.
  */
+import { FULL, isAvailable } from '../../health/health-table.ts';
 import { pressureOf } from '../../health/pressure.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
-import { FULL, isAvailable } from '../../health/health-table.ts';
-import { countEach, createSample } from './sample-networks.ts';
-import { landingOf, type Landing, type Side } from './expected-shares.ts';
-import { crowdsOf, flows, typesOf, type Crowd } from './traffic.ts';
 import type { Weighing } from './client-weights.ts';
+import { landingOf, type Landing, type Side } from './expected-shares.ts';
+import { countEach, createSample } from './sample-networks.ts';
+import { crowdsOf, flows, typesOf, type Crowd } from './traffic.ts';
 
 /** Loads are shares of the capacity, by local number of the VIP; undefined if unknown. */
 export type Loads = readonly (number | undefined)[];

@@ -2,16 +2,16 @@
  * Simulate (docs/commands.md#pharos-simulate---down-target): the share of clients that moves, and where to, if targets
  * fail. The code that answers packets makes the decisions.
  */
-import { joinAtlases, type JointClass } from './address-space.ts';
-import type { CountedClients } from './client-counts.ts';
-import { createSide, SAMPLED_CLIENTS, type Side } from './expected-shares.ts';
-import { readDown } from '../explain/explain-request.ts';
-import { healthFor, type LiveHealth } from '../explain/explain-answer.ts';
-import { settleLoads, type Settled } from './settle-loads.ts';
-import { trafficOf, typesOf, type Traffic, type VipLoad } from './traffic.ts';
 import type { VipInfo } from '../../zones/catalog.ts';
 import type { ForecastGeneration } from '../../zones/packed-generation.ts';
+import { healthFor, type LiveHealth } from '../explain/explain-answer.ts';
+import { readDown } from '../explain/explain-request.ts';
+import { joinAtlases, type JointClass } from './address-space.ts';
+import type { CountedClients } from './client-counts.ts';
 import type { Weighing } from './client-weights.ts';
+import { createSide, SAMPLED_CLIENTS, type Side } from './expected-shares.ts';
+import { settleLoads, type Settled } from './settle-loads.ts';
+import { trafficOf, typesOf, type Traffic, type VipLoad } from './traffic.ts';
 
 /** `down` has at least one target. */
 export type SimulateRequest = { readonly down: readonly string[]; readonly weigh: Weighing['by'] };

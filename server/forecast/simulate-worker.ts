@@ -4,6 +4,7 @@
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { unpackGeneration, type ForecastGeneration } from '../../zones/packed-generation.ts';
 import { readDown } from '../explain/explain-request.ts';
 import { NOBODY, type CountedClients } from './client-counts.ts';
 import { servicesTouched, simulateFrom } from './simulate-failure.ts';
@@ -13,7 +14,6 @@ import {
   type ServiceFacts,
   type ToSimulateThread,
 } from './simulate-thread.ts';
-import { unpackGeneration, type ForecastGeneration } from '../../zones/packed-generation.ts';
 
 // Answering threads have precedence. Only Linux has priorities per thread; elsewhere this would change the whole
 // process.

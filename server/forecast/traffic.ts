@@ -2,12 +2,12 @@
  * Compares two states of a service: the share of its clients that moves, from where to where, by country. Simulate and
  * diff show the result, which is plain JSON with shares from 0 to 1.
  */
-import { isInhabited, type JointClass } from './address-space.ts';
-import { createLandings, LANDING, outcomeOf, type Landing, type Seat } from './expected-shares.ts';
 import { getOr } from '../../geo/get-or.ts';
 import { placeAt } from '../../geo/location.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
+import { isInhabited, type JointClass } from './address-space.ts';
 import { scaleOf, type Scale, type Weighing } from './client-weights.ts';
+import { createLandings, LANDING, outcomeOf, type Landing, type Seat } from './expected-shares.ts';
 
 /**
  * Load as a share of the VIP's capacity. `before`: now. `at_once`: when cached answers have expired, with the present

@@ -2,13 +2,13 @@
  * A server that starts as root changes permanently to another user, before it reads a packet or runs a check. It keeps the
  * capability to bind ports below 1024, because a restarted thread must open its sockets again.
  */
+import { execFileSync } from 'node:child_process';
 import { accessSync, chownSync, constants, lchownSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { execFileSync } from 'node:child_process';
 import { makeFolder } from '../../config/folder.ts';
 import { readRegularFile } from '../../config/read-file.ts';
-import { allowRealTime, keepOnlyBinding } from '../libc.ts';
 import { codeOf } from '../../config/unknown-values.ts';
+import { allowRealTime, keepOnlyBinding } from '../libc.ts';
 
 export type User = { readonly name: string; readonly uid: number; readonly gid: number };
 

@@ -3,8 +3,8 @@
  * 7766 6.2.2, 6.2.3). TCP and TLS connections count alike.
  */
 import type { Socket } from 'node:net';
-import { COUNTER, count } from '../counters.ts';
 import type { StreamClient } from '../contract.ts';
+import { COUNTER, count } from '../counters.ts';
 import type { Pending } from './frames.ts';
 import type { Peer } from './udp-dgram.ts';
 

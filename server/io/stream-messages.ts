@@ -1,10 +1,10 @@
 /**
  * One connection: receives octets, has complete messages answered, and sends responses as fast as the client reads.
  */
-import { LENGTH_OCTETS, append, discard, eachMessage } from './frames.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
-import { COUNTER, count, countResponse } from '../counters.ts';
 import { packetOf, TRANSPORT, type Link, type Packet } from '../contract.ts';
+import { COUNTER, count, countResponse } from '../counters.ts';
+import { LENGTH_OCTETS, append, discard, eachMessage } from './frames.ts';
 import type { StreamClients, Connection } from './stream-clients.ts';
 import type { Turns } from './turns.ts';
 

@@ -4,11 +4,11 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
-import { COUNTER, count } from '../counters.ts';
-import { descriptorOf } from './pass-descriptors.ts';
 import { TRANSPORT, type Link } from '../contract.ts';
-import { nothingPending } from './frames.ts';
+import { COUNTER, count } from '../counters.ts';
 import { ListenError } from '../listen-error.ts';
+import { nothingPending } from './frames.ts';
+import { descriptorOf } from './pass-descriptors.ts';
 import { clientKey, createClients, type StreamClients, type Connection, type StreamLimits } from './stream-clients.ts';
 import {
   createStreamPacket,

@@ -4,8 +4,8 @@
  * nothing: the kernel takes 90% of the CPU time, and garbage collection must not add to it.
  */
 import { HEADER_OCTETS } from '../../wire/limits.ts';
-import { COUNTER, count, countResponse } from '../counters.ts';
 import { packetOf, TRANSPORT, type Answer, type Link, type Packet } from '../contract.ts';
+import { COUNTER, count, countResponse } from '../counters.ts';
 import {
   memoryAddress,
   ERRNO,

@@ -6,8 +6,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { parseAddress, type Endpoint } from '../../wire/address.ts';
 import { HEADER_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
-import { COUNTER, count, countResponse } from '../counters.ts';
 import { packetOf, TRANSPORT, type Link } from '../contract.ts';
+import { COUNTER, count, countResponse } from '../counters.ts';
 import { ListenError } from '../listen-error.ts';
 
 /** Maximum of octets queued in libuv. Beyond it, responses are dropped, as with a full send buffer. */

@@ -3,12 +3,12 @@
  * threads, and the counters of all threads are added up.
  */
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
-import { checkUdp } from '../io/check-listen.ts';
-import { createCounters, sumCounters } from '../counters.ts';
 import type { Log, Publication } from '../contract.ts';
+import { createCounters, sumCounters } from '../counters.ts';
+import { checkUdp } from '../io/check-listen.ts';
+import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
 import { whyNoLibc } from '../libc.ts';
 import { ListenError } from '../listen-error.ts';
-import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
 import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';
 import { keepThread, type Keeper } from './thread-keeper.ts';
 import { WORD, type Work } from './thread.ts';

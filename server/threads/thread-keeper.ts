@@ -2,11 +2,11 @@
  * Keeps one answering thread alive: starts it, handles its messages, and restarts it when it dies.
  */
 import { Worker } from 'node:worker_threads';
+import type { Endpoint } from '../../wire/address.ts';
+import type { Log, ToControl } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 import { ListenError } from '../listen-error.ts';
-import type { Endpoint } from '../../wire/address.ts';
 import type { ThreadStart, ToThread } from './thread.ts';
-import type { Log, ToControl } from '../contract.ts';
 
 export type KeeperOptions = {
   readonly name: string;

@@ -9,10 +9,10 @@
  */
 import { parentPort, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { Endpoint } from '../../wire/address.ts';
-import { COUNTER, count } from '../counters.ts';
 import type { Answer, AnswererModule, AnswerLong, Link, Publication, ToControl } from '../contract.ts';
-import { collectAll, collectYoung } from './release-generation.ts';
+import { COUNTER, count } from '../counters.ts';
 import type { UdpSocket } from '../io/sockets.ts';
+import { collectAll, collectYoung } from './release-generation.ts';
 
 export const WORD = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
 

@@ -2,11 +2,11 @@
  * The entry of every answering thread. It must not import modules that are useless for answering: pino, yaml, node:fs.
  */
 import { workerData } from 'node:worker_threads';
-import { ListenError } from '../listen-error.ts';
 import { serveStreams } from '../io/stream.ts';
-import { controlPort, createLink, listenToControl, loadAnswerer, type FirstLink, type ThreadStart } from './thread.ts';
 import { serveUdpBatches } from '../io/udp-batch.ts';
 import { serveUdpDgram } from '../io/udp-dgram.ts';
+import { ListenError } from '../listen-error.ts';
+import { controlPort, createLink, listenToControl, loadAnswerer, type FirstLink, type ThreadStart } from './thread.ts';
 
 const start = workerData as ThreadStart;
 const port = controlPort();

@@ -17,11 +17,11 @@ import {
 import { HEADER_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
 import { parseName } from '../../wire/name.ts';
 import { get16, put16 } from '../../wire/octets.ts';
-import { createSigner, tsigOctets, verifyTsig, type TsigKey } from '../../wire/tsig.ts';
 import { readTsig } from '../../wire/tsig-record.ts';
+import { createSigner, tsigOctets, verifyTsig, type TsigKey } from '../../wire/tsig.ts';
 import { CLASS, OPCODE, TYPE } from '../../wire/types.ts';
-import type { Image } from '../../zones/image/image.ts';
 import { createSearch, search } from '../../zones/image/find-node.ts';
+import type { Image } from '../../zones/image/image.ts';
 import type { Log } from '../contract.ts';
 import { soaMessage, zoneOfApex } from './zone-messages.ts';
 

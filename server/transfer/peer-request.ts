@@ -7,9 +7,9 @@ import { HEADER_OCTETS } from '../../wire/limits.ts';
 import { skipName } from '../../wire/name.ts';
 import { get16, put16 } from '../../wire/octets.ts';
 import { createQuery, parseQuery, PARSED, type Query } from '../../wire/query.ts';
-import { OPCODE, TYPE } from '../../wire/types.ts';
-import { verifyTsig, type TsigKey, type Verdict } from '../../wire/tsig.ts';
 import { readTsig, type Tsig } from '../../wire/tsig-record.ts';
+import { verifyTsig, type TsigKey, type Verdict } from '../../wire/tsig.ts';
+import { OPCODE, TYPE } from '../../wire/types.ts';
 
 /** Bits of the result of `specialsOf`. */
 export const SPECIAL = { SIGNED: 1, AXFR: 2, IXFR: 4 } as const;

@@ -7,11 +7,11 @@ import { get16 } from '../../wire/octets.ts';
 import { PARSED } from '../../wire/query.ts';
 import { createSigner, tsigOctets } from '../../wire/tsig.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
-import { ZONE, type Image, zoneWord } from '../../zones/image/image.ts';
 import { createSearch, search } from '../../zones/image/find-node.ts';
+import { ZONE, type Image, zoneWord } from '../../zones/image/image.ts';
+import type { AnswerLong, StreamClient } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 import { createDefaultAnswers, type DefaultAnswers } from './default-answer.ts';
-import type { AnswerLong, StreamClient } from '../contract.ts';
 import {
   SPECIAL,
   specialsOf,

@@ -5,6 +5,7 @@
 import { MAX_POINTER } from '../../wire/limits.ts';
 import { get16, put16 } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
+import { findRrset, nextNode } from '../../zones/image/find-node.ts';
 import {
   NODE,
   PATCH,
@@ -16,7 +17,6 @@ import {
   zoneWord,
   rrsetWord,
 } from '../../zones/image/image.ts';
-import { findRrset, nextNode } from '../../zones/image/find-node.ts';
 import type { DefaultAnswers } from './default-answer.ts';
 
 /** The parts that all messages of one response share. */

@@ -1,10 +1,10 @@
 /**
  * A Chromium without a window, spoken to in its own protocol (Chrome DevTools Protocol) over Node's WebSocket.
  */
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawn } from 'node:child_process';
 import { has } from '../support/process.ts';
 
 /** Undefined where there is none: such tests are then skipped. */

@@ -1,8 +1,8 @@
 /**
  * Many queries on one TCP connection (RFC 7766 6.2.1.1).
  */
-import { connect } from 'node:net';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { Endpoint } from '../../wire/address.ts';
 
 /** Queries written before the first response is waited for. */

@@ -3,8 +3,8 @@
  * a signature where one is due, and a zone for nobody who may not have it.
  */
 import { expect, test } from 'vitest';
-import { verifyTsig } from '../../wire/tsig.ts';
 import { readTsig } from '../../wire/tsig-record.ts';
+import { verifyTsig } from '../../wire/tsig.ts';
 import { decodeMessage, encodeQuery, subnetOption, T } from '../support/message.ts';
 import { ixfr, KEY, PEER, servePeers, sign, SIGNING, STRANGER } from '../support/peer.ts';
 import { createDice, printedSeed, type Dice } from '../support/random.ts';

@@ -3,8 +3,8 @@
  * response, in order but for those that take long, and nothing else comes.
  */
 import { expect, test } from 'vitest';
-import { COUNTER } from '../../server/counters.ts';
 import type { AnswerLong } from '../../server/contract.ts';
+import { COUNTER } from '../../server/counters.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { createDice, printedSeed, type Dice } from '../support/random.ts';
 import { DO, LONG_OCTETS } from '../unit/server/answer/answerer.ts';

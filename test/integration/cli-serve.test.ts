@@ -1,13 +1,13 @@
 /**
  * `pharos serve` as a process: start, reload, stop, and what outlives it.
  */
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { folderOf } from '../support/pharos.ts';
 import { checkListen } from '../../server/io/check-listen.ts';
+import { folderOf } from '../support/pharos.ts';
 import { defaultAddresses, dig, eventually, has, run, serve, start, type Served } from '../support/process.ts';
 
 const CONFIG = 'listen: 127.0.0.1:0\nstatus: { listen: 127.0.0.1:0, token: secret }\n';

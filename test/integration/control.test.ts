@@ -1,9 +1,9 @@
 /**
  * What is changed at run time reaches the answers: the commands as processes, a real server, dig.
  */
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { folderOf } from '../support/pharos.ts';

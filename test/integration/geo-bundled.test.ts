@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { Reader, type Response } from 'maxmind';
 import { describe, expect, test } from 'vitest';
 import { createReport } from '../../config/diagnostics.ts';
-import { buildAtlas, compileMap } from '../../geo/atlas.ts';
-import { bundledDatabasePath, openGeography } from '../../geo/geography.ts';
-import { lookupClass, lookupOutcome } from '../../geo/find-class.ts';
 import { CONTINENTS } from '../../config/settings.ts';
+import { buildAtlas, compileMap } from '../../geo/atlas.ts';
+import { lookupClass, lookupOutcome } from '../../geo/find-class.ts';
+import { bundledDatabasePath, openGeography } from '../../geo/geography.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 
 const seed = Number(process.env['SEED'] ?? 20260701);

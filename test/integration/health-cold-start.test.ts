@@ -2,9 +2,9 @@
  * The first answers of a server: with the states that the last run saved, without, and with states that are not true
  * any more. Never empty.
  */
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { addressesOf } from '../support/failover-lab.ts';

@@ -6,9 +6,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLab, firstAnswer, addressesOf, type Lab, type Target } from '../support/failover-lab.ts';
-import { freePort } from '../support/server-process.ts';
 import { folderOf } from '../support/pharos.ts';
 import { eventually, serve, type Served } from '../support/process.ts';
+import { freePort } from '../support/server-process.ts';
 
 const CHECK = { intervalMs: 1000, timeoutMs: 500, fastMs: 100, fall: 3 };
 const REGIONS = ['seoul', 'virginia', 'dublin'];

@@ -1,8 +1,8 @@
 /** Prometheus' own linter reads our metrics. Needs promtool (Debian package prometheus); skipped without. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { createMetrics } from '../../status/metrics.ts';
 import { createOctetsPool } from '../../status/assemble-reply.ts';
+import { createMetrics } from '../../status/metrics.ts';
 import { createFakeRuntime, NO_CLIENTS } from '../unit/status/fake-runtime.ts';
 
 const found = spawnSync('promtool', ['--version']).status === 0;

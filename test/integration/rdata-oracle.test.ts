@@ -4,13 +4,13 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readMasterFile } from '../../zones/read/master-file.ts';
-import { createRecordStore, ownerOf, rdataOf } from '../../zones/read/record-store.ts';
 import { createReport, formatDiagnostic } from '../../config/diagnostics.ts';
 import { nameKey, parseName } from '../../wire/name.ts';
-import { nameOffsets, parseRdata } from '../../wire/rdata.ts';
 import { tokenize } from '../../wire/rdata/text.ts';
+import { nameOffsets, parseRdata } from '../../wire/rdata.ts';
 import { typeNumber } from '../../wire/types.ts';
+import { readMasterFile } from '../../zones/read/master-file.ts';
+import { createRecordStore, ownerOf, rdataOf } from '../../zones/read/record-store.ts';
 import { folderOf } from '../support/pharos.ts';
 import { runNsd, type Running } from '../support/run.ts';
 import { SAMPLES, UNKNOWN_TO_PEERS } from '../unit/wire/rdata-samples.ts';

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeMessage, encodeQuery, T } from '../support/message.ts';
 import { folderOf } from '../support/pharos.ts';
-import { framed, tlsClient } from '../unit/server/client.ts';
 import { eventually, has, run, serve, type Served } from '../support/process.ts';
+import { framed, tlsClient } from '../unit/server/client.ts';
 
 const CONFIG = [
   'listen: 127.0.0.1:0',

@@ -62,7 +62,7 @@ ${check === undefined ? '' : '    check: web\n'}${service}    vips: { a: { A: 12
       headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    return (await reply.json());
+    return await reply.json();
   };
   const find = async (code: string): Promise<Alarm | undefined> =>
     ((await api('GET', '/api/v1/status')) as StatusDocument).alarms.find((alarm) => alarm.code === code);

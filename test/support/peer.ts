@@ -3,8 +3,8 @@
  */
 import type { TransferSettings } from '../../config/settings.ts';
 import { createAnswerer, createAnswerLong, type AnswererPayload } from '../../server/answer/answerer.ts';
-import { createCounters } from '../../server/counters.ts';
 import { packetOf, TRANSPORT } from '../../server/contract.ts';
+import { createCounters } from '../../server/counters.ts';
 import { parseAddress, parsePrefix } from '../../wire/address.ts';
 import { parseName } from '../../wire/name.ts';
 import { createSigner, type TsigKey } from '../../wire/tsig.ts';

@@ -14,13 +14,13 @@ import {
   viewHealthTable,
 } from '../../health/health-table.ts';
 import type { Forced, HealthTable, Probed } from '../../health/health-table.ts';
-import { answer } from '../../server/answer/answer.ts';
 import type { Answerer } from '../../server/answer/answer-state.ts';
+import { answer } from '../../server/answer/answer.ts';
 import { createAnswererState, type AnswererPayload } from '../../server/answer/answerer.ts';
 import type { PacketClock } from '../../server/answer/packet-time.ts';
 import { packetOf, TRANSPORT } from '../../server/contract.ts';
-import { parseAddress } from '../../wire/address.ts';
 import type { CompiledGeneration } from '../../server/threads/load-thread.ts';
+import { parseAddress } from '../../wire/address.ts';
 import { loadGeneration, type LoadedGeneration } from '../../zones/load-generation.ts';
 import { packGeneration } from '../../zones/packed-generation.ts';
 import { decodeMessage, encodeQuery, type DecodedMessage, type QueryOptions } from './message.ts';

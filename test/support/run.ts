@@ -6,8 +6,8 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { startServer } from '../../server/threads/supervisor.ts';
 import type { AnswererPayload } from '../../server/answer/answerer.ts';
+import { startServer } from '../../server/threads/supervisor.ts';
 import type { Endpoint } from '../../wire/address.ts';
 import { folderOf, load, payloadOf, type Files } from './pharos.ts';
 

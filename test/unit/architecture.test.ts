@@ -10,53 +10,53 @@ import { describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/**
- * What each room may import beside itself. A room with a slash is a sub-room: it lies in the folder of its room, whose
- * own files are the contract between its sub-rooms or the door in front of them. The longest name that fits counts.
- */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  'wire/rdata': ['wire'],
-  wire: ['wire/rdata'],
-  config: ['wire'],
-  geo: ['wire', 'config'],
-  'health/checks': ['wire', 'config', 'health'],
-  health: ['wire', 'config', 'health/checks'],
-  steering: ['wire', 'config', 'geo', 'health'],
-  'zones/read': ['wire', 'config', 'geo', 'health', 'steering', 'zones'],
-  'zones/image': ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'zones/read'],
-  zones: ['wire', 'config', 'geo', 'health', 'steering', 'zones/read', 'zones/image'],
-  server: ['wire', 'config', 'geo', 'health', 'steering', 'zones'],
-  'server/io': ['wire', 'config', 'server'],
-  'server/threads': ['wire', 'config', 'zones', 'server', 'server/io'],
-  'server/transfer': ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server'],
-  'server/answer': ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'server/transfer'],
-  'server/explain': ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'server/answer'],
-  'server/forecast': [
-    'wire',
-    'config',
-    'geo',
-    'health',
-    'steering',
-    'zones',
-    'server',
-    'server/answer',
-    'server/explain',
-  ],
-  status: ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server'],
-  'cli/import': ['wire', 'config', 'geo', 'health', 'steering', 'zones'],
-  'cli/serve': ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status', 'cli'],
-  cli: ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status', 'cli/import', 'cli/serve'],
-};
+/** Every room. A room with a slash is a sub-room, in the folder of its room. The longest name that fits counts. */
+const ROOMS = [
+  'wire',
+  'wire/rdata',
+  'config',
+  'geo',
+  'health',
+  'health/checks',
+  'steering',
+  'zones',
+  'zones/read',
+  'zones/image',
+  'server',
+  'server/io',
+  'server/threads',
+  'server/transfer',
+  'server/answer',
+  'server/explain',
+  'server/forecast',
+  'status',
+  'cli',
+  'cli/serve',
+  'cli/import',
+];
+
+/** What the README.md of a room says of its imports and of its doors: the files that other rooms may use. */
+function rulesOf(room: string): { readonly mayImport: readonly string[]; readonly doors: readonly string[] } {
+  const page = readFileSync(join(ROOT, room, 'README.md'), 'utf8');
+  const listed = (label: string): string[] => {
+    const line = page.split('\n').find((each) => each.startsWith(`- ${label}: `));
+    if (line === undefined) throw new Error(`${room}/README.md has no line "- ${label}: …"`);
+    return [...line.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
+  };
+  return { mayImport: listed('May import'), doors: listed('Files for other rooms') };
+}
+
+const RULES = new Map(ROOMS.map((room) => [room, rulesOf(room)]));
 
 /** The room that a path lies in. */
 function roomOf(path: string): string {
   const [room = '', sub = ''] = path.split('/');
-  return `${room}/${sub}` in MAY_IMPORT ? `${room}/${sub}` : room;
+  return RULES.has(`${room}/${sub}`) ? `${room}/${sub}` : room;
 }
 
 /** Whether `from` may import `to`. From another room, a room's sub-rooms count as that room, but for those named. */
 function mayImport(from: string, to: string): boolean {
-  const allowed = MAY_IMPORT[from] ?? [];
+  const allowed = RULES.get(from)?.mayImport ?? [];
   const [outer = ''] = to.split('/');
   return from === to || allowed.includes(to) || (outer !== from.split('/')[0] && allowed.includes(outer));
 }
@@ -113,7 +113,7 @@ function shown(file: string): string {
 }
 
 describe('imports go one way', () => {
-  test.each(Object.keys(MAY_IMPORT))('%s', (room) => {
+  test.each(ROOMS)('%s', (room) => {
     const wrong = filesOf(room).flatMap((file) =>
       importsOf(file).flatMap(({ from }) => {
         if (!from.startsWith('.')) return [];
@@ -125,14 +125,26 @@ describe('imports go one way', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('nothing imports itself in a circle', () => {
-    const files = Object.keys(MAY_IMPORT).flatMap(filesOf);
+  test('other rooms use the doors of a room alone, and every door is used', () => {
+    const used = new Map<string, Set<string>>(ROOMS.map((room) => [room, new Set()]));
+    for (const file of ROOMS.flatMap(filesOf)) {
+      for (const { from } of importsOf(file)) {
+        if (!from.startsWith('.')) continue;
+        const target = shown(resolve(dirname(file), from));
+        const room = roomOf(target);
+        if (room !== roomOf(shown(file))) used.get(room)?.add(target.slice(room.length + 1));
+      }
+    }
+    const asListed = new Map([...RULES].map(([room, { doors }]) => [room, [...doors].sort()]));
+    expect(new Map([...used].map(([room, files]) => [room, [...files].sort()]))).toEqual(asListed);
+  });
+
+  test('nothing imports itself in a circle, not for its types either', () => {
+    const files = ROOMS.flatMap(filesOf);
     const edges = new Map(
       files.map((file) => [
         file,
-        importsOf(file).flatMap(({ from, typeOnly }) =>
-          from.startsWith('.') && !typeOnly ? [resolve(dirname(file), from)] : [],
-        ),
+        importsOf(file).flatMap(({ from }) => (from.startsWith('.') ? [resolve(dirname(file), from)] : [])),
       ]),
     );
     const state = new Map<string, 'open' | 'done'>();
@@ -170,7 +182,7 @@ function closureOf(entry: string): { readonly files: Set<string>; readonly other
 }
 
 describe('names explain themselves', () => {
-  const files = Object.keys(MAY_IMPORT).flatMap(filesOf);
+  const files = ROOMS.flatMap(filesOf);
 
   test('no two files have the same name', () => {
     const byName = Map.groupBy(files.map(shown), (file) => file.slice(file.lastIndexOf('/') + 1));

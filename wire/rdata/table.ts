@@ -2,6 +2,7 @@
  * The fields of each record type in wire order, and all else that the code knows of the type.
  */
 import { TYPE_NUMBERS } from '../types.ts';
+import { addressPrefixes, amtRelay, hostIdentity, ipsecKey, wellKnownServices } from './dependent-fields.ts';
 import {
   type RdataField,
   addressField,
@@ -20,7 +21,6 @@ import {
   textField,
 } from './field-kinds.ts';
 import { LOC_EXAMPLE, location } from './loc.ts';
-import { addressPrefixes, amtRelay, hostIdentity, ipsecKey, wellKnownServices } from './dependent-fields.ts';
 import { svcParams } from './svcb.ts';
 import { timeField, typeBitmap, typeCovered } from './type-fields.ts';
 

@@ -4,10 +4,10 @@
 import { canonical, type Name } from '../../wire/name.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE } from '../../wire/types.ts';
-import { NODE, NODE_FLAG, RRSET, rrsetWord, nodeWord } from './image.ts';
-import { findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
 import { pushWords, type Words } from './growable.ts';
+import { NODE, NODE_FLAG, RRSET, rrsetWord, nodeWord } from './image.ts';
+import { findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 
 /** A zone whose RRsets are in the image, and what in them points to names. */
 type Pointing = {

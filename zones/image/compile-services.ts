@@ -20,15 +20,15 @@ import { OP } from '../../steering/program.ts';
 import { traitsOf, type StepSpec, type StepTraits } from '../../steering/steps.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
+import { hashText } from '../../wire/name-hash.ts';
 import { canonical, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
-import { ensureName, isElsewhere, type Building } from './compile-zone.ts';
-import { encodeRrset } from './encode-rrset.ts';
-import { NODE } from './image.ts';
 import type { RegionInfo } from '../catalog.ts';
 import type { ServiceModel, VipModel } from '../read/model.ts';
-import { hashText } from '../../wire/name-hash.ts';
+import { ensureName, isElsewhere, type Building } from './compile-zone.ts';
+import { encodeRrset } from './encode-rrset.ts';
 import { createWords, pushWords, reserveWords, type Words } from './growable.ts';
+import { NODE } from './image.ts';
 
 /** The steering tables under construction. */
 export type BuildingPlan = {

@@ -3,18 +3,18 @@
  * additional section. Services come after it (compile-services.ts).
  */
 import type { Report } from '../../config/diagnostics.ts';
-import { canonical, isWildcard, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
+import { canonical, isWildcard, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { mostRrsetOctets } from '../../wire/response.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import { resolveTargets } from './additional.ts';
-import { encodeRrset } from './encode-rrset.ts';
-import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord } from './image.ts';
-import { addHiddenNode, addNode, findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 import type { ZoneModel } from '../read/model.ts';
 import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
+import { resolveTargets } from './additional.ts';
+import { encodeRrset } from './encode-rrset.ts';
 import { createWords, pushWords, reserveWords, type Words } from './growable.ts';
+import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord } from './image.ts';
+import { addHiddenNode, addNode, findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 
 /** The tables of the image under construction. */
 export type Building = NodeTable & {

@@ -1,14 +1,14 @@
 /**
  * RRsets as the image holds them: a message's bytes, but for the pointers that only the question decides.
  */
-import { CLASS } from '../../wire/types.ts';
 import { MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits.ts';
 import { nameKey, type Name } from '../../wire/name.ts';
 import { put16 } from '../../wire/octets.ts';
 import { nameOffsets } from '../../wire/rdata.ts';
 import { mostRrsetOctets } from '../../wire/response.ts';
-import { PATCH, RECORD_HEAD_OCTETS, RRSET } from './image.ts';
+import { CLASS } from '../../wire/types.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
+import { PATCH, RECORD_HEAD_OCTETS, RRSET } from './image.ts';
 
 export type RrsetTables = { readonly rrsets: Words; readonly patches: Words; readonly bytes: Bytes };
 

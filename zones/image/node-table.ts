@@ -2,8 +2,8 @@
  * The image's nodes and their hash table while they grow: rows for names, found by their canonical wire form.
  */
 import { hashName } from '../../wire/name-hash.ts';
-import { NODE, nodeWord } from './image.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
+import { NODE, nodeWord } from './image.ts';
 
 export type NodeTable = { readonly nodes: Words; readonly bytes: Bytes; table: Int32Array; mask: number };
 

@@ -1,8 +1,8 @@
 /**
  * Whether the files of a generation are still those that it was read from.
  */
-import { stat } from 'node:fs/promises';
 import { statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Settings } from '../../config/settings.ts';
 import type { ZoneModel } from './model.ts';

@@ -11,8 +11,8 @@ import { mistakenForHost, tldKind } from './host-names.ts';
 import type { ServiceModel } from './model.ts';
 import { endsWithName, findName, findOwner } from './name-table.ts';
 import { rdataOf } from './record-store.ts';
-import { NODE_HAS, hiderOf, type ValidatedZone } from './validate.ts';
 import { createFindings, type Findings } from './validate-report.ts';
+import { NODE_HAS, hiderOf, type ValidatedZone } from './validate.ts';
 
 export type NamesInput = {
   readonly zone: ValidatedZone;

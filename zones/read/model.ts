@@ -2,8 +2,8 @@
  * A zone as its files state it (SPEC 3), checked and with every default filled in, before it is compiled.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
-import type { RegionSpec } from '../../config/settings.ts';
 import type { Place } from '../../config/diagnostics.ts';
+import type { RegionSpec } from '../../config/settings.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import type { Name } from '../../wire/name.ts';

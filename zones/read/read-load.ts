@@ -1,9 +1,9 @@
 /**
  * What a service and its VIPs say of load (SPEC 4): `capacity` and `shed`.
  */
+import { isPush, type CheckSpec } from '../../config/check-kinds.ts';
 import type { Report } from '../../config/diagnostics.ts';
 import { map, scalar, share, withDefault, type Read } from '../../config/fields.ts';
-import { isPush, type CheckSpec } from '../../config/check-kinds.ts';
 import { nodePlace, type YamlNode } from '../../config/yaml.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
 

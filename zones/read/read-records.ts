@@ -2,6 +2,7 @@
  * `records`, `nameservers` and `soa` of a zone file (SPEC 3) into a RecordStore.
  */
 import { domainToASCII } from 'node:url';
+import type { Report } from '../../config/diagnostics.ts';
 import {
   entriesOf,
   list,
@@ -15,7 +16,6 @@ import {
   optional,
 } from '../../config/fields.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
-import type { Report } from '../../config/diagnostics.ts';
 import { parseInteger } from '../../config/units.ts';
 import {
   isDoubleQuoted,
@@ -27,8 +27,8 @@ import {
 } from '../../config/yaml.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { NameError, ROOT, formatName, isWithin, nameKey, parseName, type Name } from '../../wire/name.ts';
-import { RdataError, parseRdataText } from '../../wire/rdata.ts';
 import { NAMES_ONLY } from '../../wire/rdata/table.ts';
+import { RdataError, parseRdataText } from '../../wire/rdata.ts';
 import { TYPE, TYPE_NUMBERS, isMetaType, typeNumber, typeText } from '../../wire/types.ts';
 import { mistakenForHost } from './host-names.ts';
 import { addRecord, ownerOf, rdataOf, type RecordStore } from './record-store.ts';

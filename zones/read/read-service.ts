@@ -1,6 +1,7 @@
 /**
  * One service of a zone file (SPEC 3 and 4): its VIPs, check, steps and TTL.
  */
+import type { CheckSpec } from '../../config/check-kinds.ts';
 import { hasErrors, type Report, type ReportOnce } from '../../config/diagnostics.ts';
 import {
   dictionary,
@@ -23,17 +24,16 @@ import { nearestHint } from '../../config/nearest-word.ts';
 import { address, type IsCountry } from '../../config/network-fields.ts';
 import { checkOrName, findAmong } from '../../config/read-checks.ts';
 import { isTargetName } from '../../config/read-regions.ts';
-import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { RegionSpec } from '../../config/settings.ts';
 import { nodePlace, refuseReference, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { DEFAULT_STEPS, traitsOf, type StepSpec } from '../../steering/steps.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
 import { canonical, formatName, nameKey, type Name } from '../../wire/name.ts';
-import { DEFAULT_STEPS, traitsOf, type StepSpec } from '../../steering/steps.ts';
-import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
 import { mistakenForHost } from './host-names.ts';
-import { capacity, checkLoad, shed } from './read-load.ts';
 import { judgeWeights } from './judge-steps.ts';
+import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
+import { capacity, checkLoad, shed } from './read-load.ts';
 import { readName, ttl } from './read-records.ts';
 import { steps } from './read-steps.ts';
 

@@ -4,8 +4,6 @@
 import { basename, dirname, resolve } from 'node:path';
 import { createReportOnce, reportOutside, type Place, type Report } from '../../config/diagnostics.ts';
 import type { Environment } from '../../config/environment.ts';
-import { lookAt } from '../../config/folder.ts';
-import { isOutside } from '../../config/read-file.ts';
 import {
   keysOf,
   list,
@@ -18,8 +16,10 @@ import {
   withDefault,
   type Read,
 } from '../../config/fields.ts';
+import { lookAt } from '../../config/folder.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { checks } from '../../config/read-checks.ts';
+import { isOutside } from '../../config/read-file.ts';
 import { regions } from '../../config/read-regions.ts';
 import type { Settings } from '../../config/settings.ts';
 import { nodePlace, readYaml, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
@@ -45,8 +45,8 @@ import {
 } from './read-records.ts';
 import { answersWithCname, readServices } from './read-service.ts';
 import { addFile, addRecord, createRecordStore, ownerOf, type RecordStore } from './record-store.ts';
-import { validateZone } from './validate.ts';
 import { whereWritten } from './validate-report.ts';
+import { validateZone } from './validate.ts';
 
 /** For records of a zone that says nothing. */
 const DEFAULT_TTL_SECONDS = 300;

@@ -7,13 +7,13 @@
 import type { Place, Report } from '../../config/diagnostics.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { type Name, formatName, isWildcard, isWithin, labelOffsets } from '../../wire/name.ts';
-import { additionalNameOffset } from '../../wire/rdata.ts';
 import { BESIDE_CNAME } from '../../wire/rdata/table.ts';
+import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE, isMetaType, typeText } from '../../wire/types.ts';
 import { type NameTable, createNameTable, endsWithName, findName, findOwner } from './name-table.ts';
 import { type RecordStore, ownerOf } from './record-store.ts';
-import { checkSets } from './validate-sets.ts';
 import { type Findings, createFindings } from './validate-report.ts';
+import { checkSets } from './validate-sets.ts';
 
 export type ZoneInput = {
   readonly apex: Name;

@@ -3,8 +3,8 @@
  * anybody could have it sent to somebody else, as often as they liked.
  */
 import { describe, expect, test } from 'vitest';
-import { put16 } from '../../../wire/octets.ts';
 import { parseName } from '../../../wire/name.ts';
+import { put16 } from '../../../wire/octets.ts';
 import { decodeMessage, encodeQuery, T } from '../../support/message.ts';
 import { ixfr, KEY, PEER, servePeers, sign, STRANGER } from '../../support/peer.ts';
 

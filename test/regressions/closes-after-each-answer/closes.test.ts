@@ -2,9 +2,9 @@
  * A target that closes the connection after each answer, without announcing it, was probed every `fast` for ever: each
  * close was taken for the beginning of a crash.
  */
-import { expect, test } from 'vitest';
 import { once } from 'node:events';
 import * as net from 'node:net';
+import { expect, test } from 'vitest';
 import { MAX_HARMLESS_CLOSES } from '../../../health/limits.ts';
 import { createWatch } from '../../../health/watch.ts';
 import { createManualClock, listen } from '../../unit/health/support.ts';

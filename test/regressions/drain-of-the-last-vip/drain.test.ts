@@ -5,8 +5,8 @@
 import { expect, test } from 'vitest';
 import { forceState } from '../../../cli/control.ts';
 import { startStatusServer } from '../../../status/http.ts';
-import { createFakeLog, createFakeRuntime } from '../../unit/status/fake-runtime.ts';
 import { captureOutput } from '../../unit/cli/captured-output.ts';
+import { createFakeLog, createFakeRuntime } from '../../unit/status/fake-runtime.ts';
 
 const WWW = 'www.example.com';
 

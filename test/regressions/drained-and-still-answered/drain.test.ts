@@ -4,10 +4,10 @@
  */
 import { expect, test } from 'vitest';
 import { FORCED, PROBED } from '../../../health/health-table.ts';
-import { subnetOption, T } from '../../support/message.ts';
 import { parseAddress } from '../../../wire/address.ts';
-import { answering } from '../../support/pharos.ts';
+import { subnetOption, T } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
+import { answering } from '../../support/pharos.ts';
 
 const server = answering({
   'pharos.yaml': 'geo: { databases: [place.mmdb] }\n',

@@ -2,8 +2,8 @@
  * What node:http refuses by itself came without a body: HTTP/1.1 without Host, and an `Expect` that nobody knows. Headers
  * that are too large were "not an HTTP request". And HTTP/1.0, which needs no Host, could not read on this machine.
  */
-import { connect } from 'node:net';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../../unit/status/fake-runtime.ts';

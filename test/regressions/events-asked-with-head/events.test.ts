@@ -2,8 +2,8 @@
  * HEAD of the stream of events never got a reply, and held one of the 64 streams until the client gave up. And a
  * browser that had asked for `?after=ID` and resumed with Last-Event-ID got everything after the first of both again.
  */
-import { request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
 import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../../unit/status/fake-runtime.ts';

@@ -1,8 +1,8 @@
 /** Says that it begins, looks for an expression that takes some milliseconds, and says what came of it; seven times. */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
-import { createDice } from '../../support/random.ts';
 import { bodyMatcher } from '../../../health/checks/body-match.ts';
+import { createDice } from '../../support/random.ts';
 
 const dice = createDice(1);
 // Some ten milliseconds: each `a` may be the one, and which of them is known at the end.

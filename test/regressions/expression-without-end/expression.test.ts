@@ -5,8 +5,8 @@
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CheckSpec } from '../../../config/check-kinds.ts';
-import { createDice } from '../../support/random.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';
+import { createDice } from '../../support/random.ts';
 import { httpCheck, listen, never, tcpCheck, type TestServer } from '../../unit/health/support.ts';
 
 const dice = createDice(1);

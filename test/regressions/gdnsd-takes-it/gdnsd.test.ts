@@ -4,8 +4,8 @@
  * gdnsd gives its default. And it noted `all have ` with nothing behind it.
  */
 import { expect, test } from 'vitest';
-import { createReport } from '../../../config/diagnostics.ts';
 import { fromGdnsd } from '../../../cli/import/from-gdnsd.ts';
+import { createReport } from '../../../config/diagnostics.ts';
 import { formatName, nameKey, parseName } from '../../../wire/name.ts';
 import { formatRdata } from '../../../wire/rdata.ts';
 import { TYPE } from '../../../wire/types.ts';

@@ -23,7 +23,10 @@ test.each<[settings: string, mistake: RegExp | undefined]>([
   ['listen: ["[::ffff:127.0.0.1]:5300"]', /PH021: \[::ffff:127\.0\.0\.1\]:5300 is an IPv4-mapped IPv6 address/],
   ['listen: ["0.0.0.0:5300", "[::]:5300", "127.0.0.1:5301"]', undefined],
   ['listen: ["0.0.0.0:0", "127.0.0.1:0", "127.0.0.1:0"]', undefined],
-  ['listen: "127.0.0.1:5300"\nstatus: { listen: "127.0.0.1:5300" }', /PH035: status listens on .*which listen uses too/],
+  [
+    'listen: "127.0.0.1:5300"\nstatus: { listen: "127.0.0.1:5300" }',
+    /PH035: status listens on .*which listen uses too/,
+  ],
   ['listen: "127.0.0.1:8053"', /:2 error PH035: status listens on 127\.0\.0\.1:8053/],
   ['listen: "0.0.0.0:5300"\nstatus: { listen: "127.0.0.1:5300" }', /PH035: .*a wildcard covers all addresses/],
   ['listen: "[::]:8053"', undefined],

@@ -1,11 +1,11 @@
 /**
  * Log lines were written synchronously: a reader that stopped reading stopped health checks and the API with it.
  */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { folderOf } from '../../support/pharos.ts';
 import { eventually, serve } from '../../support/process.ts';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 
 const zone = (records: string): string => `zone: example.com
 nameservers: [ns1]

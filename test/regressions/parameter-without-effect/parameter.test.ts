@@ -29,7 +29,11 @@ test.each([
     app.inject({ method, url, headers: { authorization: 'Bearer secret' }, ...(body ? { payload: body } : {}) });
   const refused = await ask(`${path}?for=30m`);
   expect(refused.headers['content-type']).toBe('application/problem+json');
-  expect(refused.json()).toMatchObject({ status: 400, detail: 'unknown parameter "for" in the query', parameter: 'for' });
+  expect(refused.json()).toMatchObject({
+    status: 400,
+    detail: 'unknown parameter "for" in the query',
+    parameter: 'for',
+  });
   expect(fake.runtime.health.overrides()).toEqual([]);
   expect((await ask(path)).statusCode).toBe(200);
 });

@@ -2,8 +2,8 @@
  * `fetch` refuses some ports, to keep web pages from speaking HTTP to other protocols. A status server on one of them
  * could be asked with curl, and not with `pharos`: "cannot reach http://127.0.0.1:10080: bad port".
  */
-import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import { callApi } from '../../../cli/api-client.ts';
 

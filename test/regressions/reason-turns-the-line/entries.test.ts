@@ -7,20 +7,20 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { lineOf } from '../../../cli/serve/query-log.ts';
 import { createDraft, note } from '../../../cli/import/draft.ts';
+import { lineOf } from '../../../cli/serve/query-log.ts';
 import { createAlarms } from '../../../config/alarms.ts';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
-import { systemClock } from '../../../health/clock.ts';
 import { describeError, ProbeFailure } from '../../../health/checks/probe.ts';
+import { systemClock } from '../../../health/clock.ts';
 import { openStateStore } from '../../../health/state-file.ts';
 import { TRANSPORT } from '../../../server/contract.ts';
 import { problem } from '../../../status/problem.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { loadGeneration } from '../../../zones/load-generation.ts';
-import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 import { serve } from '../../support/process.ts';
+import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 
 const UNSAFE = [
   ...Array.from({ length: 0x20 }, (_, code) => code),

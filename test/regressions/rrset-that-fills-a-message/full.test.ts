@@ -2,9 +2,9 @@
  * PH380 refused RRsets of over 65,023 octets, a round sum of parts, where a message has 65,535 in all.
  */
 import { expect, test } from 'vitest';
+import { mostRrsetOctets } from '../../../wire/response.ts';
 import { T } from '../../support/message.ts';
 import { answering, mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
-import { mostRrsetOctets } from '../../../wire/response.ts';
 
 const OWNER = 'big.example.com';
 const MOST = mostRrsetOctets(OWNER.length + 2);

@@ -3,8 +3,8 @@
  * had one (RFC 6891 6.1.1), and AA with it. NSD and Knot keep both.
  */
 import { expect, test } from 'vitest';
-import { verifyTsig } from '../../../wire/tsig.ts';
 import { readTsig } from '../../../wire/tsig-record.ts';
+import { verifyTsig } from '../../../wire/tsig.ts';
 import { decodeMessage, encodeQuery, T } from '../../support/message.ts';
 import { KEY, servePeers, sign, STRANGER } from '../../support/peer.ts';
 

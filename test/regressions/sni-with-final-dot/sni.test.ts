@@ -7,12 +7,12 @@ import { createServer } from 'node:https';
 import type { PeerCertificate } from 'node:tls';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { apiAt } from '../../../cli/api-client.ts';
-import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';
-import { urlWithoutFinalDot } from '../../../config/host-name.ts';
 import { headers, host } from '../../../config/check-fields.ts';
 import type { CheckSpec } from '../../../config/check-kinds.ts';
-import { parseYaml } from '../../../config/yaml.ts';
+import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';
 import type { Read } from '../../../config/fields.ts';
+import { urlWithoutFinalDot } from '../../../config/host-name.ts';
+import { parseYaml } from '../../../config/yaml.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';
 import { tlsOptions } from '../../../health/checks/tls-options.ts';
 import {

@@ -3,8 +3,8 @@
  * ENETUNREACH after 0 ms or with a short timeout, took the silence of the others for health and went down for a second.
  */
 import { expect, test } from 'vitest';
-import { startHealth, type HealthEvent } from '../../../health/engine.ts';
 import type { ProbeResult } from '../../../health/checks/probe.ts';
+import { startHealth, type HealthEvent } from '../../../health/engine.ts';
 import { createHealthTable, probedOf, viewHealthTable } from '../../../health/health-table.ts';
 import { createManualClock, httpCheck, vip } from '../../unit/health/support.ts';
 

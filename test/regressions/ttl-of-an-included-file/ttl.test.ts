@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createReport } from '../../../config/diagnostics.ts';
 import { fromBind } from '../../../cli/import/from-bind.ts';
+import { createReport } from '../../../config/diagnostics.ts';
 import { formatName, parseName } from '../../../wire/name.ts';
 import { typeText } from '../../../wire/types.ts';
 import { ownerOf } from '../../../zones/read/record-store.ts';

@@ -3,8 +3,8 @@
  * for ever: a script waited for an exit code that never came. A server that was there is still waited for.
  */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runStatus } from '../../../cli/status.ts';
 import { startStatusServer } from '../../../status/http.ts';

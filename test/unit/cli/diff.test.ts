@@ -1,6 +1,6 @@
 /** `pharos diff` over real files, by the real loader. */
-import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { diff } from '../../../cli/diff.ts';

@@ -1,11 +1,11 @@
-import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { explain, type ExplainOptions } from '../../../cli/explain.ts';
 import { renderTrace } from '../../../cli/render-trace.ts';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
-import type { Explained, ExplainRequest } from '../../../steering/trace.ts';
 import { traceDocument } from '../../../status/trace-document.ts';
+import type { Explained, ExplainRequest } from '../../../steering/trace.ts';
 import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../status/fake-runtime.ts';
 import { captureOutput } from './captured-output.ts';
 import { steered } from './traces.ts';

@@ -11,8 +11,8 @@ import { readSettings } from '../../../config/read-settings.ts';
 import { parseDurationMs, parseShare } from '../../../config/units.ts';
 import { parseYaml } from '../../../config/yaml.ts';
 import { createApp } from '../../../status/http.ts';
-import { typeNumber } from '../../../wire/types.ts';
 import { parsePeriod } from '../../../wire/rdata/text.ts';
+import { typeNumber } from '../../../wire/types.ts';
 import { folderOf, mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 import { createFakeLog, createFakeRuntime, type FakeRuntime } from '../status/fake-runtime.ts';
 

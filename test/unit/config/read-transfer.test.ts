@@ -57,7 +57,11 @@ describe('a mistake is reported where it is', () => {
     [`keys: { a: { secret: ${SECRET} } }`, '1:12 PH012', 'algorithm: hmac-sha256'],
     ['keys: { a: { algorithm: hmac-sha256 } }', '1:12 PH012', 'secret: "${TSIG}"'],
     [`keys: { a..b: { algorithm: hmac-sha256, secret: ${SECRET} } }`, '1:9 PH084', 'empty label'],
-    [with1('').replace('} }', `}, Second.: { algorithm: hmac-sha1, secret: ${SECRET} } }`), '1:99 PH084', 'the same key name'],
+    [
+      with1('').replace('} }', `}, Second.: { algorithm: hmac-sha1, secret: ${SECRET} } }`),
+      '1:99 PH084',
+      'the same key name',
+    ],
     ['allow: [{ from: 192.0.2.1/24 }]', '1:17 PH023', 'a network'],
     ['allow: [{ key: second }]', '1:9 PH012', 'from: 192.0.2.54'],
     ['notify: second.example.com', '1:9 PH022', 'an address'],

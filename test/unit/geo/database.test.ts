@@ -1,12 +1,12 @@
-import { gzipSync } from 'node:zlib';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
-import { openDatabase } from '../../../geo/database.ts';
-import { BUNDLED_ATTRIBUTION, openGeography } from '../../../geo/geography.ts';
 import { buildAtlas } from '../../../geo/atlas.ts';
+import { openDatabase } from '../../../geo/database.ts';
 import { lookupClass } from '../../../geo/find-class.ts';
+import { BUNDLED_ATTRIBUTION, openGeography } from '../../../geo/geography.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { NOW_MS, openBytes, temporaryFolder } from './databases.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { groupNodes } from '../../../geo/groups.ts';
 import { ATLAS } from '../../../geo/find-class.ts';
+import { groupNodes } from '../../../geo/groups.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 
 const dice = createDice(printedSeed('groups'));

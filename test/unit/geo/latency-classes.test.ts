@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { buildAtlas } from '../../../geo/atlas.ts';
+import { lookupClass } from '../../../geo/find-class.ts';
 import { latencyKinds, type LatencyUse } from '../../../geo/latency-classes.ts';
 import { createLatencyBuilder, latencyOf, networkRow, type LatencyTable } from '../../../geo/latency-table.ts';
-import { lookupClass } from '../../../geo/find-class.ts';
 import { addressWords } from '../../../geo/prefix-table.ts';
-import { buildAtlas } from '../../../geo/atlas.ts';
 import { formatPrefix, inPrefix, parseAddress, type Prefix } from '../../../wire/address.ts';
 import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 

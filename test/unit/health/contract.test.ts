@@ -2,7 +2,6 @@
  * What every kind of check keeps to: it passes and fails as the target does, its deadline holds to within 50 ms
  * whatever the target does, it ends at once when it is cancelled, and it leaves nothing open.
  */
-import { Packet } from 'dns2';
 import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 import * as http from 'node:http';
@@ -11,10 +10,11 @@ import * as https from 'node:https';
 import * as net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import * as tls from 'node:tls';
+import { Packet } from 'dns2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { CheckSpec } from '../../../config/check-kinds.ts';
-import { runProbe } from '../../../health/checks/run-probe.ts';
 import type { ProbeResult } from '../../../health/checks/probe.ts';
+import { runProbe } from '../../../health/checks/run-probe.ts';
 import { startGrpcServer, type Answers } from './grpc-server.ts';
 import {
   closedPort,

@@ -1,13 +1,12 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as net from 'node:net';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAlarms } from '../../../config/alarms.ts';
-import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
-import type { HealthOptions } from '../../../health/health.ts';
 import type { Probe } from '../../../health/checks/probe.ts';
+import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import {
   FORCED,
   NEVER_SECONDS,
@@ -20,6 +19,7 @@ import {
   viewHealthTable,
   type HealthTable,
 } from '../../../health/health-table.ts';
+import type { HealthOptions } from '../../../health/health.ts';
 import { createManualClock, httpCheck, listen, pushCheck, tcpCheck, turns, vip } from './support.ts';
 
 let stateDir: string;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NEVER_SECONDS, PROBED, type Probed } from '../../../health/health-table.ts';
 import {
   contradicting,
   hold,
@@ -10,7 +11,6 @@ import {
   type HealthState,
   type Thresholds,
 } from '../../../health/hysteresis.ts';
-import { NEVER_SECONDS, PROBED, type Probed } from '../../../health/health-table.ts';
 import { expectShare } from '../../support/chance.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startHealth, type Health, type HealthTarget } from '../../../health/engine.ts';
-import { rampShare, weightWords } from '../../../health/ramp.ts';
 import {
   createHealthTable,
   FULL,
@@ -15,6 +14,7 @@ import {
   viewHealthTable,
   type HealthTable,
 } from '../../../health/health-table.ts';
+import { rampShare, weightWords } from '../../../health/ramp.ts';
 import { createManualClock, pushCheck, tcpCheck, vip, type ManualClock } from './support.ts';
 
 let stateDir: string;

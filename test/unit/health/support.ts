@@ -6,8 +6,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '../../../health/clock.ts';
 import type { CheckSpec, CompoundSpec } from '../../../config/check-kinds.ts';
+import type { Clock } from '../../../health/clock.ts';
 import type { HealthTarget } from '../../../health/target-names.ts';
 
 type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import * as http from 'node:http';
 import * as net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { startHealth } from '../../../health/engine.ts';
-import { REUSE_MS } from '../../../health/limits.ts';
 import { probeHttp } from '../../../health/checks/probe-http.ts';
+import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/health-table.ts';
+import { REUSE_MS } from '../../../health/limits.ts';
 import { createWatch, hangUp } from '../../../health/watch.ts';
 import { createManualClock, httpCheck, listen, never, tcpCheck, vip, type TestServer } from './support.ts';
 

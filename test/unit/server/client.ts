@@ -5,8 +5,8 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket as TcpSocket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
-import type { Endpoint } from '../../../wire/address.ts';
 import { startServer, type Server, type ServerOptions } from '../../../server/threads/supervisor.ts';
+import type { Endpoint } from '../../../wire/address.ts';
 import { DO } from './answer/answerer.ts';
 
 export const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0 };

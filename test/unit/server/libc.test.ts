@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import * as c from '../../../server/libc.ts';
 import {
   BATCH,
   CONTROL_OCTETS,
@@ -13,6 +12,7 @@ import {
   SLOT_OCTETS,
 } from '../../../server/io/message-vector.ts';
 import { closeSockets, openUdpSockets } from '../../../server/io/sockets.ts';
+import * as c from '../../../server/libc.ts';
 
 const here = c.whyNoLibc() === undefined;
 

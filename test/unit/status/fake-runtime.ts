@@ -2,16 +2,17 @@
  * A Runtime made by hand. It is a fake, because a real one needs threads, sockets and files, and because these
  * tests are about what HTTP makes of it. Its health is the real engine, with a probe that answers by table.
  */
-import type { Diagnostic } from '../../../config/diagnostics.ts';
+import { createAlarms, type Alarm } from '../../../config/alarms.ts';
 import type { CheckSpec } from '../../../config/check-kinds.ts';
+import type { Diagnostic } from '../../../config/diagnostics.ts';
 import type { Settings } from '../../../config/settings.ts';
 import { createBeaconSamples } from '../../../geo/beacon-samples.ts';
 import { NOWHERE } from '../../../geo/location.ts';
 import { systemClock, type Clock } from '../../../health/clock.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/health-table.ts';
-import { NOBODY, type CountedClients } from '../../../server/forecast/client-counts.ts';
 import { COUNTER, COUNTERS } from '../../../server/counters.ts';
+import { NOBODY, type CountedClients } from '../../../server/forecast/client-counts.ts';
 import type { Simulated, SimulateRequest } from '../../../server/forecast/simulate-failure.ts';
 import type { SimulateOutcome } from '../../../server/forecast/simulate-thread.ts';
 import { answerTraits } from '../../../status/answer-traits.ts';
@@ -19,7 +20,6 @@ import { createBeacon, type Beacon } from '../../../status/beacon.ts';
 import { createEventLog } from '../../../status/events.ts';
 import type { StatusLog } from '../../../status/http.ts';
 import type { HttpStats } from '../../../status/metrics.ts';
-import { createAlarms, type Alarm } from '../../../config/alarms.ts';
 import type { LastReload, RecentTraffic, Reloaded, Runtime } from '../../../status/runtime.ts';
 import type { ExplainRequest, Explained } from '../../../steering/trace.ts';
 import type { Catalog, VipInfo } from '../../../zones/catalog.ts';

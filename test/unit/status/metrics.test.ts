@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createMetrics, type Metrics } from '../../../status/metrics.ts';
-import { createOctetsPool } from '../../../status/assemble-reply.ts';
 import { COUNTER } from '../../../server/counters.ts';
+import { createOctetsPool } from '../../../status/assemble-reply.ts';
+import { createMetrics, type Metrics } from '../../../status/metrics.ts';
 import { createFakeRuntime, NO_CLIENTS, type FakeRuntime } from './fake-runtime.ts';
 
 let fake: FakeRuntime;

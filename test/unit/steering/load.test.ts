@@ -2,14 +2,14 @@
  * Load (docs/steering.md#load): which clients VIPs close to full shed, where these go, and the whole loop (played-load.ts).
  */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { pressureOf, relieve } from '../../../health/pressure.ts';
 import { FULL, PROBED } from '../../../health/health-table.ts';
+import { pressureOf, relieve } from '../../../health/pressure.ts';
+import { explainFrom, type LiveHealth } from '../../../server/explain/explain-answer.ts';
+import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import { locate, steer } from '../../../steering/chain.ts';
 import { HAS } from '../../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../../steering/shed.ts';
 import { parseAddress } from '../../../wire/address.ts';
-import { explainFrom, type LiveHealth } from '../../../server/explain/explain-answer.ts';
-import { simulateFrom } from '../../../server/forecast/simulate-failure.ts';
 import { subnetOption, T } from '../../support/message.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
 import { answering, type Answering } from '../../support/pharos.ts';

@@ -4,8 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import { FORCED, PROBED } from '../../../health/health-table.ts';
 import { formatAddress, parseAddress } from '../../../wire/address.ts';
-import { subnetOption, T } from '../../support/message.ts';
 import { expectShares } from '../../support/chance.ts';
+import { subnetOption, T } from '../../support/message.ts';
 import { answering, mistakesOf, NO_GEOGRAPHY, type Answering } from '../../support/pharos.ts';
 import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 

@@ -1,11 +1,11 @@
 /**
  * Random configurations: as files for the server, and as plain objects for the reference.
  */
+import type { At } from '../../../config/settings.ts';
 import { formatAddress, inPrefix, parsePrefix } from '../../../wire/address.ts';
+import type { Prefix } from '../../../wire/address.ts';
 import type { Dice } from '../../support/random.ts';
 import type { DatabaseText } from '../geo/reference.ts';
-import type { At } from '../../../config/settings.ts';
-import type { Prefix } from '../../../wire/address.ts';
 import type { RefKey, RefMeasurement, RefRegion, RefService, RefStatic, RefStep, RefVip } from './reference.ts';
 
 export const DATABASE: DatabaseText = [

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { MAX_LABEL_OCTETS } from '../../../wire/limits.ts';
 import { addLabel, hashLabel, hashName, hashSuffix } from '../../../wire/name-hash.ts';
 import { parseName } from '../../../wire/name.ts';
-import { MAX_LABEL_OCTETS } from '../../../wire/limits.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 
 const dice = createDice(printedSeed('name hash'));

@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { canonical, parseName } from '../../../wire/name.ts';
+import { readTsig, type Tsig } from '../../../wire/tsig-record.ts';
 import {
   appendTsigError,
   createSigner,
@@ -15,7 +16,6 @@ import {
   type TsigKey,
   type Verdict,
 } from '../../../wire/tsig.ts';
-import { readTsig, type Tsig } from '../../../wire/tsig-record.ts';
 
 const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];
 const key = (algorithm: TsigAlgorithm, label = 'second.example.com'): TsigKey => ({

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { createReport, type Diagnostic } from '../../../config/diagnostics.ts';
 import { readSettings } from '../../../config/read-settings.ts';
-import { formatRdata } from '../../../wire/rdata.ts';
 import { formatName } from '../../../wire/name.ts';
+import { formatRdata } from '../../../wire/rdata.ts';
 import { typeText } from '../../../wire/types.ts';
 import type { ServiceModel, ZoneModel } from '../../../zones/read/model.ts';
-import { ownerOf, rdataOf } from '../../../zones/read/record-store.ts';
 import { readZone } from '../../../zones/read/read-zone.ts';
+import { ownerOf, rdataOf } from '../../../zones/read/record-store.ts';
 
 const folders: string[] = [];
 afterAll(() => {

@@ -1,10 +1,10 @@
 import * as http from 'node:http';
 import * as net from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../../../health/clock.ts';
 import { probeCompound } from '../../../../health/checks/probe-compound.ts';
 import type { Probe, ProbeResult, ProbeTarget } from '../../../../health/checks/probe.ts';
 import { runProbe } from '../../../../health/checks/run-probe.ts';
+import { systemClock } from '../../../../health/clock.ts';
 import { createWatch } from '../../../../health/watch.ts';
 import { compoundCheck, dnsCheck, grpcCheck, httpCheck, listen, never, tcpCheck, tlsCheck } from '../support.ts';
 

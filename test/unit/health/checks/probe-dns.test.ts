@@ -1,7 +1,7 @@
-import { createServer, Packet } from 'dns2';
 import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 import * as net from 'node:net';
+import { createServer, Packet } from 'dns2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probeDns } from '../../../../health/checks/probe-dns.ts';
 import { dnsCheck, listen, never } from '../support.ts';

@@ -2,9 +2,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, watch, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MAX_COMMANDS_AT_ONCE } from '../../../../health/limits.ts';
 import { probeExec } from '../../../../health/checks/probe-exec.ts';
 import type { ProbeResult } from '../../../../health/checks/probe.ts';
+import { MAX_COMMANDS_AT_ONCE } from '../../../../health/limits.ts';
 import { execCheck, never } from '../support.ts';
 
 let folder = '';

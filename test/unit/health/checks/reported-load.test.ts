@@ -1,7 +1,7 @@
 import * as http from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadOf } from '../../../../health/checks/reported-load.ts';
 import { probeHttp } from '../../../../health/checks/probe-http.ts';
+import { loadOf } from '../../../../health/checks/reported-load.ts';
 import { httpCheck, listen, never, type TestServer } from '../support.ts';
 
 test.each([

@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { expect, test } from 'vitest';
-import { LOOKUP_FRESH_MS, LOOKUP_STALE_MS, MAX_LOOKUPS } from '../../../../health/limits.ts';
 import { createLookup } from '../../../../health/checks/resolve-host.ts';
+import { LOOKUP_FRESH_MS, LOOKUP_STALE_MS, MAX_LOOKUPS } from '../../../../health/limits.ts';
 
 const address = (last: number): LookupAddress => ({ address: `192.0.2.${last}`, family: 4 });
 

@@ -7,8 +7,8 @@
  *    14  transport
  */
 import { getHeapStatistics } from 'node:v8';
-import { TCP_OCTETS, UDP_OCTETS } from '../../../../wire/limits.ts';
 import { TRANSPORT, type Answer, type Publication } from '../../../../server/contract.ts';
+import { TCP_OCTETS, UDP_OCTETS } from '../../../../wire/limits.ts';
 
 export const DO = {
   ECHO: 'e'.charCodeAt(0),

@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { createClientCounter } from '../../../../cli/serve/client-counter.ts';
 import { prepare } from '../../../../cli/serve/generation.ts';
-import { createClientCounts, HALF_LIFE_MS, type CountedClients } from '../../../../server/forecast/client-counts.ts';
 import { createClientRing, QUERIES_A_SAMPLE, takeClients } from '../../../../server/answer/client-samples.ts';
 import { COUNTER } from '../../../../server/counters.ts';
+import { createClientCounts, HALF_LIFE_MS, type CountedClients } from '../../../../server/forecast/client-counts.ts';
 import { formatAddress, parseAddress } from '../../../../wire/address.ts';
 import { expectShare } from '../../../support/chance.ts';
 import { encodeQuery, subnetOption, T, type QueryOptions } from '../../../support/message.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { explainInLines } from '../../../../cli/serve/explain-lines.ts';
 import { createAnswerer } from '../../../../server/answer/answerer.ts';
+import { createExplains, startsWithExplain } from '../../../../server/answer/explain-query.ts';
 import { packetOf, TRANSPORT, type StreamClient } from '../../../../server/contract.ts';
 import { explainFrom } from '../../../../server/explain/explain-answer.ts';
-import { createExplains, startsWithExplain } from '../../../../server/answer/explain-query.ts';
 import type { ExplainRequest } from '../../../../steering/trace.ts';
 import { parseAddress, parsePrefix } from '../../../../wire/address.ts';
 import { viewImage } from '../../../../zones/image/image.ts';

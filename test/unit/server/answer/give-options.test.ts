@@ -3,8 +3,8 @@
  */
 import { describe, expect, test } from 'vitest';
 import { answer } from '../../../../server/answer/answer.ts';
-import { COUNTER } from '../../../../server/counters.ts';
 import { packetOf, TRANSPORT } from '../../../../server/contract.ts';
+import { COUNTER } from '../../../../server/counters.ts';
 import { ASKS, createQuery } from '../../../../wire/query.ts';
 import { createResponse, finishResponse, startResponse } from '../../../../wire/response.ts';
 import { decodeMessage, encodeQuery, subnetOption, T, type Option } from '../../../support/message.ts';

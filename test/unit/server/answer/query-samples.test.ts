@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { createQueryLog, lineOf, type QueryLine } from '../../../../cli/serve/query-log.ts';
 import { createAnswerer } from '../../../../server/answer/answerer.ts';
-import { COUNTER, createCounters } from '../../../../server/counters.ts';
-import { packetOf, TRANSPORT } from '../../../../server/contract.ts';
 import { createQueryRing, sampleQueries, takeSamples } from '../../../../server/answer/query-samples.ts';
+import { packetOf, TRANSPORT } from '../../../../server/contract.ts';
+import { COUNTER, createCounters } from '../../../../server/counters.ts';
 import { parseAddress } from '../../../../wire/address.ts';
 import { encodeQuery, subnetOption, T, type QueryOptions } from '../../../support/message.ts';
 import { load, NO_GEOGRAPHY, payloadOf } from '../../../support/pharos.ts';

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { FORCED, FULL, PROBED } from '../../../../health/health-table.ts';
 import { explainFrom, type LiveHealth } from '../../../../server/explain/explain-answer.ts';
 import type { Trace } from '../../../../steering/trace.ts';
-import { answering, type Answering, type Files } from '../../../support/pharos.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';
+import { answering, type Answering, type Files } from '../../../support/pharos.ts';
 
 const VIPS = `vips:
       kr: { region: seoul, A: 203.0.113.1, weight: 3 }

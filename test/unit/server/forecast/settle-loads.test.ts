@@ -4,8 +4,8 @@
  */
 import { describe, expect, test } from 'vitest';
 import { FULL } from '../../../../health/health-table.ts';
-import { createSide, landingOf, type Landing } from '../../../../server/forecast/expected-shares.ts';
 import { healthFor } from '../../../../server/explain/explain-answer.ts';
+import { createSide, landingOf, type Landing } from '../../../../server/forecast/expected-shares.ts';
 import { createSample } from '../../../../server/forecast/sample-networks.ts';
 import { simulateFrom } from '../../../../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../../../../server/forecast/traffic.ts';

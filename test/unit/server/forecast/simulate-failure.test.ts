@@ -1,7 +1,7 @@
 /** What simulate says, beside what packets are answered. */
 import { describe, expect, test } from 'vitest';
-import { placeAt } from '../../../../geo/location.ts';
 import { lookupClass } from '../../../../geo/find-class.ts';
+import { placeAt } from '../../../../geo/location.ts';
 import { FORCED, forcedOf, isForcedOut, PROBED } from '../../../../health/health-table.ts';
 import { isInhabited } from '../../../../server/forecast/address-space.ts';
 import { simulateFrom, type SimulateRequest, type Simulation } from '../../../../server/forecast/simulate-failure.ts';

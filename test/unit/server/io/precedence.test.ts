@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { whyNoLibc } from '../../../../server/libc.ts';
 import { takePrecedence, type Schedule } from '../../../../server/io/precedence.ts';
+import { whyNoLibc } from '../../../../server/libc.ts';
 import { DO } from '../answer/answerer.ts';
 import { query, serve, udpClient } from '../client.ts';
 

@@ -4,8 +4,8 @@
 import { once } from 'node:events';
 import type { SecureVersion } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
-import { COUNTER } from '../../../../server/counters.ts';
 import { TRANSPORT } from '../../../../server/contract.ts';
+import { COUNTER } from '../../../../server/counters.ts';
 import { makeCertificate } from '../../../support/certificate.ts';
 import { DO, LONG_OCTETS } from '../answer/answerer.ts';
 import { framed, query, read, until } from '../client.ts';

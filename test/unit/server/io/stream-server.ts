@@ -1,11 +1,11 @@
 /**
  * A stream server of the test answerer in the thread of the test, for TCP and, with a certificate, for TLS.
  */
-import { createCounters } from '../../../../server/counters.ts';
 import type { AnswerLong, KeyPair, Link } from '../../../../server/contract.ts';
-import { serveStreams } from '../../../../server/io/stream.ts';
+import { createCounters } from '../../../../server/counters.ts';
 import type { StreamLimits } from '../../../../server/io/stream-clients.ts';
 import { createSecurity } from '../../../../server/io/stream-tls.ts';
+import { serveStreams } from '../../../../server/io/stream.ts';
 import { createAnswerer } from '../answer/answerer.ts';
 import { LOOPBACK, tcpClient, tlsClient, type TlsOptions } from '../client.ts';
 

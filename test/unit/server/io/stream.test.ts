@@ -2,8 +2,8 @@
  * Streams: what is answered later, idle connections, limits. What holds for TCP and TLS alike is in stream-contract.test.ts.
  */
 import { afterEach, describe, expect, test } from 'vitest';
-import { COUNTER } from '../../../../server/counters.ts';
 import { TRANSPORT, type AnswerLong, type StreamClient } from '../../../../server/contract.ts';
+import { COUNTER } from '../../../../server/counters.ts';
 import { clientKey } from '../../../../server/io/stream-clients.ts';
 import { peerOf } from '../../../../server/io/udp-dgram.ts';
 import { DO, LONG_OCTETS } from '../answer/answerer.ts';

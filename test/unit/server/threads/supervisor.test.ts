@@ -2,13 +2,13 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { checkListen } from '../../../../server/io/check-listen.ts';
 import { COUNTER } from '../../../../server/counters.ts';
+import { checkListen } from '../../../../server/io/check-listen.ts';
 import { whyNoLibc } from '../../../../server/libc.ts';
 import { adviseOnPrivilege, ListenError } from '../../../../server/listen-error.ts';
 import type { Io } from '../../../../server/threads/supervisor.ts';
-import { DO } from '../answer/answerer.ts';
 import { makeCertificate } from '../../../support/certificate.ts';
+import { DO } from '../answer/answerer.ts';
 import { framed, LOOPBACK, query, read, serve, tcpClient, tlsClient, udpClient, until } from '../client.ts';
 
 const ios: Io[] = whyNoLibc() === undefined ? ['batch', 'dgram'] : ['dgram'];

@@ -4,8 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import { COUNTER } from '../../../../server/counters.ts';
 import { parseName } from '../../../../wire/name.ts';
-import { TSIG_ERROR, verifyTsig } from '../../../../wire/tsig.ts';
 import { readTsig } from '../../../../wire/tsig-record.ts';
+import { TSIG_ERROR, verifyTsig } from '../../../../wire/tsig.ts';
 import { decodeMessage, encodeQuery, readName, T, wireName, type DecodedRecord } from '../../../support/message.ts';
 import { ixfr, KEY, PEER, servePeers as serve, sign, SIGNING, STRANGER } from '../../../support/peer.ts';
 import { SAMPLES } from '../../wire/rdata-samples.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { viewImage, NODE, RRSET } from '../../../../zones/image/image.ts';
 import { nextNode } from '../../../../zones/image/find-node.ts';
+import { viewImage, NODE, RRSET } from '../../../../zones/image/image.ts';
 import { load, NO_GEOGRAPHY } from '../../../support/pharos.ts';
 
 test('a node and its first RRset share a row pair, its name and that RRset their octets', () => {

@@ -2,8 +2,8 @@ import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { isUnchanged, type FileStamp } from '../../../../zones/read/file-stamp.ts';
 import { loadGeneration } from '../../../../zones/load-generation.ts';
+import { isUnchanged, type FileStamp } from '../../../../zones/read/file-stamp.ts';
 
 let folder = '';
 beforeEach(() => {

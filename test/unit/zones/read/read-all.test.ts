@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { formatName } from '../../../../wire/name.ts';
 import { formatPlace } from '../../../../config/diagnostics.ts';
+import { formatName } from '../../../../wire/name.ts';
 import { readConfiguration, shownPath } from '../../../../zones/read/read-all.ts';
 import { makeFolder } from '../read-helper.ts';
 
