@@ -37,6 +37,6 @@ test.each([
   const has = explained.ok && explained.trace.answer.records.length;
   expect(has).toBe(records.length);
   if (explained.ok && explained.trace.allDown && records.length === 0) {
-    expect(explained.trace.allDown).toContain(`in which there is no ${type}`);
+    expect(explained.trace.allDown).toContain(`which has no ${type} record`);
   }
 });

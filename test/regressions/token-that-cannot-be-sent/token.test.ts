@@ -15,7 +15,7 @@ const NONE = { api: undefined, token: undefined, config: undefined, cwd: '/', en
 test.each(['tok\nen', 'tok€n', 'tok en'])('%j is wrong usage, and is not shown', async (token) => {
   const { output, error } = captureOutput();
   expect(await giveBack('@seoul', { ...NONE, token, json: false }, output)).toBe(2);
-  expect(error()).toMatch(/^pharos auto: the token .* printable ASCII without spaces$/);
+  expect(error()).toMatch(/^pharos auto: invalid token; use printable ASCII characters without spaces$/);
   expect(error()).not.toContain('tok€n');
 });
 
