@@ -500,7 +500,7 @@ describe('listening', () => {
     await expect(start).rejects.toMatchObject({
       name: 'ListenError',
       message: expect.stringContaining(`127.0.0.1:${port} (TCP) is in use`) as unknown,
-      hint: expect.stringContaining('listen elsewhere') as unknown,
+      hint: expect.stringContaining('listen on another address') as unknown,
     });
     other.close();
   });
