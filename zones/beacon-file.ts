@@ -1,5 +1,5 @@
 /**
- * Samples of users' browsers as the state folder keeps them: `beacon.json`, one network a line.
+ * `beacon.json` in the state folder: the samples of users' browsers, one network per line.
  */
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -11,10 +11,10 @@ import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
 
 /** Its name in the state folder. */
 export const BEACON_FILE = 'beacon.json';
-/** Networks written between two looks at what else there is to do. */
+/** Networks written per turn of the event loop. */
 const NETWORKS_A_TURN = 200;
 
-/** What the last run kept; none when the file is missing or cannot be used, which `warn` is told of. */
+/** Samples of the last run. None if the file is missing; none, with a warning to `warn`, if it cannot be used. */
 export function readBeaconFile(stateDir: string, warn: (message: string) => void): readonly SavedNetwork[] {
   const path = join(stateDir, BEACON_FILE);
   try {
@@ -48,7 +48,7 @@ function isSample(value: unknown): boolean {
   return Array.isArray(value) && value.length === 3 && value.every((part) => Number.isFinite(part) && part >= 0);
 }
 
-/** The file has the old content or the new, whatever happens. Rejects with the system's error. */
+/** Replaces the file atomically: it has either the old or the new content. Rejects with the system's error. */
 export async function writeBeaconFile(stateDir: string, samples: BeaconSamples): Promise<void> {
   const lines: string[] = [];
   for (const network of samples.save()) {

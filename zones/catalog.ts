@@ -1,6 +1,6 @@
 /**
- * What a generation contains, in words: the names behind the image's numbers, for explain, the API, the
- * metrics and the health room. Plain data; the packet path never sees it.
+ * The contents of a generation by name: what the image's numbers refer to, for explain, the API, the metrics and the
+ * health room. Plain data; the packet path does not use it.
  */
 import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
@@ -11,9 +11,9 @@ export type Catalog = {
   readonly zones: readonly ZoneInfo[];
   /** By service number of the image. */
   readonly services: readonly ServiceInfo[];
-  /** By slot: the index into the health table and the served counters. */
+  /** By slot, the index into the health table and the served counters. */
   readonly vips: readonly VipInfo[];
-  /** By region number; 0 is the nameless region of VIPs that are in none. */
+  /** By region number; 0 is the nameless region of VIPs without a region. */
   readonly regions: readonly RegionInfo[];
 };
 
@@ -24,7 +24,7 @@ export type ZoneInfo = {
   readonly file: string;
   readonly records: number;
   readonly services: number;
-  /** Records without the SOA and NS of the apex, and VIPs: what a reload that makes a zone smaller is measured by. */
+  /** Number of records without the SOA and NS of the apex, plus VIPs; `reload.max_shrink` compares it. */
   readonly size: number;
 };
 
@@ -36,7 +36,7 @@ export type ServiceInfo = {
   readonly steps: readonly StepSpec[];
   readonly answers: number;
   readonly whenAllDown: 'serve_all' | 'none' | 'static';
-  /** How long a VIP that recovers takes to its full weight; 0 for at once. */
+  /** The time in which a recovered VIP returns to its full weight; 0 for at once. */
   readonly rampMs: number;
   readonly shed: ShedMarks | undefined;
   readonly firstSlot: number;
@@ -61,7 +61,7 @@ export type VipInfo = {
   /** Where the check connects: probe, else A, AAAA or CNAME. */
   readonly probeHost: string;
   readonly probePort: number | undefined;
-  /** What is shown in their place, where they came from the environment. */
+  /** Shown instead of the probe's host and port if they come from the environment. */
   readonly probeWritten?: string | undefined;
 };
 
@@ -80,11 +80,11 @@ export type GeoDatabaseInfo = {
   /** ISO date of the build. */
   readonly built: string;
   readonly ageDays: number;
-  /** What its licence asks to be shown; empty when nothing. */
+  /** The attribution that its licence requires; empty if none. */
   readonly attribution: string;
 };
 
-/** What reading and compiling came to. */
+/** The result of reading and compiling. */
 export type Outcome<Generation> =
   | { readonly ok: true; readonly value: Generation; readonly diagnostics: readonly Diagnostic[] }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };

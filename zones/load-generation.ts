@@ -1,6 +1,6 @@
 /**
- * Files to a generation: everything read, checked and compiled, or every mistake. In the calling thread, as
- * `check` and `explain` want it; the server does it in a thread of its own (load-thread.ts).
+ * Files to a generation: reads, checks and compiles everything, or reports every mistake. Runs in the calling thread,
+ * which suits `check` and `explain`; the server calls it in a separate thread (load-thread.ts).
  */
 import { dirname, join } from 'node:path';
 import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
@@ -29,34 +29,34 @@ import { readConfiguration, shown } from './read/read-all.ts';
 import { nextSerial, readSerials, statedSerial, type Serials } from './serials.ts';
 
 export type LoadInput = {
-  /** pharos.yaml; undefined: `./pharos.yaml`, or defaults where there is a folder `zones`. */
+  /** Path of pharos.yaml; undefined: `./pharos.yaml`, or defaults if there is a folder `zones`. */
   readonly file: string | undefined;
   readonly cwd: string;
   readonly env: Environment;
   /** Cores of the machine, for `workers: auto`. */
   readonly cores: number;
-  /** Serials in force; undefined: those that the state folder holds. */
+  /** Serials in force; undefined: those of the state folder. */
   readonly serials?: Serials;
-  /** What users' browsers measured; undefined: what the state folder holds. Not used where there is no beacon. */
+  /** Latencies that browsers measured; undefined: those of the state folder. Not used without a beacon. */
   readonly measured?: LatencyTable | undefined;
-  /** The TLS key pair of the running server: it stays where the same files may no longer be read. */
+  /** The TLS key pair of the running server. It stays in use if its files can no longer be read. */
   readonly keyPairInUse?: CheckedKeyPair | undefined;
 };
 
-/** One generation, before it is put to work. Crosses threads. */
+/** A loaded generation that is not yet served. It can be sent to another thread. */
 export type LoadedGeneration = {
   readonly settings: Settings;
   readonly catalog: Catalog;
   readonly databases: readonly GeoDatabaseInfo[];
   readonly image: SharedArrayBuffer;
   readonly atlas: SharedArrayBuffer;
-  /** By class of the atlas: what explain says of a client. */
+  /** By class of the atlas: the locations that explain shows. */
   readonly locations: Places;
-  /** By path: explain tells which measurement decided. */
+  /** By path: explain shows which measurement decided. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
   /** The files that it was read from. */
   readonly files: FileStamp;
-  /** To be kept in the state folder once the generation is served. */
+  /** To be saved in the state folder once the generation is served. */
   readonly serials: Serials;
 };
 
@@ -65,7 +65,7 @@ export function loadGeneration(input: LoadInput, allocate?: Allocate): Outcome<L
   return outcome.ok ? { ...outcome, value: outcome.value.generation } : outcome;
 }
 
-/** The same with the zones as their files state them: `diff` compares records. */
+/** Loads a generation and returns its zones' models too: `diff` compares records. */
 export function loadWithZones(
   input: LoadInput,
   allocate: Allocate = (octets) => new SharedArrayBuffer(octets),
@@ -76,7 +76,7 @@ export function loadWithZones(
   const { settings, zones } = configuration;
   if (!settings) return { ok: false, diagnostics: configuration.diagnostics };
   const report = createReport();
-  // Databases and tables are read also where zones are wrong, so that all mistakes are shown at once.
+  // Databases and tables are read even if zones have mistakes, so that all mistakes are shown at once.
   const { databases, info } = openGeography(settings.geo, report);
   const latencyTables = readLatencyTables(zones, settings, measuredFor(settings, input.measured, report), report);
   const soFar = (): Diagnostic[] => [
@@ -118,7 +118,7 @@ export function loadWithZones(
     locations,
     latencyTables,
     files: stampFiles(settings, zones),
-    // Zones that are gone keep their entry: when they come back, their serial still rises.
+    // Removed zones keep their entry, so that their serial still rises if they return.
     serials: { ...last, ...Object.fromEntries([...serials].map(([zone, entry]) => [nameKey(zone.apex), entry])) },
   };
   return { ok: true, value: { generation, zones }, diagnostics };
@@ -128,7 +128,7 @@ function now(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-/** Figures of the beacon; from files, as `check` and `explain` and a start have it, those of the last run. */
+/** Figures of the beacon. Without figures in memory (`check`, `explain`, a start): those of the last run. */
 function measuredFor(
   { beacon, stateDir }: Settings,
   known: LatencyTable | undefined,
@@ -144,7 +144,7 @@ function measuredFor(
   return samples.figures({ sinceMs: Date.now() - beacon.windowMs, minSources: beacon.minSources });
 }
 
-/** Each table once, whichever services use it; regions are all that any zone knows. */
+/** Reads each table once. Its regions may be any that a zone defines. */
 function readLatencyTables(
   zones: readonly ZoneModel[],
   settings: Settings,

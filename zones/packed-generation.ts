@@ -1,11 +1,11 @@
 /**
- * A generation as the thread of simulate takes it over. The catalog is packed where it is compiled: copying that of
- * thousands of VIPs to another thread would hold the control thread up.
+ * A generation in the form that the simulate thread takes over. The compile thread packs the catalog, because copying the
+ * catalog of thousands of VIPs to another thread would block the control thread.
  */
 import { deserialize, serialize } from 'node:v8';
 import type { LoadedGeneration } from './load-generation.ts';
 
-/** What forecasts are made from. */
+/** The parts of a generation that a forecast needs. */
 export type ForecastGeneration = Pick<LoadedGeneration, 'catalog' | 'image' | 'atlas' | 'locations'>;
 
 /** All of it is shared memory. */

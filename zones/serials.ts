@@ -1,6 +1,6 @@
 /**
- * `soa.serial: auto`: a serial that rises with every change of content and never falls (SPEC 3), and is the same on every
- * node that has the same files. What was served last, with a digest of its content, is kept in the state folder.
+ * `soa.serial: auto` (docs/transfer.md#serials): the serial rises with every change of content, never falls, and is the
+ * same on every node with the same files. The state folder keeps the last served serial and a digest of its content.
  */
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { TYPE } from '../wire/types.ts';
 import type { ZoneModel } from './read/model.ts';
 import { rdataOf } from './read/record-store.ts';
 
-/** By canonical apex (`nameKey`). The digest is empty where the file states the serial: it is kept so that `auto` rises above it. */
+/** By canonical apex (`nameKey`). The digest is empty if the file states the serial, which is kept so that `auto` rises above it. */
 export type Serials = Readonly<Record<string, { readonly serial: number; readonly digest: string }>>;
 
 /** Serial of the SOA as the file states it. */
@@ -28,16 +28,16 @@ export function statedSerial(zone: ZoneModel): number {
 }
 
 /**
- * Copies of the same files get times that differ by the time that copying takes. Times within one span give one serial, at
- * the price that of two changes in one span only a node that has its state knows which came later.
+ * The times of copied files differ by the time that copying takes, so all times within one span give the same serial. The
+ * price: of two changes within one span, only a node with saved state knows which is newer.
  */
 const SPAN_SECONDS = 16;
-/** 2000-01-01: tools that make builds reproducible give all files a time before it, which says nothing of what is newer. */
+/** 2000-01-01. Tools for reproducible builds set all file times before it, so such times do not tell which file is newer. */
 const OLDEST_SECONDS = 946_684_800;
 
 /**
- * The serial for a zone's content: the last one where nothing changed, else that of its files, or one more than the last
- * where the files' times stand still or went back.
+ * The serial for a zone's content: the last one if nothing changed; otherwise that of its files, or the last plus one if
+ * the files' times did not advance.
  */
 export function nextSerial(
   zone: ZoneModel,
@@ -51,8 +51,9 @@ export function nextSerial(
 }
 
 /**
- * The newest time of the files, in seconds since 1970, to the span; the place in the span is by content. So it needs no
- * state: it is the same wherever content and times are, and rises with the times. A time that no file can have counts as now.
+ * The newest time of the files, in seconds since 1970, rounded down to the span, plus an offset within the span that
+ * depends on the content. It needs no state: equal content and times give equal serials, and newer times give greater
+ * ones. An impossible file time counts as now.
  */
 function serialOfFiles(zone: ZoneModel, nowSeconds: number): number {
   const newest = newestSeconds(zone);
@@ -62,7 +63,7 @@ function serialOfFiles(zone: ZoneModel, nowSeconds: number): number {
   return Math.floor(seconds / SPAN_SECONDS) * SPAN_SECONDS + place;
 }
 
-/** Of the files that the content is read from; measured times are no content. */
+/** The newest time of the files with content; latency tables do not count as content. */
 function newestSeconds({ files, services }: ZoneModel): number {
   const tables = new Set(services.flatMap(({ steps }) => steps.flatMap((step) => traitsOf(step).table?.path ?? [])));
   const times = files
@@ -71,9 +72,9 @@ function newestSeconds({ files, services }: ZoneModel): number {
   return Math.floor(Math.max(0, ...times));
 }
 
-/** Keys of services that say nothing about content: where something is written. */
+/** Keys of services that are not content: source places. */
 const LOCAL: ReadonlySet<string> = new Set(['place']);
-/** On other nodes, paths and secrets may be others for the same content. */
+/** Keys that may differ between nodes with the same content: paths and secrets. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['place', 'table', 'check']);
 
 function digestOf(zone: ZoneModel, without: ReadonlySet<string>): string {
@@ -93,7 +94,7 @@ function digestOf(zone: ZoneModel, without: ReadonlySet<string>): string {
 /** Its name in the state folder. */
 export const SERIALS_FILE = 'serials.json';
 
-/** Serials of the last run; none when the file is missing or unreadable, which `warn` is told of. */
+/** Serials of the last run. None if the file is missing; none, with a warning to `warn`, if it is unreadable. */
 export function readSerials(stateDir: string, warn: (message: string) => void): Serials {
   const path = join(stateDir, SERIALS_FILE);
   try {

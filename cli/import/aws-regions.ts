@@ -1,5 +1,5 @@
 /**
- * Where the regions of AWS are: the city that each is named after, to a tenth of a degree. `nearest` needs no more.
+ * Positions of the AWS regions: the city that each is named after, to a tenth of a degree. `nearest` needs no better.
  */
 export const AWS_REGIONS: ReadonlyMap<string, string> = new Map(
   Object.entries({

@@ -1,17 +1,17 @@
 /**
- * A zone on its way from another system's files into zone YAML: records, services, and notes of everything that
- * is not as it was.
+ * The intermediate form between another system's files and zone YAML: records, services, and a note for every
+ * difference.
  */
 import { plainText } from '../../config/plain-text.ts';
 import { formatName, isWithin, nameKey, type Name } from '../../wire/name.ts';
 import { typeText } from '../../wire/types.ts';
 
-/** What YAML can say. */
+/** A value that YAML can express. */
 export type DraftValue = string | number | boolean | readonly DraftValue[] | { readonly [key: string]: DraftValue };
 
 /**
- * `changed`: it stands in the zone, and does not mean quite what it did, or needs a look. `dropped`: it does not stand
- * there. `owner` is relative to the zone, `@` for the apex; without one it is about the zone as a whole.
+ * `changed`: it is in the zone, but does not mean exactly the same, or needs a review. `dropped`: it is not in the zone.
+ * `owner` is relative to the zone, `@` for the apex; a note without an owner is about the whole zone.
  */
 export type Note = {
   readonly kind: 'changed' | 'dropped';
@@ -19,14 +19,14 @@ export type Note = {
   readonly message: string;
 };
 
-/** In the notes of records that were dropped for where they are. */
+/** Part of the note about a record that was dropped because its owner is not in the zone. */
 export const OUT_OF_ZONE = 'out of the zone';
 
 export type Rrset = { readonly type: number; readonly ttlSeconds: number; readonly rdata: Uint8Array[] };
 
 export type OwnerDraft = { readonly owner: Name; readonly rrsets: Map<number, Rrset> };
 
-/** Exactly the keys of a VIP in a zone file, and a comment. Names in `CNAME` end with a dot. */
+/** The keys of a VIP in a zone file, and a comment. Names in `CNAME` end with a dot. */
 export type VipDraft = {
   readonly name: string;
   readonly region?: string;
@@ -39,11 +39,11 @@ export type VipDraft = {
 
 export type ServiceDraft = {
   readonly owner: Name;
-  /** Seconds, or a range of them. */
+  /** Seconds, or a range in seconds. */
   readonly ttl: number | { readonly min: number; readonly max: number };
   readonly check?: DraftValue;
   readonly vips: readonly VipDraft[];
-  /** Steps; none for the default. */
+  /** Steps; empty for the default. */
   readonly steer: readonly DraftValue[];
   readonly answers?: number | 'all';
   readonly whenAllDown?: DraftValue;
@@ -53,7 +53,7 @@ export type RegionDraft = { readonly at?: string; readonly min_healthy?: string 
 
 export type ZoneDraft = {
   readonly apex: Name;
-  /** What it was read from, for the first line: `bind, db.example.com`. */
+  /** The source that the first line of the YAML names: `bind, db.example.com`. */
   readonly source: string;
   /** By `nameKey`, in the order of the source. */
   readonly owners: Map<string, OwnerDraft>;
@@ -75,7 +75,7 @@ export function createDraft(apex: Name, source: string): ZoneDraft {
   };
 }
 
-/** `www`, `@`, or the whole name with its dot where it is not in the zone. */
+/** `www`, `@`, or the absolute name with its final dot if it is not in the zone. */
 export function relativeName(name: Name, apex: Name): string {
   const from = name.length - apex.length;
   if (apex.length === 1 && name.length > 1) return `${formatName(name)}.`;
@@ -83,14 +83,14 @@ export function relativeName(name: Name, apex: Name): string {
   return from === 0 ? '@' : formatName(Uint8Array.of(...name.subarray(0, from), 0));
 }
 
-/** The same for names in data, which are answered in the case that they are written in: shorter only where that stays. */
+/** The same for names in data. Responses keep their case, so a name is shortened only if its case is not lost. */
 export function relativeTarget(name: Name, apex: Name): string {
   const isSame = Buffer.compare(name.subarray(Math.max(0, name.length - apex.length)), apex) === 0;
   if (isSame) return relativeName(name, apex);
   return name.length === 1 ? '.' : `${formatName(name)}.`;
 }
 
-/** Notes once; the same message about the same owner is one note. */
+/** Adds a note, unless the same message about the same owner is there already. */
 export function note(draft: ZoneDraft, kind: Note['kind'], owner: Name | undefined, text: string): void {
   const message = plainText(text);
   const relative = owner && relativeName(owner, draft.apex);
@@ -98,7 +98,7 @@ export function note(draft: ZoneDraft, kind: Note['kind'], owner: Name | undefin
   if (!known) draft.notes.push({ kind, owner: relative, message });
 }
 
-/** RFC 2181 5 and 5.2: of equal records one stays, and an RRset has one TTL, here its first. */
+/** RFC 2181 5 and 5.2: equal records are kept once, and an RRset has one TTL, here that of its first record. */
 export function addDraftRecord(
   draft: ZoneDraft,
   owner: Name,
@@ -123,7 +123,7 @@ export function addDraftRecord(
   } else rrset.rdata.push(rdata);
 }
 
-/** Puts a service in; where its owner has one, that stays and this one is noted. */
+/** Adds a service. If its owner already has one, the first is kept and this one becomes a note. */
 export function addService(draft: ZoneDraft, service: ServiceDraft): void {
   const key = nameKey(service.owner);
   if (draft.services.has(key)) note(draft, 'dropped', service.owner, 'a second dynamic record of this name');

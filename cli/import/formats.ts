@@ -13,7 +13,7 @@ import { fromRoute53 } from './from-route53.ts';
 export const FORMATS = ['bind', 'route53', 'gdnsd', 'octodns'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** `zone`: the apex, where the file does not tell it or has several. `nameServers` take the place of the file's. */
+/** `zone`: the apex, if the file does not state it or has several zones. `nameServers` replace those of the file. */
 export type ImportRequest = {
   readonly format: Format;
   readonly path: string;
@@ -21,10 +21,10 @@ export type ImportRequest = {
   readonly nameServers: readonly Name[];
 };
 
-/** For a zone whose source names no name servers and no TTL for them. */
+/** For a zone whose source states neither name servers nor a TTL for them. */
 const NAME_SERVER_TTL_SECONDS = 3600;
 
-/** The zones of a file, and mistakes to `report`: with any there are none. */
+/** Returns the zones of a file, or none if it reported a mistake. */
 export function importZones({ format, path, zone, nameServers }: ImportRequest, report: Report): readonly ZoneDraft[] {
   const drafts = read(format, path, zone, report);
   for (const draft of drafts) refuseOther(draft, path, report);
@@ -50,14 +50,14 @@ function listOf(draft: ZoneDraft | undefined): readonly ZoneDraft[] {
   return draft ? [draft] : [];
 }
 
-/** A file all of whose records are out of the zone is one of another zone: `--zone` names the wrong one. */
+/** If no record of a file is in the zone, the file belongs to another zone: `--zone` is wrong. */
 function refuseOther({ apex, owners, services, notes }: ZoneDraft, path: string, report: Report): void {
   if (owners.size > 0 || services.size > 0 || !notes.some(({ message }) => message.includes(OUT_OF_ZONE))) return;
   const place = { file: path };
   report.error('PH502', `nothing in the file is in the zone ${formatName(apex)}`, place, 'give its own: --zone NAME');
 }
 
-/** A zone has name servers (RFC 1035 5.2, RFC 2181 6.1): those asked for, those of the source, or a stand-in. */
+/** A zone needs name servers (RFC 1035 5.2, RFC 2181 6.1): those of `--nameserver`, those of the source, or a placeholder. */
 function settleNameServers(draft: ZoneDraft, asked: readonly Name[]): void {
   const { apex } = draft;
   const known = draft.owners.get(nameKey(apex))?.rrsets;

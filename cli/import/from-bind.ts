@@ -1,5 +1,5 @@
 /**
- * RFC 1035 master files, as BIND, NSD, Knot and PowerDNS have them.
+ * RFC 1035 master files, as BIND, NSD, Knot and PowerDNS read them.
  */
 import type { Report } from '../../config/diagnostics.ts';
 import { createReport } from '../../config/diagnostics.ts';
@@ -11,17 +11,17 @@ import { readMasterFile } from '../../zones/read/master-file.ts';
 import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../../zones/read/record-store.ts';
 import { addDraftRecord, createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
 
-/** Made anew by whoever signs the zone. */
+/** The signer generates these again. */
 const SIGNATURES: ReadonlySet<number> = new Set(
   ['RRSIG', 'NSEC', 'NSEC3', 'NSEC3PARAM'].map((type) => TYPE_NUMBERS.get(type) ?? 0),
 );
 
-/** For records without any TTL in a file without an SOA: as NSD has it. */
+/** For records without a TTL in a file without an SOA; the default of NSD. */
 const DEFAULT_TTL_SECONDS = 3600;
 
 /**
- * The zone of a master file. `apex` wins over what the file says of it; mistakes of the file go to `report`, and
- * then, or where nothing tells the zone's name, there is none.
+ * Returns the zone of a master file. `apex` overrides the apex that the file states. Returns undefined if the file has
+ * mistakes, which go to `report`, or if neither states the apex.
  */
 export function fromBind(path: string, apex: Name | undefined, report: Report): ZoneDraft | undefined {
   const preview = previewOf(path, apex, report);
@@ -40,7 +40,7 @@ export function fromBind(path: string, apex: Name | undefined, report: Report): 
   return draft;
 }
 
-/** Puts every record in that Pharos can serve, and notes the others. `skip` takes those that are no records. */
+/** Adds every record that Pharos can serve, and a note for each of the others. `skip` leaves out rows that are not records. */
 export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: number) => boolean = () => false): void {
   const signatures = new Map<number, number>();
   for (let row = 0; row < store.count; row++) {
@@ -64,8 +64,8 @@ function placeOf(store: RecordStore, row: number): string {
 }
 
 /**
- * What the file says of its zone's name, read as if it were the root's: an SOA's owner that is absolute, or below an
- * $ORIGIN, is the zone. Undefined where nothing of it can be read, which is reported.
+ * Finds the apex that the file states, by reading it with the origin `.`: the owner of the SOA, if it is absolute or
+ * relative to an $ORIGIN. Returns undefined and reports if the file cannot be read.
  */
 function previewOf(
   path: string,
@@ -82,7 +82,7 @@ function previewOf(
   for (let row = 0; row < store.count; row++) {
     if (store.type[row] !== TYPE.SOA) continue;
     const owner = ownerOf(store, row).slice();
-    // The root itself is its owner only where that is written as a dot; `@` waits for a name.
+    // With this origin `@` and `.` both read as the root. Only a written dot means the root zone.
     return { apex: owner.length > 1 ? owner : apex };
   }
   return { apex: apex ?? originOf(path) };

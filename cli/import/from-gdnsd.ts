@@ -21,10 +21,10 @@ import { hashOf, readVscf, stringOf, VscfError, type VscfHash } from './vscf.ts'
 const DEFAULT_TTL_SECONDS = 86_400;
 const MIN_TTL_SECONDS = 5;
 
-/** While the zone file is read, DYNA and DYNC are records of this private type (RFC 6895 3.1) with their text as data. */
+/** DYNA and DYNC are read as records of this private type (RFC 6895 3.1), with their text as data. */
 const DYNAMIC_TYPE = 65_410;
 
-/** `path` is the configuration, or the folder that it is in. Every zone of its folder `zones`, or the one asked for. */
+/** `path` is the configuration or its folder. Returns the zone `apex`, or every zone of the folder `zones`. */
 export function fromGdnsd(path: string, apex: Name | undefined, report: Report): ZoneDraft[] {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
   const folder = isFolder ? path : dirname(path);
@@ -43,7 +43,7 @@ export function fromGdnsd(path: string, apex: Name | undefined, report: Report):
 }
 
 function readConfig(file: string, report: Report): VscfHash | undefined {
-  // For the message where it cannot be read.
+  // Reports if the file cannot be read.
   if (readSource(file, report) === undefined) return undefined;
   try {
     return hashOf(readVscf(file));
@@ -101,7 +101,7 @@ function readZone(path: string, zone: Name, config: VscfHash, report: Report): Z
   }
 }
 
-/** A copy that a reader of master files understands, line by line, and of all that it includes. */
+/** Copies a zone file and its includes line by line, rewritten so that the reader of master files understands them. */
 function rewrite(
   path: string,
   zone: Name,
@@ -121,7 +121,7 @@ function rewrite(
         .replace(/^(\$INCLUDE\s+)("?)([^\s";]+)\2/i, (whole, directive: string, quote: string, written: string) => {
           const target = resolve(dirname(path), written);
           if (!statSync(target, { throwIfNoEntry: false })?.isFile()) return whole;
-          // One that includes itself is left to the reader of master files, which says so.
+          // The reader of master files reports a file that includes itself.
           const within = [...above, resolve(path)];
           const isCircle = within.includes(target);
           return `${directive}${quote}${isCircle ? target : rewrite(target, zone, folder, originals, within)}${quote}`;

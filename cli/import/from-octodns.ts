@@ -1,5 +1,5 @@
 /**
- * octoDNS: a zone's YAML file as its YamlProvider has it, `example.com.yaml`.
+ * octoDNS: the YAML file of a zone in the format of its YamlProvider, `example.com.yaml`.
  */
 import { basename } from 'node:path';
 import { parseDocument } from 'yaml';
@@ -13,12 +13,12 @@ import { addText, fieldsOf, listOf, nameIn, numberOf, readSource, textOf, wholeN
 /** YamlProvider's default_ttl. */
 const DEFAULT_TTL_SECONDS = 3600;
 
-/** The zone: `apex`, or what the file is called. */
+/** Returns the zone. Its apex is `apex`, or the name of the file. */
 export function fromOctodns(path: string, apex: Name | undefined, report: Report): ZoneDraft | undefined {
   const text = readSource(path, report);
   if (text === undefined) return undefined;
   const place = { file: path };
-  // Every scalar as it is written: 1.10 and 010 are texts.
+  // Scalars stay as written: 1.10 and 010 are text.
   const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: false });
   const [mistake] = document.errors;
   if (mistake) {
@@ -88,7 +88,7 @@ function addStatic(draft: ZoneDraft, owner: Name, { type, ttl, fields }: Typed):
   for (const value of values) addText(draft, owner, number, ttl, value);
 }
 
-/** What octoDNS is told of a record beside health checks. */
+/** Notes the settings of a record for octoDNS itself, health checks excepted. */
 function noteSettings(draft: ZoneDraft, owner: Name, fields: Fields): void {
   const settings = Object.keys(fieldsOf(fields['octodns'])).filter((key) => key !== 'healthcheck' && key !== 'lenient');
   if (settings.length > 0) note(draft, 'dropped', owner, `settings of octoDNS: ${settings.join(', ')}`);

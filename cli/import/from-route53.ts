@@ -11,10 +11,10 @@ import { addRoute53Service } from './route53-service.ts';
 import { readSet, type RecordSet } from './route53-sets.ts';
 import { addText, fieldsOf, readSource, wholeName } from './values.ts';
 
-/** Route 53 has a TTL in every set that is no alias. */
+/** Used for aliases: Route 53 states a TTL in every other record set. */
 const DEFAULT_TTL_SECONDS = 300;
 
-/** Where the parser stopped, which its message tells; where it does not, the file. */
+/** The position in the parser's message; the file if the message has none. */
 function placeInJson(file: string, text: string, error: unknown): Place {
   const offset = error instanceof SyntaxError ? /position (\d+)/.exec(error.message)?.[1] : undefined;
   if (offset === undefined) return { file };
@@ -22,7 +22,7 @@ function placeInJson(file: string, text: string, error: unknown): Place {
   return { file, line: before.length, column: (before.at(-1) ?? '').length + 1 };
 }
 
-/** The zone: `apex`, or the owner of the SOA. */
+/** Returns the zone. Its apex is `apex`, or the owner of the SOA. */
 export function fromRoute53(path: string, apex: Name | undefined, report: Report): ZoneDraft | undefined {
   const text = readSource(path, report);
   if (text === undefined) return undefined;
@@ -79,10 +79,10 @@ function addSets(draft: ZoneDraft, sets: readonly RecordSet[]): void {
     );
 }
 
-/** An alias of records of this zone has their values; of anything else it stays one. */
+/** Replaces an alias of records in this zone by their values. Other aliases stay aliases. */
 function followAlias(set: RecordSet, byOwner: ReadonlyMap<string, readonly RecordSet[]>, draft: ZoneDraft): RecordSet {
   let target = set;
-  // An alias may be one of an alias; in a circle it ends nowhere.
+  // An alias may point at another alias. The limit ends circles.
   for (let hops = 0; target.alias && hops < 8; hops++) {
     const next = byOwner.get(nameKey(target.alias))?.filter(({ type }) => type === set.type) ?? [];
     const [only] = next;
@@ -95,7 +95,7 @@ function followAlias(set: RecordSet, byOwner: ReadonlyMap<string, readonly Recor
   return { ...set, alias: undefined, values: target.values, ttlSeconds: target.ttlSeconds };
 }
 
-/** All sets of one name. */
+/** Adds the record sets of one name. */
 function addOwner(draft: ZoneDraft, sets: readonly RecordSet[]): void {
   const [first] = sets;
   if (!first) return;
@@ -114,7 +114,7 @@ function isAnswer(type: number): boolean {
   return type === TYPE.A || type === TYPE.AAAA || type === TYPE.CNAME;
 }
 
-/** Of sets of other types with a routing policy, the one that most clients get. */
+/** Of the record sets of an unsteered type with a routing policy, keeps the one that most clients get. */
 function keepOne(draft: ZoneDraft, sets: readonly RecordSet[]): RecordSet[] {
   const rank = ({ policy }: RecordSet): number => {
     if (policy.kind === 'weighted') return policy.weight;
@@ -152,7 +152,7 @@ function addStatic(draft: ZoneDraft, { owner, type, ttlSeconds, values, alias }:
   for (const value of values) addText(draft, owner, type, ttlSeconds ?? DEFAULT_TTL_SECONDS, value);
 }
 
-/** Addresses and CNAME without a policy. An alias of something outside can be a CNAME where nothing stands beside it. */
+/** Adds addresses and CNAME without a policy. An alias to a name outside becomes a CNAME if its owner has no other records. */
 function addSimple(draft: ZoneDraft, sets: readonly RecordSet[], hasOthers: boolean): void {
   const aliases = sets.filter(({ alias }) => alias);
   const targets = new Set(aliases.map(({ alias }) => (alias ? nameKey(alias) : '')));

@@ -6,10 +6,10 @@ import { hashOf, stringOf, stringsOf, type VscfHash } from './vscf.ts';
 
 /** gdnsd.config(5), SERVICE_TYPES. */
 const DEFAULTS = { upThresh: 20, downThresh: 10, interval: 10 } as const;
-/** What a check of a zone file can have. */
+/** Limits of a check in a zone file. */
 const MAX = { results: 100, timeoutSeconds: 60 } as const;
 
-/** The check that stands for `types`, put into the draft; undefined for none, and for `up`. */
+/** Adds the checks of `types` to the draft. Returns the name of one, `all_of` for several; undefined for none, and for `up`. */
 export function checkFor(draft: ZoneDraft, types: readonly string[], config: VscfHash): DraftValue | undefined {
   const names = [...new Set(types)].filter((name) => {
     if (name === 'down') note(draft, 'changed', undefined, 'the service_type down is no check: use pharos down');
@@ -71,7 +71,7 @@ function checkOf(draft: ZoneDraft, name: string, type: VscfHash): DraftValue | u
   }
 }
 
-/** `%%ITEM%%` is the address, which a check's command has in its environment. */
+/** gdnsd replaces `%%ITEM%%` by the address; a check's command gets it in its environment. */
 function commandOf(command: readonly string[]): DraftValue {
   if (!command.some((word) => word.includes('%%ITEM%%'))) return [...command];
   const words = command.map((word) =>

@@ -9,11 +9,11 @@ import { hashOf, stringOf, stringsOf, type Vscf, type VscfHash } from './vscf.ts
 export type MapPlan = {
   readonly step: DraftValue;
   readonly datacenters: readonly string[];
-  /** Positions by datacenter, where the map has them. */
+  /** Positions by datacenter, if the map states them. */
   readonly at: ReadonlyMap<string, string>;
 };
 
-/** The step of a map by its name; undefined, and noted, where there is no such map. */
+/** Returns the step for a map. Returns undefined and adds a note if the map is not defined. */
 export function mapPlan(name: string, context: Resolving): MapPlan | undefined {
   const { draft, owner, config } = context;
   const maps = hashOf(hashOf(hashOf(config.get('plugins')).get('geoip')).get('maps'));
@@ -73,13 +73,13 @@ function geoStep(name: string, map: VscfHash, datacenters: readonly string[], co
   };
   walk(hashOf(map.get('map')), []);
   if (!geo.has('default')) geo.set('default', datacenters);
-  // gdnsd never leaves a list: with all of it down, its first is answered. So does a fence.
+  // gdnsd never leaves a list: if all of it is down, it answers with the first datacenter. `fence` keeps to the list too.
   const isShort = [...geo.values()].some((list) => datacenters.some((dc) => !list.includes(dc)));
   const lists = [...geo].map(([key, list]): [string, DraftValue] => [key, list.length === 1 ? (list[0] ?? '') : list]);
   return isShort ? { geo: Object.fromEntries(lists), fence: true } : { geo: Object.fromEntries(lists) };
 }
 
-/** Continent, country, subdivision; deeper there are cities. */
+/** Continent, country, subdivision; undefined for the deeper levels, which are cities. */
 function keyOf(path: readonly string[]): string | undefined {
   const [continent = '', country, subdivision, ...more] = path;
   if (more.length > 0 || (subdivision !== undefined && !/^[A-Z0-9]{1,3}$/i.test(subdivision))) return undefined;

@@ -1,5 +1,5 @@
 /**
- * gdnsd's resources: what a DYNA or DYNC record stands for, as VIPs and steps.
+ * gdnsd's resources, which DYNA and DYNC records refer to, as VIPs and steps.
  */
 import { parseAddress } from '../../wire/address.ts';
 import type { Name } from '../../wire/name.ts';
@@ -10,27 +10,27 @@ import { arrayOf, hashOf, stringOf, stringsOf, type Vscf, type VscfHash } from '
 
 export type Resolving = { readonly draft: ZoneDraft; readonly owner: Name; readonly config: VscfHash };
 
-/** Addresses or names without any place: what simplefo, multifo, weighted and static come to. */
+/** Addresses or names without locations: the result of simplefo, multifo, weighted and static. */
 export type Group = {
   readonly vips: readonly VipDraft[];
   readonly step: 'failover' | 'all' | 'weighted' | 'none';
-  /** With several answers a query. */
+  /** Several VIPs per answer. */
   readonly multi: boolean;
   readonly serviceTypes: readonly string[];
-  /** Share of the weight that must be up, for it to count as up. */
+  /** The share of the weight that must be up for the group to count as up. */
   readonly threshold: number | undefined;
 };
 
 /** gdnsd-plugin-multifo(8), gdnsd-plugin-weighted(8): up_thresh. */
 const DEFAULT_THRESHOLD = 0.5;
 const PLUGINS: ReadonlySet<string> = new Set(['simplefo', 'multifo', 'weighted', 'static']);
-/** Keys of a resource that are no addresses. */
+/** Keys of a resource that are parameters, not addresses. */
 const PARAMETERS: ReadonlySet<string> = new Set([
   ...['service_types', 'up_thresh', 'multi', 'ignore_health', 'plugin'],
   ...['addrs_v4', 'addrs_v6', 'skip_first'],
 ]);
 
-/** `plugin!resource` of a plugin that gives addresses; undefined, and noted, where there is no such. */
+/** Reads `plugin!resource` of a plugin for addresses. Returns undefined and adds a note if it is not defined. */
 export function groupOf(plugin: string, resource: string, context: Resolving): Group | undefined {
   const { draft, owner, config } = context;
   if (!PLUGINS.has(plugin)) {
@@ -47,7 +47,7 @@ export function groupOf(plugin: string, resource: string, context: Resolving): G
   return groupFrom(plugin, value, inherited, context);
 }
 
-/** The same from a resource's value; `inherited` are parameters of the levels above. */
+/** Reads a resource's value; `inherited` are the parameters of the levels above. */
 export function groupFrom(plugin: string, value: Vscf, inherited: VscfHash, context: Resolving): Group | undefined {
   const { draft, owner } = context;
   const hash = typeof value === 'string' || Array.isArray(value) ? directHash(value as Vscf) : hashOf(value);
@@ -80,12 +80,12 @@ export function groupFrom(plugin: string, value: Vscf, inherited: VscfHash, cont
   }
 }
 
-/** One address, or a list: they are called 1, 2, ... as gdnsd does. */
+/** Names the addresses of a list 1, 2, ..., as gdnsd does. */
 function directHash(value: Vscf): VscfHash {
   return new Map(arrayOf(value).map((each, index) => [String(index + 1), each]));
 }
 
-/** Labels that both families have are one VIP. */
+/** A label that is in both families becomes one VIP. */
 function bothFamilies(hash: VscfHash, context: Resolving): VipDraft[] {
   const families = (['addrs_v4', 'addrs_v6'] as const).map((key) => {
     const value = hash.get(key);
@@ -131,7 +131,7 @@ export function publish(text: string): Pick<VipDraft, 'A' | 'AAAA' | 'CNAME'> | 
   return /^[\w.*-]+\.$/.test(text) ? { CNAME: text } : undefined;
 }
 
-/** The step that chooses among a group's VIPs. */
+/** Returns the step that chooses among a group's VIPs. */
 export function stepOf(group: Pick<Group, 'step' | 'vips'>): readonly DraftValue[] {
   if (group.vips.length < 2 || group.step === 'none') return [];
   return group.step === 'failover' ? [{ failover: group.vips.map(({ name }) => name) }] : [group.step];

@@ -9,7 +9,7 @@ import { groupFrom, groupOf, publish, stepOf, type Group, type Resolving } from 
 import { targetName } from './values.ts';
 import { hashOf, stringOf, stringsOf, type Vscf, type VscfHash } from './vscf.ts';
 
-/** `reference` is `plugin!resource`; TTLs in seconds, as gdnsd bounds them. */
+/** `reference` is `plugin!resource`; TTLs are in seconds, within gdnsd's limits. */
 export type Dynamic = { readonly reference: string; readonly minSeconds: number; readonly maxSeconds: number };
 
 type Plan = {
@@ -24,12 +24,12 @@ export function addDynamic({ reference, minSeconds, maxSeconds }: Dynamic, conte
   const { draft, owner, config } = context;
   const [plugin = '', resource = ''] = reference.split('!');
   const plan = isMeta(plugin) ? metaPlan(plugin, resource, context) : plainPlan(plugin, resource, context);
-  if (!plan) return; // noted where it was found out
+  if (!plan) return; // a note was added
   const { vips, steer, answers, whenAllDown } = plan;
   const check = checkFor(draft, plan.serviceTypes, config);
   addService(draft, {
     owner,
-    // Without a check nothing flips, and gdnsd answers with the greatest.
+    // Without a check no state changes, and gdnsd uses the maximum.
     ttl: check === undefined || minSeconds === maxSeconds ? maxSeconds : { min: minSeconds, max: maxSeconds },
     ...(check === undefined ? {} : { check }),
     vips,
@@ -50,11 +50,11 @@ function plainPlan(plugin: string, resource: string, context: Resolving): Plan |
   const vips = group.vips.map((vip): VipDraft => (region === undefined ? vip : { ...vip, region }));
   const steer = stepOf(group);
   const { serviceTypes } = group;
-  // Without a step the default would look for places.
+  // Without a step, the default steps would apply, which begin with `nearest`.
   return { vips, steer: steer.length > 0 ? steer : ['all'], serviceTypes, ...(group.multi ? { answers: 'all' } : {}) };
 }
 
-/** Below the threshold gdnsd answers as if all were up; that is what a region's min_healthy comes to. */
+/** Below the threshold gdnsd answers as if all were up; a region's min_healthy has the same effect. */
 function isMonitored({ threshold, vips, serviceTypes }: Group): boolean {
   return threshold !== undefined && vips.length > 1 && serviceTypes.some((type) => type !== 'up');
 }
@@ -64,12 +64,12 @@ function thresholdOf({ threshold }: Group): RegionDraft {
   return percent > 0 ? { min_healthy: `${percent}%` } : {};
 }
 
-/** The region's name; another one where the zone has a different region of this name. */
+/** Adds a region and returns its name, which differs from `name` if the zone has a different region of that name. */
 function addRegion(name: string, region: RegionDraft, { draft, owner }: Resolving): string {
   const wanted = targetName(name);
   const known = draft.regions.get(wanted) ?? {};
   const both = { ...known, ...region };
-  // A place more, or a threshold where there was none, changes nothing for the others.
+  // Adding a missing position or threshold changes nothing for other services.
   if ((known.at ?? both.at) === both.at && (known.min_healthy ?? both.min_healthy) === both.min_healthy) {
     draft.regions.set(wanted, both);
     return wanted;
@@ -82,7 +82,7 @@ function addRegion(name: string, region: RegionDraft, { draft, owner }: Resolvin
 
 type Datacenter = { readonly name: string; readonly group: Group };
 
-/** metafo and geoip: a list of datacenters in a fixed order, or one by place. `resource` may be `name/datacenter`. */
+/** metafo and geoip: datacenters in a fixed order, or ordered by location. `resource` may be `name/datacenter`. */
 function metaPlan(plugin: string, resource: string, context: Resolving): Plan | undefined {
   const { draft, owner, config } = context;
   const stanza = hashOf(hashOf(config.get('plugins')).get(plugin));
@@ -141,7 +141,7 @@ function planOf(
   const named = datacenters.filter((each) => !withAddresses.includes(each));
   const used = withAddresses.length > 0 ? withAddresses : named;
   if (used.length === 0) return undefined;
-  // Addresses and names cannot be VIPs of one service. A name at the end of the order is what to do at last.
+  // Addresses and names cannot be VIPs of one service. A name at the end of the order becomes when_all_down.
   const last = withAddresses.length > 0 ? named.at(-1) : undefined;
   const lastName = last?.group.vips[0]?.CNAME;
   const isLast = lastName !== undefined && named.length === 1 && datacenters.at(-1) === last;
@@ -165,7 +165,7 @@ function planOf(
   });
   const order = isSingle ? [] : [orderStep(map, used, regions)];
   const steer = [...order, ...innerSteps(used, vips, context)];
-  // `up` is no check.
+  // `up` means: not checked.
   const types = used.map(({ group }) => group.serviceTypes.filter((type) => type !== 'up'));
   const serviceTypes = types.find((list) => list.length > 0) ?? [];
   if (types.some((list) => list.join() !== serviceTypes.join())) {
@@ -199,7 +199,7 @@ function orderStep(
   return { geo: Object.fromEntries(entries), ...options };
 }
 
-/** What chooses within a datacenter: one step for all of them. */
+/** Returns the step that chooses within a datacenter. A service has one for all its datacenters. */
 function innerSteps(
   used: readonly Datacenter[],
   vips: readonly VipDraft[],

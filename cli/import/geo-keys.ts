@@ -1,5 +1,5 @@
 /**
- * Places as other systems name them, as keys of a `geo` step.
+ * Location codes of other systems as keys of a `geo` step.
  */
 import { MAX_WEIGHT } from '../../config/limits.ts';
 
@@ -15,12 +15,12 @@ const CONTINENTS: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** `EU` to `europe`; undefined when it is none of the seven. */
+/** `EU` to `europe`; undefined for a code that is not one of the seven continents. */
 export function continentKey(code: string): string | undefined {
   return CONTINENTS.get(code.toUpperCase());
 }
 
-/** `NA-US-CA`, `NA-US` and `NA`, as octoDNS writes places. */
+/** Reads `NA-US-CA`, `NA-US` and `NA`, the codes of octoDNS. */
 export function placeKey(code: string): string | undefined {
   const [continent = '', country, subdivision, more] = code.toUpperCase().split('-');
   if (more !== undefined || continentKey(continent) === undefined) return undefined;
@@ -30,7 +30,7 @@ export function placeKey(code: string): string | undefined {
   return /^[A-Z0-9]{1,3}$/.test(subdivision) ? `${country}-${subdivision}` : undefined;
 }
 
-/** Weights that sum up as before, each at least 1 where it was, and none over what a zone file takes. */
+/** Scales weights down to the limit of zone files, in the same proportions. A weight above 0 stays at least 1. */
 export function fitWeights(weights: readonly number[]): number[] {
   const most = Math.max(...weights, 1);
   if (most <= MAX_WEIGHT && weights.every(Number.isInteger)) return [...weights];

@@ -7,7 +7,7 @@ import { fitWeights, placeKey } from './geo-keys.ts';
 import { presentation } from './octodns-values.ts';
 import { fieldsOf, listOf, numberOf, targetName, textOf, type Fields } from './values.ts';
 
-/** A record of a type that is steered, as it stands in the file. */
+/** A record of a type that Pharos steers, as written in the file. */
 export type SteeredRecord = { readonly type: 'A' | 'AAAA' | 'CNAME'; readonly ttl: number; readonly fields: Fields };
 
 type Member = { readonly value: string; readonly weight: number };
@@ -15,11 +15,11 @@ type Plan = {
   /** Values by pool, in the file's order. */
   readonly pools: ReadonlyMap<string, readonly Member[]>;
   readonly geo: Readonly<Record<string, DraftValue>>;
-  /** What is answered when all pools fail. */
+  /** The answer when all pools fail. */
   readonly values: readonly string[];
 };
 
-/** All steered records of one name; `beside` are values of the other address type that has no rules. */
+/** Adds the steered records of one name. `beside` has the values of the other address type, which has no rules. */
 export function addPools(
   draft: ZoneDraft,
   owner: Name,
@@ -51,7 +51,7 @@ export function addPools(
   const check = checkOf(draft, first.fields);
   const whenAllDown = allDown(plans, beside);
   const several = vips.length > new Set(vips.map(({ region }) => region)).size;
-  // A pool of `dynamic` gives one value a query, a place of `geo` all that it has.
+  // A pool of `dynamic` gives one value per query, a place of `geo` all its values.
   const within = first.fields['dynamic'] === undefined ? 'all' : 'weighted';
   const service: ServiceDraft = {
     owner,
@@ -117,7 +117,7 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
   return { pools, geo, values };
 }
 
-/** The first rule that matches wins in octoDNS, the most specific one here. */
+/** In octoDNS the first matching rule wins; in Pharos the most specific one. */
 function isShadowed(key: string, codes: readonly string[], geo: Readonly<Record<string, DraftValue>>): boolean {
   if (geo['default'] !== undefined) return true;
   const code = codes.find((each) => placeKey(each) === key) ?? '';
@@ -125,7 +125,7 @@ function isShadowed(key: string, codes: readonly string[], geo: Readonly<Record<
   return parts.slice(1).some((_, at) => geo[placeKey(parts.slice(0, at + 1).join('-')) ?? ''] !== undefined);
 }
 
-/** A pool and those that it falls back to. */
+/** A pool, followed by its fallbacks. */
 function chainOf(pool: string, fallbacks: ReadonlyMap<string, string>): string[] {
   const chain: string[] = [];
   for (let at: string | undefined = pool; at !== undefined && !chain.includes(at); at = fallbacks.get(at))
@@ -141,7 +141,7 @@ function placeKeys(draft: ZoneDraft, owner: Name, codes: readonly string[]): str
   });
 }
 
-/** `geo`, which came before `dynamic`: values by place, and those of the record for everybody else. */
+/** `geo`, the predecessor of `dynamic`: values by location, and the record's own values for all other clients. */
 function geoPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRecord, values: readonly string[]): Plan {
   const pools = new Map<string, readonly Member[]>();
   const geo = Object.create(null) as Record<string, DraftValue>;
@@ -209,7 +209,7 @@ function vipsOf(
   });
 }
 
-/** `values` are the last resort, never checked. */
+/** `values` are the last resort; octoDNS never checks them. */
 function allDown(
   plans: ReadonlyMap<string, Plan>,
   beside: Readonly<Partial<Record<'A' | 'AAAA', readonly string[]>>>,
@@ -224,7 +224,7 @@ function allDown(
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
-/** `octodns.healthcheck`, with the defaults of octoDNS; none for records with `geo` that say nothing. */
+/** `octodns.healthcheck`, with the defaults of octoDNS. A record with `geo` has no default check. */
 function checkOf(draft: ZoneDraft, fields: Fields): string | undefined {
   const written = fieldsOf(fields['octodns'])['healthcheck'];
   if (written === undefined && fields['dynamic'] === undefined) return undefined;

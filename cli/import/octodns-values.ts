@@ -1,9 +1,9 @@
 /**
- * Values of octoDNS records in presentation format. Names in them are whole, and end with a dot.
+ * Values of octoDNS records in presentation format. Names in them are absolute and end with a dot.
  */
 import { fieldsOf, listOf, textOf, type Fields } from './values.ts';
 
-/** The keys of a value in the order of presentation format; several names are an old and a new one. */
+/** The keys of a value in the order of presentation format. A field with two keys has a new and an old one. */
 const FIELDS: ReadonlyMap<string, readonly (readonly string[])[]> = new Map(
   Object.entries({
     MX: [
@@ -20,7 +20,7 @@ const FIELDS: ReadonlyMap<string, readonly (readonly string[])[]> = new Map(
   }),
 );
 
-/** Which of them stand in quotes. */
+/** Indexes of the fields that are quoted. */
 const QUOTED: ReadonlyMap<string, readonly number[]> = new Map(
   Object.entries({ NAPTR: [2, 3, 4], CAA: [2], URI: [2] }),
 );
@@ -28,7 +28,7 @@ const QUOTED: ReadonlyMap<string, readonly number[]> = new Map(
 /** Types whose value is a name. */
 const NAMES: ReadonlySet<string> = new Set(['CNAME', 'DNAME', 'NS', 'PTR', 'ALIAS']);
 
-/** One value; undefined where something is missing, or the type is not one that octoDNS and DNS share. */
+/** One value; undefined if a field is missing, or if the type does not exist in DNS. */
 export function presentation(type: string, value: unknown): string | undefined {
   if (type === 'TXT' || type === 'SPF') return textValue(value);
   if (type === 'SVCB' || type === 'HTTPS') return serviceBinding(fieldsOf(value));
@@ -50,18 +50,18 @@ export function presentation(type: string, value: unknown): string | undefined {
     .join(' ');
 }
 
-/** octoDNS gives a CAA without flags 0. */
+/** In octoDNS the flags of a CAA default to 0. */
 function caa(fields: Fields): string | undefined {
   const [tag, value] = [textOf(fields['tag']), textOf(fields['value'])];
   return tag === undefined || value === undefined ? undefined : `0 ${tag} ${inQuotes(value)}`;
 }
 
-/** Whole names, as octoDNS wants them; one without its dot is meant to have it. */
+/** octoDNS requires absolute names; a missing final dot is added. */
 function whole(name: string): string {
   return name.endsWith('.') ? name : `${name}.`;
 }
 
-/** octoDNS escapes semicolons, and has everything else as it is; strings of more than 255 octets are cut. */
+/** octoDNS escapes semicolons only. Text over 255 octets is split into several strings. */
 function textValue(value: unknown): string | undefined {
   const text = textOf(value)?.replaceAll('\\;', ';');
   if (text === undefined) return undefined;

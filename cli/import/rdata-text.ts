@@ -1,6 +1,6 @@
 /**
- * Record data as a person would write it in a zone file: names relative to the zone, texts without needless quotes.
- * Whatever is shortened is read back first; what would not come out the same stays in full.
+ * Record data in its shortest presentation format: names relative to the zone, text without needless quotes. A shortened
+ * form is read back first, and is used only if it gives the same data.
  */
 import type { Name } from '../../wire/name.ts';
 import { NameError, formatName } from '../../wire/name.ts';
@@ -25,7 +25,7 @@ function withRelativeName(full: string, apex: Name): string | undefined {
   return name.toLowerCase().endsWith(`.${zone}`) ? full.slice(0, -zone.length - 1) : undefined;
 }
 
-/** One string, or several of which all but the last are full, as one text. */
+/** Joins the strings of a record to one text, if all but the last have 255 octets. */
 function bareText(rdata: Uint8Array): string | undefined {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < rdata.length; at += (rdata[at] ?? 0) + 1) {

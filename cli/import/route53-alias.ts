@@ -1,13 +1,13 @@
 /**
- * Alias records of Route 53, which have the addresses of something that AWS runs.
+ * Alias records of Route 53, which return the addresses of an AWS resource.
  */
 import { formatName, type Name } from '../../wire/name.ts';
 import { typeText } from '../../wire/types.ts';
 
-/** What an alias of an AWS resource is answered with. */
+/** The TTL with which Route 53 answers for an alias of an AWS resource. */
 export const ALIAS_TTL_SECONDS = 60;
 
-/** Why an alias has no place, and what can be done. */
+/** The note for an alias that cannot be imported: the reason, and the remedy. */
 export function aliasMessage(type: number, alias: Name): string {
   const why = 'a CNAME cannot stand here, and Pharos does not look addresses up for an answer';
   return `${typeText(type)} alias of ${formatName(alias)}: ${why}; give the addresses, with a check`;

@@ -10,7 +10,7 @@ import { ALIAS_TTL_SECONDS, aliasMessage } from './route53-alias.ts';
 import type { Policy, RecordSet } from './route53-sets.ts';
 import { targetName } from './values.ts';
 
-/** Sets of one identifier: its A, its AAAA, or the name that it leads to. */
+/** The record sets with one identifier: its A, its AAAA, or the target of its CNAME. */
 type Member = {
   readonly id: string;
   readonly policy: Policy;
@@ -21,8 +21,8 @@ type Member = {
 };
 
 /**
- * `simple` are address sets of the same name without a policy. `hasOthers`: something stands beside them that no CNAME
- * may stand beside.
+ * `simple` are the address sets of the same name without a policy. `hasOthers`: the name has other records, which a CNAME
+ * cannot coexist with.
  */
 export function addRoute53Service(
   draft: ZoneDraft,
@@ -95,7 +95,7 @@ function membersOf(sets: readonly RecordSet[]): Member[] {
 
 type Plan = { readonly vips: readonly VipDraft[]; readonly steer: readonly DraftValue[]; readonly answers?: number };
 
-/** Steps that come to what the policy does. */
+/** Returns the steps that are equivalent to the policy. */
 function planOf(draft: ZoneDraft, members: readonly Member[], owner: Uint8Array): Plan {
   const sizes = members.map(sizeOf);
   const isSplit = sizes.some((size) => size > 1);
@@ -177,7 +177,7 @@ function sizeOf({ a, aaaa }: Member): number {
   return Math.max(a.length, aaaa.length, 1);
 }
 
-/** A region a set, named like it: steps take whole sets. Returns their names. */
+/** Adds one region per set, so that steps can choose whole sets. Returns their names. */
 function addRegions(draft: ZoneDraft, members: readonly Member[]): string[] {
   return members.map(({ id }) => {
     const name = targetName(id);
@@ -207,7 +207,7 @@ function vipsOf(members: readonly Member[], regions: readonly string[], weights:
   });
 }
 
-/** The set's weight over its values, so that sets keep their proportions. */
+/** Divides a set's weight among its values, so that sets keep their proportions. */
 function weightedVips(
   draft: ZoneDraft,
   members: readonly Member[],
@@ -226,7 +226,7 @@ function divisor(a: number, b: number): number {
   return b === 0 ? a : divisor(b, a % b);
 }
 
-/** An address set without a policy beside steered ones: every VIP has its address. */
+/** An address set without a policy beside steered ones: every VIP gets its address. */
 function sharedAddresses(draft: ZoneDraft, simple: readonly RecordSet[]): { A?: string; AAAA?: string } {
   const shared: { A?: string; AAAA?: string } = {};
   for (const { owner, type, values, alias } of simple) {

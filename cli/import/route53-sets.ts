@@ -1,5 +1,5 @@
 /**
- * The record sets of `aws route53 list-resource-record-sets`, read: names and values unescaped, policies told apart.
+ * Reads the record sets of `aws route53 list-resource-record-sets`: unescapes names and values, recognises policies.
  */
 import type { Name } from '../../wire/name.ts';
 import { typeNumber } from '../../wire/types.ts';
@@ -20,7 +20,7 @@ export type Policy =
 export type RecordSet = {
   readonly owner: Name;
   readonly type: number;
-  /** Undefined for an alias, which has that of its target. */
+  /** Undefined for an alias, which has the TTL of its target. */
   readonly ttlSeconds: number | undefined;
   /** In presentation format. */
   readonly values: readonly string[];
@@ -31,7 +31,7 @@ export type RecordSet = {
   readonly healthCheck: string | undefined;
 };
 
-/** One set; undefined, and noted, where it is none that a zone could have. */
+/** Reads one set. Returns undefined and adds a note if it has no valid name or type. */
 export function readSet(value: unknown, draft: ZoneDraft): RecordSet | undefined {
   const fields = fieldsOf(value);
   const name = textOf(fields['Name']) ?? '';

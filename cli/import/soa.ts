@@ -6,7 +6,7 @@ import { nameAt } from '../../wire/rdata.ts';
 import type { DraftValue } from './draft.ts';
 import { relativeTarget } from './draft.ts';
 
-/** Undefined where the octets are no SOA (RFC 1035 3.3.13). */
+/** Undefined if the octets are not SOA data (RFC 1035 3.3.13). */
 export function soaFields(rdata: Uint8Array | undefined, apex: Name): { mname: Name; plain: DraftValue } | undefined {
   if (!rdata) return undefined;
   const mname = nameAt(rdata, 0);

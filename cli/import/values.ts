@@ -1,5 +1,5 @@
 /**
- * Reading what JSON and YAML came to: every value is taken for what it is, or not at all.
+ * Readers for parsed JSON and YAML. A value of the wrong type counts as absent.
  */
 import type { Report } from '../../config/diagnostics.ts';
 import { MAX_TEXT_OCTETS } from '../../config/limits.ts';
@@ -16,29 +16,29 @@ export function fieldsOf(value: unknown): Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
 }
 
-/** A list, nothing as none, and any other value as a list of one: what YAML formats take for the same. */
+/** A list; empty for a missing value; any other value as a list of one, as in most YAML formats. */
 export function listOf(value: unknown): readonly unknown[] {
   if (value === undefined || value === null) return [];
   return Array.isArray(value) ? (value as readonly unknown[]) : [value];
 }
 
-/** Text, and numbers and truths as text. */
+/** Text; numbers and booleans as text. */
 export function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }
 
-/** A whole number of 0 and up, also as text. */
+/** An integer of 0 or more, also written as text. */
 export function numberOf(value: unknown): number | undefined {
   const text = textOf(value);
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** The file's text; undefined when it cannot be read, which is reported (PH500). */
+/** The file's text. Returns undefined and reports PH500 if the file cannot be read. */
 export function readSource(path: string, report: Report): string | undefined {
   try {
     const { octets } = readRegularFile(path, { maxOctets: MAX_TEXT_OCTETS });
-    // Windows PowerShell's `>` writes UTF-16; decoding takes the byte order mark away.
+    // Windows PowerShell's `>` writes UTF-16; decoding removes the byte order mark.
     const mark = octets.toString('hex', 0, 2);
     const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8';
     return new TextDecoder(encoding).decode(octets);
@@ -49,7 +49,7 @@ export function readSource(path: string, report: Report): string | undefined {
   }
 }
 
-/** A name as other systems write whole ones: with or without the final dot. */
+/** An absolute name of another system, with or without the final dot. */
 export function wholeName(text: string): Name | undefined {
   return nameIn(text.endsWith('.') ? text : `${text}.`, ROOT);
 }
@@ -63,7 +63,7 @@ export function nameIn(text: string, origin: Name): Name | undefined {
   }
 }
 
-/** A value in presentation format into the draft; what is wrong with it becomes a note. Names in it are whole. */
+/** Adds a value in presentation format to the draft. A mistake in it becomes a note. Names in it are absolute. */
 export function addText(
   draft: ZoneDraft,
   owner: Name,
@@ -80,7 +80,7 @@ export function addText(
   }
 }
 
-/** What targets can be made of (SPEC 1): no blanks, `/` or `@`. */
+/** A name without blanks, `/` and `@`, which targets cannot contain (docs/commands.md#targets). */
 export function targetName(text: string): string {
   const name = text.trim().replace(/[\s/@]+/g, '-');
   return name === '' ? 'unnamed' : name;

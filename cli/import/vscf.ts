@@ -20,7 +20,7 @@ export class VscfError extends Error {
   }
 }
 
-/** Includes within includes; a file that includes itself ends here. */
+/** Depth of nested includes. The limit ends files that include themselves. */
 const MAX_DEPTH = 16;
 
 type Reader = { readonly path: string; readonly text: string; readonly depth: number; at: number };
@@ -39,7 +39,7 @@ export function readVscf(path: string, depth = 0): Vscf {
   return readHash(reader, undefined);
 }
 
-/** An array; a single value is an array of one, nothing is none. */
+/** An array; a single value as an array of one, a missing value as an empty one. */
 export function arrayOf(value: Vscf | undefined): readonly Vscf[] {
   if (value === undefined) return [];
   return typeof value === 'string' || value instanceof Map ? [value] : (value as readonly Vscf[]);
@@ -114,7 +114,7 @@ function readValue(reader: Reader): Vscf {
   return readString(reader);
 }
 
-/** Commas are for style and separate no more than blanks do. */
+/** Commas separate values like blanks. */
 function skipBlank(reader: Reader): void {
   const blank = /(?:[\s,]|[#;][^\n]*)*/y;
   blank.lastIndex = reader.at;

@@ -1,5 +1,5 @@
 /**
- * A draft as zone YAML: as short as a person would write it, with the notes as comments where they belong.
+ * Writes a draft as short, readable zone YAML, with each note as a comment at its place.
  */
 import { Document, Scalar, YAMLMap, type Node } from 'yaml';
 import { formatName, nameKey, type Name } from '../../wire/name.ts';
@@ -9,7 +9,7 @@ import { relativeName, relativeTarget } from './draft.ts';
 import { rdataText } from './rdata-text.ts';
 import { soaFields } from './soa.ts';
 
-/** A map or list that is longer than this stands in several lines. */
+/** A map or list that is longer than this is split into several lines. */
 const MAX_LINE = 100;
 
 /** The zone file's text. */
@@ -74,18 +74,18 @@ function commentsOn({ notes }: ZoneDraft, name: string, commented: Set<string>):
   return notes.flatMap(({ kind, owner, message }) => (owner === name ? [`${kind}: ${message}`] : []));
 }
 
-/** A comment ends with its line, and what an operator wrote may have any octet. */
+/** A comment ends with its line, so control characters in the operator's text are replaced. */
 function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what may not stand in YAML
+  // eslint-disable-next-line no-control-regex -- YAML does not allow these characters
   return text.replace(/[\u0000-\u001f\u007f\u0085\u2028\u2029\ufeff]+/g, ' ').trimEnd();
 }
 
-/** `${NAME}` would be read from the environment. */
+/** Escapes `${NAME}`, which would otherwise be read from the environment. */
 function escapeReferences(text: string): string {
   return text.replaceAll('${', () => '$${');
 }
 
-/** Any value; what fits stands in one line. */
+/** Any value, on one line if it fits. */
 function plain(value: DraftValue): Node {
   if (typeof value === 'string') return new Scalar(escapeReferences(value));
   if (typeof value !== 'object') return new Scalar(value);
@@ -97,7 +97,7 @@ function plain(value: DraftValue): Node {
   return node;
 }
 
-/** `300`, `5m`, `1h`: TTLs as people write them. */
+/** A TTL in the largest whole unit: `300`, `5m`, `1h`. */
 function period(seconds: number): number | string {
   for (const [unit, length] of [
     ['d', 86_400],
@@ -111,7 +111,7 @@ function period(seconds: number): number | string {
   return seconds;
 }
 
-/** The TTL of most RRsets: what the zone says once. */
+/** The TTL of most RRsets, which becomes the zone's default. */
 function commonTtl({ owners, services }: ZoneDraft): number {
   const counts = new Map<number, number>();
   const count = (ttl: number): void => void counts.set(ttl, (counts.get(ttl) ?? 0) + 1);
@@ -122,7 +122,7 @@ function commonTtl({ owners, services }: ZoneDraft): number {
 
 type Head = { readonly nameservers?: DraftValue; readonly soa?: DraftValue; readonly rrsets: readonly Rrset[] };
 
-/** `nameservers` and `soa`, where they say all that NS and SOA of the apex say; those RRsets are then done. */
+/** `nameservers` and `soa`, if they express the NS and SOA of the apex completely; these RRsets are then left out. */
 function headOf({ apex, owners }: ZoneDraft, ttlSeconds: number): Head {
   const atApex = owners.get(nameKey(apex))?.rrsets;
   const ns = atApex?.get(TYPE.NS);
@@ -130,7 +130,7 @@ function headOf({ apex, owners }: ZoneDraft, ttlSeconds: number): Head {
   if (ns?.ttlSeconds !== ttlSeconds) return { rrsets: [] };
   const fields = soa?.ttlSeconds === ttlSeconds && soa.rdata.length === 1 ? soaFields(soa.rdata[0], apex) : undefined;
   const first = fields && ns.rdata.findIndex((name) => Buffer.compare(name, fields.mname) === 0);
-  // `soa` takes the first name server for its own; a hidden primary is none of them.
+  // With `soa` the MNAME is the first name server. A hidden primary is not in the NS set, so it needs a record.
   const canSay = fields !== undefined && first !== undefined && first >= 0;
   const primary = canSay ? ns.rdata[first] : undefined;
   const servers = primary ? [primary, ...ns.rdata.filter((name) => name !== primary)] : ns.rdata;
@@ -178,7 +178,7 @@ function serviceOf(service: ServiceDraft, zoneTtl: number): YAMLMap {
   return map;
 }
 
-/** In the order that zone files have them. */
+/** In the usual order of zone files. */
 const VIP_KEYS = ['region', 'A', 'AAAA', 'CNAME', 'weight'] as const;
 
 function vipsOf(vips: readonly VipDraft[]): YAMLMap {
@@ -192,7 +192,7 @@ function vipsOf(vips: readonly VipDraft[]): YAMLMap {
   return map;
 }
 
-/** Every owner that has something, for the summary. */
+/** The number of records, for the summary. */
 export function countRecords({ owners }: ZoneDraft): number {
   const count = ({ rrsets }: OwnerDraft): number =>
     [...rrsets.values()].reduce((sum, { rdata }) => sum + rdata.length, 0);

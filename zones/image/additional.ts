@@ -1,5 +1,5 @@
 /**
- * What goes into the additional section: found while a zone is compiled, so that a query need not look.
+ * Finds the RRsets for the additional section while a zone is compiled, so that a query needs no search.
  */
 import { canonical, type Name } from '../../wire/name.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
@@ -9,19 +9,19 @@ import { pushWords, type Words } from './growable.ts';
 import { NODE, NODE_FLAG, RRSET, rrsetWord, nodeWord } from './image.ts';
 import { findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
 
-/** A zone whose RRsets are in the image, and what in them points to names. */
+/** A zone whose RRsets are in the image, and the names in their data. */
 type Pointing = {
   readonly building: NodeTable & { readonly rrsets: Words; readonly extras: Words };
   readonly store: RecordStore;
   readonly apex: Name;
   readonly zone: number;
-  /** Nodes that no query finds, by owner: those below a cut, where glue is. */
+  /** Nodes that queries do not find, by owner: those below a cut, where glue is. */
   readonly occludedNode: ReadonlyMap<string, number>;
   /** (RRset, offset of the target's name in it, row), the targets of an RRset together. */
   readonly targets: Words;
 };
 
-/** Finds the addresses of the names that NS, MX, SRV and the like point to, glue included; once all RRsets are encoded. */
+/** Finds the addresses, glue included, of the names that NS, MX, SRV and similar records point to. All RRsets must be encoded. */
 export function resolveTargets(work: Pointing): void {
   const { building, store, targets } = work;
   const done = new Set<string>();
@@ -32,7 +32,7 @@ export function resolveTargets(work: Pointing): void {
     const data = rdataOf(store, row);
     const target = canonical(data.subarray(additionalNameOffset(store.type[row] ?? 0) ?? 0));
     const name = isOwner ? canonical(ownerOf(store, row)) : target.subarray(0, nameEnd(target));
-    // RFC 2181 5: two ports of one host are two SRV records, and its addresses are still one RRset.
+    // RFC 2181 5: several SRV records may name one host, and its addresses are still one RRset.
     const key = Buffer.from(name).toString('latin1');
     if (done.has(key)) continue;
     done.add(key);
@@ -49,7 +49,7 @@ export function resolveTargets(work: Pointing): void {
   }
 }
 
-/** RFC 9460 2.5.2: in ServiceMode (a priority other than 0) a target of "." stands for the owner. */
+/** RFC 9460 2.5.2: in ServiceMode (a priority other than 0) the target "." means the owner. */
 function isOwnTarget(store: RecordStore, row: number): boolean {
   if (!isServiceBinding(store.type[row] ?? 0)) return false;
   const [high = 0, low = 0, length] = rdataOf(store, row);
@@ -67,8 +67,8 @@ function nameEnd(bytes: Uint8Array): number {
 }
 
 /**
- * What a record of this type adds for the name it points to, where the name is this zone's: addresses, which are
- * authoritative data or, for name servers alone, glue; and where a service binding points, others (RFC 9460 4.1).
+ * The RRsets that a record of type `pointing` adds for a target in this zone: addresses, which are authoritative data or,
+ * for name servers only, glue; for a service binding also the bindings of the target (RFC 9460 4.1).
  */
 function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
   const { building, occludedNode, zone } = work;
@@ -79,7 +79,7 @@ function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
   if (node < 0 || zoneOf(building, node) !== zone) return [];
   const first = nodeWord(building.nodes.array, node, NODE.FIRST_RRSET);
   const count = nodeWord(building.nodes.array, node, NODE.RRSET_COUNT);
-  // In the order of the types: the first to go where there is no room for all are those of IPv6.
+  // In this order, IPv6 addresses are the first to be left out if there is no room for all.
   const types = isServiceBinding(pointing) ? [pointing, TYPE.A, TYPE.AAAA] : [TYPE.A, TYPE.AAAA];
   return types.flatMap((type) => {
     for (let rrset = first; rrset < first + count; rrset++) {
@@ -89,7 +89,7 @@ function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
   });
 }
 
-/** The wildcard that answers for a name that is not there, -1 when none does (RFC 4592 3.3.1). */
+/** The wildcard that answers for a name that does not exist, or -1 (RFC 4592 3.3.1). */
 function wildcardFor({ building, apex, zone }: Pointing, name: Name): number {
   for (let at = 0; name.length - at > apex.length;) {
     at += (name[at] ?? 0) + 1;

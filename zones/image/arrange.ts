@@ -1,6 +1,6 @@
 /**
- * The last step of compiling: what a query reads one after the other is put next to each other, so that it shares cache
- * lines. Of a million names none is in a cache, and each line costs as much as a hundred instructions.
+ * The last step of compiling: places data that a query reads in sequence side by side, so that it shares cache lines. With
+ * a million names most reads miss the cache, and a miss costs as much as a hundred instructions.
  */
 import { SERVICE, VIP } from '../../steering/plan.ts';
 import type { BuildingPlan } from './compile-services.ts';
@@ -8,14 +8,14 @@ import type { Building } from './compile-zone.ts';
 import { NODE, RRSET, ZONE, nodeWord, rrsetWord } from './image.ts';
 
 export type Arranged = {
-  /** Rows of nodes, those of their RRsets behind each; then the RRsets that no node has. */
+  /** Rows of nodes, each followed by the rows of its RRsets; then the RRsets without a node. */
   readonly rows: Int32Array;
-  /** Where the rows with nodes end, in words. */
+  /** End of the rows with nodes, in words. */
   readonly nodeWords: number;
   readonly bytes: Uint8Array;
 };
 
-/** Numbers of nodes and RRsets become those of rows, everywhere in `building` and `plan`. */
+/** Replaces the numbers of nodes and RRsets by row numbers, everywhere in `building` and `plan`. */
 export function arrange(building: Building, plan: BuildingPlan): Arranged {
   const bytes = gatherBytes(building);
   const nodeCount = building.nodes.length / NODE.WORDS;
@@ -27,7 +27,7 @@ export function arrange(building: Building, plan: BuildingPlan): Arranged {
     eachRrset(building, node, (rrset) => {
       rowOfRrset[rrset] = row++;
     });
-    // A node and its first RRset share a line.
+    // A node and its first RRset share a cache line.
     row += row & 1;
   }
   const nodeWords = row * NODE.WORDS;
@@ -67,7 +67,7 @@ function eachRrset({ nodes }: Building, node: number, visit: (rrset: number) => 
   for (let rrset = first; rrset < first + count; rrset++) visit(rrset);
 }
 
-/** Rows of nodes and of RRsets are equally wide. */
+/** Rows of nodes and of RRsets have the same width. */
 function move(from: Int32Array, to: Int32Array, rowOf: Int32Array): void {
   for (let number = 0; number < rowOf.length; number++) {
     const source = number * NODE.WORDS;
@@ -76,13 +76,13 @@ function move(from: Int32Array, to: Int32Array, rowOf: Int32Array): void {
   }
 }
 
-/** -1 is none. */
+/** -1 means none. */
 function renumber(words: Int32Array, at: number, rowOf: Int32Array): void {
   const number = words[at] ?? -1;
   if (number >= 0) words[at] = rowOf[number] ?? -1;
 }
 
-/** A name in front of its RRsets: who has compared the name has the first RRset in the same cache line, or the next. */
+/** Places a name before its RRsets: after the comparison of the name, the first RRset is in the same cache line or the next. */
 function gatherBytes(building: Building): Uint8Array {
   const { nodes, rrsets, bytes } = building;
   const gathered = new Uint8Array(bytes.length);
@@ -105,7 +105,7 @@ function gatherBytes(building: Building): Uint8Array {
     gather(nodes.array, row + NODE.NAME_AT, nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS) & 0xff);
     eachRrset(building, node, gatherRrset);
   }
-  // Those that no node has: SOAs of negative answers, answers of services.
+  // RRsets without a node: SOAs of negative answers, answers of services.
   for (let rrset = 0; rrset < isGathered.length; rrset++) gatherRrset(rrset);
   return gathered;
 }

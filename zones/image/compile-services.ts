@@ -1,6 +1,6 @@
 /**
- * Services into the image's steering tables (steering/plan.ts): VIPs, regions, steps, and the maps that tell
- * which ordering a client's place gives.
+ * Compiles services into the image's steering tables (steering/plan.ts): VIPs, regions, steps, and the maps from a client's
+ * location to an ordering.
  */
 import type { Report } from '../../config/diagnostics.ts';
 import type { Atlas } from '../../geo/atlas.ts';
@@ -39,9 +39,9 @@ export type BuildingPlan = {
   readonly orderings: Words;
   readonly maps: Words;
   readonly mapWords: Words;
-  /** Maps by what they depend on: services with equal steps and regions share one. */
+  /** Maps by their inputs: services with equal steps and regions share one. */
   readonly mapOf: Map<string, number>;
-  /** By map: what places mean for having an answer at all. */
+  /** By map: whether locations have an answer at all. */
   readonly reachOf: Map<number, Reach>;
   /** Orderings by content. */
   readonly orderingOf: Map<string, number>;
@@ -69,10 +69,10 @@ export function createPlan(): BuildingPlan {
   };
 }
 
-/** What services are compiled with. `regionNumber` gives a region's number in the catalog within the zone. */
+/** The inputs for compiling services. `regionNumber` returns a region's number in the catalog, by its name in the zone. */
 export type CompileContext = {
   readonly atlas: Atlas;
-  /** Of every map: see startBitsFor. */
+  /** The same for every map: see startBitsFor. */
   readonly startBits: number;
   readonly regions: readonly RegionInfo[];
   readonly regionNumber: (name: string | undefined) => number;
@@ -153,8 +153,8 @@ export function compileService(
 }
 
 /**
- * Resolvers cache a negative answer for all their clients (RFC 7871 7.4), so that one who gets none hides the data from
- * those who would. A step that leaves places out (`geo` without default) has a warning of its own (PH214).
+ * Resolvers cache a negative answer for all their clients (RFC 7871 7.4), so one client without data hides the data from
+ * the others. A step that leaves locations out (`geo` without default) has a separate warning (PH214).
  */
 function warnNoDataByPlace(
   { reachOf }: BuildingPlan,
@@ -187,12 +187,12 @@ function warnNoDataByPlace(
   report.warning('PH119', message, model.place, hint);
 }
 
-/** Catalog numbers of the service's regions, in the order of its VIPs: the index is the local number. */
+/** Catalog numbers of the service's regions, in the order of its VIPs; the index is the local number. */
 function localRegions(model: ServiceModel, context: Pick<CompileContext, 'regionNumber'>): number[] {
   return [...new Set(model.vips.map((vip) => context.regionNumber(vip.region)))];
 }
 
-/** The same regions as the steps see them. */
+/** The regions in the form that steps need. */
 function placedRegions(local: readonly number[], { regions }: Pick<CompileContext, 'regions'>): PlacedRegion[] {
   return local.map((number) => regions[number] ?? { name: '', point: undefined });
 }
@@ -264,7 +264,7 @@ function compileSteps(
     }
   }
   const has = model.vips.reduce((bits, vip) => bits | hasOf(vip), 0);
-  // A service without VIPs of one family answers nothing of it: it needs no map for that.
+  // A service without VIPs of a family has no answers of it and needs no map for it.
   const family = (...bits: number[]): readonly number[] => {
     const wanted = bits.find((bit) => (has & bit) !== 0) ?? has;
     return regionOf.filter((_, index) => (hasOf(model.vips[index] ?? NO_VIP) & wanted) !== 0);
@@ -282,7 +282,7 @@ function compileSteps(
 
 const NO_VIP = { a: undefined, aaaa: undefined, cname: undefined };
 
-/** What the steps of a service need to know of each other. */
+/** The properties of a step that matter to other steps of its service. */
 type ChainStep =
   | {
       readonly by: 'place';
@@ -316,7 +316,7 @@ function ordering(plan: BuildingPlan, preferences: readonly Preference[]): numbe
   return shared(plan, orderingWords(preferences));
 }
 
-/** Of the orderings of a service's first steps; -1 where there is none. */
+/** The shortcut for the orderings of a service's first steps; -1 if there is none. */
 function shortcut(plan: BuildingPlan, steps: readonly (readonly Preference[])[]): number {
   const words = shortcutWords(steps);
   return words === undefined ? -1 : shared(plan, words);
@@ -332,9 +332,9 @@ function shared(plan: BuildingPlan, words: readonly number[]): number {
 }
 
 /**
- * The map of a service's place-dependent steps for answers of one type: an outcome is one ordering for each of them, in
- * plain form (steering/plain.ts), so that places which mean the same to the answer are one outcome. `regionOf` has the
- * local regions of the VIPs that have the type. -1 where no step depends on the place.
+ * The map of a service's location-dependent steps for answers of one type. An outcome is one ordering per such step, in
+ * plain form (steering/plain.ts), so that locations with the same effect on the answer share an outcome. `regionOf` has
+ * the local regions of the VIPs that have the type. -1 if no step depends on the location.
  */
 function mapFor(
   plan: BuildingPlan,

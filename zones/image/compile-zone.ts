@@ -1,6 +1,6 @@
 /**
- * One zone into the image: names, empty non-terminals, cuts with their glue, RRsets, what goes into the
- * additional section. Services come after it (compile-services.ts).
+ * Compiles one zone into the image: names, empty non-terminals, cuts with their glue, RRsets, and RRsets for the additional
+ * section. Services are compiled afterwards (compile-services.ts).
  */
 import type { Report } from '../../config/diagnostics.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
@@ -25,7 +25,7 @@ export type Building = NodeTable & {
   maxLabels: number;
 };
 
-/** What compiling one zone keeps at hand. */
+/** The working data of compiling one zone. */
 type Work = {
   readonly building: Building;
   readonly store: RecordStore;
@@ -37,11 +37,11 @@ type Work = {
   /** Row lists by node: the first row + 1 of a node (relative to firstNode), the next row + 1 of a row. */
   readonly firstRow: Words;
   readonly nextRow: Int32Array;
-  /** Rows that no query finds, in the order of the file, by owner: those below a cut, and at one all but NS and DS. */
+  /** Occluded rows by owner, in the order of the file: those below a cut, and at a cut all but NS and DS. */
   readonly occluded: Map<string, number[]>;
-  /** Their nodes, by owner: addresses are glue if a delegation names them, and transfers take all (RFC 5936 3.5). */
+  /** Their nodes, by owner. Addresses are glue if a delegation names them; transfers contain all of them (RFC 5936 3.5). */
   readonly occludedNode: Map<string, number>;
-  /** (RRset, offset of the target's name in it, row) of what additional data may belong to. */
+  /** (RRset, offset of the target's name in it, row) for each target that may have additional data. */
   readonly targets: Words;
 };
 
@@ -78,7 +78,7 @@ export function compileZone(building: Building, model: ZoneModel, serial: number
   return zone;
 }
 
-/** The node of the name from `at` on, one of this zone, made with its ancestors where it is missing. */
+/** Returns the node of the name of this zone that starts at `at`. Adds it and its ancestors if they are missing. */
 export function ensureName(building: Building, longer: Name, zone: number, at = 0): number {
   const found = findNode(building, longer, at, longer.length - at);
   if (found >= 0) return found;
@@ -91,7 +91,7 @@ export function ensureName(building: Building, longer: Name, zone: number, at = 
 }
 
 function linkToParent(building: Building, name: Name, node: number, zone: number): void {
-  // Without a name of its own: mostly the parent is there, one for a million names.
+  // Passes an offset, not a copy of the name: mostly the parent exists already, such as one apex for a million names.
   const parent = ensureName(building, name, zone, (name[0] ?? 0) + 1);
   if (isWildcard(name)) building.nodes.array[parent * NODE.WORDS + NODE.WILDCARD] = node;
 }
@@ -115,7 +115,7 @@ function addCuts(work: Work): void {
     if (isOccluded(work, owner)) continue;
     const found = findNode(building, owner, 0, owner.length);
     if (found >= 0 && zoneOf(building, found) !== zone) {
-      // The child zone is served here too: its apex holds the name, the parent's side hangs on it.
+      // The child zone is served here too: its apex has the name, and refers to the parent's side of the cut.
       const hidden = addHiddenNode(building, owner, zone);
       building.nodes.array[found * NODE.WORDS + NODE.PARENT_CUT] = hidden;
       setFlag(building, hidden, NODE_FLAG.CUT);
@@ -144,12 +144,12 @@ export function isElsewhere(building: Building, name: Name, apex: Name, zone: nu
   return isOccluded({ building, apex, zone }, name);
 }
 
-/** Puts each row on the list of its node; those below cuts are glue, or for transfers alone. */
+/** Adds each row to the list of its node. Rows below cuts are glue, or serve transfers only. */
 function linkRows(work: Work): void {
   const { building, store } = work;
   let lastOwnerAt = -1;
   let node = -1;
-  // From the last row to the first, so that the lists end up in the order of the file.
+  // From the last row to the first, because each row is put in front of its list.
   for (let row = store.count - 1; row >= 0; row--) {
     const ownerAt = store.ownerAt[row] ?? 0;
     if (ownerAt !== lastOwnerAt) {
@@ -171,7 +171,7 @@ function linkRows(work: Work): void {
   }
 }
 
-/** The node that holds an owner's data in this zone, -1 when the name is occluded. */
+/** The node for an owner's data in this zone, or -1 if the name is occluded. */
 function nodeOfOwner(work: Work, owner: Name): number {
   const { building, zone } = work;
   const found = findNode(building, owner, 0, owner.length);
@@ -182,18 +182,18 @@ function nodeOfOwner(work: Work, owner: Name): number {
   return isOccluded(work, owner) ? -1 : ensureName(building, owner, zone);
 }
 
-/** A node that no search finds for each owner with occluded rows. */
+/** Adds a node that no search finds for each owner with occluded rows. */
 function addOccluded(work: Work): void {
   const { building, store, zone } = work;
   for (const [key, rows] of work.occluded) {
     const node = addHiddenNode(building, canonical(ownerOf(store, rows[0] ?? 0)), zone);
     work.occludedNode.set(key, node);
-    // They were found from the last to the first.
+    // linkRows collected them from the last to the first.
     encodeRrsets(work, node, rows.reverse());
   }
 }
 
-/** The RRsets of a node, one after the other. */
+/** Encodes the RRsets of a node contiguously. */
 function encodeNode(work: Work, node: number): void {
   const index = node - work.firstNode;
   const first = index < work.firstRow.length ? (work.firstRow.array[index] ?? 0) : 0;
@@ -201,7 +201,7 @@ function encodeNode(work: Work, node: number): void {
   const rows: number[] = [];
   for (let entry = first; entry !== 0; entry = work.nextRow[entry - 1] ?? 0) rows.push(entry - 1);
   encodeRrsets(work, node, rows);
-  // Behind the node's own RRsets, so that they stay in one piece.
+  // After the node's own RRsets, so that those stay contiguous.
   if (node === work.firstNode)
     encodeNegativeSoa(
       work,
@@ -209,7 +209,7 @@ function encodeNode(work: Work, node: number): void {
     );
 }
 
-/** The RRsets of a node from all its rows. */
+/** Encodes the RRsets of a node from all its rows. */
 function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
   const { building, store } = work;
   const byType = new Map<number, number[]>();
@@ -229,7 +229,7 @@ function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
   }
 }
 
-/** Rows of one owner and type; exact duplicates count once, the TTL is the first row's (RFC 2181 5.2). */
+/** Encodes the rows of one owner and type. Exact duplicates count once; the TTL is the first row's (RFC 2181 5.2). */
 function encodeRows(work: Work, type: number, rows: readonly number[]): number {
   const { store, building } = work;
   const kept = rows.length === 1 ? rows : distinctRows(store, rows);
@@ -251,7 +251,7 @@ function encodeRows(work: Work, type: number, rows: readonly number[]): number {
   return rrset;
 }
 
-/** The first of rows with equal data. */
+/** The rows without those that repeat the data of an earlier one. */
 function distinctRows(store: RecordStore, rows: readonly number[]): number[] {
   const distinct = new Map<string, number>();
   for (const row of rows) {
@@ -271,7 +271,7 @@ function reportTooLarge({ store, report }: Work, type: number, row: number, name
   );
 }
 
-/** SOA data with the serial that this generation has. */
+/** The SOA data with this generation's serial. */
 function withSerial({ store, serial }: Work, row: number): Uint8Array {
   const data = rdataOf(store, row).slice();
   new DataView(data.buffer).setUint32(data.length - 20, serial);

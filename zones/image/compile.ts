@@ -1,6 +1,6 @@
 /**
- * Models to one image and its catalog. Runs in the compile thread; pure but for the clock of the serials,
- * which is an argument.
+ * Compiles models to one image and its catalog. Runs in the compile thread. Pure: serials, which depend on the clock, come
+ * from an argument.
  */
 import type { Report } from '../../config/diagnostics.ts';
 import type { RegionSpec, Settings } from '../../config/settings.ts';
@@ -35,7 +35,7 @@ export type CompileInput = {
   readonly databases: readonly Database[];
   /** By the path that a latency step names. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
-  /** The serial of a zone: what its SOA says, or an assigned one where that is automatic. */
+  /** The serial of a zone: that of its SOA, or an assigned one with `serial: auto`. */
   readonly serialOf: (zone: ZoneModel) => number;
   readonly allocate: Allocate;
   readonly report: Report;
@@ -138,7 +138,7 @@ function sizeOf({ records, services, apex }: ZoneModel): number {
   return size;
 }
 
-/** What the services' steps want to know of a latency table. */
+/** How the services' steps use a latency table. */
 function usesOf(zones: readonly ZoneModel[], path: string): LatencyUse[] {
   return zones.flatMap(({ services }) =>
     services.flatMap(({ steps, vips }) =>
@@ -151,7 +151,7 @@ function usesOf(zones: readonly ZoneModel[], path: string): LatencyUse[] {
   );
 }
 
-/** Every network that something names but latency tables: operator networks, those of steps. Once each. */
+/** Operator networks and the networks that steps name, each once; those of latency tables are not included. */
 function listNetworks(
   zones: readonly ZoneModel[],
   operator: Settings['geo']['networks'],
@@ -172,7 +172,7 @@ function listNetworks(
   return { prefixes, indexOf };
 }
 
-/** Numbers for all regions: 0 for none, then those of pharos.yaml, then each zone's own. */
+/** Numbers all regions: 0 for none, then those of pharos.yaml, then each zone's own. */
 function numberRegions(
   shared: ReadonlyMap<string, RegionSpec>,
   zones: readonly ZoneModel[],
@@ -237,7 +237,7 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
   };
 }
 
-/** Copies the sections into one shared memory, each at the start of a cache line, behind the header. */
+/** Copies the header and the sections into one shared memory, each section at the start of a cache line. */
 function layOut(
   building: Building,
   plan: BuildingPlan,
@@ -285,7 +285,7 @@ function layOut(
   return memory;
 }
 
-/** Where a cache line starts: glibc puts 16 octets of its own in front of a large block. */
+/** The offset, rounded up to the start of a cache line: glibc puts a header of 16 octets before a large block. */
 function alignedAt(offset: number): number {
   return ((offset + ALLOCATOR_OCTETS + LINE_OCTETS - 1) & -LINE_OCTETS) - ALLOCATOR_OCTETS;
 }

@@ -1,5 +1,5 @@
 /**
- * RRsets as the image holds them: a message's bytes, but for the pointers that only the question decides.
+ * Encodes RRsets for the image: as in a message, except for the pointers that depend on the question.
  */
 import { MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits.ts';
 import { nameKey, type Name } from '../../wire/name.ts';
@@ -12,16 +12,16 @@ import { PATCH, RECORD_HEAD_OCTETS, RRSET } from './image.ts';
 
 export type RrsetTables = { readonly rrsets: Words; readonly patches: Words; readonly bytes: Bytes };
 
-/** How far into an RRset a pointer within it may lead: what the RRset's start can be without passing 14 bits. */
+/** The largest offset in an RRset that a pointer within it may have, so that with the RRset's start it fits 14 bits. */
 const LOCAL_REACH = MAX_POINTER >> 2;
 
 /** A name in rdata is compressed against the apex, and against names before it in the RRset. */
 type Suffixes = { readonly apexOctets: number; readonly apexKey: string; readonly local: Map<string, number> };
 
 /**
- * Adds an RRset and returns its number. `rdata` is uncompressed, one or more records; where each record's data
- * starts within the RRset goes to `dataAt`. Undefined when it is larger than a message can hold
- * whose question has a name of `nameOctets`.
+ * Adds an RRset and returns its number. `rdata` is uncompressed, one or more records. The offset of each record's data
+ * within the RRset is added to `dataAt`. Returns undefined if the RRset does not fit a message whose question has a name of
+ * `nameOctets`.
  */
 export function encodeRrset(
   tables: RrsetTables,
@@ -46,7 +46,7 @@ export function encodeRrset(
     dataAt?.push(bytes.length - wireAt);
     let copied = 0;
     for (const at of nameOffsets(type, data)) {
-      // Made at the first name: most records by the million hold none.
+      // Created at the first name: most records contain none.
       suffixes ??= { apexOctets: apex.length, apexKey: nameKey(apex), local: new Map() };
       copy(bytes, data, copied, at);
       copied = writeName(tables, wireAt, data, at, suffixes);
@@ -65,7 +65,7 @@ function copy(bytes: Bytes, data: Uint8Array, from: number, to: number): void {
   for (let i = from; i < to; i++) bytes.array[at + i] = data[i] ?? 0;
 }
 
-/** Returns where the name ends in `data`. */
+/** Returns the offset in `data` after the name. */
 function writeName(
   { bytes, patches }: RrsetTables,
   wireAt: number,
@@ -78,7 +78,7 @@ function writeName(
   end++;
   for (let at = start; at < end - 1; at += (data[at] ?? 0) + 1) {
     const rest = nameKey(data.subarray(at, end));
-    // A pointer has two octets, the root one: nothing is won in the root zone.
+    // A pointer has two octets, the root one: in the root zone a pointer saves nothing.
     if (rest === apexKey && apexOctets > 1) {
       pushWords(patches, reserveBytes(bytes, 2) - wireAt, PATCH.APEX);
       return end;

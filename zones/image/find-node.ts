@@ -9,18 +9,18 @@ export type Search = {
   readonly name: Uint8Array;
   readonly nameView: DataView;
   nameOctets: number;
-  /** As in wire/query.ts, with the sums that wire/name-hash.ts makes hashes of. */
+  /** As in wire/query.ts, with the sums from which wire/name-hash.ts computes hashes. */
   readonly labelAt: Uint8Array;
   labels: number;
   nameSum: number;
   readonly sumBefore: Int32Array;
-  /** Number of the node, -1 when no suffix is in the image. */
+  /** Number of the node; -1 if no suffix is in the image. */
   node: number;
-  /** Offset in the name of the suffix that the node stands for: 0 when the whole name exists. */
+  /** Offset of the node's suffix in the name: 0 if the whole name exists. */
   suffixAt: number;
 };
 
-/** A search for one name in canonical form, for whoever is not in a hurry. */
+/** Creates a search for one name in canonical form. It allocates: not for the packet path. */
 export function createSearch(name: Uint8Array): Search {
   const labelAt: number[] = [];
   for (let at = 0; at < name.length; at += (name[at] ?? 0) + 1) labelAt.push(at);
@@ -39,7 +39,7 @@ export function createSearch(name: Uint8Array): Search {
   return search;
 }
 
-/** Sets the sums from name and labels. */
+/** Computes the sums from name and labels. */
 export function sumLabels(target: Search): void {
   let sum = 0;
   for (let label = 0; label < target.labels; label++) {
@@ -53,7 +53,7 @@ export function sumLabels(target: Search): void {
 /** Finds the longest suffix of the name that exists. */
 export function search(image: Image, target: Search): void {
   const { nameOctets, labelAt, labels, nameSum, sumBefore } = target;
-  // No name of the image has more labels than `maxLabels`: longer suffixes need no look.
+  // No name of the image has more labels than `maxLabels`, so longer suffixes are skipped.
   for (let label = Math.max(0, labels - image.maxLabels); label <= labels; label++) {
     const at = labelAt[label] ?? 0;
     const hash = hashSuffix(nameSum, sumBefore[label] ?? 0, labels - label);
@@ -89,18 +89,18 @@ function isNamed(
   return true;
 }
 
-/** The node behind one: the rows of its RRsets lie between, and each node has an even number (arrange.ts). */
+/** The node after a node: the rows of its RRsets are between them, and node numbers are even (arrange.ts). */
 export function nextNode(nodes: Int32Array, node: number): number {
   const rows = 1 + nodeWord(nodes, node, NODE.RRSET_COUNT);
   return node + rows + (rows & 1);
 }
 
-/** RFC 8482 4.1: one RRset of a node is enough for ANY. -1 when it has none. */
+/** RFC 8482 4.1: one RRset of a node is enough for ANY. -1 if the node has none. */
 export function anyRrset({ nodes }: Image, node: number): number {
   return nodeWord(nodes, node, NODE.RRSET_COUNT) > 0 ? nodeWord(nodes, node, NODE.FIRST_RRSET) : -1;
 }
 
-/** Number of a node's RRset of a type, -1 when it has none. */
+/** Number of a node's RRset of a type, or -1. */
 export function findRrset({ nodes, rrsets }: Image, node: number, type: number): number {
   const first = nodeWord(nodes, node, NODE.FIRST_RRSET);
   const count = nodeWord(nodes, node, NODE.RRSET_COUNT);

@@ -1,5 +1,5 @@
 /**
- * Growable typed arrays: what the compiler fills before it knows how much there will be.
+ * Growable typed arrays, for tables whose final size the compiler does not know yet.
  */
 export type Words = { array: Int32Array; length: number };
 export type Bytes = { array: Uint8Array; length: number };
@@ -8,7 +8,7 @@ export function createWords(capacity = 1024): Words {
   return { array: new Int32Array(capacity), length: 0 };
 }
 
-/** Makes room for `count` more and returns where they start. */
+/** Adds room for `count` words and returns their index. */
 export function reserveWords(words: Words, count: number): number {
   const at = words.length;
   words.length += count;

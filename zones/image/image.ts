@@ -4,18 +4,18 @@
  *
  *     header      Int32 x 64    magic, then (byte offset, length in elements) of each section
  *     table       Int32 x 2n    open addressing: name hash, node number + 1 (0: free); n is a power of two
- *     nodes       Int32 x 8     a row a name that exists, empty non-terminals too (NODE), then a row each of its RRsets
- *     rrsets      Int32 x 8     the same rows, and behind them those of RRsets that no node has (RRSET)
- *     zones       Int32 x 4     a row a zone (ZONE)
- *     patches     Int32 x 2     where a pointer is to be written into a copied RRset (PATCH)
- *     extras      Int32 x 2     additional section: RRset, and where its owner stands in the RRset that names it
+ *     nodes       Int32 x 8     one row per existing name, empty non-terminals too (NODE), then one per RRset of the name
+ *     rrsets      Int32 x 8     the same rows, followed by those of RRsets without a node (RRSET)
+ *     zones       Int32 x 4     one row per zone (ZONE)
+ *     patches     Int32 x 2     places in a copied RRset where a pointer must be written (PATCH)
+ *     extras      Int32 x 2     additional section: RRset, and the offset of its owner in the RRset that names it
  *     bytes       Uint8         names in canonical wire form, RRsets in wire form
  *     services, vips, regions, program, orderings, maps, mapWords: steering/plan.ts
  *     ownNetworks Int32         the tree of `geo.networks`: geo/own-networks.ts
  *
- * An RRset in wire form is a message's bytes but for its names. Every record starts with C00C, the owner
- * being the question's name; a name in its data that ends in the zone's apex ends in a pointer instead,
- * and `patches` says where: the apex is part of the question, so the pointer is known once that is.
+ * An RRset in wire form has the bytes of a message except for its names. Every record starts with C00C, a pointer to the
+ * question's name, which is the owner. A name in its data that ends with the zone's apex ends with a pointer instead, whose
+ * place is in `patches`: the apex is part of the question's name, so the pointer is known once the question is.
  */
 import type { SteeringPlan } from '../../steering/plan.ts';
 import { viewPlan } from '../../steering/plan.ts';
@@ -40,14 +40,14 @@ export const SECTION = {
   OWN_NETWORKS: 14,
 } as const;
 export const SECTION_COUNT = 15;
-/** magic, deepest name, then an (offset, length) pair a section. */
+/** Magic, deepest name, then one (offset, length) pair per section. */
 export const HEADER_WORDS = 64;
 export const HEADER = { MAGIC: 0, MAX_LABELS: 1, SECTIONS: 2 } as const;
 
 /** Columns of a node row. */
 export const NODE = {
   NAME_AT: 0,
-  /** octets of the name in bits 0 to 7, NODE_FLAG above. */
+  /** Octets of the name in bits 0 to 7, NODE_FLAG above. */
   NAME_AND_FLAGS: 1,
   ZONE: 2,
   FIRST_RRSET: 3,
@@ -56,7 +56,7 @@ export const NODE = {
   WILDCARD: 5,
   /** Number of the service, or -1. */
   SERVICE: 6,
-  /** Of an apex whose parent zone is served here too: the parent's side of the cut, or -1. */
+  /** At an apex whose parent zone is served here too: the node with the parent's side of the cut, or -1. */
   PARENT_CUT: 7,
   WORDS: 8,
 } as const;
@@ -92,7 +92,7 @@ export const ZONE = {
   WORDS: 4,
 } as const;
 
-/** A column of a node's row: `nodeWord(nodes, node, NODE.WILDCARD)`. The readers inline: they cost no call in the packet path. */
+/** A column of a node's row: `nodeWord(nodes, node, NODE.WILDCARD)`. The engine inlines these readers in the packet path. */
 export function nodeWord(nodes: Int32Array, node: number, column: number): number {
   return nodes[node * NODE.WORDS + column] ?? -1;
 }
@@ -107,27 +107,27 @@ export function zoneWord(zones: Int32Array, zone: number, column: number): numbe
   return zones[zone * ZONE.WORDS + column] ?? 0;
 }
 
-/** A patch is (offset in the RRset, kind | value): where the two octets of a pointer go, and to what it points. */
+/** A patch is (offset in the RRset, kind | value): the place of the pointer's two octets, and its target. */
 export const PATCH = {
-  /** To the zone's apex in the question, or in the name that a CNAME led to. */
+  /** To the zone's apex in the question's name, or in the target of a CNAME. */
   APEX: 0,
   /** To an offset in this RRset, in the low 16 bits. */
   LOCAL: 0x1_0000,
   WORDS: 2,
 } as const;
 
-/** Octets in front of a record's data: owner pointer, type, class, TTL, RDLENGTH. */
+/** Octets before a record's data: owner pointer, type, class, TTL, RDLENGTH. */
 export const RECORD_HEAD_OCTETS = 12;
 
 export type Image = {
   readonly memory: SharedArrayBuffer;
   readonly bytes: Uint8Array;
-  /** The same octets, for copies of several at once. */
+  /** The same octets, to copy several at once. */
   readonly bytesView: DataView;
   readonly table: Int32Array;
-  /** Rows of the table less one. */
+  /** Number of rows of the table minus 1. */
   readonly mask: number;
-  /** Labels of the deepest name: longer suffixes need not be looked up. */
+  /** Number of labels of the deepest name: longer suffixes are not searched for. */
   readonly maxLabels: number;
   readonly nodes: Int32Array;
   readonly rrsets: Int32Array;

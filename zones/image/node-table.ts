@@ -1,5 +1,5 @@
 /**
- * The image's nodes and their hash table while they grow: rows for names, found by their canonical wire form.
+ * The image's nodes and their hash table during compilation: rows for names, found by their canonical wire form.
  */
 import { hashName } from '../../wire/name-hash.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
@@ -11,7 +11,7 @@ export function createNodeTable(nodes: Words, bytes: Bytes): NodeTable {
   return { nodes, bytes, table: new Int32Array(64), mask: 31 };
 }
 
-/** Number of the node of a canonical name, -1 when there is none. */
+/** Number of the node of a canonical name, or -1. */
 export function findNode(names: NodeTable, name: Uint8Array, at: number, octets: number): number {
   const hash = hashName(name, at);
   for (let row = hash & names.mask; ; row = (row + 1) & names.mask) {
@@ -21,7 +21,7 @@ export function findNode(names: NodeTable, name: Uint8Array, at: number, octets:
   }
 }
 
-/** Adds a node that `findNode` did not find and returns its number. */
+/** Adds a node and returns its number. `findNode` must not have found the name. */
 export function addNode(names: NodeTable, name: Uint8Array, zone: number): number {
   const node = addHiddenNode(names, name, zone);
   // At most half full, so that a search ends after one or two rows.
@@ -30,7 +30,7 @@ export function addNode(names: NodeTable, name: Uint8Array, zone: number): numbe
   return node;
 }
 
-/** A node that no search by name finds: the parent's side of a cut whose child zone is served here too. */
+/** Adds a node that no search by name finds: the parent's side of a cut whose child zone is served here too. */
 export function addHiddenNode(names: NodeTable, name: Uint8Array, zone: number): number {
   const nameAt = reserveBytes(names.bytes, name.length);
   for (let i = 0; i < name.length; i++) names.bytes.array[nameAt + i] = name[i] ?? 0;

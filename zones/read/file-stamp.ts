@@ -1,5 +1,5 @@
 /**
- * Whether the files of a generation are still those that it was read from.
+ * Tells whether the files of a generation have changed since it was read.
  */
 import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import type { Settings } from '../../config/settings.ts';
 import type { ZoneModel } from './model.ts';
 
-/** `text` changes with the size, the time or the identity of any of the files, and with what the folders hold. */
+/** `text` changes with the size, time or identity of any file, and with the contents of the folders. */
 export type FileStamp = { readonly paths: readonly string[]; readonly text: string };
 
 type Stat = { readonly mtimeMs: number; readonly size: number; readonly ino: number } | undefined;

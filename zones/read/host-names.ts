@@ -1,10 +1,9 @@
 /**
- * What people write where a host name belongs, judged by its text: addresses, URLs, and names of the Internet that lack
- * their final dot.
+ * Recognises text that is probably not the intended host name: addresses, URLs, and Internet names without their final dot.
  */
 import { parseAddress } from '../../wire/address.ts';
 
-/** What `text` is in place of a host name: `the address 192.0.2.1`. Undefined where it can be one. */
+/** Describes `text` if it is not a host name: `the address 192.0.2.1`. Undefined if it can be one. */
 export function mistakenForHost(text: string): string | undefined {
   const bare = text.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
   if (parseAddress(bare)) return `the address ${bare}`;
@@ -14,7 +13,7 @@ export function mistakenForHost(text: string): string | undefined {
   return text.includes('/') ? `the path ${text}` : undefined;
 }
 
-/** Top-level domains that names in data mostly end with. An internal name seldom ends with one of the first. */
+/** Common top-level domains. Internal names seldom end with one of the certain ones. */
 const CERTAIN_TLDS: ReadonlySet<string> = new Set(['com', 'net', 'org', 'edu', 'gov', 'mil', 'int', 'arpa']);
 const LIKELY_TLDS: ReadonlySet<string> = new Set([
   ...[
@@ -38,10 +37,10 @@ const LIKELY_TLDS: ReadonlySet<string> = new Set([
   ...['example', 'test', 'local', 'localhost', 'onion'],
 ]);
 
-/** How likely a name that ends with this label is one of the Internet. `zoneTld` is the last label of the zone's name. */
+/** How likely a name that ends with this label is an Internet name. `zoneTld` is the last label of the zone's name. */
 export function tldKind(label: string, zoneTld: string): 'certain' | 'likely' | undefined {
   const folded = label.toLowerCase();
   if (CERTAIN_TLDS.has(folded) || folded === zoneTld.toLowerCase()) return 'certain';
-  // Codes of countries have two letters (ISO 3166-1), and nothing else at the top has.
+  // Country codes (ISO 3166-1) are the only top-level domains of two letters.
   return LIKELY_TLDS.has(folded) || /^[a-z]{2}$/.test(folded) || folded.startsWith('xn--') ? 'likely' : undefined;
 }

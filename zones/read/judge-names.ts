@@ -1,7 +1,7 @@
 /**
- * Names in records and services that are allowed and probably not meant: without their final dot, addresses and URLs where
- * a host name belongs, targets of this zone that are not there. They are judged in wire form, so that YAML and master
- * files are judged alike, in one pass over the records.
+ * Warns of names in records and services that are valid but probably not intended: a missing final dot, an address or URL
+ * instead of a host name, a target in this zone that does not exist. It reads wire form, so that YAML and master files are
+ * judged alike, in one pass over the records.
  */
 import type { Place } from '../../config/diagnostics.ts';
 import { formatName, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
@@ -17,9 +17,9 @@ import { NODE_HAS, hiderOf, type ValidatedZone } from './validate.ts';
 export type NamesInput = {
   readonly zone: ValidatedZone;
   readonly services: readonly ServiceModel[];
-  /** Rows from this one on were made of `nameservers` and `soa`, whose names were judged when they were read. */
+  /** Rows from this one on come from `nameservers` and `soa`, whose names were judged when they were read. */
   readonly madeFrom: number;
-  /** Apexes of all zones that are served, as `nameKey` has them: what is below another one is not this zone's. */
+  /** Apexes of all served zones, as keys of `nameKey`: names below another apex do not belong to this zone. */
   readonly apexes: ReadonlySet<string>;
 };
 
@@ -31,16 +31,16 @@ type Work = NamesInput & {
   readonly zoneTld: string;
 };
 
-/** A name in the data of a record, and where it lies in the store's octets. */
+/** A name in the data of a record, and its offset in the store's octets. */
 type Target = { readonly row: number; readonly type: number; readonly at: number; readonly name: Name };
 
-/** What a target must have to be of use. Types that are not in it name mailboxes and subtrees: nothing need be there. */
+/** The records that a target needs, by type. Other types name mailboxes and subtrees, which need no records. */
 const NEEDS: ReadonlyMap<number, 'address' | 'data'> = new Map([
   ...[TYPE.NS, TYPE.MX, 18, 21, TYPE.SRV, 36, TYPE.SVCB, TYPE.HTTPS].map((type) => [type, 'address'] as const), // AFSDB, RT, KX
   ...[TYPE.CNAME, TYPE.PTR, TYPE.NAPTR].map((type) => [type, 'data'] as const),
 ]);
 
-/** CNAMEs followed to find a circle; resolvers follow about as many. */
+/** CNAMEs followed to find a loop; resolvers follow about as many. */
 const MAX_HOPS = 16;
 
 export function judgeNames(input: NamesInput): void {
@@ -68,18 +68,18 @@ export function judgeNames(input: NamesInput): void {
   work.findings.end();
 }
 
-/** Where the only name of these types lies in their data; the types that zones have by the million. */
+/** Offset of the only name in the data of the most frequent types; -1 for other types. */
 const ONE_NAME_AT = new Int8Array(256).fill(-1);
 for (const type of [TYPE.NS, TYPE.CNAME, TYPE.PTR]) ONE_NAME_AT[type] = 0;
 ONE_NAME_AT[TYPE.MX] = 2;
 ONE_NAME_AT[TYPE.SRV] = 6;
 
-/** 1 for octets that a name of a host does not have: blanks, control characters, `/`, `:` and `@`. */
+/** 1 for octets that host names do not contain: blanks, control characters, `/`, `:` and `@`. */
 const ODD = new Uint8Array(256);
 ODD.fill(1, 0, 0x21);
 for (const octet of [0x7f, 0x2f, 0x3a, 0x40]) ODD[octet] = 1;
 
-/** Whether nothing can be said of a record, which holds for nearly all: found out without an allocation. */
+/** Whether a record has no possible mistake, which is true of nearly all. Allocates nothing. */
 function isOrdinary({ store, table, apex, has }: ValidatedZone, row: number, type: number): boolean {
   const offset = ONE_NAME_AT[type] ?? -1;
   if (offset < 0) return type === TYPE.A || type === TYPE.AAAA || type === TYPE.TXT;
@@ -95,7 +95,7 @@ function isOrdinary({ store, table, apex, has }: ValidatedZone, row: number, typ
     label = end;
   }
   if (odd !== 0) return false;
-  const first = bytes[last + 1] ?? 0; // of the last label: digits are those of an address
+  const first = bytes[last + 1] ?? 0; // of the last label: a digit suggests an address
   if (!endsWithName(bytes, at, octets, apex)) return first < 0x30 || first > 0x39;
   const node = findOwner(table, bytes, at, octets);
   if (node < 0) return false;
@@ -112,7 +112,7 @@ function judgeOwners(work: Work): void {
     const at = store.ownerAt[row] ?? 0;
     const octets = store.ownerOctets[row] ?? 0;
     if (hasBlank(store.bytes, at)) findings.row('warning', 'PH131', row, blankMessage(store.bytes, at), BLANK_HINT);
-    // Keys of the YAML file, the first one, were judged when they were read.
+    // Keys of the YAML file, which is file 0, were judged when they were read.
     if (store.file[row] === 0 || apex.length === 1 || octets < 2 * apex.length - 1) continue;
     const owner = store.bytes.subarray(at, at + octets);
     const written = wholeNameIn(textBefore(owner, apex), apexText);
@@ -152,7 +152,7 @@ function judgeTarget(work: Work, target: Target): void {
   else if (!work.serviceOf.has(nameKey(name))) judgeMissing(work, target, row >= madeFrom || type === TYPE.SOA);
 }
 
-/** A target that owns records of this zone. */
+/** Judges a target that owns records in this zone. */
 function judgeFound(work: Work, target: Target, node: number): void {
   const { zone, findings } = work;
   const { row, type, name } = target;
@@ -172,7 +172,7 @@ function isAlias({ zone }: Work, row: number): boolean {
   return high === 0 && low === 0;
 }
 
-/** Name servers of the zone, and those that need glue, have been looked at by validateZone. */
+/** validateZone has already judged the zone's name servers and those that need glue. */
 function isReportedNs({ zone }: Work, { row, type, at, name }: Target): boolean {
   if (type !== TYPE.NS) return false;
   const { store, table, apexNode } = zone;
@@ -181,13 +181,13 @@ function isReportedNs({ zone }: Work, { row, type, at, name }: Target): boolean 
   return endsWithName(store.bytes, at, name.length, store.bytes.subarray(owner, owner + (store.ownerOctets[row] ?? 0)));
 }
 
-/** A target in the zone that owns nothing in it. `isQuiet`: that it has records was judged elsewhere, or does not matter. */
+/** Judges a target in the zone without records. `isQuiet`: missing records were reported elsewhere, or do not matter. */
 function judgeMissing(work: Work, target: Target, isQuiet: boolean): void {
   const { zone, findings, apexText, madeFrom } = work;
   const { row, type, name } = target;
   const written = textBefore(name, zone.apex);
   if (written === undefined || judgeForm(work, target, written)) return;
-  // Who wrote the dot meant the name.
+  // A name that was written with its final dot is intended.
   const isWhole = (): boolean => !findings.isFull('PH113') && findings.isWritten(row, `${rawText(name)}.`);
   const whole = row < madeFrom && zone.apex.length > 1 ? wholeNameIn(written, apexText) : undefined;
   if (whole !== undefined && !isWhole()) {
@@ -220,8 +220,8 @@ function warnDot({ findings }: Work, { row, type, name }: Target, written: strin
 }
 
 /**
- * Whether a relative name of which nothing is in the zone looks like one of the Internet. `isSafe`: only one that surely
- * is: below a wildcard `www.de` may be meant, and `www.example.com` hardly.
+ * Whether a relative name that the zone does not have looks like an Internet name. `isSafe`: only a certain one counts,
+ * because below a wildcard `www.de` may be intended, while `www.example.com` hardly is.
  */
 function lacksDot({ zone, zoneTld }: Work, name: Name, isSafe: boolean): boolean {
   const { apex, table } = zone;
@@ -233,12 +233,12 @@ function lacksDot({ zone, zoneTld }: Work, name: Name, isSafe: boolean): boolean
   return kind === 'certain' || (kind === 'likely' && !isSafe);
 }
 
-/** Reports an address, a URL and the like. Says whether it did. */
+/** Reports an address, a URL or similar text instead of a host name. Returns whether it reported. */
 function judgeForm(work: Work, { row, type, name }: Target, written: string): boolean {
   const { findings, madeFrom } = work;
   if (row >= madeFrom) return false;
   // Reverse zones have numbers and slashes (RFC 2317), instances of services any characters (RFC 6763 4.1.1).
-  // Most names have none of the signs, and a last label that is no number.
+  // Most names have none of these characters, and their last label is not a number.
   if (!/[:/@]|(?:^|\.)\d+$/.test(written) && !/^\d+\.\d+\.\d+\.\d+(?:\.|$)/.test(written)) return false;
   if (/(?:^|\.)arpa$/i.test(rawText(name)) || /^_|\._/.test(written)) return false;
   const got = mistakenForHost(written) ?? mistakenForHost(written.split('.').slice(0, 4).join('.'));
@@ -255,7 +255,7 @@ function judgeForm(work: Work, { row, type, name }: Target, written: string): bo
   return true;
 }
 
-/** Names that this zone does not answer for: at or below a delegation, a DNAME or another zone that is served. */
+/** Whether this zone does not answer for a name: at or below a delegation, a DNAME or another served zone. */
 function isElsewhere({ zone, apexes }: Work, name: Name, node: number): boolean {
   for (let at = 0; name.length - at > zone.apex.length; at += (name[at] ?? 0) + 1) {
     if (apexes.size > 1 && apexes.has(nameKey(name.subarray(at)))) return true;
@@ -264,7 +264,7 @@ function isElsewhere({ zone, apexes }: Work, name: Name, node: number): boolean 
   return (zone.hasCuts || zone.hasDnames) && hiderOf(zone, name, 0, name.length) >= 0;
 }
 
-/** The node of the wildcard that answers for a name, -1 for that of a service; undefined where there is none. */
+/** The node of the wildcard that answers for a name; -1 if that is a service; undefined if there is none. */
 function wildcardOver({ zone, serviceOf }: Work, name: Name): number | undefined {
   const { table, apex } = zone;
   for (let at = (name[0] ?? 0) + 1; name.length - at >= apex.length; at += (name[at] ?? 0) + 1) {
@@ -273,13 +273,13 @@ function wildcardOver({ zone, serviceOf }: Work, name: Name): number | undefined
     const node = findName(table, wildcard);
     if (node >= 0) return node;
     if (serviceOf.has(nameKey(wildcard))) return -1;
-    // RFC 4592 3.3.1: the closest encloser; above it no wildcard counts.
+    // RFC 4592 3.3.1: this is the closest encloser. A wildcard above it does not apply.
     if (findName(table, parent) >= 0) return undefined;
   }
   return undefined;
 }
 
-/** Follows a CNAME from the node that it points at, and warns when that leads back to its owner. */
+/** Follows a CNAME from the node that it points at, and warns if the chain leads back to its owner. */
 function judgeCircle(work: Work, row: number, next: number): void {
   const { zone } = work;
   const start = zone.table.nodeOf[row] ?? 0;
@@ -298,7 +298,7 @@ function warnCircle({ findings }: Work, row: number): void {
   findings.row('warning', 'PH365', row, message, 'point it at a name that has the data');
 }
 
-/** The node that a node's CNAME points at; -1 where there is none. An owner with a CNAME has nothing else. */
+/** The node that a node's CNAME points at, or -1. An owner with a CNAME has no other records. */
 function cnameOf({ zone }: Work, node: number): number {
   const { store, table } = zone;
   const row = table.firstRow[node] ?? 0;
@@ -306,7 +306,7 @@ function cnameOf({ zone }: Work, node: number): number {
   return findOwner(table, store.bytes, store.rdataAt[row] ?? 0, store.rdataOctets[row] ?? 0);
 }
 
-/** Names that a service answers with. */
+/** Judges the names in a service's answers. */
 function judgeService(work: Work, service: ServiceModel): void {
   const { vips, whenAllDown, place } = service;
   for (const vip of vips) if (vip.cname) judgeAnswer(work, service, vip.cname, `VIP ${vip.name}`, vip.place);
@@ -341,7 +341,7 @@ function judgeAnswer(work: Work, service: ServiceModel, cname: Name, what: strin
     const written = textBefore(cname, apex) ?? '';
     const wildcard = wildcardOver(work, cname);
     if (isElsewhere(work, cname, -1)) return;
-    // A name that ends with the zone's was reported when it was read.
+    // A name that ends with the zone's name was reported when it was read.
     if (apex.length > 1 && wholeNameIn(written, work.apexText) !== undefined) return;
     if (lacksDot(work, cname, wildcard !== undefined)) {
       const message = `${what}: ${written} without a final dot is ${name}.`;
@@ -364,20 +364,20 @@ function judgeAnswer(work: Work, service: ServiceModel, cname: Name, what: strin
   }
 }
 
-/** The first piece of a relative name that ends with the zone's name: an `$ORIGIN` may have put more behind it. */
+/** The part of a relative name up to the first occurrence of the zone's name: an `$ORIGIN` may have been appended to it. */
 function wholeNameIn(written: string | undefined, apexText: string): string | undefined {
   if (written === undefined) return undefined;
   const at = `.${written.toLowerCase()}.`.indexOf(`.${apexText}.`);
   return at < 0 ? undefined : written.slice(0, at + apexText.length);
 }
 
-/** What stands before the apex in a name below it; undefined for the apex. */
+/** The part of a name before the apex; undefined for the apex. */
 function textBefore(name: Name, apex: Name): string | undefined {
   const octets = name.length - apex.length;
   return octets === 0 ? undefined : rawText(name.subarray(0, octets));
 }
 
-/** The labels with dots between them and no escapes: what is looked for in source lines. */
+/** The labels with dots between them, without escapes, to search for in source lines. */
 function rawText(name: Uint8Array): string {
   let text = '';
   for (let at = 0; at < name.length && name[at] !== 0; at += (name[at] ?? 0) + 1) {
@@ -387,7 +387,7 @@ function rawText(name: Uint8Array): string {
   return text;
 }
 
-/** Whether a label has a blank or a control character; instances of services may (RFC 6763 4.1.1). */
+/** Whether a label contains a blank or a control character. Service instance names may (RFC 6763 4.1.1). */
 function hasBlank(bytes: Uint8Array, at: number): boolean {
   for (let label = at; bytes[label] !== 0;) {
     const end = label + 1 + (bytes[label] ?? 0);

@@ -1,11 +1,11 @@
 /**
- * Chains of steps that are written correctly and make little sense: warnings, each with what to do about it.
+ * Warns of chains of steps that are valid but make little sense, and says how to correct them.
  */
 import type { Place, Report } from '../../config/diagnostics.ts';
 import { nodePlace, type YamlNode } from '../../config/yaml.ts';
 import { traitsOf, type StepSpec } from '../../steering/steps.ts';
 
-/** A step with where it stands. */
+/** A step with its YAML node. */
 export type WrittenStep = { readonly spec: StepSpec; readonly node: YamlNode };
 
 export type JudgedVip = {
@@ -15,7 +15,7 @@ export type JudgedVip = {
   readonly place: Place;
 };
 
-/** Warns of steps that cannot do anything behind those before, and of VIPs that no client can get. */
+/** Warns of steps that have no effect after the steps before them, and of VIPs that no client can get. */
 export function judgeSteps(steps: readonly WrittenStep[], vips: readonly JudgedVip[], report: Report): void {
   warnAfterAll(steps, report);
   warnOrderedTwice(steps, report);
@@ -59,7 +59,7 @@ function warnNothingToChoose(steps: readonly WrittenStep[], report: Report): voi
   }
 }
 
-/** At the step that leaves them out for good. */
+/** Warns at the step that leaves the VIPs out. */
 function warnNeverServed(steps: readonly WrittenStep[], vips: readonly JudgedVip[], report: Report): void {
   let left = vips;
   for (const { spec, node } of steps) {
@@ -77,8 +77,8 @@ function warnNeverServed(steps: readonly WrittenStep[], vips: readonly JudgedVip
 }
 
 /**
- * Warns of weights that differ and of a ramp where neither counts: no step goes by weight, or another chooses between
- * the VIPs whose weights differ. `weighsRegions`: `min_healthy` counts weights too.
+ * Warns of different weights and of a ramp that have no effect: no step uses weights, or another step chooses between the
+ * VIPs whose weights differ. `weighsRegions`: `min_healthy` uses weights too.
  */
 export function judgeWeights(
   steps: readonly StepSpec[],
@@ -118,7 +118,7 @@ export function judgeWeights(
   );
 }
 
-/** The first VIP whose weight is not that of the first; standbys (0) stand aside. */
+/** The first VIP whose weight differs from that of the first; standbys (weight 0) are ignored. */
 function oddOne(vips: readonly JudgedVip[]): JudgedVip | undefined {
   const weighing = vips.filter(({ weight }) => weight > 0);
   return weighing.find(({ weight }) => weight !== weighing[0]?.weight);

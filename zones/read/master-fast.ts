@@ -1,14 +1,14 @@
 /**
- * The common lines of master files, straight from octets to the store: one record on one line, of the types that
- * large zones are made of, without escapes or parentheses. Whatever else a line has is left to the full reader,
- * which also finds the words for what is wrong.
+ * The fast path for the common lines of master files, from octets to the store: one record on one line, of the types that
+ * are frequent in large zones, without escapes or parentheses. All other lines go to the full reader, which also reports
+ * mistakes.
  */
 import { MAX_NAME_OCTETS, MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import type { Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
 import { type RecordStore, addRecord } from './record-store.ts';
 
-/** What the next record depends on. */
+/** The state that the next record depends on. */
 export type Position = {
   readonly bytes: Buffer;
   readonly store: RecordStore;
@@ -16,23 +16,23 @@ export type Position = {
   readonly file: number;
   line: number;
   origin: Name;
-  /** The last owner in the first `ownerOctets`: 0 before there is one, -1 when the last one was wrong. */
+  /** The last owner is in the first `ownerOctets`; 0 if there is none yet, -1 if the last one was invalid. */
   owner: Uint8Array;
   ownerOctets: number;
-  /** The other half of the double buffer for owners. */
+  /** The second buffer for owners; the two are exchanged. */
   spare: Uint8Array;
   readonly ttl: TtlDefaults;
 };
 
 /**
- * RFC 2308 4: `$TTL`, and an SOA's minimum where no TTL stands before or in it, as BIND has it; without both the last
- * TTL that a record stated (RFC 1035 5.1); before one, the zone's.
+ * The TTL of a record without one: that of `$TTL` (RFC 2308 4); as in BIND, the SOA's minimum if the SOA and the lines
+ * before it state no TTL; otherwise the last TTL that a record stated (RFC 1035 5.1); before that, the zone's.
  */
 export type TtlDefaults = {
   directive: number | undefined;
   last: number | undefined;
   readonly zone: number;
-  /** The first row of the file that was named: until there is a TTL, all from it on have the zone's. */
+  /** The first row of the top-level file. Until a TTL is stated, all rows from it on have the zone's TTL. */
   readonly firstRow: number;
 };
 
@@ -48,24 +48,24 @@ const SEMICOLON = 0x3b;
 const AT = 0x40;
 const BACKSLASH = 0x5c;
 
-/** 1 for octets that stand for themselves in a word. */
+/** 1 for octets without a special meaning in a word. */
 const PLAIN = new Uint8Array(256);
 for (let octet = 0x21; octet < 0x7f; octet++) PLAIN[octet] = '"();\\'.includes(String.fromCharCode(octet)) ? 0 : 1;
 
-/** Value of a hexadecimal digit, 255 for anything else. */
+/** Value of a hexadecimal digit; 255 for other octets. */
 const HEX = new Uint8Array(256).fill(255);
 for (const [value, digit] of Array.from('0123456789abcdef').entries()) {
   HEX[digit.charCodeAt(0)] = value;
   HEX[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
-/** Octets of data that the fast path takes; longer ones are rare. */
+/** The most octets of data that the fast path reads; longer data is rare. */
 const SCRATCH_OCTETS = 8192;
 const rdata = new Uint8Array(SCRATCH_OCTETS + 2 * MAX_NAME_OCTETS);
-/** Where the last thing read ended: the second result of the functions below. */
+/** The offset after the last item that was read: the second result of the functions below. */
 let after = 0;
 
-/** Adds the record of the line at `at` and gives the start of the next line, or -1 with nothing changed. */
+/** Adds the record of the line at `at` and returns the start of the next line. Returns -1 and changes nothing otherwise. */
 export function readPlainLine(position: Position, at: number): number {
   const { bytes } = position;
   let ownerOctets = position.ownerOctets;
@@ -80,7 +80,7 @@ export function readPlainLine(position: Position, at: number): number {
     if (octet !== 0x20 && octet !== 0x09) return -1;
   } else {
     const end = lineEnd(bytes, at);
-    if (end >= 0) return end; // nothing but blanks and a comment
+    if (end >= 0) return end; // only blanks and a comment
     if (named || ownerOctets <= 0) return -1;
   }
 
@@ -129,7 +129,7 @@ function skipBlanks(bytes: Buffer, at: number): number {
   return at;
 }
 
-/** The start of the next line when nothing but blanks and a comment is left of this one, else -1. */
+/** The start of the next line if only blanks and a comment follow on this one; otherwise -1. */
 function lineEnd(bytes: Buffer, at: number): number {
   at = skipBlanks(bytes, at);
   if (bytes[at] === RETURN) at++;
@@ -163,7 +163,7 @@ function typeAt(bytes: Buffer, at: number): number {
   }
 }
 
-/** Writes `rdata` and gives its octets, or -1. */
+/** Writes `rdata` and returns its number of octets, or -1. */
 function plainRdata(bytes: Buffer, at: number, type: number, origin: Name): number {
   switch (type) {
     case TYPE.A:
@@ -205,7 +205,7 @@ function decimal(bytes: Buffer, at: number, most: number): number {
   return at === start ? -1 : value;
 }
 
-/** The name at `at` in wire form to `out[from...]`; gives its octets, or -1. `out` has room for two names. */
+/** Writes the name at `at` in wire form to `out[from...]` and returns its octets, or -1. `out` has room for two names. */
 function plainName(bytes: Buffer, at: number, out: Uint8Array, from: number, origin: Name): number {
   const start = at;
   let octet = bytes[at] ?? 0;
@@ -215,7 +215,7 @@ function plainName(bytes: Buffer, at: number, out: Uint8Array, from: number, ori
     else out[from] = 0;
     return octet === AT ? origin.length : 1;
   }
-  let labelAt = from; // waits for the label's length
+  let labelAt = from; // reserved for the label's length
   let to = from + 1;
   const limit = from + MAX_NAME_OCTETS;
   while (PLAIN[octet] === 1) {
@@ -258,7 +258,7 @@ function ipv4(bytes: Buffer, at: number): number {
 /** RFC 4291 2.2, forms 1 and 2. */
 function ipv6(bytes: Buffer, at: number): number {
   let to = 0;
-  let gap = -1; // where :: stands
+  let gap = -1; // position of ::
   if (bytes[at] === 0x3a) {
     if (bytes[at + 1] !== 0x3a) return -1;
     gap = 0;

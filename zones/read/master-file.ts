@@ -1,6 +1,6 @@
 /**
- * RFC 1035 master files, for records by the million (SPEC 3, `include`). Every mistake becomes a diagnostic, and
- * reading goes on with the next record. Diagnostics PH300 to PH339.
+ * RFC 1035 master files with up to millions of records (docs/configuration.md#ttls-in-master-files). Every mistake becomes
+ * a diagnostic, and reading continues with the next record. Diagnostics PH300 to PH339.
  */
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Place, Report } from '../../config/diagnostics.ts';
@@ -15,9 +15,9 @@ import { type Entry, LexError, readEntry } from './master-lexer.ts';
 import { placeInMasterFile, readBytes, startOfText } from './master-source.ts';
 import { type RecordStore, addFile, addRecord } from './record-store.ts';
 
-/** `$INCLUDE` within `$INCLUDE`: deeper than people nest, and well before the stack ends. */
+/** Depth of nested `$INCLUDE`: more than people use, and well below the depth of the stack. */
 const MAX_INCLUDE_DEPTH = 16;
-/** Mistakes shown of one file; a wrong file has as many as it has lines. */
+/** Mistakes shown per file: a file of another format has one on every line. */
 const MAX_MISTAKES = 1000;
 
 type FileReader = Position & {
@@ -36,8 +36,8 @@ type FileReader = Position & {
 };
 
 /**
- * Whose rules hold where programs differ. gdnsd takes the origin as the owner of a first line that has none, cuts long
- * texts itself, and has a default TTL of its own (gdnsd.zonefile(5), gdnsd.config(5)).
+ * The program whose rules apply. In gdnsd the origin is the owner of a first line without an owner, long texts are split,
+ * and the default TTL differs (gdnsd.zonefile(5), gdnsd.config(5)).
  */
 export type Dialect = 'bind' | 'gdnsd';
 
@@ -57,8 +57,8 @@ class Mistake extends Error {
 }
 
 /**
- * Reads `path` and what it includes into `store`. `defaultTtlSeconds` is for records that neither `$TTL`, an SOA nor a
- * stated TTL gives one. Files outside of `below` are refused. Gives the absolute paths of the files that were read, each
+ * Reads `path` and its includes into `store`. Records without a TTL from `$TTL`, an SOA or another record get
+ * `defaultTtlSeconds`. Files outside of `below` are refused. Returns the absolute paths of the files that were read, each
  * once.
  */
 export function readMasterFile(options: {
@@ -127,7 +127,7 @@ function readFile(
   }
 }
 
-/** Reads the entry at `at`, reports what is wrong with it, and gives the start of the next. */
+/** Reads the entry at `at`, reports its mistakes, and returns the start of the next. */
 function readAnyEntry(reader: FileReader, at: number): number {
   let entry: Entry;
   try {
@@ -203,7 +203,7 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
   addRecord(reader.store, owner, type, ttlSeconds, rdata, reader.file, reader.line);
 }
 
-/** What BIND does where an SOA is the first that could state a TTL and does not; NSD has 3600 for such records. */
+/** As BIND does if no record before the SOA, nor the SOA, states a TTL. NSD uses 3600 for such records. */
 function takeSoaMinimum({ ttl, store }: FileReader, soa: Uint8Array): void {
   if (ttl.directive !== undefined || ttl.last !== undefined) return;
   ttl.directive = Math.min(soaMinimum(soa), MAX_TTL_SECONDS);
@@ -303,12 +303,12 @@ function include(reader: FileReader, token: Token, origin: Name): void {
   readFile({ path, bytes, origin, store, ttl, report: reader.report, dialect, stack, files, below });
 }
 
-/** A file outside of the zone's folder has its own code: the file may be all right. */
+/** A file outside of the zone's folder has a separate code, because it may exist and be readable. */
 function codeOf({ code }: { readonly code: string }): string {
   return code === 'OUTSIDE' ? 'PH385' : 'PH300';
 }
 
-/** A path is octets in UTF-8; escapes work as in any text. */
+/** A path in UTF-8. Escapes work as in other text. */
 function pathIn(token: Token): string {
   try {
     return Buffer.from(unescape(token.text)).toString('utf8');

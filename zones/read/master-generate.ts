@@ -1,14 +1,14 @@
 /**
- * `$GENERATE 1-10/2 host$ A 192.0.2.$`: BIND's way to write a run of records.
+ * `$GENERATE 1-10/2 host$ A 192.0.2.$`: BIND's directive for a series of records.
  */
 import type { Token } from '../../wire/rdata.ts';
 
 export type Range = { readonly start: number; readonly stop: number; readonly step: number };
 
-/** Records that one directive may make: the whole of a /12 in reverse. */
+/** The most records that one directive may generate: the reverse names of a whole /12. */
 export const MAX_GENERATED = 1_048_576;
 
-/** `1-10` or `1-10/2`; undefined when malformed, empty or too long. */
+/** Parses `1-10` or `1-10/2`; undefined if malformed, empty or too long. */
 export function parseRange(text: string): Range | undefined {
   const match = /^(\d{1,9})-(\d{1,9})(?:\/(\d{1,9}))?$/.exec(text);
   if (!match) return undefined;
@@ -20,13 +20,13 @@ export function parseRange(text: string): Range | undefined {
 /** An escape, a dollar sign written twice, `${offset,width,base}`, or `$` alone. */
 const PARTS = /\\.|\$\$|\$\{([+-]?\d{1,9})(?:,(\d{1,3})(?:,([doxXnN]))?)?\}|\$/g;
 
-/** Where a `${` stands that is not `${offset,width,base}`, -1 when none does. */
+/** The position of a `${` that does not begin `${offset,width,base}`, or -1. */
 export function malformedAt({ text }: Token): number {
   for (const { 0: found, index } of text.matchAll(PARTS)) if (found === '$' && text[index + 1] === '{') return index;
   return -1;
 }
 
-/** `$` and `${offset,width,base}` replaced by the number; `\$` and `$$` stay a dollar sign. */
+/** Replaces `$` and `${offset,width,base}` by the number. `\$` and `$$` give a dollar sign. */
 export function substitute(token: Token, value: number): Token {
   const text = token.text.replaceAll(
     PARTS,
@@ -41,7 +41,7 @@ export function substitute(token: Token, value: number): Token {
 
 function shown(value: number, width: number, base: string): string {
   if (base === 'n' || base === 'N') {
-    // Nibbles, least significant first, as ip6.arpa has them; the width counts the dots too.
+    // Nibbles, least significant first, as in ip6.arpa; the width includes the dots.
     let digits = value.toString(16);
     while (digits.length * 2 - 1 < width) digits = `0${digits}`;
     const nibbles = Array.from(digits).reverse().join('.');

@@ -1,20 +1,20 @@
 /**
- * Master-file syntax (RFC 1035 5.1): one entry, over as many lines as its parentheses span, to its words.
+ * Master-file syntax (RFC 1035 5.1): splits one entry, which may span several lines in parentheses, into words.
  */
 import type { Token } from '../../wire/rdata.ts';
 
 /** The words of one entry. Offsets are octets from the start of the file. */
 export type Entry = {
   readonly tokens: readonly Token[];
-  /** Whether it starts with a blank: the owner is the last one's. */
+  /** Whether it starts with a blank: then it has the owner of the previous entry. */
   readonly blank: boolean;
-  /** After the last word. */
+  /** The offset after the last word. */
   readonly end: number;
-  /** Where the next entry starts. */
+  /** The offset of the next entry. */
   readonly next: number;
 };
 
-/** Text that cannot be cut into words. `next` is where reading may go on. */
+/** Text that cannot be split into words. Reading may continue at `next`. */
 export class LexError extends Error {
   readonly code: string;
   readonly offset: number;
@@ -40,11 +40,11 @@ const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
 
-/** The entry at `at`. `bytes` must end with a newline. Throws LexError. */
+/** Reads the entry at `at`. `bytes` must end with a newline. Throws LexError. */
 export function readEntry(bytes: Buffer, at: number): Entry {
   const blank = bytes[at] === SPACE || bytes[at] === TAB;
   const tokens: Token[] = [];
-  let open = -1; // where the outermost parenthesis is
+  let open = -1; // offset of the outermost parenthesis
   let depth = 0;
   let end = at;
   while (at < bytes.length) {
@@ -77,7 +77,7 @@ export function readEntry(bytes: Buffer, at: number): Entry {
   throw new LexError('PH303', 'the parenthesis that opens here is never closed', open, lineAfter(bytes, open), hint);
 }
 
-/** Where the line after the one of `at` starts. */
+/** The start of the line after the one that contains `at`. */
 export function lineAfter(bytes: Buffer, at: number): number {
   const newline = bytes.indexOf(NEWLINE, at);
   return newline < 0 ? bytes.length : newline + 1;
@@ -107,7 +107,7 @@ function closingQuote(bytes: Buffer, open: number): number {
   return at;
 }
 
-/** Octets outside ASCII become `\DDD`, so that a file in any encoding keeps its octets. */
+/** Replaces octets outside ASCII by `\DDD`, so that a file in any encoding keeps its octets. */
 function rawText(bytes: Buffer, from: number, to: number): string {
   for (let at = from; at < to; at++) {
     const octet = bytes[at] ?? 0;
@@ -121,7 +121,7 @@ function escaped(bytes: Buffer): string {
   for (let at = 0; at < bytes.length; at++) {
     const octet = bytes[at] ?? 0;
     const plain = octet >= SPACE && octet <= 0x7e;
-    // A backslash before such an octet means no more than the octet itself.
+    // A backslash before such an octet means the octet itself.
     if (octet === BACKSLASH && ((bytes[at + 1] ?? 0) > 0x7e || (bytes[at + 1] ?? SPACE) < SPACE)) continue;
     if (octet === BACKSLASH) text += `\\${String.fromCharCode(bytes[++at] ?? BACKSLASH)}`;
     else text += plain ? String.fromCharCode(octet) : `\\${String(octet).padStart(3, '0')}`;

@@ -1,5 +1,5 @@
 /**
- * A master file as octets, and places in it for people.
+ * Reads a master file's octets, and converts offsets to places for diagnostics.
  */
 import type { Place } from '../../config/diagnostics.ts';
 import { MAX_DATA_OCTETS } from '../../config/limits.ts';
@@ -9,7 +9,7 @@ import { lineAfter } from './master-lexer.ts';
 /** Characters of a line kept for the excerpt. */
 const MAX_EXCERPT = 1000;
 
-/** The file's octets with a newline at the end, or why there are none. `below` is the folder that it must be in. */
+/** The file's octets with a newline at the end, or the reason why it cannot be read. It must be in the folder `below`. */
 export function readBytes(path: string, below?: string): Buffer | ReturnType<typeof faultOf> {
   try {
     const { octets } = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS, below });
@@ -19,12 +19,12 @@ export function readBytes(path: string, below?: string): Buffer | ReturnType<typ
   }
 }
 
-/** After a byte order mark, which some editors write. */
+/** The offset after a byte order mark, which some editors write. */
 export function startOfText(bytes: Buffer): number {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
 }
 
-/** The place of `offset`, in the entry that starts at `start` on `line`. */
+/** The place of `offset`, which is in the entry that starts at `start` on `line`. */
 export function placeInMasterFile(
   source: { readonly path: string; readonly bytes: Buffer; readonly line: number },
   start: number,

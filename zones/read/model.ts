@@ -1,5 +1,5 @@
 /**
- * A zone as its files state it (SPEC 3), checked and with every default filled in, before it is compiled.
+ * A zone as its files state it (docs/configuration.md#zone-files), checked and with all defaults, before it is compiled.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { Place } from '../../config/diagnostics.ts';
@@ -15,12 +15,12 @@ export type ZoneModel = {
   readonly apex: Name;
   /** Every record, SOA and apex NS included, whichever file it came from. With `serial: auto` the SOA has serial 0. */
   readonly records: RecordStore;
-  /** True when the serial is to be assigned (SPEC 3, `soa.serial: auto`). */
+  /** Whether Pharos assigns the serial (`soa.serial: auto`, docs/transfer.md#serials). */
   readonly autoSerial: boolean;
   readonly services: readonly ServiceModel[];
   /** The zone's own regions; those of pharos.yaml are in Settings. */
   readonly regions: ReadonlyMap<string, RegionSpec>;
-  /** Absolute paths of all files read for it: the YAML, includes, latency tables. */
+  /** Absolute paths of all its files: the YAML, includes, latency tables. */
   readonly files: readonly string[];
 };
 
@@ -28,16 +28,16 @@ export type ServiceModel = {
   readonly owner: Name;
   /** `www.example.com`: the owner in canonical text, as targets and the API name it. */
   readonly name: string;
-  /** Equal when the TTL is fixed. */
+  /** Both are equal if the TTL is fixed. */
   readonly ttl: { readonly minSeconds: number; readonly maxSeconds: number };
   readonly vips: readonly VipModel[];
   readonly steps: readonly StepSpec[];
-  /** How many VIPs an answer has: 1 to 8, or 256 for `all`. */
+  /** Number of VIPs in an answer: 1 to 8, or 256 for `all`. */
   readonly answers: number;
   readonly whenAllDown: WhenAllDown;
-  /** How long a VIP that recovers takes to its full weight; 0 for at once. */
+  /** The time in which a recovered VIP returns to its full weight; 0 for at once. */
   readonly rampMs: number;
-  /** Undefined: load is not looked at. */
+  /** Undefined: load has no effect. */
   readonly shed: ShedMarks | undefined;
   readonly place: Place;
 };
@@ -52,10 +52,10 @@ export type WhenAllDown =
       readonly cname: Name | undefined;
     };
 
-/** Has `a`, `aaaa` or both; or `cname` alone, and then every VIP of the service has. */
+/** Has `a`, `aaaa` or both, or `cname` alone. If one VIP of a service has `cname`, all have. */
 export type VipModel = {
   readonly name: string;
-  /** Undefined: in no region, so that no region-wise step prefers it. */
+  /** Undefined: in no region, so steps that choose by region never prefer it. */
   readonly region: string | undefined;
   readonly a: Uint8Array | undefined;
   readonly aaaa: Uint8Array | undefined;
@@ -64,14 +64,14 @@ export type VipModel = {
   readonly weight: number;
   /** The load at which it is full, in the unit of its check's load; above 0. */
   readonly capacity: number;
-  /** Undefined: never probed, always available unless forced down. */
+  /** Undefined: never probed, and available unless forced down or drained. */
   readonly check: CheckSpec | undefined;
-  /** Where the check connects when not to the published address; port undefined: the check's own. */
+  /** The endpoint to check if it is not the published address; port undefined: that of the check. */
   readonly probe:
     | {
         readonly host: string;
         readonly port: number | undefined;
-        /** What the file says, where it came from the environment. */
+        /** The text in the file, if the value comes from the environment. */
         readonly written?: string | undefined;
       }
     | undefined;

@@ -1,13 +1,13 @@
 /**
- * The distinct owners of a record store by number, found by name: an open-addressing table over the store's own
- * octets, so that a million owners cost two arrays and no strings.
+ * Numbers the distinct owners of a record store, and finds them by name: an open-addressing table over the store's octets,
+ * so that a million owners need two arrays and no strings.
  */
 import type { Name } from '../../wire/name.ts';
 import type { RecordStore } from './record-store.ts';
 
 export type NameTable = {
   readonly store: RecordStore;
-  /** How many distinct owners there are: the nodes are 0 to count - 1, in order of appearance. */
+  /** Number of distinct owners. Nodes are 0 to count - 1, in order of appearance. */
   readonly count: number;
   /** The node of each record. */
   readonly nodeOf: Uint32Array;
@@ -24,7 +24,7 @@ export function createNameTable(store: RecordStore): NameTable {
   let count = 0;
   for (let row = 0; row < store.count; row++) {
     const at = store.ownerAt[row] ?? 0;
-    // Neighbours with one owner share its octets.
+    // Consecutive records with the same owner share its octets.
     if (row > 0 && at === store.ownerAt[row - 1]) {
       nodeOf[row] = nodeOf[row - 1] ?? 0;
       continue;
@@ -42,7 +42,7 @@ export function createNameTable(store: RecordStore): NameTable {
   return { store, count, nodeOf, firstRow: firstRow.subarray(0, count), slots };
 }
 
-/** The node of the name at `bytes[at...]`, case folded; -1 when no record has it. */
+/** The node of the name at `bytes[at...]`, case folded; -1 if no record has this owner. */
 export function findOwner(table: NameTable, bytes: Uint8Array, at: number, octets: number): number {
   return (table.slots[slotOf(table.store, table.slots, table.firstRow, bytes, at, octets)] ?? 0) - 1;
 }
@@ -61,7 +61,7 @@ export function endsWithName(bytes: Uint8Array, at: number, octets: number, ance
   return octets === ancestor.length && sameFolded(bytes, at, ancestor, 0, octets);
 }
 
-/** The slot that holds the name, or the free one where it belongs. */
+/** The slot of the name, or the free slot for it. */
 function slotOf(
   store: RecordStore,
   slots: Uint32Array,
@@ -91,7 +91,7 @@ function fold(octet: number): number {
 function hashFolded(bytes: Uint8Array, at: number, octets: number): number {
   let hash = 0x811c_9dc5; // FNV-1a
   for (let end = at + octets; at < end; at++) hash = Math.imul(hash ^ fold(bytes[at] ?? 0), 0x0100_0193);
-  // FNV leaves the low bits weak when only late octets differ.
+  // FNV mixes the low bits weakly if only late octets differ.
   hash ^= hash >>> 15;
   hash = Math.imul(hash, 0x2c1b_3c6d);
   return (hash ^ (hash >>> 12)) >>> 0;

@@ -1,5 +1,5 @@
 /**
- * The whole configuration: pharos.yaml and every zone, with all mistakes in all of them.
+ * Reads the whole configuration, pharos.yaml and every zone, and reports all mistakes in it.
  */
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { createReport, type Diagnostic } from '../../config/diagnostics.ts';
@@ -15,16 +15,16 @@ import type { ZoneModel } from './model.ts';
 import { readZone, type ReadZone } from './read-zone.ts';
 
 export type Configuration = {
-  /** Undefined when pharos.yaml says nothing that could be used. */
+  /** Undefined if pharos.yaml cannot be used at all. */
   readonly settings: Settings | undefined;
   readonly zones: readonly ZoneModel[];
-  /** Usable only when none of these is an error. Their paths are relative to `cwd` where they are inside it. */
+  /** The result is usable only if none of these is an error. Paths inside `cwd` are relative to it. */
   readonly diagnostics: readonly Diagnostic[];
 };
 
 /**
- * Reads `file`, or `pharos.yaml` in `cwd`, which may be absent where there is a folder `zones`; and then all
- * zones, whatever is wrong, so that all mistakes are shown at once.
+ * Reads `file`, or `pharos.yaml` in `cwd`, which may be absent if there is a folder `zones`; then all zones, even after
+ * mistakes, so that all mistakes are shown at once.
  */
 export function readConfiguration(input: {
   readonly file?: string;
@@ -71,7 +71,7 @@ export function readConfiguration(input: {
   return { settings, zones, diagnostics: shown(report.diagnostics, cwd, settings?.shownPaths) };
 }
 
-/** Everything that says what the server answers, believes or asks. */
+/** The files and folders from which the server's answers, states and checks come. */
 function usedPaths(settings: Settings, zones: readonly ZoneModel[]): UsedPath[] {
   const { file, zoneFolders, zoneFiles, geo, stateDir, tls } = settings;
   const used = (paths: readonly string[], use: string): UsedPath[] =>
@@ -85,7 +85,7 @@ function usedPaths(settings: Settings, zones: readonly ZoneModel[]): UsedPath[] 
   ];
 }
 
-/** Diagnostics for people: with short paths, and without those that came from the environment. */
+/** Diagnostics for display: paths are short, and paths from the environment are hidden. */
 export function shown(
   diagnostics: readonly Diagnostic[],
   cwd: string,
@@ -99,7 +99,7 @@ export function shown(
   }));
 }
 
-/** `zones/example.com.yaml` for what is inside `cwd`; other paths in full, or as `hidden` has them. */
+/** `zones/example.com.yaml` for a path inside `cwd`; other paths in full, or as `hidden` states. */
 export function shownPath(path: string, cwd: string, hidden: readonly ShownPath[] = []): string {
   const written = hidePaths(path, hidden);
   if (written !== path) return written;

@@ -1,5 +1,5 @@
 /**
- * The map of a `geo` step (SPEC 4): keys from a network to `default`, each with regions.
+ * The map of a `geo` step (docs/steering.md#geo): keys from a network to `default`, each with regions.
  */
 import type { Report } from '../../config/diagnostics.ts';
 import { show } from '../../config/fields.ts';
@@ -14,7 +14,7 @@ import { enclosingNetwork, inPrefix, parsePrefix } from '../../wire/address.ts';
 /** RFC 6793: an AS number has 32 bits. */
 const MAX_ASN = 0xffff_ffff;
 
-/** Codes of continents as databases and other servers have them, and the country that has the same code. */
+/** Continent codes of databases and other servers, and the country with the same code. */
 const CONTINENT_CODES: ReadonlyMap<string, { readonly name: string; readonly country?: string }> = new Map([
   ['AF', { name: 'africa', country: 'Afghanistan' }],
   ['AN', { name: 'antarctica' }],
@@ -26,8 +26,8 @@ const CONTINENT_CODES: ReadonlyMap<string, { readonly name: string; readonly cou
 ]);
 
 /**
- * Warns of countries whose code is that of a continent. Saudi Arabia is named in many maps: only where the other keys are
- * not those of countries.
+ * Warns of countries whose code is also that of a continent. Saudi Arabia is in many maps, so there is a warning only if
+ * no other key is a country.
  */
 function warnContinents(keys: readonly { readonly key: GeoKey; readonly node: YamlScalar }[], report: Report): void {
   const codes = keys.flatMap(({ key, node }) => (key.kind === 'country' ? [{ code: key.country, node }] : []));
@@ -41,7 +41,7 @@ function warnContinents(keys: readonly { readonly key: GeoKey; readonly node: Ya
   }
 }
 
-/** The entries in the file's order; steering matches them by how specific they are. */
+/** Returns the entries in the file's order; steering matches the most specific one. */
 export function readGeoMap(
   entries: readonly YamlEntry[],
   readRegions: (node: YamlNode, name: string) => string[] | undefined,
@@ -111,7 +111,7 @@ function parseGeoKey(text: string): GeoKey | undefined {
   if (continent) return { text, kind: 'continent', continent };
   if (/^[A-Za-z]{2}$/.test(text)) return { text, kind: 'country', country: text.toUpperCase() };
   const asn = /^AS(\d{1,10})$/i.exec(text);
-  // RFC 7607: nobody has AS 0; here it is what clients have whose AS is not known.
+  // RFC 7607 reserves AS 0; here it is the AS of clients whose AS is unknown.
   if (asn)
     return /[1-9]/.test(text) && Number(asn[1]) <= MAX_ASN ? { text, kind: 'asn', asn: Number(asn[1]) } : undefined;
   // ISO 3166-2: the country, and up to three letters or digits.
@@ -122,7 +122,7 @@ function parseGeoKey(text: string): GeoKey | undefined {
   return prefix && { text, kind: 'network', prefix };
 }
 
-/** Warns of a fence without effect. One matters where a client can match two keys, and the broader one has a region that the other has not. */
+/** Warns of a fence without effect. It has one if a client can match two keys, and the broader has a region that the other lacks. */
 export function warnFence({ map, fence }: GeoStep, node: YamlNode, report: Report): void {
   if (!fence) return;
   const holds = map.some((one) =>
@@ -145,7 +145,7 @@ function isBroader(one: GeoKey, than: GeoKey): boolean {
   return BROADEST_LAST.indexOf(one.kind) > BROADEST_LAST.indexOf(than.kind);
 }
 
-/** Whether there can be a client at both places. Networks and AS numbers may be anywhere. */
+/** Whether a client can match both keys. Networks and AS numbers may be anywhere. */
 function canBothMatch(one: GeoKey, other: GeoKey): boolean {
   if (one.kind === 'network' && other.kind === 'network') {
     return inPrefix(one.prefix.bytes, other.prefix) || inPrefix(other.prefix.bytes, one.prefix);

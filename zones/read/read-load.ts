@@ -1,5 +1,5 @@
 /**
- * What a service and its VIPs say of load (SPEC 4): `capacity` and `shed`.
+ * The load keys of a service and its VIPs (docs/steering.md#load): `capacity` and `shed`.
  */
 import { isPush, type CheckSpec } from '../../config/check-kinds.ts';
 import type { Report } from '../../config/diagnostics.ts';
@@ -32,7 +32,7 @@ export const shed: Read<ShedMarks> = (node, name, report) => {
   return undefined;
 };
 
-/** `shed` without a load does nothing, nor does a `capacity` without `shed`. */
+/** Warns of `shed` without a load and of `capacity` without `shed`: both have no effect. */
 export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | undefined, report: Report): void {
   const entry = service.kind === 'map' ? service.entries.find(({ key }) => key.text === 'shed') : undefined;
   if (entry) {
@@ -46,7 +46,7 @@ export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | u
     if (!own) continue;
     const hint = 'add shed: { low: 80%, high: 95% } to the service, or remove the key';
     report.warning('PH226', 'a capacity means nothing without shed', nodePlace(own.key), hint);
-    return; // once is enough
+    return; // one warning per service
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * `records`, `nameservers` and `soa` of a zone file (SPEC 3) into a RecordStore.
+ * Reads `records`, `nameservers` and `soa` of a zone file (docs/configuration.md#records) into a RecordStore.
  */
 import { domainToASCII } from 'node:url';
 import type { Report } from '../../config/diagnostics.ts';
@@ -33,7 +33,7 @@ import { TYPE, TYPE_NUMBERS, isMetaType, typeNumber, typeText } from '../../wire
 import { mistakenForHost } from './host-names.ts';
 import { addRecord, ownerOf, rdataOf, type RecordStore } from './record-store.ts';
 
-/** Where records go. `file` is the YAML file's number in the store. */
+/** The destination of records. `file` is the YAML file's number in the store. */
 export type RecordsTarget = {
   readonly apex: Name;
   readonly store: RecordStore;
@@ -45,11 +45,11 @@ export type RecordsTarget = {
 /** RFC 2181 8. */
 export const ttl: Read<number> = seconds({ min: 0, max: MAX_TTL_SECONDS, code: 'PH111' });
 
-/** A name relative to `origin`; `code` is what a mistake is reported as. */
+/** Reads a name relative to `origin`. A mistake is reported with `code`. */
 export function readName(node: YamlScalar, origin: Name, code: string, report: Report): Name | undefined {
   try {
     const name = parseName(node.text, origin);
-    // The commonest mistake of zone files: the name in full, without its final dot.
+    // The most common mistake in zone files: the full name without its final dot.
     const zone = formatName(origin).toLowerCase();
     if (!node.text.endsWith('.') && origin.length > 1 && `.${node.text.toLowerCase()}`.endsWith(`.${zone}`)) {
       const message = `${node.text} without a final dot is ${formatName(name)}.`;
@@ -65,7 +65,7 @@ export function readName(node: YamlScalar, origin: Name, code: string, report: R
   }
 }
 
-/** RFC 5890 2.3.2.1: clients ask for A-labels, so that nobody would find a name as it stands here. */
+/** RFC 5890 2.3.2.1: clients ask for A-labels, so they would not find a name that is written in Unicode. */
 export function warnBeyondAscii(node: YamlScalar, report: Report): void {
   // eslint-disable-next-line no-control-regex -- all of ASCII is meant
   const word = node.text.split(/\s+/).find((each) => /[^\u0000-\u007f]/.test(each));
@@ -76,8 +76,8 @@ export function warnBeyondAscii(node: YamlScalar, report: Report): void {
 }
 
 /**
- * Names and values have the escapes of master files (RFC 1035 5.1), also where YAML has quotes around them: the
- * backslash of `DOMAIN\\user` goes. That before a letter, or before fewer than three digits, says nothing else.
+ * Names and values use the escapes of master files (RFC 1035 5.1), even in YAML quotes: `DOMAIN\\user` loses its backslash.
+ * A backslash before a letter, or before fewer than three digits, has no other meaning.
  */
 function warnIdleBackslash(node: YamlScalar, type: string | undefined, report: Report): void {
   if (!node.text.includes('\\')) return;
@@ -91,7 +91,7 @@ function warnIdleBackslash(node: YamlScalar, type: string | undefined, report: R
   }
 }
 
-/** The owner that a key of `records` or `services` names; one out of zone is reported. */
+/** Reads the owner in a key of `records` or `services`. Reports an owner out of the zone. */
 export function readOwner(key: YamlScalar, apex: Name, report: Report): Name | undefined {
   const owner = readName(key, apex, 'PH107', report);
   if (!owner || isWithin(owner, apex)) return owner;
@@ -100,7 +100,7 @@ export function readOwner(key: YamlScalar, apex: Name, report: Report): Name | u
   return undefined;
 }
 
-/** `records`: every owner with its types. */
+/** Reads `records`: owners with their types. */
 export function readRecords(node: YamlNode, target: RecordsTarget): void {
   const { apex, report } = target;
   const owners = new Map<string, YamlScalar>();
@@ -143,7 +143,7 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
   report.error('PH114', `${key.text} has no records`, nodePlace(key), 'such as { A: 192.0.2.1 }; or remove it');
 }
 
-/** `ttl` of an owner: one for all its types, or `{ MX: 1h }` for those that it names. */
+/** `ttl` of an owner: one for all its types, or one per type, such as `{ MX: 1h }`. */
 function readTtls(node: YamlNode, { report }: RecordsTarget): (type: number) => number | undefined {
   if (node.kind !== 'map') {
     const all = ttl(node, 'ttl', report);
@@ -158,7 +158,7 @@ function readTtls(node: YamlNode, { report }: RecordsTarget): (type: number) => 
   return (type) => byType.get(type);
 }
 
-/** A TTL for a type that its owner does not have is a mistyped type, or what a removed record left. */
+/** Reports TTLs for types that their owner does not have: the type is mistyped, or its record was removed. */
 function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, unknown>, report: Report): void {
   for (const { key } of node?.kind === 'map' ? node.entries : []) {
     const type = typeNumber(key.text);
@@ -167,7 +167,7 @@ function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, u
   }
 }
 
-/** What to write in place of a type that there is not. */
+/** The hint for an unknown type. */
 export function typeHint(text: string): string {
   if (/^(?:ALIAS|ANAME)$/i.test(text)) {
     return 'it is no type of the DNS: write the addresses as A and AAAA, or as VIPs under services; below the apex use CNAME';
@@ -214,7 +214,7 @@ function readValues(
   }
 }
 
-/** One value in presentation format; a mistake is shown at the word that has it. */
+/** Reads a value in presentation format. A mistake is shown at its word. */
 function readRdata(type: number, node: YamlScalar, origin: Name, report: Report): Uint8Array | undefined {
   try {
     const rdata = parseRdataText(type, node.text, origin);
@@ -232,7 +232,7 @@ function readRdata(type: number, node: YamlScalar, origin: Name, report: Report)
   }
 }
 
-/** `nameservers`: their names, in the file's order. Addresses are a mistake. */
+/** Reads `nameservers`: names in the file's order. Reports addresses. */
 export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {
   const read: Read<{ name: Name; line: number }> = (node, name, report) => {
     if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
@@ -248,7 +248,7 @@ export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {
   return list(read, { min: 1, hint: 'such as [ns1, ns2]' });
 }
 
-/** `soa` without its mname, which is the first name server. */
+/** The fields of `soa`. The MNAME is the first name server. */
 export type SoaFields = {
   readonly contact: Name | undefined;
   readonly serial: number | 'auto';
@@ -310,7 +310,7 @@ function contact(apex: Name): Read<Name> {
   };
 }
 
-/** RFC 1035 3.3.13, uncompressed. With `serial: auto` the serial is 0. */
+/** SOA data (RFC 1035 3.3.13), uncompressed. With `serial: auto` the serial is 0. */
 export function soaRdata(fields: SoaFields, mname: Name, rname: Name): Uint8Array {
   const numbers = new DataView(new ArrayBuffer(20));
   const { serial, refreshSeconds, retrySeconds, expireSeconds, negativeTtlSeconds } = fields;
@@ -322,7 +322,7 @@ export function soaRdata(fields: SoaFields, mname: Name, rname: Name): Uint8Arra
   return Uint8Array.from(Buffer.concat([mname, rname, new Uint8Array(numbers.buffer)]));
 }
 
-/** The data of the first record of a type at the apex; undefined when there is none. */
+/** The data of the first record of a type at the apex, or undefined. */
 export function findAtApex(store: RecordStore, apex: Name, type: number): Uint8Array | undefined {
   const key = nameKey(apex);
   for (let row = 0; row < store.count; row++) {
@@ -332,7 +332,7 @@ export function findAtApex(store: RecordStore, apex: Name, type: number): Uint8A
   return undefined;
 }
 
-/** The apex NS records, one for each of `nameservers`. */
+/** Adds an NS record at the apex for each of `nameservers`. */
 export function addNameServers(servers: readonly { name: Name; line: number }[], target: RecordsTarget): void {
   const { store, apex, defaultTtlSeconds, file } = target;
   for (const { name, line } of servers) addRecord(store, apex, TYPE.NS, defaultTtlSeconds, name, file, line);

@@ -1,5 +1,5 @@
 /**
- * One service of a zone file (SPEC 3 and 4): its VIPs, check, steps and TTL.
+ * One service of a zone file (docs/configuration.md#services): its VIPs, check, steps and TTL.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { hasErrors, type Report, type ReportOnce } from '../../config/diagnostics.ts';
@@ -37,20 +37,20 @@ import { capacity, checkLoad, shed } from './read-load.ts';
 import { readName, ttl } from './read-records.ts';
 import { steps } from './read-steps.ts';
 
-/** What a service may name, and the defaults it takes from its zone. */
+/** The names that a service may refer to, and the defaults of its zone. */
 export type ServiceContext = {
   readonly apex: Name;
   readonly regions: ReadonlyMap<string, RegionSpec>;
   readonly checks: ReadonlyMap<string, CheckSpec>;
-  /** Names of checks that have been reported as wrong: naming one is no second mistake. */
+  /** Names of checks with a reported mistake: a reference to one is not reported again. */
   readonly brokenChecks: ReadonlySet<string>;
   readonly brokenRegions: ReadonlySet<string>;
-  /** For names that are defined nowhere. */
+  /** Reports an undefined name once. */
   readonly once: ReportOnce;
   readonly defaultTtlSeconds: number;
-  /** Absolute path that tables are relative to. */
+  /** Absolute path of the folder that paths of tables are relative to. */
   readonly folder: string;
-  /** The folder that they must be in; undefined: any. */
+  /** The folder that tables must be in; undefined: any. */
   readonly below: string | undefined;
   readonly isCountry: IsCountry;
   readonly report: Report;
@@ -61,21 +61,21 @@ export type ServiceContext = {
 
 type Vip = Omit<VipModel, 'check'>;
 
-/** Reads what stands at `key`. Undefined when it has no VIP that could be served. */
+/** Reads the service at `key`. Undefined if it has no usable VIP. */
 function readService(owner: Name, { key, value }: YamlEntry, context: ServiceContext): ServiceModel | undefined {
   const { apex, regions, report } = context;
   const name = formatName(canonical(owner));
-  // Steps name regions and VIPs, so the VIPs are read first, wherever they stand.
+  // Steps refer to regions and VIPs, so VIPs are read first, whatever the order of the keys.
   const vipsNode = valueOf(value, 'vips');
   const before = report.diagnostics.length;
   const vips = (vipsNode && readVips(vipsNode, context)) ?? [];
   const isKnown = ({ region }: Vip): boolean => region === undefined || regions.has(region);
   const stepsContext = {
     ...context,
-    // One whose position is wrong was reported.
+    // A region with an invalid position was reported.
     regions: new Map([...regions].map(([id, { at, isMisplaced }]) => [id, at !== undefined || isMisplaced === true])),
     vips,
-    // What is wrong with a VIP may be all that is wrong with the steps that lead to it.
+    // A mistake in a VIP may be the cause of mistakes in the steps that lead to it.
     isSound: vips.every(isKnown) && !hasErrors(report.diagnostics.slice(before)),
   };
   const read = map('service', {
@@ -103,7 +103,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
     ttl: read.ttl,
     vips: vips.map((vip) => ({ ...vip, check: read.check })),
     steps: read.steer,
-    // SPEC 4, `all` keeps all of them: an answer with one of them would not.
+    // `all` keeps every candidate (docs/steering.md#all), so the answer has all of them by default.
     answers: read.answers ?? (read.steer.some((step) => traitsOf(step).servesAll) ? MAX_VIPS : 1),
     whenAllDown: read.when_all_down,
     rampMs: read.ramp,
@@ -174,7 +174,7 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
   return vips;
 }
 
-/** SPEC 3: a VIP has one address of a family; each has a state of its own. */
+/** A VIP has at most one address per family, because each VIP has one state (docs/configuration.md#services). */
 function oneAddress(family: 'IPv4' | 'IPv6', vip: string): Read<Uint8Array> {
   return (node, name, report) => {
     if (node.kind !== 'list' || node.items.length === 1) {
@@ -186,7 +186,7 @@ function oneAddress(family: 'IPv4' | 'IPv6', vip: string): Read<Uint8Array> {
   };
 }
 
-/** The name that a service answers with; `code` is what a mistake is reported as. */
+/** Reads the CNAME of a service's answer. A mistake is reported with `code`. */
 function cname(apex: Name, code: string): Read<Name> {
   return (node, name, report) => {
     if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
@@ -214,7 +214,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     if (named === undefined || regions.has(named) || brokenRegions.has(named)) return named;
     const hint = nearestHint(named, regions.keys());
     once(`region ${named}`, 'PH206', `there is no region ${named}`, nodePlace(value), hint);
-    return named; // Kept, so that steps which name it are not reported as well.
+    return named; // kept, so that steps which name it are not reported too
   };
   const read = map('vip', {
     region: optional(region),
@@ -277,12 +277,12 @@ function parseProbe(value: string): Probe | undefined {
   if (port !== undefined && (port < 1 || port > 65_535)) return undefined;
   if (bracketed !== undefined) return parseAddress(bracketed)?.length === 16 ? { host: bracketed, port } : undefined;
   if (bare === '') return port === undefined ? undefined : { host: undefined, port };
-  // A last label of digits is an address gone wrong (RFC 3696 2): 10.1.0.300.
+  // A last label of digits is a malformed address (RFC 3696 2): 10.1.0.300.
   const isName = /^(?=.{1,253}$)[A-Za-z0-9_](?:[\w.-]*[\w.])?$/.test(bare) && !/(?:^|\.)\d+\.?$/.test(bare);
   return parseAddress(bare) || isName ? { host: bare, port } : undefined;
 }
 
-/** Mostly one was copied; and what is drained under one name goes on being served under the other. */
+/** Warns of VIPs with the same address. Mostly one was copied; draining one leaves the address served through the other. */
 function warnCommonAddress(vips: readonly Vip[], report: Report): void {
   const published = vips.flatMap((vip) => [vip.a ?? [], vip.aaaa ?? []].flat().map((address) => ({ vip, address })));
   for (const [address, those] of Map.groupBy(published, (each) => formatAddress(each.address))) {
@@ -307,7 +307,7 @@ function warnOneCname(
   report.warning('PH235', message, nodePlace(node, 0, 1), 'remove answers and all; the steps choose which is first');
 }
 
-/** A tcp check may leave the port to the probes; then each must have one. */
+/** Reports VIPs without a port for a tcp check: if the check has no port, each `probe` needs one. */
 function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: Report): void {
   const portless = spec && checkWithoutPort(spec);
   if (!portless) return;
@@ -318,7 +318,7 @@ function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: R
   }
 }
 
-/** The first tcp check without a port that the check is, or is made of. */
+/** The first tcp check without a port: the check itself, or one that it is made of. */
 function checkWithoutPort(spec: CheckSpec): CheckSpec | undefined {
   if ('port' in spec && spec.port === 0) return spec;
   return 'members' in spec ? spec.members.find((member) => checkWithoutPort(member)) : undefined;
@@ -329,7 +329,7 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
   const hint = 'serve_all, none, { A: 192.0.2.99 } or { CNAME: sorry.example.net. }';
   const addresses = (family: 'IPv4' | 'IPv6'): Read<string[]> => {
     const read = list(address(family), { min: 1, max: MAX_VIPS });
-    // RFC 2181 5: in an RRset nothing stands twice.
+    // RFC 2181 5: an RRset has no duplicates.
     return (node, name, report) => {
       const addresses = read(node, name, report);
       return addresses && [...new Set(addresses.map((bytes) => formatAddress(bytes)))];
@@ -362,13 +362,13 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
   };
 }
 
-/** Whether its answers can be CNAMEs: then nothing else may stand at its owner (RFC 1034 3.6.2). */
+/** Whether its answers can be CNAMEs: then its owner may have no other records (RFC 1034 3.6.2). */
 export function answersWithCname(service: ServiceModel): boolean {
   if (service.vips.some((vip) => vip.cname)) return true;
   return service.whenAllDown.kind === 'static' && service.whenAllDown.cname !== undefined;
 }
 
-/** Reads all of `services`; two that have the same owner are reported. */
+/** Reads `services`. Reports two with the same owner. */
 export function readServices(
   node: YamlNode,
   ownerOf: (key: YamlScalar) => Name | undefined,

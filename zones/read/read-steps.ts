@@ -1,5 +1,5 @@
 /**
- * `steer` of a service (SPEC 4): a list of steps. A step's options stand below its name or beside it:
+ * Reads `steer` of a service (docs/configuration.md#steps), a list of steps. A step's options are below its name or beside it:
  *
  *     - nearest: { within: 300km }        - { nearest: , within: 300km }
  */
@@ -30,7 +30,7 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
       const spec = readStep(item, context);
       return spec ? [{ spec, node: item }] : [];
     });
-    // What is wrong in a step may be all that is wrong with the chain.
+    // A mistake in a step may be the cause of mistakes in the chain.
     const isSound = context.isSound !== false && !hasErrors(report.diagnostics.slice(before));
     if (isSound) {
       judgeSteps(written, context.vips, report);
@@ -80,8 +80,8 @@ function reportUnknownStep(node: YamlScalar, report: Report): void {
   report.error('PH208', `${node.text} is not a step`, nodePlace(node), hint);
 }
 
-/** The options below the step's name and those beside it, as one map. A value that is no map stays under the
- * step's own key. */
+/** Joins the options below the step's name and those beside it in one map. A value that is not a map stays under the
+ * step's name. */
 function joinOptions(node: YamlMap, { key, value }: YamlEntry, { report }: StepsContext): YamlMap {
   const beside = without(node, key.text).entries;
   if (value.kind !== 'map') {

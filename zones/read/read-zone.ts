@@ -1,5 +1,5 @@
 /**
- * One zone file (SPEC 3), with the master files it includes, to a ZoneModel.
+ * Reads one zone file (docs/configuration.md#zone-files) and the master files that it includes to a ZoneModel.
  */
 import { basename, dirname, resolve } from 'node:path';
 import { createReportOnce, reportOutside, type Place, type Report } from '../../config/diagnostics.ts';
@@ -48,7 +48,7 @@ import { addFile, addRecord, createRecordStore, ownerOf, type RecordStore } from
 import { whereWritten } from './validate-report.ts';
 import { validateZone } from './validate.ts';
 
-/** For records of a zone that says nothing. */
+/** For records of a zone that states no TTL. */
 const DEFAULT_TTL_SECONDS = 300;
 
 export type ReadZoneInput = {
@@ -61,9 +61,9 @@ export type ReadZoneInput = {
 };
 
 export type ReadZone = ZoneModel & {
-  /** Where the apex is named. */
+  /** Where the apex is stated. */
   readonly place: Place;
-  /** Warns of names that are probably not meant, once the apexes of all zones are known, as `nameKey` has them. */
+  /** Warns of names that are probably not intended. `apexes` has the keys (`nameKey`) of all zones' apexes. */
   readonly judge: (apexes: ReadonlySet<string>) => void;
 };
 
@@ -71,7 +71,7 @@ export type ReadZone = ZoneModel & {
 const apexName: Read<Name> = scalar(
   'a domain name',
   (value) => {
-    // An empty text would be the root, as `.` is.
+    // Empty text would be the root, like `.`.
     if (value === '') return undefined;
     try {
       return parseName(value.endsWith('.') ? value : `${value}.`);
@@ -83,12 +83,12 @@ const apexName: Read<Name> = scalar(
   { code: 'PH100', hint: 'such as zone: example.com' },
 );
 
-/** A node as it is, for what is read once the rest is known. */
+/** Returns the node itself, for keys that are read after the others. */
 const later: Read<YamlNode> = (node) => (node.kind === 'broken' ? undefined : node);
 
 /**
- * Reads a zone file and everything it includes. Undefined when there is no zone to speak of; otherwise a value
- * even when mistakes were reported: only `report` says whether it may be used. `place` is where the apex is named.
+ * Reads a zone file and its includes. Returns undefined if the file states no zone. Otherwise it returns a value even after
+ * mistakes: it is usable only if `report` has no errors. `place` is where the apex is stated.
  */
 export function readZone(input: ReadZoneInput): ReadZone | undefined {
   const { file, settings, env, report, isCountry } = input;
@@ -100,7 +100,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
   });
   if (!node) return undefined;
   const zoneNode = valueOf(node, 'zone');
-  // Names are relative to the apex, so it is read ahead of everything; `map` below reports what is wrong with it.
+  // Names are relative to the apex, so it is read first. `map` below reports its mistakes.
   const apex = zoneNode && apexName(zoneNode, 'zone', quiet());
   const read = map('zone', {
     zone: required(apexName, 'such as zone: example.com'),
@@ -175,8 +175,8 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
 }
 
 /**
- * Warns of a file with the name of another zone: one that was copied and not changed. A name that has the zone's in it, or
- * is no name of the Internet, is the operator's own way to sort files.
+ * Warns of a file that is named like another zone: probably a copy in which `zone` was not changed. A file name that
+ * contains the zone's name, or that is not an Internet name, is accepted.
  */
 function warnOfOtherName(file: string, apex: Name, node: YamlScalar, report: Report): void {
   const named = basename(file)
@@ -190,12 +190,12 @@ function warnOfOtherName(file: string, apex: Name, node: YamlScalar, report: Rep
   report.warning('PH129', message, nodePlace(node), 'change one of the two');
 }
 
-/** A report that nobody reads. */
+/** A report that is discarded. */
 function quiet(): Report {
   return { diagnostics: [], error: () => undefined, warning: () => undefined };
 }
 
-/** A report for zones whose `nameservers` are wrong: that there are none (PH358) is no second mistake. */
+/** A report for zones with mistakes in `nameservers`: it leaves out that there are none (PH358). */
 function withoutLack(report: Report): Report {
   return {
     ...report,
@@ -205,7 +205,7 @@ function withoutLack(report: Report): Report {
   };
 }
 
-/** For fields that cannot be read without an apex. */
+/** Skips a field that cannot be read without an apex. */
 function skip<T>(): Read<T> {
   return () => undefined;
 }
@@ -215,7 +215,7 @@ const includePath: Read<{ path: string; place: Place }> = (node, name, report) =
   return path === undefined ? undefined : { path, place: nodePlace(node) };
 };
 
-/** Absolute paths of the files read. */
+/** Reads included files. Returns the absolute paths of the files that were read. */
 function include(
   path: string,
   written: string,
@@ -239,8 +239,8 @@ function include(
 }
 
 /**
- * The SOA of `soa` and the first name server, or of defaults where nobody states one. Says whether its serial
- * is to be assigned.
+ * Adds the SOA from `soa` and the first name server, or from defaults if no file states an SOA. Returns whether Pharos
+ * assigns its serial.
  */
 function addSoa(
   fields: SoaFields | undefined,
@@ -249,9 +249,9 @@ function addSoa(
   target: RecordsTarget,
 ): boolean {
   const { apex, store, file, defaultTtlSeconds } = target;
-  // One from `records` or an included file stands; validation reports when `soa` makes two.
+  // An SOA from `records` or an included file is kept. Validation reports a second one from `soa`.
   if (!fields && findAtApex(store, apex, TYPE.SOA)) return false;
-  // Without name servers anything will do: the zone is refused for the lack of them.
+  // Without name servers the value does not matter: the zone is refused because they are missing.
   const mname = nameServer ?? findAtApex(store, apex, TYPE.NS) ?? apex;
   const soaFields: SoaFields = fields ?? {
     contact: undefined,
@@ -267,7 +267,7 @@ function addSoa(
   return soaFields.serial === 'auto';
 }
 
-/** Below an apex that leaves no room for one, the apex: a contact can be stated. */
+/** `hostmaster` below the apex; the apex if that name would be too long. */
 function hostmaster(apex: Name): Name {
   const label = parseName('hostmaster.').subarray(0, -1);
   return label.length + apex.length > MAX_NAME_OCTETS ? apex : Uint8Array.from(Buffer.concat([label, apex]));
@@ -287,7 +287,7 @@ function warnShadowed(
   }
 }
 
-/** RFC 1034 3.6.2, for services: what validation sees of them are owners of addresses. */
+/** RFC 1034 3.6.2, for services with CNAMEs: validation sees services as owners of addresses. */
 function reportCnameBesideData(services: readonly ServiceModel[], store: RecordStore, report: Report): void {
   const byOwner = new Map(services.filter(answersWithCname).map((service) => [nameKey(service.owner), service]));
   if (byOwner.size === 0) return;

@@ -1,7 +1,7 @@
 /**
- * Records by the million in columns: one arena of bytes and one typed array a field, so that a zone costs
- * its bytes and not an object a record. Filled by the YAML and master-file readers, read by validation and
- * the image compiler.
+ * Millions of records in columns: one arena of bytes and one typed array per field, so that a zone needs memory for its
+ * bytes and not for an object per record. Filled by the YAML and master-file readers, read by validation and the image
+ * compiler.
  */
 import type { Name } from '../../wire/name.ts';
 
@@ -16,7 +16,7 @@ export type RecordStore = {
   ttlSeconds: Uint32Array;
   rdataAt: Uint32Array;
   rdataOctets: Uint16Array;
-  /** Index into `files`, and the line there from 1: for diagnostics. */
+  /** Index into `files`, and the line number from 1, for diagnostics. */
   file: Uint16Array;
   line: Uint32Array;
   readonly files: string[];
@@ -40,12 +40,12 @@ export function createRecordStore(): RecordStore {
   };
 }
 
-/** Names a file that records will come from; the number is what `addRecord` takes. */
+/** Adds a file that records come from. Returns its number for `addRecord`. */
 export function addFile(store: RecordStore, path: string): number {
   return store.files.push(path) - 1;
 }
 
-/** Copies owner and rdata. An owner equal to the last record's, byte for byte, is stored once. */
+/** Adds a record; copies owner and rdata. An owner that is byte for byte that of the last record is stored once. */
 export function addRecord(
   store: RecordStore,
   owner: Name,

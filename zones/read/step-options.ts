@@ -1,5 +1,5 @@
 /**
- * The options of each kind of step, as zone files state them.
+ * Reads the options of each kind of step.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -31,35 +31,35 @@ import type { StepKind, StepSpec } from '../../steering/steps.ts';
 import type { JudgedVip } from './judge-steps.ts';
 import { readGeoMap, warnFence } from './read-geo-map.ts';
 
-/** What steps may name, and where what they read is noted. */
+/** The names that steps may refer to, and the destinations of their results. */
 export type StepsContext = {
-  /** Every region that pharos.yaml or the zone defines; true for those that have a position. */
+  /** The regions that pharos.yaml or the zone defines; true for those with a position. */
   readonly regions: ReadonlyMap<string, boolean>;
   readonly vips: readonly JudgedVip[];
-  /** False where a VIP has a mistake: then nothing is said of steps that lead to none. */
+  /** False if a VIP has a mistake: then steps that lead to no VIP are not reported. */
   readonly isSound?: boolean;
-  /** Regions that are defined with a mistake; and the report of names that are defined nowhere. */
+  /** Regions whose definition has a mistake, and the report of undefined names. */
   readonly brokenRegions?: ReadonlySet<string>;
   readonly once?: ReportOnce;
-  /** Absolute path that tables are relative to. */
+  /** Absolute path of the folder that paths of tables are relative to. */
   readonly folder: string;
-  /** The folder that they must be in; undefined: any. */
+  /** The folder that tables must be in; undefined: any. */
   readonly below?: string | undefined;
   readonly isCountry: IsCountry;
   readonly report: Report;
-  /** Takes the absolute path of every latency table. */
+  /** Receives the absolute path of every latency table. */
   readonly addFile: (path: string) => void;
-  /** Whether browsers measure: then `latency` can do without a table. */
+  /** Whether browsers measure latency: then `latency` needs no table. */
   readonly hasBeacon?: boolean;
 };
 
-/** How the zone file states the steps of one kind. */
+/** How to read steps of one kind. */
 type StepReader<K extends StepKind> = {
-  /** What stands at its name: a map of options, of which this is an example; no options; or what `read` takes. */
+  /** The value of the step's key: a map of options, with this example; no options; or a value for `read`. */
   readonly takes: { readonly example: string } | 'nothing' | 'a value';
-  /** `at` is its name, `options` what stands below it and beside it. */
+  /** `at` is the step's name, `options` those below it and beside it. */
   readonly read: (at: YamlScalar, options: YamlMap, context: StepsContext) => StepSpec<K> | undefined;
-  /** Warns of a step that is written correctly and makes little sense, whatever steps it is among. */
+  /** Warns of a step that is valid but makes little sense, independent of the other steps. */
   readonly judge?: (step: StepSpec<K>, node: YamlNode, report: Report) => void;
 };
 
@@ -81,7 +81,7 @@ const READERS: { readonly [K in StepKind]: StepReader<K> } = {
 
 export const STEP_KINDS = Object.keys(READERS) as readonly StepKind[];
 
-/** The step of a kind whose name is at `at`. */
+/** Reads the step of a kind whose name is at `at`. */
 export function readStepOf(
   kind: StepKind,
   at: YamlScalar,
@@ -119,7 +119,7 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
   const readRegions = (node: YamlNode, name: string): string[] | undefined =>
     onceEach(list(regionName(context), { min: 1, hint: 'a region, or a list of them' }))(node, name, report);
   const geoMap = readGeoMap(entries, readRegions, isCountry, report);
-  // Judged by what is written: a default whose regions are wrong is there all the same.
+  // A default with invalid regions counts as written.
   if (!entries.some(({ key }) => key.text === 'default')) {
     const hint =
       'add default: [...]; other clients get when_all_down, and resolvers cache "no data" for all their clients';
@@ -178,7 +178,7 @@ function bias(context: StepsContext): Read<[string, number][]> {
   });
 }
 
-/** The name of a region that is defined; one that none of the service's VIPs is in gets a warning. */
+/** Reads the name of a defined region. Warns of a region without VIPs of the service. */
 function regionName(context: StepsContext): Read<string> {
   const { regions, vips, brokenRegions, once } = context;
   return (node, name, report) => {
@@ -205,7 +205,7 @@ function warnUnusedRegion(region: string, node: YamlNode, report: Report): void 
 
 type FailoverEntry = FailoverStep['order'][number];
 
-/** SPEC 4: regions or VIPs; a name that is both is the region. */
+/** Regions or VIPs; a name that is both means the region (docs/steering.md#failover). */
 function failoverOrder(context: StepsContext): Read<FailoverEntry[]> {
   const { regions, vips, brokenRegions, once } = context;
   const entry: Read<FailoverEntry> = (node, name, report) => {
@@ -228,7 +228,7 @@ function failoverOrder(context: StepsContext): Read<FailoverEntry[]> {
   return onceEach(list(entry, { min: 1, hint: 'regions or VIPs in the order to try them' }));
 }
 
-/** Warns of what stands twice in a list of names: the second is never reached. */
+/** Warns of duplicates in a list of names: the second has no effect. */
 function onceEach<T>(read: Read<T>): Read<T> {
   return (node, name, report) => {
     const items = node.kind === 'list' ? node.items : [];
@@ -243,7 +243,7 @@ function onceEach<T>(read: Read<T>): Read<T> {
   };
 }
 
-/** The absolute path; undefined where there is no such file. */
+/** Returns the absolute path of a table. Returns undefined and reports if the file does not exist. */
 function findTable(written: string, options: YamlMap, context: StepsContext): string | undefined {
   const { folder, below, report, addFile } = context;
   const path = resolve(folder, written);

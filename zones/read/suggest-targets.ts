@@ -1,5 +1,5 @@
 /**
- * Services and TARGETs (SPEC 1) that somebody named wrongly: what is known that is near.
+ * Suggests known services and targets (docs/commands.md#targets) for misspelled ones.
  */
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { Catalog, ServiceInfo, VipInfo } from '../catalog.ts';
@@ -14,9 +14,9 @@ export function vipsOf(catalog: Catalog, service: ServiceInfo): readonly VipInfo
   return catalog.vips.slice(service.firstSlot, service.firstSlot + service.vipCount);
 }
 
-/** Why a target that no VIP answers to means nothing, and what was perhaps meant. */
+/** Explains why a target matches no VIP, and suggests the nearest known one. */
 export function unknownTarget(catalog: Catalog, text: string): { readonly detail: string; readonly hint: string } {
-  // Owners may hold slashes (RFC 2317); names of VIPs and regions do not.
+  // Owners may contain slashes (RFC 2317); names of VIPs and regions do not.
   const slash = text.lastIndexOf('/');
   const last = text.slice(slash + 1);
   if (slash < 0 && last.startsWith('@')) return unknownRegion(catalog, catalog.vips, last.slice(1));

@@ -1,5 +1,5 @@
 /**
- * Mistakes found in a record store, shown where the record was written. The line is read from its file only then.
+ * Reports mistakes in a record store at the place where the record was written. The line is read from its file only then.
  */
 import { dirname, relative } from 'node:path';
 import type { Place, Report, Severity } from '../../config/diagnostics.ts';
@@ -8,22 +8,22 @@ import { readRegularFile } from '../../config/read-file.ts';
 import { formatName } from '../../wire/name.ts';
 import { type RecordStore, ownerOf } from './record-store.ts';
 
-/** Diagnostics of one code; a wrong bulk file repeats one mistake a million times. */
+/** The most diagnostics per code: a large file may repeat one mistake a million times. */
 const MAX_PER_CODE = 1000;
 
 export type Findings = {
-  /** A mistake in a record; where `word` is in its line, the caret is below it. */
+  /** Reports a mistake in a record. The caret points at `word` if it is in the line. */
   row(severity: Severity, code: string, row: number, message: string, hint?: string, word?: string): void;
-  /** A mistake in something else. */
+  /** Reports a mistake at a place that is not a record. */
   place(severity: Severity, code: string, place: Place, message: string, hint?: string): void;
-  /** Says how many more mistakes of each code there were. */
+  /** Reports the number of further mistakes of each code. */
   end(): void;
-  /** Whether as many mistakes of a code were found as are shown: then only their number is of interest. */
+  /** Whether the limit of a code is reached: further mistakes are only counted. */
   isFull(code: string): boolean;
-  /** Whether the line of a record has this text in it, case folded. */
+  /** Whether the line of a record contains this text, case folded. */
   isWritten(row: number, text: string): boolean;
   ownerText(row: number): string;
-  /** To name a record in another one's message. */
+  /** The place of a record, for the message about another one. */
   where(row: number): string;
 };
 
@@ -89,20 +89,20 @@ export function createFindings(store: RecordStore, report: Report): Findings {
   };
 }
 
-/** `bulk.db:12`: a record's file as the zone's own file, the first of the store, would name it. */
+/** `bulk.db:12`: the record's file, relative to the folder of the zone's own file (file 0 of the store), and its line. */
 export function whereWritten(store: RecordStore, row: number): string {
   const [zone = ''] = store.files;
   return `${relative(dirname(zone), store.files[store.file[row] ?? 0] ?? '')}:${store.line[row] ?? 0}`;
 }
 
-/** A file, and where the line that was read last begins: mistakes come in the order of their lines. */
+/** A file, and the start of the line that was read last: mistakes come in the order of their lines. */
 type Reader = { readonly bytes: Buffer; line: number; at: number };
 
 function readOrNothing(path: string): Reader | undefined {
   try {
     return { bytes: readRegularFile(path, { maxOctets: MAX_DATA_OCTETS }).octets, line: 1, at: 0 };
   } catch {
-    return undefined; // it was there when it was read; the mistake is shown without its line
+    return undefined; // the file has disappeared: the mistake is shown without its line
   }
 }
 

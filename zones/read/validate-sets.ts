@@ -1,5 +1,5 @@
 /**
- * Duplicates and TTLs within RRsets, found with hash tables over the records of owners that have several.
+ * Checks RRsets for duplicates and different TTLs, with hash tables over the records of owners that have several.
  */
 import { TYPE, typeText } from '../../wire/types.ts';
 import type { NameTable } from './name-table.ts';
@@ -61,12 +61,12 @@ function findTwin(
   row: number,
 ): number {
   const same = (a: number, b: number): boolean => sameSet(store, table, a, b) && sameRdata(store, a, b);
-  // The first of an RRset is entered when the second comes: most RRsets have one record.
+  // The first record of an RRset is entered with the second, because most RRsets have one record.
   findRow(records, hashRdata(store, first, setHash), first, (other) => same(first, other));
   return findRow(records, hashRdata(store, row, setHash), row, (other) => same(row, other));
 }
 
-/** The row in `slots` for which `same` holds, or -1 and `row` takes the free slot. */
+/** Returns the row in `slots` for which `same` holds. If there is none, enters `row` in the free slot and returns -1. */
 function findRow(slots: Uint32Array, hash: number, row: number, same: (other: number) => boolean): number {
   const mask = slots.length - 1;
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {

@@ -1,8 +1,9 @@
 /**
- * What no zone may hold, whichever files its records came from (SPEC 3, last point). Diagnostics PH340 to PH379.
+ * Reports records that no zone may contain, from whichever files (docs/diagnostics.md#what-no-zone-may-hold). Diagnostics
+ * PH340 to PH379.
  *
- * Two rules that the image compiler shares: of exact duplicates (same owner with case folded, type and rdata octets)
- * the first stays and the others are dropped; an RRset has the TTL of its first record (RFC 2181 5.2).
+ * The image compiler applies the same two rules: of exact duplicates (same owner with case folded, type and rdata octets)
+ * the first is kept and the others are dropped; an RRset has the TTL of its first record (RFC 2181 5.2).
  */
 import type { Place, Report } from '../../config/diagnostics.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
@@ -20,18 +21,18 @@ export type ZoneInput = {
   readonly store: RecordStore;
   readonly serviceOwners: readonly { readonly owner: Name; readonly place: Place }[];
   readonly report: Report;
-  /** Where mistakes of the zone as a whole are shown; the start of its first file when left out. */
+  /** The place of mistakes that concern the whole zone; by default the start of its first file. */
   readonly place?: Place;
 };
 
-/** What a node has, as bits. */
+/** Bits for the records of a node. */
 export const NODE_HAS = {
   cname: 1,
   dname: 2,
   ns: 4,
   soa: 8,
   address: 16,
-  /** Data that a CNAME must not stand beside (RFC 2181 10.1; RFC 4034 and RFC 2535 let KEY, NSEC, RRSIG be). */
+  /** Data that cannot coexist with a CNAME (RFC 2181 10.1; RFC 4034 and RFC 2535 permit KEY, NSEC, RRSIG). */
   other: 32,
   service: 64,
   /** A name server of the zone or of a delegation: its addresses are glue. */
@@ -78,7 +79,7 @@ export function validateZone(input: ZoneInput): ValidatedZone {
   return zone;
 }
 
-/** What is wrong with a record alone; gathers what each node has. */
+/** Reports mistakes in single records, and gathers the bits of each node. */
 function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findings: Findings): void {
   for (let row = 0; row < store.count; row++) {
     const type = store.type[row] ?? 0;
@@ -100,9 +101,9 @@ function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findi
   }
 }
 
-/** What a signed zone has beside its data: answers without them are bogus to resolvers that validate (RFC 4035 5). */
+/** The types that signing adds. Validating resolvers treat answers without them as bogus (RFC 4035 5). */
 const SIGNATURES: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3, TYPE.NSEC3PARAM]);
-/** What tells others that a zone is signed, or is to be (RFC 4034 2, RFC 7344 3). */
+/** The types that announce that a zone is signed or will be (RFC 4034 2, RFC 7344 3). */
 const KEYS: ReadonlySet<number> = new Set([TYPE.DNSKEY, TYPE.CDS, TYPE.CDNSKEY]);
 
 /** One diagnostic for all signatures and one for all keys: a signed zone has one for each of its sets. */
@@ -135,7 +136,7 @@ function checkSignatures(store: RecordStore, findings: Findings): void {
   findings.row('warning', 'PH367', keys.row, message, hint);
 }
 
-/** A service is all that its owner has of the types it steers. */
+/** A service's owner may have no static records of the types that the service steers. */
 function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZone): void {
   for (const { owner, place } of serviceOwners) {
     if (!isWithin(owner, apex)) {
@@ -151,7 +152,7 @@ function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZ
   }
 }
 
-/** Owners out of the zone, and wildcards where they mean nothing. */
+/** Reports owners out of the zone, and wildcards without a defined meaning. */
 function checkOwners({ store, table, has, apex, findings }: ValidatedZone): void {
   for (let node = 0; node < table.count; node++) {
     const row = table.firstRow[node] ?? 0;
@@ -166,7 +167,7 @@ function checkOwners({ store, table, has, apex, findings }: ValidatedZone): void
   }
 }
 
-/** CNAME beside other data, SOA below the apex. */
+/** Reports CNAME beside other data, and SOA below the apex. */
 function checkBesides({ store, table, has, apexNode, apex, findings }: ValidatedZone): void {
   for (let row = 0; row < store.count; row++) {
     const type = store.type[row] ?? 0;
@@ -185,7 +186,7 @@ function checkBesides({ store, table, has, apexNode, apex, findings }: Validated
 
 const POINTS_AT_HOST: ReadonlySet<number> = new Set([TYPE.NS, TYPE.MX, TYPE.SRV]);
 
-/** What name servers, mail exchangers and services point at. */
+/** Reports mistakes in the targets of name servers, mail exchangers and services. */
 function checkTargets(zone: ValidatedZone): void {
   const { store, table, has, apex, apexNode, findings } = zone;
   for (let row = 0; row < store.count; row++) {
@@ -225,7 +226,7 @@ function wildcardHasAddress({ table, has }: ValidatedZone, name: Name): boolean 
   });
 }
 
-/** Data that no query reaches, or that RFC 6672 forbids: at and below delegations, below a DNAME. */
+/** Reports data that no query reaches or that RFC 6672 forbids: at and below delegations, below a DNAME. */
 function checkHidden(zone: ValidatedZone): void {
   const { store, table, has, apexNode, findings, serviceOwners } = zone;
   if (!zone.hasCuts && !zone.hasDnames) return;
@@ -268,7 +269,7 @@ function isGlue(type: number, nodeHas: number): boolean {
   return (type === TYPE.A || type === TYPE.AAAA) && (nodeHas & NODE_HAS.nsTarget) !== 0;
 }
 
-/** The node above the name, nearest to the apex, that delegates or renames everything below it; -1 when none. */
+/** The node above the name, nearest to the apex, that delegates or renames everything below it; or -1. */
 export function hiderOf(
   { table, has, apex, apexNode }: ValidatedZone,
   bytes: Uint8Array,
