@@ -97,8 +97,8 @@ describe('pharos explain --api', () => {
   });
 
   it.each([
-    ['no JSON', '<html>', 'did not answer with JSON'],
-    ['other JSON', '{}', 'something that is not a trace'],
+    ['no JSON', '<html>', 'did not return JSON'],
+    ['other JSON', '{}', 'did not return a trace'],
   ])('exits 1 when somebody else answers with %s', async (_title, body, message) => {
     const other = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1');
     await once(other, 'listening');
