@@ -8,7 +8,7 @@ import { makeFolder } from '../config/folder.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { SAVE_LIMIT_MS, SAVE_RETRY_MS } from './limits.ts';
 
-/** Reasons of operators and names of targets are not for everybody. */
+/** Not every user may read the reasons of operators and the names of targets. */
 const STATE_FILE_MODE = 0o640;
 
 export type Writer = {
@@ -23,8 +23,8 @@ export type Writer = {
 };
 
 /**
- * What a writer needs. `alarms` has `state_not_saved` from a write that failed until one that succeeds. `mayWrite`: whether
- * the file is still this process's to write; always, if not given.
+ * What a writer needs. `alarms` has `state_not_saved` from a write that failed until one that succeeds. `mayWrite`:
+ * whether this process may still write the file; always, if not given.
  */
 export type WriterOptions = {
   readonly clock: Clock;
@@ -86,12 +86,15 @@ export function createWriter(file: string, { clock, alarms, mayWrite = () => tru
   };
 }
 
-/** Says that a file of the state folder is not saved, and what follows from that. `next`: what the server does about it. */
+/** Says that a file of the state folder is not saved, and the consequences. `next`: what the server does about it. */
 export function notSaved(file: string, reason: string, next: string): string {
   return `${file} could not be written: ${reason}. ${next} A restart before that uses the file's old content.`;
 }
 
-/** Writes of this process, one after the other: one that hangs holds a single thread of libuv's few, which look up names too. */
+/**
+ * Writes of this process, one after the other. A write that hangs then holds only one of libuv's few threads. These
+ * threads also look up names.
+ */
 let turn: Promise<unknown> = Promise.resolve();
 /** Writes that took longer than SAVE_LIMIT_MS and have not ended. */
 let hanging = 0;

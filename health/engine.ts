@@ -50,7 +50,7 @@ export function startHealth(options: HealthOptions): Health {
   };
 
   let units: Units = NO_UNITS;
-  /** Units that have not had a result yet, and who waits for that. */
+  /** Units that have not had a result yet. `round` is done when there are none. */
   let unheard = new Set<Unit>();
   let round = settledRound();
   let stopped = false;
@@ -136,7 +136,7 @@ export function startHealth(options: HealthOptions): Health {
     },
   });
 
-  /** One result: state, table, events, and the note for the next start. `reported`: somebody said so, nothing was asked. */
+  /** One result: state, table, events, and the note for the next start. `reported`: it is a report, not a probe. */
   const take = (unit: Unit, result: ProbeResult, reported = false): void => {
     notProbed.note(unit, result);
     if (result.fault !== undefined) {
@@ -156,12 +156,12 @@ export function startHealth(options: HealthOptions): Health {
     suspicion.reconsider(unit);
   };
 
-  /** A unit that could not be probed counts as well: the first round ends whatever this machine lacks. */
+  /** A unit that could not be probed counts as well: the first round ends even when this machine has a fault. */
   const heard = (unit: Unit): void => {
     if (unheard.delete(unit) && unheard.size === 0) round.done();
   };
 
-  /** Brings the unit's state to the table, and where it is not as `before`, to everybody. */
+  /** Writes the unit's state to the table. If it is not `before`, also announces and saves it. */
   const tell = (unit: Unit, before: Probed, reason: string): void => {
     const shown = shownState(unit);
     if (shown !== before) unit.since = isoTime(clock);
@@ -213,7 +213,7 @@ export function startHealth(options: HealthOptions): Health {
     watch.failed(unit.key);
   };
 
-  /** Of the last run: in this one, ramps go on by themselves. */
+  /** Of the last run: in this run, ramps continue by themselves. */
   const resumeRamps = (unit: Unit): void => {
     for (const target of unit.members) {
       const since = rememberedOf(target, remembered)?.rampSince;
@@ -247,7 +247,7 @@ export function startHealth(options: HealthOptions): Health {
       );
       const last = round;
       round = unheard.size === 0 ? settledRound() : openRound();
-      // Who waited for the generation before waits for this one now.
+      // Callers that waited for the previous generation now wait for this one.
       void round.promise.then(last.done);
       // In order of their keys, so that the same configuration gives the same rhythm.
       for (const unit of fresh.toSorted((a, b) => (a.key < b.key ? -1 : 1))) startUnit(unit);

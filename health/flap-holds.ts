@@ -69,7 +69,7 @@ export function createFlapHolds({ clock, alarms, ticked, released }: FlapHoldOpt
     unit.heldDown = false;
     for (const { target } of unit.members) alarms.clear('flapping', target);
   };
-  /** Begins, goes on with or ends its hold as `flaps` say. */
+  /** Begins, continues or ends its hold, according to `flaps`. */
   const follow = (unit: Unit): void => {
     if (!isHeldDown(unit.flaps, clock.now())) {
       if (unit.heldDown) end(unit);

@@ -1,12 +1,13 @@
 /**
- * `flap` (SPEC 5): when a check's state has changed too often, its VIPs are held down for a while. Pure.
+ * `flap` (docs/health.md#flapping): when a check's state has changed too often, its VIPs are held down for a while.
+ * Pure.
  *
  *     changes of the probed state    │ │   │  │ │ │
  *     within                         └──────────────┘ the sixth of them within 10m
  *     shown                          U D U D U D▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁ down for `hold`, then what the probes say
  *
- * Each further change that makes `changes` of them within `within` begins the hold anew: one that still flaps stays
- * down. Probing goes on, and hysteresis beneath the hold knows nothing of it.
+ * Each further change that makes `changes` of them within `within` restarts the hold: a check that still flaps stays
+ * down. Probes continue during the hold, and hysteresis does not know about the hold.
  */
 import type { FlapRule } from '../config/check-timing.ts';
 
@@ -15,7 +16,7 @@ export type Flaps = { readonly changesMs: readonly number[]; readonly heldUntilM
 
 export const NO_FLAPS: Flaps = { changesMs: [], heldUntilMs: -Infinity };
 
-/** After one more change of the probed state. A first result is no change. */
+/** After one more change of the probed state. A first result does not count as a change. */
 export function noteChange({ changesMs, heldUntilMs }: Flaps, nowMs: number, rule: FlapRule): Flaps {
   const recent = [...changesMs, nowMs].filter((atMs) => nowMs - atMs <= rule.withinMs).slice(-rule.changes);
   return { changesMs: recent, heldUntilMs: recent.length < rule.changes ? heldUntilMs : nowMs + rule.holdMs };

@@ -1,6 +1,6 @@
 /**
  * The health table: what answering threads know of each VIP. Shared memory with one writer, the control
- * thread; every other thread only loads. Four 32-bit words a VIP ("slot"): all states, then all weights, and so on:
+ * thread; every other thread only loads. Four 32-bit words per VIP ("slot"): all states, then all weights, and so on:
  *
  *     state word     31 ............................ 8 | 7 ..... 5 | 4 .. 2 | 1 .. 0
  *                    seconds the state cannot flip     |  zero     | forced | probed
@@ -8,15 +8,16 @@
  *     withheld word  what a ramp takes away from the weight, in the same unit: weight + withheld is the full weight
  *     pressure word  0: takes every client; FULL and more: takes none; between, the share of clients that it sheds
  *
- * Weights are read as they stand, so all VIPs of a service have theirs in one unit, always: one that changed when a
- * ramp begins would for a moment be mixed with the other. A generation of the configuration has its own table, so a slot never means two things.
+ * Threads read weights without converting them, so all VIPs of a service always use the same unit. If the unit changed
+ * when a ramp begins, a thread could for a moment read a mix of both units. Each generation of the configuration has
+ * its own table, so a slot never has two meanings.
  */
 
 /** What the probes say. */
 export const PROBED = { UNKNOWN: 0, UP: 1, DOWN: 2 } as const;
 export type Probed = (typeof PROBED)[keyof typeof PROBED];
 
-/** What an operator says; it sits above the probed state. */
+/** The operator's override. It takes precedence over the probed state. */
 export const FORCED = { NONE: 0, UP: 1, DOWN: 2, DRAIN: 3 } as const;
 export type Forced = (typeof FORCED)[keyof typeof FORCED];
 
@@ -71,7 +72,7 @@ export function isForcedOut(word: number): boolean {
   return forced === FORCED.DOWN || forced === FORCED.DRAIN;
 }
 
-/** Up, or not yet known, or not checked; not drained or forced down (SPEC 4). */
+/** Up, or not yet known, or not checked; not drained or forced down (docs/steering.md#who-is-a-candidate). */
 export function isAvailable(word: number): boolean {
   const forced = (word >> 2) & 7;
   if (forced === FORCED.NONE) return (word & 3) !== PROBED.DOWN;

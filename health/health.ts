@@ -54,7 +54,7 @@ export type VipHealth = {
   readonly weight: number;
   readonly fileWeight: number;
   readonly weightOverride: SavedWeight | undefined;
-  /** The share of the weight that it has while it comes back (`ramp`), 0.01 to 1; undefined when it does not ramp. */
+  /** The share of its weight while it comes back (`ramp`), 0.01 to 1; undefined when it does not ramp. */
   readonly ramp: number | undefined;
   /** What its check says of its load, as a share of its capacity; undefined where the service does not shed. */
   readonly load: number | undefined;
@@ -62,7 +62,10 @@ export type VipHealth = {
   readonly shed: number;
 };
 
-/** An override and whether its target is in the current generation; one that is not is kept until it is taken back or ends. */
+/**
+ * An override and whether its target is in the current generation. An override without its target is kept until it is
+ * taken back or ends.
+ */
 export type ListedOverride = SavedOverride & { readonly present: boolean };
 
 /** A weight set at run time; as an override it is kept while its target is gone. */
@@ -110,18 +113,18 @@ export type SeenCertificate = {
 export type Health = {
   /**
    * A new generation: writes all of its table before it returns, stops probes that are no longer wanted and
-   * starts new ones. A check at an address that the last generation had goes on with its state and its rhythm; a
-   * target whose check alone changed keeps its state until the first result. Throws RangeError, before anything
-   * is changed, for a slot outside of the table or one that two targets have.
+   * starts new ones. A check at an address that the last generation had keeps its state and its rhythm. A target
+   * whose check changed but whose address did not keeps its state until the first result. Throws RangeError, before
+   * it changes anything, for a slot outside of the table or one that two targets have.
    */
   configure(targets: readonly HealthTarget[], memory: SharedArrayBuffer, slots: number): void;
   /** Every probed target of the current generation has had its first result. Does not wait for `push` reports. */
   readonly firstRound: Promise<void>;
-  /** Somebody's report on a target with a `push` check; `load` in the unit of the VIP's capacity. */
+  /** A report on a target with a `push` check; `load` in the unit of the VIP's capacity. */
   report(target: string, healthy: boolean, load?: number): 'ok' | 'unknown target' | 'not a push check';
   /**
-   * Forces a state, or with undefined gives it back to the probes. `target` as in SPEC 1. A schedule changes nothing
-   * where an operator's override holds.
+   * Forces a state, or with undefined gives it back to the probes. `target` as in docs/commands.md#targets. A schedule
+   * changes nothing where an operator's override holds.
    */
   override(target: string, request: OverrideRequest | undefined, by?: Author): OverrideOutcome;
   /** Each with `safeAt` as of now. */
@@ -129,7 +132,7 @@ export type Health = {
   /** Sets the effective weight, or with undefined gives it back to the file. Otherwise as `override`. */
   weigh(target: string, request: WeightRequest | undefined, by?: Author): OverrideOutcome;
   weights(): readonly ListedWeight[];
-  /** While states hold because too many VIPs failed at once (SPEC 5, `suspect`); `since` is ISO 8601. */
+  /** While states hold because too many VIPs failed at once (docs/health.md#suspect); `since` is ISO 8601. */
   suspected(): { readonly since: string; readonly message: string } | undefined;
   /** Certificates that probes of the current generation have seen, with the VIPs behind them. */
   certificates(): readonly SeenCertificate[];

@@ -21,7 +21,8 @@
  *   saved one is; at another address nothing is.
  * - While too many fail at once (`suspect.ts`), failures are counted and nothing goes down (`hold`); afterwards a check
  *   that still fails is as one with a saved state (`undecided`).
- * - Overrides are not in here: they sit above the probed state, which goes on beneath them (`overrides.ts`).
+ * - This file does not know overrides. They take precedence over the probed state, which probes still update
+ *   (`overrides.ts`).
  * - A report to a `push` check is a result with `rise` and `fall` 1.
  */
 import type { CheckSpec } from '../config/check-kinds.ts';
@@ -90,13 +91,14 @@ export function holdSpecOf(check: CheckSpec): HoldSpec {
 }
 
 /**
- * Whole seconds for which the state is taken not to flip, which is where a TTL range comes from (SPEC 4).
+ * Whole seconds for which the state is assumed not to flip. A TTL range is derived from them (docs/steering.md#ttl).
  *
- * - settled: interval × results needed to flip it (`fall` when up, `rise` when down). This is the contract's
- *   formula. It is not a bound: the first contradicting result can come at any moment within the interval, and
- *   those after it come every `fast`, so the true least time is (needed − 1) × fast. A TTL of that length would
- *   be the minimum always, and would tell nothing apart.
- * - contradicted: (needed − contradicting results) × fast, the actual pace, so that TTLs fall as soon as there is doubt.
+ * - settled: interval × results needed to flip it (`fall` when up, `rise` when down). This is the documented formula
+ *   (docs/health.md#how-long-a-state-holds). It is not a bound: the first contradicting result can come at any moment
+ *   within the interval, and those after it come every `fast`. So the true least time is (needed − 1) × fast. A TTL
+ *   of that length would always be the minimum, and would not distinguish states.
+ * - contradicted: (needed − contradicting results) × fast, the actual pace, so that TTLs fall as soon as there is
+ *   doubt.
  * - not decided: 0, since the next result decides.
  * - push: how long a report lasts when up; 0 when down, since a report may come at any moment.
  * - no check: NEVER_SECONDS.

@@ -1,10 +1,10 @@
 /**
- * Until when caches may hold an answer that names a VIP: `safe_at` of a drain (SPEC 1, 7).
+ * Until when caches may hold an answer that names a VIP: `safe_at` of a drain (docs/health.md#safe-to-stop).
  *
- * An answer is served with the TTL of its service, or with `{min, max}` with the time for which no VIP that has the
- * type can change its state (SPEC 4), which only this room changes. So the largest TTL that can have been served is
- * known at every moment without a look at the packets: whenever it changes, and when a VIP leaves the answers, the
- * answers of before are noted as
+ * An answer has the TTL of its service. With `{min, max}`, its TTL is the time for which no VIP that has the type can
+ * change its state (docs/steering.md#ttl). Only this room changes states, so it always knows the largest TTL that can
+ * have been served, without a look at the packets. Whenever that TTL changes, and when a VIP leaves the answers, this
+ * file notes the earlier answers as
  *
  *     until = max(until, now + TTL of before)
  *
@@ -19,11 +19,11 @@ import { canonicalTarget, type HealthTarget } from './target-names.ts';
 export type LastAnswers = {
   /** A new generation: what the one before served is remembered. `table` has its words already. */
   configure(targets: Iterable<HealthTarget>, table: HealthTable): void;
-  /** After the target's word was stored; `before` is the word that stood there. */
+  /** After the target's word was stored; `before` is the previous word. */
   changed(target: HealthTarget, before: number): void;
   /** What the last run knew of a target that it had taken out of the answers; `wallMs` since 1970. */
   remember(target: string, wallMs: number): void;
-  /** Milliseconds since 1970 by the wall clock; undefined while answers may name it, and for targets nobody knows. */
+  /** Milliseconds since 1970 by the wall clock; undefined while answers may name it, and for unknown targets. */
   safeAtMs(target: string): number | undefined;
 };
 
@@ -44,7 +44,7 @@ type Service = {
 
 /** A difference between the clocks that is a step of the wall clock and no wavering. */
 const STEP_MS = 500;
-/** A reload configures health before the threads take over: answers of the old generation may be given for this long. */
+/** A reload configures health before the threads take over: old answers may be given for this long. */
 const HANDOVER_MS = 1000;
 
 export function createLastAnswers(clock: Clock): LastAnswers {
@@ -100,7 +100,7 @@ export function createLastAnswers(clock: Clock): LastAnswers {
         service.ttls = ttlsOf(service.vips, stateOf);
         for (const vip of service.vips) {
           vip.named = isNamed(vip, service.vips, stateOf);
-          // Out of the answers from the start, and nobody noted since when: the last run may just have ended.
+          // Out of the answers from the start, at an unknown time: the last run may just have ended.
           const maxMs = (vip.target.answers?.maxTtlSeconds ?? 0) * 1000;
           if (!vip.named && vip.untilMs === -Infinity) note(vip, nowMs + maxMs);
         }

@@ -8,8 +8,8 @@ export const MAX_BODY_OCTETS = MAX_MATCHED_OCTETS;
 /**
  * Processor time that the expression of a check may take over what one probe received. Most expressions take well below
  * 1 ms for 64 KiB, and some 5 ms on first use, several times that before V8 has compiled them. `[ab]*a[ab]{500}$` over
- * a text made for it would take 1 s. While an expression runs, this thread serves no other probe: deadlines may fire up
- * to this much late, which LATE_TIMER_MS tolerates.
+ * a text made for it would take 1 s. While an expression runs, this thread serves no other probe, so deadlines fire
+ * late by as much; more than LATE_TIMER_MS is given back.
  */
 export const MAX_MATCH_MS = 100;
 /** Texts up to this length are matched without a limit: an expression of 1000 steps takes some 20 ms at worst. */
@@ -29,7 +29,7 @@ export const MAX_COMMANDS_AT_ONCE = 16;
 export const MAX_COMMAND_OUTPUT_OCTETS = 64 * 1024;
 /** How long to wait for a killed command to end; one in an uninterruptible system call ends later. */
 export const KILLED_WAIT_MS = 25;
-/** Octets that a watched connection may send between two probes. One that streams costs more than it tells: it closes. */
+/** Octets that a watched connection may send between two probes. One that sends more is closed: it costs too much. */
 export const MAX_IDLE_OCTETS = 64 * 1024;
 /**
  * Probes in flight at once. More are never needed; with MAX_WATCHED_OF_ADDRESS it is far below the 28,000 ports that
