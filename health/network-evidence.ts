@@ -106,7 +106,7 @@ function answerDueMs({ witness: { askedMs, wantedMs }, check: { fastMs, timeoutM
   return wantedMs === undefined ? -Infinity : wantedMs + fastMs + timeoutMs + ANSWER_SLACK_MS;
 }
 
-/** A deadline is heard of a little later than it is due. */
+/** A deadline fires a little later than it is due. */
 const ANSWER_SLACK_MS = 100;
 
 /** The VIPs that these checks speak for. */

@@ -1,6 +1,6 @@
 /**
- * The alarm `not_probed` (SPEC 9): which VIPs cannot be probed by a fault of this machine, and why. Their states hold,
- * so that an operator must know.
+ * The alarm `not_probed` (docs/alarms.md): which VIPs cannot be probed because of a fault of this machine, and why.
+ * Their states are frozen, so an operator must know.
  */
 import type { Alarms } from '../config/alarms.ts';
 import type { Fault, ProbeResult } from './checks/probe.ts';
@@ -27,7 +27,10 @@ export function createNotProbedAlarm<Check extends Checked>(options: NotProbedOp
   const { alarms, suspected } = options;
   /** Checks whose last result says nothing of their target. */
   const unprobed = new Map<Check, Fault>();
-  /** How many VIPs these checks have, by fault, and the latest reason. Many checks fail at once: no result counts all. */
+  /**
+   * How many VIPs these checks have, by fault, and the latest reason. Many checks fail at once, so a result does not
+   * count all of them again.
+   */
   const vips: Record<Fault, number> = { machine: 0, network: 0, ours: 0 };
   const reasons: Partial<Record<Fault, string>> = {};
   let raised: string | undefined;

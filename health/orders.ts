@@ -37,7 +37,7 @@ export type Orders = Pick<Health, 'override' | 'overrides' | 'weigh' | 'weights'
   weightOverride(target: HealthTarget): SavedWeight | undefined;
   /** A new generation, once all of its table is written. */
   configure(table: HealthTable): void;
-  /** After the target's word was stored; `before` is the word that stood there. */
+  /** After the target's word was stored; `before` is the previous word. */
   changed(target: HealthTarget, before: number): void;
   stop(): void;
 };
@@ -136,7 +136,7 @@ export function createOrders(store: StateStore, clock: Clock, room: Ordered): Or
   };
 }
 
-/** The reason of those who gave none. */
+/** The reason of an order without one. */
 const AUTHORS = { operator: 'by an operator', schedule: 'by a schedule' } as const;
 
 /** Which targets an order is about; undefined where the text means none. `kept` are left to an operator's word. */

@@ -1,7 +1,7 @@
 /**
- * What operators and schedules say of targets: it sits above the probed state, survives restarts, and may end by
- * itself. While the server runs an end is counted by the monotonic clock, so that a step of the wall clock neither
- * ends an override early nor keeps it; over a restart there is only the wall clock.
+ * Overrides of targets by operators and schedules. An override takes precedence over the probed state, survives
+ * restarts, and may end by itself. While the server runs, the monotonic clock counts the time until the end, so a step
+ * of the wall clock neither ends an override early nor prolongs it. Over a restart there is only the wall clock.
  */
 import type { Cancel, Clock } from './clock.ts';
 import { FORCED, NEVER_SECONDS, type Forced } from './health-table.ts';
@@ -12,7 +12,7 @@ import { canonicalTarget } from './target-names.ts';
 /** The last moment that a Date has (ECMA-262 21.4.1.1). */
 const LAST_TIME_MS = 8.64e15;
 
-/** Who says so: an operator's word stands above a schedule's. */
+/** The author: an operator's override takes precedence over a schedule's. */
 export type Author = SavedOverride['by'];
 
 /** What is asked for; `forMs` undefined: until it is taken back. */

@@ -1,6 +1,7 @@
 /**
- * Whether the link of this machine that leads to a target is down. A cable that is out leaves the routes as they are:
- * packets are lost and probes time out, or fail with EHOSTUNREACH because nobody answers ARP, as if the target were gone.
+ * Whether the link of this machine that leads to a target is down. A disconnected cable does not change the routes.
+ * Packets are lost and probes time out, or fail with EHOSTUNREACH because no host answers ARP, as if the target were
+ * gone.
  *
  *     route through a gateway, its link down              this machine's fault: the gateway serves more than the target
  *     no gateway, its link down, no other link running    this machine's fault
@@ -8,8 +9,9 @@
  *                                                         or be a container that has ended. `suspect` weighs it
  *     no route                                            connect(2) says so itself (ENETUNREACH)
  *
- * Knows the main routing table. Rules for other tables (ip-rule(8)) are not looked at; only a route that is there and
- * leads to a dead link counts. Linux takes up to a second to see that a link is down; a `timeout` is longer, or `check` warns.
+ * Knows the main routing table. It does not look at rules for other tables (ip-rule(8)). Only a route that exists and
+ * leads to a dead link counts. Linux takes up to a second to see that a link is down; a `timeout` is longer, or `check`
+ * warns.
  */
 import { networkInterfaces } from 'node:os';
 import { readRegularFile } from '../config/read-file.ts';
@@ -35,7 +37,7 @@ export function deadLinkTo(host: string, links: Links): string | undefined {
   const { routes, own, runs, anyRuns } = links;
   const address = parseAddress(host);
   if (host === 'localhost' || own.has(host) || address?.[0] === LOOPBACK_OCTET) return undefined;
-  // Whatever a host name is looked up with and stands for is likely behind the default route.
+  // The resolver of a host name, and the host itself, are likely behind the default route.
   const all = routes.filter(({ to }) => (address === undefined ? to.bits === 0 : inPrefix(address, to)));
   const bits = Math.max(...all.map(({ to }) => to.bits));
   const best = all.filter(({ to }) => to.bits === bits);
@@ -48,7 +50,7 @@ const LOOPBACK_OCTET = 127;
 
 const FLAG = { UP: 0x1, GATEWAY: 0x2, REJECT: 0x200 } as const;
 
-/** The routes in /proc/net/route: words in the byte order of a little-endian machine, as all are that Pharos runs on. */
+/** The routes in /proc/net/route: words in little-endian byte order, which all machines have that Pharos runs on. */
 export function readRoutes4(text: string): readonly Route[] {
   return text.split('\n').flatMap((line) => {
     const [link = '', to = '', , flags = '', , , , mask = ''] = line.split(/\s+/);

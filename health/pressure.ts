@@ -1,26 +1,27 @@
 /**
- * From the load that a VIP reports to its pressure: the share of its clients that it gives up (SPEC 4, `shed`).
+ * From the load that a VIP reports to its pressure: the share of its clients that it gives up (docs/steering.md#load).
  *
- * Pressure rises at once and falls slowly. Clients follow only when what they have cached expires; a pressure that fell
- * as quickly would call them back before the last of them had left, and so for ever. test/unit/steering/load.test.ts
- * plays the loop through.
+ * Pressure rises at once and falls slowly. Clients move only when their cached answers expire. A pressure that fell
+ * as quickly would call them back before the last of them had left, and this would repeat for ever.
+ * test/unit/steering/load.test.ts simulates the loop.
  */
 import type { Clock } from './clock.ts';
 import { FULL } from './health-table.ts';
 import { canonicalTarget, type HealthTarget, type ShedMarks } from './target-names.ts';
 
 /**
- * Beyond `high`, so much more of the capacity is as much pressure again. Where all are full, clients go by who is least
- * over; on a span as narrow as most marks, all of them would go from one to the other and back.
+ * Beyond `high`, this much more of the capacity adds as much pressure again. Where all VIPs are full, clients go to the
+ * VIP that is least over. With a span as narrow as most marks, all clients would move from one VIP to the other and
+ * back.
  */
 const OVERLOAD_SPAN = 1;
 /** Beyond this it tells nothing apart. */
 const MAX_PRESSURE = 16 * FULL;
 
 /**
- * A pressure that is no longer wanted falls by the factor e in so many TTLs. With 8, loads of equal VIPs still swing by a
- * tenth for ever (test/regressions/loads-swing); with 20, so do not even those of VIPs a quarter as large as others, but
- * what was wrong is twice as slow to heal.
+ * A pressure that is no longer needed falls by the factor e in this many TTLs. With 8, loads of equal VIPs still swing
+ * by a tenth for ever (test/regressions/loads-swing). With 20, not even loads of VIPs a quarter as large as others
+ * swing, but a wrong pressure takes twice as long to correct.
  */
 const RELEASE_TTLS = 12;
 
@@ -49,7 +50,7 @@ export type Loss = {
   readonly raise: (target: string, pressure: number) => void;
 };
 
-/** Told of each loss, so that clients who move do so with a view to where all of them go. */
+/** Told of each loss, so that the places of clients that move take into account where all of them go. */
 export type Foresee = (loss: Loss) => void;
 
 export type Pressures = {
@@ -78,7 +79,7 @@ export function createPressures(clock: Clock, foresee?: Foresee, changed?: (targ
     const key = canonicalTarget(text);
     const [target, load] = [known.get(key), loads.get(key)];
     if (target === undefined || load === undefined || pressure <= load.pressure) return;
-    // No report can deny it before those who move have moved. Then it falls as all do, unless reports hold it up.
+    // No report can contradict it before the clients have moved. Then it falls as usual, unless reports keep it up.
     const fromMs = clock.now() + (target.answers?.maxTtlSeconds ?? 0) * 1000;
     loads.set(key, { share: load.share, pressure: Math.min(MAX_PRESSURE, pressure), fromMs });
     changed?.(target);

@@ -1,12 +1,12 @@
 /**
- * So many at once, the others in the order they came.
+ * A limited number at once, the others in the order they came.
  */
 
 /** Gives the turn back. */
 export type Release = () => void;
 
 export type ProbeSlots = {
-  /** Resolves when it is the caller's turn, with how to give it back; rejects with the signal's reason when it aborts. */
+  /** Resolves at the caller's turn, with how to give it back; rejects with the signal's reason when it aborts. */
   take(signal: AbortSignal): Promise<Release>;
   /** Turns taken, and callers that wait for one. */
   load(): { readonly taken: number; readonly waiting: number };

@@ -1,6 +1,6 @@
 /**
- * `ramp` (SPEC 4): a VIP that is available again after it was not comes back from 1 % of its weight to all of it. Time
- * is counted by the monotonic clock; over a restart by the wall clock, since nothing else can tell.
+ * `ramp` (docs/steering.md#ramp): a VIP that is available again comes back from 1 % of its weight to all of it. The
+ * monotonic clock counts the time. Over a restart the wall clock counts it, because no other clock continues.
  */
 import type { Cancel, Clock } from './clock.ts';
 import { RAMP_UNIT } from './health-table.ts';
@@ -19,8 +19,8 @@ export function rampShare(elapsedMs: number, rampMs: number): number {
 }
 
 /**
- * The weight word and the withheld word (health-table.ts) of a weight at this share of it. In a service that ramps both are in
- * hundredths, whether the VIP ramps or not; a weight above 0 never becomes 0. Pure.
+ * The weight word and the withheld word (health-table.ts) of a weight at this share of it. In a service that ramps,
+ * both are in hundredths, whether the VIP ramps or not. A weight above 0 never becomes 0. Pure.
  */
 export function weightWords(weight: number, share: number, ramps: boolean): { weight: number; withheld: number } {
   if (!ramps) return { weight, withheld: 0 };
@@ -45,7 +45,7 @@ export type Ramps = {
   begin(target: HealthTarget, elapsedMs?: number): boolean;
   /** It is not available, or is wanted at its full weight at once. */
   end(target: HealthTarget): void;
-  /** A new generation: ramps of targets that it has go on. */
+  /** A new generation: ramps of targets that it has continue. */
   configure(targets: ReadonlyMap<string, HealthTarget>): void;
   stop(): void;
 };
@@ -81,7 +81,7 @@ export function createRamps(clock: Clock, changed: (target: HealthTarget) => voi
       return startMs === undefined ? undefined : new Date(clock.wall() + startMs - clock.now()).toISOString();
     },
     begin(target, elapsedMs = 0) {
-      // After a step of the wall clock, a ramp of before the restart may seem to begin in the future: then it begins now.
+      // After a step of the wall clock, an earlier run's ramp may seem to begin in the future. Then it begins now.
       const passedMs = Math.max(0, elapsedMs);
       if (passedMs >= rampMsOf(target)) return false;
       ramps.set(canonicalTarget(target.target), { startMs: clock.now() - passedMs, target });

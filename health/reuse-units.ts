@@ -1,5 +1,5 @@
 /**
- * Which units a generation has, which of them go on from the one before, and what the others remember.
+ * Which units a generation has, which of them continue from the one before, and what the others remember.
  */
 import { isPush } from '../config/check-kinds.ts';
 import { PROBED } from './health-table.ts';

@@ -1,7 +1,7 @@
 /**
- * One turn of a target: a probe and, while that is without an answer, every `fast` further ones beside it. A target that
- * has fallen silent shall not take `fall` timeouts one after the other: the failures that are needed come `fast` apart
- * (SPEC 5: "while results contradict the state, the check runs every `fast`"). The first that passes settles it.
+ * One turn of a target: a probe and, while that has no answer, a further probe beside it every `fast`. A silent target
+ * must not take `fall` timeouts one after the other: the needed failures come `fast` apart (docs/health.md#silence).
+ * The first probe that passes decides the turn.
  *
  *     start       fast      2 × fast              timeout   + fast    + 2 × fast
  *     first probe ├──────────────────────────────────┤ failed
@@ -16,7 +16,7 @@ export type RoundOptions = {
   /** How long the first may be without an answer, and each after it. */
   readonly doubtMs: number;
   readonly fastMs: number;
-  /** Whether one more shall be asked, while so many are under way without an answer. */
+  /** Whether to start one more probe while this number of probes has no answer. */
   readonly wantsMore: (underWay: number) => boolean;
   /** Never rejects. */
   readonly ask: (signal: AbortSignal, first: boolean) => Promise<ProbeResult>;

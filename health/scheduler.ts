@@ -1,6 +1,6 @@
 /**
- * When each target is probed. Targets of one interval get their own, evenly spread places in it, so that probes
- * never bunch; each has its own timer and at most one probe in flight, so that a slow one delays nobody.
+ * When each target is probed. Targets of one interval get separate, evenly spread places in it, so that probes never
+ * bunch. Each target has its own timer and at most one probe in flight, so a slow target does not delay other targets.
  */
 import type { Cancel, Clock } from './clock.ts';
 import { FIRST_ROUND_MS, MAX_PROBES_IN_FLIGHT, MAX_STARTS_AT_ONCE, MIN_GAP_MS } from './limits.ts';
@@ -21,7 +21,7 @@ export type Scheduler = {
   add(job: Job): void;
   /** No run starts after this; one in flight ends by itself. */
   remove(key: string): void;
-  /** Runs it at once, but no sooner than `fast` after the start of its last run. In flight: nothing, it is being seen to. */
+  /** Runs it at once, but no sooner than `fast` after the start of its last run. Does nothing while it is in flight. */
   hasten(key: string): void;
   /** Runs in flight, and those that wait because there are too many. */
   load(): { readonly inFlight: number; readonly waiting: number };

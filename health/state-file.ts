@@ -61,7 +61,7 @@ export type StateStore = {
   readonly weights: readonly SavedWeight[];
   /** Soon; `states` is called when it is time. */
   saveStates(states: () => ReadonlyMap<string, SavedState>): void;
-  /** At once; asked for them when it is time. Resolves when they are on the disk, with false when they could not be written. */
+  /** At once; `overrides` is called when it is time. Resolves when they are on the disk; false if they could not be. */
   saveOverrides(overrides: () => readonly SavedOverride[]): Promise<boolean>;
   /** The same for weights. */
   saveWeights(weights: readonly SavedWeight[]): Promise<boolean>;

@@ -1,6 +1,6 @@
 /**
- * Whether it is rather this node's own network that has failed (SPEC 5, `suspect`): when too many VIPs fail at once,
- * their states hold until enough of them pass again. Knows results and clocks, no sockets.
+ * Whether this node's own network is more likely at fault (docs/health.md#suspect). When too many VIPs fail at once,
+ * their states hold until enough of them pass again. This file knows results and clocks, but no sockets.
  *
  *            share of the VIPs that were up fails at once
  *     WATCHING ─────────────────────────────────────────────▶ HOLDING: failures are counted, and no state goes down;
@@ -42,7 +42,7 @@ export function suspectWords({ failed, heard }: SuspectAlarm): string {
 export type Belief = 'believed' | 'frozen' | 'pending';
 
 export type Suspicion<Check> = {
-  /** The checks from now on. Those that go on keep what is known of them. */
+  /** The checks from now on. Those that continue keep what is known of them. */
   configure(checks: readonly Check[]): void;
   /** A probe of it begins, or has begun then: that which the next result is of. */
   asked(check: Check, startedMs?: number): void;
@@ -72,7 +72,7 @@ export type SuspicionOptions<Check> = {
   readonly hasten: (check: Check) => void;
   /** It was pending, and goes down now. */
   readonly fall: (check: Check) => void;
-  /** It went down a moment ago, and shall be up again. */
+  /** It went down a moment ago, and must be up again. */
   readonly restore: (check: Check) => void;
   /** Its next result decides; nothing is believed of what began before. */
   readonly doubt: (check: Check) => void;
@@ -88,7 +88,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   /** Where the next survey begins, so that each asks others. */
   let cursor = 0;
   let surveyed = { sinceMs: -Infinity, count: 0 };
-  /** A tally takes time where there are many checks: one that said no holds for a while. */
+  /** A tally of many checks takes time, so a negative one is valid for a while. */
   let talliedMs = -Infinity;
   let weighedMs = -Infinity;
   /** Checks that would be down if it were known that they are alone, and how long they wait to know. */
@@ -194,7 +194,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
     return couldReach ? { verdict: 'wait', untilMs: waitUntilMs } : { verdict: 'alone' };
   };
 
-  /** Weighs a check that would go down. A tally takes time where there are many checks: one that said no holds for a while. */
+  /** Weighs a check that would go down. A tally of many checks takes time, so a negative one is valid for a while. */
   const beliefOf = (check: Check, failing: Failing): Belief => {
     const nowMs = clock.now();
     if (nowMs - talliedMs < Math.floor(checks.length / CHECKS_A_MS)) return 'believed';
@@ -233,7 +233,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   const hear = ({ witness, state }: Check, passed: boolean, answered: boolean): { fromMs: number; first: boolean } => {
     const nowMs = clock.now();
     const fromMs = witness.askedMs ?? nowMs;
-    // What was not asked for is a report, and stands until it expires.
+    // A result without a probe is a report. It is valid until it expires.
     witness.heardFromMs = witness.askedMs ?? Infinity;
     witness.askedMs = witness.wantedMs = undefined;
     const first = !passed && witness.failing === undefined;
@@ -317,7 +317,7 @@ export function createSuspicion<Check extends Suspected>(options: SuspicionOptio
   };
 }
 
-/** How long before the first failed probe of a check the others may have begun to fail: it can only be seen when probed. */
+/** How long before a check's first failed probe others may have begun to fail: only a probe shows a failure. */
 function windowMs({ check: { fastMs, timeoutMs } }: Suspected, checks: number): number {
   return SUSPECT_WINDOW_MS + fastMs + timeoutMs + (checks / MAX_SURVEYED_A_SECOND) * 1000;
 }

@@ -38,7 +38,7 @@ export type TableWriter = {
   takeLoad(target: HealthTarget, load: number | undefined, unit: Unit): void;
   /** ISO 8601: since when it comes back to its full weight; undefined when it has it. */
   readonly rampSince: (target: HealthTarget) => string | undefined;
-  /** It came back to its full weight when the last run ended, and goes on where it would be by now. */
+  /** It came back to its full weight when the last run ended, and continues where it would be by now. */
   resumeRamp(target: HealthTarget, since: string): void;
   readonly show: (target: HealthTarget) => VipHealth;
   stop(): void;
@@ -98,18 +98,18 @@ export function createTableWriter(options: TableWriterOptions): TableWriter {
     orders.changed(target, before);
   };
 
-  /** Who comes back ramps, unless an operator wants it now; who is gone has neither ramp nor load. */
+  /** A VIP that comes back ramps, unless an operator wants it now. A VIP that is gone has neither ramp nor load. */
   const comeAndGo = (target: HealthTarget, was: boolean, word: number): void => {
     const is = isAvailable(word);
     const isForced = orders.stateOf(target)?.state === 'up';
-    // A state that was taken back (suspect) is no recovery: its last result failed.
+    // A state that was taken back (suspect) is not a recovery: its last result failed.
     const recovers = !was && (unitOf(target)?.last?.passed ?? true);
     if (!is || isForced) ramps.end(target);
     else if (recovers && ramps.begin(target)) ramping();
     if (!is) pressures.forget(target, was);
   };
 
-  /** Weight and pressure; ahead of the state, so that nobody meets a VIP that is back at its full weight. */
+  /** Weight and pressure; written before the state, so that no thread sees a returning VIP at its full weight. */
   const writeShares = (target: HealthTarget): void => {
     const { slot, rampMs = 0 } = target;
     const words = weightWords(orders.weightOf(target), ramps.shareOf(target), rampMs > 0);

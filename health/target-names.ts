@@ -1,5 +1,6 @@
 /**
- * TARGETs as operators name them (SPEC 1): `www.example.com/seoul-a`, `www.example.com/@seoul`, `@seoul`. Pure.
+ * TARGETs as operators name them (docs/commands.md#targets): `www.example.com/seoul-a`, `www.example.com/@seoul`,
+ * `@seoul`. Pure.
  */
 import { hash } from 'node:crypto';
 import { checkTraits, isPush, type CheckSpec } from '../config/check-kinds.ts';
@@ -28,11 +29,11 @@ export type HealthTarget = {
   readonly shed?: ShedMarks | undefined;
   /** The load at which it is full, in the unit of its check's load; 1 when undefined. */
   readonly capacity?: number | undefined;
-  /** What is answered with it; undefined where nobody asks when the last answer expires. */
+  /** Which answers name it; undefined where the time at which the last answer expires is not needed. */
   readonly answers?: AnswerTraits | undefined;
 };
 
-/** Shares of the capacity: from which load on a VIP sheds clients, and from which all of them. `low` is below `high`. */
+/** Shares of the capacity: the load from which a VIP sheds clients, and that from which it sheds all. `low` < `high`. */
 export type ShedMarks = { readonly low: number; readonly high: number };
 
 /** What an answer that names a VIP is like. */
@@ -42,7 +43,7 @@ export type AnswerTraits = {
   /** The service's TTL; equal where it is fixed. */
   readonly minTtlSeconds: number;
   readonly maxTtlSeconds: number;
-  /** With `when_all_down: serve_all`: answered with all the same when every VIP of the service is drained or forced down. */
+  /** With `when_all_down: serve_all`: answers name it even when every VIP of the service is drained or forced down. */
   readonly whenAllAreOut: boolean;
 };
 

@@ -86,7 +86,7 @@ export function fallsWith(unit: Unit, passed: boolean): boolean {
   return settle(unit.state, passed, thresholdsOf(unit)).probed === PROBED.DOWN && unit.state.probed !== PROBED.DOWN;
 }
 
-// Whoever reports knows: a report is the state, not a sample of it.
+// A report is the state, not a sample of it.
 function thresholdsOf({ check }: Unit): Thresholds {
   return isPush(check) ? { rise: 1, fall: 1 } : check;
 }

@@ -1,9 +1,9 @@
 /**
- * Connections that passed probes left open (SPEC 5, `watch`): when the other side closes or resets one, its
- * target is probed at once. Between probes they carry nothing; an HTTP probe may take one for its request, though not
- * for long: only a new connection tells that the target still accepts any.
+ * Connections that passed probes left open (docs/health.md#watched-connections). When the other side closes or resets
+ * one, its target is probed at once. Between probes they carry nothing. An HTTP probe may use one for its request, but
+ * only for a limited time: only a new connection shows that the target still accepts connections.
  *
- * They are bounded, in all and to one address: what is over the bound is closed as if it were not watched.
+ * Their number is limited, in all and per address. A connection over the limit is closed as if it were not watched.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -89,7 +89,7 @@ export function createWatch(
       const peer = `${connection.remoteAddress ?? ''} ${String(connection.remotePort)}`;
       const there = ofPeer.get(peer) ?? 0;
       if (stopped || held.size >= maxWatched || there >= MAX_WATCHED_OF_ADDRESS) {
-        // An 'error' that nobody hears ends the process.
+        // An 'error' event without a listener ends the process.
         connection.on('error', () => undefined);
         hangUp(connection);
         return;
@@ -126,7 +126,7 @@ export function createWatch(
       if (!openedMs.has(connection)) openedMs.set(connection, clock.now());
       for (const [event, listener] of Object.entries(listeners)) connection.on(event, listener);
       connection.resume();
-      // It is a courtesy to the server, and shall not hold this process up.
+      // It is a courtesy to the server, and must not delay this process.
       connection.unref();
       if (connection.destroyed || connection.readableEnded) ended();
     },
@@ -158,8 +158,8 @@ export function createWatch(
 }
 
 /**
- * Closes a connection whose conversation is over. By a reset where that can be: after an orderly close its port would
- * be taken for a minute (TIME-WAIT, RFC 9293 3.6.1), and so many thousand probes of one address would use them up.
+ * Closes a connection that is no longer needed, by a reset where possible. After an orderly close, its port would be in
+ * use for a minute (TIME-WAIT, RFC 9293 3.6.1), and thousands of probes of one address would use up the ports.
  */
 export function hangUp(connection: Socket): void {
   const resettable = !(connection instanceof TLSSocket) && connection.writable && !connection.connecting;

@@ -1,6 +1,6 @@
 /**
- * `health.notify`: each change of a VIP's probed state, and each alarm, goes to a webhook. One at a time and in order, so that a reader
- * sees what happened as it happened; beside everything else, so that a slow or dead webhook delays nothing.
+ * `health.notify`: each change of a VIP's probed state, and each alarm, goes to a webhook. They go one at a time and in
+ * order, so that a reader sees events in the order they happened. A slow or dead webhook delays no other work.
  */
 import type { AlarmCode, AlarmSeverity } from '../config/alarms.ts';
 import type { NotifySettings } from '../config/settings.ts';
@@ -24,7 +24,7 @@ export type StateNotification = {
   readonly node: string;
 };
 
-/** An alarm was raised or is over. It has the members of a change of state too, so that a reader of those can show it. */
+/** An alarm was raised or is over. It also has the members of a change of state, so that their readers can show it. */
 export type AlarmNotification = {
   readonly kind: 'alarm';
   readonly alarm: AlarmCode;
@@ -203,7 +203,7 @@ const postJson: Post = async ({ url, headers, token }, body, signal) => {
     redirect: 'manual',
     signal,
   });
-  // Unread, it would hold the connection; nobody wants to know what it says.
+  // An unread body would keep the connection open. Its content is not needed.
   await response.body?.cancel();
   return response.status;
 };
