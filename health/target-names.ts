@@ -33,7 +33,7 @@ export type HealthTarget = {
   readonly answers?: AnswerTraits | undefined;
 };
 
-/** Shares of the capacity: the load from which a VIP sheds clients, and that from which it sheds all. `low` < `high`. */
+/** Shares of the capacity: the load from which a VIP sheds clients, and that from which it sheds all. `low` < `high` */
 export type ShedMarks = { readonly low: number; readonly high: number };
 
 /** What an answer that names a VIP is like. */
