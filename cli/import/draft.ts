@@ -115,17 +115,17 @@ export function addDraftRecord(
     return;
   }
   if (rrset.ttlSeconds !== ttlSeconds) {
-    const message = `records of one ${typeText(type)} set with TTLs ${rrset.ttlSeconds} and ${ttlSeconds}: all have the first`;
+    const message = `${typeText(type)} records with different TTLs, ${rrset.ttlSeconds} and ${ttlSeconds}: all get the first`;
     note(draft, 'changed', owner, message);
   }
   if (rrset.rdata.some((each) => Buffer.compare(each, rdata) === 0)) {
-    note(draft, 'dropped', owner, `a ${typeText(type)} record that stands there twice`);
+    note(draft, 'dropped', owner, `a duplicate ${typeText(type)} record`);
   } else rrset.rdata.push(rdata);
 }
 
 /** Adds a service. If its owner already has one, the first is kept and this one becomes a note. */
 export function addService(draft: ZoneDraft, service: ServiceDraft): void {
   const key = nameKey(service.owner);
-  if (draft.services.has(key)) note(draft, 'dropped', service.owner, 'a second dynamic record of this name');
+  if (draft.services.has(key)) note(draft, 'dropped', service.owner, 'a second dynamic record at this name');
   else draft.services.set(key, service);
 }

@@ -54,7 +54,12 @@ function listOf(draft: ZoneDraft | undefined): readonly ZoneDraft[] {
 function refuseOther({ apex, owners, services, notes }: ZoneDraft, path: string, report: Report): void {
   if (owners.size > 0 || services.size > 0 || !notes.some(({ message }) => message.includes(OUT_OF_ZONE))) return;
   const place = { file: path };
-  report.error('PH502', `nothing in the file is in the zone ${formatName(apex)}`, place, 'give its own: --zone NAME');
+  report.error(
+    'PH502',
+    `nothing in the file is in the zone ${formatName(apex)}`,
+    place,
+    'state the right zone: --zone NAME',
+  );
 }
 
 /** A zone needs name servers (RFC 1035 5.2, RFC 2181 6.1): those of `--nameserver`, those of the source, or a placeholder. */
@@ -68,7 +73,7 @@ function settleNameServers(draft: ZoneDraft, asked: readonly Name[]): void {
   if (asked.length > 0) {
     if (source) {
       const before = source.rdata.map((name) => relativeName(name, apex)).join(', ');
-      note(draft, 'dropped', undefined, `the name servers ${before}: those of the command line stand in their place`);
+      note(draft, 'dropped', undefined, `the name servers ${before}: replaced by those of the command line`);
     }
     for (const name of asked) addDraftRecord(draft, apex, TYPE.NS, ttlSeconds, name);
     return;
@@ -77,7 +82,7 @@ function settleNameServers(draft: ZoneDraft, asked: readonly Name[]): void {
     draft,
     'changed',
     undefined,
-    'the source names no name servers: ns1 stands in; put yours there, with their addresses',
+    'the source has no name servers: ns1 is a placeholder; replace it by yours, with their addresses',
   );
   addDraftRecord(draft, apex, TYPE.NS, ttlSeconds, parseName('ns1', apex));
 }

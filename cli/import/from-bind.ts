@@ -29,7 +29,7 @@ export function fromBind(path: string, apex: Name | undefined, report: Report): 
   const zone = apex ?? preview.apex;
   if (!zone) {
     const place = { file: path };
-    report.error('PH502', 'nothing in the file tells the name of the zone', place, 'give it: --zone example.com');
+    report.error('PH502', 'the file does not state the name of the zone', place, 'state it: --zone example.com');
     return undefined;
   }
   const store = createRecordStore();
@@ -55,8 +55,8 @@ export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: num
   }
   if (signatures.size === 0) return;
   const counts = [...signatures].map(([type, count]) => `${count} ${typeText(type)}`).join(', ');
-  const advice = 'whoever signs the zone makes them anew; take the DS out of the parent before the zone moves unsigned';
-  note(draft, 'dropped', undefined, `signatures of DNSSEC (${counts}): ${advice}`);
+  const advice = 'a signer makes them again; remove the DS from the parent before the zone moves unsigned';
+  note(draft, 'dropped', undefined, `DNSSEC signatures (${counts}): ${advice}`);
 }
 
 function placeOf(store: RecordStore, row: number): string {

@@ -36,7 +36,7 @@ export function fromGdnsd(path: string, apex: Name | undefined, report: Report):
   if (wanted.length === 0) {
     const asked = apex ? `the zone ${formatName(apex)}` : 'a zone';
     const names = zones.map(({ zone }) => formatName(zone)).join(', ');
-    const hint = names === '' ? 'zone files stand there under the name of their zone' : `it has ${names}`;
+    const hint = names === '' ? 'zone files must be there, named like their zones' : `it has ${names}`;
     report.error('PH502', `no file for ${asked} in ${join(folder, 'zones')}`, { file }, hint);
   }
   return wanted.flatMap(({ path: zoneFile, zone }) => readZone(zoneFile, zone, config, report));

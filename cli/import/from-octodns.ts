@@ -34,7 +34,12 @@ export function fromOctodns(path: string, apex: Name | undefined, report: Report
   const written = basename(path).replace(/\.ya?ml$/, '');
   const zone = apex ?? (written.includes('.') ? wholeName(written) : undefined);
   if (!zone) {
-    report.error('PH502', `${basename(path)} is not called as a zone is`, place, 'give it: --zone example.com');
+    report.error(
+      'PH502',
+      `the file name ${basename(path)} is not the name of a zone`,
+      place,
+      'state the zone: --zone example.com',
+    );
     return undefined;
   }
   if (typeof contents !== 'object' || contents === null || Array.isArray(contents)) {
@@ -45,7 +50,7 @@ export function fromOctodns(path: string, apex: Name | undefined, report: Report
   for (const [name, value] of Object.entries(fieldsOf(contents))) {
     const owner = name === '' ? zone : nameIn(name, zone);
     if (owner) addName(draft, owner, listOf(value).map(fieldsOf));
-    else note(draft, 'dropped', undefined, `${name}, which is no domain name`);
+    else note(draft, 'dropped', undefined, `${name}, which is not a domain name`);
   }
   return draft;
 }
@@ -83,7 +88,7 @@ function addStatic(draft: ZoneDraft, owner: Name, { type, ttl, fields }: Typed):
   }
   const values = valuesOf(type, fields);
   if (values.length < written.length || written.length === 0) {
-    note(draft, 'dropped', owner, `a ${type} value with something missing: ${JSON.stringify(written)}`);
+    note(draft, 'dropped', owner, `an incomplete ${type} value: ${JSON.stringify(written)}`);
   }
   for (const value of values) addText(draft, owner, number, ttl, value);
 }

@@ -43,13 +43,13 @@ export function fromRoute53(path: string, apex: Name | undefined, report: Report
   }
   const found = apex ?? soaOwner(list);
   if (!found) {
-    const hint = 'give it: --zone example.com';
-    report.error('PH502', 'nothing in the file tells the name of the zone: it has no SOA', place, hint);
+    const hint = 'state it: --zone example.com';
+    report.error('PH502', 'the file does not state the name of the zone: it has no SOA', place, hint);
     return undefined;
   }
   const draft = createDraft(found, `Route 53, ${path}`);
   if (fieldsOf(document)['IsTruncated'] === true) {
-    note(draft, 'dropped', undefined, 'the list is truncated: what comes after it (IsTruncated)');
+    note(draft, 'dropped', undefined, 'the records after the end of the list, which is truncated (IsTruncated)');
   }
   const sets = (list as readonly unknown[]).flatMap((value) => readSet(value, draft) ?? []);
   addSets(draft, sets);
@@ -90,7 +90,7 @@ function followAlias(set: RecordSet, byOwner: ReadonlyMap<string, readonly Recor
     target = only;
   }
   if (target === set || target.alias) return set;
-  const message = `the alias of ${formatName(target.owner)} has its ${typeText(set.type)} records as they are now`;
+  const message = `the alias of ${formatName(target.owner)} becomes a copy of its present ${typeText(set.type)} records`;
   note(draft, 'changed', set.owner, message);
   return { ...set, alias: undefined, values: target.values, ttlSeconds: target.ttlSeconds };
 }
@@ -125,7 +125,7 @@ function keepOne(draft: ZoneDraft, sets: readonly RecordSet[]): RecordSet[] {
   return [...new Set(sets.map(({ type }) => type))].flatMap((type) => {
     const [kept, ...dropped] = sets.filter((set) => set.type === type).sort((a, b) => rank(b) - rank(a));
     for (const { owner, id, policy } of dropped) {
-      const message = `the ${typeText(type)} set "${id}" (${policy.kind}): only A, AAAA and CNAME are steered, "${kept?.id ?? ''}" stays`;
+      const message = `the ${typeText(type)} set "${id}" (${policy.kind}): only A, AAAA and CNAME are steered; "${kept?.id ?? ''}" is kept`;
       note(draft, 'dropped', owner, message);
     }
     return kept ?? [];
@@ -138,7 +138,7 @@ function addStatic(draft: ZoneDraft, { owner, type, ttlSeconds, values, alias }:
     return;
   }
   if (isApex && type === TYPE.SOA) {
-    note(draft, 'dropped', owner, `the SOA of Route 53 (${values.join()}): the zone has one of its own`);
+    note(draft, 'dropped', owner, `the SOA of Route 53 (${values.join()}): the zone gets a new one`);
     return;
   }
   if (isApex && type === TYPE.NS && values.some((value) => value.includes('awsdns'))) {
@@ -146,7 +146,7 @@ function addStatic(draft: ZoneDraft, { owner, type, ttlSeconds, values, alias }:
       draft,
       'changed',
       owner,
-      'the name servers are those of Route 53: put yours there, or import with --nameserver',
+      'the name servers are those of Route 53: replace them by yours, or import with --nameserver',
     );
   }
   for (const value of values) addText(draft, owner, type, ttlSeconds ?? DEFAULT_TTL_SECONDS, value);
@@ -161,7 +161,7 @@ function addSimple(draft: ZoneDraft, sets: readonly RecordSet[], hasOthers: bool
   if (canBeCname && first?.alias) {
     const target = `${formatName(first.alias)}.`;
     const types = aliases.map(({ type }) => typeText(type)).join(' and ');
-    note(draft, 'changed', first.owner, `the ${types} alias of ${target} is a CNAME, which resolvers follow`);
+    note(draft, 'changed', first.owner, `the ${types} alias of ${target} becomes a CNAME, which resolvers follow`);
     addText(draft, first.owner, TYPE.CNAME, ALIAS_TTL_SECONDS, target);
     return;
   }

@@ -12,7 +12,8 @@ const MAX = { results: 100, timeoutSeconds: 60 } as const;
 /** Adds the checks of `types` to the draft. Returns the name of one, `all_of` for several; undefined for none, and for `up`. */
 export function checkFor(draft: ZoneDraft, types: readonly string[], config: VscfHash): DraftValue | undefined {
   const names = [...new Set(types)].filter((name) => {
-    if (name === 'down') note(draft, 'changed', undefined, 'the service_type down is no check: use pharos down');
+    if (name === 'down')
+      note(draft, 'changed', undefined, 'the service_type down has no equivalent check: use pharos down');
     return name !== 'up' && name !== 'down' && define(draft, name, hashOf(config.get('service_types')));
   });
   const [only, ...more] = names;
@@ -24,7 +25,7 @@ function define(draft: ZoneDraft, name: string, types: VscfHash): boolean {
   if (draft.checks.has(name)) return true;
   const type = types.get(name);
   const check = type === undefined ? undefined : checkOf(draft, name, hashOf(type));
-  if (type === undefined) note(draft, 'dropped', undefined, `the service_type ${name}, which is defined nowhere`);
+  if (type === undefined) note(draft, 'dropped', undefined, `the service_type ${name}, which is not defined`);
   if (check) draft.checks.set(name, check);
   return check !== undefined;
 }
@@ -63,10 +64,20 @@ function checkOf(draft: ZoneDraft, name: string, type: VscfHash): DraftValue | u
       return { type: 'exec', command: commandOf(command), ...timing };
     }
     case 'extfile':
-      note(draft, 'changed', undefined, `${name} read a file: it is a push check, which somebody has to report to`);
+      note(
+        draft,
+        'changed',
+        undefined,
+        `${name}, which read a file, becomes a push check: a program must report its results`,
+      );
       return { type: 'push', interval: timing.interval };
     default:
-      note(draft, 'dropped', undefined, `the service_type ${name} of the plugin ${plugin ?? '(none)'}: no such check`);
+      note(
+        draft,
+        'dropped',
+        undefined,
+        `the service_type ${name}: Pharos has no check like the plugin ${plugin ?? '(none)'}`,
+      );
       return undefined;
   }
 }

@@ -19,7 +19,7 @@ export function mapPlan(name: string, context: Resolving): MapPlan | undefined {
   const maps = hashOf(hashOf(hashOf(config.get('plugins')).get('geoip')).get('maps'));
   const value = maps.get(name);
   if (value === undefined) {
-    note(draft, 'dropped', owner, `the map ${name} is defined nowhere`);
+    note(draft, 'dropped', owner, `the map ${name} is not defined`);
     return undefined;
   }
   const map = hashOf(value);
@@ -28,14 +28,14 @@ export function mapPlan(name: string, context: Resolving): MapPlan | undefined {
     [...hashOf(map.get('auto_dc_coords'))].map(([dc, place]) => [dc, stringsOf(place).join(',')] as const),
   );
   if (stringOf(map.get('ignore_ecs')) === 'true') {
-    note(draft, 'changed', owner, `the map ${name} ignores client subnets: here they count`);
+    note(draft, 'changed', owner, `the map ${name} ignores client subnets: Pharos uses them`);
   }
   const places = hashOf(map.get('map'));
   const isAuto = at.size > 0 && [...places.values()].every((each) => each === 'auto');
   if (isAuto) {
     const nets = [...hashOf(map.get('nets'))].map(([network, dcs]) => `${network} => ${stringsOf(dcs).join(' ')}`);
     if (nets.length > 0) {
-      const advice = 'give them the place of their datacenter under geo.networks in pharos.yaml';
+      const advice = 'give them the location of their datacenter under geo.networks in pharos.yaml';
       note(draft, 'dropped', owner, `the nets of ${name} (${nets.join(', ')}): ${advice}`);
     }
     return { step: 'nearest', datacenters, at };
@@ -53,10 +53,10 @@ function geoStep(name: string, map: VscfHash, datacenters: readonly string[], co
   const put = (key: string | undefined, path: string, value: Vscf): void => {
     const list = value === 'auto' ? datacenters : stringsOf(value);
     if (value === 'auto') {
-      note(draft, 'changed', owner, `${path} is auto beside lists: it has the datacenters in their order`);
+      note(draft, 'changed', owner, `${path} is auto in a map with lists: it gets the datacenters in their order`);
     }
-    if (key === undefined) note(draft, 'dropped', owner, `${path} of the map ${name}: not a place that geo knows`);
-    else if (list.length === 0) note(draft, 'dropped', owner, `${path} of the map ${name}, which has no answer`);
+    if (key === undefined) note(draft, 'dropped', owner, `${path} of the map ${name}: not a key of geo`);
+    else if (list.length === 0) note(draft, 'dropped', owner, `${path} of the map ${name}: its list is empty`);
     else geo.set(key, list);
   };
   const walk = (value: Vscf, path: readonly string[]): void => {

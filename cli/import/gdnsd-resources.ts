@@ -34,13 +34,13 @@ const PARAMETERS: ReadonlySet<string> = new Set([
 export function groupOf(plugin: string, resource: string, context: Resolving): Group | undefined {
   const { draft, owner, config } = context;
   if (!PLUGINS.has(plugin)) {
-    note(draft, 'dropped', owner, `${plugin}!${resource}: Pharos has nothing like the plugin ${plugin}`);
+    note(draft, 'dropped', owner, `${plugin}!${resource}: Pharos has no equivalent of the plugin ${plugin}`);
     return undefined;
   }
   const stanza = hashOf(hashOf(config.get('plugins')).get(plugin));
   const value = stanza.get(resource);
   if (value === undefined) {
-    note(draft, 'dropped', owner, `${plugin}!${resource} is defined nowhere`);
+    note(draft, 'dropped', owner, `${plugin}!${resource} is not defined`);
     return undefined;
   }
   const inherited = new Map([...stanza].filter(([key]) => PARAMETERS.has(key)));
@@ -66,16 +66,16 @@ export function groupFrom(plugin: string, value: Vscf, inherited: VscfHash, cont
       return { ...base, step: 'failover' };
     case 'multifo':
       if (stringOf(parameters.get('ignore_health')) === 'true') {
-        note(draft, 'changed', owner, 'ignore_health is not kept: addresses that are down are not answered');
+        note(draft, 'changed', owner, 'ignore_health is not kept: addresses that are down are not in answers');
       }
       return { ...base, step: 'all', threshold };
     case 'weighted':
-      if (multi) note(draft, 'changed', owner, 'multi: all of them are answered, in order of weighted chance');
+      if (multi) note(draft, 'changed', owner, 'multi: answers have all addresses, in a random order by weight');
       return { ...base, step: 'weighted', multi, threshold };
     case 'static':
       return { ...base, step: 'none' };
     default:
-      note(draft, 'dropped', owner, `Pharos has nothing like the plugin ${plugin}`);
+      note(draft, 'dropped', owner, `Pharos has no equivalent of the plugin ${plugin}`);
       return undefined;
   }
 }
@@ -95,7 +95,7 @@ function bothFamilies(hash: VscfHash, context: Resolving): VipDraft[] {
   for (const vip of families.flat()) {
     const known = vips.get(vip.name);
     if (known && known.weight !== vip.weight) {
-      note(context.draft, 'changed', context.owner, `${vip.name} has two weights: that of its IPv4 address counts`);
+      note(context.draft, 'changed', context.owner, `${vip.name} has two weights: it gets that of its IPv4 address`);
     }
     vips.set(vip.name, { ...vip, ...known });
   }
@@ -106,12 +106,7 @@ function entriesOf(hash: VscfHash, context: Resolving): VipDraft[] {
   const entries = [...hash].filter(([key]) => !PARAMETERS.has(key));
   const vips = entries.flatMap(([label, value]): VipDraft[] => {
     if (value instanceof Map) {
-      note(
-        context.draft,
-        'changed',
-        context.owner,
-        'groups of weighted addresses are taken apart: each counts by itself',
-      );
+      note(context.draft, 'changed', context.owner, 'groups of weighted addresses become single VIPs');
       return entriesOf(hashOf(value), context).map((vip) => ({ ...vip, name: `${targetName(label)}-${vip.name}` }));
     }
     const [target, weight] = arrayOf(value).map((each) => stringOf(each) ?? '');

@@ -75,7 +75,7 @@ function addRegion(name: string, region: RegionDraft, { draft, owner }: Resolvin
     return wanted;
   }
   const other = `${wanted}-${[...draft.regions.keys()].filter((each) => each.startsWith(`${wanted}-`)).length + 2}`;
-  note(draft, 'changed', owner, `${wanted} has another threshold or place here: it is the region ${other}`);
+  note(draft, 'changed', owner, `${wanted} has a different threshold or position here: it becomes the region ${other}`);
   draft.regions.set(other, region);
   return other;
 }
@@ -89,7 +89,7 @@ function metaPlan(plugin: string, resource: string, context: Resolving): Plan | 
   const [name = '', only] = resource.split('/');
   const value = hashOf(stanza.get('resources')).get(name);
   if (value === undefined) {
-    note(draft, 'dropped', owner, `${plugin}!${name} is defined nowhere`);
+    note(draft, 'dropped', owner, `${plugin}!${name} is not defined`);
     return undefined;
   }
   const hash = hashOf(value);
@@ -97,7 +97,7 @@ function metaPlan(plugin: string, resource: string, context: Resolving): Plan | 
   const map = plugin === 'geoip' ? mapPlan(stringOf(hash.get('map')) ?? '', context) : undefined;
   if (plugin === 'geoip' && !map) return undefined;
   if (stringOf(hash.get('skip_first')) === 'true') {
-    note(draft, 'changed', owner, 'skip_first is not kept: the first datacenter can be answered too');
+    note(draft, 'changed', owner, 'skip_first is not kept: answers can have the first datacenter too');
   }
   const order = only === undefined ? (map?.datacenters ?? stringsOf(hash.get('datacenters'))) : [only];
   const dcmap = hashOf(hash.get('dcmap'));
@@ -126,7 +126,7 @@ function datacenterGroup(entry: Vscf, inherited: VscfHash, context: Resolving): 
   }
   const [, inner = plugin, resource = ''] = reference;
   if (!isMeta(inner)) return groupOf(inner === '' ? plugin : inner, resource, context);
-  note(draft, 'dropped', owner, `${inner}!${resource} within another: nested orders are not kept`);
+  note(draft, 'dropped', owner, `${inner}!${resource} inside another metaplugin: nested orders are not kept`);
   return undefined;
 }
 
@@ -147,7 +147,7 @@ function planOf(
   const isLast = lastName !== undefined && named.length === 1 && datacenters.at(-1) === last;
   const beside = draft.owners.get(nameKey(owner)) !== undefined;
   for (const { name } of withAddresses.length > 0 ? named : []) {
-    if (isLast && !beside) note(draft, 'changed', owner, `${name} is a name among addresses: it is when_all_down`);
+    if (isLast && !beside) note(draft, 'changed', owner, `${name} is a name among addresses: it becomes when_all_down`);
     else note(draft, 'dropped', owner, `the datacenter ${name}, a name among addresses`);
   }
   const regions = new Map<string, string>();
@@ -169,7 +169,7 @@ function planOf(
   const types = used.map(({ group }) => group.serviceTypes.filter((type) => type !== 'up'));
   const serviceTypes = types.find((list) => list.length > 0) ?? [];
   if (types.some((list) => list.join() !== serviceTypes.join())) {
-    note(draft, 'changed', owner, `its datacenters have different service_types: all have ${serviceTypes.join(', ')}`);
+    note(draft, 'changed', owner, `its datacenters have different service_types: all get ${serviceTypes.join(', ')}`);
   }
   return {
     vips,
@@ -209,7 +209,7 @@ function innerSteps(
   const [step, ...more] = kinds;
   if (step === undefined) return [];
   if (more.length > 0) {
-    note(draft, 'changed', owner, `its datacenters choose in different ways: all of them by ${step}`);
+    note(draft, 'changed', owner, `its datacenters choose in different ways: all get the step ${step}`);
   }
   return stepOf({ step, vips });
 }

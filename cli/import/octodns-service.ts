@@ -38,7 +38,7 @@ export function addPools(
         draft,
         'changed',
         owner,
-        `${first.type} and ${record.type} have different rules: those of ${first.type} count`,
+        `${first.type} and ${record.type} have different rules: both get those of ${first.type}`,
       );
     }
   }
@@ -91,7 +91,7 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
       if (value === undefined) return [];
       if (status !== 'obey') {
         const way = status === 'down' ? 'pharos down' : 'pharos up';
-        note(draft, 'changed', owner, `${value} has the status ${status}: here it is checked like all; use ${way}`);
+        note(draft, 'changed', owner, `${value} has the status ${status}: in Pharos it is checked; use ${way}`);
       }
       return [{ value, weight: numberOf(member['weight']) ?? 1 }];
     });
@@ -103,14 +103,19 @@ function dynamicPlan(draft: ZoneDraft, owner: Name, { fields, type }: SteeredRec
     const codes = listOf(rule['geos']).map((code) => textOf(code) ?? '');
     const networks = listOf(rule['subnets']).map((network) => textOf(network) ?? '');
     if (codes.length > 0 && networks.length > 0) {
-      note(draft, 'changed', owner, `the rule of ${chain[0] ?? ''} wants a network and a place: here either is enough`);
+      note(
+        draft,
+        'changed',
+        owner,
+        `the rule of ${chain[0] ?? ''} requires a network and a place: in Pharos either is enough`,
+      );
     }
     const keys = codes.length + networks.length === 0 ? ['default'] : [...networks, ...placeKeys(draft, owner, codes)];
     for (const key of keys) {
-      if (chain.length === 0) note(draft, 'dropped', owner, `the rule for ${key}, whose pool is defined nowhere`);
-      else if (geo[key] !== undefined) note(draft, 'dropped', owner, `a second rule for ${key}, which never counts`);
+      if (chain.length === 0) note(draft, 'dropped', owner, `the rule for ${key}, whose pool is not defined`);
+      else if (geo[key] !== undefined) note(draft, 'dropped', owner, `a second rule for ${key}, which never applies`);
       else if (isShadowed(key, codes, geo)) {
-        note(draft, 'dropped', owner, `the rule for ${key}: an earlier one for a wider place wins in octoDNS`);
+        note(draft, 'dropped', owner, `the rule for ${key}: in octoDNS an earlier rule for a larger place applies`);
       } else geo[key] = listed(chain.map(targetName));
     }
   }
@@ -136,7 +141,7 @@ function chainOf(pool: string, fallbacks: ReadonlyMap<string, string>): string[]
 function placeKeys(draft: ZoneDraft, owner: Name, codes: readonly string[]): string[] {
   return codes.flatMap((code) => {
     const key = placeKey(code);
-    if (key === undefined) note(draft, 'dropped', owner, `the rule for ${code}: not a place that geo knows`);
+    if (key === undefined) note(draft, 'dropped', owner, `the rule for ${code}: not a key of geo`);
     return key ?? [];
   });
 }
@@ -190,7 +195,7 @@ function vipsOf(
       const member = members[at];
       if (member) published[type] = member.value;
       if (member && member.weight !== longest[at]?.weight) {
-        note(draft, 'changed', owner, `A and AAAA of ${pool} have different weights: those of one of them count`);
+        note(draft, 'changed', owner, `A and AAAA of ${pool} have different weights: both get those of one of them`);
       }
     }
     for (const type of ['A', 'AAAA'] as const) {
@@ -198,7 +203,7 @@ function vipsOf(
       if (value === undefined) continue;
       published[type] ??= value;
       const lost = more.length > 0 ? `; left out: ${more.join(', ')}` : '';
-      note(draft, 'changed', owner, `the ${type} without rules is that of every VIP${lost}`);
+      note(draft, 'changed', owner, `every VIP gets the ${type} without rules${lost}`);
     }
     return {
       name: size === 1 ? region : `${region}-${at + 1}`,
@@ -247,7 +252,7 @@ function checkOf(draft: ZoneDraft, fields: Fields): string | undefined {
   const name = draft.checks.size === 0 ? kind : `${kind}-${draft.checks.size + 1}`;
   draft.checks.set(name, check);
   if (hostName === undefined && kind !== 'http' && kind !== 'tcp') {
-    note(draft, 'changed', undefined, `the check ${name} names no host: it takes any certificate (insecure)`);
+    note(draft, 'changed', undefined, `the check ${name} has no host: it accepts any certificate (insecure)`);
   }
   return name;
 }

@@ -48,7 +48,7 @@ export function addRoute53Service(
     return false;
   });
   if (canBeNames && named.some(({ alias }) => alias)) {
-    note(draft, 'changed', owner, 'the aliases are CNAMEs, which resolvers follow');
+    note(draft, 'changed', owner, 'the aliases become CNAMEs, which resolvers follow');
   }
   const members = membersOf(usable);
   if (members.length === 0) return;
@@ -56,7 +56,8 @@ export function addRoute53Service(
     alias ? ALIAS_TTL_SECONDS : (ttlSeconds ?? []),
   );
   const ttl = Math.min(...(ttls.length > 0 ? ttls : [ALIAS_TTL_SECONDS]));
-  if (ttls.some((each) => each !== ttl)) note(draft, 'changed', owner, `its sets have several TTLs: the least, ${ttl}`);
+  if (ttls.some((each) => each !== ttl))
+    note(draft, 'changed', owner, `its sets have different TTLs: all get the smallest, ${ttl}`);
   const plan = planOf(draft, members, owner);
   const shared = sharedAddresses(draft, simple);
   const vips = plan.vips.map((vip): VipDraft => ({ ...vip, ...shared }));
@@ -104,7 +105,12 @@ function planOf(draft: ZoneDraft, members: readonly Member[], owner: Uint8Array)
   switch (kind) {
     case 'weighted': {
       if (isSplit) {
-        note(draft, 'changed', owner, 'Route 53 answers with all values of the set drawn: here it is one of them');
+        note(
+          draft,
+          'changed',
+          owner,
+          'Route 53 answers with all values of the chosen set: Pharos answers with one of them',
+        );
       }
       return { vips: weightedVips(draft, members, sizes, owner), steer: ['weighted'] };
     }
@@ -127,7 +133,8 @@ function planOf(draft: ZoneDraft, members: readonly Member[], owner: Uint8Array)
     case 'latency':
     case 'geoproximity': {
       if (kind === 'latency') {
-        const message = 'the latencies of AWS are not in this file: nearest stands in until you have a latency table';
+        const message =
+          'the latencies of AWS are not in this file: nearest replaces them until you have a latency table';
         note(draft, 'changed', owner, message);
       }
       return nearestPlan(draft, members, last);
@@ -159,7 +166,7 @@ function nearestPlan(draft: ZoneDraft, members: readonly Member[], last: readonl
     const at =
       place.at ?? AWS_REGIONS.get(place.region) ?? AWS_REGIONS.get(/^[a-z]+-[a-z]+-\d/.exec(place.region)?.[0] ?? '');
     if (at === undefined) {
-      note(draft, 'changed', undefined, `nothing tells where ${name} is: give the region "at"`);
+      note(draft, 'changed', undefined, `the position of ${name} is not in this file: give the region "at"`);
     }
     draft.regions.set(name, at === undefined ? {} : { at });
     if (place.bias !== 0) biases[name] = Math.max(-99, Math.min(99, place.bias));
@@ -216,7 +223,8 @@ function weightedVips(
 ): VipDraft[] {
   const weights = members.map(({ policy }) => (policy.kind === 'weighted' ? policy.weight : 1));
   const isAllZero = weights.every((weight) => weight === 0);
-  if (isAllZero) note(draft, 'changed', owner, 'every weight is 0, which Route 53 takes for equal ones: they are 1');
+  if (isAllZero)
+    note(draft, 'changed', owner, 'every weight is 0, which means equal weights in Route 53: they become 1');
   const common = sizes.reduce((product, size) => (product * size) / divisor(product, size), 1);
   const spread = weights.map((weight, at) => ((isAllZero ? 1 : weight) * common) / (sizes[at] ?? 1));
   return vipsOf(members, [], fitWeights(spread));
@@ -236,7 +244,7 @@ function sharedAddresses(draft: ZoneDraft, simple: readonly RecordSet[]): { A?: 
     if (type === TYPE.A) shared.A = value;
     if (type === TYPE.AAAA) shared.AAAA = value;
     const lost = more.length > 0 ? `; left out: ${more.join(', ')}` : '';
-    note(draft, 'changed', owner, `the ${typeText(type)} without a policy is that of every VIP${lost}`);
+    note(draft, 'changed', owner, `every VIP gets the ${typeText(type)} without a policy${lost}`);
   }
   return shared;
 }

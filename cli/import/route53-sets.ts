@@ -48,7 +48,7 @@ export function readSet(value: unknown, draft: ZoneDraft): RecordSet | undefined
     return undefined;
   }
   if (fields['TrafficPolicyInstanceId'] !== undefined) {
-    note(draft, 'changed', owner, 'made by a traffic policy, of which this file has only the outcome');
+    note(draft, 'changed', owner, 'made by a traffic policy: this file has only its result');
   }
   const alias = textOf(fieldsOf(fields['AliasTarget'])['DNSName']);
   return {

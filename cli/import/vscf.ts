@@ -33,7 +33,7 @@ export function readVscf(path: string, depth = 0): Vscf {
   if (text[reader.at] === '[') {
     const value = readValue(reader);
     skipBlank(reader);
-    if (reader.at < text.length) throw mistake(reader, 'something follows the array');
+    if (reader.at < text.length) throw mistake(reader, 'the file continues after the end of the array');
     return value;
   }
   return readHash(reader, undefined);
@@ -67,7 +67,7 @@ function readHash(reader: Reader, close: '}' | undefined): VscfHash {
       reader.at++;
       return hash;
     }
-    if (c === undefined) throw mistake(reader, 'a { is never closed');
+    if (c === undefined) throw mistake(reader, 'a { is not closed');
     if (isInclude(reader)) {
       for (const path of includePaths(reader)) {
         for (const [key, value] of hashOf(include(reader, path))) put(reader, hash, key, value);
@@ -84,7 +84,7 @@ function readHash(reader: Reader, close: '}' | undefined): VscfHash {
 }
 
 function put(reader: Reader, hash: Map<string, Vscf>, key: string, value: Vscf): void {
-  if (hash.has(key)) throw mistake(reader, `${key} stands there twice`);
+  if (hash.has(key)) throw mistake(reader, `duplicate key ${key}`);
   hash.set(key, value);
 }
 
@@ -127,7 +127,10 @@ function readString(reader: Reader): string {
   const found = pattern.exec(reader.text);
   if (!found) {
     const got = reader.text.slice(reader.at, reader.at + 1);
-    throw mistake(reader, got === '' ? 'the file ends too soon' : `${JSON.stringify(got)} stands where a value must`);
+    throw mistake(
+      reader,
+      got === '' ? 'the file ends where a value is expected' : `expected a value, got ${JSON.stringify(got)}`,
+    );
   }
   reader.at += found[0].length;
   const octets = (found[1] ?? '').replace(/\\(?:(\d{3})|([^]))/g, (_, digits: string | undefined, c: string) =>
@@ -150,12 +153,12 @@ function includePaths(reader: Reader): string[] {
   const stat = statSync(written, { throwIfNoEntry: false });
   if (stat?.isFile()) return [written];
   const paths = globSync(stat?.isDirectory() ? `${written}/*` : written).sort();
-  if (paths.length === 0 && !stat) throw mistake(reader, `$include finds no file ${written}`);
+  if (paths.length === 0 && !stat) throw mistake(reader, `$include matches no file: ${written}`);
   return paths;
 }
 
 function include(reader: Reader, path: string): Vscf {
-  if (reader.depth >= MAX_DEPTH) throw mistake(reader, `$include goes deeper than ${MAX_DEPTH} files`);
+  if (reader.depth >= MAX_DEPTH) throw mistake(reader, `$include is nested more than ${MAX_DEPTH} files deep`);
   return readVscf(path, reader.depth + 1);
 }
 

@@ -89,12 +89,12 @@ describe('bind', () => {
   test.each<[title: string, head: string, zone: string | undefined]>([
     ['from $ORIGIN', '$ORIGIN example.com.\n@ SOA', 'example.com'],
     ["from the SOA's owner", 'example.com. SOA', 'example.com'],
-    ['from neither: the file does not tell it', '@ SOA', undefined],
+    ['from neither: the file does not state it', '@ SOA', undefined],
   ])("the zone's name %s", (_title, head, zone) => {
     using folder = folderOf({ db: `$TTL 60\n${head} ns. h. 1 2 3 4 5\n NS ns.example.net.\nwww A 192.0.2.1\n` });
     const { code, out, error } = run('bind', join(folder.path, 'db'));
     expect(code).toBe(zone === undefined ? 1 : 0);
-    if (zone === undefined) expect(error).toMatch(/PH502: nothing in the file tells the name.*\n.*--zone/);
+    if (zone === undefined) expect(error).toMatch(/PH502: the file does not state the name.*\n.*--zone/);
     else expect(out).toMatch(/^zone: example\.com$[^]*^ {2}www: \{ A: 192\.0\.2\.1 \}$/m);
   });
 
@@ -113,7 +113,7 @@ describe('bind', () => {
     expect(differences(master, out)).toEqual([]);
   });
 
-  test('what no zone of Pharos has is noted: other zones, signatures, doubles, TTLs of one set that differ', () => {
+  test('notes: records out of the zone, signatures, duplicates, different TTLs in one RRset', () => {
     using folder = folderOf({
       db: [
         '$ORIGIN example.com.\n$TTL 60\n@ SOA ns1 h 1 2 3 4 5\n NS ns.example.net.',
@@ -124,10 +124,10 @@ describe('bind', () => {
     const { code, error } = run('bind', join(folder.path, 'db'));
     expect(code).toBe(0);
     expect(error).toMatch(/3 dropped/);
-    expect(error).toMatch(/dropped a: a A record that stands there twice/);
-    expect(error).toMatch(/changed a: records of one A set with TTLs 60 and 30: all have the first/);
+    expect(error).toMatch(/dropped a: a duplicate A record/);
+    expect(error).toMatch(/changed a: A records with different TTLs, 60 and 30: all get the first/);
     expect(error).toMatch(/dropped other\.example\.net\.: A out of the zone, at .*db:8/);
-    expect(error).toMatch(/dropped signatures of DNSSEC \(1 NSEC\)/);
+    expect(error).toMatch(/dropped DNSSEC signatures \(1 NSEC\)/);
   });
 
   test('a mistake in the file is shown where it is, and nothing is written', () => {
@@ -204,13 +204,13 @@ describe('route53', () => {
     for (const line of lines) expect(yaml.split('\n')).toContain(line);
   });
 
-  test('what is not as it was is noted, and stands in the YAML', () => {
+  test('every difference is a note and a comment in the YAML', () => {
     const notes = notesOf('route53', 'route53.json');
     expect(notes).toHaveLength(12);
     expect(notes.filter((each) => each.startsWith('dropped'))).toEqual([
-      expect.stringMatching(/^dropped @: A alias of d111111abcdef8\.cloudfront\.net: a CNAME cannot stand here/),
+      expect.stringMatching(/^dropped @: A alias of d111111abcdef8\.cloudfront\.net: a CNAME is not allowed here/),
       expect.stringMatching(/^dropped @: the SOA of Route 53/),
-      'dropped txt: the TXT set "x" (weighted): only A, AAAA and CNAME are steered, "y" stays',
+      'dropped txt: the TXT set "x" (weighted): only A, AAAA and CNAME are steered; "y" is kept',
     ]);
     for (const note of notes) {
       const [, kind = '', text = ''] = /^(\w+) (?:\S+: )?(.*)$/.exec(note) ?? [];
@@ -285,10 +285,10 @@ describe('gdnsd', () => {
 
   test('what has no place is noted', () => {
     expect(notesOf('gdnsd', 'gdnsd')).toEqual([
-      'changed backup: dc-last is a name among addresses: it is when_all_down',
-      'dropped www: SA BR SP Sao Paulo of the map world: not a place that geo knows',
-      'dropped who: reflect!dns: Pharos has nothing like the plugin reflect',
-      'dropped gone: weighted!nothing is defined nowhere',
+      'changed backup: dc-last is a name among addresses: it becomes when_all_down',
+      'dropped www: SA BR SP Sao Paulo of the map world: not a key of geo',
+      'dropped who: reflect!dns: Pharos has no equivalent of the plugin reflect',
+      'dropped gone: weighted!nothing is not defined',
     ]);
   });
 
@@ -365,19 +365,19 @@ describe('octodns', () => {
   test('what has no place is noted', () => {
     expect(notesOf('octodns', 'example.com.yaml')).toEqual([
       'dropped root-alias: ALIAS www.example.net.: give the addresses, with a check',
-      'changed www: 203.0.113.11 has the status up: here it is checked like all; use pharos up',
-      'dropped www: the rule for JP: an earlier one for a wider place wins in octoDNS',
-      'changed www: the AAAA without rules is that of every VIP',
+      'changed www: 203.0.113.11 has the status up: in Pharos it is checked; use pharos up',
+      'dropped www: the rule for JP: in octoDNS an earlier rule for a larger place applies',
+      'changed www: every VIP gets the AAAA without rules',
       'dropped www: settings of octoDNS: cloudflare',
-      'changed the check https-2 names no host: it takes any certificate (insecure)',
+      'changed the check https-2 has no host: it accepts any certificate (insecure)',
     ]);
   });
 
-  test('a zone without name servers has a stand-in, and says so', () => {
+  test('a zone without name servers gets a placeholder and a note', () => {
     using folder = folderOf({ 'example.com.yaml': 'www: { type: A, value: 192.0.2.1 }\n' });
     const { code, out } = run('octodns', join(folder.path, 'example.com.yaml'));
     expect(code).toBe(0);
-    expect(out).toMatch(/changed: the source names no name servers: ns1 stands in/);
+    expect(out).toMatch(/changed: the source has no name servers: ns1 is a placeholder/);
     expect(out).toMatch(/^nameservers: \[ ns1 \]$/m);
   });
 });
@@ -429,7 +429,7 @@ describe('the command', () => {
     expect(error).toMatch(/^pharos import: cannot write .*nowhere\/a\.yaml \(ENOENT\)/);
   });
 
-  test('what comes out wrong is written all the same, with what is wrong, and is a failure', () => {
+  test('a result with mistakes is written with its diagnostics, and the command fails', () => {
     using folder = folderOf({
       db: 'example.com. 60 SOA ns. h. 1 2 3 4 5\n 60 NS ns.example.net.\nx 60 A 192.0.2.1\nx 60 CNAME y\n',
     });
