@@ -23,10 +23,10 @@ export function readBeaconFile(stateDir: string, warn: (message: string) => void
     );
     const { version, networks } = (parsed ?? {}) as { readonly version?: unknown; readonly networks?: unknown };
     if (version === 1 && Array.isArray(networks)) return networks.filter(isSavedNetwork);
-    throw new Error('it does not say "version": 1 and hold "networks"');
+    throw new Error('it must have "version": 1 and "networks"');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-      warn(`${path} cannot be used, latency is measured anew: ${(error as Error).message}`);
+      warn(`${path} cannot be used, so latency must be measured again: ${(error as Error).message}`);
     }
     return [];
   }

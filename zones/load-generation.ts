@@ -89,7 +89,7 @@ export function loadWithZones(
     input.serials ??
     readSerials(settings.stateDir, (message) => {
       const place = { file: join(settings.stateDir, 'serials.json') };
-      report.warning('PH382', message, place, 'remove it, or put back what it was');
+      report.warning('PH382', message, place, 'remove it, or restore it');
     });
   const serials = new Map(
     zones.map((zone) => [
@@ -137,7 +137,7 @@ function measuredFor(
   if (!beacon || known) return beacon && known;
   const saved = readBeaconFile(stateDir, (message) => {
     const place = { file: join(stateDir, 'beacon.json') };
-    report.warning('PH383', message, place, 'remove it, or put back what it was');
+    report.warning('PH383', message, place, 'remove it, or restore it');
   });
   const samples = createBeaconSamples();
   samples.restore(saved, Date.now());

@@ -102,10 +102,10 @@ export function readSerials(stateDir: string, warn: (message: string) => void): 
       readRegularFile(path, { maxOctets: MAX_STATE_FILE_OCTETS }).octets.toString('utf8'),
     );
     if (isSerials(parsed)) return parsed;
-    throw new Error('it does not hold serials');
+    throw new Error('it does not contain serials');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-      warn(`${path} cannot be read, serials start from the files' times: ${(error as Error).message}`);
+      warn(`${path} cannot be read, so serials start from the files' times: ${(error as Error).message}`);
     }
     return {};
   }

@@ -143,7 +143,7 @@ export function compileService(
     (steps.sticksAaaa ? TRAIT.STICKS_AAAA : 0);
   const owner = canonical(model.owner);
   if (isElsewhere(building, owner, apex, zone)) {
-    const message = `service ${model.name} is at or below the apex of another zone that is served here: it is never answered`;
+    const message = `service ${model.name} is at or below the apex of another served zone: Pharos never answers from it`;
     context.report.error('PH381', message, model.place, "move it to that zone's file, or remove one of the two");
     return service;
   }

@@ -129,10 +129,10 @@ function dotHint(written: string): string {
   return `write ${written}. or leave out the zone's name`;
 }
 
-const BLANK_HINT = 'clients do not ask for such names: remove it';
+const BLANK_HINT = 'clients never ask for such names: remove it';
 
 function blankMessage(bytes: Uint8Array, at: number): string {
-  return `the name ${formatName(bytes, at)} has a blank or a control character in it`;
+  return `the name ${formatName(bytes, at)} contains a blank or a control character`;
 }
 
 function judgeTarget(work: Work, target: Target): void {
@@ -198,7 +198,7 @@ function judgeMissing(work: Work, target: Target, isQuiet: boolean): void {
   const wildcard = wildcardOver(work, name);
   const needs = isAlias(work, row) ? 'data' : NEEDS.get(type);
   if (lacksDot(work, name, wildcard !== undefined || needs === undefined) && !isWhole()) {
-    warnDot(work, target, written, `write ${written}. if that name is meant`);
+    warnDot(work, target, written, `write ${written}. if you mean that name`);
     return;
   }
   if (isQuiet || needs === undefined || isReportedNs(work, target)) return;
@@ -294,7 +294,7 @@ function judgeCircle(work: Work, row: number, next: number): void {
 }
 
 function warnCircle({ findings }: Work, row: number): void {
-  const message = `the CNAME of ${findings.ownerText(row)} leads back to itself: it has no answer`;
+  const message = `the CNAME of ${findings.ownerText(row)} leads back to itself: it never gives an answer`;
   findings.row('warning', 'PH365', row, message, 'point it at a name that has the data');
 }
 
@@ -345,7 +345,7 @@ function judgeAnswer(work: Work, service: ServiceModel, cname: Name, what: strin
     if (apex.length > 1 && wholeNameIn(written, work.apexText) !== undefined) return;
     if (lacksDot(work, cname, wildcard !== undefined)) {
       const message = `${what}: ${written} without a final dot is ${name}.`;
-      findings.place('warning', 'PH113', place, message, `write ${written}. if that name is meant`);
+      findings.place('warning', 'PH113', place, message, `write ${written}. if you mean that name`);
     } else if (wildcard === undefined) {
       const message = `${what} is a CNAME to ${name}, which has no records in this zone`;
       findings.place('warning', 'PH363', place, message, 'add some, or write the final dot of a name outside the zone');

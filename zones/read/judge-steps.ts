@@ -37,7 +37,7 @@ function warnOrderedTwice(steps: readonly WrittenStep[], report: Report): void {
   for (const { spec, node } of steps) {
     if (traitsOf(spec).weighs === undefined) continue;
     if (ordered !== undefined) {
-      const message = `${spec.kind} orders anew what ${ordered} has ordered: only the last order counts`;
+      const message = `${spec.kind} replaces the order of ${ordered}: only the last order has an effect`;
       report.warning('PH227', message, nodePlace(node, 0, 1), 'keep one of the two');
     }
     ordered = spec.kind;
@@ -50,7 +50,7 @@ function warnNothingToChoose(steps: readonly WrittenStep[], report: Report): voi
     const { leaves, choosesRegions, servesAll } = traitsOf(spec);
     if (left && !servesAll && (left.what === 'vip' || choosesRegions)) {
       const what = left.what === 'vip' ? 'one VIP' : 'the VIPs of one region';
-      const but = left.what === 'near' ? ', but for clients whose place is not known' : '';
+      const but = left.what === 'near' ? ', except for clients of unknown location' : '';
       const within = left.what === 'near' ? `, or give ${left.step} a within` : '';
       const message = `${spec.kind} has nothing to choose: ${left.step} leaves ${what}${but}`;
       report.warning('PH231', message, nodePlace(node, 0, 1), `remove it, or put it before ${left.step}${within}`);
@@ -89,18 +89,13 @@ export function judgeWeights(
 ): void {
   const byWeight = steps.some((step) => traitsOf(step).weighs !== undefined);
   if (!byWeight && ramp) {
-    report.warning(
-      'PH233',
-      'ramp has no effect: no step goes by weight',
-      ramp,
-      'add weighted or sticky, or remove ramp',
-    );
+    report.warning('PH233', 'ramp has no effect: no step uses weights', ramp, 'add weighted or sticky, or remove ramp');
   }
   const odd = oddOne(vips);
   if (!odd || weighsRegions) return;
   if (!byWeight) {
     const hint = 'add weighted or sticky, or remove the weights';
-    report.warning('PH233', 'the weights have no effect: no step goes by weight', odd.place, hint);
+    report.warning('PH233', 'the weights have no effect: no step uses weights', odd.place, hint);
     return;
   }
   const chooser = steps.find((step) => traitsOf(step).leaves !== 'any');
@@ -108,8 +103,8 @@ export function judgeWeights(
   const { leaves } = traitsOf(chooser);
   const regions = Map.groupBy(vips, ({ region }) => region);
   if (leaves === 'vip' || [...regions.values()].some((those) => oddOne(those))) return;
-  const but = leaves === 'near' ? ' but for clients whose place is not known' : '';
-  const message = `the weights have no effect${but}: they differ between regions alone, and ${chooser.kind} chooses the region`;
+  const but = leaves === 'near' ? ' except for clients of unknown location' : '';
+  const message = `the weights have no effect${but}: they differ only between regions, and ${chooser.kind} chooses the region`;
   report.warning(
     'PH233',
     message,

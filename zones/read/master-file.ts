@@ -182,7 +182,7 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
     reader.ownerOctets = reader.origin.length;
   } else if (blank && reader.ownerOctets === 0) {
     const hint = 'start the line with the owner, or with @ for the origin';
-    throw new Mistake('PH308', 'a record without an owner, and none before it', tokens[0]?.offset ?? end, 1, hint);
+    throw new Mistake('PH308', 'the first record has no owner', tokens[0]?.offset ?? end, 1, hint);
   }
   let rdata: Uint8Array;
   try {
@@ -244,8 +244,8 @@ function isClass(token: Token): boolean {
 function unknownType(token: Token): Mistake {
   const message = `"${token.text}" is not a record type`;
   const hint = /^(?:ALIAS|ANAME)$/i.test(token.text)
-    ? 'it is no type of the DNS: write the addresses as A and AAAA, or as VIPs of a service; below the apex use CNAME'
-    : 'owner, TTL, class, type, data is the order; write a type without a name as TYPE123';
+    ? 'DNS has no such type: write the addresses as A and AAAA, or as VIPs of a service; below the apex use CNAME'
+    : 'the order is owner, TTL, class, type, data; write a type without a name as TYPE123';
   return new Mistake('PH311', message, token.offset, token.text.length, hint);
 }
 
@@ -266,8 +266,7 @@ function readDirective(reader: FileReader, entry: Entry, directive: Token): void
       return;
     }
     case '$INCLUDE':
-      if (!first || args.length > 2)
-        throw usage('a file and, if need be, an origin: $INCLUDE hosts.db sub.example.com.');
+      if (!first || args.length > 2) throw usage('a file and an optional origin: $INCLUDE hosts.db sub.example.com.');
       include(reader, first, second ? nameOf(second, reader.origin, 'PH306') : reader.origin);
       return;
     case '$GENERATE':
@@ -275,7 +274,7 @@ function readDirective(reader: FileReader, entry: Entry, directive: Token): void
       generate(reader, args, entry.end);
       return;
     default: {
-      const hint = 'known are $ORIGIN, $TTL, $INCLUDE and $GENERATE; write a name that starts with $ as \\$';
+      const hint = 'use $ORIGIN, $TTL, $INCLUDE or $GENERATE; write a name that starts with $ as \\$';
       const message = `"${directive.text}" is not a directive`;
       throw new Mistake('PH305', message, directive.offset, directive.text.length, hint);
     }
@@ -291,7 +290,7 @@ function include(reader: FileReader, token: Token, origin: Name): void {
     throw new Mistake('PH301', `${path} includes itself: ${[...reader.stack, resolve(path)].join(' -> ')}`, at, length);
   }
   if (reader.stack.length >= MAX_INCLUDE_DEPTH) {
-    throw new Mistake('PH302', `$INCLUDE goes deeper than ${MAX_INCLUDE_DEPTH} files`, at, length);
+    throw new Mistake('PH302', `$INCLUDE is nested more than ${MAX_INCLUDE_DEPTH} files deep`, at, length);
   }
   const bytes = readBytes(path, reader.below);
   if (!Buffer.isBuffer(bytes)) {
@@ -330,7 +329,7 @@ function generate(reader: FileReader, args: readonly Token[], end: number): void
     if (at < 0) continue;
     throw new Mistake(
       'PH314',
-      'in braces stand offset, width and base: ${0,3,d}',
+      'write offset, width and base in braces: ${0,3,d}',
       token.offset + at,
       token.text.length - at,
     );

@@ -60,7 +60,7 @@ export function readEntry(bytes: Buffer, at: number): Entry {
     } else if (octet === CLOSE) {
       if (--depth < 0) {
         const hint = 'open one with ( before it, or write \\)';
-        throw new LexError('PH303', 'a parenthesis closes that was never opened', at, lineAfter(bytes, at), hint);
+        throw new LexError('PH303', 'a closing parenthesis without an opening one', at, lineAfter(bytes, at), hint);
       }
       end = ++at;
     } else if (octet === QUOTE) {
@@ -74,7 +74,7 @@ export function readEntry(bytes: Buffer, at: number): Entry {
     }
   }
   const hint = 'close it with ) after the last word of the record';
-  throw new LexError('PH303', 'the parenthesis that opens here is never closed', open, lineAfter(bytes, open), hint);
+  throw new LexError('PH303', 'this parenthesis is not closed', open, lineAfter(bytes, open), hint);
 }
 
 /** The start of the line after the one that contains `at`. */
@@ -100,7 +100,7 @@ function closingQuote(bytes: Buffer, open: number): number {
   while (bytes[at] !== QUOTE) {
     if (at >= bytes.length || bytes[at] === NEWLINE) {
       const hint = 'end it with " on the same line, and write \\" for a quote within';
-      throw new LexError('PH304', 'the quote that opens here is never closed', open, lineAfter(bytes, open), hint);
+      throw new LexError('PH304', 'this quote is not closed', open, lineAfter(bytes, open), hint);
     }
     at += bytes[at] === BACKSLASH && bytes[at + 1] !== NEWLINE ? 2 : 1;
   }

@@ -58,7 +58,7 @@ export function readGeoMap(
     const identity = identityOf(geoKey);
     const first = seen.get(identity);
     if (first) {
-      const message = `${key.text} is the same key as ${first.text} in line ${nodePlace(first).line}`;
+      const message = `${key.text} is the same key as ${first.text} on line ${nodePlace(first).line}`;
       report.error('PH213', message, nodePlace(key), 'remove one of the two');
       return [];
     }
@@ -79,7 +79,7 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
       country === 'UK' ? 'the United Kingdom is GB' : continent && `the continent is written ${continent.name}`;
     report.error(
       'PH033',
-      `there is no country ${country}`,
+      `unknown country "${country}"`,
       nodePlace(node),
       meant ?? 'use a code of ISO 3166-1, such as KR',
     );
@@ -101,7 +101,7 @@ function readGeoKey(node: YamlScalar, isCountry: IsCountry, report: Report): Geo
     near === undefined
       ? 'a network 10.0.0.0/8, AS64500, US-CA, KR, a continent such as north-america, or default'
       : `did you mean "${near}"?`;
-  report.error('PH212', `${show(node.text)} is not a place that geo knows`, nodePlace(node), hint);
+  report.error('PH212', `${show(node.text)} is not a valid key of geo`, nodePlace(node), hint);
   return undefined;
 }
 

@@ -14,7 +14,7 @@ export const capacity = scalar(
     const number = /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : 0;
     return number > 0 && number <= Number.MAX_SAFE_INTEGER ? number : undefined;
   },
-  { code: 'PH224', hint: 'the load at which it is full, as its check counts it; 1, if unsaid: load is a share' },
+  { code: 'PH224', hint: 'the load at which the VIP is full, in the unit of its check; default 1: load is a share' },
 );
 
 /** `{low, high}`: shares of the capacity. */
@@ -38,14 +38,14 @@ export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | u
   if (entry) {
     if (spec && saysLoad(spec)) return;
     const hint = 'add load_path: load to its http check, or report the load to a push check';
-    report.warning('PH226', 'nothing says how loaded the VIPs are: nobody is shed', nodePlace(entry.key), hint);
+    report.warning('PH226', 'shed has no effect: no check reports the load of the VIPs', nodePlace(entry.key), hint);
     return;
   }
   for (const vip of vips.kind === 'map' ? vips.entries : []) {
     const own = vip.value.kind === 'map' ? vip.value.entries.find(({ key }) => key.text === 'capacity') : undefined;
     if (!own) continue;
     const hint = 'add shed: { low: 80%, high: 95% } to the service, or remove the key';
-    report.warning('PH226', 'a capacity means nothing without shed', nodePlace(own.key), hint);
+    report.warning('PH226', 'capacity has no effect without shed', nodePlace(own.key), hint);
     return; // one warning per service
   }
 }

@@ -71,8 +71,8 @@ export function warnBeyondAscii(node: YamlScalar, report: Report): void {
   const word = node.text.split(/\s+/).find((each) => /[^\u0000-\u007f]/.test(each));
   if (word === undefined) return;
   const asked = word.split('.').map((label) => domainToASCII(label) || label);
-  const message = `${show(word)} has letters that clients never ask for: they ask for ${asked.join('.')}`;
-  report.warning('PH118', message, nodePlace(node), 'write it so; escapes (\\195) say that octets are meant');
+  const message = `${show(word)} is not ASCII: clients ask for ${asked.join('.')}`;
+  report.warning('PH118', message, nodePlace(node), 'write that name, or escapes (\\195) for these octets');
 }
 
 /**
@@ -84,7 +84,7 @@ function warnIdleBackslash(node: YamlScalar, type: string | undefined, report: R
   for (const match of node.text.matchAll(/\\(?:\d{3}|[^])/g)) {
     const sign = match[0].slice(1);
     if (!/^[A-Za-z0-9]$/.test(sign)) continue;
-    const message = `${type === undefined ? '' : `${type}: `}the backslash before "${sign}" is dropped: it begins an escape`;
+    const message = `${type === undefined ? '' : `${type}: `}the backslash before "${sign}" is dropped: it starts an escape`;
     const itself = isDoubleQuoted(node) ? '\\\\\\\\' : '\\\\';
     report.warning('PH089', message, placeInText(node, match.index, 2), `write ${itself} for a backslash`);
     return;
@@ -96,7 +96,7 @@ export function readOwner(key: YamlScalar, apex: Name, report: Report): Name | u
   const owner = readName(key, apex, 'PH107', report);
   if (!owner || isWithin(owner, apex)) return owner;
   const message = `${key.text} is not in the zone ${formatName(apex)}`;
-  report.error('PH112', message, nodePlace(key), 'leave out the final dot, or put it into the zone that it belongs to');
+  report.error('PH112', message, nodePlace(key), 'leave out the final dot, or move it to the zone that it belongs to');
   return undefined;
 }
 
@@ -109,7 +109,7 @@ export function readRecords(node: YamlNode, target: RecordsTarget): void {
     if (!owner) continue;
     const first = owners.get(nameKey(owner));
     if (first) {
-      const message = `${key.text} is the same name as ${first.text} in line ${nodePlace(first).line}`;
+      const message = `${key.text} is the same name as ${first.text} on line ${nodePlace(first).line}`;
       report.error('PH108', message, nodePlace(key), 'put all its records under one of the two');
       continue;
     }
@@ -131,8 +131,8 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
     if (type === undefined) continue;
     const first = types.get(type);
     if (first) {
-      const message = `${entry.key.text} is the same type as ${first.text} in line ${nodePlace(first).line}`;
-      report.error('PH109', message, nodePlace(entry.key), 'write several records as a list');
+      const message = `${entry.key.text} is the same type as ${first.text} on line ${nodePlace(first).line}`;
+      report.error('PH109', message, nodePlace(entry.key), 'write them as one list');
       continue;
     }
     types.set(type, entry.key);
@@ -140,7 +140,12 @@ function readOwnersRecords(owner: Name, key: YamlScalar, node: YamlNode, target:
   }
   reportIdleTtls(own?.value, types, report);
   if (entries.length > (own ? 1 : 0)) return;
-  report.error('PH114', `${key.text} has no records`, nodePlace(key), 'such as { A: 192.0.2.1 }; or remove it');
+  report.error(
+    'PH114',
+    `${key.text} has no records`,
+    nodePlace(key),
+    'add some, such as { A: 192.0.2.1 }, or remove it',
+  );
 }
 
 /** `ttl` of an owner: one for all its types, or one per type, such as `{ MX: 1h }`. */
@@ -163,17 +168,17 @@ function reportIdleTtls(node: YamlNode | undefined, types: ReadonlyMap<number, u
   for (const { key } of node?.kind === 'map' ? node.entries : []) {
     const type = typeNumber(key.text);
     if (type === undefined || types.has(type)) continue;
-    report.error('PH117', `a TTL for ${key.text}, and no ${key.text} record beside it`, nodePlace(key), 'remove it');
+    report.error('PH117', `a TTL for ${key.text}, but no ${key.text} record`, nodePlace(key), 'remove it');
   }
 }
 
 /** The hint for an unknown type. */
 export function typeHint(text: string): string {
   if (/^(?:ALIAS|ANAME)$/i.test(text)) {
-    return 'it is no type of the DNS: write the addresses as A and AAAA, or as VIPs under services; below the apex use CNAME';
+    return 'DNS has no such type: write the addresses as A and AAAA, or as VIPs under services; below the apex use CNAME';
   }
   const hint = nearestHint(text, ['ttl', ...TYPE_NUMBERS.keys()]);
-  return hint.startsWith('did you') ? hint : 'a type without a name is written TYPE65400';
+  return hint.startsWith('did you') ? hint : 'write a type without a name as TYPE65400';
 }
 
 function readType(key: YamlScalar, report: Report): number | undefined {
@@ -183,7 +188,7 @@ function readType(key: YamlScalar, report: Report): number | undefined {
     return undefined;
   }
   if (!isMetaType(type)) return type;
-  report.error('PH110', `${key.text} is a type that no zone holds (RFC 6895 3.1)`, nodePlace(key), 'remove it');
+  report.error('PH110', `${key.text} is a type that zones cannot contain (RFC 6895 3.1)`, nodePlace(key), 'remove it');
   return undefined;
 }
 
@@ -205,8 +210,8 @@ function readValues(
     } else if (item.kind === 'null') {
       report.error('PH011', `${key.text} has no value`, nodePlace(item.start === item.end ? key : item));
     } else if (item.kind !== 'scalar') {
-      const hint = 'write it as in a master file, such as MX: 10 mail; a TTL stands beside the types as "ttl"';
-      report.error('PH115', `a value of ${key.text} must be a text, got a ${item.kind}`, nodePlace(item, 0, 1), hint);
+      const hint = 'write it as in a master file, such as MX: 10 mail; the TTL is the key "ttl" beside the types';
+      report.error('PH115', `a value of ${key.text} must be text, got a ${item.kind}`, nodePlace(item, 0, 1), hint);
     } else {
       const rdata = readRdata(type, item, apex, report);
       if (rdata) addRecord(store, owner, type, ttlSeconds, rdata, file, nodePlace(item).line);

@@ -124,7 +124,7 @@ const serviceTtl: Read<ServiceModel['ttl']> = (node, name, report) => {
   const read = map('ttl', { min: required(ttl, hint), max: required(ttl, hint) })(node, name, report);
   if (!read) return undefined;
   if (read.min <= read.max) return { minSeconds: read.min, maxSeconds: read.max };
-  report.error('PH220', `min (${read.min}) is over max (${read.max})`, nodePlace(node), 'exchange the two');
+  report.error('PH220', `min (${read.min}) is above max (${read.max})`, nodePlace(node), 'swap the two');
   return undefined;
 };
 
@@ -159,7 +159,7 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
   if (vips.length > MAX_VIPS) {
     report.error(
       'PH205',
-      `${vips.length} VIPs, and a service has at most ${MAX_VIPS}`,
+      `${vips.length} VIPs; a service can have at most ${MAX_VIPS}`,
       nodePlace(node, 0, 1),
       'split it',
     );
@@ -181,7 +181,12 @@ function oneAddress(family: 'IPv4' | 'IPv6', vip: string): Read<Uint8Array> {
       return address(family)(node.kind === 'list' ? (node.items[0] ?? node) : node, name, report);
     }
     const hint = `make each a VIP: ${vip}-1: { ${name}: ... }, ${vip}-2: { ${name}: ... }`;
-    report.error('PH125', `a VIP has one ${name}, got a list of ${node.items.length}`, nodePlace(node, 0, 1), hint);
+    report.error(
+      'PH125',
+      `a VIP can have one ${name}, got a list of ${node.items.length}`,
+      nodePlace(node, 0, 1),
+      hint,
+    );
     return undefined;
   };
 }
@@ -213,7 +218,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     const named = text()(value, name, inner);
     if (named === undefined || regions.has(named) || brokenRegions.has(named)) return named;
     const hint = nearestHint(named, regions.keys());
-    once(`region ${named}`, 'PH206', `there is no region ${named}`, nodePlace(value), hint);
+    once(`region ${named}`, 'PH206', `unknown region "${named}"`, nodePlace(value), hint);
     return named; // kept, so that steps which name it are not reported too
   };
   const read = map('vip', {
@@ -221,7 +226,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     A: optional(oneAddress('IPv4', key.text)),
     AAAA: optional(oneAddress('IPv6', key.text)),
     CNAME: optional(cname(apex, 'PH202')),
-    weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: '1 if unsaid; 0 for standby' }), 1),
+    weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: 'default 1; 0 for standby' }), 1),
     capacity: withDefault(capacity, 1),
     probe: optional(fromEnvironment(probe)),
   })(node, `VIP ${key.text}`, report);
@@ -289,8 +294,8 @@ function warnCommonAddress(vips: readonly Vip[], report: Report): void {
     const [first, second, ...others] = those;
     if (!first || !second) continue;
     const more = others.length === 0 ? '' : ` and ${others.length} more VIPs`;
-    const message = `${first.vip.name}, ${second.vip.name}${more} have one address: ${address}`;
-    report.warning('PH234', message, second.vip.place, 'make them one VIP, or mend the address');
+    const message = `${first.vip.name}, ${second.vip.name}${more} have the same address: ${address}`;
+    report.warning('PH234', message, second.vip.place, 'make them one VIP, or correct the address');
   }
 }
 
@@ -303,8 +308,8 @@ function warnOneCname(
 ): void {
   if (vip?.cname === undefined || !node) return;
   if (stated === 1 && !steer.some((step) => traitsOf(step).servesAll)) return;
-  const message = 'an answer has one CNAME: the first of these VIPs is served, and no other';
-  report.warning('PH235', message, nodePlace(node, 0, 1), 'remove answers and all; the steps choose which is first');
+  const message = 'an answer can have one CNAME: only the first VIP is served';
+  report.warning('PH235', message, nodePlace(node, 0, 1), 'remove answers and all; the steps choose the first VIP');
 }
 
 /** Reports VIPs without a port for a tcp check: if the check has no port, each `probe` needs one. */
@@ -313,7 +318,7 @@ function checkPorts(vips: readonly Vip[], spec: CheckSpec | undefined, report: R
   if (!portless) return;
   for (const vip of vips) {
     if (vip.probe?.port !== undefined) continue;
-    const message = `nothing says at which port the check ${portless.name} connects to ${vip.name}`;
+    const message = `the check ${portless.name} has no port for ${vip.name}`;
     report.error('PH218', message, vip.place, 'add port: to the check, or probe: "10.1.0.10:443" to the VIP');
   }
 }
@@ -380,7 +385,7 @@ export function readServices(
     const owner = ownerOf(entry.key);
     const first = owner && owners.get(nameKey(owner));
     if (first) {
-      const message = `${entry.key.text} is the same name as ${first.text} in line ${nodePlace(first).line}`;
+      const message = `${entry.key.text} is the same name as ${first.text} on line ${nodePlace(first).line}`;
       report.error('PH219', message, nodePlace(entry.key), 'make them one service');
     }
     if (owner && !first) owners.set(nameKey(owner), entry.key);

@@ -68,7 +68,7 @@ function readStep(node: YamlNode, context: StepsContext): StepSpec | undefined {
     return undefined;
   }
   if (second) {
-    const message = `${step.name} and ${second.name} stand in one step`;
+    const message = `${step.name} and ${second.name} are in one step`;
     report.error('PH209', message, nodePlace(second.entry.key), 'give each its own "- " at the start of the line');
     return undefined;
   }
@@ -91,7 +91,7 @@ function joinOptions(node: YamlMap, { key, value }: YamlEntry, { report }: Steps
   for (const entry of beside) {
     const first = value.entries.find((each) => each.key.text === entry.key.text);
     if (!first) continue;
-    const message = `"${entry.key.text}" stands here twice; the first is in line ${nodePlace(first.key).line}`;
+    const message = `duplicate key "${entry.key.text}" (first defined on line ${nodePlace(first.key).line})`;
     report.error('PH004', message, nodePlace(entry.key), 'remove one of the two');
   }
   return { ...value, start: key.start, entries: [...value.entries, ...beside] };

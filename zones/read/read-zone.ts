@@ -186,7 +186,7 @@ function warnOfOtherName(file: string, apex: Name, node: YamlScalar, report: Rep
   const labels = named.split('.');
   const isZoneName = labels.length > 1 && tldKind(labels.at(-1) ?? '', '') !== undefined;
   if (!isZoneName || named.includes(zone) || zone.endsWith(`.${named}`)) return;
-  const message = `the zone is ${zone}, and its file has the name of ${named}`;
+  const message = `the zone is ${zone}, but its file is named like ${named}`;
   report.warning('PH129', message, nodePlace(node), 'change one of the two');
 }
 

@@ -169,7 +169,7 @@ function bias(context: StepsContext): Read<[string, number][]> {
   const amount = integer({
     min: -MAX_BIAS,
     max: MAX_BIAS,
-    hint: 'above 0 the region draws more clients, below 0 fewer',
+    hint: 'above 0 the region gets more clients, below 0 fewer',
   });
   return dictionary(({ key, value }, report) => {
     const region = regionName(context)(key, key.text, report);
@@ -193,14 +193,14 @@ function regionName(context: StepsContext): Read<string> {
     const isVip = vips.some((vip) => vip.name === region);
     const hint = isVip ? 'it is a VIP: only failover takes those' : nearestHint(region, regions.keys());
     const tell = once ?? createReportOnce(report);
-    tell(`region ${region}`, 'PH210', `there is no region ${region}`, nodePlace(node), hint);
+    tell(`region ${region}`, 'PH210', `unknown region "${region}"`, nodePlace(node), hint);
     return undefined;
   };
 }
 
 function warnUnusedRegion(region: string, node: YamlNode, report: Report): void {
   const message = `no VIP of this service is in the region ${region}`;
-  report.warning('PH211', message, nodePlace(node), 'the step passes over it: remove it, or add a VIP');
+  report.warning('PH211', message, nodePlace(node), 'the step skips it: remove it, or add a VIP');
 }
 
 type FailoverEntry = FailoverStep['order'][number];
@@ -221,7 +221,7 @@ function failoverOrder(context: StepsContext): Read<FailoverEntry[]> {
     if (brokenRegions?.has(target)) return { kind: 'region', region: target };
     const known = new Set([...vips.map((each) => each.name), ...regions.keys()]);
     const tell = once ?? createReportOnce(report);
-    const message = `there is no region or VIP ${target}`;
+    const message = `unknown region or VIP "${target}"`;
     tell(`region ${target}`, 'PH210', message, nodePlace(node), nearestHint(target, known));
     return undefined;
   };
@@ -236,7 +236,7 @@ function onceEach<T>(read: Read<T>): Read<T> {
     for (const item of items) {
       if (item.kind !== 'scalar') continue;
       const hint = 'remove one of the two';
-      if (seen.has(item.text)) report.warning('PH228', `${item.text} stands here twice`, nodePlace(item), hint);
+      if (seen.has(item.text)) report.warning('PH228', `duplicate "${item.text}" in the list`, nodePlace(item), hint);
       seen.add(item.text);
     }
     return read(node, name, report);
@@ -265,6 +265,6 @@ function warnWithoutPosition(at: YamlScalar, { regions, vips, report }: StepsCon
     vips.flatMap(({ region }) => (region !== undefined && regions.get(region) === false ? [region] : [])),
   );
   if (lost.size === 0) return;
-  const message = `nearest cannot tell how far ${[...lost].join(', ')} is: no "at"`;
+  const message = `nearest cannot compute the distance of ${[...lost].join(', ')}: no "at"`;
   report.warning('PH221', message, nodePlace(at), 'add at: "37.57,126.98" or at: KR to the region');
 }

@@ -125,14 +125,14 @@ function checkSignatures(store: RecordStore, findings: Findings): void {
   };
   const signatures = among(SIGNATURES);
   if (signatures) {
-    const message = `the zone is signed already (${signatures.text}), and Pharos does not serve signatures`;
-    const hint = 'include the unsigned zone, and take the DS out of the parent before the zone moves';
+    const message = `the zone is already signed (${signatures.text}), and Pharos does not serve signatures`;
+    const hint = 'include the unsigned zone, and remove the DS from the parent before the zone moves';
     findings.row('error', 'PH366', signatures.row, message, hint);
   }
   const keys = among(KEYS);
   if (!keys) return;
-  const message = `the zone has keys of DNSSEC (${keys.text}), and Pharos does not sign it`;
-  const hint = 'remove them; with a DS in the parent, resolvers that validate answer SERVFAIL for the whole zone';
+  const message = `the zone has DNSSEC keys (${keys.text}), and Pharos does not sign it`;
+  const hint = 'remove them; with a DS in the parent, validating resolvers answer SERVFAIL for the whole zone';
   findings.row('warning', 'PH367', keys.row, message, hint);
 }
 
@@ -179,7 +179,7 @@ function checkBesides({ store, table, has, apexNode, apex, findings }: Validated
     }
     if (type === TYPE.SOA && node !== apexNode) {
       const message = `SOA at ${findings.ownerText(row)}, which is not the apex ${formatName(apex)}`;
-      findings.row('error', 'PH351', row, message, 'give that zone a file of its own');
+      findings.row('error', 'PH351', row, message, 'give that zone a separate file');
     }
   }
 }
@@ -245,13 +245,13 @@ function checkHidden(zone: ValidatedZone): void {
         const message = `${findings.ownerText(row)} is below ${above}, which has a DNAME`;
         findings.row('error', 'PH354', row, message, 'RFC 6672 2.4: a DNAME has nothing below it');
       } else if (!isGlue(type, has[node] ?? 0)) {
-        const message = `${typeText(type)} of ${findings.ownerText(row)} is below the delegation ${above}: it is never answered`;
-        findings.row('warning', 'PH355', row, message, 'it belongs into the zone delegated to');
+        const message = `${typeText(type)} of ${findings.ownerText(row)} is below the delegation ${above}: Pharos never answers with it`;
+        findings.row('warning', 'PH355', row, message, 'it belongs to the delegated zone');
       }
     } else if (node !== apexNode && ((has[node] ?? 0) & NODE_HAS.ns) !== 0 && !AT_CUT.has(type)) {
       if (isGlue(type, has[node] ?? 0)) continue;
-      const message = `${typeText(type)} beside the delegation of ${findings.ownerText(row)}: it is never answered`;
-      findings.row('warning', 'PH355', row, message, 'it belongs into the zone delegated to');
+      const message = `${typeText(type)} beside the delegation of ${findings.ownerText(row)}: Pharos never answers with it`;
+      findings.row('warning', 'PH355', row, message, 'it belongs to the delegated zone');
     }
   }
   for (const { owner, place } of serviceOwners) {
@@ -260,7 +260,7 @@ function checkHidden(zone: ValidatedZone): void {
     const hider = atCut ? node : hiderOf(zone, owner, 0, owner.length);
     if (hider < 0) continue;
     const above = findings.ownerText(table.firstRow[hider] ?? 0);
-    const message = `service ${formatName(owner)} is at or below ${above}, which has NS or DNAME records: it is never answered`;
+    const message = `service ${formatName(owner)} is at or below ${above}, which has NS or DNAME records: Pharos never answers with it`;
     findings.place('error', 'PH356', place, message, 'remove the delegation or the service');
   }
 }

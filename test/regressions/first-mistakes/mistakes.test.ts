@@ -66,7 +66,7 @@ test.each<[title: string, given: Case, code: string, hint: string]>([
     steer: [ geo: { KR: seoul, default: [seoul, dublin] } ]
   two: { vips: { a: { region: dublin, A: 192.0.2.1 } }, steer: [ failover: [seol, dublin] ] }`,
     },
-    'error PH206: there is no region seol (and in 2 more places)',
+    'error PH206: unknown region "seol" (and in 2 more places)',
     'did you mean "seoul"',
   ],
   [

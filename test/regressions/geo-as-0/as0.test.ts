@@ -9,5 +9,5 @@ const zone = readFileSync(new URL('example.com.yaml', import.meta.url), 'utf8');
 
 test.each(['AS0', 'AS000', 'as0'])('%s is no place', (key) => {
   const files = { ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone.replace('AS0', key) };
-  expect(mistakesOf(files).join('\n')).toContain(`PH212: ${key} is not a place that geo knows`);
+  expect(mistakesOf(files).join('\n')).toContain(`PH212: ${key} is not a valid key of geo`);
 });

@@ -21,7 +21,7 @@ describe('ttl of an owner', () => {
   });
 
   test.each<[title: string, record: string, mistake: RegExp]>([
-    ['a type without records', '{ ttl: { MX: 5m }, A: 192.0.2.1 }', /PH117: a TTL for MX, and no MX record beside it/],
+    ['a type without records', '{ ttl: { MX: 5m }, A: 192.0.2.1 }', /PH117: a TTL for MX, but no MX record/],
     ['no type', '{ ttl: { AAA: 5m }, A: 192.0.2.1 }', /PH105: AAA is not a record type/],
     ['no TTL', '{ ttl: { A: soon }, A: 192.0.2.1 }', /PH\d+: ttl of A must be/],
   ])('a mistake: %s', (_title, record, mistake) => {

@@ -232,14 +232,14 @@ describe('mistakes: code and place, and the next record is read', () => {
     ['a A 192.0.2.1 192.0.2.2', 'PH312', 1, 15, 'A needs an address'],
     ['a MX mail', 'PH312', 1, 6, 'write "10 mail"'],
     ['a A', 'PH312', 1, 4, 'A needs an address, got nothing'],
-    ['a TXT "x', 'PH304', 1, 7, 'never closed'],
-    ['a TXT "x\ny"', 'PH304', 1, 7, 'never closed'],
-    ['a TXT ( x', 'PH303', 1, 7, 'never closed'],
-    ['a TXT x )', 'PH303', 1, 9, 'never opened'],
+    ['a TXT "x', 'PH304', 1, 7, 'quote is not closed'],
+    ['a TXT "x\ny"', 'PH304', 1, 7, 'quote is not closed'],
+    ['a TXT ( x', 'PH303', 1, 7, 'parenthesis is not closed'],
+    ['a TXT x )', 'PH303', 1, 9, 'closing parenthesis without an opening one'],
     ['a SOA ns1 h (\n 1 2 3\n x 5 )', 'PH312', 3, 2, 'expire'],
     ['a..b A 192.0.2.1', 'PH307', 1, 1, 'empty label'],
     [`${'x'.repeat(64)} A 192.0.2.1`, 'PH307', 1, 1, 'longer than 63'],
-    [' A 192.0.2.1', 'PH308', 1, 2, 'without an owner'],
+    [' A 192.0.2.1', 'PH308', 1, 2, 'first record has no owner'],
     ['a 2147483648 A 192.0.2.1', 'PH309', 1, 3, 'TTL must be 0 to 2147483647'],
     ['a CH A 192.0.2.1', 'PH310', 1, 3, 'class must be IN'],
     ['a IN IN A 192.0.2.1', 'PH311', 1, 6, 'not a record type'],
@@ -252,7 +252,7 @@ describe('mistakes: code and place, and the next record is read', () => {
     ['$INCLUDE', 'PH306', 1, 9, 'a file'],
     ['$INCLUDE a\\999', 'PH306', 1, 10, 'over'],
     ['$NOPE x', 'PH305', 1, 1, 'not a directive'],
-    ['ü TXT "ü" "x', 'PH304', 1, 11, 'never closed'],
+    ['ü TXT "ü" "x', 'PH304', 1, 11, 'quote is not closed'],
   ])('%j: %s at %i:%i', (text, code, line, column, message) => {
     const { records, diagnostics } = read({ 'x.db': `${text}\nz CNAME z\n` });
     const [first] = diagnostics;
