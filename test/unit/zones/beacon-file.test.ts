@@ -32,7 +32,7 @@ test('what is written is read again', async () => {
   expect(readdirSync(folder)).toEqual(['beacon.json']);
 });
 
-test('no file is no samples', () => {
+test('without a file there are no samples', () => {
   expect(readBeaconFile(join(folder, 'nowhere'), expect.unreachable)).toEqual([]);
 });
 

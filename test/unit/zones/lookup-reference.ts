@@ -141,7 +141,7 @@ function step(
   }
   const found = node.filter(({ type }) => type === qtype || qtype === 'ANY');
   if (found.length === 0) negative(zone, response);
-  // A DNAME that leads here is there already, and an RRset stands in a message once (RFC 2181 5).
+  // The DNAME may be in the response already, and a message contains an RRset once (RFC 2181 5).
   const isNew = (record: RefRecord): boolean => !response.answer.includes(record);
   response.answer.push(...found.filter(isNew).map((record) => ({ ...record, owner: name })));
   if (qtype !== 'ANY') response.additional.push(...addressesOf(found));

@@ -1,5 +1,5 @@
 /**
- * A zone file in a folder of its own, read with the settings of a small pharos.yaml.
+ * Reads a zone file in a temporary folder, with the settings of a small pharos.yaml.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 /**
- * `soa.serial: auto` rises with every change of content and never falls (SPEC 3).
+ * `soa.serial: auto` rises with every change of content and never falls (docs/transfer.md#serials).
  */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -64,11 +64,11 @@ describe('auto', () => {
   });
 });
 
-test('a stated serial is served as it stands', () => {
+test('a stated serial is served unchanged', () => {
   using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone(A, 'soa: { serial: 77 }\n') });
   const outcome = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
   expect(outcome.ok && outcome.value.catalog.zones[0]?.serial).toBe(77);
-  // Kept, so that `auto` rises above it; it is no digest of what was served with it.
+  // Kept, so that `auto` rises above it, with an empty digest.
   expect(outcome.ok && outcome.value.serials).toEqual({ [KEY]: { serial: 77, digest: '' } });
 });
 
@@ -82,7 +82,7 @@ describe('the state folder', () => {
     expect(readdirSync(state)).toEqual(['serials.json']);
   });
 
-  test('nothing there is no warning; what cannot be read is one', () => {
+  test('a missing file gives no warning; an unreadable file gives one', () => {
     using folder = folderOf({});
     const warnings: string[] = [];
     const warn = (message: string): void => void warnings.push(message);
@@ -98,7 +98,7 @@ describe('the state folder', () => {
     for (const warning of warnings) expect(warning).toContain('serials.json cannot be read');
   });
 
-  test('a restart goes on from what the folder holds', async () => {
+  test('a restart continues from the serials in the folder', async () => {
     using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone(A) });
     const last = formatSerials({ [KEY]: { serial: 4_100_000_000, digest: 'old' } });
     await writeAtomically(join(folder.path, 'state', SERIALS_FILE), last);

@@ -384,8 +384,8 @@ describe('octodns', () => {
 
 describe('the command', () => {
   test.each<[title: string, format: string, path: string, more: Partial<ImportOptions>, code: number, error: RegExp]>([
-    ['a format that is none', 'tinydns', 'x', {}, 2, /unknown format "tinydns"; use bind, route53, gdnsd or octodns/],
-    ['a zone that is no name', 'bind', 'x', { zone: 'a..b' }, 2, /a\.\.b is not a domain name/],
+    ['an unknown format', 'tinydns', 'x', {}, 2, /unknown format "tinydns"; use bind, route53, gdnsd or octodns/],
+    ['a zone that is not a name', 'bind', 'x', { zone: 'a..b' }, 2, /a\.\.b is not a domain name/],
     ['no such file: bind', 'bind', '/nowhere', {}, 1, /PH300: cannot read \/nowhere: there is no such file/],
     ['no such file: route53', 'route53', '/nowhere', {}, 1, /PH500: cannot read \/nowhere: there is no such file/],
     ['not JSON', 'route53', join(SAMPLES, 'db.example.com'), {}, 1, /PH501: .* is not JSON/],

@@ -61,7 +61,7 @@ describe('RRsets', () => {
 });
 
 describe('zones', () => {
-  test('the root zone is served, and everything below it that has no zone of its own', () => {
+  test('the root zone is served, with all names below it that are not in another zone', () => {
     const server = answering({
       ...NO_GEOGRAPHY,
       'zones/root.yaml':
@@ -156,12 +156,12 @@ describe('a generation', () => {
     expect(viewImage(generation.image, generation.atlas).plan.mapViews).toHaveLength(2);
   });
 
-  test('memory that is no image is refused', () => {
+  test('memory that is not an image is refused', () => {
     const { generation } = zone('');
     expect(() => viewImage(new SharedArrayBuffer(1024), generation.atlas)).toThrow('not an image');
   });
 
-  test('a thread of its own comes to the same', async () => {
+  test('a separate thread gives the same result', async () => {
     using folder = folderOf({
       ...NO_GEOGRAPHY,
       'zones/example.com.yaml': `${HEAD}soa: { serial: 5 }\nrecords: { www: { A: 192.0.2.1 } }\n`,

@@ -25,7 +25,7 @@ test.each<[string, string[], object]>([
   ['all answers by the step all', ['steer: all', VIPS], { answers: 256 }],
   ['one answer in spite of the step all', ['steer: all', 'answers: 1', VIPS], { answers: 1 }],
   ['a shared check', ['check: shared', VIPS], { vips: [{ check: { name: 'shared', kind: 'tcp' } }, {}] }],
-  ['a check of its own', ['check: { type: tcp, port: 80 }', VIPS], { vips: [{ check: { name: 'www.example.com', port: 80 } }, {}] }], // prettier-ignore
+  ['its own check', ['check: { type: tcp, port: 80 }', VIPS], { vips: [{ check: { name: 'www.example.com', port: 80 } }, {}] }], // prettier-ignore
   ['standby', ['vips: { a: { A: 203.0.113.1, weight: 0 } }'], { vips: [{ weight: 0 }] }],
   ['both families', ['vips: { a: { A: 203.0.113.1, AAAA: 2001:db8::1 } }'], { vips: [{ a: Uint8Array.of(203, 0, 113, 1), aaaa: expect.any(Uint8Array) as Uint8Array }] }], // prettier-ignore
   ['none', ['when_all_down: none', VIPS], { whenAllDown: { kind: 'none' } }],

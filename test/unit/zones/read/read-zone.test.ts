@@ -162,7 +162,7 @@ describe('the SOA', () => {
     expect(found).toMatchObject({ soa: `ns.example.net. ${rest}`, auto });
   });
 
-  test('of an included file stands', () => {
+  test('of an included file is kept', () => {
     const bulk = '@ IN SOA ns.example.net. root 5 4 3 2 1\n@ IN NS ns.example.net.\n';
     const { zone, diagnostics } = readZoneText('zone: example.com\ninclude: bulk.db\n', { 'bulk.db': bulk });
     expect(placesOf(diagnostics)).toEqual([]);
@@ -174,7 +174,7 @@ describe('the SOA', () => {
   });
 });
 
-test('a zone has regions and checks of its own beside the shared ones', () => {
+test('a zone has its own regions and checks beside the shared ones', () => {
   const { zone, diagnostics } = readZoneText(
     `${HEAD}regions: { tokyo: { at: JP } }\nchecks: { web: { type: http } }\nservices:\n` +
       '  a: { check: web, vips: { x: { region: tokyo, A: 192.0.2.1 }, y: { region: seoul, A: 192.0.2.2 } } }\n' +
