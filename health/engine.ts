@@ -23,7 +23,15 @@ import { createProber } from './prober.ts';
 import { checkSlots, gatherUnits, NO_UNITS, recall, rememberedOf, statesOf, type Units } from './reuse-units.ts';
 import { createScheduler } from './scheduler.ts';
 import { openMemoryStore, openStateStore, type SavedState } from './state-file.ts';
-import { createSuspicion, suspectWords } from './suspect.ts';
+import {
+  beliefIn,
+  createSuspicion,
+  noteFault,
+  reconsider,
+  setSuspects,
+  stopSuspicion,
+  suspectWords,
+} from './suspect.ts';
 import { createTableWriter } from './table-writer.ts';
 import { canonicalTarget, shownAddress, type HealthTarget } from './target-names.ts';
 import { fallsWith, noteUnprobed, probedWord, shownState, stopProbes, takeResult, type Unit } from './unit.ts';
@@ -85,7 +93,7 @@ export function startHealth(options: HealthOptions): Health {
   });
   const { orders, write } = writer;
 
-  const suspicion = createSuspicion<Unit>({
+  const suspicion = createSuspicion({
     clock,
     share: suspect,
     hasten: ({ key }) => {
@@ -122,7 +130,7 @@ export function startHealth(options: HealthOptions): Health {
 
   const notProbed = createNotProbedAlarm<Unit>({
     alarms,
-    suspected: () => suspicion.alarm() !== undefined,
+    suspected: () => suspicion.alarm !== undefined,
   });
 
   const flapHolds = createFlapHolds({
@@ -140,12 +148,12 @@ export function startHealth(options: HealthOptions): Health {
   const take = (unit: Unit, result: ProbeResult, reported = false): void => {
     notProbed.note(unit, result);
     if (result.fault !== undefined) {
-      suspicion.unprobed(unit, result.fault);
+      noteFault(suspicion, unit, result.fault);
       noteUnprobed(unit, result, clock);
       heard(unit);
       return;
     }
-    const belief = suspicion.believes(unit, result, !reported && fallsWith(unit, result.passed));
+    const belief = beliefIn(suspicion, unit, result, !reported && fallsWith(unit, result.passed));
     const before = shownState(unit);
     const isFirst = unit.state.probed === PROBED.UNKNOWN;
     const changed = takeResult(unit, result, clock, reported ? 'believed' : belief);
@@ -153,7 +161,7 @@ export function startHealth(options: HealthOptions): Health {
     if (result.passed) for (const target of unit.members) writer.takeLoad(target, result.load, unit);
     heard(unit);
     tell(unit, before, result.reason);
-    suspicion.reconsider(unit);
+    reconsider(suspicion, unit);
   };
 
   /** A unit that could not be probed counts as well: the first round ends even when this machine has a fault. */
@@ -237,7 +245,7 @@ export function startHealth(options: HealthOptions): Health {
       for (const [key, unit] of before.byKey) if (!gathered.byKey.has(key)) stopUnit(unit);
 
       units = gathered;
-      suspicion.configure([...units.byKey.values()]);
+      setSuspects(suspicion, [...units.byKey.values()]);
       notProbed.configure([...units.byKey.values()]);
       flapHolds.configure(units.byKey.values());
       writer.configure(wanted, table);
@@ -277,7 +285,7 @@ export function startHealth(options: HealthOptions): Health {
       return found && writer.show(found);
     },
     suspected: () => {
-      const alarm = suspicion.alarm();
+      const { alarm } = suspicion;
       if (alarm === undefined) return undefined;
       const since = new Date(clock.wall() - (clock.now() - alarm.sinceMs)).toISOString();
       return { since, message: suspectWords(alarm) };
@@ -300,7 +308,7 @@ export function startHealth(options: HealthOptions): Health {
       stopped = true;
       for (const unit of units.byKey.values()) stopProbes(unit);
       pushes.stop();
-      suspicion.stop();
+      stopSuspicion(suspicion);
       notProbed.stop();
       flapHolds.stop();
       writer.stop();

@@ -2,6 +2,7 @@
  * What each check can say of this node's own network, and what all of them say together. Pure.
  */
 import { PROBED, type Probed } from './health-table.ts';
+import { MAX_SURVEYED_A_SECOND, SUSPECT_SAMPLE, SUSPECT_WINDOW_MS, SUSPECT_WITNESSES } from './limits.ts';
 
 /** One check at one address, as a witness. `suspect.ts` writes all of it. */
 export type Witness = {
@@ -41,7 +42,13 @@ export function createWitness(): Witness {
   };
 }
 
-/** What is asked of a check. */
+/**
+ * What happens to a result. `believed`: it counts. `frozen`: it is counted but does not take the state down. `pending`:
+ * the same until the other checks have answered. Then the state goes down, or the alarm is raised.
+ */
+export type Belief = 'believed' | 'frozen' | 'pending';
+
+/** What a verdict needs of a check. */
 export type Suspected = {
   /** Checks at one address are one witness, however many VIPs and checks it has. */
   readonly address: string;
@@ -52,13 +59,74 @@ export type Suspected = {
   readonly members: readonly unknown[];
 };
 
+/**
+ * Whether other checks fail together with one that fails. `together`: this node's network is suspect. `wait`: the
+ * results of others could still change the verdict, until that time. `alone`: the fault is the target's.
+ */
+export type NetworkVerdict<Check> =
+  | { readonly kind: 'together'; readonly failed: readonly Check[]; readonly heard: number }
+  | { readonly kind: 'wait'; readonly untilMs: number }
+  | { readonly kind: 'alone' };
+
+/** What is known when a check fails. */
+export type FailureFacts = {
+  readonly failing: Failing;
+  /** Whether its state goes down if it fails alone. */
+  readonly falls: boolean;
+  /** `health.suspect`, 0 to 1; 0 is off. */
+  readonly share: number;
+  readonly nowMs: number;
+};
+
+export function verdictOn<Check extends Suspected>(
+  check: Check,
+  checks: readonly Check[],
+  { failing, falls, share, nowMs }: FailureFacts,
+): NetworkVerdict<Check> {
+  if (share === 0) return { kind: 'alone' };
+  const sinceMs = failing.fromMs - windowMs(check, checks.length);
+  const { failed, passed, waiting, waitUntilMs, up } = tally(checks, { sinceMs, fromMs: failing.fromMs, nowMs });
+  const heard = countVips(failed) + countVips(passed);
+  const isSample = heard >= Math.min(Math.ceil(up / 2), SUSPECT_SAMPLE);
+  const asked = [...failed, ...waiting];
+  const couldReach = waiting.length > 0 && reaches(share, asked, [...asked, ...passed]);
+  const reached = reaches(share, failed, [...failed, ...passed, ...(couldReach ? waiting : [])]);
+  // If the state is frozen anyway, the checks that have been asked are counted first.
+  if (isSample && reached && (falls || waiting.length === 0)) return { kind: 'together', failed, heard };
+  return couldReach ? { kind: 'wait', untilMs: waitUntilMs } : { kind: 'alone' };
+}
+
+/** Whether the bad checks are the share of all of them, both by VIPs and by addresses. */
+function reaches(share: number, bad: readonly Suspected[], all: readonly Suspected[]): boolean {
+  const addresses = countAddresses(all);
+  return (
+    addresses >= SUSPECT_WITNESSES &&
+    countVips(bad) >= share * countVips(all) &&
+    countAddresses(bad) >= share * addresses
+  );
+}
+
+/** How long before a check's first failed probe others may have begun to fail: only a probe shows a failure. */
+function windowMs({ check: { fastMs, timeoutMs } }: Suspected, checks: number): number {
+  return SUSPECT_WINDOW_MS + fastMs + timeoutMs + (checks / MAX_SURVEYED_A_SECOND) * 1000;
+}
+
+function countAddresses(checks: readonly Suspected[]): number {
+  return new Set(checks.map(({ address }) => address)).size;
+}
+
+/** The VIPs that these checks speak for. */
+export function countVips(checks: readonly Suspected[]): number {
+  return checks.reduce((sum, { members }) => sum + members.length, 0);
+}
+
 /** What the checks say that were up. */
-export type Tally<Check> = {
+type Tally<Check> = {
   readonly failed: readonly Check[];
   readonly passed: readonly Check[];
   /** Asked, and without an answer yet. */
   readonly waiting: readonly Check[];
-  /** When the last of these will have had its time. */
+  /** When the last of these answers is due. */
   readonly waitUntilMs: number;
   /** VIPs that were up. */
   readonly up: number;
@@ -68,7 +136,7 @@ export type Tally<Check> = {
  * Counts the checks that failed since `sinceMs`, those that passed a probe that began since `fromMs`, and those that
  * have been asked and have not answered yet.
  */
-export function tally<Check extends Suspected>(
+function tally<Check extends Suspected>(
   checks: readonly Check[],
   { sinceMs, fromMs, nowMs }: { readonly sinceMs: number; readonly fromMs: number; readonly nowMs: number },
 ): Tally<Check> {
@@ -80,7 +148,7 @@ export function tally<Check extends Suspected>(
   for (const check of checks) {
     const { witness, state, members } = check;
     const { failing, heardFromMs, believeFromMs } = witness;
-    // It is being asked once more, after a hold.
+    // It is probed once more after a freeze.
     if (believeFromMs !== undefined) continue;
     if (failing !== undefined) {
       // One that fails for longer does not fail at once with the others.
@@ -108,8 +176,3 @@ function answerDueMs({ witness: { askedMs, wantedMs }, check: { fastMs, timeoutM
 
 /** A deadline fires a little later than it is due. */
 const ANSWER_SLACK_MS = 100;
-
-/** The VIPs that these checks speak for. */
-export function countVips(checks: readonly Suspected[]): number {
-  return checks.reduce((sum, { members }) => sum + members.length, 0);
-}

@@ -7,7 +7,7 @@ import type { Clock } from './clock.ts';
 import { MAX_EXTRA_PROBES } from './limits.ts';
 import { startRound } from './round.ts';
 import type { Pace } from './scheduler.ts';
-import type { Suspicion } from './suspect.ts';
+import { askOthers, noteAsked, type Suspicion } from './suspect.ts';
 import { doubtMsOf, fastMsOf, isContradicted, mayReuse, needsMore, type Unit } from './unit.ts';
 import type { Watch } from './watch.ts';
 
@@ -15,7 +15,7 @@ export type ProberOptions = {
   readonly clock: Clock;
   readonly probe: Probe;
   readonly watch: Watch;
-  readonly suspicion: Suspicion<Unit>;
+  readonly suspicion: Suspicion;
   /** The link of this machine to the host, where that is down. */
   readonly deadLink: (host: string) => string | undefined;
   /** A probe rejected, which none should. */
@@ -32,7 +32,7 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
     const reused = mayReuse(unit) ? watch.take(unit.key) : undefined;
     // A target that serves one connection at a time would not answer while the old one is held.
     if (reused === undefined) watch.drop(unit.key);
-    suspicion.asked(unit);
+    noteAsked(unit, clock.now());
     const keep = (connection: Socket): void => {
       if (unit.stopped) connection.destroy();
       else watch.keep(unit.key, connection);
@@ -40,7 +40,7 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
     const ask = async (signal: AbortSignal, first: boolean): Promise<ProbeResult> => {
       if (!first) {
         extra += 1;
-        suspicion.doubts();
+        askOthers(suspicion, clock.now());
       }
       // What is sent over a dead link is lost, though the link may be back before the time is over.
       const dead = first && unit.last?.passed !== false ? undefined : deadLink(where.host);
@@ -62,10 +62,10 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
       doubtMs: doubtMsOf(unit),
       fastMs: fastMsOf(unit),
       wantsMore: (underWay) =>
-        extra < MAX_EXTRA_PROBES && suspicion.alarm() === undefined && needsMore(unit, underWay) > 0,
+        extra < MAX_EXTRA_PROBES && suspicion.alarm === undefined && needsMore(unit, underWay) > 0,
       ask,
       take: (result, startedMs) => {
-        suspicion.asked(unit, startedMs);
+        noteAsked(unit, startedMs);
         take(unit, result);
       },
     });
@@ -73,7 +73,7 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
     await round.done;
     unit.cancel = undefined;
     // Asking all of them every `fast` would tell no more, and cost most where most fail.
-    return isContradicted(unit) && suspicion.alarm() === undefined ? 'fast' : 'interval';
+    return isContradicted(unit) && suspicion.alarm === undefined ? 'fast' : 'interval';
   };
 }
 

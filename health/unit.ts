@@ -17,8 +17,7 @@ import {
   type Thresholds,
 } from './hysteresis.ts';
 import { MAX_PROBES_OF_TARGET, MIN_GAP_MS } from './limits.ts';
-import { createWitness, type Witness } from './network-evidence.ts';
-import type { Belief } from './suspect.ts';
+import { createWitness, type Belief, type Witness } from './network-evidence.ts';
 import type { HealthTarget } from './target-names.ts';
 
 export type LastResult = ProbeResult & {

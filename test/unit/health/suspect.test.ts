@@ -308,7 +308,7 @@ describe('while states hold', () => {
     expect([alarmed(), states()]).toEqual([true, 'U'.repeat(count)]);
     await clock.advance(2000 + INTERVAL_MS);
     expect([alarmed(), states()]).toEqual([!expected, (expected ? 'D' : 'U').repeat(count)]);
-    if (expected) expect(warnings.at(-1)).toMatch(` ${told.length} of ${count} VIPs answer, though not well`);
+    if (expected) expect(warnings.at(-1)).toMatch(` ${told.length} of ${count} VIPs respond with an error`);
     await clock.advance(60_000);
     expect(alarmed()).toBe(!expected);
   });
