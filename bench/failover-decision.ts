@@ -67,7 +67,9 @@ export async function measureDecisions(folder: string, runs: number): Promise<nu
   return times;
 }
 
-/** Of the sockets' first answers without the VIP, the last; late ones with it, to questions after the decision, throw. */
+/**
+ * Of the sockets' first answers without the VIP, the last; late ones with it, to questions after the decision, throw.
+ */
 async function lastFirstAnswer(client: Worker, decidedMs: number): Promise<number> {
   const first = new Map<number, number>();
   while (first.size < SOCKETS) {

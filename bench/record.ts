@@ -1,6 +1,6 @@
 /**
- * `node bench/record.ts NAME [OPTION ...]` runs bench/NAME.ts with the options, and puts what it prints into RESULTS.md.
- * It ends as that does.
+ * `node bench/record.ts NAME [OPTION ...]` runs bench/NAME.ts with the options, and puts what it prints into
+ * RESULTS.md. It ends as that does.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -49,7 +49,8 @@ export function createReplays(): Replay[] {
     return {
       name,
       fill: () => {
-        // All that was put is taken (server/answer/ring.ts), at next to no cost: a full ring would make samples too cheap.
+        // All that was put is taken (server/answer/ring.ts), at next to no cost: a full ring would make samples too
+        // cheap.
         heads[1] = heads[0] ?? 0;
         for (let slot = 0; slot < BATCH_QUERIES; slot++) {
           const packet = packets[next++ % packets.length] ?? Buffer.alloc(0);

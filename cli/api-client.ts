@@ -1,6 +1,6 @@
 /**
- * Client of a running server's API (docs/http-api.md). Uses `node:http`, since `fetch` refuses ports that browsers block,
- * such as 6000 and 10080, and a server may listen there.
+ * Client of a running server's API (docs/http-api.md). Uses `node:http`, since `fetch` refuses ports that browsers
+ * block, such as 6000 and 10080, and a server may listen there.
  */
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';

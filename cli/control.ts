@@ -8,12 +8,14 @@ import { callApi, shownUrl, type Api, type ApiReply } from './api-client.ts';
 import { reach, type ReachOptions } from './find-server.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 
-/** How the server is found, and whether the reply is printed as JSON. `alsoApis`: further servers for the same request. */
+/**
+ * How the server is found, and whether the reply is printed as JSON. `alsoApis`: further servers for the same request.
+ */
 export type ControlOptions = ReachOptions & { readonly json: boolean; readonly alsoApis?: readonly string[] };
 
 /**
- * `forText` as on the command line: `30m`. `wait`: a drain waits until it is safe to stop. `force`: drain even if a service
- * is left without an available VIP.
+ * `forText` as on the command line: `30m`. `wait`: a drain waits until it is safe to stop. `force`: drain even if a
+ * service is left without an available VIP.
  */
 export type StateOptions = ControlOptions & {
   readonly forText: string | undefined;
@@ -210,8 +212,8 @@ function warnOf(reply: Readonly<Record<string, unknown>>, output: Output): void 
 }
 
 /**
- * `reply` combines the replies of all servers. `apis` are the servers that made the change, of `servers` in total. `code`
- * is the exit code if nothing else fails.
+ * `reply` combines the replies of all servers. `apis` are the servers that made the change, of `servers` in total.
+ * `code` is the exit code if nothing else fails.
  */
 type Asked = {
   readonly reply: Readonly<Record<string, unknown>>;

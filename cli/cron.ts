@@ -12,8 +12,8 @@ export type CronOptions = {
 };
 
 /**
- * Expressions of node-cron for a cron line. crontab(5): if day of month and weekday are both restricted, a line is due when
- * either matches. node-cron requires both to match, so such a line becomes two expressions.
+ * Expressions of node-cron for a cron line. crontab(5): if day of month and weekday are both restricted, a line is due
+ * when either matches. node-cron requires both to match, so such a line becomes two expressions.
  */
 export function cronExpressions(line: string): readonly string[] {
   const fields = line.trim().split(/\s+/);
@@ -38,9 +38,9 @@ export function atCronTimes(line: string, run: () => void | Promise<void>, optio
 }
 
 /**
- * From `start` on, calls `run` each time the line is due: once per moment, also if several of its expressions are due. A
- * moment that this thread was too busy for, or that the clock jumped over, is made up for at once. Throws if the line is
- * not valid.
+ * From `start` on, calls `run` each time the line is due: once per moment, also if several of its expressions are due.
+ * A moment that this thread was too busy for, or that the clock jumped over, is made up for at once. Throws if the line
+ * is not valid.
  */
 export function prepareCronJob(line: string, run: () => void | Promise<void>, options: CronOptions = {}): CronJob {
   const { timezone, logger } = options;

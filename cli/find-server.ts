@@ -43,8 +43,8 @@ type StatusOf =
   | { readonly ok: false; readonly message: string };
 
 /**
- * Reads `status` alone: the server may run with an earlier version of the file, so other mistakes do not matter. A variable
- * that is not set matters only if its value is needed.
+ * Reads `status` alone: the server may run with an earlier version of the file, so other mistakes do not matter. A
+ * variable that is not set matters only if its value is needed.
  */
 function readStatus(file: string, env: Environment): StatusOf {
   const report = createReport();

@@ -74,7 +74,9 @@ export function plural(count: number, noun: string): string {
   return `${count.toLocaleString('en-GB')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Columns are as wide as their widest cell, with two spaces between. `visible` is the width of a cell without colours. */
+/**
+ * Columns are as wide as their widest cell, with two spaces between. `visible` is the width of a cell without colours.
+ */
 export function table(rows: readonly (readonly string[])[], visible: (cell: string) => number = visibleLength): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, visible(cell))));

@@ -1,6 +1,6 @@
 /**
- * Signals of `pharos serve`, from the start of the process. SIGTERM, SIGINT and SIGHUP are held until the server can act on
- * them; by default each would end the process. Imports nothing, since it runs before all other modules.
+ * Signals of `pharos serve`, from the start of the process. SIGTERM, SIGINT and SIGHUP are held until the server can
+ * act on them; by default each would end the process. Imports nothing, since it runs before all other modules.
  */
 
 const ACTED_ON = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;

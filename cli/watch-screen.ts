@@ -1,6 +1,6 @@
 /**
- * The full-screen report of `pharos status --watch`: redrawn in place, cut to the size of the terminal, and removed at the
- * end.
+ * The full-screen report of `pharos status --watch`: redrawn in place, cut to the size of the terminal, and removed at
+ * the end.
  */
 import { writeSync } from 'node:fs';
 import { plural, type Output } from './output.ts';

@@ -1,6 +1,6 @@
 /**
- * Shares the descriptors that this process may have open (RLIMIT_NOFILE) among their users, so that clients cannot use up
- * the descriptors of probes and of the status server.
+ * Shares the descriptors that this process may have open (RLIMIT_NOFILE) among their users, so that clients cannot use
+ * up the descriptors of probes and of the status server.
  */
 import { readFileSync } from 'node:fs';
 

@@ -143,7 +143,9 @@ export function fileAndLine({ file, line }: Place): string {
 const MAX_SHOWN = 160;
 const SHOWN_BEFORE = 60;
 
-/** The line without its indentation, or the part of a long line around the mistake; and the column of the first caret. */
+/**
+ * The line without its indentation, or the part of a long line around the mistake; and the column of the first caret.
+ */
 function excerptAround(place: Place, line: string): { readonly shown: string; readonly column: number } {
   const margin = (place.excerpt ?? '').length - (place.excerpt ?? '').trimStart().length;
   const column = Math.max(0, Math.min((place.column ?? 1) - 1 - margin, line.length));

@@ -1,6 +1,6 @@
 /**
- * The `/regex/` of a check. Targets are not trusted, and a crafted text takes a backtracking engine exponential time. RE2
- * takes time linear in the text, for any expression.
+ * The `/regex/` of a check. Targets are not trusted, and a crafted text takes a backtracking engine exponential time.
+ * RE2 takes time linear in the text, for any expression.
  */
 import { RE2JS } from 're2js';
 
@@ -10,7 +10,8 @@ export type Expression = { test(text: string): boolean };
 export const EXPRESSION_FLAGS = /^[imsu]*$/;
 
 /**
- * Compiles an expression in RE2's syntax: no look-ahead and no back-references. Throws an Error that states the mistake.
+ * Compiles an expression in RE2's syntax: no look-ahead and no back-references. Throws an Error that states the
+ * mistake.
  */
 export function compileExpression(source: string, flags: string): Expression {
   const bits =

@@ -52,7 +52,10 @@ export function scalar<T>(
   };
 }
 
-/** The same reader for a key that takes `${NAME}`: a secret, an address or a path (docs/configuration.md#environment-variables). */
+/**
+ * The same reader for a key that takes `${NAME}`: a secret, an address or a path
+ * (docs/configuration.md#environment-variables).
+ */
 export function fromEnvironment<T>(read: Read<T>): Read<T> {
   return (node, name, report) => read(node.kind === 'reference' ? node.resolve(report) : node, name, report);
 }
@@ -60,7 +63,10 @@ export function fromEnvironment<T>(read: Read<T>): Read<T> {
 /** Usual names of variables that identify a node of a fleet. */
 const IDENTITY = /(?:^|_)(?:NSID|HOST|HOSTNAME|NODE|NODE_NAME|POD_NAME|REGION|SITE)$/;
 
-/** For a key whose value is published: only variables that identify a node are allowed, so that no secret is published by mistake. */
+/**
+ * For a key whose value is published: only variables that identify a node are allowed, so that no secret is published
+ * by mistake.
+ */
 export function identityFromEnvironment<T>(read: Read<T>): Read<T> {
   return (node, name, report) => {
     const other = node.kind === 'reference' ? node.names.find((each) => !IDENTITY.test(each)) : undefined;

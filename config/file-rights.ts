@@ -49,7 +49,10 @@ export function judgeKeyFile(path: string, place: Place, report: Report): void {
   report.warning('PH386', `every user of this machine may read the private key ${path}`, place, `chmod o-r ${path}`);
 }
 
-/** Reports a secret that is written in a file that every user may read (PH387). A secret from the environment is not in the file. */
+/**
+ * Reports a secret that is written in a file that every user may read (PH387). A secret from the environment is not in
+ * the file.
+ */
 export function judgeSecret(node: YamlScalar, name: string, report: Report): void {
   const place = nodePlace(node);
   if (node.written !== undefined || !isReadableByAll(place.file)) return;

@@ -10,7 +10,10 @@ import { codeOf } from './unknown-values.ts';
 /** An entry of `zones` and its place; messages show `shown`. */
 export type ZonesEntry = { readonly path: string; readonly shown: string; readonly place: Place };
 
-/** `files` are absolute paths, sorted, without duplicates; `folders` are the folders searched. Hidden files and files other than *.yaml and *.yml are skipped. */
+/**
+ * `files` are absolute paths, sorted, without duplicates; `folders` are the folders searched. Hidden files and files
+ * other than *.yaml and *.yml are skipped.
+ */
 export function findZoneFiles(
   entries: readonly ZonesEntry[],
   baseDir: string,

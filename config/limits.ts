@@ -4,7 +4,10 @@
 
 /** A zone file of this size has a million records, which belong in master files (`include`). */
 export const MAX_YAML_BYTES = 64 * 1024 * 1024;
-/** A master file, latency table or database, before and after decompression. It must fit one buffer; a billion octets are some 20 million records. */
+/**
+ * A master file, latency table or database, before and after decompression. It must fit one buffer; a billion octets
+ * are some 20 million records.
+ */
 export const MAX_DATA_OCTETS = 2 ** 31;
 /** A file that a command reads as text: the longest string of JavaScript. */
 export const MAX_TEXT_OCTETS = 512 * 1024 * 1024;
@@ -53,7 +56,9 @@ export const MAX_WORKERS = 1024;
 export const MAX_TCP_CLIENTS = 1_000_000;
 /** A file of certificates or a key: a long chain has some 20 KB. */
 export const MAX_PEM_OCTETS = 1024 * 1024;
-/** 128 bits: not guessable. RFC 8945 8 asks for as many bits as the algorithm's output; not all keys in use have them. */
+/**
+ * 128 bits: not guessable. RFC 8945 8 asks for as many bits as the algorithm's output; not all keys in use have them.
+ */
 export const MIN_TSIG_SECRET_OCTETS = 16;
 /** RFC 5001 2.3 sets no limit. This one leaves room for the response. */
 export const MAX_NSID_OCTETS = 128;

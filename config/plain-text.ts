@@ -1,7 +1,7 @@
 /**
- * Removes characters from the text of targets, files and clients that move a terminal's cursor, break a line of the log,
- * or change the direction of text. Code that stores such text calls this once; terminal, page, log and JSON need no
- * further care.
+ * Removes characters from the text of targets, files and clients that move a terminal's cursor, break a line of the
+ * log, or change the direction of text. Code that stores such text calls this once; terminal, page, log and JSON need
+ * no further care.
  */
 
 /** C0, DEL, C1; marks and embeddings of direction; separators of lines and paragraphs. */

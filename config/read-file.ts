@@ -1,6 +1,6 @@
 /**
- * Reads files: only regular files, up to a limit, in pieces. All files are read here. A pipe or a device may block, and a
- * file of many gigabytes fills the memory; neither may hold up a start or a reload.
+ * Reads files: only regular files, up to a limit, in pieces. All files are read here. A pipe or a device may block, and
+ * a file of many gigabytes fills the memory; neither may hold up a start or a reload.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { relative, isAbsolute, sep } from 'node:path';
@@ -52,7 +52,8 @@ export function announceReads(tell: (path: string) => void): void {
 /** Reads a whole file. Throws FileError or the system's error; `faultOf` describes both. */
 export function readRegularFile(path: string, { maxOctets, below }: ReadOptions): FileRead {
   announce(path);
-  // Checked before opening, since opening a device may have effects, and again after, since the path may lead to another file.
+  // Checked before opening, since opening a device may have effects, and again after, since the path may lead to
+  // another file.
   mustBeFile(statSync(path), path, below);
   // Without O_NONBLOCK, opening a pipe waits for a writer.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

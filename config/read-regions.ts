@@ -28,7 +28,9 @@ export function regions(isCountry: IsCountry): Read<ReadonlyMap<string, RegionSp
   };
 }
 
-/** Targets are `name/vip`, `name/@region` and `@region` (docs/commands.md#targets), so names cannot contain these signs. */
+/**
+ * Targets are `name/vip`, `name/@region` and `@region` (docs/commands.md#targets), so names cannot contain these signs.
+ */
 export function isTargetName(name: YamlScalar, what: string, report: Report): boolean {
   if (/^[^\s/@]+$/.test(name.text)) return true;
   const hint = 'targets such as www.example.com/seoul-a are made of it: use letters, digits, "-", "_" and "."';

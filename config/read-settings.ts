@@ -156,7 +156,10 @@ const readStatus = map('status', {
   open_reading: withDefault(boolean(), DEFAULT_STATUS.openReading),
 });
 
-/** Shorter than 16 characters, few different characters, or little beside a common word: some thousand tries may find it. */
+/**
+ * Shorter than 16 characters, few different characters, or little beside a common word: some thousand tries may find
+ * it.
+ */
 function isWeakToken(token: string): boolean {
   const rest = token.toLowerCase().replace(COMMON_WORDS, '');
   return token.length < 16 || new Set(token).size < 8 || rest.length < 8;

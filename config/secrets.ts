@@ -114,8 +114,8 @@ function hideInComment(comment: string): string {
 }
 
 /**
- * For a file that is not YAML, where a secret may not be the value of its key: hides the text after each word that may be
- * the key of a secret, on its line and on the following lines with more indentation.
+ * For a file that is not YAML, where a secret may not be the value of its key: hides the text after each word that may
+ * be the key of a secret, on its line and on the following lines with more indentation.
  */
 export function secretsInText(text: string, lines: readonly number[]): SecretSpan[] {
   const spans: SecretSpan[] = [];

@@ -27,7 +27,10 @@ export type Settings = {
   readonly workers: number;
   /** Absolute paths, sorted. */
   readonly zoneFiles: readonly string[];
-  /** Folders named in `zones`. The real path of a zone file found in one must be in it, after symbolic links are followed. */
+  /**
+   * Folders named in `zones`. The real path of a zone file found in one must be in it, after symbolic links are
+   * followed.
+   */
   readonly zoneFolders: readonly string[];
   /** The files a zone may name: those below its folder, or any. */
   readonly files: 'own-folder' | 'anywhere';
@@ -117,7 +120,9 @@ export type ScheduleSpec = {
   readonly set: readonly ScheduledChange[];
 };
 
-/** Has a weight, a state, or both. `auto` restores the weight of the zone file, or lets health checks decide the state. */
+/**
+ * Has a weight, a state, or both. `auto` restores the weight of the zone file, or lets health checks decide the state.
+ */
 export type ScheduledChange = {
   readonly target: string;
   readonly weight: number | 'auto' | undefined;

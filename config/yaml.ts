@@ -1,8 +1,8 @@
 /**
- * Reads a YAML file (1.2, core schema) to a tree in which every value keeps its place and its text as written: the field
- * decides what `1.10`, `0x1F`, `12:30:00` and `2001:db8::1` mean. Aliases are resolved and duplicate keys are reported
- * here. `${NAME}` has its own kind of node, which only readers made with `fromEnvironment` resolve; other readers report
- * it as a mistake.
+ * Reads a YAML file (1.2, core schema) to a tree in which every value keeps its place and its text as written: the
+ * field decides what `1.10`, `0x1F`, `12:30:00` and `2001:db8::1` mean. Aliases are resolved and duplicate keys are
+ * reported here. `${NAME}` has its own kind of node, which only readers made with `fromEnvironment` resolve; other
+ * readers report it as a mistake.
  */
 import { isUtf8 } from 'node:buffer';
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type YAMLParseError } from 'yaml';

@@ -1,6 +1,6 @@
 /**
- * The interface between the code that moves packets and the code that answers them. Neither side imports anything else of
- * the other.
+ * The interface between the code that moves packets and the code that answers them. Neither side imports anything else
+ * of the other.
  */
 
 import type { Endpoint } from '../wire/address.ts';
@@ -36,8 +36,8 @@ export function packetOf(query: Uint8Array, peer: Uint8Array, transport: number,
 }
 
 /**
- * Answers one query. Returns the number of octets written to `tx` from `txAt`; 0 sends no response. Never throws for bad
- * input, allocates nothing, and keeps no reference to the packet.
+ * Answers one query. Returns the number of octets written to `tx` from `txAt`; 0 sends no response. Never throws for
+ * bad input, allocates nothing, and keeps no reference to the packet.
  */
 export type Answer = (packet: Readonly<Packet>) => number;
 
@@ -67,8 +67,8 @@ export type StreamClient = {
 };
 
 /**
- * Asks the control thread, which replies when it has time. `ServerOptions.reply` defines which questions it understands.
- * Resolves to undefined without a reply. Question and reply are plain data.
+ * Asks the control thread, which replies when it has time. `ServerOptions.reply` defines which questions it
+ * understands. Resolves to undefined without a reply. Question and reply are plain data.
  */
 export type AskControl = (question: unknown) => Promise<unknown>;
 

@@ -12,7 +12,9 @@ export const COUNTER = {
   QUERIES_TCP6: 3,
   /** Responses by the RCODE in their header: RCODES + 0 to RCODES + 15. */
   RCODES: 4,
-  /** (a) Responses whose RCODE has more than 4 bits (RFC 6891 6.1.3), such as BADVERS. RCODES counts their low bits too. */
+  /**
+   * (a) Responses whose RCODE has more than 4 bits (RFC 6891 6.1.3), such as BADVERS. RCODES counts their low bits too.
+   */
   RCODE_EXTENDED: 20,
   /** Responses with TC set (RFC 1035 4.1.1). */
   TRUNCATED: 21,
@@ -52,7 +54,9 @@ export const COUNTER = {
   TLS_RESUMED: 41,
   TLS_FAILED: 42,
   TLS_TIMEOUTS: 43,
-  /** A gauge: the current idle timeout of streams, in units of 100 ms (RFC 7828 3.1). Only the stream thread sets it. */
+  /**
+   * A gauge: the current idle timeout of streams, in units of 100 ms (RFC 7828 3.1). Only the stream thread sets it.
+   */
   STREAM_IDLE: 44,
   /** (a) Responses to AXFR and IXFR: sent completely, cut because the client disconnected. */
   TRANSFERS_DONE: 45,

@@ -1,7 +1,7 @@
 /**
  * Calls of the C library for sockets, scheduling and memory, through koffi. This is the only file of the project that
- * passes memory addresses to native code. Every call takes integers, so that it costs about 0.2 µs and allocates nothing.
- * Addresses are bigints that are made in advance: numbers of that size would be allocated for every call.
+ * passes memory addresses to native code. Every call takes integers, so that it costs about 0.2 µs and allocates
+ * nothing. Addresses are bigints that are made in advance: numbers of that size would be allocated for every call.
  *
  * Numbers and layouts are those of Linux on x64 and arm64: 64 bits, little-endian, identical in glibc and musl.
  */
@@ -60,7 +60,9 @@ export const ERRNO = {
   ECONNREFUSED: 111,
 } as const;
 
-/** Calls of the C library. On failure they return -1, and `errno()` has the reason. Addresses come from `memoryAddress`. */
+/**
+ * Calls of the C library. On failure they return -1, and `errno()` has the reason. Addresses come from `memoryAddress`.
+ */
 export type Libc = {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, name: bigint, nameOctets: number): number;
@@ -98,8 +100,8 @@ export function libc(): Libc {
 }
 
 /**
- * The address of a buffer in memory. It is valid as long as the buffer is reachable: code that keeps the address must keep
- * the buffer too.
+ * The address of a buffer in memory. It is valid as long as the buffer is reachable: code that keeps the address must
+ * keep the buffer too.
  */
 export function memoryAddress(buffer: ArrayBufferLike): bigint {
   const address = use().koffi.address(new Uint8Array(buffer));
@@ -154,9 +156,9 @@ const M_MMAP_THRESHOLD = -3;
 const LARGE_OCTETS = 512 * 1024;
 
 /**
- * Makes glibc map each large block separately and unmap it when it is freed. By default glibc raises this threshold up to
- * 32 MiB at run time, and blocks in the arena of an ended thread are never returned: 20 MB for the compile thread. Call
- * this before any thread starts. Does nothing without mallopt.
+ * Makes glibc map each large block separately and unmap it when it is freed. By default glibc raises this threshold up
+ * to 32 MiB at run time, and blocks in the arena of an ended thread are never returned: 20 MB for the compile thread.
+ * Call this before any thread starts. Does nothing without mallopt.
  */
 export function returnLargeBlocks(): void {
   callLibc((lib) => {
@@ -165,8 +167,8 @@ export function returnLargeBlocks(): void {
 }
 
 /**
- * Returns freed memory to the system (malloc_trim(3), glibc). Reading a configuration takes several times the memory of its
- * result, and glibc would keep that for the process. Does nothing without malloc_trim.
+ * Returns freed memory to the system (malloc_trim(3), glibc). Reading a configuration takes several times the memory of
+ * its result, and glibc would keep that for the process. Does nothing without malloc_trim.
  */
 export function releaseMemory(): void {
   callLibc((lib) => {
@@ -180,9 +182,9 @@ const MADV_HUGEPAGE = 14;
 const LARGE_PAGE_OCTETS = 2n ** 21n;
 
 /**
- * Allocates shared memory in pages of 2 MiB where the kernel provides them (transparent_hugepage: madvise or always). With
- * a million names, a query reads three or four places in a hundred megabytes, and each is a likely TLB miss. Large pages
- * cut the user CPU per query from 1.38 µs to 1.23 µs. Without madvise it allocates normal pages.
+ * Allocates shared memory in pages of 2 MiB where the kernel provides them (transparent_hugepage: madvise or always).
+ * With a million names, a query reads three or four places in a hundred megabytes, and each is a likely TLB miss. Large
+ * pages cut the user CPU per query from 1.38 µs to 1.23 µs. Without madvise it allocates normal pages.
  */
 export function allocateShared(octets: number): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(octets);
@@ -201,8 +203,8 @@ export function allocateShared(octets: number): SharedArrayBuffer {
 const PR_GET_NO_NEW_PRIVS = 39;
 
 /**
- * Whether this process ignores file capabilities (no_new_privs, which containers and systemd units set). Undefined where
- * that is unknown.
+ * Whether this process ignores file capabilities (no_new_privs, which containers and systemd units set). Undefined
+ * where that is unknown.
  */
 export function cannotGainPrivileges(): boolean | undefined {
   let answer: unknown;
@@ -227,8 +229,8 @@ export function ignoreRealTimeSignals(): void {
 }
 
 /**
- * Ends the process at once (_exit(2)). `process.exit` waits for every thread, and a thread that waits for an unresponsive
- * file system never ends.
+ * Ends the process at once (_exit(2)). `process.exit` waits for every thread, and a thread that waits for an
+ * unresponsive file system never ends.
  */
 export function exitNow(code: number): void {
   callLibc((lib) => {
@@ -237,7 +239,9 @@ export function exitNow(code: number): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-/** Makes a call that some C libraries lack; then nothing happens. musl lacks the memory calls, and it keeps less memory. */
+/**
+ * Makes a call that some C libraries lack; then nothing happens. musl lacks the memory calls, and it keeps less memory.
+ */
 function callLibc(call: (lib: ReturnType<typeof Koffi.load>) => void): void {
   if (whyNoLibc() !== undefined) return;
   try {
@@ -253,8 +257,8 @@ const CAPABILITY_VERSION = 0x20080522;
 const CAP_NET_BIND_SERVICE = 10;
 
 /**
- * Calls `change` to change the user, and keeps only the capability to bind ports below 1024, for this thread and those that
- * it starts later. Without that capability, or on a system without capabilities, it only changes the user.
+ * Calls `change` to change the user, and keeps only the capability to bind ports below 1024, for this thread and those
+ * that it starts later. Without that capability, or on a system without capabilities, it only changes the user.
  */
 export function keepOnlyBinding(change: () => void): void {
   callLibc((lib) => {

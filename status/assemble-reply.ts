@@ -1,7 +1,7 @@
 /**
  * Replies assembled from octets. Large documents consist of pieces that are already encoded: copying these takes a
- * fraction of the time of joining texts and encoding the whole. The buffers are reused: new blocks of this size for each
- * reply would make the garbage collector scan the whole heap again and again.
+ * fraction of the time of joining texts and encoding the whole. The buffers are reused: new blocks of this size for
+ * each reply would make the garbage collector scan the whole heap again and again.
  */
 import type { FastifyReply } from 'fastify';
 

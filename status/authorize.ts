@@ -58,9 +58,9 @@ export function hasWrongToken(authorization: string | undefined, token: string |
 }
 
 /**
- * Whether a program on this machine sent the request. Requests that a local proxy forwards are not local. The Host must be
- * a loopback address or localhost with the port of this server, as protection from DNS rebinding: a web page whose name
- * resolves to 127.0.0.1.
+ * Whether a program on this machine sent the request. Requests that a local proxy forwards are not local. The Host must
+ * be a loopback address or localhost with the port of this server, as protection from DNS rebinding: a web page whose
+ * name resolves to 127.0.0.1.
  */
 function isLocal(request: Request): boolean {
   return !request.forwarded && isLocalPeer(request.peer) && isLocalHost(request.host, request.port);
@@ -146,8 +146,9 @@ export function isForwarded(headers: Headers, httpVersion: string): boolean {
 }
 
 /**
- * Whether a web page of another site sent the request. A page that a user of this machine opens must not use the access of
- * this machine. Browsers add `Origin` to requests of scripts and forms, and `Sec-Fetch-Site` to all. Links are allowed.
+ * Whether a web page of another site sent the request. A page that a user of this machine opens must not use the access
+ * of this machine. Browsers add `Origin` to requests of scripts and forms, and `Sec-Fetch-Site` to all. Links are
+ * allowed.
  */
 export function isForeignPage(headers: Headers): boolean {
   const { origin, host } = headers;

@@ -16,8 +16,9 @@ export function beaconScript({ urls, tries }: BeaconSettings): string {
 
 /**
  * Plain JavaScript for recent browsers. The time of a try is the time from the request to the first octet if the region
- * permits reading it (Timing-Allow-Origin), otherwise the time of the whole fetch. The first try opens the connection and
- * does not count. The minimum of the others is the latency of the region, because delays only ever add to the round trip.
+ * permits reading it (Timing-Allow-Origin), otherwise the time of the whole fetch. The first try opens the connection
+ * and does not count. The minimum of the others is the latency of the region, because delays only ever add to the round
+ * trip.
  */
 const SCRIPT = `async (config, script) => {
   'use strict';

@@ -1,7 +1,7 @@
 /**
- * Limits on the connections of the status server, and which connection is closed to make room for a new one. A client that
- * opens connections and sends nothing, sends half a request, or does not read its reply must not lock out others: /readyz,
- * /metrics and control always get a connection.
+ * Limits on the connections of the status server, and which connection is closed to make room for a new one. A client
+ * that opens connections and sends nothing, sends half a request, or does not read its reply must not lock out others:
+ * /readyz, /metrics and control always get a connection.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

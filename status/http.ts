@@ -1,6 +1,6 @@
 /**
- * The status server (docs/http-api.md): Fastify over a Runtime. This file has the parts that all requests share; routes-*.ts
- * have the paths.
+ * The status server (docs/http-api.md): Fastify over a Runtime. This file has the parts that all requests share;
+ * routes-*.ts have the paths.
  */
 import { METHODS } from 'node:http';
 import { Server as NetServer } from 'node:net';

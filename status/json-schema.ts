@@ -1,6 +1,6 @@
 /**
- * Building blocks for JSON Schema (2020-12). `object` lists the members of a type: a member that is added to the type and
- * not to the schema does not compile.
+ * Building blocks for JSON Schema (2020-12). `object` lists the members of a type: a member that is added to the type
+ * and not to the schema does not compile.
  */
 
 /** Keywords of JSON Schema and their values. */

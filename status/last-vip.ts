@@ -1,6 +1,6 @@
 /**
- * Effect of drain and down on a service: whether they take its last available VIP away, and what DNS answers contain then.
- * Used before the order takes effect and in its reply.
+ * Effect of drain and down on a service: whether they take its last available VIP away, and what DNS answers contain
+ * then. Used before the order takes effect and in its reply.
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
@@ -12,8 +12,8 @@ import { vipLooker, type VipState } from './vips.ts';
 export type Emptied = { readonly service: string; readonly consequence: string };
 
 /**
- * The services that would lose their last available VIP if the targets were drained, and the services whose last VIP that
- * is neither drained nor forced down would be drained.
+ * The services that would lose their last available VIP if the targets were drained, and the services whose last VIP
+ * that is neither drained nor forced down would be drained.
  */
 export function emptiedBy(runtime: Runtime, targets: ReadonlySet<string>): readonly Emptied[] {
   const { catalog } = runtime.generation();

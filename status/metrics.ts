@@ -1,6 +1,6 @@
 /**
- * Metrics for Prometheus (docs/metrics.md). All values are read at scrape time. Counters are sums over the shared memory of
- * the threads, so metrics add no cost to a query.
+ * Metrics for Prometheus (docs/metrics.md). All values are read at scrape time. Counters are sums over the shared
+ * memory of the threads, so metrics add no cost to a query.
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { hidePaths } from '../config/environment.ts';

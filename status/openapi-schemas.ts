@@ -1,7 +1,7 @@
 /**
- * JSON Schemas (2020-12, the dialect of OpenAPI 3.1) of the bodies of the API: services, status, decisions of explain and
- * simulate, changes, problems. vip-fields.ts has the schema of a VIP. test/unit/status/openapi.test.ts validates replies
- * against them.
+ * JSON Schemas (2020-12, the dialect of OpenAPI 3.1) of the bodies of the API: services, status, decisions of explain
+ * and simulate, changes, problems. vip-fields.ts has the schema of a VIP. test/unit/status/openapi.test.ts validates
+ * replies against them.
  */
 import { ALARMS, type Alarm } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';

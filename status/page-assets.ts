@@ -1,6 +1,6 @@
 /**
- * Style and script of the status page. Both are part of the page, and its policy allows nothing else: the browser needs no
- * other request, and no text from outside can become a script.
+ * Style and script of the status page. Both are part of the page, and its policy allows nothing else: the browser needs
+ * no other request, and no text from outside can become a script.
  */
 import { createHash } from 'node:crypto';
 

@@ -1,6 +1,6 @@
 /**
- * The two paths for web pages: beacon.js and the path for its reports. They need no token, and only they may be reachable
- * from the Internet (docs/latency.md#measured-by-browsers).
+ * The two paths for web pages: beacon.js and the path for its reports. They need no token, and only they may be
+ * reachable from the Internet (docs/latency.md#measured-by-browsers).
  */
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';

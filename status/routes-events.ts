@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/events`: recent events as JSON, or with `Accept: text/event-stream` a stream of server-sent events (WHATWG
- * HTML 9.2). A stream that broke resumes after the id in `Last-Event-ID`.
+ * `GET /api/v1/events`: recent events as JSON, or with `Accept: text/event-stream` a stream of server-sent events
+ * (WHATWG HTML 9.2). A stream that broke resumes after the id in `Last-Event-ID`.
  */
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';

@@ -1,6 +1,6 @@
 /**
- * The interface between the status server and the running server, so that this room does not depend on threads, DNS sockets
- * or files. cli/serve/status-source.ts implements it.
+ * The interface between the status server and the running server, so that this room does not depend on threads, DNS
+ * sockets or files. cli/serve/status-source.ts implements it.
  */
 import type { Alarm, Alarms } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';

@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/status` (docs/http-api.md#get-apiv1status): the state of the running server as JSON, with snake_case keys and
- * ISO 8601 times in UTC.
+ * `GET /api/v1/status` (docs/http-api.md#get-apiv1status): the state of the running server as JSON, with snake_case
+ * keys and ISO 8601 times in UTC.
  */
 import type { Alarm } from '../config/alarms.ts';
 import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';

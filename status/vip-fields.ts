@@ -146,8 +146,9 @@ function schemaOf(fields: Readonly<Record<string, { readonly schema: Schema }>>)
 }
 
 /**
- * Every member of VipHealth: `fixed` while the generation has the VIP, or `changes`. A new member does not compile until
- * it has a row here. `isSameHealth` compares the members that change; a loop over this table takes several times as long.
+ * Every member of VipHealth: `fixed` while the generation has the VIP, or `changes`. A new member does not compile
+ * until it has a row here. `isSameHealth` compares the members that change; a loop over this table takes several times
+ * as long.
  */
 export const VIP_MEMBERS = {
   slot: 'fixed',

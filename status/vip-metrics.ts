@@ -1,6 +1,6 @@
 /**
- * The metrics of the VIPs in the text format of Prometheus. prom-client would create objects for every sample and process
- * labels at each scrape. With thousands of VIPs that takes longer than any other request to the status server.
+ * The metrics of the VIPs in the text format of Prometheus. prom-client would create objects for every sample and
+ * process labels at each scrape. With thousands of VIPs that takes longer than any other request to the status server.
  */
 import type { VipInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';

@@ -1,6 +1,6 @@
 /**
- * Texts about a VIP for the tables of the command line and the status page. They come from the document, because the command
- * line has only that.
+ * Texts about a VIP for the tables of the command line and the status page. They come from the document, because the
+ * command line has only that.
  */
 import { percent } from '../config/units.ts';
 import type { TrafficDocument } from './status-document.ts';

@@ -14,8 +14,8 @@ export type VipState = {
   readonly health: VipHealth | undefined;
   readonly effective: VipHealth['effective'];
   /**
-   * Up, unknown or not checked, and neither drained nor forced down (docs/steering.md#who-is-a-candidate). `min_healthy`
-   * of its region is not considered.
+   * Up, unknown or not checked, and neither drained nor forced down (docs/steering.md#who-is-a-candidate).
+   * `min_healthy` of its region is not considered.
    */
   readonly available: boolean;
   /** Answers that named the VIP: since the start, and in the last minute. */

@@ -100,7 +100,10 @@ export function isWildcardHost(host: string): boolean {
 export type Endpoint = {
   readonly host: string;
   readonly port: number;
-  /** The text of the configuration file, if part of it is an environment variable. Messages show it in place of the value. */
+  /**
+   * The text of the configuration file, if part of it is an environment variable. Messages show it in place of the
+   * value.
+   */
   readonly written?: string;
 };
 

@@ -22,7 +22,9 @@ export const PADDED_OCTETS = 468;
 export const MAX_TTL_SECONDS = 0x7fff_ffff;
 /** RFC 1035 4.1.4: a compression pointer has 14 bits. */
 export const MAX_POINTER = 0x3fff;
-/** CNAME and DNAME links followed for one query. NSD crashed on a chain of 10,500 links; resolvers stop near this limit. */
+/**
+ * CNAME and DNAME links followed for one query. NSD crashed on a chain of 10,500 links; resolvers stop near this limit.
+ */
 export const MAX_CHAIN_LINKS = 16;
 /** RFC 1035 3.2.1: RDLENGTH has 16 bits. */
 export const MAX_RDATA_OCTETS = 65_535;

@@ -1,7 +1,7 @@
 /**
- * The hash of a canonical name in the image's table: a polynomial, modulo 2^32, over the hashes of its labels. A name is
- * read from left to right. The sums at each label give the hash of every suffix without another pass. The search for the
- * closest encloser needs these hashes.
+ * The hash of a canonical name in the image's table: a polynomial, modulo 2^32, over the hashes of its labels. A name
+ * is read from left to right. The sums at each label give the hash of every suffix without another pass. The search for
+ * the closest encloser needs these hashes.
  *
  *     sum(a.b.c)    = h(a)·F² + h(b)·F + h(c)        sum(b.c) = sum(a.b.c) − sum(a)·F²
  *
@@ -28,7 +28,10 @@ export function addLabel(sum: number, labelHash: number): number {
   return (Math.imul(sum, FACTOR) + labelHash) | 0;
 }
 
-/** Hash of the last `labels` labels of a name. `sum` is the sum of the name, `before` the sum of the labels before these. */
+/**
+ * Hash of the last `labels` labels of a name. `sum` is the sum of the name, `before` the sum of the labels before
+ * these.
+ */
 export function hashSuffix(sum: number, before: number, labels: number): number {
   return finish((sum - Math.imul(before, POWERS[labels] ?? 0)) | 0);
 }

@@ -35,7 +35,10 @@ const MAX_COOKIE_OCTETS = 40;
 /** RFC 7873 4: the least octets of an option with a server cookie. */
 const WITH_SERVER_COOKIE_OCTETS = 16;
 
-/** RFC 4343: case does not matter. A table avoids a branch that cannot be predicted: some resolvers choose the case at random. */
+/**
+ * RFC 4343: case does not matter. A table avoids a branch that cannot be predicted: some resolvers choose the case at
+ * random.
+ */
 export const LOWER_CASE = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet,
 );
@@ -156,7 +159,9 @@ export function parseQuery(query: Query, rx: Uint8Array, at: number, length: num
   return parseWithoutQuestion(query, rx, at, length, opcode);
 }
 
-/** A query with no question or several: the response has none. RFC 6891 6.1.1: a query with OPT always gets OPT back. */
+/**
+ * A query with no question or several: the response has none. RFC 6891 6.1.1: a query with OPT always gets OPT back.
+ */
 function parseWithoutQuestion(query: Query, rx: Uint8Array, at: number, length: number, opcode: number): number {
   const questions = query.view.getUint16(at + 4);
   const end = at + length;

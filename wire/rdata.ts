@@ -13,8 +13,8 @@ export { RdataError, type Token } from './rdata/text.ts';
 const scratch: Sink = { bytes: new Uint8Array(MAX_RDATA_OCTETS), length: 0 };
 
 /**
- * Converts the words of one record's data to uncompressed wire form. Names without a final dot are relative to `origin`.
- * `end` is the offset after the last word, for errors about missing words. Throws RdataError.
+ * Converts the words of one record's data to uncompressed wire form. Names without a final dot are relative to
+ * `origin`. `end` is the offset after the last word, for errors about missing words. Throws RdataError.
  */
 export function parseRdata(type: number, tokens: readonly Token[], origin: Name, end?: number): Uint8Array {
   const source: Source = { type: typeText(type), tokens, next: 0, origin, end };

@@ -1,6 +1,6 @@
 /**
- * A response while it is written: one record that is reused for every packet. Offsets count from the start of the message
- * unless noted, so they can be used as compression pointers.
+ * A response while it is written: one record that is reused for every packet. Offsets count from the start of the
+ * message unless noted, so they can be used as compression pointers.
  */
 import { HEADER_OCTETS, PADDED_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
 import { ASKS, type Query } from './query.ts';
@@ -26,7 +26,9 @@ export type Response = {
   error: number;
   /** SCOPE PREFIX-LENGTH of the answer (RFC 7871 7.2.1). */
   scopeBits: number;
-  /** ASKS bits of the options in the response. Set it before `startResponse`; it keeps its value for the next response. */
+  /**
+   * ASKS bits of the options in the response. Set it before `startResponse`; it keeps its value for the next response.
+   */
   gives: number;
   /** The client and server cookie for ASKS.COOKIE (RFC 7873, RFC 9018). */
   readonly cookie: Uint8Array;
@@ -119,8 +121,8 @@ function copyQuestion(query: Query, rx: Uint8Array, rxAt: number, tx: Uint8Array
 const MAX_SUBNET_OCTETS = 4 + 16;
 
 /**
- * The largest RRset in octets that fits into a message whose question has a name of `nameOctets`. All options but NSID are
- * counted: without space for them, a resolver could not get the RRset even over TCP. Only people ask for NSID.
+ * The largest RRset in octets that fits into a message whose question has a name of `nameOctets`. All options but NSID
+ * are counted: without space for them, a resolver could not get the RRset even over TCP. Only people ask for NSID.
  */
 export function mostRrsetOctets(nameOctets: number): number {
   const question = nameOctets + 4;
@@ -187,7 +189,8 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
     at += 8;
     for (let i = 0; i < addressOctets; i++) tx[at++] = query.subnet[i] ?? 0;
   }
-  // No space is reserved for it: responses with an extended error have little data, and data in a full message matters more.
+  // No space is reserved for it: responses with an extended error have little data, and data in a full message matters
+  // more.
   if (response.error >= 0 && response.length + ERROR_OCTETS <= response.limit) {
     view.setUint16(at, OPTION.ERROR);
     view.setUint16(at + 2, 2);

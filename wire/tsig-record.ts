@@ -26,15 +26,18 @@ export type Tsig = {
 /** A record before its MAC is known. */
 export type UnsignedTsig = Omit<Tsig, 'at' | 'mac'>;
 
-/** Octets beside MAC and other data: owner, type, class, TTL, RDLENGTH; algorithm, time, fudge, MAC size, original ID, error, other length. */
+/**
+ * Octets beside MAC and other data: owner, type, class, TTL, RDLENGTH; algorithm, time, fudge, MAC size, original ID,
+ * error, other length.
+ */
 export function tsigFixedOctets(nameOctets: number, algorithmOctets: number): number {
   return nameOctets + 10 + algorithmOctets + 16;
 }
 
 /**
- * The TSIG of a message (a view that starts with its header). `none` if there is no TSIG or the message is too broken to
- * find one. `malformed` if RFC 8945 5.1 requires FORMERR: TSIG is not the last record, there are several, or its data is
- * malformed.
+ * The TSIG of a message (a view that starts with its header). `none` if there is no TSIG or the message is too broken
+ * to find one. `malformed` if RFC 8945 5.1 requires FORMERR: TSIG is not the last record, there are several, or its
+ * data is malformed.
  */
 export function readTsig(message: Uint8Array): Tsig | 'none' | 'malformed' {
   let at = HEADER_OCTETS;

@@ -15,7 +15,9 @@ import {
 } from './tsig-record.ts';
 import { RCODE } from './types.ts';
 
-/** RFC 8945 6: algorithms by their names in the configuration, with their names in Node.js and the octets of a full MAC. */
+/**
+ * RFC 8945 6: algorithms by their names in the configuration, with their names in Node.js and the octets of a full MAC.
+ */
 export const TSIG_ALGORITHMS = {
   'hmac-sha256': { hash: 'sha256', octets: 32 },
   'hmac-sha1': { hash: 'sha1', octets: 20 },
@@ -48,7 +50,9 @@ export function tsigOctets({ name, algorithm }: TsigKey): number {
   return tsigFixedOctets(name.length, algorithmName(algorithm).length) + TSIG_ALGORITHMS[algorithm].octets;
 }
 
-/** The outcome of verification. `error` is a TSIG_ERROR. With a `key`, the error response is signed (RFC 8945 5.3.2). */
+/**
+ * The outcome of verification. `error` is a TSIG_ERROR. With a `key`, the error response is signed (RFC 8945 5.3.2).
+ */
 export type Verdict =
   | { readonly kind: 'valid'; readonly key: TsigKey }
   | { readonly kind: 'malformed' }
@@ -89,8 +93,8 @@ export function verifyTsig(
 }
 
 /**
- * Signs the messages of one response, or one request, in order. `sign` appends TSIG to the `length` octets of `message`,
- * which must have space for `tsigOctets` more, and returns the new length.
+ * Signs the messages of one response, or one request, in order. `sign` appends TSIG to the `length` octets of
+ * `message`, which must have space for `tsigOctets` more, and returns the new length.
  */
 export type Signer = {
   sign(message: Uint8Array, length: number): number;
@@ -99,8 +103,8 @@ export type Signer = {
 };
 
 /**
- * Creates a signer. Every message is signed. From the second message on, the digest covers the previous MAC, the message
- * and the timers (RFC 8945 5.3.1).
+ * Creates a signer. Every message is signed. From the second message on, the digest covers the previous MAC, the
+ * message and the timers (RFC 8945 5.3.1).
  *
  * @param requestMac for a response: the MAC of the request that it answers
  */
@@ -133,8 +137,8 @@ export function createSigner(key: TsigKey, now: () => number, requestMac?: Uint8
 }
 
 /**
- * Appends the TSIG of a response that reports an error in the request's TSIG (RFC 8945 5.3.2). It is unsigned if `key` is
- * undefined. Returns the new length.
+ * Appends the TSIG of a response that reports an error in the request's TSIG (RFC 8945 5.3.2). It is unsigned if `key`
+ * is undefined. Returns the new length.
  */
 export function appendTsigError(
   message: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * A generation in the form that the simulate thread takes over. The compile thread packs the catalog, because copying the
- * catalog of thousands of VIPs to another thread would block the control thread.
+ * A generation in the form that the simulate thread takes over. The compile thread packs the catalog, because copying
+ * the catalog of thousands of VIPs to another thread would block the control thread.
  */
 import { deserialize, serialize } from 'node:v8';
 import type { LoadedGeneration } from './load-generation.ts';

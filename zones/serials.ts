@@ -13,7 +13,10 @@ import { TYPE } from '../wire/types.ts';
 import type { ZoneModel } from './read/model.ts';
 import { rdataOf } from './read/record-store.ts';
 
-/** By canonical apex (`nameKey`). The digest is empty if the file states the serial, which is kept so that `auto` rises above it. */
+/**
+ * By canonical apex (`nameKey`). The digest is empty if the file states the serial, which is kept so that `auto` rises
+ * above it.
+ */
 export type Serials = Readonly<Record<string, { readonly serial: number; readonly digest: string }>>;
 
 /** Serial of the SOA as the file states it. */
@@ -28,16 +31,19 @@ export function statedSerial(zone: ZoneModel): number {
 }
 
 /**
- * The times of copied files differ by the time that copying takes, so all times within one span give the same serial. The
- * price: of two changes within one span, only a node with saved state knows which is newer.
+ * The times of copied files differ by the time that copying takes, so all times within one span give the same serial.
+ * The price: of two changes within one span, only a node with saved state knows which is newer.
  */
 const SPAN_SECONDS = 16;
-/** 2000-01-01. Tools for reproducible builds set all file times before it, so such times do not tell which file is newer. */
+/**
+ * 2000-01-01. Tools for reproducible builds set all file times before it, so such times do not tell which file is
+ * newer.
+ */
 const OLDEST_SECONDS = 946_684_800;
 
 /**
- * The serial for a zone's content: the last one if nothing changed; otherwise that of its files, or the last plus one if
- * the files' times did not advance.
+ * The serial for a zone's content: the last one if nothing changed; otherwise that of its files, or the last plus one
+ * if the files' times did not advance.
  */
 export function nextSerial(
   zone: ZoneModel,

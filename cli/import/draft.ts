@@ -10,8 +10,8 @@ import { typeText } from '../../wire/types.ts';
 export type DraftValue = string | number | boolean | readonly DraftValue[] | { readonly [key: string]: DraftValue };
 
 /**
- * `changed`: it is in the zone, but does not mean exactly the same, or needs a review. `dropped`: it is not in the zone.
- * `owner` is relative to the zone, `@` for the apex; a note without an owner is about the whole zone.
+ * `changed`: it is in the zone, but does not mean exactly the same, or needs a review. `dropped`: it is not in the
+ * zone. `owner` is relative to the zone, `@` for the apex; a note without an owner is about the whole zone.
  */
 export type Note = {
   readonly kind: 'changed' | 'dropped';

@@ -62,7 +62,10 @@ function refuseOther({ apex, owners, services, notes }: ZoneDraft, path: string,
   );
 }
 
-/** A zone needs name servers (RFC 1035 5.2, RFC 2181 6.1): those of `--nameserver`, those of the source, or a placeholder. */
+/**
+ * A zone needs name servers (RFC 1035 5.2, RFC 2181 6.1): those of `--nameserver`, those of the source, or a
+ * placeholder.
+ */
 function settleNameServers(draft: ZoneDraft, asked: readonly Name[]): void {
   const { apex } = draft;
   const known = draft.owners.get(nameKey(apex))?.rrsets;

@@ -40,7 +40,10 @@ export function fromBind(path: string, apex: Name | undefined, report: Report): 
   return draft;
 }
 
-/** Adds every record that Pharos can serve, and a note for each of the others. `skip` leaves out rows that are not records. */
+/**
+ * Adds every record that Pharos can serve, and a note for each of the others. `skip` leaves out rows that are not
+ * records.
+ */
 export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: number) => boolean = () => false): void {
   const signatures = new Map<number, number>();
   for (let row = 0; row < store.count; row++) {

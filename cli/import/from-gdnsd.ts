@@ -58,7 +58,10 @@ function readConfig(file: string, report: Report): VscfHash | undefined {
   }
 }
 
-/** gdnsd(8): a file has the name of its zone, with `@` for a slash, or ROOT_ZONE; one that begins with a dot is not read. */
+/**
+ * gdnsd(8): a file has the name of its zone, with `@` for a slash, or ROOT_ZONE; one that begins with a dot is not
+ * read.
+ */
 function zoneFiles(folder: string): { readonly path: string; readonly zone: Name }[] {
   const stat = statSync(folder, { throwIfNoEntry: false });
   const names = stat?.isDirectory() ? readdirSync(folder).sort() : [];

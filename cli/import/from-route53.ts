@@ -152,7 +152,10 @@ function addStatic(draft: ZoneDraft, { owner, type, ttlSeconds, values, alias }:
   for (const value of values) addText(draft, owner, type, ttlSeconds ?? DEFAULT_TTL_SECONDS, value);
 }
 
-/** Adds addresses and CNAME without a policy. An alias to a name outside becomes a CNAME if its owner has no other records. */
+/**
+ * Adds addresses and CNAME without a policy. An alias to a name outside becomes a CNAME if its owner has no other
+ * records.
+ */
 function addSimple(draft: ZoneDraft, sets: readonly RecordSet[], hasOthers: boolean): void {
   const aliases = sets.filter(({ alias }) => alias);
   const targets = new Set(aliases.map(({ alias }) => (alias ? nameKey(alias) : '')));

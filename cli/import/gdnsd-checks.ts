@@ -9,7 +9,10 @@ const DEFAULTS = { upThresh: 20, downThresh: 10, interval: 10 } as const;
 /** Limits of a check in a zone file. */
 const MAX = { results: 100, timeoutSeconds: 60 } as const;
 
-/** Adds the checks of `types` to the draft. Returns the name of one, `all_of` for several; undefined for none, and for `up`. */
+/**
+ * Adds the checks of `types` to the draft. Returns the name of one, `all_of` for several; undefined for none, and for
+ * `up`.
+ */
 export function checkFor(draft: ZoneDraft, types: readonly string[], config: VscfHash): DraftValue | undefined {
   const names = [...new Set(types)].filter((name) => {
     if (name === 'down')

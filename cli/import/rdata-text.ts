@@ -1,6 +1,6 @@
 /**
- * Record data in its shortest presentation format: names relative to the zone, text without needless quotes. A shortened
- * form is read back first, and is used only if it gives the same data.
+ * Record data in its shortest presentation format: names relative to the zone, text without needless quotes. A
+ * shortened form is read back first, and is used only if it gives the same data.
  */
 import type { Name } from '../../wire/name.ts';
 import { NameError, formatName } from '../../wire/name.ts';

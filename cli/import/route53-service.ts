@@ -21,8 +21,8 @@ type Member = {
 };
 
 /**
- * `simple` are the address sets of the same name without a policy. `hasOthers`: the name has other records, which a CNAME
- * cannot coexist with.
+ * `simple` are the address sets of the same name without a policy. `hasOthers`: the name has other records, which a
+ * CNAME cannot coexist with.
  */
 export function addRoute53Service(
   draft: ZoneDraft,

@@ -11,7 +11,8 @@ const MODULE = fileURLToPath(import.meta.url);
 
 /**
  * Becomes the user of `settings.user`. `files` are those of the configuration, which a reload reads again. Throws
- * LeaveRootError if `user` is set and the switch fails. If `user` is not set, the process stays root and logs a warning.
+ * LeaveRootError if `user` is set and the switch fails. If `user` is not set, the process stays root and logs a
+ * warning.
  */
 export function leaveRoot({ user: named, stateDir, tls }: Settings, files: readonly string[], log: Logger): void {
   const user = userToBecome(named);

@@ -1,6 +1,6 @@
 /**
- * Writes log lines at once while the reader of the log keeps up. Otherwise keeps them up to a limit, and drops and counts
- * the rest. Never blocks, so that health checks and the API do not depend on the reader.
+ * Writes log lines at once while the reader of the log keeps up. Otherwise keeps them up to a limit, and drops and
+ * counts the rest. Never blocks, so that health checks and the API do not depend on the reader.
  */
 import { MAX_LOG_BACKLOG_OCTETS } from '../../config/limits.ts';
 import type { TryWrite } from '../../server/io/nonblocking.ts';

@@ -1,6 +1,6 @@
 /**
- * The server's log, on stdout for systemd and containers: one JSON object per line, or readable lines on a terminal. Errors
- * that end a command go to stderr as plain text (cli/output.ts).
+ * The server's log, on stdout for systemd and containers: one JSON object per line, or readable lines on a terminal.
+ * Errors that end a command go to stderr as plain text (cli/output.ts).
  */
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 import { plainJson } from '../../config/plain-text.ts';

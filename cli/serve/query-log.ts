@@ -1,5 +1,6 @@
 /**
- * `log.queries`: reads the samples of the answering threads (server/answer/query-samples.ts) and logs one line for each.
+ * `log.queries`: reads the samples of the answering threads (server/answer/query-samples.ts) and logs one line for
+ * each.
  */
 import type { Settings } from '../../config/settings.ts';
 import {

@@ -1,6 +1,6 @@
 /**
- * The start and the stop of a whole server: configuration, health checks, answering threads and status server. `serve` and
- * `demo` run it. server-parts.ts creates the parts; reload.ts and hand-over.ts (a takeover) work while it runs.
+ * The start and the stop of a whole server: configuration, health checks, answering threads and status server. `serve`
+ * and `demo` run it. server-parts.ts creates the parts; reload.ts and hand-over.ts (a takeover) work while it runs.
  */
 import type { Logger } from 'pino';
 import { createAlarms, type Alarms } from '../../config/alarms.ts';
@@ -37,8 +37,8 @@ export type RunningServer = {
   /** Resolves when another server has taken over. Only `stop` is left to do then. */
   readonly replaced: Promise<void>;
   /**
-   * Reports "not ready" at /readyz and answers for `shutdown.grace` more, so that routers and load balancers move clients
-   * away first. Resolves at once if another server takes over, and when `hurried` resolves.
+   * Reports "not ready" at /readyz and answers for `shutdown.grace` more, so that routers and load balancers move
+   * clients away first. Resolves at once if another server takes over, and when `hurried` resolves.
    */
   readonly standDown: (hurried: Promise<unknown>) => Promise<void>;
   /** Stops accepting queries, finishes those in flight, and ends the health checks. */
@@ -63,7 +63,9 @@ export type StartOptions = {
   readonly takesOver?: boolean;
   /** Whether to become another user if it runs as root (`user:`). */
   readonly leavesRoot?: boolean;
-  /** Resolves when the start is no longer wanted: the first round of health checks may take as long as `health.wait`. */
+  /**
+   * Resolves when the start is no longer wanted: the first round of health checks may take as long as `health.wait`.
+   */
   readonly givenUp?: Promise<unknown>;
   /** Receives the progress of the start and the stop. */
   readonly manager?: ServiceManager;

@@ -1,5 +1,6 @@
 /**
- * Saves the serials of the generation in force in `state_dir`, after it is served: before that no secondary has seen them.
+ * Saves the serials of the generation in force in `state_dir`, after it is served: before that no secondary has seen
+ * them.
  */
 import { join } from 'node:path';
 import type { Alarms } from '../../config/alarms.ts';

@@ -1,6 +1,6 @@
 /**
- * A reload that makes a zone much smaller is probably a mistake: half of a file may be valid YAML, and a folder that is not
- * mounted has no files. Such a reload is rejected unless it is forced.
+ * A reload that makes a zone much smaller is probably a mistake: half of a file may be valid YAML, and a folder that is
+ * not mounted has no files. Such a reload is rejected unless it is forced.
  */
 import type { Diagnostic } from '../../config/diagnostics.ts';
 import type { Settings } from '../../config/settings.ts';

@@ -1,5 +1,6 @@
 /**
- * The status server of a running server. It listens at the address of the start, except while another server takes over.
+ * The status server of a running server. It listens at the address of the start, except while another server takes
+ * over.
  */
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';

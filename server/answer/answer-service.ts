@@ -16,8 +16,8 @@ import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './s
 
 /**
  * Sets the client address that steering uses (docs/steering.md#whose-place-counts): the EDNS client subnet where it is
- * public or `geo.networks` covers it, else the resolver's address. A subnet of 0 bits is an opt-out (RFC 7871 7.1.2), so
- * it does not count as set aside.
+ * public or `geo.networks` covers it, else the resolver's address. A subnet of 0 bits is an opt-out (RFC 7871 7.1.2),
+ * so it does not count as set aside.
  */
 export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly<Packet>): void {
   const { query, client } = a;
@@ -47,7 +47,8 @@ export function steeredBits({ image, query }: Answerer, service: number): number
 }
 
 /**
- * Decides and writes the answer for the service at `node`. Returns the position of the chain's next name, -1 at the end.
+ * Decides and writes the answer for the service at `node`. Returns the position of the chain's next name, -1 at the
+ * end.
  */
 export function addSteered(
   a: Answerer,
@@ -90,8 +91,8 @@ function decide(a: Answerer, service: number, has: number): void {
 }
 
 /**
- * The scope of the last decision (RFC 7871 7.2.1), in bits of the subnet that was sent. Where that subnet was set aside,
- * the answer is valid for the whole subnet but no further, unless all clients get the same answer.
+ * The scope of the last decision (RFC 7871 7.2.1), in bits of the subnet that was sent. Where that subnet was set
+ * aside, the answer is valid for the whole subnet but no further, unless all clients get the same answer.
  */
 function scopeOf(a: Answerer, service: number, has: number): number {
   const { steerer, query } = a;

@@ -1,6 +1,6 @@
 /**
- * The module that answering threads import (AnswererModule in server/contract.ts). It builds the state of one generation
- * and puts together the functions that answer its packets.
+ * The module that answering threads import (AnswererModule in server/contract.ts). It builds the state of one
+ * generation and puts together the functions that answer its packets.
  */
 import { viewHealthTable } from '../../health/health-table.ts';
 import { createDecision } from '../../steering/decision.ts';

@@ -13,8 +13,8 @@ import { COUNTER, count } from '../counters.ts';
 import { copyOctets, createRing, nextSlot, putSlot, takeSlots, viewRing, type Ring } from './ring.ts';
 
 /**
- * The gap between two samples is 1 to this many queries, uniformly distributed, so that clients that alternate in a fixed
- * period are sampled equally. A power of 2.
+ * The gap between two samples is 1 to this many queries, uniformly distributed, so that clients that alternate in a
+ * fixed period are sampled equally. A power of 2.
  */
 const LONGEST_GAP = 128;
 

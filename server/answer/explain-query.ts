@@ -1,8 +1,8 @@
 /**
- * `_explain.NAME TXT`: the trace of explain as a DNS answer (docs/commands.md#dig-txt-_explainname), for the networks in
- * `dns.explain_from`. Over UDP the response has TC, so that the client retries over a stream, where addresses cannot be
- * forged. There the control thread makes the trace: only it has locations, reasons and texts. For all other clients and
- * types, `_explain` is an ordinary label.
+ * `_explain.NAME TXT`: the trace of explain as a DNS answer (docs/commands.md#dig-txt-_explainname), for the networks
+ * in `dns.explain_from`. Over UDP the response has TC, so that the client retries over a stream, where addresses cannot
+ * be forged. There the control thread makes the trace: only it has locations, reasons and texts. For all other clients
+ * and types, `_explain` is an ordinary label.
  */
 import type { ExplainRequest } from '../../steering/trace.ts';
 import { formatAddress, inPrefix, type Prefix } from '../../wire/address.ts';
@@ -43,8 +43,8 @@ export function startsWithExplain(rx: Uint8Array, rxAt: number): boolean {
 }
 
 /**
- * Answers `_explain` over UDP: allowed clients get a truncated response, so that they retry over TCP. The answerer returns
- * 0 for queries that must get the normal answer.
+ * Answers `_explain` over UDP: allowed clients get a truncated response, so that they retry over TCP. The answerer
+ * returns 0 for queries that must get the normal answer.
  */
 export function createExplainOverUdp(image: Image, payload: ExplainPayload): Answer {
   const response = createResponse();
@@ -129,8 +129,8 @@ async function tell(
 }
 
 /**
- * Writes one TXT record with TTL 0 per line. An RRset has no order (RFC 2181 5), so each line starts with its number and
- * `sort` restores the order. The last record says how many lines did not fit.
+ * Writes one TXT record with TTL 0 per line. An RRset has no order (RFC 2181 5), so each line starts with its number
+ * and `sort` restores the order. The last record says how many lines did not fit.
  */
 function addLines(response: Response, lines: ExplainReply): void {
   const digits = String(lines.length).length;

@@ -1,6 +1,6 @@
 /**
- * Decides which of the options in ASKS a client gets: cookies over every transport, keepalive over streams, padding over
- * encrypted transports. PACKET PATH: allocates nothing.
+ * Decides which of the options in ASKS a client gets: cookies over every transport, keepalive over streams, padding
+ * over encrypted transports. PACKET PATH: allocates nothing.
  */
 import { ASKS, CLIENT_COOKIE_OCTETS } from '../../wire/query.ts';
 import { RCODE } from '../../wire/types.ts';

@@ -1,6 +1,7 @@
 /**
- * A sample of queries for the log (`log.queries`). An answering thread copies query and response into its ring (ring.ts),
- * and the control thread takes them out. A sample that finds the ring full is dropped; the thread never waits.
+ * A sample of queries for the log (`log.queries`). An answering thread copies query and response into its ring
+ * (ring.ts), and the control thread takes them out. A sample that finds the ring full is dropped; the thread never
+ * waits.
  *
  *     slot     0  f64  time, ms since 1970                      16  address
  *              8  u8   TRANSPORT                                32  query, its first QUERY_OCTETS
@@ -49,7 +50,9 @@ export function createQueryRing(): SharedArrayBuffer {
   return createRing(SHAPE);
 }
 
-/** Wraps `answer` to put a share of its queries into the ring. PACKET PATH: other queries cost one random number more. */
+/**
+ * Wraps `answer` to put a share of its queries into the ring. PACKET PATH: other queries cost one random number more.
+ */
 export function sampleQueries(
   answer: Answer,
   share: number,

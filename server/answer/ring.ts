@@ -1,6 +1,6 @@
 /**
- * A ring buffer in shared memory, with slots of equal size. One answering thread puts slots in; the control thread takes
- * them out. Neither waits: when the ring is full, the answering thread drops the sample.
+ * A ring buffer in shared memory, with slots of equal size. One answering thread puts slots in; the control thread
+ * takes them out. Neither waits: when the ring is full, the answering thread drops the sample.
  *
  *     0  u32  slots put, by the answering thread       64  slots
  *     4  u32  slots taken, by the control thread

@@ -1,7 +1,7 @@
 /**
  * Response rate limiting (docs/abuse.md#response-rate-limiting): a limit of answers per second to a client network, so
- * that an attacker cannot flood a victim with responses to queries from a forged address. PACKET PATH: allocates nothing;
- * the table never grows.
+ * that an attacker cannot flood a victim with responses to queries from a forged address. PACKET PATH: allocates
+ * nothing; the table never grows.
  *
  * Each network and kind of answer has a token bucket that holds the tokens of one second. A set is a cache line of four
  * buckets, of which the least recently used is replaced. A random seed per thread chooses a network's set, so that an
@@ -131,8 +131,9 @@ type Limitable = {
 };
 
 /**
- * Applies the limit to a response that is complete but for its OPT record and header. Returns true when the response must
- * be dropped. Otherwise the response may have been replaced by a short one that tells the client how to get the answer.
+ * Applies the limit to a response that is complete but for its OPT record and header. Returns true when the response
+ * must be dropped. Otherwise the response may have been replaced by a short one that tells the client how to get the
+ * answer.
  */
 export function limitResponse(a: Limitable, limiter: Limiter, packet: Readonly<Packet>): boolean {
   const { query, response, counters } = a;

@@ -11,8 +11,8 @@ import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, rrsetWord, zoneWord } from '../
 import type { Answerer } from './answer-state.ts';
 
 /**
- * Appends an RRset. Its owner is the name at `ownerAt`, and its zone's apex the name at `apexAt`. Returns false and writes
- * nothing when it does not fit.
+ * Appends an RRset. Its owner is the name at `ownerAt`, and its zone's apex the name at `apexAt`. Returns false and
+ * writes nothing when it does not fit.
  */
 export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
   const { bytes, bytesView, rrsets, patches } = image;
@@ -50,8 +50,8 @@ function putPointer(tx: Uint8Array, at: number, position: number): void {
 
 /**
  * The position of the suffix of the name at `nameAt` after its first `octets` octets. Returns the position of a label,
- * never of a pointer: names of a chain are compressed in the message, and some resolvers follow only a few pointers that
- * lead to pointers.
+ * never of a pointer: names of a chain are compressed in the message, and some resolvers follow only a few pointers
+ * that lead to pointers.
  */
 export function suffixAt({ response }: Answerer, nameAt: number, octets: number): number {
   const { tx, base } = response;
@@ -117,8 +117,8 @@ export function addReferral(a: Answerer, node: number, cutAt: number, apexAt: nu
 }
 
 /**
- * Adds the addresses of the names in the RRset at `start`. Returns false when one did not fit. Each owner is a pointer to
- * the name in the RRset's data.
+ * Adds the addresses of the names in the RRset at `start`. Returns false when one did not fit. Each owner is a pointer
+ * to the name in the RRset's data.
  */
 function addExtras(a: Answerer, rrset: number, start: number): boolean {
   const { image, response } = a;

@@ -6,9 +6,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 
 /**
- * Lowers the priority of the engine's helper threads. They collect garbage and compile code for all threads, including the
- * compile thread, and would compete equally with an answering thread. They keep about a tenth of a contended core, and all
- * of an idle one. Does nothing outside Linux, where a priority applies to the whole process. Needs no privilege.
+ * Lowers the priority of the engine's helper threads. They collect garbage and compile code for all threads, including
+ * the compile thread, and would compete equally with an answering thread. They keep about a tenth of a contended core,
+ * and all of an idle one. Does nothing outside Linux, where a priority applies to the whole process. Needs no
+ * privilege.
  */
 export function letHelpersStepBack(): void {
   if (process.platform !== 'linux') return;

@@ -44,7 +44,8 @@ const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './load-worker.ts' : './
 
 /**
  * Runs `loadGeneration` in a thread that ends afterwards. Rejects when the thread fails or is terminated: with
- * LoadStuckError after `limitMs`. A thread that waits for an unresponsive file system may continue; nothing waits for it.
+ * LoadStuckError after `limitMs`. A thread that waits for an unresponsive file system may continue; nothing waits for
+ * it.
  */
 export function loadInThread(
   input: LoadInput,

@@ -1,6 +1,6 @@
 /**
- * Releases the memory of replaced generations. An image is shared memory, which V8 does not count for any thread's heap:
- * without forced collections, threads that allocate nothing would keep every old image.
+ * Releases the memory of replaced generations. An image is shared memory, which V8 does not count for any thread's
+ * heap: without forced collections, threads that allocate nothing would keep every old image.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -32,7 +32,10 @@ export function collectAll(): void {
   collect('major');
 }
 
-/** Collects all garbage and shrinks the heap: about 50 ms. For the end of a start, which needs more memory than later work. */
+/**
+ * Collects all garbage and shrinks the heap: about 50 ms. For the end of a start, which needs more memory than later
+ * work.
+ */
 export function shrinkHeap(): void {
   scope.gc?.({ type: 'major', flavor: 'last-resort' });
 }

@@ -46,8 +46,8 @@ export type Server = {
   /** The same for TLS. */
   tlsAddresses(): readonly Endpoint[];
   /**
-   * Resolves when every thread runs the publication. Rejects when a thread cannot create its answerer; then every thread
-   * is back on the previous publication. Calls are served one after the other.
+   * Resolves when every thread runs the publication. Rejects when a thread cannot create its answerer; then every
+   * thread is back on the previous publication. Calls are served one after the other.
    */
   publish(publication: Publication): Promise<void>;
   /** The sockets for a takeover. Without UDP sockets where UDP goes through `node:dgram`. */
@@ -63,7 +63,10 @@ const TCP_IDLE_MS = 10_000;
 /** Attempts to find a port that is free for both TCP and UDP. */
 const PORT_TRIES = 10;
 
-/** Starts the server. Throws ListenError when a socket cannot be opened, Error when a thread cannot start; then nothing stays open. */
+/**
+ * Starts the server. Throws ListenError when a socket cannot be opened, Error when a thread cannot start; then nothing
+ * stays open.
+ */
 export async function startServer(options: ServerOptions): Promise<Server> {
   for (let tries = 1; ; tries++) {
     try {

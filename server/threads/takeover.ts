@@ -1,6 +1,6 @@
 /**
- * A new server replaces a running one without losing a query (docs/commands.md#--takeover): the old server passes its open
- * sockets to the new one. The two communicate over a unix socket in the state folder:
+ * A new server replaces a running one without losing a query (docs/commands.md#--takeover): the old server passes its
+ * open sockets to the new one. The two communicate over a unix socket in the state folder:
  *
  *     new                        old
  *     connects                   sends the list of its sockets, and the sockets
@@ -9,8 +9,8 @@
  *     answers too: "serving"     stops, and exits: the connection ends
  *
  * When one server loses the connection before "serving", it continues alone; the old server then restarts what it had
- * ended. The old server also does that when the new one does not send "serving" within MS, because no probes run in that
- * time. It then sends "resumed", and a new server that receives this exits.
+ * ended. The old server also does that when the new one does not send "serving" within MS, because no probes run in
+ * that time. It then sends "resumed", and a new server that receives this exits.
  */
 import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -58,7 +58,9 @@ export type Takeover = {
    * `withinMs`. Throws TakeoverError when the old server does not reply.
    */
   release(withinMs: number): Promise<void>;
-  /** Reports that this server answers. Resolves when the old one has ended. Throws TakeoverError when that has resumed. */
+  /**
+   * Reports that this server answers. Resolves when the old one has ended. Throws TakeoverError when that has resumed.
+   */
   serving(): Promise<void>;
   /** Lets the old server resume, after a failed start. */
   abandon(): void;
@@ -152,7 +154,10 @@ export type Handover = {
 /** Accepts takeovers, one at a time. */
 export type TakeoverListener = { close(): Promise<void> };
 
-/** Listens in the state folder, accessible only to this user. On failure it calls `tell`, and takeovers are not possible. */
+/**
+ * Listens in the state folder, accessible only to this user. On failure it calls `tell`, and takeovers are not
+ * possible.
+ */
 export async function listenForTakeover(stateDir: string, handover: Handover): Promise<TakeoverListener> {
   const path = join(stateDir, FILE);
   let busy = false;

@@ -25,7 +25,9 @@ export type KeeperOptions = {
 };
 
 export type Keeper = {
-  /** Resolves to the bound endpoints when the thread first serves. Rejects when it cannot, for example with ListenError. */
+  /**
+   * Resolves to the bound endpoints when the thread first serves. Rejects when it cannot, for example with ListenError.
+   */
   readonly started: Promise<readonly Endpoint[]>;
   /** Descriptors of the sockets that the current thread has bound, in the order of `started`. */
   descriptors(): readonly number[];

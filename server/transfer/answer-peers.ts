@@ -115,8 +115,8 @@ function answerSigned(
 const SIGNATURE_ROOM = 1024;
 
 /**
- * Whether a rejection may be sent completely. An unsigned one must not be longer than the request, so that a forged address
- * causes no amplification. It can be longer, because its TSIG names are not compressed.
+ * Whether a rejection may be sent completely. An unsigned one must not be longer than the request, so that a forged
+ * address causes no amplification. It can be longer, because its TSIG names are not compressed.
  */
 function fits(
   { length }: Uint8Array,

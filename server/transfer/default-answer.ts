@@ -1,7 +1,7 @@
 /**
- * The records of a steered name in a zone transfer: the answer to a client of unknown location while all VIPs are up. The
- * function that steers packets computes it, from a health table in which all VIPs are up with the weights of the file.
- * Random choices are then removed:
+ * The records of a steered name in a zone transfer: the answer to a client of unknown location while all VIPs are up.
+ * The function that steers packets computes it, from a health table in which all VIPs are up with the weights of the
+ * file. Random choices are then removed:
  *
  * - addresses: all VIPs that the steps leave, in the order of the file, regardless of `answers`
  * - CNAME: the one of these with the greatest weight, the first of equals (RFC 2181 10.1: a name has at most one)

@@ -27,8 +27,8 @@ import { soaMessage, zoneOfApex } from './zone-messages.ts';
 
 export type SecondaryNotifier = {
   /**
-   * Notifies all targets of `notify` of these zones, given by their names in the catalog. Replaces pending notices of these
-   * zones, because they have an older serial, and drops the notices to targets that are no longer configured.
+   * Notifies all targets of `notify` of these zones, given by their names in the catalog. Replaces pending notices of
+   * these zones, because they have an older serial, and drops the notices to targets that are no longer configured.
    */
   readonly tell: (
     zones: readonly string[],
@@ -40,7 +40,9 @@ export type SecondaryNotifier = {
   readonly stop: () => void;
 };
 
-/** RFC 1996 3.6 leaves the delays to us: 1, 2, 4, 8, 16 and 32 seconds, so that a restarting secondary receives it too. */
+/**
+ * RFC 1996 3.6 leaves the delays to us: 1, 2, 4, 8, 16 and 32 seconds, so that a restarting secondary receives it too.
+ */
 const FIRST_WAIT_MS = 1000;
 const TRIES = 6;
 /** Maximum of notices under way to one target, so that ten thousand zones at a start do not flood it. */

@@ -1,6 +1,7 @@
 /**
- * The messages of a zone transfer (RFC 5936 2.2): SOA, all other records, SOA. Each message is made on demand. Names are
- * compressed only against the question, which is the apex in every message, and owners also against the previous record.
+ * The messages of a zone transfer (RFC 5936 2.2): SOA, all other records, SOA. Each message is made on demand. Names
+ * are compressed only against the question, which is the apex in every message, and owners also against the previous
+ * record.
  */
 import { MAX_POINTER } from '../../wire/limits.ts';
 import { get16, put16 } from '../../wire/octets.ts';
@@ -199,8 +200,8 @@ function writeData(image: Image, rrset: number, offset: number, out: Uint8Array,
 }
 
 /**
- * Writes the rest of a name that is elsewhere in the RRset without compression, because a pointer may not reach the start
- * of the RRset. Returns the position after it.
+ * Writes the rest of a name that is elsewhere in the RRset without compression, because a pointer may not reach the
+ * start of the RRset. Returns the position after it.
  */
 function writeName(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
   const { bytes, rrsets, patches } = image;

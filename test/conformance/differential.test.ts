@@ -47,7 +47,8 @@ test.skipIf(!hasAll)('zones written by hand: every name and type, with and witho
 });
 
 test.skipIf(!hasAll)(`${WANTED} queries for generated zones`, { timeout: TIMEOUT_MS }, async () => {
-  // What chance finds in NSD or Knot must not hold up a change that has nothing to do with it: other seeds are for looking.
+  // What chance finds in NSD or Knot must not hold up a change that has nothing to do with it: other seeds are for
+  // looking.
   const seed = printedSeed('differential', 1000);
   for (let asked = 0, set = 0; asked < WANTED; asked += A_SET, set++) {
     const dice = createDice(seed + set);
@@ -58,7 +59,9 @@ test.skipIf(!hasAll)(`${WANTED} queries for generated zones`, { timeout: TIMEOUT
   }
 });
 
-/** Mnemonics that Knot 3.2 does not read: test/integration/rdata-oracle.test.ts holds them to NSD, unit tests to RFCs. */
+/**
+ * Mnemonics that Knot 3.2 does not read: test/integration/rdata-oracle.test.ts holds them to NSD, unit tests to RFCs.
+ */
 const UNKNOWN_TO_KNOT: ReadonlySet<string> = new Set(
   'MD MF MB MG MR NULL WKS X25 ISDN NSAP SIG PX GPOS NXT EID NIMLOC ATMA HIP AVC'.split(' '),
 );

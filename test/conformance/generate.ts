@@ -156,7 +156,9 @@ function ownersOf(dice: Dice, apex: Name): Owner[] {
   return [...found.values()];
 }
 
-/** Without the names below a DNAME, in a parent zone too: NSD, which keeps one tree for all, does not start with one. */
+/**
+ * Without the names below a DNAME, in a parent zone too: NSD, which keeps one tree for all, does not start with one.
+ */
 function withoutHidden(owners: readonly (readonly Owner[])[]): Owner[][] {
   const dnames = owners.flat().filter(({ kind }) => kind === 'dname');
   const isHidden = ({ name }: Owner): boolean =>

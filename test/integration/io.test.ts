@@ -1,5 +1,6 @@
 /**
- * The packet loops before programs that others wrote: dig, kdig and dnsperf (Debian: bind9-dnsutils, knot-dnsutils, dnsperf).
+ * The packet loops before programs that others wrote: dig, kdig and dnsperf (Debian: bind9-dnsutils, knot-dnsutils,
+ * dnsperf).
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

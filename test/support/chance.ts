@@ -9,8 +9,8 @@ const UNLIKELY = -30;
 /**
  * The logarithm of what the chance of such counts, or of any that are further off, is at most, where these are the
  * shares. R. Agrawal, "Finite-sample concentration of the multinomial in relative entropy" (2020), theorem 1.2; unlike
- * the quantiles of chi-square, it holds also where few are expected. So a share p of n draws is seen to be wrong when it
- * is off by some √(70 (1 - p) / (n p)) of itself: 8.4 standard deviations, some more the more shares there are.
+ * the quantiles of chi-square, it holds also where few are expected. So a share p of n draws is seen to be wrong when
+ * it is off by some √(70 (1 - p) / (n p)) of itself: 8.4 standard deviations, some more the more shares there are.
  */
 export function luckOf(counts: readonly number[], shares: readonly number[]): number {
   const n = counts.reduce((a, b) => a + b, 0);

@@ -1,6 +1,7 @@
 /**
- * `node test/support/failover-target.ts ADDRESS PORT`: an HTTP server for bench/failover.ts. Answers with the last status that
- * came on its standard input, 200 at first; says `ready` when it listens and `now STATUS` when it has changed.
+ * `node test/support/failover-target.ts ADDRESS PORT`: an HTTP server for bench/failover.ts. Answers with the last
+ * status that came on its standard input, 200 at first; says `ready` when it listens and `now STATUS` when it has
+ * changed.
  */
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';

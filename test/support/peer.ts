@@ -1,5 +1,6 @@
 /**
- * Pharos as peers see it, in-process: zones with a key and with addresses that may transfer them, queries that are signed.
+ * Pharos as peers see it, in-process: zones with a key and with addresses that may transfer them, queries that are
+ * signed.
  */
 import type { TransferSettings } from '../../config/settings.ts';
 import { createAnswerer, createAnswerLong, type AnswererPayload } from '../../server/answer/answerer.ts';

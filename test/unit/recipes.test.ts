@@ -1,6 +1,6 @@
 /**
- * The recipes of CONTRIBUTING.md name all files that a new kind of thing touches: no other file of the product knows the
- * kinds by name.
+ * The recipes of CONTRIBUTING.md name all files that a new kind of thing touches: no other file of the product knows
+ * the kinds by name.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,10 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ROOMS = ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status', 'cli'];
 
 type Recipe = {
-  /** Names of the kinds: string literals, properties as they are written (`OP.STICKY`), members that are declared (`run:`). */
+  /**
+   * Names of the kinds: string literals, properties as they are written (`OP.STICKY`), members that are declared
+   * (`run:`).
+   */
   readonly names: readonly string[];
   /** The recipe's files. */
   readonly files: readonly string[];

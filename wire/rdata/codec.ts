@@ -1,12 +1,15 @@
 /**
- * Encodings of octets in text (hexadecimal, base64, base32hex; RFC 4648), and the buffers that record data is parsed from
- * and written to.
+ * Encodings of octets in text (hexadecimal, base64, base32hex; RFC 4648), and the buffers that record data is parsed
+ * from and written to.
  */
 import { MAX_LABEL_OCTETS, MAX_NAME_OCTETS, MAX_RDATA_OCTETS } from '../limits.ts';
 import { type Name, formatName } from '../name.ts';
 import { RdataError, type Token } from './text.ts';
 
-/** The words of a record and the index of the next one. `type` is the mnemonic, for messages; `end` is the offset after the last word. */
+/**
+ * The words of a record and the index of the next one. `type` is the mnemonic, for messages; `end` is the offset after
+ * the last word.
+ */
 export type Source = {
   readonly type: string;
   readonly tokens: readonly Token[];

@@ -35,7 +35,9 @@ const INVALID_KEY = 65_535;
 /** Key and value in wire form. */
 type Param = { readonly key: number; readonly value: Uint8Array };
 
-/** SvcParams to the end of the data. Text has them in any order, wire form in the order of their keys (RFC 9460 2.2). */
+/**
+ * SvcParams to the end of the data. Text has them in any order, wire form in the order of their keys (RFC 9460 2.2).
+ */
 export const svcParams: RdataField = {
   what: 'service parameters',
   least: 0,

@@ -47,7 +47,9 @@ type Names = {
   readonly additional?: true;
 };
 
-/** The length of a digest in octets, by algorithm, and the offset of the algorithm. The digest is the rest of the data. */
+/**
+ * The length of a digest in octets, by algorithm, and the offset of the algorithm. The digest is the rest of the data.
+ */
 type Digest = { readonly algorithmAt: number; readonly octets: Readonly<Record<number, number>> };
 
 /** IANA DNS Security Algorithm Numbers, by mnemonic (RFC 4034 A.1 and later). */

@@ -20,8 +20,8 @@ export class RdataError extends Error {
 }
 
 /**
- * Splits one line of presentation text into tokens. Parentheses have no effect on one line and are skipped. A `;` outside
- * quotes is refused, because it starts a comment in master files. Throws RdataError.
+ * Splits one line of presentation text into tokens. Parentheses have no effect on one line and are skipped. A `;`
+ * outside quotes is refused, because it starts a comment in master files. Throws RdataError.
  */
 export function tokenize(text: string): Token[] {
   const tokens: Token[] = [];

@@ -1,5 +1,6 @@
 /**
- * Recognises text that is probably not the intended host name: addresses, URLs, and Internet names without their final dot.
+ * Recognises text that is probably not the intended host name: addresses, URLs, and Internet names without their final
+ * dot.
  */
 import { parseAddress } from '../../wire/address.ts';
 

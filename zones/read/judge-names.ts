@@ -1,7 +1,7 @@
 /**
- * Warns of names in records and services that are valid but probably not intended: a missing final dot, an address or URL
- * instead of a host name, a target in this zone that does not exist. It reads wire form, so that YAML and master files are
- * judged alike, in one pass over the records.
+ * Warns of names in records and services that are valid but probably not intended: a missing final dot, an address or
+ * URL instead of a host name, a target in this zone that does not exist. It reads wire form, so that YAML and master
+ * files are judged alike, in one pass over the records.
  */
 import type { Place } from '../../config/diagnostics.ts';
 import { formatName, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
@@ -181,7 +181,9 @@ function isReportedNs({ zone }: Work, { row, type, at, name }: Target): boolean 
   return endsWithName(store.bytes, at, name.length, store.bytes.subarray(owner, owner + (store.ownerOctets[row] ?? 0)));
 }
 
-/** Judges a target in the zone without records. `isQuiet`: missing records were reported elsewhere, or do not matter. */
+/**
+ * Judges a target in the zone without records. `isQuiet`: missing records were reported elsewhere, or do not matter.
+ */
 function judgeMissing(work: Work, target: Target, isQuiet: boolean): void {
   const { zone, findings, apexText, madeFrom } = work;
   const { row, type, name } = target;
@@ -364,7 +366,9 @@ function judgeAnswer(work: Work, service: ServiceModel, cname: Name, what: strin
   }
 }
 
-/** The part of a relative name up to the first occurrence of the zone's name: an `$ORIGIN` may have been appended to it. */
+/**
+ * The part of a relative name up to the first occurrence of the zone's name: an `$ORIGIN` may have been appended to it.
+ */
 function wholeNameIn(written: string | undefined, apexText: string): string | undefined {
   if (written === undefined) return undefined;
   const at = `.${written.toLowerCase()}.`.indexOf(`.${apexText}.`);

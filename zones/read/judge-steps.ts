@@ -77,8 +77,8 @@ function warnNeverServed(steps: readonly WrittenStep[], vips: readonly JudgedVip
 }
 
 /**
- * Warns of different weights and of a ramp that have no effect: no step uses weights, or another step chooses between the
- * VIPs whose weights differ. `weighsRegions`: `min_healthy` uses weights too.
+ * Warns of different weights and of a ramp that have no effect: no step uses weights, or another step chooses between
+ * the VIPs whose weights differ. `weighsRegions`: `min_healthy` uses weights too.
  */
 export function judgeWeights(
   steps: readonly StepSpec[],

@@ -1,7 +1,7 @@
 /**
- * The fast path for the common lines of master files, from octets to the store: one record on one line, of the types that
- * are frequent in large zones, without escapes or parentheses. All other lines go to the full reader, which also reports
- * mistakes.
+ * The fast path for the common lines of master files, from octets to the store: one record on one line, of the types
+ * that are frequent in large zones, without escapes or parentheses. All other lines go to the full reader, which also
+ * reports mistakes.
  */
 import { MAX_NAME_OCTETS, MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import type { Name } from '../../wire/name.ts';
@@ -65,7 +65,9 @@ const rdata = new Uint8Array(SCRATCH_OCTETS + 2 * MAX_NAME_OCTETS);
 /** The offset after the last item that was read: the second result of the functions below. */
 let after = 0;
 
-/** Adds the record of the line at `at` and returns the start of the next line. Returns -1 and changes nothing otherwise. */
+/**
+ * Adds the record of the line at `at` and returns the start of the next line. Returns -1 and changes nothing otherwise.
+ */
 export function readPlainLine(position: Position, at: number): number {
   const { bytes } = position;
   let ownerOctets = position.ownerOctets;
@@ -205,7 +207,9 @@ function decimal(bytes: Buffer, at: number, most: number): number {
   return at === start ? -1 : value;
 }
 
-/** Writes the name at `at` in wire form to `out[from...]` and returns its octets, or -1. `out` has room for two names. */
+/**
+ * Writes the name at `at` in wire form to `out[from...]` and returns its octets, or -1. `out` has room for two names.
+ */
 function plainName(bytes: Buffer, at: number, out: Uint8Array, from: number, origin: Name): number {
   const start = at;
   let octet = bytes[at] ?? 0;

@@ -1,6 +1,6 @@
 /**
- * RFC 1035 master files with up to millions of records (docs/configuration.md#ttls-in-master-files). Every mistake becomes
- * a diagnostic, and reading continues with the next record. Diagnostics PH300 to PH339.
+ * RFC 1035 master files with up to millions of records (docs/configuration.md#ttls-in-master-files). Every mistake
+ * becomes a diagnostic, and reading continues with the next record. Diagnostics PH300 to PH339.
  */
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Place, Report } from '../../config/diagnostics.ts';
@@ -36,8 +36,8 @@ type FileReader = Position & {
 };
 
 /**
- * The program whose rules apply. In gdnsd the origin is the owner of a first line without an owner, long texts are split,
- * and the default TTL differs (gdnsd.zonefile(5), gdnsd.config(5)).
+ * The program whose rules apply. In gdnsd the origin is the owner of a first line without an owner, long texts are
+ * split, and the default TTL differs (gdnsd.zonefile(5), gdnsd.config(5)).
  */
 export type Dialect = 'bind' | 'gdnsd';
 
@@ -58,8 +58,8 @@ class Mistake extends Error {
 
 /**
  * Reads `path` and its includes into `store`. Records without a TTL from `$TTL`, an SOA or another record get
- * `defaultTtlSeconds`. Files outside of `below` are refused. Returns the absolute paths of the files that were read, each
- * once.
+ * `defaultTtlSeconds`. Files outside of `below` are refused. Returns the absolute paths of the files that were read,
+ * each once.
  */
 export function readMasterFile(options: {
   readonly path: string;

@@ -9,7 +9,9 @@ import { lineAfter } from './master-lexer.ts';
 /** Characters of a line kept for the excerpt. */
 const MAX_EXCERPT = 1000;
 
-/** The file's octets with a newline at the end, or the reason why it cannot be read. It must be in the folder `below`. */
+/**
+ * The file's octets with a newline at the end, or the reason why it cannot be read. It must be in the folder `below`.
+ */
 export function readBytes(path: string, below?: string): Buffer | ReturnType<typeof faultOf> {
   try {
     const { octets } = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS, below });

@@ -1,5 +1,6 @@
 /**
- * A zone as its files state it (docs/configuration.md#zone-files), checked and with all defaults, before it is compiled.
+ * A zone as its files state it (docs/configuration.md#zone-files), checked and with all defaults, before it is
+ * compiled.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { Place } from '../../config/diagnostics.ts';

@@ -1,6 +1,6 @@
 /**
- * Numbers the distinct owners of a record store, and finds them by name: an open-addressing table over the store's octets,
- * so that a million owners need two arrays and no strings.
+ * Numbers the distinct owners of a record store, and finds them by name: an open-addressing table over the store's
+ * octets, so that a million owners need two arrays and no strings.
  */
 import type { Name } from '../../wire/name.ts';
 import type { RecordStore } from './record-store.ts';

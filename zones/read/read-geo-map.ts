@@ -26,8 +26,8 @@ const CONTINENT_CODES: ReadonlyMap<string, { readonly name: string; readonly cou
 ]);
 
 /**
- * Warns of countries whose code is also that of a continent. Saudi Arabia is in many maps, so there is a warning only if
- * no other key is a country.
+ * Warns of countries whose code is also that of a continent. Saudi Arabia is in many maps, so there is a warning only
+ * if no other key is a country.
  */
 function warnContinents(keys: readonly { readonly key: GeoKey; readonly node: YamlScalar }[], report: Report): void {
   const codes = keys.flatMap(({ key, node }) => (key.kind === 'country' ? [{ code: key.country, node }] : []));
@@ -122,7 +122,10 @@ function parseGeoKey(text: string): GeoKey | undefined {
   return prefix && { text, kind: 'network', prefix };
 }
 
-/** Warns of a fence without effect. It has one if a client can match two keys, and the broader has a region that the other lacks. */
+/**
+ * Warns of a fence without effect. It has one if a client can match two keys, and the broader has a region that the
+ * other lacks.
+ */
 export function warnFence({ map, fence }: GeoStep, node: YamlNode, report: Report): void {
   if (!fence) return;
   const holds = map.some((one) =>

@@ -76,8 +76,8 @@ export function warnBeyondAscii(node: YamlScalar, report: Report): void {
 }
 
 /**
- * Names and values use the escapes of master files (RFC 1035 5.1), even in YAML quotes: `DOMAIN\\user` loses its backslash.
- * A backslash before a letter, or before fewer than three digits, has no other meaning.
+ * Names and values use the escapes of master files (RFC 1035 5.1), even in YAML quotes: `DOMAIN\\user` loses its
+ * backslash. A backslash before a letter, or before fewer than three digits, has no other meaning.
  */
 function warnIdleBackslash(node: YamlScalar, type: string | undefined, report: Report): void {
   if (!node.text.includes('\\')) return;

@@ -287,7 +287,9 @@ function parseProbe(value: string): Probe | undefined {
   return parseAddress(bare) || isName ? { host: bare, port } : undefined;
 }
 
-/** Warns of VIPs with the same address. Mostly one was copied; draining one leaves the address served through the other. */
+/**
+ * Warns of VIPs with the same address. Mostly one was copied; draining one leaves the address served through the other.
+ */
 function warnCommonAddress(vips: readonly Vip[], report: Report): void {
   const published = vips.flatMap((vip) => [vip.a ?? [], vip.aaaa ?? []].flat().map((address) => ({ vip, address })));
   for (const [address, those] of Map.groupBy(published, (each) => formatAddress(each.address))) {

@@ -1,5 +1,6 @@
 /**
- * Reads `steer` of a service (docs/configuration.md#steps), a list of steps. A step's options are below its name or beside it:
+ * Reads `steer` of a service (docs/configuration.md#steps), a list of steps. A step's options are below its name or
+ * beside it:
  *
  *     - nearest: { within: 300km }        - { nearest: , within: 300km }
  */

@@ -87,8 +87,8 @@ const apexName: Read<Name> = scalar(
 const later: Read<YamlNode> = (node) => (node.kind === 'broken' ? undefined : node);
 
 /**
- * Reads a zone file and its includes. Returns undefined if the file states no zone. Otherwise it returns a value even after
- * mistakes: it is usable only if `report` has no errors. `place` is where the apex is stated.
+ * Reads a zone file and its includes. Returns undefined if the file states no zone. Otherwise it returns a value even
+ * after mistakes: it is usable only if `report` has no errors. `place` is where the apex is stated.
  */
 export function readZone(input: ReadZoneInput): ReadZone | undefined {
   const { file, settings, env, report, isCountry } = input;

@@ -1,5 +1,6 @@
 /**
- * Reports mistakes in a record store at the place where the record was written. The line is read from its file only then.
+ * Reports mistakes in a record store at the place where the record was written. The line is read from its file only
+ * then.
  */
 import { dirname, relative } from 'node:path';
 import type { Place, Report, Severity } from '../../config/diagnostics.ts';
@@ -89,7 +90,9 @@ export function createFindings(store: RecordStore, report: Report): Findings {
   };
 }
 
-/** `bulk.db:12`: the record's file, relative to the folder of the zone's own file (file 0 of the store), and its line. */
+/**
+ * `bulk.db:12`: the record's file, relative to the folder of the zone's own file (file 0 of the store), and its line.
+ */
 export function whereWritten(store: RecordStore, row: number): string {
   const [zone = ''] = store.files;
   return `${relative(dirname(zone), store.files[store.file[row] ?? 0] ?? '')}:${store.line[row] ?? 0}`;

@@ -66,7 +66,9 @@ function findTwin(
   return findRow(records, hashRdata(store, row, setHash), row, (other) => same(row, other));
 }
 
-/** Returns the row in `slots` for which `same` holds. If there is none, enters `row` in the free slot and returns -1. */
+/**
+ * Returns the row in `slots` for which `same` holds. If there is none, enters `row` in the free slot and returns -1.
+ */
 function findRow(slots: Uint32Array, hash: number, row: number, same: (other: number) => boolean): number {
   const mask = slots.length - 1;
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {

@@ -1,9 +1,9 @@
 /**
- * Reports records that no zone may contain, from whichever files (docs/diagnostics.md#what-no-zone-may-hold). Diagnostics
- * PH340 to PH379.
+ * Reports records that no zone may contain, from whichever files (docs/diagnostics.md#what-no-zone-may-hold).
+ * Diagnostics PH340 to PH379.
  *
- * The image compiler applies the same two rules: of exact duplicates (same owner with case folded, type and rdata octets)
- * the first is kept and the others are dropped; an RRset has the TTL of its first record (RFC 2181 5.2).
+ * The image compiler applies the same two rules: of exact duplicates (same owner with case folded, type and rdata
+ * octets) the first is kept and the others are dropped; an RRset has the TTL of its first record (RFC 2181 5.2).
  */
 import type { Place, Report } from '../../config/diagnostics.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';

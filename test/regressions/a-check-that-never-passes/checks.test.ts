@@ -1,6 +1,6 @@
 /**
- * `body` with HEAD or with 204 alone in `status` can never be found, and `load_path` never read. `check` said "ok", the VIPs
- * were down for ever, and `serve_all` hid it.
+ * `body` with HEAD or with 204 alone in `status` can never be found, and `load_path` never read. `check` said "ok", the
+ * VIPs were down for ever, and `serve_all` hid it.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';

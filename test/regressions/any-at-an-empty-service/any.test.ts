@@ -1,6 +1,6 @@
 /**
- * ANY at a service was its steered records or nothing: where steering left none for this client, the static TXT or MX of
- * the name, or the addresses of the other family, were passed over. RFC 8482 4.1: one RRset that exists.
+ * ANY at a service was its steered records or nothing: where steering left none for this client, the static TXT or MX
+ * of the name, or the addresses of the other family, were passed over. RFC 8482 4.1: one RRset that exists.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

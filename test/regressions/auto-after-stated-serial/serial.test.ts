@@ -1,6 +1,6 @@
 /**
- * A zone that stated `serial: 2026112001` and then went over to `auto` had its serial fall to the seconds since 1970, so
- * that no secondary took the change (RFC 1982): stated serials were not kept.
+ * A zone that stated `serial: 2026112001` and then went over to `auto` had its serial fall to the seconds since 1970,
+ * so that no secondary took the change (RFC 1982): stated serials were not kept.
  */
 import { expect, test } from 'vitest';
 import { loadGeneration } from '../../../zones/load-generation.ts';

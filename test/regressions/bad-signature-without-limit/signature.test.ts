@@ -1,6 +1,6 @@
 /**
- * What a query got whose TSIG does not hold went past response rate limiting and past 512 octets: with a forged address,
- * anybody could have it sent to somebody else, as often as they liked.
+ * What a query got whose TSIG does not hold went past response rate limiting and past 512 octets: with a forged
+ * address, anybody could have it sent to somebody else, as often as they liked.
  */
 import { describe, expect, test } from 'vitest';
 import { parseName } from '../../../wire/name.ts';

@@ -1,7 +1,7 @@
 /**
- * A server started in the folder of its `pharos.yaml` took, at a reload while that file was away (an editor that writes a
- * new one, a deployment half done), the defaults for it: cookies, transfers, networks and regions were gone, and nothing
- * was said. What starts without one still takes one that comes later.
+ * A server started in the folder of its `pharos.yaml` took, at a reload while that file was away (an editor that writes
+ * a new one, a deployment half done), the defaults for it: cookies, transfers, networks and regions were gone, and
+ * nothing was said. What starts without one still takes one that comes later.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * A cron line with a day of month and a weekday was due only where both matched: `0 22 1 * 5` four times in three years.
- * crontab(5) has it due where either matches.
+ * A cron line with a day of month and a weekday was due only where both matched: `0 22 1 * 5` four times in three
+ * years. crontab(5) has it due where either matches.
  */
 import { afterEach, expect, test, vi } from 'vitest';
 import { atCronTimes } from '../../../cli/cron.ts';

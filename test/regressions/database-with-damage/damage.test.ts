@@ -1,6 +1,6 @@
 /**
- * Databases with damaged numbers were loaded as good and sent clients to the wrong region, and one without `build_epoch`,
- * or with an absurd one, ended in an internal error. Every field of a foreign file may be anything.
+ * Databases with damaged numbers were loaded as good and sent clients to the wrong region, and one without
+ * `build_epoch`, or with an absurd one, ended in an internal error. Every field of a foreign file may be anything.
  */
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * `drain` of the last VIP said "no new answer names it", then that answers did, and ended with 0; and the moment given for
- * the one drained before was not taken back. Now it is refused, unless forced; then it says what is so.
+ * `drain` of the last VIP said "no new answer names it", then that answers did, and ended with 0; and the moment given
+ * for the one drained before was not taken back. Now it is refused, unless forced; then it says what is so.
  */
 import { expect, test } from 'vitest';
 import { forceState } from '../../../cli/control.ts';

@@ -1,6 +1,7 @@
 /**
- * What node:http refuses by itself came without a body: HTTP/1.1 without Host, and an `Expect` that nobody knows. Headers
- * that are too large were "not an HTTP request". And HTTP/1.0, which needs no Host, could not read on this machine.
+ * What node:http refuses by itself came without a body: HTTP/1.1 without Host, and an `Expect` that nobody knows.
+ * Headers that are too large were "not an HTTP request". And HTTP/1.0, which needs no Host, could not read on this
+ * machine.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * A service whose CNAME leads to another service: explain told the last decision alone, so that nobody saw why the CNAME
- * was this one, and gave its scope (0) for that of the response (24).
+ * A service whose CNAME leads to another service: explain told the last decision alone, so that nobody saw why the
+ * CNAME was this one, and gave its scope (0) for that of the response (24).
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

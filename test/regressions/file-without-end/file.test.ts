@@ -1,6 +1,7 @@
 /**
- * A pipe, a device or a socket among the files: the compile thread waited for it for ever, every later reload waited for
- * that one, and SIGTERM did not end the server. What is not a regular file is a mistake at once, wherever it is named.
+ * A pipe, a device or a socket among the files: the compile thread waited for it for ever, every later reload waited
+ * for that one, and SIGTERM did not end the server. What is not a regular file is a mistake at once, wherever it is
+ * named.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * A private key that every user may read, and zones, configuration or commands that every user may change, passed `check`
- * without a word.
+ * A private key that every user may read, and zones, configuration or commands that every user may change, passed
+ * `check` without a word.
  */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

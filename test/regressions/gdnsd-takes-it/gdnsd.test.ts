@@ -1,7 +1,7 @@
 /**
- * `import gdnsd` refused zones that gdnsd loads: a text of over 255 octets (gdnsd cuts it), a first record without an owner
- * (the origin is), more than 100 included files, the file ROOT_ZONE. A record without a TTL got the last stated one where
- * gdnsd gives its default. And it noted `all have ` with nothing behind it.
+ * `import gdnsd` refused zones that gdnsd loads: a text of over 255 octets (gdnsd cuts it), a first record without an
+ * owner (the origin is), more than 100 included files, the file ROOT_ZONE. A record without a TTL got the last stated
+ * one where gdnsd gives its default. And it noted `all have ` with nothing behind it.
  */
 import { expect, test } from 'vitest';
 import { fromGdnsd } from '../../../cli/import/from-gdnsd.ts';

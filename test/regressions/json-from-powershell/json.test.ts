@@ -1,6 +1,6 @@
 /**
- * What Windows PowerShell writes with `aws ... > records.json` is UTF-16 with a byte order mark, and other programs put one
- * before UTF-8: both were "not JSON: Unexpected token", with a token that nobody sees.
+ * What Windows PowerShell writes with `aws ... > records.json` is UTF-16 with a byte order mark, and other programs put
+ * one before UTF-8: both were "not JSON: Unexpected token", with a token that nobody sees.
  */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

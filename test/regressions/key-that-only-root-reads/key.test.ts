@@ -1,6 +1,6 @@
 /**
- * Started as root with a TLS key that only root may read, the server became another user, and from then on refused every
- * reload, those of zones too. The pair that is loaded stays in use; start and reload say so.
+ * Started as root with a TLS key that only root may read, the server became another user, and from then on refused
+ * every reload, those of zones too. The pair that is loaded stays in use; start and reload say so.
  */
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

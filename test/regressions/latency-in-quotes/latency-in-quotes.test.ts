@@ -1,6 +1,6 @@
 /**
- * A table with fields in double quotes (RFC 4180), as spreadsheets and statistics programs write it, was refused in every
- * line: "there is no region "seoul"". And a first line without a network was taken for one.
+ * A table with fields in double quotes (RFC 4180), as spreadsheets and statistics programs write it, was refused in
+ * every line: "there is no region "seoul"". And a first line without a network was taken for one.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

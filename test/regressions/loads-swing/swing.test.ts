@@ -1,6 +1,6 @@
 /**
- * A pressure fell by the factor e in eight TTLs: called back so quickly, clients of three equal regions of which one had
- * failed went on from one of the other two to the other and back, a tenth of the capacity for ever.
+ * A pressure fell by the factor e in eight TTLs: called back so quickly, clients of three equal regions of which one
+ * had failed went on from one of the other two to the other and back, a tenth of the capacity for ever.
  */
 import { expect, test } from 'vitest';
 import { createDice, printedSeed } from '../../support/random.ts';

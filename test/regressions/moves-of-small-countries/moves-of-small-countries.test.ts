@@ -1,7 +1,7 @@
 /**
- * Shares were rounded to millionths of all clients before the moves of a country were shown as parts of its own: those of a
- * small country were `a -> c 60.0 %, a -> b 60.0 %`, and the smallest had none. Beside it, who had no answer anyhow was
- * counted as left without a VIP by the failure, and what becomes of them was told of all.
+ * Shares were rounded to millionths of all clients before the moves of a country were shown as parts of its own: those
+ * of a small country were `a -> c 60.0 %, a -> b 60.0 %`, and the smallest had none. Beside it, who had no answer
+ * anyhow was counted as left without a VIP by the failure, and what becomes of them was told of all.
  */
 import { expect, test } from 'vitest';
 import { renderSimulation } from '../../../cli/render-simulation.ts';

@@ -1,6 +1,6 @@
 /**
- * `check` looked at owners, `nameservers` and CNAMEs of services, and at no other name: a value without its final dot, an
- * address in place of a host name, a target that is not there were served without a word.
+ * `check` looked at owners, `nameservers` and CNAMEs of services, and at no other name: a value without its final dot,
+ * an address in place of a host name, a target that is not there were served without a word.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';

@@ -1,6 +1,6 @@
 /**
- * A NODATA answer had the scope of the decision behind it. Negative answers are cached for all clients (RFC 7871 7.4), so
- * they have scope 0, and `check` warns where a client's place decides between data and no data.
+ * A NODATA answer had the scope of the decision behind it. Negative answers are cached for all clients (RFC 7871 7.4),
+ * so they have scope 0, and `check` warns where a client's place decides between data and no data.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,5 +1,6 @@
 /**
- * All VIPs of a service were down and nothing said so: `alarms: []`, "ready" in green, and info as the level of the log.
+ * All VIPs of a service were down and nothing said so: `alarms: []`, "ready" in green, and info as the level of the
+ * log.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';

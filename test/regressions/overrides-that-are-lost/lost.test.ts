@@ -1,6 +1,6 @@
 /**
- * A file of overrides that could not be read gave a line in the log, and VIPs that were drained got clients again. Now the
- * alarm `state_lost` lasts until an operator has removed the file that was kept.
+ * A file of overrides that could not be read gave a line in the log, and VIPs that were drained got clients again. Now
+ * the alarm `state_lost` lasts until an operator has removed the file that was kept.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

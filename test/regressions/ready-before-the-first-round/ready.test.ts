@@ -1,6 +1,6 @@
 /**
- * /readyz said 200 once `health.wait` was over, while the first round of probes still went on: a check that takes longer
- * had not been heard. SPEC 7: ready is "zones loaded, sockets open, first round done, not shutting down".
+ * /readyz said 200 once `health.wait` was over, while the first round of probes still went on: a check that takes
+ * longer had not been heard. SPEC 7: ready is "zones loaded, sockets open, first round done, not shutting down".
  */
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * Every way by which text of targets, files and clients comes in, with random hostile text: what is stored has none of the
- * characters that move a cursor, break a line or turn its direction.
+ * Every way by which text of targets, files and clients comes in, with random hostile text: what is stored has none of
+ * the characters that move a cursor, break a line or turn its direction.
  */
 import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,7 @@
-/** What a command or an operator wrote could move a terminal's cursor or turn the direction of a line: it is stored without. */
+/**
+ * What a command or an operator wrote could move a terminal's cursor or turn the direction of a line: it is stored
+ * without.
+ */
 import { expect, test } from 'vitest';
 import { plainText } from '../../../config/plain-text.ts';
 import { describeError, ProbeFailure } from '../../../health/checks/probe.ts';

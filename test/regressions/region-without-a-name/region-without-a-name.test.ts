@@ -1,6 +1,6 @@
 /**
- * `simulate --down @` and `explain --down www.example.com/@` took it for all VIPs that are in no region, where `drain @`
- * says that there is none.
+ * `simulate --down @` and `explain --down www.example.com/@` took it for all VIPs that are in no region, where `drain
+ * @` says that there is none.
  */
 import { expect, test } from 'vitest';
 import { explainFrom } from '../../../server/explain/explain-answer.ts';

@@ -1,6 +1,7 @@
 /**
- * A compile thread that waits for a file system which does not respond: every later reload waited for it, and so did SIGTERM.
- * It is given up after its time, with an alarm; later reloads work, up to three such threads; and the server stops.
+ * A compile thread that waits for a file system which does not respond: every later reload waited for it, and so did
+ * SIGTERM. It is given up after its time, with an alarm; later reloads work, up to three such threads; and the server
+ * stops.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Started as root, the server stayed root: exec checks, files that zones name and every fault of a parser had all rights.
- * It becomes another user for good, in every thread, and keeps the right to bind low ports alone.
+ * Started as root, the server stayed root: exec checks, files that zones name and every fault of a parser had all
+ * rights. It becomes another user for good, in every thread, and keeps the right to bind low ports alone.
  */
 import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
 /**
- * The scope came from the whole service: where all clients got the same AAAA and only A differed, AAAA had the scope of A.
+ * The scope came from the whole service: where all clients got the same AAAA and only A differed, AAAA had the scope of
+ * A.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

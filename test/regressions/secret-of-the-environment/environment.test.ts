@@ -1,6 +1,6 @@
 /**
- * Every key took `${NAME}`: `dns.nsid: "${PHAROS_TOKEN}"` published the token, an alias carried a secret to another key,
- * and messages about paths and addresses printed the value.
+ * Every key took `${NAME}`: `dns.nsid: "${PHAROS_TOKEN}"` published the token, an alias carried a secret to another
+ * key, and messages about paths and addresses printed the value.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

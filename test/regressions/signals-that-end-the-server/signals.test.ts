@@ -1,6 +1,6 @@
 /**
- * SIGUSR1 opened Node.js's debugger to every local user; SIGUSR2, SIGALRM, SIGIO and others ended the server; and so did
- * SIGHUP while it started.
+ * SIGUSR1 opened Node.js's debugger to every local user; SIGUSR2, SIGALRM, SIGIO and others ended the server; and so
+ * did SIGHUP while it started.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync } from 'node:fs';

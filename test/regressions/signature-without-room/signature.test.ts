@@ -1,6 +1,6 @@
 /**
- * A signed response that had no room for its signature was cut to question and signature: OPT went too, though the query
- * had one (RFC 6891 6.1.1), and AA with it. NSD and Knot keep both.
+ * A signed response that had no room for its signature was cut to question and signature: OPT went too, though the
+ * query had one (RFC 6891 6.1.1), and AA with it. NSD and Knot keep both.
  */
 import { expect, test } from 'vitest';
 import { readTsig } from '../../../wire/tsig-record.ts';

@@ -1,6 +1,6 @@
 /**
- * `host: www.example.com.`, with the final dot that names have in zone files, went into SNI and the Host header as it was
- * written. RFC 6066 3 has SNI without it: servers refused the handshake, and healthy VIPs were down.
+ * `host: www.example.com.`, with the final dot that names have in zone files, went into SNI and the Host header as it
+ * was written. RFC 6066 3 has SNI without it: servers refused the handshake, and healthy VIPs were down.
  */
 import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';

@@ -1,6 +1,6 @@
 /**
- * An override that could not be written to `state_dir` held, and was gone after a restart: a line in the log was all that
- * told of it. Now the alarm `state_not_saved` lasts until a write succeeds.
+ * An override that could not be written to `state_dir` held, and was gone after a restart: a line in the log was all
+ * that told of it. Now the alarm `state_not_saved` lasts until a write succeeds.
  */
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 /**
- * A client subnet that says nothing about where the client is (private, shared, loopback, link-local) was answered by the
- * resolver's address with scope 0, so that the resolver gave this answer to all its clients. It holds for the subnet
- * alone. A private network that `geo.networks` covers was set aside too: there it is the operator who says where it is.
+ * A client subnet that says nothing about where the client is (private, shared, loopback, link-local) was answered by
+ * the resolver's address with scope 0, so that the resolver gave this answer to all its clients. It holds for the
+ * subnet alone. A private network that `geo.networks` covers was set aside too: there it is the operator who says where
+ * it is.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,6 +1,7 @@
 /**
- * This node's network goes while checks of different intervals and timeouts are under way. Those that failed first, with
- * ENETUNREACH after 0 ms or with a short timeout, took the silence of the others for health and went down for a second.
+ * This node's network goes while checks of different intervals and timeouts are under way. Those that failed first,
+ * with ENETUNREACH after 0 ms or with a short timeout, took the silence of the others for health and went down for a
+ * second.
  */
 import { expect, test } from 'vitest';
 import type { ProbeResult } from '../../../health/checks/probe.ts';

@@ -1,6 +1,7 @@
 /**
- * Of a master file without TTLs `import bind` made records with the SOA's minimum, as BIND does, and `include` of the same
- * file records with the zone's `ttl`. After a stated TTL `import` took that one, where BIND stays with the minimum.
+ * Of a master file without TTLs `import bind` made records with the SOA's minimum, as BIND does, and `include` of the
+ * same file records with the zone's `ttl`. After a stated TTL `import` took that one, where BIND stays with the
+ * minimum.
  */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

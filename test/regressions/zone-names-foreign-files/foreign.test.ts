@@ -1,7 +1,7 @@
 /**
  * A zone could name any file that the server may read, and its lines came back in the diagnostics of a reload: a zone
- * author could read the server's keys. A zone names files below its own folder only, also through symbolic links, unless
- * `files: anywhere`; and HTTP shows no line of a file that is neither pharos.yaml nor a zone.
+ * author could read the server's keys. A zone names files below its own folder only, also through symbolic links,
+ * unless `files: anywhere`; and HTTP shows no line of a file that is neither pharos.yaml nor a zone.
  */
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

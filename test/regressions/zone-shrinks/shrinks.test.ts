@@ -1,6 +1,7 @@
 /**
- * Half of a zone file is whole YAML all the same, and a folder that lost a file is a configuration with a zone less: both
- * were served at once. A zone that loses more than `reload.max_shrink`, or everything, is refused unless it is forced.
+ * Half of a zone file is whole YAML all the same, and a folder that lost a file is a configuration with a zone less:
+ * both were served at once. A zone that loses more than `reload.max_shrink`, or everything, is refused unless it is
+ * forced.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -24,7 +24,9 @@ afterEach(async () => {
 const INTERVAL_MS = 5000;
 const check = httpCheck({ intervalMs: INTERVAL_MS, fastMs: 200, timeoutMs: 2000 });
 
-/** A room whose probes of hosts in `down` fail: at once, or after the timeout for as long as the network is `silent`. */
+/**
+ * A room whose probes of hosts in `down` fail: at once, or after the timeout for as long as the network is `silent`.
+ */
 function room(firstShare = 0.7) {
   let share = firstShare;
   const clock = createManualClock();

@@ -1,5 +1,6 @@
 /**
- * Load (docs/steering.md#load): which clients VIPs close to full shed, where these go, and the whole loop (played-load.ts).
+ * Load (docs/steering.md#load): which clients VIPs close to full shed, where these go, and the whole loop
+ * (played-load.ts).
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { FULL, PROBED } from '../../../health/health-table.ts';
@@ -248,8 +249,8 @@ describe('told', () => {
 });
 
 describe('the loop', () => {
-  // The moments at which caches expire decide on the peak. Of 45 seeds none came nearer to its limit than 0.01; with two
-  // to three standard deviations between, some will.
+  // The moments at which caches expire decide on the peak. Of 45 seeds none came nearer to its limit than 0.01; with
+  // two to three standard deviations between, some will.
   const seed = printedSeed('load', 1);
   /** Of those that are left, from the failure on. `late`: from eight TTLs on. */
   type Course = { readonly peak: number; readonly late: readonly number[]; readonly unfair: number };

@@ -1,7 +1,7 @@
 /**
  * A service whose VIPs report their loads, played through second by second: clients with caches, loads that follow from
- * their answers, the real health engine that makes pressures of the loads, answers from the pressures. All decisions are
- * those of the functions that answer packets.
+ * their answers, the real health engine that makes pressures of the loads, answers from the pressures. All decisions
+ * are those of the functions that answer packets.
  */
 import { configureHealth, type Current } from '../../../cli/serve/generation.ts';
 import { startHealth } from '../../../health/engine.ts';

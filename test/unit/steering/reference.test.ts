@@ -161,7 +161,10 @@ test('every answer is one that the model allows', { timeout: 120_000 }, () => {
   for (const kind of ['vips', 'static', 'empty']) expect(kinds.get(kind), kind).toBeGreaterThan(50);
 });
 
-/** What is wrong with the decision in the steerer; undefined when the reference could have made it. `wide`: of all answers. */
+/**
+ * What is wrong with the decision in the steerer; undefined when the reference could have made it. `wide`: of all
+ * answers.
+ */
 function wrongDecision(
   { decision }: Steerer,
   expected: RefAnswer,

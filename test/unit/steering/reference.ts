@@ -1,7 +1,7 @@
 /**
- * Steering from docs/steering.md alone, slow and obvious: plain objects in, every possible answer out. It shares no code
- * with the compiled way but for the location of an address and the hash of a name, which have references of their own
- * (test/unit/geo, test/unit/wire).
+ * Steering from docs/steering.md alone, slow and obvious: plain objects in, every possible answer out. It shares no
+ * code with the compiled way but for the location of an address and the hash of a name, which have references of their
+ * own (test/unit/geo, test/unit/wire).
  */
 import { hashText } from '../../../wire/name-hash.ts';
 

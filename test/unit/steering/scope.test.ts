@@ -14,7 +14,9 @@ import { createDice, printedSeed } from '../../support/random.ts';
 
 const seed = printedSeed('scope');
 
-/** Countries, and networks of every length in both families, some within others; half of them as dull as their country. */
+/**
+ * Countries, and networks of every length in both families, some within others; half of them as dull as their country.
+ */
 function randomTable(): string {
   const dice = createDice(seed);
   const lines = ['KR,seoul,5', 'KR,tokyo,30', 'DE,dublin,20', 'DE,seoul,25', 'US,tokyo,90', 'US,dublin,80'];

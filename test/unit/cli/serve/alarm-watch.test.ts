@@ -1,4 +1,6 @@
-/** Alarms that follow from states, orders, files and certificates: when each is raised, what it says, when it is over. */
+/**
+ * Alarms that follow from states, orders, files and certificates: when each is raised, what it says, when it is over.
+ */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Where loads settle, as simulate foretells it, beside where clients with caches really take them; and clients of a kind
- * beside each of them asked.
+ * Where loads settle, as simulate foretells it, beside where clients with caches really take them; and clients of a
+ * kind beside each of them asked.
  */
 import { describe, expect, test } from 'vitest';
 import { FULL } from '../../../../health/health-table.ts';

@@ -1,5 +1,6 @@
 /**
- * Streams: what is answered later, idle connections, limits. What holds for TCP and TLS alike is in stream-contract.test.ts.
+ * Streams: what is answered later, idle connections, limits. What holds for TCP and TLS alike is in
+ * stream-contract.test.ts.
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORT, type AnswerLong, type StreamClient } from '../../../../server/contract.ts';
