@@ -23,12 +23,15 @@ export type ProberOptions = {
   readonly take: (unit: Unit, result: ProbeResult) => void;
 };
 
+/** One turn of a unit; resolves to when the next one is. */
+export type Prober = (unit: Unit, where: ProbeTarget) => Promise<Pace>;
+
 /** Never rejects by itself; results come through `take`, and none of a unit that was stopped. */
-export function createProber({ clock, probe, watch, suspicion, deadLink, fault, take }: ProberOptions) {
+export function createProber({ clock, probe, watch, suspicion, deadLink, fault, take }: ProberOptions): Prober {
   /** Probes beside a first one that is without an answer, of all targets. */
   let extra = 0;
 
-  return async (unit: Unit, where: ProbeTarget): Promise<Pace> => {
+  return async (unit, where) => {
     const reused = mayReuse(unit) ? watch.take(unit.key) : undefined;
     // A target that serves one connection at a time would not answer while the old one is held.
     if (reused === undefined) watch.drop(unit.key);

@@ -66,9 +66,8 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   },
   'a VIP field of the API': {
     names: ['held_until:', 'last_result:', 'weight_override:', 'file_weight:', 'weightOverride:'],
-    files: ['health/health.ts', 'health/table-writer.ts', 'status/vip-fields.ts'],
+    files: ['health/health.ts', 'health/vip-health.ts', 'status/vip-fields.ts'],
     elsewhere: {
-      'health/orders.ts': { words: ['weightOverride:'], why: 'reads the weight that an operator set' },
       'server/explain/explain-words.ts': { words: ['weightOverride:'], why: 'the type of a parameter' },
       'status/openapi-schemas.ts': { words: ['file_weight:'], why: 'a member of /api/v1/weights' },
       'status/override-json.ts': { words: ['file_weight:'], why: 'a member of /api/v1/weights' },

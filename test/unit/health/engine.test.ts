@@ -261,7 +261,7 @@ describe('faults', () => {
     expect(probedOf(at(table, 0))).toBe(DOWN);
     expect(health.list()[0]?.last).toMatchObject({ passed: false, reason: 'boom' });
     expect(health.stats()).toMatchObject({ probes: 1, failedProbes: 1, faults: 1 });
-    expect(warnings).toEqual(['health: the probe of 192.0.2.1:80 failed to run: boom']);
+    expect(warnings).toEqual(['health: cannot run the probe of 192.0.2.1:80: boom']);
   });
 
   test('a log that throws stops nothing', async () => {
@@ -378,7 +378,7 @@ describe('overrides', () => {
     expect(health.overrides()).toEqual([]);
     expect(told()).toEqual([
       'override api.example.com/c unknown→drain: new kernel',
-      'override api.example.com/c drain→unknown: the override ended',
+      'override api.example.com/c drain→unknown: override expired',
     ]);
     await expect.poll(() => readIfThere('overrides.json')).toContain('"overrides": []');
   });

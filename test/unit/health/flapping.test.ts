@@ -131,7 +131,7 @@ describe('a VIP that changes too often', () => {
       'up→down: not fine',
       'down→up: fine',
       'up→down: not fine',
-      'down→up: it is no longer held down for flapping; fine',
+      'down→up: no longer held down for flapping; fine',
     ]);
   });
 

@@ -75,7 +75,7 @@ describe('weights', () => {
     expect([...next.weights]).toEqual([7, 1]);
     expect(told()).toEqual([
       'weight www.example.com/a 4→10: canary',
-      'weight www.example.com/a 10→7: given back to the file',
+      'weight www.example.com/a 10→7: weight override cleared; the zone file decides again',
     ]);
   });
 
@@ -239,7 +239,7 @@ describe('a jump of the wall clock changes nothing', () => {
     };
     const calm = await timeline(0);
     expect(await timeline(step)).toEqual(calm);
-    expect(JSON.stringify(calm)).toContain('the override ended');
+    expect(JSON.stringify(calm)).toContain('override expired');
     // For the one that afterEach takes away.
     stateDir = mkdtempSync(join(tmpdir(), 'pharos-run-time-'));
   });

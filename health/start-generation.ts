@@ -1,0 +1,76 @@
+/**
+ * Begins a generation of targets: units that it shares with the one before continue, the others are stopped or start.
+ */
+import { isPush } from '../config/check-kinds.ts';
+import { openRound, saveStates, settledRound, statesNow, type Engine } from './engine-state.ts';
+import { viewHealthTable } from './health-table.ts';
+import { saveOverrides } from './orders.ts';
+import { checkSlots, gatherUnits, recall, rememberedOf } from './reuse-units.ts';
+import { setSuspects } from './suspect.ts';
+import { writeGeneration } from './table-writer.ts';
+import { canonicalTarget, type HealthTarget } from './target-names.ts';
+import { stopProbes, type Unit } from './unit.ts';
+
+export function startGeneration(
+  engine: Engine,
+  wanted: readonly HealthTarget[],
+  memory: SharedArrayBuffer,
+  slots: number,
+): void {
+  const { flapHolds, notProbed, orders, suspicion, warn, writer } = engine;
+  checkSlots(wanted, slots);
+  const before = writer.units;
+  if (before.byKey.size > 0) engine.remembered = statesNow(engine);
+  const { fresh, ...units } = gatherUnits(wanted, before, warn);
+  if (before.byKey.size === 0) for (const unit of fresh) resumeRamps(engine, unit);
+  for (const unit of fresh) {
+    const saved = recall(unit, engine.remembered);
+    if (saved !== undefined) flapHolds.resume(unit, saved);
+  }
+  for (const [key, unit] of before.byKey) if (!units.byKey.has(key)) stopUnit(engine, unit);
+
+  const all = [...units.byKey.values()];
+  setSuspects(suspicion, all);
+  notProbed.configure(all);
+  flapHolds.configure(all);
+  const targets = new Map(wanted.map((target) => [canonicalTarget(target.target), target]));
+  writeGeneration(writer, { targets, units, table: viewHealthTable(memory, slots) });
+  if (orders.overrides.entries.size > 0) void saveOverrides(orders);
+  startRoundOf(engine, all);
+  // In order of their keys, so that the same configuration gives the same rhythm.
+  for (const unit of fresh.toSorted((a, b) => (a.key < b.key ? -1 : 1))) startUnit(engine, unit);
+  saveStates(engine);
+}
+
+/** Opens the first round of the units. Callers that wait for the previous generation's round now wait for this one. */
+function startRoundOf(engine: Engine, units: readonly Unit[]): void {
+  engine.unheard = new Set(units.filter((unit) => unit.where !== undefined && unit.last === undefined));
+  const last = engine.firstRound;
+  engine.firstRound = engine.unheard.size === 0 ? settledRound() : openRound();
+  void engine.firstRound.promise.then(last.done);
+}
+
+function startUnit({ probeUnit, pushes, scheduler }: Engine, unit: Unit): void {
+  const { check, where, key } = unit;
+  if (isPush(check)) pushes.expect(key, check.expiresMs);
+  else if (where !== undefined) {
+    const { intervalMs, fastMs } = check;
+    scheduler.add({ key, intervalMs, fastMs, run: () => probeUnit(unit, where) });
+  }
+}
+
+function stopUnit({ pushes, scheduler, watch }: Engine, unit: Unit): void {
+  stopProbes(unit);
+  scheduler.remove(unit.key);
+  pushes.forget(unit.key);
+  watch.drop(unit.key);
+  watch.failed(unit.key);
+}
+
+/** Continues the ramps of the last run where they would be by now. Within a run, ramps continue by themselves. */
+function resumeRamps({ clock, remembered, writer }: Engine, unit: Unit): void {
+  for (const target of unit.members) {
+    const since = rememberedOf(target, remembered)?.rampSince;
+    if (since !== undefined) writer.ramps.begin(target, clock.wall() - Date.parse(since));
+  }
+}
