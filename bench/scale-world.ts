@@ -61,12 +61,12 @@ function bulkLabel(index: number): string {
 
 /** A zone of `records` addresses, each with a name of its own, in a master file. */
 export function writeBulkZone(folder: string, records: number): void {
-  writeZone(folder, BULK_ZONE, ['include: [../bulk.db]']);
+  writeZone(folder, BULK_ZONE, ['include: [bulk.db]']);
   const lines = ['$TTL 300'];
   for (let i = 0; i < records; i++) {
     lines.push(`${bulkLabel(i)} A 10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`);
   }
-  writeFileSync(join(folder, 'bulk.db'), `${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'zones', 'bulk.db'), `${lines.join('\n')}\n`);
 }
 
 /** Queries for names of the bulk zone, at random. */
@@ -134,7 +134,7 @@ export function writeNetworksZone(folder: string, count: number): void {
   const random = repeatable(SEED + 4);
   const regions = Object.entries(REGIONS);
   const vips = regions.map(([region, address]) => `      ${region}: { region: ${region}, A: ${address} }`);
-  const steer = '    steer: [{ latency: { table: ../rtt.csv } }]';
+  const steer = '    steer: [{ latency: { table: rtt.csv } }]';
   writeZone(folder, NETWORKS_ZONE, ['services:', '  www:', '    vips:', ...vips, steer]);
   const rows = ['network,region,ms'];
   const step = Math.floor(NETWORKS_SPAN / count);
@@ -143,7 +143,7 @@ export function writeNetworksZone(folder: string, count: number): void {
     const network = `${NETWORKS_FROM + (at >> 16)}.${(at >> 8) & 255}.${at & 255}.0/24`;
     rows.push(`${network},${regions[random(regions.length)]?.[0] ?? ''},${1 + random(200)}`);
   }
-  writeFileSync(join(folder, 'rtt.csv'), `${rows.join('\n')}\n`);
+  writeFileSync(join(folder, 'zones', 'rtt.csv'), `${rows.join('\n')}\n`);
 }
 
 /** The same for every number of networks: random subnets of where they all are. */
