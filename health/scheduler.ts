@@ -25,7 +25,7 @@ export type Scheduler = {
   hasten(key: string): void;
   /** Runs in flight, and those that wait because there are too many. */
   load(): { readonly inFlight: number; readonly waiting: number };
-  /** Starts no more; resolves when the runs in flight have ended. */
+  /** Starts no more runs; resolves when those in flight have ended. */
   stop(): Promise<void>;
 };
 
@@ -61,125 +61,149 @@ export function nextOnGrid(originMs: number, intervalMs: number, phase: number, 
   return firstMs + Math.max(0, rounds) * intervalMs;
 }
 
-export function createScheduler(options: {
+export type SchedulerOptions = {
   readonly clock: Clock;
   readonly failed: (key: string, error: unknown) => void;
   readonly maxInFlight?: number;
-}): Scheduler {
-  const { clock, failed, maxInFlight = MAX_PROBES_IN_FLIGHT } = options;
-  const originMs = clock.now();
-  const entries = new Map<string, Entry>();
-  const places = new Map<number, { next: number; free: number[] }>();
+};
+
+type State = Required<SchedulerOptions> & {
+  /** Where the grid of all intervals begins. */
+  readonly originMs: number;
+  readonly entries: Map<string, Entry>;
+  /** By interval: the next place, and those that are free again. */
+  readonly places: Map<number, { next: number; readonly free: number[] }>;
   /** In the order they came; a Set, since taking the first out of a long array moves all others. */
-  const waiting = new Set<Entry>();
-  let inFlight = 0;
-  let stopped = false;
+  readonly waiting: Set<Entry>;
+  inFlight: number;
+  stopped: boolean;
   /** Set while a moment passes before more are started. */
-  let resume: Cancel | undefined;
-  let idle: (() => void) | undefined;
+  resume: Cancel | undefined;
+  /** Called when nothing is in flight. */
+  idle: (() => void) | undefined;
+};
 
-  const takePlace = (intervalMs: number): number => {
-    const pool = places.get(intervalMs) ?? { next: 0, free: [] };
-    places.set(intervalMs, pool);
-    return pool.free.pop() ?? pool.next++;
+export function createScheduler({ clock, failed, maxInFlight = MAX_PROBES_IN_FLIGHT }: SchedulerOptions): Scheduler {
+  const state: State = {
+    clock,
+    failed,
+    maxInFlight,
+    originMs: clock.now(),
+    entries: new Map(),
+    places: new Map(),
+    waiting: new Set(),
+    inFlight: 0,
+    stopped: false,
+    resume: undefined,
+    idle: undefined,
   };
-
-  const arm = (entry: Entry, dueMs: number): void => {
-    entry.cancel?.();
-    entry.state = 'timer';
-    entry.dueMs = dueMs;
-    entry.cancel = clock.after(dueMs - clock.now(), () => {
-      entry.state = 'waiting';
-      waiting.add(entry);
-      startWaiting();
-    });
-  };
-
-  /** Some at a time: between them the sockets of those before are seen to, and none waits for all that are to start. */
-  const startWaiting = (): void => {
-    for (let started = 0; inFlight < maxInFlight && resume === undefined; started += 1) {
-      if (started === MAX_STARTS_AT_ONCE) {
-        resume = clock.after(0, () => {
-          resume = undefined;
-          startWaiting();
-        });
-        return;
-      }
-      const [entry] = waiting;
-      if (entry === undefined) return;
-      waiting.delete(entry);
-      void start(entry);
-    }
-  };
-
-  const start = async (entry: Entry): Promise<void> => {
-    entry.state = 'running';
-    entry.startedMs = clock.now();
-    inFlight += 1;
-    let pace: Pace = 'interval';
-    try {
-      pace = await entry.job.run();
-    } catch (error) {
-      failed(entry.job.key, error);
-    }
-    inFlight -= 1;
-    if (isRunning(entry)) arm(entry, nextStart(entry, pace));
-    startWaiting();
-    if (inFlight === 0) idle?.();
-  };
-
-  const nextStart = (entry: Entry, pace: Pace): number => {
-    const { intervalMs, fastMs } = entry.job;
-    const nowMs = clock.now();
-    const gapMs = Math.max(MIN_GAP_MS, Math.min(fastMs, intervalMs));
-    if (pace === 'fast') return Math.max(nowMs, entry.startedMs + gapMs);
-    // Timers may fire a little early: the moment that this run was for shall not come twice.
-    const afterMs = Math.max(nowMs, entry.startedMs + Math.min(MIN_GAP_MS, intervalMs / 2));
-    return nextOnGrid(originMs, intervalMs, entry.phase, afterMs);
-  };
-
-  const remove = (key: string): void => {
-    const entry = entries.get(key);
-    if (entry === undefined) return;
-    entries.delete(key);
-    entry.cancel?.();
-    entry.state = 'removed';
-    waiting.delete(entry);
-    places.get(entry.job.intervalMs)?.free.push(entry.place);
-  };
-
   return {
     add(job) {
-      if (stopped) return;
-      remove(job.key);
-      const place = takePlace(job.intervalMs);
-      const phase = phaseOf(place);
-      const nowMs = clock.now();
-      const entry: Entry = { job, phase, place, startedMs: -Infinity, dueMs: nowMs, state: 'timer', cancel: undefined };
-      entries.set(job.key, entry);
-      arm(entry, nowMs + phase * Math.min(FIRST_ROUND_MS, job.intervalMs));
+      if (!state.stopped) addJob(state, job);
     },
-    remove,
+    remove(key) {
+      removeJob(state, key);
+    },
     hasten(key) {
-      const entry = entries.get(key);
+      const entry = state.entries.get(key);
       if (entry?.state !== 'timer') return;
       const dueMs = Math.max(clock.now(), entry.startedMs + Math.max(MIN_GAP_MS, entry.job.fastMs));
-      if (dueMs < entry.dueMs) arm(entry, dueMs);
+      if (dueMs < entry.dueMs) arm(state, entry, dueMs);
     },
-    load: () => ({ inFlight, waiting: waiting.size }),
+    load: () => ({ inFlight: state.inFlight, waiting: state.waiting.size }),
     stop() {
-      stopped = true;
-      resume?.();
-      for (const key of [...entries.keys()]) remove(key);
-      if (inFlight === 0) return Promise.resolve();
+      state.stopped = true;
+      state.resume?.();
+      for (const key of [...state.entries.keys()]) removeJob(state, key);
+      if (state.inFlight === 0) return Promise.resolve();
       return new Promise((resolve) => {
-        idle = resolve;
+        state.idle = resolve;
       });
     },
   };
 }
 
-/** Its state can have changed while its run was awaited, which the compiler does not see. */
+function addJob(state: State, job: Job): void {
+  removeJob(state, job.key);
+  const place = takePlace(state, job.intervalMs);
+  const phase = phaseOf(place);
+  const nowMs = state.clock.now();
+  const entry: Entry = { job, phase, place, startedMs: -Infinity, dueMs: nowMs, state: 'timer', cancel: undefined };
+  state.entries.set(job.key, entry);
+  arm(state, entry, nowMs + phase * Math.min(FIRST_ROUND_MS, job.intervalMs));
+}
+
+function removeJob({ entries, places, waiting }: State, key: string): void {
+  const entry = entries.get(key);
+  if (entry === undefined) return;
+  entries.delete(key);
+  entry.cancel?.();
+  entry.state = 'removed';
+  waiting.delete(entry);
+  places.get(entry.job.intervalMs)?.free.push(entry.place);
+}
+
+function takePlace({ places }: State, intervalMs: number): number {
+  const pool = places.get(intervalMs) ?? { next: 0, free: [] };
+  places.set(intervalMs, pool);
+  return pool.free.pop() ?? pool.next++;
+}
+
+function arm(state: State, entry: Entry, dueMs: number): void {
+  entry.cancel?.();
+  entry.state = 'timer';
+  entry.dueMs = dueMs;
+  entry.cancel = state.clock.after(dueMs - state.clock.now(), () => {
+    entry.state = 'waiting';
+    state.waiting.add(entry);
+    startWaiting(state);
+  });
+}
+
+/** Starts some at a time. In between, the event loop serves the sockets of earlier ones. */
+function startWaiting(state: State): void {
+  for (let started = 0; state.inFlight < state.maxInFlight && state.resume === undefined; started += 1) {
+    if (started === MAX_STARTS_AT_ONCE) {
+      state.resume = state.clock.after(0, () => {
+        state.resume = undefined;
+        startWaiting(state);
+      });
+      return;
+    }
+    const [entry] = state.waiting;
+    if (entry === undefined) return;
+    state.waiting.delete(entry);
+    void start(state, entry);
+  }
+}
+
+async function start(state: State, entry: Entry): Promise<void> {
+  entry.state = 'running';
+  entry.startedMs = state.clock.now();
+  state.inFlight += 1;
+  let pace: Pace = 'interval';
+  try {
+    pace = await entry.job.run();
+  } catch (error) {
+    state.failed(entry.job.key, error);
+  }
+  state.inFlight -= 1;
+  if (isRunning(entry)) arm(state, entry, nextStart(state, entry, pace));
+  startWaiting(state);
+  if (state.inFlight === 0) state.idle?.();
+}
+
+function nextStart({ clock, originMs }: State, { job, phase, startedMs }: Entry, pace: Pace): number {
+  const { intervalMs, fastMs } = job;
+  const nowMs = clock.now();
+  const gapMs = Math.max(MIN_GAP_MS, Math.min(fastMs, intervalMs));
+  if (pace === 'fast') return Math.max(nowMs, startedMs + gapMs);
+  // Timers may fire a little early: the moment that this run was for must not come twice.
+  const afterMs = Math.max(nowMs, startedMs + Math.min(MIN_GAP_MS, intervalMs / 2));
+  return nextOnGrid(originMs, intervalMs, phase, afterMs);
+}
+
+/** The state can have changed while the run was awaited, which the compiler does not see. */
 function isRunning(entry: Entry): boolean {
   return entry.state === 'running';
 }

@@ -45,116 +45,151 @@ type Habit = {
   pendingMs: number | undefined;
 };
 
-/** `lost` is called when the other side ended a held connection, by FIN or by RST. */
+type State = {
+  readonly clock: Clock;
+  /** The other side ended a held connection of the key, by FIN or by RST. */
+  readonly lost: (key: string) => void;
+  readonly maxWatched: number;
+  readonly ofKey: Map<string, Set<Socket>>;
+  readonly held: Map<Socket, Held>;
+  readonly ofPeer: Map<string, number>;
+  /** When a connection was first kept, which is soon after it was made. */
+  readonly openedMs: WeakMap<Socket, number>;
+  /** Of keys whose connections the other side closes. */
+  readonly habits: Map<string, Habit>;
+  stopped: boolean;
+};
+
 export function createWatch(
   clock: Clock,
   lost: (key: string) => void,
   maxWatched = Math.min(MAX_WATCHED, shareDescriptors().watched),
 ): Watch {
-  const ofKey = new Map<string, Set<Socket>>();
-  const held = new Map<Socket, Held>();
-  const ofPeer = new Map<string, number>();
-  /** When a connection was first kept, which is soon after it was made. */
-  const openedMs = new WeakMap<Socket, number>();
-  /** Of keys whose connections the other side closes. */
-  const habits = new Map<string, Habit>();
-  let stopped = false;
-
-  /** Lets one go without closing it; false when it was not held any more. */
-  const forget = (connection: Socket): boolean => {
-    const entry = held.get(connection);
-    if (entry === undefined) return false;
-    held.delete(connection);
-    const those = ofKey.get(entry.key);
-    those?.delete(connection);
-    if (those?.size === 0) ofKey.delete(entry.key);
-    const left = (ofPeer.get(entry.peer) ?? 1) - 1;
-    if (left === 0) ofPeer.delete(entry.peer);
-    else ofPeer.set(entry.peer, left);
-    return true;
+  const state: State = {
+    clock,
+    lost,
+    maxWatched,
+    ofKey: new Map(),
+    held: new Map(),
+    ofPeer: new Map(),
+    openedMs: new WeakMap(),
+    habits: new Map(),
+    stopped: false,
   };
-  const release = (connection: Socket): boolean => {
-    const was = forget(connection);
-    if (was) hangUp(connection);
-    return was;
-  };
-  const drop = (key: string): void => {
-    // It was held until the next probe: no habit.
-    if (ofKey.has(key)) habits.delete(key);
-    for (const connection of ofKey.get(key) ?? []) release(connection);
-  };
-
   return {
     keep(key, connection) {
       const peer = `${connection.remoteAddress ?? ''} ${String(connection.remotePort)}`;
-      const there = ofPeer.get(peer) ?? 0;
-      if (stopped || held.size >= maxWatched || there >= MAX_WATCHED_OF_ADDRESS) {
-        // An 'error' event without a listener ends the process.
-        connection.on('error', () => undefined);
-        hangUp(connection);
+      const isFull = state.held.size >= maxWatched || (state.ofPeer.get(peer) ?? 0) >= MAX_WATCHED_OF_ADDRESS;
+      if (!state.stopped && !isFull) {
+        hold(state, key, peer, connection);
         return;
       }
-      let octets = 0;
-      const keptMs = clock.now();
-      // The probe passed that came after the last close.
-      const habit = habits.get(key);
-      if (habit?.pendingMs !== undefined) {
-        habit.harmless += 1;
-        habit.leastMs = Math.min(habit.leastMs, habit.pendingMs);
-        habit.pendingMs = undefined;
-      }
-      const ended = (): void => {
-        if (!release(connection)) return;
-        const idleMs = clock.now() - keptMs;
-        const known = habits.get(key) ?? { harmless: 0, leastMs: Infinity, pendingMs: undefined };
-        if (known.harmless >= MAX_HARMLESS_CLOSES && idleMs >= known.leastMs) return;
-        habits.set(key, { ...known, pendingMs: idleMs });
-        lost(key);
-      };
-      const listeners: Held['listeners'] = {
-        error: ended,
-        end: ended,
-        close: ended,
-        data: (chunk) => {
-          octets += chunk?.length ?? 0;
-          if (octets > MAX_IDLE_OCTETS) release(connection);
-        },
-      };
-      held.set(connection, { key, peer, listeners });
-      ofKey.set(key, (ofKey.get(key) ?? new Set()).add(connection));
-      ofPeer.set(peer, there + 1);
-      if (!openedMs.has(connection)) openedMs.set(connection, clock.now());
-      for (const [event, listener] of Object.entries(listeners)) connection.on(event, listener);
-      connection.resume();
-      // It is a courtesy to the server, and must not delay this process.
-      connection.unref();
-      if (connection.destroyed || connection.readableEnded) ended();
+      // An 'error' event without a listener ends the process.
+      connection.on('error', () => undefined);
+      hangUp(connection);
+    },
+    take: (key) => takeOnly(state, key),
+    drop(key) {
+      dropAll(state, key);
     },
     failed(key) {
-      habits.delete(key);
+      state.habits.delete(key);
     },
-    take(key) {
-      if (ofKey.has(key)) habits.delete(key);
-      const [connection, ...others] = ofKey.get(key) ?? [];
-      const entry = connection === undefined ? undefined : held.get(connection);
-      if (connection === undefined || entry === undefined) return undefined;
-      const ageMs = clock.now() - (openedMs.get(connection) ?? -Infinity);
-      if (others.length > 0 || ageMs >= REUSE_MS || !connection.writable) {
-        drop(key);
-        return undefined;
-      }
-      forget(connection);
-      for (const [event, listener] of Object.entries(entry.listeners)) connection.off(event, listener);
-      connection.ref();
-      return connection;
-    },
-    drop,
-    size: () => held.size,
+    size: () => state.held.size,
     stop() {
-      stopped = true;
-      for (const key of [...ofKey.keys()]) drop(key);
+      state.stopped = true;
+      for (const key of [...state.ofKey.keys()]) dropAll(state, key);
     },
   };
+}
+
+function hold(state: State, key: string, peer: string, connection: Socket): void {
+  const { clock, held, ofKey, ofPeer, openedMs } = state;
+  const keptMs = clock.now();
+  noteHarmless(state, key);
+  const ended = (): void => {
+    if (release(state, connection)) noteEnd(state, key, clock.now() - keptMs);
+  };
+  let octets = 0;
+  const listeners: Held['listeners'] = {
+    error: ended,
+    end: ended,
+    close: ended,
+    data: (chunk) => {
+      octets += chunk?.length ?? 0;
+      if (octets > MAX_IDLE_OCTETS) release(state, connection);
+    },
+  };
+  held.set(connection, { key, peer, listeners });
+  ofKey.set(key, (ofKey.get(key) ?? new Set()).add(connection));
+  ofPeer.set(peer, (ofPeer.get(peer) ?? 0) + 1);
+  if (!openedMs.has(connection)) openedMs.set(connection, keptMs);
+  for (const [event, listener] of Object.entries(listeners)) connection.on(event, listener);
+  connection.resume();
+  // Closing it properly is only a courtesy to the server, and must not keep this process running.
+  connection.unref();
+  if (connection.destroyed || connection.readableEnded) ended();
+}
+
+/** A probe passed after the last close: the close was harmless. */
+function noteHarmless({ habits }: State, key: string): void {
+  const habit = habits.get(key);
+  if (habit?.pendingMs === undefined) return;
+  habit.harmless += 1;
+  habit.leastMs = Math.min(habit.leastMs, habit.pendingMs);
+  habit.pendingMs = undefined;
+}
+
+/** The other side ended a connection after this time. That is a loss, unless it usually does so. */
+function noteEnd({ habits, lost }: State, key: string, idleMs: number): void {
+  const known = habits.get(key) ?? { harmless: 0, leastMs: Infinity, pendingMs: undefined };
+  if (known.harmless >= MAX_HARMLESS_CLOSES && idleMs >= known.leastMs) return;
+  habits.set(key, { ...known, pendingMs: idleMs });
+  lost(key);
+}
+
+function takeOnly(state: State, key: string): Socket | undefined {
+  const { clock, habits, held, ofKey, openedMs } = state;
+  if (ofKey.has(key)) habits.delete(key);
+  const [connection, ...others] = ofKey.get(key) ?? [];
+  const entry = connection === undefined ? undefined : held.get(connection);
+  if (connection === undefined || entry === undefined) return undefined;
+  const ageMs = clock.now() - (openedMs.get(connection) ?? -Infinity);
+  if (others.length > 0 || ageMs >= REUSE_MS || !connection.writable) {
+    dropAll(state, key);
+    return undefined;
+  }
+  forget(state, connection);
+  for (const [event, listener] of Object.entries(entry.listeners)) connection.off(event, listener);
+  connection.ref();
+  return connection;
+}
+
+function dropAll(state: State, key: string): void {
+  // The connection was held until the next probe: the other side has no habit of closing it.
+  if (state.ofKey.has(key)) state.habits.delete(key);
+  for (const connection of state.ofKey.get(key) ?? []) release(state, connection);
+}
+
+/** Closes a connection; false if it was not held any more. */
+function release(state: State, connection: Socket): boolean {
+  const was = forget(state, connection);
+  if (was) hangUp(connection);
+  return was;
+}
+
+/** Stops watching a connection without closing it; false if it was not held any more. */
+function forget({ held, ofKey, ofPeer }: State, connection: Socket): boolean {
+  const entry = held.get(connection);
+  if (entry === undefined) return false;
+  held.delete(connection);
+  const those = ofKey.get(entry.key);
+  those?.delete(connection);
+  if (those?.size === 0) ofKey.delete(entry.key);
+  const left = (ofPeer.get(entry.peer) ?? 1) - 1;
+  if (left === 0) ofPeer.delete(entry.peer);
+  else ofPeer.set(entry.peer, left);
+  return true;
 }
 
 /**

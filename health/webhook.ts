@@ -64,131 +64,149 @@ export type Webhook = {
   stop(): void;
 };
 
-/** Notifications that wait at most; then the oldest goes, since the newest says how things are. */
+/** Notifications that wait at most. Then the oldest is dropped, since the newest describes the current state. */
 export const MAX_NOTIFICATIONS = 1000;
-/** Tries for one: with the waits between them, some eight minutes. */
+/** Tries per notification: about eight minutes, with the waits between them. */
 export const MAX_TRIES = 10;
-/** Before the second try; doubled for each further one, up to the most. */
+/** The wait before the second try; doubled for each further one, up to MAX_RETRY_MS. */
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 120_000;
 const TIMEOUT_MS = 10_000;
 
-export function createWebhook(options: {
+type State = {
   readonly clock: Clock;
   readonly warn: (message: string) => void;
-  readonly post?: Post;
-}): Webhook {
-  const { clock, warn, post = postJson } = options;
-  const queue: Notification[] = [];
-  const counts = { sent: 0, dropped: 0, failures: 0 };
-  let settings: NotifySettings | undefined;
-  let tries = 0;
-  let busy: AbortController | undefined;
-  let cancel: Cancel | undefined;
-  /** Said once, until one gets through. */
-  let isWarned = false;
+  readonly post: Post;
+  readonly queue: Notification[];
+  readonly counts: { sent: number; dropped: number; failures: number };
+  settings: NotifySettings | undefined;
+  /** Tries that the first of the queue has had. */
+  tries: number;
+  /** Aborts the try under way. */
+  busy: AbortController | undefined;
+  /** Cancels the wait before the next try. */
+  cancelRetry: Cancel | undefined;
+  /** A warning is logged once, until a notification is sent. */
+  isWarned: boolean;
+};
 
-  const drop = (count: number): void => {
-    queue.splice(0, count);
-    counts.dropped += count;
-    tries = 0;
+export function createWebhook(options: Pick<State, 'clock' | 'warn'> & { readonly post?: Post }): Webhook {
+  const state: State = {
+    post: postJson,
+    ...options,
+    queue: [],
+    counts: { sent: 0, dropped: 0, failures: 0 },
+    settings: undefined,
+    tries: 0,
+    busy: undefined,
+    cancelRetry: undefined,
+    isWarned: false,
   };
-
-  const tell = (message: string): void => {
-    if (isWarned) return;
-    isWarned = true;
-    warn(`health.notify: ${message}`);
-  };
-
-  const failed = (why: string, retry: boolean): void => {
-    counts.failures += 1;
-    tries += 1;
-    const where = new URL(settings?.url ?? '').origin; // the path may be a secret
-    tell(`${where} did not take a notification: ${why}${retry ? '; it is tried again' : ''}`);
-    if (!retry || tries >= MAX_TRIES) {
-      drop(1);
-      next();
-      return;
-    }
-    cancel = clock.after(Math.min(FIRST_RETRY_MS * 2 ** (tries - 1), MAX_RETRY_MS), () => {
-      cancel = undefined;
-      next();
-    });
-  };
-
-  const next = (): void => {
-    const [first] = queue;
-    if (first === undefined || settings === undefined || busy !== undefined || cancel !== undefined) return;
-    const controller = new AbortController();
-    busy = controller;
-    const timeout = clock.after(TIMEOUT_MS, () => {
-      controller.abort(new Error(`no answer within ${String(TIMEOUT_MS / 1000)} s`));
-    });
-    const done = (result: () => void): void => {
-      timeout();
-      // Stopped, or given new settings, meanwhile.
-      if (busy !== controller) return;
-      busy = undefined;
-      result();
-    };
-    post(settings, JSON.stringify(first), controller.signal).then(
-      (status) => {
-        done(() => {
-          // What the other side does not want it will not want later; 408 and 429 say "not now" (RFC 9110, RFC 6585).
-          if (status < 200 || status > 299) {
-            failed(`status ${String(status)}`, status >= 500 || status === 408 || status === 429);
-            return;
-          }
-          counts.sent += 1;
-          isWarned = false;
-          tries = 0;
-          // The queue may have been cut meanwhile.
-          if (queue[0] === first) queue.shift();
-          next();
-        });
-      },
-      (error: unknown) => {
-        done(() => {
-          failed(reasonOf(error), true);
-        });
-      },
-    );
-  };
-
-  const halt = (): void => {
-    const running = busy;
-    busy = undefined;
-    running?.abort();
-    cancel?.();
-    cancel = undefined;
-    tries = 0;
-  };
-
+  const { counts, queue } = state;
   return {
     configure(wanted) {
-      if (JSON.stringify(wanted) === JSON.stringify(settings)) return;
-      halt();
-      settings = wanted;
-      isWarned = false;
-      if (settings === undefined) drop(queue.length);
-      next();
+      if (JSON.stringify(wanted) === JSON.stringify(state.settings)) return;
+      halt(state);
+      state.settings = wanted;
+      state.isWarned = false;
+      if (wanted === undefined) drop(state, queue.length);
+      sendNext(state);
     },
     send(notification) {
-      if (settings === undefined) return;
+      if (state.settings === undefined) return;
       queue.push(notification);
       if (queue.length > MAX_NOTIFICATIONS) {
-        drop(1);
-        tell(`more than ${String(MAX_NOTIFICATIONS)} notifications wait, the oldest are dropped`);
+        drop(state, 1);
+        warnOnce(state, `more than ${String(MAX_NOTIFICATIONS)} notifications waiting; dropping the oldest`);
       }
-      next();
+      sendNext(state);
     },
     stats: () => ({ ...counts, waiting: queue.length }),
     stop() {
-      halt();
-      drop(queue.length);
-      settings = undefined;
+      halt(state);
+      drop(state, queue.length);
+      state.settings = undefined;
     },
   };
+}
+
+function sendNext(state: State): void {
+  const { clock, post, queue, settings } = state;
+  const [first] = queue;
+  if (first === undefined || settings === undefined || state.busy !== undefined || state.cancelRetry !== undefined)
+    return;
+  const controller = new AbortController();
+  state.busy = controller;
+  const cancelTimeout = clock.after(TIMEOUT_MS, () => {
+    controller.abort(new Error(`no answer within ${String(TIMEOUT_MS / 1000)} s`));
+  });
+  /** Says whether the result still counts: not if it was stopped or got new settings meanwhile. */
+  const ended = (): boolean => {
+    cancelTimeout();
+    if (state.busy !== controller) return false;
+    state.busy = undefined;
+    return true;
+  };
+  post(settings, JSON.stringify(first), controller.signal).then(
+    (status) => {
+      if (ended()) takeStatus(state, first, status);
+    },
+    (error: unknown) => {
+      if (ended()) takeFailure(state, reasonOf(error), true);
+    },
+  );
+}
+
+function takeStatus(state: State, sent: Notification, status: number): void {
+  if (status < 200 || status > 299) {
+    // A rejected notification stays rejected; 408 and 429 mean "not now" (RFC 9110, RFC 6585).
+    takeFailure(state, `HTTP ${String(status)} (expected 200-299)`, status >= 500 || status === 408 || status === 429);
+    return;
+  }
+  state.counts.sent += 1;
+  state.isWarned = false;
+  state.tries = 0;
+  // The queue may have been cut meanwhile.
+  if (state.queue[0] === sent) state.queue.shift();
+  sendNext(state);
+}
+
+function takeFailure(state: State, why: string, retry: boolean): void {
+  state.counts.failures += 1;
+  state.tries += 1;
+  const where = new URL(state.settings?.url ?? '').origin; // the path may be a secret
+  warnOnce(state, `${where} did not accept a notification: ${why}${retry ? '; trying again' : ''}`);
+  if (!retry || state.tries >= MAX_TRIES) {
+    drop(state, 1);
+    sendNext(state);
+    return;
+  }
+  state.cancelRetry = state.clock.after(Math.min(FIRST_RETRY_MS * 2 ** (state.tries - 1), MAX_RETRY_MS), () => {
+    state.cancelRetry = undefined;
+    sendNext(state);
+  });
+}
+
+/** Ends the try under way and the wait for the next one. */
+function halt(state: State): void {
+  const { busy } = state;
+  state.busy = undefined;
+  busy?.abort();
+  state.cancelRetry?.();
+  state.cancelRetry = undefined;
+  state.tries = 0;
+}
+
+function drop(state: State, count: number): void {
+  state.queue.splice(0, count);
+  state.counts.dropped += count;
+  state.tries = 0;
+}
+
+function warnOnce(state: State, message: string): void {
+  if (state.isWarned) return;
+  state.isWarned = true;
+  state.warn(`health.notify: ${message}`);
 }
 
 const postJson: Post = async ({ url, headers, token }, body, signal) => {

@@ -96,7 +96,7 @@ describe('a webhook', () => {
       expect(notifier.stats()).toEqual({ sent: 2, dropped: 0, failures: 2, waiting: 0 });
       // Once, and without what may be a secret.
       expect(warnings).toHaveLength(1);
-      expect(warnings[0]).toContain('http://hooks.example.net did not take');
+      expect(warnings[0]).toContain('http://hooks.example.net did not accept');
       expect(warnings[0]).not.toContain('secret-path');
     },
   );
