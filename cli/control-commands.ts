@@ -28,7 +28,7 @@ export function controlCommands(
   const TARGET = 'www.example.com/seoul-a, www.example.com/@seoul or @seoul';
 
   reachable(program.command('status'))
-    .summary('health, overrides and served split of a running server')
+    .summary('show health, overrides and the split of answers of a running server')
     .description('Show the state of every VIP of a running server, and how answers are split among them.')
     .argument('[service]', 'only this service')
     .option('--watch', 'repeat until Ctrl-C; SERVED then counts the answers since the previous report')

@@ -89,7 +89,9 @@ export async function setWeight(target: string, text: string, options: StateOpti
   const { reply, code } = asked;
   if (options.json) return printJson(reply, output, code);
   for (const vip of listOf(reply, 'vips')) {
-    output.out(weight === undefined ? `${vip} has its weight from the file again` : `${vip} weighs ${String(weight)}`);
+    output.out(
+      weight === undefined ? `${vip} has the weight of the zone file again` : `${vip} has weight ${String(weight)}`,
+    );
   }
   if (weight === 0) output.out('0 is standby: DNS answers name it only while every other VIP is unavailable.');
   warnOf(reply, output);
@@ -271,7 +273,7 @@ function together(
   const all = (key: string): readonly string[] => [...new Set(values.flatMap((value) => listOf(value, key)))];
   const times = values.map((value) => value['safe_at']);
   const isSafe = failed.length === 0 && times.every((time) => typeof time === 'string');
-  const missing = failed.map(({ api }) => `not done on ${shownUrl(api)}`);
+  const missing = failed.map(({ api }) => `not changed on ${shownUrl(api)}`);
   return {
     ...values[0],
     vips: all('vips'),
@@ -296,7 +298,7 @@ function refusalWords({ status, message, problem }: ApiReply & { ok: false }, ap
   if (status === 401 && api.token === undefined)
     return 'the server requires a token: give --token, or set PHAROS_TOKEN';
   const isLast = status === 409 && isRecord(problem) && problem['parameter'] === 'force';
-  return isLast ? `${String(problem['detail'])}; use --force to drain it all the same` : message;
+  return isLast ? `${String(problem['detail'])}; use --force to drain it anyway` : message;
 }
 
 /** Encodes a TARGET for a path. The slash within it is kept. */

@@ -48,7 +48,7 @@ export async function demo({ port, statusPort }: DemoOptions): Promise<number> {
   const taken = await checkListen([{ host, port }], [{ host, port: statusPort }]);
   if (taken) {
     explainFailure(taken, output);
-    output.error('    --port and --status-port take other ports for the demo; 0 takes a free one');
+    output.error('    choose other ports for the demo with --port and --status-port; 0 chooses a free one');
     return EXIT.FAILED;
   }
   const stateDir = mkdtempSync(join(tmpdir(), 'pharos-demo-'));
@@ -124,17 +124,17 @@ function introduction(server: RunningServer, backends: readonly Backend[], { sty
   });
   return [
     '',
-    style('bold', 'Pharos demo: three regions on this machine, a server that steers clients'),
+    style('bold', 'Pharos demo: three regions on this machine and a server that steers clients'),
     '',
     `Ask from another terminal, as clients of three countries:`,
     ...dig,
     '',
-    'Fail a region and ask again, then heal it:',
+    'Make a region fail and ask again, then let it recover:',
     ...control,
     '',
-    'Why was that the answer?',
+    'Show the reason for an answer:',
     `  bin/pharos explain www.example.com --country KR --api ${api}`,
-    'What is up?',
+    'Show what is up:',
     `  curl ${api}/`,
     `Status page, for a browser: ${style('bold', `${api}/`)}`,
     '',

@@ -92,7 +92,7 @@ function commands(output: Output, done: (code: number) => void): Command {
 
   program
     .command('demo')
-    .summary('three regional backends on this machine and a server in front of them')
+    .summary('run a demo: three regional backends and a server in front of them, on this machine')
     .description('Start three small regional backends on this machine and a server in front of them, for a first look.')
     .addOption(new Option('--port <port>', 'port for DNS; 0 chooses a free one').argParser(portNumber).default(5300))
     .addOption(
@@ -108,9 +108,9 @@ function commands(output: Output, done: (code: number) => void): Command {
 
   program
     .command('check')
-    .summary('read everything and print every mistake')
+    .summary('read all files and print every mistake')
     .description(
-      'Read the configuration, zones and databases and print every mistake with its place and a hint.\n' +
+      'Read the configuration, zones and databases, and print every mistake with its position and a hint.\n' +
         'Exit code 0 if there is no error. Does not check whether the ports are free.',
     )
     .argument('[config]', 'configuration file (default: ./pharos.yaml if it exists)')
@@ -132,7 +132,7 @@ function commands(output: Output, done: (code: number) => void): Command {
 function explainCommand(program: Command, output: Output, done: (code: number) => void): void {
   program
     .command('explain')
-    .summary('the whole decision for one client')
+    .summary('show the whole decision for one client')
     .description(
       'Show how one client is answered: its location, every VIP with its state, what each step kept, and why.\n' +
         'Uses the files, without health states, unless --api names a running server.',
@@ -170,7 +170,7 @@ function explainCommand(program: Command, output: Output, done: (code: number) =
 function simulateCommand(program: Command, output: Output, done: (code: number) => void): void {
   program
     .command('simulate')
-    .summary('which clients move where if a VIP or region fails')
+    .summary('show which clients move where if a VIP or region fails')
     .description(
       'Show which share of the clients moves where if targets fail, by country, and how much more the others get.\n' +
         'Uses the files, without health states, unless --api names a running server.',
@@ -208,7 +208,7 @@ function simulateCommand(program: Command, output: Output, done: (code: number) 
 function diffCommand(program: Command, output: Output, done: (code: number) => void): void {
   program
     .command('diff')
-    .summary('the impact of a change: differences, and clients that move')
+    .summary('show the impact of a change: differences, and clients that move')
     .description(
       'Compare two configurations: records and services that differ, and which share of the clients moves, by country.\n' +
         'Each is a configuration file, or its folder.',
@@ -237,10 +237,10 @@ type ImportFlags = {
 function importCommands(program: Command, output: Output, done: (code: number) => void): void {
   program
     .command('import')
-    .summary('zone YAML from the files of another system')
+    .summary('write zone YAML from the files of another system')
     .description(
       'Write zone YAML from master files (bind), Route 53, gdnsd or octoDNS. The YAML goes to stdout.\n' +
-        'Differences to the source go to stderr, and as comments into the YAML.',
+        'Differences from the source go to stderr, and as comments into the YAML.',
     )
     .argument('<format>', 'bind, route53, gdnsd or octodns')
     .argument('<file>', 'the file; for gdnsd its configuration, or its folder')

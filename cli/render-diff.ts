@@ -22,7 +22,7 @@ export type Difference = {
 
 type Paint = Output['style'];
 
-const STILL = 'No client moves at a service that both have.';
+const STILL = 'No client moves at a service that both configurations have.';
 
 /** Lines of a list that are shown; the rest is counted. */
 const MAX_LINES = 20;
@@ -37,7 +37,7 @@ export function renderDiff(difference: Difference, all: boolean, paint: Paint): 
         one,
         {
           title: ({ moved }) =>
-            moved === 0 ? 'no client moves' : `${percent(moved)} of its clients get another answer`,
+            moved === 0 ? 'no client moves' : `${percent(moved)} of its clients get a different answer`,
           before: 'OLD',
           after: 'NEW',
           all,

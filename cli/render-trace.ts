@@ -41,7 +41,11 @@ function headline(trace: TraceDocument, paint: Paint): string {
 
 function clientLines(trace: TraceDocument, paint: Paint): string {
   const { client } = trace;
-  const source = { subnet: 'client subnet', resolver: "the resolver's own address", place: 'taken to be at a place' };
+  const source = {
+    subnet: 'client subnet',
+    resolver: "the resolver's own address",
+    place: 'location from the request',
+  };
   const where = [
     client.country,
     client.subdivision,
@@ -52,7 +56,7 @@ function clientLines(trace: TraceDocument, paint: Paint): string {
       : `${degrees(client.latitude)},${degrees(client.longitude)}`,
   ].filter((part) => part !== '');
   return section('Client', paint, [
-    client.address === null ? 'a place, no address' : `${client.address} (${source[client.source]})`,
+    client.address === null ? 'no address, only a location' : `${client.address} (${source[client.source]})`,
     where.length === 0 ? paint('yellow', 'location unknown') : where.join(', '),
     client.how,
   ]);
@@ -60,8 +64,8 @@ function clientLines(trace: TraceDocument, paint: Paint): string {
 
 function staticLine(trace: TraceDocument): string {
   return trace.zone === ''
-    ? 'No zone of this server holds the name.'
-    : `No steering took part: zone ${trace.zone} has the same answer for every client.`;
+    ? 'No zone of this server contains the name.'
+    : `No service has this name: zone ${trace.zone} has the same answer for every client.`;
 }
 
 /** Rounded to a kilometre, the precision of databases. */

@@ -44,7 +44,7 @@ const WEIGHED: Readonly<Record<Traffic['weighed'], string>> = {
 export function weighedBy(traffic: readonly Traffic[]): string {
   const found = new Set(traffic.map(({ weighed }) => weighed));
   const words = Object.entries(WEIGHED).filter(([by]) => found.has(by as Traffic['weighed']));
-  return words.map(([, text]) => text).join(', where these are few by ');
+  return words.map(([, text]) => text).join('; where these are too few, by ');
 }
 
 /** `www.example.com`; with the type if A and AAAA have different VIPs. */
@@ -64,20 +64,20 @@ function strandedLines({ stranded, vips }: Traffic, paint: Paint): string[] {
         ? 'they get the static answer of when_all_down'
         : 'when_all_down is serve_all: they are still sent to VIPs that are down';
   const whom = before > 0 && after > before ? `${percent(after - before)} more` : percent(after);
-  return [paint('red', `! no VIP is left to ${whom} of its clients: ${what}`)];
+  return [paint('red', `! no VIP is left for ${whom} of its clients: ${what}`)];
 }
 
 /** VIPs that exceed their capacity, and loads that cannot be predicted. */
 function loadLines({ vips, settles }: Traffic, paint: Paint): string[] {
   if (settles !== false && settles !== true) return [];
   if (!settles) {
-    return [paint('yellow', '! the loads come to no rest: shown is who moves with those shed that are shed now')];
+    return [paint('yellow', '! the loads do not settle: the figures assume the present shedding')];
   }
   const over = vips.filter(({ load }) => (load?.settled ?? 0) > 1);
   if (over.length === 0) return [];
   const each = over.map(({ vip, load }) => `${vip} ${percent(load?.settled ?? 0)}`);
   const room = vips.some(({ after, load }) => after > 0 && (load?.settled ?? 1) < 1);
-  const why = room ? '' : ', for no other has room';
+  const why = room ? '' : ', because no other VIP has room';
   return [paint('red', `! beyond capacity${why}: ${each.join(', ')}`)];
 }
 

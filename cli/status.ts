@@ -1,5 +1,5 @@
 /**
- * `pharos status`: health, overrides, weights and served split of a running server, once or repeatedly.
+ * `pharos status`: health, overrides, weights and split of answers of a running server, once or repeatedly.
  */
 import { isStatusDocument, type StatusDocument } from '../status/status-document.ts';
 import { callApi, shownUrl, type Api } from './api-client.ts';

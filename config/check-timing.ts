@@ -104,7 +104,7 @@ function warnRareFlap(flap: FlapRule, { fastMs, rise, fall }: CheckTiming, place
   const results = Math.floor(gaps / 2) * (rise + fall) + (gaps % 2) * Math.min(rise, fall);
   const leastMs = results * fastMs;
   if (leastMs <= flap.withinMs) return;
-  const message = `flap never acts: ${flap.changes} changes take ${formatDuration(leastMs)} or more, and within is ${formatDuration(flap.withinMs)}`;
+  const message = `flap never takes effect: ${flap.changes} changes take ${formatDuration(leastMs)} or more, but within is ${formatDuration(flap.withinMs)}`;
   report.warning('PH066', message, place, 'make within longer, or changes fewer');
 }
 
@@ -118,6 +118,6 @@ export function timingOverTcp(read: Timing, node: YamlNode, report: Report): Che
 /** Measured at 30 % loss: 23 healthy targets taken down with a shorter timeout, none with 2 s. */
 function warnShortTimeout(timeoutMs: number, node: YamlNode, report: Report): void {
   if (timeoutMs >= SYN_AGAIN_MS) return;
-  const message = `timeout (${formatDuration(timeoutMs)}) does not outlive one lost packet: TCP sends a SYN again after 1s`;
+  const message = `timeout (${formatDuration(timeoutMs)}) is too short for one lost packet: TCP sends a lost SYN again after 1s`;
   report.warning('PH093', message, nodePlace(valueOf(node, 'timeout') ?? node), 'use 2s, or more fall');
 }

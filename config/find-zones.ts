@@ -34,7 +34,7 @@ export function findZoneFiles(
       const files = filesIn(path, shown, place, report);
       if (files?.length === 0) {
         const hint = `put a zone file there, such as ${join(shown, 'example.com.yaml')}`;
-        report.error('PH030', `the folder ${shown} holds no zone file (*.yaml or *.yml)`, place, hint);
+        report.error('PH030', `the folder ${shown} has no zone file (*.yaml or *.yml)`, place, hint);
       }
       for (const file of files ?? []) found.add(file);
     } else found.add(path);

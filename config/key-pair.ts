@@ -116,7 +116,7 @@ function parseChain(text: string, { shown, place }: WrittenPath, report: Report)
   const hint = 'a PEM file: the certificate of the server first, then those that lead to its root';
   const parts = text.match(CERTIFICATES);
   if (!parts) {
-    report.error('PH061', `${shown} holds no certificate`, place, hint);
+    report.error('PH061', `${shown} contains no certificate`, place, hint);
     return undefined;
   }
   try {
@@ -136,7 +136,7 @@ function parseKey(text: string, { shown, place }: WrittenPath, report: Report): 
   try {
     return createPrivateKey(text);
   } catch {
-    report.error('PH062', `${shown} holds no private key`, place, 'a PEM file that begins with BEGIN PRIVATE KEY');
+    report.error('PH062', `${shown} contains no private key`, place, 'a PEM file that begins with BEGIN PRIVATE KEY');
     return undefined;
   }
 }
@@ -150,11 +150,11 @@ function warnOfTimes(own: X509Certificate, { shown, place }: WrittenPath, nowMs:
     const hint = 'replace it and reload; clients that verify certificates refuse this one';
     report.warning('PH065', `the certificate ${shown} ${what}`, place, hint);
   };
-  if (nowMs > to) warn(`ended on ${day(to)}`);
+  if (nowMs > to) warn(`expired on ${day(to)}`);
   else if (nowMs < from) warn(`is not valid before ${day(from)}`);
   else if (to - nowMs < (to - from) * LATE) {
     const hint = 'replace it and reload';
-    report.warning('PH065', `the certificate ${shown} ends on ${day(to)}`, place, hint);
+    report.warning('PH065', `the certificate ${shown} expires on ${day(to)}`, place, hint);
   }
 }
 

@@ -15,10 +15,7 @@ export type WrittenBeacon = Omit<BeaconSettings, 'urls'> & {
   readonly urls: readonly { readonly region: YamlScalar; readonly url: string }[];
 };
 
-const url = httpUrl(
-  'PH086',
-  'a small file that the region itself answers with, such as https://seoul.example.com/ping',
-);
+const url = httpUrl('PH086', 'such as https://seoul.example.com/ping, a small file that the region itself serves');
 
 const origin = scalar('the origin of a web page', (value) => (isOrigin(value) ? value : undefined), {
   code: 'PH087',

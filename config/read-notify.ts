@@ -6,7 +6,7 @@ import { fromEnvironment, map, optional, required, withDefault, type Read } from
 import type { NotifySettings } from './settings.ts';
 import { httpUrl } from './url-field.ts';
 
-const url = httpUrl('PH073', 'such as https://hooks.example.net/pharos; a user and password belong into headers');
+const url = httpUrl('PH073', 'such as https://hooks.example.net/pharos; put user and password into headers');
 
 /** `secret` reads the token, as for status.token: messages must not show it. */
 export function notify(secret: Read<string>): Read<NotifySettings> {

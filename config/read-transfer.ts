@@ -140,7 +140,7 @@ export const transfer: Read<TransferSettings> = (node, name, report) => {
   const notify = found.notify.map(({ endpoint, node: at }) => {
     const address = parseAddress(endpoint.host);
     if (!address || !allow.some(({ from }) => inPrefix(address, from))) {
-      const message = `${showEndpoint(endpoint)} is sent NOTIFY, but no entry of allow permits it to transfer zones`;
+      const message = `${showEndpoint(endpoint)} gets NOTIFY, but no entry of allow permits it to transfer zones`;
       report.warning(
         'PH085',
         message,

@@ -140,7 +140,7 @@ function readText(path: string, below: string | undefined, report: Report): stri
     const { code, why, hint = 'check the name and the folder that it is relative to' } = faultOf(error);
     if (code === 'TOO_LARGE') {
       const message = `the file is too large to be read as YAML: at most ${MAX_YAML_BYTES / 1024 ** 2} MiB`;
-      const bulk = 'put records by the million into a master file: include: [bulk.db]';
+      const bulk = 'put large numbers of records into a master file: include: [bulk.db]';
       report.error('PH007', message, placeOfFile(path), bulk);
     } else if (code === 'OUTSIDE') report.error('PH385', `${path} is not read: ${why}`, placeOfFile(path), hint);
     else report.error('PH001', `cannot read ${path}: ${why}`, placeOfFile(path), hint);
@@ -187,7 +187,7 @@ function reportSyntax(
     if (bare) {
       lostKey = true;
       const { word, start } = bare;
-      const why = word.startsWith('*') ? 'without quotes YAML takes it for an alias' : 'YAML reserves the sign @';
+      const why = word.startsWith('*') ? 'without quotes it is an alias in YAML' : 'YAML reserves the sign @';
       const hint = `put it in quotes: "${word}"`;
       report.error('PH002', `${word} needs quotes: ${why}`, placeAt(file, start, word.length), hint);
       continue;

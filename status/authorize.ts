@@ -39,7 +39,7 @@ export function authorize(
   const given = bearer(request.authorization);
   if (token !== undefined && given !== undefined) {
     if (sameSecret(given, token)) return undefined;
-    return problem(401, 'the token is not the one of status.token');
+    return problem(401, 'wrong token: it differs from status.token');
   }
   if (access === 'read' && openReading && isLocal(request)) return undefined;
   const what = access === 'change' ? 'a change' : openReading ? 'reading from another machine' : 'reading';

@@ -107,6 +107,6 @@ export function createEventLog(wallMs: () => number = Date.now, size = MAX_EVENT
 
 /** `www.example.com/seoul-a is down, was up: HTTP 503 (expected 200-399)` */
 export function describe({ kind, target, from, to, reason }: HealthEvent): string {
-  const what = kind === 'weight' ? `weighs ${String(to)}` : `is ${to}`;
+  const what = kind === 'weight' ? `has weight ${String(to)}` : `is ${to}`;
   return from === to ? `${target} ${what}, unchanged: ${reason}` : `${target} ${what}, was ${String(from)}: ${reason}`;
 }

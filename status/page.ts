@@ -211,7 +211,7 @@ function foot(runtime: Runtime, now: Date): string {
     `<h2>${catalog.zones.length === 1 ? '1 zone' : `${catalog.zones.length} zones`}</h2>`,
     `<ul>${zones.join('\n')}</ul>${left > 0 ? `<p class="soft">and ${left} more</p>` : ''}`,
     `<footer><p>${links.map((link) => `<a href="${link}">${link}</a>`).join(' · ')}</p>`,
-    `<p>Pharos ${html(runtime.version)}, configuration of ${loadedAt.toISOString()}, this page of ${now.toISOString()}</p>`,
+    `<p>Pharos ${html(runtime.version)}, configuration loaded at ${loadedAt.toISOString()}, page generated at ${now.toISOString()}</p>`,
     ...new Set(databases.map(({ attribution }) => `<p>${html(attribution)}</p>`)),
     `</footer></main><script>${SCRIPT}</script></body></html>`,
     '',

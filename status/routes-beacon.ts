@@ -78,7 +78,7 @@ export function beaconRoutes(app: FastifyInstance, runtime: Runtime): void {
       const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',');
       const source = sourceOf(request.socket.remoteAddress ?? '', forwarded, proxies);
       if (!source) {
-        throw new ProblemError(400, 'X-Forwarded-For of the proxy lacks the address of the client', {
+        throw new ProblemError(400, 'the X-Forwarded-For header of the proxy lacks the address of the client', {
           parameter: 'x-forwarded-for',
         });
       }

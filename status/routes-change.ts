@@ -176,7 +176,7 @@ function refuseLast(runtime: Runtime, target: string): void {
   throw new ProblemError(
     409,
     `refused, nothing was changed: without ${target}, ${first.service}${others} has no available VIP left, and ${first.consequence}`,
-    { parameter: 'force', services: emptied.map(({ service }) => service), hint: 'use force to drain it nevertheless' },
+    { parameter: 'force', services: emptied.map(({ service }) => service), hint: 'use force to drain it anyway' },
   );
 }
 

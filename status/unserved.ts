@@ -36,7 +36,9 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
 
 /** RFC 9110 10.1.1: replies to an `Expect` other than 100-continue. */
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
-  const sent = problem(417, `cannot do what Expect asks for: ${request.headers.expect ?? ''}`, { parameter: 'expect' });
+  const sent = problem(417, `cannot fulfil the Expect header: ${request.headers.expect ?? ''}`, {
+    parameter: 'expect',
+  });
   const body = Buffer.from(JSON.stringify(sent));
   const headers = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store', connection: 'close' };
   response.writeHead(417, { ...headers, 'content-length': body.length }).end(body);

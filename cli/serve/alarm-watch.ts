@@ -166,7 +166,7 @@ function forgottenOrders(health: Health, nowMs: number): ReadonlyMap<string, str
     long.map(({ target, state, since, reason }) => {
       const what = state === 'drain' ? 'drained' : 'forced down';
       const why = reason === undefined ? '' : ` (${reason})`;
-      const message = `${target} has been ${what} for ${age(since, nowMs)}${why}. If it is no longer needed: pharos auto ${target}`;
+      const message = `${target} has been ${what} for ${age(since, nowMs)}${why}. If the override is no longer needed, clear it: pharos auto ${target}`;
       return [target, message];
     }),
   );
@@ -184,9 +184,9 @@ function endWords(endsMs: number, nowMs: number): string {
   if (endsMs === EXPIRED) return 'or a certificate of its chain has expired. Renew it.';
   const left = (endsMs - nowMs) / 1000;
   const on = new Date(endsMs).toISOString().slice(0, 16).replace('T', ' ');
-  return left < 0 ? `expired ${lasting(-left)} ago. Renew it.` : `ends in ${lasting(left)}, on ${on} UTC. Renew it.`;
+  return left < 0 ? `expired ${lasting(-left)} ago. Renew it.` : `expires in ${lasting(left)}, on ${on} UTC. Renew it.`;
 }
 
 function lostWords(file: string, bad: string): string {
-  return `${file} could not be used at a start, so what it held was lost. It is kept as ${bad}. Set again what is missing, then remove that file.`;
+  return `${file} could not be read at a start, so its content was lost. The file is kept as ${bad}. Set again what is missing, then remove the kept file.`;
 }

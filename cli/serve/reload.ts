@@ -81,7 +81,7 @@ export function createReloads(options: ReloadsOptions): Reloads {
       if (error instanceof LoadStuckError) {
         stuck += 1;
         void error.ended.then(() => (stuck -= 1));
-        const message = `The last reload was ended: ${error.message}. Still serving generation ${current().number}.`;
+        const message = `The last reload was stopped: ${error.message}. Still serving generation ${current().number}.`;
         alarms.raise('reload_stuck', message);
       }
       throw error;

@@ -34,5 +34,5 @@ function shrinkage({ size }: ZoneInfo, after: number | undefined, maxShrink: num
   if (after === 0) return `would lose all of its ${size} records and VIPs`;
   if (lost < MIN_LOST || lost <= size * maxShrink) return undefined;
   const share = `${Math.floor((lost / size) * 100)}% of its records and VIPs (${size} before, ${after} now)`;
-  return `would lose ${share}; at most ${Math.round(maxShrink * 100)}% may go in one reload`;
+  return `would lose ${share}; at most ${Math.round(maxShrink * 100)}% may be lost in one reload`;
 }

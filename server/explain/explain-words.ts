@@ -203,6 +203,6 @@ export function whyScope(
   const reach = `every address in the client's /${bits} gets the same candidates`;
   if (source === 'subnet') return reach;
   return isSubnetSetAside
-    ? `${reach}; the response has the length of the client subnet, which was ignored`
+    ? `${reach}; the scope is the length of the client subnet, which was ignored`
     : `${reach}; the response has scope 0, because the query had no client subnet`;
 }

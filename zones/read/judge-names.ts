@@ -296,7 +296,7 @@ function judgeCircle(work: Work, row: number, next: number): void {
 }
 
 function warnCircle({ findings }: Work, row: number): void {
-  const message = `the CNAME of ${findings.ownerText(row)} leads back to itself: it never gives an answer`;
+  const message = `the CNAME of ${findings.ownerText(row)} leads back to itself: it has no data`;
   findings.row('warning', 'PH365', row, message, 'point it at a name that has the data');
 }
 

@@ -16,7 +16,7 @@ const certificate = (days: number): { key: string; cert: string } =>
 test.each([
   [
     13.5,
-    /^The certificate of www\.example\.com\/a, seen at 127\.0\.0\.1:\d+, ends in 13 d, on \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Renew it\.$/,
+    /^The certificate of www\.example\.com\/a, seen at 127\.0\.0\.1:\d+, expires in 13 d, on \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Renew it\.$/,
   ],
   [
     -0.5,

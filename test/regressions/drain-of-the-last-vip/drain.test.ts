@@ -56,7 +56,7 @@ test('the last VIP of a service', async () => {
   const half = await drain(`${WWW}/seoul-a`, { alsoApis: [`127.0.0.1:${other.endpoint.port}`] });
   expect(half.code).toBe(1);
   expect(half.out).not.toContain('Safe to stop');
-  expect(half.error).toMatch(/cannot reach .*\n.*not done on /);
+  expect(half.error).toMatch(/cannot reach .*\n.*not changed on /);
   await server.close();
   await fake.stop();
 });

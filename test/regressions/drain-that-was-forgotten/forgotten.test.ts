@@ -21,7 +21,7 @@ test('the alarm says which, for how long, why, and how to end it', async () => {
     },
   });
   const message =
-    'www.example.com/a has been drained for 3 d (kernel). If it is no longer needed: pharos auto www.example.com/a';
+    'www.example.com/a has been drained for 3 d (kernel). If the override is no longer needed, clear it: pharos auto www.example.com/a';
   expect(await alarmed.alarm('drained_long')).toMatchObject({
     severity: 'warning',
     subject: 'www.example.com/a',

@@ -37,7 +37,7 @@ test.each([
     417,
     'Expect',
     ['GET /healthz HTTP/1.1', 'host: x', 'expect: wonders', 'connection: close'],
-    'cannot do what Expect asks for: wonders',
+    'cannot fulfil the Expect header: wonders',
   ],
   [
     431,

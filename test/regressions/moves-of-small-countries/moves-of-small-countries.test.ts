@@ -55,6 +55,6 @@ test('the smallest country is not left out', () => {
 test('who had no answer before is not told to lose it', () => {
   const text = renderSimulation(simulated('fenced.example.com/@seoul'), false, (_style, words) => words);
   expect(text).toContain(
-    '! no VIP is left to <0.1 % more of its clients: when_all_down is serve_all: they are still sent to VIPs that are down',
+    '! no VIP is left for <0.1 % more of its clients: when_all_down is serve_all: they are still sent to VIPs that are down',
   );
 });

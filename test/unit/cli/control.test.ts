@@ -112,12 +112,12 @@ describe('weight', () => {
   it('sets, and auto gives back to the file', async () => {
     expect(await run((output) => setWeight(vip, '10', options, output))).toEqual({
       code: 0,
-      out: `${vip} weighs 10`,
+      out: `${vip} has weight 10`,
       error: '',
     });
     expect(fake.runtime.health.list()[0]).toMatchObject({ weight: 10, fileWeight: 1 });
     const back = await run((output) => setWeight(vip, 'auto', options, output));
-    expect(back).toMatchObject({ code: 0, out: `${vip} has its weight from the file again` });
+    expect(back).toMatchObject({ code: 0, out: `${vip} has the weight of the zone file again` });
     expect(fake.runtime.health.list()[0]).toMatchObject({ weight: 1 });
   });
 
@@ -160,7 +160,7 @@ describe('what goes wrong', () => {
     ],
     ['no URL', { api: 'ftp://x' }, vip, 2, /--api ftp:\/\/x is not an http or https URL/],
     ['no token', { token: undefined }, vip, 1, /requires a token: give --token, or set PHAROS_TOKEN$/],
-    ['a wrong token', { token: 'no' }, vip, 1, /the token is not the one of status\.token/],
+    ['a wrong token', { token: 'no' }, vip, 1, /wrong token: it differs from status\.token/],
     ['a target of nobody', {}, 'www.example.com/seoul-c', 1, /has no VIP "seoul-c"; did you mean "seoul-[ab]"\?/],
     ['a duration without unit', { forText: '30' }, vip, 2, /invalid duration "30" for --for; use a unit, such as 30m/],
     ['a duration beyond a year', { forText: '999d' }, vip, 2, /at most 366 days/],

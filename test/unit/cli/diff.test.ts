@@ -89,7 +89,7 @@ describe('pharos diff', () => {
     const { out } = await compare({}, after);
     expect(out).toBe(
       [
-        'No client moves at a service that both have.',
+        'No client moves at a service that both configurations have.',
         '',
         'Records: 1 RRset',
         ...lines.map((line) => `  ${line}`),
@@ -132,7 +132,7 @@ describe('pharos diff', () => {
       countries: [{ country: 'KR', clients: 0.5, moved: 0.5 }],
     });
     const { out } = await compare({}, edited('KR: seoul', 'KR: [dublin, seoul]'));
-    expect(out).toContain('www.example.com A: 50.0 % of its clients get another answer');
+    expect(out).toContain('www.example.com A: 50.0 % of its clients get a different answer');
     expect(out).toMatch(/^ {2}KR +50.0 % +50.0 % +seoul-a -> dublin-a 75.0 %, seoul-b -> dublin-a 25.0 %$/m);
   });
 

@@ -81,7 +81,7 @@ describe('pharos explain --api', () => {
 
   it('exits 1 with the hint when the token is wrong', async () => {
     const { code, error } = await run({ token: 'guess' });
-    expect({ code, error }).toEqual({ code: 1, error: 'pharos explain: the token is not the one of status.token' });
+    expect({ code, error }).toEqual({ code: 1, error: 'pharos explain: wrong token: it differs from status.token' });
   });
 
   it('exits 1 when nobody answers', async () => {

@@ -42,9 +42,9 @@ Scope  /24: the whole /24 is KR`);
     [
       'says that static data is the same for all',
       missing,
-      'No steering took part: zone example.com has the same answer',
+      'No service has this name: zone example.com has the same answer',
     ],
-    ['says when a client has no address', missing, 'a place, no address'],
+    ['says when a client has no address', missing, 'no address, only a location'],
     ['says when a client cannot be located', missing, 'location unknown'],
     ['says when a type has no data', { ...missing, answer: { ...missing.answer, rcode: 'NOERROR' } }, 'A = no data'],
     ['says when no VIP has the type', { ...steered, candidates: [] }, 'no VIP has an A'],

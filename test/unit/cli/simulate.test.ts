@@ -80,7 +80,7 @@ If @seoul fails: www.example.com/seoul-a, www.example.com/seoul-b, lone.example.
 Clients are weighed by IPv4 addresses.
 
 lone.example.com A: no VIP is left for 100 % of its clients
-  ! no VIP is left to 100 % of its clients: when_all_down is serve_all: they are still sent to VIPs that are down
+  ! no VIP is left for 100 % of its clients: when_all_down is serve_all: they are still sent to VIPs that are down
   VIP   REGION  NOW    THEN
   only  seoul   100 %  100 %
 
@@ -143,9 +143,9 @@ From files: health is unknown, so every other VIP counts as up. \`--api URL\` as
       'first, who ends above his capacity',
       true,
       1.2,
-      ['  ! beyond capacity, for no other has room: dublin-a 120 %\n', '30.0 %  120 %'],
+      ['  ! beyond capacity, because no other VIP has room: dublin-a 120 %\n', '30.0 %  120 %'],
     ],
-    ['that loads come to no rest', false, null, ['  ! the loads come to no rest', '30.0 %  ?']],
+    ['that loads do not settle', false, null, ['  ! the loads do not settle', '30.0 %  ?']],
   ])('says %s', async (_title, settles, settled, shown) => {
     const { simulate: before } = fake.knobs;
     fake.knobs.simulate = (request) => {
@@ -169,7 +169,7 @@ From files: health is unknown, so every other VIP counts as up. \`--api URL\` as
     ['no target', [], () => ({}), 2, 'Missing --down TARGET'],
     ['a target that is nobody', ['@seol'], () => ({}), 1, 'no VIP is in a region "seol"; did you mean "seoul"?'],
     ['the same, by a server', ['@seol'], () => ({ api: url }), 1, 'did you mean "seoul"?'],
-    ['a wrong token', ['@seoul'], () => ({ api: url, token: 'guess' }), 1, 'the token is not the one'],
+    ['a wrong token', ['@seoul'], () => ({ api: url, token: 'guess' }), 1, 'wrong token: it differs'],
     ['no URL', ['@seoul'], () => ({ api: 'ftp://x' }), 2, 'not an http or https URL'],
     ['no file', ['@seoul'], () => ({ config: join(folder.path, 'nowhere.yaml') }), 1, 'nowhere.yaml'],
   ])('%s', async (_title, down, options, code, message) => {

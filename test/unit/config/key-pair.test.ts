@@ -87,12 +87,12 @@ describe('tls', () => {
     ['/dev/zero', 'own.key', '1:14 PH060', 'it is a device, not a regular file'],
     ['own.pem/x', 'own.key', '1:14 PH060', 'there is no such file'],
     ['huge.pem', 'own.key', '1:14 PH060', 'it is larger than 1 MiB'],
-    ['empty.pem', 'own.key', '1:14 PH061', 'holds no certificate'],
-    ['noise.pem', 'own.key', '1:14 PH061', 'holds no certificate'],
-    ['own.key', 'own.key', '1:14 PH061', 'holds no certificate'],
+    ['empty.pem', 'own.key', '1:14 PH061', 'contains no certificate'],
+    ['noise.pem', 'own.key', '1:14 PH061', 'contains no certificate'],
+    ['own.key', 'own.key', '1:14 PH061', 'contains no certificate'],
     ['broken.pem', 'own.key', '1:14 PH061', 'a certificate in broken.pem cannot be read'],
-    ['own.pem', 'own.pem', '1:28 PH062', 'own.pem holds no private key'],
-    ['own.pem', 'cut.key', '1:28 PH062', 'cut.key holds no private key'],
+    ['own.pem', 'own.pem', '1:28 PH062', 'own.pem contains no private key'],
+    ['own.pem', 'cut.key', '1:28 PH062', 'cut.key contains no private key'],
     ['own.pem', 'encrypted.key', '1:28 PH062', 'is encrypted'],
     ['own.pem', 'issued.key', '1:28 PH063', 'does not belong to the certificate own.pem'],
     ['backwards.pem', 'issued.key', '1:34 PH063', 'it belongs to certificate 2 in that file: put that one first'],
@@ -120,9 +120,9 @@ describe('tls', () => {
   });
 
   test.each([
-    ['ended', days(-90), days(-1), 'ended on'],
+    ['ended', days(-90), days(-1), 'expired on'],
     ['has not begun', days(1), days(90), 'is not valid before'],
-    ['is nearly over', days(-82), days(8), 'ends on'],
+    ['is nearly over', days(-82), days(8), 'expires on'],
   ])('a certificate that %s is a warning: it is used', (_title, from, to, part) => {
     const dated = makeCertificate({ from, to });
     writeFileSync(join(folder, 'dated.pem'), dated.cert);

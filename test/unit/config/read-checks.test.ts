@@ -144,7 +144,7 @@ describe('a wrong check is reported where it is wrong', () => {
     [
       'web: { type: http, flap: { changes: 6, within: 5s } }',
       '1:26 PH066',
-      'flap never acts: 6 changes take 12s or more, and within is 5s',
+      'flap never takes effect: 6 changes take 12s or more, but within is 5s',
     ],
     ['web: { type: http, fast: 20s }', '1:26 PH044', 'fast (20s) is longer than interval (10s)'],
     ['web: { type: http, timeout: 20s }', '1:29 PH044', 'timeout (20s) is longer'],
@@ -170,7 +170,7 @@ describe('a wrong check is reported where it is wrong', () => {
     ['web: { type: http, path: "/é|" }', '1:28 PH041', 'write /%C3%A9%7C'],
     ['web: { type: http, path: /100% }', '1:30 PH041', 'write /100%25'],
     ['web: { type: http, body: /(?=a)b/ }', '1:26 PH043', 'no look-ahead'],
-    ['web: { type: http, timeout: 999ms }', '1:29 PH093', 'does not outlive one lost packet'],
+    ['web: { type: http, timeout: 999ms }', '1:29 PH093', 'is too short for one lost packet'],
     ['web: { type: tls, min_days_left: 200 }', '1:34 PH094', 'valid for at most 200 days'],
     ['web: { type: http, method: HEAD, body: ok }', '1:40 PH092', 'a response to HEAD has no body'],
     ['web: { type: tcp, port: 1, send: PING\\r\\n }', '1:34 PH090', 'in double quotes'],

@@ -183,7 +183,7 @@ test('a zones folder gives its *.yaml and *.yml, sorted, without hidden files an
 
 test('a zones folder without zones is a mistake', () => {
   rmSync(join(folder, 'zones/example.com.yaml'));
-  expectMistake(read('zones: ./zones').diagnostics, '1:8 PH030', 'holds no zone file');
+  expectMistake(read('zones: ./zones').diagnostics, '1:8 PH030', 'has no zone file');
 });
 
 describe('a mistake is reported where it is', () => {

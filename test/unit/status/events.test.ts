@@ -60,7 +60,7 @@ describe('the log of events', () => {
         region: 'seoul',
         reason: 'status 503',
       },
-      { message: `${target} weighs 10, was 4: canary`, from: 4, to: 10, region: null },
+      { message: `${target} has weight 10, was 4: canary`, from: 4, to: 10, region: null },
     ]);
   });
 });

@@ -142,7 +142,7 @@ test.each<[title: string, order: ListedOverride, message: string | undefined]>([
 ])('drained_long: %s', (_title, order, message) => {
   overrides = [order];
   begin();
-  const end = ' If it is no longer needed: pharos auto www.example.com/a';
+  const end = ' If the override is no longer needed, clear it: pharos auto www.example.com/a';
   expect(alarms.list().map(({ code, message: words }) => [code, words])).toEqual(
     message === undefined ? [] : [['drained_long', `${message}${end}`]],
   );
@@ -163,7 +163,7 @@ test.each<[title: string, certificate: SeenCertificate, message: string | undefi
   [
     'near',
     seen(NOW_MS + CERTIFICATE_ENDS_MS - 1),
-    'The certificate of www.example.com/a, seen at 192.0.2.1:443, ends in 14 d, on 2026-12-04 20:59 UTC. Renew it.',
+    'The certificate of www.example.com/a, seen at 192.0.2.1:443, expires in 14 d, on 2026-12-04 20:59 UTC. Renew it.',
   ],
   [
     'over',
@@ -178,7 +178,7 @@ test.each<[title: string, certificate: SeenCertificate, message: string | undefi
   [
     'of several VIPs',
     seen(NOW_MS + 2 * DAY_MS - 1, ['www.example.com/a', 'www.example.com/b', 'x/c']),
-    'The certificate of www.example.com/a and 2 more, seen at 192.0.2.1:443, ends in 2 d, on 2026-11-22 20:59 UTC. Renew it.',
+    'The certificate of www.example.com/a and 2 more, seen at 192.0.2.1:443, expires in 2 d, on 2026-11-22 20:59 UTC. Renew it.',
   ],
 ])('certificate_expiring, of a target: %s', (_title, certificate, message) => {
   certificates = [certificate];
@@ -205,7 +205,8 @@ test('certificate_expiring, of this server', () => {
     {
       code: 'certificate_expiring',
       subject: '/etc/pharos/tls.pem',
-      message: 'The certificate /etc/pharos/tls.pem for DNS over TLS ends in 5 d, on 2026-11-25 21:00 UTC. Renew it.',
+      message:
+        'The certificate /etc/pharos/tls.pem for DNS over TLS expires in 5 d, on 2026-11-25 21:00 UTC. Renew it.',
     },
   ]);
   current = withTls(NOW_MS + 90 * DAY_MS);
@@ -216,12 +217,12 @@ test('certificate_expiring, of this server', () => {
 test('state_lost lasts while the file that was kept is there, also over a restart', async () => {
   const file = join(stateDir.path, 'overrides.json');
   writeFileSync(`${file}.bad`, 'x');
-  writeFileSync(join(stateDir.path, 'notes.bad'), 'of somebody else');
+  writeFileSync(join(stateDir.path, 'notes.bad'), 'of another program');
   const { replaced } = begin();
   await eventually(() => Promise.resolve(up()), (list) => list.length > 0); // prettier-ignore
   expect(alarms.list()).toMatchObject([{ code: 'state_lost', subject: file }]);
   expect(alarms.list()[0]?.message).toMatch(
-    /It is kept as \S+overrides\.json\.bad\. Set again what is missing, then remove that file\.$/,
+    /The file is kept as \S+overrides\.json\.bad\. Set again what is missing, then remove the kept file\.$/,
   );
   rmSync(`${file}.bad`);
   replaced();
