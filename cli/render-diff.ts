@@ -6,7 +6,7 @@ import type { Traffic } from '../server/forecast/traffic.ts';
 import type { RecordChange } from './diff-records.ts';
 import type { RegionChange, ServiceChange } from './diff-services.ts';
 import { plural, type Output } from './output.ts';
-import { renderTraffic, weighedBy } from './render-traffic.ts';
+import { renderTraffic, weightedBy } from './render-traffic.ts';
 
 /** What `pharos diff` finds, as plain JSON: the document of --json. */
 export type Difference = {
@@ -31,7 +31,7 @@ const MAX_LINES = 20;
 export function renderDiff(difference: Difference, all: boolean, paint: Paint): string {
   const { settings, zones, records, services, regions, traffic } = difference;
   const parts = [
-    traffic.length === 0 ? STILL : `Clients are weighed by ${weighedBy(traffic)}.`,
+    traffic.length === 0 ? STILL : `Clients are weighted by ${weightedBy(traffic)}.`,
     ...traffic.map((one) =>
       renderTraffic(
         one,

@@ -5,7 +5,7 @@ import { percent } from '../config/units.ts';
 import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
 import type { Output } from './output.ts';
-import { renderTraffic, titleOf, weighedBy } from './render-traffic.ts';
+import { renderTraffic, titleOf, weightedBy } from './render-traffic.ts';
 
 /** Lines without a final newline. `all`: show every line. */
 export function renderSimulation(simulation: Simulation, all: boolean, paint: Output['style']): string {
@@ -18,7 +18,7 @@ export function renderSimulation(simulation: Simulation, all: boolean, paint: Ou
   const rest = moving[shown.length];
   const head = [
     `${paint('bold', `If ${down.join(' and ')} ${down.length === 1 ? 'fails' : 'fail'}`)}: ${listed(targets)}.`,
-    ...(services.length === 0 ? [] : [`Clients are weighed by ${weighedBy(services)}.`]),
+    ...(services.length === 0 ? [] : [`Clients are weighted by ${weightedBy(services)}.`]),
   ];
   return [
     [...outageLines(services, paint), ...head].join('\n'),

@@ -41,7 +41,7 @@ const WEIGHED: Readonly<Record<Traffic['weighed'], string>> = {
 };
 
 /** How clients were weighed, as text. */
-export function weighedBy(traffic: readonly Traffic[]): string {
+export function weightedBy(traffic: readonly Traffic[]): string {
   const found = new Set(traffic.map(({ weighed }) => weighed));
   const words = Object.entries(WEIGHED).filter(([by]) => found.has(by as Traffic['weighed']));
   return words.map(([, text]) => text).join('; where these are too few, by ');

@@ -72,7 +72,7 @@ export function isForcedOut(word: number): boolean {
   return forced === FORCED.DOWN || forced === FORCED.DRAIN;
 }
 
-/** Up, or not yet known, or not checked; not drained or forced down (docs/steering.md#who-is-a-candidate). */
+/** Up, or not yet known, or not checked; not drained or forced down (docs/steering.md#candidates). */
 export function isAvailable(word: number): boolean {
   const forced = (word >> 2) & 7;
   if (forced === FORCED.NONE) return (word & 3) !== PROBED.DOWN;

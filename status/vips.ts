@@ -14,7 +14,7 @@ export type VipState = {
   readonly health: VipHealth | undefined;
   readonly effective: VipHealth['effective'];
   /**
-   * Up, unknown or not checked, and neither drained nor forced down (docs/steering.md#who-is-a-candidate).
+   * Up, unknown or not checked, and neither drained nor forced down (docs/steering.md#candidates).
    * `min_healthy` of its region is not considered.
    */
   readonly available: boolean;

@@ -1,5 +1,5 @@
 /**
- * The start of a decision (docs/steering.md#who-is-a-candidate): the VIPs that have the type of the query, are
+ * The start of a decision (docs/steering.md#candidates): the VIPs that have the type of the query, are
  * available, and whose region has at least `min_healthy` of its weight up.
  */
 import { holdSecondsOf, isAvailable, isForcedOut } from '../health/health-table.ts';

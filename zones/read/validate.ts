@@ -1,5 +1,5 @@
 /**
- * Reports records that no zone may contain, from whichever files (docs/diagnostics.md#what-no-zone-may-hold).
+ * Reports records that no zone may contain, from whichever files (docs/diagnostics.md#content-of-zones-state-and-files).
  * Diagnostics PH340 to PH379.
  *
  * The image compiler applies the same two rules: of exact duplicates (same owner with case folded, type and rdata

@@ -77,7 +77,7 @@ describe('pharos simulate', () => {
     expect(out).toBe(`OUTAGE for 100 % of clients: lone.example.com A
 
 If @seoul fails: www.example.com/seoul-a, www.example.com/seoul-b, lone.example.com/only.
-Clients are weighed by IPv4 addresses.
+Clients are weighted by IPv4 addresses.
 
 lone.example.com A: no VIP is left for 100 % of its clients
   ! no VIP is left for 100 % of its clients: when_all_down is serve_all: they are still sent to VIPs that are down
