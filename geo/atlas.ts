@@ -6,7 +6,7 @@ import type { At } from '../config/settings.ts';
 import type { Prefix } from '../wire/address.ts';
 import { centroidOf, continentOf } from './countries.ts';
 import { recordKey, type Database } from './database.ts';
-import { ATLAS, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './find-class.ts';
+import { ATLAS, atlasWord, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './find-class.ts';
 import { groupNodes } from './groups.ts';
 import {
   hasPlace,
@@ -237,14 +237,14 @@ export function compileMap(
   const rows = 1 << startBits;
   const starts = new Int32Array(2 * rows);
   const fill = (code: number, depth: number, row: number): void => {
-    const outcome = of[code < 0 ? ~code : (nodes[code * ATLAS.WORDS + ATLAS.GROUP] ?? 0)] ?? MIXED;
+    const outcome = of[code < 0 ? ~code : atlasWord(nodes, code, ATLAS.GROUP)] ?? MIXED;
     if (outcome !== MIXED) {
       starts.fill(FOUND | (outcome * 256 + depth), row, row + (rows >> depth));
     } else if (depth === startBits) {
       starts[row] = code;
     } else {
-      fill(nodes[code * ATLAS.WORDS + ATLAS.LEFT] ?? 0, depth + 1, row);
-      fill(nodes[code * ATLAS.WORDS + ATLAS.RIGHT] ?? 0, depth + 1, row + (rows >> (depth + 1)));
+      fill(atlasWord(nodes, code, ATLAS.LEFT), depth + 1, row);
+      fill(atlasWord(nodes, code, ATLAS.RIGHT), depth + 1, row + (rows >> (depth + 1)));
     }
   };
   fill(atlas.v4Root, 0, 0);

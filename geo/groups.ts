@@ -2,7 +2,7 @@
  * Groups: the sets of classes below the nodes of an atlas. There are far fewer sets than nodes, so a steering map only needs
  * one bit per set: whether all its classes have one outcome.
  */
-import { ATLAS } from './find-class.ts';
+import { ATLAS, atlasWord } from './find-class.ts';
 
 /** The initial size of the tables. Most atlases have some 100,000 groups, so tables are enlarged only a few times. */
 const FIRST_ROWS = 1 << 16;
@@ -50,14 +50,14 @@ export function groupNodes(nodes: Int32Array, classes: number): Int32Array {
     }
     return classes + (table[row] ?? 0) - 1;
   };
-  const groupOf = (code: number): number => (code < 0 ? ~code : (nodes[code * ATLAS.WORDS + ATLAS.GROUP] ?? 0));
+  const groupOf = (code: number): number => (code < 0 ? ~code : atlasWord(nodes, code, ATLAS.GROUP));
 
   // Children have greater numbers than their parent, so a backward loop visits them first.
   for (let node = nodes.length / ATLAS.WORDS - 1; node >= 0; node--) {
     const row = node * ATLAS.WORDS;
-    const left = nodes[row + ATLAS.LEFT] ?? 0;
-    nodes[row + ATLAS.GROUP] = unite(groupOf(left), groupOf(nodes[row + ATLAS.RIGHT] ?? 0));
-    nodes[row + ATLAS.CLASS] = left < 0 ? ~left : (nodes[left * ATLAS.WORDS + ATLAS.CLASS] ?? 0);
+    const left = atlasWord(nodes, node, ATLAS.LEFT);
+    nodes[row + ATLAS.GROUP] = unite(groupOf(left), groupOf(atlasWord(nodes, node, ATLAS.RIGHT)));
+    nodes[row + ATLAS.CLASS] = left < 0 ? ~left : atlasWord(nodes, left, ATLAS.CLASS);
   }
   return pairs.slice(0, count * 2);
 }

@@ -1,7 +1,7 @@
 /**
  * The number of addresses in each class of the atlas (geo/atlas.ts), by which simulate and diff weigh clients.
  */
-import { ATLAS, lookupClass } from '../../geo/find-class.ts';
+import { atlasWord, lookupClass } from '../../geo/find-class.ts';
 import type { Location } from '../../geo/location.ts';
 import { viewAtlas } from '../../steering/plan.ts';
 
@@ -38,8 +38,8 @@ export function joinAtlases(before: SharedArrayBuffer, after: SharedArrayBuffer)
       return;
     }
     for (let bit = 0; bit < 2; bit++) {
-      const aNext = aCode < 0 ? aCode : (a.nodes[aCode * ATLAS.WORDS + bit] ?? -1);
-      const bNext = bCode < 0 ? bCode : (b.nodes[bCode * ATLAS.WORDS + bit] ?? -1);
+      const aNext = aCode < 0 ? aCode : atlasWord(a.nodes, aCode, bit);
+      const bNext = bCode < 0 ? bCode : atlasWord(b.nodes, bCode, bit);
       walk(aNext, bNext, v4 / 2);
     }
   };
