@@ -6,7 +6,8 @@ import { resolve } from 'node:path';
 import { createReport } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
 import { asWritten, valueOf } from '../config/fields.ts';
-import { readYaml, type YamlNode } from '../config/yaml.ts';
+import { readYaml } from '../config/parse-yaml.ts';
+import type { YamlNode } from '../config/yaml.ts';
 import { formatEndpoint, parseEndpoint } from '../wire/address.ts';
 import { apiAt, type Api } from './api-client.ts';
 

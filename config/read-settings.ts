@@ -40,6 +40,7 @@ import {
   MAX_WORKERS,
 } from './limits.ts';
 import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
+import { readYaml } from './parse-yaml.ts';
 import { beacon, beaconSettings } from './read-beacon.ts';
 import { checks } from './read-checks.ts';
 import { listenField, reportTaken } from './read-listen.ts';
@@ -48,7 +49,7 @@ import { regions } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
 import { transfer } from './read-transfer.ts';
 import type { At, GeoSettings, Settings, StatusSettings } from './settings.ts';
-import { nothing, nodePlace, placeOfFile, readYaml, variablesIn, type YamlNode } from './yaml.ts';
+import { nothing, nodePlace, placeOfFile, variablesIn, type YamlNode } from './yaml.ts';
 
 const LOOPBACK: readonly Prefix[] = [
   { bytes: Uint8Array.of(127, 0, 0, 0), bits: 8 },

@@ -18,11 +18,12 @@ import {
 } from '../../config/fields.ts';
 import { lookAt } from '../../config/folder.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
+import { readYaml } from '../../config/parse-yaml.ts';
 import { checks } from '../../config/read-checks.ts';
 import { isOutside } from '../../config/read-file.ts';
 import { regions } from '../../config/read-regions.ts';
 import type { Settings } from '../../config/settings.ts';
-import { nodePlace, readYaml, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { nodePlace, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { formatName, NameError, nameKey, parseName, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';

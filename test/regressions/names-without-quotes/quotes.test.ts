@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
-import { parseYaml } from '../../../config/yaml.ts';
+import { parseYaml } from '../../../config/parse-yaml.ts';
 
 test.each([
   ['records:\n  @: { MX: 10 ns1 }\n', '2:3 PH002', '"@"'],

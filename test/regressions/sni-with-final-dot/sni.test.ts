@@ -12,7 +12,7 @@ import type { CheckSpec } from '../../../config/check-kinds.ts';
 import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';
 import type { Read } from '../../../config/fields.ts';
 import { urlWithoutFinalDot } from '../../../config/host-name.ts';
-import { parseYaml } from '../../../config/yaml.ts';
+import { parseYaml } from '../../../config/parse-yaml.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';
 import { tlsOptions } from '../../../health/checks/tls-options.ts';
 import {

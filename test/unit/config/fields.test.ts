@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
 import * as field from '../../../config/fields.ts';
 import { address, at, endpoint, prefix } from '../../../config/network-fields.ts';
-import { parseYaml } from '../../../config/yaml.ts';
+import { parseYaml } from '../../../config/parse-yaml.ts';
 import { expectMistake, placesOf } from './mistakes.ts';
 
 /** Reads the value of the key `x`. */

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
+import { parseYaml } from '../../../config/parse-yaml.ts';
 import { checks } from '../../../config/read-checks.ts';
-import { parseYaml } from '../../../config/yaml.ts';
 import { tcpCheck } from '../health/support.ts';
 import { expectMistake, placesOf, type Mistake } from './mistakes.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
 import type { Environment } from '../../../config/environment.ts';
+import { parseYaml } from '../../../config/parse-yaml.ts';
 import { transfer } from '../../../config/read-transfer.ts';
-import { parseYaml } from '../../../config/yaml.ts';
 import { formatPrefix } from '../../../wire/address.ts';
 import { formatName } from '../../../wire/name.ts';
 import { expectMistake, type Mistake } from './mistakes.ts';

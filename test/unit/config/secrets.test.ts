@@ -3,8 +3,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
+import { parseYaml } from '../../../config/parse-yaml.ts';
 import { readSettings } from '../../../config/read-settings.ts';
-import { parseYaml, nodePlace } from '../../../config/yaml.ts';
+import { nodePlace } from '../../../config/yaml.ts';
 import { folderOf } from '../../support/pharos.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
 import { fromEnvironment, text, type Read } from '../../../config/fields.ts';
-import { parseYaml, placeInText, nodePlace, readYaml, type YamlNode } from '../../../config/yaml.ts';
+import { parseYaml, readYaml } from '../../../config/parse-yaml.ts';
+import { placeInText, nodePlace, type YamlNode } from '../../../config/yaml.ts';
 import { expectMistake, lines, placesOf, type Mistake } from './mistakes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pharos-yaml-'));
