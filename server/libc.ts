@@ -1,5 +1,5 @@
 /**
- * Calls of the C library for sockets, scheduling and memory, through koffi. This is the only file of the project that
+ * Calls of the C library for sockets, affinity and memory, through koffi. This is the only file of the project that
  * passes memory addresses to native code. Every call takes integers, so that it costs about 0.2 µs and allocates
  * nothing. Addresses are bigints that are made in advance: numbers of that size would be allocated for every call.
  *
@@ -39,12 +39,6 @@ export const POLLOUT = 0x4;
 /** The null pointer. */
 export const NULL = 0n;
 
-/** Scheduling policies (sched(7)): fair share, and real time with round robin. */
-export const SCHED_OTHER = 0;
-export const SCHED_RR = 2;
-/** Number of the system call sched_setattr(2): the C library has no function for it. */
-const SYS_SCHED_SETATTR = { x64: 314, arm64: 274 } as const;
-
 /** Errors by name: `errno` of Linux on x64 and arm64. */
 export const ERRNO = {
   EINTR: 4,
@@ -78,8 +72,9 @@ export type Libc = {
   close(fd: number): number;
   /** Returns another descriptor of the same socket. */
   dup(fd: number): number;
-  /** Applies to the calling thread. `attributes` is the address of a `struct sched_attr`. */
-  sched_setattr(attributes: bigint): number;
+  /** Thread 0 is the calling one. `mask` is the address of `octets` octets, a bit per core. */
+  sched_getaffinity(thread: number, octets: number, mask: bigint): number;
+  sched_setaffinity(thread: number, octets: number, mask: bigint): number;
   /** The error number of this thread's last call. Read it before the next call. */
   errno(): number;
 };
@@ -137,7 +132,8 @@ function load(): Loaded {
       poll: bind('poll', ['uintptr_t', 'ulong', 'int']),
       close: bind('close', ['int']),
       dup: bind('dup', ['int']),
-      sched_setattr: bindSchedule(library, SYS_SCHED_SETATTR[arch]),
+      sched_getaffinity: bind('sched_getaffinity', ['int', 'size_t', 'uintptr_t']),
+      sched_setaffinity: bind('sched_setaffinity', ['int', 'size_t', 'uintptr_t']),
       errno: () => koffi.errno(),
     } as Libc;
     return { libc: calls, koffi };
@@ -146,9 +142,25 @@ function load(): Loaded {
   }
 }
 
-function bindSchedule(library: ReturnType<typeof Koffi.load>, number: number): Libc['sched_setattr'] {
-  const call = library.func('syscall', 'long', ['long', 'int', 'uintptr_t', 'uint32_t']);
-  return (attributes) => call(number, 0, attributes, 0) as number;
+/** Room for 8,192 cores, the most that Linux supports. */
+const MASK_OCTETS = 1024;
+
+/** The cores that the calling thread may run on, in order (sched_getaffinity(2)). Empty where that is unknown. */
+export function readCores(): number[] {
+  if (whyNoLibc() !== undefined) return [];
+  const mask = new Uint8Array(new ArrayBuffer(MASK_OCTETS));
+  if (libc().sched_getaffinity(0, mask.byteLength, memoryAddress(mask.buffer)) !== 0) return [];
+  return [...mask].flatMap((bits, index) =>
+    Array.from({ length: 8 }, (_, bit) => ((bits >> bit) & 1 ? index * 8 + bit : -1)).filter((core) => core >= 0),
+  );
+}
+
+/** Limits a thread to these cores (sched_setaffinity(2)). Needs no right. Returns false when the kernel refuses. */
+export function writeCores(thread: number, cores: readonly number[]): boolean {
+  if (whyNoLibc() !== undefined) return false;
+  const mask = new Uint8Array(new ArrayBuffer(MASK_OCTETS));
+  for (const core of cores) mask[core >> 3] = (mask[core >> 3] ?? 0) | (1 << (core & 7));
+  return libc().sched_setaffinity(thread, mask.byteLength, memoryAddress(mask.buffer)) === 0;
 }
 
 /** mallopt(3). */
@@ -280,20 +292,18 @@ export function keepOnlyBinding(change: () => void): void {
   });
 }
 
-/** setrlimit(2). */
+/** setrlimit(2): the limit is 20 minus the lowest nice value. */
 const RLIMIT_NICE = 13;
-const RLIMIT_RTPRIO = 14;
+const USUAL_NICE_LIMIT = 20n;
 
-/** Lets threads request the lowest real-time priority and nice -5 (precedence.ts) after this process has left root. */
-export function allowRealTime(): void {
+/**
+ * Lets threads return to nice 0 after this process has left root: an answering thread that is restarted by a control thread
+ * of lower priority (spare-cores.ts).
+ */
+export function allowUsualPriority(): void {
   callLibc((lib) => {
     const setrlimit = lib.func('setrlimit', 'int', ['int', 'uintptr_t']);
-    for (const [limit, value] of [
-      [RLIMIT_NICE, 25n],
-      [RLIMIT_RTPRIO, 1n],
-    ] as const) {
-      const pair = new BigUint64Array([value, value]);
-      setrlimit(limit, memoryAddress(pair.buffer));
-    }
+    const pair = new BigUint64Array([USUAL_NICE_LIMIT, USUAL_NICE_LIMIT]);
+    setrlimit(RLIMIT_NICE, memoryAddress(pair.buffer));
   });
 }

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { amongEquals, freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort, startServer } from '../../test/support/server-process.ts';
 import type { Peer } from './peer.ts';
 
 /** Its answers are no answers, so that they are not checked. */
@@ -14,6 +14,6 @@ export const echo: Peer = {
   async start() {
     const port = await freePort();
     const module = fileURLToPath(new URL('../echo-server.ts', import.meta.url));
-    return await startServer(...amongEquals(process.execPath, [module, String(port)]), port, 'example');
+    return await startServer(process.execPath, [module, String(port)], port, 'example');
   },
 };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readVersion } from '../../cli/version.ts';
-import { amongEquals, freePort, startServer } from '../../test/support/server-process.ts';
+import { freePort, startServer } from '../../test/support/server-process.ts';
 import {
   CHAIN_WITHIN_MS,
   chainVips,
@@ -33,8 +33,7 @@ export const pharos: Peer = {
     // As bin/pharos does: with what it compiled once, TypeScript costs neither time nor memory.
     const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
     const names = zones.map(({ name }) => name);
-    const [program, args] = amongEquals(process.execPath, [main, 'serve', file]);
-    return { ...(await startServer(program, args, port, names, env)), tlsPort };
+    return { ...(await startServer(process.execPath, [main, 'serve', file], port, names, env)), tlsPort };
   },
 };
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { makeFolder } from '../../config/folder.ts';
 import { readRegularFile } from '../../config/read-file.ts';
 import { codeOf } from '../../config/unknown-values.ts';
-import { allowRealTime, keepOnlyBinding } from '../libc.ts';
+import { allowUsualPriority, keepOnlyBinding } from '../libc.ts';
 
 export type User = { readonly name: string; readonly uid: number; readonly gid: number };
 
@@ -48,7 +48,7 @@ export function userToBecome(named: string | undefined): User | Staying | undefi
 /** Changes to the user, in all threads. Gives the state folder and its files to the user. Throws LeaveRootError. */
 export function becomeUser(user: User, stateDir: string): void {
   handOverState(stateDir, user);
-  allowRealTime();
+  allowUsualPriority();
   try {
     keepOnlyBinding(() => {
       (process as WithGroups).initgroups?.(user.name, user.gid);

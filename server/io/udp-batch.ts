@@ -30,7 +30,6 @@ import {
   SLOT_OCTETS,
   type MessageVector,
 } from './message-vector.ts';
-import { takePrecedence } from './precedence.ts';
 import type { UdpSocket } from './sockets.ts';
 
 /** Equal to SO_RCVTIMEO of a single socket (sockets.ts). */
@@ -57,12 +56,11 @@ export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void
   const messages = createMessages();
   const packet = packetOf(messages.buffer, messages.names, TRANSPORT.UDP, messages.buffer);
   const loop: Loop = { libc: libc(), link, messages, packet, address: messages.addresses[0] ?? NULL, failures: 0 };
-  const endRound = takePrecedence();
   const [only] = sockets;
   if (sockets.length === 1 && only) {
-    while (!link.stopping()) endRound(serveBatch(loop, only, link.news(), MSG_WAITFORONE) === BATCH);
+    while (!link.stopping()) serveBatch(loop, only, link.news(), MSG_WAITFORONE);
   } else {
-    serveReady(loop, sockets, endRound);
+    serveReady(loop, sockets);
   }
   for (const socket of sockets) {
     let left = LAST_BATCHES;
@@ -71,7 +69,7 @@ export function serveUdpBatches(sockets: readonly UdpSocket[], link: Link): void
 }
 
 /** For several sockets: poll(2) tells which are readable. struct pollfd: int fd, short events, short revents. */
-function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehind: boolean) => void): void {
+function serveReady(loop: Loop, sockets: readonly UdpSocket[]): void {
   const entries = new Int16Array(new ArrayBuffer(sockets.length * 8));
   const fds = new Int32Array(entries.buffer);
   sockets.forEach(({ fd }, index) => {
@@ -83,13 +81,11 @@ function serveReady(loop: Loop, sockets: readonly UdpSocket[], endRound: (isBehi
     const answer = loop.link.news();
     const ready = loop.libc.poll(address, sockets.length, POLL_MS);
     if (ready < 0) failed(loop, 'poll');
-    let isBehind = false;
     for (let index = 0; index < sockets.length && ready > 0; index++) {
       const socket = sockets[index];
       if (!socket || entries[index * 4 + 3] === 0) continue;
-      if (serveBatch(loop, socket, answer, MSG_DONTWAIT) === BATCH) isBehind = true;
+      serveBatch(loop, socket, answer, MSG_DONTWAIT);
     }
-    endRound(isBehind);
   }
 }
 

@@ -4,14 +4,15 @@
  */
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { Log, Publication } from '../contract.ts';
-import { createCounters, sumCounters } from '../counters.ts';
+import { COUNTER, createCounters, sumCounters } from '../counters.ts';
 import { checkUdp } from '../io/check-listen.ts';
 import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
 import { whyNoLibc } from '../libc.ts';
 import { ListenError } from '../listen-error.ts';
+import { keepCoresSpare, type SpareCores } from './spare-cores.ts';
 import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';
 import { keepThread, type Keeper } from './thread-keeper.ts';
-import { WORD, type Work } from './thread.ts';
+import { STREAM_THREAD, udpThreadName, WORD, type Work } from './thread.ts';
 
 /** How UDP packets are received and sent: in batches through libc, or through node:dgram. */
 export type Io = 'batch' | 'dgram';
@@ -90,15 +91,17 @@ async function start(options: ServerOptions): Promise<Server> {
   const { log } = options;
   const { io, why } = chooseIo(options.io);
   if (why !== undefined) log.warn(`UDP goes through node:dgram, which takes about twice the CPU per query: ${why}`);
-  const crew = createCrew(options);
+  let spare: SpareCores | undefined;
+  const crew = createCrew(options, () => spare?.threadStarted());
   const sockets: UdpSocket[] = [];
   const stop = async (): Promise<void> => {
+    spare?.stop();
     await crew.stop();
     closeSockets(sockets.splice(0));
   };
   try {
     const inherited = options.inherited ?? { udp: [], stream: [] };
-    const stream = await crew.add('stream', {
+    const stream = await crew.add(STREAM_THREAD, {
       kind: 'stream',
       endpoints: options.listen,
       tlsEndpoints: options.listenTls ?? [],
@@ -113,7 +116,8 @@ async function start(options: ServerOptions): Promise<Server> {
       io === 'batch'
         ? batchWork(addresses, options.workers, sockets, inherited.udp, udp)
         : await dgramWork(addresses, options);
-    await Promise.all(works.map((work, index) => crew.add(`udp-${index}`, work)));
+    await Promise.all(works.map((work, index) => crew.add(udpThreadName(index), work)));
+    spare = keepCoresSpare({ workers: works.length, queries: () => countUdpQueries(crew.counters()) });
     let stopped: Promise<void> | undefined;
     return {
       io,
@@ -171,6 +175,10 @@ async function dgramWork(endpoints: readonly Endpoint[], { workers, log }: Serve
   return Array.from({ length: count }, () => ({ kind: 'udp-dgram', endpoints, reusePort: count > 1 }));
 }
 
+function countUdpQueries(counters: Float64Array): number {
+  return (counters[COUNTER.QUERIES_UDP4] ?? 0) + (counters[COUNTER.QUERIES_UDP6] ?? 0);
+}
+
 /** Splits the stream thread's endpoints into those of TCP and those of TLS. */
 function split(bound: readonly Endpoint[], plain: number): [Endpoint[], Endpoint[]] {
   return [bound.slice(0, plain), bound.slice(plain)];
@@ -185,7 +193,7 @@ type Crew = {
 };
 
 /** The threads of one server and their current publication. */
-function createCrew({ publication: first, ...options }: ServerOptions): Crew {
+function createCrew({ publication: first, ...options }: ServerOptions, threadRuns: () => void): Crew {
   const keepers: Keeper[] = [];
   const own = createCounters();
   const blocks = [own];
@@ -223,7 +231,7 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
   return {
     add: async (name, given) => {
       let work = given;
-      const index = name === 'stream' ? options.workers : keepers.length - 1;
+      const index = name === STREAM_THREAD ? options.workers : keepers.length - 1;
       const counters = createCounters();
       blocks.push(counters);
       const keeper = keepThread({
@@ -240,6 +248,7 @@ function createCrew({ publication: first, ...options }: ServerOptions): Crew {
         }),
         first: () => ({ kind: 'publish', sequence, publication: current }),
         onRunning: () => {
+          threadRuns();
           if (keepers.every((each) => each.running() >= sequence)) waiting?.resolve(undefined);
         },
         onRefused: (refused, reason) => {

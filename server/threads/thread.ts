@@ -14,6 +14,18 @@ import { COUNTER, count } from '../counters.ts';
 import type { UdpSocket } from '../io/sockets.ts';
 import { collectAll, collectYoung } from './release-generation.ts';
 
+/** Names of the threads, also in the kernel (`ps -L`, `top -H`). */
+export const STREAM_THREAD = 'stream';
+const UDP_THREAD = 'udp-';
+
+export function udpThreadName(index: number): string {
+  return `${UDP_THREAD}${index}`;
+}
+
+export function isUdpThread(name: string): boolean {
+  return name.startsWith(UDP_THREAD);
+}
+
 export const WORD = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
 
 /**

@@ -41,16 +41,6 @@ export function aheadOfOthers(program: string, args: readonly string[]): [string
   return process.getuid?.() === 0 ? ['nice', ['-n', '-5', program, ...args]] : [program, [...args]];
 }
 
-/**
- * A command without the right to put threads before others, where that can be taken away. The peers ask for no such
- * thing, and on two cores it is the load generator that would be put off.
- */
-export function amongEquals(program: string, args: readonly string[]): [string, string[]] {
-  return findProgram('setpriv') !== undefined && process.getuid?.() === 0
-    ? ['setpriv', ['--bounding-set', '-sys_nice', '--inh-caps', '-sys_nice', program, ...args]]
-    : [program, [...args]];
-}
-
 /** Path of a program, also in the folders of administrators; undefined when it is not installed. */
 export function findProgram(name: string): string | undefined {
   for (const folder of [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin']) {

@@ -1,0 +1,114 @@
+/**
+ * Keeps the other threads of this process out of the way of the answering threads: the control thread (probes, HTTP), the
+ * compile thread, the stream thread, the pool of libuv and the helpers of the JavaScript engine.
+ *
+ * A thread that wakes up does not always get its core at once if another thread is running there: the kernel may let that
+ * one run until the next tick, 4 ms later. Therefore, while queries come in, the other threads have cores of their own, if
+ * there are more cores than answering threads. Answering threads may run on any core: a fixed core would halve their rate
+ * whenever another program uses it. Without spare cores the control thread gets a lower priority.
+ *
+ * None of this needs a right. Answering threads keep the default policy and nice value, as every other DNS server has:
+ * docs/decisions/precedence.md has the measurements.
+ */
+import { coresOfThisThread, listOwnThreads, niceOfThisThread, NICER, type OwnThread } from './own-threads.ts';
+import { isUdpThread, STREAM_THREAD } from './thread.ts';
+
+export type SpareCores = {
+  /** Call this when a thread has been restarted: it inherits cores and nice value of the control thread. */
+  threadStarted(): void;
+  /** Lets all threads run on all cores again. */
+  stop(): void;
+};
+
+export type SpareCoresOptions = {
+  /** Number of answering threads. */
+  readonly workers: number;
+  /** The number of UDP queries so far. */
+  readonly queries: () => number;
+  /** The cores that the calling thread may run on. */
+  readonly readCores?: () => readonly number[];
+  /** The nice value of this process. */
+  readonly nice?: number;
+  readonly listThreads?: () => readonly OwnThread[];
+};
+
+const LOOK_EVERY_MS = 1000;
+/**
+ * Queries per second for each answering thread, from which the other threads keep away: about 1 % of a core. Below it,
+ * reading a configuration is faster on all cores, and the threads rarely meet.
+ */
+const BUSY_QUERIES = 1000;
+/** Seconds below BUSY_QUERIES, after which all threads may use all cores again. */
+const QUIET_SECONDS = 10;
+
+/** Call this when all threads serve. Does nothing where the cores of a thread are unknown. */
+export function keepCoresSpare(options: SpareCoresOptions): SpareCores {
+  const { workers, queries, readCores = coresOfThisThread, listThreads = listOwnThreads } = options;
+  const { nice = niceOfThisThread() } = options;
+  const cores = readCores().length;
+  if (cores === 0) return { threadStarted: () => undefined, stop: () => undefined };
+  return cores > workers ? keepApart({ workers, queries, readCores, listThreads }) : stepBack(nice, listThreads);
+}
+
+/** Without spare cores: the control thread has the lower priority, and so have the threads that it starts later. */
+function stepBack(nice: number, listThreads: () => readonly OwnThread[]): SpareCores {
+  const setControl = (value: number): void => {
+    for (const { id, setNice } of listThreads()) if (id === process.pid) setNice(value);
+  };
+  setControl(nice + NICER);
+  return {
+    threadStarted: () => {
+      for (const { name, setNice } of listThreads()) if (isUdpThread(name) || name === STREAM_THREAD) setNice(nice);
+    },
+    stop: () => {
+      setControl(nice);
+    },
+  };
+}
+
+type Apart = Required<Omit<SpareCoresOptions, 'nice'>>;
+
+/** With spare cores: looks at the number of queries once per second, and moves the other threads when that changes much. */
+function keepApart({ workers, queries, readCores, listThreads }: Apart): SpareCores {
+  /** While the other threads keep away: the cores of all threads, and those of the other threads. */
+  let apart: { readonly all: readonly number[]; readonly others: readonly number[] } | undefined;
+  let quietSeconds = 0;
+  let counted = queries();
+
+  const place = (others: readonly number[], answering: readonly number[]): void => {
+    for (const { name, runOn } of listThreads()) runOn(isUdpThread(name) ? answering : others);
+  };
+  const moveApart = (): void => {
+    // Read each time: an operator may have changed them (taskset, a container's cores).
+    const all = readCores();
+    // The first cores: the kernel's own work and the interrupts of devices are usually there.
+    const others = all.slice(0, Math.max(0, all.length - workers));
+    if (others.length === 0) return;
+    apart = { all, others };
+    place(others, all);
+  };
+  const moveTogether = (): void => {
+    if (!apart) return;
+    const { all, others } = apart;
+    apart = undefined;
+    if (String(readCores()) === String(others)) place(all, all);
+  };
+  const look = (): void => {
+    const now = queries();
+    const isBusy = now - counted >= BUSY_QUERIES * workers;
+    counted = now;
+    quietSeconds = isBusy ? 0 : quietSeconds + 1;
+    if (isBusy && !apart) moveApart();
+    else if (quietSeconds >= QUIET_SECONDS) moveTogether();
+  };
+  const timer = setInterval(look, LOOK_EVERY_MS).unref();
+  return {
+    threadStarted: () => {
+      if (apart) place(apart.others, apart.all);
+    },
+    stop: () => {
+      clearInterval(timer);
+      moveTogether();
+    },
+  };
+}
