@@ -1,6 +1,6 @@
 /**
- * `npm run bench:answer`: `answer()` alone, a batch of queries at a time. For daily work; the figures that count are
- * those of `npm run bench`.
+ * `npm run bench:answer`: measures `answer()` alone, one batch of queries at a time. For daily work; the published
+ * figures are those of `npm run bench`.
  */
 import { test } from 'vitest';
 import { BATCH_QUERIES, createReplays } from './replay.ts';

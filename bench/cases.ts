@@ -1,6 +1,6 @@
 /**
- * What is asked, and what a right answer is. Every server gets the same packets; check-answers.ts holds a sample of its
- * answers against the expectation before anything is timed.
+ * The questions of each case and the right answers. Every server gets the same packets; check-answers.ts compares a
+ * sample of its answers with the expected ones before anything is timed.
  */
 import { readFileSync } from 'node:fs';
 import { Reader, type CountryResponse } from 'maxmind';
@@ -38,7 +38,7 @@ export type Question = {
   readonly expected: readonly string[];
 };
 
-/** What Pharos is to reach: so much of a rival's speed, or so little user CPU a query. */
+/** Target of Pharos: a multiple of a peer's speed, or a limit of user CPU per query. */
 export type Target = { readonly rival: string; readonly ratio: number } | { readonly userMicroseconds: number };
 
 export type Case = {
@@ -46,19 +46,19 @@ export type Case = {
   readonly about: string;
   /** What servers are started with; cases that share a list share the servers. */
   readonly served: readonly Zone[];
-  /** A server takes part when it serves all of them. */
+  /** A server takes part if it serves all of these zones. */
   readonly zones: readonly Zone[];
   readonly transport: Transport;
-  /** Of the expected addresses, where one of several is drawn. */
+  /** Shares of the expected addresses, if one of several is drawn. */
   readonly weights?: readonly number[];
-  /** Who asks again gets the same address, and a scope of at least the /24 that the draw is by. */
+  /** A client that asks again gets the same address, and a scope of at least the /24 that the draw uses. */
   readonly isSticky?: boolean;
   readonly targets: readonly Target[];
-  /** Made anew by each call, and always the same. */
+  /** Created by each call, and always the same. */
   readonly questions: () => readonly Question[];
 };
 
-/** Questions in a case's file, which dnsperf goes through again and again. */
+/** Questions in a case's file, which dnsperf repeats. */
 const QUESTIONS = 100_000;
 const SEED = 20_260;
 const NEAR_THE_LIMIT: Target = { rival: ECHO, ratio: 0.9 };
@@ -182,7 +182,10 @@ function geoQuestions(): Generator {
   };
 }
 
-/** The region is found as SPEC 4 reads: the quick ones, and of these the first that the most specific key names. */
+/**
+ * The expected region by docs/steering.md: the regions that `latency` keeps, and of these the first one that the most
+ * specific key of `geo` names.
+ */
 function chainQuestions(): Generator {
   const nextClient = clients();
   const measured = measuredLatencies();
@@ -213,7 +216,7 @@ type Client = {
   readonly continent: Continent | '';
 };
 
-/** Public IPv4 networks, each where `maxmind`, which no server here answers with, locates it. */
+/** Public IPv4 networks, each with its location by `maxmind`, which no server here uses to answer. */
 function clients(): (random: Random) => Client {
   const reader = new Reader<CountryResponse & { country_code?: string }>(readFileSync(bundledDatabasePath()));
   return (random) => {

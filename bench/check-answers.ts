@@ -1,5 +1,5 @@
 /**
- * A server's answers to a sample of a case's questions, held against what they must be.
+ * Compares a server's answers to a sample of a case's questions with the expected answers.
  */
 import type { Running } from '../test/support/server-process.ts';
 import type { Case, Question } from './cases.ts';
@@ -7,12 +7,12 @@ import type { Transport } from './peers/peer.ts';
 import { ask, askStream, type Seen } from './read-response.ts';
 
 const SAMPLE = 400;
-/** Where shares are looked at. */
+/** Queries for cases whose shares are checked. */
 const DRAWS = 2000;
 const STICKY_BITS = 24;
 const TIMEOUT_MS = 2000;
 
-/** Throws with the first answer that is wrong. */
+/** Throws with the first wrong answer. */
 export async function checkAnswers(
   server: string,
   running: Running,
@@ -23,7 +23,7 @@ export async function checkAnswers(
     transport === 'udp'
       ? ask(running.port, packet, TIMEOUT_MS)
       : askStream(transport, portOf(running, transport), packet, TIMEOUT_MS);
-  /** By the place of the address among the expected ones. */
+  /** Counts by the index of the address among the expected ones. */
   const draws = new Map<number, number>();
   const count = weights ? DRAWS : SAMPLE;
   for (let i = 0; i < count; i++) {
@@ -42,7 +42,7 @@ export async function checkAnswers(
   if (weights) checkShares(server, draws, weights);
 }
 
-/** Where a server takes queries by this transport. */
+/** Where a server takes queries over this transport. */
 export function portOf({ port, tlsPort }: Running, transport: Transport): number {
   return transport === 'tls' ? (tlsPort ?? 0) : port;
 }

@@ -1,9 +1,9 @@
 /**
- * What the benches ask of a running server over HTTP.
+ * What the benchmarks request from a running server over HTTP.
  */
 import { request } from 'node:http';
 
-/** `POST /api/v1/reload`; resolves when the new generation is served. Throws when it is refused. */
+/** `POST /api/v1/reload`; resolves when the new generation is served. Throws if it is rejected. */
 export async function reloadServer(port: number, token: string): Promise<void> {
   const headers = { authorization: `Bearer ${token}` };
   const status = await new Promise<number | undefined>((resolve, reject) => {

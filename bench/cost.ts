@@ -1,9 +1,8 @@
 /**
- * `node bench/cost.ts [--write]`: how many instructions a query takes in `answer()`, on average over the benchmark's
- * cases. Fails when that is more than a tenth above the committed figure; `--write` commits to today's.
- *
- * Counted by valgrind, so that neither a slow nor a busy machine changes the figure. What starting takes drops out of
- * the difference between a short run and a long one.
+ * `node bench/cost.ts [--write]`: counts the instructions per query in `answer()`, as an average over the benchmark's
+ * cases. Fails if the count is more than a tenth above the committed figure; `--write` writes the new figure. valgrind
+ * counts, so a slow or busy machine does not change the figure. The difference between a short run and a long one
+ * excludes the cost of the start.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -14,10 +13,10 @@ import { BATCH_QUERIES, REPLAYED } from './replay.ts';
 
 const COMMITTED = new URL('cost.json', import.meta.url);
 const TOLERANCE = 1.1;
-/** Batches of each case: by the end of the short run all is compiled. */
+/** Batches of each case: all code is compiled by the end of the short run. */
 const SHORT = 400;
 const LONG = 900;
-/** One thread, which compiles at the same points of the run each time. */
+/** One thread, which compiles at the same points of every run. */
 const NODE_FLAGS = ['--single-threaded', '--predictable', '--random-seed=1', '--hash-seed=1'];
 
 const { values } = parseArgs({ options: { write: { type: 'boolean' } } });
@@ -42,7 +41,7 @@ function report(instructions: number): void {
   }
 }
 
-/** Instructions of a whole process that answers so many batches of each case. */
+/** Instructions of a whole process that answers this many batches of each case. */
 async function countInstructions(program: string, batches: number): Promise<number> {
   const tool = ['--tool=cachegrind', '--cache-sim=no', '--cachegrind-out-file=/dev/null'];
   const replay = fileURLToPath(new URL('replay.ts', import.meta.url));

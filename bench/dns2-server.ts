@@ -1,11 +1,11 @@
 /**
- * `node bench/dns2-server.ts PORT ZONES`: zones of world.ts (as JSON) from a Map, by the npm package dns2.
+ * `node bench/dns2-server.ts PORT ZONES`: serves zones of world.ts (as JSON) from a Map, with the npm package dns2.
  */
 import { createServer, Packet, type Resource } from 'dns2';
 import { staticAddress, staticName, TTL, WEIGHTS, type Zone } from './world.ts';
 
 const zones = JSON.parse(process.argv[3] ?? '[]') as Zone[];
-/** Names to the addresses of which one is drawn. */
+/** Names, each with the addresses of which one is drawn. */
 const names = new Map<string, readonly { readonly address: string; readonly weight: number }[]>();
 for (const zone of zones) {
   if (zone.kind === 'weighted') names.set(`www.${zone.name}`, WEIGHTS);

@@ -1,6 +1,6 @@
 /**
- * The least that can be done with a packet: the query goes back as it came, marked as a response. What the batch I/O
- * reaches with it is the limit for any answer behind the same I/O.
+ * Returns each query unchanged except for the flag that marks a response. This is the least work per packet, so its
+ * speed is the limit for every answer over the same batch I/O.
  */
 import type { Answer } from '../server/contract.ts';
 

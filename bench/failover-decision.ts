@@ -1,7 +1,7 @@
 /**
- * From the moment at which Pharos decides that a VIP is down to the first answers of its threads: the server runs in
- * this process, so that both are read off one clock. The client is a thread of its own with many sockets, which the
- * kernel spreads over the answering threads.
+ * Measures the time from Pharos's decision that a VIP is down to the first answers of its threads without it. The
+ * server runs in this process, so that both times come from one clock. The client is a separate thread with many
+ * sockets, which the kernel distributes over the answering threads.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -19,12 +19,12 @@ import { readResponse } from './read-response.ts';
 const NAME = 'www.example.com';
 const FAILING = '192.0.2.1';
 const SOCKETS = 16;
-/** Each of the client's sockets has one question under way at any time. */
+/** Each socket of the client has one question in flight at any time. */
 type Answer = { readonly socket: number; readonly sentMs: number; readonly seenMs: number };
 
 if (!isMainThread && isClient(workerData)) askOverAndOver(workerData.port);
 
-/** Milliseconds from the decision to the last socket's first answer without the VIP, for so many decisions. */
+/** Milliseconds from each of these decisions to the last socket's first answer without the VIP. */
 export async function measureDecisions(folder: string, runs: number): Promise<number[]> {
   mkdirSync(folder, { recursive: true });
   let status = 200;
@@ -36,7 +36,7 @@ export async function measureDecisions(folder: string, runs: number): Promise<nu
   writeConfiguration(folder, port, portOf(backend), portOf(standby));
 
   let decided: ((ms: number) => void) | undefined;
-  // pino writes at once, in the turn of the event loop in which the table was written.
+  // pino writes at once, in the same turn of the event loop in which the table was written.
   const log = pino({ level: 'info' }, { write: (line: string) => { if (line.includes('"to":"down"')) decided?.(nowMs()); } }); // prettier-ignore
   const input = { file: join(folder, 'pharos.yaml'), cwd: folder, env: process.env, cores: 3 };
   const server = await runServer(input, () => Promise.resolve(log));
@@ -68,14 +68,15 @@ export async function measureDecisions(folder: string, runs: number): Promise<nu
 }
 
 /**
- * Of the sockets' first answers without the VIP, the last; late ones with it, to questions after the decision, throw.
+ * The time of the last of the sockets' first answers without the VIP. Throws on an answer with the VIP to a question
+ * asked after the decision.
  */
 async function lastFirstAnswer(client: Worker, decidedMs: number): Promise<number> {
   const first = new Map<number, number>();
   while (first.size < SOCKETS) {
     const [answers] = (await once(client, 'message')) as [{ readonly with: Answer[]; readonly without: Answer[] }];
     for (const { socket, sentMs, seenMs } of answers.without) {
-      // The wait for the next question is the client's, not the server's.
+      // The client waits for the next question, not the server.
       if (seenMs >= decidedMs && !first.has(socket)) first.set(socket, seenMs - Math.max(decidedMs, sentMs));
     }
     const stale = answers.with.find(({ sentMs }) => sentMs > decidedMs);

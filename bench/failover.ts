@@ -1,7 +1,7 @@
 /**
- * `node bench/failover.ts`: how long clients are sent to a target that has failed, on the wire: from the fault to the
- * first answer without it, and from its return to the first answer with it. Pharos beside gdnsd, both probing the
- * same targets; and from the decision of Pharos to the first answers of all its threads.
+ * `node bench/failover.ts`: measures on the wire for how long clients are sent to a failed target: from the fault to
+ * the first answer without it, and from its return to the first answer with it. Compares Pharos with gdnsd; both probe
+ * the same targets. It also measures the time from Pharos's decision to the first answers of all its threads.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -21,16 +21,16 @@ const HELP = `node bench/failover.ts [OPTION ...]
   --only KIND  crash, silent, 503 or decision
 `;
 
-/** Ordinary settings of Pharos: the defaults of SPEC 5, but for those of the issue. */
+/** Common settings of Pharos. */
 const CHECK = { intervalMs: 5000, timeoutMs: 2000, fastMs: 200, rise: 2, fall: 3 };
-/** What the issue asks for. */
+/** Goals for these times. */
 const CRASH_WORST_MS = 1000;
 const CRASH_MEDIAN_MS = 2 * CHECK.fastMs + 100;
 const OTHER_WORST_MS = CHECK.intervalMs + CHECK.timeoutMs + 2 * CHECK.fastMs + 100;
 const DECISION_MS = 1;
 /** Longer than either server needs. */
 const GIVE_UP_MS = 60_000;
-/** Answers always. */
+/** A target that always answers. */
 const STANDBY = '127.78.0.1';
 
 type Fault = {
@@ -147,7 +147,7 @@ function print(name: string, times: readonly number[]): void {
   console.log(`${name.padEnd(16)}${columns.map((ms) => ms.toFixed(ms < 10 ? 2 : 0).padStart(10)).join('')}`);
 }
 
-/** Lanes go on by themselves, so that faults fall on different moments of each other's intervals. */
+/** Lanes continue independently, so that faults fall at different moments of each other's intervals. */
 async function measure(fault: Fault, lab: Lab, servers: readonly Server[], runs: number): Promise<Times> {
   const times: Times = { out: servers.map(() => []), back: servers.map(() => []) };
   let left = runs;
@@ -157,7 +157,8 @@ async function measure(fault: Fault, lab: Lab, servers: readonly Server[], runs:
       addresses.length > 0 && !addresses.includes(target.address);
     const isBack = (addresses: readonly string[]): boolean => addresses.includes(target.address);
     const seen = async (change: () => Promise<void>, wanted: typeof isBack, into: number[][]): Promise<void> => {
-      // Asking begins before, so that nothing is missed while the change itself takes time; the clock with it.
+      // Queries start before the change, so that nothing is missed while the change itself takes time. The clock starts
+      // then too.
       const fromMs = performance.now();
       const answers = servers.map(({ running }) => firstAnswer(running.port, name, wanted, GIVE_UP_MS));
       await change();
@@ -169,7 +170,7 @@ async function measure(fault: Fault, lab: Lab, servers: readonly Server[], runs:
       await seen(() => fault.begin(target), isOut, times.out);
       await delay(500 + Math.random() * CHECK.intervalMs);
       await seen(() => fault.end(target), isBack, times.back);
-      // Settled, so that the next fault meets an ordinary interval.
+      // The state is settled, so that the next fault meets an ordinary interval.
       await delay(CHECK.intervalMs);
     }
   };

@@ -1,7 +1,7 @@
 /**
- * The bundled country database in the schema that gdnsd and Knot read (`continent.code`, `country.iso_code`), so
- * that every server steers by the same data. The tree stays as it is, octet by octet; only the data behind it is
- * written anew, and the records that point there are moved along (MaxMind DB File Format 2.0).
+ * Writes the bundled country database with the schema that gdnsd and Knot read (`continent.code`, `country.iso_code`),
+ * so that every server steers by the same data. The tree stays the same, octet by octet; only the data after it is
+ * rewritten, and the records that point there are adjusted (MaxMind DB File Format 2.0).
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Reader, type Response } from 'maxmind';
@@ -11,14 +11,14 @@ import { CONTINENT_CODES } from './world.ts';
 const SEPARATOR_OCTETS = 16;
 const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1');
 
-/** Numbers of `[type, value]` are written with that type, which libmaxminddb is strict about. */
+/** Numbers are written as `[type, value]` with that type, because libmaxminddb checks types strictly. */
 type Value = string | readonly [number, number] | readonly string[] | { readonly [key: string]: Value };
 
 const UINT16 = 5;
 const UINT32 = 6;
 const UINT64 = 9;
 
-/** Writes the nested database to `path`. Throws when `source` is not of the flat form `{ country_code }`. */
+/** Writes the nested database to `path`. Throws if `source` does not have the flat form `{ country_code }`. */
 export function writeGeoip2(source: string, path: string): void {
   const bytes = readFileSync(source);
   const reader = new Reader<Response>(bytes);
@@ -30,7 +30,7 @@ export function writeGeoip2(source: string, path: string): void {
   const data: Buffer[] = [];
   let dataOctets = 0;
   const moved = new Map<number, number>();
-  /** Where the data of a record that points to `pointer` are in the new file. */
+  /** Where the data of a record that points to `pointer` is in the new file. */
   const move = (pointer: number): number => {
     let to = moved.get(pointer);
     if (to === undefined) {
@@ -75,7 +75,7 @@ function countryAt(bytes: Buffer, at: number): string {
   return country;
 }
 
-/** Types: 2 text, 7 map, 11 array, and those of numbers, which are written in four octets or two. */
+/** Types: 2 text, 7 map, 11 array, and the number types, which are written in four or two octets. */
 function encode(value: Value): Buffer {
   if (typeof value === 'string') return Buffer.concat([control(2, Buffer.byteLength(value)), Buffer.from(value)]);
   if (isArray(value)) return Buffer.concat([control(11, value.length), ...value.map(encode)]);
@@ -99,7 +99,7 @@ function isNumber(value: Value): value is readonly [number, number] {
   return Array.isArray(value) && typeof value[0] === 'number';
 }
 
-/** Sizes to 284; types above 7 have their own octet. */
+/** Sizes up to 284; a type above 7 takes an octet more. */
 function control(type: number, size: number): Buffer {
   const first = type > 7 ? 0 : type << 5;
   const extended = type > 7 ? [type - 7] : [];

@@ -1,7 +1,7 @@
 /**
- * `node bench/health.ts`: what probing costs. As many HTTP targets as asked for, each on a loopback address of its own,
- * are probed by `pharos serve` and by HAProxy, one after the other: CPU a probe, of one core, memory; and whether the
- * answers of Pharos take longer for it. The targets are HAProxy too, and count the requests that come.
+ * `node bench/health.ts`: measures the cost of probing. `pharos serve` and then HAProxy probe the requested number of
+ * HTTP targets, each on a separate loopback address. Reports CPU per probe, as a share of one core, memory, and whether
+ * answers of Pharos take longer meanwhile. The targets are HAProxy too, and count the requests.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,11 +34,11 @@ const HELP = `node bench/health.ts [OPTION ...]
   --profile DIR  write a CPU profile of Pharos there
 `;
 
-/** What the issue asks for, at 3,000 probes a second. */
+/** Goals at 3,000 probes per second. */
 const LIMIT = { core: 0.6, megabytes: 400, latencyRatio: 2 };
-/** A process may have some 20,000 files open, and HAProxy wants two for each connection. */
+/** A process may have about 20,000 files open, and HAProxy needs two per connection. */
 const TARGETS_OF_BACKEND = 8000;
-/** Of one HAProxy that checks, for the same reason: it wants one for each. */
+/** Targets per checking HAProxy, for the same reason: it needs one file per target. */
 const TARGETS_OF_CHECKER = 15_000;
 const VIPS_OF_SERVICE = 100;
 
@@ -137,7 +137,7 @@ function report(
   return lines.every(([good]) => good);
 }
 
-/** 127.1.0.1 and up: the whole of 127.0.0.0/8 is this machine. */
+/** Addresses from 127.1.0.1 on: all of 127.0.0.0/8 is this machine. */
 function addressOf(index: number): string {
   return `127.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
 }
@@ -148,7 +148,7 @@ function backendOf(backends: readonly Backend[], index: number): Backend {
   return backend;
 }
 
-/** HAProxy that answers every request on its port, of any loopback address, with 200. */
+/** Starts an HAProxy that answers every request on its port with 200, at any loopback address. */
 async function startBackend(folder: string): Promise<Backend> {
   mkdirSync(folder);
   const port = await freePort();
@@ -202,7 +202,7 @@ async function end(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-/** Requests that all backends have had. */
+/** Requests that all backends have received. */
 async function requestsOf(backends: readonly Backend[]): Promise<number> {
   const counts = backends.map(async ({ stats }) => {
     const socket = connect(stats);
@@ -242,7 +242,7 @@ async function measureHaproxy(folder: string, backends: readonly Backend[], opti
   }
 }
 
-/** HAProxy that checks its share of the targets, with settings like those of Pharos. */
+/** Starts an HAProxy that checks its share of the targets, with settings like those of Pharos. */
 async function startChecker(
   folder: string,
   backends: readonly Backend[],
@@ -336,13 +336,15 @@ function writePharos(
   writeFileSync(join(folder, 'zone.yaml'), [...lines, ''].join('\n'));
 }
 
-/** Pharos has one core, and all that it deals with another: what these need shall not look like a delay of its own. */
+/**
+ * Pharos has one core, and everything else has the other one, so that their work does not look like a delay of Pharos.
+ */
 function pinned(core: number, [program = '', ...args]: readonly string[]): [string, string[]] {
   if (findProgram('taskset') === undefined) return [program, args];
   return ['taskset', ['-c', String(core), program, ...args]];
 }
 
-/** The 99.9th percentile of answers in µs, at a fixed pace. */
+/** The 99.9th percentile of answer times in µs, at a fixed rate. */
 async function slowest(folder: string, { port }: Running, { targets, seconds, rate }: Options): Promise<number> {
   const packets = join(folder, 'packets');
   const services = Math.ceil(targets / VIPS_OF_SERVICE);

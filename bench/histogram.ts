@@ -1,11 +1,11 @@
 /**
- * Latencies in buckets whose width grows with the value, so that every quantile is known to 1.6 % whatever its size:
- * 64 buckets for each doubling, in one typed array (the layout of HdrHistogram, in microseconds).
+ * Latencies in buckets whose width grows with the value, so that every quantile is exact to 1.6 %: 64 buckets per
+ * doubling, in one typed array (the layout of HdrHistogram, in microseconds).
  */
 export type Histogram = Uint32Array;
 
 const SUB_BITS = 6;
-/** Values are held below 2^26 µs, 67 s. */
+/** Values are limited to 2^26 µs, 67 s. */
 const MAX_MICROSECONDS = 2 ** 26 - 1;
 const BUCKETS = bucketOf(MAX_MICROSECONDS) + 1;
 
@@ -29,7 +29,7 @@ export function countOf(histogram: Histogram): number {
   return histogram.reduce((sum, count) => sum + count, 0);
 }
 
-/** The value in microseconds that a `share` (0 to 1) of all do not exceed; NaN when there is none. */
+/** The value in microseconds that a `share` (0 to 1) of all values does not exceed; NaN if there are none. */
 export function quantile(histogram: Histogram, share: number): number {
   let left = Math.ceil(countOf(histogram) * share);
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
@@ -39,7 +39,7 @@ export function quantile(histogram: Histogram, share: number): number {
   return Number.NaN;
 }
 
-/** The buckets that are not empty, for sending it elsewhere. */
+/** The non-empty buckets, to send them to another process. */
 export function toPairs(histogram: Histogram): [bucket: number, count: number][] {
   return [...histogram.entries()].filter(([, count]) => count > 0);
 }

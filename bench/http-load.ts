@@ -11,7 +11,7 @@ import { Agent, get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const PATHS = ['/api/v1/status', '/metrics', '/', '/api/v1/health', '/readyz'] as const;
-/** For a cost; what /proc counts in is a hundredth of a second. */
+/** Requests per measurement of a cost; /proc counts in hundredths of a second. */
 const REQUESTS = 2000;
 const MS_A_TICK = 10;
 
@@ -34,7 +34,7 @@ async function load(port: number, rate: number, seconds: number): Promise<void> 
 
 async function cost(port: number, pid: number): Promise<void> {
   for (const path of PATHS) {
-    // Until the compiler has seen it.
+    // Until the code is compiled.
     for (let sent = 0; sent < REQUESTS / 10; sent++) await ask(port, path);
     const before = controlTicks(pid);
     for (let sent = 0; sent < REQUESTS; sent++) await ask(port, path);
@@ -43,7 +43,7 @@ async function cost(port: number, pid: number): Promise<void> {
   }
 }
 
-/** User and system time of the process's first thread (proc(5)), which has the number of the process. */
+/** User and system time of the process's first thread (proc(5)), which has the process's number. */
 function controlTicks(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/task/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return Number(fields[11]) + Number(fields[12]);

@@ -1,6 +1,7 @@
 /**
- * `node bench/isolation.ts`: whether anything but a query can delay an answer (SPEC 9). Each disturbance is held
- * against the idle server before and after it, at the same pace.
+ * `node bench/isolation.ts`: measures whether anything other than a query can delay an answer
+ * (docs/guarantees.md#answers). Each disturbance is compared with the idle server before and after it, at the same
+ * rate.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -24,14 +25,16 @@ import {
   writeMapsZone,
 } from './scale-world.ts';
 
-/** The most that the 99.9th percentile may be, as a multiple of the idle server's. */
+/** Limit of the 99.9th percentile, as a multiple of the idle server's. */
 const LIMIT = 2;
 const TOKEN = 'isolation';
-/** Of a run's beginning, when caches and compilers get warm. */
+/** Part of a run's beginning that is ignored, while caches and compilers warm up. */
 const WARM_UP_MS = 1000;
-/** What comes right after a disturbance belongs to it: freeing what is old, for one. */
+/** Time after a disturbance that still counts, because its consequences, such as freeing memory, follow it. */
 const AFTERMATH_MS = 500;
-/** A generator that sends its queries this late sends crowds: those were measured then. */
+/**
+ * If the generator sends its queries this late, it sends them in bursts, and the measurement would be of the bursts.
+ */
 const NOISY_MICROSECONDS = 5000;
 const MAX_TRIES = 3;
 const REQUESTS_PER_SECOND = 200;
@@ -73,7 +76,7 @@ type Disturbance = {
   readonly zone: string;
   /** Writes the zones and returns the queries to ask. */
   readonly prepare: (folder: string, options: Options) => Buffer[];
-  /** Disturbs until `untilMs`; gives the times that count, since 1970. */
+  /** Disturbs until `untilMs`. Returns the times that count, since 1970. */
   readonly disturb: (target: Target, untilMs: number) => Promise<Window[]>;
 };
 
@@ -149,7 +152,7 @@ async function main(): Promise<number> {
   return failed ? 1 : 0;
 }
 
-/** Prints a line a run; true when the limit holds in the median run and nothing was lost. */
+/** Prints one line per run. Returns true if the median run keeps the limit and nothing was lost. */
 async function measure(disturbance: Disturbance, options: Options): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'pharos-isolation-'));
   const { name, about, disturb } = disturbance;
@@ -165,7 +168,7 @@ async function measure(disturbance: Disturbance, options: Options): Promise<bool
         const run = await load(target, options, disturb);
         const disturbed = print(name, run);
         const after = print('idle', await load(target, options));
-        // Of the two idle runs around it the better one: noise of the machine must not pass for headroom.
+        // The better one of the two idle runs around it: noise of the machine must not count as headroom.
         ratios.push(disturbed / Math.min(idle, after));
         lost += run.lost + run.wrong;
         idle = after;
@@ -186,7 +189,7 @@ async function measure(disturbance: Disturbance, options: Options): Promise<bool
   }
 }
 
-/** Gives the 99.9th percentile. */
+/** Returns the 99.9th percentile. */
 function print(name: string, { latencies, lateness, lost, wrong }: Run): number {
   const columns = [0.5, 0.99, 0.999, 0.9999, 1].map((share) => quantile(latencies, share).toString().padStart(7));
   const late = quantile(lateness, 0.999);
@@ -196,8 +199,8 @@ function print(name: string, { latencies, lateness, lost, wrong }: Run): number 
 }
 
 /**
- * One run; with a disturbance, only what was sent during it counts. Repeated while the generator itself was held up:
- * then something else on this machine was measured.
+ * One run. With a disturbance, only queries sent during it count. The run is repeated if the generator itself was
+ * delayed: then other work of this machine was measured.
  */
 async function load(target: Target, options: Options, disturb?: Disturbance['disturb']): Promise<Run> {
   for (let tries = 1; ; tries++) {
@@ -236,7 +239,7 @@ async function loadOnce(target: Target, options: Options, disturb?: Disturbance[
   return { latencies, lateness: fromPairs(report.lateness), lost, wrong: report.wrong };
 }
 
-/** A script of this folder on the core of the load. */
+/** Runs a script of this folder on the core of the load. */
 function command(script: string, args: readonly string[], pin: boolean): [string, string[]] {
   return pinned(pin, 0, [fileURLToPath(new URL(script, import.meta.url)), ...args]);
 }
@@ -262,7 +265,7 @@ async function start(folder: string, { zone, prepare }: Disturbance, options: Op
   return { running: await startServer(program, args, port, zone, env), statusPort, packets, options };
 }
 
-/** Until `untilMs`, and to the end of the reload that runs then. */
+/** Until `untilMs`, and until the end of the reload that runs then. */
 async function reloadOverAndOver({ statusPort }: Target, untilMs: number): Promise<Window[]> {
   const windows: Window[] = [];
   while (Date.now() < untilMs) {
@@ -279,7 +282,7 @@ async function askStatus({ statusPort, options }: Target, untilMs: number): Prom
   const seconds = Math.max(1, Math.round((untilMs - fromMs) / 1000));
   const args = [String(statusPort), String(REQUESTS_PER_SECOND), String(seconds)];
   const [program, all] = command('http-load.ts', args, options.pin);
-  // Behind the load generator, on the core that they share.
+  // With lower priority than the load generator, on the core that they share.
   const { stdout } = await promisify(execFile)('nice', ['-n', '19', program, ...all]);
   const [good = 0, bad = 0] = stdout.split(' ').map(Number);
   if (good === 0 || bad > 0) throw new Error(`of the requests to the status server ${bad} failed, ${good} did not`);

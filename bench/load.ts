@@ -11,13 +11,13 @@ export type Load = {
   readonly queriesPerSecond: number;
 };
 
-/** Queries on the way at any time. */
+/** Queries in flight at any time. */
 export const OUTSTANDING = 200;
 
-/** What dnsperf calls it. */
+/** dnsperf's name for the transport. */
 const MODES: Record<Transport, string> = { udp: 'udp', tcp: 'tcp', tls: 'dot' };
 
-/** Sends the packets of `file` for `seconds`, over and over. Throws when dnsperf fails. */
+/** Sends the packets of `file` repeatedly for `seconds`. Throws if dnsperf fails. */
 export async function runDnsperf(
   program: string,
   port: number,
@@ -26,7 +26,7 @@ export async function runDnsperf(
   transport: Transport = 'udp',
 ): Promise<Load> {
   const args = ['-m', MODES[transport], '-s', '127.0.0.1', '-p', String(port), '-d', file, '-B', '-l', String(seconds)];
-  // One client, one thread: with as many sockets as clients, none is served by two threads.
+  // One client, one thread: if there are as many sockets as clients, no socket is served by two threads.
   const load = ['-c', '1', '-T', '1', '-q', String(OUTSTANDING), '-t', '1'];
   const { stdout } = await promisify(execFile)(program, [...args, ...load], { timeout: (seconds + 20) * 1000 });
   const number = (pattern: RegExp): number => {

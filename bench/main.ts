@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: this server beside its peers, in turns, on this machine. Prints a table and writes RESULTS.md.
+ * `npm run bench`: compares this server with its peers, taking turns, on this machine. Prints a table and writes
+ * RESULTS.md.
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,9 +27,9 @@ import { powerdns } from './peers/powerdns.ts';
 import { describeMachine, renderTable, writeResults, type CaseResult, type Round } from './report.ts';
 
 const PEERS: readonly Peer[] = [pharos, gdnsd, knot, nsd, powerdns, dns2, echo];
-/** Fewer packets in dnsperf's file, and it would be busy with reading it. */
+/** With fewer packets in its file, dnsperf would spend its time reading it. */
 const FILE_PACKETS = 20_000;
-/** A round before the first counts: caches and compilers get warm. */
+/** A round before the first counted one, while caches and compilers warm up. */
 const WARM_UP_SECONDS = 0.5;
 
 const HELP = `npm run bench -- [OPTION ...]
@@ -78,7 +79,7 @@ async function main(): Promise<number> {
   for (const { name } of peers.filter((peer) => !installed.includes(peer)))
     console.log(`${name} is not installed: left out`);
 
-  // Of the last minute, before this run adds its own.
+  // The load of the last minute, before this run adds to it.
   const [loadBefore = 0] = loadavg();
   if (loadBefore > 0.5) console.log(`This machine is busy (load ${loadBefore.toFixed(1)}): figures will be rough.`);
   const folder = mkdtempSync(join(tmpdir(), 'pharos-bench-'));
@@ -86,12 +87,12 @@ async function main(): Promise<number> {
     rmSync(folder, { recursive: true, force: true });
   });
   process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
-  // Connections stay as long as the server that probes wants them.
+  // Connections stay open as long as the probing server wants.
   const health = createServer((socket) => {
     socket.on('error', () => undefined).resume();
   });
   try {
-    // Health checks of all servers connect here, on whichever address of 127.0.0.0/8.
+    // Health checks of all servers connect here, at any address of 127.0.0.0/8.
     health.listen(0, '0.0.0.0');
     await once(health, 'listening');
     const address = health.address();
@@ -127,7 +128,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** Of no authority and for no name, in `folder`. Throws when openssl fails. */
+/** Makes a self-signed certificate in `folder`. Throws if openssl fails. */
 function writeCertificate(openssl: string, folder: string): Files['tls'] {
   const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30'];
@@ -143,7 +144,7 @@ type Plan = {
   readonly seconds: number;
 };
 
-/** Runs cases that want the same zones, with servers started for them and ended after them. */
+/** Runs cases that need the same zones. Their servers are started before and stopped after them. */
 async function* runCases(
   cases: readonly Case[],
   peers: readonly Peer[],
@@ -161,7 +162,7 @@ async function* runCases(
         const running = await peer.start(own, zones, files);
         entrants.push({ peer, running, pids: processTree(running.pid) });
       } catch (error) {
-        // One that does not start here must not keep the others from being measured.
+        // A server that does not start here must not prevent the measurement of the others.
         console.error(`${peer.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
@@ -175,7 +176,7 @@ function takesPart(peer: Peer, { zones, transport }: Case): boolean {
   return peer.transports.includes(transport) && zones.every((zone) => canServe(peer, zone));
 }
 
-/** Checks every server's answers, then lets them take turns. Throws where an answer is wrong. */
+/** Checks every server's answers, then measures them in turns. Throws if an answer is wrong. */
 async function runCase(each: Case, all: readonly Entrant[], plan: Plan): Promise<CaseResult> {
   const entrants = all.filter(({ peer }) => takesPart(peer, each));
   const questions = each.questions();
@@ -205,7 +206,7 @@ async function runCase(each: Case, all: readonly Entrant[], plan: Plan): Promise
       });
     }
   }
-  writeFileSync(file, ''); // Packets are large, and nobody needs them any more.
+  writeFileSync(file, ''); // Packets are large and no longer needed.
   const startMs = new Map(entrants.map(({ peer, running }) => [peer.name, running.startMs]));
   return { name: each.name, about: each.about, targets: each.targets, rounds, startMs };
 }

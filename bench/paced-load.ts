@@ -1,11 +1,9 @@
 /**
- * `node bench/paced-load.ts PORT RATE SECONDS PACKETS`: sends at a fixed pace whatever comes back, and tells how long
- * each answer took. A process of its own: nothing of the server or of the bench runs in it.
- *
- * The loop is open: a server that stands still holds up no query behind the one that it has not answered (coordinated
- * omission). A latency ends when the kernel takes the answer from the server (SO_TIMESTAMPNS, socket(7)), not when this
- * process gets round to reading it, and starts when the query is sent; how late it was sent is told apart.
- * Prints one line of JSON, a LoadReport.
+ * `node bench/paced-load.ts PORT RATE SECONDS PACKETS`: sends at a fixed rate, whatever comes back, and measures the
+ * time of each answer. It is a separate process, so nothing of the server or of the benchmark runs in it. The loop is
+ * open: a server that stalls does not delay later queries (coordinated omission). A latency starts when the query is
+ * sent, and ends when the kernel takes the answer from the server (SO_TIMESTAMPNS, socket(7)), not when this process
+ * reads it. How late a query was sent is reported separately. Prints one line of JSON, a LoadReport.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -24,14 +22,14 @@ import { memoryAddress, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../s
 import { createHistogram, record, toPairs, type Histogram } from './histogram.ts';
 
 export type LoadReport = {
-  /** Of the first slice, since 1970. */
+  /** Start of the first slice, since 1970. */
   readonly startMs: number;
   readonly sliceMs: number;
   /** By the time at which the queries were sent. */
   readonly slices: readonly SliceReport[];
-  /** How late the generator itself sent, as pairs of a histogram. Held up itself, it sends a crowd at once. */
+  /** How late the generator itself sent, as pairs of a histogram. After a delay it sends a burst. */
   readonly lateness: readonly (readonly [number, number])[];
-  /** Answers that are not NOERROR with a record. */
+  /** Answers other than NOERROR with a record. */
   readonly wrong: number;
 };
 
@@ -42,18 +40,18 @@ export type SliceReport = {
 };
 
 const SLICE_MS = 50;
-/** Each has 65,536 identifiers: none comes round again within 10 s at 50,000 queries a second. */
+/** Each socket has 65,536 identifiers: none repeats within 10 s at 50,000 queries per second. */
 const SOCKETS = 8;
 const IDS = 0x1_0000;
 /** How long the last answers may take. */
 const LINGER_MS = 2000;
-/** What the loop waits when there is nothing to do: it does not take a core for itself. */
+/** How long the loop waits if there is nothing to do, so that it does not occupy a core. */
 const NAP_MS = 0.05;
 
-/** socket(7); what comes is a struct timespec: seconds and nanoseconds since 1970, 64 bits each. */
+/** socket(7): the value is a struct timespec: seconds and nanoseconds since 1970, 64 bits each. */
 const SO_TIMESTAMPNS = 35;
 const CMSG_HEADER_OCTETS = 16;
-/** Datagrams to itself by which the generator's clock is held against the kernel's. */
+/** Datagrams to itself, to compare the generator's clock with the kernel's. */
 const PROBES = 200;
 
 type Generator = {
@@ -64,12 +62,12 @@ type Generator = {
   readonly packets: readonly Buffer[];
   readonly startMs: number;
   readonly intervalMs: number;
-  /** Number of the query that has an identifier, plus one; 0 where none is on its way. */
+  /** Number of the query that has an identifier, plus one; 0 if none is in flight. */
   readonly pending: Uint32Array;
   readonly nextId: Uint32Array;
-  /** By query: when it was sent, by the clock of this process. */
+  /** By query: when it was sent, by this process's clock. */
   readonly sentMs: Float64Array;
-  /** By query: when its answer left the server, by the kernel's; 0 where none came. */
+  /** By query: when its answer left the server, by the kernel's clock; 0 if none came. */
   readonly answeredMs: Float64Array;
   readonly lateness: Histogram;
   wrong: number;
@@ -145,7 +143,7 @@ function slicesOf({ startMs, sentMs, answeredMs }: Generator, early: number, lat
     const slice = slices[Math.floor((sent - startMs) / SLICE_MS)];
     const answered = answeredMs[query] ?? 0;
     if (!slice) throw new Error(`query ${query} was not sent`);
-    // The kernel's clock is disciplined while this runs, and the generator's is not.
+    // The kernel's clock is disciplined during the run, and the generator's is not.
     const offset = early + ((late - early) * (sent - startMs)) / lengthMs;
     if (answered === 0) slice.lost++;
     else record(slice.latencies, (answered - offset - sent) * 1000);
@@ -166,11 +164,11 @@ function openStamped(): { fd: number; port: number } {
 /** When the kernel took the datagram in a slot, in milliseconds since 1970. */
 function stampMs(stamps: DataView, index: number): number {
   const at = index * CONTROL_OCTETS + CMSG_HEADER_OCTETS;
-  // The lower halves: until 2106.
+  // The lower halves are enough until 2106.
   return stamps.getUint32(at, true) * 1000 + stamps.getUint32(at + 8, true) / 1e6;
 }
 
-/** How far the kernel's clock is ahead of `performance.now()`: of the quickest datagram to itself. */
+/** How far the kernel's clock is ahead of `performance.now()`, by the fastest datagram to itself. */
 function clockOffsetMs({ fd, port }: { fd: number; port: number }, inbox: MessageVector, stamps: DataView): number {
   const outbox = addressedTo(port);
   reply(outbox, 0, 1);
@@ -218,12 +216,12 @@ function sendBatch(generator: Generator, socket: number, first: number, count: n
   for (let done = 0; done < count;) {
     const sent = libc().sendmmsg(generator.fds[socket] ?? -1, outbox.addresses[done] ?? NULL, count - done, 0);
     if (sent > 0) done += sent;
-    // On loopback this is what the server's full buffer looks like to some kernels; the query counts as lost.
+    // On loopback, some kernels report a full buffer of the server like this; the query counts as lost.
     else if (libc().errno() !== ERRNO.EINTR) done++;
   }
 }
 
-/** Takes what has come to one socket; gives how many of them were waited for. */
+/** Reads what has arrived at one socket. Returns the number of expected answers. */
 function receiveBatch(generator: Generator, socket: number): number {
   const { inbox, stamps, pending, answeredMs } = generator;
   let waited = 0;
@@ -251,7 +249,7 @@ function receiveBatch(generator: Generator, socket: number): number {
   }
 }
 
-/** Messages that look as if each came from the server. sockaddr_in is drawn in server/io/message-vector.ts. */
+/** Prepares messages as if each came from the server. server/io/message-vector.ts shows the layout of sockaddr_in. */
 function addressedTo(port: number): MessageVector {
   const messages = createMessages();
   for (let index = 0; index < BATCH; index++) {
@@ -261,7 +259,7 @@ function addressedTo(port: number): MessageVector {
   return messages;
 }
 
-/** A file of `writePackets`. */
+/** Reads a file written by `writePackets`. */
 function readPackets(file: string): Buffer[] {
   const bytes = readFileSync(file);
   const packets: Buffer[] = [];

@@ -1,6 +1,6 @@
 /**
- * Queries as a resolver sends them: EDNS with 1232 octets, and a client subnet where the case has one. Written by
- * hand rather than with the server's own code, which is what is being examined.
+ * Queries as a resolver sends them: EDNS with 1232 octets, and a client subnet if the case has one. Written without the
+ * server's own code, which is under test.
  */
 import { writeFileSync } from 'node:fs';
 
@@ -22,7 +22,7 @@ export function encodeQuery(
   ]);
 }
 
-/** As `dnsperf -B` reads them: a TCP stream, two octets of length before each message (RFC 1035 4.2.2). */
+/** The format that `dnsperf -B` reads: a TCP stream with two octets of length before each message (RFC 1035 4.2.2). */
 export function writePackets(path: string, packets: readonly Buffer[]): void {
   writeFileSync(
     path,

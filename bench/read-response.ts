@@ -1,5 +1,5 @@
 /**
- * Asks one question and reads what the check before the timing needs of the answer.
+ * Asks one question and reads the parts of the answer that the check before the timing needs.
  */
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
@@ -12,7 +12,7 @@ export type Seen = {
   readonly authorities: number;
   /** Addresses of the A records in the answer section. */
   readonly addresses: readonly string[];
-  /** Of the client subnet (RFC 7871); undefined where the answer has none. */
+  /** Scope of the client subnet (RFC 7871); undefined if the answer has none. */
   readonly scopeBits: number | undefined;
 };
 
@@ -21,7 +21,7 @@ const OPTION_SUBNET = 8;
 const TYPE_A = 1;
 const TYPE_OPT = 41;
 
-/** Over UDP. Undefined when nothing came in time. */
+/** Asks over UDP. Undefined if nothing came in time. */
 export async function ask(port: number, query: Buffer, timeoutMs: number): Promise<Seen | undefined> {
   const socket = createSocket('udp4');
   try {
@@ -35,7 +35,7 @@ export async function ask(port: number, query: Buffer, timeoutMs: number): Promi
       socket.once('error', () => {
         settle(undefined);
       });
-      // Connected, so that "nobody listens" is told at once.
+      // The socket is connected, so that a closed port is reported at once.
       socket.connect(port, '127.0.0.1', () => {
         socket.send(query);
       });
@@ -45,7 +45,7 @@ export async function ask(port: number, query: Buffer, timeoutMs: number): Promi
   }
 }
 
-/** Over a connection of its own, plain or with TLS by whatever certificate. Undefined as for `ask`. */
+/** Asks over a new connection, plain or TLS with any certificate. Undefined as for `ask`. */
 export async function askStream(
   transport: 'tcp' | 'tls',
   port: number,
@@ -66,14 +66,14 @@ export async function askStream(
       }
     }
   } catch {
-    // Refused or reset: no answer.
+    // Refused or reset: there is no answer.
   } finally {
     socket.destroy();
   }
   return undefined;
 }
 
-/** Throws RangeError when the message ends too early. */
+/** Throws RangeError if the message ends too early. */
 export function readResponse(message: Buffer): Seen {
   const answers = message.readUInt16BE(6);
   const authorities = message.readUInt16BE(8);

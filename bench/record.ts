@@ -1,6 +1,6 @@
 /**
- * `node bench/record.ts NAME [OPTION ...]` runs bench/NAME.ts with the options, and puts what it prints into
- * RESULTS.md. It ends as that does.
+ * `node bench/record.ts NAME [OPTION ...]` runs bench/NAME.ts with the options, and writes its output into RESULTS.md.
+ * Its exit code is that of the script.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ child.stdout.setEncoding('utf8').on('data', (text: string) => {
   process.stdout.write(text);
 });
 const [code] = (await once(child, 'close')) as [number | null];
-// 1: measured, and a limit was missed.
+// 1: measured, and a limit was exceeded.
 if ((code === 0 || code === 1) && !options.includes('--help')) {
   const versions = `- Pharos ${readVersion()}, Node.js ${process.versions.node}`;
   console.log(`written to ${writeSection(name, [...about, versions, '', '```', printed.trimEnd(), '```'])}`);

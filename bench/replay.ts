@@ -1,8 +1,6 @@
 /**
- * The packets of the benchmark's cases through `answer()` in this process, without sockets: for answer.bench.ts, and
- * for cost.ts, which counts instructions.
- *
- * `node bench/replay.ts N` answers N batches of each case.
+ * Sends the packets of the benchmark's cases through `answer()` in this process, without sockets: for answer.bench.ts,
+ * and for cost.ts, which counts instructions. `node bench/replay.ts N` answers N batches of each case.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,24 +15,24 @@ import { loadGeneration } from '../zones/load-generation.ts';
 import { CASES } from './cases.ts';
 import { writePharosConfiguration } from './peers/pharos.ts';
 
-/** Queries of a batch: as many as are on the way in the benchmark. */
+/** Queries per batch: as many as are in flight in the benchmark. */
 export const BATCH_QUERIES = 200;
 
 export type Replay = {
   readonly name: string;
-  /** Puts the next queries into place; not part of what is measured. */
+  /** Puts the next queries into place. Not measured. */
   readonly fill: () => void;
   /** Answers them. */
   readonly answer: () => void;
 };
 
-/** The quick ones to set up. */
+/** The cases that are fast to set up. */
 export const REPLAYED = ['static', 'weighted', 'geo', 'random', 'mix'];
 
-/** Run by itself, new queries come after so many batches: what filling costs must not count. */
+/** When run as a program, new queries are filled in after this many batches, because filling must not count. */
 const REFILL = 50;
 
-/** One replay a case. */
+/** One replay per case. */
 export function createReplays(): Replay[] {
   const clients = createClientRing();
   const heads = new Int32Array(clients, 0, 2);
@@ -49,8 +47,8 @@ export function createReplays(): Replay[] {
     return {
       name,
       fill: () => {
-        // All that was put is taken (server/answer/ring.ts), at next to no cost: a full ring would make samples too
-        // cheap.
+        // All samples are taken from the ring (server/answer/ring.ts), at almost no cost: with a full ring, samples
+        // would look too cheap.
         heads[1] = heads[0] ?? 0;
         for (let slot = 0; slot < BATCH_QUERIES; slot++) {
           const packet = packets[next++ % packets.length] ?? Buffer.alloc(0);

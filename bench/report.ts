@@ -1,5 +1,5 @@
 /**
- * Rounds to medians, medians to a table, tables to RESULTS.md.
+ * Turns rounds into medians, medians into a table, and tables into RESULTS.md.
  */
 import { execFileSync } from 'node:child_process';
 import type { Target } from './cases.ts';
@@ -9,10 +9,10 @@ import { describeRun, writeSection } from './results.ts';
 
 export type Round = {
   readonly queriesPerSecond: number;
-  /** CPU time a query, of all threads of the server. */
+  /** CPU time per query, of all threads of the server. */
   readonly userMicroseconds: number;
   readonly systemMicroseconds: number;
-  /** Cores that the server kept busy. Well below 1, it was dnsperf that was at its limit. */
+  /** Cores that the server kept busy. Well below 1, dnsperf was the limit. */
   readonly busy: number;
   readonly lost: number;
   readonly memoryOctets: number;
@@ -24,14 +24,14 @@ export type CaseResult = {
   readonly targets: readonly Target[];
   /** By server, in the order measured. */
   readonly rounds: ReadonlyMap<string, readonly Round[]>;
-  /** By server: from its start to its first answer. */
+  /** By server: the time from its start to its first answer. */
   readonly startMs: ReadonlyMap<string, number>;
 };
 
-/** A server less busy than this did not give all it has: dnsperf was at its limit. */
+/** If a server was less busy than this, it was not at its limit: dnsperf was. */
 const FULLY_BUSY = 0.95;
 
-/** The last two compare Pharos: by queries/s, and by CPU a query. */
+/** The last two compare Pharos: by queries/s, and by CPU per query. */
 const COLUMNS = [
   'server',
   'queries/s',
@@ -72,7 +72,7 @@ export function renderTable({ name, about, targets, rounds, startMs }: CaseResul
   const widths = COLUMNS.map((column, index) => Math.max(column.length, ...rows.map((row) => row[index]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, index) => pad(cell, widths[index] ?? 0, index)).join(' | ')} |`;
-  // Numbers are to the right.
+  // Numbers are right-aligned.
   const rule = widths.map((width, index) => (index === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
   const verdicts = targets.flatMap((target) => judge(target, rounds) ?? []);
   const last = verdicts.length === 0 ? [] : ['', `targets: ${verdicts.join('; ')}`];
@@ -81,7 +81,7 @@ export function renderTable({ name, about, targets, rounds, startMs }: CaseResul
 
 type Summary = { readonly rate: number; readonly cpu: number; readonly user: number; readonly busy: number };
 
-/** Medians of what servers are compared by: queries a second, microseconds of CPU a query, cores kept busy. */
+/** Medians that servers are compared by: queries per second, microseconds of CPU per query, cores kept busy. */
 function summarize(rounds: readonly Round[]): Summary {
   const user = median(rounds, 'userMicroseconds');
   return {
@@ -92,7 +92,7 @@ function summarize(rounds: readonly Round[]): Summary {
   };
 }
 
-/** A target with its figure; undefined where it was not measured. */
+/** A target with its figure; undefined if it was not measured. */
 function judge(target: Target, rounds: CaseResult['rounds']): string | undefined {
   const own = rounds.get(pharos.name);
   if (!own) return undefined;
@@ -104,7 +104,7 @@ function judge(target: Target, rounds: CaseResult['rounds']): string | undefined
   const others = rounds.get(target.rival);
   if (!others) return undefined;
   const rival = summarize(others);
-  // Where dnsperf was the limit of either, queries/s say nothing about the two.
+  // If dnsperf was the limit for either server, queries/s do not compare the two.
   const byRate = Math.min(busy, rival.busy) >= FULLY_BUSY;
   const ratio = byRate ? rate / rival.rate : rival.cpu / cpu;
   const verdict = ratio >= target.ratio ? 'met' : 'missed';
@@ -125,7 +125,7 @@ function median(rounds: readonly Round[], field: keyof Round): number {
   return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;
 }
 
-/** Lines that say where, with what and how the figures came about. */
+/** Lines that say where, with what and how the figures were measured. */
 export function describeMachine(
   dnsperf: string,
   versions: readonly string[],

@@ -1,12 +1,12 @@
 /**
- * bench/RESULTS.md: a section for each benchmark, with what its last run printed. A run replaces its own and leaves the
- * others as they are.
+ * bench/RESULTS.md has one section per benchmark, with the output of its last run. A run replaces its own section and
+ * leaves the others unchanged.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-/** In the order of the file; the title of each. */
+/** The title of each section, in the order of the file. */
 const SECTIONS = {
   bench: 'Throughput',
   failover: 'Failover',
@@ -20,7 +20,7 @@ export function isSection(name: string): name is Section {
   return Object.hasOwn(SECTIONS, name);
 }
 
-/** Markdown lines that say when, how and on what machine; `loadBefore` is that of the minute before. */
+/** Markdown lines that say when, how and on what machine; `loadBefore` is the load of the minute before. */
 export function describeRun(command: string, loadBefore: number): string[] {
   return [
     `- ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, \`${command}\``,
@@ -28,7 +28,7 @@ export function describeRun(command: string, loadBefore: number): string[] {
   ];
 }
 
-/** Of two in the middle the greater; NaN of none. */
+/** The greater of two in the middle; NaN for none. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
@@ -37,7 +37,7 @@ export function median(values: readonly number[]): number {
 export function writeSection(name: Section, lines: readonly string[]): string {
   const path = fileURLToPath(new URL('RESULTS.md', import.meta.url));
   const parts = existsSync(path) ? readFileSync(path, 'utf8').split(/^<!-- (\w+) -->\n/m) : [];
-  // What was in front of the first mark, then names and texts by turns.
+  // The text before the first mark, then names and texts in turn.
   const texts = new Map(parts.flatMap((part, index) => (index % 2 === 1 ? [[part, parts[index + 1] ?? '']] : [])));
   texts.set(name, `\n## ${SECTIONS[name]}\n\n${lines.join('\n').trimEnd()}\n\n`);
   const head =

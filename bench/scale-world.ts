@@ -1,5 +1,5 @@
 /**
- * Configurations of any size for the benches of scale and isolation. Always the same for the same numbers.
+ * Configurations of any size for the benchmarks of scale and isolation. The same numbers always give the same content.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export const NETWORKS_ZONE = 'networks.example';
 export const EMPTY_ZONE = 'empty.example';
 
 const SEED = 20_261;
-/** Networks are spread over the /24s from 20.0.0.0 on. */
+/** Networks are distributed over the /24s from 20.0.0.0 on. */
 const NETWORKS_FROM = 20;
 const NETWORKS_SPAN = 64 * 65_536;
 const COUNTRIES =
@@ -27,7 +27,7 @@ export type ServerSettings = {
   readonly workers?: number;
 };
 
-/** Writes pharos.yaml for the zones that are in `folder`/zones; gives its path. */
+/** Writes pharos.yaml for the zones in `folder`/zones; returns its path. */
 export function writeConfiguration(folder: string, { port, statusPort, token, workers = 1 }: ServerSettings): string {
   mkdirSync(join(folder, 'zones'), { recursive: true });
   const file = join(folder, 'pharos.yaml');
@@ -59,7 +59,7 @@ function bulkLabel(index: number): string {
   return `h${index.toString(36).padStart(6, '0')}`;
 }
 
-/** A zone of `records` addresses, each with a name of its own, in a master file. */
+/** A zone of `records` addresses, each with a separate name, in a master file. */
 export function writeBulkZone(folder: string, records: number): void {
   writeZone(folder, BULK_ZONE, ['include: [bulk.db]']);
   const lines = ['$TTL 300'];
@@ -69,13 +69,13 @@ export function writeBulkZone(folder: string, records: number): void {
   writeFileSync(join(folder, 'zones', 'bulk.db'), `${lines.join('\n')}\n`);
 }
 
-/** Queries for names of the bulk zone, at random. */
+/** Queries for random names of the bulk zone. */
 export function bulkQueries(records: number, count: number): Buffer[] {
   const random = repeatable(SEED);
   return Array.from({ length: count }, () => encodeQuery(`${bulkLabel(random(records))}.${BULK_ZONE}`, 'A'));
 }
 
-/** `count` services of three VIPs, no two of which have the same map. */
+/** `count` services of three VIPs; no two of them have the same map. */
 export function writeMapsZone(folder: string, count: number): void {
   const random = repeatable(SEED + 1);
   const regions = Object.entries(REGIONS);
@@ -88,7 +88,7 @@ export function writeMapsZone(folder: string, count: number): void {
     for (const [nth, [region, address]] of chosen.entries()) {
       lines.push(`      v${nth}: { region: ${region}, A: ${address} }`);
     }
-    // The countries that go elsewhere are the service's number, a bit each: so no map comes twice.
+    // The countries that go elsewhere encode the service's number, one bit each, so that no two maps are equal.
     lines.push('    steer:', '      - geo:');
     for (const [bit, country] of countries.entries()) {
       const other = bit < 20 ? (i >> bit) & 1 : random(2);
@@ -129,7 +129,7 @@ export function writeEmptyZone(folder: string): void {
   writeZone(folder, EMPTY_ZONE, []);
 }
 
-/** One service, steered by the latencies of `count` networks (/24) that no two neighbours share. */
+/** One service, steered by the latencies of `count` networks (/24); neighbours never have equal rows. */
 export function writeNetworksZone(folder: string, count: number): void {
   const random = repeatable(SEED + 4);
   const regions = Object.entries(REGIONS);
@@ -146,7 +146,7 @@ export function writeNetworksZone(folder: string, count: number): void {
   writeFileSync(join(folder, 'zones', 'rtt.csv'), `${rows.join('\n')}\n`);
 }
 
-/** The same for every number of networks: random subnets of where they all are. */
+/** The same for every number of networks: random subnets of the whole range. */
 export function networksQueries(count: number): Buffer[] {
   const random = repeatable(SEED + 5);
   return Array.from({ length: count }, () => {

@@ -1,6 +1,6 @@
 /**
- * `node bench/scale.ts`: what size costs, each figure with its limit beside it. Makes its own data, in a folder that
- * it removes. Memory is what is resident; CPU time is that of the whole server for a query, under dnsperf.
+ * `node bench/scale.ts`: measures what size costs, each figure with its limit. It makes its data in a folder that it
+ * removes. Memory is resident memory; CPU time is that of the whole server per query, under dnsperf.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -40,11 +40,11 @@ import {
 
 const TOKEN = 'scale';
 const QUERIES = 20_000;
-/** Of dnsperf; servers take turns. */
+/** Seconds per round of dnsperf; servers take turns. */
 const ROUNDS = 5;
 const ROUND_SECONDS = 1;
 const MANY_CLIENTS = 64;
-/** Reloads after which an old generation must be gone. */
+/** Reloads after which an old generation must be released. */
 const RELOADS = 3;
 
 const HELP = `node bench/scale.ts [--only NAME]
@@ -130,7 +130,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
   networks: () =>
     compare('a steered query with 200,000 networks beside one with 20,000', networks(20_000), networks(200_000), 1.2),
   threads: async () => {
-    // Their cores are two at most here: this shows what threads write in common, not how fast many cores are.
+    // They have two cores at most here: this shows the cost of shared writes, not the speed on many cores.
     for (const count of [2, 4, 8]) {
       const what = `a query with ${count} answering threads beside one`;
       await compare(what, maps(100), { ...maps(100), workers: count }, 1.1, MANY_CLIENTS);
@@ -170,7 +170,7 @@ async function reloads({ statusPort }: Server): Promise<number[]> {
     const startMs = performance.now();
     await reloadServer(statusPort, TOKEN);
     seconds.push((performance.now() - startMs) / 1000);
-    // Threads let go of the old generation between two batches.
+    // Threads release the old generation between two batches.
     await delay(300);
   }
   return seconds;
@@ -183,7 +183,7 @@ async function withServer(world: World, use: (server: Server, folder: string) =>
     const file = writeConfiguration(folder, { port, statusPort, token: TOKEN, workers: world.workers ?? 1 });
     world.write(folder);
     const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-    // As bin/pharos does: with what it compiled once, TypeScript costs neither time nor memory.
+    // As in bin/pharos: compiled code is cached, so TypeScript costs no time and no memory.
     const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
     const begin = async (): Promise<Running> =>
       await startServer(process.execPath, [main, 'serve', file], port, world.zone, env);
@@ -202,7 +202,9 @@ async function withServer(world: World, use: (server: Server, folder: string) =>
   }
 }
 
-/** CPU time of the server for a query, in two worlds, in turns; the ratio of the medians is held against the limit. */
+/**
+ * CPU time of the server per query, in two worlds, taking turns; the ratio of the medians is compared with the limit.
+ */
 async function compare(what: string, small: World, large: World, limit: number, clients = 1): Promise<void> {
   const dnsperf = findProgram('dnsperf');
   if (dnsperf === undefined) {
@@ -217,7 +219,7 @@ async function compare(what: string, small: World, large: World, limit: number, 
       for (let round = 0; round <= ROUNDS; round++) {
         const one = await cost(dnsperf, first, firstFolder, clients);
         const other = await cost(dnsperf, second, secondFolder, clients);
-        if (round === 0) continue; // caches and compilers get warm
+        if (round === 0) continue; // caches and compilers warm up
         costs[0].push(one);
         costs[1].push(other);
       }
@@ -227,7 +229,7 @@ async function compare(what: string, small: World, large: World, limit: number, 
   });
 }
 
-/** Microseconds of CPU time a query. */
+/** Microseconds of CPU time per query. */
 async function cost(dnsperf: string, { running }: Server, folder: string, clients: number): Promise<number> {
   const before = cpuTime([running.pid]);
   const completed = await ask(dnsperf, running.port, join(folder, 'packets'), clients);
@@ -235,7 +237,7 @@ async function cost(dnsperf: string, { running }: Server, folder: string, client
   return ((after.user + after.system - before.user - before.system) / completed) * 1e6;
 }
 
-/** The kernel spreads clients over threads, so that there must be many for each thread to get its share. */
+/** The kernel distributes clients over threads, so many are needed for each thread to get its share. */
 async function ask(dnsperf: string, port: number, file: string, clients: number): Promise<number> {
   if (clients === 1) return (await runDnsperf(dnsperf, port, file, ROUND_SECONDS)).completed;
   const args = [

@@ -1,29 +1,29 @@
 /**
- * What every server of the benchmark is told: zones, regions and which client gets which. Each peer's file writes it
- * down in that server's language; what a right answer is, is asked here.
+ * The content that every server of the benchmark gets: zones, regions, and which client gets which region. Each peer's
+ * file writes it in that server's language. The expected answers come from here.
  */
 import type { Continent } from '../config/settings.ts';
 import { repeatable } from './packets.ts';
 
-/** A static zone has so many names, of one address each; in every other `www` is steered. */
+/** The number of names of a static zone, with one address each; in every other zone `www` is steered. */
 export type Zone =
   | { readonly kind: 'static'; readonly name: string; readonly names: number }
   | { readonly kind: SteeredKind; readonly name: string };
 
-/** By geography; a weighted draw; by latency, then geography, then the same VIP for the same client. */
+/** By geography; by a weighted draw; by latency, then geography, then the same VIP for the same client. */
 export type SteeredKind = 'geo' | 'weighted' | 'chain';
 
-/** Also where random names do not exist. */
+/** Also used for random names that do not exist. */
 export const STATIC = { kind: 'static', name: 'static.example', names: 10_000 } as const;
 export const MILLION = { kind: 'static', name: 'million.example', names: 1_000_000 } as const;
 export const GEO: Zone = { kind: 'geo', name: 'geo.example' };
 export const WEIGHTED: Zone = { kind: 'weighted', name: 'weighted.example' };
 export const CHAIN: Zone = { kind: 'chain', name: 'chain.example' };
-/** What servers have for the cases that need nothing special. */
+/** What servers have for the ordinary cases. */
 export const EVERYDAY: readonly Zone[] = [STATIC, GEO, WEIGHTED];
 export const TTL = 20;
 
-/** As GeoIP2 files call them. */
+/** As in GeoIP2 files. */
 export const CONTINENT_CODES: Record<Continent, string> = {
   africa: 'AF',
   antarctica: 'AN',
@@ -34,7 +34,7 @@ export const CONTINENT_CODES: Record<Continent, string> = {
   'south-america': 'SA',
 };
 
-/** Loopback addresses, so that servers that probe find a listener on each. */
+/** Loopback addresses, so that probing servers find a listener on each. */
 export const REGIONS: Record<string, string> = {
   virginia: '127.0.1.1',
   oregon: '127.0.1.2',
@@ -49,7 +49,7 @@ export const REGIONS: Record<string, string> = {
   sydney: '127.0.1.11',
 };
 
-/** Where a continent's clients go, its countries' exceptions beside it; all fall back to `DEFAULT_REGION`. */
+/** The region of each continent's clients, with exceptions for countries; all fall back to `DEFAULT_REGION`. */
 export const WORLD: Partial<Record<Continent, { region: string; countries: Record<string, string> }>> = {
   africa: { region: 'capetown', countries: { EG: 'frankfurt', MA: 'dublin' } },
   asia: { region: 'singapore', countries: { KR: 'seoul', JP: 'tokyo', IN: 'mumbai', PK: 'mumbai', TW: 'tokyo' } },
@@ -75,14 +75,14 @@ const CHAIN_VIPS = [
   { octet: 3, weight: 2 },
 ];
 export const CHAIN_WEIGHTS = CHAIN_VIPS.map(({ weight }) => weight);
-/** What `latency` keeps beside the quickest region: some four of eleven. */
+/** The limit within which `latency` keeps more than the fastest region: about four of eleven. */
 export const CHAIN_WITHIN_MS = 60;
-/** Beside the /8s, so that networks lie in networks. */
+/** In addition to the /8s, so that networks contain networks. */
 const MEASURED_SLASH_16 = 2000;
 const SLOWEST_MS = 200;
 const SEED = 20_262;
 
-/** The address that a client in this place is to be answered with; '' where the place is unknown. */
+/** The right address for a client at this location; '' if the location is unknown. */
 export function addressFor(country: string, continent: Continent | ''): string {
   const there = continent === '' ? undefined : WORLD[continent];
   return REGIONS[there?.countries[country] ?? there?.region ?? DEFAULT_REGION] ?? '';
@@ -94,7 +94,7 @@ export function chainVips(region: string): { readonly address: string; readonly 
   return CHAIN_VIPS.map(({ octet, weight }) => ({ address: address.replace('127.0.1.', `127.0.${octet}.`), weight }));
 }
 
-/** Of the chain, by the first one or two octets of a client's address: milliseconds to each of REGIONS, in order. */
+/** For the chain, by the first one or two octets of a client's address: milliseconds to each of REGIONS, in order. */
 export function measuredLatencies(): Map<string, readonly number[]> {
   const random = repeatable(SEED);
   const keys = Array.from({ length: 223 }, (_, index) => String(index + 1));
@@ -111,7 +111,7 @@ export function staticAddress(index: number): string {
   return `10.${index >> 16}.${(index >> 8) & 0xff}.${index & 0xff}`;
 }
 
-/** A zone in master-file form; `www` are a server's own lines for what it steers. */
+/** A zone as a master file; `www` has a server's own lines for the steered name. */
 export function masterFile(zone: Zone, www: Partial<Record<SteeredKind, string>> = {}): string {
   const head = [
     `$ORIGIN ${zone.name}.`,

@@ -5,7 +5,7 @@ import { freePort, startServer } from '../../test/support/server-process.ts';
 import { STATIC } from '../world.ts';
 import type { Peer } from './peer.ts';
 
-/** What a few lines of JavaScript with the npm package dns2 do. */
+/** A server of a few lines of JavaScript with the npm package dns2. */
 export const dns2: Peer = {
   name: 'dns2',
   kinds: ['static', 'weighted'],

@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { freePort, startServer } from '../../test/support/server-process.ts';
 import type { Peer } from './peer.ts';
 
-/** Its answers are no answers, so that they are not checked. */
+/** It returns no real answers, so they are not checked. */
 export const ECHO = 'echo limit';
 
-/** Pharos' way of moving packets without the answering: what a server of this kind cannot exceed. */
+/** Pharos's I/O without answering: the limit for a server of this kind. */
 export const echo: Peer = {
   name: ECHO,
   kinds: ['static', 'geo', 'weighted', 'chain'],

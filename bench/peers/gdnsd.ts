@@ -6,7 +6,7 @@ import { findProgram, freePort, startServer } from '../../test/support/server-pr
 import { CONTINENT_CODES, DEFAULT_REGION, masterFile, REGIONS, TTL, WEIGHTS, WORLD, type Zone } from '../world.ts';
 import { hasKind, type Files, type Peer } from './peer.ts';
 
-/** gdnsd with plugins geoip and weighted, and its TCP check on what is steered. */
+/** gdnsd with the plugins geoip and weighted, and its TCP check for steered names. */
 export const gdnsd: Peer = {
   name: 'gdnsd',
   kinds: ['static', 'geo', 'weighted'],
@@ -101,7 +101,7 @@ function weighted(): string[] {
   ];
 }
 
-/** A region, and the one that stands in for it. */
+/** A region, and the one that replaces it. */
 function datacenters(region: string): string {
   return region === DEFAULT_REGION ? `[ ${region} ]` : `[ ${region}, ${DEFAULT_REGION} ]`;
 }

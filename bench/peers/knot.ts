@@ -42,7 +42,7 @@ export const knot: Peer = {
   },
 };
 
-/** The module replaces records that the zone has; the one of `geo` is for clients of no known place. */
+/** The module replaces records of the zone; the record of `geo` is for clients of unknown location. */
 const WWW: Partial<Record<SteeredKind, string>> = {
   geo: `www ${TTL} A ${REGIONS[DEFAULT_REGION] ?? ''}`,
   weighted: `www ${TTL} A ${WEIGHTS[0]?.address ?? ''}`,

@@ -5,7 +5,7 @@ import { findProgram, freePort, startServer } from '../../test/support/server-pr
 import { masterFile, type Zone } from '../world.ts';
 import type { Files, Peer } from './peer.ts';
 
-/** NSD, which steers nothing: a mark for static names. */
+/** NSD does not steer: it is a reference for static names. */
 export const nsd: Peer = {
   name: 'NSD',
   kinds: ['static'],

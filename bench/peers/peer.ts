@@ -8,22 +8,22 @@ export type Peer = {
   readonly name: string;
   /** Zones that it can serve. */
   readonly kinds: readonly Zone['kind'][];
-  /** Larger static zones are left to the others; without it, none are. */
+  /** Limit for static zones; larger ones are left to the other servers. Undefined is no limit. */
   readonly maxNames?: number;
   readonly transports: readonly Transport[];
-  /** What it is, in a line: version and how it was set up. Undefined when it is not installed. */
+  /** Its version and set-up in one line. Undefined if it is not installed. */
   version(): string | undefined;
   /** Writes its configuration for these zones into `folder` and starts it with one answering thread. */
   start(folder: string, zones: readonly Zone[], files: Files): Promise<Running>;
 };
 
-/** What is prepared once for all. */
+/** What is prepared once for all servers. */
 export type Files = {
   /** The country database with the schema of GeoIP2. */
   readonly geoip2: string;
-  /** A TCP port on which every address of the world accepts connections: what health checks connect to. */
+  /** A TCP port on which every address of the world accepts connections, for health checks. */
   readonly healthPort: number;
-  /** PEM files of a certificate for nothing. */
+  /** PEM files of a self-signed certificate. */
   readonly tls: { readonly cert: string; readonly key: string };
 };
 
@@ -31,7 +31,7 @@ export function canServe({ kinds, maxNames = Infinity }: Peer, zone: Zone): bool
   return kinds.includes(zone.kind) && (zone.kind !== 'static' || zone.names <= maxNames);
 }
 
-/** Whether there is a zone of this kind to be configured. */
+/** Whether a zone of this kind must be configured. */
 export function hasKind(zones: readonly Zone[], kind: Zone['kind']): boolean {
   return zones.some((zone) => zone.kind === kind);
 }

@@ -30,7 +30,7 @@ export const pharos: Peer = {
     const [port, tlsPort] = [await freePort(), await freePort()];
     const file = writePharosConfiguration(folder, port, healthPort, zones, { ...tls, port: tlsPort });
     const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-    // As bin/pharos does: with what it compiled once, TypeScript costs neither time nor memory.
+    // As in bin/pharos: compiled code is cached, so TypeScript costs no time and no memory.
     const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
     const names = zones.map(({ name }) => name);
     return { ...(await startServer(process.execPath, [main, 'serve', file], port, names, env)), tlsPort };
@@ -56,7 +56,7 @@ export function writePharosConfiguration(
       'state_dir: ./state',
       'status: off',
       'regions:',
-      // Places play no part in `geo` or where all is measured; a region must only be known.
+      // Positions do not matter for `geo`, or if every region is measured; a region must only be defined.
       ...Object.keys(REGIONS).map((region) => `  ${region}: {}`),
       `checks: { tcp: { type: tcp, port: ${healthPort}, interval: 2s } }`,
       'log: { level: error }',
@@ -128,7 +128,7 @@ function geoStep(others: string): string[] {
   return ['- geo:', ...keys, `    default: ${others}`];
 }
 
-/** A region, and the one that stands in for it. */
+/** A region, and the one that replaces it. */
 function regionsOf(region: string): string {
   return region === DEFAULT_REGION ? region : `[${region}, ${DEFAULT_REGION}]`;
 }

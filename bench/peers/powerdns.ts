@@ -7,7 +7,7 @@ import type { Peer } from './peer.ts';
 
 const PROGRAM = 'pdns_server';
 
-/** PowerDNS with the bind backend; LUA records do the weighing, without health checks. */
+/** PowerDNS with the bind backend; LUA records draw by weight, without health checks. */
 export const powerdns: Peer = {
   name: 'PowerDNS',
   kinds: ['static', 'weighted'],
