@@ -1,9 +1,9 @@
 /**
- * What dashboards, scrapers and people ask of the status server.
+ * Requests of dashboards, scrapers and people to the status server.
  *
- *     node bench/http-load.ts PORT RATE SECONDS   at a fixed pace; prints how many requests were answered with 200, and
- *                                                 how many were not
- *     node bench/http-load.ts cost PORT PID       one after the other; prints the CPU time of a request by path, of the
+ *     node bench/http-load.ts PORT RATE SECONDS   at a fixed rate; prints how many replies had status 200, and how many
+ *                                                 had another one
+ *     node bench/http-load.ts cost PORT PID       one after the other; prints the CPU time per request by path, of the
  *                                                 control thread of the server with this process number
  */
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const PATHS = ['/api/v1/status', '/metrics', '/', '/api/v1/health', '/readyz'] as const;
 /** Requests per measurement of a cost; /proc counts in hundredths of a second. */
 const REQUESTS = 2000;
-const MS_A_TICK = 10;
+const MS_PER_TICK = 10;
 
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
 const [first = '', ...others] = process.argv.slice(2);
@@ -38,7 +38,7 @@ async function cost(port: number, pid: number): Promise<void> {
     for (let sent = 0; sent < REQUESTS / 10; sent++) await ask(port, path);
     const before = controlTicks(pid);
     for (let sent = 0; sent < REQUESTS; sent++) await ask(port, path);
-    const ms = ((controlTicks(pid) - before) * MS_A_TICK) / REQUESTS;
+    const ms = ((controlTicks(pid) - before) * MS_PER_TICK) / REQUESTS;
     console.log(`${path.padEnd(16)} ${ms.toFixed(2)} ms`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The page of examples/beacon in a real browser, three regions that answer with different delays, and the answers
- * that come of it.
+ * The page of examples/beacon in a real browser, three regions that respond with different delays, and the DNS answers
+ * that result.
  */
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { dig, eventually, has, ROOT, run, serve } from '../support/process.ts';
 import { CHROMIUM, startChromium } from './chromium.ts';
 
 const EXAMPLE = join(ROOT, 'examples/beacon');
-/** Virginia is quickest here, though all these networks are in Korea: in ms, and none of it quicker than light. */
+/** Virginia is fastest here, although all these networks are in Korea: in ms, and none faster than light. */
 const DELAYS = { seoul: 230, virginia: 140, dublin: 180 } as const;
 const SOURCES = ['1.208.7.1', '1.208.7.2', '1.208.7.3'];
 
@@ -40,12 +40,12 @@ afterAll(() => {
 });
 
 test.skipIf(CHROMIUM === undefined || !has('dig'))(
-  'what browsers measure decides for their network, and explain says so',
+  'measurements by browsers decide for their network, and explain says so',
   { timeout: 120_000 },
   async () => {
     const ports = new Map<string, number>();
     for (const [region, delayMs] of Object.entries(DELAYS)) {
-      // Virginia lets pages see its timing, the others do not: both ways of measuring are used.
+      // Virginia allows pages to see its timing, the others do not, so both ways of measuring are used.
       const headers = region === 'virginia' ? { 'timing-allow-origin': '*' } : {};
       ports.set(
         region,
@@ -57,7 +57,7 @@ test.skipIf(CHROMIUM === undefined || !has('dig'))(
 
     let source = SOURCES[0] ?? '';
     let api = '';
-    // What docs/latency.md has a proxy do: these two paths, and who asks.
+    // As docs/latency.md configures a proxy: these two paths, and the client's address.
     const proxy = await listening((incoming, response) => {
       const { pathname } = new URL(incoming.url ?? '/', 'http://proxy');
       if (pathname !== '/beacon.js' && pathname !== '/api/v1/beacon') {
@@ -123,7 +123,7 @@ test.skipIf(CHROMIUM === undefined || !has('dig'))(
     const metrics = await (await fetch(`${server.api}/metrics`)).text();
     expect(metrics).toContain('pharos_beacon_samples_total{result="kept"} 9');
 
-    // What was measured outlives the server.
+    // The measurements survive a restart of the server.
     expect((await server.stop()).code).toBe(0);
     await using again = await serve(['pharos.yaml'], { cwd: folder });
     expect(await dig(again.port, 'www.example.com', '+subnet=1.208.7.0/24')).toBe('198.51.100.10');

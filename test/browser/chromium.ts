@@ -1,5 +1,5 @@
 /**
- * A Chromium without a window, spoken to in its own protocol (Chrome DevTools Protocol) over Node's WebSocket.
+ * A headless Chromium, controlled in its own protocol (Chrome DevTools Protocol) over Node's WebSocket.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { has } from '../support/process.ts';
 
-/** Undefined where there is none: such tests are then skipped. */
+/** Undefined if none is installed: such tests are skipped. */
 export const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'].find(has);
 
 export type Page = {
-  /** Loads an address; resolves when it has begun to. */
+  /** Loads an address; resolves when loading has begun. */
   readonly open: (url: string) => Promise<void>;
-  /** What an expression comes to in the page; a promise is waited for. Throws what it throws. */
+  /** The value of an expression in the page; a promise is awaited. Throws what it throws. */
   readonly evaluate: (expression: string) => Promise<unknown>;
 };
 
@@ -29,7 +29,7 @@ export async function startChromium(): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), 'pharos-chromium-'));
   const flags = [
     '--headless=new',
-    // Root in a container has no user namespaces to make a sandbox of; the pages are the test's own.
+    // Root in a container has no user namespaces for a sandbox; the pages are the test's own.
     '--no-sandbox',
     '--disable-gpu',
     '--disable-dev-shm-usage',

@@ -1,4 +1,4 @@
-/** The status page in a real browser: its own policy lets it work, and it follows what happens. */
+/** The status page in a real browser: its own policy lets it work, and it follows changes. */
 import { describe, expect, test } from 'vitest';
 import { folderOf } from '../support/pharos.ts';
 import { run, serve } from '../support/process.ts';
@@ -16,7 +16,7 @@ services:
 };
 
 describe.skipIf(CHROMIUM === undefined)('the status page', () => {
-  test('shows what is drained without being loaded again', { timeout: 60_000 }, async () => {
+  test('shows a drain without a reload of the page', { timeout: 60_000 }, async () => {
     using folder = folderOf(files);
     await using server = await serve([], { cwd: folder.path });
     await using browser = await startChromium();
@@ -26,7 +26,7 @@ describe.skipIf(CHROMIUM === undefined)('the status page', () => {
       const rows = [...document.querySelectorAll('tbody tr')].map((row) => row.innerText.split(/\\s+/).slice(0, 3).join(' '));
       return JSON.stringify(rows);
     })()`;
-    /** Looks whenever something of the page changes; the page asks anew when somebody turns to it. */
+    /** Called whenever part of the page changes; the page refreshes when it becomes visible. */
     const until = (text: string): Promise<unknown> =>
       page.evaluate(`new Promise((resolve) => {
         const look = () => document.body?.innerText.includes(${JSON.stringify(text)}) && resolve(true);
@@ -51,7 +51,7 @@ describe.skipIf(CHROMIUM === undefined)('the status page', () => {
     await until('1 of 2 available');
     expect(await page.evaluate(rows)).toContain('a seoul drain');
     expect(await page.evaluate('window.mark')).toBe(true);
-    // Style and script were let in, and long names do not make the page wider than it is.
+    // Style and script were allowed, and long names do not make the page wider than the window.
     expect(await page.evaluate('getComputedStyle(document.querySelector("table")).tableLayout')).toBe('fixed');
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
     await server.stop();

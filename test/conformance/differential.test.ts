@@ -1,5 +1,5 @@
 /**
- * Pharos beside NSD and Knot. PHAROS_QUERIES=5000000 asks as many, PHAROS_SEED repeats a run.
+ * Compares Pharos with NSD and Knot. PHAROS_QUERIES=5000000 sends that many queries, PHAROS_SEED repeats a run.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -15,9 +15,9 @@ import { RULES } from './rules.ts';
 import { NAMES, TYPES, ZONES } from './zones.ts';
 
 const WANTED = Number(process.env['PHAROS_QUERIES'] ?? 100_000);
-/** Queries for one set of generated zones; each set has servers of its own. */
+/** Queries per set of generated zones; each set has separate servers. */
 const A_SET = 50_000;
-/** Some 10,000 queries a second, on a slow machine a tenth of it. */
+/** About 10,000 queries per second; on a slow machine a tenth of it. */
 const TIMEOUT_MS = 60_000 + WANTED;
 
 const hasAll = has('/usr/sbin/nsd') && has('/usr/sbin/knotd');
@@ -47,8 +47,8 @@ test.skipIf(!hasAll)('zones written by hand: every name and type, with and witho
 });
 
 test.skipIf(!hasAll)(`${WANTED} queries for generated zones`, { timeout: TIMEOUT_MS }, async () => {
-  // What chance finds in NSD or Knot must not hold up a change that has nothing to do with it: other seeds are for
-  // looking.
+  // A rare behaviour of NSD or Knot must not block an unrelated change, so the seed is fixed; other seeds are for
+  // searching.
   const seed = printedSeed('differential', 1000);
   for (let asked = 0, set = 0; asked < WANTED; asked += A_SET, set++) {
     const dice = createDice(seed + set);
@@ -60,12 +60,13 @@ test.skipIf(!hasAll)(`${WANTED} queries for generated zones`, { timeout: TIMEOUT
 });
 
 /**
- * Mnemonics that Knot 3.2 does not read: test/integration/rdata-oracle.test.ts holds them to NSD, unit tests to RFCs.
+ * Mnemonics that Knot 3.2 does not read: test/integration/rdata-oracle.test.ts compares them with NSD, unit tests with
+ * RFCs.
  */
 const UNKNOWN_TO_KNOT: ReadonlySet<string> = new Set(
   'MD MF MB MG MR NULL WKS X25 ISDN NSAP SIG PX GPOS NXT EID NIMLOC ATMA HIP AVC'.split(' '),
 );
-/** One SOA a zone; a CNAME is followed; signatures and denials mean something else to servers of signed zones. */
+/** A zone has one SOA; a CNAME is followed; signatures and denials have another meaning in servers of signed zones. */
 const NOT_PLAIN_DATA: ReadonlySet<string> = new Set(['SOA', 'CNAME', 'RRSIG', 'NSEC', 'NSEC3', 'NSEC3PARAM']);
 /** RFC 9461 5, which is younger than Knot 3.2. */
 const YOUNGER = /dohpath=/;
@@ -92,7 +93,7 @@ test.skipIf(!hasAll)('every type: the octets of NSD and Knot for the same text',
   expectAgreement(outcome, 'types');
 });
 
-test('docs/conformance.md says why of every rule', () => {
+test('docs/conformance.md gives a reason for every rule', () => {
   const page = readFileSync(new URL('../../docs/conformance.md', import.meta.url), 'utf8');
   expect(RULES.filter(({ name }) => !page.includes(`\`${name}\``)).map(({ name }) => name)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 /**
- * The same queries to Pharos, NSD and Knot over the same zones, compared section by section.
+ * Sends the same queries to Pharos, NSD and Knot over the same zones, and compares section by section.
  */
 import type { Endpoint } from '../../wire/address.ts';
 import type { Files } from '../support/pharos.ts';
@@ -21,17 +21,17 @@ export type Query = {
 
 export type Outcome = {
   readonly asked: number;
-  /** Of those, how many were truncated somewhere and asked again over TCP. */
+  /** How many of them were truncated by some server and repeated over TCP. */
   readonly overTcp: number;
   readonly differences: readonly string[];
   /** How often each rule was needed. */
   readonly used: ReadonlyMap<string, number>;
 };
 
-/** Differences kept as text; more say nothing new. */
+/** Differences kept as text; more would add nothing. */
 const SHOWN = 12;
 
-/** Runs the three servers over these zones (master files by name) and asks `count` queries. */
+/** Runs the three servers over these zones (master files by name) and sends `count` queries. */
 export async function compareOver(
   zones: Readonly<Record<string, string>>,
   count: number,
@@ -117,7 +117,7 @@ async function compare(
   return { asked: count, overTcp: again.length, differences, used };
 }
 
-/** RFC 2181 9: TC only where something is missing that had to be there, and then whole RRsets are missing. */
+/** RFC 2181 9: TC only if something required is missing, and then whole RRsets are missing. */
 function whyNotTruncatedSo(udp: Seen, whole: Seen, limit: number): string | undefined {
   const isWhole = sameRecords(udp.answer, whole.answer) && sameRecords(udp.authority, whole.authority);
   const hasAll = isWhole && sameRecords(udp.additional, whole.additional);

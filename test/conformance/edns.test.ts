@@ -1,12 +1,12 @@
 /**
- * What ISC's genreport and the DNS Flag Day checks ask (RFC 6891, RFC 7873, RFC 8906): every result must be ok.
+ * The queries of ISC's genreport and the DNS Flag Day checks (RFC 6891, RFC 7873, RFC 8906): every result must be ok.
  */
 import { expect, test } from 'vitest';
 import { decodeMessage, encodeQuery, subnetOption, T, type QueryOptions } from '../support/message.ts';
 import { answering, NO_GEOGRAPHY } from '../support/pharos.ts';
 
 const big = Array.from({ length: 8 }, (_, i) => `"${String(i).repeat(200)}"`).join(' ');
-// As every server has it: without configured secrets there is one of its own.
+// As by default: without configured secrets the server makes one.
 const cookieSecrets = [Buffer.alloc(16, 7)];
 const { exchange } = answering(
   {
@@ -29,7 +29,7 @@ type Check = {
   readonly type?: number;
   readonly owner?: string;
   readonly rcode?: number;
-  /** No answer is to come. */
+  /** No response is expected. */
   readonly empty?: boolean;
 };
 
@@ -67,7 +67,7 @@ const CHECKS: readonly Check[] = [
 
 test.each(CHECKS)('$name: ok', ({ name, options = {}, type = T.SOA, owner = ZONE, rcode = NOERROR, empty = false }) => {
   const query = encodeQuery(owner, type, options);
-  // The flags beside DO that nobody has defined (RFC 6891 6.1.4): the last 15 bits of OPT's TTL.
+  // The undefined flags beside DO (RFC 6891 6.1.4): the last 15 bits of OPT's TTL.
   if (name.endsWith('flags')) query.writeUInt16BE(0x0080, query.length - 4);
   const octets = exchange(query);
   if (!octets) throw new Error('timeout');
@@ -78,7 +78,7 @@ test.each(CHECKS)('$name: ok', ({ name, options = {}, type = T.SOA, owner = ZONE
   expect(response.rd, 'RD as asked').toBe(((options.flags ?? 0) & 0x0100) !== 0);
   expect(octets.length).toBeLessThanOrEqual(options.edns?.size ?? (options.edns ? 1232 : 512));
   if (rcode === NOERROR) expect(response.aa, 'AA').toBe(true);
-  // OPT to whoever sent one, and to nobody else; version 0; no option echoed that was not understood.
+  // OPT only to clients that sent one; version 0; no unknown option echoed.
   expect(response.edns !== undefined, 'OPT').toBe(options.edns !== undefined);
   if (!response.edns) return;
   expect(response.edns.version).toBe(0);
@@ -86,12 +86,13 @@ test.each(CHECKS)('$name: ok', ({ name, options = {}, type = T.SOA, owner = ZONE
   expect(query.readUInt16BE(query.length - 4) === 0 || octets.readUInt16BE(octets.length - 4) !== 0x0080).toBe(true);
   const given = response.edns.options.map(({ code }) => code);
   expect(given).not.toContain(UNKNOWN_OPTION.code);
-  // What there is to give: a cookie and the subnet's scope. NSID is not configured, EXPIRE is for SOA of secondaries.
+  // The options that the server returns: a cookie and the subnet's scope. NSID is not configured, EXPIRE is for the SOA
+  // of secondaries.
   const wanted = (options.edns?.version ?? 0) === 0 ? (options.edns?.options ?? []) : [];
   expect(given).toEqual([8, 10].filter((code) => wanted.some((option) => option.code === code)));
 });
 
-test('edns@512: what does not fit comes with TC, and whole over TCP', () => {
+test('edns@512: what does not fit is truncated with TC, and complete over TCP', () => {
   const query = encodeQuery('big.example.com', T.TXT, { edns: { size: 512 } });
   const [udp, tcp] = [exchange(query), exchange(query, { overTcp: true })].map(
     (octets) => octets && decodeMessage(octets),
@@ -122,13 +123,13 @@ test.each<[string, number[], number]>([
   expect(response && decodeMessage(response).rcode).toBe(rcode);
 });
 
-/** What the option holds, and the RCODE over UDP and over TCP. */
+/** The content of the option, and the RCODE over UDP and over TCP. */
 test.each<[string, number, number[], number, number]>([
   ['7873 5.2.2: no client cookie', 10, [], FORMERR, FORMERR],
   ['7873 5.2.2: half a client cookie', 10, [1, 2, 3, 4], FORMERR, FORMERR],
   ['7873 5.2.2: a server cookie that is too short', 10, Array<number>(12).fill(1), FORMERR, FORMERR],
   ['7873 5.2.2: a server cookie that is too long', 10, Array<number>(41).fill(1), FORMERR, FORMERR],
-  ['7873 5.2.4: a server cookie of somebody else', 10, Array<number>(24).fill(1), NOERROR, NOERROR],
+  ['7873 5.2.4: a server cookie of another client', 10, Array<number>(24).fill(1), NOERROR, NOERROR],
   ['7828 3.2.1: keepalive', 11, [], NOERROR, NOERROR],
   ['7828 3.2.1: a timeout from the client', 11, [0, 100], NOERROR, FORMERR],
   ['7830 3: padding of any content', 12, [1, 2, 3], NOERROR, NOERROR],

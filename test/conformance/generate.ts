@@ -1,5 +1,5 @@
 /**
- * Zones by chance, with all that makes answering hard: wildcards, empty non-terminals, chains, loops, cuts with and
+ * Random zones with everything that makes answering hard: wildcards, empty non-terminals, chains, loops, cuts with and
  * without glue, zones within zones, labels of any octets, names of 255 octets, RRsets that fill a message.
  */
 import { T } from '../support/message.ts';
@@ -8,11 +8,11 @@ import type { Dice } from '../support/random.ts';
 export type Generated = {
   /** Master files by zone name; names in them are absolute. */
   readonly zones: Readonly<Record<string, string>>;
-  /** Names worth asking for: owners, targets, and what is near them. */
+  /** Names worth asking for: owners, targets, and names near them. */
   readonly names: readonly Asked[];
 };
 
-/** A name in wire form, and the types that are there or near it. */
+/** A name in wire form, and the types that exist there or nearby. */
 export type Asked = { readonly name: Buffer; readonly types: readonly number[] };
 
 type Name = readonly Buffer[];
@@ -41,7 +41,7 @@ const ODD = [
   Buffer.alloc(62, 'm'),
 ];
 
-/** Nested ones with their parents, so that cuts lead to zones that are served too. */
+/** Nested zones with their parents, so that cuts lead to zones that are served too. */
 const APEXES = ['one.example', 'sub.one.example', 'a.b.sub.one.example', 'two.example', 'a.two.example'].map(text);
 const OUTSIDE = [text('www.elsewhere.test'), text('example'), text('b.three.example')];
 
@@ -86,7 +86,7 @@ const OWNERS_A_ZONE = 140;
 export function generate(dice: Dice): Generated {
   const owners = withoutHidden(APEXES.map((apex) => ownersOf(dice, apex)));
   const all = owners.flat();
-  /** Where a CNAME, DNAME, MX or NS may lead: mostly to names that mean something. */
+  /** Where a CNAME, DNAME, MX or NS may lead: mostly to existing names. */
   const target = (zone: number): Name => {
     const roll = dice.below(20);
     if (roll === 0) return dice.pick(OUTSIDE);
@@ -133,7 +133,7 @@ function nearestApex(name: Name): Name | undefined {
   return APEXES.filter((apex) => isBelow(name, apex)).sort((a, b) => b.length - a.length)[0];
 }
 
-/** Owners of one zone; no data beside a CNAME. */
+/** Owners of one zone; a CNAME has no other data. */
 function ownersOf(dice: Dice, apex: Name): Owner[] {
   const found = new Map<string, Owner>();
   const parents: Name[] = [apex];
@@ -143,21 +143,22 @@ function ownersOf(dice: Dice, apex: Name): Owner[] {
     if (octetsOf(name) > 255 || found.has(key) || APEXES.some((each) => keyOf(each) === key)) continue;
     const isStar = name[0]?.equals(STAR) ?? false;
     const isOccluded = nearestApex(name) !== apex;
-    // NSD answers and makes glue from such a wildcard, and Knot the latter: zones.ts has one.
+    // NSD answers from such a wildcard and makes glue from it, Knot makes glue: zones.ts has one.
     if (isStar && isOccluded) continue;
     const roll = dice.below(100);
-    // A DNAME or a cut there would hide a zone; below a child's apex NSD takes them for the child's.
+    // A DNAME or a cut there would hide a zone; below a child's apex NSD assigns them to the child.
     const isPlain = APEXES.some((each) => isBelow(each, name)) || isOccluded;
     const kind = roll < 22 ? 'cname' : isStar || isPlain || roll < 84 ? 'data' : roll < 91 ? 'dname' : 'cut';
     found.set(key, { name, kind });
-    // Below a cut or a DNAME there is little to see.
+    // Most names below a cut or a DNAME are hidden.
     if (parents.length < 60 && (kind === 'data' || kind === 'cname' || dice.chance(0.2))) parents.push(name);
   }
   return [...found.values()];
 }
 
 /**
- * Without the names below a DNAME, in a parent zone too: NSD, which keeps one tree for all, does not start with one.
+ * Leaves out names below a DNAME, also in a parent zone: NSD, which has one tree for all zones, does not start with
+ * one.
  */
 function withoutHidden(owners: readonly (readonly Owner[])[]): Owner[][] {
   const dnames = owners.flat().filter(({ kind }) => kind === 'dname');
@@ -166,14 +167,14 @@ function withoutHidden(owners: readonly (readonly Owner[])[]): Owner[][] {
   return owners.map((each) => each.filter((owner) => !isHidden(owner)));
 }
 
-/** One to three labels more. */
+/** One to three more labels. */
 function lengthened(dice: Dice, name: Name): Name {
   let longer = name;
   do {
     const label = dice.chance(0.15) ? STAR : dice.chance(0.2) ? dice.pick(ODD) : dice.pick(SMALL);
     const left = 255 - octetsOf(longer) - 1;
     if (left < 1) break;
-    // Now and then as long as a name can be.
+    // Sometimes as long as a name can be.
     const exact = dice.chance(0.02) && left < 64 ? Buffer.alloc(left, 'e') : label;
     if (exact.length > left) break;
     longer = [exact, ...longer];
@@ -184,7 +185,7 @@ function lengthened(dice: Dice, name: Name): Name {
 function delegation(dice: Dice, name: Name, target: () => Name): string[] {
   const lines: string[] = [];
   for (let server = dice.below(3); server >= 0; server--) {
-    // In the child (glue, mostly), or anywhere: beside it, in another delegation, in another zone.
+    // In the child (mostly glue), or elsewhere: beside it, in another delegation, in another zone.
     const isOwn = dice.chance(0.6) && octetsOf(name) < 250;
     const host = isOwn ? [Buffer.from(`n${server}`), ...name] : target();
     lines.push(`${textOf(name)} NS ${textOf(host)}`);
@@ -207,7 +208,7 @@ function dataOf(dice: Dice, name: Name, target: () => Name): string[] {
   const ttl = dice.pick(['', ' 0', ' 2147483647', ' 77']);
   for (const kind of kinds) {
     if (kind === 'big') {
-      // Around every limit that a message may have.
+      // Around every size limit of a message.
       const strings = dice.pick([180, 400, 440, 900, 1100, 1150, 1180, 1300, 3000]);
       const parts = Array.from(
         { length: Math.ceil(strings / 200) },
@@ -251,7 +252,7 @@ function value(dice: Dice, kind: string, target: () => Name): string {
   }
 }
 
-/** The names, what is above each, a name that is not there below each, and its wildcard. */
+/** The names, the names above each, a name below each that does not exist, and its wildcard. */
 function spread(dice: Dice, names: readonly { readonly name: Name; readonly types: readonly number[] }[]): Asked[] {
   const found = new Map<string, Asked>();
   for (const { name, types } of names) {
@@ -270,11 +271,11 @@ function spread(dice: Dice, names: readonly { readonly name: Name; readonly type
     add(lengthened(dice, name));
     add(lengthened(dice, lengthened(dice, name)));
     const left = 255 - octetsOf(name);
-    // As long as can be: a DNAME on the way makes it too long.
+    // As long as possible: a DNAME on the way makes it too long.
     if (left > 1 && left <= 64) add([Buffer.alloc(left - 1, 'z'), ...name]);
     else if (left > 66) add([Buffer.alloc(63, 'z'), Buffer.alloc(Math.min(63, left - 65), 'y'), ...name]);
   }
-  // Owners last: their own types count.
+  // Owners are last, so that their own types count.
   for (const { name, types } of names) found.set(keyOf(name), { name: wireOf(name), types });
   return [...found.values()];
 }

@@ -4,8 +4,8 @@
 import { runDaemon, type Running } from '../support/run.ts';
 
 /**
- * Starts knotd with these zones, by name; resolves when all of them are loaded. Throws with its log otherwise. With a
- * secret of 32 hexadecimal digits it wants cookies: whoever sends one that is not valid gets BADCOOKIE.
+ * Starts knotd with these zones, by name; resolves when all of them are loaded, throws with its log otherwise. With a
+ * secret of 32 hexadecimal digits it requires cookies: a client with an invalid one gets BADCOOKIE.
  */
 export function runKnot(zones: Readonly<Record<string, string>>, cookieSecret?: string): Promise<Running> {
   const names = Object.keys(zones);

@@ -1,5 +1,5 @@
 /**
- * Many queries in flight over UDP: the same ones to several servers, whose responses come back together.
+ * Many queries in flight over UDP: the same queries to several servers, with the responses returned together.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -7,14 +7,14 @@ import type { Endpoint } from '../../wire/address.ts';
 
 /** In flight at once: few enough that no socket buffer overflows (200 KiB hold some 250 packets). */
 const WINDOW = 100;
-/** Without any response for this long, what is missing is sent again; loopback loses packets when a buffer is full. */
+/** After this long without any response, missing queries are sent again; loopback loses packets if a buffer is full. */
 const RESEND_MS = 400;
 const GIVE_UP_AFTER_RESENDS = 12;
 
-/** `query` has its identifier overwritten. `responses` are in the order of the servers, valid during the call. */
+/** The identifier of `query` is overwritten. `responses` are in the order of the servers, valid during the call. */
 export type Settled = (index: number, responses: readonly Buffer[]) => void;
 
-/** Asks `next(0)`, `next(1)` and so on, up to `count`, of every server. Rejects when a server stops answering. */
+/** Sends `next(0)`, `next(1)` and so on, up to `count`, to every server. Rejects if a server stops answering. */
 export async function askAll(
   servers: readonly Endpoint[],
   count: number,

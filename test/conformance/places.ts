@@ -1,16 +1,16 @@
 /**
- * What is where: zones, owners and cuts of master files, and chains and sets in responses. Names are in canonical wire
- * form, a character an octet.
+ * Zones, owners and cuts of master files, and chains and sets in responses. Names are in canonical wire form, one
+ * character per octet.
  */
 import { wireName } from '../support/message.ts';
 import type { Seen, SeenRecord } from './seen.ts';
 
 export type Places = {
-  /** Canonical wire form of the apexes of all zones, of all owners in them, and of those with NS. */
+  /** Canonical wire form of the apexes of all zones, of all their owners, and of the owners with NS. */
   readonly apexes: ReadonlySet<string>;
   readonly owners: ReadonlySet<string>;
   readonly cuts: ReadonlySet<string>;
-  /** Names, empty non-terminals among them, that only a parent zone has below the apex of a child zone. */
+  /** Names, including empty non-terminals, that only a parent zone has below the apex of a child zone. */
   readonly occluded: ReadonlySet<string>;
 };
 
@@ -28,7 +28,7 @@ export function parentOf(name: string): string {
   return name.slice(name.charCodeAt(0) + 1);
 }
 
-/** The apex of the zone that a name belongs to; empty when there is none. */
+/** The apex of the zone that a name belongs to; empty if there is none. */
 export function zoneOf(name: string, apexes: ReadonlySet<string>): string {
   for (let at = name; at.length > 1; at = parentOf(at)) if (apexes.has(at)) return at;
   return '';
@@ -40,7 +40,7 @@ export function isBelowCut(name: string, cuts: ReadonlySet<string>, apexes: Read
   return false;
 }
 
-/** The names that a chain of CNAMEs passes, the first one included. */
+/** The names that a chain of CNAMEs passes, including the first one. */
 export function chainOf({ name }: { readonly name: string }, answer: readonly SeenRecord[]): string[] {
   const passed = [name];
   for (;;) {
@@ -50,7 +50,7 @@ export function chainOf({ name }: { readonly name: string }, answer: readonly Se
   }
 }
 
-/** The records, less those unwanted; the same array where there are none. */
+/** The records without the unwanted ones; the same array if there are none. */
 export function without(
   records: readonly SeenRecord[],
   unwanted: (record: SeenRecord) => boolean,
@@ -69,7 +69,7 @@ export function setsOf(records: readonly SeenRecord[]): number {
   return new Set(records.map(({ name, type }) => `${name}${type}`)).size;
 }
 
-/** What a chain leads to. */
+/** The end of a chain. */
 export function behindLinks({ answer }: Seen): SeenRecord[] {
   return answer.filter(({ type }) => type !== CNAME && type !== DNAME);
 }
@@ -97,7 +97,7 @@ export function placesOf(zones: Readonly<Record<string, string>>): Places {
   return { apexes, owners, cuts, occluded };
 }
 
-/** ASCII alone (RFC 4343 3). */
+/** ASCII only (RFC 4343 3). */
 export function lowerCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

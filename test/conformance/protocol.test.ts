@@ -1,5 +1,5 @@
 /**
- * Headers, opcodes and malformed messages (RFC 1035 4.1, RFC 6895 2, RFC 9619), each over every value it can have.
+ * Headers, opcodes and malformed messages (RFC 1035 4.1, RFC 6895 2, RFC 9619), each with every possible value.
  */
 import { expect, test } from 'vitest';
 import { decodeMessage, encodeQuery, T } from '../support/message.ts';
@@ -32,13 +32,13 @@ function withCounts(message: Buffer, ...counts: (number | undefined)[]): Buffer 
 const OPT = Buffer.of(0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0);
 const RECORD = Buffer.from('c00c00010001000000000004c0000201', 'hex');
 
-test('a response is never answered, whatever else it says', () => {
+test('a response never gets a response, whatever else it contains', () => {
   for (let flags = 0x8000; flags <= 0xffff; flags++) {
     if (exchange(withFlags(flags)) !== undefined) expect.fail(`flags ${flags.toString(16)}`);
   }
 });
 
-test('every combination of opcode and flags: opcode and RD come back, QR and AA are set, the rest is clear', () => {
+test('every combination of opcode and flags: opcode and RD are returned, QR and AA are set, the rest is clear', () => {
   for (let flags = 0; flags < 0x8000; flags++) {
     const opcode = (flags >> 11) & 15;
     const response = ask(withFlags(flags));
@@ -53,7 +53,7 @@ test.each(OPCODES)('opcode %i without a question, with one, with two, with more 
   const one = withFlags(flags);
   const none = withCounts(one, 0).subarray(0, 12);
   const two = withCounts(Buffer.concat([one, one.subarray(12)]), 2);
-  // RFC 9619 3: a QUERY has one question. What the other opcodes mean is not asked: they are not implemented.
+  // RFC 9619 3: a QUERY has one question. Other opcodes are not implemented, so their questions are not examined.
   const wrong = opcode === QUERY ? FORMERR : NOTIMP;
   expect([none, one, two, withCounts(one, 9)].map((message) => ask(message)?.rcode)).toEqual([
     wrong,
@@ -63,7 +63,7 @@ test.each(OPCODES)('opcode %i without a question, with one, with two, with more 
   ]);
 });
 
-test('a header without its end gets silence, a question without its end FORMERR without a question', () => {
+test('a truncated header gets no response, a truncated question gets FORMERR without a question', () => {
   const whole = encodeQuery(WWW, T.A);
   for (let length = 0; length < whole.length; length++) {
     const response = ask(whole.subarray(0, length));
@@ -72,7 +72,7 @@ test('a header without its end gets silence, a question without its end FORMERR 
   }
 });
 
-test('OPT without its end is FORMERR at every length, with the question', () => {
+test('a truncated OPT is FORMERR at every length, with the question', () => {
   const nsid = { code: 3, data: Buffer.alloc(0) };
   const whole = encodeQuery(WWW, T.A, { edns: { options: [nsid, { code: 10, data: Buffer.alloc(8) }] } });
   const question = encodeQuery(WWW, T.A).length;
@@ -107,7 +107,7 @@ test.each([
   expect(response?.answer.length).toBe(rcode === NOERROR ? 1 : 0);
 });
 
-test('a name of 255 octets is one, a name of 256 is FORMERR', () => {
+test('a name of 255 octets is valid, a name of 256 is FORMERR', () => {
   const label = (length: number): Buffer => Buffer.concat([Buffer.of(length), Buffer.alloc(length, 0x61)]);
   const name = (last: number): Buffer => Buffer.concat([label(63), label(63), label(63), label(last), Buffer.of(0)]);
   expect([61, 62].map((last) => [name(last).length, ask(encodeQuery(name(last), T.A))?.rcode])).toEqual([

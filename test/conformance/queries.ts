@@ -1,11 +1,11 @@
 /**
- * Queries by chance for generated zones, with and without EDNS, in every mixture of case.
+ * Random queries for generated zones, with and without EDNS, in random case.
  */
 import type { Dice } from '../support/random.ts';
 import type { Query } from './differential.ts';
 import type { Asked } from './generate.ts';
 
-/** A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, LOC, SRV, NAPTR, DNAME, DS, SVCB, HTTPS, CAA, one unknown. */
+/** A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, LOC, SRV, NAPTR, DNAME, DS, SVCB, HTTPS, CAA, and an unknown type. */
 const TYPES = [1, 1, 2, 5, 6, 12, 13, 15, 16, 28, 28, 29, 33, 35, 39, 43, 64, 65, 257, 65_400];
 const ANY = 255;
 const OPCODE_AND_RD = [0x0000, 0x0100, 0x0110, 0x0130];
@@ -49,7 +49,7 @@ export function makeQuery(
   };
 }
 
-/** Letters large or small by chance; octets of labels only, as length octets are below 64. */
+/** Letters in random case; octets of labels only, because length octets are below 64. */
 function withCase(dice: Dice, name: Buffer): Buffer {
   const mixed = Buffer.from(name);
   for (let at = 0; (mixed[at] ?? 0) > 0;) {

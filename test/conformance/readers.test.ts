@@ -1,6 +1,5 @@
 /**
- * What other people's programs make of our answers: every type, read by dig, kdig, drill, delv and dnspython without a
- * warning.
+ * Other programs read our answers: every type, by dig, kdig, drill, delv and dnspython, without a warning.
  */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,8 +9,8 @@ import { runPharos, type Running } from '../support/run.ts';
 import { SAMPLES } from '../unit/wire/rdata-samples.ts';
 
 const APEX = '@ 300 SOA ns1 hostmaster 1 7200 1800 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n';
-/** One owner a type; the last text of each, as the first ones are the plainest. */
-/** Those of signed zones are refused. */
+/** One owner per type; the last text of each, because the first ones are the simplest. */
+/** Types of signed zones are rejected. */
 const REFUSED: ReadonlySet<string> = new Set(['RRSIG', 'NSEC', 'NSEC3', 'NSEC3PARAM']);
 const owners = Object.entries(SAMPLES).flatMap(([mnemonic, texts]) => {
   const text = texts.at(-1);
@@ -40,7 +39,7 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** A reader's arguments, what it prints when it is not content, and types that it does not take for answers. */
+/** A reader's arguments, its output that is not content, and types that it does not show in answers. */
 const READERS: readonly {
   program: string;
   args: (name: string, type: string) => string[];
@@ -106,7 +105,7 @@ const hasDnspython = spawnSync(PYTHON, ['-c', 'import dns.message']).status === 
 
 test.skipIf(!hasDnspython)('dnspython reads every type, over UDP and TCP', () => {
   const input = asked.map(({ name, mnemonic }) => `${name} ${typeNumber(mnemonic) ?? 0}\n`).join('');
-  // The server's threads answer while this one waits.
+  // The server's threads answer while this thread waits.
   const { stdout, stderr } = spawnSync(PYTHON, ['-c', SCRIPT, `${port}`], { input, encoding: 'utf8' });
   expect([stdout, stderr]).toEqual(['done\n', '']);
 });

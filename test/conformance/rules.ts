@@ -1,6 +1,6 @@
 /**
- * Where Pharos, NSD and Knot differ, and which way Pharos goes: every rule is a line of docs/conformance.md with its
- * name. A rule takes one named difference out of the way, and nothing else; what is left must be equal.
+ * Where Pharos, NSD and Knot differ, and how Pharos behaves: every rule is a line of docs/conformance.md with the same
+ * name. A rule removes one named difference and nothing else; the rest must be equal.
  */
 import {
   dataOf,
@@ -18,19 +18,19 @@ import { sameRecords, type Seen, type SeenRecord } from './seen.ts';
 
 export type Three = { ours: Seen; nsd: Seen; knot: Seen };
 
-/** What a rule may look at beside the responses. */
+/** What a rule may examine beside the responses. */
 export type Asked = Places & {
   /** Canonical wire form. */
   readonly name: string;
   readonly type: number;
   readonly dnssecOk: boolean;
-  /** Octets that a response may have. */
+  /** Limit of a response in octets. */
   readonly limit: number;
 };
 
 type Rule = {
   readonly name: string;
-  /** Changes what it is about, and says whether it did. */
+  /** Removes its difference, and returns whether there was one. */
   readonly settle: (three: Three, asked: Asked) => boolean;
 };
 
@@ -48,10 +48,10 @@ const SVCB: ReadonlySet<number> = new Set([64, 65]);
 const ANY = 255;
 /** The label of a wildcard, in wire form. */
 const STAR = '\x01*';
-/** CNAMEs that Knot 3.2 follows. */
+/** The number of CNAMEs that Knot 3.2 follows. */
 const KNOT_LINKS = 5;
 
-/** Order matters: each sees what those before it left. */
+/** The order matters: each rule sees what earlier rules left. */
 export const RULES: readonly Rule[] = [
   {
     name: 'nsd-apex-ns',
@@ -125,11 +125,11 @@ export const RULES: readonly Rule[] = [
       const chain = chainOf(asked, knot.answer);
       const start = zoneOf(asked.name, asked.apexes);
       const last = chain.at(-1) ?? '';
-      // RFC 4035 3.1.4.1: DS belongs to the zone above.
+      // RFC 4035 3.1.4.1: DS belongs to the parent zone.
       const parents = asked.type === DS && asked.apexes.has(last) ? zoneOf(parentOf(last), asked.apexes) : '';
       const end = parents === '' ? zoneOf(last, asked.apexes) : parents;
       if (chain.length < 2 || start === end || end === '' || knot.rcode !== 0) return false;
-      // Where the other zone lies below its own, Knot refers to it.
+      // If the other zone is below its own, Knot returns a referral.
       if (
         !knot.authority.every(
           ({ type, name }) => (type === NS && asked.apexes.has(name)) || (parents !== '' && name === last),
@@ -204,7 +204,7 @@ export const RULES: readonly Rule[] = [
     settle: ({ ours, nsd, knot }) => {
       const bindings = ours.answer.filter(({ type }) => SVCB.has(type));
       if (bindings.length === 0) return false;
-      // The owner too, for which a target of "." stands.
+      // The owner too, which a target of "." means.
       const named = bindings.map((record) => dataOf(record).slice(2) + record.name).join();
       const isOfTarget = (type: number): boolean => type === A || type === AAAA || SVCB.has(type);
       if (!ours.additional.every(({ name, type }) => isOfTarget(type) && named.includes(name))) return false;
@@ -282,7 +282,7 @@ export function judge(three: Three, asked: Asked, used: Map<string, number>): Ve
     used.set(name, (used.get(name) ?? 0) + 1);
     if (isSame(three)) return 'same';
   }
-  // What there is room for decides about the additional section: over TCP there is room for all.
+  // Available room decides about the additional section; over TCP there is room for all.
   const { ours, nsd, knot } = three;
   const isShort = [nsd, knot].every((other) => sameSeen({ ...ours, additional: [] }, { ...other, additional: [] }));
   if (isShort && asked.limit < 0xffff && ours.answer.length > 0) return 'truncated';

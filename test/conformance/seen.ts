@@ -1,9 +1,9 @@
 /**
- * Responses read fast, for comparing: a record becomes one string of its octets, with names written out and in lower
- * case (RFC 4343). Independent of the server's code, and strict about compression.
+ * Reads responses fast for comparison: a record becomes one string of its octets, with uncompressed names in lower case
+ * (RFC 4343). Independent of the server's code, and strict about compression.
  */
 
-/** One record: `key` is all of it, as Latin-1 characters. */
+/** One record: `key` contains all of it, as Latin-1 characters. */
 export type SeenRecord = {
   readonly key: string;
   /** Canonical wire form of the owner. */
@@ -21,7 +21,7 @@ export type Seen = {
   readonly rcode: number;
   /** Octets of the question section. */
   readonly question: string;
-  /** Sorted by `key`; RRsets are sets. */
+  /** Sorted by `key`, because RRsets are sets. */
   answer: readonly SeenRecord[];
   authority: readonly SeenRecord[];
   /** Without OPT. */
@@ -30,7 +30,7 @@ export type Seen = {
   readonly edns: number;
 };
 
-/** Names in the data, by type: octets before them, and how many. */
+/** Names in the data, by type: the number of octets before them, and how many names. */
 const NAMES: Readonly<Record<number, readonly [before: number, names: number]>> = {
   2: [0, 1],
   3: [0, 1],
@@ -65,7 +65,7 @@ const scratch = Buffer.alloc(70_000);
 let used = 0;
 let nameEnd = 0;
 
-/** Reads a message. With `strict`, pointers must lead back, to a label, and stand where RFC 3597 4 allows. */
+/** Reads a message. With `strict`, pointers must lead back, to a label, and be where RFC 3597 4 allows them. */
 export function readSeen(message: Buffer, strict: boolean): Seen {
   const word = message.readUInt16BE(2);
   let at = 12;
@@ -170,7 +170,7 @@ export function sameRecords(a: readonly SeenRecord[], b: readonly SeenRecord[]):
   return true;
 }
 
-/** For people: names with escapes, data in hexadecimal. */
+/** For reports: names with escapes, data in hexadecimal. */
 export function showSeen(seen: Seen): string {
   const lines = (records: readonly SeenRecord[]): string =>
     records

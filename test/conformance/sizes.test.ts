@@ -1,6 +1,6 @@
 /**
- * Where messages end: RRsets are whole or not there (RFC 2181 9), additional data go first and without TC, TCP takes
- * 65,535 octets, pointers lead back (RFC 1035 4.1.4). The decoder refuses messages with pointers that do not.
+ * Size limits: RRsets are complete or absent (RFC 2181 9), additional data are omitted first and without TC, TCP
+ * carries 65,535 octets, pointers lead back (RFC 1035 4.1.4). The decoder rejects messages with other pointers.
  */
 import { expect, test } from 'vitest';
 import { encodeQuery, decodeMessage, T } from '../support/message.ts';
@@ -41,18 +41,21 @@ function ask(name: string, type: number, size: number, overTcp = false) {
   return { octets: octets.length, message: decodeMessage(octets) };
 }
 
-test.each([0, 512, 600, 900, 1231, 1232, 4096])('size %i: an RRset is whole or TC is set, at every length', (size) => {
-  const limit = size === 0 ? 512 : Math.min(size, 1232);
-  for (let count = 1; count <= 80; count++) {
-    const { octets, message } = ask(`a${count}`, T.A, size);
-    const whole = ask(`a${count}`, T.A, size, true).octets;
-    expect(octets, `${count}`).toBeLessThanOrEqual(limit);
-    expect([message.tc, message.answer.length], `${count}`).toEqual(whole <= limit ? [false, count] : [true, 0]);
-    expect(message.edns !== undefined, 'OPT stays (RFC 6891 7)').toBe(size > 0);
-  }
-});
+test.each([0, 512, 600, 900, 1231, 1232, 4096])(
+  'size %i: an RRset is complete or TC is set, at every length',
+  (size) => {
+    const limit = size === 0 ? 512 : Math.min(size, 1232);
+    for (let count = 1; count <= 80; count++) {
+      const { octets, message } = ask(`a${count}`, T.A, size);
+      const whole = ask(`a${count}`, T.A, size, true).octets;
+      expect(octets, `${count}`).toBeLessThanOrEqual(limit);
+      expect([message.tc, message.answer.length], `${count}`).toEqual(whole <= limit ? [false, count] : [true, 0]);
+      expect(message.edns !== undefined, 'OPT stays (RFC 6891 7)').toBe(size > 0);
+    }
+  },
+);
 
-test('additional data of an answer go first, RRset by RRset and without TC', () => {
+test('additional data of an answer are omitted first, RRset by RRset and without TC', () => {
   const whole = ask('mail', T.MX, 1232, true);
   expect([whole.message.answer.length, whole.message.additional.length]).toEqual([40, 80]);
   const { octets, message } = ask('mail', T.MX, 1232);
@@ -61,7 +64,7 @@ test('additional data of an answer go first, RRset by RRset and without TC', () 
   expect(octets).toBeGreaterThan(1232 - 28);
 });
 
-test('a referral without room for its glue has TC (RFC 9471 3.1), and all of it over TCP', () => {
+test('a referral without room for its glue has TC (RFC 9471 3.1), and is complete over TCP', () => {
   const { message } = ask('www.sub', T.A, 0);
   expect([message.tc, message.authority.length]).toEqual([true, 13]);
   const { message: whole } = ask('www.sub', T.A, 0, true);
@@ -76,7 +79,7 @@ test('a chain keeps the links that fit', () => {
 test.each([
   ['huge', T.TXT, 1],
   ['wide', T.A, 4000],
-])('over TCP %s comes whole', (name, type, records) => {
+])('over TCP %s is complete', (name, type, records) => {
   const { octets, message } = ask(name, type, 0, true);
   expect([message.tc, message.answer.length]).toEqual([false, records]);
   expect(octets).toBeGreaterThan(59_000);

@@ -5,10 +5,13 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Endpoint } from '../../wire/address.ts';
 
-/** Queries written before the first response is waited for. */
+/** Queries written before the first response is awaited. */
 const WINDOW = 64;
 
-/** The responses in the order of the queries, whose identifiers are overwritten. Rejects when the server closes. */
+/**
+ * The responses in the order of the queries, whose identifiers are overwritten. Rejects if the server closes the
+ * connection.
+ */
 export async function askOverTcp({ host, port }: Endpoint, queries: readonly Buffer[]): Promise<Buffer[]> {
   const socket = connect({ host, port, noDelay: true });
   await once(socket, 'connect');

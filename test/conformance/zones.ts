@@ -1,5 +1,5 @@
 /**
- * Zones written by hand, a record or two for every point of the RFCs, and what to ask of them.
+ * Zones written by hand, one or two records for every point of the RFCs, and the queries for them.
  */
 import { T } from '../support/message.ts';
 
@@ -167,5 +167,5 @@ export const TYPES = [
   65_400,
 ];
 
-/** Owners, and names near them: below wildcards, cuts and DNAMEs, between names, and not there. */
+/** Owners, and names near them: below wildcards, cuts and DNAMEs, between names, and nonexistent ones. */
 export const NAMES: readonly string[] = [...INSIDE, ...OUTSIDE];

@@ -1,5 +1,5 @@
 /**
- * Whatever comes, `answer` neither throws nor writes where it should not, and what it writes is a message.
+ * For any input, `answer` neither throws nor writes outside its room, and what it writes is a valid message.
  */
 import { expect, test } from 'vitest';
 import { answer } from '../../server/answer/answer.ts';
@@ -63,13 +63,13 @@ const NAMES = [
 const files = { 'zones/example.com.yaml': ZONE };
 const nsid = Buffer.from('n'.repeat(128));
 const payload = { nsid, version: Buffer.from('v'.repeat(255)), cookieSecrets: [Buffer.alloc(16, 7)] };
-// Cookies hold the time: both responses to a query are to be of one second.
+// Cookies contain the time: both responses to a query must be of the same second.
 const { state } = answering(files, payload, 1, { ms: () => 0, seconds: () => 1_800_000_000 });
 
-/** Two buffers filled with different octets: an octet left unwritten differs. */
+/** Two buffers filled with different octets: an octet that was not written differs. */
 const canvases = [FILL, FILL ^ 0xff].map((fill) => ({ fill, tx: Buffer.alloc(65_535 + 2 * MARGIN) }));
 
-/** Large buffers take their time to fill: most go over UDP. */
+/** Large buffers take long to fill, so most queries use UDP. */
 function transportOf(n: number): number {
   return n % 50 === 0 ? TRANSPORT.TCP : n % 50 === 1 ? TRANSPORT.TLS : TRANSPORT.UDP;
 }
@@ -92,7 +92,7 @@ function check(query: Buffer, transport: number, told: string): void {
     expect(length, told).toBeLessThanOrEqual(limitOf(transport));
     const isFill = (octets: Buffer): boolean => octets.every((octet) => octet === fill);
     if (!isFill(tx.subarray(0, MARGIN))) expect.fail(`${told}: octets before the response`);
-    // Behind its end a response that did not fit may have left octets, never behind the limit.
+    // Beyond its end, a response that did not fit may have left octets, but never beyond the limit.
     if (!isFill(tx.subarray(MARGIN + (transport === TRANSPORT.UDP ? 1232 : 65_535), seen + MARGIN))) {
       expect.fail(`${told}: octets behind the limit`);
     }
@@ -165,13 +165,13 @@ test('random octets', () => {
   const dice = createDice(printedSeed('fuzz: random octets'));
   for (let n = 0; n < RANDOM; n++) {
     const query = Buffer.from(Array.from({ length: dice.below(80) }, () => dice.below(256)));
-    // A header that says one question gets further.
+    // A header with one question gets further.
     if (query.length >= 12 && dice.chance(0.7)) Buffer.of(0, 0, 0, 1, 0, 0, 0, 0, 0, dice.below(2)).copy(query, 2);
     check(query, transportOf(n), `${n}: ${query.toString('hex')}`);
   }
 });
 
-test('queries with mistakes, and without', () => {
+test('queries with and without mistakes', () => {
   const dice = createDice(printedSeed('fuzz: mutated queries'));
   for (let n = 0; n < MUTATED; n++) {
     const query = dice.chance(0.2) ? randomQuery(dice) : mutated(dice, randomQuery(dice));

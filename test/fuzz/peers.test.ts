@@ -1,6 +1,6 @@
 /**
- * What peers send, with mistakes and without, signed before or after: no exception, a well-formed response or silence,
- * a signature where one is due, and a zone for nobody who may not have it.
+ * Messages of peers, with and without mistakes, signed before or after the mistake: no exception, a well-formed
+ * response or none, a signature if one is required, and no zone for unauthorized clients.
  */
 import { expect, test } from 'vitest';
 import { readTsig } from '../../wire/tsig-record.ts';
@@ -57,7 +57,7 @@ function mutated(dice: Dice, query: Buffer): Buffer {
   return message;
 }
 
-/** What is sent, and the MAC of its signature where that is to hold. */
+/** The message, and the MAC of its signature if it is to be valid. */
 function randomMessage(dice: Dice): { message: Buffer; mac: Uint8Array | undefined } {
   const query = dice.chance(0.5) ? randomQuery(dice) : mutated(dice, randomQuery(dice));
   const roll = dice.below(10);
@@ -90,7 +90,7 @@ test('messages of peers', { timeout: 120_000 }, async () => {
       if (isTransfer) transfers++;
       if (isTransfer && (from === STRANGER || !overTcp)) expect.fail(`${told}: a zone`);
       if (isTransfer && from === SIGNING && additional.at(-1)?.type !== TSIG) expect.fail(`${told}: an unsigned zone`);
-      // Of a query with mistakes, what was signed may be read as something else.
+      // A signed part of a query with mistakes may be read differently.
       const own = readTsig(message);
       if (mac === undefined || rcode === FORMERR || typeof own === 'string' || own.name.length !== KEY.name.length)
         continue;

@@ -1,6 +1,6 @@
 /**
- * However a stream is cut, whatever is mixed in it, and however it ends: every whole message before its end gets its
- * response, in order but for those that take long, and nothing else comes.
+ * However a stream is divided, mixed and ended: every complete message before its end gets its response, in order
+ * except for the slow ones, and nothing else is sent.
  */
 import { expect, test } from 'vitest';
 import type { AnswerLong } from '../../server/contract.ts';
@@ -13,12 +13,12 @@ import { serveStream } from '../unit/server/io/stream-server.ts';
 
 const ROUNDS = 60;
 const CLIENTS = 6;
-/** What begins so is answered in its own time, with as many messages as the next octet says. */
+/** A message that begins like this is answered later, with as many messages as the next octet says. */
 const LATER = 'L'.charCodeAt(0);
-/** Where the body of a query stands in the response. */
+/** Where the body of a query is in the response. */
 const BODY_AT = 32;
 
-/** What a client sends, and what it is owed. */
+/** What a client sends, and the responses that it must get. */
 type Script = {
   readonly octets: Buffer;
   /** Messages that are answered at once, in order. */
@@ -27,7 +27,7 @@ type Script = {
   readonly later: readonly number[];
   readonly messages: number;
   readonly throws: number;
-  /** Half-close, a length that no message has and more behind it, or gone in the middle. */
+  /** A half-close, an impossible length followed by more octets, or a disconnect in the middle. */
   readonly end: 'close' | 'bad length' | 'gone';
 };
 
@@ -107,7 +107,7 @@ async function play(dice: Dice, { socket, receive }: Client, script: Script, tol
   await Promise.all([write(), read()]);
 }
 
-/** Some turns of the loop before each message. */
+/** A number of turns of the event loop before each message. */
 const long: AnswerLong = ({ send }, rx, at, length) => {
   if (rx[at + 12] !== LATER) return undefined;
   const message = Buffer.from(rx.subarray(at, at + length));

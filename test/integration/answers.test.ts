@@ -1,6 +1,6 @@
 /**
- * Every kind of answer before readers that others wrote: dig and delv (Debian: bind9-dnsutils), kdig
- * (knot-dnsutils), drill (ldnsutils). None of them may complain.
+ * Every kind of answer, read by independent programs: dig and delv (Debian: bind9-dnsutils), kdig (knot-dnsutils),
+ * drill (ldnsutils). None of them may report a problem.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -145,7 +145,7 @@ describe('delv', () => {
 });
 
 describe('transport', () => {
-  test('every listen address answers, IPv6 too, over UDP and TCP', async () => {
+  test('every listen address answers, also IPv6, over UDP and TCP', async () => {
     for (const endpoint of endpoints) {
       const at = endpoint.host === '0.0.0.0' ? { ...endpoint, host: '127.0.0.1' } : endpoint;
       for (const how of ['+notcp', '+tcp'])
@@ -153,7 +153,7 @@ describe('transport', () => {
     }
   });
 
-  test('what does not fit is truncated over UDP and whole over TCP', async () => {
+  test('what does not fit is truncated over UDP and complete over TCP', async () => {
     expect(await dig('+ignore +bufsize=512 many.example.com A')).toMatch(/flags: qr aa tc;/);
     const whole = await dig('+bufsize=512 +short many.example.com A');
     expect(whole.match(/^192\./gm)).toHaveLength(100);
@@ -161,7 +161,7 @@ describe('transport', () => {
 });
 
 describe('EDNS', () => {
-  test('the scope of a subnet is shown, 0 where the answer does not depend on it', async () => {
+  test('the scope of a subnet is shown, 0 if the answer does not depend on it', async () => {
     expect(await dig('+subnet=1.208.0.0/24 www.example.com A')).toMatch(/CLIENT-SUBNET: 1\.208\.0\.0\/24\/[1-9]/);
     expect(await dig('+subnet=1.208.0.0/24 +short www.example.com A')).toBe('203.0.113.10\n');
     expect(await dig('+subnet=2001:db8::/56 mail.example.com A')).toContain('CLIENT-SUBNET: 2001:db8::/56/0');

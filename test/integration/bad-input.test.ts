@@ -1,6 +1,6 @@
 /**
- * Everything an operator can get wrong at a start: one clear message with a place and a hint, exit code 1, and
- * nothing left half started.
+ * Every mistake of an operator at a start gives one clear message with a place and a hint and exit code 1, and nothing
+ * stays half started.
  */
 import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -100,7 +100,7 @@ describe('a port that is taken', () => {
     await once(socket, 'listening');
     const { port } = socket.address();
     await expectInUse(port, 'UDP');
-    // Nothing half started: TCP of that port is free.
+    // Nothing is half started: TCP of that port is free.
     const tcp = createServer().listen(port, '127.0.0.1');
     await once(tcp, 'listening');
     tcp.close();
@@ -118,7 +118,7 @@ describe('a port that is taken', () => {
     server.close();
   });
 
-  test('by another Pharos, which goes on', async () => {
+  test('by another Pharos, which continues', async () => {
     using folder = folderOf(good);
     await using first = await serve([], { cwd: folder.path });
     await expectInUse(first.port, 'UDP');
@@ -141,7 +141,7 @@ describe('a port that is taken', () => {
   });
 });
 
-/** A sandbox may let everybody bind every port. */
+/** A sandbox may allow every user to bind every port. */
 function firstFreeForAll(): number {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));

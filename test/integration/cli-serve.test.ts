@@ -1,5 +1,5 @@
 /**
- * `pharos serve` as a process: start, reload, stop, and what outlives it.
+ * `pharos serve` as a process: start, reload, stop, and what survives it.
  */
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -28,7 +28,7 @@ const status = async ({ api }: Served): Promise<Status> => {
 const serialOf = async (server: Served): Promise<number> => (await status(server)).zones[0]?.serial ?? 0;
 
 describe.skipIf(!has('dig'))('pharos serve', () => {
-  test('a folder zones is enough: 127.0.0.1:5300 answers by UDP and TCP', { timeout: 240_000 }, async () => {
+  test('a folder zones is enough: 127.0.0.1:5300 answers over UDP and TCP', { timeout: 240_000 }, async () => {
     await using _addresses = await defaultAddresses();
     using folder = folderOf({ 'zones/example.com.yaml': zone('192.0.2.80') });
     await using server = await serve([], { cwd: folder.path });
@@ -38,7 +38,7 @@ describe.skipIf(!has('dig'))('pharos serve', () => {
     expect((await server.stop()).code).toBe(0);
   });
 
-  test('SIGHUP: a changed zone is served; a broken one is not, and said in log, status and metrics', async () => {
+  test('SIGHUP: a changed zone is served; a broken one is rejected, and reported in log, status and metrics', async () => {
     using folder = folderOf(files());
     const file = join(folder.path, 'zones/example.com.yaml');
     await using server = await serve([], { cwd: folder.path });
@@ -75,7 +75,7 @@ describe.skipIf(!has('dig'))('pharos serve', () => {
   });
 
   test.each(['SIGTERM', 'SIGKILL'] as const)(
-    'after %s the serial stays with the content, rises with a change, and overrides hold',
+    'after %s the serial stays with the content, rises with a change, and overrides apply',
     async (signal) => {
       const service = (weight: number): string =>
         `${zone('192.0.2.80')}services:\n  app: { vips: { a: { A: 192.0.2.1 }, b: { A: 192.0.2.2, weight: ${weight} } } }\n`;
@@ -143,7 +143,7 @@ describe.skipIf(!has('dig'))('pharos serve', () => {
     target.closeAllConnections();
   });
 
-  test('a state_dir that cannot be written: it serves, and warns with the path', async () => {
+  test('with a state_dir that cannot be written it serves, and warns with the path', async () => {
     using folder = folderOf({ ...files(), 'pharos.yaml': `${CONFIG}state_dir: ./file/state\n`, file: 'in the way' });
     await using server = await serve([], { cwd: folder.path });
     expect(server.stdout()).toMatch(/"level":"warn".*file\/state.*(?:ENOTDIR|EEXIST)/);
@@ -166,7 +166,7 @@ describe.skipIf(!has('dig'))('pharos serve', () => {
   });
 });
 
-test('explain --api against nobody says so and ends with 1', async () => {
+test('explain --api without a server says so and ends with 1', async () => {
   const api = 'http://127.0.0.1:1';
   const { code, stderr } = await run(['explain', 'www.example.com', '--client', '192.0.2.1', '--api', api]);
   expect(code).toBe(1);

@@ -1,5 +1,5 @@
 /**
- * Where the clients of a service are, of a running server: real packets with EDNS Client Subnet of two countries.
+ * The countries of a running server's clients: real packets with EDNS Client Subnet of two countries.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -25,10 +25,10 @@ const SERVICE =
 const zone = (...names: string[]): string =>
   `zone: example.com\nnameservers: [ns.example.net.]\nservices:\n${names.map((name) => `  ${name}: ${SERVICE}\n`).join('')}`;
 
-/** Queries on their way at once: fewer than any socket buffer holds. */
+/** Queries in flight at once: fewer than any socket buffer holds. */
 const WINDOW = 100;
 
-/** Sends each query in turn, `count` in all, as answers come. */
+/** Sends the queries in turn, `count` in all, as answers arrive. */
 async function ask(port: number, queries: readonly Buffer[], count: number): Promise<void> {
   const socket = createSocket('udp4');
   socket.connect(port, '127.0.0.1');
@@ -91,14 +91,14 @@ regions: { seoul: { at: KR }, dublin: { at: IE } }
   expect(await clientsOf('www')).toEqual({ samples: 0, countries: [], rest: 0 });
   expect(await simulate()).toMatchObject({ weighed: 'addresses' });
 
-  // One in five from KR; half of the others have IPv6.
+  // One in five is from KR; half of the others have IPv6.
   const queries = [
     from('www', '20.0.7.0', 24),
     ...[0, 1].flatMap(() => [from('www', '20.128.7.0', 24), from('www', '2001:db8:7::', 48)]),
   ];
   const ASKED = 100_000;
   await ask(server.port, queries, ASKED);
-  // What threads have sampled of a generation is counted before the next one is in force.
+  // Samples of a generation are counted before the next one is in force.
   await reload();
   const { samples, countries, rest } = await clientsOf('www');
   expect(Math.abs(samples - ASKED / 64.5)).toBeLessThan(150);
@@ -110,7 +110,7 @@ regions: { seoul: { at: KR }, dublin: { at: IE } }
   expect(rest).toBe(0);
   expect(await clientsOf('other')).toMatchObject({ samples: 0 });
 
-  // All of them were answered with the same VIP: its count says nothing of their countries.
+  // All of them got the same VIP, so its count does not show their countries.
   const traffic = await simulate();
   expect(traffic).toMatchObject({ weighed: 'countries', moved: 1 });
   expect(traffic?.countries.map(({ country, moved }) => [country, moved])).toEqual([
@@ -123,7 +123,7 @@ regions: { seoul: { at: KR }, dublin: { at: IE } }
   expect(samples).toEqual(near(total('IE') + total('KR')));
   expect(metrics).toMatch(/^pharos_client_samples_dropped_total 0$/m);
 
-  // Services get other numbers; the split stays with the name.
+  // Services get other numbers; the counts stay with the name.
   writeFileSync(join(folder.path, 'zones/example.com.yaml'), zone('first', 'other', 'www'));
   await reload();
   expect(await clientsOf('www')).toMatchObject({ samples: near(samples), countries: [{ country: 'IE' }, kr] });

@@ -1,5 +1,5 @@
 /**
- * What is changed at run time reaches the answers: the commands as processes, a real server, dig.
+ * Changes at run time reach the answers: the commands as processes, a real server, dig.
  */
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -30,7 +30,7 @@ const pharos = ({ api }: Served, ...args: readonly string[]): Promise<Finished> 
   run([...args, '--api', api], { env: { PHAROS_TOKEN: 'secret' } });
 
 describe.skipIf(!has('dig'))('at run time', () => {
-  test('drain, weight, auto and reload are in the next answer, and outlive kill -9', async () => {
+  test('drain, weight, auto and reload are in the next answer, and survive kill -9', async () => {
     using folder = folderOf(files);
     {
       await using server = await serve([], { cwd: folder.path });
@@ -85,7 +85,7 @@ describe.skipIf(!has('dig'))('at run time', () => {
     );
   });
 
-  test('a change of state is an event, and goes to the webhook', async () => {
+  test('a change of state is an event, and is sent to the webhook', async () => {
     const got: unknown[] = [];
     await using hook = createServer((request, response) => {
       let text = '';

@@ -1,6 +1,6 @@
 /**
- * Cookies before programs that others wrote: dig and kdig as clients, NSD and Knot as servers with the same secret
- * (RFC 9018: what one makes, the others take).
+ * Cookies with independent programs: dig and kdig as clients, NSD and Knot as servers with the same secret (RFC 9018:
+ * each accepts the cookies of the others).
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../wire/address.ts';
@@ -63,23 +63,23 @@ describe('with the same secret', () => {
     for (const server of Object.values(servers)) await server[Symbol.asyncDispose]();
   });
 
-  test.each(['nsd', 'knot'] as const)('a cookie of %s is valid, and one with another bit is not', async (other) => {
+  test.each(['nsd', 'knot'] as const)('a cookie of %s is valid, and one with a changed bit is not', async (other) => {
     const made = cookieOf(await ask(servers[other], CLIENT));
     expect(made.length).toBe(24);
-    // RFC 7873 5.4: only here does a server say what it makes of a cookie.
+    // RFC 7873 5.4: only here does a server report its opinion of a cookie.
     const confirmed = await ask(servers.pharos, made, false);
     expect([confirmed.rcode, cookieOf(confirmed)]).toEqual([0, made]);
     expect((await ask(servers.pharos, altered(made), false)).rcode).toBe(BADCOOKIE);
   });
 
-  test('Knot takes ours, and not one with another bit', async () => {
+  test('Knot accepts ours, and not one with a changed bit', async () => {
     const made = cookieOf(await ask(servers.pharos, CLIENT));
     expect(await ask(servers.knot, made)).toMatchObject({ rcode: 0, answer: [{ type: T.A }] });
     expect(await ask(servers.knot, altered(made))).toMatchObject({ rcode: BADCOOKIE, answer: [] });
   });
 
-  test('NSD makes the same of the same second', async () => {
-    // A second may end between two queries, hardly between three times two.
+  test('NSD makes the same cookie in the same second', async () => {
+    // A second may end between two queries, but hardly in three tries.
     for (let tries = 3; ; tries--) {
       const [ours, theirs] = [cookieOf(await ask(servers.pharos, CLIENT)), cookieOf(await ask(servers.nsd, CLIENT))];
       if (ours.readUInt32BE(12) !== theirs.readUInt32BE(12) && tries > 0) continue;
@@ -89,7 +89,7 @@ describe('with the same secret', () => {
   });
 });
 
-test('a secret is rolled without a client that notices (RFC 9018 5)', async () => {
+test('a secret is replaced without effect on clients (RFC 9018 5)', async () => {
   await using before = await runKnot(MASTER, OLD);
   await using rolling = await pharos([NEW, OLD]);
   await using after = await runKnot(MASTER, NEW);
@@ -119,19 +119,19 @@ describe('clients', () => {
     return stdout;
   };
 
-  test.each([0, 1])('dig finds the cookie good, address %i', async (index) => {
+  test.each([0, 1])('dig accepts the cookie, address %i', async (index) => {
     const { host, port } = server.endpoints[index] ?? first(server);
     const asked = ['-p', String(port), `@${host}`, 'ns1.example.com', 'A', '+norec', '+tries=1', '+time=5'];
     const text = await print('dig', ...asked, '+cookie=0102030405060708');
     const cookie = /; COOKIE: ([0-9a-f]{48}) \(good\)/.exec(text)?.[1] ?? '';
     expect(cookie).toMatch(/^0102030405060708010{6}/);
     expect(text).not.toContain('WARNING');
-    // The whole of it comes back as it was.
+    // All of it is returned unchanged.
     expect(await print('dig', ...asked, `+cookie=${cookie}`)).toContain(`; COOKIE: ${cookie} (good)`);
     expect(await print('dig', ...asked, '+tcp', '+keepalive')).toContain('; TCP KEEPALIVE: 10.0 secs');
   });
 
-  test('dig asks for a cookie alone', async () => {
+  test('dig asks for a cookie only', async () => {
     const { host, port } = first(server);
     const text = await print('dig', '-p', String(port), `@${host}`, '+header-only', '+cookie', '+tries=1', '+time=5');
     expect(text).toMatch(/status: NOERROR[^]*QUERY: 0, ANSWER: 0[^]*; COOKIE: [0-9a-f]{48} \(good\)/);

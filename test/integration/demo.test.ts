@@ -1,5 +1,5 @@
 /**
- * `pharos demo` as a newcomer uses it: the lines that it prints are run, and must answer as printed. Needs dig.
+ * `pharos demo` as a new user runs it: the printed lines are run, and must answer as printed. Needs dig.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ const shell = async (line: string): Promise<string> =>
   (await run(['-c', line], { command: 'sh', cwd: ROOT })).stdout.trim();
 
 test.skipIf(!has('dig'))(
-  'the printed lines answer as printed; a failed region is left in under two seconds and returned to',
+  'the printed lines answer as printed; a failed region is out of answers in under two seconds, and returns',
   { timeout: 240_000 },
   async () => {
     await using _addresses = await defaultAddresses();
@@ -56,7 +56,7 @@ test.skipIf(!has('dig'))(
   },
 );
 
-test('a second demo says which port is taken, and ends with 1', { timeout: 240_000 }, async () => {
+test('a second demo says which port is in use, and ends with 1', { timeout: 240_000 }, async () => {
   await using _addresses = await defaultAddresses();
   await using first = start(['demo']);
   await first.until(/ends the demo/);
@@ -66,7 +66,7 @@ test('a second demo says which port is taken, and ends with 1', { timeout: 240_0
   expect((await first.stop('SIGINT')).code).toBe(0);
 });
 
-test('interrupted at any moment it leaves nothing behind', { timeout: 240_000 }, async () => {
+test('interrupted at any moment, it leaves nothing behind', { timeout: 240_000 }, async () => {
   const temporary = mkdtempSync(join(tmpdir(), 'pharos-demo-test-'));
   for (const moment of [/^/, /is up, was unknown/, /ends the demo/]) {
     await using demo = start(['demo', '--port', '0', '--status-port', '0'], { env: { TMPDIR: temporary } });

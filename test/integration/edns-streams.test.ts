@@ -1,5 +1,5 @@
 /**
- * EDNS options that only streams have, before kdig: keepalive (RFC 7828) and padding (RFC 7830).
+ * EDNS options that only streams have, read by kdig: keepalive (RFC 7828) and padding (RFC 7830).
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
@@ -53,7 +53,7 @@ test('no padding over TCP', async () => {
   expect(await kdig('+tcp', '+padding=128')).not.toContain('PADDING');
 });
 
-// 1024 clients may come, and one is here: the idle timeout is 10 s.
+// 1024 clients are allowed, and one is connected: the idle timeout is 10 s.
 test.each(['+tcp', '+tls'])('%s: keepalive is the idle timeout', async (transport) => {
   expect(await kdig(transport, '+ednsopt=11')).toMatch(/Option \(11\): 0064|KEEPALIVE: 10/);
 });

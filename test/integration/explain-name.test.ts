@@ -1,5 +1,5 @@
 /**
- * `dig TXT _explain.NAME` before a running server, beside what `pharos explain --api` prints, and `log.queries`.
+ * `dig TXT _explain.NAME` to a running server, compared with the output of `pharos explain --api`, and `log.queries`.
  */
 import { expect, describe, test } from 'vitest';
 import { folderOf } from '../support/pharos.ts';
@@ -47,7 +47,7 @@ describe.skipIf(!has('dig'))('dig TXT _explain.www.example.com', () => {
     expect(await dig(server.port, ...question)).toContain('drained by an operator');
   });
 
-  test('is a name that does not exist for who is not in dns.explain_from', async () => {
+  test('does not exist for clients outside dns.explain_from', async () => {
     using folder = folderOf(files('dns: { explain_from: [192.0.2.0/24] }\n'));
     await using server = await serve([], { cwd: folder.path });
     for (const how of ['+notcp', '+tcp']) {
@@ -56,7 +56,7 @@ describe.skipIf(!has('dig'))('dig TXT _explain.www.example.com', () => {
     }
   });
 
-  test('log.queries: 1 writes a line for each query, by UDP and TCP', { timeout: 60_000 }, async () => {
+  test('log.queries: 1 writes one line per query, over UDP and TCP', { timeout: 60_000 }, async () => {
     using folder = folderOf(files('log: { queries: 1 }\n'));
     await using server = await serve([], { cwd: folder.path });
     await dig(server.port, 'www.example.com', '+subnet=198.51.100.0/24');

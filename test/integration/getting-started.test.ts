@@ -1,6 +1,6 @@
 /**
- * docs/getting-started.md, line by line: every `sh` block is run, and what it prints is held against the `text` block
- * after it, in which a line `...` stands for any lines. And the first lines of README.md against what the demo prints.
+ * Runs docs/getting-started.md line by line: the output of every `sh` block is compared with the `text` block after it,
+ * in which a line `...` means any lines. Also compares the first lines of README.md with the output of the demo.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -14,10 +14,10 @@ test.skipIf(!has('dig') || !has('curl'))('docs/getting-started.md works as writt
   expect(steps.length).toBeGreaterThan(8);
   using folder = folderOf({});
   const mark = 'this step is done';
-  // One shell for all, as a reader has one; the first block is for those who stand in a checkout.
+  // One shell for all blocks, as a reader has; the first block is for readers in a checkout.
   const lines = steps.flatMap(({ script }, index) => [
     index === 0 ? `cd '${ROOT}'\n${script}cd '${folder.path}'\n` : script,
-    // The server in the background is given time to serve; readers are slower.
+    // The server in the background needs time to serve; readers are slower.
     script.includes('serve &')
       ? 'for i in $(seq 600); do curl -sf http://127.0.0.1:8053/readyz >/dev/null && break; sleep 0.1; done\n'
       : '',

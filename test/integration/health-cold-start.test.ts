@@ -1,6 +1,6 @@
 /**
- * The first answers of a server: with the states that the last run saved, without, and with states that are not true
- * any more. Never empty.
+ * The first answers of a server: with the saved states of the last run, without them, and with outdated states. Never
+ * empty.
  */
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ afterEach(() => {
   for (const server of open.splice(0)) server.close().closeAllConnections();
 });
 
-/** Both targets on one port; what each does can be changed. */
+/** Both targets use one port; the behaviour of each can be changed. */
 async function targets(a: Behaviour, b: Behaviour) {
   const moods: Record<string, Behaviour> = { [A]: a, [B]: b };
   const server = createServer((request, response) => {
@@ -66,13 +66,13 @@ const answersOf = async (pharos: Served): Promise<string> =>
 
 describe('the first answer', () => {
   test.each([
-    ['without saved states, and nothing answers in time: all, for they are unknown', 'silent', 'silent', '200ms', undefined, `${A} ${B}`],
-    ['without saved states: what passes, once the first round is done', 'good', 'bad', '10s', undefined, A],
-    ['with saved states, not waited for: what was up', 'silent', 'silent', '0s', { [A]: 'down', [B]: 'up' }, B],
-    ['with saved states that are not true any more: the truth, once the first round is done', 'bad', 'good', '10s', { [A]: 'up', [B]: 'down' }, B],
+    ['without saved states, and no response in time: all, because they are unknown', 'silent', 'silent', '200ms', undefined, `${A} ${B}`],
+    ['without saved states: those that pass, after the first round', 'good', 'bad', '10s', undefined, A],
+    ['with saved states, without waiting: those that were up', 'silent', 'silent', '0s', { [A]: 'down', [B]: 'up' }, B],
+    ['with outdated saved states: the real states, after the first round', 'bad', 'good', '10s', { [A]: 'up', [B]: 'down' }, B],
     ['with all saved as down: all', 'silent', 'silent', '0s', { [A]: 'down', [B]: 'down' }, `${A} ${B}`],
     ['with all down: all', 'bad', 'bad', '10s', undefined, `${A} ${B}`],
-    ['with one saved as up and one of which nothing is known: both', 'silent', 'silent', '0s', { [B]: 'up' }, `${A} ${B}`],
+    ['with one saved as up and one unknown: both', 'silent', 'silent', '0s', { [B]: 'up' }, `${A} ${B}`],
   ] as const)('%s', async (_, a, b, wait, saved, expected) => {
     const { port } = await targets(a, b);
     using folder = folderFor(port, wait, saved);
@@ -81,7 +81,7 @@ describe('the first answer', () => {
   }); // prettier-ignore
 });
 
-test('states that are not true any more are found out by the first result, and never is an answer empty meanwhile', async () => {
+test('outdated states are corrected by the first result, and no answer is empty meanwhile', async () => {
   const { port, moods } = await targets('silent', 'silent');
   using folder = folderFor(port, '0s', { [A]: 'up', [B]: 'down' });
   await using pharos = await serve([join(folder.path, 'pharos.yaml')]);
@@ -89,7 +89,7 @@ test('states that are not true any more are found out by the first result, and n
   const seen = new Set<string>();
   moods[A] = 'bad';
   moods[B] = 'good';
-  // The probes that are under way get no answer; a reload with other timing asks anew.
+  // The probes in progress get no response; a reload with other timing starts new ones.
   const file = join(folder.path, 'zone.yaml');
   writeFileSync(file, readFileSync(file, 'utf8').replace('interval: 60s', 'interval: 50s'));
   pharos.child.kill('SIGHUP');
@@ -104,7 +104,7 @@ test('states that are not true any more are found out by the first result, and n
   expect([...seen]).not.toContain('');
 });
 
-test('kill -9, and the next run begins with what this one knew', async () => {
+test('after kill -9, the next run begins with the states of this one', async () => {
   const { port, moods } = await targets('bad', 'good');
   using folder = folderFor(port, '10s');
   {

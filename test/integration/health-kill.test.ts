@@ -14,7 +14,7 @@ afterAll(() => {
   rmSync(stateDir, { recursive: true });
 });
 
-/** Sets one override after another, as fast as the disk takes them, and says the number of each that is saved. */
+/** Sets one override after another, as fast as the disk allows, and prints the number of each saved one. */
 const program = `
   const { startHealth } = await import(${JSON.stringify(new URL('../../health/engine.ts', import.meta.url).href)});
   const { createHealthTable } = await import(${JSON.stringify(new URL('../../health/health-table.ts', import.meta.url).href)});
@@ -28,7 +28,7 @@ const program = `
   }
 `;
 
-test('kill -9 at any moment: the files are whole, and what was said to be saved is', async () => {
+test('kill -9 at any moment: the files are complete, and everything reported as saved is saved', async () => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
   console.log(`seed ${seed}`);
   let state = seed;
@@ -40,7 +40,7 @@ test('kill -9 at any moment: the files are whole, and what was said to be saved 
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     const exited = once(child, 'close');
-    // Where it cannot even start, what it said is on stderr, and the signal below is missing.
+    // If it cannot start, its message is on stderr, and the signal below is missing.
     await Promise.race([once(child.stdout, 'data'), exited]);
     setTimeout(() => child.kill('SIGKILL'), random() * 40);
     await exited;

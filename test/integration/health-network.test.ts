@@ -1,6 +1,6 @@
 /**
- * Failover and `suspect` on the wire, with real targets: killed, turned to 503, cut off; and this machine's own links
- * taken down, where network namespaces are permitted. `npm run bench:failover` measures the same with more runs.
+ * Failover and `suspect` on the wire, with real targets: killed, changed to 503, cut off; and this machine's own links
+ * taken down, if network namespaces are permitted. `npm run bench:failover` measures the same with more runs.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { freePort } from '../support/server-process.ts';
 
 const CHECK = { intervalMs: 1000, timeoutMs: 500, fastMs: 100, fall: 3 };
 const REGIONS = ['seoul', 'virginia', 'dublin'];
-/** Of a machine that is busy with other tests. */
+/** Allows for a machine that is busy with other tests. */
 const SLACK_MS = 400;
 
 let lab: Lab;
@@ -46,7 +46,7 @@ beforeAll(async () => {
   await whole();
 }, 60_000);
 afterAll(async () => {
-  // The lab first: its links must go, also where the server did not start.
+  // The lab first: its links must be removed, also if the server did not start.
   await lab.stop();
   await pharos.stop();
   folder[Symbol.dispose]();
@@ -65,7 +65,7 @@ async function status(): Promise<{ states: string[]; alarms: Status['alarms'] }>
   return { states: vips.map(({ probed }) => probed), alarms };
 }
 
-/** Until all is well again. */
+/** Until every target is up again. */
 async function whole(): Promise<number> {
   return await eventually(
     status,
@@ -76,7 +76,7 @@ async function whole(): Promise<number> {
 
 const ask = (): Promise<readonly string[]> => addressesOf(pharos.port, 'www.example.com');
 
-/** From a fault to the first answer without the target, and from its end to the first with it. */
+/** From a fault to the first answer without the target, and from its end to the first answer with it. */
 async function failover(
   target: Target,
   begin: () => unknown,
@@ -96,7 +96,7 @@ async function failover(
   return { out, back };
 }
 
-describe('one of three fails: it is not taken for a fault of this node', () => {
+describe('one of three fails: it does not count as a fault of this node', () => {
   test('killed: its clients are elsewhere within fall × fast, whatever the interval', async () => {
     for (const index of [0, 1, 2]) {
       const target = targetAt(index);
@@ -126,7 +126,7 @@ describe('one of three fails: it is not taken for a fault of this node', () => {
 
 describe("this node's own network", () => {
   test.for(['here', 'silent'] as const)(
-    'goes (%s) and comes back: states hold, an alarm shows, the truth is found',
+    'fails (%s) and returns: states are frozen, an alarm is shown, the real states are found',
     async (where, context) => {
       const links = lab.targets.flatMap(({ link }) => link ?? []);
       if (links.length === 0) {

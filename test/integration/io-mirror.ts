@@ -1,5 +1,5 @@
 /**
- * An AnswererModule that sends back every query as its response, which DNS programs take for NOERROR without data.
+ * An AnswererModule that returns every query as its response, which DNS programs read as NOERROR without data.
  */
 import type { Answer } from '../../server/contract.ts';
 

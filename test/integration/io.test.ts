@@ -1,6 +1,5 @@
 /**
- * The packet loops before programs that others wrote: dig, kdig and dnsperf (Debian: bind9-dnsutils, knot-dnsutils,
- * dnsperf).
+ * The packet loops with independent programs: dig, kdig and dnsperf (Debian: bind9-dnsutils, knot-dnsutils, dnsperf).
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -28,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Runs dnsperf; resolves to what it counted. */
+/** Runs dnsperf; resolves to its counts. */
 async function dnsperf(endpoint: Endpoint, ...more: string[]) {
   const { stdout } = await run('dnsperf', [
     ...['-s', endpoint.host, '-p', String(endpoint.port), '-d', queries, '-T', '1', '-q', '200'],
@@ -43,7 +42,7 @@ async function dnsperf(endpoint: Endpoint, ...more: string[]) {
 }
 
 describe.each(ios)('through %s', (io) => {
-  test.each(['+notcp', '+tcp', '+tcp +keepopen'])('dig %s takes the response', async (how) => {
+  test.each(['+notcp', '+tcp', '+tcp +keepopen'])('dig %s accepts the response', async (how) => {
     await using running = await serve({
       io,
       answererModule: mirror,
@@ -76,7 +75,7 @@ describe.each(ios)('through %s', (io) => {
 });
 
 describe.skipIf(whyNoLibc() !== undefined)('in batches', () => {
-  test.each([1, 2])('%d socket(s) a thread: a query allocates nothing', async (sockets) => {
+  test.each([1, 2])('%d socket(s) per thread: a query allocates nothing', async (sockets) => {
     const listen = [
       { host: '127.0.0.1', port: 0 },
       { host: '0.0.0.0', port: 0 },
@@ -85,8 +84,8 @@ describe.skipIf(whyNoLibc() !== undefined)('in batches', () => {
     const endpoint = { host: '127.0.0.1', port: running.server.addresses().at(-1)?.port ?? 0 };
     using client = await udpClient(endpoint);
     const allocated = async (): Promise<number> => (await client.ask(query(1, DO.TELL_ALLOCATED))).readDoubleBE(32);
-    // What the compiler allocates, it does while code gets hot; what a query allocates would never end.
-    // A number on the heap takes 16 octets.
+    // The compiler allocates while code gets hot; allocations per query would never end. A number on the heap takes 16
+    // octets.
     let each = Infinity;
     for (let round = 1; round <= 6 && each >= 1; round++) {
       const before = await allocated();

@@ -1,6 +1,6 @@
 /**
- * The npm package: compiled, packed and unpacked as npm does it, without a network, and run from there. And the
- * scripts of bin/ from odd places.
+ * The npm package: compiled, packed and unpacked as npm does it, without a network, and run from there. Also the
+ * scripts of bin/, run from unusual places.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
@@ -39,7 +39,7 @@ describe('the npm package', () => {
     folder[Symbol.dispose]();
   });
 
-  test('it holds what runs, and no sources or tests', () => {
+  test('it contains what runs, and no sources or tests', () => {
     const files = readdirSync(join(folder.path, 'app/node_modules/pharos')).sort();
     expect(files).toEqual([
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'deploy', 'dist', 'docs'],
@@ -104,7 +104,7 @@ describe('bin/pharos', () => {
     },
     { what: 'Node.js 24.4', node: '#!/bin/sh\necho v24.4.1\n', says: /this machine has v24\.4\.1/ },
     { what: 'no Node.js', node: '', says: /this machine has none/ },
-  ])('installed, with $what: it says what is needed', async ({ node, says }) => {
+  ])('installed, with $what: it says what is required', async ({ node, says }) => {
     using folder = folderOf({ 'bin-of-path/x': '', 'old-node': node, 'pharos/dist/cli/main.js': '' });
     spawnSync('chmod', ['+x', join(folder.path, 'old-node')]);
     mkdirSync(join(folder.path, 'pharos/bin'));

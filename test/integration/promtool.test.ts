@@ -1,4 +1,4 @@
-/** Prometheus' own linter reads our metrics. Needs promtool (Debian package prometheus); skipped without. */
+/** Prometheus's linter reads our metrics. Needs promtool (Debian package prometheus); skipped without it. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { createOctetsPool } from '../../status/assemble-reply.ts';
@@ -8,7 +8,7 @@ import { createFakeRuntime, NO_CLIENTS } from '../unit/status/fake-runtime.ts';
 const found = spawnSync('promtool', ['--version']).status === 0;
 
 describe.skipIf(!found)('promtool check metrics', () => {
-  it('finds nothing wrong', async () => {
+  it('finds no problem', async () => {
     const { runtime, knobs, stop } = await createFakeRuntime();
     knobs.alarms = [{ code: 'suspect', severity: 'critical', subject: null, message: '', since: '' }];
     runtime.health.override('@virginia', { state: 'drain' });

@@ -1,5 +1,5 @@
 /**
- * NSD reads the same presentation text as we do: its octets and ours must be the same.
+ * NSD reads the same presentation text as Pharos: its octets and ours must be equal.
  */
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -18,9 +18,9 @@ import { SAMPLES, UNKNOWN_TO_PEERS } from '../unit/wire/rdata-samples.ts';
 const ORIGIN = parseName('example.com.');
 const APEX = ['@ SOA ns1 hostmaster 1 7200 1800 1209600 60', '@ NS ns1', 'ns1 A 192.0.2.53'];
 
-/** Mnemonics that NSD 4.6 does not know; the unit tests hold these to their RFCs. */
+/** Mnemonics that NSD 4.6 does not know; the unit tests compare these with their RFCs. */
 const UNKNOWN_TO_NSD: ReadonlySet<string> = new Set([...['GPOS', 'EID', 'NIMLOC', 'ATMA', 'HIP'], ...UNKNOWN_TO_PEERS]);
-/** NSD takes times as YYYYMMDDHHmmSS alone; RFC 4034 3.2 also allows seconds. */
+/** NSD accepts times only as YYYYMMDDHHmmSS; RFC 4034 3.2 also allows seconds. */
 const TIME_IN_SECONDS = /^\S+ \S+ \d+ \d+ 1\d{9} /;
 
 type Case = { readonly owner: string; readonly type: number; readonly mnemonic: string; readonly text: string };
@@ -52,7 +52,7 @@ afterAll(async () => {
   await nsd?.[Symbol.asyncDispose]();
 });
 
-/** The messages of a zone transfer: it has every record, those too that plain queries do not get. */
+/** The messages of a zone transfer: it has every record, also those that plain queries do not get. */
 async function transfer(): Promise<Buffer[]> {
   const query = Buffer.concat([Buffer.from([0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), ORIGIN, Buffer.from([0, 252, 0, 1])]);
   const socket = connect(port, '127.0.0.1');
@@ -143,7 +143,7 @@ describe('our octets are those of NSD', () => {
   });
 });
 
-test('the master-file reader takes the same file to the same octets as one record at a time', () => {
+test('the master-file reader gives the same octets for the file as for one record at a time', () => {
   using folder = folderOf({ 'example.com.zone': zone });
   const store = createRecordStore();
   const report = createReport();

@@ -1,5 +1,5 @@
 /**
- * docs/recipes.md, recipe by recipe: its files in a folder, a server over them, and what its commands print.
+ * Runs docs/recipes.md, recipe by recipe: its files in a folder, a server with them, and the output of its commands.
  */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -22,7 +22,7 @@ function filesOf(markdown: string): Record<string, string> {
 }
 
 describe.skipIf(!has('dig'))('docs/recipes.md works as written', () => {
-  test('it has the recipes that people look for', () => {
+  test('it has the recipes that operators look for', () => {
     expect(recipes.map((recipe) => recipe.split('\n')[0])).toEqual([
       'Active and passive',
       'Geography with failover',
@@ -35,13 +35,13 @@ describe.skipIf(!has('dig'))('docs/recipes.md works as written', () => {
     ]);
   });
 
-  // Each waits for processes most of the time.
+  // Each recipe waits for processes most of the time.
   test.concurrent.each(recipes.map((recipe) => [recipe.split('\n')[0] ?? '', recipe] as const))(
     '%s',
     { timeout: 120_000 },
     async (_title, recipe) => {
       const [dns, status] = [await freePort(), await freePort()];
-      // The document has the default ports, which only one server of this machine could have.
+      // The document has the default ports, which only one server per machine can use.
       const here = (text: string): string =>
         text.replaceAll('127.0.0.1:8053', `127.0.0.1:${status}`).replaceAll('-p 5300', `-p ${dns}`);
       const files = { ...filesOf(preface), ...filesOf(recipe) };

@@ -1,6 +1,6 @@
 /**
- * A flood from loopback addresses of several /24s through sockets, threads and configuration, and how real clients get
- * their answer all the same.
+ * A flood from loopback addresses of several /24s through sockets, threads and configuration, while real clients still
+ * get their answers.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -69,7 +69,7 @@ async function flood({ socket }: Flooding): Promise<void> {
   await Promise.all(sent);
 }
 
-test('each /24 gets so many answers a second, and half of what is beyond with TC', async () => {
+test('each /24 gets the limit of answers per second, and TC for half of the rest', async () => {
   const [droppedBefore, limitedBefore] = [await metric(DROPPED), await metric(LIMITED)];
   // Two addresses of each network share its limit.
   const networks = await Promise.all(
@@ -104,7 +104,7 @@ test('each /24 gets so many answers a second, and half of what is beyond with TC
   }
 });
 
-test('in the middle of a flood from its own network, a client with cookies or TCP is answered', async () => {
+test('in the middle of a flood from its own network, a client with cookies or TCP gets its answer', async () => {
   using strict = folderOf({ ...FILES, 'pharos.yaml': FILES['pharos.yaml'].replace(/rrl: \d+/, 'rrl: 1, slip: 1') });
   await using other = await serve([], { cwd: strict.path });
   const flooded = await flooding('127.0.9.1');
@@ -116,15 +116,15 @@ test('in the middle of a flood from its own network, a client with cookies or TC
     return (await run([...fixed, '+tries=1', '+time=5', ...args], { command: 'dig' })).stdout;
   };
   try {
-    // Again where the query met the one token of that second.
+    // Repeated if the query got the one token of that second.
     const shows = (wanted: RegExp, ...args: readonly string[]): Promise<number> =>
       eventually(
         () => dig(...args),
         (text) => wanted.test(text),
       );
-    // It learns its cookie from BADCOOKIE, and asks again.
+    // It learns its cookie from BADCOOKIE, and repeats the query.
     await shows(/status: BADCOOKIE[^]*status: NOERROR[^]*192\.0\.2\.53[^]*\(UDP\)/, '+cookie', '+showbadcookie');
-    // TC brings it to TCP.
+    // TC makes it use TCP.
     await shows(/Truncated, retrying in TCP mode[^]*192\.0\.2\.53[^]*\(TCP\)/, '+nocookie');
     expect(await dig('+nocookie', '+tcp')).toContain('192.0.2.53');
   } finally {

@@ -30,7 +30,7 @@ const FILES = {
 };
 
 describe('the bundled database and ten services', () => {
-  test('simulate takes seconds, and knows where the clients of Asia are', async () => {
+  test('simulate takes seconds, and shows where the clients of Asia go', async () => {
     using folder = folderOf(FILES);
     const begin = performance.now();
     const { code, stdout } = await run(['simulate', '--down', '@seoul', '--json'], { cwd: folder.path });
@@ -41,7 +41,7 @@ describe('the bundled database and ten services', () => {
     const { services } = JSON.parse(stdout) as Simulation;
     expect(services).toHaveLength(10);
     const [geo, , , failover, weighted] = services;
-    // Asia has between a fifth and a third of all addresses, China and Japan the most of them.
+    // Asia has between a fifth and a third of all addresses, China and Japan most of them.
     expect(geo?.moved).toBeGreaterThan(0.2);
     expect(geo?.moved).toBeLessThan(0.33);
     expect(geo?.countries.slice(0, 2).map(({ country }) => country)).toEqual(['CN', 'JP']);
@@ -50,7 +50,7 @@ describe('the bundled database and ten services', () => {
     expect(weighted?.moved).toBeCloseTo(1 / 3, 5);
   });
 
-  test('diff says what a changed key of a map moves', async () => {
+  test('diff shows the effect of a changed key of a map', async () => {
     using folder = folderOf({});
     using before = folderOf(FILES);
     const after = join(folder.path, 'after');
@@ -71,9 +71,9 @@ describe('the bundled database and ten services', () => {
   });
 
   test.each<[title: string, args: string[], code: number, error: RegExp]>([
-    ['nobody to fail', ['simulate'], 2, /Missing --down TARGET/],
-    ['a target that is nobody', ['simulate', '--down', '@seol'], 1, /did you mean "seoul"\?/],
-    ['an unknown weighing', ['simulate', '--down', '@seoul', '--weigh', 'feet'], 2, /auto, addresses, served/],
+    ['no target', ['simulate'], 2, /Missing --down TARGET/],
+    ['an unknown target', ['simulate', '--down', '@seol'], 1, /did you mean "seoul"\?/],
+    ['an unknown value of --weigh', ['simulate', '--down', '@seoul', '--weigh', 'feet'], 2, /auto, addresses, served/],
     ['both sources', ['simulate', '--down', '@seoul', '--api', 'x', '--config', 'y'], 2, /omit --config/],
     ['nothing to compare with', ['diff', '.'], 2, /missing required argument 'new'/],
     ['a file that is not there', ['diff', '.', 'nowhere.yaml'], 1, /nowhere\.yaml/],
@@ -86,7 +86,7 @@ describe('the bundled database and ten services', () => {
   });
 });
 
-test.skipIf(!has('dig'))('a running server: its overrides and its counts are those that count', async () => {
+test.skipIf(!has('dig'))('a running server: its overrides and its counts are used', async () => {
   using folder = folderOf(FILES);
   await using server = await serve([], { cwd: folder.path });
   const ask = async (...more: string[]): Promise<Simulation['services'][number] | undefined> => {
@@ -113,7 +113,7 @@ test.skipIf(!has('dig'))('a running server: its overrides and its counts are tho
   expect(found?.moved).toBeCloseTo((answers.get('203.0.4.1') ?? 0) / 12, 5);
 });
 
-test('a running server: loads are followed, and a VIP that goes leaves pressures to the others', async () => {
+test('a running server: loads are followed, and a VIP that fails leaves pressures to the others', async () => {
   using folder = folderOf({
     'pharos.yaml': FILES['pharos.yaml'],
     'zones/example.com.yaml': `zone: example.com
@@ -158,7 +158,7 @@ services:
     const vips = (await (await fetch(`${server.api}/api/v1/health`)).json()) as { vip: string; shed: number }[];
     return vips.find(({ vip }) => vip === 'd')?.shed ?? 0;
   };
-  // Some milliseconds after the override. Until then nobody is shed, and no report comes that could change it.
+  // Some milliseconds after the override. Until then no client is shed, and no report arrives that could change it.
   await expect.poll(shed, { timeout: 10_000 }).toBeGreaterThan(0);
   expect(Math.abs((await shed()) - (settled - 0.8) / 0.15)).toBeLessThan(0.2);
 });

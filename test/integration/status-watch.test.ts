@@ -1,5 +1,5 @@
 /**
- * `pharos status --watch` on a terminal: a real one, by script(1), whose octets are read as a terminal would.
+ * `pharos status --watch` on a real terminal, by script(1), whose octets are read as a terminal would read them.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,7 +36,7 @@ afterAll(async () => {
 type Terminal = {
   readonly child: ChildProcess;
   readonly written: () => string;
-  /** What is on the alternate screen; undefined before it is entered and after it is left. */
+  /** The content of the alternate screen; undefined before it is entered and after it is left. */
   readonly screen: () => readonly string[] | undefined;
   readonly resize: (columns: number, rows: number) => Promise<void>;
   readonly finished: Promise<number | null>;
@@ -67,7 +67,7 @@ function onTerminal(columns: number, rows: number, command: string): Terminal {
 // eslint-disable-next-line no-control-regex -- these are what is looked for
 const TOKEN = /\u001b\[(\d+);1H|\u001b\[2K|\u001b\[[0-9;]*m|[^]/gu;
 
-/** Plays the sequences that the report may consist of; throws for any other, and for a line feed. */
+/** Plays the sequences that the report may contain; throws for any other, and for a line feed. */
 function shownBy(text: string): readonly string[] | undefined {
   const entered = text.lastIndexOf(ENTER);
   if (entered < 0 || text.includes(LEAVE, entered)) return undefined;
@@ -90,7 +90,7 @@ const screenOf = async (terminal: Terminal, rows: number): Promise<readonly stri
 };
 
 describe.skipIf(!has('script'))('pharos status --watch', () => {
-  test('fits the terminal, follows its size, and leaves it as it was at Ctrl-C', async () => {
+  test('fits the terminal, follows its size, and restores it after Ctrl-C', async () => {
     const terminal = onTerminal(60, 10, WATCH());
     const small = await screenOf(terminal, 10);
     for (const line of small) expect(line.length).toBeLessThanOrEqual(60);
@@ -98,7 +98,7 @@ describe.skipIf(!has('script'))('pharos status --watch', () => {
     expect(small[1]).toMatch(/^1,235 queries\/s, NXDOMAIN 2\.0\/s, SERVFAIL 0\.3\/s/);
     expect(small.slice(2, 5).map((line) => line.slice(0, 18))).toEqual(Array(3).fill('ALARM service_down'));
     expect(small[2]).toMatch(/…$/);
-    // The one with a VIP that is down comes first, with that VIP first.
+    // The service with a VIP that is down is first, with that VIP first.
     expect(small.slice(5, 9).map((line) => line.trim().split(' ')[0])).toEqual([
       '',
       'www.example.com',
@@ -107,7 +107,7 @@ describe.skipIf(!has('script'))('pharos status --watch', () => {
     ]);
     expect(small[9]).toBe('and 1 more service, 3 more VIPs');
 
-    // No report is due for a minute: what is drawn now is for SIGWINCH.
+    // The next report is due in a minute: what is drawn now is because of SIGWINCH.
     await terminal.resize(100, 25);
     const large = await screenOf(terminal, 25);
     expect(Math.max(...large.map((line) => line.length))).toBe(100);
@@ -119,7 +119,7 @@ describe.skipIf(!has('script'))('pharos status --watch', () => {
     expect(terminal.written().endsWith(LEAVE)).toBe(true);
   });
 
-  test.each(['TERM', 'HUP'])('SIG%s leaves the terminal as it was', async (signal) => {
+  test.each(['TERM', 'HUP'])('SIG%s restores the terminal', async (signal) => {
     using folder = folderOf({});
     const file = join(folder.path, 'pid');
     const terminal = onTerminal(80, 24, `sh -c 'echo $$ > ${file}; exec ${WATCH()}'`);
@@ -129,7 +129,7 @@ describe.skipIf(!has('script'))('pharos status --watch', () => {
     expect(terminal.written().endsWith(LEAVE)).toBe(true);
   });
 
-  test('a server that goes away is said on the screen, below its last report', async () => {
+  test('a server that stops responding is reported on the screen, below its last report', async () => {
     const gone = await startStatusServer(fake.runtime, { listen: LISTEN, token: undefined, log: createFakeLog().log });
     const terminal = onTerminal(
       80,
@@ -147,7 +147,7 @@ describe.skipIf(!has('script'))('pharos status --watch', () => {
     expect(terminal.written().endsWith(LEAVE)).toBe(true);
   });
 
-  test('a fault of the program leaves the terminal as it was', async () => {
+  test('a fault of the program restores the terminal', async () => {
     using folder = folderOf({});
     const file = join(folder.path, 'fault.ts');
     writeFileSync(
@@ -160,7 +160,7 @@ describe.skipIf(!has('script'))('pharos status --watch', () => {
     expect(left).toBeGreaterThan(terminal.written().indexOf(ENTER));
   });
 
-  test('elsewhere than on a terminal reports follow each other, without sequences', async () => {
+  test('without a terminal, reports follow each other without sequences', async () => {
     const child = await run(
       [
         '-c',

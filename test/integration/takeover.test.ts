@@ -1,5 +1,6 @@
 /**
- * `pharos serve --takeover` (SPEC 9): one process takes another one's place while clients ask at a steady pace.
+ * `pharos serve --takeover` (docs/commands.md#--takeover): one process replaces another while clients ask at a steady
+ * rate.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -34,7 +35,7 @@ status: { listen: 127.0.0.1:${ports.http}, token: secret }
 workers: ${workers}
 `;
 
-/** A running server on free ports, whose configuration then names them, with another address for www. */
+/** A running server on free ports, which its configuration then names, with another address for www. */
 async function first() {
   const { cert, key } = makeCertificate();
   const folder = folderOf({
@@ -66,7 +67,7 @@ type Asked = { readonly how: string; readonly outcome: string };
 /** A query without an answer is lost; one over HTTP may wait until the other process reads it. */
 const PATIENCE_MS = 8_000;
 
-/** Asks in all ways at a steady pace, every query from a port of its own, until told to stop. */
+/** Asks in all ways at a steady rate, each query from a new port, until it is stopped. */
 function clients(ports: { readonly dns: number; readonly tls: number; readonly http: number }, asksHttp = true) {
   const all: Promise<Asked>[] = [];
   const query = encodeQuery('www.example.com', T.A);
@@ -108,7 +109,7 @@ function clients(ports: { readonly dns: number; readonly tls: number; readonly h
     http: [
       25,
       async () => {
-        // Not fetch, which keeps connections: a server that ends may close one as it is used again (RFC 9112 9.5).
+        // Not fetch, which keeps connections: a server that stops may close one as it is used again (RFC 9112 9.5).
         const request = get({ port: ports.http, host: '127.0.0.1', path: '/healthz', agent: false });
         const [reply] = (await once(request, 'response', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [
           IncomingMessage,
@@ -130,7 +131,7 @@ function clients(ports: { readonly dns: number; readonly tls: number; readonly h
     }, everyMs),
   );
   return {
-    /** Outcomes by way, with how often there was each. */
+    /** Outcomes by way, with their counts. */
     stop: async (): Promise<Record<string, Record<string, number>>> => {
       for (const timer of timers) clearInterval(timer);
       const counts: Record<string, Record<string, number>> = {};
@@ -165,9 +166,9 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       expect([way, Object.keys(outcomes).sort()]).toEqual([way, [OLD, NEW]]);
     }
     expect(Object.keys(counts['http'] ?? {})).toEqual(['200']);
-    // What the first one was told, the second one knows.
+    // The second server knows the orders given to the first one.
     expect(await overrides(old.server)).toMatchObject([{ target: 'app.example.com/b', state: 'drain' }]);
-    // And is itself replaced.
+    // And it is replaced in turn.
     await using third = start(['serve', '--takeover'], { cwd: old.path });
     await third.until(/"msg":"the previous server has stopped"/);
     expect((await next.finished).code).toBe(0);
@@ -183,7 +184,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
     expect(second.stderr).toMatch(/is in use[\s\S]*pharos serve --takeover/);
   });
 
-  test('with a mistake in the configuration the first goes on', async () => {
+  test('with a mistake in the configuration the first server continues', async () => {
     await using old = await first();
     writeFileSync(join(old.path, 'zones/example.com.yaml'), zone('192.0.2.999'));
     expect((await run(['serve', '--takeover'], { cwd: old.path })).code).toBe(1);
@@ -191,7 +192,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
     expect(await overrides(old.server)).toEqual([]);
   });
 
-  test('where nobody runs, it is a start as any other', async () => {
+  test('without a running server, it is an ordinary start', async () => {
     using folder = folderOf({
       'pharos.yaml': 'listen: 127.0.0.1:0\nstatus: off\n',
       'zones/example.com.yaml': zone(OLD),
@@ -202,12 +203,13 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
   });
 
   test(
-    'one that dies halfway leaves the first at work, with probes, HTTP and reloads',
+    'if it dies halfway, the first server continues, with probes, HTTP and reloads',
     { timeout: 60_000 },
     async () => {
       await using old = await first();
       old.write();
-      // Over HTTP, who asks while nobody reads is refused when the sockets of the one that died go.
+      // Over HTTP, a client that connects while no process reads is refused when the sockets of the dead process are
+      // closed.
       const asking = clients(old.ports, false);
       const takeover = await requestTakeover(join(old.path, 'state'));
       if (!takeover) throw new Error('nobody could be taken over');
@@ -225,7 +227,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       await pause(100);
       const counts = await asking.stop();
       for (const way of ['udp', 'tcp', 'tls']) expect(Object.keys(counts[way] ?? {}).sort()).toEqual([OLD, NEW]);
-      // And it can still be replaced.
+      // It can still be replaced.
       await using next = start(['serve', '--takeover'], { cwd: old.path });
       await next.until(/"msg":"the previous server has stopped"/);
       expect((await old.server.finished).code).toBe(0);
@@ -233,7 +235,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
   );
 
   test(
-    'one that hangs halfway leaves the first at work too, and ends when it wakes up',
+    'if it hangs halfway, the first server continues too, and the new one ends when it resumes',
     { timeout: 60_000 },
     async () => {
       await using old = await first();
@@ -241,7 +243,7 @@ describe.skipIf(whyNoLibc() !== undefined)('pharos serve --takeover', () => {
       if (!takeover) throw new Error('nobody could be taken over');
       await takeover.release(100);
       await old.server.until(/took too long; this server keeps serving/);
-      // This process still has all sockets, that of the status server too.
+      // This process still has all sockets, including that of the status server.
       const drained = await run(['drain', 'app.example.com/b', '--api', old.server.api, '--token', 'secret']);
       expect(drained).toMatchObject({ code: 0, stderr: '' });
       old.server.child.kill('SIGHUP');

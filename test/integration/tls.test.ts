@@ -1,6 +1,6 @@
 /**
- * DNS over TLS before programs that others wrote: certificates of openssl, asked by kdig, shaken hands with by
- * `openssl s_client` (Debian: openssl, knot-dnsutils).
+ * DNS over TLS with independent programs: certificates of openssl, queries by kdig, handshakes by `openssl s_client`
+ * (Debian: openssl, knot-dnsutils).
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ function openssl(folder: string, ...args: readonly string[]): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** A certificate of its own authority: `NAME.ca.pem`, `NAME.pem`, `NAME.key`. */
+/** A certificate of a new authority: `NAME.ca.pem`, `NAME.pem`, `NAME.key`. */
 function certify(folder: string, name: string, dns: string): void {
   const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   const authority = ['-x509', ...ec, '-keyout', `${name}.ca.key`, '-out', `${name}.ca.pem`, '-subj', `/CN=${name} CA`];
@@ -62,7 +62,7 @@ async function serving() {
   };
 }
 
-/** What kdig says over TLS of `www.example.com`. */
+/** The output of kdig over TLS for `www.example.com`. */
 async function kdig(port: string, ...more: readonly string[]): Promise<string> {
   const fixed = ['@127.0.0.1', '-p', port, '+tls', '+retry=0', '+timeout=5'];
   const { stdout, stderr } = await run([...fixed, ...more], { command: 'kdig' });
@@ -109,7 +109,7 @@ describe.skipIf(!has('kdig') || !has('openssl'))('pharos serve with tls', () => 
     expect(await metrics(server)).toMatch(/pharos_queries_total\{transport="tls",family="ipv4"\} [1-9]/);
   });
 
-  test('one connection takes several queries, over IPv6 too', async () => {
+  test('one connection takes several queries, also over IPv6', async () => {
     const names = ['www.example.com', 'ns1.example.com', 'nowhere.example.com'];
     const both = await kdig(running.v4, '+keepopen', ...names);
     expect(both.match(/status: (NOERROR|NXDOMAIN)/g)).toHaveLength(3);
@@ -130,7 +130,7 @@ describe.skipIf(!has('kdig') || !has('openssl'))('pharos serve with tls', () => 
 
   test.each([
     ['TLS 1.1', ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0']],
-    ['another protocol alone', ['-alpn', 'h2']],
+    ['only another protocol', ['-alpn', 'h2']],
   ])('%s is refused', (_title, flags) => {
     const connect = ['s_client', '-connect', `127.0.0.1:${running.v4}`, ...flags];
     const client = spawnSync('openssl', connect, { input: '', encoding: 'utf8' });
@@ -145,7 +145,7 @@ describe.skipIf(!has('kdig') || !has('openssl'))('pharos serve with tls', () => 
     expect(await kdig(running.v4, '+short', 'www.example.com')).toContain('192.0.2.80');
   });
 
-  test('a reload takes a new certificate, refuses a bad one, and cuts no connection', async () => {
+  test('a reload applies a new certificate, rejects a bad one, and cuts no connection', async () => {
     await using own = await serving();
     const { path, server, v4 } = own;
     const holds = async (name: 'one' | 'two'): Promise<boolean> => {

@@ -1,5 +1,5 @@
 /**
- * Transfers to those who will have them: NSD and Knot as secondaries, dig and kdig as readers.
+ * Transfers: NSD and Knot as secondaries, dig and kdig as readers.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ import { SAMPLES } from '../unit/wire/rdata-samples.ts';
 const SECRET = 'c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=';
 const WRONG = 'YWJjZGVmYWJjZGVmYWJjZGVmYWJjZGVmYWJjZGVmYWI=';
 
-/** Without what is not for a zone like this one, and NULL, whose empty data Knot takes for a malformed message. */
+/** Without types that such a zone cannot have, and NULL, whose empty data Knot reports as malformed. */
 const BULK = Object.entries(SAMPLES)
   .filter(
     ([type]) =>
@@ -25,7 +25,7 @@ const BULK = Object.entries(SAMPLES)
   )
   .flatMap(([type, samples]) => samples.map((sample) => `t-${type.toLowerCase()} ${type} ${sample}`));
 
-/** So many that a transfer takes several messages, each with its signature. */
+/** Enough that a transfer takes several messages, each with its signature. */
 const MANY = Array.from({ length: 6000 }, (_, i) => `many-${i} A 10.1.${i >> 8}.${i & 255}`);
 
 const zone = (serial: number): string => `
@@ -44,7 +44,7 @@ services:
   www: { ttl: 20, vips: { a: { A: 192.0.2.1, weight: 3 }, b: { A: 192.0.2.2 }, c: { A: 192.0.2.3, weight: 0 } } }
 `;
 
-/** `pharos serve` that lets 127.0.0.1 have its zones with the key, 127.0.0.2 without, and tells these of changes. */
+/** `pharos serve` that allows transfers to 127.0.0.1 with the key and to 127.0.0.2 without, and sends them NOTIFY. */
 async function primary(notify: readonly number[], secret = SECRET) {
   const folder = folderOf({
     ...NO_GEOGRAPHY,
@@ -63,7 +63,7 @@ transfer:
   const server = await serve(['pharos.yaml'], { cwd: folder.path, env: { SECRET: secret } });
   return {
     ...server,
-    /** Changes the zone and reloads; resolves when that is served. */
+    /** Changes the zone and reloads; resolves when the change is served. */
     change: async (serial: number): Promise<void> => {
       writeFileSync(join(folder.path, 'zones/example.com.yaml'), zone(serial));
       server.child.kill('SIGHUP');
@@ -85,7 +85,7 @@ type Secondary = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-/** A program with files in a folder of its own (`FOLDER` stands for it); what it writes is kept. */
+/** A program with files in a new folder (`FOLDER` in its arguments); its output is kept. */
 function launch(command: string, args: readonly string[], port: number, files: Files): Secondary {
   const folder = folderOf({});
   for (const [name, content] of Object.entries(files)) {
@@ -112,7 +112,7 @@ function launch(command: string, args: readonly string[], port: number, files: F
   };
 }
 
-/** NSD asks its primary at its start, and then when it is told: its own times are days. */
+/** NSD asks its primary at its start, and then when it is notified: its own intervals are days. */
 function nsd(port: number, from: number, secret = SECRET): Secondary {
   const configuration = `
 server:
@@ -188,7 +188,7 @@ const SECONDARIES = [
 ];
 
 describe.each(SECONDARIES)('$name as a secondary', ({ start, there }) => {
-  test.skipIf(!there)('has the zone, and the next one as soon as it is told', async () => {
+  test.skipIf(!there)('has the zone, and the next version as soon as it is notified', async () => {
     const port = await freePort();
     await using server = await primary([port]);
     await using secondary = start(port, server.port);
@@ -208,11 +208,11 @@ describe.each(SECONDARIES)('$name as a secondary', ({ start, there }) => {
     await server.until(/acknowledged NOTIFY for example\.com/);
   });
 
-  test.skipIf(!there)('has nothing with another secret', async () => {
+  test.skipIf(!there)('has nothing with a wrong secret', async () => {
     const port = await freePort();
     await using server = await primary([port]);
     await using secondary = start(port, server.port, WRONG);
-    // Both say so in words of their own.
+    // Each says so in different words.
     await eventually(
       () => Promise.resolve(secondary.log()),
       (log) => /NOTAUTH|tsig|TSIG|bad.?sig/i.test(log) && /example\.com/.test(log),
@@ -226,7 +226,7 @@ describe('readers', () => {
   const key = `hmac-sha256:second:${SECRET}`;
   const soa = (text: string): number => text.split('\n').filter((line) => /\sSOA\s/.test(line)).length;
 
-  test('dig and kdig take transfers, signed and not, and nobody else gets one', async () => {
+  test('dig and kdig get transfers, signed and unsigned, and unauthorized clients get none', async () => {
     await using server = await primary([]);
     const at = ['@127.0.0.1', '-p', String(server.port)];
     const ask = async (command: string, ...args: string[]): Promise<string> => {
@@ -257,7 +257,7 @@ describe('readers', () => {
       expect(refused).toMatch(/Transfer failed/);
     }
     expect(await ask('kdig', '-y', `hmac-sha256:second:${WRONG}`, 'example.com', 'AXFR')).toContain('BADSIG');
-    // A signed query is answered with a signature that dig verifies.
+    // A signed query gets a signed response that dig verifies.
     for (const transport of ['+notcp', '+tcp']) {
       const answered = await ask('dig', '+norec', transport, '-y', key, 'ns1.example.com');
       expect(answered).toContain('192.0.2.53');
@@ -283,7 +283,7 @@ describe('a large zone', () => {
     const [endpoint] = server.endpoints;
     if (!endpoint) throw new Error('no endpoint');
 
-    /** Asks again whenever an answer has come; calls back with every message. */
+    /** Asks again after each answer; calls back with every message. */
     const client = (each: (message: Buffer) => void) => {
       const socket = connect(endpoint);
       let pending: Buffer = Buffer.alloc(0);
@@ -314,7 +314,7 @@ describe('a large zone', () => {
       if (message.readUInt16BE() === AXFR) {
         counts.messages++;
         counts.records += message.readUInt16BE(6);
-        // The last one: behind 200,000 addresses, two name server records and two SOAs.
+        // The last one: after 200,000 addresses, two name server records and two SOAs.
         if (counts.records === RECORDS + 4) done.resolve(undefined);
       } else {
         counts.same++;
