@@ -1,4 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+// Commands and servers of tests keep compiled atlases here, not in the cache folder of the user.
+const env = { XDG_CACHE_HOME: fileURLToPath(new URL('node_modules/.cache/xdg', import.meta.url)) };
 
 // Unit tests need nothing but Node.js. Regressions and system tests start servers and run dig, so they get more time.
 export default defineConfig({
@@ -7,6 +11,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          env,
           include: ['test/unit/**/*.test.ts'],
           // Nothing here takes long; a busy machine may.
           testTimeout: 30_000,
@@ -16,6 +21,7 @@ export default defineConfig({
       {
         test: {
           name: 'regressions',
+          env,
           include: ['test/regressions/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -25,6 +31,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
+          env,
           include: ['test/{integration,conformance,fuzz,browser}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -36,7 +36,8 @@ type Configuration = { readonly generation: LoadedGeneration; readonly zones: re
 export async function diff(options: DiffOptions, output: Output): Promise<number> {
   const found = options.api === undefined ? undefined : apiAt(options.api, options.token);
   if (found?.ok === false) return fail('diff', found.message, EXIT.USAGE, output);
-  const [before, after] = [load(options.before, output), load(options.after, output)];
+  const before = load(options.before, output);
+  const after = load(options.after, output, before);
   if (!before || !after) return EXIT.FAILED;
   const counted = found && (await countedBy(found.api, before.generation));
   if (typeof counted === 'string') return fail('diff', counted, EXIT.FAILED, output);
@@ -47,12 +48,13 @@ export async function diff(options: DiffOptions, output: Output): Promise<number
   return EXIT.OK;
 }
 
-/** Shows mistakes, and then returns undefined. `path` is a configuration file, or the folder to start `serve` in. */
-function load(path: string, output: Output): Configuration | undefined {
+/** Shows mistakes, and then returns undefined. Databases and atlas of `before` are used again if they are the same. `path` is a configuration file, or the folder to start `serve` in. */
+function load(path: string, output: Output, before?: Configuration): Configuration | undefined {
   const isFolder = lookAt(path).kind === 'folder';
   const outcome = loadWithZones({
     ...loadInputFor(isFolder ? undefined : path),
     ...(isFolder ? { cwd: resolve(path) } : {}),
+    geographyInUse: before?.generation,
   });
   const placed = outcome.diagnostics.map((diagnostic) => {
     // Both sides may have a zones/example.com.yaml: name the side.

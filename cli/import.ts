@@ -12,6 +12,7 @@ import { loadGeneration } from '../zones/load-generation.ts';
 import type { Note, ZoneDraft } from './import/draft.ts';
 import { FORMATS, importZones } from './import/formats.ts';
 import { countRecords, writeZone } from './import/write-zone.ts';
+import { loadInputFor } from './load-input.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 
 /** `output`: a file, or a folder for one file a zone; undefined for stdout. */
@@ -114,7 +115,7 @@ function check({ draft, text, file }: Written): Diagnostic[] {
   try {
     mkdirSync(join(folder, 'zones'));
     writeFileSync(join(folder, 'zones', 'zone.yaml'), text);
-    const { diagnostics } = loadGeneration({ file: undefined, cwd: folder, env: {}, cores: 1 });
+    const { diagnostics } = loadGeneration({ ...loadInputFor(undefined), cwd: folder, env: {} });
     const name = file ?? `${formatName(draft.apex)}.yaml`;
     return diagnostics.map((each) => ({ ...each, place: { ...each.place, file: name } }));
   } finally {

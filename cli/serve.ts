@@ -35,7 +35,7 @@ export async function serve(options: { config: string | undefined; takeover: boo
   ignoreRealTimeSignals();
   let stops = false;
   const starting = runServer(
-    loadInputFor(options.config),
+    loadInputFor(options.config, { keepsInState: true }),
     ({ log, shownPaths }, drops) => createLog(log.level, drops, (line) => hidePaths(line, shownPaths)),
     {
       takesOver: options.takeover,

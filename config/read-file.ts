@@ -12,6 +12,9 @@ import { codeOf } from './unknown-values.ts';
  */
 const PIECE_OCTETS = 128 * 1024;
 
+/** Longer than one step of any file system's times; FAT has steps of 2 s. */
+const SETTLED_NS = 3_000_000_000n;
+
 /** Why Pharos refuses a file that the system can read. */
 export type FileFault =
   | 'NOT_REGULAR' // a pipe, a device, a socket
@@ -67,6 +70,22 @@ export function readRegularFile(path: string, { maxOctets, below }: ReadOptions)
     };
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * A text that changes whenever the content of a file may have changed; '' if the file cannot be found. It is also '' for
+ * a file that changed within the last moments: the next change may have the same time, since the system's clock for files
+ * advances in steps.
+ */
+export function stampOf(path: string): string {
+  announce(path);
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    const isSettled = BigInt(Date.now()) * 1_000_000n - ctimeNs > SETTLED_NS;
+    return isSettled ? [dev, ino, size, mtimeNs, ctimeNs].join('/') : '';
+  } catch {
+    return '';
   }
 }
 

@@ -5,7 +5,7 @@
 import type { At } from '../config/settings.ts';
 import type { Prefix } from '../wire/address.ts';
 import { centroidOf, continentOf } from './countries.ts';
-import { recordKey, type Database } from './database.ts';
+import { recordKey, type DatabaseTree } from './database.ts';
 import { ATLAS, atlasWord, FOUND, MAX_START_BITS, OUTCOME_LIMIT } from './find-class.ts';
 import { groupNodes } from './groups.ts';
 import {
@@ -58,7 +58,7 @@ export type SteeringMap = {
  * them) are NOWHERE unless listed: callers look up the embedded IPv4 address.
  */
 export function buildAtlas(
-  databases: readonly Database[],
+  databases: readonly DatabaseTree[],
   networks: readonly Prefix[],
   operator: ReadonlyMap<number, At>,
   latency: readonly Trie[] = [],
@@ -116,7 +116,7 @@ export function buildAtlas(
 
 /** Numbers the distinct locations of all combinations of records, kinds and networks: one code per tree, in tree order. */
 function createClasses(
-  databases: readonly Database[],
+  databases: readonly DatabaseTree[],
   tables: number,
   sets: readonly (readonly number[])[],
   operator: ReadonlyMap<number, At>,

@@ -2,6 +2,7 @@
  * Opens an mmdb file: `maxmind` decodes its records, search-tree.ts reads its tree. Faults of the file are reported as
  * diagnostics, not thrown.
  */
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Reader, type Response } from 'maxmind';
@@ -12,11 +13,13 @@ import { formatAddress } from '../wire/address.ts';
 import { hasImpossiblePlace, hasPlace, NOTHING, readRecord, type DatabaseRecord } from './location.ts';
 import { readSearchTree, TreeError, type SearchTree } from './search-tree.ts';
 
-export type Database = SearchTree & {
-  readonly info: DatabaseInfo;
+/** The places of a database, and its tree, whose leaves are their numbers. */
+export type DatabaseTree = SearchTree & {
   /** By record number; 0 is NOTHING. Equal records have one number. */
   readonly records: readonly DatabaseRecord[];
 };
+
+export type Database = DatabaseTree & { readonly info: DatabaseInfo };
 
 /** The description of a database in `pharos status`. Plain data. */
 export type DatabaseInfo = {
@@ -39,6 +42,19 @@ export type DatabaseInfo = {
     readonly point: boolean;
     readonly asn: boolean;
   };
+};
+
+/** The part of the description that depends only on the content of the file. Plain data. */
+export type DatabaseFacts = Pick<DatabaseInfo, 'type' | 'builtAtMs' | 'ipVersion' | 'records' | 'has'> & {
+  /** Records that the tree points to, and how many of them cannot be decoded. */
+  readonly met: number;
+  readonly unreadable: number;
+};
+
+export type DatabaseFile = {
+  readonly octets: Buffer;
+  /** SHA-256. */
+  readonly digest: Buffer;
 };
 
 export type OpenOptions = {
@@ -68,14 +84,43 @@ const METADATA_OCTETS = 128 * 1024;
  * no build time (PH406), or an impossible place (PH407). Warnings: an old database (PH404), unreadable records (PH408).
  */
 export function openDatabase(path: string, report: Report, options: OpenOptions = {}): Database | undefined {
-  const place = options.place ?? { file: path };
-  let bytes: Buffer;
+  const file = readDatabaseFile(path, report, options);
+  const decoded = file && decodeDatabase(path, file.octets, report, options);
+  if (!decoded) return undefined;
+  return { ...decoded.tree, info: describeDatabase(path, decoded.facts, report, options) };
+}
+
+/** Reads the file (PH400). */
+export function readDatabaseFile(path: string, report: Report, { place }: OpenOptions): DatabaseFile | undefined {
   try {
-    bytes = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS }).octets;
+    const { octets } = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS });
+    return { octets, digest: createHash('sha256').update(octets).digest() };
+  } catch (error) {
+    refuseFile(path, error, report, place);
+    return undefined;
+  }
+}
+
+function refuseFile(path: string, error: unknown, report: Report, place: Place = { file: path }): void {
+  const { why, hint = 'give the path of an mmdb file' } = faultOf(error);
+  report.error('PH400', `cannot read the database ${path}: ${why}`, place, hint);
+}
+
+export type DecodedDatabase = { readonly tree: DatabaseTree; readonly facts: DatabaseFacts };
+
+/** Decodes the octets of a file. Reports what makes it unusable (PH400 if it cannot be unpacked, PH401 to PH407). */
+export function decodeDatabase(
+  path: string,
+  octets: Buffer,
+  report: Report,
+  options: OpenOptions,
+): DecodedDatabase | undefined {
+  const place = options.place ?? { file: path };
+  let bytes = octets;
+  try {
     if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes, { maxOutputLength: MAX_DATA_OCTETS });
   } catch (error) {
-    const { why, hint = 'give the path of an mmdb file' } = faultOf(error);
-    report.error('PH400', `cannot read the database ${path}: ${why}`, place, hint);
+    refuseFile(path, error, report, options.place);
     return undefined;
   }
   // The last marker counts. `maxmind` would search the whole file for it and report an obscure error.
@@ -85,7 +130,7 @@ export function openDatabase(path: string, report: Report, options: OpenOptions 
     return undefined;
   }
   try {
-    return readDatabase(path, bytes, report, place, options);
+    return readDatabase(path, bytes, report, place);
   } catch (error) {
     // Errors of the decoder describe its buffers, not the file.
     const what = error instanceof TreeError ? error.message : 'its records cannot be decoded';
@@ -94,13 +139,27 @@ export function openDatabase(path: string, report: Report, options: OpenOptions 
   }
 }
 
-function readDatabase(
+/** Describes a database, and warns of an old one (PH404) and of unreadable records (PH408). */
+export function describeDatabase(
   path: string,
-  bytes: Buffer,
+  facts: DatabaseFacts,
   report: Report,
-  place: Place,
-  options: OpenOptions,
-): Database | undefined {
+  { place = { file: path }, bundled = false, nowMs = Date.now() }: OpenOptions,
+): DatabaseInfo {
+  const { met, unreadable, ...kept } = facts;
+  if (unreadable > 0) {
+    const message = `${basename(path)}: ${unreadable} of ${met} records cannot be read; their addresses have no place`;
+    report.warning('PH408', message, place, 'download the file again');
+  }
+  const ageDays = Math.max(0, Math.floor((nowMs - kept.builtAtMs) / DAY_MS));
+  if (ageDays > STALE_DAYS) {
+    const hint = bundled ? 'update the pharos package, or name a newer file in geo.databases' : 'download a newer one';
+    report.warning('PH404', `${basename(path)} was built ${ageDays} days ago`, place, hint);
+  }
+  return { path, name: basename(path), bundled, ageDays, ...kept };
+}
+
+function readDatabase(path: string, bytes: Buffer, report: Report, place: Place): DecodedDatabase | undefined {
   // With a cache, data that records share (names, countries) is decoded once.
   const cache = new Map<number | string, unknown>();
   const reader = new Reader<Response>(bytes, {
@@ -162,10 +221,6 @@ function readDatabase(
     report.error('PH402', message, place, 'download the file again');
     return undefined;
   }
-  if (unreadable > 0) {
-    const message = `${basename(path)}: ${unreadable} of ${met} records cannot be read; their addresses have no place`;
-    report.warning('PH408', message, place, 'download the file again');
-  }
   const has = {
     country: records.some((record) => record.country !== ''),
     subdivision: records.some((record) => record.subdivision !== ''),
@@ -178,25 +233,8 @@ function readDatabase(
     report.error('PH403', message, place, 'use a country, city or ASN database of MaxMind, DB-IP or IPinfo');
     return undefined;
   }
-  const ageDays = Math.max(0, Math.floor(((options.nowMs ?? Date.now()) - builtAtMs) / DAY_MS));
-  if (ageDays > STALE_DAYS) {
-    const hint = options.bundled
-      ? 'update the pharos package, or name a newer file in geo.databases'
-      : 'download a newer one';
-    report.warning('PH404', `${basename(path)} was built ${ageDays} days ago`, place, hint);
-  }
-  const info = {
-    path,
-    name: basename(path),
-    type,
-    bundled: options.bundled ?? false,
-    builtAtMs,
-    ageDays,
-    ipVersion,
-    records: records.length - 1,
-    has,
-  };
-  return { ...tree, info, records };
+  const facts = { type, builtAtMs, ipVersion, records: records.length - 1, has, met, unreadable };
+  return { tree: { ...tree, records }, facts };
 }
 
 const DAMAGED = Symbol('damaged');

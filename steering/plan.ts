@@ -10,7 +10,7 @@
  *     maps       one row per steering map (MAP): which ordering an address gets
  */
 
-import { ATLAS } from '../geo/find-class.ts';
+import { viewAtlas, type AtlasView } from '../geo/atlas-view.ts';
 
 export const SERVICE = {
   FIRST_SLOT: 0,
@@ -141,30 +141,6 @@ export type SteeringPlan = SteeringTables & {
   readonly mapViews: readonly MapView[];
   readonly atlas: AtlasView;
 };
-
-/** The part of an atlas (geo/atlas.ts) that the packet path reads: its nodes, and the root of each family. */
-export type AtlasView = { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number };
-
-/** Before the nodes: the two roots, padded to a whole row so that no row crosses a cache line. */
-const ATLAS_HEADER_WORDS = ATLAS.WORDS;
-
-/** Allocates shared memory of this many octets, all 0. */
-export type Allocate = (octets: number) => SharedArrayBuffer;
-
-/** The atlas in shared memory. */
-export function shareAtlas(atlas: AtlasView, allocate: Allocate): SharedArrayBuffer {
-  const memory = allocate((ATLAS_HEADER_WORDS + atlas.nodes.length) * 4);
-  const words = new Int32Array(memory);
-  words[0] = atlas.v4Root;
-  words[1] = atlas.v6Root;
-  words.set(atlas.nodes, ATLAS_HEADER_WORDS);
-  return memory;
-}
-
-export function viewAtlas(memory: SharedArrayBuffer): AtlasView {
-  const words = new Int32Array(memory);
-  return { nodes: words.subarray(ATLAS_HEADER_WORDS), v4Root: words[0] ?? -1, v6Root: words[1] ?? -1 };
-}
 
 /** Number of the map that decides answers of this HAS bit for the service; -1 if no step depends on the place. */
 export function mapNumber({ services }: SteeringTables, service: number, has: number): number {

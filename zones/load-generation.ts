@@ -3,6 +3,7 @@
  * which suits `check` and `explain`; the server calls it in a separate thread (load-thread.ts).
  */
 import { dirname, join } from 'node:path';
+import { NO_CACHE, type CacheFolders } from '../config/cache-entry.ts';
 import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
 import type { CheckedKeyPair } from '../config/key-pair.ts';
@@ -10,13 +11,14 @@ import type { Settings } from '../config/settings.ts';
 import { createBeaconSamples } from '../geo/beacon-samples.ts';
 import { isCountry } from '../geo/countries.ts';
 import type { DatabaseInfo } from '../geo/database.ts';
-import { BUNDLED_ATTRIBUTION, openGeography } from '../geo/geography.ts';
+import { findAtlas } from '../geo/find-atlas.ts';
+import { BUNDLED_ATTRIBUTION, openGeography, type KnownDatabase } from '../geo/geography.ts';
 import { createLatencyBuilder, type LatencyTable } from '../geo/latency-table.ts';
 import type { Places } from '../geo/location.ts';
 import { overlay } from '../geo/overlay-latency.ts';
+import type { Allocate } from '../geo/packed-atlas.ts';
 import { readLatencyFile } from '../geo/read-latency.ts';
 import { NO_TABLE } from '../steering/latency-step.ts';
-import type { Allocate } from '../steering/plan.ts';
 import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { readBeaconFile } from './beacon-file.ts';
@@ -41,13 +43,24 @@ export type LoadInput = {
   readonly measured?: LatencyTable | undefined;
   /** The TLS key pair of the running server. It stays in use if its files can no longer be read. */
   readonly keyPairInUse?: CheckedKeyPair | undefined;
+  /** The geography of the generation in force: what did not change is used again. */
+  readonly geographyInUse?: GeographyInUse | undefined;
+  /** Where compiled atlases are kept; nowhere if undefined. */
+  readonly cache?: CacheUse | undefined;
 };
+
+export type GeographyInUse = Pick<LoadedGeneration, 'atlas' | 'knownDatabases'>;
+
+/** `user` is the cache folder of the user who runs this. `keepsInState`: whether new entries go into `state_dir`. */
+export type CacheUse = { readonly user: string | undefined; readonly keepsInState: boolean };
 
 /** A loaded generation that is not yet served. It can be sent to another thread. */
 export type LoadedGeneration = {
   readonly settings: Settings;
   readonly catalog: Catalog;
   readonly databases: readonly GeoDatabaseInfo[];
+  /** The same databases, for the next load. */
+  readonly knownDatabases: readonly KnownDatabase[];
   readonly image: SharedArrayBuffer;
   readonly atlas: SharedArrayBuffer;
   /** By class of the atlas: the locations that explain shows. */
@@ -77,8 +90,11 @@ export function loadWithZones(
   if (!settings) return { ok: false, diagnostics: configuration.diagnostics };
   const report = createReport();
   // Databases and tables are read even if zones have mistakes, so that all mistakes are shown at once.
-  const { databases, info } = openGeography(settings.geo, report);
-  const latencyTables = readLatencyTables(zones, settings, measuredFor(settings, input.measured, report), report);
+  const cache = cacheFolders(input.cache, settings);
+  const inUse = input.geographyInUse;
+  const { sources, info } = openGeography(settings.geo, report, { cache, known: inUse?.knownDatabases ?? [] });
+  const measured = measuredFor(settings, input.measured, report);
+  const latencyTables = readLatencyTables(zones, settings, measured, report);
   const soFar = (): Diagnostic[] => [
     ...configuration.diagnostics,
     ...shown(report.diagnostics, cwd, settings.shownPaths),
@@ -100,7 +116,9 @@ export function loadWithZones(
   const { image, atlas, catalog, locations } = compile({
     settings,
     zones,
-    databases,
+    // What browsers measured changes all the time: such an atlas is not worth keeping.
+    atlasFor: (inputs) =>
+      findAtlas(inputs, { sources, cache: measured ? { ...cache, write: [] } : cache, inUse: inUse?.atlas, allocate }),
     latencyTables,
     allocate,
     serialOf: (zone) => serials.get(zone)?.serial ?? statedSerial(zone),
@@ -113,6 +131,7 @@ export function loadWithZones(
     settings,
     catalog,
     databases: info.map(describeDatabase),
+    knownDatabases: sources.map(({ known }) => known),
     image,
     atlas,
     locations,
@@ -122,6 +141,18 @@ export function loadWithZones(
     serials: { ...last, ...Object.fromEntries([...serials].map(([zone, entry]) => [nameKey(zone.apex), entry])) },
   };
   return { ok: true, value: { generation, zones }, diagnostics };
+}
+
+/**
+ * The cache folders for a configuration. As root, only the folder of root: `state_dir` may belong to the user that the
+ * server becomes.
+ */
+function cacheFolders(use: CacheUse | undefined, { stateDir }: Settings): CacheFolders {
+  if (!use) return NO_CACHE;
+  const user = use.user === undefined ? [] : [use.user];
+  if (process.geteuid?.() === 0) return { read: user, write: user };
+  const read = [join(stateDir, 'cache'), ...user];
+  return { read, write: use.keepsInState ? read : user };
 }
 
 function now(): number {

@@ -91,9 +91,10 @@ export function createReloads(options: ReloadsOptions): Reloads {
     const figures = await measured.figures();
     // If the server has a pharos.yaml, its absence is a mistake: the defaults must not be served.
     const file = input.file ?? current().settings.file;
-    const { serials } = current().loaded;
+    const { serials, atlas, knownDatabases } = current().loaded;
+    const geographyInUse = { atlas, knownDatabases };
     const keyPairInUse = current().settings.tls?.keyPair;
-    const outcome = await load({ ...input, file, serials, measured: figures, keyPairInUse });
+    const outcome = await load({ ...input, file, serials, measured: figures, keyPairInUse, geographyInUse });
     const shrunk = outcome.ok && !force ? findShrunk(current().catalog, outcome.value) : [];
     if (!outcome.ok || shrunk.length > 0) {
       const diagnostics = [...outcome.diagnostics, ...shrunk];

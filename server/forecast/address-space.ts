@@ -1,9 +1,9 @@
 /**
  * The number of addresses in each class of the atlas (geo/atlas.ts), by which simulate and diff weigh clients.
  */
+import { viewAtlas } from '../../geo/atlas-view.ts';
 import { atlasWord, lookupClass } from '../../geo/find-class.ts';
 import type { Location } from '../../geo/location.ts';
-import { viewAtlas } from '../../steering/plan.ts';
 
 /** Addresses in class `before` of one atlas and class `after` of another. */
 export type JointClass = {
@@ -19,7 +19,7 @@ export type JointClass = {
 const PAIR = 2 ** 26;
 
 /**
- * Divides the address space by two atlases at once; both are in shared memory in the layout of `shareAtlas`. Given the
+ * Divides the address space by two atlases at once; both are in shared memory in the layout of packed-atlas.ts. Given the
  * same atlas twice, it returns its classes. Time is proportional to the nodes of both.
  */
 export function joinAtlases(before: SharedArrayBuffer, after: SharedArrayBuffer): JointClass[] {

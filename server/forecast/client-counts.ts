@@ -3,8 +3,8 @@
  * counts one half after HALF_LIFE_MS and one quarter after twice that time. Services are identified by name, so counts
  * survive reloads.
  */
+import { viewAtlas } from '../../geo/atlas-view.ts';
 import { locationAt } from '../../geo/location.ts';
-import { viewAtlas } from '../../steering/plan.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
 import { takeClients } from '../answer/client-samples.ts';
 

@@ -7,12 +7,13 @@ import { buildAtlas, compileMap } from '../../geo/atlas.ts';
 import { lookupClass, lookupOutcome } from '../../geo/find-class.ts';
 import { bundledDatabasePath, openGeography } from '../../geo/geography.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
+import { treesOf } from '../unit/geo/databases.ts';
 
 const seed = Number(process.env['SEED'] ?? 20260701);
 
 describe(`the compiled atlas against maxmind, on the bundled database (SEED=${seed})`, () => {
-  const { databases } = openGeography({ databases: [] }, createReport());
-  const atlas = buildAtlas(databases, [], new Map());
+  const { sources } = openGeography({ databases: [] }, createReport());
+  const atlas = buildAtlas(treesOf(sources), [], new Map());
   const map = compileMap(atlas, ({ continent }) => CONTINENTS.findIndex((name) => name === continent) + 1, 12);
   const reader = new Reader<Response>(readFileSync(bundledDatabasePath()));
   let state = seed;

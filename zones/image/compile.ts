@@ -4,15 +4,15 @@
  */
 import type { Report } from '../../config/diagnostics.ts';
 import type { RegionSpec, Settings } from '../../config/settings.ts';
-import { buildAtlas, startBitsFor } from '../../geo/atlas.ts';
+import { startBitsFor } from '../../geo/atlas.ts';
 import { centroidOf } from '../../geo/countries.ts';
-import type { Database } from '../../geo/database.ts';
+import type { AtlasInputs, FoundAtlas } from '../../geo/find-atlas.ts';
 import { latencyKinds, type LatencyUse } from '../../geo/latency-classes.ts';
 import type { LatencyTable } from '../../geo/latency-table.ts';
 import type { Places } from '../../geo/location.ts';
 import { ownNetworkWords } from '../../geo/own-networks.ts';
+import type { Allocate } from '../../geo/packed-atlas.ts';
 import { networkText, type LatencySource } from '../../steering/place.ts';
-import { shareAtlas, type Allocate } from '../../steering/plan.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { formatAddress, type Prefix } from '../../wire/address.ts';
 import { formatName, labelOffsets, canonical } from '../../wire/name.ts';
@@ -32,7 +32,8 @@ const ALLOCATOR_OCTETS = 16;
 export type CompileInput = {
   readonly settings: Settings;
   readonly zones: readonly ZoneModel[];
-  readonly databases: readonly Database[];
+  /** Finds or builds the atlas for these networks and latency tables. */
+  readonly atlasFor: (inputs: AtlasInputs) => FoundAtlas;
   /** By the path that a latency step names. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
   /** The serial of a zone: that of its SOA, or an assigned one with `serial: auto`. */
@@ -64,8 +65,8 @@ export function compile(input: CompileInput): Compiled {
     table,
     ...latencyKinds(table, usesOf(zones, path)),
   }));
-  const trees = measured.map(({ tree }) => tree);
-  const atlas = buildAtlas(input.databases, listed.prefixes, atOf, trees);
+  const latencyTrees = measured.map(({ tree }) => tree);
+  const { atlas, memory } = input.atlasFor({ networks: listed.prefixes, operator: atOf, latency: latencyTrees });
   const latency = new Map(
     measured.map(({ path, table, rowOf }, index): [string, LatencySource] => [
       path,
@@ -121,7 +122,7 @@ export function compile(input: CompileInput): Compiled {
   }
   return {
     image: layOut(building, plan, ownNetworkWords(operator.map(({ prefix }) => prefix)), input.allocate),
-    atlas: shareAtlas(atlas, input.allocate),
+    atlas: memory,
     locations: atlas.places,
     catalog: { zones: zones.flatMap((model) => zoneInfos.get(model) ?? []), services, vips, regions: regions.list },
   };

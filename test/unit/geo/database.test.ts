@@ -9,7 +9,7 @@ import { lookupClass } from '../../../geo/find-class.ts';
 import { BUNDLED_ATTRIBUTION, openGeography } from '../../../geo/geography.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
-import { NOW_MS, openBytes, temporaryFolder } from './databases.ts';
+import { NOW_MS, openBytes, temporaryFolder, treesOf } from './databases.ts';
 
 const folder = temporaryFolder();
 const KR = { country: { iso_code: 'KR' } };
@@ -146,8 +146,8 @@ describe('every tree that the format has', () => {
 
 describe('the bundled database', () => {
   const report = createReport();
-  const { databases, info } = openGeography({ databases: [] }, report, Date.UTC(2026, 6, 1));
-  const atlas = buildAtlas(databases, [], new Map());
+  const { sources, info } = openGeography({ databases: [] }, report, { nowMs: Date.UTC(2026, 6, 1) });
+  const atlas = buildAtlas(treesOf(sources), [], new Map());
 
   test('opens without a word', () => {
     expect(report.diagnostics).toEqual([]);
@@ -189,6 +189,8 @@ test('of several databases those that open come back, and every mistake is repor
   writeFileSync(join(folder, 'good.mmdb'), good);
   const report = createReport();
   const paths = ['a.mmdb', 'good.mmdb', 'b.mmdb'].map((name) => ({ path: join(folder, name), place }));
-  expect(openGeography({ databases: paths }, report, NOW_MS).info.map(({ name }) => name)).toEqual(['good.mmdb']);
+  expect(openGeography({ databases: paths }, report, { nowMs: NOW_MS }).info.map(({ name }) => name)).toEqual([
+    'good.mmdb',
+  ]);
   expect(report.diagnostics.map(({ code }) => code)).toEqual(['PH400', 'PH400']);
 });

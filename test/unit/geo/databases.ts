@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { createReport, type Diagnostic } from '../../../config/diagnostics.ts';
-import { openDatabase, type Database } from '../../../geo/database.ts';
+import { openDatabase, type Database, type DatabaseTree } from '../../../geo/database.ts';
+import type { DatabaseSource } from '../../../geo/geography.ts';
 import { writeMmdb, type MmdbOptions } from '../../support/mmdb.ts';
 import type { DatabaseText } from './reference.ts';
 
@@ -35,4 +36,9 @@ export function openBytes(
   const report = createReport();
   const database = openDatabase(path, report, { nowMs: NOW_MS });
   return { database, diagnostics: report.diagnostics, path };
+}
+
+/** Their trees, decoded. */
+export function treesOf(sources: readonly DatabaseSource[]): DatabaseTree[] {
+  return sources.flatMap((source) => source.decode()?.tree ?? []);
 }

@@ -1,12 +1,12 @@
 /** What simulate says, beside what packets are answered. */
 import { describe, expect, test } from 'vitest';
+import { viewAtlas } from '../../../../geo/atlas-view.ts';
 import { lookupClass } from '../../../../geo/find-class.ts';
 import { placeAt } from '../../../../geo/location.ts';
 import { FORCED, forcedOf, isForcedOut, PROBED } from '../../../../health/health-table.ts';
 import { isInhabited } from '../../../../server/forecast/address-space.ts';
 import { simulateFrom, type SimulateRequest, type Simulation } from '../../../../server/forecast/simulate-failure.ts';
 import { NODATA, STATIC, type Traffic } from '../../../../server/forecast/traffic.ts';
-import { viewAtlas } from '../../../../steering/plan.ts';
 import { formatAddress } from '../../../../wire/address.ts';
 import { expectShare } from '../../../support/chance.ts';
 import { readName, T } from '../../../support/message.ts';
