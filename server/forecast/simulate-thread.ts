@@ -4,6 +4,7 @@
  * replaced, when a request takes too long or is cancelled, and after some time without requests.
  */
 import { Worker } from 'node:worker_threads';
+import { systemClock, type Cancel, type Clock } from '../../health/clock.ts';
 import type { PackedGeneration } from '../../zones/packed-generation.ts';
 import type { CountedClients } from './client-counts.ts';
 import type { SimulateRequest } from './simulate-failure.ts';
@@ -64,8 +65,7 @@ export type SimulateThread = {
 
 export type SimulateThreadOptions = {
   readonly server: () => SimulatedServer;
-  readonly limitMs?: number;
-  readonly idleMs?: number;
+  readonly clock?: Clock;
   /** The entry file of the thread. */
   readonly entry?: URL;
 };
@@ -95,125 +95,167 @@ type Job = {
   readonly fail: (error: Error) => void;
 };
 
+/** The thread, the request that it computes, and those that wait. */
+type Simulations = {
+  readonly server: () => SimulatedServer;
+  readonly clock: Clock;
+  readonly entry: URL;
+  readonly waiting: Job[];
+  running: Job | undefined;
+  worker: Worker | undefined;
+  /** Take back the time limit of the running request, and the end of a thread without requests. */
+  cancelLimit: Cancel;
+  cancelIdle: Cancel;
+  /** Requests that may still come in. */
+  places: number;
+  stopped: boolean;
+};
+
+const nothingToCancel: Cancel = () => undefined;
+
 export function createSimulateThread(options: SimulateThreadOptions): SimulateThread {
-  const { server, limitMs = LIMIT_MS, idleMs = IDLE_MS, entry = ENTRY } = options;
-  const waiting: Job[] = [];
-  let running: Job | undefined;
-  let worker: Worker | undefined;
-  let limit: NodeJS.Timeout | undefined;
-  let idle: NodeJS.Timeout | undefined;
-  let places = MAX_WAITING + 1;
-  let stopped = false;
-
-  const endThread = (): void => {
-    const ended = worker;
-    worker = undefined;
-    clearTimeout(idle);
-    ended?.removeAllListeners('message');
-    void ended?.terminate();
+  const { server, entry = ENTRY, clock = systemClock } = options;
+  const simulations: Simulations = {
+    ...{ server, entry, clock },
+    waiting: [],
+    running: undefined,
+    worker: undefined,
+    cancelLimit: nothingToCancel,
+    cancelIdle: nothingToCancel,
+    places: MAX_WAITING + 1,
+    stopped: false,
   };
-  /** Called when the running request has ended; the thread may have ended too. */
-  const next = (): void => {
-    clearTimeout(limit);
-    clearTimeout(idle);
-    running = waiting.shift();
-    if (running === undefined) {
-      idle = setTimeout(endThread, idleMs).unref();
-      return;
-    }
-    limit = setTimeout(() => {
-      give({ kind: 'too-long', seconds: Math.round(limitMs / 1000) }, true);
-    }, limitMs);
-    worker ??= begin();
-    worker.postMessage({ kind: 'ask', request: running.request } satisfies ToSimulateThread);
-  };
-  const give = (outcome: SimulateOutcome, endsThread = false): void => {
-    const job = running;
-    if (endsThread) endThread();
-    next();
-    job?.end(outcome);
-  };
-  const begin = (): Worker => {
-    const { generation, health, factsOf } = server();
-    const thread = new Worker(entry, { name: 'simulate', resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB } });
-    thread.unref();
-    thread.postMessage({ kind: 'start', generation, health } satisfies ToSimulateThread);
-    thread.on('message', (message: FromSimulateThread) => {
-      if (message.kind !== 'need') {
-        give(message);
-        return;
-      }
-      const facts = message.services.map(factsOf);
-      thread.postMessage({ kind: 'facts', facts } satisfies ToSimulateThread);
-    });
-    const failed = (error: Error & { readonly code?: string }): void => {
-      if (worker !== thread) return;
-      worker = undefined;
-      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-        give({ kind: 'too-large' });
-        return;
-      }
-      const job = running;
-      next();
-      job?.fail(error);
-    };
-    thread.on('error', failed);
-    thread.on('exit', () => {
-      failed(new Error('the thread of simulate ended without a reply'));
-    });
-    return thread;
-  };
-
   return {
-    simulate: (request, signal) => {
-      if (stopped || signal?.aborted === true) {
-        return Promise.resolve({ outcome: { kind: 'cancelled' }, leave: () => undefined });
-      }
-      if (places === 0) return Promise.resolve({ outcome: { kind: 'busy' }, leave: () => undefined });
-      places--;
-      let isThere = true;
-      const leave = (): void => {
-        if (isThere) places++;
-        isThere = false;
-      };
-      return new Promise((resolve, reject) => {
-        const job: Job = {
-          request,
-          end: (outcome) => {
-            signal?.removeEventListener('abort', cancel);
-            resolve({ outcome, leave });
-          },
-          fail: (error) => {
-            signal?.removeEventListener('abort', cancel);
-            leave();
-            reject(error);
-          },
-        };
-        const cancel = (): void => {
-          if (job === running) {
-            give({ kind: 'cancelled' }, true);
-            return;
-          }
-          const at = waiting.indexOf(job);
-          if (at >= 0) waiting.splice(at, 1);
-          job.end({ kind: 'cancelled' });
-        };
-        signal?.addEventListener('abort', cancel, { once: true });
-        waiting.push(job);
-        if (running === undefined) next();
-      });
-    },
+    simulate: (request, signal) => enqueue(simulations, request, signal),
     replaced: () => {
-      if (running === undefined) endThread();
-      else give({ kind: 'replaced' }, true);
+      if (simulations.running === undefined) endThread(simulations);
+      else endThreadAndGive(simulations, { kind: 'replaced' });
     },
     stop: () => {
-      stopped = true;
-      const left = [running, ...waiting.splice(0)];
-      running = undefined;
-      clearTimeout(limit);
-      endThread();
+      simulations.stopped = true;
+      const left = [simulations.running, ...simulations.waiting.splice(0)];
+      simulations.running = undefined;
+      simulations.cancelLimit();
+      endThread(simulations);
       for (const job of left) job?.end({ kind: 'cancelled' });
     },
   };
+}
+
+function enqueue(simulations: Simulations, request: SimulateRequest, signal?: AbortSignal): Promise<SimulateReply> {
+  if (simulations.stopped || signal?.aborted === true) {
+    return Promise.resolve({ outcome: { kind: 'cancelled' }, leave: () => undefined });
+  }
+  if (simulations.places === 0) return Promise.resolve({ outcome: { kind: 'busy' }, leave: () => undefined });
+  simulations.places--;
+  let isThere = true;
+  const leave = (): void => {
+    if (isThere) simulations.places++;
+    isThere = false;
+  };
+  return new Promise((resolve, reject) => {
+    const job: Job = {
+      request,
+      end: (outcome) => {
+        signal?.removeEventListener('abort', abort);
+        resolve({ outcome, leave });
+      },
+      fail: (error) => {
+        signal?.removeEventListener('abort', abort);
+        leave();
+        reject(error);
+      },
+    };
+    const abort = (): void => {
+      cancel(simulations, job);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    simulations.waiting.push(job);
+    if (simulations.running === undefined) next(simulations);
+  });
+}
+
+function cancel(simulations: Simulations, job: Job): void {
+  if (job === simulations.running) {
+    endThreadAndGive(simulations, { kind: 'cancelled' });
+    return;
+  }
+  const at = simulations.waiting.indexOf(job);
+  if (at >= 0) simulations.waiting.splice(at, 1);
+  job.end({ kind: 'cancelled' });
+}
+
+/** Called when the running request has ended; the thread may have ended too. */
+function next(simulations: Simulations): void {
+  const { clock } = simulations;
+  simulations.cancelLimit();
+  simulations.cancelIdle();
+  simulations.running = simulations.waiting.shift();
+  if (simulations.running === undefined) {
+    simulations.cancelIdle = clock.after(IDLE_MS, () => {
+      endThread(simulations);
+    });
+    return;
+  }
+  simulations.cancelLimit = clock.after(LIMIT_MS, () => {
+    endThreadAndGive(simulations, { kind: 'too-long', seconds: LIMIT_MS / 1000 });
+  });
+  simulations.worker ??= beginThread(simulations);
+  simulations.worker.postMessage({ kind: 'ask', request: simulations.running.request } satisfies ToSimulateThread);
+}
+
+/** Ends the running request and begins the next one. */
+function give(simulations: Simulations, outcome: SimulateOutcome): void {
+  const job = simulations.running;
+  next(simulations);
+  job?.end(outcome);
+}
+
+function endThreadAndGive(simulations: Simulations, outcome: SimulateOutcome): void {
+  endThread(simulations);
+  give(simulations, outcome);
+}
+
+function beginThread(simulations: Simulations): Worker {
+  const { generation, health, factsOf } = simulations.server();
+  const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP_MIB };
+  const thread = new Worker(simulations.entry, { name: 'simulate', resourceLimits });
+  thread.unref();
+  thread.postMessage({ kind: 'start', generation, health } satisfies ToSimulateThread);
+  thread.on('message', (message: FromSimulateThread) => {
+    if (message.kind !== 'need') {
+      give(simulations, message);
+      return;
+    }
+    const facts = message.services.map(factsOf);
+    thread.postMessage({ kind: 'facts', facts } satisfies ToSimulateThread);
+  });
+  thread.on('error', (error: Error) => {
+    loseThread(simulations, thread, error);
+  });
+  thread.on('exit', () => {
+    loseThread(simulations, thread, new Error('the thread of simulate ended without a reply'));
+  });
+  return thread;
+}
+
+/** The thread has failed; the next request gets a new one. */
+function loseThread(simulations: Simulations, thread: Worker, error: Error & { readonly code?: string }): void {
+  if (simulations.worker !== thread) return;
+  simulations.worker = undefined;
+  if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    give(simulations, { kind: 'too-large' });
+    return;
+  }
+  const job = simulations.running;
+  next(simulations);
+  job?.fail(error);
+}
+
+function endThread(simulations: Simulations): void {
+  const ended = simulations.worker;
+  simulations.worker = undefined;
+  simulations.cancelIdle();
+  ended?.removeAllListeners('message');
+  void ended?.terminate();
 }

@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { TransferSettings } from '../../config/settings.ts';
+import { systemClock, type Cancel, type Clock } from '../../health/clock.ts';
 import {
   formatEndpoint,
   showEndpoint,
@@ -59,7 +60,8 @@ type Notice = {
   tries: number;
   /** MACs of the messages sent so far: the response may belong to any of them. */
   readonly macs: Uint8Array[];
-  timer: NodeJS.Timeout | undefined;
+  /** Takes the next retry back. */
+  cancelRetry: Cancel;
   /** Whether a response without a valid signature has been logged. */
   complained: boolean;
 };
@@ -72,99 +74,35 @@ type Target = {
   readonly waiting: Map<string, Notice>;
 };
 
-/** @param firstWaitMs delay before the first retry; it doubles with each retry */
-export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): SecondaryNotifier {
-  const targets = new Map<string, Target>();
-  const sockets = new Map<string, Socket>();
+/** All notices and the sockets that send them. */
+type Notifier = {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** By endpoint. */
+  readonly targets: Map<string, Target>;
+  /** By address family and source. */
+  readonly sockets: Map<string, Socket>;
   /** Source addresses that cannot be bound: the system chooses another one. */
-  const unusable = new Set<string | undefined>();
+  readonly unusable: Set<string | undefined>;
   /** Notices under way, by message identifier. */
-  const byId = new Map<number, Notice>();
-  const nowSeconds = (): number => Math.floor(Date.now() / 1000);
+  readonly byId: Map<number, Notice>;
+};
 
-  const end = (notice: Notice): void => {
-    clearTimeout(notice.timer);
-    byId.delete(notice.id);
-    const { target, zone } = notice;
-    if (target.underWay.get(zone) === notice) target.underWay.delete(zone);
-    for (const [next, waiting] of target.waiting) {
-      if (target.underWay.size >= WINDOW) break;
-      target.waiting.delete(next);
-      begin(waiting);
-    }
+export function createSecondaryNotifier(log: Log, clock: Clock = systemClock): SecondaryNotifier {
+  const notifier: Notifier = {
+    log,
+    clock,
+    targets: new Map(),
+    sockets: new Map(),
+    unusable: new Set(),
+    byId: new Map(),
   };
-
-  const begin = (notice: Notice): void => {
-    notice.target.underWay.set(notice.zone, notice);
-    notice.id = freeId(byId);
-    byId.set(notice.id, notice);
-    transmit(notice);
-  };
-
-  const transmit = (notice: Notice): void => {
-    const { target, zone } = notice;
-    if (notice.tries === TRIES) {
-      log.warn(`${showEndpoint(target.endpoint)} did not acknowledge NOTIFY for ${zone}`);
-      end(notice);
-      return;
-    }
-    notice.timer = setTimeout(transmit, firstWaitMs * 2 ** notice.tries, notice);
-    notice.tries++;
-    const { host, port } = target.endpoint;
-    socketFor(target).send(sealed(notice, nowSeconds), port, host, () => undefined);
-  };
-
-  const socketFor = ({ endpoint, source: wanted }: Target): Socket => {
-    const source = unusable.has(wanted) ? undefined : wanted;
-    const type = endpoint.host.includes(':') ? 'udp6' : 'udp4';
-    const name = `${type} ${source ?? ''}`;
-    const known = sockets.get(name);
-    if (known) return known;
-    const socket = createSocket(type);
-    sockets.set(name, socket);
-    socket.on('message', heard);
-    socket.on('error', (error) => {
-      log.warn(`NOTIFY from ${source ?? 'any address'}: ${error.message}`);
-      unusable.add(source);
-      sockets.delete(name);
-      socket.close();
-    });
-    socket.bind({ ...(source === undefined ? {} : { address: source }), port: 0, exclusive: true });
-    socket.unref();
-    return socket;
-  };
-
-  const heard = (message: Uint8Array, { address, port }: RemoteInfo): void => {
-    if (message.length < HEADER_OCTETS) return;
-    const notice = byId.get(get16(message, 0));
-    const flags = get16(message, 2);
-    if (!notice || (flags & 0x8000) === 0 || ((flags >> 11) & 15) !== OPCODE.NOTIFY) return;
-    const { endpoint, key } = notice.target;
-    if (port !== endpoint.port || !isSameAddress(address, endpoint.host)) return;
-    const who = showEndpoint(endpoint);
-    if (key && !isSigned(message, key, notice, nowSeconds())) {
-      if (!notice.complained)
-        log.warn(`${who}: response to NOTIFY for ${notice.zone} is not signed with the key ${key.label}`);
-      notice.complained = true;
-      return;
-    }
-    const rcode = flags & 15;
-    if (rcode === 0) log.info(`${who} acknowledged NOTIFY for ${notice.zone}`);
-    else log.warn(`${who} rejected NOTIFY for ${notice.zone}: RCODE ${rcode}`);
-    end(notice);
-  };
-
   return {
     tell: (zones, image, settings, listen) => {
       const wanted = new Map(settings.notify.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
-      for (const [name, { underWay, waiting }] of targets) {
-        if (wanted.has(name)) continue;
-        waiting.clear();
-        for (const notice of underWay.values()) end(notice);
-        targets.delete(name);
-      }
+      for (const [name, target] of notifier.targets) if (!wanted.has(name)) drop(notifier, name, target);
       for (const [name, endpoint] of wanted) {
-        const before = targets.get(name);
+        const before = notifier.targets.get(name);
         const target: Target = {
           endpoint,
           key: keyFor(endpoint, settings),
@@ -172,36 +110,137 @@ export function createSecondaryNotifier(log: Log, firstWaitMs = FIRST_WAIT_MS): 
           underWay: before?.underWay ?? new Map<string, Notice>(),
           waiting: before?.waiting ?? new Map<string, Notice>(),
         };
-        targets.set(name, target);
+        notifier.targets.set(name, target);
         for (const zone of zones) {
           const message = messageOf(zone, image);
-          if (!message) continue;
-          const running = target.underWay.get(zone);
-          if (running) end(running);
-          const notice: Notice = {
-            zone,
-            target,
-            message,
-            id: -1,
-            tries: 0,
-            macs: [],
-            timer: undefined,
-            complained: false,
-          };
-          target.waiting.delete(zone);
-          if (target.underWay.size < WINDOW) begin(notice);
-          else target.waiting.set(zone, notice);
+          if (message) enqueue(notifier, target, zone, message);
         }
       }
     },
     stop: () => {
-      for (const notice of byId.values()) clearTimeout(notice.timer);
-      byId.clear();
-      targets.clear();
-      for (const socket of sockets.values()) socket.close();
-      sockets.clear();
+      for (const notice of notifier.byId.values()) notice.cancelRetry();
+      notifier.byId.clear();
+      notifier.targets.clear();
+      for (const socket of notifier.sockets.values()) socket.close();
+      notifier.sockets.clear();
     },
   };
+}
+
+/** Forgets a target that is no longer configured. */
+function drop(notifier: Notifier, name: string, { underWay, waiting }: Target): void {
+  waiting.clear();
+  for (const notice of underWay.values()) end(notifier, notice);
+  notifier.targets.delete(name);
+}
+
+/** A notice in place of an older one of the same zone. It waits if WINDOW others are under way to the target. */
+function enqueue(notifier: Notifier, target: Target, zone: string, message: Uint8Array): void {
+  const running = target.underWay.get(zone);
+  if (running) end(notifier, running);
+  const notice: Notice = {
+    zone,
+    target,
+    message,
+    id: -1,
+    tries: 0,
+    macs: [],
+    cancelRetry: () => undefined,
+    complained: false,
+  };
+  target.waiting.delete(zone);
+  if (target.underWay.size < WINDOW) begin(notifier, notice);
+  else target.waiting.set(zone, notice);
+}
+
+function begin(notifier: Notifier, notice: Notice): void {
+  notice.target.underWay.set(notice.zone, notice);
+  notice.id = freeId(notifier.byId);
+  notifier.byId.set(notice.id, notice);
+  transmit(notifier, notice);
+}
+
+/** Sends the notice, and again after some time unless it has ended by then. */
+function transmit(notifier: Notifier, notice: Notice): void {
+  const { target, zone } = notice;
+  if (notice.tries === TRIES) {
+    notifier.log.warn(`${showEndpoint(target.endpoint)} did not acknowledge NOTIFY for ${zone}`);
+    end(notifier, notice);
+    return;
+  }
+  notice.cancelRetry = notifier.clock.after(FIRST_WAIT_MS * 2 ** notice.tries, () => {
+    transmit(notifier, notice);
+  });
+  notice.tries++;
+  const { host, port } = target.endpoint;
+  socketFor(notifier, target).send(
+    sealed(notice, () => nowSeconds(notifier)),
+    port,
+    host,
+    () => undefined,
+  );
+}
+
+/** Ends a notice and begins those that waited for its place. */
+function end(notifier: Notifier, notice: Notice): void {
+  notice.cancelRetry();
+  notifier.byId.delete(notice.id);
+  const { target, zone } = notice;
+  if (target.underWay.get(zone) === notice) target.underWay.delete(zone);
+  for (const [next, waiting] of target.waiting) {
+    if (target.underWay.size >= WINDOW) break;
+    target.waiting.delete(next);
+    begin(notifier, waiting);
+  }
+}
+
+function socketFor(notifier: Notifier, { endpoint, source: wanted }: Target): Socket {
+  const { sockets, unusable, log } = notifier;
+  const source = unusable.has(wanted) ? undefined : wanted;
+  const type = endpoint.host.includes(':') ? 'udp6' : 'udp4';
+  const name = `${type} ${source ?? ''}`;
+  const known = sockets.get(name);
+  if (known) return known;
+  const socket = createSocket(type);
+  sockets.set(name, socket);
+  socket.on('message', (message, from) => {
+    take(notifier, message, from);
+  });
+  socket.on('error', (error) => {
+    log.warn(`NOTIFY from ${source ?? 'any address'}: ${error.message}`);
+    unusable.add(source);
+    sockets.delete(name);
+    socket.close();
+  });
+  socket.bind({ ...(source === undefined ? {} : { address: source }), port: 0, exclusive: true });
+  socket.unref();
+  return socket;
+}
+
+/** A message to one of the sockets: a response to a notice under way ends it. */
+function take(notifier: Notifier, message: Uint8Array, { address, port }: RemoteInfo): void {
+  if (message.length < HEADER_OCTETS) return;
+  const notice = notifier.byId.get(get16(message, 0));
+  const flags = get16(message, 2);
+  if (!notice || (flags & 0x8000) === 0 || ((flags >> 11) & 15) !== OPCODE.NOTIFY) return;
+  const { endpoint, key } = notice.target;
+  if (port !== endpoint.port || !isSameAddress(address, endpoint.host)) return;
+  const { log } = notifier;
+  const who = showEndpoint(endpoint);
+  if (key && !isSigned(message, key, notice, nowSeconds(notifier))) {
+    if (!notice.complained)
+      log.warn(`${who}: response to NOTIFY for ${notice.zone} is not signed with the key ${key.label}`);
+    notice.complained = true;
+    return;
+  }
+  const rcode = flags & 15;
+  if (rcode === 0) log.info(`${who} acknowledged NOTIFY for ${notice.zone}`);
+  else log.warn(`${who} rejected NOTIFY for ${notice.zone}: RCODE ${rcode}`);
+  end(notifier, notice);
+}
+
+function nowSeconds({ clock }: Notifier): number {
+  return Math.floor(clock.wall() / 1000);
 }
 
 /** RFC 1996 3.7: the question asks for the zone's SOA, the answer is the new SOA. Undefined for an unknown zone. */

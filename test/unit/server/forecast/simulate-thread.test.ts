@@ -12,6 +12,7 @@ import {
 } from '../../../../server/forecast/simulate-thread.ts';
 import { packGeneration, unpackGeneration } from '../../../../zones/packed-generation.ts';
 import { loadPacked, NO_GEOGRAPHY, payloadOf } from '../../../support/pharos.ts';
+import { createManualClock } from '../../health/support.ts';
 
 const SERVICES = Array.from(
   { length: 40 },
@@ -98,14 +99,22 @@ describe('requests that wait', () => {
   });
 
   test('are computed one after the other, also when one before takes too long', async () => {
-    const thread = open({ entry: SILENT, limitMs: 50 });
+    const clock = createManualClock();
+    const thread = open({ entry: SILENT, clock });
     const order: number[] = [];
     const three = [0, 1, 2].map(async (number) => {
       const { outcome } = await thread.simulate(request);
       order.push(number);
-      return outcome.kind;
+      return outcome;
     });
-    expect(await Promise.all(three)).toEqual(['too-long', 'too-long', 'too-long']);
+    for (const ended of [1, 2, 3]) {
+      await clock.advance(29_999);
+      expect(order).toHaveLength(ended - 1);
+      await clock.advance(1);
+      expect(order).toHaveLength(ended);
+    }
+    const tooLong = { kind: 'too-long', seconds: 30 };
+    expect(await Promise.all(three)).toEqual([tooLong, tooLong, tooLong]);
     expect(order).toEqual([0, 1, 2]);
   });
 });

@@ -13,7 +13,8 @@ import { createSigner, verifyTsig, type TsigKey } from '../../../../wire/tsig.ts
 import { viewImage } from '../../../../zones/image/image.ts';
 import { decodeMessage, T } from '../../../support/message.ts';
 import { load, NO_GEOGRAPHY } from '../../../support/pharos.ts';
-import { collectLog, LOOPBACK } from '../client.ts';
+import { createManualClock } from '../../health/support.ts';
+import { LOOPBACK } from '../client.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(() => {
@@ -65,24 +66,45 @@ async function secondary(address = '127.0.0.1') {
       const got = heard.shift();
       return got ? Promise.resolve(got) : new Promise((resolve) => void waiting.push(resolve));
     },
-    heard,
   };
 }
 
-function notifier(firstWaitMs: number) {
-  const { lines, log } = collectLog();
-  const made = createSecondaryNotifier(log, firstWaitMs);
+/** A notifier whose time passes only when a test lets it pass. */
+function notifier() {
+  const lines: Record<'info' | 'warn' | 'error', string[]> = { info: [], warn: [], error: [] };
+  const all: string[] = [];
+  let written = Promise.withResolvers<undefined>();
+  const writer = (level: keyof typeof lines) => (line: string) => {
+    lines[level].push(line);
+    all.push(line);
+    written.resolve(undefined);
+    written = Promise.withResolvers<undefined>();
+  };
+  const log = { info: writer('info'), warn: writer('warn'), error: writer('error') };
+  // The tests sign with the time of the system.
+  const clock = createManualClock(Date.now());
+  const made = createSecondaryNotifier(log, clock);
   closers.push(() => {
     made.stop();
   });
-  const all = () => [...lines.info, ...lines.warn, ...lines.error];
   return {
     ...made,
+    clock,
     lines,
     logged: async (pattern: RegExp) => {
-      while (!all().some((line) => pattern.test(line))) await new Promise((passed) => setTimeout(passed, 2));
+      while (!all.some((line) => pattern.test(line))) await written.promise;
     },
   };
+}
+
+/** Nothing that was sent to the secondary is left: a message sent now is the next one there. */
+async function expectSilence({ endpoint, next }: Awaited<ReturnType<typeof secondary>>): Promise<void> {
+  const socket = createSocket('udp4');
+  closers.push(() => {
+    socket.close();
+  });
+  socket.send('the end', endpoint.port, endpoint.host);
+  expect((await next()).message.toString()).toBe('the end');
 }
 
 function settingsFor(endpoints: TransferSettings['notify'], key?: string): TransferSettings {
@@ -102,7 +124,7 @@ function acknowledge(message: Buffer, rcode = 0): Buffer {
 
 test('says which zone it is, and its new SOA', async () => {
   const { endpoint, next } = await secondary();
-  const { tell, logged } = notifier(10_000);
+  const { tell, logged } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
   const { message, respond, from } = await next();
   const { opcode, aa, isResponse, question, answer } = decodeMessage(message);
@@ -115,35 +137,40 @@ test('says which zone it is, and its new SOA', async () => {
 });
 
 test('is said again, with growing waits, until it is acknowledged', async () => {
-  const { endpoint, next, heard } = await secondary();
-  const { tell, logged } = notifier(10);
-  // Before the first is sent: one that is heard late would seem to shorten the waits.
-  const began = performance.now();
-  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
-  const first = await next();
-  for (let time = 0; time < 3; time++) {
-    const again = await next();
+  const heard = await secondary();
+  const { tell, logged, clock } = notifier();
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([heard.endpoint]), [LOOPBACK]);
+  const first = await heard.next();
+  for (const waitMs of [1000, 2000, 4000]) {
+    await clock.advance(waitMs - 1);
+    await expectSilence(heard);
+    await clock.advance(1);
+    const again = await heard.next();
     expect(again.message.readUInt16BE()).toBe(first.message.readUInt16BE());
-    if (time === 2) again.respond(acknowledge(again.message));
+    if (waitMs === 4000) again.respond(acknowledge(again.message));
   }
   await logged(/acknowledged NOTIFY for/);
-  // 10, 20 and 40 ms; timers may be a little early.
-  expect(performance.now() - began).toBeGreaterThan(65);
-  expect(heard).toEqual([]);
+  await clock.advance(60_000);
+  await expectSilence(heard);
 });
 
 test('ends after six times, with a warning', async () => {
-  const { endpoint, heard } = await secondary();
-  const { tell, logged, lines } = notifier(1);
-  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
-  await logged(/did not acknowledge/);
-  expect(heard).toHaveLength(6);
-  expect(lines.warn).toEqual([`127.0.0.1:${endpoint.port} did not acknowledge NOTIFY for example.com`]);
+  const heard = await secondary();
+  const { tell, clock, lines } = notifier();
+  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([heard.endpoint]), [LOOPBACK]);
+  for (let time = 0; time < 6; time++) {
+    await heard.next();
+    expect(lines.warn).toEqual([]);
+    await clock.advance(1000 * 2 ** time);
+  }
+  expect(lines.warn).toEqual([`127.0.0.1:${heard.endpoint.port} did not acknowledge NOTIFY for example.com`]);
+  await clock.advance(600_000);
+  await expectSilence(heard);
 });
 
 test('a refusal ends it too, with a warning', async () => {
   const { endpoint, next } = await secondary();
-  const { tell, logged, lines } = notifier(10_000);
+  const { tell, logged, lines } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
   const { message, respond } = await next();
   respond(acknowledge(message, 9));
@@ -152,27 +179,36 @@ test('a refusal ends it too, with a warning', async () => {
 });
 
 test('what is not the response to it does not count', async () => {
-  const { endpoint, next, heard } = await secondary();
+  const one = await secondary();
   const stranger = await secondary('127.0.0.2');
-  const { tell, logged, lines } = notifier(20);
-  tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
-  const { message, respond } = await next();
+  const { tell, logged, lines, clock } = notifier();
+  const image = imageOf(['example.com', 7], ['example.net', 7]);
+  tell(['example.com', 'example.net'], image, settingsFor([one.endpoint]), [LOOPBACK]);
+  const { message, respond } = await one.next();
   const query = Buffer.from(message);
   const otherOpcode = acknowledge(message);
   otherOpcode.writeUInt16BE(0x8400, 2);
+  const other = await one.next();
   const otherId = acknowledge(message);
-  otherId.writeUInt16BE(message.readUInt16BE() ^ 1);
+  // Neither this notice nor the other one.
+  while ([message, other.message].some((taken) => taken.readUInt16BE() === otherId.readUInt16BE()))
+    otherId.writeUInt16BE((otherId.readUInt16BE() + 1) & 0xffff);
   for (const wrong of [query, otherOpcode, otherId, Buffer.alloc(3)]) respond(wrong);
-  const again = await next();
-  expect(lines.info).toEqual([]);
+  // By its response the wrong ones have been read too.
+  other.respond(acknowledge(other.message));
+  await logged(/acknowledged NOTIFY for example.net/);
+  expect(lines.info).toHaveLength(1);
+  await clock.advance(1000);
+  const again = await one.next();
   again.respond(acknowledge(again.message));
-  await logged(/acknowledged NOTIFY for/);
-  expect([heard, stranger.heard]).toEqual([[], []]);
+  await logged(/acknowledged NOTIFY for example.com/);
+  await expectSilence(one);
+  await expectSilence(stranger);
 });
 
 test('a newer serial takes the place of the one under way', async () => {
   const { endpoint, next } = await secondary();
-  const { tell, logged, lines } = notifier(10_000);
+  const { tell, logged, lines } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
   const first = await next();
   tell(['example.com'], imageOf(['example.com', 8]), settingsFor([endpoint]), [LOOPBACK]);
@@ -186,7 +222,7 @@ test('a newer serial takes the place of the one under way', async () => {
 
 test('zones that are not told of are not sent; targets that are gone are forgotten', async () => {
   const [one, other] = [await secondary(), await secondary()];
-  const { tell } = notifier(20);
+  const { tell, logged, clock } = notifier();
   const image = imageOf(['example.com', 7], ['example.net', 7]);
   tell(['example.com'], image, settingsFor([one.endpoint, other.endpoint]), [LOOPBACK]);
   const { message, respond } = await one.next();
@@ -198,14 +234,14 @@ test('zones that are not told of are not sent; targets that are gone are forgott
   names.add(decodeMessage(seen.message).answer[0]?.name);
   seen.respond(acknowledge(seen.message));
   expect(names).toEqual(new Set(['example.net.']));
-  const before = other.heard.length;
-  await new Promise((passed) => setTimeout(passed, 100));
-  expect(other.heard.length).toBe(before);
+  await logged(/acknowledged NOTIFY for example.net/);
+  await clock.advance(600_000);
+  await expectSilence(other);
 });
 
 test('many zones come in turn, all of them', async () => {
   const { endpoint, next } = await secondary();
-  const { tell } = notifier(10_000);
+  const { tell } = notifier();
   const zones = Array.from({ length: 100 }, (_, i): [string, number] => [`zone-${i}.test`, i]);
   tell(
     zones.map(([name]) => name),
@@ -223,7 +259,7 @@ test('many zones come in turn, all of them', async () => {
 
 test('is signed for who has a key, and so must be the response', async () => {
   const { endpoint, next } = await secondary();
-  const { tell, logged, lines } = notifier(50);
+  const { tell, logged, lines, clock } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint], 'second'), [LOOPBACK]);
   const { message, respond } = await next();
   const tsig = readTsig(message);
@@ -233,6 +269,7 @@ test('is signed for who has a key, and so must be the response', async () => {
   respond(acknowledge(message));
   await logged(/is not signed with the key second/);
   expect(lines.info).toEqual([]);
+  await clock.advance(1000);
   const again = await next();
   const response = Buffer.alloc(512);
   response.set(acknowledge(again.message));
@@ -246,7 +283,7 @@ test('is signed for who has a key, and so must be the response', async () => {
 
 test('leaves from the address that the server listens on', async () => {
   const { endpoint, next } = await secondary();
-  const { tell } = notifier(10_000);
+  const { tell } = notifier();
   const listen = ['0.0.0.0', '192.0.2.1', '127.0.0.9'].map((host) => ({ host, port: 53 }));
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), listen);
   expect((await next()).from).toBe('127.0.0.9');
