@@ -6,6 +6,7 @@
  * reads it. How late a query was sent is reported separately. Prints one line of JSON, a LoadReport.
  */
 import { readFileSync } from 'node:fs';
+import { memoryAddress, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../config/libc.ts';
 import {
   BATCH,
   CONTROL_OCTETS,
@@ -18,7 +19,6 @@ import {
   type MessageVector,
 } from '../server/io/message-vector.ts';
 import { openUdpSockets } from '../server/io/sockets.ts';
-import { memoryAddress, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../server/libc.ts';
 import { createHistogram, record, toPairs, type Histogram } from './histogram.ts';
 
 export type LoadReport = {

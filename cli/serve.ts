@@ -2,9 +2,9 @@
  * `pharos serve`: runs the server until SIGTERM.
  */
 import { hidePaths } from '../config/environment.ts';
+import { exitNow, ignoreRealTimeSignals } from '../config/libc.ts';
 import { LeaveRootError } from '../server/io/drop-privileges.ts';
 import { connectServiceManager } from '../server/io/service-manager.ts';
-import { exitNow, ignoreRealTimeSignals } from '../server/libc.ts';
 import { ListenError } from '../server/listen-error.ts';
 import { TakeoverError } from '../server/threads/takeover.ts';
 import { loadInputFor } from './load-input.ts';

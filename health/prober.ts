@@ -1,9 +1,9 @@
 /**
  * One turn of a check: on which connection it is probed, how many probes there are at once, and when the next turn is.
  */
-import type { Socket } from 'node:net';
 import { failureOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
 import type { Clock } from './clock.ts';
+import type { ProbeConnection } from './connection.ts';
 import { MAX_EXTRA_PROBES } from './limits.ts';
 import { startRound } from './round.ts';
 import type { Pace } from './scheduler.ts';
@@ -36,8 +36,8 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
     // A target that serves one connection at a time would not answer while the old one is held.
     if (reused === undefined) watch.drop(unit.key);
     noteAsked(unit, clock.now());
-    const keep = (connection: Socket): void => {
-      if (unit.stopped) connection.destroy();
+    const keep = (connection: ProbeConnection): void => {
+      if (unit.stopped) connection.hangUp();
       else watch.keep(unit.key, connection);
     };
     const ask = async (signal: AbortSignal, first: boolean): Promise<ProbeResult> => {

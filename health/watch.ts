@@ -5,20 +5,19 @@
  *
  * Their number is limited, in all and per address. A connection over the limit is closed as if it were not watched.
  */
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { shareDescriptors } from '../config/descriptor-budget.ts';
 import type { Clock } from './clock.ts';
+import { NO_OWNER, type Owner, type ProbeConnection } from './connection.ts';
 import { MAX_HARMLESS_CLOSES, MAX_IDLE_OCTETS, MAX_WATCHED, MAX_WATCHED_OF_ADDRESS, REUSE_MS } from './limits.ts';
 
 export type Watch = {
   /** Holds a connection beside those that the key has: a check that is made of several leaves several. */
-  keep(key: string, connection: Socket): void;
+  keep(key: string, connection: ProbeConnection): void;
   /**
    * Closes what is held for the key, but for one that a probe may use: the only one, open and younger than REUSE_MS.
    * It is the caller's then, and can be given back.
    */
-  take(key: string): Socket | undefined;
+  take(key: string): ProbeConnection | undefined;
   /** Closes all that is held for the key. */
   drop(key: string): void;
   /** A probe of the key failed: its closes were not harmless. */
@@ -29,8 +28,8 @@ export type Watch = {
   stop(): void;
 };
 
-type Held = { readonly key: string; readonly peer: string; readonly listeners: Readonly<Record<string, Listener>> };
-type Listener = (chunk?: Buffer) => void;
+/** A connection, and its owner while it is held. */
+type Held = Owner & { readonly key: string; readonly peer: string; readonly connection: ProbeConnection };
 
 /**
  * How a target closes idle connections. One that does so after each answer, or after five idle seconds, would be probed
@@ -50,11 +49,10 @@ type State = {
   /** The other side ended a held connection of the key, by FIN or by RST. */
   readonly lost: (key: string) => void;
   readonly maxWatched: number;
-  readonly ofKey: Map<string, Set<Socket>>;
-  readonly held: Map<Socket, Held>;
+  readonly ofKey: Map<string, Held[]>;
   readonly ofPeer: Map<string, number>;
-  /** When a connection was first kept, which is soon after it was made. */
-  readonly openedMs: WeakMap<Socket, number>;
+  /** How many are held. */
+  count: number;
   /** Of keys whose connections the other side closes. */
   readonly habits: Map<string, Habit>;
   stopped: boolean;
@@ -70,23 +68,17 @@ export function createWatch(
     lost,
     maxWatched,
     ofKey: new Map(),
-    held: new Map(),
     ofPeer: new Map(),
-    openedMs: new WeakMap(),
+    count: 0,
     habits: new Map(),
     stopped: false,
   };
   return {
     keep(key, connection) {
-      const peer = `${connection.remoteAddress ?? ''} ${String(connection.remotePort)}`;
-      const isFull = state.held.size >= maxWatched || (state.ofPeer.get(peer) ?? 0) >= MAX_WATCHED_OF_ADDRESS;
-      if (!state.stopped && !isFull) {
-        hold(state, key, peer, connection);
-        return;
-      }
-      // An 'error' event without a listener ends the process.
-      connection.on('error', () => undefined);
-      hangUp(connection);
+      const peer = connection.peer();
+      const isFull = state.count >= maxWatched || (state.ofPeer.get(peer) ?? 0) >= MAX_WATCHED_OF_ADDRESS;
+      if (state.stopped || isFull) connection.hangUp();
+      else hold(state, key, peer, connection);
     },
     take: (key) => takeOnly(state, key),
     drop(key) {
@@ -95,7 +87,7 @@ export function createWatch(
     failed(key) {
       state.habits.delete(key);
     },
-    size: () => state.held.size,
+    size: () => state.count,
     stop() {
       state.stopped = true;
       for (const key of [...state.ofKey.keys()]) dropAll(state, key);
@@ -103,32 +95,30 @@ export function createWatch(
   };
 }
 
-function hold(state: State, key: string, peer: string, connection: Socket): void {
-  const { clock, held, ofKey, ofPeer, openedMs } = state;
-  const keptMs = clock.now();
+function hold(state: State, key: string, peer: string, connection: ProbeConnection): void {
+  const { clock, ofKey, ofPeer } = state;
+  const sinceMs = clock.now();
   noteHarmless(state, key);
   const ended = (): void => {
-    if (release(state, connection)) noteEnd(state, key, clock.now() - keptMs);
+    if (release(state, held)) noteEnd(state, key, clock.now() - sinceMs);
   };
   let octets = 0;
-  const listeners: Held['listeners'] = {
-    error: ended,
-    end: ended,
-    close: ended,
-    data: (chunk) => {
-      octets += chunk?.length ?? 0;
-      if (octets > MAX_IDLE_OCTETS) release(state, connection);
-    },
+  const received = ({ length }: Buffer): void => {
+    octets += length;
+    if (octets > MAX_IDLE_OCTETS) release(state, held);
   };
-  held.set(connection, { key, peer, listeners });
-  ofKey.set(key, (ofKey.get(key) ?? new Set()).add(connection));
+  const held: Held = { key, peer, connection, received, ended, failed: ended };
+  const others = ofKey.get(key);
+  if (others === undefined) ofKey.set(key, [held]);
+  else others.push(held);
   ofPeer.set(peer, (ofPeer.get(peer) ?? 0) + 1);
-  if (!openedMs.has(connection)) openedMs.set(connection, keptMs);
-  for (const [event, listener] of Object.entries(listeners)) connection.on(event, listener);
-  connection.resume();
+  state.count += 1;
+  // Soon after it was made.
+  connection.keptMs ??= sinceMs;
+  connection.owner = held;
   // Closing it properly is only a courtesy to the server, and must not keep this process running.
-  connection.unref();
-  if (connection.destroyed || connection.readableEnded) ended();
+  connection.rest(true);
+  if (!connection.isOpen()) ended();
 }
 
 /** A probe passed after the last close: the close was harmless. */
@@ -148,56 +138,48 @@ function noteEnd({ habits, lost }: State, key: string, idleMs: number): void {
   lost(key);
 }
 
-function takeOnly(state: State, key: string): Socket | undefined {
-  const { clock, habits, held, ofKey, openedMs } = state;
-  if (ofKey.has(key)) habits.delete(key);
-  const [connection, ...others] = ofKey.get(key) ?? [];
-  const entry = connection === undefined ? undefined : held.get(connection);
-  if (connection === undefined || entry === undefined) return undefined;
-  const ageMs = clock.now() - (openedMs.get(connection) ?? -Infinity);
-  if (others.length > 0 || ageMs >= REUSE_MS || !connection.writable) {
+function takeOnly(state: State, key: string): ProbeConnection | undefined {
+  const those = state.ofKey.get(key);
+  const held = those?.[0];
+  if (those === undefined || held === undefined) return undefined;
+  state.habits.delete(key);
+  const { connection } = held;
+  const ageMs = state.clock.now() - (connection.keptMs ?? -Infinity);
+  if (those.length > 1 || ageMs >= REUSE_MS || !connection.isOpen()) {
     dropAll(state, key);
     return undefined;
   }
-  forget(state, connection);
-  for (const [event, listener] of Object.entries(entry.listeners)) connection.off(event, listener);
-  connection.ref();
+  forget(state, held);
+  connection.owner = NO_OWNER;
+  connection.rest(false);
   return connection;
 }
 
 function dropAll(state: State, key: string): void {
+  const those = state.ofKey.get(key);
+  if (those === undefined) return;
   // The connection was held until the next probe: the other side has no habit of closing it.
-  if (state.ofKey.has(key)) state.habits.delete(key);
-  for (const connection of state.ofKey.get(key) ?? []) release(state, connection);
+  state.habits.delete(key);
+  for (const held of [...those]) release(state, held);
 }
 
 /** Closes a connection; false if it was not held any more. */
-function release(state: State, connection: Socket): boolean {
-  const was = forget(state, connection);
-  if (was) hangUp(connection);
+function release(state: State, held: Held): boolean {
+  const was = forget(state, held);
+  if (was) held.connection.hangUp();
   return was;
 }
 
 /** Stops watching a connection without closing it; false if it was not held any more. */
-function forget({ held, ofKey, ofPeer }: State, connection: Socket): boolean {
-  const entry = held.get(connection);
-  if (entry === undefined) return false;
-  held.delete(connection);
-  const those = ofKey.get(entry.key);
-  those?.delete(connection);
-  if (those?.size === 0) ofKey.delete(entry.key);
-  const left = (ofPeer.get(entry.peer) ?? 1) - 1;
-  if (left === 0) ofPeer.delete(entry.peer);
-  else ofPeer.set(entry.peer, left);
+function forget(state: State, held: Held): boolean {
+  const { ofKey, ofPeer } = state;
+  const those = ofKey.get(held.key);
+  if (those?.includes(held) !== true) return false;
+  if (those.length === 1) ofKey.delete(held.key);
+  else those.splice(those.indexOf(held), 1);
+  const left = (ofPeer.get(held.peer) ?? 1) - 1;
+  if (left === 0) ofPeer.delete(held.peer);
+  else ofPeer.set(held.peer, left);
+  state.count -= 1;
   return true;
-}
-
-/**
- * Closes a connection that is no longer needed, by a reset where possible. After an orderly close, its port would be in
- * use for a minute (TIME-WAIT, RFC 9293 3.6.1), and thousands of probes of one address would use up the ports.
- */
-export function hangUp(connection: Socket): void {
-  const resettable = !(connection instanceof TLSSocket) && connection.writable && !connection.connecting;
-  if (resettable) connection.resetAndDestroy();
-  else connection.destroy();
 }

@@ -1,8 +1,8 @@
 /**
  * Errors of listening, with a hint for the operator.
  */
+import { cannotGainPrivileges } from '../config/libc.ts';
 import { showEndpoint, isWildcardHost, type Endpoint } from '../wire/address.ts';
-import { cannotGainPrivileges } from './libc.ts';
 
 export type ListenFailure = {
   readonly endpoint: Endpoint;

@@ -4,8 +4,8 @@
 import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
 import { createReport, formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
+import { releaseMemory } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
-import { releaseMemory } from '../../server/libc.ts';
 import { loadInThread, LoadStuckError } from '../../server/threads/load-thread.ts';
 import { collectAll } from '../../server/threads/release-generation.ts';
 import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.ts';

@@ -3,8 +3,8 @@
  * over.
  */
 import type { Logger } from 'pino';
+import { libc } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
-import { libc } from '../../server/libc.ts';
 import { socketsAt, type OpenSocket } from '../../server/threads/takeover.ts';
 import { startStatusServer, type StatusServer } from '../../status/http.ts';
 import type { Runtime } from '../../status/runtime.ts';

@@ -7,8 +7,9 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { withoutFinalDot } from '../../config/host-name.ts';
+import { overSocket, type ProbeConnection } from '../connection.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
-import { hangUp } from '../watch.ts';
+import { connectPlain } from '../plain-connection.ts';
 import { bodyMatcher, type BodyMatcher } from './body-match.ts';
 import {
   bodyOf,
@@ -25,6 +26,7 @@ import {
   judge,
   onAbort,
   type Keep,
+  type Learn,
   type ProbePassed,
   type ProbeResult,
   type ProbeTarget,
@@ -44,22 +46,20 @@ export function probeHttp(
   spec: HttpSpec,
   signal: AbortSignal,
   keep?: Keep,
-  reused?: net.Socket,
+  reused?: ProbeConnection,
 ): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, async (deadline, learn) => {
+    // Before anything is open: an invalid header throws.
+    const request = requestText(target, spec);
     if (reused !== undefined) {
       try {
-        return await exchange(reused, true, target, spec, deadline, keep);
+        return await exchange(reused, request, spec, deadline, keep);
       } catch (error) {
         if (!(error instanceof Unanswered)) throw error;
         // RFC 9112 9.3.1: a server may close an idle connection while the next request is in flight.
       }
     }
-    // Before anything is open: an invalid header throws.
-    requestText(target, spec);
-    const connection = connectTo(target, spec);
-    learnCertificate(connection, learn);
-    return await exchange(connection, false, target, spec, deadline, keep);
+    return await exchange(connectTo(target, spec, request, learn), undefined, spec, deadline, keep);
   });
 }
 
@@ -68,18 +68,30 @@ class Unanswered extends Error {
   override readonly name = 'Unanswered';
 }
 
-function connectTo({ host, port }: ProbeTarget, spec: HttpSpec): net.Socket {
+/** Connects, and sends the request then. */
+function connectTo({ host, port }: ProbeTarget, spec: HttpSpec, request: string, learn: Learn): ProbeConnection {
   const where = { host, port, lookup: lookupHost };
-  return spec.kind === 'https'
-    ? tls.connect({ ...where, ...tlsOptions(host, spec), ALPNProtocols: ['http/1.1'] })
-    : net.connect({ ...where, noDelay: true });
+  if (spec.kind === 'http') {
+    const plain = connectPlain(host, port, request);
+    if (plain !== undefined) return plain;
+  }
+  const socket =
+    spec.kind === 'https'
+      ? tls.connect({ ...where, ...tlsOptions(host, spec), ALPNProtocols: ['http/1.1'] })
+      : net.connect({ ...where, noDelay: true });
+  learnCertificate(socket, learn);
+  const connection = overSocket(socket);
+  connection.send(request);
+  return connection;
 }
 
-/** Sends the request and judges the response. The connection goes to `keep`, or is closed. */
+/**
+ * Judges the response. `request` is sent over the connection of an earlier probe; undefined: it is on its way. The
+ * connection goes to `keep`, or is closed.
+ */
 function exchange(
-  connection: net.Socket,
-  isReused: boolean,
-  target: ProbeTarget,
+  connection: ProbeConnection,
+  request: string | undefined,
   spec: HttpSpec,
   signal: AbortSignal,
   keep: Keep | undefined,
@@ -88,23 +100,15 @@ function exchange(
     const wanted = spec.body === undefined ? undefined : bodyMatcher(spec.body);
     const reader = createHttpReader(spec.method);
     let answered = false;
-    const letGo = (): void => {
-      forget();
-      connection.off('data', take);
-      connection.off('end', closed);
-      connection.off('close', closed);
-    };
     const fail = (error: unknown): void => {
-      letGo();
-      hangUp(connection);
-      reject(isReused && !answered && !signal.aborted ? new Unanswered() : asError(error));
+      forget();
+      connection.hangUp();
+      reject(request !== undefined && !answered && !signal.aborted ? new Unanswered() : asError(error));
     };
     const pass = (): void => {
-      letGo();
-      if (keep !== undefined && isReusable(reader)) {
-        connection.off('error', fail);
-        keep(connection);
-      } else hangUp(connection);
+      forget();
+      if (keep !== undefined && isReusable(reader)) keep(connection);
+      else connection.hangUp();
       resolve(passedWith(reader, spec));
     };
     const settle = (readOn: () => boolean): void => {
@@ -117,11 +121,11 @@ function exchange(
         fail(error);
       }
     };
-    const take = (chunk: Buffer): void => {
+    const received = (chunk: Buffer): void => {
       answered = true;
       settle(() => feedReader(reader, chunk));
     };
-    const closed = (): void => {
+    const ended = (): void => {
       if (closeReader(reader)) settle(() => true);
       else fail(closedEarly(reader, answered));
     };
@@ -129,13 +133,10 @@ function exchange(
       fail(signal.reason);
     });
     if (signal.aborted) return;
-    // This listener stays until the connection is handed over: an 'error' event without a listener ends the process.
-    connection.on('error', fail);
-    connection.on('data', take);
-    connection.on('end', closed);
-    connection.on('close', closed);
-    // The socket buffers this until the TLS handshake is done.
-    connection.write(requestText(target, spec), 'latin1');
+    connection.owner = { received, ended, failed: fail };
+    if (request === undefined) return;
+    if (connection.isOpen()) connection.send(request);
+    else ended();
   });
 }
 

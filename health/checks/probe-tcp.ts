@@ -1,10 +1,11 @@
 /**
  * The `tcp` probe: it connects, sends `send`, and waits for `expect`.
  */
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import type { CheckSpec } from '../../config/check-kinds.ts';
+import { overSocket, type ProbeConnection } from '../connection.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
-import { hangUp } from '../watch.ts';
+import { connectPlain } from '../plain-connection.ts';
 import { bodyMatcher } from './body-match.ts';
 import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
 import { lookupHost } from './resolve-host.ts';
@@ -19,69 +20,62 @@ export function probeTcp(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal
 function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?: Keep): Promise<string> {
   const expected = spec.expect === undefined ? undefined : bodyMatcher(spec.expect);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: target.host, port: target.port, lookup: lookupHost, noDelay: true });
-    let received = Buffer.alloc(0);
-    const take = (chunk: Buffer): void => {
+    const connection = connectTo(target);
+    let octets = Buffer.alloc(0);
+    const received = (chunk: Buffer): void => {
       if (expected === undefined) return;
-      received = Buffer.concat([received, chunk.subarray(0, MAX_BODY_OCTETS - received.length)]);
+      octets = Buffer.concat([octets, chunk.subarray(0, MAX_BODY_OCTETS - octets.length)]);
       try {
-        if (expected.test(received)) pass(`received ${expected.words}`);
-        else if (received.length >= MAX_BODY_OCTETS) fail(new ProbeFailure(`no ${expected.words} in the first 64 KiB`));
+        if (expected.test(octets)) pass(`received ${expected.words}`);
+        else if (octets.length >= MAX_BODY_OCTETS) fail(new ProbeFailure(`no ${expected.words} in the first 64 KiB`));
       } catch (error) {
         fail(error);
       }
     };
-    const closed = (): void => {
+    const ended = (): void => {
       fail(new ProbeFailure(expected === undefined ? 'closed at once' : `closed without ${expected.words}`));
     };
-    const end = (): void => {
-      forget();
-      socket.off('data', take);
-      socket.off('end', closed);
-    };
     const fail = (error: unknown): void => {
-      end();
-      hangUp(socket);
+      forget();
+      connection.hangUp();
       reject(asError(error));
     };
     const pass = (reason: string): void => {
-      end();
-      if (keep === undefined) hangUp(socket);
-      else keep(socket);
+      forget();
+      if (keep === undefined) connection.hangUp();
+      else keep(connection);
       resolve(reason);
     };
     const forget = onAbort(signal, () => {
       fail(signal.reason);
     });
-    // This listener stays until the socket ends: an 'error' event without a listener ends the process.
-    socket.on('error', (error) => {
-      // A reset needs an established connection. Whether the connection or the reset is seen first is chance, and a state
-      // that depends on chance would alternate.
-      if (expected === undefined && isResetOnceConnected(error)) pass('connected, and reset at once');
-      else fail(error);
-    });
-    socket.on('end', closed);
-    socket.on('connect', () => {
-      if (isConnectedToItself(socket)) {
-        fail(new ProbeFailure('connect refused'));
-        return;
-      }
-      if (spec.send !== undefined) socket.write(spec.send);
-      if (expected === undefined) pass('connected');
-    });
-    if (expected !== undefined) socket.on('data', take);
+    if (signal.aborted) return;
+    connection.owner = {
+      received,
+      ended,
+      opened: () => {
+        if (connection.isToItself()) {
+          fail(new ProbeFailure('connect refused'));
+          return;
+        }
+        if (spec.send !== undefined) connection.send(Buffer.from(spec.send).toString('latin1'));
+        if (expected === undefined) pass('connected');
+      },
+      failed: (error) => {
+        // A reset needs an established connection. Whether the connection or the reset is seen first is chance, and a state
+        // that depends on chance would alternate.
+        if (expected === undefined && isResetOnceConnected(error)) pass('connected, and reset at once');
+        else fail(error);
+      },
+    };
   });
+}
+
+function connectTo({ host, port }: ProbeTarget): ProbeConnection {
+  return connectPlain(host, port) ?? overSocket(connect({ host, port, lookup: lookupHost, noDelay: true }));
 }
 
 /** A reset seen before the connection was. A reset in response to the SYN is ECONNREFUSED (connect(2)). */
 function isResetOnceConnected(error: NodeJS.ErrnoException): boolean {
   return error.code === 'ECONNRESET' && error.syscall === 'connect';
-}
-
-/**
- * The system may pick a port of this machine without a listener as the source port of the connection to that port. TCP
- * then connects to itself (RFC 9293 3.5, simultaneous open).
- */
-function isConnectedToItself(socket: Socket): boolean {
-  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
 }

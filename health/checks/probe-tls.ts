@@ -3,6 +3,7 @@
  */
 import { connect, type TLSSocket } from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
+import { overSocket } from '../connection.ts';
 import {
   ProbeFailure,
   asError,
@@ -62,7 +63,7 @@ function shakeHands(
       forget();
       socket.off('close', closed);
       if (keep === undefined) socket.destroy();
-      else keep(socket);
+      else keep(overSocket(socket));
       resolve(verdict);
     });
   });

@@ -1,12 +1,12 @@
 /**
  * The type of probes, their deadline, and the reasons of failures.
  */
-import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { plainText } from '../../config/plain-text.ts';
 import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { codeOf } from '../../config/unknown-values.ts';
+import type { ProbeConnection } from '../connection.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
 
 /** Where a probe connects: an address or a host name, and a port (0: neither check nor VIP has one). */
@@ -57,7 +57,7 @@ export type Learn = (what: Pick<ProbeResult, 'certificateEndsMs'>) => void;
  * Takes over the connection of a passed probe, to watch it (docs/health.md#watched-connections). Without `keep`, the
  * probe closes its connections.
  */
-export type Keep = (connection: Socket) => void;
+export type Keep = (connection: ProbeConnection) => void;
 
 /**
  * One probe. Never rejects: every error is a failed result. Ends when `signal` aborts or the check's timeout expires, and
@@ -68,7 +68,7 @@ export type Probe<Spec extends CheckSpec = CheckSpec> = (
   spec: Spec,
   signal: AbortSignal,
   keep?: Keep,
-  reused?: Socket,
+  reused?: ProbeConnection,
 ) => Promise<ProbeResult>;
 
 /** The port in the check. */
@@ -145,8 +145,11 @@ export function startDeadline(timeoutMs: number, expire: () => void): () => void
         arm(Math.min(lateMs, timeoutMs), false);
         return;
       }
+      // The events of this turn may be taken by an immediate of this turn (plain-connection.ts), which comes after this one.
       setImmediate(() => {
-        if (!ended) expire();
+        setImmediate(() => {
+          if (!ended) expire();
+        });
       });
     }, delayMs);
   };

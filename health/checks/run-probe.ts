@@ -1,8 +1,8 @@
 /**
  * The probe of each kind of check.
  */
-import type { Socket } from 'node:net';
 import { checkTraits, isPush, type CheckKind, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
+import type { ProbeConnection } from '../connection.ts';
 import { probeCompound } from './probe-compound.ts';
 import { probeDns } from './probe-dns.ts';
 import { probeExec } from './probe-exec.ts';
@@ -39,9 +39,9 @@ export function runProbe(
   spec: CheckSpec,
   signal: AbortSignal,
   keep?: Keep,
-  reused?: Socket,
+  reused?: ProbeConnection,
 ): Promise<ProbeResult> {
-  if (!checkTraits(spec).reusesConnection) reused?.destroy();
+  if (!checkTraits(spec).reusesConnection) reused?.hangUp();
   if (isPush(spec)) return Promise.resolve({ passed: false, reason: 'a push check is not probed', elapsedMs: 0 });
   // The probe of a check's kind takes checks of that kind.
   const probe = PROBES[spec.kind] as Probe;

@@ -6,9 +6,9 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, chownSync, constants, lchownSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../config/folder.ts';
+import { allowUsualPriority, keepOnlyBinding } from '../../config/libc.ts';
 import { readRegularFile } from '../../config/read-file.ts';
 import { codeOf } from '../../config/unknown-values.ts';
-import { allowUsualPriority, keepOnlyBinding } from '../libc.ts';
 
 export type User = { readonly name: string; readonly uid: number; readonly gid: number };
 

@@ -17,8 +17,8 @@
  *      8  cmsg_level      int                  in6_pktinfo: 0 addr (16), 16 ifindex
  *     12  cmsg_type       int
  */
+import { memoryAddress, AF_INET6, IP_PKTINFO, IPPROTO_IPV6 } from '../../config/libc.ts';
 import { UDP_OCTETS } from '../../wire/limits.ts';
-import { memoryAddress, AF_INET6, IP_PKTINFO, IPPROTO_IPV6 } from '../libc.ts';
 
 /** Maximum of datagrams per call. */
 export const BATCH = 64;

@@ -2,8 +2,8 @@
  * Writes to a pipe, terminal, socket or file without ever waiting for its reader.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
+import * as c from '../../config/libc.ts';
 import { codeOf } from '../../config/unknown-values.ts';
-import * as c from '../libc.ts';
 
 /** Writes as much as fits. Returns the octets written, 0 when the reader must read first. Throws when the reader has closed. */
 export type TryWrite = (octets: Uint8Array) => number;

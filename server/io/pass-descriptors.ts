@@ -2,7 +2,7 @@
  * Passes file descriptors from one process to another over a unix socket (SCM_RIGHTS, unix(7)). In a takeover the old
  * server passes its sockets, including their queued packets, to the new one.
  */
-import * as c from '../libc.ts';
+import * as c from '../../config/libc.ts';
 
 /** A text and the descriptors that came with it. */
 export type ReceivedDescriptors = { readonly text: string; readonly descriptors: readonly number[] };

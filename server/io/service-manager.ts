@@ -3,7 +3,7 @@
  * variable NOTIFY_SOCKET. Node.js lacks unix datagram sockets, so this calls the C library.
  */
 import { performance } from 'node:perf_hooks';
-import * as c from '../libc.ts';
+import * as c from '../../config/libc.ts';
 
 /** States of sd_notify(3). */
 export type ServiceState = 'READY' | 'RELOADING' | 'STOPPING';

@@ -2,8 +2,8 @@
  * UDP sockets as file descriptors. They belong to the process: the control thread opens them, and answering threads use
  * them by number. When a thread dies, its successor continues with the same socket and its queue.
  */
+import * as c from '../../config/libc.ts';
 import { isWildcardHost, parseAddress, type Endpoint } from '../../wire/address.ts';
-import * as c from '../libc.ts';
 import { ListenError } from '../listen-error.ts';
 
 /** An open UDP socket, to be posted to a thread. */

@@ -3,9 +3,6 @@
  * never returns to the event loop; between batches it checks shared memory for a publication or a stop. The loop allocates
  * nothing: the kernel takes 90% of the CPU time, and garbage collection must not add to it.
  */
-import { HEADER_OCTETS } from '../../wire/limits.ts';
-import { packetOf, TRANSPORT, type Answer, type Link, type Packet } from '../contract.ts';
-import { COUNTER, count, countResponse } from '../counters.ts';
 import {
   memoryAddress,
   ERRNO,
@@ -16,7 +13,10 @@ import {
   NULL,
   POLLIN,
   type Libc,
-} from '../libc.ts';
+} from '../../config/libc.ts';
+import { HEADER_OCTETS } from '../../wire/limits.ts';
+import { packetOf, TRANSPORT, type Answer, type Link, type Packet } from '../contract.ts';
+import { COUNTER, count, countResponse } from '../counters.ts';
 import {
   BATCH,
   createMessages,

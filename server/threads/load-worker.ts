@@ -3,8 +3,8 @@
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { allocateShared } from '../../config/libc.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
-import { allocateShared } from '../libc.ts';
 import type { FromLoadThread } from './load-thread.ts';
 
 // Answering threads come first. Only Linux has a priority per thread; elsewhere this would apply to the whole server.

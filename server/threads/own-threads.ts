@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, getPriority, setPriority } from 'node:os';
-import { readCores, writeCores } from '../libc.ts';
+import { readCores, writeCores } from '../../config/libc.ts';
 
 export type OwnThread = {
   /** Its number in the kernel. */

@@ -2,12 +2,12 @@
  * The control thread's side of the server. Sockets and threads start together or not at all. Publications go to all
  * threads, and the counters of all threads are added up.
  */
+import { whyNoLibc } from '../../config/libc.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { Log, Publication } from '../contract.ts';
 import { COUNTER, createCounters, sumCounters } from '../counters.ts';
 import { checkUdp } from '../io/check-listen.ts';
 import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
-import { whyNoLibc } from '../libc.ts';
 import { ListenError } from '../listen-error.ts';
 import { keepCoresSpare, type SpareCores } from './spare-cores.ts';
 import { socketsAt, type OpenSocket, type OpenSockets } from './takeover.ts';

@@ -15,10 +15,10 @@
 import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { libc } from '../../config/libc.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import { descriptorOf, receiveDescriptors, sendDescriptors } from '../io/pass-descriptors.ts';
-import { libc } from '../libc.ts';
 
 /** An open socket and its endpoint. */
 export type OpenSocket = { readonly endpoint: Endpoint; readonly fd: number };

@@ -10,7 +10,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { whyNoLibc } from '../../server/libc.ts';
+import { whyNoLibc } from '../../config/libc.ts';
 import { closeUnwanted, requestTakeover } from '../../server/threads/takeover.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { decodeMessage, encodeQuery, T } from '../support/message.ts';

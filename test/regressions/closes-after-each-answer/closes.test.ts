@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import * as net from 'node:net';
 import { expect, test } from 'vitest';
+import { overSocket } from '../../../health/connection.ts';
 import { MAX_HARMLESS_CLOSES } from '../../../health/limits.ts';
 import { createWatch } from '../../../health/watch.ts';
 import { createManualClock, listen } from '../../unit/health/support.ts';
@@ -22,7 +23,7 @@ async function closing() {
     await once(socket, 'connect');
     await expect.poll(() => ends.length).toBe(1);
     watch.drop('k');
-    watch.keep('k', socket);
+    watch.keep('k', overSocket(socket));
     await clock.advance(idleMs);
     ends.pop()?.end();
     await expect.poll(() => watch.size()).toBe(0);
@@ -56,7 +57,7 @@ test('one that stays open until the next probe ends the habit', async () => {
   for (let index = 0; index < MAX_HARMLESS_CLOSES; index += 1) await close(5);
   const socket = net.connect(served.port, '127.0.0.1');
   await once(socket, 'connect');
-  watch.keep('k', socket);
+  watch.keep('k', overSocket(socket));
   watch.drop('k');
   expect(watch.size()).toBe(0);
   await end();

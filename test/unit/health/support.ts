@@ -140,7 +140,7 @@ export type TestServer = {
 };
 
 /** A TCP server on a port of its own; `server` may be one of node:http or node:https. */
-export async function listen(server: net.Server, port = 0): Promise<TestServer> {
+export async function listen(server: net.Server, port = 0, host = '127.0.0.1'): Promise<TestServer> {
   const sockets = new Set<net.Socket>();
   const waiting = new Set<() => void>();
   let accepted = 0;
@@ -157,7 +157,7 @@ export async function listen(server: net.Server, port = 0): Promise<TestServer> 
       waiting.clear();
     });
   });
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   return {
     port: portOf(server),

@@ -1,12 +1,13 @@
-import { once } from 'node:events';
 import * as http from 'node:http';
 import * as net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { probeHttp } from '../../../health/checks/probe-http.ts';
+import { NO_OWNER, overSocket, type ProbeConnection } from '../../../health/connection.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/health-table.ts';
 import { REUSE_MS } from '../../../health/limits.ts';
-import { createWatch, hangUp } from '../../../health/watch.ts';
+import { connectPlain } from '../../../health/plain-connection.ts';
+import { createWatch } from '../../../health/watch.ts';
 import { createManualClock, httpCheck, listen, never, tcpCheck, vip, type TestServer } from './support.ts';
 
 const cleanUp: (() => unknown)[] = [];
@@ -20,13 +21,28 @@ async function serve(server: net.Server): Promise<TestServer> {
   return served;
 }
 
-async function connected(port: number): Promise<net.Socket> {
-  const socket = net.connect(port, '127.0.0.1');
-  await once(socket, 'connect');
-  return socket;
+/** Of both kinds; where the C library cannot be called there is one. */
+const KINDS: readonly (readonly [string, (port: number) => ProbeConnection])[] = [
+  ['over a socket of Node.js', (port) => overSocket(net.connect(port, '127.0.0.1'))],
+  ['without one', (port) => connectPlain('127.0.0.1', port) ?? overSocket(net.connect(port, '127.0.0.1'))],
+];
+
+function opened(connection: ProbeConnection): Promise<ProbeConnection> {
+  return new Promise((resolve, reject) => {
+    connection.owner = {
+      opened: () => {
+        resolve(connection);
+      },
+      received: () => undefined,
+      ended: reject,
+      failed: reject,
+    };
+  });
 }
 
-describe('connections that are held', () => {
+describe.each(KINDS)('connections %s that are held', (_, connect) => {
+  const connected = (port: number): Promise<ProbeConnection> => opened(connect(port));
+
   test('are bounded: what is more is closed', async () => {
     const served = await serve(net.createServer());
     const watch = createWatch(createManualClock(), () => undefined, 3);
@@ -45,16 +61,16 @@ describe('connections that are held', () => {
     const clock = createManualClock();
     const lost: string[] = [];
     const watch = createWatch(clock, (key) => lost.push(key), 10);
-    const socket = await connected(served.port);
-    watch.keep('k', socket);
-    expect([watch.take('k'), watch.size()]).toEqual([socket, 0]);
+    const connection = await connected(served.port);
+    watch.keep('k', connection);
+    expect([watch.take('k'), watch.size()]).toEqual([connection, 0]);
     await clock.advance(REUSE_MS - 1);
     // Its age counts from when it was first kept.
-    watch.keep('k', socket);
-    expect(watch.take('k')).toBe(socket);
-    watch.keep('k', socket);
+    watch.keep('k', connection);
+    expect(watch.take('k')).toBe(connection);
+    watch.keep('k', connection);
     await clock.advance(1);
-    expect([watch.take('k'), watch.size(), socket.destroyed]).toEqual([undefined, 0, true]);
+    expect([watch.take('k'), watch.size(), connection.isOpen()]).toEqual([undefined, 0, false]);
     for (const other of [await connected(served.port), await connected(served.port)]) watch.keep('two', other);
     expect([watch.take('two'), watch.size()]).toEqual([undefined, 0]);
     expect([watch.take('none'), lost]).toEqual([undefined, []]);
@@ -66,11 +82,11 @@ describe('connections that are held', () => {
     const served = await serve(net.createServer((socket) => ends.push(socket)));
     const lost: string[] = [];
     const watch = createWatch(createManualClock(), (key) => lost.push(key), 10);
-    const socket = await connected(served.port);
-    watch.keep('k', socket);
-    expect(watch.take('k')).toBe(socket);
-    expect(['data', 'end', 'close', 'error'].map((event) => socket.listenerCount(event))).toEqual([0, 1, 0, 0]);
-    watch.keep('k', socket);
+    const connection = await connected(served.port);
+    watch.keep('k', connection);
+    expect(watch.take('k')).toBe(connection);
+    expect(connection.owner).toBe(NO_OWNER);
+    watch.keep('k', connection);
     await expect.poll(() => ends.length).toBe(1);
     ends[0]?.end();
     await expect.poll(() => lost).toEqual(['k']);
@@ -81,7 +97,7 @@ describe('connections that are held', () => {
     const errors: string[] = [];
     const server = net.createServer((socket) => socket.on('error', (error) => errors.push((error as NodeJS.ErrnoException).code ?? ''))); // prettier-ignore
     const served = await serve(server);
-    hangUp(await connected(served.port));
+    (await connected(served.port)).hangUp();
     await expect.poll(() => errors).toEqual(['ECONNRESET']);
   });
 });
@@ -90,15 +106,14 @@ describe('a probe over the connection of an earlier one', () => {
   async function twice(server: http.Server | net.Server, between: () => unknown = () => undefined) {
     const served = await serve(server);
     const where = { host: '127.0.0.1', port: served.port };
-    const kept: net.Socket[] = [];
-    const keep = (socket: net.Socket): void => {
-      socket.on('error', () => undefined);
-      kept.push(socket);
+    const kept: ProbeConnection[] = [];
+    const keep = (connection: ProbeConnection): void => {
+      kept.push(connection);
     };
     const first = await probeHttp(where, httpCheck(), never, keep);
     await between();
     const second = await probeHttp(where, httpCheck({ timeoutMs: 1000 }), never, keep, kept[0]);
-    for (const socket of kept) socket.destroy();
+    for (const connection of kept) connection.hangUp();
     await served.quiet();
     return { first: first.passed, second, accepted: served.accepted() };
   }

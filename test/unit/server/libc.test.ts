@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import * as c from '../../../config/libc.ts';
 import {
   BATCH,
   CONTROL_OCTETS,
@@ -12,7 +13,6 @@ import {
   SLOT_OCTETS,
 } from '../../../server/io/message-vector.ts';
 import { closeSockets, openUdpSockets } from '../../../server/io/sockets.ts';
-import * as c from '../../../server/libc.ts';
 
 const here = c.whyNoLibc() === undefined;
 

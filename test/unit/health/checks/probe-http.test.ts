@@ -4,6 +4,7 @@ import * as net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probeHttp } from '../../../../health/checks/probe-http.ts';
 import type { ProbeResult } from '../../../../health/checks/probe.ts';
+import type { ProbeConnection } from '../../../../health/connection.ts';
 import { closedPort, httpCheck, listen, never, selfSigned, type TestServer } from '../support.ts';
 
 let served: TestServer;
@@ -258,13 +259,13 @@ describe('a connection to watch', () => {
     ['is not kept when the body was not read to its end', 'http', '/endless', false],
     ['is not kept when the check failed', 'http', '/status/500', false],
   ] as const)('%s', async (_, kind, path, expected) => {
-    const kept: net.Socket[] = [];
+    const kept: ProbeConnection[] = [];
     const spec = httpCheck({ kind, path });
     await probeHttp({ host: '127.0.0.1', port: served.port }, spec, never, (connection) => kept.push(connection));
     if (expected) {
       await expect.poll(() => kept.length).toBe(1);
-      expect([kept[0]?.destroyed, served.open()]).toEqual([false, 1]);
-      kept[0]?.destroy();
+      expect([kept[0]?.isOpen(), served.open()]).toEqual([true, 1]);
+      kept[0]?.hangUp();
     }
     await served.quiet();
     expect(kept).toHaveLength(expected ? 1 : 0);

@@ -1,6 +1,7 @@
 import * as net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { probeTcp } from '../../../../health/checks/probe-tcp.ts';
+import type { ProbeConnection } from '../../../../health/connection.ts';
 import { closedPort, listen, never, tcpCheck } from '../support.ts';
 
 describe('tcp', () => {
@@ -50,10 +51,10 @@ describe('tcp', () => {
 
   test('a connection to watch is kept open', async () => {
     const server = await listen(net.createServer());
-    const kept: net.Socket[] = [];
+    const kept: ProbeConnection[] = [];
     await probeTcp({ host: '127.0.0.1', port: server.port }, tcpCheck(), never, (connection) => kept.push(connection));
     await expect.poll(() => server.open()).toBe(1);
-    kept[0]?.destroy();
+    kept[0]?.hangUp();
     await server.quiet();
     await server.close();
   });

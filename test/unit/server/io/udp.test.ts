@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { whyNoLibc } from '../../../../config/libc.ts';
 import { TRANSPORT } from '../../../../server/contract.ts';
 import { COUNTER } from '../../../../server/counters.ts';
-import { whyNoLibc } from '../../../../server/libc.ts';
 import type { Io } from '../../../../server/threads/supervisor.ts';
 import { UDP_OCTETS } from '../../../../wire/limits.ts';
 import { DO } from '../answer/answerer.ts';

@@ -11,11 +11,15 @@ import type * as Koffi from 'koffi';
 export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
+export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const SO_RCVTIMEO = 20;
 export const SO_SNDBUFFORCE = 32;
@@ -35,6 +39,16 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_WAITFORONE = 0x10000;
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;
+export const EPOLL_CLOEXEC = 0o2000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 0x1;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+/** Reports each change once. */
+export const EPOLLET = 0x8000_0000;
 
 /** The null pointer. */
 export const NULL = 0n;
@@ -52,6 +66,7 @@ export const ERRNO = {
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
   ECONNREFUSED: 111,
+  EINPROGRESS: 115,
 } as const;
 
 /**
@@ -60,6 +75,7 @@ export const ERRNO = {
 export type Libc = {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, name: bigint, nameOctets: number): number;
+  connect(fd: number, name: bigint, nameOctets: number): number;
   getsockname(fd: number, name: bigint, nameOctets: bigint): number;
   setsockopt(fd: number, level: number, option: number, value: bigint, valueOctets: number): number;
   /** Returns the number of messages received. */
@@ -68,7 +84,14 @@ export type Libc = {
   sendmmsg(fd: number, vector: bigint, messages: number, flags: number): number;
   /** Returns the number of octets sent. Without a name (NULL, 0), the socket must be connected. */
   sendto(fd: number, data: bigint, octets: number, flags: number, name: bigint, nameOctets: number): number;
+  getsockopt(fd: number, level: number, option: number, value: bigint, valueOctets: bigint): number;
+  /** Returns the number of octets received; 0: the other side has ended the connection. */
+  recv(fd: number, data: bigint, octets: number, flags: number): number;
   poll(entries: bigint, count: number, timeoutMs: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(epoll: number, operation: number, fd: number, event: bigint): number;
+  /** Returns the number of events written to `events`. */
+  epoll_wait(epoll: number, events: bigint, most: number, timeoutMs: number): number;
   close(fd: number): number;
   /** Returns another descriptor of the same socket. */
   dup(fd: number): number;
@@ -129,6 +152,12 @@ function load(): Loaded {
       recvmmsg: bind('recvmmsg', ['int', 'uintptr_t', 'uint32_t', 'int', 'uintptr_t']),
       sendmmsg: bind('sendmmsg', ['int', 'uintptr_t', 'uint32_t', 'int']),
       sendto: bind('sendto', ['int', 'uintptr_t', 'size_t', 'int', 'uintptr_t', 'uint32_t']),
+      connect: bind('connect', ['int', 'uintptr_t', 'uint32_t']),
+      getsockopt: bind('getsockopt', ['int', 'int', 'int', 'uintptr_t', 'uintptr_t']),
+      recv: bind('recv', ['int', 'uintptr_t', 'size_t', 'int']),
+      epoll_create1: bind('epoll_create1', ['int']),
+      epoll_ctl: bind('epoll_ctl', ['int', 'int', 'int', 'uintptr_t']),
+      epoll_wait: bind('epoll_wait', ['int', 'uintptr_t', 'int', 'int']),
       poll: bind('poll', ['uintptr_t', 'ulong', 'int']),
       close: bind('close', ['int']),
       dup: bind('dup', ['int']),
@@ -161,6 +190,17 @@ export function writeCores(thread: number, cores: readonly number[]): boolean {
   const mask = new Uint8Array(new ArrayBuffer(MASK_OCTETS));
   for (const core of cores) mask[core >> 3] = (mask[core >> 3] ?? 0) | (1 << (core & 7));
   return libc().sched_setaffinity(thread, mask.byteLength, memoryAddress(mask.buffer)) === 0;
+}
+
+/**
+ * Calls `run` in this thread's event loop whenever the descriptor is readable, for as long as the returned value is
+ * reachable. Does not keep the process alive. Promises that `run` settles, and errors that it throws, must wait for a
+ * callback of Node.js: let it only start one.
+ */
+export function whenReadable(fd: number, run: () => void): unknown {
+  const handle = use().koffi.node.poll(fd, { readable: true }, run);
+  handle.unref();
+  return handle;
 }
 
 /** mallopt(3). */
