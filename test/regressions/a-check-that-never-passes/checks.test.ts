@@ -1,6 +1,6 @@
 /**
- * `body` with HEAD or with 204 alone in `status` can never be found, and `load_path` never read. `check` said "ok", the
- * VIPs were down for ever, and `serve_all` hid it.
+ * `body` with HEAD, or with only 204 in `status`, can never be found, and `load_path` never read. `check` said "ok",
+ * the VIPs stayed down, and `serve_all` hid it.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -40,7 +40,7 @@ test.each([
   expect(mistakes(check)).toEqual([]);
 });
 
-test.each(['http', 'https', 'tcp', 'tls', 'grpc'])('%s: a timeout under 1 s does not outlive a lost SYN', (type) => {
+test.each(['http', 'https', 'tcp', 'tls', 'grpc'])('%s: a timeout under 1 s is too short for a lost SYN', (type) => {
   const port = 'port: 1, interval: 5s';
   expect(mistakes(`{ type: ${type}, ${port}, timeout: 999ms }`)).toEqual(['warning PH093']);
   expect(mistakes(`{ type: ${type}, ${port}, timeout: 1s }`)).toEqual([]);

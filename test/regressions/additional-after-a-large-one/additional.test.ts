@@ -1,5 +1,5 @@
 /**
- * Where one RRset of the additional section did not fit, those behind it were left out too, though there was room.
+ * If one RRset of the additional section did not fit, the RRsets after it were left out too, although there was room.
  */
 import { expect, test } from 'vitest';
 import { T } from '../../support/message.ts';
@@ -23,10 +23,10 @@ const fitted = (name: string, type: number) => {
   return [tc, additional.map((record) => record.name)];
 };
 
-test('an answer has what fits, and TC is not for what is optional', () => {
+test('an answer has what fits, and no TC for optional data', () => {
   expect(fitted('example.com', T.MX)).toEqual([false, ['small.example.com.']]);
 });
 
-test('a referral has what fits, and TC as RFC 9471 3.1 wants it', () => {
+test('a referral has what fits, and TC as RFC 9471 3.1 requires', () => {
   expect(fitted('www.sub.example.com', T.A)).toEqual([true, ['small.example.com.']]);
 });

@@ -1,6 +1,6 @@
 /**
- * Addresses below a delegation came with MX and SRV answers. They are glue, for referrals; what the name's own zone
- * says may be something else (RFC 2181 5.4.1). NSD and Knot leave them out.
+ * MX and SRV answers came with addresses from below a delegation. Those are glue, for referrals; the name's own zone
+ * may have other addresses (RFC 2181 5.4.1). NSD and Knot leave them out.
  */
 import { expect, test } from 'vitest';
 import { T } from '../../support/message.ts';

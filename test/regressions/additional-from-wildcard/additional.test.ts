@@ -1,6 +1,6 @@
 /**
- * Name servers and mail exchangers whose addresses come from a wildcard were left without additional data, a
- * delegation to them too; NSD and Knot add what the wildcard says (RFC 4592 3.3.1: it makes the RRset of that name).
+ * Name servers and mail exchangers whose addresses come from a wildcard got no additional data, nor did a delegation to
+ * them. NSD and Knot add the wildcard's data (RFC 4592 3.3.1: it makes the RRset of that name).
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -17,7 +17,8 @@ const additional = (name: string, type: number): string[] =>
 test.each([
   ['example.com', T.NS, ['ns1.hosts.example.com. 1', 'ns1.hosts.example.com. 28']],
   ['www.sub.example.com', T.A, ['ns.hosts.example.com. 1', 'ns.hosts.example.com. 28']],
-  // A name that is there, or that has one between it and the wildcard, is none of the wildcard's (RFC 4592 2.2.1).
+  // The wildcard does not apply to a name that exists, or that has an existing name between it and the wildcard (RFC
+  // 4592 2.2.1).
   ['mail.example.com', T.MX, ['mx.hosts.example.com. 1', 'mx.hosts.example.com. 28']],
 ])('%s %i', (name, type, expected) => {
   expect(additional(name, type)).toEqual(expected);

@@ -1,6 +1,7 @@
 /**
- * RFC 9460 4.1: with SVCB and HTTPS records come the addresses and the records of that type of the names they point to.
- * A target of ".", which stands for the owner (2.5.2), brought nothing, and an alias no record of its target's.
+ * RFC 9460 4.1: SVCB and HTTPS records come with the addresses of the names they point to, and with the records of that
+ * type there. A target of ".", which means the owner (2.5.2), added nothing, and an alias added no record of its
+ * target.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -16,7 +17,7 @@ test.each([
   ['example.com', ['example.com. 1', 'example.com. 28']],
   ['alias.example.com', ['www.example.com. 65', 'www.example.com. 65', 'www.example.com. 1']],
   ['www.example.com', ['www.example.com. 1']],
-  // In AliasMode "." says that there is no such service.
+  // In AliasMode "." says that the service does not exist.
   ['gone.example.com', []],
   ['x.wild.example.com', ['x.wild.example.com. 1']],
   // Only a query for the address itself is steered.

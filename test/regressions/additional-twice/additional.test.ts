@@ -1,6 +1,6 @@
 /**
- * Records of one RRset that point to one name, such as SRV records for two ports of a host, brought its addresses into
- * the additional section once each. RFC 2181 5: RRsets have no duplicates.
+ * Records of one RRset that point to one name, such as SRV records for two ports of a host, each added its addresses to
+ * the additional section. RFC 2181 5: RRsets have no duplicates.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

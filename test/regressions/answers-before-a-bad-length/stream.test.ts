@@ -1,6 +1,6 @@
 /**
- * A length that no message has closed the connection at once. Where the client had sent more than was read by then, TCP
- * made that a reset, which took the responses with it that were on their way to the queries before.
+ * A length that no message can have closed the connection at once. If the client had sent more than had been read by
+ * then, TCP sent a reset, which discarded the responses to earlier queries that were on their way.
  */
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
@@ -14,7 +14,7 @@ const BAD_LENGTH = Buffer.of(0, 5);
 /** More than is read at once. */
 const MORE = Buffer.alloc(300_000, 0x78);
 
-test.each(['TCP', 'TLS'])('over %s what came before is answered, whatever comes behind', async (transport) => {
+test.each(['TCP', 'TLS'])('over %s earlier queries are answered, whatever follows', async (transport) => {
   await using served = await serveStream({ tls: makeCertificate() });
   for (let turn = 0; turn < 10; turn++) {
     const { socket, receive } = transport === 'TLS' ? await served.tlsClient() : await served.client();
@@ -31,7 +31,7 @@ test.each(['TCP', 'TLS'])('over %s what came before is answered, whatever comes 
   await until(() => served.counters[COUNTER.TCP_OPEN] === 0);
 });
 
-test('who goes on sending is closed when its time is over, counted once, and gets no further response', async () => {
+test('a client that continues to send is closed at the time limit, counted once, and gets no further response', async () => {
   await using served = await serveStream({ idleMs: 200 });
   const socket = connect({ ...served.endpoint, allowHalfOpen: true });
   socket.on('error', () => undefined);

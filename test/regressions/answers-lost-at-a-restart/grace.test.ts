@@ -1,6 +1,6 @@
 /**
  * SIGTERM closed the sockets at once, before a router or load balancer could move clients away; a second SIGTERM killed
- * the process. And nothing told systemd when the server was ready, reloading or stopping.
+ * the process. systemd was not told when the server was ready, reloading or stopping.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';

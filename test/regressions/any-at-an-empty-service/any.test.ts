@@ -1,6 +1,6 @@
 /**
- * ANY at a service was its steered records or nothing: where steering left none for this client, the static TXT or MX
- * of the name, or the addresses of the other family, were passed over. RFC 8482 4.1: one RRset that exists.
+ * ANY at a service returned its steered records or nothing: if steering left none for this client, the name's static
+ * TXT or MX, or the addresses of the other family, were ignored. RFC 8482 4.1: one RRset that exists.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -23,7 +23,7 @@ test.each([
   const elsewhere = { edns: { options: [subnetOption(Uint8Array.of(198, 51, 100, 0), 24)] } };
   const response = server.ask(`${name}.example.com`, T.ANY, elsewhere);
   expect(response.answer.map((record) => record.type)).toEqual([type]);
-  // It is the place that decided so.
+  // The client's location decided this.
   expect(response.edns?.scope).toBeGreaterThan(0);
 });
 

@@ -1,6 +1,6 @@
 /**
- * A query for ANY below a DNAME ended at the CNAME that the DNAME makes. RFC 6672 3.2 stops there for CNAME alone:
- * NSD and Knot go on to the target, and say NXDOMAIN where there is none.
+ * A query for ANY below a DNAME ended at the CNAME that the DNAME makes. RFC 6672 3.2 stops there only for CNAME: NSD
+ * and Knot continue to the target, and return NXDOMAIN if there is none.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A zone that stated `serial: 2026112001` and then went over to `auto` had its serial fall to the seconds since 1970,
- * so that no secondary took the change (RFC 1982): stated serials were not kept.
+ * A zone that stated `serial: 2026112001` and then changed to `auto` got the seconds since 1970 as its serial, a
+ * smaller one, so no secondary took the change (RFC 1982): stated serials were not kept.
  */
 import { expect, test } from 'vitest';
 import { loadGeneration } from '../../../zones/load-generation.ts';
@@ -17,7 +17,7 @@ function serve(text: string, serials: Serials): { readonly serial: number; reado
   return { serial: outcome.value.catalog.zones[0]?.serial ?? 0, kept: outcome.value.serials };
 }
 
-test('auto rises above the serial that was stated, whether there was an auto before or not', () => {
+test('auto rises above the stated serial, whether there was an auto before or not', () => {
   const first = serve(zone('auto', '192.0.2.1'), {});
   const stated = serve(zone('4026112001', '192.0.2.1'), first.kept);
   expect(stated.serial).toBe(4_026_112_001);

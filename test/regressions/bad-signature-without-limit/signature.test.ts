@@ -1,6 +1,6 @@
 /**
- * What a query got whose TSIG does not hold went past response rate limiting and past 512 octets: with a forged
- * address, anybody could have it sent to somebody else, as often as they liked.
+ * The response to a query with an invalid TSIG ignored response rate limiting and the limit of 512 octets: with a
+ * forged address, an attacker could have it sent to a victim without limit.
  */
 import { describe, expect, test } from 'vitest';
 import { parseName } from '../../../wire/name.ts';
@@ -35,7 +35,7 @@ describe('the limit', () => {
     ['a wrong signature', sign(query('ns1.example.com'), { ...KEY, secret: Buffer.of(1) }).message, '198.51.101.1'],
     ['an old signature', sign(query('ns1.example.com'), KEY, Date.now() / 1000 - 1000).message, '198.51.102.1'],
     ['two signatures', twice(query('ns1.example.com')), '198.51.103.1'],
-  ])('%s: no more responses than others get', (_, message, from) => {
+  ])('%s: no more responses than other clients get', (_, message, from) => {
     const sent = Array.from({ length: 200 }, () => udp(message, from)).filter(({ length }) => length > 0);
     expect(sent.length).toBeGreaterThan(0);
     // A second or two may pass meanwhile.
@@ -49,7 +49,7 @@ describe('the limit', () => {
     expect(sent.length).toBeLessThan(100);
   });
 
-  test('over TCP nobody is limited, nor who signs', async () => {
+  test('over TCP no client is limited, nor one that signs', async () => {
     const { message } = sign(query('ns1.example.com'), STRANGE);
     for (let n = 0; n < 50; n++) expect(await tcp(message, STRANGER)).toHaveLength(1);
   });
@@ -64,7 +64,7 @@ describe('the size', () => {
     ['without EDNS', {}, 512],
     ['with a small size', { edns: { size: 600 } }, 600],
     ['with a large size', { edns: { size: 4096 } }, 1232],
-  ])('%s: never over what the client takes, nor over what it sent', (_, options, limit) => {
+  ])('%s: never larger than the client accepts, nor than its query', (_, options, limit) => {
     const message = sign(query(name, options), key).message;
     const response = udp(message, STRANGER);
     expect(response.length).toBeLessThanOrEqual(Math.min(limit, message.length));
@@ -77,7 +77,7 @@ describe('the size', () => {
   });
 
   test('one that does not fit says so', () => {
-    // The key's name as a pointer to the question's: it comes back whole.
+    // The key's name is a pointer to the question's: it is complete in the response.
     const plain = query(name);
     const signed = sign(plain, { ...KEY, name: parseName(`${name}.`) }).message;
     const pointer = Buffer.alloc(2);

@@ -1,6 +1,6 @@
 /**
  * A country had a measured latency as soon as three of its /24s had one. So a single host with three addresses, which a
- * cloud rents out by the hour, sent all clients of a country wherever it liked.
+ * cloud rents out by the hour, could steer all clients of a country.
  */
 import { expect, test } from 'vitest';
 import { createBeaconSamples } from '../../../geo/beacon-samples.ts';
@@ -9,7 +9,7 @@ import { parseAddress } from '../../../wire/address.ts';
 
 type Report = readonly [address: string, asn: number];
 
-/** The country's figure, where each of `honest` says 200 and each of `lies` says 1. */
+/** The country's figure, if each of `honest` reports 200 and each of `lies` reports 1. */
 function figureOf(lies: readonly Report[], honest: readonly Report[] = []): number | undefined {
   const samples = createBeaconSamples();
   const all = [...lies.map((report) => [report, 1] as const), ...honest.map((report) => [report, 200] as const)];
@@ -35,7 +35,7 @@ test.each<[what: string, reports: Report[]]>([
   expect(figureOf(lies)).toBeUndefined();
 }); // prettier-ignore
 
-test('three lies among six voices do not decide, and four honest networks of a small country do not either', () => {
+test('three lies among six sources do not decide, and four honest networks of a small country do not either', () => {
   const honest = nets(4, (n) => `30.${n}.0.1`, (n) => 64_510 + n); // prettier-ignore
   const lies = nets(3, (n) => `20.${n}.0.1`, () => 64_500); // prettier-ignore
   expect(figureOf(lies, honest)).toBe(200);

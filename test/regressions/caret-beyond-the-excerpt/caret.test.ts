@@ -1,6 +1,6 @@
 /**
- * Of a long line the first 160 characters were shown, and for a mistake further on a caret behind them that pointed at
- * nothing. A tab before the mistake moved the caret, and a first line that was empty was shown as one.
+ * Of a long line the first 160 characters were shown, and for a mistake further on a caret after them that pointed at
+ * nothing. A tab before the mistake moved the caret, and an empty first line was shown as an excerpt.
  */
 import { expect, test } from 'vitest';
 import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';
@@ -13,7 +13,7 @@ function shown(excerpt: string, word: string): readonly string[] {
   return report.diagnostics.map(formatDiagnostic).join('\n').split('\n');
 }
 
-/** What the caret stands under. */
+/** The character above the caret. */
 function underlined([, line = '', carets = '']: readonly string[]): string {
   const from = carets.indexOf('^');
   return line.slice(from, carets.lastIndexOf('^') + 1);
@@ -27,7 +27,7 @@ test.each([0, 50, 99, 100, 150, 158, 159, 160, 161, 400, 5000])('a mistake after
   }
 });
 
-test('control characters do not move it, and reach no terminal', () => {
+test('control characters do not move it, and are not printed', () => {
   const lines = shown('\ta:\t\u001b[31m{\tWRONG: 1 }', 'WRONG');
   expect(underlined(lines)).toBe('WRONG');
   expect(lines.join('')).not.toContain('\u001b');

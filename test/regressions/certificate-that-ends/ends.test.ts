@@ -1,6 +1,6 @@
 /**
- * A certificate of a target ended, and the VIP went down at that second: every handshake of a check had seen the day
- * coming. Now the alarm `certificate_expiring` is raised 14 days before, and ends with the new certificate.
+ * A certificate of a target expired, and the VIP went down at that second, although every handshake of a check had seen
+ * the date. Now the alarm `certificate_expiring` is raised 14 days before, and ends with the new certificate.
  */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -22,7 +22,7 @@ test.each([
     -0.5,
     /^The certificate of www\.example\.com\/a, seen at 127\.0\.0\.1:\d+, (expired 12 h ago|or a certificate of its chain has expired)\. Renew it\.$/,
   ],
-])('one that ends in %s days', async (days, words) => {
+])('one that expires in %s days', async (days, words) => {
   const target = createServer(certificate(days)).listen(0, '127.0.0.1');
   await once(target, 'listening');
   const { port } = target.address() as AddressInfo;

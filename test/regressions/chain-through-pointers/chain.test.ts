@@ -1,7 +1,7 @@
 /**
- * A chain's names stand compressed in the message. The zone's apex was taken to be so many octets behind the start
- * of the name, which is beyond a pointer: SOA and NS records then had owners made of whatever stood there. And
- * pointers led to pointers, one more a link, which some resolvers follow ten times and no more.
+ * A chain's names are compressed in the message. The zone's apex was assumed at a fixed distance after the start of the
+ * name, which is wrong beyond a pointer: SOA and NS records then had owners made of other octets. And pointers led to
+ * pointers, one more per link, which some resolvers follow only ten times.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -21,7 +21,7 @@ test.each([
   ['cut.old.example.com', T.A, 0, ['cut.new.example.com.']],
   ['c0.example.com', T.A, 3, ['example.com.']],
 ])('%s %i ends in a section that its zone owns', (name, type, rcode, owners) => {
-  // The decoder refuses pointers to pointers.
+  // The decoder rejects pointers to pointers.
   const response = server.ask(name, type, { overTcp: true });
   expect([response.rcode, response.authority.map((record) => record.name)]).toEqual([rcode, owners]);
 });

@@ -1,6 +1,6 @@
 /**
- * A version of 255 octets made record data of 256, whose length was written into one octet: the response had 256
- * octets that belonged to nothing. With a small limit it also ran beyond what the client takes.
+ * A version of 255 octets made record data of 256 octets, whose length was written into one octet: the response had 256
+ * octets that belonged to no record. With a small limit it was also longer than the client accepts.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 
 const query = Buffer.from(readFileSync(new URL('query.hex', import.meta.url), 'utf8'), 'hex');
 
-test('the longest version there can be is one whole record, and fits', () => {
+test('the longest possible version is one complete record, and fits', () => {
   const server = answering(
     { ...NO_GEOGRAPHY, 'zones/example.com.yaml': 'zone: example.com\nnameservers: [ns.example.net.]\n' },
     { version: Buffer.from('v'.repeat(255)), nsid: Buffer.from('n'.repeat(128)) },

@@ -1,5 +1,5 @@
 /**
- * A target that closes the connection after each answer, without announcing it, was probed every `fast` for ever: each
+ * A target that closes the connection after each answer, without announcing it, was always probed every `fast`: each
  * close was taken for the beginning of a crash.
  */
 import { once } from 'node:events';
@@ -16,7 +16,9 @@ async function closing() {
   const served = await listen(net.createServer((socket) => ends.push(socket)));
   let lost = 0;
   const watch = createWatch(clock, () => (lost += 1), 10);
-  /** One passed probe whose connection the target closes after some time; how many probes that asked for. */
+  /**
+   * Makes one passed probe, whose connection the target closes after some time; returns how many probes that caused.
+   */
   const close = async (idleMs: number): Promise<number> => {
     const before = lost;
     const socket = net.connect(served.port, '127.0.0.1');
@@ -43,7 +45,7 @@ test('after a few harmless closes in a row the extra probes stop', async () => {
   await end();
 });
 
-test('a close that comes sooner than any of these is looked at, and so is any after a failure', async () => {
+test('a close that comes sooner than any of these causes a probe, and so does any after a failure', async () => {
   const { close, end, watch } = await closing();
   for (let index = 0; index < MAX_HARMLESS_CLOSES; index += 1) await close(5000);
   expect([await close(5000), await close(3000)]).toEqual([0, 1]);
@@ -52,7 +54,7 @@ test('a close that comes sooner than any of these is looked at, and so is any af
   await end();
 });
 
-test('one that stays open until the next probe ends the habit', async () => {
+test('one that stays open until the next probe resets the count', async () => {
   const { close, end, watch, served } = await closing();
   for (let index = 0; index < MAX_HARMLESS_CLOSES; index += 1) await close(5);
   const socket = net.connect(served.port, '127.0.0.1');

@@ -1,7 +1,7 @@
 /**
- * A server started in the folder of its `pharos.yaml` took, at a reload while that file was away (an editor that writes
- * a new one, a deployment half done), the defaults for it: cookies, transfers, networks and regions were gone, and
- * nothing was said. What starts without one still takes one that comes later.
+ * A server started in the folder of its `pharos.yaml` used the defaults at a reload while that file was away (an editor
+ * that writes a new one, an incomplete deployment): cookies, transfers, networks and regions were gone, and no message
+ * said so. A server that started without the file still reads one that appears later.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ test('a pharos.yaml that is gone is a mistake, and nothing changes', async () =>
   expect(await taken.json()).toMatchObject({ generation: 2 });
 });
 
-test('one that comes later is read', async () => {
+test('a file that appears later is read', async () => {
   await using _ = await defaultAddresses();
   using folder = folderOf(ZONE);
   await using server = await serve([], { cwd: folder.path });

@@ -1,6 +1,6 @@
 /**
- * A cron line with a day of month and a weekday was due only where both matched: `0 22 1 * 5` four times in three
- * years. crontab(5) has it due where either matches.
+ * A cron line with a day of month and a weekday was due only if both matched: `0 22 1 * 5` four times in three years.
+ * By crontab(5) it is due if either matches.
  */
 import { afterEach, expect, test, vi } from 'vitest';
 import { atCronTimes } from '../../../cli/cron.ts';
@@ -29,7 +29,7 @@ test.each([
   expect(await daysOf(line)).toEqual(wanted);
 });
 
-test('a schedule does its work once on a day that matches both', async () => {
+test('a schedule runs once on a day that matches both', async () => {
   vi.useFakeTimers({ now: Date.UTC(2024, 2, 1, 21) });
   const told: string[] = [];
   const saved = Promise.resolve(true);

@@ -1,6 +1,6 @@
 /**
- * Databases with damaged numbers were loaded as good and sent clients to the wrong region, and one without
- * `build_epoch`, or with an absurd one, ended in an internal error. Every field of a foreign file may be anything.
+ * Databases with damaged numbers were loaded as valid and sent clients to the wrong region, and one without
+ * `build_epoch`, or with an absurd one, caused an internal error. Every field of an external file may have any content.
  */
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,7 +35,7 @@ const networks = (value: MmdbValue): [string, MmdbValue][] => [
   ['198.51.100.0/24', city(38.95, -77.45)],
 ];
 
-describe('a place that cannot be', () => {
+describe('an impossible position', () => {
   test.each([
     ['north of the pole', 90.001, 127.5],
     ['west of the date line', 37.5, -180.25],
@@ -64,7 +64,7 @@ test('doubles of another size than eight octets: PH402', () => {
   expect(open(bytes)).toEqual({ database: undefined, codes: ['PH402'] });
 });
 
-test('one unreadable record of many costs its own addresses alone: PH408', () => {
+test('one unreadable record of many affects only its own addresses: PH408', () => {
   const many: [string, MmdbValue][] = Array.from({ length: 300 }, (_, index) => [
     `10.${Math.floor(index / 250)}.${index % 250}.0/24`,
     city(30 + index / 10 + 0.05, 100.5),
@@ -95,12 +95,12 @@ describe('metadata', () => {
     expect(open(bytes)).toEqual({ database: undefined, codes: ['PH406'] });
   });
 
-  test('a type of control characters is shown without them', () => {
+  test('a type with control characters is shown without them', () => {
     expect(open(writeMmdb(networks(city(1.5, 1.5)), { type: '\u001b[31mCity\u202e' })).database?.info.type).toBe('[31mCity'); // prettier-ignore
   });
 });
 
-test('at random: a damaged file is refused, or what it says can be used', () => {
+test('at random: a damaged file is rejected, or its content can be used', () => {
   const seed = printedSeed('database damage');
   const dice = createDice(seed);
   const good = writeMmdb([...networks(city(37.57, 126.98)), ['2001:db8::/32', { country: { iso_code: 'DE' } }]]);

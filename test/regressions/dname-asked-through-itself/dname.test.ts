@@ -1,6 +1,6 @@
 /**
- * Where a DNAME leads to its own owner and the DNAME is asked for, it stood in the answer twice: as what led there, and
- * as what was asked for. A message holds an RRset once (RFC 2181 5).
+ * If a DNAME leads to its own owner and the DNAME is queried, it was in the answer twice: as the link, and as the data.
+ * A message contains an RRset once (RFC 2181 5).
  */
 import { expect, test } from 'vitest';
 import { T } from '../../support/message.ts';

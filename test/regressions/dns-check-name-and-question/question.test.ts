@@ -1,6 +1,6 @@
 /**
- * A `dns` check took any message with the ID of its query for the answer: one to another question, or with records of
- * another class. And it asked for `a\.b.example.com` and `a\032b.example.com` with the backslash in the label.
+ * A `dns` check accepted any message with the ID of its query as the answer: one to another question, or with records
+ * of another class. And it queried `a\.b.example.com` and `a\032b.example.com` with the backslash in the label.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ afterEach(() => {
   for (const socket of open.splice(0)) socket.close();
 });
 
-/** One that answers with what `reply` makes of a query; its queries are kept. */
+/** A server that responds with `reply` of each query, and keeps the queries. */
 async function server(reply: (query: Buffer) => Buffer) {
   const socket = createSocket('udp4');
   open.push(socket);
@@ -28,7 +28,7 @@ async function server(reply: (query: Buffer) => Buffer) {
   return { queries, target: { host: '127.0.0.1', port: socket.address().port } };
 }
 
-/** NOERROR with one record of TYPE A, at the name that was asked for. */
+/** NOERROR with one record of TYPE A, at the queried name. */
 function answered(query: Buffer, { question = query.subarray(12), class_ = 1 } = {}): Buffer {
   const record = Buffer.from([0xc0, 12, 0, 1, 0, class_, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
   const header = Buffer.from([...query.subarray(0, 2), 0x84, 0, 0, question.length > 0 ? 1 : 0, 0, 1, 0, 0, 0, 0]);

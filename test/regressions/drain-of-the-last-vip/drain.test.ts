@@ -1,6 +1,6 @@
 /**
- * `drain` of the last VIP said "no new answer names it", then that answers did, and ended with 0; and the moment given
- * for the one drained before was not taken back. Now it is refused, unless forced; then it says what is so.
+ * `drain` of the last VIP said "no new answer names it", then that answers did, and exited with 0; and the safe time of
+ * the VIP drained before was not withdrawn. Now it is rejected unless forced; then it reports the facts.
  */
 import { expect, test } from 'vitest';
 import { forceState } from '../../../cli/control.ts';
@@ -39,14 +39,14 @@ test('the last VIP of a service', async () => {
   expect(forced).toMatchObject({ code: 0, error: '' });
   expect(forced.out).toContain('Safe to stop at');
 
-  // The last that is not drained or forced down: now answers name all again.
+  // This is the last VIP that is not drained or forced down: now answers name all again.
   expect(await drain(`${WWW}/seoul-b`)).toMatchObject({ code: 1, out: '' });
   const all = await drain(`${WWW}/seoul-b`, { force: true });
   expect(all).toMatchObject({ code: 0, out: '' });
   expect(all.error).toMatch(/^Not safe to stop: every VIP of www.example.com .*serve_all/);
   expect(all.error).toMatch(/No longer safe to stop: www.example.com\/seoul-a, www.example.com\/virginia-a\. /);
 
-  // Several servers: a failure of one is a failure, and nothing is safe then.
+  // With several servers, a failure of one is a failure, and nothing is safe then.
   for (const { target } of fake.runtime.health.overrides()) fake.runtime.health.override(target, undefined);
   const other = await start();
   const both = await drain(`${WWW}/seoul-a`, { alsoApis: [`127.0.0.1:${other.endpoint.port}`] });

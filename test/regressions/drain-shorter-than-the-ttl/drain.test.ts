@@ -1,5 +1,5 @@
 /**
- * A drain for 10 s of a service with TTL 20 had a `safe_at` in 20 s: by then answers named the VIP again for 10 s.
+ * A drain for 10 s of a service with TTL 20 had a `safe_at` in 20 s: by then answers had named the VIP again for 10 s.
  */
 import { expect, test } from 'vitest';
 import { createApp } from '../../../status/http.ts';

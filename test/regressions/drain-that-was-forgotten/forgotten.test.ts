@@ -1,6 +1,6 @@
 /**
- * A drain without an end was forgotten, and a service ran with one VIP for weeks. Nothing said so: a drained VIP is as
- * somebody wants it. Now the alarm `drained_long` is raised a day after.
+ * A drain without an end was forgotten, and a service ran with one VIP for weeks. No alarm said so, because a drain is
+ * intended. Now the alarm `drained_long` is raised after a day.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { serveAlarmed } from '../../support/alarmed-server.ts';
 
 const HOUR_MS = 3_600_000;
 
-test('the alarm says which, for how long, why, and how to end it', async () => {
+test('the alarm names the target, the duration, the reason, and how to clear it', async () => {
   const since = (hours: number): string => new Date(Date.now() - hours * HOUR_MS).toISOString();
   const overrides = [
     { target: 'www.example.com/a', state: 'drain', reason: 'kernel', since: since(75), by: 'operator' },

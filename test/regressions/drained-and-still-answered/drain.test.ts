@@ -1,6 +1,7 @@
 /**
- * A drained VIP went on being answered where it was the only one with a type, or the only one that a fence leaves to a
- * client: "draining and down VIPs never appear" (SPEC 4). Who drains it is about to stop it.
+ * A drained VIP was still in answers if it was the only one with a type, or the only one that a fence leaves to a
+ * client. Draining and down VIPs must never appear (docs/steering.md#no-candidate-left): the operator is about to stop
+ * them.
  */
 import { expect, test } from 'vitest';
 import { FORCED, PROBED } from '../../../health/health-table.ts';
@@ -34,9 +35,9 @@ test.each([
   ['the only one with AAAA is drained, the other down', DRAIN, DOWN, T.AAAA, ABROAD, 0],
   ['the only one with AAAA is down: serve_all', DOWN, {}, T.AAAA, '1.0.0.1', 1],
   ['the only one within the fence is drained', DRAIN, {}, T.A, '1.0.0.1', 0],
-  ['and others are answered with the other', DRAIN, {}, T.A, ABROAD, 1],
+  ['and other clients get the other one', DRAIN, {}, T.A, ABROAD, 1],
   ['the only one within the fence is down: serve_all', DOWN, {}, T.A, '1.0.0.1', 1],
-  ['the drained one is never in place of one that is down', DRAIN, DOWN, T.A, ABROAD, 1],
+  ['the drained one never replaces one that is down', DRAIN, DOWN, T.A, ABROAD, 1],
   ['all are drained: serve_all', DRAIN, DRAIN, T.AAAA, ABROAD, 1],
 ])('%s', (_, seoul, dublin, type, client, count) => {
   server.set('www.example.com/seoul', seoul);

@@ -1,6 +1,6 @@
 /**
- * `--down` took the place of an operator's drain: a VIP that was drained and taken for down came back under `serve_all`
- * in `explain` and `simulate`, where the server leaves it out.
+ * `--down` replaced an operator's drain: a drained VIP that was assumed down came back under `serve_all` in `explain`
+ * and `simulate`, although the server leaves it out.
  */
 import { expect, test } from 'vitest';
 import { FORCED, PROBED, type Forced } from '../../../health/health-table.ts';

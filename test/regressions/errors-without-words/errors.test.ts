@@ -1,5 +1,5 @@
 /**
- * What node:http refuses by itself came without a body: HTTP/1.1 without Host, and an `Expect` that nobody knows.
+ * Requests that node:http itself refuses got a reply without a body: HTTP/1.1 without Host, and an unknown `Expect`.
  * Headers that are too large were "not an HTTP request". And HTTP/1.0, which needs no Host, could not read on this
  * machine.
  */
@@ -25,7 +25,7 @@ async function send(lines: readonly string[]): Promise<string> {
   const socket = connect(server.endpoint.port, '127.0.0.1');
   let reply = '';
   socket.setEncoding('latin1').on('data', (text: string) => (reply += text));
-  // Not ended: node:http takes a half-closed client for one that is gone.
+  // Not ended: node:http treats a half-closed client as gone.
   socket.write(`${lines.join('\r\n')}\r\n\r\n`);
   await once(socket, 'close');
   return reply;

@@ -1,6 +1,6 @@
 /**
  * HEAD of the stream of events never got a reply, and held one of the 64 streams until the client gave up. And a
- * browser that had asked for `?after=ID` and resumed with Last-Event-ID got everything after the first of both again.
+ * browser that had requested `?after=ID` and resumed with Last-Event-ID got everything after the first of both again.
  */
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
@@ -22,7 +22,7 @@ afterEach(async () => {
   await fake.stop();
 });
 
-test('HEAD says what GET would, and is over', async () => {
+test('HEAD returns the headers of GET, and ends', async () => {
   const asked = request(url, { method: 'HEAD', headers: { accept: 'text/event-stream' }, timeout: 2000 });
   asked.on('timeout', () => asked.destroy(new Error('no reply')));
   asked.end();
@@ -33,7 +33,7 @@ test('HEAD says what GET would, and is over', async () => {
   await once(reply, 'end');
 });
 
-test('Last-Event-ID is newer than ?after', async () => {
+test('Last-Event-ID takes precedence over ?after', async () => {
   const { events } = fake.runtime;
   for (const message of ['one', 'two', 'three']) events.add({ kind: 'reload', message });
   const ids = events.after(undefined).map(({ id }) => id);

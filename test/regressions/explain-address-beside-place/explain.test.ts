@@ -1,6 +1,6 @@
 /**
- * `--country` and `--at` beside `--client`: the address was shown, and its networks passed over. The same beside
- * `--resolver`, where the resolver's address is the one that counts.
+ * `--country` and `--at` beside `--client`: the address was shown, but its networks were ignored. The same beside
+ * `--resolver`, if the resolver's address is the one that counts.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A service whose CNAME leads to another service: explain told the last decision alone, so that nobody saw why the
- * CNAME was this one, and gave its scope (0) for that of the response (24).
+ * If a service's CNAME leads to another service, explain showed only the last decision, so the reason for the CNAME was
+ * missing, and gave its scope (0) as that of the response (24).
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -14,7 +14,7 @@ import { answering, NO_GEOGRAPHY } from '../../support/pharos.ts';
 const zone = readFileSync(new URL('example.com.yaml', import.meta.url), 'utf8');
 const server = answering({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': zone });
 
-test('both decisions are told, and the scope is that of the response', () => {
+test('both decisions are shown, and the scope is that of the response', () => {
   const explained = explainFrom(server.generation, { name: 'www.example.com', type: 'A', client: '192.0.2.7' });
   if (!explained.ok) throw new Error(explained.message);
   const { via, service, candidates, steps, answer, scope } = explained.trace;

@@ -1,7 +1,7 @@
 /**
- * From files, where no health is known, `explain` said of a TTL range that "no state can change by itself" and showed
- * its maximum, whatever the checks; and with `--down` always its minimum. It shows what is answered once checks have
- * settled.
+ * From files, without health states, `explain` said of a TTL range that "no state can change by itself" and showed its
+ * maximum, whatever the checks; and with `--down` always its minimum. It shows the TTL that answers have once checks
+ * have settled.
  */
 import { expect, test } from 'vitest';
 import { explainFrom } from '../../../server/explain/explain-answer.ts';

@@ -1,6 +1,6 @@
 /**
- * Where `when_all_down` is an answer of its own, or nothing, explain gave the TTL that an answer with VIPs would have
- * had; and it said that there is an answer of its own where there is none of this type.
+ * If `when_all_down` is a static answer or none, explain gave the TTL that an answer with VIPs would have had; and it
+ * announced the static answer also if that has no record of this type.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

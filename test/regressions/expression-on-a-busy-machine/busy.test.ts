@@ -1,6 +1,6 @@
 /**
- * An expression had its 20 ms by the wall clock, twice. On a machine where others had the processor meanwhile, one that
- * takes a hundredth of that failed its check: a healthy target went down because this node was busy.
+ * An expression had 20 ms of wall-clock time, twice. On a machine where other processes had the processor meanwhile, an
+ * expression that takes a hundredth of that failed its check: a healthy target went down because this node was busy.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 
 const pause = (ms: number): Promise<void> => new Promise((passed) => setTimeout(passed, ms));
 
-test('the time in which others had the processor does not count', async () => {
+test('the time in which other processes had the processor does not count', async () => {
   const child = spawn(process.execPath, [fileURLToPath(new URL('matcher.ts', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -20,7 +20,7 @@ test('the time in which others had the processor does not count', async () => {
     if (text.endsWith('begins\n')) void interrupt();
     else child.stdin.write('\n');
   });
-  /** Three times, for longer than the limit: as if others had the processor. */
+  /** Three times, for longer than the limit: as if other processes had the processor. */
   const interrupt = async (): Promise<void> => {
     for (let times = 0; times < 3; times++) {
       child.kill('SIGSTOP');

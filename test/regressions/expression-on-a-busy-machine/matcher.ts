@@ -1,11 +1,14 @@
-/** Says that it begins, looks for an expression that takes some milliseconds, and says what came of it; seven times. */
+/**
+ * Announces that it begins, searches with an expression that takes some milliseconds, and reports the result; seven
+ * times.
+ */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { bodyMatcher } from '../../../health/checks/body-match.ts';
 import { createDice } from '../../support/random.ts';
 
 const dice = createDice(1);
-// Some ten milliseconds: each `a` may be the one, and which of them is known at the end.
+// About ten milliseconds: each `a` may be the right one, and only the end decides.
 const received = Buffer.from(`${Array.from({ length: 3000 }, () => 'ab'[dice.below(2)]).join('')}!`);
 for (let round = 0; round < 7; round++) {
   await once(process.stdin, 'data');

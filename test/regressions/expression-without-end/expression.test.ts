@@ -1,6 +1,6 @@
 /**
- * The `body` and `expect` of a check were looked for without a limit: of a target that sent what is hard for the
- * expression, the control thread did nothing else any more; no probe, no status page, no reload.
+ * The `body` and `expect` of a check were searched without a limit: if a target sent text that is hard for the
+ * expression, the control thread did nothing else any more, no probe, no status page, no reload.
  */
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { createDice } from '../../support/random.ts';
 import { httpCheck, listen, never, tcpCheck, type TestServer } from '../../unit/health/support.ts';
 
 const dice = createDice(1);
-/** Which `a` is the one is known at the end, so that all of them are kept in mind. */
+/** The right `a` is known only at the end, so all of them are kept in mind. */
 const hard = Array.from({ length: 60_000 }, () => 'ab'[dice.below(2)]).join('');
 let served: TestServer;
 beforeAll(async () => {
@@ -33,6 +33,6 @@ const slow = '[ab]*a[ab]{900}$';
 test.each([
   ['http', httpCheck({ timeoutMs, body: regex(slow) }), words(slow)],
   ['tcp', tcpCheck({ timeoutMs, send: 'x', expect: regex(slow) }), words(slow)],
-] as const satisfies readonly (readonly [string, CheckSpec, string])[])('%s: it fails, and says why', async (_, check, reason) => {
+] as const satisfies readonly (readonly [string, CheckSpec, string])[])('%s: it fails, and gives the reason', async (_, check, reason) => {
   expect(await runProbe({ host: '127.0.0.1', port: served.port }, check, never)).toMatchObject({ passed: false, reason });
 }); // prettier-ignore

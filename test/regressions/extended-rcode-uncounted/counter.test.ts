@@ -1,5 +1,5 @@
 /**
- * Nothing counted responses with an extended RCODE: `pharos_extended_rcode_total` stayed 0 whatever was asked.
+ * Responses with an extended RCODE were not counted: `pharos_extended_rcode_total` always stayed 0.
  */
 import { expect, test } from 'vitest';
 import { COUNTER } from '../../../server/counters.ts';

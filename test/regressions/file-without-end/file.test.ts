@@ -1,7 +1,7 @@
 /**
- * A pipe, a device or a socket among the files: the compile thread waited for it for ever, every later reload waited
- * for that one, and SIGTERM did not end the server. What is not a regular file is a mistake at once, wherever it is
- * named.
+ * If a configuration file was a pipe, a device or a socket, the compile thread waited for it without end, every later
+ * reload waited for that one, and SIGTERM did not end the server. A file that is not a regular file is now an error at
+ * once, wherever it is named.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ describe.each([
   ['pipe', pipe],
   ['device', device],
 ])('a %s', (what, make) => {
-  test('in place of a zone refuses the reload, and neither the next reload nor SIGTERM waits for it', async () => {
+  test('in place of a zone, a reload is rejected, and neither the next reload nor SIGTERM waits for it', async () => {
     using folder = folderOf(files);
     await using server = await serve([], { cwd: folder.path });
     const reload = async (): Promise<Response> =>
@@ -95,7 +95,7 @@ describe.each([
   });
 });
 
-test('a file that is too large says so', async () => {
+test('a file that is too large is reported', async () => {
   using folder = folderOf({ ...files, 'pharos.yaml': 'tls: { cert: big.pem, key: big.pem }\n' });
   writeFileSync(join(folder.path, 'big.pem'), Buffer.alloc(1024 * 1024 + 1));
   const { stdout, stderr } = await pharos(['check', 'pharos.yaml'], { cwd: folder.path });

@@ -1,6 +1,6 @@
 /**
- * A private key that every user may read, and zones, configuration or commands that every user may change, passed
- * `check` without a word.
+ * `check` did not report a private key that every user may read, or zones, configuration and commands that every user
+ * may change.
  */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ transfer: { keys: { second: { algorithm: hmac-sha256, secret: "MDEyMzQ1Njc4OWFiY
 
 type Place = { readonly path: string; readonly warnings: () => string[]; readonly [Symbol.dispose]: () => void };
 
-/** A configuration that other users may enter, with every file as an operator should have it. */
+/** A configuration folder that other users may enter, with every file as an operator should have it. */
 function place(more = ''): Place {
   const folder = folderOf({
     'pharos.yaml': `tls: { cert: tls.pem, key: tls.key }\n${more}`,
@@ -48,8 +48,8 @@ function place(more = ''): Place {
 
 const isPosix = process.platform !== 'win32';
 
-describe.skipIf(!isPosix)('rights of other users', () => {
-  test('files as they should be say nothing', () => {
+describe.skipIf(!isPosix)('permissions of other users', () => {
+  test('files as they should be give no warning', () => {
     using folder = place(SECRETS);
     expect(folder.warnings()).toEqual([]);
   });
@@ -87,7 +87,7 @@ describe.skipIf(!isPosix)('rights of other users', () => {
     ['', 0o777, 'reads its configuration there'],
     ['tls.key', 0o662, 'reads its TLS key pair there'],
     ['zones', 0o777, 'reads zones there'],
-    // All may add a zone there.
+    // Every user may add a zone there.
     ['zones', 0o1777, 'reads zones there'],
     ['zones/example.com.yaml', 0o666, 'reads zones there'],
     ['zones/bulk.db', 0o666, 'reads zones there'],

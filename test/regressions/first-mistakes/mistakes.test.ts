@@ -1,6 +1,6 @@
 /**
- * Mistakes of a first week: hints that did not say what to do, one misspelt name reported at each of its uses with
- * warnings that followed from it, and what passed without a word.
+ * Common first mistakes: hints that did not say what to do, one misspelt name reported at each use with warnings that
+ * followed from it, and mistakes without any message.
  */
 import { expect, test } from 'vitest';
 import { formatDiagnostic } from '../../../config/diagnostics.ts';

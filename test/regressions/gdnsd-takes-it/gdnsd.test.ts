@@ -1,7 +1,7 @@
 /**
- * `import gdnsd` refused zones that gdnsd loads: a text of over 255 octets (gdnsd cuts it), a first record without an
- * owner (the origin is), more than 100 included files, the file ROOT_ZONE. A record without a TTL got the last stated
- * one where gdnsd gives its default. And it noted `all have ` with nothing behind it.
+ * `import gdnsd` rejected zones that gdnsd loads: a text of over 255 octets (gdnsd splits it), a first record without
+ * an owner (the origin), more than 100 included files, the file ROOT_ZONE. A record without a TTL got the last stated
+ * one instead of gdnsd's default. And a note said `all have ` with nothing after it.
  */
 import { expect, test } from 'vitest';
 import { fromGdnsd } from '../../../cli/import/from-gdnsd.ts';
@@ -28,13 +28,13 @@ test.each([
   ['in quotes', `"${'a'.repeat(410)}"`],
   ['without', 'a'.repeat(410)],
   ['with escapes', `"${'\\097'.repeat(410)}"`],
-])('a long text is cut at 255 octets: %s', (_title, text) => {
+])('a long text is split at 255 octets: %s', (_title, text) => {
   const { at } = read({ 'zones/corp.example': `${HEAD}t 300 TXT ${text}\n` });
   const rdata = at('t')?.get(TYPE.TXT)?.rdata[0] ?? new Uint8Array();
   expect(formatRdata(TYPE.TXT, rdata)).toBe(`"${'a'.repeat(255)}" "${'a'.repeat(155)}"`);
 });
 
-test('a first line without an owner is the origin', () => {
+test('a first line without an owner belongs to the origin', () => {
   const { at } = read({ 'zones/corp.example': HEAD.replaceAll('@', '') });
   expect([...(at('@')?.keys() ?? [])]).toEqual([TYPE.SOA, TYPE.NS]);
 });

@@ -1,5 +1,5 @@
 /**
- * `${+1,0,d}`, which BIND takes, and mistakes such as `${x}` or `${1,2` were copied into names as they stood: the zone
+ * `${+1,0,d}`, which BIND accepts, and mistakes such as `${x}` or `${1,2` were copied into names unchanged: the zone
  * loaded, with names like `h1{x}`.
  */
 import { expect, test } from 'vitest';
@@ -24,6 +24,6 @@ test.each(['h${x} A 192.0.2.$', 'h${1,2 A 192.0.2.$', 'h${} A 192.0.2.$', 'h${0,
   expect(generated(text)).toEqual({ records: [], mistakes: ['PH314 1:16'] });
 });
 
-test('a brace elsewhere is a brace', () => {
+test('a brace elsewhere is an ordinary character', () => {
   expect(generated('h$$$\\{x} A 192.0.2.$').records).toHaveLength(2);
 });

@@ -1,7 +1,7 @@
 /**
- * An `http` check with a Host among its `headers`, and no `host`, sent two of them: the address and what the file says.
- * RFC 9112 3.2 has servers answer that with 400, so the VIP was down for ever. And an IPv6 address as `host` stood
- * in it without brackets.
+ * An `http` check with a Host among its `headers`, and no `host`, sent two of them: the address and the value of the
+ * file. Servers must respond with 400 (RFC 9112 3.2), so the VIP stayed down. And an IPv6 address as `host` was sent
+ * without brackets.
  */
 import { createServer } from 'node:http';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * `pharos import --zone` with the name of another zone than the file's dropped every record, wrote an empty zone, and
- * ended with 0.
+ * `pharos import --zone` with the name of a zone other than the file's dropped every record, wrote an empty zone, and
+ * exited with 0.
  */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

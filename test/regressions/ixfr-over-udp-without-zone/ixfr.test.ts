@@ -1,6 +1,6 @@
 /**
- * What is wrong with the IXFR of a peer was said over TCP alone: over UDP no zone was REFUSED, as for a stranger, and a
- * missing SOA was passed over. docs/transfer.md makes no difference, nor do NSD and Knot.
+ * Errors in a peer's IXFR were reported only over TCP: over UDP a missing zone was REFUSED, as for an unknown client,
+ * and a missing SOA was ignored. docs/transfer.md makes no difference, nor do NSD and Knot.
  */
 import { expect, test } from 'vitest';
 import { decodeMessage, encodeQuery, T } from '../../support/message.ts';

@@ -1,6 +1,6 @@
 /**
- * What Windows PowerShell writes with `aws ... > records.json` is UTF-16 with a byte order mark, and other programs put
- * one before UTF-8: both were "not JSON: Unexpected token", with a token that nobody sees.
+ * Windows PowerShell writes `aws ... > records.json` as UTF-16 with a byte order mark, and other programs put one
+ * before UTF-8: both were "not JSON: Unexpected token", with an invisible token.
  */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -13,8 +13,8 @@ const TEXT = `\ufeff${JSON.stringify({ ResourceRecordSets: [A] })}`;
 
 test.each([
   ['UTF-8', Buffer.from(TEXT, 'utf8')],
-  ['UTF-16, little end first', Buffer.from(TEXT, 'utf16le')],
-  ['UTF-16, big end first', Buffer.from(TEXT, 'utf16le').swap16()],
+  ['UTF-16, little-endian', Buffer.from(TEXT, 'utf16le')],
+  ['UTF-16, big-endian', Buffer.from(TEXT, 'utf16le').swap16()],
 ])('%s with a byte order mark', (_, octets) => {
   using folder = folderOf({ 'records.json': octets });
   const { output, out, error } = captureOutput();

@@ -1,6 +1,6 @@
 /**
- * Started as root with a TLS key that only root may read, the server became another user, and from then on refused
- * every reload, those of zones too. The pair that is loaded stays in use; start and reload say so.
+ * Started as root with a TLS key that only root may read, the server switched to another user, and from then on
+ * rejected every reload, also of zones. Now the loaded pair stays in use; start and reload say so.
  */
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const zone = (address: string): string =>
 type Reloaded = { readonly status: number; readonly codes: readonly string[] };
 
 test.skipIf(!isRoot)(
-  'a reload keeps the loaded pair while this user may not read the key, and takes a new one when it may',
+  'a reload keeps the loaded pair while this user may not read the key, and loads a new one when it may',
   async () => {
     const { cert, key } = makeCertificate();
     using folder = folderOf({
@@ -42,7 +42,7 @@ test.skipIf(!isRoot)(
     writeFileSync(join(folder.path, 'zones/example.com.yaml'), zone('192.0.2.2'));
     expect(await reload()).toEqual({ status: 200, codes: ['PH389'] });
     expect(await dig(server.port, 'www.example.com')).toBe('192.0.2.2');
-    // The same again: the pair that was kept is kept.
+    // Again: the kept pair is still kept.
     expect(await reload()).toEqual({ status: 200, codes: ['PH389'] });
 
     // A new certificate whose key cannot be read waits for its key.
@@ -53,7 +53,7 @@ test.skipIf(!isRoot)(
     chownSync(keyPath, NOBODY, -1);
     expect(await reload()).toEqual({ status: 200, codes: [] });
 
-    // Another key, which was never loaded, has nothing that could stay.
+    // Another key, which was never loaded: there is no pair to keep.
     writeFileSync(join(folder.path, 'other.key'), next.key);
     chmodSync(join(folder.path, 'other.key'), 0o600);
     const configuration = readFileSync(join(folder.path, 'pharos.yaml'), 'utf8');

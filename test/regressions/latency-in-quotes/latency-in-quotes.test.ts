@@ -1,6 +1,6 @@
 /**
- * A table with fields in double quotes (RFC 4180), as spreadsheets and statistics programs write it, was refused in
- * every line: "there is no region "seoul"". And a first line without a network was taken for one.
+ * A table with fields in double quotes (RFC 4180), as spreadsheets and statistics programs write it, was rejected in
+ * every line: "there is no region "seoul"". And a first line without a network was read as one.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { parseLatencyTable } from '../../../geo/read-latency.ts';
 
 const table = readFileSync(new URL('rtt.csv', import.meta.url));
 
-test('fields may stand in double quotes', () => {
+test('fields may be in double quotes', () => {
   const report = createReport();
   const read = parseLatencyTable(table, 'rtt.csv', report, ['seoul'])?.done();
   expect(report.diagnostics).toEqual([]);

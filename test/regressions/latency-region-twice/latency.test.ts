@@ -1,6 +1,6 @@
 /**
- * A region that stands in pharos.yaml and in a zone had two columns in a latency table: its times went into one, and
- * were looked for in the other.
+ * A region defined in pharos.yaml and in a zone had two columns in a latency table: its times were written into one,
+ * and read from the other.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A VIP without a region has no column in a latency table; column -1 of a row is the last one of the row before,
- * so it was served by what was measured between others.
+ * A VIP without a region has no column in a latency table; column -1 of a row is the last one of the row before, so
+ * measurements of other networks and regions decided about it.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * The cable of this machine is out. Its routes are still there, so that probes are lost as if the targets were silent:
- * VIPs went down, one or two of them without an alarm. A link that is down is this machine's fault.
+ * The cable of this machine is unplugged. Its routes remain, so probes are lost as if the targets were silent: VIPs
+ * went down, one or two of them without an alarm. A link that is down is a fault of this machine.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -74,7 +74,7 @@ afterEach(async () => {
 
 type Seen = { states: string[]; reasons: string[]; alarms: string[]; probes: number; downs: string[] };
 
-/** A health room in `near`; resolves with what it says as soon as that is as wanted. */
+/** A health room in `near`; resolves with its report as soon as that is as wanted. */
 async function room(...addresses: readonly string[]) {
   const child = run(near, fileURLToPath(new URL('room.ts', import.meta.url)), String(PORT), ...addresses);
   let last: Seen | undefined;
@@ -95,7 +95,7 @@ async function room(...addresses: readonly string[]) {
       };
       waiting.add(hear);
     });
-  /** After so many more probes of each. */
+  /** After this many more probes of each. */
   const after = async (rounds: number): Promise<Seen> => {
     const from = last?.probes ?? 0;
     return await until(({ probes }) => probes >= from + rounds * addresses.length);
@@ -123,7 +123,7 @@ test.for([
   expect((await whole()).downs).toEqual([]);
 });
 
-test('the uplink is down: the VIPs behind its gateway hold their states, though they are too few for suspect', async (context) => {
+test('the uplink is down: the states of the VIPs behind its gateway are frozen, although they are too few for suspect', async (context) => {
   if (!permitted) return context.skip('network namespaces are not permitted here');
   const { until, after, whole } = await room('203.0.113.1', '203.0.113.2', '198.19.8.2', '198.19.8.3', '198.19.8.4');
   inFar('link', 'set', 'up0', 'down');
@@ -135,7 +135,7 @@ test('the uplink is down: the VIPs behind its gateway hold their states, though 
   expect((await whole()).downs).toEqual([]);
 });
 
-test('a target at the other end of a link of its own may have been switched off: it goes down', async (context) => {
+test('a target at the other end of a direct link may have been switched off: it goes down', async (context) => {
   if (!permitted) return context.skip('network namespaces are not permitted here');
   const { until } = await room('198.19.8.2', '198.19.7.2', '198.19.7.3', '198.19.7.4', '203.0.113.1');
   inFar('link', 'set', 'up1', 'down');

@@ -1,4 +1,4 @@
-/** A health room in a network namespace: probes the addresses it is given, and says ten times a second how they are. */
+/** A health room in a network namespace: probes the given addresses, and reports their states ten times per second. */
 import { createAlarms } from '../../../config/alarms.ts';
 import { startHealth } from '../../../health/engine.ts';
 import { createHealthTable } from '../../../health/health-table.ts';

@@ -1,7 +1,7 @@
 /**
- * Links that lead in a circle ended `check` and `serve` with what the system says of them (ELOOP), without place or
- * hint, and one such file in `zones` hid all others. A `pharos.yaml` that was a link to nothing was no configuration at
- * all: the defaults were served.
+ * Symbolic links that form a loop ended `check` and `serve` with the system's message (ELOOP), without place or hint,
+ * and one such file in `zones` hid all others. A `pharos.yaml` that was a link to nothing counted as no configuration:
+ * the defaults were served.
  */
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * `schedules:` with all its entries commented out was "schedules needs the key at", though a map that is commented out
- * is an empty one; `transfer.allow:` likewise.
+ * `schedules:` with all its entries commented out gave "schedules needs the key at", although a map that is commented
+ * out is an empty one; `transfer.allow:` likewise.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';

@@ -1,6 +1,6 @@
 /**
- * `check` found nothing wrong with addresses that `serve` could not open, for the configuration itself had them twice:
- * a wildcard beside an address, one address in two spellings, `status` where DNS listens.
+ * `check` did not report addresses that `serve` could not open, because the configuration itself had them twice: a
+ * wildcard beside an address, one address in two spellings, `status` where DNS listens.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
@@ -40,7 +40,7 @@ test.each<[settings: string, mistake: RegExp | undefined]>([
   }
 });
 
-/** The system has the last word: what is refused above cannot be opened, and what is not can. */
+/** The system decides: what is rejected above cannot be opened, and the rest can. */
 test.each<[first: string, second: string, both: boolean]>([
   ['0.0.0.0', '127.0.0.1', false],
   ['127.0.0.1', '0.0.0.0', false],

@@ -1,6 +1,6 @@
 /**
- * A JSON body with a byte order mark had no load ("the body is not JSON"), and of a gzip body, which some servers send
- * unasked, nobody could see why neither its load nor its text was found.
+ * A JSON body with a byte order mark had no load ("the body is not JSON"), and for a gzip body, which some servers send
+ * unrequested, nothing said why neither its load nor its text was found.
  */
 import * as http from 'node:http';
 import { gzipSync } from 'node:zlib';

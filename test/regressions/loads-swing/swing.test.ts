@@ -1,13 +1,14 @@
 /**
- * A pressure fell by the factor e in eight TTLs: called back so quickly, clients of three equal regions of which one
- * had failed went on from one of the other two to the other and back, a tenth of the capacity for ever.
+ * Pressure fell by a factor of e in eight TTLs. Clients returned so fast that, of three equal regions of which one had
+ * failed, the other two kept exchanging clients, a tenth of the capacity, without end.
  */
 import { expect, test } from 'vitest';
 import { createDice, printedSeed } from '../../support/random.ts';
 import { play } from '../../unit/steering/played-load.ts';
 
-test('loads come to rest', async () => {
-  // Of 63 seeds, the widest was 0.017, with a standard deviation of 0.003 about 0.006; it is not a normal one.
+test('loads settle', async () => {
+  // Of 63 seeds, the widest was 0.017, with a mean of 0.006 and a standard deviation of 0.003; the distribution is not
+  // normal.
   const seed = printedSeed('loads swing', 1);
   const regions = [
     { load: 0.6, order: [1, 2] },

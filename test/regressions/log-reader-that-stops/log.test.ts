@@ -16,7 +16,7 @@ ${records}`;
 const MISTAKES = Array.from({ length: 2000 }, (_, index) => `  name-${index}: { A: 192.0.2.999 }\n`).join('');
 
 test(
-  'health, API and reloads continue; lines are dropped, counted and told; the end of the log is complete',
+  'health, API and reloads continue; lines are dropped, counted and reported; the end of the log is complete',
   { timeout: 60_000 },
   async () => {
     using folder = folderOf({

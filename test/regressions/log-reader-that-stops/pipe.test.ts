@@ -1,4 +1,4 @@
-/** A pipe that nobody reads, and far more lines than it and the server keep. */
+/** A pipe without a reader, and far more lines than it and the server keep. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +10,12 @@ import { folderOf } from '../../support/pharos.ts';
 import { eventually } from '../../support/process.ts';
 
 const LINES = 200_000;
-/** fcntl(2): what a pipe may be given at most without rights, /proc/sys/fs/pipe-max-size. */
+/** fcntl(2): the largest size of a pipe without privileges, /proc/sys/fs/pipe-max-size. */
 const MAX_PIPE_OCTETS = 1024 * 1024;
 
 type Lab = {
   readonly writer: LogWriter;
-  /** What the listener was told. */
+  /** What the listener got. */
   readonly told: { dropped: number; caughtUp: number[] };
   /** What is in the pipe now. */
   readonly read: () => string;
@@ -27,7 +27,7 @@ function createLab(): Lab {
   const path = join(folder.path, 'log');
   execFileSync('mkfifo', [path]);
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  // As a shell gives it to a program: a write that finds no room would wait.
+  // As a shell passes it to a program: a write without room would wait.
   const stdout = openSync(path, constants.O_WRONLY);
   const told: Lab['told'] = { dropped: 0, caughtUp: [] };
   const writer = createLogWriter(nonblockingWrite(stdout), {
@@ -58,7 +58,7 @@ function createLab(): Lab {
 const lineOf = (number: number): string => `${JSON.stringify({ number, text: 'x'.repeat(80) })}\n`;
 
 test.skipIf(process.platform === 'win32')(
-  '200,000 lines: no write waits, memory is bounded, all lines are delivered whole and in order, or counted',
+  '200,000 lines: no write waits, memory is bounded, all lines are delivered complete and in order, or counted',
   async () => {
     using lab = createLab();
     const { writer, told, read } = lab;

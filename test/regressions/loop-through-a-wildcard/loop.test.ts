@@ -1,6 +1,6 @@
 /**
- * A wildcard's CNAME makes a record for every name below it. Coming to the wildcard a second time, with another
- * name, was taken for a loop: the record of that name was missing. NSD and Knot have it.
+ * A wildcard's CNAME makes a record for every name below it. A second visit to the wildcard, with another name, was
+ * taken for a loop: the record of that name was missing. NSD and Knot have it.
  */
 import { expect, test } from 'vitest';
 import { T } from '../../support/message.ts';

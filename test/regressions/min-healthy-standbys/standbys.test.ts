@@ -1,6 +1,6 @@
 /**
- * A region whose VIPs are all standbys is weighed by heads, a millionth each; the tolerance of the comparison was
- * a thousandth, so that such a region was healthy with any of them.
+ * A region whose VIPs are all standbys is weighted by the number of VIPs, a millionth each; the tolerance of the
+ * comparison was a thousandth, so such a region was healthy with any of them.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,7 +1,7 @@
 /**
- * Shares were rounded to millionths of all clients before the moves of a country were shown as parts of its own: those
- * of a small country were `a -> c 60.0 %, a -> b 60.0 %`, and the smallest had none. Beside it, who had no answer
- * anyhow was counted as left without a VIP by the failure, and what becomes of them was told of all.
+ * Shares were rounded to millionths of all clients before the moves of a country were shown as parts of the country:
+ * those of a small country were `a -> c 60.0 %, a -> b 60.0 %`, and the smallest had none. Also, clients without an
+ * answer before the failure were counted as stranded by it, and the text about them was applied to all.
  */
 import { expect, test } from 'vitest';
 import { renderSimulation } from '../../../cli/render-simulation.ts';
@@ -52,7 +52,7 @@ test('the smallest country is not left out', () => {
   expect(traffic?.countries.map((each) => each.country)).toEqual(['KR', 'JP']);
 });
 
-test('who had no answer before is not told to lose it', () => {
+test('clients without an answer before are not reported to lose it', () => {
   const text = renderSimulation(simulated('fenced.example.com/@seoul'), false, (_style, words) => words);
   expect(text).toContain(
     '! no VIP is left for <0.1 % more of its clients: when_all_down is serve_all: they are still sent to VIPs that are down',

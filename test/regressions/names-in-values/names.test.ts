@@ -1,6 +1,6 @@
 /**
- * `check` looked at owners, `nameservers` and CNAMEs of services, and at no other name: a value without its final dot,
- * an address in place of a host name, a target that is not there were served without a word.
+ * `check` examined owners, `nameservers` and CNAMEs of services, and no other names: a value without its final dot, an
+ * address in place of a host name, and a nonexistent target were served without a warning.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -15,7 +15,7 @@ const HOSTS = `
 const SERVICES = `
   svc: { vips: { a: { A: 192.0.2.90 } } }`;
 
-/** Codes and lines of a zone with this record; the record is in line 1 of the master file, or 10 of the YAML. */
+/** Codes and lines of a zone with this record; the record is on line 1 of the master file, or line 10 of the YAML. */
 function found(record: { readonly yaml?: string; readonly db?: string; readonly service?: string }): string[] {
   return mistakesOf({
     ...NO_GEOGRAPHY,
@@ -50,7 +50,7 @@ const VALUES: readonly (readonly [code: string, type: string, value: string])[] 
   ['PH113', 'CNAME', 'shop.co.uk'],
   ['PH113', 'CNAME', 'lb.eu-west-1.provider.io'],
   ['PH113', 'DNAME', 'shop.provider.com'],
-  // No host name.
+  // Not a host name.
   ['PH130', 'MX', '10 192.0.2.25'],
   ['PH130', 'MX', '10 192.0.2.25.'],
   ['PH130', 'MX', '10 2001:db8::1'],
@@ -65,7 +65,7 @@ const VALUES: readonly (readonly [code: string, type: string, value: string])[] 
   ['PH130', 'MX', '10 admin@example.net.'],
   ['PH131', 'CNAME', 'a\\009b'],
   ['PH131', 'CNAME', 'a\\032b.example.net.'],
-  // Not there.
+  // Nonexistent.
   ['PH353', 'MX', '10 gone'],
   ['PH353', 'MX', '10 text'],
   ['PH353', 'SRV', '0 0 443 gone'],
@@ -113,7 +113,7 @@ test.each([
   expect(found({ db: `x ${type} ${value}` })).toEqual([]);
 });
 
-test('a doubled name that is written with its dot is meant', () => {
+test('a doubled name that is written with its dot is intended', () => {
   const [mistake, ...more] = found({ yaml: 'x: { CNAME: www.shop.example.shop.example. }' });
   expect([mistake, more]).toEqual([expect.stringContaining(':11 warning PH363'), []]);
 });
@@ -157,7 +157,7 @@ test.each([
   expect(found({ service })).toEqual([]);
 });
 
-test('a circle between services is one', () => {
+test('a loop between services is a loop', () => {
   const service = 'one: { vips: { a: { CNAME: two } } }\n  two: { vips: { a: { CNAME: one } } }';
   expect(found({ service }).map((line) => line.replace(/:(?=[^:]*$).*/, ''))).toEqual([
     'zones/shop.example.yaml:14 warning PH365',

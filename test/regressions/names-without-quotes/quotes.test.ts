@@ -1,6 +1,6 @@
 /**
- * `@` and `*.dev`, which every zone file has and YAML does not take without quotes, got the parser's words and no hint,
- * or a wrong one, and every line below them a mistake more.
+ * `@` and `*.dev`, which every zone file has and which YAML requires in quotes, gave the parser's message and no hint,
+ * or a wrong one, and every line below them gave another error.
  */
 import { expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';

@@ -1,6 +1,6 @@
 /**
- * A NODATA answer had the scope of the decision behind it. Negative answers are cached for all clients (RFC 7871 7.4),
- * so they have scope 0, and `check` warns where a client's place decides between data and no data.
+ * A NODATA answer had the scope of the decision. Negative answers are cached for all clients (RFC 7871 7.4), so they
+ * have scope 0, and `check` warns if a client's place decides between data and no data.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -34,11 +34,11 @@ test('data has the scope of its decision', () => {
   expect(ask('fenced', T.A)).toEqual({ scope: 24, answers: 1 });
 });
 
-test('a CNAME that was steered keeps its scope where it leads to no data', () => {
+test('a steered CNAME keeps its scope if it leads to no data', () => {
   expect(ask('renamed', T.AAAA)).toEqual({ scope: 24, answers: 1 });
 });
 
-test('check names the services where the place decides between data and no data', () => {
+test('check names the services in which the place decides between data and no data', () => {
   const told = mistakesOf(files).filter((line) => line.includes('PH119'));
   expect(told).toEqual([
     expect.stringContaining('service fenced.example.com: clients of some places get no AAAA, and others do'),

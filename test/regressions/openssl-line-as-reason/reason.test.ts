@@ -1,7 +1,7 @@
 /**
  * An `https` check of a port that speaks plain HTTP gave OpenSSL's own line as the reason, with its numbers, files and
  * line break: `write EPROTO 4093A4B4697F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version ...`.
- * And the names of a certificate, thousands of them perhaps, stood in the reason all.
+ * And the reason listed all names of a certificate, perhaps thousands.
  */
 import { createServer } from 'node:http';
 import * as https from 'node:https';
@@ -26,7 +26,7 @@ async function reasonsOf(server: Parameters<typeof listen>[0], checks: readonly 
   }
 }
 
-test('plain HTTP where TLS or gRPC is wanted, in words', async () => {
+test('plain HTTP where TLS or gRPC is expected, in words', async () => {
   const server = createServer((_, response) => response.end());
   const checks = [httpCheck({ kind: 'https' }), tlsCheck(), grpcCheck({ tls: true }), grpcCheck()];
   const [last, ...others] = (await reasonsOf(server, checks)).reverse();
@@ -34,7 +34,7 @@ test('plain HTTP where TLS or gRPC is wanted, in words', async () => {
   expect(last).toBe('not HTTP/2 (protocol error)');
 });
 
-test('a certificate for others names three of them', async () => {
+test('for a certificate with other names, the reason names three of them', async () => {
   const names = Array.from({ length: 50 }, (_, index) => `DNS:n${index}.example.net`);
   const certificate = selfSigned(names.join(','));
   tls.setDefaultCACertificates([certificate.cert]);

@@ -1,6 +1,7 @@
 /**
  * A query with two questions got FORMERR without OPT, whether it had one or not (RFC 6891 6.1.1). An OPT among answers
- * or authorities, where none may be (RFC 6891 6.1.1), was passed over and the query answered; NSD and Knot say FORMERR.
+ * or authorities, where none is allowed (RFC 6891 6.1.1), was ignored and the query answered; NSD and Knot return
+ * FORMERR.
  */
 import { expect, test } from 'vitest';
 import { decodeMessage, encodeQuery, T } from '../../support/message.ts';

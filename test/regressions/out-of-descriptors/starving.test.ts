@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { listen } from '../../unit/health/support.ts';
 
-test('without descriptors states hold, and the alarm not_probed says so', { timeout: 30_000 }, async () => {
+test('without descriptors states are frozen, and the alarm not_probed says so', { timeout: 30_000 }, async () => {
   const server = await listen(http.createServer((_, response) => response.end('ok')));
   const script = fileURLToPath(new URL('starving.ts', import.meta.url));
   try {

@@ -1,4 +1,4 @@
-/** A process with few descriptors: probes a healthy target, then without any descriptor left, then with some again. */
+/** A process with few descriptors: probes a healthy target, then without any free descriptor, then with some again. */
 import { closeSync, openSync } from 'node:fs';
 import { createAlarms } from '../../../config/alarms.ts';
 import { startHealth } from '../../../health/engine.ts';

@@ -1,6 +1,6 @@
 /**
- * `simulate` of a total outage began with "no client moves": with serve_all everybody is sent where he was, to VIPs
- * that are down.
+ * `simulate` of a total outage began with "no client moves", because with serve_all all clients are still sent to the
+ * VIPs that are down.
  */
 import { expect, test } from 'vitest';
 import { renderSimulation } from '../../../cli/render-simulation.ts';

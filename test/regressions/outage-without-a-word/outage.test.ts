@@ -1,6 +1,5 @@
 /**
- * All VIPs of a service were down and nothing said so: `alarms: []`, "ready" in green, and info as the level of the
- * log.
+ * All VIPs of a service were down and nothing reported it: `alarms: []`, "ready" in green, and level info in the log.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
@@ -8,7 +7,7 @@ import { expect, test } from 'vitest';
 import { alarmEvents, serveAlarmed } from '../../support/alarmed-server.ts';
 import { run } from '../../support/process.ts';
 
-test('status, page, tab, metrics, events and log say that a service is down, until it is not', async () => {
+test('status, page, tab, metrics, events and log report that a service is down, until it is not', async () => {
   // Only `a` is there at first.
   const target = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
   await once(target, 'listening');

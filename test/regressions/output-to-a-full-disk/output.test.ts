@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
 
-test.skipIf(!existsSync('/dev/full'))('says why, and ends with 1', () => {
+test.skipIf(!existsSync('/dev/full'))('gives the reason, and exits with 1', () => {
   const full = openSync('/dev/full', 'w');
   try {
     const { status, stderr } = spawnSync(process.execPath, [MAIN, '--version'], { stdio: ['ignore', full, 'pipe'] });

@@ -1,6 +1,6 @@
 /**
- * An override with an end was counted by the wall clock: when that was set forward a drain was over at once, and the
- * VIP was answered with in the middle of its maintenance.
+ * The end of an override followed the wall clock: when the clock was set forward, a drain ended at once, and answers
+ * named the VIP in the middle of its maintenance.
  */
 import { expect, test } from 'vitest';
 import { startHealth } from '../../../health/engine.ts';
@@ -8,7 +8,7 @@ import { createHealthTable, FORCED, forcedOf, viewHealthTable } from '../../../h
 import { createManualClock, vip } from '../../unit/health/support.ts';
 
 test.each([3_600_000, -3_600_000])(
-  'a drain for 30 minutes lasts them, whatever step of %i ms the clock makes',
+  'a drain for 30 minutes takes 30 minutes, after a step of %i ms of the clock',
   async (step) => {
     const clock = createManualClock();
     const health = startHealth({ stateDir: undefined, clock, log: () => undefined, warn: () => undefined });

@@ -1,6 +1,6 @@
 /**
- * A file of overrides that could not be read gave a line in the log, and VIPs that were drained got clients again. Now
- * the alarm `state_lost` lasts until an operator has removed the file that was kept.
+ * A file of overrides that could not be read gave a line in the log, and drained VIPs got clients again. Now the alarm
+ * `state_lost` lasts until an operator has removed the kept file.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { alarmEvents, serveAlarmed } from '../../support/alarmed-server.ts';
 
 const TORN = '{"version": 1, "overrides": [{"target": "www.exam';
 
-test('the alarm names both files, is logged once, and is over when the file is removed', async () => {
+test('the alarm names both files, is logged once, and ends when the file is removed', async () => {
   await using alarmed = await serveAlarmed({
     prepare: (stateDir) => {
       writeFileSync(join(stateDir, 'overrides.json'), TORN);

@@ -1,6 +1,6 @@
 /**
- * A web page that somebody opened on the server's machine could have the server compute: a form or `fetch` with
- * `mode: no-cors` needs no permission to be sent. Now a request with the Origin of another site is refused.
+ * A web page in a browser on the server's machine could make the server compute: a form or `fetch` with `mode: no-cors`
+ * needs no permission to be sent. Now a request with the Origin of another site is refused.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createApp } from '../../../status/http.ts';

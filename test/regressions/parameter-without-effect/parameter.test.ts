@@ -1,6 +1,6 @@
 /**
- * `PUT /api/v1/overrides/www.example.com/seoul-a?for=30m` set an override without end: what stands behind the question
- * mark was passed over wherever no parameter is known.
+ * `PUT /api/v1/overrides/www.example.com/seoul-a?for=30m` set an override without an end: the query string was ignored
+ * on paths without parameters.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createApp } from '../../../status/http.ts';
@@ -38,7 +38,7 @@ test.each([
   expect((await ask(path)).statusCode).toBe(200);
 });
 
-test('who may not is told so first, and what is for orchestrators and browsers takes anything', async () => {
+test('unauthorized clients get that error first, and paths for orchestrators and browsers accept anything', async () => {
   const url = '/api/v1/overrides/www.example.com/seoul-a?for=30m';
   expect((await app.inject({ method: 'PUT', url, payload: { state: 'drain' } })).statusCode).toBe(401);
   expect((await app.inject('/healthz?x=1')).statusCode).toBe(200);

@@ -1,7 +1,7 @@
 /**
- * What a client had sent in one go was answered in one go. Some hundred clients that send a thousand queries each, and
- * read nothing, kept a new client waiting for seconds. Each connection has a short turn now, and new ones are looked at
- * between.
+ * All queries that a client had sent at once were answered at once. Some hundred clients that send a thousand queries
+ * each, and read nothing, kept a new client waiting for seconds. Now each connection has a short turn, and new
+ * connections are accepted in between.
  */
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
@@ -40,7 +40,7 @@ test('a client that asks once is answered before those that ask a thousand times
   }
   modest.socket.write(framed(query(MODEST)));
   expect((await modest.receive())?.readUInt16BE()).toBe(MODEST);
-  // A round is a turn of each, and there may be some more before the query has come.
+  // A round is one turn per connection, and some more rounds may pass before the query has arrived.
   expect(before).toBeGreaterThan(0);
   expect(before).toBeLessThan((GREEDY * QUERIES) / 4);
 });
@@ -56,12 +56,12 @@ test('every query is answered once, in order, however many come at once', { time
     if (!response) throw new Error(`no response ${id}`);
     expect(read(response)).toMatchObject({ id });
   }
-  // What has been sent is answered before the end is.
+  // All queries before the end are answered before it.
   expect(await client.receive()).toBeUndefined();
   expect(served.thrown).toEqual([]);
 });
 
-test('a client that goes while it waits for its turn harms nobody', { timeout: 30_000 }, async () => {
+test('a client that disconnects while it waits for its turn affects no other', { timeout: 30_000 }, async () => {
   const served = await serveStream();
   closers.push(() => served[Symbol.asyncDispose]());
   const client = await served.client();
@@ -74,7 +74,7 @@ test('a client that goes while it waits for its turn harms nobody', { timeout: 3
   expect(served.thrown).toEqual([]);
 });
 
-test('turns go round, and a round ends with its time', async () => {
+test('turns rotate, and a round ends with its time', async () => {
   let nowMs = 0;
   const seen: string[] = [];
   const left = new Map([

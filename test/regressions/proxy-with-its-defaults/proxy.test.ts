@@ -1,5 +1,5 @@
 /**
- * A reverse proxy on the same machine made all reading public: only X-Forwarded-For and Forwarded said that a request
+ * A reverse proxy on the same machine made all reading public: only X-Forwarded-For and Forwarded showed that a request
  * was not from this machine. Now every header of a proxy does, and the Host must be a loopback address with the
  * server's port.
  */

@@ -25,12 +25,12 @@ test.each(['www.example.com', 'missing.example.com', 'example.net'])('%s', (name
   ]);
 });
 
-test.each([OPT, TSIG])('type %i belongs to messages, and is no question either', (type) => {
+test.each([OPT, TSIG])('type %i belongs to messages and cannot be queried either', (type) => {
   const response = ask('www.example.com', type, { edns: {} });
   expect([response.rcode, response.edns?.error]).toEqual([RCODE.FORMERR, 30]);
 });
 
-test('types without a meaning here are questions like others', () => {
+test('types without a meaning here are ordinary questions', () => {
   expect(ask('www.example.com', 129).rcode).toBe(RCODE.NOERROR);
   expect(ask('www.example.com', T.ANY).answer).toHaveLength(1);
 });

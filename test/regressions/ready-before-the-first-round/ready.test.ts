@@ -1,6 +1,7 @@
 /**
- * /readyz said 200 once `health.wait` was over, while the first round of probes still went on: a check that takes
- * longer had not been heard. SPEC 7: ready is "zones loaded, sockets open, first round done, not shutting down".
+ * /readyz returned 200 after `health.wait`, although the first round of probes was still in progress: a longer check
+ * had no result yet. Ready means zones loaded, sockets open, first round done, not shutting down
+ * (docs/http-api.md#get-healthz-get-readyz).
  */
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * Every way by which text of targets, files and clients comes in, with random hostile text: what is stored has none of
- * the characters that move a cursor, break a line or turn its direction.
+ * Sends random hostile text through every way by which text of targets, files and clients enters: stored text has no
+ * character that moves a cursor, breaks a line or reverses its direction.
  */
 import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
@@ -127,7 +127,7 @@ test('files of the configuration: YAML, master files, tables, their names', () =
   expect(told).toBeGreaterThan(ROUNDS / 8);
 });
 
-test('log lines of everything, and names that clients ask for', () => {
+test('log lines of everything, and query names', () => {
   const seed = printedSeed('plain text of the log');
   const dice = createDice(seed);
   const log = new URL('../../../cli/serve/log.ts', import.meta.url).href;
@@ -167,7 +167,7 @@ test('log lines of everything, and names that clients ask for', () => {
   }
 });
 
-test('the API: what it is sent, what it stores and what it shows', async () => {
+test('the API: what it receives, stores and shows', async () => {
   const dice = createDice(printedSeed('plain text of the API'));
   using folder = folderOf({
     ...NO_GEOGRAPHY,

@@ -1,6 +1,6 @@
 /**
- * What a command or an operator wrote could move a terminal's cursor or turn the direction of a line: it is stored
- * without.
+ * Text of a command or an operator could move a terminal's cursor or reverse the direction of a line: it is stored
+ * without such characters.
  */
 import { expect, test } from 'vitest';
 import { plainText } from '../../../config/plain-text.ts';

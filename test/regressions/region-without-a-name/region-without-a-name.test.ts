@@ -1,6 +1,6 @@
 /**
- * `simulate --down @` and `explain --down www.example.com/@` took it for all VIPs that are in no region, where `drain
- * @` says that there is none.
+ * `simulate --down @` and `explain --down www.example.com/@` meant all VIPs without a region, although `drain @`
+ * rejects that target.
  */
 import { expect, test } from 'vitest';
 import { explainFrom } from '../../../server/explain/explain-answer.ts';
@@ -18,7 +18,7 @@ services:
 });
 const nobody = { ok: false, parameter: 'down', message: expect.stringContaining('no VIP is in a region ""') as string };
 
-test.each(['@', 'www.example.com/@'])('%s is nobody', (target) => {
+test.each(['@', 'www.example.com/@'])('%s is not a target', (target) => {
   const down = [target];
   expect(simulateFrom(generation, { down, weigh: 'auto' })).toEqual(nobody);
   expect(explainFrom(generation, { name: 'www.example.com', type: 'A', client: '192.0.2.1', down })).toEqual(nobody);

@@ -1,6 +1,6 @@
 /**
- * Loaded before Pharos in every thread (NODE_OPTIONS): a thread that looks at a file `frozen.yaml` waits in a call to
- * the system, as on a file server that does not respond. The file `frozen` says that a thread waits.
+ * Loaded before Pharos in every thread (NODE_OPTIONS): a thread that examines a file `frozen.yaml` waits in a system
+ * call, as on a file server that does not respond. The file `frozen` shows that a thread waits.
  */
 import fs, { type PathLike, type StatOptions } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';

@@ -1,7 +1,7 @@
 /**
- * A compile thread that waits for a file system which does not respond: every later reload waited for it, and so did
- * SIGTERM. It is given up after its time, with an alarm; later reloads work, up to three such threads; and the server
- * stops.
+ * A compile thread waited for a file system that does not respond: every later reload waited for it, and so did
+ * SIGTERM. Now it is abandoned after its time limit, with an alarm; later reloads work, up to three such threads; and
+ * the server stops.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const FREEZE = new URL('./freeze.ts', import.meta.url);
 const makePipe = (folder: string): void => {
   execFileSync('mkfifo', [join(folder, 'pipe')]);
 };
-/** Lets every thread go that waits for a writer. */
+/** Releases every thread that waits for a writer. */
 const openPipe = (folder: string): void => {
   closeSync(openSync(join(folder, 'pipe'), constants.O_RDWR | constants.O_NONBLOCK));
 };
@@ -32,7 +32,7 @@ const openPipe = (folder: string): void => {
 type Load = typeof loadInThread;
 type Lab = { readonly reloads: Reloads; readonly alarms: Alarms; readonly use: (load: Load) => void };
 
-/** A thread that hangs, with a short time. */
+/** A thread that hangs, with a short time limit. */
 const loadThatHangs: Load = (input, options) => loadInThread(input, { ...options, limitMs: 200, entry: HANGING });
 
 function labIn(cwd: string): Lab {
@@ -79,7 +79,7 @@ test('raises reload_stuck; later reloads work and end the alarm', async () => {
   openPipe(folder.path);
 });
 
-test('three threads that hang are the most: a further reload is refused at once, and works when they are gone', async () => {
+test('three threads may hang: a further reload is rejected at once, and works when they are gone', async () => {
   using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/example.com.yaml': ZONE });
   const { reloads, alarms, use } = labIn(folder.path);
   const gone = Promise.withResolvers<undefined>();

@@ -1,4 +1,4 @@
-/** In place of the compile thread: waits in a call to the system, as for a file server that does not respond. */
+/** Replaces the compile thread: waits in a system call, as for a file server that does not respond. */
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';

@@ -1,5 +1,5 @@
 /**
- * Every SIGHUP and every POST had a reload of its own, one after the other: five at once kept the server reading its
+ * Every SIGHUP and every POST caused its own reload, one after the other: five at once kept the server reading its
  * files for five times as long, and SIGTERM had to wait for all of them, each of which then failed with a stack trace.
  */
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const files = {
   'zones/example.com.yaml': 'zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 } }\n',
 };
 
-test('calls during a reload have the next one in common', async () => {
+test('calls during a reload share the next one', async () => {
   using folder = folderOf(files);
   await using server = await serve([], { cwd: folder.path });
   const reload = async (): Promise<unknown> => {
@@ -20,16 +20,16 @@ test('calls during a reload have the next one in common', async () => {
   };
   const replies = (await Promise.all([1, 2, 3, 4, 5, 6].map(reload))) as { generation: number }[];
   const generations = replies.map(({ generation }) => generation).sort((a, b) => a - b);
-  // The first is under way when the others come.
+  // The first one is in progress when the others arrive.
   expect(new Set(generations)).toEqual(new Set([2, 3]));
   expect(generations.filter((generation) => generation === 3).length).toBeGreaterThan(1);
 });
 
-test('SIGTERM does not begin those that wait, and is no error', async () => {
+test('SIGTERM does not start the waiting ones, and this is not an error', async () => {
   using folder = folderOf(files);
   await using server = await serve([], { cwd: folder.path });
   const headers = { authorization: 'Bearer secret' };
-  // Whether they are answered depends on how far the server is.
+  // Whether they get a reply depends on how far the server is.
   const asked = [1, 2, 3].map(() =>
     fetch(`${server.api}/api/v1/reload`, { method: 'POST', headers }).catch(() => undefined),
   );

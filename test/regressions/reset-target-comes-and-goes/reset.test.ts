@@ -1,6 +1,6 @@
 /**
- * A target that accepts and resets, as a load balancer without servers does, passed a `tcp` check where this thread saw
- * the connection first and failed where it saw the reset first: its state came and went by chance.
+ * A target that accepts and resets, as a load balancer without servers does, passed a `tcp` check if this thread saw
+ * the connection first and failed if it saw the reset first: its state changed by chance.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -8,14 +8,14 @@ import { expect, test } from 'vitest';
 import { runProbe } from '../../../health/checks/run-probe.ts';
 import { never, tcpCheck } from '../../unit/health/support.ts';
 
-/** In a thread of its own, so that it resets while this one is busy. */
+/** In a separate thread, so that it resets while this thread is busy. */
 const target = `
   const { parentPort } = require('node:worker_threads');
   const server = require('node:net').createServer((socket) => socket.resetAndDestroy());
   server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
 `;
 
-test('it connects, so it passes, whichever is seen first', async () => {
+test('it connects, so it passes, whichever event is seen first', async () => {
   const worker = new Worker(target, { eval: true });
   try {
     const [port] = (await once(worker, 'message')) as [number];

@@ -1,6 +1,6 @@
 /**
- * Started as root, the server stayed root: exec checks, files that zones name and every fault of a parser had all
- * rights. It becomes another user for good, in every thread, and keeps the right to bind low ports alone.
+ * Started as root, the server stayed root: exec checks, files that zones name and every parser fault had all rights.
+ * Now it switches to another user permanently, in every thread, and keeps only the right to bind low ports.
  */
 import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,32 +28,29 @@ function rightsOf(pid: number): Rights[] {
   });
 }
 
-test.skipIf(!isRoot)(
-  'it becomes the user, takes its state along, and reloads and takes over all the same',
-  async () => {
-    using folder = folderOf(files);
-    chmodSync(folder.path, 0o755);
-    await using server = await serve([], { cwd: folder.path });
-    const { pid = 0 } = server.child;
-    const threads = rightsOf(pid);
-    expect(threads.length).toBeGreaterThan(3);
-    expect(new Set(threads.map(({ uids }) => uids))).toEqual(new Set([Array(4).fill(NOBODY).join('\t')]));
-    // CAP_NET_BIND_SERVICE is bit 10.
-    for (const { kept } of threads) expect(BigInt(`0x${kept}`) & ~(1n << 10n)).toBe(0n);
-    expect(statSync(join(folder.path, 'state')).uid).toBe(NOBODY);
+test.skipIf(!isRoot)('it becomes the user, takes its state along, and can still reload and take over', async () => {
+  using folder = folderOf(files);
+  chmodSync(folder.path, 0o755);
+  await using server = await serve([], { cwd: folder.path });
+  const { pid = 0 } = server.child;
+  const threads = rightsOf(pid);
+  expect(threads.length).toBeGreaterThan(3);
+  expect(new Set(threads.map(({ uids }) => uids))).toEqual(new Set([Array(4).fill(NOBODY).join('\t')]));
+  // CAP_NET_BIND_SERVICE is bit 10.
+  for (const { kept } of threads) expect(BigInt(`0x${kept}`) & ~(1n << 10n)).toBe(0n);
+  expect(statSync(join(folder.path, 'state')).uid).toBe(NOBODY);
 
-    const headers = { authorization: 'Bearer secret' };
-    const reload = await fetch(`${server.api}/api/v1/reload`, { method: 'POST', headers });
-    expect(reload.status).toBe(200);
-    const vips = await (await fetch(`${server.api}/api/v1/health`, { headers })).text();
-    expect(vips).toContain(`exit status 0: ${NOBODY}`);
+  const headers = { authorization: 'Bearer secret' };
+  const reload = await fetch(`${server.api}/api/v1/reload`, { method: 'POST', headers });
+  expect(reload.status).toBe(200);
+  const vips = await (await fetch(`${server.api}/api/v1/health`, { headers })).text();
+  expect(vips).toContain(`exit status 0: ${NOBODY}`);
 
-    await using next = await serve(['--takeover'], { cwd: folder.path });
-    expect((await server.finished).code).toBe(0);
-    expect(new Set(rightsOf(next.child.pid ?? 0).map(({ uids }) => uids)).size).toBe(1);
-    expect((await next.stop()).code).toBe(0);
-  },
-);
+  await using next = await serve(['--takeover'], { cwd: folder.path });
+  expect((await server.finished).code).toBe(0);
+  expect(new Set(rightsOf(next.child.pid ?? 0).map(({ uids }) => uids)).size).toBe(1);
+  expect((await next.stop()).code).toBe(0);
+});
 
 test.skipIf(!isRoot)('with user: root it says that it stays root', async () => {
   using folder = folderOf({ ...files, 'pharos.yaml': files['pharos.yaml'].replace('nobody', 'root') });
@@ -62,7 +59,7 @@ test.skipIf(!isRoot)('with user: root it says that it stays root', async () => {
   await server.stop();
 });
 
-test.skipIf(!isRoot)('an unknown user keeps it from starting', async () => {
+test.skipIf(!isRoot)('an unknown user prevents the start', async () => {
   using folder = folderOf({ ...files, 'pharos.yaml': files['pharos.yaml'].replace('nobody', 'nobody-at-all') });
   await expect(serve([], { cwd: folder.path })).rejects.toThrow(/unknown user "nobody-at-all"/);
 });

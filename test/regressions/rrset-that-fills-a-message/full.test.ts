@@ -1,5 +1,5 @@
 /**
- * PH380 refused RRsets of over 65,023 octets, a round sum of parts, where a message has 65,535 in all.
+ * PH380 rejected RRsets of over 65,023 octets, although a message has 65,535 in all.
  */
 import { expect, test } from 'vitest';
 import { mostRrsetOctets } from '../../../wire/response.ts';
@@ -9,7 +9,9 @@ import { answering, mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
 const OWNER = 'big.example.com';
 const MOST = mostRrsetOctets(OWNER.length + 2);
 
-/** A zone with a set of TXT records of so many octets in a message: 12 of head for each. */
+/**
+ * A zone with a set of TXT records that takes this many octets in a message, of which 12 are the head of each record.
+ */
 function zoneWith(octets: number) {
   const records: string[] = [];
   for (let left = octets, i = 0; left > 0; i++) {
@@ -24,7 +26,7 @@ function zoneWith(octets: number) {
   };
 }
 
-test('the largest is answered whole by TCP, with the options of a resolver', () => {
+test('the largest is answered completely over TCP, with the options of a resolver', () => {
   expect(MOST).toBeGreaterThan(65_400);
   const { ask } = answering(zoneWith(MOST));
   const edns = { options: [{ code: 10, data: Buffer.from('0123456789abcdef', 'hex') }] };

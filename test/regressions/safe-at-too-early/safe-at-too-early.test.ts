@@ -1,6 +1,6 @@
 /**
- * `safe_at` was the time of the drain and the TTL of the file in force, whatever had been served and whoever went on
- * being answered with it: too early after a reload that lowered the TTL, and at all where every VIP was drained.
+ * `safe_at` was the time of the drain plus the TTL of the file in force, without regard to earlier answers and to
+ * continued ones: too early after a reload that lowered the TTL, and wrong if every VIP was drained.
  */
 import { afterEach, expect, test } from 'vitest';
 import { configureHealth, prepare, type Current } from '../../../cli/serve/generation.ts';
@@ -30,7 +30,7 @@ afterEach(async () => {
   await health?.stop();
 });
 
-/** Drains the VIP; whole seconds until it is safe to stop, null while it may be answered with. */
+/** Drains the VIP; whole seconds until it is safe to stop, null while answers may name it. */
 function drain(room: Health, target: string): number | null {
   room.override(target, { state: 'drain' });
   const safeAt = room.overrides().find((override) => override.target === target)?.safeAt;
@@ -44,7 +44,7 @@ test('a reload lowers the TTL from 300 to 20, and the VIP is drained: caches hol
   expect(drain(health, 'www.example.com/seoul')).toBeGreaterThanOrEqual(300);
 });
 
-test('all are drained, and answered with all the same: there is no such moment', () => {
+test('all are drained, and answers still name all: there is no such moment', () => {
   const steer = '[{ geo: { KR: [seoul, dublin], default: dublin } }]';
   health = startHealth({ stateDir: undefined, clock, log: () => undefined, warn: () => undefined });
   const current = generation(20, steer);

@@ -1,6 +1,5 @@
 /**
- * The scope came from the whole service: where all clients got the same AAAA and only A differed, AAAA had the scope of
- * A.
+ * The scope came from the whole service: if all clients got the same AAAA and only A differed, AAAA had the scope of A.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -27,6 +26,6 @@ test.each([
   expect(scopeOf(name, T.AAAA)).toBe(0);
 });
 
-test('a step that has nothing left to choose does not count', () => {
+test('a step without a choice does not count', () => {
   expect(scopeOf('behind-failover', T.A)).toBe(0);
 });

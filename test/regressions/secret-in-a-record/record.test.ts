@@ -1,5 +1,5 @@
 /**
- * `TXT: "${PHAROS_TOKEN}"` published the token to everybody who asked, and messages showed the value of a variable.
+ * `TXT: "${PHAROS_TOKEN}"` published the token to every client, and messages showed the value of a variable.
  */
 import { expect, test } from 'vitest';
 import { createReport, formatDiagnostic } from '../../../config/diagnostics.ts';

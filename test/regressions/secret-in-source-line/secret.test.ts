@@ -1,6 +1,6 @@
 /**
- * The line that a diagnostic shows had the secrets that stand on it: a mistyped key beside `status.token` put the token
- * into the log, onto the status page's API and into the reply of a reload.
+ * The line shown by a diagnostic contained the secrets on it: a mistyped key beside `status.token` put the token into
+ * the log, into the status API and into the reply of a reload.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -117,7 +117,7 @@ test('a node may be named by the environment', () => {
   expect(outcome.ok && outcome.value.settings.dns.nsid).toBe('ams1');
 });
 
-test('a server that takes all it can from the environment shows none of it', async () => {
+test('a server that takes all possible values from the environment shows none of them', async () => {
   const { cert, key } = makeCertificate();
   const [dns, tls, http, gone] = [await freePort(), await freePort(), await freePort(), await freePort()];
   const config = (more = ''): string => `listen: "\${LISTEN}"
@@ -206,7 +206,7 @@ ${more}`;
   }
   const { stdout, stderr } = await server.stop();
   texts.set('the log', stdout + stderr);
-  // Networks are those of clients too, which messages show.
+  // Networks may be those of clients too, which messages show.
   const values = [MARKER, ...Object.entries(env).flatMap(([name, value]) => (name === 'NETWORK' ? [] : value))];
   const found = [...texts].flatMap(([what, text]) =>
     values.filter((value) => text.includes(value)).map((value) => `${what}: ${around(text, value)}`),

@@ -1,6 +1,6 @@
 /**
- * `soa.serial: auto` was the time at which a node first loaded the content, so that two nodes with the same files had
- * different serials, and one that lost its state folder had another one than before. It comes from the files.
+ * `soa.serial: auto` was the time at which a node first loaded the content, so two nodes with the same files had
+ * different serials, and a node that lost its state folder got a new one. Now it comes from the files.
  */
 import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ const THEN = 1_700_000_000;
 
 type Node = { readonly path: string };
 
-/** As a node starts: with what its state folder holds. The state is kept as the server does it. */
+/** As a node starts: with the content of its state folder. The state is kept as the server does it. */
 function start({ path }: Node, name = 'one', keeps = true): number {
   const outcome = loadGeneration({ file: undefined, cwd: path, env: { NODE: name }, cores: 1 });
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
@@ -55,7 +55,7 @@ test('the same files with the same times have one serial, wherever they are', ()
   using one = folderOf(FILES);
   using two = folderOf(FILES);
   for (const node of [one, two]) date(node, THEN);
-  // A table that was measured elsewhere, and a secret of each node, are no content of the zone.
+  // A table that was measured elsewhere, and a secret of each node, are not content of the zone.
   date(two, THEN + 5000, ['rtt.csv']);
   const serial = start(one, 'one');
   expect(start(two, 'two')).toBe(serial);
@@ -70,7 +70,7 @@ test('the same files with the same times have one serial, wherever they are', ()
   expect(start(two, 'two')).toBe(next);
 });
 
-test('times that copying sets seconds apart are one', () => {
+test('times that copying sets seconds apart count as equal', () => {
   using one = folderOf(FILES);
   using two = folderOf(FILES);
   date(one, THEN);
@@ -86,7 +86,7 @@ test('an empty state folder gives the same serial again', () => {
   expect(start(node)).toBe(serial);
 });
 
-test('without a state it rises with the times, with a state also where they stand still or go back', () => {
+test('without a state it rises with the times, with a state also if they stay or go back', () => {
   using node = folderOf(FILES);
   let last = 0;
   for (let n = 0; n < 50; n++) {
@@ -109,7 +109,7 @@ test('without a state it rises with the times, with a state also where they stan
 test.each([
   ['the first second of 1970', 1],
   ['the future', 4_000_000_000],
-])('a time of %s says nothing: the content counts as changed now', (_, seconds) => {
+])('a time of %s is ignored: the content counts as changed now', (_, seconds) => {
   using node = folderOf(FILES);
   date(node, seconds);
   const serial = start(node);

@@ -1,6 +1,6 @@
 /**
- * A service of the parent zone below the apex of a child zone that is served too was put into the child: answers
- * came from the parent's file, with the parent's SOA.
+ * A parent zone's service below the apex of a child zone that is served too was put into the child: answers came from
+ * the parent's file, with the parent's SOA.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

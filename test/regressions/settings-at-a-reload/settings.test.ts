@@ -1,7 +1,7 @@
 /**
- * A reload that brought `geo.refresh`, or another one, left the databases looked at as at the start: never. And what
- * takes effect at the next start alone was told wrongly: of `limits.rrl` too, which is in force at once; not of
- * `log.level`; of `state_dir` by a name that no file has.
+ * A reload that added or changed `geo.refresh` had no effect: the databases were checked as set at the start, or never.
+ * And the message about settings that need a restart was wrong: it named `limits.rrl`, which applies at once, left out
+ * `log.level`, and called `state_dir` by a name that no file has.
  */
 import { copyFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ async function reload({ api }: Served): Promise<void> {
 test.each([
   ['none', ''],
   ['another one', ', refresh: "0 0 1 1 *"'],
-])('geo.refresh that a reload brings is kept to, where there was %s', async (_, before) => {
+])('geo.refresh of a reload takes effect, after %s', async (_, before) => {
   const refreshing = (refresh: string): string => `${HEAD}geo: { databases: [places.mmdb]${refresh} }\n`;
   using folder = folderOf({ 'pharos.yaml': refreshing(before), 'zones/example.com.yaml': ZONE });
   const places = join(folder.path, 'places.mmdb');
@@ -34,7 +34,7 @@ test.each([
   await server.until(/a geo database changed[^]*"generation":3,[^]*"reloaded"/, 10_000);
 });
 
-test('a reload warns of what takes effect at the next start, by its name, and of nothing else', async () => {
+test('a reload warns of settings that take effect at the next start, by their names, and of no others', async () => {
   using folder = folderOf({ 'pharos.yaml': HEAD, 'zones/example.com.yaml': ZONE });
   await using server = await serve([], { cwd: folder.path });
   const warnings = (): string[] =>

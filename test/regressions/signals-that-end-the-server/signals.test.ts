@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { folderOf } from '../../support/pharos.ts';
 import { ROOT, run, serve } from '../../support/process.ts';
 
-test.skipIf(process.platform !== 'linux')('signals that mean nothing to a server leave it as it is', async () => {
+test.skipIf(process.platform !== 'linux')('signals without a meaning for a server have no effect', async () => {
   using folder = folderOf({
     'pharos.yaml': 'listen: 127.0.0.1:0\nworkers: 1\nstatus: { listen: 127.0.0.1:0 }\n',
     'zones/example.com.yaml': 'zone: example.com\nnameservers: [ns1]\nrecords: { ns1: { A: 192.0.2.53 } }\n',

@@ -1,6 +1,6 @@
 /**
- * A signed response that had no room for its signature was cut to question and signature: OPT went too, though the
- * query had one (RFC 6891 6.1.1), and AA with it. NSD and Knot keep both.
+ * A signed response without room for its signature was reduced to question and signature: OPT was removed too, although
+ * the query had one (RFC 6891 6.1.1), and AA with it. NSD and Knot keep both.
  */
 import { expect, test } from 'vitest';
 import { readTsig } from '../../../wire/tsig-record.ts';
@@ -21,7 +21,7 @@ records:
 test.each([
   ['with EDNS', 'big', { edns: { dnssecOk: true } }, { size: 1232, version: 0, dnssecOk: true }],
   ['without EDNS', 'mid', {}, undefined],
-])('a response %s that is cut for its signature', (_, owner, options, edns) => {
+])('a response %s that is truncated for its signature', (_, owner, options, edns) => {
   const query = encodeQuery(`${owner}.example.com`, T.TXT, options);
   expect(decodeMessage(udp(query, STRANGER)).tc, 'it fits without').toBe(false);
   const { message, mac } = sign(query);

@@ -1,6 +1,6 @@
 /**
- * A zone that somebody else had signed was served without its signatures: with a DS in the parent, resolvers that
- * validate answered SERVFAIL for all of it. And NSEC3 owners were names (RFC 5155 7.2.8).
+ * A zone that was already signed was served without its signatures: with a DS in the parent, validating resolvers
+ * returned SERVFAIL for all of it. And NSEC3 owners were names (RFC 5155 7.2.8).
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';

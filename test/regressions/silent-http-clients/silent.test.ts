@@ -1,6 +1,6 @@
 /**
- * 256 clients that connected to the status server and sent nothing kept everybody else out for ever: sockets stayed
- * half-closed after their 408. Now a connection without a whole request makes room for the next.
+ * 256 clients that connected to the status server and sent nothing kept all others out: sockets stayed half-closed
+ * after their 408. Now a connection without a complete request makes room for the next one.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -49,7 +49,7 @@ test.each([
     'a wrong token, whose reply waits',
     'POST /api/v1/reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nContent-Length: 0\r\n\r\n',
   ],
-])('600 clients that send %s keep nobody out', async (_, sent) => {
+])('600 clients that send %s block no other client', async (_, sent) => {
   await open(600, sent);
   for (const path of ['/readyz', '/metrics', '/api/v1/status']) expect((await fetch(url(path))).status).toBe(200);
   const reload = await fetch(url('/api/v1/reload'), { method: 'POST', headers: { authorization: 'Bearer a-token' } });

@@ -1,6 +1,6 @@
 /**
- * A target that fell silent was probed one timeout after the other, and so was answered with for `fall` timeouts: with
- * the settings below 6 s in place of the 2.4 s that SPEC 5 has it take ("the check runs every `fast`").
+ * A target that fell silent was probed one timeout after the other, and so stayed in answers for `fall` timeouts: with
+ * the settings below for 6 s instead of 2.4 s (docs/health.md#silence).
  */
 import { expect, test } from 'vitest';
 import { startHealth } from '../../../health/engine.ts';
@@ -12,7 +12,7 @@ const timing = { intervalMs: 5000, timeoutMs: 2000, fastMs: 200, rise: 2, fall: 
 test.each([
   ['http: one timeout and two fast', httpCheck(timing), 2000 + 2 * 200],
   ['checks made of others, too', compoundCheck({ ...timing, members: [httpCheck(), httpCheck()] }), 2000 + 2 * 200],
-  ['commands are not run side by side', execCheck(timing), 3 * 2000],
+  ['commands are not run in parallel', execCheck(timing), 3 * 2000],
   ['nor those in others', compoundCheck({ ...timing, members: [httpCheck(), execCheck()] }), 3 * 2000],
 ])('from the first unanswered probe of a silent target until it is down: %s', async (_, check, expectedMs) => {
   const clock = createManualClock();

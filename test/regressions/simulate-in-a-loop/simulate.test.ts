@@ -1,6 +1,6 @@
 /**
- * Simulate over the API ran in the control thread: a second for a region of a thousand services. Two clients that asked
- * again and again kept probes and states waiting, and failover was 20 s late. It runs in a thread beside it now.
+ * Simulate over the API ran in the control thread and took a second for a region of a thousand services. Two clients
+ * that repeated it kept probes and states waiting, and failover was 20 s late. Now it runs in a separate thread.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
@@ -26,7 +26,7 @@ test('a target that fails is down before any of two loops of simulate has its re
       'workers: 1',
       'status: { listen: "127.0.0.1:0", token: secret }',
       'regions: { seoul: { at: KR }, dublin: { at: IE } }',
-      // Only the end of the connection makes it probe again: that is seen as soon as the control thread looks.
+      // Only the end of the connection starts another probe: it is noticed as soon as the control thread runs.
       `checks: { web: { type: tcp, port: ${port}, interval: 1h, fast: 100ms, timeout: 10s, fall: 1, rise: 1 } }\n`,
     ].join('\n'),
     'zones/example.com.yaml': `zone: example.com\nnameservers: [ns.example.net.]\nservices:\n  www: { check: web, vips: { a: { A: 127.0.0.1 } } }\n${SERVICES}`,

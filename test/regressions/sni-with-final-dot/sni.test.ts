@@ -1,6 +1,6 @@
 /**
- * `host: www.example.com.`, with the final dot that names have in zone files, went into SNI and the Host header as it
- * was written. RFC 6066 3 has SNI without it: servers refused the handshake, and healthy VIPs were down.
+ * `host: www.example.com.`, with the final dot that names have in zone files, was put into SNI and the Host header
+ * unchanged. SNI has no final dot (RFC 6066 3): servers refused the handshake, and healthy VIPs were down.
  */
 import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
@@ -97,7 +97,7 @@ test.each([
   ['https', httpCheck({ kind: 'https', insecure: true }) as CheckSpec, () => https.port],
   ['tls', tlsCheck({ insecure: true }) as CheckSpec, () => https.port],
   ['grpc', grpcCheck({ tls: true, insecure: true }) as CheckSpec, () => http2.port],
-])('%s: a target with a final dot is looked up with it, and named without', async (kind, spec, port) => {
+])('%s: a target with a final dot is resolved with it, and named without it', async (kind, spec, port) => {
   seen.sni = [];
   seen.host = [];
   await runProbe({ host: 'localhost.', port: port() }, spec, never);
@@ -105,7 +105,7 @@ test.each([
   if (kind !== 'tls') expect(seen.host).toEqual([`localhost:${String(port())}`]);
 });
 
-test('the certificate has to hold for the name without the dot', () => {
+test('the certificate must be valid for the name without the dot', () => {
   const { servername, checkServerIdentity } = tlsOptions('192.0.2.1', { host: 'www.example.com.', insecure: false });
   expect(servername).toBe('www.example.com');
   const certificate = { subject: { CN: 'www.example.com' }, subjectaltname: 'DNS:www.example.com' };

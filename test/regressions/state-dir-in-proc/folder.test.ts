@@ -1,6 +1,7 @@
 /**
- * `state_dir: /proc/nope` had the control thread try for ever: the recursive mkdir of Node.js does, where the system
- * says ENOENT of a folder whose parent exists. A child process, because a loop would take the test with it.
+ * With `state_dir: /proc/nope` the control thread tried without end: the recursive mkdir of Node.js does so if the
+ * system returns ENOENT for a folder whose parent exists. The test uses a child process, because a loop would hang the
+ * test.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * The serials were written by the control thread itself: a state folder on a file system that does not respond stopped
- * health checks, the API and SIGTERM. Other writes held all threads that look up names. Now one write at a time waits,
- * outside of the control thread, and for a limited time.
+ * The control thread itself wrote the serials: a state folder on a file system that does not respond stopped health
+ * checks, the API and SIGTERM. Other writes occupied all threads that resolve names. Now one write at a time waits,
+ * outside the control thread, and for a limited time.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ test(
     const state = join(folder.path, 'state');
     mkdirSync(state);
     chmodSync(state, 0o700);
-    // To open a pipe for writing waits until somebody reads it: as a write to a file server that does not respond.
+    // Opening a pipe for writing waits until there is a reader, like a write to a file server that does not respond.
     const hung = ['serials', 'health', 'overrides', 'weights', 'beacon'].flatMap((name) =>
       ['tmp', 'new'].map((end) => join(state, `${name}.json.${end}`)),
     );
@@ -50,7 +50,7 @@ test(
     expect((await fetch(`${server.api}/api/v1/reload`, { method: 'POST', headers })).status).toBe(200);
     expect(await dig(server.port, 'www.example.com')).toBe('192.0.2.2');
 
-    // The write that waits ends once the pipe has a reader, and is made anew as a file.
+    // The waiting write ends once the pipe has a reader, and is repeated as a file.
     for (const path of hung) {
       closeSync(openSync(path, constants.O_RDWR | constants.O_NONBLOCK));
       rmSync(path);

@@ -1,6 +1,6 @@
 /**
- * An override that could not be written to `state_dir` held, and was gone after a restart: a line in the log was all
- * that told of it. Now the alarm `state_not_saved` lasts until a write succeeds.
+ * An override that could not be written to `state_dir` applied, and was gone after a restart: only a line in the log
+ * reported it. Now the alarm `state_not_saved` lasts until a write succeeds.
  */
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { serveAlarmed } from '../../support/alarmed-server.ts';
 test('the alarm lasts until the file is written, and is logged once however often a write fails', async () => {
   await using alarmed = await serveAlarmed();
   const file = join(alarmed.stateDir, 'overrides.json');
-  // In the way of what is written beside the file, whoever runs the test.
+  // Blocks the temporary file, whichever user runs the test.
   mkdirSync(`${file}.tmp`);
   for (const name of ['a', 'b']) {
     const body = { state: 'drain', force: true };

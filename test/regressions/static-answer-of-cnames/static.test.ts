@@ -1,6 +1,6 @@
 /**
- * A service of CNAMEs whose `when_all_down` has addresses: queries for AAAA, MX and all else were answered with the A
- * record. And an address that stands twice in `when_all_down` was served twice (RFC 2181 5).
+ * If `when_all_down` of a service of CNAMEs has addresses, queries for AAAA, MX and all other types got the A record.
+ * And an address that is listed twice in `when_all_down` was served twice (RFC 2181 5).
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * SIGTERM while the sockets are held closed for the first round of probes (`health.wait`, up to ten minutes) waited for
- * the end of that, opened the sockets, and only then stopped.
+ * SIGTERM while the sockets are closed for the first round of probes (`health.wait`, up to ten minutes) waited for the
+ * end of the round, opened the sockets, and only then stopped.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -24,7 +24,7 @@ services: { www: { check: web, vips: { a: { A: 127.0.0.1 } } } }
   });
   try {
     await using server = start(['serve'], { cwd: folder.path });
-    // A probe is under way: so it waits.
+    // A probe is in progress, so the start waits.
     await once(silent, 'connection');
     const { code, stdout } = await server.stop();
     expect(code).toBe(0);

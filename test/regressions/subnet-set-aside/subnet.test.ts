@@ -1,8 +1,7 @@
 /**
- * A client subnet that says nothing about where the client is (private, shared, loopback, link-local) was answered by
- * the resolver's address with scope 0, so that the resolver gave this answer to all its clients. It holds for the
- * subnet alone. A private network that `geo.networks` covers was set aside too: there it is the operator who says where
- * it is.
+ * If a client subnet does not show where the client is (private, shared, loopback, link-local), the resolver's address
+ * decided with scope 0, so the resolver gave this answer to all its clients. The answer holds only for the subnet. A
+ * private network in `geo.networks` was ignored too, although the operator states its location there.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -36,7 +35,7 @@ test.each([
   ['fe80::', 64],
   ['fd77::', 48],
   ['::1', 128],
-])('%s/%i is set aside: the resolver decides, and the scope is the length of the subnet', (subnet, bits) => {
+])('%s/%i is ignored: the resolver decides, and the scope is the length of the subnet', (subnet, bits) => {
   expect(ask('www', subnet, bits)).toEqual([bits, SEOUL]);
 });
 
@@ -51,19 +50,19 @@ test.each([
   expect(scope).toBeGreaterThanOrEqual(least);
 });
 
-test('a subnet that reaches beyond the network of geo.networks is set aside', () => {
+test('a subnet larger than the network of geo.networks is ignored', () => {
   expect(ask('www', '10.0.0.0', 7)).toEqual([7, SEOUL]);
   expect(ask('www', 'fd00:1::', 31)).toEqual([31, SEOUL]);
 });
 
-test('where the client does not matter, the answer is for everybody', () => {
+test('if the client does not matter, the answer is for all clients', () => {
   expect(ask('everywhere', '192.168.1.0', 24)[0]).toBe(0);
 });
 
-test('sticky goes by the client: the answer is for the subnet alone', () => {
+test('sticky uses the client: the answer is for the subnet only', () => {
   expect(ask('kept', '192.168.1.0', 24)[0]).toBe(24);
 });
 
-test('no address bits mean that no subnet is wanted (RFC 7871 7.1.2): nothing is set aside', () => {
+test('no address bits mean that no subnet is wanted (RFC 7871 7.1.2): nothing is ignored', () => {
   expect(ask('www', '0.0.0.0', 0)).toEqual([0, SEOUL]);
 });

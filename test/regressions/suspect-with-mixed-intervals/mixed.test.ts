@@ -1,6 +1,6 @@
 /**
- * This node's network goes while checks of different intervals and timeouts are under way. Those that failed first,
- * with ENETUNREACH after 0 ms or with a short timeout, took the silence of the others for health and went down for a
+ * This node's network fails while checks of different intervals and timeouts are in progress. The first VIPs to fail,
+ * with ENETUNREACH after 0 ms or with a short timeout, counted the silence of the others as health and went down for a
  * second.
  */
 import { expect, test } from 'vitest';
@@ -65,8 +65,8 @@ test.each([
   ['no route to any', () => 'no route', 3],
   ['all silent', () => 'silent', 3],
   ['all silent, and one failure takes each down', () => 'silent', 1],
-  ['no route to the quick ones, silence of the slow ones', (slot) => (slot < 2 ? 'no route' : 'silent'), 3],
-  ['silence of the quick ones, no route to the slow ones', (slot) => (slot < 2 ? 'silent' : 'no route'), 3],
+  ['no route to the fast ones, silence of the slow ones', (slot) => (slot < 2 ? 'no route' : 'silent'), 3],
+  ['silence of the fast ones, no route to the slow ones', (slot) => (slot < 2 ? 'silent' : 'no route'), 3],
 ] as const satisfies readonly (readonly [string, (slot: number) => Way, number])[])(
   '%s: nothing goes down, not even for a moment',
   async (_, wayOf, fall) => {
@@ -79,7 +79,7 @@ test.each([
   },
 );
 
-test('those that fail alone go down, and the others do not', async () => {
+test('VIPs that fail alone go down, and the others do not', async () => {
   expect(await outage((slot) => (slot < 2 ? 'silent' : 'alive'), 3)).toEqual({
     downs: ['v0', 'v1'],
     states: 'DDUUUUUUUU',
@@ -87,7 +87,7 @@ test('those that fail alone go down, and the others do not', async () => {
   });
 });
 
-test('no route to few: their states hold, and the others are not frozen', async () => {
+test('no route to a few: their states are frozen, and the others are not', async () => {
   expect(await outage((slot) => (slot < 2 ? 'no route' : slot === 5 ? 'silent' : 'alive'), 3)).toEqual({
     downs: ['v5'],
     states: 'UUUUUDUUUU',

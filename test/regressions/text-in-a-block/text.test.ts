@@ -1,6 +1,6 @@
 /**
- * A TXT value in a YAML block (`|` or `>`) ends with a line break that nobody means: it became the last octet of the
- * text, so that an SPF record said "-all\010", which receivers take for a mistake.
+ * A TXT value in a YAML block (`|` or `>`) ends with an unintended line break: it became the last octet of the text, so
+ * an SPF record said "-all\010", which receivers reject.
  */
 import { expect, test } from 'vitest';
 import { readZoneText, recordsOf } from '../../unit/zones/read-helper.ts';

@@ -1,5 +1,6 @@
 /**
- * TXT `DOMAIN\user` was served as `DOMAINuser`, while the page said "as it stands", and nothing told of it.
+ * TXT `DOMAIN\user` was served as `DOMAINuser`, although the documentation said "as it stands", and nothing reported
+ * it.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -32,6 +33,6 @@ test.each([
   String.raw`t: { TXT: one\010two }`,
   String.raw`t: { TYPE65400: \# 4 deadbeef }`,
   String.raw`esc\.dot: { A: 192.0.2.1 }`,
-])('%s means what it says', (records) => {
+])('%s is served as written', (records) => {
   expect(warnings(records)).toEqual([]);
 });

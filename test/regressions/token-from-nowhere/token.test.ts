@@ -1,6 +1,6 @@
 /**
- * Where `status.token` named an environment variable that was not set, a warning said beside that error that there was
- * no token.
+ * If `status.token` named an environment variable that was not set, a warning beside that error said that there was no
+ * token.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';

@@ -1,6 +1,6 @@
 /**
- * A token with characters that no header can have was "cannot reach the server", with the token on stderr; and an empty
- * PHAROS_TOKEN, as container files leave it behind, hid the one of the configuration.
+ * A token with characters that a header cannot have gave "cannot reach the server", with the token on stderr; and an
+ * empty PHAROS_TOKEN, which container files often leave, hid the token of the configuration.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ test.each(['tok\nen', 'tok€n', 'tok en'])('%j is wrong usage, and is not shown
   expect(error()).not.toContain('tok€n');
 });
 
-test('an empty token is none', () => {
+test('an empty token is not a token', () => {
   using folder = folderOf({});
   writeFileSync(join(folder.path, 'pharos.yaml'), 'status: { token: f }');
   const at = { ...NONE, cwd: folder.path };

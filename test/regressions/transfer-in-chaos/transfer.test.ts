@@ -1,5 +1,6 @@
 /**
- * AXFR and IXFR for the names of class CH got NOERROR without an SOA, which no transfer is: they are refused, as in IN.
+ * AXFR and IXFR for the names of class CH got NOERROR without an SOA, which is not a transfer: they are refused, as in
+ * IN.
  */
 import { expect, test } from 'vitest';
 import { T } from '../../support/message.ts';

@@ -1,6 +1,6 @@
 /**
- * Of a master file without TTLs `import bind` made records with the SOA's minimum, as BIND does, and `include` of the
- * same file records with the zone's `ttl`. After a stated TTL `import` took that one, where BIND stays with the
+ * From a master file without TTLs, `import bind` made records with the SOA's minimum, as BIND does, and `include` of
+ * the same file made records with the zone's `ttl`. After a stated TTL `import` used that one, where BIND keeps the
  * minimum.
  */
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * A refused reload logged the warnings of all files as errors, and alerts that go by the level counted them.
+ * A rejected reload logged the warnings of all files as errors, and alerts based on the level counted them.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ test('each diagnostic is logged with its own severity', async () => {
       // The alarm `reload_refused` quotes the first error.
       return msg.includes(` ${code}:`) && kind !== 'alarm' ? [level] : [];
     });
-  // One of the start, one of the reload.
+  // One at the start, one at the reload.
   expect(levels('warning PH342')).toEqual(['warn', 'warn']);
   expect(levels('error PH358')).toEqual(['error']);
 });

@@ -1,6 +1,6 @@
 /**
- * `pharos status --watch` at an address where no server is, or of a service that nobody has, said so every two seconds
- * for ever: a script waited for an exit code that never came. A server that was there is still waited for.
+ * `pharos status --watch` without a server at the address, or for an unknown service, reported that every two seconds
+ * without end: a script waited for an exit code that never came. A server that responded before is still waited for.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -35,7 +35,7 @@ async function watch(port: number, service: string | undefined, onError: (text: 
   return { code, error: error() };
 }
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 async function freePort(): Promise<number> {
   const server: Server = createServer().listen(LOOPBACK);
   await once(server, 'listening');
@@ -45,9 +45,9 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-test('no server at the first look: 1', async () => {
+test('no server at the first request: 1', async () => {
   const stop = new AbortController();
-  // So that a failure of this test is one, and no endless run.
+  // Limits the run, so that a failure of this test ends.
   let said = 0;
   const ran = await watch(
     await freePort(),
@@ -84,7 +84,7 @@ test('no such service: 1', async () => {
   });
 });
 
-test('a server that goes away is asked again until the end', async () => {
+test('a server that stops responding is asked until the end', async () => {
   const server = await openServer();
   const { output } = captureOutput();
   const stop = new AbortController();

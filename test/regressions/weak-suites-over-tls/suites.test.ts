@@ -1,6 +1,6 @@
 /**
- * DNS over TLS took what OpenSSL takes by default: with TLS 1.2 also CBC, static RSA and DHE. RFC 9325 4.2: ephemeral
- * elliptic curves and AES in GCM.
+ * DNS over TLS accepted OpenSSL's defaults: with TLS 1.2 also CBC, static RSA and DHE. RFC 9325 4.2: ephemeral elliptic
+ * curves and AES in GCM.
  */
 import { afterEach, expect, test } from 'vitest';
 import { makeCertificate } from '../../support/certificate.ts';
@@ -28,12 +28,12 @@ test.each<[Kind, string]>([
   ['ECDSA', 'ECDHE-ECDSA-AES256-GCM-SHA384'],
   ['RSA', 'ECDHE-RSA-AES128-GCM-SHA256'],
   ['RSA', 'ECDHE-RSA-AES256-GCM-SHA384'],
-])('%s: %s is taken', async (kind, suite) => {
+])('%s: %s is accepted', async (kind, suite) => {
   expect(await connect(kind, suite, 'TLSv1.2')).toBe(7);
 });
 
 test.each(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])(
-  '%s is taken',
+  '%s is accepted',
   async (suite) => {
     expect(await connect('ECDSA', suite, 'TLSv1.3')).toBe(7);
   },

@@ -1,6 +1,6 @@
 /**
- * A status server that others reach took `token: secret` without a word. Now `check` warns, and does not show the
- * token. And `open_reading: false` without a token would leave nobody who can read.
+ * A status server that other machines can reach accepted `token: secret` without a warning. Now `check` warns, and does
+ * not show the token. And `open_reading: false` without a token would make reading impossible.
  */
 import { expect, test } from 'vitest';
 import { mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';

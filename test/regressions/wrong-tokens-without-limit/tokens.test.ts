@@ -1,6 +1,6 @@
 /**
  * A client could try tokens as fast as the network allowed, and every try was a line of the log; nothing counted them.
- * Now a wrong token waits for its refusal, is counted, and few are logged. The right token is not held up by that.
+ * Now the refusal of a wrong token is delayed and counted, and few are logged. The right token is not delayed.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startStatusServer, type StatusServer } from '../../../status/http.ts';
@@ -30,7 +30,7 @@ const reload = (token: string, query = ''): Promise<Response> =>
     headers: { authorization: `Bearer ${token}` },
   });
 
-test('wrong tokens are counted, slowed and logged in few lines; the right one is let through meanwhile', async () => {
+test('wrong tokens are counted, delayed and logged at a limited rate; the right one is accepted meanwhile', async () => {
   const order: string[] = [];
   const wrong = Array.from({ length: 30 }, async () => {
     expect((await reload('wrong')).status).toBe(401);
@@ -47,7 +47,7 @@ test('wrong tokens are counted, slowed and logged in few lines; the right one is
   expect(lines.filter((line) => 'status' in line && line.status === 401)).toHaveLength(10);
 });
 
-test('a long URL is cut in the log', async () => {
+test('a long URL is truncated in the log', async () => {
   expect((await reload('right', `?${'x'.repeat(5000)}`)).status).toBe(400);
   const [line] = lines as { url: string }[];
   expect(line?.url).toHaveLength(203);

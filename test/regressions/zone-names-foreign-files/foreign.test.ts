@@ -1,7 +1,7 @@
 /**
- * A zone could name any file that the server may read, and its lines came back in the diagnostics of a reload: a zone
- * author could read the server's keys. A zone names files below its own folder only, also through symbolic links,
- * unless `files: anywhere`; and HTTP shows no line of a file that is neither pharos.yaml nor a zone.
+ * A zone could name any file that the server may read, and its lines were in the diagnostics of a reload: a zone author
+ * could read the server's keys. Now a zone may name only files in its own folder, also through symbolic links, unless
+ * `files: anywhere` is set; and HTTP shows no line of a file other than pharos.yaml and zones.
  */
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ test.for<[string, Files]>([
   ['include with an absolute path', { 'zones/example.com.yaml': `${ZONE}include: [/etc/passwd]\n` }],
   ['$INCLUDE', { 'zones/example.com.yaml': `${ZONE}include: [a.db]\n`, 'zones/a.db': '$INCLUDE ../secret\n' }],
   ['table', { 'zones/example.com.yaml': `${ZONE}${SERVICE}` }],
-])('%s: a file outside of the folder is refused', ([, files]) => {
+])('%s: a file outside the folder is rejected', ([, files]) => {
   const mistakes = mistakesOf({ ...files, secret: 'hunter2 hunter3\n' });
   expect(mistakes).toEqual([expect.stringMatching(/error PH385: /)]);
   expect(mistakes.join()).not.toContain('hunter');
@@ -46,7 +46,7 @@ test.for<[string, (folder: string) => void]>([
       writeFileSync(join(folder, 'zones/example.com.yaml'), `${ZONE}include: [link.db]\n`);
     },
   ],
-])('a symbolic link in place of %s is refused', async ([, change]) => {
+])('a symbolic link in place of %s is rejected', async ([, change]) => {
   using folder = folderOf(files);
   await using server = await serve([], { cwd: folder.path });
   change(folder.path);

@@ -1,7 +1,7 @@
 /**
- * Half of a zone file is whole YAML all the same, and a folder that lost a file is a configuration with a zone less:
- * both were served at once. A zone that loses more than `reload.max_shrink`, or everything, is refused unless it is
- * forced.
+ * Half of a zone file is still valid YAML, and a folder that lost a file is a configuration with one zone less: both
+ * were served at once. Now a reload in which a zone loses more than `reload.max_shrink`, or everything, is rejected
+ * unless it is forced.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ test('a reload that loses most of a zone, or a zone, needs --force', async () =>
   write('example.com.yaml', zone(50));
   expect((await reload()).code).toBe(0);
 
-  // Two records of a small zone are no loss to speak of; all of them are.
+  // Two records of a small zone are not a significant loss; all of them are.
   write('example.net.yaml', small.replace('[192.0.2.1, 192.0.2.2]', '192.0.2.1'));
   expect((await reload()).code).toBe(0);
   write('example.net.yaml', small.replace(/records:.*/, ''));
