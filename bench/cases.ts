@@ -8,6 +8,7 @@ import type { Continent } from '../config/settings.ts';
 import { continentOf } from '../geo/countries.ts';
 import { bundledDatabasePath } from '../geo/geography.ts';
 import { isPrivateAddress } from '../geo/private.ts';
+import { type Pattern } from './load.ts';
 import { encodeQuery, repeatable } from './packets.ts';
 import { ECHO } from './peers/echo.ts';
 import type { Transport } from './peers/peer.ts';
@@ -38,11 +39,20 @@ export type Question = {
   readonly expected: readonly string[];
 };
 
-/** Target of Pharos: a multiple of a peer's speed, or a limit of user CPU per query. */
-export type Target = { readonly rival: string; readonly ratio: number } | { readonly userMicroseconds: number };
+/**
+ * Target of Pharos: a multiple of a peer's speed, a limit of user CPU per query, or both a rate and a CPU time per query
+ * relative to the best of several peers.
+ */
+export type Target =
+  | { readonly rival: string; readonly ratio: number }
+  | { readonly userMicroseconds: number }
+  | { readonly peers: readonly string[]; readonly rate: number; readonly cpu: number };
 
 export type Case = {
   readonly name: string;
+  readonly pattern: Pattern;
+  /** Servers that are not asked with this pattern. */
+  readonly without?: readonly string[];
   readonly about: string;
   /** What servers are started with; cases that share a list share the servers. */
   readonly served: readonly Zone[];
@@ -62,15 +72,32 @@ export type Case = {
 const QUESTIONS = 100_000;
 const SEED = 20_260;
 const NEAR_THE_LIMIT: Target = { rival: ECHO, ratio: 0.9 };
+const AS_FAST_AS_PEERS: Target = { peers: ['gdnsd', 'Knot', 'NSD'], rate: 1, cpu: 1.05 };
 
-export const CASES: readonly Case[] = [
+/** Resolvers use another port for each query, so many sockets are the usual case. */
+const USUAL: Pattern = { sockets: 100, outstanding: 200 };
+/** One connection, pipelined. */
+const ONE: Pattern = { sockets: 1, outstanding: 200 };
+const OTHER_PATTERNS: readonly Pattern[] = [ONE, { sockets: 4, outstanding: 200 }, { sockets: 100, outstanding: 1000 }];
+/** Servers that are measured only in the usual pattern, because they take the longest. */
+const ONLY_AS_USUAL = ['PowerDNS', 'dns2'];
+
+type Questions = Omit<Case, 'pattern' | 'without'>;
+
+/** The case with the usual pattern, and with each other one. */
+function inAllPatterns(questions: Questions): Case[] {
+  const others = OTHER_PATTERNS.map((pattern) => ({ ...questions, pattern, without: ONLY_AS_USUAL }));
+  return [{ ...questions, pattern: USUAL }, ...others];
+}
+
+const OVER_UDP: readonly Questions[] = [
   {
     name: 'static',
     about: `A of one of ${STATIC.names.toLocaleString('en')} static names`,
     served: EVERYDAY,
     zones: [STATIC],
     transport: 'udp',
-    targets: [{ rival: 'NSD', ratio: 1.1 }, NEAR_THE_LIMIT],
+    targets: [AS_FAST_AS_PEERS, NEAR_THE_LIMIT],
     questions: () => generate(staticQuestions(STATIC)),
   },
   {
@@ -80,7 +107,7 @@ export const CASES: readonly Case[] = [
     zones: [WEIGHTED],
     transport: 'udp',
     weights: WEIGHTS.map(({ weight }) => weight),
-    targets: [{ rival: 'Knot', ratio: 1.2 }, NEAR_THE_LIMIT],
+    targets: [AS_FAST_AS_PEERS, NEAR_THE_LIMIT],
     questions: () => [
       { packet: encodeQuery(`www.${WEIGHTED.name}`, 'A'), expected: WEIGHTS.map(({ address }) => address) },
     ],
@@ -91,7 +118,7 @@ export const CASES: readonly Case[] = [
     served: EVERYDAY,
     zones: [GEO],
     transport: 'udp',
-    targets: [{ rival: 'gdnsd', ratio: 1.2 }, NEAR_THE_LIMIT, { userMicroseconds: 0.5 }],
+    targets: [AS_FAST_AS_PEERS, NEAR_THE_LIMIT, { userMicroseconds: 0.5 }],
     questions: () => generate(geoQuestions()),
   },
   {
@@ -100,7 +127,7 @@ export const CASES: readonly Case[] = [
     served: EVERYDAY,
     zones: [STATIC],
     transport: 'udp',
-    targets: [NEAR_THE_LIMIT],
+    targets: [AS_FAST_AS_PEERS, NEAR_THE_LIMIT],
     questions: () =>
       generate((random) => ({
         packet: encodeQuery(`x${random(2 ** 31).toString(36)}.${STATIC.name}`, 'A'),
@@ -113,14 +140,19 @@ export const CASES: readonly Case[] = [
     served: EVERYDAY,
     zones: [STATIC, GEO],
     transport: 'udp',
-    targets: [NEAR_THE_LIMIT],
+    targets: [AS_FAST_AS_PEERS, NEAR_THE_LIMIT],
     questions: () => {
       const halves = [staticQuestions(STATIC), geoQuestions()] as const;
       return generate((random, index) => halves[index % 2 === 0 ? 0 : 1](random, index));
     },
   },
+];
+
+export const CASES: readonly Case[] = [
+  ...OVER_UDP.flatMap(inAllPatterns),
   {
     name: 'tcp',
+    pattern: ONE,
     about: 'static over one TCP connection, pipelined',
     served: EVERYDAY,
     zones: [STATIC],
@@ -130,6 +162,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'tls',
+    pattern: ONE,
     about: 'static over one TLS connection, pipelined',
     served: EVERYDAY,
     zones: [STATIC],
@@ -139,6 +172,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'chain',
+    pattern: USUAL,
     about: 'A of one name, for a random client subnet /24 (ECS): latency, then geo, then sticky',
     served: [CHAIN],
     zones: [CHAIN],
@@ -150,14 +184,22 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'million',
+    pattern: USUAL,
     about: `A of one of ${MILLION.names.toLocaleString('en')} static names`,
     served: [MILLION],
     zones: [MILLION],
     transport: 'udp',
-    targets: [{ rival: 'NSD', ratio: 1.1 }, NEAR_THE_LIMIT],
+    targets: [AS_FAST_AS_PEERS, NEAR_THE_LIMIT],
     questions: () => generate(staticQuestions(MILLION)),
   },
 ];
+
+/** The case with this name, with its usual pattern. Throws Error for an unknown name. */
+export function findCase(wanted: string): Case {
+  const found = CASES.find(({ name }) => name === wanted);
+  if (!found) throw new Error(`unknown case ${wanted}`);
+  return found;
+}
 
 type Random = (bound: number) => number;
 type Generator = (random: Random, index: number) => Question;

@@ -11,11 +11,23 @@ export type Load = {
   readonly queriesPerSecond: number;
 };
 
-/** Queries in flight at any time. */
-export const OUTSTANDING = 200;
+/** The load of dnsperf: the number of its sockets, each with a different port, and of the queries in flight in total. */
+export type Pattern = { readonly sockets: number; readonly outstanding: number };
+
+/** The name in options and tables, such as 100x200. */
+export function patternName({ sockets, outstanding }: Pattern): string {
+  return `${sockets}x${outstanding}`;
+}
 
 /** dnsperf's name for the transport. */
 const MODES: Record<Transport, string> = { udp: 'udp', tcp: 'tcp', tls: 'dot' };
+
+export type LoadOptions = {
+  readonly transport: Transport;
+  readonly pattern: Pattern;
+  /** The core that dnsperf is pinned to; undefined for any. */
+  readonly core?: number | undefined;
+};
 
 /** Sends the packets of `file` repeatedly for `seconds`. Throws if dnsperf fails. */
 export async function runDnsperf(
@@ -23,12 +35,14 @@ export async function runDnsperf(
   port: number,
   file: string,
   seconds: number,
-  transport: Transport = 'udp',
+  { transport, pattern, core }: LoadOptions,
 ): Promise<Load> {
   const args = ['-m', MODES[transport], '-s', '127.0.0.1', '-p', String(port), '-d', file, '-B', '-l', String(seconds)];
-  // One client, one thread: if there are as many sockets as clients, no socket is served by two threads.
-  const load = ['-c', '1', '-T', '1', '-q', String(OUTSTANDING), '-t', '1'];
-  const { stdout } = await promisify(execFile)(program, [...args, ...load], { timeout: (seconds + 20) * 1000 });
+  const { sockets, outstanding } = pattern;
+  const load = ['-c', String(sockets), '-T', '1', '-q', String(outstanding), '-t', '1'];
+  const command = [...(core === undefined ? [] : ['taskset', '-c', String(core)]), program, ...args, ...load];
+  const [first = program, ...rest] = command;
+  const { stdout } = await promisify(execFile)(first, rest, { timeout: (seconds + 20) * 1000 });
   const number = (pattern: RegExp): number => {
     const text = pattern.exec(stdout)?.[1];
     if (text === undefined) throw new Error(`dnsperf printed no ${pattern.source}:\n${stdout}`);

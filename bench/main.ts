@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { loadavg, tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundledDatabasePath } from '../geo/geography.ts';
@@ -14,7 +14,7 @@ import { cpuTime, findProgram, memoryOctets, processTree, type Running } from '.
 import { CASES, type Case } from './cases.ts';
 import { checkAnswers, portOf } from './check-answers.ts';
 import { writeGeoip2 } from './geoip2.ts';
-import { runDnsperf, type Load } from './load.ts';
+import { patternName, runDnsperf, type Load } from './load.ts';
 import { writePackets } from './packets.ts';
 import { dns2 } from './peers/dns2.ts';
 import { echo, ECHO } from './peers/echo.ts';
@@ -24,22 +24,33 @@ import { nsd } from './peers/nsd.ts';
 import { canServe, type Files, type Peer } from './peers/peer.ts';
 import { pharos } from './peers/pharos.ts';
 import { powerdns } from './peers/powerdns.ts';
-import { describeMachine, renderTable, writeResults, type CaseResult, type Round } from './report.ts';
+import { describeMachine, renderSummary, renderTable, writeResults, type CaseResult, type Round } from './report.ts';
 
 const PEERS: readonly Peer[] = [pharos, gdnsd, knot, nsd, powerdns, dns2, echo];
 /** With fewer packets in its file, dnsperf would spend its time reading it. */
 const FILE_PACKETS = 20_000;
 /** A round before the first counted one, while caches and compilers warm up. */
-const WARM_UP_SECONDS = 0.5;
+const WARM_UP_SECONDS = 1.5;
+
+/** The first core and the last: of dnsperf and of the servers, with --pin. */
+const FIRST_CORE = 0;
+const LAST_CORE = availableParallelism() - 1;
 
 const HELP = `npm run bench -- [OPTION ...]
-  --cases ${CASES.map(({ name }) => name).join(',')}
-                      what to measure; all by default
+  --cases ${unique(CASES.map(({ name }) => name))}
+                      what to ask; all by default
+  --patterns ${unique(CASES.map(({ pattern }) => patternName(pattern)))}
+                      how to ask: sockets x outstanding queries; all by default
   --servers NAME,...  ${PEERS.map(({ name }) => name.toLowerCase().replace(' limit', '')).join(',')}; all that are installed by default
   --rounds N          rounds of each case, servers taking turns; 5 by default
   --seconds S         length of a round; 1 by default
+  --pin               servers have the last core, dnsperf the first; else the kernel places all threads
   --no-results        leave bench/RESULTS.md as it is
 `;
+
+function unique(names: readonly string[]): string {
+  return [...new Set(names)].join(',');
+}
 
 type Entrant = { readonly peer: Peer; readonly running: Running; readonly pids: readonly number[] };
 
@@ -49,6 +60,8 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       cases: { type: 'string' },
+      patterns: { type: 'string' },
+      pin: { type: 'boolean', default: false },
       servers: { type: 'string' },
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '1' },
@@ -62,7 +75,11 @@ async function main(): Promise<number> {
   }
   const rounds = Number(values.rounds);
   const seconds = Number(values.seconds);
-  const cases = CASES.filter(({ name }) => values.cases?.split(',').includes(name) ?? true);
+  const cases = CASES.filter(
+    ({ name, pattern }) =>
+      (values.cases?.split(',').includes(name) ?? true) &&
+      (values.patterns?.split(',').includes(patternName(pattern)) ?? true),
+  );
   const peers = PEERS.filter(
     ({ name }) => values.servers?.split(',').some((wanted) => name.toLowerCase().startsWith(wanted)) ?? true,
   );
@@ -105,7 +122,7 @@ async function main(): Promise<number> {
     const results: CaseResult[] = [];
     for (const served of new Set(cases.map((each) => each.served))) {
       const alike = cases.filter((each) => each.served === served);
-      const plan = { dnsperf, folder, rounds, seconds };
+      const plan = { dnsperf, folder, rounds, seconds, pinned: values.pin };
       for await (const result of runCases(alike, installed, files, plan)) {
         results.push(result);
         console.log(`\n${renderTable(result)}`);
@@ -113,8 +130,8 @@ async function main(): Promise<number> {
     }
     const measured = installed.filter(({ name }) => results.some((result) => result.rounds.has(name)));
     const versions = measured.map((peer) => peer.version() ?? peer.name);
-    const about = describeMachine(dnsperf, versions, { rounds, seconds, loadBefore });
-    console.log(`\n${about.join('\n')}`);
+    const about = describeMachine(dnsperf, versions, { rounds, seconds, loadBefore, pinned: values.pin });
+    console.log(`\n${renderSummary(results)}\n\n${about.join('\n')}`);
     if (!values['no-results']) {
       const path = writeResults(results, about);
       console.log(`\nwritten to ${path}`);
@@ -142,6 +159,7 @@ type Plan = {
   readonly folder: string;
   readonly rounds: number;
   readonly seconds: number;
+  readonly pinned: boolean;
 };
 
 /** Runs cases that need the same zones. Their servers are started before and stopped after them. */
@@ -153,6 +171,8 @@ async function* runCases(
 ): AsyncGenerator<CaseResult> {
   const served = cases[0]?.served ?? [];
   const entrants: Entrant[] = [];
+  // A child inherits the cores of this process.
+  if (plan.pinned) runOn(String(LAST_CORE));
   try {
     for (const peer of peers) {
       if (!cases.some((each) => takesPart(peer, each))) continue;
@@ -166,14 +186,22 @@ async function* runCases(
         console.error(`${peer.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
+    if (plan.pinned) runOn(`${FIRST_CORE}-${LAST_CORE}`);
     for (const each of cases) yield await runCase(each, entrants, plan);
   } finally {
     await Promise.all(entrants.map(({ running }) => running.stop()));
   }
 }
 
-function takesPart(peer: Peer, { zones, transport }: Case): boolean {
-  return peer.transports.includes(transport) && zones.every((zone) => canServe(peer, zone));
+/** Limits this process to these cores, as taskset(1) reads them. */
+function runOn(cores: string): void {
+  execFileSync('taskset', ['-a', '-c', '-p', cores, String(process.pid)], { stdio: 'ignore' });
+}
+
+function takesPart(peer: Peer, { zones, transport, without }: Case): boolean {
+  return (
+    !without?.includes(peer.name) && peer.transports.includes(transport) && zones.every((zone) => canServe(peer, zone))
+  );
 }
 
 /** Checks every server's answers, then measures them in turns. Throws if an answer is wrong. */
@@ -187,8 +215,10 @@ async function runCase(each: Case, all: readonly Entrant[], plan: Plan): Promise
   for (const { peer, running } of entrants) {
     if (peer.name !== ECHO) await checkAnswers(peer.name, running, each, questions);
   }
+  const { transport, pattern } = each;
+  const core = plan.pinned ? FIRST_CORE : undefined;
   const perform = (running: Running, seconds: number): Promise<Load> =>
-    runDnsperf(plan.dnsperf, portOf(running, each.transport), file, seconds, each.transport);
+    runDnsperf(plan.dnsperf, portOf(running, transport), file, seconds, { transport, pattern, core });
   const rounds = new Map<string, Round[]>(entrants.map(({ peer }) => [peer.name, []]));
   for (const { running } of entrants) await perform(running, WARM_UP_SECONDS);
   for (let round = 0; round < plan.rounds; round++) {
@@ -208,5 +238,5 @@ async function runCase(each: Case, all: readonly Entrant[], plan: Plan): Promise
   }
   writeFileSync(file, ''); // Packets are large and no longer needed.
   const startMs = new Map(entrants.map(({ peer, running }) => [peer.name, running.startMs]));
-  return { name: each.name, about: each.about, targets: each.targets, rounds, startMs };
+  return { name: each.name, pattern, about: each.about, targets: each.targets, rounds, startMs };
 }

@@ -12,7 +12,7 @@ import { packetOf, TRANSPORT, type Answer } from '../server/contract.ts';
 import { createCounters } from '../server/counters.ts';
 import { SLOT_OCTETS } from '../server/io/message-vector.ts';
 import { loadGeneration } from '../zones/load-generation.ts';
-import { CASES } from './cases.ts';
+import { findCase } from './cases.ts';
 import { writePharosConfiguration } from './peers/pharos.ts';
 
 /** Queries per batch: as many as are in flight in the benchmark. */
@@ -41,7 +41,8 @@ export function createReplays(): Replay[] {
   const responses = new Uint8Array(slots.length);
   const lengths = new Int32Array(BATCH_QUERIES);
   const packet = packetOf(slots, Uint8Array.of(127, 0, 0, 1), TRANSPORT.UDP, responses);
-  return CASES.filter(({ name }) => REPLAYED.includes(name)).map(({ name, questions }) => {
+  return REPLAYED.map((name) => {
+    const { questions } = findCase(name);
     const packets = questions().map(({ packet }) => packet);
     let next = 0;
     return {

@@ -2,8 +2,10 @@
  * Turns rounds into medians, medians into a table, and tables into RESULTS.md.
  */
 import { execFileSync } from 'node:child_process';
+import { userInfo } from 'node:os';
 import type { Target } from './cases.ts';
-import { OUTSTANDING } from './load.ts';
+import { patternName, type Pattern } from './load.ts';
+import { ECHO } from './peers/echo.ts';
 import { pharos } from './peers/pharos.ts';
 import { describeRun, writeSection } from './results.ts';
 
@@ -20,6 +22,7 @@ export type Round = {
 
 export type CaseResult = {
   readonly name: string;
+  readonly pattern: Pattern;
   readonly about: string;
   readonly targets: readonly Target[];
   /** By server, in the order measured. */
@@ -48,7 +51,7 @@ const COLUMNS = [
 ] as const;
 
 /** A case as a Markdown table. */
-export function renderTable({ name, about, targets, rounds, startMs }: CaseResult): string {
+export function renderTable({ name, pattern, about, targets, rounds, startMs }: CaseResult): string {
   const own = summarize(rounds.get(pharos.name) ?? []);
   const rows = [...rounds].map(([server, all]) => {
     const rates = all.map(({ queriesPerSecond }) => queriesPerSecond);
@@ -69,14 +72,44 @@ export function renderTable({ name, about, targets, rounds, startMs }: CaseResul
       compared ? `${(own.cpu / cpu).toFixed(2)} x` : '',
     ];
   });
-  const widths = COLUMNS.map((column, index) => Math.max(column.length, ...rows.map((row) => row[index]?.length ?? 0)));
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, index) => pad(cell, widths[index] ?? 0, index)).join(' | ')} |`;
-  // Numbers are right-aligned.
-  const rule = widths.map((width, index) => (index === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
   const verdicts = targets.flatMap((target) => judge(target, rounds) ?? []);
   const last = verdicts.length === 0 ? [] : ['', `targets: ${verdicts.join('; ')}`];
-  return [`### ${name}: ${about}`, '', line(COLUMNS), line(rule), ...rows.map(line), ...last].join('\n');
+  const title = `### ${name} ${patternName(pattern)}: ${about}`;
+  return [title, '', ...renderRows(COLUMNS, rows), ...last].join('\n');
+}
+
+/** The peers of the summary, in the order of its columns. */
+const COMPARED = ['gdnsd', 'Knot', 'NSD', ECHO] as const;
+
+/** All cases in one Markdown table: queries/s of Pharos, and how it compares, by rate and by CPU. */
+export function renderSummary(results: readonly CaseResult[]): string {
+  const columns = ['case', 'queries/s', 'µs', ...COMPARED.flatMap((peer) => [`${peer}: rate`, 'CPU']), 'targets'];
+  const rows = results.flatMap(({ name, pattern, rounds, targets }) => {
+    const own = rounds.get(pharos.name);
+    if (!own) return [];
+    const { rate, cpu } = summarize(own);
+    const compared = COMPARED.flatMap((peer) => {
+      const all = rounds.get(peer);
+      if (!all) return ['', ''];
+      const rival = summarize(all);
+      return [`${(rate / rival.rate).toFixed(2)} x`, `${(cpu / rival.cpu).toFixed(2)} x`];
+    });
+    const missed = targets
+      .flatMap((target) => judge(target, rounds) ?? [])
+      .filter((verdict) => verdict.endsWith(MISSED));
+    const verdict = missed.length === 0 ? 'met' : `${missed.length} missed`;
+    return [[`${name} ${patternName(pattern)}`, thousands(rate), cpu.toFixed(2), ...compared, verdict]];
+  });
+  return renderRows(columns, rows).join('\n');
+}
+
+/** Returns a Markdown table. All columns but the first contain numbers and are right-aligned. */
+function renderRows(columns: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = columns.map((column, index) => Math.max(column.length, ...rows.map((row) => row[index]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, index) => pad(cell, widths[index] ?? 0, index)).join(' | ')} |`;
+  const rule = widths.map((width, index) => (index === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(columns), line(rule), ...rows.map(line)];
 }
 
 type Summary = { readonly rate: number; readonly cpu: number; readonly user: number; readonly busy: number };
@@ -98,8 +131,19 @@ function judge(target: Target, rounds: CaseResult['rounds']): string | undefined
   if (!own) return undefined;
   const { rate, cpu, user, busy } = summarize(own);
   if ('userMicroseconds' in target) {
-    const verdict = user <= target.userMicroseconds ? 'met' : 'missed';
-    return `at most ${target.userMicroseconds} µs user: ${user.toFixed(2)}, ${verdict}`;
+    return `at most ${target.userMicroseconds} µs user: ${user.toFixed(2)}, ${verdict(user <= target.userMicroseconds)}`;
+  }
+  if ('peers' in target) {
+    const peers = target.peers.flatMap((peer) => {
+      const all = rounds.get(peer);
+      return all ? [summarize(all)] : [];
+    });
+    if (peers.length === 0) return undefined;
+    const byRate = rate / Math.max(...peers.map((peer) => peer.rate));
+    const byCpu = cpu / Math.min(...peers.map((peer) => peer.cpu));
+    const isMet = byRate >= target.rate && byCpu <= target.cpu;
+    const aim = `at least ${target.rate} x the rate and at most ${target.cpu} x the CPU of the best peer`;
+    return `${aim}: ${byRate.toFixed(2)} and ${byCpu.toFixed(2)}, ${verdict(isMet)}`;
   }
   const others = rounds.get(target.rival);
   if (!others) return undefined;
@@ -107,8 +151,14 @@ function judge(target: Target, rounds: CaseResult['rounds']): string | undefined
   // If dnsperf was the limit for either server, queries/s do not compare the two.
   const byRate = Math.min(busy, rival.busy) >= FULLY_BUSY;
   const ratio = byRate ? rate / rival.rate : rival.cpu / cpu;
-  const verdict = ratio >= target.ratio ? 'met' : 'missed';
-  return `${target.ratio} x ${target.rival}: ${ratio.toFixed(3)} by ${byRate ? 'queries/s' : 'CPU'}, ${verdict}`;
+  const how = byRate ? 'queries/s' : 'CPU';
+  return `${target.ratio} x ${target.rival}: ${ratio.toFixed(3)} by ${how}, ${verdict(ratio >= target.ratio)}`;
+}
+
+const MISSED = 'missed';
+
+function verdict(isMet: boolean): string {
+  return isMet ? 'met' : MISSED;
 }
 
 function pad(cell: string, width: number, column: number): string {
@@ -129,19 +179,26 @@ function median(rounds: readonly Round[], field: keyof Round): number {
 export function describeMachine(
   dnsperf: string,
   versions: readonly string[],
-  run: { readonly rounds: number; readonly seconds: number; readonly loadBefore: number },
+  run: { readonly rounds: number; readonly seconds: number; readonly loadBefore: number; readonly pinned: boolean },
 ): string[] {
   const load = execFileSync(dnsperf, ['-h'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const options = process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [];
   return [
     ...describeRun(['npm run bench', ...options].join(' '), run.loadBefore),
     ...versions.map((version) => `- ${version}`),
-    `- dnsperf ${/Version (\S+)/.exec(load)?.[1] ?? ''}: one client, ${OUTSTANDING} queries outstanding, loopback, EDNS`,
+    `- dnsperf ${/Version (\S+)/.exec(load)?.[1] ?? ''}: one thread, sockets x outstanding queries as in the title, loopback, EDNS`,
+    `- as ${userInfo().username}; ${run.pinned ? 'servers have one core and dnsperf another' : 'the kernel places all threads'}`,
     `- ${run.rounds} rounds of ${run.seconds} s, servers taking turns; medians, lowest and highest; one answering thread each`,
   ];
 }
 
 /** Writes the section of bench/RESULTS.md and returns its path. */
 export function writeResults(results: readonly CaseResult[], about: readonly string[]): string {
-  return writeSection('bench', [...about, '', ...results.map((result) => `${renderTable(result)}\n`)]);
+  return writeSection('bench', [
+    ...about,
+    '',
+    renderSummary(results),
+    '',
+    ...results.map((result) => `${renderTable(result)}\n`),
+  ]);
 }

@@ -2,13 +2,12 @@
  * `node bench/scale.ts`: measures what size costs, each figure with its limit. It makes its data in a folder that it
  * removes. Memory is resident memory; CPU time is that of the whole server per query, under dnsperf.
  */
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import {
   cpuTime,
   findProgram,
@@ -239,24 +238,6 @@ async function cost(dnsperf: string, { running }: Server, folder: string, client
 
 /** The kernel distributes clients over threads, so many are needed for each thread to get its share. */
 async function ask(dnsperf: string, port: number, file: string, clients: number): Promise<number> {
-  if (clients === 1) return (await runDnsperf(dnsperf, port, file, ROUND_SECONDS)).completed;
-  const args = [
-    '-s',
-    '127.0.0.1',
-    '-p',
-    port,
-    '-d',
-    file,
-    '-B',
-    '-l',
-    ROUND_SECONDS,
-    '-c',
-    clients,
-    '-T',
-    1,
-    '-q',
-    1000,
-  ];
-  const { stdout } = await promisify(execFile)(dnsperf, args.map(String), { timeout: 30_000 });
-  return Number(/Queries completed:\s+(\d+)/.exec(stdout)?.[1]);
+  const pattern = { sockets: clients, outstanding: clients === 1 ? 200 : 1000 };
+  return (await runDnsperf(dnsperf, port, file, ROUND_SECONDS, { transport: 'udp', pattern })).completed;
 }
