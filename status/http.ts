@@ -1,20 +1,28 @@
 /**
- * The status server (docs/http-api.md): Fastify over a Runtime. This file has the parts that all requests share;
+ * The status server (docs/http-api.md): Fastify over a Runtime. request-rules.ts has what all requests share,
  * routes-*.ts have the paths.
  */
 import { METHODS } from 'node:http';
 import { Server as NetServer } from 'node:net';
-import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance } from 'fastify';
 import { nearestHint } from '../config/nearest-word.ts';
 import { descriptorOf } from '../server/io/pass-descriptors.ts';
 import { ListenError } from '../server/listen-error.ts';
 import type { Endpoint } from '../wire/address.ts';
-import { authorize, hasWrongToken, isForeignPage, isForwarded, type Access } from './authorize.ts';
 import { watchConnections, type Connections } from './connections.ts';
-import { createLineLimit } from './line-limit.ts';
 import { createMetrics } from './metrics.ts';
 import { openApiRoutes } from './openapi.ts';
-import { problem, ProblemError, sendProblem, type Problem } from './problem.ts';
+import { problem, sendProblem } from './problem.ts';
+import {
+  admitRequests,
+  logChanges,
+  MAX_BODY_OCTETS,
+  protect,
+  readBodiesAsJson,
+  refuseUnknownParameters,
+  sendProblems,
+  type StatusLog,
+} from './request-rules.ts';
 import { beaconRoutes } from './routes-beacon.ts';
 import { changeRoutes } from './routes-change.ts';
 import { eventRoutes } from './routes-events.ts';
@@ -23,20 +31,6 @@ import { simulateRoutes } from './routes-simulate.ts';
 import type { Runtime } from './runtime.ts';
 import { answerBrokenRequest, refuseExpectation } from './unserved.ts';
 import { createWrongTokens } from './wrong-tokens.ts';
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Default: `read` for GET and HEAD, `change` for every other method. */
-    access?: Access;
-  }
-}
-
-/** The part of a pino logger that the status server uses. */
-export type StatusLog = {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-};
 
 export type StatusServerOptions = {
   /** Port 0 takes a free one. */
@@ -59,16 +53,10 @@ export type StatusServer = {
   close(lingerMs?: number): Promise<void>;
 };
 
-/** A request body: overrides and pushes are a few lines. */
-const MAX_BODY_OCTETS = 64 * 1024;
 /** A request must be complete within this time. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** How often that is checked; the default of node:http is 30 s. */
 const REQUEST_CHECK_MS = 2_000;
-/** Log lines for refused or failed requests: any client can cause them. */
-const LINES_PER_MINUTE = 10;
-/** Longest URL in the log. */
-const MAX_LOGGED_LETTERS = 200;
 /** How long `close` waits for replies that are under way. */
 const CLOSE_WAIT_MS = 2_000;
 
@@ -111,9 +99,6 @@ export async function startStatusServer(runtime: Runtime, options: StatusServerO
   };
 }
 
-/** Bodies are JSON, also with the default types of `curl -d` and `fetch`. */
-const READ_AS_JSON = ['application/json', 'application/x-www-form-urlencoded', 'text/plain'];
-
 /** The application without its socket, for tests. `routes` has the methods of each path in the notation of Fastify. */
 export function createApp(
   runtime: Runtime,
@@ -123,118 +108,20 @@ export function createApp(
   readonly routes: ReadonlyMap<string, ReadonlySet<string>>;
   readonly connections: Connections;
 } {
-  const app: FastifyInstance = fastify({
-    logger: false,
-    bodyLimit: MAX_BODY_OCTETS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    http: {
-      // The larger of both timeouts applies to the body, and the default of this one is a minute.
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: REQUEST_CHECK_MS,
-      // Node.js rejects a request without Host without a message. The hook below sends one.
-      requireHostHeader: false,
-    },
-    forceCloseConnections: 'idle',
-    // Fastify would send this 503 without our error handler.
-    return503OnClosing: false,
-    // Input is validated as sent: no coercion, and no silent removal.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allowUnionTypes: true } },
-    clientErrorHandler: answerBrokenRequest,
-    // No hook runs for these.
-    frameworkErrors: (error, _request, reply) => {
-      void sendProblem(protect(reply), problem(400, error.message));
-    },
-  });
+  const app = createFastify();
   app.server.on('checkExpectation', refuseExpectation);
   const connections = watchConnections(app.server, runtime.ownAlarms);
   const wrongTokens = createWrongTokens((fields, message) => {
     options.log.warn(fields, message);
   });
-  const mayLogRefused = createLineLimit(LINES_PER_MINUTE);
-  const mayLogFailed = createLineLimit(LINES_PER_MINUTE);
   // Methods that Fastify does not know get 405 like others, not 404.
   const strange = METHODS.filter((method) => !app.supportedMethods.includes(method));
   for (const method of strange) app.addHttpMethod(method, { hasBody: true });
-
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser(READ_AS_JSON, { parseAs: 'string' }, (_request, body, done) => {
-    readJson(body.toString(), done);
-  });
-  app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
-    const type = request.headers['content-type'];
-    // Some clients send a type with an empty body.
-    if (type === undefined || body === '') readJson(body.toString(), done);
-    else done(unreadable(type));
-  });
-
-  app.addHook('onRequest', async (request, reply) => {
-    protect(reply);
-    // RFC 9112 3.2.
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      throw new ProblemError(400, 'an HTTP/1.1 request needs a Host', { parameter: 'host' });
-    }
-    // An unknown path needs no token: the client learns about its mistake.
-    if (request.is404) return;
-    const reading = request.method === 'GET' || request.method === 'HEAD';
-    const access = request.routeOptions.config.access ?? (reading ? 'read' : 'change');
-    if (access !== 'open' && access !== 'report' && isForeignPage(request.headers)) {
-      const from = request.headers.origin === undefined ? '' : `: ${request.headers.origin}`;
-      throw new ProblemError(403, `web pages of other sites may not use this server${from}`, { parameter: 'origin' });
-    }
-    const peer = request.socket.remoteAddress ?? '';
-    const refused = authorize(
-      {
-        peer,
-        host: request.headers.host ?? '',
-        port: request.socket.localPort ?? HTTP_PORT,
-        forwarded: isForwarded(request.headers, request.raw.httpVersion),
-        authorization: request.headers.authorization,
-      },
-      access,
-      options.token,
-      options.openReading,
-    );
-    if (refused === undefined) return;
-    if (hasWrongToken(request.headers.authorization, options.token)) {
-      connections.yields(request.socket);
-      await wrongTokens.refuse(peer);
-    }
-    // RFC 9110 11.6.1 requires the challenge in every 401.
-    if (refused.status === 401) void reply.header('www-authenticate', 'Bearer realm="pharos"');
-    await sendProblem(reply, refused);
-  });
-
-  // For routes without parameters: a misspelled or misplaced parameter must not be ignored silently.
-  app.addHook('preValidation', (request, _reply, done) => {
-    const { url = '', schema, config } = request.routeOptions;
-    const [unknown] = Object.keys(request.query as object);
-    const takesNone = url.startsWith('/api/') && schema?.querystring === undefined && config.access !== 'report';
-    if (unknown === undefined || !takesNone) done();
-    else done(new ProblemError(400, `unknown parameter "${unknown}" in the query`, { parameter: unknown }));
-  });
-
-  app.addHook('onResponse', (request, reply, done) => {
-    const { method, url } = request;
-    const { access } = request.routeOptions.config;
-    const changed = method !== 'GET' && method !== 'HEAD' && access !== 'read' && access !== 'report';
-    const peer = request.socket.remoteAddress ?? '';
-    const line = changed && (isRefused(reply.statusCode) ? mayLogRefused() : {});
-    if (line) {
-      const fields = { method, url: shortened(url), status: reply.statusCode, peer, ...line };
-      options.log.info(fields, 'status server: change requested');
-    }
-    done();
-  });
-
-  app.setErrorHandler(async (error: FastifyError | ProblemError, request, reply) => {
-    const sent = problemOf(error, request);
-    const line = sent.status >= 500 && sent.status !== 503 && mayLogFailed();
-    if (line) {
-      const fields = { err: error, method: request.method, url: shortened(request.url), ...line };
-      options.log.error(fields, 'status server: a request failed');
-    }
-    await sendProblem(reply, sent);
-  });
+  readBodiesAsJson(app);
+  admitRequests(app, options, connections, wrongTokens);
+  refuseUnknownParameters(app);
+  logChanges(app, options.log);
+  sendProblems(app, options.log);
 
   const known = collectMethods(app);
   readRoutes(app, runtime, createMetrics(runtime, { connections: connections.stats, wrongTokens: wrongTokens.count }));
@@ -252,74 +139,29 @@ export function createApp(
   return { app, routes, connections };
 }
 
-/** Default port of http: the port of a Host without one. */
-const HTTP_PORT = 80;
-
-/** Errors that any client can cause: no token, unknown path, malformed request. */
-function isRefused(status: number): boolean {
-  return status >= 400 && status < 500;
-}
-
-function shortened(url: string): string {
-  return url.length > MAX_LOGGED_LETTERS ? `${url.slice(0, MAX_LOGGED_LETTERS)}...` : url;
-}
-
-function readJson(body: string, done: (error: Error | null, value?: unknown) => void): void {
-  let value: unknown;
-  try {
-    value = body === '' ? undefined : JSON.parse(body);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    done(new ProblemError(400, `the body is not JSON: ${why}`, { parameter: 'body' }));
-    return;
-  }
-  done(null, value);
-}
-
-/** The problem that describes an error of Fastify, ajv or a handler. */
-function problemOf(error: FastifyError | ProblemError, request: FastifyRequest): Problem {
-  if (error instanceof ProblemError) return error.problem;
-  const [invalid] = error.validation ?? [];
-  if (invalid) return invalidOf(invalid, error.validationContext === 'body' ? 'the body' : 'the query');
-  const status = error.statusCode ?? 500;
-  if (status === 413) return problem(413, `the body is larger than ${MAX_BODY_OCTETS} octets`);
-  if (status === 415) return unreadable(request.headers['content-type']).problem;
-  if (status < 500) return problem(status, error.message);
-  return problem(500, 'the request failed because of an error in the server', { hint: "see the server's log" });
-}
-
-function unreadable(type = 'unknown'): ProblemError {
-  return new ProblemError(415, `cannot read a body of type ${type}`, { hint: 'send "content-type: application/json"' });
-}
-
-/** Forbids caching and the guessing of media types. */
-function protect(reply: FastifyReply): FastifyReply {
-  return reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
-}
-
-type Invalid = NonNullable<FastifyError['validation']>[number];
-
-function invalidOf(invalid: Invalid, where: string): Problem {
-  const { keyword, params, instancePath, message = 'is not valid' } = invalid;
-  const inside = instancePath.slice(1).replaceAll('/', '.');
-  if (keyword === 'additionalProperties' && typeof params.additionalProperty === 'string') {
-    const unknown = params.additionalProperty;
-    return problem(400, `unknown ${where === 'the body' ? 'member' : 'parameter'} "${unknown}" in ${where}`, {
-      parameter: unknown,
-    });
-  }
-  if (keyword === 'required' && typeof params.missingProperty === 'string') {
-    return problem(400, `${where} needs "${params.missingProperty}"`, { parameter: params.missingProperty });
-  }
-  // For a union of types ajv gives a list.
-  if (keyword === 'type') {
-    const what = inside === '' ? where : `"${inside}"`;
-    const types = [params.type].flat().map((type) => `${/^[aeiou]/.test(String(type)) ? 'an' : 'a'} ${String(type)}`);
-    return problem(400, `${what} must be ${types.join(' or ')}`, { parameter: inside || where.replace('the ', '') });
-  }
-  const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : '';
-  if (inside === '') return problem(400, `${where} ${message}${allowed}`, { parameter: where.replace('the ', '') });
-  return problem(400, `"${inside}" ${message}${allowed}`, { parameter: inside });
+function createFastify(): FastifyInstance {
+  return fastify({
+    logger: false,
+    bodyLimit: MAX_BODY_OCTETS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      // The larger of both timeouts applies to the body, and the default of this one is a minute.
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
+      // Node.js rejects a request without Host without a message. admitRequests sends one.
+      requireHostHeader: false,
+    },
+    forceCloseConnections: 'idle',
+    // Fastify would send this 503 without our error handler.
+    return503OnClosing: false,
+    // Input is validated as sent: no coercion, and no silent removal.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allowUnionTypes: true } },
+    clientErrorHandler: answerBrokenRequest,
+    // No hook runs for these.
+    frameworkErrors: (error, _request, reply) => {
+      void sendProblem(protect(reply), problem(400, error.message));
+    },
+  });
 }
 
 /** The methods of each path, filled while routes are added. */

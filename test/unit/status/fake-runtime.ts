@@ -18,8 +18,8 @@ import type { SimulateOutcome } from '../../../server/forecast/simulate-thread.t
 import { answerTraits } from '../../../status/answer-traits.ts';
 import { createBeacon, type Beacon } from '../../../status/beacon.ts';
 import { createEventLog } from '../../../status/events.ts';
-import type { StatusLog } from '../../../status/http.ts';
 import type { HttpStats } from '../../../status/metrics.ts';
+import type { StatusLog } from '../../../status/request-rules.ts';
 import type { LastReload, RecentTraffic, Reloaded, Runtime } from '../../../status/runtime.ts';
 import type { ExplainRequest, Explained } from '../../../steering/trace.ts';
 import type { Catalog, VipInfo } from '../../../zones/catalog.ts';
