@@ -16,7 +16,7 @@ import { problem, sendProblem } from './problem.ts';
 import {
   admitRequests,
   logChanges,
-  MAX_BODY_OCTETS,
+  MAX_REQUEST_OCTETS,
   protect,
   readBodiesAsJson,
   refuseUnknownParameters,
@@ -142,7 +142,7 @@ export function createApp(
 function createFastify(): FastifyInstance {
   return fastify({
     logger: false,
-    bodyLimit: MAX_BODY_OCTETS,
+    bodyLimit: MAX_REQUEST_OCTETS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
       // The larger of both timeouts applies to the body, and the default of this one is a minute.

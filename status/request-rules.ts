@@ -24,7 +24,7 @@ export type StatusLog = {
 };
 
 /** A request body: overrides and pushes are a few lines. */
-export const MAX_BODY_OCTETS = 64 * 1024;
+export const MAX_REQUEST_OCTETS = 64 * 1024;
 /** Log lines for refused or failed requests: any client can cause them. */
 const LINES_PER_MINUTE = 10;
 /** Longest URL in the log. */
@@ -161,7 +161,7 @@ function problemOf(error: FastifyError | ProblemError, request: FastifyRequest):
   const [invalid] = error.validation ?? [];
   if (invalid) return invalidOf(invalid, error.validationContext === 'body' ? 'the body' : 'the query');
   const status = error.statusCode ?? 500;
-  if (status === 413) return problem(413, `the body is larger than ${MAX_BODY_OCTETS} octets`);
+  if (status === 413) return problem(413, `the body is larger than ${MAX_REQUEST_OCTETS} octets`);
   if (status === 415) return unreadable(request.headers['content-type']).problem;
   if (status < 500) return problem(status, error.message);
   return problem(500, 'the request failed because of an error in the server', { hint: "see the server's log" });
