@@ -58,7 +58,6 @@ describe('dns', () => {
   ])('%s', async (_, query, rtype, passed, reason) => {
     const result = await probeDns({ host: '127.0.0.1', port }, dnsCheck({ query, rtype, timeoutMs: 200 }), never);
     expect(result).toMatchObject({ passed, reason });
-    expect(result.elapsedMs).toBeLessThan(1000);
   });
 
   test('IPv6, however the address is written', async () => {
