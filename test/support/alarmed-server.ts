@@ -1,5 +1,5 @@
 /**
- * A running server with two VIPs of www.example.com, for tests of its alarms: what status, metrics, page and log say.
+ * A running server with two VIPs of www.example.com, for tests of its alarms in status, metrics, page and log.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export type AlarmedServer = {
   readonly server: Served;
   readonly stateDir: string;
   readonly api: (method: string, path: string, body?: unknown) => Promise<unknown>;
-  /** Resolves with the alarm as soon as it is up. */
+  /** Resolves with the alarm as soon as it is raised. */
   readonly alarm: (code: string) => Promise<Alarm>;
   /** Resolves as soon as it is over. */
   readonly over: (code: string) => Promise<void>;
@@ -29,7 +29,7 @@ export type AlarmedOptions = {
   readonly service?: string;
   /** Below the working directory; `state/` is its `state_dir`. */
   readonly files?: Files;
-  /** Is given the folder before the server starts. */
+  /** Called with the folder before the server starts. */
   readonly prepare?: (stateDir: string) => void;
 };
 

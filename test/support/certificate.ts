@@ -1,5 +1,5 @@
 /**
- * X.509 certificates for tests (RFC 5280), made of Node.js alone: enough of DER for a name, a time and a signature.
+ * X.509 certificates for tests (RFC 5280), made with Node.js only: enough of DER for a name, a time and a signature.
  */
 import { createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 
@@ -11,9 +11,9 @@ export type Certificate = {
 };
 
 export type CertificateOptions = {
-  /** Common name, and the one DNS name it holds for. */
+  /** Common name, and the one DNS name it is valid for. */
   readonly name?: string;
-  /** Without one it signs itself. */
+  /** Without one it is self-signed. */
   readonly issuer?: Certificate & { readonly name: string };
   readonly from?: Date;
   readonly to?: Date;

@@ -1,16 +1,19 @@
 /**
- * Bounds for what is counted in random draws: so wide that luck alone does not make a run of CI fail, and no wider.
+ * Bounds for counts of random draws: so wide that chance alone does not make a run of CI fail, and no wider.
  */
 import { expect } from 'vitest';
 
-/** Of e: less than 1e-13, for a run makes some thousand comparisons and is to fail by luck less than once in 1e9. */
+/**
+ * As a power of e: less than 1e-13, because a run makes about a thousand comparisons and may fail by chance less than
+ * once in 1e9 runs.
+ */
 const UNLIKELY = -30;
 
 /**
- * The logarithm of what the chance of such counts, or of any that are further off, is at most, where these are the
- * shares. R. Agrawal, "Finite-sample concentration of the multinomial in relative entropy" (2020), theorem 1.2; unlike
- * the quantiles of chi-square, it holds also where few are expected. So a share p of n draws is seen to be wrong when
- * it is off by some √(70 (1 - p) / (n p)) of itself: 8.4 standard deviations, some more the more shares there are.
+ * An upper bound for the logarithm of the probability of such counts, or of any that are further off, for these shares.
+ * R. Agrawal, "Finite-sample concentration of the multinomial in relative entropy" (2020), theorem 1.2; unlike the
+ * quantiles of chi-square, it holds also if few are expected. So a share p of n draws is seen to be wrong if it is off
+ * by about √(70 (1 - p) / (n p)) of itself: 8.4 standard deviations, more with more shares.
  */
 export function luckOf(counts: readonly number[], shares: readonly number[]): number {
   const n = counts.reduce((a, b) => a + b, 0);
@@ -24,12 +27,12 @@ export function luckOf(counts: readonly number[], shares: readonly number[]): nu
   return far <= free ? 0 : free * (1 + Math.log(far / free)) - far;
 }
 
-/** That luck is enough to explain the counts, of draws with these shares; what has no share may not come at all. */
+/** Whether chance explains the counts, of draws with these shares; an item without a share must not occur at all. */
 export function expectShares(counts: readonly number[], shares: readonly number[], where = ''): void {
   expect(luckOf(counts, shares), `${where} ${counts.join(', ')} for ${shares.join(', ')}`).toBeGreaterThan(UNLIKELY);
 }
 
-/** The same for one share of `draws`. Of draws that count in part, too (W. Hoeffding, 1963, theorem 1). */
+/** The same for one share of `draws`, also for draws that count in part (W. Hoeffding, 1963, theorem 1). */
 export function expectShare(observed: number, expected: number, draws: number, where: string): void {
   const told = `${where}: ${observed}, expected ${expected}`;
   expect(luckOf([observed * draws, (1 - observed) * draws], [expected, 1 - expected]), told).toBeGreaterThan(UNLIKELY);

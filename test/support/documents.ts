@@ -1,6 +1,6 @@
 /**
- * Documents whose commands are run: every `sh` block, and what it prints against the `text` block after it, in which a
- * line `...` stands for any lines, and a time for any time.
+ * Runs the commands of documents: the output of every `sh` block is compared with the `text` block after it, in which a
+ * line `...` means any lines, and a time means any time.
  */
 
 export type Block = { readonly language: string; readonly text: string };

@@ -1,6 +1,6 @@
 /**
- * Targets that can be made to fail, each behind a link of its own in a network namespace where that is permitted, and
- * on a loopback address elsewhere; and a client that asks until the answer is another.
+ * Targets that can be made to fail, each behind a separate link in a network namespace if that is permitted, otherwise
+ * on a loopback address; and a client that asks until the answer changes.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -14,16 +14,16 @@ export type Target = {
   readonly address: string;
   /** Starts its process, and waits until it listens. */
   start(): Promise<void>;
-  /** SIGKILL: connections are reset, nobody listens. Resolves when the process is gone. */
+  /** SIGKILL: connections are reset, and the port is closed. Resolves when the process is gone. */
   kill(): Promise<void>;
-  /** What it answers with from now on. */
+  /** The status of its responses from now on. */
   answer(status: number): Promise<void>;
-  /** Its link; undefined where there is none. */
+  /** Its link; undefined if it has none. */
   readonly link: Link | undefined;
 };
 
 export type Link = {
-  /** Cut at the target's end: what is sent there is lost. */
+  /** Cut at the target's end: packets sent there are lost. */
   down(): void;
   up(): void;
   /** Cut at this machine's end. */
@@ -40,7 +40,7 @@ export type Lab = {
 
 const SCRIPT = fileURLToPath(new URL('failover-target.ts', import.meta.url));
 
-/** A lab with so many targets, all on `port`. */
+/** A lab with this many targets, all on `port`. */
 export async function createLab(count: number, port: number): Promise<Lab> {
   const space = openNamespace();
   const targets: (Target & { stop(): Promise<void> })[] = [];
@@ -95,7 +95,7 @@ function ip(...args: readonly string[]): void {
   execFileSync('ip', args, { stdio: 'pipe' });
 }
 
-/** A namespace of this process's own; undefined where that is not permitted. */
+/** Moves this process into a new namespace; undefined if that is not permitted. */
 function openNamespace() {
   const name = `pharos-lab-${process.pid}`;
   try {
@@ -111,7 +111,7 @@ function openNamespace() {
   return {
     name,
     remove,
-    /** 198.18.0.0/15 is for benchmarks (RFC 2544); each process has four networks of its own there, or likely so. */
+    /** 198.18.0.0/15 is for benchmarks (RFC 2544); each process has four networks there, very likely different ones. */
     addLink(index: number) {
       const [here, there] = [`pl${process.pid % 100_000}x${index}`, `far${index}`];
       const network = `198.19.${(process.pid % 64) * 4 + index}`;
@@ -133,12 +133,14 @@ function openNamespace() {
   };
 }
 
-/** The addresses that a server answers with. */
+/** The addresses in a server's answer. */
 export async function addressesOf(port: number, name: string): Promise<readonly string[]> {
   return (await ask(port, encodeQuery(name, 'A'), 1000))?.addresses ?? [];
 }
 
-/** Asks every millisecond or so until an answer is as wanted; its time, of performance.now(). Throws after `ms`. */
+/**
+ * Asks about every millisecond until an answer is as wanted; returns its time, of performance.now(). Throws after `ms`.
+ */
 export async function firstAnswer(
   port: number,
   name: string,

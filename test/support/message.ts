@@ -1,6 +1,6 @@
 /**
- * DNS messages for tests, written and read without any code of the server: slow, plain, and strict. What it
- * does not accept is a mistake of whoever wrote the message (RFC 1035 4.1, RFC 6891 6.1.2).
+ * DNS messages for tests, written and read without the server's code: slow, simple and strict. A message that it does
+ * not accept is malformed (RFC 1035 4.1, RFC 6891 6.1.2).
  */
 export const T = {
   A: 1,
@@ -31,7 +31,7 @@ export const T = {
 export type Option = { readonly code: number; readonly data: Uint8Array };
 export type QueryOptions = {
   readonly id?: number;
-  /** Second and third octet of the header; 0 is a query without RD. */
+  /** Third and fourth octet of the header; 0 is a query without RD. */
   readonly flags?: number;
   readonly class?: number;
   readonly edns?: {
@@ -42,7 +42,7 @@ export type QueryOptions = {
   };
 };
 
-/** Labels of `www.example.com` or `www.example.com.`; `\DDD` and `\.` are taken. */
+/** Labels of `www.example.com` or `www.example.com.`; `\DDD` and `\.` are accepted. */
 export function wireName(text: string): Buffer {
   const labels: number[][] = [[]];
   for (let i = 0; i < text.length; i++) {
@@ -87,9 +87,9 @@ export type DecodedRecord = {
   readonly type: number;
   readonly class: number;
   readonly ttl: number;
-  /** Hexadecimal; names in the data of RFC 1035's types come out uncompressed and in lower case. */
+  /** Hexadecimal; names in the data of RFC 1035's types are uncompressed and in lower case. */
   readonly data: string;
-  /** Where the data lie in the message. */
+  /** Where the data is in the message. */
   readonly at: number;
   readonly octets: number;
 };
@@ -105,7 +105,7 @@ export type DecodedMessage = {
   readonly ra: boolean;
   /** With the upper bits of OPT. */
   readonly rcode: number;
-  /** The question's octets, undefined where there is none. */
+  /** The question's octets, undefined if there is none. */
   readonly question: Buffer | undefined;
   readonly answer: readonly DecodedRecord[];
   readonly authority: readonly DecodedRecord[];
@@ -125,7 +125,7 @@ export type DecodedMessage = {
     | undefined;
 };
 
-/** Reads a whole message. Throws where it is malformed, or has octets that belong to nothing. */
+/** Reads a whole message. Throws if it is malformed, or has octets that belong to nothing. */
 export function decodeMessage(message: Buffer): DecodedMessage {
   const flags = message.readUInt16BE(2);
   const [questions, ...counts] = [4, 6, 8, 10].map((at) => message.readUInt16BE(at));

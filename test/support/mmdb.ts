@@ -1,6 +1,6 @@
 /**
- * Writes small mmdb files for tests, after the MaxMind DB File Format 2.0: any record size, IPv4 or IPv6
- * trees, aliases, any data. Slow and plain.
+ * Writes small mmdb files for tests, by the MaxMind DB File Format 2.0: any record size, IPv4 or IPv6 trees, aliases,
+ * any data. Slow and simple.
  */
 import { bitAt, parsePrefix } from '../../wire/address.ts';
 
@@ -89,7 +89,7 @@ function insert(root: Node, bits: string, leaf: Child): void {
     const side = bits[depth] === '1' ? 1 : 0;
     let child = node.children[side];
     if (!child || 'data' in child) {
-      // A broader network that is cut up keeps its data on both sides.
+      // A broader network that is divided keeps its data on both sides.
       child = { children: [child, child] };
       node.children[side] = child;
     }

@@ -1,6 +1,5 @@
 /**
- * Pharos as peers see it, in-process: zones with a key and with addresses that may transfer them, queries that are
- * signed.
+ * Pharos for peers, in-process: zones with a key and with addresses that may transfer them, and signed queries.
  */
 import type { TransferSettings } from '../../config/settings.ts';
 import { createAnswerer, createAnswerLong, type AnswererPayload } from '../../server/answer/answerer.ts';
@@ -18,7 +17,7 @@ export const KEY: TsigKey = {
   algorithm: 'hmac-sha256',
   secret: Buffer.from('secretsecretsecretsecretsecretse'),
 };
-/** Who gets nothing, who may transfer, and who may when it signs. */
+/** An address that gets nothing, one that may transfer, and one that may if it signs. */
 export const [STRANGER, PEER, SIGNING] = ['192.0.2.1', '192.0.2.54', '192.0.2.55'];
 
 function prefix(text: string) {
@@ -37,7 +36,7 @@ const SETTINGS: TransferSettings = {
   notify: [],
 };
 
-/** One generation as a peer sees it. */
+/** One generation, as a peer queries it. */
 export function servePeers(files: Files, more: Partial<AnswererPayload> = {}) {
   const generation = load({ ...NO_GEOGRAPHY, ...files });
   const weights = Int32Array.from(generation.catalog.vips, ({ weight }) => weight);

@@ -1,5 +1,5 @@
 /**
- * Zones answered in-process: files in a temporary folder, compiled as the server does, asked through `answer`.
+ * Answers zones in-process: files in a temporary folder, compiled as in the server, queried through `answer`.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,13 +28,13 @@ import { writeMmdb } from './mmdb.ts';
 
 export type Files = Readonly<Record<string, string | Uint8Array>>;
 
-/** For what needs no geography: the bundled database takes a tenth of a second to compile. */
+/** For tests without geography: the bundled database takes a tenth of a second to compile. */
 export const NO_GEOGRAPHY: Files = {
   'pharos.yaml': 'geo: { databases: [small.mmdb] }\n',
   'small.mmdb': writeMmdb([['192.0.2.0/24', { country: { iso_code: 'KR' } }]]),
 };
 
-/** A temporary folder with these files; gone at the end of the block. */
+/** A temporary folder with these files; removed at the end of the block. */
 export function folderOf(files: Files): { readonly path: string; readonly [Symbol.dispose]: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'pharos-test-'));
   for (const [name, content] of Object.entries(files)) {
@@ -57,7 +57,7 @@ export function load(files: Files): LoadedGeneration {
   return outcome.value;
 }
 
-/** The same as the compile thread hands it over. */
+/** The same as the compile thread returns it. */
 export function loadPacked(files: Files): CompiledGeneration {
   const generation = load(files);
   return { ...generation, packed: packGeneration(generation) };
@@ -72,7 +72,7 @@ export function mistakesOf(files: Files): string[] {
   );
 }
 
-/** What a generation posts to threads; every VIP unknown and never to flip. */
+/** What a generation posts to threads; every VIP is unknown and never flips. */
 export function payloadOf(generation: LoadedGeneration, more: Partial<AnswererPayload> = {}): AnswererPayload {
   const { vips } = generation.catalog;
   const memory = createHealthTable(vips.length);
@@ -107,9 +107,9 @@ export type Answering = {
     target: string,
     state: { probed?: Probed; forced?: Forced; holdSeconds?: number; weight?: number },
   ) => void;
-  /** The response's octets, undefined for silence. */
+  /** The response's octets, undefined without a response. */
   readonly exchange: (query: Uint8Array, options?: AskOptions) => Buffer | undefined;
-  /** Asks and reads; throws where there is no response or a malformed one. */
+  /** Asks and reads; throws without a response or with a malformed one. */
   readonly ask: (name: string, type: number, options?: AskOptions) => DecodedMessage;
 };
 

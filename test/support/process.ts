@@ -1,5 +1,5 @@
 /**
- * The commands as processes: `bin/pharos` started, waited for by what it writes, ended by its id.
+ * The commands as processes: starts `bin/pharos`, waits for its output, ends it by its id.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { checkListen } from '../../server/io/check-listen.ts';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const PHAROS = `${ROOT}bin/pharos`;
 
-/** Whether a program is installed: tests that need another are skipped, and counted as such. */
+/** Whether a program is installed: tests that need a missing one are skipped, and counted as skipped. */
 export function has(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 }
@@ -19,10 +19,10 @@ export type Finished = { readonly code: number | null; readonly stdout: string; 
 
 export type Running = {
   readonly child: ChildProcess;
-  /** What it has written so far. */
+  /** Its output so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
-  /** Resolves to the match as soon as stdout has one; throws when the process ends without, or after `ms`. */
+  /** Resolves to the match as soon as stdout has one; throws if the process ends without one, or after `ms`. */
   readonly until: (pattern: RegExp, ms?: number) => Promise<RegExpExecArray>;
   /** Resolves when it has ended; `code` is null after a signal. */
   readonly finished: Promise<Finished>;
@@ -120,14 +120,14 @@ export async function serve(args: readonly string[], options: StartOptions = {})
   return { ...running, port: Number(line[1]), api: line[2] ?? '' };
 }
 
-/** `dig +short`: what it prints, trimmed. */
+/** `dig +short`: its output, trimmed. */
 export async function dig(port: number, ...more: readonly string[]): Promise<string> {
   const args = ['@127.0.0.1', '-p', String(port), '+short', '+tries=1', '+time=2', ...more];
   const { stdout } = await run(args, { command: 'dig' });
   return stdout.trim();
 }
 
-/** Asks again until the predicate holds; throws with the last value after `ms`. Resolves to the ms that it took. */
+/** Calls again until the predicate holds; throws with the last value after `ms`. Resolves to the elapsed ms. */
 export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean, ms = 10_000): Promise<number> {
   const begin = performance.now();
   for (;;) {
@@ -139,12 +139,12 @@ export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => 
   }
 }
 
-/** The default addresses of DNS and status server, which demo and documents name. */
+/** The default addresses of DNS and status server, which demo and documents use. */
 const DEFAULTS = [5300, 8053].map((port) => ({ host: '127.0.0.1', port }));
-/** Whoever has it uses the default addresses; the system takes it back when a process dies. */
+/** The process that holds it uses the default addresses; the system releases it when a process dies. */
 const TURN = { host: '127.0.0.1', port: 5299 };
 
-/** For the few tests that need the default addresses: waits for its turn, and until nobody else has them. */
+/** For the few tests that need the default addresses: waits for its turn, and until no other process has them. */
 export async function defaultAddresses(): Promise<AsyncDisposable> {
   const turn = createServer();
   const take = async (): Promise<boolean> => {

@@ -7,13 +7,13 @@ export type Dice = {
   /** True in `share` of all cases. */
   readonly chance: (share: number) => boolean;
   readonly pick: <T>(items: readonly T[]) => T;
-  /** `count` different items, or all there are. */
+  /** `count` different items, or all if there are fewer. */
   readonly sample: <T>(items: readonly T[], count: number) => T[];
 };
 
 /**
- * The seed of this run, printed. `fixed`: the one without PHAROS_SEED, for what nobody can say of how rarely luck alone
- * goes beyond its bound; other tests have another seed in each run.
+ * The seed of this run, printed. `fixed`: the seed without PHAROS_SEED, for tests whose rate of failures by chance is
+ * unknown; other tests have a new seed in each run.
  */
 export function printedSeed(title: string, fixed?: number): number {
   const seed = Number(process.env['PHAROS_SEED'] ?? fixed ?? Math.floor(Math.random() * 0x7fff_ffff));

@@ -1,5 +1,5 @@
 /**
- * Servers for tests against programs that others wrote: Pharos on a free port, and NSD (Debian: nsd).
+ * Servers for tests with independent programs: Pharos on a free port, and NSD (Debian: nsd).
  */
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -54,20 +54,20 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** A server that others wrote: how it is configured, started, and seen to serve. */
+/** An independent server: how it is configured and started, and how its readiness is seen. */
 export type Daemon = {
-  /** Its path, and what comes before the configuration file. */
+  /** Its path, and the arguments before the configuration file. */
   readonly command: readonly [string, ...string[]];
-  /** Master files by zone name; they lie in `folder` as `ZONE.zone`. */
+  /** Master files by zone name; they are in `folder` as `ZONE.zone`. */
   readonly zones: Readonly<Record<string, string>>;
-  /** Lines of its configuration. What it writes belongs into `folder`. */
+  /** Lines of its configuration. Its files belong into `folder`. */
   readonly configure: (folder: string, port: number) => readonly string[];
-  /** Of all that it has written: whether it serves, or will not. */
+  /** From all of its output: whether it serves, or has failed. */
   readonly isReady: (output: string) => boolean;
   readonly isBroken: (output: string) => boolean;
 };
 
-/** Starts it on a free port; resolves when it serves. Throws with what it wrote otherwise. */
+/** Starts it on a free port; resolves when it serves. Throws with its output otherwise. */
 export async function runDaemon({ command, zones, configure, isReady, isBroken }: Daemon): Promise<Running> {
   const folder = folderOf(Object.fromEntries(Object.entries(zones).map(([zone, text]) => [`${zone}.zone`, text])));
   const port = await freePort();
@@ -106,7 +106,7 @@ export async function runDaemon({ command, zones, configure, isReady, isBroken }
   };
 }
 
-/** NSD with master files by zone name; with a secret of 32 hexadecimal digits it answers cookies. */
+/** NSD with master files by zone name; with a secret of 32 hexadecimal digits it supports cookies. */
 export function runNsd(zones: Readonly<Record<string, string>>, cookieSecret?: string): Promise<Running> {
   return runDaemon({
     command: ['/usr/sbin/nsd', '-d', '-c'],

@@ -1,5 +1,5 @@
 /**
- * A server under test: started, waited for, measured through /proc, and ended by its process number.
+ * A server under test: started, awaited, measured through /proc, and ended by its process number.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -14,7 +14,7 @@ import { ask } from '../../bench/read-response.ts';
 /** A server that answers on 127.0.0.1. */
 export type Running = {
   readonly port: number;
-  /** Where it speaks TLS, if it does. */
+  /** Its TLS port, if it has one. */
   readonly tlsPort?: number;
   /** Its main process. */
   readonly pid: number;
@@ -27,34 +27,34 @@ export type Running = {
 /** Time used so far by all threads of all its processes, in seconds. */
 export type CpuTime = { readonly user: number; readonly system: number };
 
-/** USER_HZ: what /proc counts in. Linux shows 100 to programs whatever the kernel's own tick is. */
+/** USER_HZ: the unit of /proc. Linux shows 100 to programs whatever the kernel's own tick is. */
 const TICKS_PER_SECOND = 100;
 const START_MS = 30_000;
 const STOP_MS = 10_000;
 const POLL_MS = 20;
 
 /**
- * A command before its equals on a core, where that is allowed. Not in real time: the kernel suspends such a thread for
- * 50 ms of a second, and of a load generator a crowd would follow.
+ * Gives a command priority over others on its core, if that is permitted. Not in real time: the kernel suspends such a
+ * thread for 50 ms per second, after which a load generator would send a burst.
  */
 export function aheadOfOthers(program: string, args: readonly string[]): [string, string[]] {
   return process.getuid?.() === 0 ? ['nice', ['-n', '-5', program, ...args]] : [program, [...args]];
 }
 
-/** Path of a program, also in the folders of administrators; undefined when it is not installed. */
+/** Path of a program, also in the folders of administrators; undefined if it is not installed. */
 export function findProgram(name: string): string | undefined {
   for (const folder of [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin']) {
     try {
       accessSync(join(folder, name), constants.X_OK);
       return join(folder, name);
     } catch {
-      // Not here: look on.
+      // Not here: look further.
     }
   }
   return undefined;
 }
 
-/** A port of 127.0.0.1 that nobody has, neither for TCP nor for UDP. */
+/** A port of 127.0.0.1 that is free for both TCP and UDP. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 20; tries++) {
     const tcp = createServer().listen(0, '127.0.0.1');
@@ -79,8 +79,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Starts a program that serves DNS on `port` in the foreground, and waits until it answers for every one of `zones`.
- * Throws, with what the program said, when it ends or stays silent.
+ * Starts a program that serves DNS on `port` in the foreground, and waits until it answers for every zone of `zones`.
+ * Throws, with the program's output, if it ends or does not answer.
  */
 export async function startServer(
   program: string,
@@ -135,7 +135,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** The process and all that came of it. */
+/** The process and all its descendants. */
 export function processTree(pid: number): number[] {
   const parents = new Map<number, number>();
   for (const entry of readdirSync('/proc')) {
@@ -144,7 +144,7 @@ export function processTree(pid: number): number[] {
     if (fields) parents.set(Number(entry), Number(fields[1]));
   }
   const tree = [pid];
-  // Numbers are looked up while the list grows: children of children come too.
+  // The list grows while it is read, because children have children.
   for (const member of tree) for (const [child, parent] of parents) if (parent === member) tree.push(child);
   return tree;
 }
@@ -160,7 +160,7 @@ export function cpuTime(pids: readonly number[]): CpuTime {
   return { user, system };
 }
 
-/** Octets in memory; what processes share is counted once (Pss), where the kernel tells, else resident ones. */
+/** Octets in memory; shared memory is counted once (Pss) if the kernel reports it, otherwise resident memory. */
 export function memoryOctets(pids: readonly number[]): number {
   let kibibytes = 0;
   for (const pid of pids) {
@@ -171,7 +171,7 @@ export function memoryOctets(pids: readonly number[]): number {
   return kibibytes * 1024;
 }
 
-/** proc_pid_stat(5) from the third field on: state, ppid, ...; undefined when the process is gone. */
+/** proc_pid_stat(5) from the third field on: state, ppid, ...; undefined if the process is gone. */
 function statFields(pid: number): string[] | undefined {
   const text = read(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses, which may contain anything.

@@ -1,5 +1,5 @@
 /**
- * The repository checks itself: imports go one way (docs/architecture.md), and the answering threads load nothing that
+ * Checks the repository itself: imports go one way (docs/architecture.md), and the answering threads load nothing that
  * answers no query.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Every room. A room with a slash is a sub-room, in the folder of its room. The longest name that fits counts. */
+/** Every room. A name with a slash is a sub-room, in the folder of its room. The longest matching name counts. */
 const ROOMS = [
   'wire',
   'wire/rdata',
@@ -35,7 +35,7 @@ const ROOMS = [
   'cli/import',
 ];
 
-/** What the README.md of a room says of its imports and of its doors: the files that other rooms may use. */
+/** What a room's README.md says of its imports and of its doors: the files that other rooms may use. */
 function rulesOf(room: string): { readonly mayImport: readonly string[]; readonly doors: readonly string[] } {
   const page = readFileSync(join(ROOT, room, 'README.md'), 'utf8');
   const listed = (label: string): string[] => {
@@ -48,13 +48,16 @@ function rulesOf(room: string): { readonly mayImport: readonly string[]; readonl
 
 const RULES = new Map(ROOMS.map((room) => [room, rulesOf(room)]));
 
-/** The room that a path lies in. */
+/** The room that contains a path. */
 function roomOf(path: string): string {
   const [room = '', sub = ''] = path.split('/');
   return RULES.has(`${room}/${sub}`) ? `${room}/${sub}` : room;
 }
 
-/** Whether `from` may import `to`. From another room, a room's sub-rooms count as that room, but for those named. */
+/**
+ * Whether `from` may import `to`. From another room, a room's sub-rooms count as that room, except those that are
+ * named.
+ */
 function mayImport(from: string, to: string): boolean {
   const allowed = RULES.get(from)?.mayImport ?? [];
   const [outer = ''] = to.split('/');
@@ -63,13 +66,13 @@ function mayImport(from: string, to: string): boolean {
 
 type Import = { readonly from: string; readonly typeOnly: boolean };
 
-/** Every import of a module; `import()` and `export from` count too. */
+/** Every import of a module, including `import()` and `export from`. */
 function importsOf(file: string): Import[] {
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
   const found: Import[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
-      // `import { type X }` loads the module all the same (verbatimModuleSyntax).
+      // `import { type X }` loads the module too (verbatimModuleSyntax).
       const typeOnly = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
       found.push({ from: node.moduleSpecifier.text, typeOnly });
     }
@@ -125,7 +128,7 @@ describe('imports go one way', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('other rooms use the doors of a room alone, and every door is used', () => {
+  test('other rooms use only the doors of a room, and every door is used', () => {
     const used = new Map<string, Set<string>>(ROOMS.map((room) => [room, new Set()]));
     for (const file of ROOMS.flatMap(filesOf)) {
       for (const { from } of importsOf(file)) {
@@ -139,7 +142,7 @@ describe('imports go one way', () => {
     expect(new Map([...used].map(([room, files]) => [room, [...files].sort()]))).toEqual(asListed);
   });
 
-  test('nothing imports itself in a circle, not for its types either', () => {
+  test('no module imports itself in a circle, not for types either', () => {
     const files = ROOMS.flatMap(filesOf);
     const edges = new Map(
       files.map((file) => [
@@ -164,7 +167,7 @@ describe('imports go one way', () => {
   });
 });
 
-/** Everything that runs when `entry` is loaded: files of ours, and packages and built-in modules by name. */
+/** Everything that runs when `entry` is loaded: our files, and packages and built-in modules by name. */
 function closureOf(entry: string): { readonly files: Set<string>; readonly others: Map<string, string> } {
   const files = new Set<string>();
   const others = new Map<string, string>();
@@ -186,7 +189,7 @@ describe('names explain themselves', () => {
 
   test('no two files have the same name', () => {
     const byName = Map.groupBy(files.map(shown), (file) => file.slice(file.lastIndexOf('/') + 1));
-    // The limits of a room, each with its reason: one job, in three rooms.
+    // The limits of a room, each with its reason: the same job, in three rooms.
     byName.delete('limits.ts');
     expect([...byName.values()].filter(({ length }) => length > 1)).toEqual([]);
   });
@@ -202,7 +205,7 @@ describe('names explain themselves', () => {
 describe('answering threads load nothing that answers no query', () => {
   /**
    * `node:net` has isIPv4 for wire/address.ts, and the sockets of streams. `node:tls` and `node:crypto` come with
-   * stream-tls.ts, which is loaded where TLS is spoken, and `node:crypto` with the signatures of peers.
+   * stream-tls.ts, which is loaded if TLS is configured, and `node:crypto` with the signatures of peers.
    */
   const BUILT_IN = new Set([
     'node:net',
@@ -232,7 +235,7 @@ describe('answering threads load nothing that answers no query', () => {
     for (const banned of ['pino', 'yaml', 'maxmind', 'node:fs']) expect([...others.keys()]).not.toContain(banned);
   });
 
-  test('the packet path needs no built-in module at all', () => {
+  test('the packet path needs no built-in module', () => {
     const { others } = closureOf('server/answer/answer.ts');
     expect([...others]).toEqual([]);
   });

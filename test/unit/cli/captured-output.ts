@@ -1,4 +1,4 @@
-/** An Output that keeps what was written, without colours. */
+/** An Output that keeps the text, without colours. */
 import type { Output } from '../../../cli/output.ts';
 
 export function captureOutput(): { output: Output; out: () => string; error: () => string } {

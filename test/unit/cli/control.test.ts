@@ -57,7 +57,7 @@ describe('drain, up, down and auto', () => {
     expect(fake.runtime.health.overrides()).toMatchObject([{ state: 'drain', reason: 'kernel' }]);
   });
 
-  it('drain --wait waits until then', async () => {
+  it('drain --wait waits until that time', async () => {
     let wallMs = Date.now();
     let slept = 0;
     const sleep = (ms: number): Promise<void> => {
@@ -73,14 +73,14 @@ describe('drain, up, down and auto', () => {
     expect(slept).toBeLessThan(61_000);
   });
 
-  it('drain --wait fails where the VIP goes on being answered with, and says why', async () => {
+  it('drain --wait fails if answers still name the VIP, and gives the reason', async () => {
     fake.runtime.health.override('@virginia', { state: 'drain' });
     const ran = await run((output) => forceState('@seoul', 'drain', { ...options, wait: true, force: true }, output));
     expect(ran.code).toBe(1);
     expect(ran.error).toMatch(/^Not safe to stop: every VIP of www\.example\.com.*serve_all/);
   });
 
-  it('drain --wait fails where somebody takes the drain back', async () => {
+  it('drain --wait fails if the drain is cleared', async () => {
     const sleep = (): Promise<void> => {
       fake.runtime.health.override(vip, undefined);
       return Promise.resolve();
@@ -90,7 +90,7 @@ describe('drain, up, down and auto', () => {
     expect(ran).toMatchObject({ code: 1, error: `pharos drain: the drain of ${vip} was cleared` });
   });
 
-  it.each(['up', 'down'] as const)('%s forces, auto gives back', async (state) => {
+  it.each(['up', 'down'] as const)('%s forces, auto clears', async (state) => {
     const forced = await run((output) => forceState('www.example.com/@seoul', state, options, output));
     const lines = ['a', 'b'].map((name) => `www.example.com/seoul-${name} is forced ${state}`);
     expect(forced).toMatchObject({ code: 0, error: '' });
@@ -109,7 +109,7 @@ describe('drain, up, down and auto', () => {
 });
 
 describe('weight', () => {
-  it('sets, and auto gives back to the file', async () => {
+  it('sets, and auto restores the weight of the file', async () => {
     expect(await run((output) => setWeight(vip, '10', options, output))).toEqual({
       code: 0,
       out: `${vip} has weight 10`,
@@ -121,7 +121,7 @@ describe('weight', () => {
     expect(fake.runtime.health.list()[0]).toMatchObject({ weight: 1 });
   });
 
-  it('0 is standby, and says so', async () => {
+  it('0 is standby, and the output says so', async () => {
     const ran = await run((output) => setWeight(vip, '0', options, output));
     expect(ran.out).toContain('0 is standby');
   });
@@ -136,7 +136,7 @@ describe('reload', () => {
     });
   });
 
-  it('shows the mistakes of one that was refused', async () => {
+  it('shows the mistakes of a rejected reload', async () => {
     const before = fake.knobs.reload;
     fake.knobs.reload = () => Promise.resolve({ ok: false, diagnostics: [mistake] });
     const ran = await run((output) => reload(options, output));
@@ -152,7 +152,7 @@ describe('reload', () => {
 describe('what goes wrong', () => {
   it.each<[string, Partial<StateOptions>, string, number, RegExp]>([
     [
-      'nobody there',
+      'no server',
       { api: '127.0.0.1:9' },
       vip,
       1,
@@ -161,7 +161,7 @@ describe('what goes wrong', () => {
     ['no URL', { api: 'ftp://x' }, vip, 2, /--api ftp:\/\/x is not an http or https URL/],
     ['no token', { token: undefined }, vip, 1, /requires a token: give --token, or set PHAROS_TOKEN$/],
     ['a wrong token', { token: 'no' }, vip, 1, /wrong token: it differs from status\.token/],
-    ['a target of nobody', {}, 'www.example.com/seoul-c', 1, /has no VIP "seoul-c"; did you mean "seoul-[ab]"\?/],
+    ['an unknown target', {}, 'www.example.com/seoul-c', 1, /has no VIP "seoul-c"; did you mean "seoul-[ab]"\?/],
     ['a duration without unit', { forText: '30' }, vip, 2, /invalid duration "30" for --for; use a unit, such as 30m/],
     ['a duration beyond a year', { forText: '999d' }, vip, 2, /at most 366 days/],
   ])('%s', async (_title, change, target, code, error) => {
@@ -183,7 +183,7 @@ describe('status', () => {
     return run((output) => runStatus({ ...options, ...rest, signal, ...change }, output));
   };
 
-  it('is a table a service, what is wrong first', async () => {
+  it('is one table per service, problems first', async () => {
     fake.knobs.alarms = [
       {
         code: 'reload_refused',
@@ -214,7 +214,7 @@ describe('status', () => {
     ]);
   });
 
-  it('of one service, or of one that is not there', async () => {
+  it('of one service, or of an unknown one', async () => {
     const { out } = await show({ service: 'API.example.com.' });
     expect(out).toContain('api.example.com');
     expect(out).not.toContain('www.example.com');
@@ -241,7 +241,7 @@ describe('status', () => {
     expect(JSON.parse(out)).toMatchObject({ generation: 4, vips: [{ target: vip, file_weight: 1 }, {}, {}, {}] });
   });
 
-  it('--watch goes on, with the split since the look before, until it is ended', async () => {
+  it('--watch continues, with the split since the previous report, until it is stopped', async () => {
     const stop = new AbortController();
     const { output, out, error } = captureOutput();
     const drawn: (readonly string[])[] = [];
@@ -257,19 +257,19 @@ describe('status', () => {
     };
     const rest = { service: undefined, watch: true, intervalMs: 1, screen };
     expect(await runStatus({ ...options, ...rest, signal: stop.signal }, output)).toBe(0);
-    // Two services, at each look but the first.
+    // Two services in each report after the first one.
     expect(drawn.flat().filter((line) => line.includes('SERVED NOW'))).toHaveLength(4);
     expect({ closed, out: out(), error: error() }).toEqual({ closed: 1, out: '', error: '' });
   });
 
-  it('a server that cannot be reached is said so', async () => {
+  it('reports a server that cannot be reached', async () => {
     const ran = await show({ api: '127.0.0.1:9' });
     expect(ran).toMatchObject({ code: 1, out: '' });
     expect(ran.error).toMatch(/^pharos status: cannot reach/);
   });
 });
 
-describe('which server, which token', () => {
+describe("the server's address and token", () => {
   const none = { api: undefined, token: undefined, config: undefined, env: {} };
   it.each<[string, string | undefined, Partial<ReachOptions>, unknown]>([
     ['no file: the default', undefined, {}, { url: 'http://127.0.0.1:8053', token: undefined }],
@@ -294,7 +294,7 @@ describe('which server, which token', () => {
       { url: 'http://127.0.0.1:9000' },
     ],
     [
-      "--api: the file's token stays at home",
+      "--api: the file's token is not sent",
       'status: { token: f }',
       { api: 'h:1' },
       { url: 'http://h:1', token: undefined },
@@ -309,7 +309,7 @@ describe('which server, which token', () => {
     ['status: { listen: 127.0.0.1:0 }', /give --api URL/],
     ['status: { listen: "${NOT_SET}" }', /not set here/],
     ['status: [', /must .* end with a \]/],
-  ])('%s names no server', (yaml, message) => {
+  ])('%s does not identify a server', (yaml, message) => {
     using folder = folderOf({});
     writeFileSync(join(folder.path, 'other.yaml'), yaml);
     const found = reach({ ...none, cwd: folder.path, config: 'other.yaml' });

@@ -1,5 +1,5 @@
 /**
- * What a cron line is due on: day of month and weekday as crontab(5) has them.
+ * When a cron line is due: day of month and weekday as in crontab(5).
  */
 import { expect, test } from 'vitest';
 import { cronExpressions } from '../../../cli/cron.ts';

@@ -1,4 +1,4 @@
-/** `pharos diff` over real files, by the real loader. */
+/** `pharos diff` over real files, with the real loader. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ async function compare(
   const { output, out, error } = captureOutput();
   const old = join(folder.path, 'old');
   const { json = false, all = false, api } = options;
-  // One as a folder, the other as a file: both are taken.
+  // One is a folder, the other a file: both are accepted.
   const fresh = join(folder.path, 'new', 'pharos.yaml');
   const code = await diff({ before: old, after: fresh, api, token: undefined, json, all }, output);
   return { code, out: out(), error: error(), old };
@@ -63,11 +63,11 @@ const edited = (from: string, to: string): Case => {
 };
 
 describe('pharos diff', () => {
-  it('says nothing of what is the same', async () => {
+  it('does not report what is equal', async () => {
     expect(await compare({}, {})).toMatchObject({ code: 0, out: 'No difference.', error: '' });
   });
 
-  it('reads no meaning into the order of records, and into comments', async () => {
+  it('ignores the order of records, and comments', async () => {
     const other = edited('[192.0.2.25, 192.0.2.26] }\n', '[192.0.2.26, 192.0.2.25] } # both\n');
     expect((await compare({}, other)).out).toBe('No difference.');
   });
@@ -102,7 +102,7 @@ describe('pharos diff', () => {
     ['a weight', edited('weight: 3', 'weight: 1'), { what: ['vip seoul-a weight: 3 -> 1'] }, 0.125],
     ['an address', edited('192.0.2.10', '192.0.2.11'), { what: ['vip dublin-a: 192.0.2.10 -> 192.0.2.11'] }, 0.5],
     ['a key of the map', edited('KR: seoul', 'KR: [dublin, seoul]'), { what: ['geo KR: seoul -> dublin, seoul'] }, 0.5],
-    ['a key more', edited('KR: seoul,', 'KR: seoul, IE: seoul,'), { what: ['geo IE: no entry -> seoul'] }, 0.5],
+    ['one more key', edited('KR: seoul,', 'KR: seoul, IE: seoul,'), { what: ['geo IE: no entry -> seoul'] }, 0.5],
     ['other steps', edited('weighted]', 'sticky]'), { what: ['steer: geo, weighted -> geo, sticky'] }, 0],
     ['a name of a VIP', edited('seoul-b', 'seoul-c'), { change: 'changed' }, 0],
     ['how many answers', edited('ttl: 20', 'ttl: 20\n    answers: 2'), { what: ['answers: 1 -> 2'] }, 0.125],
@@ -113,7 +113,7 @@ describe('pharos diff', () => {
       0.25,
     ],
     [
-      'what is said when all is down',
+      'the answer if all are down',
       edited('steer:', 'when_all_down: { A: 192.0.2.99 }\n    steer:'),
       { what: ['when_all_down: serve_all -> 192.0.2.99'] },
       0,
@@ -124,7 +124,7 @@ describe('pharos diff', () => {
     expect(traffic[0]?.moved ?? 0).toBe(moved);
   });
 
-  it('says from where to where, and by country', async () => {
+  it('reports moves from VIP to VIP, and by country', async () => {
     const { traffic } = await difference({}, edited('KR: seoul', 'KR: [dublin, seoul]'));
     expect(traffic[0]).toMatchObject({
       moved: 0.5,
@@ -136,7 +136,7 @@ describe('pharos diff', () => {
     expect(out).toMatch(/^ {2}KR +50.0 % +50.0 % +seoul-a -> dublin-a 75.0 %, seoul-b -> dublin-a 25.0 %$/m);
   });
 
-  it('shows services, zones, regions and settings that came and went', async () => {
+  it('shows services, zones, regions and settings that were added and removed', async () => {
     const found = await difference(
       {},
       {
@@ -156,7 +156,7 @@ describe('pharos diff', () => {
     });
   });
 
-  it('sees who moves when only the place of a region changes', async () => {
+  it('finds the clients that move if only the place of a region changes', async () => {
     const near = ZONE.replace('{ geo: { KR: seoul, default: dublin } }', 'nearest');
     const { services, traffic } = await difference(
       { zone: near },
@@ -169,7 +169,7 @@ describe('pharos diff', () => {
     expect(traffic).toMatchObject([{ moved: 1 }]);
   });
 
-  it('bounds a long list, and shows all of it with --all', async () => {
+  it('limits a long list, and shows all of it with --all', async () => {
     const many = Array.from({ length: 30 }, (_, n) => `  h${n}: { A: 192.0.2.${n} }\n`).join('');
     const after = edited('  ftp:', `${many}  ftp:`);
     const short = await compare({}, after);
@@ -179,7 +179,7 @@ describe('pharos diff', () => {
     expect(out.match(/^ {2}\+ h/gm)).toHaveLength(30);
   });
 
-  it('weighs by what a server has answered', async () => {
+  it('weights by the counts of a server', async () => {
     const vips = [
       ['seoul-a', 100],
       ['seoul-b', 100],
@@ -203,7 +203,7 @@ describe('pharos diff', () => {
     expect(await weigh(2000)).toMatchObject([{ weighed: 'countries', moved: 0.7 }]);
   });
 
-  it('shows the mistakes of either side, says whose, and exits 1', async () => {
+  it('shows the mistakes of either side, names the side, and exits 1', async () => {
     const broken = edited('weight: 3', 'weight: -3');
     const { code, out, error, old } = await compare(broken, {});
     expect({ code, out }).toEqual({ code: 1, out: '' });
@@ -211,7 +211,7 @@ describe('pharos diff', () => {
     expect((await compare({}, broken)).code).toBe(1);
   });
 
-  it('exits 2 where --api is no URL', async () => {
+  it('exits 2 if --api is not a URL', async () => {
     expect(await compare({}, {}, { api: 'ftp://127.0.0.1' })).toMatchObject({ code: 2, out: '' });
   });
 });

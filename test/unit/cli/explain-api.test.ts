@@ -55,13 +55,13 @@ async function run(options: Partial<ExplainOptions>): Promise<{ code: number; ou
 }
 
 describe('pharos explain --api', () => {
-  it('asks the server what was asked of it, and shows its trace', async () => {
+  it('sends the request to the server, and shows its trace', async () => {
     const shown = renderTrace(traceDocument(steered), (_style, text) => text);
     expect(await run({})).toEqual({ code: 0, out: shown, error: '' });
     expect(asked).toEqual(request);
   });
 
-  it('--json prints what the API replied', async () => {
+  it('--json prints the reply of the API', async () => {
     const { code, out } = await run({ json: true });
     expect({ code, trace: JSON.parse(out) as unknown }).toEqual({
       code: 0,
@@ -70,10 +70,10 @@ describe('pharos explain --api', () => {
   });
 
   it.each<[title: string, parameter: string, code: number]>([
-    ['a name that no zone holds exits 1', 'name', 1],
-    ['a target that is nobody exits 1', 'down', 1],
+    ['a name that no zone contains exits 1', 'name', 1],
+    ['an unknown target exits 1', 'down', 1],
     ['a malformed address exits 2', 'client', 2],
-    ['a type there is not exits 2', 'type', 2],
+    ['an unknown type exits 2', 'type', 2],
   ])('%s', async (_title, parameter, code) => {
     reply = { ok: false, parameter, message: 'no such thing' };
     expect(await run({})).toEqual({ code, out: '', error: 'pharos explain: no such thing' });
@@ -84,7 +84,7 @@ describe('pharos explain --api', () => {
     expect({ code, error }).toEqual({ code: 1, error: 'pharos explain: wrong token: it differs from status.token' });
   });
 
-  it('exits 1 when nobody answers', async () => {
+  it('exits 1 without a server', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = other.address();
@@ -99,7 +99,7 @@ describe('pharos explain --api', () => {
   it.each([
     ['no JSON', '<html>', 'did not return JSON'],
     ['other JSON', '{}', 'did not return a trace'],
-  ])('exits 1 when somebody else answers with %s', async (_title, body, message) => {
+  ])('exits 1 if another program replies with %s', async (_title, body, message) => {
     const other = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = other.address();

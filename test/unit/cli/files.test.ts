@@ -1,4 +1,4 @@
-/** `check` and `explain` over real files, by the real loader. */
+/** `check` and `explain` over real files, with the real loader. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,13 +90,13 @@ describe('pharos explain, from files', () => {
     expect(out).toContain('From files: health is unknown');
   });
 
-  it('--json is the trace alone', async () => {
+  it('--json prints only the trace', async () => {
     const { code, out } = await ask('www.example.com', good, true);
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ service: 'www.example.com', answer: { vips: ['seoul-a'] } });
   });
 
-  it('shows the mistakes of files that cannot be read, on stderr', async () => {
+  it('shows the mistakes of unreadable files, on stderr', async () => {
     const { code, out, error } = await ask('www.example.com', bad, false);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(error).toContain('weight must be 0 to 65535');

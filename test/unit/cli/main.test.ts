@@ -9,7 +9,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../../package.json', imp
 };
 const environment = { PATH: process.env.PATH, HOME: process.env.HOME };
 
-/** The command as a process of its own, as bin/pharos starts it. */
+/** The command as a process, as bin/pharos starts it. */
 function pharos(...args: string[]): { code: number | null; out: string; error: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
     encoding: 'utf8',
@@ -22,25 +22,31 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
   it.each<[title: string, args: string[], code: number, out: RegExp, error: RegExp]>([
     ['--version', ['--version'], 0, new RegExp(`^${version.replaceAll('.', '\\.')}\n$`), /^$/],
     ['--help lists commands and examples', ['--help'], 0, /serve[^]*demo[^]*check[^]*explain[^]*Examples:/, /^$/],
-    ['nothing at all', [], 2, /^$/, /Usage: pharos/],
+    ['no arguments', [], 2, /^$/, /Usage: pharos/],
     ['an unknown command names the nearest', ['chekc'], 2, /^$/, /unknown command 'chekc'[^]*check/],
     ['an unknown option names the nearest', ['check', '--jsno'], 2, /^$/, /unknown option '--jsno'[^]*--json/],
     ['a missing argument', ['explain'], 2, /^$/, /missing required argument 'name'/],
     ['an option without its value', ['explain', 'a', '--client'], 2, /^$/, /argument missing/],
     ['too many arguments', ['check', 'a', 'b'], 2, /^$/, /too many arguments/],
     [
-      'a weight that is none',
+      'an invalid weight',
       ['weight', 'a/b', 'ten'],
       2,
       /^$/,
       /invalid weight "ten"; use 0 \(standby\) to 65535, or auto/,
     ],
     ['a drain of nothing', ['drain'], 2, /^$/, /missing required argument 'target'/],
-    ['watching too often', ['status', '--watch', '--interval', '1'], 2, /^$/, /at least 100ms/],
-    ['nobody to ask', ['reload', '--api', '127.0.0.1:9'], 1, /^$/, /cannot reach http:\/\/127\.0\.0\.1:9/],
-    ['explain for nobody', ['explain', 'www.example.com'], 2, /^$/, /Missing --client, --country, --at or --resolver/],
+    ['too short an interval of --watch', ['status', '--watch', '--interval', '1'], 2, /^$/, /at least 100ms/],
+    ['an address without a server', ['reload', '--api', '127.0.0.1:9'], 1, /^$/, /cannot reach http:\/\/127\.0\.0\.1:9/],
     [
-      '--api that is no URL',
+      'explain without a client',
+      ['explain', 'www.example.com'],
+      2,
+      /^$/,
+      /Missing --client, --country, --at or --resolver/,
+    ],
+    [
+      '--api that is not a URL',
       ['explain', 'a', '--client', '::1', '--api', 'ftp://x'],
       2,
       /^$/,

@@ -25,7 +25,7 @@ describe('painting a diagnostic', () => {
     ['with its line', { ...error, place: { ...place, excerpt: '    w: 99' } }],
     ['with both', { ...error, hint: 'take less', place: { ...place, excerpt: '    w: 99' } }],
     ['with words in its file that look like its head', { ...error, place: { ...place, file: 'my error file.yaml' } }],
-  ])('changes no character of it: %s', (_title, diagnostic) => {
+  ])('changes no other character: %s', (_title, diagnostic) => {
     expect(paintDiagnostic(diagnostic, (_style, text) => text)).toBe(formatDiagnostic(diagnostic));
   });
 
@@ -45,7 +45,7 @@ describe('words and columns', () => {
     expect(plural(count, 'zone')).toBe(text);
   });
 
-  it('a table is as wide as its cells, without blanks at the ends', () => {
+  it('a table is as wide as its cells, without trailing blanks', () => {
     const rows = [
       ['a', 'long cell', 'x'],
       ['bcd', '', ''],

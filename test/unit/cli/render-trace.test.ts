@@ -6,7 +6,7 @@ import { allDown, missing, steered } from './traces.ts';
 
 const plain = (trace: Trace): string => renderTrace(traceDocument(trace), (_style, text) => text);
 
-describe('a trace for a person', () => {
+describe('a trace as text', () => {
   it('reads from the answer to its reasons', () => {
     expect(plain(steered)).toBe(`www.example.com A = 203.0.113.10 (seoul-a)
 
@@ -34,32 +34,28 @@ Scope  /24: the whole /24 is KR`);
   it.each<[title: string, trace: Trace, shown: string]>([
     ['says what when_all_down did', allDown, 'serve_all: steered as if everything were up'],
     [
-      'shows places to a kilometre',
+      'shows locations to a kilometre',
       { ...steered, client: { ...steered.client, latitude: 35.907757 } },
       'AS64500, 35.91,126.98',
     ],
-    ['says when nothing is there', missing, 'nothing.example.com A = NXDOMAIN'],
+    ['says if the name does not exist', missing, 'nothing.example.com A = NXDOMAIN'],
     [
-      'says that static data is the same for all',
+      'says that static data is the same for all clients',
       missing,
       'No service has this name: zone example.com has the same answer',
     ],
-    ['says when a client has no address', missing, 'no address, only a location'],
-    ['says when a client cannot be located', missing, 'location unknown'],
-    ['says when a type has no data', { ...missing, answer: { ...missing.answer, rcode: 'NOERROR' } }, 'A = no data'],
-    ['says when no VIP has the type', { ...steered, candidates: [] }, 'no VIP has an A'],
-    [
-      'says when a step left nothing',
-      { ...steered, steps: [{ step: 'geo', kept: [], why: 'fence' }] },
-      'nothing  fence',
-    ],
+    ['says if a client has no address', missing, 'no address, only a location'],
+    ['says if a client cannot be located', missing, 'location unknown'],
+    ['says if a type has no data', { ...missing, answer: { ...missing.answer, rcode: 'NOERROR' } }, 'A = no data'],
+    ['says if no VIP has the type', { ...steered, candidates: [] }, 'no VIP has an A'],
+    ['says if a step left nothing', { ...steered, steps: [{ step: 'geo', kept: [], why: 'fence' }] }, 'nothing  fence'],
   ])('%s', (_title, trace, shown) => {
     expect(plain(trace)).toContain(shown);
   });
 
-  it('lines columns up under colour', () => {
+  it('aligns columns with colours too', () => {
     const coloured = renderTrace(traceDocument(steered), (_style, text) => `\u001b[31m${text}\u001b[39m`);
-    // eslint-disable-next-line no-control-regex -- the escape character is what colours begin with
+    // eslint-disable-next-line no-control-regex -- colours begin with the escape character
     expect(coloured.replace(/\u001b\[\d+m/g, '')).toBe(plain(steered));
   });
 });

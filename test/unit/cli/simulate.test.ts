@@ -71,7 +71,7 @@ async function run(
 }
 
 describe('pharos simulate', () => {
-  it('shows who moves, what the others get, and what is worst first', async () => {
+  it('shows who moves, what the others get, and the worst service first', async () => {
     const { code, out } = await run(['@seoul']);
     expect(code).toBe(0);
     expect(out).toBe(`OUTAGE for 100 % of clients: lone.example.com A
@@ -112,7 +112,7 @@ From files: health is unknown, so every other VIP counts as up. \`--api URL\` as
     expect((await run(['@seoul'], { all: true })).out.match(/^ {2}[A-Z]{2} /gm)).toHaveLength(13);
   });
 
-  it('--json prints the simulation alone', async () => {
+  it('--json prints only the simulation', async () => {
     const { code, out } = await run(['www.example.com/seoul-a', 'www.example.com/@dublin'], { json: true });
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({
@@ -122,7 +122,7 @@ From files: health is unknown, so every other VIP counts as up. \`--api URL\` as
     });
   });
 
-  it('--api asks a server, and shows what it says', async () => {
+  it('--api asks a server, and shows its reply', async () => {
     const { code, out } = await run(['@seoul'], { api: url, request: { down: ['@seoul'], weigh: 'addresses' } });
     expect({ code, asked }).toEqual({ code: 0, asked: { down: ['@seoul'], weigh: 'addresses' } });
     expect(out).toContain('www.example.com A: 68.6 % of its clients move');
@@ -140,7 +140,7 @@ From files: health is unknown, so every other VIP counts as up. \`--api URL\` as
       ],
     ],
     [
-      'first, who ends above his capacity',
+      'first, which VIP exceeds its capacity',
       true,
       1.2,
       ['  ! beyond capacity, because no other VIP has room: dublin-a 120 %\n', '30.0 %  120 %'],
@@ -167,8 +167,8 @@ From files: health is unknown, so every other VIP counts as up. \`--api URL\` as
 
   it.each<[title: string, down: string[], options: () => Partial<SimulateOptions>, code: number, message: string]>([
     ['no target', [], () => ({}), 2, 'Missing --down TARGET'],
-    ['a target that is nobody', ['@seol'], () => ({}), 1, 'no VIP is in a region "seol"; did you mean "seoul"?'],
-    ['the same, by a server', ['@seol'], () => ({ api: url }), 1, 'did you mean "seoul"?'],
+    ['an unknown target', ['@seol'], () => ({}), 1, 'no VIP is in a region "seol"; did you mean "seoul"?'],
+    ['the same, from a server', ['@seol'], () => ({ api: url }), 1, 'did you mean "seoul"?'],
     ['a wrong token', ['@seoul'], () => ({ api: url, token: 'guess' }), 1, 'wrong token: it differs'],
     ['no URL', ['@seoul'], () => ({ api: 'ftp://x' }), 2, 'not an http or https URL'],
     ['no file', ['@seoul'], () => ({ config: join(folder.path, 'nowhere.yaml') }), 1, 'nowhere.yaml'],
@@ -187,23 +187,23 @@ describe('POST /api/v1/simulate', () => {
       body: JSON.stringify(body),
     });
 
-  it('needs no token on loopback, for it changes nothing', async () => {
+  it('needs no token on loopback, because it changes nothing', async () => {
     const reply = await post({ down: ['@seoul'] });
     expect(reply.status).toBe(200);
     expect(await reply.json()).toMatchObject({ down: ['@seoul'], untouched: 1 });
     expect(asked).toEqual({ down: ['@seoul'], weigh: 'auto' });
   });
 
-  it('is refused to whoever may not read', async () => {
+  it('is refused to clients that may not read', async () => {
     expect((await post({ down: ['@seoul'] }, { 'x-forwarded-for': '192.0.2.1' })).status).toBe(401);
   });
 
   it.each<[title: string, body: unknown, parameter: string]>([
     ['no target', {}, 'down'],
     ['an empty list', { down: [] }, 'down'],
-    ['a target that is nobody', { down: ['@seol'] }, 'down'],
+    ['an unknown target', { down: ['@seol'] }, 'down'],
     ['an unknown member', { down: ['@seoul'], wiegh: 'auto' }, 'wiegh'],
-    ['an unknown weighing', { down: ['@seoul'], weigh: 'feet' }, 'weigh'],
+    ['an unknown value of weigh', { down: ['@seoul'], weigh: 'feet' }, 'weigh'],
   ])('%s is a 400 that names the member', async (_title, body, parameter) => {
     const reply = await post(body);
     expect({ status: reply.status, ...((await reply.json()) as object) }).toMatchObject({ status: 400, parameter });

@@ -1,4 +1,4 @@
-/** Traces as the explain room makes them, for tests of what is shown. */
+/** Traces as the explain room makes them, for tests of their text. */
 import type { Trace } from '../../../steering/trace.ts';
 
 export const steered: Trace = {

@@ -1,4 +1,4 @@
-/** What of a report fits a terminal. */
+/** Fitting a report to a terminal. */
 import { describe, expect, test } from 'vitest';
 import type { StatusLines } from '../../../cli/render-status.ts';
 import { cutLine, fitLines } from '../../../cli/watch-screen.ts';
@@ -53,7 +53,7 @@ describe('the lines are cut to the rows', () => {
     expect(fitLines(given, { columns: 100, rows }, plain)).toEqual(shown);
   });
 
-  test('what went wrong goes below the head', () => {
+  test('an error is shown below the head', () => {
     expect(fitLines(lines, { columns: 100, rows: 20 }, plain, 'no answer').slice(1, 4)).toEqual([
       'rates',
       'no answer',
@@ -61,7 +61,7 @@ describe('the lines are cut to the rows', () => {
     ]);
   });
 
-  test('no terminal is too small', () => {
+  test('every size of terminal works', () => {
     for (let rows = 1; rows < 20; rows++) {
       for (let columns = 1; columns < 20; columns++) {
         const shown = fitLines(lines, { columns, rows }, plain, 'no answer');

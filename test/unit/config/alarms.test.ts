@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ALARMS, createAlarms } from '../../../config/alarms.ts';
 
 describe('alarms', () => {
-  it('keep their start while they are raised again, and end when cleared', () => {
+  it('stay raised when they are raised again, and end when cleared', () => {
     let now = 0;
     const alarms = createAlarms(() => now);
     alarms.raise('service_down', 'first', 'www.example.com');

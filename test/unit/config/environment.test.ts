@@ -9,7 +9,7 @@ test.each([
   ['[${EMPTY}]', '[]'],
   ['$${TOKEN}', '${TOKEN}'],
   ['$TOKEN $ {TOKEN}', '$TOKEN $ {TOKEN}'],
-  ['${NESTED}', '${TOKEN}'], // what a variable holds is taken as it stands
+  ['${NESTED}', '${TOKEN}'], // the value of a variable is used unchanged
 ])('%j becomes %j', (text, expanded) => {
   expect(expandEnvironment(text, ENV)).toEqual({ text: expanded, missing: [] });
 });
@@ -32,7 +32,7 @@ test.each([
   expect(referencesIn(text)).toEqual({ names, malformed });
 });
 
-test('a path of the environment is in no text for people', () => {
+test('a path from the environment is in no message', () => {
   const paths = [
     { path: '/srv/dns/zones', shown: '${ZONES}' },
     { path: '/srv/dns', shown: '${DIR}/$&' },

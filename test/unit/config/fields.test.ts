@@ -48,7 +48,7 @@ test.each<[field.Read<unknown>, string, unknown]>([
   expect(found.value).toEqual(value);
 });
 
-describe('a wrong value is reported with its code, its place and what to do', () => {
+describe('a wrong value is reported with its code, its place and a hint', () => {
   test.each<[field.Read<unknown>, string, string, string]>([
     [weight, '', '1:1 PH011', 'x has no value'],
     [weight, '~', '1:4 PH011', 'x has no value'],
@@ -93,7 +93,7 @@ describe('a map', () => {
     return { value: node && reader(node, 'check web', report), diagnostics: report.diagnostics };
   };
 
-  test('fills in what is not said', () => {
+  test('fills in defaults', () => {
     expect(readMap('path: /')).toEqual({ value: { path: '/', interval: 10_000, weight: undefined }, diagnostics: [] });
   });
 
@@ -105,11 +105,11 @@ describe('a map', () => {
     expect(diagnostics[4]?.hint).toBe('known here: interval, path, weight');
   });
 
-  test('goes on with the default where a value was wrong', () => {
+  test('continues with the default after a wrong value', () => {
     expect(readMap('path: /\ninterval: 5\n').value).toMatchObject({ path: '/', interval: 10_000 });
   });
 
-  test('names a key that it needs', () => {
+  test('reports a missing required key', () => {
     expectMistake(
       readMap('weight: 1').diagnostics,
       '1:1 PH012',
@@ -122,7 +122,7 @@ describe('a map', () => {
     expectMistake(readMap('[5]').diagnostics, '1:1 PH013', 'got a list');
   });
 
-  test.each(['__proto__', 'constructor', 'toString'])('knows no key %s', (key) => {
+  test.each(['__proto__', 'constructor', 'toString'])('does not accept the key %s', (key) => {
     expectMistake(readMap(`path: /\n${key}: 1\n`).diagnostics, '2:1 PH010', `${key} is not a key`);
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeFolder } from '../../../config/folder.ts';
 
-test('makeFolder: makes what is missing, leaves what is there, says what is in the way', () => {
+test('makeFolder: makes missing folders, leaves existing ones, reports what blocks it', () => {
   const root = mkdtempSync(join(tmpdir(), 'pharos-folder-'));
   try {
     makeFolder(join(root, 'a/b/c'));

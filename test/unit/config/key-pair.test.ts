@@ -70,11 +70,14 @@ describe('tls', () => {
     ['listen: ["127.0.0.1:53", "127.0.0.1:5300"]\n', '', ['127.0.0.1'], 853],
     ['', ', listen: "127.0.0.1:8853"', ['127.0.0.1'], 8853],
     ['listen: 127.0.0.1:0\n', ', listen: 127.0.0.1:0', ['127.0.0.1'], 0],
-  ])('listens where `listen` does, on 853, unless it says otherwise: %j %j', (before, more, hosts, port) => {
-    const { tls, diagnostics } = read(`${before}${pair('own.pem', 'own.key', more)}`);
-    expect(placesOf(diagnostics)).toEqual([]);
-    expect(tls?.listen).toEqual(hosts.map((host) => ({ host, port })));
-  });
+  ])(
+    'listens on the addresses of `listen` and port 853, unless it states others: %j %j',
+    (before, more, hosts, port) => {
+      const { tls, diagnostics } = read(`${before}${pair('own.pem', 'own.key', more)}`);
+      expect(placesOf(diagnostics)).toEqual([]);
+      expect(tls?.listen).toEqual(hosts.map((host) => ({ host, port })));
+    },
+  );
 
   test('is off without the key', () => {
     expect(read('').tls).toBeUndefined();
@@ -115,7 +118,7 @@ describe('tls', () => {
     expectMistake(read(pair('weak.pem', 'weak.key')).diagnostics, '1:14 PH064', 'too small');
   });
 
-  test('both files are looked at, whatever is wrong with one', () => {
+  test('both files are examined, even if one has a mistake', () => {
     expect(placesOf(read(pair('empty.pem', 'cut.key')).diagnostics)).toEqual(['1:14 PH061', '1:30 PH062']);
   });
 
@@ -133,7 +136,7 @@ describe('tls', () => {
     expect(tls?.keyPair.cert).toBe(dated.cert);
   });
 
-  test('a certificate of six days with four of them left is none to warn of', () => {
+  test('a certificate of six days with four of them left gives no warning', () => {
     const short = makeCertificate({ from: days(-2), to: days(4) });
     writeFileSync(join(folder, 'short.pem'), short.cert);
     writeFileSync(join(folder, 'short.key'), short.key);
@@ -145,7 +148,7 @@ describe('tls', () => {
     expectMistake(read(yaml).diagnostics, '2:6 PH035', 'which listen uses too');
   });
 
-  test('no mistake shows a part of the key', () => {
+  test('no message shows a part of the key', () => {
     const { diagnostics } = read(pair('backwards.pem', 'issued.key'));
     expect(JSON.stringify(diagnostics)).not.toContain(issued.key.split('\n')[1]);
   });

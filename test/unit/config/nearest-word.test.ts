@@ -10,7 +10,7 @@ test.each([
   ['fal', 'fall'],
   ['banana', undefined],
   ['', undefined],
-])('%j is meant as %j', (word, nearest) => {
+])('%j means %j', (word, nearest) => {
   expect(nearestWord(word, KEYS)).toBe(nearest);
 });
 
@@ -26,7 +26,7 @@ test.each([
   expect(editDistance(b, a)).toBe(distance);
 });
 
-test('without a near word the hint lists what is known', () => {
+test('without a near word the hint lists the known ones', () => {
   expect(nearestHint('banana', KEYS)).toBe('known here: interval, timeout, rise, fall, fast');
   expect(nearestHint('banana', [])).toBe('none is defined');
   expect(nearestHint('intrval', KEYS)).toBe('did you mean "interval"?');

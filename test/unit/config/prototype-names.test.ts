@@ -1,5 +1,5 @@
 /**
- * Every name that Object.prototype has, given to every reader as a key and as a value: none means anything.
+ * Every name of Object.prototype, given to every reader as a key and as a value: none has a meaning.
  */
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ function mistakes(settings: string): number {
 }
 
 describe.each(NAMES)('%s', (name) => {
-  test('is no word that anything is looked up by', () => {
+  test('is not a known word', () => {
     expect([continentKey(name), presentation(name, { a: 1 }), typeNumber(name)]).toEqual([
       undefined,
       undefined,
@@ -41,7 +41,7 @@ describe.each(NAMES)('%s', (name) => {
     }
   });
 
-  test('is no key of a map, and takes nothing from its prototype', () => {
+  test('is not a key of a map, and adds nothing from its prototype', () => {
     const report = createReport();
     const node = parseYaml('a.yaml', `${name}: { a: 1 }`, {}, report);
     const read = node && map('map', { a: optional(text()) })(node, 'map', report);
@@ -66,7 +66,7 @@ describe.each(NAMES)('%s', (name) => {
     expect(mistakes(line.replace('%', name))).toBeGreaterThan(0);
   }); // prettier-ignore
 
-  test('is a name like any other where names are the operator’s', () => {
+  test('is an ordinary name where operators choose names', () => {
     expect(
       mistakes(`regions: { ${name}: { at: KR } }\nchecks: { ${name}: { type: http, headers: { ${name}: a } } }`),
     ).toBe(0);

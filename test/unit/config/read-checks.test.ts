@@ -70,7 +70,7 @@ test.each<[string, object]>([
   expect(found.checks?.get('web')).toMatchObject(expected);
 });
 
-describe('a check that is made of others', () => {
+describe('a compound check', () => {
   const [a, b, c] = ['a', 'b', 'c'].map((name, index) => `${name}: { type: tcp, port: ${index + 1} }`);
   const named = (...names: readonly string[]) => names.map((name) => expect.objectContaining({ name }) as unknown);
 
@@ -95,11 +95,11 @@ describe('a check that is made of others', () => {
     const found = read(`made: ${made}\n${a}\n${b}\n${c}\n`);
     expect(placesOf(found.diagnostics)).toEqual([]);
     expect(found.checks?.get('made')).toMatchObject({ ...expected, name: 'made' });
-    // As the file has them, whatever was read first.
+    // As in the file, whatever was read first.
     expect([...(found.checks?.keys() ?? [])].filter((name) => name !== 'later')).toEqual(['made', 'a', 'b', 'c']);
   });
 
-  test('a check of this map shadows the shared one of its name', () => {
+  test('a check of this map shadows the shared one of the same name', () => {
     const found = read('made: { all_of: [shared] }\nshared: { type: tcp, port: 7 }');
     expect(found.checks?.get('made')).toMatchObject({ members: [{ port: 7 }] });
   });
@@ -130,7 +130,7 @@ describe('a check that is made of others', () => {
   });
 });
 
-describe('a wrong check is reported where it is wrong', () => {
+describe('a wrong check is reported at its position', () => {
   test.each<Mistake>([
     ['web: 5', '1:6 PH013', 'must be a map'],
     ['web: { path: / }', '1:8 PH012', 'needs the key type'],

@@ -16,7 +16,7 @@ afterAll(() => {
 const PIECE = 128 * 1024;
 const maxOctets = 1024 * 1024;
 
-/** What went wrong: its code, and the words for it. */
+/** The failure: its code and its text. */
 function fault(path: string, options: { readonly maxOctets?: number; readonly below?: string } = {}): [string, string] {
   try {
     readRegularFile(path, { maxOctets, ...options });
@@ -27,7 +27,7 @@ function fault(path: string, options: { readonly maxOctets?: number; readonly be
   return ['', 'it was read'];
 }
 
-test.each([0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 17])('%d octets, as they are', (length) => {
+test.each([0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 17])('%d octets, unchanged', (length) => {
   const path = join(folder, `file-${length}`);
   const octets = Buffer.from(Array.from({ length }, (_, index) => (index * 31 + (index >> 8)) & 0xff));
   writeFileSync(path, octets);
@@ -55,7 +55,7 @@ test.each([
   ['/dev/zero', ['NOT_REGULAR', 'it is a device, not a regular file']],
   ['no-such-file', ['ENOENT', 'there is no such file']],
   ['.', ['EISDIR', 'it is a folder']],
-])('%s is refused', (name, expected) => {
+])('%s is rejected', (name, expected) => {
   expect(fault(name.startsWith('/') ? name : join(folder, name))).toEqual(expected);
 });
 
@@ -67,7 +67,7 @@ test('a file may be as large as the limit and no larger', () => {
   expect(fault(path, { maxOctets: 2 ** 20 })).toEqual(['TOO_LARGE', 'it is larger than 1 MiB']);
 });
 
-test('a file that has to be in a folder really is, whatever links say', () => {
+test('a file that must be in a folder really is, whatever links say', () => {
   const below = join(folder, 'zones');
   mkdirSync(join(below, 'deeper'), { recursive: true });
   writeFileSync(join(folder, 'outside'), 'secret');

@@ -35,7 +35,7 @@ const LOOPBACK = [
 test.each([
   ['no file', undefined],
   ['an empty file', ''],
-  ['maps that say nothing', 'geo:\nlimits:\n# rrl: 5\ndns: {}\nhealth:\nlog:\nchecks:\nregions:\nstatus:\n'],
+  ['empty maps', 'geo:\nlimits:\n# rrl: 5\ndns: {}\nhealth:\nlog:\nchecks:\nregions:\nstatus:\n'],
 ])('every key has a default: %s', (_title, yaml) => {
   const { settings, diagnostics } = read(yaml);
   expect(diagnostics).toEqual([]);
@@ -65,7 +65,7 @@ test.each([
   });
 });
 
-test('the example of the reference is read in whole', () => {
+test('the example of the reference is read completely', () => {
   writeFileSync(join(folder, 'GeoLite2-City.mmdb'), '');
   writeFileSync(join(folder, 'GeoLite2-ASN.mmdb'), '');
   const { settings, diagnostics } = read(
@@ -186,7 +186,7 @@ test('a zones folder without zones is a mistake', () => {
   expectMistake(read('zones: ./zones').diagnostics, '1:8 PH030', 'has no zone file');
 });
 
-describe('a mistake is reported where it is', () => {
+describe('a mistake is reported at its position', () => {
   test.each<Mistake>([
     ['- 1', '1:1 PH013', 'must be a map'],
     ['listn: x', '1:1 PH010', 'did you mean "listen"?'],

@@ -15,7 +15,7 @@ function read(text: string, env: Environment = {}) {
   return { settings: node && transfer(node, 'transfer', report), diagnostics: report.diagnostics };
 }
 
-test('everything that can be said', () => {
+test('every key', () => {
   const { settings, diagnostics } = read(`
 keys: { Second.example.com.: { algorithm: hmac-sha512, secret: ${SECRET.slice(0, 40).repeat(2)} }, b: { algorithm: hmac-sha1, secret: ${SECRET} } }
 allow: [{ from: 192.0.2.54, key: b }, { from: 2001:db8::/32 }]
@@ -38,13 +38,13 @@ notify: [192.0.2.54, "[2001:db8::54]:5353", 2001:db8::1]
   ]);
 });
 
-test('nothing said is nobody allowed', () => {
+test('by default no client is allowed', () => {
   expect(read('').settings).toEqual({ keys: [], allow: [], notify: [] });
 });
 
 const with1 = (rest: string): string => `keys: { second: { algorithm: hmac-sha256, secret: ${SECRET} } }\n${rest}`;
 
-describe('a mistake is reported where it is', () => {
+describe('a mistake is reported at its position', () => {
   test.each<Mistake>([
     [with1('allow: [{ from: 192.0.2.1, key: secnd }]'), '2:33 PH080', 'did you mean "second"?'],
     ['allow: [{ from: 192.0.2.1, key: second }]', '1:33 PH080', 'none is defined'],
@@ -69,7 +69,7 @@ describe('a mistake is reported where it is', () => {
     ['alow: []', '1:1 PH010', 'did you mean "allow"?'],
   ])('%s', (text, at, part) => {
     const { diagnostics } = read(text);
-    // A key that nobody defines is said beside what else is wrong with it.
+    // An undefined key is reported in addition to other mistakes.
     expectMistake(
       diagnostics.filter(({ code }, index) => index === 0 || code !== 'PH080'),
       at,
@@ -78,7 +78,7 @@ describe('a mistake is reported where it is', () => {
   });
 });
 
-test('a key with a mistake is not one that nobody defines', () => {
+test('a key with a mistake counts as defined', () => {
   const { diagnostics } = read('keys: { a: { algorithm: x, secret: x } }\nallow: [{ from: 192.0.2.1, key: a }]');
   expect(diagnostics.map(({ code }) => code)).toEqual(['PH083', 'PH081']);
 });

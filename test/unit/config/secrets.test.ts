@@ -1,5 +1,5 @@
 /**
- * No diagnostic shows a secret, whatever is wrong on its line or with the file.
+ * No diagnostic shows a secret, whatever mistake is on its line or in the file.
  */
 import { describe, expect, test } from 'vitest';
 import { createReport, formatDiagnostic, type Diagnostic } from '../../../config/diagnostics.ts';
@@ -71,12 +71,12 @@ describe('a mistake beside a secret, or in it', () => {
   });
 });
 
-test('the text of a key where its path belongs', () => {
+test('the text of a key in place of its path', () => {
   const codes = diagnose('tls: { cert: a.pem, key: "-----BEGIN PRIVATE KEY-----" }').map(({ code }) => code);
   expect(codes).toContain('PH099');
 });
 
-test('columns stay what they are, and what is no secret is shown', () => {
+test('columns stay the same, and other text is shown', () => {
   const [diagnostic] = diagnose('status: { listen: 127.0.0.1:8053, token: "s3cret", x: 1 }\n');
   expect(
     formatDiagnostic(diagnostic as Diagnostic)
@@ -89,10 +89,10 @@ test('columns stay what they are, and what is no secret is shown', () => {
 });
 
 test.each<[line: string, shown: string]>([
-  // The name of a variable is no secret, and what helps.
+  // The name of a variable is not a secret, and it helps.
   ['status: { token: "${NAME}", x: 1 }', 'status: { token: "${NAME}", x: 1 }'],
   ['checks: { a: { headers: { A: "Bearer ${T}" }, x: 1 } }', 'checks: { a: { headers: { A: "****** ${T}" }, x: 1 } }'],
-  // What the operator calls so is none either.
+  // Names that an operator chose are not secret either.
   ['services: { token: { ttl: 20, x: 1 } }', 'services: { token: { ttl: 20, x: 1 } }'],
   ['records: { token: { TXT: abc } }', 'records: { token: { TXT: abc } }'],
   [
@@ -106,7 +106,7 @@ test.each<[line: string, shown: string]>([
   expect(report.diagnostics.at(-1)?.place.excerpt).toBe(`${shown.slice(0, -1)}, z: *nowhere }`);
 });
 
-test('whatever is done to a file: no line of it that is shown has a secret', () => {
+test('after random changes to a file, no shown line contains a secret', () => {
   const { below, pick } = createDice(printedSeed('secrets'));
   const file = [
     `status: { listen: 127.0.0.1:8053, token: "${SECRET}" }`,
@@ -117,11 +117,11 @@ test('whatever is done to a file: no line of it that is shown has a secret', () 
     'log: { level: info }\n',
   ].join('\n');
   const SIGNS = ['"', "'", '{', '}', '[', ']', ',', ': ', ' ', '#', '&', '*', '!', '|', '%', '@', '${'];
-  // At the ends of words: within one, it would be another secret, or a key that nobody can know to be one.
+  // At the ends of words: a change within a word would make another secret, or an unknown key.
   const places = [...file.matchAll(/\b/g)].map(({ index }) => index);
   for (let round = 0; round < 3000; round++) {
     const [at, sign] = [pick(places), pick(SIGNS)];
-    // What is commented out without its key, nobody can know.
+    // A commented-out value without its key cannot be recognised.
     if (sign === '#' && file.startsWith(SECRET, at)) continue;
     const text = file.slice(0, at) + sign + file.slice(at + (/\w/.test(file[at] ?? '') ? 0 : below(2)));
     const report = createReport();

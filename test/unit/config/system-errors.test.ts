@@ -31,12 +31,12 @@ test.each([
   expect(blameOf(markLocal(systemError(code)))).toBe(blame);
 });
 
-test('EACCES is what a firewall on the way says over IPv6, and of a command this machine', () => {
+test('EACCES comes from a firewall on the way over IPv6, and from this machine for a command', () => {
   expect(blameOf(systemError('EACCES'))).toBe('target');
   expect(blameOf(systemError('EACCES', 'spawn /bin/check'))).toBe('machine');
 });
 
-test('of several addresses one that failed by its own fault decides', () => {
+test('of several addresses, one that failed by its own fault decides', () => {
   const noRoute = systemError('ENETUNREACH', 'connect', 'connect ENETUNREACH ::1:80 - Local (:::0)');
   expect(blameOf(new AggregateError([noRoute, systemError('ECONNREFUSED')]))).toBe('target');
   expect(blameOf(new AggregateError([noRoute, systemError('EMFILE')]))).toBe('network');
@@ -46,7 +46,7 @@ test('a mistake of the program is ours', () => {
   for (const error of [new TypeError('x'), new RangeError('x'), 'text', undefined]) expect(blameOf(error)).toBe('ours');
 });
 
-test('what the kernel returns without a route is known as local', async (context) => {
+test('what the kernel returns without a route is recognised as local', async (context) => {
   const script = `
     const net = require('node:net');
     net.connect(80, '192.0.2.1').on('error', ({ code, syscall, message }) => console.log(JSON.stringify({ code, syscall, message })));
@@ -63,7 +63,7 @@ test('what the kernel returns without a route is known as local', async (context
   expect(blameOf(Object.assign(new Error(message), rest))).toBe('network');
 });
 
-test('a refused connection is the target`s, as the kernel says it', async () => {
+test('a refused connection is a fault of the target, as the kernel reports it', async () => {
   const server = net.createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as net.AddressInfo;

@@ -45,11 +45,11 @@ test.each<[string, unknown]>([
   ['a: 1\r\nb: 2\r\n', { a: '1', b: '2' }],
   ['', null],
   ['# nothing\n', null],
-])('%j is taken as it is written', (text, value) => {
+])('%j is read as written', (text, value) => {
   expect(parse(text)).toMatchObject({ value, diagnostics: [] });
 });
 
-test('a variable of the environment is resolved by readers that take it, and by no other', () => {
+test('a variable of the environment is resolved only by readers that accept it', () => {
   const env = { HOST: 'www', PORT: '8443', EMPTY: '' };
   const read = (yaml: string, reader: Read<string>) => {
     const report = createReport();
@@ -65,14 +65,14 @@ test('a variable of the environment is resolved by readers that take it, and by 
   expect(read('${NOPE}', text()).codes).toEqual(['PH095']);
 });
 
-test('what is missing is reported once, however often it is read', () => {
+test('a missing variable is reported once, however often it is read', () => {
   const report = createReport();
   const node = parseYaml('a.yaml', '${NOPE}', {}, report);
   for (let round = 0; round < 2; round++) if (node) fromEnvironment(text())(node, 'a', report);
   expect(report.diagnostics.map(({ code }) => code)).toEqual(['PH008']);
 });
 
-describe('every mistake has its place and says what to do', () => {
+describe('every mistake has its place and a hint', () => {
   test.each<Mistake>([
     ['a: 1\nb: [1, 2\n', '2:9 PH002', 'Flow sequence'],
     ['a:\n\t- b\n', '2:1 PH002', 'indent with spaces'],
@@ -107,15 +107,15 @@ describe('every mistake has its place and says what to do', () => {
   });
 });
 
-test('a mistake leaves what is beside it readable', () => {
+test('a mistake leaves its surroundings readable', () => {
   expect(parse('a: "${1}"\nb: 1\nb: 2\n')).toMatchObject({ value: { a: '(broken)', b: '1' } });
 });
 
-test('all syntax errors of a file are reported, one a line', () => {
+test('all syntax errors of a file are reported, one per line', () => {
   expect(placesOf(parse('a: "x" y z\nb: 1\nc: "x" y z\n').diagnostics)).toEqual(['1:8 PH002', '3:8 PH002']);
 });
 
-test('aliases that multiply are refused instead of followed', () => {
+test('aliases that multiply are rejected', () => {
   const text = lines('a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]', ...'bcdefghi'.split('').map((name, index) => {
     const last = 'abcdefgh'[index] ?? '';
     return `${name}: &${name} [${Array<string>(10).fill(`*${last}`).join(', ')}]`;
@@ -139,14 +139,14 @@ test('the keys of a large map are compared once each', () => {
 test.each<[string, string | Uint8Array, string, string]>([
   ['latin1.yaml', Buffer.from('a: 1\nb: caf\xe9\n', 'latin1'), '2:1 PH003', 'save it as UTF-8'],
   ['utf16.yaml', Buffer.from('\ufeffa: 1', 'utf16le'), '1:1 PH003', 'not UTF-8'],
-])('a file that is not UTF-8 is refused: %s', (name, content, at, part) => {
+])('a file that is not UTF-8 is rejected: %s', (name, content, at, part) => {
   writeFileSync(join(folder, name), content);
   const report = createReport();
   expect(readYaml(join(folder, name), {}, report)).toBeUndefined();
   expectMistake(report.diagnostics, at, part);
 });
 
-test('a byte order mark is no part of the first key', () => {
+test('a byte order mark is not part of the first key', () => {
   const path = join(folder, 'bom.yaml');
   writeFileSync(path, '\ufeffa: ü\n');
   const report = createReport();

@@ -1,5 +1,5 @@
 /**
- * What `pharos import` makes of other systems' files: the samples beside this test, and random master files.
+ * The output of `pharos import` for other systems' files: the samples beside this test, and random master files.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ function zonesOf(files: Files): readonly ZoneModel[] {
   return outcome.value.zones;
 }
 
-/** The records of the master file itself against those of the YAML that came of it. */
+/** The records of the master file itself, compared with those of the resulting YAML. */
 function differences(master: string, yaml: string) {
   const source = zonesOf({ 'zones/z.yaml': 'zone: example.com\ninclude: [db]\n', 'zones/db': master });
   return diffRecords(source, zonesOf({ 'zones/z.yaml': yaml }));
@@ -71,7 +71,7 @@ describe('bind', () => {
     expect(differences(readFileSync(join(SAMPLES, 'db.example.com'), 'utf8'), yaml)).toEqual([]);
   });
 
-  test('it reads as a person writes', () => {
+  test('it reads like a file written by hand', () => {
     const yaml = imported('bind', 'db.example.com', { zone: 'example.com' });
     for (const line of [
       'nameservers: [ ns1, ns2.example.net. ]',
@@ -99,13 +99,13 @@ describe('bind', () => {
   });
 
   test.each<[title: string, head: string]>([
-    ['NS and SOA with TTLs of their own', '@ 86400 SOA ns h 1 2 3 4 5\n 172800 NS ns\n 172800 NS ns.example.net.'],
+    ['NS and SOA with different TTLs', '@ 86400 SOA ns h 1 2 3 4 5\n 172800 NS ns\n 172800 NS ns.example.net.'],
     ['a primary that no NS names', '@ SOA hidden.example.net. h 1 2 3 4 5\n NS ns'],
     [
       'a contact with a dot in it',
       '@ SOA ns first\\.last.Example.COM. 4294967295 2 3 4 5\n NS ns\n NS NS2.Example.com.',
     ],
-  ])('the apex as it is: %s', (_title, head) => {
+  ])('the apex unchanged: %s', (_title, head) => {
     const master = `$ORIGIN example.com.\n$TTL 60\n${head}\n MX 10 @\n CAA 0 issue ";"\nns A 192.0.2.1\nns2 A 192.0.2.2\n`;
     using folder = folderOf({ db: master });
     const { code, out, error } = run('bind', join(folder.path, 'db'));
@@ -130,14 +130,14 @@ describe('bind', () => {
     expect(error).toMatch(/dropped DNSSEC signatures \(1 NSEC\)/);
   });
 
-  test('a mistake in the file is shown where it is, and nothing is written', () => {
+  test('a mistake in the file is shown with its place, and nothing is written', () => {
     using folder = folderOf({ db: 'example.com. 60 SOA ns. h. 1 2 3 4 5\nwww 60 A 192.0.2.300\n' });
     const { code, out, error } = run('bind', join(folder.path, 'db'));
     expect([code, out]).toEqual([1, '']);
     expect(error).toMatch(/db:2:10 error PH312/);
   });
 
-  test('random names, TTLs and octets come out as they went in', () => {
+  test('random names, TTLs and octets are unchanged', () => {
     const dice = createDice(printedSeed('import bind'));
     const escaped = (octets: number, special: boolean): string =>
       Array.from({ length: octets }, () =>
@@ -218,7 +218,7 @@ describe('route53', () => {
     }
   });
 
-  test('name servers can be given', () => {
+  test('--nameserver replaces the name servers', () => {
     const other = imported('route53', 'route53.json', { nameServers: ['ns1.example.com', 'ns2.example.net.'] });
     expect(other).toMatch(/NS: \[ ns1, ns2\.example\.net\. \]/);
     expect(other).toMatch(/dropped: the name servers ns-1\.awsdns-01\.org\., ns-2/);
@@ -283,7 +283,7 @@ describe('gdnsd', () => {
     for (const line of lines) expect(yaml.split('\n')).toContain(line);
   });
 
-  test('what has no place is noted', () => {
+  test('what has no equivalent is noted', () => {
     expect(notesOf('gdnsd', 'gdnsd')).toEqual([
       'changed backup: dc-last is a name among addresses: it becomes when_all_down',
       'dropped www: SA BR SP Sao Paulo of the map world: not a key of geo',
@@ -321,7 +321,7 @@ describe('gdnsd', () => {
     expect(readFileSync(join(out, 'example.net.yaml'), 'utf8')).toMatch(/^zone: example\.net$/m);
   });
 
-  test('a mistake in the configuration is shown where it is', () => {
+  test('a mistake in the configuration is shown with its place', () => {
     using folder = folderOf({ config: 'plugins => {\n  static => { one 192.0.2.1 }\n}\n' });
     const { code, error } = run('gdnsd', folder.path);
     expect(code).toBe(1);
@@ -362,7 +362,7 @@ describe('octodns', () => {
     for (const line of lines) expect(yaml.split('\n')).toContain(line);
   });
 
-  test('what has no place is noted', () => {
+  test('what has no equivalent is noted', () => {
     expect(notesOf('octodns', 'example.com.yaml')).toEqual([
       'dropped root-alias: ALIAS www.example.net.: give the addresses, with a check',
       'changed www: 203.0.113.11 has the status up: in Pharos it is checked; use pharos up',
@@ -422,7 +422,7 @@ describe('the command', () => {
     expect(readBack).toHaveLength(report.diagnostics.length);
   });
 
-  test('a file that cannot be written is said so', () => {
+  test('a file that cannot be written is reported', () => {
     const output = join(SAMPLES, 'nowhere', 'a.yaml');
     const { code, out, error } = run('octodns', join(SAMPLES, 'example.com.yaml'), { output });
     expect([code, out]).toEqual([1, '']);

@@ -1,5 +1,5 @@
 /**
- * A reload at work: what may fail comes before the switch, and leaves the generation before in force.
+ * A reload in progress: steps that may fail come before the switch, and leave the previous generation in force.
  */
 import { describe, expect, test } from 'vitest';
 import { activate, type ActivateParts } from '../../../../cli/serve/activate.ts';
@@ -7,7 +7,7 @@ import type { Current } from '../../../../cli/serve/generation.ts';
 
 const generation = (number: number): Current => ({ number }) as Current;
 
-/** Parts that write down what they are asked to do. `fails` names the one that throws. */
+/** Parts that record their calls. `fails` names the one that throws. */
 function parts(fails: string): { readonly told: string[]; readonly parts: ActivateParts } {
   const told: string[] = [];
   const does = (what: string): void => {
@@ -49,14 +49,14 @@ function parts(fails: string): { readonly told: string[]; readonly parts: Activa
 
 const SWITCHED = ['first 1 to 2', 'second 1 to 2', 'start'];
 
-test('everything is prepared, published, and then told', async () => {
+test('everything is prepared, published, and then announced', async () => {
   const { told, parts: all } = parts('');
   await activate(generation(2), all);
   expect(told).toEqual(['prepare', 'health 2', 'publish 2', ...SWITCHED]);
   expect(all.state.current.number).toBe(2);
 });
 
-describe('before the switch, a failure leaves the generation before in force', () => {
+describe('before the switch, a failure leaves the previous generation in force', () => {
   test.each([
     ['prepare', ['prepare']],
     ['health 2', ['prepare', 'health 2', 'discard', 'health 1']],
@@ -69,7 +69,7 @@ describe('before the switch, a failure leaves the generation before in force', (
   });
 });
 
-test('after the switch, a fault of one part is logged, and the others are told', async () => {
+test('after the switch, a fault of one part is logged, and the others are called', async () => {
   const { told, parts: all } = parts('first 1 to 2');
   await activate(generation(2), all);
   const [first, ...rest] = SWITCHED;

@@ -1,5 +1,6 @@
 /**
- * Alarms that follow from states, orders, files and certificates: when each is raised, what it says, when it is over.
+ * Alarms that follow from states, orders, files and certificates: when each is raised, its message, and when it is
+ * over.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -67,7 +68,7 @@ function set(target: string, probed: Probed): void {
   viewHealthTable(current.health, vips.length).states[slot] = packState(probed, FORCED.NONE, NEVER_SECONDS);
 }
 
-/** The health room is made by hand: it lists what a test says. */
+/** The health room is made by hand: it lists what a test states. */
 function begin(): AlarmWatch {
   const health = { overrides: () => overrides, certificates: () => certificates } as unknown as Health;
   const parts = { alarms, current: () => current, health: () => health, stateDir: stateDir.path, wallMs: () => NOW_MS };
@@ -77,7 +78,7 @@ function begin(): AlarmWatch {
 }
 const up = (): string[] => alarms.list().map(({ code, subject }) => `${code} ${subject}`);
 
-test('a service is degraded, then down, then degraded, then well: it is never without an alarm in between', () => {
+test('a service is degraded, then down, then degraded, then up: it always has an alarm in between', () => {
   const { changed } = begin();
   const [a, b] = ['www.example.com/a', 'www.example.com/b'];
   for (const [target, probed] of [
@@ -88,7 +89,7 @@ test('a service is degraded, then down, then degraded, then well: it is never wi
   ] as const) {
     set(target, probed);
     changed(target);
-    // Nothing new.
+    // No change.
     changed(target);
   }
   expect(told).toEqual([
@@ -101,7 +102,7 @@ test('a service is degraded, then down, then degraded, then well: it is never wi
   ]);
 });
 
-test('what is down when it starts is told then, and nothing before', () => {
+test('what is down at the start is reported then, and nothing earlier', () => {
   set('www.example.com/a', PROBED.DOWN);
   set('www.example.com/b', PROBED.DOWN);
   expect(up()).toEqual([]);
@@ -109,7 +110,7 @@ test('what is down when it starts is told then, and nothing before', () => {
   expect(up()).toEqual(['service_down www.example.com']);
 });
 
-test('a reload ends the alarms of services that are gone, and judges those that came', () => {
+test('a reload ends the alarms of removed services, and checks new ones', () => {
   set('www.example.com/a', PROBED.DOWN);
   const { replaced } = begin();
   expect(up()).toEqual(['service_degraded www.example.com']);
@@ -136,7 +137,7 @@ test.each<[title: string, order: ListedOverride, message: string | undefined]>([
   ['forced down', override({ state: 'down' }), 'www.example.com/a has been forced down for 3 d.'],
   ['just long enough', override({ since: ago(DRAINED_LONG_MS) }), 'www.example.com/a has been drained for 24 h.'],
   ['not yet long', override({ since: ago(DRAINED_LONG_MS - 1) }), undefined],
-  ['forced up keeps nobody out', override({ state: 'up' }), undefined],
+  ['forced up keeps no VIP out', override({ state: 'up' }), undefined],
   ['one that ends by itself', override({ until: ago(-HOUR_MS) }), undefined],
   ['of a VIP that is gone', override({ present: false }), undefined],
 ])('drained_long: %s', (_title, order, message) => {
@@ -171,7 +172,7 @@ test.each<[title: string, certificate: SeenCertificate, message: string | undefi
     'The certificate of www.example.com/a, seen at 192.0.2.1:443, expired 5 h ago. Renew it.',
   ],
   [
-    'a handshake that failed for it',
+    'a handshake that failed because of it',
     seen(EXPIRED),
     'The certificate of www.example.com/a, seen at 192.0.2.1:443, or a certificate of its chain has expired. Renew it.',
   ],
@@ -214,7 +215,7 @@ test('certificate_expiring, of this server', () => {
   expect(up()).toEqual([]);
 });
 
-test('state_lost lasts while the file that was kept is there, also over a restart', async () => {
+test('state_lost lasts while the kept file exists, also over a restart', async () => {
   const file = join(stateDir.path, 'overrides.json');
   writeFileSync(`${file}.bad`, 'x');
   writeFileSync(join(stateDir.path, 'notes.bad'), 'of another program');
@@ -229,7 +230,7 @@ test('state_lost lasts while the file that was kept is there, also over a restar
   await eventually(() => Promise.resolve(up()), (list) => list.length === 0); // prettier-ignore
 });
 
-test('what was told when the file was read stays', async () => {
+test('the text of the time when the file was read stays', async () => {
   const file = join(stateDir.path, 'weights.json');
   writeFileSync(`${file}.bad`, 'x');
   writeFileSync(join(stateDir.path, 'health.json.bad'), 'x');

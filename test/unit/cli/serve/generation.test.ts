@@ -10,7 +10,7 @@ function generation(serials: Readonly<Record<string, number>>): Current {
   return prepare(loadPacked({ ...NO_GEOGRAPHY, ...(Object.fromEntries(files) as Record<string, string>) }), 1, [], 1);
 }
 
-/** The zones that secondaries are told of. */
+/** The zones of which secondaries are notified. */
 function told(next: Current, before: Current | undefined): string[] {
   let zones: readonly string[] = [];
   const notifier = {
@@ -26,7 +26,7 @@ function told(next: Current, before: Current | undefined): string[] {
 const BEFORE = { 'same.test': 1, 'raised.test': 1, 'lowered.test': 5, 'gone.test': 1 };
 const AFTER = { 'same.test': 1, 'raised.test': 2, 'lowered.test': 4, 'new.test': 1 };
 
-test('secondaries are told of zones whose serial is another, and of new ones', () => {
+test('secondaries are notified of zones with another serial, and of new ones', () => {
   expect(told(generation(AFTER), generation(BEFORE))).toEqual(['lowered.test', 'new.test', 'raised.test']);
 });
 
@@ -34,6 +34,6 @@ test('at a start, of all', () => {
   expect(told(generation(AFTER), undefined)).toEqual(Object.keys(AFTER).sort());
 });
 
-test('of none where nothing changed', () => {
+test('of none if nothing changed', () => {
   expect(told(generation(AFTER), generation(AFTER))).toEqual([]);
 });

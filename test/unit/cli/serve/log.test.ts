@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 const log = new URL('../../../../cli/serve/log.ts', import.meta.url).href;
 
-/** stdout of a program of its own, which is not a terminal. */
+/** stdout of a separate program, which is not a terminal. */
 function run(statements: string): string {
   const program = `import { createLog } from ${JSON.stringify(log)}; const log = await createLog('info'); ${statements}`;
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
@@ -11,8 +11,8 @@ function run(statements: string): string {
   return stdout;
 }
 
-describe('the log, where stdout is no terminal', () => {
-  it('is one JSON object a line, with the level as a word and the time as ISO 8601', () => {
+describe('the log, if stdout is not a terminal', () => {
+  it('is one JSON object per line, with the level as a word and the time as ISO 8601', () => {
     const line = JSON.parse(run("log.info({ zone: 'example.com' }, 'loaded')")) as Record<string, unknown>;
     expect(line).toEqual({
       level: 'info',
@@ -23,8 +23,8 @@ describe('the log, where stdout is no terminal', () => {
   });
 
   it.each([
-    ['leaves out what is below the level', "log.debug('hidden')", ''],
-    ['loses nothing when the process ends at once', "log.fatal('last words'); process.exit(0)", 'last words'],
+    ['leaves out lines below the level', "log.debug('hidden')", ''],
+    ['loses nothing if the process ends at once', "log.fatal('last words'); process.exit(0)", 'last words'],
   ])('%s', (_title, statements, found) => {
     const text = run(statements);
     if (found === '') expect(text).toBe('');

@@ -23,7 +23,7 @@ beforeEach(() => {
 const count = (place: number, by: number): void => {
   counters[place] = (counters[place] ?? 0) + by;
 };
-/** Each second the same happens. */
+/** The same happens in each second. */
 function pass(seconds: number, each: () => void = () => undefined): void {
   for (let second = 0; second < seconds; second++) {
     each();
@@ -32,7 +32,7 @@ function pass(seconds: number, each: () => void = () => undefined): void {
   }
 }
 
-test('rates are of all transports, NXDOMAIN and SERVFAIL apart', () => {
+test('rates are of all transports, with NXDOMAIN and SERVFAIL separate', () => {
   pass(300, () => {
     for (const place of [COUNTER.QUERIES_UDP4, COUNTER.QUERIES_UDP6, COUNTER.QUERIES_TCP4]) count(place, 1);
     for (const place of [COUNTER.QUERIES_TCP6, COUNTER.QUERIES_TLS4, COUNTER.QUERIES_TLS6]) count(place, 10);
@@ -46,7 +46,7 @@ test('rates are of all transports, NXDOMAIN and SERVFAIL apart', () => {
   expect(recent.seconds).toBeLessThan(60 + LOOK_MS / 1000);
 });
 
-test('what was before the last minute does not count', () => {
+test('traffic before the last minute does not count', () => {
   pass(100, () => {
     served[0] = (served[0] ?? 0) + 7;
     count(COUNTER.QUERIES_UDP4, 100);
@@ -57,7 +57,7 @@ test('what was before the last minute does not count', () => {
   expect([...recent.served]).toEqual([0, recent.seconds]);
 });
 
-test('after a start it is the time since then', () => {
+test('after a start it covers the time since then', () => {
   expect(traffic.recent()).toMatchObject({ seconds: 0, queriesPerSecond: 0 });
   pass(8, () => {
     count(COUNTER.QUERIES_UDP4, 3);
@@ -65,7 +65,7 @@ test('after a start it is the time since then', () => {
   expect(traffic.recent()).toMatchObject({ seconds: 8, queriesPerSecond: 3 });
 });
 
-test('a reload that moves VIPs to other slots keeps what each was named in', () => {
+test('a reload that moves VIPs to other slots keeps the count of each', () => {
   const generation = (vips: readonly string[]): Current => {
     const lines = vips.map((name, n) => `      ${name}: { A: 192.0.2.${n + 1} }\n`).join('');
     const zone = `zone: example.com\nnameservers: [ns]\nrecords: { ns: { A: 192.0.2.53 } }\nservices:\n  www:\n    ttl: 20\n    steer: all\n    vips:\n${lines}`;
@@ -75,7 +75,7 @@ test('a reload that moves VIPs to other slots keeps what each was named in', () 
   served = Float64Array.of(5, 50);
   pass(10);
   served = Float64Array.of(6, 52);
-  // In the counters by target, `back` has what an earlier generation counted.
+  // In the counters by target, `back` has the count of an earlier generation.
   const order = next.catalog.vips.map(({ name }) => name);
   served = Float64Array.from(order, (name) => ({ new: 0, b: 52, back: 1000, a: 6 })[name] ?? NaN);
   traffic.replaced(before, next);

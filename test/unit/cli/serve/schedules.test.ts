@@ -1,5 +1,5 @@
 /**
- * `schedules`: what a line does when its time has come, and which targets a configuration may name.
+ * `schedules`: what a line does when it is due, and which targets a configuration may name.
  */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, test } from 'vitest';
@@ -26,7 +26,7 @@ afterEach(async () => {
   await fake?.stop();
 });
 
-test('a line sets weights and states, tells of it, and leaves what an operator has said', async () => {
+test("a line sets weights and states, reports it, and leaves an operator's orders unchanged", async () => {
   fake = await createFakeRuntime();
   const { health } = fake.runtime;
   const told: ScheduleNews[] = [];
@@ -54,7 +54,7 @@ test('a line sets weights and states, tells of it, and leaves what an operator h
   ]);
 });
 
-test('it happens at its time; a reload takes the line away, and what was set stays', async () => {
+test('it runs at its time; a reload removes the line, and its changes stay', async () => {
   fake = await createFakeRuntime();
   const { health } = fake.runtime;
   const { promise, resolve } = Promise.withResolvers<ScheduleNews>();
@@ -66,7 +66,7 @@ test('it happens at its time; a reload takes the line away, and what was set sta
   await schedules.stop();
 });
 
-test('the examples of docs/schedules.md are configurations', () => {
+test('the examples of docs/schedules.md are valid configurations', () => {
   const page = readFileSync(new URL('../../../../docs/schedules.md', import.meta.url), 'utf8');
   const blocks = [...page.matchAll(/```yaml\n# (\S+)\n([^]*?)```/g)].map(([, name = '', text = '']) => ({
     name,
@@ -105,7 +105,7 @@ schedules:
     ['www.example.org/canary', 'no service is called "www.example.org"'],
     ['@soul', 'no VIP is in a region "soul"'],
     ['www.example.com', 'is a service, not a VIP or region of it'],
-  ])('%s is a mistake, shown where it stands', (target, message) => {
+  ])('%s is a mistake, shown at its position', (target, message) => {
     const mistakes = mistakesOf(files(target));
     expect(mistakes).toHaveLength(1);
     expect(mistakes[0]).toMatch(/^pharos\.yaml:4 error PH071: a schedule sets /);
