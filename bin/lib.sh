@@ -1,5 +1,5 @@
 # Shared by the scripts of bin/; they set $root, the folder above bin/.
-# Pharos runs on Node.js 24.5 and newer, its TypeScript as it stands. An older one on the PATH is
+# Pharos runs on Node.js 24.5 and newer, and runs its TypeScript directly. An older one on the PATH is
 # left alone; bin/node/ then brings a newer one from npm (docs/decisions/runtime.md).
 
 # new_enough NODE: whether this runs here at all, and is 24.5 or newer.
