@@ -26,7 +26,7 @@ export const SERVICE = {
   STEP_COUNT: 9,
   /** Row in maps for A and CNAME; -1 if no step depends on the client's place. */
   MAP: 10,
-  /** RRsets of a static answer when all are down: A, AAAA, CNAME; -1 for none. */
+  /** RRsets of a static answer when all are down: A, AAAA, CNAME, in rows from the zone's row; -1 for none. */
   STATIC_A: 11,
   STATIC_AAAA: 12,
   STATIC_CNAME: 13,
@@ -58,7 +58,7 @@ export const VIP = {
   /** Local number of its region. */
   REGION: 0,
   HAS: 1,
-  /** RRsets of one record each, -1 for none. */
+  /** RRsets of one record each, in rows from the zone's row; -1 for none. */
   RRSET_A: 2,
   RRSET_AAAA: 3,
   RRSET_CNAME: 4,

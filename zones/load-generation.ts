@@ -24,6 +24,7 @@ import { nameKey } from '../wire/name.ts';
 import { readBeaconFile } from './beacon-file.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
 import { compile } from './image/compile.ts';
+import type { ImageMemory } from './image/image.ts';
 import { checkSchedules } from './read/check-schedules.ts';
 import { stampFiles, type FileStamp } from './read/file-stamp.ts';
 import type { ZoneModel } from './read/model.ts';
@@ -61,7 +62,7 @@ export type LoadedGeneration = {
   readonly databases: readonly GeoDatabaseInfo[];
   /** The same databases, for the next load. */
   readonly knownDatabases: readonly KnownDatabase[];
-  readonly image: SharedArrayBuffer;
+  readonly image: ImageMemory;
   readonly atlas: SharedArrayBuffer;
   /** By class of the atlas: the locations that explain shows. */
   readonly locations: Places;

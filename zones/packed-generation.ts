@@ -3,14 +3,15 @@
  * the catalog of thousands of VIPs to another thread would block the control thread.
  */
 import { deserialize, serialize } from 'node:v8';
+import type { ImageMemory } from './image/image.ts';
 import type { LoadedGeneration } from './load-generation.ts';
 
 /** The parts of a generation that a forecast needs. */
 export type ForecastGeneration = Pick<LoadedGeneration, 'catalog' | 'image' | 'atlas' | 'locations'>;
 
-/** All of it is shared memory. */
+/** Its large parts are shared memory. */
 export type PackedGeneration = {
-  readonly image: SharedArrayBuffer;
+  readonly image: ImageMemory;
   readonly atlas: SharedArrayBuffer;
   readonly placeOf: Int32Array;
   /** The catalog and the places. */

@@ -76,7 +76,7 @@ export function addSteered(
   }
   let nextAt = -1;
   const { answers } = a.response;
-  if (decision.result === RESULT.VIPS) nextAt = addVips(a, service, a.has, nameAt, apexAt, link);
+  if (decision.result === RESULT.VIPS) nextAt = addVips(a, service, a.has, zone, nameAt, apexAt, link);
   else if (decision.result === RESULT.STATIC) nextAt = addStatic(a, service, a.has, node, zone, nameAt, apexAt, link);
   else addStaticRecords(a, node, zone, nameAt, apexAt);
   // RFC 7871 7.4: a negative answer has scope 0. It does not change the scope of earlier links of the chain.
@@ -109,7 +109,15 @@ function addStaticRecords(a: Answerer, node: number, zone: number, nameAt: numbe
   else addNegative(a, zone, apexAt);
 }
 
-function addVips(a: Answerer, service: number, has: number, nameAt: number, apexAt: number, link: number): number {
+function addVips(
+  a: Answerer,
+  service: number,
+  has: number,
+  zone: number,
+  nameAt: number,
+  apexAt: number,
+  link: number,
+): number {
   const { steerer, response, served, query } = a;
   const { plan, decision } = steerer;
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
@@ -120,7 +128,7 @@ function addVips(a: Answerer, service: number, has: number, nameAt: number, apex
   for (let i = 0; i < count; i++) {
     const slot = firstSlot + (decision.candidates[i] ?? 0);
     const recordAt = response.base + response.length;
-    if (!copyRrset(a, vipWord(plan.vips, slot, column), nameAt, apexAt)) {
+    if (!copyRrset(a, zone + vipWord(plan.vips, slot, column), nameAt, apexAt)) {
       response.truncated = true;
       return -1;
     }
@@ -154,7 +162,7 @@ function addStatic(
   const cname = serviceWord(services, service, SERVICE.STATIC_CNAME);
   if (cname >= 0) {
     const targetAt = a.response.length + RECORD_HEAD_OCTETS;
-    if (!addAnswer(a, cname, nameAt, apexAt)) return -1;
+    if (!addAnswer(a, zone + cname, nameAt, apexAt)) return -1;
     if (a.query.type === TYPE.CNAME || a.query.type === TYPE.ANY) return -1;
     return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
   }
@@ -163,7 +171,7 @@ function addStatic(
   if (rrset < 0 && a.query.type === TYPE.ANY) {
     rrset = serviceWord(services, service, column === SERVICE.STATIC_A ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A);
   }
-  if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);
+  if (rrset >= 0) addAnswer(a, zone + rrset, nameAt, apexAt);
   else addStaticRecords(a, node, zone, nameAt, apexAt);
   return -1;
 }

@@ -5,7 +5,7 @@ import { MAX_CHAIN_LINKS } from '../../wire/limits.ts';
 import { ASKS, PARSED, parseQuery } from '../../wire/query.ts';
 import { finishResponse, startResponse } from '../../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../../wire/types.ts';
-import { anyRrset, findRrset, search } from '../../zones/image/find-node.ts';
+import { anyRrset, findRrset, search, searchParent } from '../../zones/image/find-node.ts';
 import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord, zoneWord, rrsetWord } from '../../zones/image/image.ts';
 import { TRANSPORT, type Packet } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
@@ -71,16 +71,14 @@ function resolve(a: Answerer): void {
 /** Answers for the name in `a.search`. Returns the position of the chain's next name, -1 at the end. */
 function answerFrom(a: Answerer, nameAt: number, link: number): number {
   const { image, search: target, query, response } = a;
-  const { nodes, zones } = image;
+  const { words } = image;
   const exact = target.suffixAt === 0;
-  let node = target.node;
-  // RFC 4035 3.1.4.1: DS belongs to the parent zone, even if the child zone is served here too.
-  if (exact && query.type === TYPE.DS && nodeWord(nodes, node, NODE.PARENT_CUT) >= 0) {
-    node = nodeWord(nodes, node, NODE.PARENT_CUT);
-  }
-  const zone = nodeWord(nodes, node, NODE.ZONE);
-  const apexAt = suffixAt(a, nameAt, target.nameOctets - zoneWord(zones, zone, ZONE.APEX_OCTETS));
-  let flags = nodeWord(nodes, node, NODE.NAME_AND_FLAGS);
+  // DS belongs to the parent zone, even if the child zone is served here too.
+  if (exact && query.type === TYPE.DS) searchParent(image, target);
+  const { zone } = target;
+  let { node } = target;
+  const apexAt = suffixAt(a, nameAt, target.nameOctets - zoneWord(words, zone, ZONE.APEX_OCTETS));
+  let flags = nodeWord(words, node, NODE.NAME_AND_FLAGS);
   if ((flags & NODE_FLAG.CUT) !== 0 && !(exact && query.type === TYPE.DS)) {
     addReferral(a, node, suffixAt(a, nameAt, target.suffixAt), apexAt);
     return -1;
@@ -89,17 +87,21 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
   if (link === 0) response.authoritative = true;
   if (!exact) {
     if ((flags & NODE_FLAG.DNAME) !== 0) return followDname(a, node, nameAt, apexAt, link);
-    node = nodeWord(nodes, node, NODE.WILDCARD);
-    if (node < 0) {
+    const wildcard = nodeWord(words, node, NODE.WILDCARD);
+    if (wildcard === 0) {
       response.rcode = RCODE.NXDOMAIN; // RFC 6604 3: also at the end of a chain
       addNegative(a, zone, apexAt);
       return -1;
     }
-    flags = nodeWord(nodes, node, NODE.NAME_AND_FLAGS);
+    node += wildcard;
+    flags = nodeWord(words, node, NODE.NAME_AND_FLAGS);
   }
-  const service = nodeWord(nodes, node, NODE.SERVICE);
-  const steered = service < 0 ? 0 : steeredBits(a, service);
-  if (steered !== 0) return addSteered(a, service, steered, node, zone, nameAt, apexAt, link);
+  const own = nodeWord(words, node, NODE.SERVICE);
+  if (own >= 0) {
+    const service = target.firstService + own;
+    const steered = steeredBits(a, service);
+    if (steered !== 0) return addSteered(a, service, steered, node, zone, nameAt, apexAt, link);
+  }
   if ((flags & NODE_FLAG.CNAME) !== 0 && query.type !== TYPE.CNAME && query.type !== TYPE.ANY) {
     return followLink(a, node, findRrset(image, node, TYPE.CNAME), nameAt, apexAt, link);
   }
@@ -108,7 +110,7 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
   // RFC 2181 5: no duplicate records. A DNAME that led to its own owner is in the answer already.
   else if (
     link === 0 ||
-    rrsetWord(image.rrsets, rrset, RRSET.TYPE) !== TYPE.DNAME ||
+    rrsetWord(words, rrset, RRSET.TYPE) !== TYPE.DNAME ||
     !isLoop(a, node * MARK.COUNT + MARK.DNAME, link)
   )
     addAnswer(a, rrset, nameAt, apexAt);

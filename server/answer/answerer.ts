@@ -9,7 +9,7 @@ import { createRandom } from '../../steering/random.ts';
 import { MAX_CHAIN_LINKS } from '../../wire/limits.ts';
 import { createQuery } from '../../wire/query.ts';
 import { createResponse } from '../../wire/response.ts';
-import { viewImage } from '../../zones/image/image.ts';
+import { viewImage, type ImageMemory } from '../../zones/image/image.ts';
 import type { Answer, AnswerLong, AskControl, Publication } from '../contract.ts';
 import { createCounters } from '../counters.ts';
 import { answerPeers } from '../transfer/answer-peers.ts';
@@ -25,7 +25,7 @@ import { createLimiter, limitUnverified, type RrlPayload } from './rrl.ts';
 
 /** The part of a publication that the answerer reads: shared memory and a few octets. */
 export type AnswererPayload = {
-  readonly image: SharedArrayBuffer;
+  readonly image: ImageMemory;
   readonly atlas: SharedArrayBuffer;
   readonly health: SharedArrayBuffer;
   /** One block per thread, with one counter per slot. */
@@ -78,6 +78,8 @@ export function createAnswererState(
       labels: 0,
       nameSum: 0,
       sumBefore: query.sumBefore,
+      zone: 0,
+      firstService: 0,
       node: -1,
       suffixAt: 0,
     },

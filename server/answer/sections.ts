@@ -7,7 +7,19 @@ import { get16, put16 } from '../../wire/octets.ts';
 import { LOWER_CASE } from '../../wire/query.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
 import { findRrset, sumLabels } from '../../zones/image/find-node.ts';
-import { PATCH, RECORD_HEAD_OCTETS, RRSET, ZONE, rrsetWord, zoneWord } from '../../zones/image/image.ts';
+import {
+  extraOwnerAt,
+  extraRrset,
+  firstExtraOf,
+  firstPatchOf,
+  PATCH,
+  RECORD_HEAD_OCTETS,
+  RRSET,
+  rrsetWord,
+  wireAtOf,
+  ZONE,
+  zoneWord,
+} from '../../zones/image/image.ts';
 import type { Answerer } from './answer-state.ts';
 
 /**
@@ -15,11 +27,11 @@ import type { Answerer } from './answer-state.ts';
  * writes nothing when it does not fit.
  */
 export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
-  const { bytes, bytesView, rrsets, patches } = image;
+  const { bytes, bytesView, words } = image;
   const { tx, view, base } = response;
-  const octets = rrsetWord(rrsets, rrset, RRSET.WIRE_OCTETS);
+  const octets = rrsetWord(words, rrset, RRSET.WIRE_OCTETS);
   if (response.length + octets > response.limit) return false;
-  const wireAt = rrsetWord(rrsets, rrset, RRSET.WIRE_AT);
+  const wireAt = wireAtOf(words, rrset);
   const start = response.length;
   const to = base + start;
   let done = 0;
@@ -31,11 +43,11 @@ export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt:
       putPointer(tx, at, ownerAt);
     }
   }
-  const firstPatch = rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH);
-  const lastPatch = firstPatch + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
+  const firstPatch = firstPatchOf(words, rrset);
+  const lastPatch = firstPatch + rrsetWord(words, rrset, RRSET.PATCH_COUNT);
   for (let patch = firstPatch; patch < lastPatch; patch++) {
-    const at = to + (patches[patch * PATCH.WORDS] ?? 0);
-    const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
+    const at = to + (words[patch * PATCH.WORDS] ?? 0);
+    const kind = words[patch * PATCH.WORDS + 1] ?? 0;
     putPointer(tx, at, kind === PATCH.APEX ? apexAt : start + (kind & 0xffff));
   }
   response.length += octets;
@@ -69,7 +81,7 @@ export function suffixAt({ response }: Answerer, nameAt: number, octets: number)
 }
 
 function recordsOf({ image }: Answerer, rrset: number): number {
-  return rrsetWord(image.rrsets, rrset, RRSET.COUNT);
+  return rrsetWord(image.words, rrset, RRSET.COUNT);
 }
 
 /** Adds an RRset to the answer section, and the addresses of the names in it to the additional section. */
@@ -88,9 +100,9 @@ export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: n
 /** Adds the SOA of NXDOMAIN or NODATA, with the TTL of RFC 2308 3. `zone` is the zone's number. */
 export function addNegative(a: Answerer, zone: number, apexAt: number): void {
   const { response, image } = a;
-  const soa = zoneWord(image.zones, zone, ZONE.NEGATIVE_SOA);
-  if (soa < 0) return;
-  if (copyRrset(a, soa, apexAt, apexAt)) response.authorities++;
+  const soa = zoneWord(image.words, zone, ZONE.NEGATIVE_SOA);
+  if (soa === 0) return;
+  if (copyRrset(a, zone + soa, apexAt, apexAt)) response.authorities++;
   else response.truncated = true;
 }
 
@@ -122,12 +134,13 @@ export function addReferral(a: Answerer, node: number, cutAt: number, apexAt: nu
  */
 function addExtras(a: Answerer, rrset: number, start: number): boolean {
   const { image, response } = a;
-  const first = rrsetWord(image.rrsets, rrset, RRSET.FIRST_EXTRA);
-  const end = first + rrsetWord(image.rrsets, rrset, RRSET.EXTRA_COUNT);
+  const { words } = image;
+  const first = firstExtraOf(words, rrset);
+  const end = first + rrsetWord(words, rrset, RRSET.EXTRA_COUNT);
   let isWhole = true;
   for (let extra = first; extra < end; extra++) {
-    const rrsetOfExtra = image.extras[extra * 2] ?? 0;
-    const ownerAt = suffixAt(a, start + (image.extras[extra * 2 + 1] ?? 0), 0);
+    const rrsetOfExtra = extraRrset(words, extra);
+    const ownerAt = suffixAt(a, start + extraOwnerAt(words, extra), 0);
     // Continue: a later RRset may be smaller and fit.
     if (ownerAt > MAX_POINTER || !copyRrset(a, rrsetOfExtra, ownerAt, 0)) isWhole = false;
     else response.additionals += recordsOf(a, rrsetOfExtra);

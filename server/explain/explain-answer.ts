@@ -25,8 +25,8 @@ import { TCP_OCTETS } from '../../wire/limits.ts';
 import { decodeResponse, encodeQuery, type MessageText } from '../../wire/message.ts';
 import { canonical, formatName, type Name } from '../../wire/name.ts';
 import { RCODE, typeText } from '../../wire/types.ts';
-import { createSearch, search } from '../../zones/image/find-node.ts';
-import { NODE, ZONE, zoneWord, nodeWord } from '../../zones/image/image.ts';
+import { createSearch, search, serviceAt } from '../../zones/image/find-node.ts';
+import { apexOf, nameAtOf } from '../../zones/image/image.ts';
 import type { Answerer } from '../answer/answer-state.ts';
 import { answer } from '../answer/answer.ts';
 import { createAnswererState } from '../answer/answerer.ts';
@@ -199,12 +199,9 @@ function ownerOf(
   const target = createSearch(canonical(asked));
   search(image, target);
   if (target.node < 0) return undefined;
-  const apex = zoneWord(image.zones, nodeWord(image.nodes, target.node, NODE.ZONE), ZONE.APEX_NODE);
-  const name = formatName(image.bytes, nodeWord(image.nodes, apex, NODE.NAME_AT));
+  const name = formatName(image.bytes, nameAtOf(image.words, apexOf(image.words, target.zone)));
   const zone = catalog.zones.find((known) => known.name === name)?.name;
-  return zone === undefined
-    ? undefined
-    : { zone, service: target.suffixAt === 0 ? nodeWord(image.nodes, target.node, NODE.SERVICE) : -1 };
+  return zone === undefined ? undefined : { zone, service: target.suffixAt === 0 ? serviceAt(image, target) : -1 };
 }
 
 function describeClient(

@@ -25,7 +25,7 @@ import type { Image } from '../../zones/image/image.ts';
 
 export type DefaultRrset = {
   readonly type: number;
-  /** The RRsets of the image that contain its records. */
+  /** The RRsets that contain its records, in rows from the zone's row. */
   readonly rrsets: readonly number[];
   readonly ttlSeconds: number;
 };

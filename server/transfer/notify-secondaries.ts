@@ -21,7 +21,6 @@ import { get16, put16 } from '../../wire/octets.ts';
 import { readTsig } from '../../wire/tsig-record.ts';
 import { createSigner, tsigOctets, verifyTsig, type TsigKey } from '../../wire/tsig.ts';
 import { CLASS, OPCODE, TYPE } from '../../wire/types.ts';
-import { createSearch, search } from '../../zones/image/find-node.ts';
 import type { Image } from '../../zones/image/image.ts';
 import type { Log } from '../contract.ts';
 import { soaMessage, zoneOfApex } from './zone-messages.ts';
@@ -246,9 +245,7 @@ function nowSeconds({ clock }: Notifier): number {
 /** RFC 1996 3.7: the question asks for the zone's SOA, the answer is the new SOA. Undefined for an unknown zone. */
 function messageOf(name: string, image: Image): Uint8Array | undefined {
   const owner = parseName(name === '.' ? name : `${name}.`);
-  const target = createSearch(owner);
-  search(image, target);
-  const zone = target.node >= 0 && target.suffixAt === 0 ? zoneOfApex(image, target.node) : undefined;
+  const zone = zoneOfApex(image, owner);
   if (zone === undefined) return undefined;
   const head = new Uint8Array(HEADER_OCTETS + owner.length + 4);
   put16(head, 2, (OPCODE.NOTIFY << 11) | 0x0400); // AA

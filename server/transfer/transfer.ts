@@ -7,7 +7,6 @@ import { get16 } from '../../wire/octets.ts';
 import { PARSED } from '../../wire/query.ts';
 import { createSigner, tsigOctets } from '../../wire/tsig.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
-import { createSearch, search } from '../../zones/image/find-node.ts';
 import { ZONE, type Image, zoneWord } from '../../zones/image/image.ts';
 import type { AnswerLong, StreamClient } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
@@ -22,7 +21,7 @@ import {
   responseHead,
   type PeerRequest,
 } from './peer-request.ts';
-import { soaMessage, zoneMessages, zoneOfApex, type MessageFrame } from './zone-messages.ts';
+import { soaMessage, zoneMessages, zoneOfApex, type MessageFrame, type ServedZone } from './zone-messages.ts';
 
 /** The part of a publication for `transfer`. */
 export type TransferPayload = {
@@ -66,7 +65,7 @@ function transferOf(
   if (wanted.kind === 'error') return [errorMessage(request, wanted.rcode, nowSeconds)];
   const { zone, known } = wanted;
   const frame = frameOf(request, nowSeconds);
-  const serial = zoneWord(image.zones, zone, ZONE.SERIAL);
+  const serial = zoneWord(image.words, zone.zone, ZONE.SERIAL);
   // RFC 1995 2: a client with this serial, or a newer one by RFC 1982, gets only the SOA.
   if (known !== undefined && ((known - serial) | 0) >= 0) return [soaMessage(image, zone, frame)];
   return zoneMessages(image, zone, defaults, frame);
@@ -81,14 +80,12 @@ export function ixfrOverUdp(image: Image, request: PeerRequest, nowSeconds: () =
 
 /** `known` is the client's serial from an IXFR; undefined for an AXFR. */
 type Wanted =
-  | { readonly kind: 'zone'; readonly zone: number; readonly known: number | undefined }
+  | { readonly kind: 'zone'; readonly zone: ServedZone; readonly known: number | undefined }
   | { readonly kind: 'error'; readonly rcode: number };
 
 function readWanted(image: Image, request: PeerRequest): Wanted {
   const { query } = request;
-  const target = createSearch(query.name.slice(0, query.nameOctets));
-  search(image, target);
-  const zone = target.node >= 0 && target.suffixAt === 0 ? zoneOfApex(image, target.node) : undefined;
+  const zone = zoneOfApex(image, query.name.slice(0, query.nameOctets));
   // RFC 5936 2.2.1: NOTAUTH for a name that is not a zone of this server.
   if (zone === undefined) return { kind: 'error', rcode: RCODE.NOTAUTH };
   if (query.type === TYPE.AXFR) return { kind: 'zone', zone, known: undefined };

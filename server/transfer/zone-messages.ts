@@ -4,19 +4,25 @@
  * record.
  */
 import { MAX_POINTER } from '../../wire/limits.ts';
+import type { Name } from '../../wire/name.ts';
 import { get16, put16 } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
-import { findRrset, nextNode } from '../../zones/image/find-node.ts';
+import { createSearch, findRrset, nextNode, search } from '../../zones/image/find-node.ts';
 import {
+  apexOf,
+  firstPatchOf,
+  firstRrsetOf,
+  type Image,
+  nameAtOf,
   NODE,
+  nodeWord,
   PATCH,
   RECORD_HEAD_OCTETS,
   RRSET,
-  ZONE,
-  type Image,
-  nodeWord,
-  zoneWord,
   rrsetWord,
+  wireAtOf,
+  ZONE,
+  zoneWord,
 } from '../../zones/image/image.ts';
 import type { DefaultAnswers } from './default-answer.ts';
 
@@ -38,15 +44,26 @@ const SOA_BUFFER_OCTETS = 4096;
 const QUESTION_AT = 12;
 const POINTER_OCTETS = 2;
 
-/** The number of the zone whose apex is this node; undefined when the node is not an apex. */
-export function zoneOfApex({ nodes, zones }: Image, node: number): number | undefined {
-  const zone = nodeWord(nodes, node, NODE.ZONE);
-  return zones[zone * ZONE.WORDS + ZONE.APEX_NODE] === node ? zone : undefined;
+/** A zone of the image. */
+export type ServedZone = {
+  readonly zone: number;
+  /** Number of its first service. */
+  readonly firstService: number;
+};
+
+/** The zone with this apex, in canonical form; undefined if there is none. */
+export function zoneOfApex(image: Image, apex: Name): ServedZone | undefined {
+  const target = createSearch(apex);
+  search(image, target);
+  const { zone, firstService } = target;
+  return target.node >= 0 && target.node === apexOf(image.words, zone) && target.suffixAt === 0
+    ? { zone, firstService }
+    : undefined;
 }
 
 /** A message with only the zone's SOA (RFC 1995 2 and 4). */
-export function soaMessage(image: Image, zone: number, frame: MessageFrame): Uint8Array {
-  const apex = zoneWord(image.zones, zone, ZONE.APEX_NODE);
+export function soaMessage(image: Image, { zone }: ServedZone, frame: MessageFrame): Uint8Array {
+  const apex = apexOf(image.words, zone);
   const message = createMessage(image, zone, frame, SOA_BUFFER_OCTETS);
   message.add(apex, findRrset(image, apex, TYPE.SOA), 0, undefined);
   return message.finish();
@@ -55,14 +72,14 @@ export function soaMessage(image: Image, zone: number, frame: MessageFrame): Uin
 /** Yields all messages of a zone. Throws RangeError when one record is larger than a message. */
 export function* zoneMessages(
   image: Image,
-  zone: number,
+  served: ServedZone,
   defaults: DefaultAnswers,
   frame: MessageFrame,
 ): Generator<Uint8Array, undefined> {
-  const message = createMessage(image, zone, frame, BUFFER_OCTETS);
-  for (const { node, rrset, ttlSeconds } of rrsetsOf(image, zone, defaults)) {
-    const octets = rrsetWord(image.rrsets, rrset, RRSET.WIRE_OCTETS);
-    const wireAt = rrsetWord(image.rrsets, rrset, RRSET.WIRE_AT);
+  const message = createMessage(image, served.zone, frame, BUFFER_OCTETS);
+  for (const { node, rrset, ttlSeconds } of rrsetsOf(image, served, defaults)) {
+    const octets = rrsetWord(image.words, rrset, RRSET.WIRE_OCTETS);
+    const wireAt = wireAtOf(image.words, rrset);
     for (let at = 0; at < octets; at += RECORD_HEAD_OCTETS + get16(image.bytes, wireAt + at + 10)) {
       if (message.add(node, rrset, at, ttlSeconds)) continue;
       yield message.finish();
@@ -80,25 +97,25 @@ type ZoneRrset = {
 };
 
 /** The RRsets of a zone in the order of a transfer, with the SOA first and last. */
-function* rrsetsOf(image: Image, zone: number, defaults: DefaultAnswers): Generator<ZoneRrset> {
-  const { nodes, zones, rrsets } = image;
-  const apex = zoneWord(zones, zone, ZONE.APEX_NODE);
+function* rrsetsOf(image: Image, { zone, firstService }: ServedZone, defaults: DefaultAnswers): Generator<ZoneRrset> {
+  const { words } = image;
+  const apex = apexOf(words, zone);
   const soa: ZoneRrset = { node: apex, rrset: findRrset(image, apex, TYPE.SOA), ttlSeconds: undefined };
   yield soa;
-  // A zone's nodes are between its apex and the apex of the next zone.
-  const next = zones[(zone + 1) * ZONE.WORDS + ZONE.APEX_NODE] ?? nodes.length / NODE.WORDS;
-  for (let node = apex; node < next; node = nextNode(nodes, node)) {
-    const service = nodeWord(nodes, node, NODE.SERVICE);
-    const first = nodeWord(nodes, node, NODE.FIRST_RRSET);
-    const end = first + nodeWord(nodes, node, NODE.RRSET_COUNT);
+  const nodesEnd = zone + zoneWord(words, zone, ZONE.NODES_END);
+  for (let node = apex; node < nodesEnd; node = nextNode(words, node)) {
+    const own = nodeWord(words, node, NODE.SERVICE);
+    const service = own < 0 ? -1 : firstService + own;
+    const first = firstRrsetOf(words, node);
+    const end = first + nodeWord(words, node, NODE.RRSET_COUNT);
     for (let rrset = first; rrset < end; rrset++) {
       if (rrset === soa.rrset) continue;
-      if (service >= 0 && defaults.covers(service, rrsetWord(rrsets, rrset, RRSET.TYPE))) continue;
+      if (service >= 0 && defaults.covers(service, rrsetWord(words, rrset, RRSET.TYPE))) continue;
       yield { node, rrset, ttlSeconds: undefined };
     }
     if (service < 0) continue;
     for (const { rrsets: steered, ttlSeconds } of defaults.of(service)) {
-      for (const rrset of steered) yield { node, rrset, ttlSeconds };
+      for (const answer of steered) yield { node, rrset: zone + answer, ttlSeconds };
     }
   }
   yield soa;
@@ -112,8 +129,8 @@ type Message = {
 };
 
 function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOctets: number): Message {
-  const { nodes, bytes } = image;
-  const apexOctets = zoneWord(image.zones, zone, ZONE.APEX_OCTETS);
+  const { words, bytes } = image;
+  const apexOctets = zoneWord(words, zone, ZONE.APEX_OCTETS);
   const buffer = new Uint8Array(bufferOctets);
   buffer.set(frame.head);
   let length = frame.head.length;
@@ -127,8 +144,8 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
       put16(buffer, length, 0xc000 | lastOwnerAt);
       return length + POINTER_OCTETS;
     }
-    const nameAt = nodeWord(nodes, node, NODE.NAME_AT);
-    const octets = (nodeWord(nodes, node, NODE.NAME_AND_FLAGS) & 0xff) - apexOctets;
+    const nameAt = nameAtOf(words, node);
+    const octets = (nodeWord(words, node, NODE.NAME_AND_FLAGS) & 0xff) - apexOctets;
     for (let i = 0; i < octets; i++) buffer[length + i] = bytes[nameAt + i] ?? 0;
     return writeApex(buffer, length + octets, apexOctets);
   };
@@ -136,7 +153,7 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
   return {
     add: (node, rrset, offset, ttlSeconds) => {
       let at = writeOwner(node);
-      const from = rrsetWord(image.rrsets, rrset, RRSET.WIRE_AT) + offset;
+      const from = wireAtOf(words, rrset) + offset;
       // Type, class, TTL.
       for (let i = 2; i < 10; i++) buffer[at + i - 2] = bytes[from + i] ?? 0;
       if (ttlSeconds !== undefined) {
@@ -180,17 +197,18 @@ function writeApex(out: Uint8Array, at: number, apexOctets: number): number {
 
 /** Writes the data of the record at `offset` of an RRset. Returns the position after them. */
 function writeData(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
-  const { bytes, rrsets, patches } = image;
-  const wireAt = rrsetWord(rrsets, rrset, RRSET.WIRE_AT);
+  const { bytes, words } = image;
+  const wireAt = wireAtOf(words, rrset);
+  const patchesEnd = firstPatchOf(words, rrset) + rrsetWord(words, rrset, RRSET.PATCH_COUNT);
   const end = offset + RECORD_HEAD_OCTETS + get16(bytes, wireAt + offset + 10);
   let from = offset + RECORD_HEAD_OCTETS;
   let at = to;
   for (let patch = firstPatchFrom(image, rrset, from); ; patch++) {
-    const isLast = patch === rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH) + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
-    const pointerAt = isLast ? end : Math.min(end, patches[patch * PATCH.WORDS] ?? 0);
+    const isLast = patch === patchesEnd;
+    const pointerAt = isLast ? end : Math.min(end, words[patch * PATCH.WORDS] ?? 0);
     while (from < pointerAt) out[at++] = bytes[wireAt + from++] ?? 0;
     if (from >= end) return at;
-    const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
+    const kind = words[patch * PATCH.WORDS + 1] ?? 0;
     if (kind === PATCH.APEX) {
       put16(out, at, 0xc000 | QUESTION_AT);
       at += POINTER_OCTETS;
@@ -204,15 +222,15 @@ function writeData(image: Image, rrset: number, offset: number, out: Uint8Array,
  * start of the RRset. Returns the position after it.
  */
 function writeName(image: Image, rrset: number, offset: number, out: Uint8Array, to: number): number {
-  const { bytes, rrsets, patches } = image;
-  const wireAt = rrsetWord(rrsets, rrset, RRSET.WIRE_AT);
+  const { bytes, words } = image;
+  const wireAt = wireAtOf(words, rrset);
+  const patchesEnd = firstPatchOf(words, rrset) + rrsetWord(words, rrset, RRSET.PATCH_COUNT);
   let at = to;
   let from = offset;
   for (;;) {
     const patch = firstPatchFrom(image, rrset, from);
-    const end = rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH) + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
-    if (patch < end && patches[patch * PATCH.WORDS] === from) {
-      const kind = patches[patch * PATCH.WORDS + 1] ?? 0;
+    if (patch < patchesEnd && words[patch * PATCH.WORDS] === from) {
+      const kind = words[patch * PATCH.WORDS + 1] ?? 0;
       if (kind === PATCH.APEX) {
         put16(out, at, 0xc000 | QUESTION_AT);
         return at + POINTER_OCTETS;
@@ -227,12 +245,12 @@ function writeName(image: Image, rrset: number, offset: number, out: Uint8Array,
 }
 
 /** The first patch of an RRset at or after `offset`. Patches are sorted by offset. */
-function firstPatchFrom({ rrsets, patches }: Image, rrset: number, offset: number): number {
-  let low = rrsetWord(rrsets, rrset, RRSET.FIRST_PATCH);
-  let high = low + rrsetWord(rrsets, rrset, RRSET.PATCH_COUNT);
+function firstPatchFrom({ words }: Image, rrset: number, offset: number): number {
+  let low = firstPatchOf(words, rrset);
+  let high = low + rrsetWord(words, rrset, RRSET.PATCH_COUNT);
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((patches[middle * PATCH.WORDS] ?? 0) < offset) low = middle + 1;
+    if ((words[middle * PATCH.WORDS] ?? 0) < offset) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -6,15 +6,16 @@ import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE } from '../../wire/types.ts';
 import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
 import { pushWords, type Words } from './growable.ts';
-import { NODE, NODE_FLAG, RRSET, rrsetWord, nodeWord } from './image.ts';
-import { findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
+import { NODE, NODE_FLAG, ROW_WORDS, RRSET, rrsetWord, nodeWord } from './image.ts';
+import { findNode, flagsOf, type NodeTable } from './node-table.ts';
 
 /** A zone whose RRsets are in the image, and the names in their data. */
 type Pointing = {
   readonly building: NodeTable & { readonly rrsets: Words; readonly extras: Words };
   readonly store: RecordStore;
   readonly apex: Name;
-  readonly zone: number;
+  /** Whether a name is in another zone that is served here. */
+  readonly isInChild: (name: Name) => boolean;
   /** Nodes that queries do not find, by owner: those below a cut, where glue is. */
   readonly occludedNode: ReadonlyMap<string, number>;
   /** (RRset, offset of the target's name in it, row), the targets of an RRset together. */
@@ -36,7 +37,7 @@ export function resolveTargets(work: Pointing): void {
     const key = Buffer.from(name).toString('latin1');
     if (done.has(key)) continue;
     done.add(key);
-    const at = rrset * RRSET.WORDS;
+    const at = rrset * ROW_WORDS;
     const rrsets = additionalOf(work, name, store.type[row] ?? 0).filter((extra) => extra !== rrset);
     if (rrsets.length === 0) continue;
     if (rrsetWord(building.rrsets.array, rrset, RRSET.EXTRA_COUNT) === 0) {
@@ -71,12 +72,13 @@ function nameEnd(bytes: Uint8Array): number {
  * for name servers only, glue; for a service binding also the bindings of the target (RFC 9460 4.1).
  */
 function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
-  const { building, occludedNode, zone } = work;
+  const { building, occludedNode } = work;
   const glue = occludedNode.get(Buffer.from(name).toString('latin1'));
   if (glue !== undefined && pointing !== TYPE.NS) return [];
+  if (glue === undefined && work.isInChild(name)) return [];
   const own = glue ?? findNode(building, name, 0, name.length);
   const node = own < 0 ? wildcardFor(work, name) : own;
-  if (node < 0 || zoneOf(building, node) !== zone) return [];
+  if (node < 0) return [];
   const first = nodeWord(building.nodes.array, node, NODE.FIRST_RRSET);
   const count = nodeWord(building.nodes.array, node, NODE.RRSET_COUNT);
   // In this order, IPv6 addresses are the first to be left out if there is no room for all.
@@ -90,13 +92,13 @@ function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
 }
 
 /** The wildcard that answers for a name that does not exist, or -1 (RFC 4592 3.3.1). */
-function wildcardFor({ building, apex, zone }: Pointing, name: Name): number {
+function wildcardFor({ building, apex }: Pointing, name: Name): number {
   for (let at = 0; name.length - at > apex.length;) {
     at += (name[at] ?? 0) + 1;
     const encloser = findNode(building, name, at, name.length - at);
     if (encloser < 0) continue;
     const isLeft = (flagsOf(building, encloser) & (NODE_FLAG.CUT | NODE_FLAG.DNAME)) !== 0;
-    if (isLeft || zoneOf(building, encloser) !== zone) return -1;
+    if (isLeft) return -1;
     return nodeWord(building.nodes.array, encloser, NODE.WILDCARD);
   }
   return -1;

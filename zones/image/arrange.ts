@@ -1,111 +1,143 @@
 /**
- * The last step of compiling: places data that a query reads in sequence side by side, so that it shares cache lines. With
- * a million names most reads miss the cache, and a miss costs as much as a hundred instructions.
+ * The last step of compiling a zone: writes its part into an arena and places data that a query reads in sequence side by
+ * side, so that it shares cache lines. With a million names most reads miss the cache, and a miss costs as much as a
+ * hundred instructions.
  */
-import { SERVICE, VIP } from '../../steering/plan.ts';
-import type { BuildingPlan } from './compile-services.ts';
+import { type Arena, reserve } from './arena.ts';
 import type { Building } from './compile-zone.ts';
-import { NODE, RRSET, ZONE, nodeWord, rrsetWord } from './image.ts';
+import { NODE, nodeWord, PATCH, ROW_OCTETS, ROW_WORDS, RRSET, rrsetWord, ZONE } from './image.ts';
 
-export type Arranged = {
-  /** Rows of nodes, each followed by the rows of its RRsets; then the RRsets without a node. */
-  readonly rows: Int32Array;
-  /** End of the rows with nodes, in words. */
-  readonly nodeWords: number;
-  readonly bytes: Uint8Array;
+const PAIRS_A_ROW = ROW_WORDS / 2;
+const ZONE_ROWS = ZONE.WORDS / ROW_WORDS;
+
+/** The rows of a part, from the zone's row, and the sizes of what follows them. */
+export type Arrangement = {
+  readonly rowOfNode: Int32Array;
+  readonly rowOfRrset: Int32Array;
+  readonly firstNode: number;
+  readonly nodesEnd: number;
+  readonly tableAt: number;
+  readonly patchesAt: number;
+  readonly extrasAt: number;
+  readonly bytesAt: number;
+  /** All of the part. */
+  readonly octets: number;
 };
 
-/** Replaces the numbers of nodes and RRsets by row numbers, everywhere in `building` and `plan`. */
-export function arrange(building: Building, plan: BuildingPlan): Arranged {
-  const bytes = gatherBytes(building);
-  const nodeCount = building.nodes.length / NODE.WORDS;
-  const rowOfNode = new Int32Array(nodeCount);
-  const rowOfRrset = new Int32Array(building.rrsets.length / RRSET.WORDS).fill(-1);
-  let row = 0;
-  for (let node = 0; node < nodeCount; node++) {
+/** Gives every node and RRset of a zone its row. */
+export function arrange(building: Building): Arrangement {
+  const { nodes, rrsets, answers, table, patches, extras, bytes } = building;
+  const rowOfNode = new Int32Array(nodes.length / ROW_WORDS);
+  const rowOfRrset = new Int32Array(rrsets.length / ROW_WORDS).fill(-1);
+  let row = ZONE_ROWS;
+  for (let rrset = 0; rrset < answers; rrset++) rowOfRrset[rrset] = row++;
+  // A node and its first RRset share a cache line.
+  row += row & 1;
+  const firstNode = row;
+  for (let node = 0; node < rowOfNode.length; node++) {
     rowOfNode[node] = row++;
-    eachRrset(building, node, (rrset) => {
-      rowOfRrset[rrset] = row++;
-    });
-    // A node and its first RRset share a cache line.
+    const first = nodeWord(nodes.array, node, NODE.FIRST_RRSET);
+    const end = first + nodeWord(nodes.array, node, NODE.RRSET_COUNT);
+    for (let rrset = first; rrset < end; rrset++) rowOfRrset[rrset] = row++;
     row += row & 1;
   }
-  const nodeWords = row * NODE.WORDS;
+  const nodesEnd = row;
   for (let rrset = 0; rrset < rowOfRrset.length; rrset++) if (rowOfRrset[rrset] === -1) rowOfRrset[rrset] = row++;
-  const rows = new Int32Array(row * NODE.WORDS);
-  move(building.nodes.array, rows, rowOfNode);
-  move(building.rrsets.array, rows, rowOfRrset);
-
-  for (const at of rowOfNode) {
-    renumber(rows, at * NODE.WORDS + NODE.WILDCARD, rowOfNode);
-    renumber(rows, at * NODE.WORDS + NODE.PARENT_CUT, rowOfNode);
-    renumber(rows, at * NODE.WORDS + NODE.FIRST_RRSET, rowOfRrset);
-  }
-  const { table, zones, extras } = building;
-  for (let at = 1; at < table.length; at += 2)
-    if (table[at] !== 0) table[at] = (rowOfNode[(table[at] ?? 0) - 1] ?? 0) + 1;
-  for (let at = 0; at < zones.length; at += ZONE.WORDS) {
-    renumber(zones.array, at + ZONE.APEX_NODE, rowOfNode);
-    renumber(zones.array, at + ZONE.NEGATIVE_SOA, rowOfRrset);
-  }
-  for (let at = 0; at < extras.length; at += 2) renumber(extras.array, at, rowOfRrset);
-  for (let at = 0; at < plan.vips.length; at += VIP.WORDS) {
-    for (const column of [VIP.RRSET_A, VIP.RRSET_AAAA, VIP.RRSET_CNAME])
-      renumber(plan.vips.array, at + column, rowOfRrset);
-  }
-  for (let at = 0; at < plan.services.length; at += SERVICE.WORDS) {
-    for (const column of [SERVICE.STATIC_A, SERVICE.STATIC_AAAA, SERVICE.STATIC_CNAME]) {
-      renumber(plan.services.array, at + column, rowOfRrset);
-    }
-  }
-  return { rows, nodeWords, bytes };
+  const tableAt = row * ROW_WORDS;
+  const patchesAt = tableAt + table.length;
+  const extrasAt = patchesAt + patches.length;
+  const bytesAt = (extrasAt + extras.length) * 4;
+  const octets = bytesAt + bytes.length;
+  return { rowOfNode, rowOfRrset, firstNode, nodesEnd, tableAt, patchesAt, extrasAt, bytesAt, octets };
 }
 
-function eachRrset({ nodes }: Building, node: number, visit: (rrset: number) => void): void {
-  const first = nodeWord(nodes.array, node, NODE.FIRST_RRSET);
-  const count = nodeWord(nodes.array, node, NODE.RRSET_COUNT);
-  for (let rrset = first; rrset < first + count; rrset++) visit(rrset);
-}
-
-/** Rows of nodes and of RRsets have the same width. */
-function move(from: Int32Array, to: Int32Array, rowOf: Int32Array): void {
-  for (let number = 0; number < rowOf.length; number++) {
-    const source = number * NODE.WORDS;
-    const target = (rowOf[number] ?? 0) * NODE.WORDS;
-    for (let word = 0; word < NODE.WORDS; word++) to[target + word] = from[source + word] ?? 0;
+/**
+ * Writes a zone's part into the arena and returns the zone's row. Numbers of nodes and RRsets become distances of rows.
+ * Undefined if the arena is full.
+ */
+export function writePart(
+  building: Building,
+  { apexOctets, serial }: { readonly apexOctets: number; readonly serial: number },
+  arrangement: Arrangement,
+  arena: Arena,
+): number | undefined {
+  const zone = reserve(arena, arrangement.octets);
+  if (zone === undefined) return undefined;
+  const words = arena.words.subarray(zone * ROW_WORDS, zone * ROW_WORDS + Math.ceil(arrangement.octets / 4));
+  const bytes = arena.bytes.subarray(zone * ROW_OCTETS, zone * ROW_OCTETS + arrangement.octets);
+  const { rowOfNode, rowOfRrset, tableAt, patchesAt, extrasAt, firstNode, nodesEnd } = arrangement;
+  words[ZONE.APEX_NODE] = firstNode;
+  words[ZONE.APEX_OCTETS] = apexOctets;
+  words[ZONE.NEGATIVE_SOA] = building.negativeSoa < 0 ? 0 : (rowOfRrset[building.negativeSoa] ?? 0);
+  words[ZONE.SERIAL] = serial | 0;
+  words[ZONE.TABLE_AT] = tableAt;
+  words[ZONE.TABLE_MASK] = building.mask;
+  words[ZONE.MAX_LABELS] = building.maxLabels;
+  words[ZONE.NODES_END] = nodesEnd;
+  words[ZONE.OCTETS] = arrangement.octets;
+  writeRows(building, arrangement, words, bytes);
+  const { table, patches, extras } = building;
+  for (let at = 0; at < table.length; at += 2) {
+    const node = (table[at + 1] ?? 0) - 1;
+    if (node < 0) continue;
+    words[tableAt + at] = table[at] ?? 0;
+    words[tableAt + at + 1] = rowOfNode[node] ?? 0;
   }
+  words.set(patches.array.subarray(0, patches.length), patchesAt);
+  for (let at = 0; at < extras.length; at += 2) {
+    const extra = (extrasAt + at) / 2;
+    words[extrasAt + at] = (rowOfRrset[extras.array[at] ?? 0] ?? 0) - Math.floor(extra / PAIRS_A_ROW);
+    words[extrasAt + at + 1] = extras.array[at + 1] ?? 0;
+  }
+  return zone;
 }
 
-/** -1 means none. */
-function renumber(words: Int32Array, at: number, rowOf: Int32Array): void {
-  const number = words[at] ?? -1;
-  if (number >= 0) words[at] = rowOf[number] ?? -1;
-}
-
-/** Places a name before its RRsets: after the comparison of the name, the first RRset is in the same cache line or the next. */
-function gatherBytes(building: Building): Uint8Array {
-  const { nodes, rrsets, bytes } = building;
-  const gathered = new Uint8Array(bytes.length);
-  let end = 0;
-  const gather = (rows: Int32Array, column: number, octets: number): void => {
-    const from = rows[column] ?? 0;
-    for (let i = 0; i < octets; i++) gathered[end + i] = bytes.array[from + i] ?? 0;
-    rows[column] = end;
+/** Writes the rows, and the octets of each right after those of the row before. */
+function writeRows(building: Building, arrangement: Arrangement, words: Int32Array, bytes: Uint8Array): void {
+  const { nodes, rrsets, answers } = building;
+  const { rowOfNode, rowOfRrset, patchesAt, extrasAt, nodesEnd } = arrangement;
+  const from = building.bytes.array;
+  let end = arrangement.bytesAt;
+  const gather = (at: number, octets: number): void => {
+    // Most pieces are short, and a loop is faster than a view of each.
+    if (octets > 256) bytes.set(from.subarray(at, at + octets), end);
+    else for (let i = 0; i < octets; i++) bytes[end + i] = from[at + i] ?? 0;
     end += octets;
   };
-  const isGathered = new Uint8Array(rrsets.length / RRSET.WORDS);
-  const gatherRrset = (rrset: number): void => {
-    const row = rrset * RRSET.WORDS;
-    if (isGathered[rrset] === 0)
-      gather(rrsets.array, row + RRSET.WIRE_AT, rrsetWord(rrsets.array, rrset, RRSET.WIRE_OCTETS));
-    isGathered[rrset] = 1;
+  const writeRrset = (rrset: number): void => {
+    const row = rowOfRrset[rrset] ?? 0;
+    const to = row * ROW_WORDS;
+    const octets = rrsetWord(rrsets.array, rrset, RRSET.WIRE_OCTETS);
+    words[to + RRSET.TYPE] = rrsetWord(rrsets.array, rrset, RRSET.TYPE);
+    words[to + RRSET.COUNT] = rrsetWord(rrsets.array, rrset, RRSET.COUNT);
+    words[to + RRSET.WIRE_AT] = end - row * ROW_OCTETS;
+    words[to + RRSET.WIRE_OCTETS] = octets;
+    const pairs = row * PAIRS_A_ROW;
+    words[to + RRSET.FIRST_PATCH] = patchesAt / PATCH.WORDS + rrsetWord(rrsets.array, rrset, RRSET.FIRST_PATCH) - pairs;
+    words[to + RRSET.PATCH_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.PATCH_COUNT);
+    words[to + RRSET.FIRST_EXTRA] = extrasAt / 2 + rrsetWord(rrsets.array, rrset, RRSET.FIRST_EXTRA) - pairs;
+    words[to + RRSET.EXTRA_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.EXTRA_COUNT);
+    gather(rrsetWord(rrsets.array, rrset, RRSET.WIRE_AT), octets);
   };
-  for (let node = 0; node * NODE.WORDS < nodes.length; node++) {
-    const row = node * NODE.WORDS;
-    gather(nodes.array, row + NODE.NAME_AT, nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS) & 0xff);
-    eachRrset(building, node, gatherRrset);
+  for (let node = 0; node < rowOfNode.length; node++) {
+    const row = rowOfNode[node] ?? 0;
+    const to = row * ROW_WORDS;
+    const wildcard = nodeWord(nodes.array, node, NODE.WILDCARD);
+    const first = nodeWord(nodes.array, node, NODE.FIRST_RRSET);
+    const count = nodeWord(nodes.array, node, NODE.RRSET_COUNT);
+    const nameAndFlags = nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS);
+    words[to + NODE.NAME_AT] = end - row * ROW_OCTETS;
+    words[to + NODE.NAME_AND_FLAGS] = nameAndFlags;
+    words[to + NODE.FIRST_RRSET] = 1;
+    words[to + NODE.RRSET_COUNT] = count;
+    words[to + NODE.WILDCARD] = wildcard < 0 ? 0 : (rowOfNode[wildcard] ?? 0) - row;
+    words[to + NODE.SERVICE] = nodeWord(nodes.array, node, NODE.SERVICE);
+    gather(nodeWord(nodes.array, node, NODE.NAME_AT), nameAndFlags & 0xff);
+    for (let rrset = first; rrset < first + count; rrset++) writeRrset(rrset);
   }
-  // RRsets without a node: SOAs of negative answers, answers of services.
-  for (let rrset = 0; rrset < isGathered.length; rrset++) gatherRrset(rrset);
-  return gathered;
+  // RRsets without a node: answers of services, the SOA of negative answers.
+  for (let rrset = 0; rrset < answers; rrset++) writeRrset(rrset);
+  for (let rrset = answers; rrset < rowOfRrset.length; rrset++) {
+    if ((rowOfRrset[rrset] ?? 0) >= nodesEnd) writeRrset(rrset);
+  }
 }

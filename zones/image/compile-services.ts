@@ -18,17 +18,11 @@ import { plainFrom } from '../../steering/plain.ts';
 import { ALL_DOWN, HAS, MAP, REGION, SERVICE, TRAIT, VIP } from '../../steering/plan.ts';
 import { OP } from '../../steering/program.ts';
 import { traitsOf, type StepSpec, type StepTraits } from '../../steering/steps.ts';
-import { parseAddress } from '../../wire/address.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import { hashText } from '../../wire/name-hash.ts';
-import { canonical, type Name } from '../../wire/name.ts';
-import { TYPE } from '../../wire/types.ts';
 import type { RegionInfo } from '../catalog.ts';
 import type { ServiceModel, VipModel } from '../read/model.ts';
-import { ensureName, isElsewhere, type Building } from './compile-zone.ts';
-import { encodeRrset } from './encode-rrset.ts';
 import { createWords, pushWords, reserveWords, type Words } from './growable.ts';
-import { NODE } from './image.ts';
 
 /** The steering tables under construction. */
 export type BuildingPlan = {
@@ -80,16 +74,16 @@ export type CompileContext = {
   readonly report: Report;
 };
 
-/** Adds a service with its VIPs and returns its number. The zone's static records must be in the image already. */
+/**
+ * Adds a service with its VIPs. `nextAnswer` returns the RRsets of its zone's services, one after the other
+ * (ServiceAnswers).
+ */
 export function compileService(
-  building: Building,
   plan: BuildingPlan,
   model: ServiceModel,
-  apex: Name,
-  zone: number,
+  nextAnswer: () => number,
   context: CompileContext,
-): number {
-  const service = plan.services.length / SERVICE.WORDS;
+): void {
   const local = localRegions(model, context);
   const firstRegion = plan.regions.length / REGION.WORDS;
   const regionOf = model.vips.map((vip) => local.indexOf(context.regionNumber(vip.region)));
@@ -106,17 +100,15 @@ export function compileService(
       plan.vips,
       region,
       hasOf(vip),
-      rrset(building, TYPE.A, vip.a, apex),
-      rrset(building, TYPE.AAAA, vip.aaaa, apex),
-      rrset(building, TYPE.CNAME, vip.cname, apex),
+      nextAnswer(),
+      nextAnswer(),
+      nextAnswer(),
       hashText(Buffer.from(vip.name.toLowerCase())),
       regionOf.indexOf(region, index + 1),
     );
   }
   const steps = compileSteps(plan, model, local, regionOf, context);
   warnNoDataByPlace(plan, model, has, steps, context.report);
-  const down = model.whenAllDown;
-  const fallback = down.kind === 'static' ? down : undefined;
   const at = reserveWords(plan.services, SERVICE.WORDS);
   const row = plan.services.array.subarray(at, at + SERVICE.WORDS);
   row[SERVICE.FIRST_SLOT] = firstSlot;
@@ -124,16 +116,18 @@ export function compileService(
   row[SERVICE.TTL_MIN] = model.ttl.minSeconds;
   row[SERVICE.TTL_MAX] = model.ttl.maxSeconds;
   row[SERVICE.ANSWERS] = Math.min(model.answers, MAX_VIPS);
-  row[SERVICE.ALL_DOWN] = { serve_all: ALL_DOWN.SERVE_ALL, none: ALL_DOWN.NONE, static: ALL_DOWN.STATIC }[down.kind];
+  row[SERVICE.ALL_DOWN] = { serve_all: ALL_DOWN.SERVE_ALL, none: ALL_DOWN.NONE, static: ALL_DOWN.STATIC }[
+    model.whenAllDown.kind
+  ];
   row[SERVICE.FIRST_REGION] = firstRegion;
   row[SERVICE.REGION_COUNT] = local.length;
   row[SERVICE.FIRST_STEP] = steps.first;
   row[SERVICE.STEP_COUNT] = model.steps.length;
   row[SERVICE.MAP] = steps.map;
   row[SERVICE.MAP_AAAA] = steps.mapAaaa;
-  row[SERVICE.STATIC_A] = staticRrset(building, TYPE.A, fallback?.a ?? [], model, apex);
-  row[SERVICE.STATIC_AAAA] = staticRrset(building, TYPE.AAAA, fallback?.aaaa ?? [], model, apex);
-  row[SERVICE.STATIC_CNAME] = rrset(building, TYPE.CNAME, fallback?.cname, apex, model.ttl.minSeconds);
+  row[SERVICE.STATIC_A] = nextAnswer();
+  row[SERVICE.STATIC_AAAA] = nextAnswer();
+  row[SERVICE.STATIC_CNAME] = nextAnswer();
   const weighsRegions = local.some((number) => (context.regions[number]?.minHealthy ?? 0) > 0);
   row[SERVICE.HAS] =
     has |
@@ -141,15 +135,6 @@ export function compileService(
     (model.shed === undefined ? 0 : TRAIT.SHEDS) |
     (steps.sticks ? TRAIT.STICKS : 0) |
     (steps.sticksAaaa ? TRAIT.STICKS_AAAA : 0);
-  const owner = canonical(model.owner);
-  if (isElsewhere(building, owner, apex, zone)) {
-    const message = `service ${model.name} is at or below the apex of another served zone: Pharos never answers from it`;
-    context.report.error('PH381', message, model.place, "move it to that zone's file, or remove one of the two");
-    return service;
-  }
-  const node = ensureName(building, owner, zone);
-  building.nodes.array[node * NODE.WORDS + NODE.SERVICE] = service;
-  return service;
 }
 
 /**
@@ -199,22 +184,6 @@ function placedRegions(local: readonly number[], { regions }: Pick<CompileContex
 
 function hasOf(vip: Pick<VipModel, 'a' | 'aaaa' | 'cname'>): number {
   return (vip.a ? HAS.A : 0) | (vip.aaaa ? HAS.AAAA : 0) | (vip.cname ? HAS.CNAME : 0);
-}
-
-/** A VIP's TTL is written when it is served; a static answer has its own. */
-function rrset(building: Building, type: number, rdata: Uint8Array | undefined, apex: Name, ttlSeconds = 0): number {
-  return rdata ? (encodeRrset(building, type, ttlSeconds, [rdata], apex) ?? -1) : -1;
-}
-
-function staticRrset(
-  building: Building,
-  type: number,
-  texts: readonly string[],
-  model: ServiceModel,
-  apex: Name,
-): number {
-  const rdata = texts.flatMap((text) => parseAddress(text) ?? []);
-  return rdata.length > 0 ? (encodeRrset(building, type, model.ttl.minSeconds, rdata, apex) ?? -1) : -1;
 }
 
 type CompiledSteps = {

@@ -1,28 +1,47 @@
 /**
- * Compiles one zone into the image: names, empty non-terminals, cuts with their glue, RRsets, and RRsets for the additional
- * section. Services are compiled afterwards (compile-services.ts).
+ * Compiles one zone: names, empty non-terminals, cuts with their glue, RRsets, RRsets for the additional section, and the
+ * RRsets of its services. The result depends on nothing but the zone and the names of the zones below it. How services
+ * choose is compiled afterwards, for all zones together (compile-services.ts).
  */
 import type { Report } from '../../config/diagnostics.ts';
+import { parseAddress } from '../../wire/address.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { canonical, isWildcard, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { mostRrsetOctets } from '../../wire/response.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import type { ZoneModel } from '../read/model.ts';
+import type { ServiceModel, ZoneModel } from '../read/model.ts';
 import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
 import { resolveTargets } from './additional.ts';
 import { encodeRrset } from './encode-rrset.ts';
-import { createWords, pushWords, reserveWords, type Words } from './growable.ts';
-import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord } from './image.ts';
-import { addHiddenNode, addNode, findNode, flagsOf, type NodeTable, zoneOf } from './node-table.ts';
+import { createBytes, createWords, pushWords, reserveWords, type Words } from './growable.ts';
+import { NODE, NODE_FLAG, ROW_WORDS } from './image.ts';
+import { addHiddenNode, addNode, createNodeTable, findNode, flagsOf, type NodeTable } from './node-table.ts';
 
-/** The tables of the image under construction. */
+/** The tables of a zone under construction. References are numbers of rows in these tables. */
 export type Building = NodeTable & {
   readonly rrsets: Words;
   readonly patches: Words;
   readonly extras: Words;
-  readonly zones: Words;
   maxLabels: number;
+  /** The SOA RRset of negative answers, or -1. */
+  negativeSoa: number;
+  /** RRsets of the services: the first `answers` of all. */
+  answers: number;
+};
+
+/**
+ * The RRsets of a zone's services by number, in the order in which compile-services.ts asks for them: of each service, those
+ * of each VIP (A, AAAA, CNAME), then those of `when_all_down` (A, AAAA, CNAME). -1 where there is none.
+ */
+export type ServiceAnswers = readonly number[];
+
+export type ZoneInput = {
+  readonly model: ZoneModel;
+  readonly serial: number;
+  /** Apexes (`nameKey`) of the served zones below this one. */
+  readonly children: ReadonlySet<string>;
+  readonly report: Report;
 };
 
 /** The working data of compiling one zone. */
@@ -30,11 +49,11 @@ type Work = {
   readonly building: Building;
   readonly store: RecordStore;
   readonly apex: Name;
-  readonly zone: number;
-  readonly firstNode: number;
   readonly serial: number;
   readonly report: Report;
-  /** Row lists by node: the first row + 1 of a node (relative to firstNode), the next row + 1 of a row. */
+  readonly children: ReadonlySet<string>;
+  readonly isInChild: (name: Name) => boolean;
+  /** Row lists by node: the first row + 1 of a node, the next row + 1 of a row. */
   readonly firstRow: Words;
   readonly nextRow: Int32Array;
   /** Occluded rows by owner, in the order of the file: those below a cut, and at a cut all but NS and DS. */
@@ -45,65 +64,119 @@ type Work = {
   readonly targets: Words;
 };
 
-/**
- * Adds a zone and returns its number. Zones must come deepest apex first, so that a child zone's names are
- * there when its parent's are added.
- */
-export function compileZone(building: Building, model: ZoneModel, serial: number, report: Report): number {
+/** The apex is the first node. */
+const APEX = 0;
+
+/** Compiles a zone. Returns its tables, and the RRsets of its services. */
+export function compileZone({ model, serial, children, report }: ZoneInput): {
+  readonly building: Building;
+  readonly answers: ServiceAnswers;
+} {
   const apex = canonical(model.apex);
-  const zone = building.zones.length / ZONE.WORDS;
-  const apexNode = addNode(building, apex, zone);
-  setFlag(building, apexNode, NODE_FLAG.APEX);
-  building.maxLabels = Math.max(building.maxLabels, labelOffsets(apex).length);
-  pushWords(building.zones, apexNode, apex.length, -1, serial | 0);
+  const building: Building = {
+    ...createNodeTable(createWords(256), createBytes(2048)),
+    rrsets: createWords(256),
+    patches: createWords(64),
+    extras: createWords(16),
+    maxLabels: labelOffsets(apex).length,
+    negativeSoa: -1,
+    answers: 0,
+  };
   const work: Work = {
     building,
     store: model.records,
     apex,
-    zone,
-    firstNode: apexNode,
     serial,
     report,
-    firstRow: createWords(),
+    children,
+    isInChild: (name) => isInAny(children, name, apex.length),
+    firstRow: createWords(64),
     nextRow: new Int32Array(model.records.count),
     occluded: new Map(),
     occludedNode: new Map(),
-    targets: createWords(),
+    targets: createWords(64),
   };
+  const answers = encodeAnswers(building, model.services, apex);
+  addNode(building, apex);
+  setFlag(building, APEX, NODE_FLAG.APEX);
   addCuts(work);
   linkRows(work);
-  for (let node = work.firstNode; node * NODE.WORDS < building.nodes.length; node++) encodeNode(work, node);
+  for (let node = 0; node * ROW_WORDS < building.nodes.length; node++) encodeNode(work, node);
   addOccluded(work);
   resolveTargets(work);
-  return zone;
+  for (const [number, service] of model.services.entries()) addService(work, service, number);
+  return { building, answers };
+}
+
+/** Whether a name is at or below one of these apexes, which are below the apex of `apexOctets`. */
+function isInAny(apexes: ReadonlySet<string>, name: Name, apexOctets: number): boolean {
+  if (apexes.size === 0) return false;
+  for (let at = 0; name.length - at > apexOctets; at += (name[at] ?? 0) + 1) {
+    if (apexes.has(nameKey(name.subarray(at)))) return true;
+  }
+  return false;
+}
+
+/** Encodes the RRsets of services before all others: their numbers do not change with the zone's records. */
+function encodeAnswers(building: Building, services: readonly ServiceModel[], apex: Name): ServiceAnswers {
+  const encode = (type: number, ttlSeconds: number, rdata: readonly Uint8Array[]): number =>
+    rdata.length === 0 ? -1 : (encodeRrset(building, type, ttlSeconds, rdata, apex) ?? -1);
+  const one = (rdata: Uint8Array | undefined): readonly Uint8Array[] => (rdata ? [rdata] : []);
+  const addresses = (texts: readonly string[]): Uint8Array[] => texts.flatMap((text) => parseAddress(text) ?? []);
+  const answers = services.flatMap(({ vips, whenAllDown: down, ttl: { minSeconds } }) => [
+    // A VIP's TTL is written when it is served; a static answer has its own.
+    ...vips.flatMap(({ a, aaaa, cname }) => [
+      encode(TYPE.A, 0, one(a)),
+      encode(TYPE.AAAA, 0, one(aaaa)),
+      encode(TYPE.CNAME, 0, one(cname)),
+    ]),
+    ...(down.kind === 'static'
+      ? [
+          encode(TYPE.A, minSeconds, addresses(down.a)),
+          encode(TYPE.AAAA, minSeconds, addresses(down.aaaa)),
+          encode(TYPE.CNAME, minSeconds, one(down.cname)),
+        ]
+      : [-1, -1, -1]),
+  ]);
+  building.answers = building.rrsets.length / ROW_WORDS;
+  return answers;
+}
+
+/** Adds the node of a service. */
+function addService(work: Work, service: ServiceModel, number: number): void {
+  const { building, report } = work;
+  const owner = canonical(service.owner);
+  if (isElsewhere(work, owner)) {
+    const message = `service ${service.name} is at or below the apex of another zone that is served here: it is never answered`;
+    report.error('PH381', message, service.place, "move it to that zone's file, or remove one of the two");
+    return;
+  }
+  const node = ensureName(building, owner);
+  building.nodes.array[node * ROW_WORDS + NODE.SERVICE] = number;
 }
 
 /** Returns the node of the name of this zone that starts at `at`. Adds it and its ancestors if they are missing. */
-export function ensureName(building: Building, longer: Name, zone: number, at = 0): number {
+function ensureName(building: Building, longer: Name, at = 0): number {
   const found = findNode(building, longer, at, longer.length - at);
   if (found >= 0) return found;
   const name = at === 0 ? longer : longer.subarray(at);
   const labels = labelOffsets(name);
   building.maxLabels = Math.max(building.maxLabels, labels.length);
-  const node = addNode(building, name, zone);
-  linkToParent(building, name, node, zone);
+  const node = addNode(building, name);
+  // Passes an offset, not a copy of the name: mostly the parent exists already, such as one apex for a million names.
+  const parent = ensureName(building, name, (name[0] ?? 0) + 1);
+  if (isWildcard(name)) building.nodes.array[parent * ROW_WORDS + NODE.WILDCARD] = node;
   return node;
 }
 
-function linkToParent(building: Building, name: Name, node: number, zone: number): void {
-  // Passes an offset, not a copy of the name: mostly the parent exists already, such as one apex for a million names.
-  const parent = ensureName(building, name, zone, (name[0] ?? 0) + 1);
-  if (isWildcard(name)) building.nodes.array[parent * NODE.WORDS + NODE.WILDCARD] = node;
-}
-
 function setFlag(building: Building, node: number, flag: number): void {
-  const at = node * NODE.WORDS + NODE.NAME_AND_FLAGS;
+  const at = node * ROW_WORDS + NODE.NAME_AND_FLAGS;
   building.nodes.array[at] = (building.nodes.array[at] ?? 0) | flag;
 }
 
 /** Zone cuts first, the highest first: they decide which other names exist. */
 function addCuts(work: Work): void {
-  const { building, store, apex, zone } = work;
+  const { building, store, apex } = work;
   const owners = new Map<string, Name>();
   for (let row = 0; row < store.count; row++) {
     if (store.type[row] !== TYPE.NS || store.ownerOctets[row] === apex.length) continue;
@@ -112,36 +185,28 @@ function addCuts(work: Work): void {
   }
   const highestFirst = [...owners.values()].sort((a, b) => labelOffsets(a).length - labelOffsets(b).length);
   for (const owner of highestFirst) {
-    if (isOccluded(work, owner)) continue;
-    const found = findNode(building, owner, 0, owner.length);
-    if (found >= 0 && zoneOf(building, found) !== zone) {
-      // The child zone is served here too: its apex has the name, and refers to the parent's side of the cut.
-      const hidden = addHiddenNode(building, owner, zone);
-      building.nodes.array[found * NODE.WORDS + NODE.PARENT_CUT] = hidden;
-      setFlag(building, hidden, NODE_FLAG.CUT);
-      if (owner.length > 1) linkToParent(building, owner, hidden, zone);
-    } else {
-      setFlag(building, ensureName(building, owner, zone), NODE_FLAG.CUT);
-    }
+    // At the apex of a served child zone this is the parent's side of the cut. Only queries for DS find it.
+    if (!isOccluded(work, owner)) setFlag(building, ensureName(building, owner), NODE_FLAG.CUT);
   }
 }
 
-/** Whether a name lies below a cut, or in a child zone that is served here. */
-function isOccluded({ building, apex, zone }: Pick<Work, 'building' | 'apex' | 'zone'>, name: Name): boolean {
+/** Whether a name lies below a cut, or below the apex of a child zone that is served here. */
+function isOccluded({ building, apex, children }: Work, name: Name): boolean {
   const apexAt = name.length - apex.length;
   for (let at = (name[0] ?? 0) + 1; at < apexAt; at += (name[at] ?? 0) + 1) {
+    if (children.size > 0 && children.has(nameKey(name.subarray(at)))) return true;
     const node = findNode(building, name, at, name.length - at);
-    if (node < 0) continue;
-    if (zoneOf(building, node) !== zone || (flagsOf(building, node) & NODE_FLAG.CUT) !== 0) return true;
+    if (node >= 0 && (flagsOf(building, node) & NODE_FLAG.CUT) !== 0) return true;
   }
   return false;
 }
 
 /** Whether a name of this zone belongs to another one that is served here too, or is delegated. */
-export function isElsewhere(building: Building, name: Name, apex: Name, zone: number): boolean {
+function isElsewhere(work: Work, name: Name): boolean {
+  const { building } = work;
+  if (work.isInChild(name)) return true;
   const found = findNode(building, name, 0, name.length);
-  if (found >= 0) return zoneOf(building, found) !== zone || (flagsOf(building, found) & NODE_FLAG.CUT) !== 0;
-  return isOccluded({ building, apex, zone }, name);
+  return found >= 0 ? (flagsOf(building, found) & NODE_FLAG.CUT) !== 0 : isOccluded(work, name);
 }
 
 /** Adds each row to the list of its node. Rows below cuts are glue, or serve transfers only. */
@@ -164,29 +229,26 @@ function linkRows(work: Work): void {
       else work.occluded.set(nameKey(ownerOf(store, row)), [row]);
       continue;
     }
-    const index = node - work.firstNode;
-    if (index >= work.firstRow.length) reserveWords(work.firstRow, index + 1 - work.firstRow.length);
-    work.nextRow[row] = work.firstRow.array[index] ?? 0;
-    work.firstRow.array[index] = row + 1;
+    if (node >= work.firstRow.length) reserveWords(work.firstRow, node + 1 - work.firstRow.length);
+    work.nextRow[row] = work.firstRow.array[node] ?? 0;
+    work.firstRow.array[node] = row + 1;
   }
 }
 
 /** The node for an owner's data in this zone, or -1 if the name is occluded. */
 function nodeOfOwner(work: Work, owner: Name): number {
-  const { building, zone } = work;
+  const { building, children } = work;
   const found = findNode(building, owner, 0, owner.length);
-  if (found >= 0) {
-    if (zoneOf(building, found) === zone) return found;
-    return nodeWord(building.nodes.array, found, NODE.PARENT_CUT);
-  }
-  return isOccluded(work, owner) ? -1 : ensureName(building, owner, zone);
+  if (found >= 0) return found;
+  if (children.size > 0 && children.has(nameKey(owner))) return -1;
+  return isOccluded(work, owner) ? -1 : ensureName(building, owner);
 }
 
 /** Adds a node that no search finds for each owner with occluded rows. */
 function addOccluded(work: Work): void {
-  const { building, store, zone } = work;
+  const { building, store } = work;
   for (const [key, rows] of work.occluded) {
-    const node = addHiddenNode(building, canonical(ownerOf(store, rows[0] ?? 0)), zone);
+    const node = addHiddenNode(building, canonical(ownerOf(store, rows[0] ?? 0)));
     work.occludedNode.set(key, node);
     // linkRows collected them from the last to the first.
     encodeRrsets(work, node, rows.reverse());
@@ -195,14 +257,13 @@ function addOccluded(work: Work): void {
 
 /** Encodes the RRsets of a node contiguously. */
 function encodeNode(work: Work, node: number): void {
-  const index = node - work.firstNode;
-  const first = index < work.firstRow.length ? (work.firstRow.array[index] ?? 0) : 0;
+  const first = node < work.firstRow.length ? (work.firstRow.array[node] ?? 0) : 0;
   if (first === 0) return;
   const rows: number[] = [];
   for (let entry = first; entry !== 0; entry = work.nextRow[entry - 1] ?? 0) rows.push(entry - 1);
   encodeRrsets(work, node, rows);
   // After the node's own RRsets, so that those stay contiguous.
-  if (node === work.firstNode)
+  if (node === APEX)
     encodeNegativeSoa(
       work,
       rows.find((row) => work.store.type[row] === TYPE.SOA),
@@ -219,8 +280,8 @@ function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
     if (rows) rows.push(row);
     else byType.set(type, [row]);
   }
-  const at = node * NODE.WORDS;
-  building.nodes.array[at + NODE.FIRST_RRSET] = building.rrsets.length / RRSET.WORDS;
+  const at = node * ROW_WORDS;
+  building.nodes.array[at + NODE.FIRST_RRSET] = building.rrsets.length / ROW_WORDS;
   building.nodes.array[at + NODE.RRSET_COUNT] = byType.size;
   for (const [type, rows] of byType) {
     if (type === TYPE.CNAME) setFlag(building, node, NODE_FLAG.CNAME);
@@ -284,7 +345,5 @@ function encodeNegativeSoa(work: Work, row: number | undefined): void {
   const data = withSerial(work, row);
   const minimum = new DataView(data.buffer).getUint32(data.length - 4);
   const ttl = Math.min(work.store.ttlSeconds[row] ?? 0, minimum);
-  const { zones } = work.building;
-  zones.array[work.zone * ZONE.WORDS + ZONE.NEGATIVE_SOA] =
-    encodeRrset(work.building, TYPE.SOA, ttl, [data], work.apex) ?? -1;
+  work.building.negativeSoa = encodeRrset(work.building, TYPE.SOA, ttl, [data], work.apex) ?? -1;
 }

@@ -1,5 +1,5 @@
 /**
- * Compiles models to one image and its catalog. Runs in the compile thread. Pure: serials, which depend on the clock, come
+ * Compiles models to an image and its catalog. Runs in the compile thread. Pure: serials, which depend on the clock, come
  * from an argument.
  */
 import type { Report } from '../../config/diagnostics.ts';
@@ -15,16 +15,13 @@ import type { Allocate } from '../../geo/packed-atlas.ts';
 import { networkText, type LatencySource } from '../../steering/place.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { formatAddress, type Prefix } from '../../wire/address.ts';
-import { formatName, labelOffsets, canonical } from '../../wire/name.ts';
+import { formatName, labelOffsets, canonical, nameKey, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
 import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from '../catalog.ts';
 import type { ServiceModel, VipModel, ZoneModel } from '../read/model.ts';
-import { arrange } from './arrange.ts';
 import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
-import { compileZone, type Building } from './compile-zone.ts';
-import { createBytes, createWords } from './growable.ts';
-import { HEADER, HEADER_WORDS, MAGIC, SECTION, SECTION_COUNT } from './image.ts';
-import { createNodeTable } from './node-table.ts';
+import { HEADER, HEADER_WORDS, type ImageMemory, PLAN_MAGIC, SECTION, SECTION_COUNT } from './image.ts';
+import { addPart, addRoot, createPartStore, type PlacedZone } from './part-store.ts';
 
 const LINE_OCTETS = 64;
 const ALLOCATOR_OCTETS = 16;
@@ -43,7 +40,7 @@ export type CompileInput = {
 };
 
 export type Compiled = {
-  readonly image: SharedArrayBuffer;
+  readonly image: ImageMemory;
   readonly atlas: SharedArrayBuffer;
   readonly catalog: Catalog;
   /** By class of the atlas. */
@@ -74,27 +71,23 @@ export function compile(input: CompileInput): Compiled {
     ]),
   );
 
-  const building: Building = {
-    ...createNodeTable(createWords(), createBytes()),
-    rrsets: createWords(),
-    patches: createWords(),
-    extras: createWords(16),
-    zones: createWords(16),
-    maxLabels: 0,
-  };
   const plan = createPlan();
   const startBits = startBitsFor(zones.reduce((sum, { services }) => sum + services.length, 0));
   const regions = numberRegions(settings.regions, zones);
-  const zoneInfos = new Map<ZoneModel, ZoneInfo>();
+  const infos: ZoneInfo[] = [];
   const services: ServiceInfo[] = [];
   const vips: VipInfo[] = [];
-  // Deepest apex first: see compileZone.
-  const deepestFirst = [...zones].sort((a, b) => labelOffsets(b.apex).length - labelOffsets(a.apex).length);
-  for (const model of deepestFirst) {
+  const store = createPartStore(input.allocate);
+  const children = childrenOf(zones.map(({ apex }) => canonical(apex)));
+  const placed: PlacedZone[] = [];
+  for (const model of zones) {
     const serial = input.serialOf(model);
-    const number = compileZone(building, model, serial, report);
-    const name = formatName(canonical(model.apex));
+    const apex = canonical(model.apex);
+    const name = formatName(apex);
+    const part = addPart(store, { model, serial, children: children.get(nameKey(apex)) ?? NO_CHILDREN, report });
+    placed.push({ apex, part, firstService: services.length });
     const regionNumber = (region: string | undefined): number => regions.numberIn(model, region);
+    const answers = part.answers.values();
     for (const service of model.services) {
       const firstSlot = vips.length;
       const context = {
@@ -105,13 +98,13 @@ export function compile(input: CompileInput): Compiled {
         place: { networkIndex: listed.indexOf, latency },
         report,
       };
-      const serviceNumber = compileService(building, plan, service, canonical(model.apex), number, context);
-      services.push(describeService(service, name, firstSlot));
+      compileService(plan, service, () => answers.next().value ?? -1, context);
+      const number = services.push(describeService(service, name, firstSlot)) - 1;
       for (const vip of service.vips) {
-        vips.push(describeVip(service, vip, serviceNumber, vips.length, regionNumber(vip.region)));
+        vips.push(describeVip(service, vip, number, vips.length, regionNumber(vip.region)));
       }
     }
-    zoneInfos.set(model, {
+    infos.push({
       name,
       serial,
       file: model.file,
@@ -120,12 +113,34 @@ export function compile(input: CompileInput): Compiled {
       size: sizeOf(model),
     });
   }
+  const ownNetworks = ownNetworkWords(operator.map(({ prefix }) => prefix));
   return {
-    image: layOut(building, plan, ownNetworkWords(operator.map(({ prefix }) => prefix)), input.allocate),
+    image: { ...addRoot(store, placed), plan: sharePlan(plan, ownNetworks, input.allocate) },
     atlas: memory,
     locations: atlas.places,
-    catalog: { zones: zones.flatMap((model) => zoneInfos.get(model) ?? []), services, vips, regions: regions.list },
+    catalog: { zones: infos, services, vips, regions: regions.list },
   };
+}
+
+const NO_CHILDREN: ReadonlySet<string> = new Set();
+
+/** By apex (`nameKey`): the apexes of all zones below it. Zones without any are left out. */
+export function childrenOf(apexes: readonly Name[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const all = new Set(apexes.map(nameKey));
+  const children = new Map<string, Set<string>>();
+  for (const apex of apexes) {
+    const key = nameKey(apex);
+    for (const at of labelOffsets(apex)
+      .slice(1)
+      .concat(apex.length - 1)) {
+      const above = nameKey(apex.subarray(at));
+      if (above === key || !all.has(above)) continue;
+      const set = children.get(above);
+      if (set) set.add(key);
+      else children.set(above, new Set([key]));
+    }
+  }
+  return children;
 }
 
 /** See ZoneInfo. */
@@ -238,22 +253,10 @@ function describeVip(service: ServiceModel, vip: VipModel, number: number, slot:
   };
 }
 
-/** Copies the header and the sections into one shared memory, each section at the start of a cache line. */
-function layOut(
-  building: Building,
-  plan: BuildingPlan,
-  ownNetworks: Int32Array,
-  allocate: Allocate,
-): SharedArrayBuffer {
-  const { rows, nodeWords, bytes } = arrange(building, plan);
+/** Copies the header and the sections of a plan into one shared memory, each section at the start of a cache line. */
+function sharePlan(plan: BuildingPlan, ownNetworks: Int32Array, allocate: Allocate): SharedArrayBuffer {
   const words = (list: { array: Int32Array; length: number }): Int32Array => list.array.subarray(0, list.length);
-  const sections: (Int32Array | Uint8Array)[] = [];
-  sections[SECTION.TABLE] = building.table;
-  sections[SECTION.NODES] = rows;
-  sections[SECTION.ZONES] = words(building.zones);
-  sections[SECTION.PATCHES] = words(building.patches);
-  sections[SECTION.EXTRAS] = words(building.extras);
-  sections[SECTION.BYTES] = bytes;
+  const sections: Int32Array[] = [];
   sections[SECTION.SERVICES] = words(plan.services);
   sections[SECTION.VIPS] = words(plan.vips);
   sections[SECTION.REGIONS] = words(plan.regions);
@@ -270,19 +273,14 @@ function layOut(
     end += sections[section]?.byteLength ?? 0;
   }
   const memory = allocate(end);
-  const header = new Int32Array(memory, 0, HEADER_WORDS);
-  header[HEADER.MAGIC] = MAGIC;
-  header[HEADER.MAX_LABELS] = building.maxLabels;
-  const octets = new Uint8Array(memory);
+  const target = new Int32Array(memory);
+  target[HEADER.MAGIC] = PLAN_MAGIC;
   for (let section = 0; section < SECTION_COUNT; section++) {
     const source = sections[section] ?? new Int32Array(0);
-    header[HEADER.SECTIONS + section * 2] = starts[section] ?? 0;
-    header[HEADER.SECTIONS + section * 2 + 1] = source.length;
-    octets.set(new Uint8Array(source.buffer, source.byteOffset, source.byteLength), starts[section] ?? 0);
+    target[HEADER.SECTIONS + section * 2] = starts[section] ?? 0;
+    target[HEADER.SECTIONS + section * 2 + 1] = source.length;
+    target.set(source, (starts[section] ?? 0) / 4);
   }
-  header[HEADER.SECTIONS + SECTION.NODES * 2 + 1] = nodeWords;
-  header[HEADER.SECTIONS + SECTION.RRSETS * 2] = starts[SECTION.NODES] ?? 0;
-  header[HEADER.SECTIONS + SECTION.RRSETS * 2 + 1] = rows.length;
   return memory;
 }
 

@@ -8,7 +8,7 @@ import { nameOffsets } from '../../wire/rdata.ts';
 import { mostRrsetOctets } from '../../wire/response.ts';
 import { CLASS } from '../../wire/types.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
-import { PATCH, RECORD_HEAD_OCTETS, RRSET } from './image.ts';
+import { PATCH, RECORD_HEAD_OCTETS, ROW_WORDS } from './image.ts';
 
 export type RrsetTables = { readonly rrsets: Words; readonly patches: Words; readonly bytes: Bytes };
 
@@ -57,7 +57,7 @@ export function encodeRrset(
   const octets = bytes.length - wireAt;
   if (octets > mostRrsetOctets(nameOctets)) return undefined;
   const patchCount = patches.length / PATCH.WORDS - firstPatch;
-  return pushWords(rrsets, type, rdata.length, wireAt, octets, firstPatch, patchCount, 0, 0) / RRSET.WORDS;
+  return pushWords(rrsets, type, rdata.length, wireAt, octets, firstPatch, patchCount, 0, 0) / ROW_WORDS;
 }
 
 function copy(bytes: Bytes, data: Uint8Array, from: number, to: number): void {

@@ -1,64 +1,83 @@
 /**
- * The image: one generation's zones as answering threads read them. One SharedArrayBuffer, written once by
- * the compile thread, then only read.
+ * The image: one generation's zones as answering threads read them. The compile thread writes it; then it is only read.
  *
- *     header      Int32 x 64    magic, then (byte offset, length in elements) of each section
- *     table       Int32 x 2n    open addressing: name hash, node number + 1 (0: free); n is a power of two
- *     nodes       Int32 x 8     one row per existing name, empty non-terminals too (NODE), then one per RRset of the name
- *     rrsets      Int32 x 8     the same rows, followed by those of RRsets without a node (RRSET)
- *     zones       Int32 x 4     one row per zone (ZONE)
+ * Zones are in an arena (arena.ts), each as a part that later generations share while the zone does not change. The arena
+ * is a sequence of rows of 8 words (32 octets). Every reference within a part is relative to the row that holds it, so a
+ * part may be copied to any other place.
+ *
+ *     zone        2 rows        ZONE; the row's number is the number of the zone
+ *     answers     row each      RRsets of the zone's services, in a fixed order (ServiceAnswers in compile-zone.ts)
+ *     nodes       row each      one row per existing name, empty non-terminals too (NODE), then one per RRset of the name
+ *     others      row each      RRsets without a node (RRSET)
+ *     table       Int32 x 2n    open addressing: name hash, rows from the zone's row to the node (0: free)
  *     patches     Int32 x 2     places in a copied RRset where a pointer must be written (PATCH)
- *     extras      Int32 x 2     additional section: RRset, and the offset of its owner in the RRset that names it
+ *     extras      Int32 x 2     additional section: rows from here to the RRset, and the offset of its owner in the RRset
+ *                               that names it
  *     bytes       Uint8         names in canonical wire form, RRsets in wire form
+ *
+ * A generation is a root in the same arena: ROOT, then an open-addressing table of its zones (ENTRY). What steering needs
+ * is in a second memory, which changes only with services, regions or databases:
+ *
  *     services, vips, regions, program, orderings, maps, mapWords: steering/plan.ts
  *     ownNetworks Int32         the tree of `geo.networks`: geo/own-networks.ts
  *
  * An RRset in wire form has the bytes of a message except for its names. Every record starts with C00C, a pointer to the
  * question's name, which is the owner. A name in its data that ends with the zone's apex ends with a pointer instead, whose
- * place is in `patches`: the apex is part of the question's name, so the pointer is known once the question is.
+ * place is in the patches: the apex is part of the question's name, so the pointer is known once the question is.
  */
 import type { SteeringPlan } from '../../steering/plan.ts';
 import { viewPlan } from '../../steering/plan.ts';
 
-export const MAGIC = 0x50_48_52_31;
+export const ROW_WORDS = 8;
+export const ROW_OCTETS = ROW_WORDS * 4;
+const PAIRS_A_ROW = ROW_WORDS / 2;
 
-export const SECTION = {
-  TABLE: 0,
-  NODES: 1,
-  RRSETS: 2,
-  ZONES: 3,
-  PATCHES: 4,
-  EXTRAS: 5,
-  BYTES: 6,
-  SERVICES: 7,
-  VIPS: 8,
-  REGIONS: 9,
-  PROGRAM: 10,
-  ORDERINGS: 11,
-  MAPS: 12,
-  MAP_WORDS: 13,
-  OWN_NETWORKS: 14,
+export const ROOT_MAGIC = 0x50_48_52_32;
+export const PLAN_MAGIC = 0x50_48_52_50;
+
+/** Words at the start of a root; its table follows in the next row. */
+export const ROOT = { MAGIC: 0, MAX_APEX_LABELS: 1, TABLE_ENTRIES: 2 } as const;
+
+/** Columns of an entry in the table of zones. */
+export const ENTRY = {
+  /** Of the apex. */
+  HASH: 0,
+  /** Number of the zone; 0 where the entry is free. */
+  ZONE: 1,
+  /** Number of the zone's first service. A node has the number within the zone. */
+  FIRST_SERVICE: 2,
+  WORDS: 4,
 } as const;
-export const SECTION_COUNT = 15;
-/** Magic, deepest name, then one (offset, length) pair per section. */
-export const HEADER_WORDS = 64;
-export const HEADER = { MAGIC: 0, MAX_LABELS: 1, SECTIONS: 2 } as const;
 
-/** Columns of a node row. */
+/** Sections of the plan's memory. */
+export const SECTION = {
+  SERVICES: 0,
+  VIPS: 1,
+  REGIONS: 2,
+  PROGRAM: 3,
+  ORDERINGS: 4,
+  MAPS: 5,
+  MAP_WORDS: 6,
+  OWN_NETWORKS: 7,
+} as const;
+export const SECTION_COUNT = 8;
+/** Magic, then one (offset, length) pair per section. */
+export const HEADER_WORDS = 32;
+export const HEADER = { MAGIC: 0, SECTIONS: 2 } as const;
+
+/** Columns of a node row. Two are free for what signing needs. */
 export const NODE = {
+  /** Octets from the start of the row. */
   NAME_AT: 0,
   /** Octets of the name in bits 0 to 7, NODE_FLAG above. */
   NAME_AND_FLAGS: 1,
-  ZONE: 2,
+  /** Rows from here. */
   FIRST_RRSET: 3,
   RRSET_COUNT: 4,
-  /** Number of the node `*` right below, or -1 (RFC 4592). */
+  /** Rows from here to the node `*` right below; 0 if there is none (RFC 4592). */
   WILDCARD: 5,
-  /** Number of the service, or -1. */
+  /** Number of the service within the zone, or -1. */
   SERVICE: 6,
-  /** At an apex whose parent zone is served here too: the node with the parent's side of the cut, or -1. */
-  PARENT_CUT: 7,
-  WORDS: 8,
 } as const;
 
 export const NODE_FLAG = {
@@ -73,38 +92,91 @@ export const NODE_FLAG = {
 export const RRSET = {
   TYPE: 0,
   COUNT: 1,
+  /** Octets from the start of the row. */
   WIRE_AT: 2,
   WIRE_OCTETS: 3,
+  /** Pairs of words from the start of the row. */
   FIRST_PATCH: 4,
   PATCH_COUNT: 5,
+  /** Pairs of words from the start of the row. */
   FIRST_EXTRA: 6,
   EXTRA_COUNT: 7,
-  WORDS: 8,
 } as const;
 
-/** Columns of a zone row. */
+/** Columns of a zone's two rows. */
 export const ZONE = {
+  /** Rows from here. */
   APEX_NODE: 0,
   APEX_OCTETS: 1,
-  /** The SOA RRset with the TTL of negative answers: the lesser of its TTL and MINIMUM (RFC 2308 3). */
+  /** The SOA RRset with the TTL of negative answers: the lesser of its TTL and MINIMUM (RFC 2308 3). Rows from here, or 0. */
   NEGATIVE_SOA: 2,
   SERIAL: 3,
-  WORDS: 4,
+  /** Words from the start of the row. */
+  TABLE_AT: 4,
+  /** Number of rows of the table minus 1. */
+  TABLE_MASK: 5,
+  /** Number of labels of the deepest name: longer suffixes are not searched for. */
+  MAX_LABELS: 6,
+  /** Rows from here to the end of the nodes. */
+  NODES_END: 7,
+  /** Octets of the whole part. */
+  OCTETS: 8,
+  WORDS: 16,
 } as const;
 
-/** A column of a node's row: `nodeWord(nodes, node, NODE.WILDCARD)`. The engine inlines these readers in the packet path. */
-export function nodeWord(nodes: Int32Array, node: number, column: number): number {
-  return nodes[node * NODE.WORDS + column] ?? -1;
+/** A column of a node's row. The engine inlines these readers in the packet path. */
+export function nodeWord(words: Int32Array, node: number, column: number): number {
+  return words[node * ROW_WORDS + column] ?? -1;
 }
 
 /** A column of an RRset's row. */
-export function rrsetWord(rrsets: Int32Array, rrset: number, column: number): number {
-  return rrsets[rrset * RRSET.WORDS + column] ?? 0;
+export function rrsetWord(words: Int32Array, rrset: number, column: number): number {
+  return words[rrset * ROW_WORDS + column] ?? 0;
 }
 
-/** A column of a zone's row. */
-export function zoneWord(zones: Int32Array, zone: number, column: number): number {
-  return zones[zone * ZONE.WORDS + column] ?? 0;
+/** A column of a zone's rows. */
+export function zoneWord(words: Int32Array, zone: number, column: number): number {
+  return words[zone * ROW_WORDS + column] ?? 0;
+}
+
+/** Position of a node's name in the octets. */
+export function nameAtOf(words: Int32Array, node: number): number {
+  return node * ROW_OCTETS + nodeWord(words, node, NODE.NAME_AT);
+}
+
+/** Number of a node's first RRset; the others follow it. */
+export function firstRrsetOf(words: Int32Array, node: number): number {
+  return node + nodeWord(words, node, NODE.FIRST_RRSET);
+}
+
+/** Position of an RRset in the octets. */
+export function wireAtOf(words: Int32Array, rrset: number): number {
+  return rrset * ROW_OCTETS + rrsetWord(words, rrset, RRSET.WIRE_AT);
+}
+
+/** Number of an RRset's first patch: a pair of words. */
+export function firstPatchOf(words: Int32Array, rrset: number): number {
+  return rrset * PAIRS_A_ROW + rrsetWord(words, rrset, RRSET.FIRST_PATCH);
+}
+
+/** Number of an RRset's first extra: a pair of words. */
+export function firstExtraOf(words: Int32Array, rrset: number): number {
+  return rrset * PAIRS_A_ROW + rrsetWord(words, rrset, RRSET.FIRST_EXTRA);
+}
+
+/** Number of the RRset that an extra adds. */
+export function extraRrset(words: Int32Array, extra: number): number {
+  return ((extra / PAIRS_A_ROW) | 0) + (words[extra * 2] ?? 0);
+}
+
+/** Offset of its owner in the RRset that names it. */
+export function extraOwnerAt(words: Int32Array, extra: number): number {
+  return words[extra * 2 + 1] ?? 0;
+}
+
+/** Node of a zone's apex. */
+export function apexOf(words: Int32Array, zone: number): number {
+  return zone + zoneWord(words, zone, ZONE.APEX_NODE);
 }
 
 /** A patch is (offset in the RRset, kind | value): the place of the pointer's two octets, and its target. */
@@ -119,47 +191,60 @@ export const PATCH = {
 /** Octets before a record's data: owner pointer, type, class, TTL, RDLENGTH. */
 export const RECORD_HEAD_OCTETS = 12;
 
+/** The memory of an image: shared with other generations, except for the root. */
+export type ImageMemory = {
+  readonly arena: SharedArrayBuffer;
+  /** Row of the root. */
+  readonly root: number;
+  readonly plan: SharedArrayBuffer;
+};
+
 export type Image = {
-  readonly memory: SharedArrayBuffer;
+  /** The arena in words: rows, tables, patches and extras. */
+  readonly words: Int32Array;
+  /** The same memory in octets. */
   readonly bytes: Uint8Array;
   /** The same octets, to copy several at once. */
   readonly bytesView: DataView;
-  readonly table: Int32Array;
-  /** Number of rows of the table minus 1. */
-  readonly mask: number;
-  /** Number of labels of the deepest name: longer suffixes are not searched for. */
-  readonly maxLabels: number;
-  readonly nodes: Int32Array;
-  readonly rrsets: Int32Array;
+  /** The table of the generation's zones: ENTRY. */
   readonly zones: Int32Array;
-  readonly patches: Int32Array;
-  readonly extras: Int32Array;
+  /** Number of its entries minus 1. */
+  readonly zoneMask: number;
+  /** Number of labels of the deepest apex: longer suffixes are no apex. */
+  readonly maxApexLabels: number;
   readonly plan: SteeringPlan;
   readonly ownNetworks: Int32Array;
 };
 
+/** glibc puts a header of 16 octets before a large block, so the rows start here to begin with a cache line. */
+export const ARENA_START_OCTETS = 48;
+
 /** Typed views of an image and of the atlas (geo/atlas.ts) that its steering maps were compiled for. */
-export function viewImage(memory: SharedArrayBuffer, atlas: SharedArrayBuffer): Image {
+export function viewImage({ arena, root, plan }: ImageMemory, atlas: SharedArrayBuffer): Image {
+  const isArena = arena.byteLength >= ARENA_START_OCTETS + (root + 1) * ROW_OCTETS;
+  const words = new Int32Array(arena, isArena ? ARENA_START_OCTETS : 0, isArena ? undefined : 0);
+  if (zoneWord(words, root, ROOT.MAGIC) !== ROOT_MAGIC) throw new Error('this memory is not an image');
+  const entries = zoneWord(words, root, ROOT.TABLE_ENTRIES);
+  const tableAt = (root + 1) * ROW_WORDS;
+  return {
+    words,
+    bytes: new Uint8Array(arena, ARENA_START_OCTETS),
+    bytesView: new DataView(arena, ARENA_START_OCTETS),
+    zones: words.subarray(tableAt, tableAt + entries * ENTRY.WORDS),
+    zoneMask: entries - 1,
+    maxApexLabels: zoneWord(words, root, ROOT.MAX_APEX_LABELS),
+    ...viewPlanMemory(plan, atlas),
+  };
+}
+
+function viewPlanMemory(memory: SharedArrayBuffer, atlas: SharedArrayBuffer): Pick<Image, 'plan' | 'ownNetworks'> {
   const header = new Int32Array(memory, 0, HEADER_WORDS);
-  if (header[HEADER.MAGIC] !== MAGIC) throw new Error('this memory is not an image');
+  if (header[HEADER.MAGIC] !== PLAN_MAGIC) throw new Error('this memory is not a plan');
   const words = (section: number): Int32Array => {
     const at = HEADER.SECTIONS + section * 2;
     return new Int32Array(memory, header[at] ?? 0, header[at + 1] ?? 0);
   };
-  const bytesAt = HEADER.SECTIONS + SECTION.BYTES * 2;
-  const table = words(SECTION.TABLE);
   return {
-    memory,
-    bytes: new Uint8Array(memory, header[bytesAt] ?? 0, header[bytesAt + 1] ?? 0),
-    bytesView: new DataView(memory, header[bytesAt] ?? 0, header[bytesAt + 1] ?? 0),
-    table,
-    mask: table.length / 2 - 1,
-    maxLabels: header[HEADER.MAX_LABELS] ?? 0,
-    nodes: words(SECTION.NODES),
-    rrsets: words(SECTION.RRSETS),
-    zones: words(SECTION.ZONES),
-    patches: words(SECTION.PATCHES),
-    extras: words(SECTION.EXTRAS),
     plan: viewPlan(
       {
         services: words(SECTION.SERVICES),

@@ -1,9 +1,9 @@
 /**
- * The image's nodes and their hash table during compilation: rows for names, found by their canonical wire form.
+ * A zone's nodes and their hash table during compilation: rows for names, found by their canonical wire form.
  */
 import { hashName } from '../../wire/name-hash.ts';
 import { type Bytes, pushWords, reserveBytes, type Words } from './growable.ts';
-import { NODE, nodeWord } from './image.ts';
+import { NODE, nodeWord, ROW_WORDS } from './image.ts';
 
 export type NodeTable = { readonly nodes: Words; readonly bytes: Bytes; table: Int32Array; mask: number };
 
@@ -22,19 +22,19 @@ export function findNode(names: NodeTable, name: Uint8Array, at: number, octets:
 }
 
 /** Adds a node and returns its number. `findNode` must not have found the name. */
-export function addNode(names: NodeTable, name: Uint8Array, zone: number): number {
-  const node = addHiddenNode(names, name, zone);
+export function addNode(names: NodeTable, name: Uint8Array): number {
+  const node = addHiddenNode(names, name);
   // At most half full, so that a search ends after one or two rows.
-  if ((names.nodes.length / NODE.WORDS) * 2 > names.mask + 1) widen(names);
+  if ((names.nodes.length / ROW_WORDS) * 2 > names.mask + 1) widen(names);
   insert(names, hashName(name, 0), node);
   return node;
 }
 
-/** Adds a node that no search by name finds: the parent's side of a cut whose child zone is served here too. */
-export function addHiddenNode(names: NodeTable, name: Uint8Array, zone: number): number {
+/** Adds a node that no search by name finds: an owner below a cut, where glue is. */
+export function addHiddenNode(names: NodeTable, name: Uint8Array): number {
   const nameAt = reserveBytes(names.bytes, name.length);
   for (let i = 0; i < name.length; i++) names.bytes.array[nameAt + i] = name[i] ?? 0;
-  return pushWords(names.nodes, nameAt, name.length, zone, 0, 0, -1, -1, -1) / NODE.WORDS;
+  return pushWords(names.nodes, nameAt, name.length, 0, 0, 0, -1, -1, 0) / ROW_WORDS;
 }
 
 function insert(names: NodeTable, hash: number, node: number): void {
@@ -64,8 +64,4 @@ function equals(names: NodeTable, node: number, name: Uint8Array, at: number, oc
 
 export function flagsOf({ nodes }: NodeTable, node: number): number {
   return nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS);
-}
-
-export function zoneOf({ nodes }: NodeTable, node: number): number {
-  return nodeWord(nodes.array, node, NODE.ZONE);
 }

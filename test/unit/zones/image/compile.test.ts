@@ -158,7 +158,11 @@ describe('a generation', () => {
 
   test('memory that is not an image is refused', () => {
     const { generation } = zone('');
-    expect(() => viewImage(new SharedArrayBuffer(1024), generation.atlas)).toThrow('not an image');
+    const { image, atlas } = generation;
+    for (const arena of [new SharedArrayBuffer(8), new SharedArrayBuffer(1 << 20)]) {
+      expect(() => viewImage({ ...image, arena }, atlas)).toThrow('not an image');
+    }
+    expect(() => viewImage({ ...image, plan: new SharedArrayBuffer(1024) }, atlas)).toThrow('not a plan');
   });
 
   test('a separate thread gives the same result', async () => {
@@ -169,7 +173,10 @@ describe('a generation', () => {
     const input = { file: undefined, cwd: folder.path, env: {}, cores: 1 };
     const [here, there] = [loadGeneration(input), await loadInThread(input)];
     if (!here.ok || !there.ok) throw new Error('there are mistakes');
-    expect(Buffer.from(there.value.image)).toEqual(Buffer.from(here.value.image));
+    const { image } = there.value;
+    expect(Buffer.from(image.arena).equals(Buffer.from(here.value.image.arena))).toBe(true);
+    expect(Buffer.from(image.plan).equals(Buffer.from(here.value.image.plan))).toBe(true);
+    expect(image.root).toBe(here.value.image.root);
     expect(there.value.catalog).toEqual(here.value.catalog);
   });
 

@@ -1,0 +1,87 @@
+/**
+ * The parts of zones in an arena. Generations share parts, so a zone that does not change costs a later generation nothing.
+ */
+import type { Allocate } from '../../geo/packed-atlas.ts';
+import { hashName } from '../../wire/name-hash.ts';
+import { labelOffsets, type Name } from '../../wire/name.ts';
+import { copyParts, createArena, reserve, type Arena } from './arena.ts';
+import { arrange, writePart } from './arrange.ts';
+import { compileZone, type ZoneInput } from './compile-zone.ts';
+import { ENTRY, ROOT, ROOT_MAGIC, ROW_OCTETS, ROW_WORDS } from './image.ts';
+
+/** A compiled zone. */
+export type Part = {
+  /** The zone's row in the arena. It changes when the arena is replaced. */
+  zone: number;
+  readonly octets: number;
+  /** Rows of the services' RRsets, from the zone's row: see ServiceAnswers. */
+  readonly answers: readonly number[];
+};
+
+export type PartStore = {
+  /** The arena that new parts are written to; undefined before the first. It is replaced when it is full. */
+  arena: Arena | undefined;
+  /** The parts to keep when the arena is replaced. */
+  parts: Set<Part>;
+  readonly allocate: Allocate;
+};
+
+export function createPartStore(allocate: Allocate): PartStore {
+  return { arena: undefined, parts: new Set(), allocate };
+}
+
+/** Compiles a zone and adds its part. Throws RangeError if the zones are too large. */
+export function addPart(store: PartStore, input: ZoneInput): Part {
+  const { building, answers } = compileZone(input);
+  const arrangement = arrange(building);
+  const { octets, rowOfRrset } = arrangement;
+  const head = { apexOctets: input.model.apex.length, serial: input.serial };
+  const zone = inArena(store, octets, (arena) => writePart(building, head, arrangement, arena));
+  const part = { zone, octets, answers: answers.map((rrset) => (rrset < 0 ? -1 : (rowOfRrset[rrset] ?? -1))) };
+  store.parts.add(part);
+  return part;
+}
+
+/** A zone of a generation. */
+export type PlacedZone = { readonly apex: Name; readonly part: Part; readonly firstService: number };
+
+/** Writes the root of a generation: the table of its zones. Returns the arena, and the root's row in it. */
+export function addRoot(store: PartStore, zones: readonly PlacedZone[]): { arena: SharedArrayBuffer; root: number } {
+  // At most a quarter full: most names that are no apex meet a free entry.
+  const entries = 2 ** Math.ceil(Math.log2(zones.length * 4 + 2));
+  const octets = ROW_OCTETS + entries * ENTRY.WORDS * 4;
+  const root = inArena(store, octets, (arena) => reserve(arena, octets));
+  const { memory, words } = store.arena ?? createArena(octets, store.allocate);
+  const table = words.subarray((root + 1) * ROW_WORDS, (root + 1) * ROW_WORDS + entries * ENTRY.WORDS);
+  let maxLabels = 0;
+  for (const { apex, part, firstService } of zones) {
+    const hash = hashName(apex, 0);
+    let at = hash & (entries - 1);
+    while (table[at * ENTRY.WORDS + ENTRY.ZONE] !== 0) at = (at + 1) & (entries - 1);
+    table[at * ENTRY.WORDS + ENTRY.HASH] = hash;
+    table[at * ENTRY.WORDS + ENTRY.ZONE] = part.zone;
+    table[at * ENTRY.WORDS + ENTRY.FIRST_SERVICE] = firstService;
+    maxLabels = Math.max(maxLabels, labelOffsets(apex).length);
+  }
+  words[root * ROW_WORDS + ROOT.MAGIC] = ROOT_MAGIC;
+  words[root * ROW_WORDS + ROOT.MAX_APEX_LABELS] = maxLabels;
+  words[root * ROW_WORDS + ROOT.TABLE_ENTRIES] = entries;
+  return { arena: memory, root };
+}
+
+/** Calls `write`, again with a new arena if the present one is full. */
+function inArena(store: PartStore, octets: number, write: (arena: Arena) => number | undefined): number {
+  const written = store.arena && write(store.arena);
+  if (written !== undefined) return written;
+  const parts = [...store.parts];
+  const kept = parts.reduce((sum, part) => sum + part.octets + 2 * ROW_OCTETS, 0);
+  const arena = createArena(kept + octets + 2 * ROW_OCTETS, store.allocate);
+  if (store.arena) {
+    const rows = copyParts(store.arena, parts.map(({ zone }) => zone), arena); // prettier-ignore
+    for (const [index, part] of parts.entries()) part.zone = rows[index] ?? 0;
+  }
+  store.arena = arena;
+  const again = write(arena);
+  if (again === undefined) throw new RangeError('the arena is too small');
+  return again;
+}
