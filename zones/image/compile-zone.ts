@@ -36,7 +36,7 @@ export type Building = NodeTable & {
  */
 export type ServiceAnswers = readonly number[];
 
-export type ZoneInput = {
+export type ZoneToCompile = {
   readonly model: ZoneModel;
   readonly serial: number;
   /** Apexes (`nameKey`) of the served zones below this one. */
@@ -68,7 +68,7 @@ type Work = {
 const APEX = 0;
 
 /** Compiles a zone. Returns its tables, and the RRsets of its services. */
-export function compileZone({ model, serial, children, report }: ZoneInput): {
+export function compileZone({ model, serial, children, report }: ZoneToCompile): {
   readonly building: Building;
   readonly answers: ServiceAnswers;
 } {

@@ -4,7 +4,7 @@
 import { addLabel, hashLabel, hashSuffix } from '../../wire/name-hash.ts';
 import {
   apexOf,
-  ENTRY,
+  ZONE_ENTRY,
   firstRrsetOf,
   type Image,
   nameAtOf,
@@ -85,12 +85,12 @@ function findZone(image: Image, target: Search, label: number): number {
     const at = labelAt[label] ?? 0;
     const hash = hashSuffix(nameSum, sumBefore[label] ?? 0, labels - label);
     for (let entry = hash & zoneMask; ; entry = (entry + 1) & zoneMask) {
-      const zone = zones[entry * ENTRY.WORDS + ENTRY.ZONE] ?? 0;
+      const zone = zones[entry * ZONE_ENTRY.WORDS + ZONE_ENTRY.ZONE] ?? 0;
       if (zone === 0) break;
-      if (zones[entry * ENTRY.WORDS + ENTRY.HASH] !== hash) continue;
+      if (zones[entry * ZONE_ENTRY.WORDS + ZONE_ENTRY.HASH] !== hash) continue;
       if (!isNamed(image, apexOf(words, zone), target, at, nameOctets - at)) continue;
       target.zone = zone;
-      target.firstService = zones[entry * ENTRY.WORDS + ENTRY.FIRST_SERVICE] ?? 0;
+      target.firstService = zones[entry * ZONE_ENTRY.WORDS + ZONE_ENTRY.FIRST_SERVICE] ?? 0;
       return label;
     }
   }

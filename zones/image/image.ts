@@ -15,7 +15,7 @@
  *                               that names it
  *     bytes       Uint8         names in canonical wire form, RRsets in wire form
  *
- * A generation is a root in the same arena: ROOT, then an open-addressing table of its zones (ENTRY). What steering needs
+ * A generation is a root in the same arena: ROOT_ROW, then an open-addressing table of its zones (ZONE_ENTRY). What steering needs
  * is in a second memory, which changes only with services, regions or databases:
  *
  *     services, vips, regions, program, orderings, maps, mapWords: steering/plan.ts
@@ -36,10 +36,10 @@ export const ROOT_MAGIC = 0x50_48_52_32;
 export const PLAN_MAGIC = 0x50_48_52_50;
 
 /** Words at the start of a root; its table follows in the next row. */
-export const ROOT = { MAGIC: 0, MAX_APEX_LABELS: 1, TABLE_ENTRIES: 2 } as const;
+export const ROOT_ROW = { MAGIC: 0, MAX_APEX_LABELS: 1, TABLE_ENTRIES: 2 } as const;
 
 /** Columns of an entry in the table of zones. */
-export const ENTRY = {
+export const ZONE_ENTRY = {
   /** Of the apex. */
   HASH: 0,
   /** Number of the zone; 0 where the entry is free. */
@@ -206,7 +206,7 @@ export type Image = {
   readonly bytes: Uint8Array;
   /** The same octets, to copy several at once. */
   readonly bytesView: DataView;
-  /** The table of the generation's zones: ENTRY. */
+  /** The table of the generation's zones: ZONE_ENTRY. */
   readonly zones: Int32Array;
   /** Number of its entries minus 1. */
   readonly zoneMask: number;
@@ -223,16 +223,16 @@ export const ARENA_START_OCTETS = 48;
 export function viewImage({ arena, root, plan }: ImageMemory, atlas: SharedArrayBuffer): Image {
   const isArena = arena.byteLength >= ARENA_START_OCTETS + (root + 1) * ROW_OCTETS;
   const words = new Int32Array(arena, isArena ? ARENA_START_OCTETS : 0, isArena ? undefined : 0);
-  if (zoneWord(words, root, ROOT.MAGIC) !== ROOT_MAGIC) throw new Error('this memory is not an image');
-  const entries = zoneWord(words, root, ROOT.TABLE_ENTRIES);
+  if (zoneWord(words, root, ROOT_ROW.MAGIC) !== ROOT_MAGIC) throw new Error('this memory is not an image');
+  const entries = zoneWord(words, root, ROOT_ROW.TABLE_ENTRIES);
   const tableAt = (root + 1) * ROW_WORDS;
   return {
     words,
     bytes: new Uint8Array(arena, ARENA_START_OCTETS),
     bytesView: new DataView(arena, ARENA_START_OCTETS),
-    zones: words.subarray(tableAt, tableAt + entries * ENTRY.WORDS),
+    zones: words.subarray(tableAt, tableAt + entries * ZONE_ENTRY.WORDS),
     zoneMask: entries - 1,
-    maxApexLabels: zoneWord(words, root, ROOT.MAX_APEX_LABELS),
+    maxApexLabels: zoneWord(words, root, ROOT_ROW.MAX_APEX_LABELS),
     ...viewPlanMemory(plan, atlas),
   };
 }

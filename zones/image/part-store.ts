@@ -6,8 +6,8 @@ import { hashName } from '../../wire/name-hash.ts';
 import { labelOffsets, type Name } from '../../wire/name.ts';
 import { copyParts, createArena, reserve, type Arena } from './arena.ts';
 import { arrange, writePart } from './arrange.ts';
-import { compileZone, type ZoneInput } from './compile-zone.ts';
-import { ENTRY, ROOT, ROOT_MAGIC, ROW_OCTETS, ROW_WORDS } from './image.ts';
+import { compileZone, type ZoneToCompile } from './compile-zone.ts';
+import { ZONE_ENTRY, ROOT_ROW, ROOT_MAGIC, ROW_OCTETS, ROW_WORDS } from './image.ts';
 
 /** A compiled zone. */
 export type Part = {
@@ -31,7 +31,7 @@ export function createPartStore(allocate: Allocate): PartStore {
 }
 
 /** Compiles a zone and adds its part. Throws RangeError if the zones are too large. */
-export function addPart(store: PartStore, input: ZoneInput): Part {
+export function addPart(store: PartStore, input: ZoneToCompile): Part {
   const { building, answers } = compileZone(input);
   const arrangement = arrange(building);
   const { octets, rowOfRrset } = arrangement;
@@ -49,23 +49,23 @@ export type PlacedZone = { readonly apex: Name; readonly part: Part; readonly fi
 export function addRoot(store: PartStore, zones: readonly PlacedZone[]): { arena: SharedArrayBuffer; root: number } {
   // At most a quarter full: most names that are no apex meet a free entry.
   const entries = 2 ** Math.ceil(Math.log2(zones.length * 4 + 2));
-  const octets = ROW_OCTETS + entries * ENTRY.WORDS * 4;
+  const octets = ROW_OCTETS + entries * ZONE_ENTRY.WORDS * 4;
   const root = inArena(store, octets, (arena) => reserve(arena, octets));
   const { memory, words } = store.arena ?? createArena(octets, store.allocate);
-  const table = words.subarray((root + 1) * ROW_WORDS, (root + 1) * ROW_WORDS + entries * ENTRY.WORDS);
+  const table = words.subarray((root + 1) * ROW_WORDS, (root + 1) * ROW_WORDS + entries * ZONE_ENTRY.WORDS);
   let maxLabels = 0;
   for (const { apex, part, firstService } of zones) {
     const hash = hashName(apex, 0);
     let at = hash & (entries - 1);
-    while (table[at * ENTRY.WORDS + ENTRY.ZONE] !== 0) at = (at + 1) & (entries - 1);
-    table[at * ENTRY.WORDS + ENTRY.HASH] = hash;
-    table[at * ENTRY.WORDS + ENTRY.ZONE] = part.zone;
-    table[at * ENTRY.WORDS + ENTRY.FIRST_SERVICE] = firstService;
+    while (table[at * ZONE_ENTRY.WORDS + ZONE_ENTRY.ZONE] !== 0) at = (at + 1) & (entries - 1);
+    table[at * ZONE_ENTRY.WORDS + ZONE_ENTRY.HASH] = hash;
+    table[at * ZONE_ENTRY.WORDS + ZONE_ENTRY.ZONE] = part.zone;
+    table[at * ZONE_ENTRY.WORDS + ZONE_ENTRY.FIRST_SERVICE] = firstService;
     maxLabels = Math.max(maxLabels, labelOffsets(apex).length);
   }
-  words[root * ROW_WORDS + ROOT.MAGIC] = ROOT_MAGIC;
-  words[root * ROW_WORDS + ROOT.MAX_APEX_LABELS] = maxLabels;
-  words[root * ROW_WORDS + ROOT.TABLE_ENTRIES] = entries;
+  words[root * ROW_WORDS + ROOT_ROW.MAGIC] = ROOT_MAGIC;
+  words[root * ROW_WORDS + ROOT_ROW.MAX_APEX_LABELS] = maxLabels;
+  words[root * ROW_WORDS + ROOT_ROW.TABLE_ENTRIES] = entries;
   return { arena: memory, root };
 }
 
