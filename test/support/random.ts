@@ -21,6 +21,22 @@ export function printedSeed(title: string, fixed?: number): number {
   return seed;
 }
 
+/** The share of their random input that tests take, from PHAROS_TRIALS: all of it by default. */
+const share = Number(process.env['PHAROS_TRIALS'] ?? 1);
+
+/** Whether tests take all of their random input. With less, rare kinds of input may be missing. */
+export const ALL_TRIALS = share >= 1;
+
+/** How many random cases to try of `all`: at least 1. `npm run check` tries a tenth, `npm test` all. */
+export function trials(all: number): number {
+  return Math.max(1, Math.round(all * Math.min(1, share)));
+}
+
+/** How many cases of a kind must have been met, if all trials must meet more than `all`. */
+export function moreThan(all: number): number {
+  return ALL_TRIALS ? all : 0;
+}
+
 /** Mulberry32 (T. Ettinger). */
 export function createDice(seed: number): Dice {
   let state = seed | 0;

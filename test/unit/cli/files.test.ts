@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCheck } from '../../../cli/check.ts';
 import { explain } from '../../../cli/explain.ts';
+import { writeMmdb } from '../../support/mmdb.ts';
 import { captureOutput } from './captured-output.ts';
 
 const zone = (weight: string): string => `zone: example.com
@@ -33,7 +34,8 @@ beforeAll(() => {
   const write = (name: string, weight: string): string => {
     mkdirSync(join(folder, name, 'zones'), { recursive: true });
     writeFileSync(join(folder, name, 'zones', 'example.com.yaml'), zone(weight));
-    writeFileSync(join(folder, name, 'pharos.yaml'), 'zones: ./zones\n');
+    writeFileSync(join(folder, name, 'pharos.yaml'), 'zones: ./zones\ngeo: { databases: [small.mmdb] }\n');
+    writeFileSync(join(folder, name, 'small.mmdb'), writeMmdb([['1.208.0.0/12', { country: { iso_code: 'KR' } }]]));
     return join(folder, name, 'pharos.yaml');
   };
   good = write('good', '4');

@@ -7,7 +7,7 @@ import { parseYaml } from '../../../config/parse-yaml.ts';
 import { readSettings } from '../../../config/read-settings.ts';
 import { nodePlace } from '../../../config/yaml.ts';
 import { folderOf } from '../../support/pharos.ts';
-import { createDice, printedSeed } from '../../support/random.ts';
+import { createDice, printedSeed, trials } from '../../support/random.ts';
 
 const SECRET = 'HushHush1234HushHush';
 
@@ -119,7 +119,7 @@ test('after random changes to a file, no shown line contains a secret', () => {
   const SIGNS = ['"', "'", '{', '}', '[', ']', ',', ': ', ' ', '#', '&', '*', '!', '|', '%', '@', '${'];
   // At the ends of words: a change within a word would make another secret, or an unknown key.
   const places = [...file.matchAll(/\b/g)].map(({ index }) => index);
-  for (let round = 0; round < 3000; round++) {
+  for (let round = 0; round < trials(3000); round++) {
     const [at, sign] = [pick(places), pick(SIGNS)];
     // A commented-out value without its key cannot be recognised.
     if (sign === '#' && file.startsWith(SECRET, at)) continue;

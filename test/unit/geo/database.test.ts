@@ -9,6 +9,7 @@ import { lookupClass } from '../../../geo/find-class.ts';
 import { BUNDLED_ATTRIBUTION, openGeography } from '../../../geo/geography.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { writeMmdb } from '../../support/mmdb.ts';
+import { trials } from '../../support/random.ts';
 import { NOW_MS, openBytes, temporaryFolder, treesOf } from './databases.ts';
 
 const folder = temporaryFolder();
@@ -72,7 +73,8 @@ describe('a file that cannot be used is one diagnostic', () => {
   });
 
   test('no single changed octet makes it throw or hang', () => {
-    for (let at = 0; at < good.length; at++) {
+    const every = Math.max(1, Math.round(good.length / trials(good.length)));
+    for (let at = Math.floor(Math.random() * every); at < good.length; at += every) {
       for (const value of [0x00, 0x5a, 0xff]) {
         const { database, diagnostics } = openBytes(
           folder,

@@ -8,7 +8,7 @@ import type { FlapRule } from '../../../config/check-timing.ts';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import { isHeldDown, NO_FLAPS, noteChange, resumeFlaps } from '../../../health/flapping.ts';
 import { createHealthTable, holdSecondsOf, probedOf, viewHealthTable } from '../../../health/health-table.ts';
-import { createDice, printedSeed } from '../../support/random.ts';
+import { createDice, printedSeed, trials } from '../../support/random.ts';
 import { createManualClock, httpCheck, pushCheck, vip } from './support.ts';
 
 /** Held down at a time: some change, `hold` ago or less, was the last of `changes` within `within`. */
@@ -22,7 +22,7 @@ function heldByTheBook(changesMs: readonly number[], nowMs: number, { changes, w
 test('the rule agrees with the reference at every moment, for random changes and rules', () => {
   const dice = createDice(printedSeed('flapping'));
   let held = 0;
-  for (let round = 0; round < 400; round += 1) {
+  for (let round = 0; round < trials(400); round += 1) {
     const rule = { changes: 2 + dice.below(6), withinMs: 1 + dice.below(60), holdMs: 1 + dice.below(80) };
     const past: number[] = [];
     let flaps = NO_FLAPS;

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAlarms } from '../../../config/alarms.ts';
 import { startHealth, type Health, type HealthEvent, type HealthTarget } from '../../../health/engine.ts';
 import { createHealthTable, probedOf, viewHealthTable, type HealthTable } from '../../../health/health-table.ts';
-import { createDice, printedSeed } from '../../support/random.ts';
+import { createDice, printedSeed, trials } from '../../support/random.ts';
 import { createManualClock, httpCheck, pushCheck, vip } from './support.ts';
 
 let stateDir: string;
@@ -406,7 +406,7 @@ describe('push', () => {
 test('at random: nothing goes down while the whole network is out, whatever the checks are like', async () => {
   const seed = printedSeed('suspect');
   const dice = createDice(seed);
-  for (let round = 0; round < 12; round += 1) {
+  for (let round = 0; round < trials(12); round += 1) {
     const count = 3 + dice.below(40);
     const made = room();
     const targets = vips(count, () => ({

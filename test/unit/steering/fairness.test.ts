@@ -11,7 +11,7 @@ import { below, createRandom } from '../../../steering/random.ts';
 import { parseAddress } from '../../../wire/address.ts';
 import { expectShares } from '../../support/chance.ts';
 import { answering, NO_GEOGRAPHY, type Answering } from '../../support/pharos.ts';
-import { createDice, printedSeed } from '../../support/random.ts';
+import { createDice, printedSeed, trials } from '../../support/random.ts';
 
 const seed = printedSeed('fairness');
 
@@ -27,7 +27,7 @@ function serve({ state: { steerer } }: Answering, client: Uint8Array): number {
   return steerer.decision.candidates[0] ?? -1;
 }
 
-const DRAWS = 1_000_000;
+const DRAWS = trials(1_000_000);
 const CLIENT = Uint8Array.of(192, 0, 2, 1);
 
 describe('weighted: in a million draws, each has its share', () => {

@@ -12,6 +12,7 @@ import {
   wireName,
   type DecodedMessage,
 } from '../../../support/message.ts';
+import { writeMmdb } from '../../../support/mmdb.ts';
 import { answering } from '../../../support/pharos.ts';
 
 const ZONE = `
@@ -62,7 +63,14 @@ services:
     vips: { ${Array.from({ length: 60 }, (_, i) => `v${i}: { A: 203.0.113.${i + 100} }`).join(', ')} }
     steer: [all]
 `;
-const FILES = { 'zones/example.com.yaml': ZONE };
+const FILES = {
+  'pharos.yaml': 'geo: { databases: [small.mmdb] }\n',
+  'small.mmdb': writeMmdb([
+    ['1.208.0.0/12', { country: { iso_code: 'KR' } }],
+    ['8.8.8.0/24', { country: { iso_code: 'US' } }],
+  ]),
+  'zones/example.com.yaml': ZONE,
+};
 const server = answering(FILES);
 const { ask } = server;
 
@@ -190,6 +198,7 @@ describe('sections of static answers', () => {
   test('a DNAME whose result is too long is YXDOMAIN, with the DNAME', () => {
     const long = `${'x'.repeat(63)}.${'x'.repeat(63)}.${'x'.repeat(63)}.${'x'.repeat(40)}`;
     const files = {
+      ...FILES,
       'zones/example.com.yaml': ZONE.replace('DNAME: new.example.com.', 'DNAME: ffffffffffffffff.example.com.'),
     };
     const response = answering(files).ask(`${long}.old.example.com`, T.A);

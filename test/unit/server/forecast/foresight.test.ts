@@ -10,7 +10,7 @@ import { joinAtlases, sketchAtlas } from '../../../../server/forecast/address-sp
 import { createForesight } from '../../../../server/forecast/foresight.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';
 import { answering, type Answering } from '../../../support/pharos.ts';
-import { createDice, printedSeed } from '../../../support/random.ts';
+import { ALL_TRIALS, createDice, printedSeed, trials } from '../../../support/random.ts';
 import { createManualClock, type ManualClock } from '../../health/support.ts';
 import { play, THIRDS } from '../../steering/played-load.ts';
 import { DATABASE } from '../../steering/random-services.ts';
@@ -192,7 +192,7 @@ test(
     const seed = printedSeed('foresight', 1);
     const dice = createDice(seed);
     let better = 0;
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < trials(6); round++) {
       const count = 4;
       const numbers = [...Array(count).keys()];
       const regions = numbers.map(() => ({ load: 0.35 + dice.below(40) / 100, order: dice.sample(numbers, count) }));
@@ -210,6 +210,6 @@ test(
       expect(foreseen, where).toBeLessThan(plain + 0.06);
       if (foreseen < plain - 0.01) better += 1;
     }
-    expect(better, `seed ${seed}`).toBeGreaterThan(0);
+    if (ALL_TRIALS) expect(better, `seed ${seed}`).toBeGreaterThan(0);
   },
 );

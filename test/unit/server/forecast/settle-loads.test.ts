@@ -12,7 +12,7 @@ import type { Traffic } from '../../../../server/forecast/traffic.ts';
 import { HAS } from '../../../../steering/plan.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';
 import { answering, type Answering } from '../../../support/pharos.ts';
-import { createDice, printedSeed } from '../../../support/random.ts';
+import { createDice, moreThan, printedSeed, trials } from '../../../support/random.ts';
 import { play, THIRDS } from '../../steering/played-load.ts';
 import { DATABASE, randomWorld } from '../../steering/random-services.ts';
 
@@ -128,7 +128,7 @@ test(
   async () => {
     const seed = printedSeed('settle', 1);
     const dice = createDice(seed);
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < trials(6); round++) {
       const count = 3 + dice.below(3);
       const numbers = [...Array(count).keys()];
       const regions = numbers.map(() => ({
@@ -165,7 +165,7 @@ test('clients of a kind land alike', () => {
   const seed = printedSeed('kinds of clients');
   const dice = createDice(seed);
   let compared = 0;
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < trials(4); round++) {
     const files = { ...randomWorld(dice, 8).files, 'place.mmdb': writeMmdb(DATABASE) };
     const { generation } = answering(files);
     const side = createSide(generation, healthFor(generation, new Set(), undefined));
@@ -184,7 +184,7 @@ test('clients of a kind land alike', () => {
       }
     }
   }
-  expect(compared).toBeGreaterThan(500);
+  expect(compared).toBeGreaterThan(moreThan(500));
 });
 
 /** `sticky` orders VIPs by client; whom it may give which share does not depend on him. */

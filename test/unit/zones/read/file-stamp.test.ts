@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadGeneration } from '../../../../zones/load-generation.ts';
 import { isUnchanged, type FileStamp } from '../../../../zones/read/file-stamp.ts';
+import { writeMmdb } from '../../../support/mmdb.ts';
 
 let folder = '';
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'pharos-stamp-'));
   mkdirSync(join(folder, 'zones'));
-  writeFileSync(join(folder, 'pharos.yaml'), 'regions: { seoul: { at: KR } }\n');
+  writeFileSync(join(folder, 'pharos.yaml'), 'geo: { databases: [small.mmdb] }\nregions: { seoul: { at: KR } }\n');
+  writeFileSync(join(folder, 'small.mmdb'), writeMmdb([['192.0.2.0/24', { country: { iso_code: 'KR' } }]]));
   writeFileSync(
     join(folder, 'zones/example.com.yaml'),
     'zone: example.com\nnameservers: [ns.example.net.]\ninclude: [bulk.db]\nservices:\n' +

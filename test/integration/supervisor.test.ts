@@ -2,14 +2,14 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { whyNoLibc } from '../../../../config/libc.ts';
-import { COUNTER } from '../../../../server/counters.ts';
-import { checkListen } from '../../../../server/io/check-listen.ts';
-import { adviseOnPrivilege, ListenError } from '../../../../server/listen-error.ts';
-import type { Io } from '../../../../server/threads/supervisor.ts';
-import { makeCertificate } from '../../../support/certificate.ts';
-import { DO } from '../answer/answerer.ts';
-import { framed, LOOPBACK, query, read, serve, tcpClient, tlsClient, udpClient, until } from '../client.ts';
+import { whyNoLibc } from '../../config/libc.ts';
+import { COUNTER } from '../../server/counters.ts';
+import { checkListen } from '../../server/io/check-listen.ts';
+import { adviseOnPrivilege, ListenError } from '../../server/listen-error.ts';
+import type { Io } from '../../server/threads/supervisor.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { DO } from '../unit/server/answer/answerer.ts';
+import { framed, LOOPBACK, query, read, serve, tcpClient, tlsClient, udpClient, until } from '../unit/server/client.ts';
 
 const ios: Io[] = whyNoLibc() === undefined ? ['batch', 'dgram'] : ['dgram'];
 const generation = (number: number, payload?: unknown) => ({ generation: number, payload });
@@ -268,7 +268,7 @@ describe.each(ios)('start and stop, with %s', (io) => {
 
   test('a publication nobody can answer from, or a module that is none, fails the start', async () => {
     await expect(serve({ io, publication: generation(1, 'refuse') })).rejects.toThrow(/this publication is bad/);
-    const answererModule = new URL('../../../../wire/limits.ts', import.meta.url);
+    const answererModule = new URL('../../wire/limits.ts', import.meta.url);
     await expect(serve({ io, answererModule })).rejects.toThrow(/does not export createAnswerer/);
   });
 });

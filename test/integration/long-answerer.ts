@@ -2,8 +2,8 @@
  * The AnswererModule of answerer.ts, that besides answers what begins with `L` in its own time: the query's header,
  * and the generation.
  */
-import type { AnswerLong, Publication } from '../../../../server/contract.ts';
-export { createAnswerer } from '../answer/answerer.ts';
+import type { AnswerLong, Publication } from '../../server/contract.ts';
+export { createAnswerer } from '../unit/server/answer/answerer.ts';
 
 export function createAnswerLong({ generation }: Publication): AnswerLong {
   return (client, rx, rxAt) => {
