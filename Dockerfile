@@ -19,6 +19,7 @@ RUN apt-get update \
 WORKDIR /opt/pharos
 COPY --from=build /build/package.json /build/LICENSE /build/CHANGELOG.md ./
 COPY --from=build /build/bin/pharos /build/bin/lib.sh ./bin/
+COPY --from=build /build/bin/help ./bin/help
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 COPY --from=build /build/examples ./examples

@@ -3,6 +3,7 @@
  */
 import { styleText } from 'node:util';
 import { formatDiagnostic, type Diagnostic } from '../config/diagnostics.ts';
+import { groupThousands } from '../config/units.ts';
 
 /** Exit codes (docs/commands.md#exit-codes). */
 export const EXIT = { OK: 0, FAILED: 1, USAGE: 2 } as const;
@@ -71,7 +72,7 @@ export function countDiagnostics(diagnostics: readonly Diagnostic[]): string {
 
 /** `1 zone`, `12 records`, `1,000,000 records`. */
 export function plural(count: number, noun: string): string {
-  return `${count.toLocaleString('en-GB')} ${noun}${count === 1 ? '' : 's'}`;
+  return `${groupThousands(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /**

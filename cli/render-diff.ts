@@ -1,7 +1,7 @@
 /**
  * A difference as text: clients that move, then changes of services and regions, then records.
  */
-import { percent } from '../config/units.ts';
+import { groupThousands, percent } from '../config/units.ts';
 import type { Traffic } from '../server/forecast/traffic.ts';
 import type { RecordChange } from './diff-records.ts';
 import type { RegionChange, ServiceChange } from './diff-services.ts';
@@ -80,7 +80,7 @@ function list(title: string, lines: readonly string[], all: boolean, paint: Pain
   return [
     paint('bold', title),
     ...shown.map((line) => `  ${paintLine(line, paint)}`),
-    ...(rest === 0 ? [] : [`  ${rest.toLocaleString('en-GB')} more lines: --all shows them`]),
+    ...(rest === 0 ? [] : [`  ${groupThousands(rest)} more lines: --all shows them`]),
   ].join('\n');
 }
 

@@ -66,3 +66,8 @@ export function parseInteger(text: string): number | undefined {
   const number = Number(text);
   return Number.isSafeInteger(number) ? number : undefined;
 }
+
+/** A whole number as `12,345`. Not toLocaleString: that loads tables of all languages first, which takes longer than most commands. */
+export function groupThousands(count: number): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ',');
+}

@@ -4,6 +4,7 @@
  * each, and `?find=` shows the VIPs of matching services.
  */
 import { fileAndLine } from '../config/diagnostics.ts';
+import { groupThousands } from '../config/units.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
 import { overrideDocuments } from './override-json.ts';
@@ -63,7 +64,7 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
   octets.text(head(runtime, wanted));
   octets.text(notes(runtime, nowMs));
   octets.text(orders(runtime, nowMs));
-  const count = `${sorted.length.toLocaleString('en-GB')} ${sorted.length === 1 ? 'service' : 'services'}`;
+  const count = `${groupThousands(sorted.length)} ${sorted.length === 1 ? 'service' : 'services'}`;
   octets.text(`<h2>${wanted === '' ? count : `${count} with “${html(wanted)}”`}</h2>\n`);
   if (catalog.services.length === 0) octets.text('<p class="soft">No services.</p>\n');
   await inTurns(shown, (entry) => {
@@ -76,7 +77,7 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
     });
     octets.text('</ul>\n');
   }
-  if (left > 0) octets.text(`<p class="soft">and ${left.toLocaleString('en-GB')} more: search by name</p>\n`);
+  if (left > 0) octets.text(`<p class="soft">and ${groupThousands(left)} more: search by name</p>\n`);
   octets.text(foot(runtime, now));
 }
 

@@ -2,7 +2,7 @@
  * Texts about a VIP for the tables of the command line and the status page. They come from the document, because the
  * command line has only that.
  */
-import { percent } from '../config/units.ts';
+import { groupThousands, percent } from '../config/units.ts';
 import type { TrafficDocument } from './status-document.ts';
 import type { VipDocument } from './vip-fields.ts';
 
@@ -37,7 +37,7 @@ export function trafficWords(traffic: TrafficDocument): string {
 function rateWords(rate: number): string {
   if (rate === 0) return '0';
   if (rate < 0.1) return '<0.1';
-  return rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en-GB');
+  return rate < 100 ? rate.toFixed(1) : groupThousands(Math.round(rate));
 }
 
 /** How to display a state: `good` as wanted, `none` without a check. */

@@ -2,7 +2,7 @@
  * The words of explain for steps. This file makes no decisions: it receives the VIPs that a step kept, and the
  * preferences that the step computed for the client's place.
  */
-import { percent } from '../../config/units.ts';
+import { groupThousands, percent } from '../../config/units.ts';
 import type { FailoverStep } from '../../steering/failover-step.ts';
 import type { GeoStep } from '../../steering/geo-step.ts';
 import type { Preference } from '../../steering/place.ts';
@@ -98,7 +98,7 @@ function whyWeighted({ kept, weightOf }: StepFacts): string {
 }
 
 function kilometres(km: number): string {
-  return `${Math.round(km).toLocaleString('en-US')} km`;
+  return `${groupThousands(Math.round(km))} km`;
 }
 
 /** The regions with their distances or times, best first; undefined if none has one. */

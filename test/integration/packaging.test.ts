@@ -45,7 +45,7 @@ describe('the npm package', () => {
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'deploy', 'dist', 'docs'],
       ...['examples', 'node_modules', 'package.json'],
     ]);
-    expect(readdirSync(join(folder.path, 'app/node_modules/pharos/bin')).sort()).toEqual(['lib.sh', 'pharos']);
+    expect(readdirSync(join(folder.path, 'app/node_modules/pharos/bin')).sort()).toEqual(['help', 'lib.sh', 'pharos']);
   });
 
   test('pharos --version and pharos check work through the link that npm makes', async () => {
