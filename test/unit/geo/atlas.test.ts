@@ -32,7 +32,7 @@ function locationOf(atlas: Atlas, text: string): Location | undefined {
   return atlas.locations[lookupClass(atlas.nodes, root, bytes, 0, bytes.length * 8) >>> 8];
 }
 
-/** [outcome, scope] of a map in which every class of `key` is an outcome of its own. */
+/** [outcome, scope] of a map in which every class of `key` has a separate outcome. */
 function outcomeAt(atlas: Atlas, key: (location: Location) => string, text: string): [string, number] {
   const keys: string[] = [];
   const outcomeOf = (location: Location): number => {
@@ -110,7 +110,7 @@ describe('IPv4 inside IPv6 is not walked twice', () => {
   test('aliases cost no nodes', () => {
     expect(aliased.nodes.length).toBe(plain.nodes.length);
   });
-  test.for(['::11.1.0.1', '::ffff:11.1.0.1', '2002:b01:1::', '2001:0:b01:1::'])('%s is nowhere', (address) => {
+  test.for(['::11.1.0.1', '::ffff:11.1.0.1', '2002:b01:1::', '2001:0:b01:1::'])('%s has no place', (address) => {
     expect(locationOf(aliased, address)).toBe(aliased.locations[0]);
   });
   test('the IPv4 address itself is found', () => {
@@ -139,12 +139,12 @@ describe('a scope is the shortest prefix of one outcome', () => {
   ] as const)('%s', ([, key, address, expected]) => {
     expect(outcomeAt(atlas, key, address)).toEqual(expected);
   });
-  test('an outcome beyond the limit is refused', () => {
+  test('an outcome beyond the limit is rejected', () => {
     expect(() => compileMap(atlas, () => OUTCOME_LIMIT, 0)).toThrow(RangeError);
   });
 });
 
-test('neighbours that are alike become one leaf', () => {
+test('equal neighbours become one leaf', () => {
   const rows: [string, MmdbValue][] = Array.from({ length: 256 }, (_, i) => [`192.0.2.${i}/32`, KR]);
   const atlas = buildAtlas([opened(folder, rows)], [], new Map());
   const bytes = addressOf('192.0.2.77');
@@ -152,7 +152,7 @@ test('neighbours that are alike become one leaf', () => {
   expect(atlas.nodes.length / ATLAS.WORDS).toBe(24);
 });
 
-test('without any database everything is nowhere, and the scope is 0', () => {
+test('without any database nothing has a place, and the scope is 0', () => {
   const atlas = buildAtlas([], [], new Map());
   expect(locationOf(atlas, '192.0.2.1')).toMatchObject({ country: '', networks: [] });
   expect(outcomeAt(atlas, (at) => at.country, '2001:db8::1')).toEqual(['', 0]);
@@ -173,13 +173,13 @@ test('the packet path imports nothing', () => {
   expect(source).not.toMatch(/^import|\bimport\(|\brequire\(/m);
 });
 
-test('the address may stand anywhere in a buffer', () => {
+test('the address may be anywhere in a buffer', () => {
   const atlas = buildAtlas([opened(folder, [['192.0.2.0/24', KR]])], [], new Map());
   const packet = Uint8Array.from([1, 2, 3, 192, 0, 2, 9]);
   expect(atlas.locations[lookupClass(atlas.nodes, atlas.v4Root, packet, 3, 32) >>> 8]?.country).toBe('KR');
 });
 
-describe(`random networks come to what comparing with all of them comes to (SEED=${seed})`, () => {
+describe(`random networks give the same as a comparison with all of them (SEED=${seed})`, () => {
   const random = randomNumbers(seed);
   test.for(Array.from({ length: 12 }, (_, round) => round))('round %i', (round) => {
     const recordBits = ([24, 28, 32] as const)[round % 3] ?? 24;
@@ -233,12 +233,12 @@ function randomNetwork(random: () => number, host = false): string {
   const bytes = v4 ? Uint8Array.of(10, 0, 0, 0) : Uint8Array.from(addressOf('2a00::'));
   const from = v4 ? 8 : 16;
   const size = v4 ? 32 : 128;
-  // 2000::/3 at the least: broader ones would cover ::/96, where the file keeps IPv4.
+  // 2000::/3 at least: broader ones would cover ::/96, where the file keeps IPv4.
   const bits = host ? size : 3 + Math.floor(random() * ((random() < 0.8 ? from + 8 : size) - 2));
   for (let bit = 0; bit < size; bit++) {
     const at = bit >> 3;
     const mask = 0x80 >> (bit & 7);
-    // Past the first few, bits are mostly 0, so that long networks meet.
+    // After the first few, bits are mostly 0, so that long networks overlap.
     const flip = bit >= from && random() < (bit < from + 6 ? 0.5 : 0.05);
     if (flip) bytes[at] = (bytes[at] ?? 0) | mask;
     if (bit >= bits) bytes[at] = (bytes[at] ?? 0) & ~mask;

@@ -32,7 +32,7 @@ function put(
   return samples.add({ address: bytes(address), country, asn }, new Map([[region, ms]]), at);
 }
 
-/** [ms, how many stand behind it] of seoul, or undefined. */
+/** [ms, number of supporting samples] of seoul, or undefined. */
 function figure(table: LatencyTable, key: string): readonly [number, number] | undefined {
   const row = /^AS/.test(key)
     ? table.asns.get(Number(key.slice(2)))
@@ -60,7 +60,7 @@ describe('the median of a network', () => {
     ],
     ['of a source the last counts', ['192.0.2.1', 900, '192.0.2.2', 30, '192.0.2.3', 20, '192.0.2.1', 10], [20, 3]],
     [
-      'a liar moves it no farther than to the next honest one',
+      'a false source moves it no farther than to the next honest one',
       ['192.0.2.1', 20, '192.0.2.2', 22, '192.0.2.3', 0],
       [20, 3],
     ],
@@ -98,7 +98,7 @@ describe('the median of an AS or a country is that of its networks, each counted
     expect(figure(samples.figures(RULES), 'AS64500')).toEqual([3.5, 6]);
   });
 
-  test('of IPv6, a /40 is one voice in an AS, and a /32 is one in a country', () => {
+  test('of IPv6, a /40 is one source in an AS, and a /32 is one in a country', () => {
     const samples = createBeaconSamples();
     for (let site = 0; site < 20; site++) put(samples, `2001:db8:${site}::1`, 1);
     for (let net = 1; net <= 4; net++) put(samples, `20.${net}.0.1`, 40 + net, { asn: 64_500 + (net % 3) });
@@ -109,7 +109,7 @@ describe('the median of an AS or a country is that of its networks, each counted
     expect(figure(samples.figures(RULES), 'KR')).toEqual([42.5, 6]);
   });
 
-  test('no AS and no country are no key', () => {
+  test('no AS and no country are not keys', () => {
     const samples = createBeaconSamples();
     for (const net of [1, 2, 3]) put(samples, `198.51.${net}.1`, 5, { asn: 0, country: '' });
     const { asns, countries } = samples.figures(RULES);
@@ -129,14 +129,14 @@ describe('what is kept is bounded', () => {
     expect(samples.size()).toEqual({ networks: 0, samples: 0 });
   });
 
-  test('by sources a network: the oldest goes', () => {
+  test('by sources per network: the oldest is dropped', () => {
     const samples = createBeaconSamples();
     for (let host = 0; host < 200; host++) put(samples, `192.0.2.${host}`, host);
     expect(samples.size()).toEqual({ networks: 1, samples: MAX_BEACON_SOURCES });
     expect(figure(samples.figures(RULES), '192.0.2.1')?.[0]).toBe(199.5 - MAX_BEACON_SOURCES / 2);
   });
 
-  test('by networks: the one longest unheard goes', () => {
+  test('by networks: the one without reports for longest is dropped', () => {
     const samples = createBeaconSamples();
     const address = (number: number): string => `${20 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}.1`;
     for (let number = 0; number < MAX_BEACON_NETWORKS; number++) put(samples, address(number), 10);
@@ -159,7 +159,7 @@ describe('what is kept is bounded', () => {
   });
 });
 
-test('what was saved and restored comes to the same', async () => {
+test('saving and restoring changes nothing', async () => {
   const seed = printedSeed('beacon samples');
   const dice = createDice(seed);
   const samples = createBeaconSamples();
@@ -180,7 +180,7 @@ test('what was saved and restored comes to the same', async () => {
   expect(again.size()).toEqual(samples.size());
   expect(again.figures(RULES)).toEqual(samples.figures(RULES));
   expect(await again.figuresInTurns(RULES, () => Promise.resolve())).toEqual(samples.figures(RULES));
-  // A clock that went back since.
+  // A clock that was set back since.
   const past = createBeaconSamples();
   past.restore(samples.save(), 10);
   past.expire(11);
@@ -222,8 +222,8 @@ test.for([
   ['a little', [10, 10, 10], [11.5, 11.5, 11.5], false],
   ['a tenth of much is little', [200, 200, 200], [215, 215, 215], false],
   ['more', [10, 10, 10], [13, 13, 13], true],
-  ['it came', [10, 10], [10, 10, 10], true],
-  ['it went', [10, 10, 10], [10, 10], true],
+  ['it appeared', [10, 10], [10, 10, 10], true],
+  ['it disappeared', [10, 10, 10], [10, 10], true],
 ] as const)('worth a change of maps: %s: %s to %s', ([, before, after, expected]) => {
   const [one, other] = [before, after].map((times) => {
     const samples = createBeaconSamples();

@@ -24,7 +24,7 @@ function changed(change: (bytes: Buffer) => void): Buffer {
   return bytes;
 }
 
-describe('a file that cannot be used is one diagnostic', () => {
+describe('an unusable file is one diagnostic', () => {
   test.for([
     ['text', 'PH401', 'not an mmdb file', 'network,country\n192.0.2.0/24,KR\n'],
     ['nothing', 'PH401', 'not an mmdb file', ''],
@@ -37,7 +37,7 @@ describe('a file that cannot be used is one diagnostic', () => {
       'inside its tree',
       good.subarray(good.lastIndexOf(Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1'))),
     ],
-    ['a tree that runs in a circle', 'PH402', 'circle', changed((bytes) => bytes.fill(0, 0, 3))],
+    ['a tree with a circle', 'PH402', 'circle', changed((bytes) => bytes.fill(0, 0, 3))],
     ['a tree that points past the data', 'PH402', 'outside the data', changed((bytes) => bytes.fill(0xff, 3, 6))],
     [
       'data of an unknown kind',
@@ -86,7 +86,7 @@ describe('a file that cannot be used is one diagnostic', () => {
   });
 });
 
-describe('what the file says of itself', () => {
+describe('what the file says about itself', () => {
   test('type, age and contents', () => {
     const { database, diagnostics } = openBytes(
       folder,
@@ -123,7 +123,7 @@ describe('what the file says of itself', () => {
   });
 });
 
-describe('every tree that the format has', () => {
+describe('every tree of the format', () => {
   for (const recordBits of [24, 28, 32] as const) {
     for (const ipVersion of [4, 6] as const) {
       test(`records of ${recordBits} bits, IPv${ipVersion}`, () => {
@@ -151,7 +151,7 @@ describe('the bundled database', () => {
   const { sources, info } = openGeography({ databases: [] }, report, { nowMs: Date.UTC(2026, 6, 1) });
   const atlas = buildAtlas(treesOf(sources), [], new Map());
 
-  test('opens without a word', () => {
+  test('opens without a message', () => {
     expect(report.diagnostics).toEqual([]);
     expect(info).toMatchObject([{ bundled: true, ipVersion: 6, has: { country: true } }]);
     expect(BUNDLED_ATTRIBUTION.url).toMatch(/^https:/);
@@ -181,12 +181,12 @@ describe('the bundled database', () => {
     );
   });
 
-  test('every class has a point, but for what is nowhere', () => {
+  test('every class has a point, except those without a place', () => {
     expect(atlas.locations.slice(1).filter((at) => Number.isNaN(at.latitude) || at.continent === '')).toEqual([]);
   });
 });
 
-test('of several databases those that open come back, and every mistake is reported', () => {
+test('of several databases the readable ones are returned, and every mistake is reported', () => {
   const place = { file: 'pharos.yaml', line: 1, column: 1 };
   writeFileSync(join(folder, 'good.mmdb'), good);
   const report = createReport();

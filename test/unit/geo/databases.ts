@@ -1,4 +1,4 @@
-/** Databases for tests, written to a folder of their own and opened from there. */
+/** Databases for tests, written to a temporary folder and opened from there. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,10 +9,10 @@ import type { DatabaseSource } from '../../../geo/geography.ts';
 import { writeMmdb, type MmdbOptions } from '../../support/mmdb.ts';
 import type { DatabaseText } from './reference.ts';
 
-/** The time at which tests open databases: shortly after writeMmdb's are built. */
+/** The time at which tests open databases: shortly after the build time of writeMmdb's files. */
 export const NOW_MS = 1_780_000_000_000 + 10 * 86_400_000;
 
-/** A folder that goes when the file's tests are done. */
+/** A folder that is removed when the file's tests are done. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'pharos-geo-'));
   afterAll(() => {

@@ -25,7 +25,7 @@ test.for([
   expect(leastMs(one, other)).toBeCloseTo(ms, 0);
 });
 
-describe('a time is thrown away where light in fibre would take longer', () => {
+describe('a time is rejected if light in fibre would take longer', () => {
   const korean = { ...NOWHERE, country: 'KR', ...centroidOf('KR') };
   const inSeoul = { ...NOWHERE, country: 'KR', latitude: 37.5, longitude: 127 };
   const american = { ...NOWHERE, country: 'US', ...centroidOf('US') };
@@ -33,7 +33,7 @@ describe('a time is thrown away where light in fibre would take longer', () => {
     ['a neighbour', inSeoul, { seoul: 0.4, tokyo: 25 }, []],
     ['tokyo cannot be that near', inSeoul, { seoul: 3, tokyo: 8 }, ['tokyo']],
     ['anywhere in Korea: dublin is far from all of it', korean, { dublin: 50, seoul: 60 }, ['dublin']],
-    ['the middle of a country says little of its ends', korean, { seoul: 1 }, []],
+    ['the centre of a country says little about its ends', korean, { seoul: 1 }, []],
     ['a client in Virginia, whose country is wide', american, { virginia: 1 }, []],
     ['wherever the client is: not near to both', NOWHERE, { seoul: 5, dublin: 5 }, ['seoul', 'dublin']],
     ['wherever the client is: between the two', NOWHERE, { seoul: 50, dublin: 50 }, []],

@@ -27,7 +27,7 @@ function randomTree(classes: number, depth: number): Tree {
   return [randomTree(classes, depth - 1), randomTree(classes, depth - 1)];
 }
 
-/** The classes below a code, by going there. */
+/** The classes below a code, found by walking. */
 function classesBelow(nodes: Int32Array, code: number): Set<number> {
   if (code < 0) return new Set([~code]);
   const row = code * ATLAS.WORDS;
@@ -35,7 +35,7 @@ function classesBelow(nodes: Int32Array, code: number): Set<number> {
   return new Set([...classesBelow(nodes, left), ...classesBelow(nodes, right)]);
 }
 
-/** The classes that a group stands for, by its pairs. */
+/** The classes that a group means, by its pairs. */
 function membersOf(pairs: Int32Array, classes: number, group: number): Set<number> {
   if (group < classes) return new Set([group]);
   const at = (group - classes) * 2;
@@ -54,7 +54,7 @@ test.for([1, 2, 5, 40])(
         expect(membersOf(pairs, classes, nodes[node * ATLAS.WORDS + ATLAS.GROUP] ?? -1)).toEqual(below);
         expect(below).toContain(nodes[node * ATLAS.WORDS + ATLAS.CLASS]);
       }
-      // Each stands for two before it, so that one pass in their order is enough.
+      // Each has two earlier parts, so one pass in their order is enough.
       pairs.forEach((group, at) => {
         expect(group).toBeLessThan(classes + (at >> 1));
       });

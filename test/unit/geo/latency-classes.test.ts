@@ -11,7 +11,7 @@ const REGIONS = ['seoul', 'dublin', 'virginia', 'sydney'];
 
 type Row = { readonly prefix: Prefix; readonly ms: ReadonlyMap<string, number> };
 
-/** Networks that nest and touch; few different times, so that there are equals and such as are just within reach. */
+/** Networks that nest and touch; few different times, so that some are equal and some are just within reach. */
 function randomRows(dice: Dice, count: number): Row[] {
   const rows = new Map<string, Row>();
   while (rows.size < count) {
@@ -48,7 +48,9 @@ function timesOf(table: LatencyTable, row: number): Map<string, number> {
   );
 }
 
-/** SPEC 4, for every set of regions that could be up: the least, and those at most `within` slower. */
+/**
+ * docs/steering.md#latency, for every set of regions that could be up: the least, and those at most `within` slower.
+ */
 function answers(times: ReadonlyMap<string, number>, { regions, withinMs }: LatencyUse): string[] {
   return Array.from({ length: 2 ** regions.length }, (_, up) => {
     const known = regions.filter((region, bit) => (up >> bit) % 2 === 1 && times.has(region));
@@ -57,7 +59,7 @@ function answers(times: ReadonlyMap<string, number>, { regions, withinMs }: Late
   });
 }
 
-describe('any row of a kind gives the answers of every row of it', () => {
+describe('every row of a kind gives the same answers', () => {
   const seed = printedSeed('kinds of rows');
   test.for([0, 1, 2, 3, 4, 5, 6, 7])('table %i', (number) => {
     const dice = createDice(seed + number);
@@ -92,7 +94,7 @@ describe('any row of a kind gives the answers of every row of it', () => {
   });
 });
 
-test('100,000 networks, each with times of its own, are a few kinds', () => {
+test('100,000 networks with different times are a few kinds', () => {
   const dice = createDice(7);
   const builder = createLatencyBuilder();
   const columns = ['seoul', 'dublin', 'virginia'].map((region) => builder.column(region));
@@ -101,7 +103,7 @@ test('100,000 networks, each with times of its own, are a few kinds', () => {
     for (const column of columns) builder.set(row, column, dice.below(1e9) / 4e6, 0);
   }
   const { rowOf } = latencyKinds(builder.done(), [{ regions: ['seoul', 'dublin', 'virginia'], withinMs: 10 }]);
-  // 6 orders, and in each who reaches whom.
+  // 6 orders, and in each of them the regions within reach of each other.
   expect(rowOf.length - 1).toBeLessThanOrEqual(6 * 5);
 });
 

@@ -96,7 +96,7 @@ describe('lines of a latency table', () => {
     }
   });
 
-  test('every mistake is shown, to a limit', () => {
+  test('every mistake is shown, up to a limit', () => {
     expect(parse('a,b\nKR,seoul,x\n').found.map(({ code, place }) => `${code}:${place.line}`)).toEqual([
       'PH411:1',
       'PH414:2',
@@ -119,7 +119,7 @@ describe('lines of a latency table', () => {
     expect(found).toMatchObject([{ code: 'PH416', severity: 'warning' }]);
   });
 
-  test('a file that is not there: PH410', () => {
+  test('a missing file: PH410', () => {
     const report = createReport();
     expect(readLatencyFile('/nonexistent/rtt.csv', report, REGIONS)).toBeUndefined();
     expect(report.diagnostics).toMatchObject([{ code: 'PH410', place: { file: '/nonexistent/rtt.csv' } }]);

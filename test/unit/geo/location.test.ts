@@ -45,9 +45,9 @@ describe('a record of any known schema', () => {
     ],
     ['half a point', { country_code: 'KR', latitude: 37 }, { country: 'KR', continent: 'asia' }],
     ['a point off the globe', { latitude: 91, longitude: 0 }, {}],
-    ['no country of this world', { country_code: 'ZZ' }, {}],
+    ['no existing country', { country_code: 'ZZ' }, {}],
     ['the European Union', { country: { iso_code: 'EU' } }, {}],
-    ['an AS that is no number', { asn: 'ASx' }, {}],
+    ['an AS that is not a number', { asn: 'ASx' }, {}],
     ['nothing', null, {}],
     ['text', 'KR', {}],
     ['a list', ['KR'], {}],
@@ -89,7 +89,7 @@ describe('countries', () => {
     expect(distanceKm(point.latitude, point.longitude, latitude, longitude)).toBeLessThan(650);
   });
 
-  test.for(['', 'kr', 'ZZ', 'EU', 'AN', 'USA', '__proto__', 'constructor'])('"%s" is none', (code) => {
+  test.for(['', 'kr', 'ZZ', 'EU', 'AN', 'USA', '__proto__', 'constructor'])('"%s" is not a country', (code) => {
     expect([isCountry(code), continentOf(code), centroidOf(code)]).toEqual([false, '', undefined]);
   });
 });
@@ -107,7 +107,7 @@ describe('great-circle distance', () => {
       km / 1000 + 1e-9,
     );
   });
-  test('an unknown point is at no distance', () => {
+  test('an unknown point has no distance', () => {
     expect(distanceKm(Number.NaN, 0, 0, 0)).toBeNaN();
   });
 });

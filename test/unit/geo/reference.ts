@@ -1,6 +1,6 @@
 /**
- * The obvious way to locate an address and to find a scope: compare it with every network there is. What
- * geo/atlas.ts and geo/find-class.ts do quickly must come to the same.
+ * The simple way to locate an address and to find a scope: compare it with every network. The fast code of geo/atlas.ts
+ * and geo/find-class.ts must give the same.
  */
 import type { At } from '../../../config/settings.ts';
 import { centroidOf, continentOf } from '../../../geo/countries.ts';
@@ -8,7 +8,7 @@ import { hasPlace, NOTHING, readRecord, type Location } from '../../../geo/locat
 import { inPrefix, parsePrefix, type Prefix } from '../../../wire/address.ts';
 import type { MmdbValue } from '../../support/mmdb.ts';
 
-/** Later networks override earlier ones, as writeMmdb has it. */
+/** Later networks override earlier ones, as in writeMmdb. */
 export type DatabaseText = readonly (readonly [string, MmdbValue])[];
 
 export function locate(
@@ -58,8 +58,8 @@ export function locate(
 }
 
 /**
- * The length of the shortest prefix around `address` in which `outcomeOf` is the same everywhere. It can
- * change only where a network begins or ends, so those addresses are all that need a look.
+ * The length of the shortest prefix around `address` in which `outcomeOf` is the same everywhere. It can change only
+ * where a network begins or ends, so only those addresses are examined.
  */
 export function scopeOf(
   address: Uint8Array,

@@ -1,4 +1,7 @@
-/** `flap` (SPEC 5): the rule beside a slow one over the whole past, and what the room makes of it. */
+/**
+ * `flap` (docs/health.md#flapping): compares the rule with a slow one over the whole past, and tests what the room does
+ * with it.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +14,7 @@ import { createHealthTable, holdSecondsOf, probedOf, viewHealthTable } from '../
 import { createDice, printedSeed, trials } from '../../support/random.ts';
 import { createManualClock, httpCheck, pushCheck, vip } from './support.ts';
 
-/** Held down at a time: some change, `hold` ago or less, was the last of `changes` within `within`. */
+/** Held down at a time: some change, at most `hold` ago, was the last of `changes` within `within`. */
 function heldByTheBook(changesMs: readonly number[], nowMs: number, { changes, withinMs, holdMs }: FlapRule): boolean {
   return changesMs.some((atMs) => {
     const counted = changesMs.filter((other) => other <= atMs && atMs - other <= withinMs).length;
@@ -42,7 +45,7 @@ test('the rule agrees with the reference at every moment, for random changes and
   expect(held).toBeGreaterThan(1000);
 });
 
-test('what is resumed is held no longer than the rule allows, whatever the clock did', () => {
+test('a resumed hold is no longer than the rule allows, whatever the clock did', () => {
   const rule = { changes: 3, withinMs: 100, holdMs: 50 };
   expect(resumeFlaps({ changesMs: [-500, 20, 900], heldUntilMs: 9000 }, 30, rule)).toEqual({
     changesMs: [20, 30],
@@ -135,7 +138,7 @@ describe('a VIP that changes too often', () => {
     ]);
   });
 
-  test('without the key it is believed', async () => {
+  test('without the key its changes count', async () => {
     const { clock, start, turn } = room();
     const { configure, state, flapping } = start();
     configure({ check: httpCheck({ ...check, flap: undefined }) });
@@ -146,7 +149,7 @@ describe('a VIP that changes too often', () => {
     }
   });
 
-  test('an operator who says up is heard, and reports of a push check count as changes', async () => {
+  test("an operator's `up` has priority, and reports of a push check count as changes", async () => {
     const { clock, start } = room();
     const { configure, health, state, flapping } = start();
     configure({ check: pushCheck({ flap }) });
@@ -157,7 +160,7 @@ describe('a VIP that changes too often', () => {
     await clock.advance(100);
   });
 
-  test('stays down over a reload, one that changes the check too, and over a restart', async () => {
+  test('stays down over a reload, also one that changes the check, and over a restart', async () => {
     const { clock, start, turn } = room();
     const first = start();
     first.configure();
@@ -178,7 +181,7 @@ describe('a VIP that changes too often', () => {
     expect([second.state(), second.health.list()[0]?.heldUntil]).toEqual(['D', until]);
     await clock.advance(3000);
     expect([second.state(), second.flapping().length]).toEqual(['D', 1]);
-    // A reload that takes the key away ends it.
+    // A reload that removes the key ends it.
     second.configure({ check: httpCheck({ ...check, flap: undefined }) });
     expect([second.state(), second.flapping()]).toEqual(['U', []]);
   });

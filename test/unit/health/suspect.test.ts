@@ -1,5 +1,5 @@
 /**
- * When too many fail at once the fault is likelier here: states hold (SPEC 5, `suspect`).
+ * If too many fail at once, the fault is probably on this node: states are frozen (docs/health.md#suspect).
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -113,7 +113,7 @@ function vips(count: number, change: (slot: number) => Partial<HealthTarget> = (
 }
 const hosts = (...slots: number[]): string[] => slots.map(hostOf);
 
-describe("which failures are taken for this node's own", () => {
+describe("which failures count as this node's own", () => {
   const all = (count: number): number[] => Array.from({ length: count }, (_, slot) => slot);
   const oneMachine =
     (count: number, intervalMs = INTERVAL_MS) =>
@@ -202,12 +202,12 @@ describe("which failures are taken for this node's own", () => {
     probed.length = 0;
     const firstMs = await until(() => probed.includes(hostOf(7)), INTERVAL_MS);
     expect(await until(() => states()[7] === 'D', 1000)).toBeLessThanOrEqual(2 * 200 + 20);
-    // And few others were asked for its sake, beside those that had their turn.
+    // And few others were probed for it, beside those that were due.
     expect(probed.length).toBeLessThanOrEqual(3 + 8 + Math.ceil(((firstMs + 500) / INTERVAL_MS) * 20));
   });
 });
 
-describe('while states hold', () => {
+describe('while states are frozen', () => {
   async function alarm(count = 5, change?: Parameters<typeof vips>[1]) {
     const made = room();
     made.configure(vips(count, change));
@@ -217,7 +217,7 @@ describe('while states hold', () => {
     return made;
   }
 
-  test('it is told once, in words, and probing goes on every interval', async () => {
+  test('it is reported once, in words, and probing continues every interval', async () => {
     const { health, warnings, probed, clock, events } = await alarm();
     expect(health.suspected()?.message).toBe(
       "5 of 5 healthy VIPs failed at once. Suspecting this node's network: states are frozen.",
@@ -233,7 +233,7 @@ describe('while states hold', () => {
     expect(events.filter(({ to }) => to === 'down')).toEqual([]);
   });
 
-  test('the network returns: within one interval the alarm is over, and nothing went down', async () => {
+  test('the network returns: within one interval the alarm is over, and no VIP went down', async () => {
     const { down, until, alarmed, states, clock, events, warnings } = await alarm();
     await clock.advance(20_000);
     down.clear();
@@ -243,7 +243,7 @@ describe('while states hold', () => {
     expect(warnings.at(-1)).toMatch(/states are no longer frozen, after \d+ s: 2 of 5 VIPs pass/);
   });
 
-  test('the network returns: what has died meanwhile is down within one interval, at its first failure', async () => {
+  test('the network returns: a VIP that has died meanwhile is down within one interval, at its first failure', async () => {
     const { down, until, states, clock } = await alarm();
     await clock.advance(20_000);
     down.clear();
@@ -253,7 +253,7 @@ describe('while states hold', () => {
     expect(states()).toBe('UUUDU');
   });
 
-  test('of a silent network, a probe that began before its return takes nothing down', async () => {
+  test('a probe of a silent network that began before its return takes no VIP down', async () => {
     const { configure, clock, network, until, alarmed, states, events } = room();
     configure(vips(5));
     await clock.advance(10_000);
@@ -277,7 +277,7 @@ describe('while states hold', () => {
     expect(states()).toBe('UUUUUD');
   });
 
-  test('it ends after five minutes though nothing passes, and is not raised again for the same failures', async () => {
+  test('it ends after five minutes although nothing passes, and is not raised again for the same failures', async () => {
     const { alarmed, states, clock, warnings } = await alarm();
     await clock.advance(299_000);
     expect([alarmed(), states()]).toEqual([true, 'UUUUU']);
@@ -287,7 +287,7 @@ describe('while states hold', () => {
     expect([alarmed(), states(), warnings.length]).toEqual([false, 'DDDDD', 2]);
   });
 
-  test('it ends after half a minute where some pass', async () => {
+  test('it ends after half a minute if some pass', async () => {
     const { configure, clock, down, until, alarmed, states } = room();
     configure(vips(8));
     await clock.advance(10_000);
@@ -300,7 +300,7 @@ describe('while states hold', () => {
   });
 
   test.each([
-    ['all say so themselves: after half a minute', 10, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], true],
+    ['all respond themselves: after half a minute', 10, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], true],
     ['four of ten do, and the silence of six is too little for the alarm', 10, [0, 1, 2, 3], true],
     ['three of ten do: not before five minutes', 10, [0, 1, 2], false],
   ] as const)('nothing passes, and %s', async (_, count, told, expected) => {
@@ -315,7 +315,7 @@ describe('while states hold', () => {
     expect(alarmed()).toBe(!expected);
   });
 
-  test('what begins to answer later than after half a minute ends it then', async () => {
+  test('a first response later than half a minute ends it then', async () => {
     const { clock, refusing, until, alarmed, states } = await alarm();
     await clock.advance(90_000);
     for (const host of hosts(0, 1, 2, 3, 4)) refusing.add(host);
@@ -337,7 +337,7 @@ describe('while states hold', () => {
     expect(health.list()[2]).toMatchObject({ probed: 'up', effective: 'drain' });
   });
 
-  test('what was down and passes comes up', async () => {
+  test('a VIP that was down and passes comes up', async () => {
     const made = room();
     made.configure(vips(8));
     made.down.add(hostOf(0));
@@ -356,7 +356,7 @@ describe('while states hold', () => {
   });
 });
 
-test('states that the last run saved hold too, when nothing answers at the start', async () => {
+test('saved states of the last run are frozen too if nothing responds at the start', async () => {
   const first = room();
   first.configure(vips(5));
   await first.clock.advance(10_000);
@@ -371,7 +371,7 @@ test('states that the last run saved hold too, when nothing answers at the start
 describe('push', () => {
   const pushed = { check: pushCheck({ expiresMs: 10_000 }) };
 
-  test('a report stands until it expires', async () => {
+  test('a report is valid until it expires', async () => {
     const { configure, clock, health, alarmed, states, down } = room();
     configure(vips(5, (slot) => (slot < 2 ? pushed : {})));
     for (const slot of [0, 1]) health.report(`www.example.com/v${slot}`, true);
@@ -382,7 +382,7 @@ describe('push', () => {
     expect([alarmed(), states()]).toEqual([false, 'UUDDD']);
   });
 
-  test('all reports stay out: states hold, and one that says unhealthy is believed', async () => {
+  test('all reports are missing: states are frozen, and one that says unhealthy counts', async () => {
     const { configure, clock, health, alarmed, states } = room();
     configure(vips(5, () => pushed));
     const report = (healthy: boolean, ...slots: number[]): void => {

@@ -1,5 +1,5 @@
 /**
- * Clients for the tests of the packet loops: they speak in messages and know nothing of DNS but the header.
+ * Clients for the tests of the packet loops: they send and read messages and know nothing of DNS but the header.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -60,7 +60,7 @@ export async function serve(options: Partial<ServerOptions> = {}) {
   return { server, endpoint, lines, [Symbol.asyncDispose]: () => server.stop() };
 }
 
-/** A UDP client of one server: connected, so that a response from another address would not be seen. */
+/** A UDP client of one server: connected, so that it does not see a response from another address. */
 export async function udpClient(endpoint: Endpoint) {
   const socket: Socket = createSocket(endpoint.host.includes(':') ? 'udp6' : 'udp4');
   const responses: Buffer[] = [];
@@ -87,7 +87,7 @@ export async function udpClient(endpoint: Endpoint) {
       socket.send(message);
       return receive();
     },
-    /** Asks until there is a response: for servers that are not there all the time. */
+    /** Asks until there is a response: for servers that are not always there. */
     askAgain: async (message: Uint8Array): Promise<Buffer> => {
       const again = setInterval(() => {
         socket.send(message);
@@ -120,7 +120,7 @@ export type TlsOptions = ConnectionOptions & { readonly localAddress?: string };
 
 /** The same over TLS, once the handshake is done; throws when it fails. Takes any certificate. */
 export async function tlsClient(endpoint: Endpoint, options: TlsOptions = {}) {
-  // What is of net.connect, tls.connect takes too.
+  // tls.connect takes the options of net.connect too.
   const all = { ...endpoint, allowHalfOpen: true, rejectUnauthorized: false, ALPNProtocols: ['dot'], ...options };
   const socket = connectTls(all);
   const client = messageReader(socket);
@@ -131,7 +131,7 @@ export async function tlsClient(endpoint: Endpoint, options: TlsOptions = {}) {
 /** Reads messages from a socket that is being connected. */
 function messageReader(socket: TcpSocket) {
   socket.setNoDelay(true);
-  // Segments as they came; joined only when a message needs more than the first.
+  // Segments as they arrived; joined only if a message needs more than the first.
   const segments: Buffer[] = [];
   let waitingOctets = 0;
   let closed = false;
@@ -169,7 +169,7 @@ function messageReader(socket: TcpSocket) {
     socket,
     /** Resolves when the server has closed its side. */
     ended: end.promise,
-    /** The next message, undefined when the server closes first. */
+    /** The next message, undefined if the server closes first. */
     receive: async (): Promise<Buffer | undefined> => {
       for (;;) {
         const message = take(peek(2)?.readUInt16BE());
@@ -186,14 +186,14 @@ function messageReader(socket: TcpSocket) {
   };
 }
 
-/** A message as a stream has it: its length first (RFC 1035 4.2.2). */
+/** A message as a stream carries it: its length first (RFC 1035 4.2.2). */
 export function framed(message: Uint8Array): Buffer {
   const length = Buffer.alloc(2);
   length.writeUInt16BE(message.length);
   return Buffer.concat([length, message]);
 }
 
-/** Calls until it is true. For counters, which no event announces. */
+/** Calls until it is true. For counters, whose changes are not events. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((passed) => setTimeout(passed, 5));
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { count, COUNTER, COUNTERS, countResponse, createCounters, sumCounters } from '../../../server/counters.ts';
 
-test('every counter has a place of its own, and RCODES has sixteen', () => {
+test('every counter has a separate place, and RCODES has sixteen', () => {
   const places = Object.entries(COUNTER).flatMap(([name, place]) =>
     name === 'RCODES' ? Array.from({ length: 16 }, (_, rcode) => place + rcode) : [place],
   );

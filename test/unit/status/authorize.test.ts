@@ -42,18 +42,18 @@ describe('access by address, token and route', () => {
     ],
     ['the Host of another port is not', { ...base, host: '127.0.0.1:8080' }, 'read', undefined, 403],
     ['a Host without a port is port 80', { ...base, host: 'localhost' }, 'read', undefined, 403],
-    ['and that may be the own one', { ...base, host: 'localhost', port: 80 }, 'read', undefined, undefined],
+    ["and that may be the server's own", { ...base, host: 'localhost', port: 80 }, 'read', undefined, undefined],
     ['an address that is not loopback is not', { ...base, host: '192.0.2.1:8053' }, 'read', undefined, 403],
     ['a client of HTTP/1.0 sends no Host', { ...base, host: '' }, 'read', undefined, undefined],
-    ['a request without peer is not loopback', { ...base, peer: '' }, 'read', undefined, 403],
+    ['a request without a peer is not loopback', { ...base, peer: '' }, 'read', undefined, 403],
     ['a wrong token is refused even where none was needed', withToken(base, 'guess'), 'read', 's3cret', 401],
     ['a change needs the token, from loopback too', base, 'change', 's3cret', 401],
     ['a change with the token', withToken(base, 's3cret'), 'change', 's3cret', undefined],
-    ['the scheme has no case', { ...base, authorization: 'bearer s3cret' }, 'change', 's3cret', undefined],
+    ['the scheme is case-insensitive', { ...base, authorization: 'bearer s3cret' }, 'change', 's3cret', undefined],
     ['a change with a wrong token', withToken(base, 'S3cret'), 'change', 's3cret', 401],
     ['a change with the beginning of the token', withToken(base, 's3cre'), 'change', 's3cret', 401],
-    ['an empty token is none', { ...base, authorization: 'Bearer ' }, 'change', 's3cret', 401],
-    ['basic authentication is none', { ...base, authorization: 'Basic czNjcmV0' }, 'change', 's3cret', 401],
+    ['an empty token is not a token', { ...base, authorization: 'Bearer ' }, 'change', 's3cret', 401],
+    ['basic authentication is not a token', { ...base, authorization: 'Basic czNjcmV0' }, 'change', 's3cret', 401],
     ['no change where no token is configured', withToken(base, 'anything'), 'change', undefined, 403],
   ])('%s', (_title, request, access, token, status) => {
     expect(authorize(request, access, token)?.status).toBe(status);
@@ -64,13 +64,13 @@ describe('access by address, token and route', () => {
   });
 });
 
-it('wants the token for reading where open_reading is false', () => {
+it('requires the token for reading if open_reading is false', () => {
   expect(authorize(base, 'read', 's3cret', false)?.status).toBe(401);
   expect(authorize(withToken(base, 's3cret'), 'read', 's3cret', false)).toBeUndefined();
   expect(authorize(base, 'open', 's3cret', false)).toBeUndefined();
 });
 
-describe('a proxy passed it on', () => {
+describe('a request that a proxy forwarded', () => {
   it.each([
     'via',
     'forwarded',
@@ -97,13 +97,13 @@ describe('a proxy passed it on', () => {
     expect(isForwarded({ host: '127.0.0.1:8053', connection: 'close' }, '1.0')).toBe(true);
   });
 
-  it('but not what clients send themselves', () => {
+  it('but not headers that clients send themselves', () => {
     const headers = { host: 'x', accept: '*/*', 'user-agent': 'curl', connection: 'close', authorization: 'x' };
     expect(isForwarded(headers, '1.1')).toBe(false);
   });
 });
 
-describe('a web page of another site sent it', () => {
+describe("a request of another site's web page", () => {
   const host = '127.0.0.1:8053';
   it.each<[foreign: boolean, headers: Record<string, string>]>([
     [false, { host }],

@@ -12,7 +12,7 @@ function prefixes(...texts: string[]): Prefix[] {
   return texts.flatMap((text) => parsePrefix(text) ?? []);
 }
 
-describe('where a request comes from', () => {
+describe('the source of a request', () => {
   const proxies = prefixes('127.0.0.0/8', '10.0.0.0/8', '2001:db8::/32');
   test.for([
     ['192.0.2.1', undefined, '192.0.2.1'],
@@ -97,7 +97,7 @@ async function report(
 }
 
 describe('POST /api/v1/beacon', () => {
-  test('takes what can be, without a token, and says how much of it', async () => {
+  test('accepts plausible times without a token, and says how many', async () => {
     const { status, headers, body } = await report({ samples: { seoul: 3, dublin: 240, tokyo: 9 } });
     expect([status, body]).toEqual([200, { kept: 2, thrown: 1 }]);
     expect(headers.get('access-control-allow-origin')).toBe('*');
@@ -130,11 +130,11 @@ describe('POST /api/v1/beacon', () => {
   test.for([
     ['no JSON', 'samples', 400],
     ['no samples', {}, 400],
-    ['none at all', { samples: {} }, 400],
+    ['an empty object', { samples: {} }, 400],
     ['a text', { samples: { seoul: '3' } }, 400],
-    ['less than nothing', { samples: { seoul: -1 } }, 400],
+    ['a negative time', { samples: { seoul: -1 } }, 400],
     ['more than a minute', { samples: { seoul: 60_001 } }, 400],
-    ['something else', { samples: { seoul: 1 }, more: 1 }, 400],
+    ['another type', { samples: { seoul: 1 }, more: 1 }, 400],
     ['a list', { samples: [1] }, 400],
     ['too many', { samples: Object.fromEntries(Array.from({ length: 65 }, (_, number) => [`r${number}`, 1])) }, 400],
     ['too long', `{"samples":{"seoul":1${' '.repeat(70_000)}}}`, 413],
@@ -187,7 +187,7 @@ describe('GET /beacon.js', () => {
     // A script that does not parse throws here; one that does finds no document.
     expect(() => runInNewContext(script) as unknown).toThrow('document is not defined');
     const etag = reply.headers.get('etag') ?? '';
-    // As browsers ask, and what comes through a proxy that compresses.
+    // As browsers ask, also through a proxy that compresses.
     for (const known of [etag, `W/${etag}`, `"another", ${etag}`]) {
       const again = await fetch(url('/beacon.js'), { headers: { 'if-none-match': known } });
       expect([known, again.status, await again.text()]).toEqual([known, 304, '']);
@@ -201,7 +201,7 @@ describe('GET /beacon.js', () => {
   });
 });
 
-test('without a beacon there are neither', async () => {
+test('without a beacon neither path exists', async () => {
   settings = undefined;
   expect((await fetch(url('/beacon.js'))).status).toBe(404);
   expect((await report({ samples: { seoul: 1 } })).status).toBe(404);

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { createAlarms } from '../../../config/alarms.ts';
 import { watchConnections, type Connections } from '../../../status/connections.ts';
 
-/** As much of a socket and of a server as the connections look at: no more than events and an address. */
+/** The parts of a socket and of a server that the connections use: only events and an address. */
 class FakeSocket extends EventEmitter {
   destroyed = false;
   writableLength = 0;
@@ -24,7 +24,7 @@ type World = {
   readonly connections: Connections;
   readonly alarms: ReturnType<typeof createAlarms>;
   readonly connect: (address: string) => FakeSocket;
-  /** A request that arrived whole; returns what sends the reply. */
+  /** A request that arrived completely; returns a function that sends the reply. */
   readonly ask: (socket: FakeSocket) => () => void;
 };
 
@@ -59,7 +59,7 @@ it('closes the one of the same client that has been idle for longest', () => {
   expect([first, second, third, fourth].map(({ destroyed }) => destroyed)).toEqual([false, true, false, false]);
 });
 
-it('refuses the new one where all of the client are busy', () => {
+it('refuses the new one if all of the client are busy', () => {
   const { connect, ask, connections } = world();
   for (let count = 0; count < 3; count++) ask(connect('192.0.2.1'));
   expect(connect('192.0.2.1').destroyed).toBe(true);
@@ -67,7 +67,7 @@ it('refuses the new one where all of the client are busy', () => {
   expect(connections.stats()).toEqual({ open: 4, closed: 0, refused: 1 });
 });
 
-it('takes a /64 of IPv6 for one client', () => {
+it('counts a /64 of IPv6 as one client', () => {
   const { connect, connections } = world();
   for (let host = 1; host <= 5; host++) connect(`2001:db8::${host}`);
   expect(connections.stats()).toMatchObject({ open: 3, closed: 2 });
@@ -103,7 +103,7 @@ it('closes a client that does not read its reply before it refuses a new one', (
   expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
 });
 
-it('lets those that yield go, although their request is under way', () => {
+it('releases those that yield, although their request is in progress', () => {
   const { connect, ask, connections } = world();
   const sockets = [1, 2, 3].map(() => connect('192.0.2.1'));
   for (const socket of sockets) ask(socket);

@@ -1,5 +1,5 @@
 /**
- * What happened: the log of events, and GET /api/v1/events over it.
+ * The log of events, and GET /api/v1/events over it.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEventLog, type EventDocument } from '../../../status/events.ts';
@@ -31,7 +31,7 @@ describe('the log of events', () => {
     }
   });
 
-  it('tells each alarm when it comes and when it goes', () => {
+  it('reports each alarm when it is raised and when it is over', () => {
     const log = createEventLog();
     const alarm = {
       code: 'reload_refused',
@@ -48,7 +48,7 @@ describe('the log of events', () => {
     ]);
   });
 
-  it('says a change of state in words, with its service and region', () => {
+  it('describes a change of state, with its service and region', () => {
     const log = createEventLog();
     const target = 'a/b.example.com/x';
     log.addHealth({ at: '', kind: 'state', target, from: 'up', to: 'down', reason: 'status 503' }, 'seoul');
@@ -88,7 +88,7 @@ const past = async (headers: Record<string, string> = {}, query = ''): Promise<r
   (await (await fetch(`${url}/api/v1/events${query}`, { headers })).json()) as readonly EventDocument[];
 
 describe('GET /api/v1/events', () => {
-  it('is the recent past as JSON, after an id where one is given', async () => {
+  it('is the recent past as JSON, after an id if one is given', async () => {
     await put('/api/v1/overrides/www.example.com/seoul-a', { state: 'drain', reason: 'kernel' });
     await put('/api/v1/weights/www.example.com/seoul-a', { weight: 9 });
     const events = await past();
@@ -99,7 +99,7 @@ describe('GET /api/v1/events', () => {
     expect(await past({}, `?after=${override?.id ?? ''}`)).toEqual([weight]);
   });
 
-  it('streams the past and then each event as it comes, and resumes', async () => {
+  it('streams the past and then each new event, and resumes', async () => {
     const before = await past();
     const reply = await fetch(`${url}/api/v1/events`, { headers: { accept: 'text/event-stream' } });
     expect(reply.headers.get('content-type')).toBe('text/event-stream');
@@ -117,7 +117,7 @@ describe('GET /api/v1/events', () => {
     await resumed.end();
   });
 
-  it('takes 64 streams and no more, and takes another when one has ended', async () => {
+  it('accepts 64 streams and no more, and another when one has ended', async () => {
     const open = async (): Promise<{ readonly status: number; readonly end: () => Promise<void> }> => {
       const reply = await fetch(`${url}/api/v1/events`, { headers: { accept: 'text/event-stream' } });
       return { status: reply.status, end: async () => await reply.body?.cancel() };
@@ -139,7 +139,7 @@ describe('GET /api/v1/events', () => {
 
 type Read = { readonly id: string; readonly event: string; readonly data: EventDocument };
 
-/** A reader as WHATWG HTML 9.2.6 has it, as far as it is needed. */
+/** A reader as in WHATWG HTML 9.2.6, as far as needed. */
 function readEvents(reply: Response): { readonly next: () => Promise<Read>; readonly end: () => Promise<void> } {
   const reader = reply.body?.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';
@@ -195,18 +195,18 @@ describe('weights', () => {
     ['no weight', 'www.example.com/seoul-a', {}, 400, 'needs "weight"'],
     ['one too large', 'www.example.com/seoul-a', { weight: 65_536 }, 400, '"weight" must be <= 65535'],
     ['one below zero', 'www.example.com/seoul-a', { weight: -1 }, 400, '"weight" must be >= 0'],
-    ['a part of one', 'www.example.com/seoul-a', { weight: 0.5 }, 400, '"weight" must be an integer'],
+    ['a fraction', 'www.example.com/seoul-a', { weight: 0.5 }, 400, '"weight" must be an integer'],
     ['text', 'www.example.com/seoul-a', { weight: '1' }, 400, '"weight" must be an integer'],
-    ['something else too', 'www.example.com/seoul-a', { weight: 1, wait: 1 }, 400, 'unknown member "wait"'],
-    ['a target of nobody', 'www.example.com/seoul-z', { weight: 1 }, 404, 'has no VIP "seoul-z"'],
-  ])('refuses %s', async (_title, target, body, status, detail) => {
+    ['an additional member', 'www.example.com/seoul-a', { weight: 1, wait: 1 }, 400, 'unknown member "wait"'],
+    ['an unknown target', 'www.example.com/seoul-z', { weight: 1 }, 404, 'has no VIP "seoul-z"'],
+  ])('rejects %s', async (_title, target, body, status, detail) => {
     const reply = await put(`/api/v1/weights/${target}`, body);
     const problem = (await reply.json()) as { readonly detail: string };
     expect([reply.status, problem.detail]).toEqual([status, expect.stringContaining(detail)]);
     expect(fake.runtime.health.weights()).toEqual([]);
   });
 
-  it('need the token', async () => {
+  it('require the token', async () => {
     const path = `${url}/api/v1/weights/www.example.com/seoul-a`;
     expect((await fetch(path, { method: 'DELETE' })).status).toBe(401);
   });

@@ -1,6 +1,6 @@
 /**
- * A Runtime made by hand. It is a fake, because a real one needs threads, sockets and files, and because these
- * tests are about what HTTP makes of it. Its health is the real engine, with a probe that answers by table.
+ * A Runtime made by hand. It is a fake, because a real one needs threads, sockets and files, and because these tests
+ * are about HTTP. Its health is the real engine, with a probe that takes its results from a table.
  */
 import { createAlarms, type Alarm } from '../../../config/alarms.ts';
 import type { CheckSpec } from '../../../config/check-kinds.ts';
@@ -135,7 +135,7 @@ const settings: Settings = {
   schedules: [],
 };
 
-/** What a test may turn; the Runtime shows it at once. */
+/** The values that a test may change; the Runtime shows them at once. */
 export type Knobs = {
   notReady: string[];
   alarms: Alarm[];
@@ -284,8 +284,8 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
   return { runtime, knobs, stop: () => health.stop() };
 }
 
-/** Keeps errors, so that a test can look for them. */
-/** What a status server counts of its clients, before any came. */
+/** Keeps errors, so that a test can examine them. */
+/** The counts of a status server before its first client. */
 export const NO_CLIENTS: HttpStats = { connections: () => ({ open: 0, closed: 0, refused: 0 }), wrongTokens: () => 0 };
 
 export function createFakeLog(): { log: StatusLog; errors: object[] } {

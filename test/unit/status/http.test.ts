@@ -80,7 +80,7 @@ describe('reading', () => {
     });
   });
 
-  it('lists the VIPs as an array, with what the probes found', async () => {
+  it('lists the VIPs as an array, with their probe results', async () => {
     const { body } = await ask('/api/v1/health');
     expect(body).toMatchObject([
       {
@@ -132,7 +132,7 @@ describe('reading', () => {
     expect(text).toContain('IP Geolocation by DB-IP, https://db-ip.com');
   });
 
-  it('hands every parameter of explain over, and shows the trace', async () => {
+  it('passes every parameter of explain on, and shows the trace', async () => {
     let asked: ExplainRequest | undefined;
     const { explain } = fake.knobs;
     fake.knobs.explain = (request) => explain((asked = request));
@@ -149,7 +149,7 @@ describe('reading', () => {
     expect(body).toMatchObject({ all_down: null, answer: { vips: ['seoul-a'] }, scope: { bits: 24 } });
   });
 
-  it('asks for type A, and takes one down as a list', async () => {
+  it('asks for type A, and accepts one down as a list', async () => {
     let asked: ExplainRequest | undefined;
     const { explain } = fake.knobs;
     fake.knobs.explain = (request) => explain((asked = request));
@@ -195,7 +195,7 @@ describe('changing', () => {
     'text/plain;charset=UTF-8',
     'application/json; charset=utf-8',
     undefined,
-  ])('reads JSON that comes as %s, as curl -d and fetch send it', async (type) => {
+  ])('reads JSON that is sent as %s, as curl -d and fetch send it', async (type) => {
     const body = Buffer.from(JSON.stringify({ state: 'down' }));
     const headers = type === undefined ? withToken : { ...withToken, 'content-type': type };
     const init = { method: 'PUT', headers, body };
@@ -242,7 +242,7 @@ describe('changing', () => {
     expect(reply).toMatchObject({ status: 200, body: { generation: 5, warnings: [] } });
   });
 
-  it('says why a reload was rejected, and which generation is still served', async () => {
+  it('gives the reason of a rejected reload, and the generation that is still served', async () => {
     fake.knobs.reload = () => Promise.resolve({ ok: false, diagnostics: [mistake] });
     const reply = await ask('/api/v1/reload', { method: 'POST', headers: json });
     expect(reply).toMatchObject({
@@ -293,28 +293,28 @@ describe('every error is problem+json (RFC 9457)', () => {
       { parameter: 'fro' },
     ],
     [
-      'a state there is not',
+      'an unknown state',
       target,
       { method: 'PUT', headers: json, body: '{"state":"off"}' },
       400,
       { parameter: 'state' },
     ],
     [
-      'a duration that is not one',
+      'an invalid duration',
       target,
       { method: 'PUT', headers: json, body: '{"state":"up","for":"30"}' },
       400,
       { parameter: 'for' },
     ],
     [
-      'a duration of nothing',
+      'a duration of zero',
       target,
       { method: 'PUT', headers: json, body: '{"state":"up","for":"0s"}' },
       400,
       { parameter: 'for' },
     ],
     [
-      'a duration past the calendar',
+      'a duration beyond the calendar',
       target,
       { method: 'PUT', headers: json, body: '{"state":"up","for":"999999w"}' },
       400,
@@ -385,7 +385,7 @@ describe('every error is problem+json (RFC 9457)', () => {
   it.each([
     ['/', 'GET, HEAD, OPTIONS'],
     ['/api/v1/overrides/@seoul', 'PUT, DELETE, OPTIONS'],
-  ])('OPTIONS %s says what there is, and lets no web page do it', async (path, allow) => {
+  ])('OPTIONS %s lists the methods, and permits no web page to use them', async (path, allow) => {
     const reply = await ask(path, { method: 'OPTIONS' });
     expect({ status: reply.status, allow: reply.headers.get('allow'), text: reply.text }).toEqual({
       status: 204,
@@ -406,7 +406,7 @@ describe('every error is problem+json (RFC 9457)', () => {
     expect(reply).toMatchObject({ status: 400, body: { parameter: 'client', detail: '"x" is not an address' } });
   });
 
-  it('a fault of the server is 500, logged, and tells strangers nothing', async () => {
+  it('a fault of the server is 500, logged, and shows no details to clients', async () => {
     fake.knobs.explain = () => {
       throw new Error('secret inside');
     };
@@ -427,7 +427,7 @@ describe('every error is problem+json (RFC 9457)', () => {
     expect(text).toMatch(/^HTTP\/1\.1 400 [^]*application\/problem\+json[^]*"status":400/);
   });
 
-  it('headers without end get a 431', async () => {
+  it('headers without an end get a 431', async () => {
     const socket = connect(server.endpoint.port, '127.0.0.1');
     socket.write(`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`);
     let text = '';
@@ -463,8 +463,8 @@ describe('access of requests (authorize.test.ts has the rules)', () => {
   it.each<[title: string, headers: Record<string, string>, status: number]>([
     ['a program on this machine reads', {}, 200],
     ['what a proxy passes on needs the token', { 'x-forwarded-for': '192.0.2.7' }, 401],
-    ['what a proxy passes on in the way of RFC 7239 too', { forwarded: 'for=192.0.2.7' }, 401],
-    ['with the token it is let through', { 'x-forwarded-for': '192.0.2.7', ...withToken }, 200],
+    ['and what a proxy passes on in the form of RFC 7239', { forwarded: 'for=192.0.2.7' }, 401],
+    ['with the token it is accepted', { 'x-forwarded-for': '192.0.2.7', ...withToken }, 200],
     ['a name rebound to 127.0.0.1 is refused', { host: 'evil.example' }, 401],
   ])('%s', async (_title, headers, status) => {
     expect(await statusOf('127.0.0.1', server.endpoint.port, headers)).toBe(status);

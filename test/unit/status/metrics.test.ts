@@ -36,20 +36,20 @@ describe('metrics', () => {
     ['answers by VIP', `pharos_vip_served_total{${seoulA}} 100`],
     ['sampled clients by country', 'pharos_clients_sampled_total{country="KR"} 70'],
     ['sampled clients of no known country', 'pharos_clients_sampled_total{country="unknown"} 3'],
-    ['how long a probe took', `pharos_check_duration_seconds{${seoulA}} 0.0125`],
+    ['the duration of a probe', `pharos_check_duration_seconds{${seoulA}} 0.0125`],
     ['probes', 'pharos_probes_total{result="failed"} 1'],
     ['probes that were not made', 'pharos_probes_total{result="not_probed"} 0'],
     ['the serial', 'pharos_zone_serial{zone="example.com"} 2026112001'],
     ['the generation', 'pharos_generation 4'],
     ['the last reload', 'pharos_config_last_reload_successful 1'],
-    ['when it was', 'pharos_config_last_reload_timestamp_seconds 1795208400'],
+    ['its time', 'pharos_config_last_reload_timestamp_seconds 1795208400'],
     ['the build', `pharos_build_info{version="1.2.3",node="${process.version}",io="batch"} 1`],
     ['readiness', 'pharos_ready 1'],
   ])('show %s', async (_title, line) => {
     expect(await lines()).toContain(line);
   });
 
-  it('say nothing of vip_up where nothing is known', async () => {
+  it('has no vip_up while the state is unknown', async () => {
     expect((await lines()).filter((line) => line.startsWith(`pharos_vip_up{${virginia}`))).toEqual([]);
   });
 
@@ -59,7 +59,7 @@ describe('metrics', () => {
     expect(await lines()).toContain('pharos_queries_total{transport="udp",family="ipv4"} 1234');
   });
 
-  it('show DNS over TLS, and when its certificate ends', async () => {
+  it('show DNS over TLS, and when its certificate expires', async () => {
     const { counters } = fake.knobs;
     for (const [place, value] of [
       [COUNTER.QUERIES_TLS4, 5],
@@ -107,12 +107,12 @@ describe('metrics', () => {
     }
   });
 
-  it('show that a reload was refused', async () => {
+  it('show that a reload was rejected', async () => {
     fake.knobs.lastReload = { ok: false, at: new Date(), diagnostics: [] };
     expect(await lines()).toContain('pharos_config_last_reload_successful 0');
   });
 
-  it('give every metric of ours a help and a type', async () => {
+  it('have a help and a type for each of our metrics', async () => {
     const text = await lines();
     const names = new Set(text.filter((line) => line.startsWith('pharos_')).map((line) => line.replace(/[{ ].*/, '')));
     expect(names.size).toBeGreaterThan(30);

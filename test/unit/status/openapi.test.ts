@@ -47,7 +47,7 @@ async function document(): Promise<OpenApi> {
   return (await app.inject({ url: '/api/v1/openapi.json', remoteAddress: '127.0.0.1' })).json();
 }
 
-/** `GET /api/v1/health/*`, as routes have it and as the document does, but for what browsers ask by themselves. */
+/** `GET /api/v1/health/*`, as in the routes and as in the document, without what browsers request by themselves. */
 function ofRoutes(): string[] {
   return [...routes].flatMap(([url, methods]) =>
     [...methods].filter((method) => method !== 'HEAD' && method !== 'OPTIONS').map((method) => `${method} ${url}`),
@@ -88,7 +88,7 @@ describe('the document', () => {
     for (const { summary } of operations) expect(summary).toMatch(/^[A-Z].*\.$/);
   });
 
-  it('says what needs the token', async () => {
+  it('says which requests need the token', async () => {
     for (const [path, methods] of Object.entries((await document()).paths)) {
       for (const [method, operation] of Object.entries(methods)) {
         const { security } = operation as unknown as Documented;
@@ -103,7 +103,7 @@ describe('the document', () => {
     }
   });
 
-  it('says what refuses web pages of other sites', async () => {
+  it("says which requests of other sites' pages are refused", async () => {
     for (const [path, methods] of Object.entries((await document()).paths)) {
       for (const [method, operation] of Object.entries(methods)) {
         const { responses, security } = operation as unknown as Documented & {
@@ -146,7 +146,7 @@ const traffic = {
   countries: [{ country: 'KR', clients: 0.25, moved: 0.25, moves: [] }],
 } as const;
 
-describe('replies are as the document says', () => {
+describe('replies are as documented', () => {
   const target = 'www.example.com/seoul-a';
   it.each<Case>([
     ['GET', '/healthz', 200],
@@ -186,7 +186,7 @@ describe('replies are as the document says', () => {
       ok: true,
       simulation: { down, targets: [target], services: [traffic], untouched: 1 },
     });
-    // So that there is something in every list.
+    // So that every list has an entry.
     const put = { method: 'PUT', headers: HEADERS } as const;
     await app.inject({ ...put, url: `/api/v1/overrides/${target}`, payload: { state: 'down', reason: 'test' } });
     await app.inject({ ...put, url: '/api/v1/weights/www.example.com/seoul-b', payload: { weight: 2 } });
@@ -213,7 +213,7 @@ describe('replies are as the document says', () => {
     expect(check(strict({ ...schema, components }) as Json, value)).toEqual([]);
   });
 
-  it('an undocumented member would be seen', async () => {
+  it('an undocumented member would be noticed', async () => {
     const { components } = await document();
     const schema = { type: 'array', items: { $ref: '#/components/schemas/Vip' }, components };
     const vips: Json[] = (await app.inject({ url: '/api/v1/health', remoteAddress: '127.0.0.1' })).json();

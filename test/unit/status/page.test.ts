@@ -1,4 +1,4 @@
-/** The status page: its content for browsers, and that text from outside never becomes a script. */
+/** The status page: its content for browsers; and text from outside never becomes a script. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Alarm } from '../../../config/alarms.ts';
@@ -23,7 +23,7 @@ describe('text or page by Accept', () => {
   it.each([
     ['a browser', BROWSER, 'text/html; charset=utf-8'],
     ['curl', '*/*', 'text/plain; charset=utf-8'],
-    ['who asks for text', 'text/plain', 'text/plain; charset=utf-8'],
+    ['a client that requests text', 'text/plain', 'text/plain; charset=utf-8'],
   ])('%s', async (_title, accept, type) => {
     const { statusCode, headers } = await open('/', accept);
     expect({ statusCode, type: headers['content-type'], vary: headers.vary }).toEqual({
@@ -39,7 +39,7 @@ describe('text or page by Accept', () => {
 });
 
 describe('the page', () => {
-  it('has what the text has', async () => {
+  it('has the content of the text', async () => {
     fake.knobs.alarms = [
       {
         code: 'suspect',
@@ -105,7 +105,7 @@ describe('the page', () => {
     expect(await title()).toBe('service_down www.example.com (2 alarms)');
   });
 
-  it('has the share of the last minute, and the rates', async () => {
+  it('has the shares of the last minute, and the rates', async () => {
     const { body } = await open();
     expect(body).toContain('1,235 queries/s, NXDOMAIN 2.0/s, SERVFAIL 0.3/s in the last minute');
     expect(body).toMatch(/seoul-a<\/td>.*data-name="served">75\.0 %</);
@@ -146,7 +146,7 @@ describe('the page', () => {
   it('with many services shows only the VIPs of services with problems, and these come first', async () => {
     const [www] = catalog.services;
     if (!www) throw new Error('the fake has no services');
-    // Of these, each has virginia-a alone, which nobody checks.
+    // Of these, each has only virginia-a, which has no check.
     const well = { ...www, firstSlot: 2, vipCount: 1 };
     const many = Array.from({ length: 1500 }, (_, index) => ({ ...well, name: `s${index}.example.com` }));
     const generation = {

@@ -1,4 +1,4 @@
-/** Where clients are, in the status document: bounded, and read back as far as it says. */
+/** The countries of clients in the status document: bounded, and read back as far as they go. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { CountedClients } from '../../../server/forecast/client-counts.ts';
 import { createOctetsPool } from '../../../status/assemble-reply.ts';

@@ -1,4 +1,4 @@
-/** Kept texts of VIPs are never stale. The oracle is JSON.stringify. */
+/** Kept texts of VIPs are never outdated. The oracle is JSON.stringify. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { VipHealth } from '../../../health/engine.ts';
 import { createOctetsPool } from '../../../status/assemble-reply.ts';
@@ -61,7 +61,7 @@ function changed(state: VipState, member: keyof VipHealth): VipState {
 }
 
 describe('the VIPs as JSON', () => {
-  test('are what JSON.stringify makes of them, the second time too', async () => {
+  test('is what JSON.stringify makes of them, also the second time', async () => {
     const states = await vipStates(fake.runtime);
     for (const part of [states, states, states.slice(0, 1), []])
       expect(await written(writeVips, part)).toBe(wanted(part));
@@ -69,7 +69,7 @@ describe('the VIPs as JSON', () => {
     expect(await written(writeVips, more)).toBe(wanted(more));
   });
 
-  test('show a change of any member of what is known of a VIP', async () => {
+  test('shows a change of any member of a VIP', async () => {
     const [state] = await vipStates(fake.runtime);
     if (!state?.health) throw new Error('nothing is known of the first VIP');
     for (const member of Object.keys(VIP_MEMBERS) as (keyof VipHealth)[]) {
@@ -81,7 +81,7 @@ describe('the VIPs as JSON', () => {
     }
   });
 
-  test('follow a drain at once, and what is safe to stop as others are drained', async () => {
+  test('follows a drain at once, and what is safe to stop as others are drained', async () => {
     await written(writeVips, await vipStates(fake.runtime));
     for (const target of ['www.example.com/seoul-a', 'www.example.com/seoul-b', 'www.example.com/virginia-a']) {
       fake.runtime.health.override(target, { state: 'drain' });
@@ -90,7 +90,7 @@ describe('the VIPs as JSON', () => {
     }
   });
 
-  test('more than a turn of them are written in order', async () => {
+  test('is in order for more VIPs than a turn writes', async () => {
     const [first] = await vipStates(fake.runtime);
     if (!first) throw new Error('the fake has no VIPs');
     const states = Array.from({ length: 2500 }, (_, served) => ({ ...first, served }));

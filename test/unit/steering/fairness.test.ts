@@ -1,6 +1,6 @@
 /**
- * Chances and hashes over a million decisions of the function that answers packets: no VIP is starved or favoured, and
- * sticky clients where they were.
+ * Probabilities and hashes over a million decisions of the function that answers packets: no VIP is starved or
+ * favoured, and sticky clients stay.
  */
 import { describe, expect, test } from 'vitest';
 import { FORCED, PROBED, RAMP_UNIT } from '../../../health/health-table.ts';
@@ -58,7 +58,7 @@ describe('weighted: in a million draws, each has its share', () => {
     expectShares(counts, shares);
   });
 
-  test('a bound of all weights there can be is drawn from evenly', () => {
+  test('draws are even for every possible sum of weights', () => {
     const bound = 256 * 65_535 * RAMP_UNIT;
     expect(bound).toBeLessThan(2 ** 31);
     const random = createRandom(seed);
@@ -78,7 +78,7 @@ describe('sticky', () => {
   const clients = Array.from({ length: 30_000 }, () => Uint8Array.from({ length: 4 }, () => dice.below(256)));
   const landings = (tested: Answering): number[] => clients.map((client) => serve(tested, client));
 
-  test.each([2, 5, 16])('one more than %i takes 1/n of the clients, and from nobody else', (n) => {
+  test.each([2, 5, 16])('one more than %i takes 1/n of the clients, and moves no others', (n) => {
     const before = landings(server(Array<number>(n).fill(1), 'steer: [sticky]'));
     const after = landings(server(Array<number>(n + 1).fill(1), 'steer: [sticky]'));
     let moved = 0;
@@ -90,20 +90,17 @@ describe('sticky', () => {
     expectShares([moved, clients.length - moved], [1, n]);
   });
 
-  test.each([FORCED.DRAIN, FORCED.DOWN])(
-    'one of them that goes (%i) moves its own clients and nobody else',
-    (forced) => {
-      const tested = server([1, 3, 1000, 2, 0], 'steer: [sticky]');
-      const before = landings(tested);
-      tested.set('w.example.com/v1', { probed: PROBED.UP, forced });
-      landings(tested).forEach((vip, i) => {
-        const fits = before[i] === 1 ? vip !== 1 : vip === before[i];
-        if (!fits) expect.fail(`${clients[i]?.join('.') ?? ''}: v${before[i] ?? -1} before, v${vip} after`);
-      });
-    },
-  );
+  test.each([FORCED.DRAIN, FORCED.DOWN])('one of them that fails (%i) moves only its own clients', (forced) => {
+    const tested = server([1, 3, 1000, 2, 0], 'steer: [sticky]');
+    const before = landings(tested);
+    tested.set('w.example.com/v1', { probed: PROBED.UP, forced });
+    landings(tested).forEach((vip, i) => {
+      const fits = before[i] === 1 ? vip !== 1 : vip === before[i];
+      if (!fits) expect.fail(`${clients[i]?.join('.') ?? ''}: v${before[i] ?? -1} before, v${vip} after`);
+    });
+  });
 
-  test('one that ramps takes its clients back one by one, the same in each of its shares', () => {
+  test('one that ramps takes its clients back one by one, the same at each share', () => {
     const tested = server([2, 1, 1], 'ramp: 5m, steer: [sticky]');
     for (let i = 0; i < 3; i++) tested.health.weights[i] = (i === 0 ? 2 : 1) * RAMP_UNIT;
     const full = landings(tested);
@@ -123,7 +120,7 @@ describe('sticky', () => {
     }
   });
 
-  test('is the same in every process and after an update: what the first version gave', () => {
+  test('is the same in every process and after an update: the values of the first version', () => {
     const tested = server([1, 2, 3, 1000, 1], 'steer: [{ sticky: { v4: 24, v6: 56 } }], answers: 1');
     tested.set('w.example.com/v3', { probed: PROBED.DOWN });
     const given = ['192.0.2.1', '198.51.100.77', '203.0.113.9', '8.8.8.8', '2001:db8::1', '2a00:1450:4001:82a::200e'];
@@ -132,5 +129,5 @@ describe('sticky', () => {
   });
 });
 
-/** Another hash would move everybody with an update. */
+/** Another hash would move all clients at an update. */
 const GOLDEN = [4, 2, 2, 0, 1, 2];

@@ -1,5 +1,5 @@
 /**
- * Load (docs/steering.md#load): which clients VIPs close to full shed, where these go, and the whole loop
+ * Load (docs/steering.md#load): which clients nearly full VIPs shed, where these go, and the whole loop
  * (played-load.ts).
  */
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ const DATABASE = writeMmdb([
   ['2a00::/16', { country: { iso_code: 'KR' } }],
 ]);
 
-/** Three regions of one VIP each, of which each client has one of its own. */
+/** Three regions of one VIP each; each client prefers its own. */
 function three(more = ''): Answering {
   const server = answering({
     'pharos.yaml': 'geo: { databases: [place.mmdb] }\n',
@@ -59,7 +59,7 @@ function press(server: Answering, ...pressures: readonly number[]): void {
   pressures.forEach((pressure, slot) => (server.health.pressures[slot] = Math.round(pressure * FULL)));
 }
 
-/** Where the client is sent, and the scope. */
+/** The VIP for the client, and the scope. */
 function landing({ state: { steerer } }: Answering, client: Uint8Array): { vip: string; scope: number } {
   const bits = client.length * 8;
   steer(steerer, 0, HAS.A, locate(steerer, 0, HAS.A, client, bits), client, bits);
@@ -67,7 +67,7 @@ function landing({ state: { steerer } }: Answering, client: Uint8Array): { vip: 
 }
 
 const address = (text: string): Uint8Array => parseAddress(text) ?? new Uint8Array(4);
-/** Clients of Seoul, each in a /24 of its own. */
+/** Clients of Seoul, each in a different /24. */
 const COREANS = Array.from({ length: 4000 }, (_, i) => address(`11.${i >> 8}.${i & 255}.9`));
 const sharesOf = (server: Answering, clients: readonly Uint8Array[]): number[] =>
   NAMES.map((name) => clients.filter((client) => landing(server, client).vip === name).length / clients.length);
@@ -94,7 +94,7 @@ describe('pressure', () => {
   });
 });
 
-describe('who is shed', () => {
+describe('which clients are shed', () => {
   let server: Answering;
   beforeAll(() => {
     server = three();
@@ -113,7 +113,7 @@ describe('who is shed', () => {
     });
   });
 
-  test('the same first each time: who is shed at a pressure is shed at every greater one', () => {
+  test('always the same clients: one that is shed at a pressure is shed at every greater one', () => {
     let before = new Set<Uint8Array>();
     for (const pressure of [0.1, 0.3, 0.31, 0.7, 1]) {
       press(server, pressure, 0, 0);
@@ -126,7 +126,7 @@ describe('who is shed', () => {
     }
   });
 
-  test('all addresses of a /24 or /56 go together, and the scope says so', () => {
+  test('all addresses of a /24 or /56 move together, and the scope says so', () => {
     press(server, 0.5, 0, 0);
     for (const client of COREANS.slice(0, 200)) {
       const { vip, scope } = landing(server, client);
@@ -145,7 +145,7 @@ describe('who is shed', () => {
     }
   });
 
-  test('the scope stays wide for those whom no shedding VIP would serve', () => {
+  test('the scope stays wide for clients that no shedding VIP would serve', () => {
     press(server, 0.5, 0, 0);
     expect(landing(server, address('12.1.2.3'))).toEqual({ vip: 'tokyo', scope: 8 });
     press(server, 0, 0, 0);
@@ -156,12 +156,12 @@ describe('who is shed', () => {
   test('never onto a full VIP while there is capacity elsewhere', () => {
     press(server, 1, 1, 0);
     expect(sharesOf(server, COREANS)).toEqual([0, 0, 1]);
-    // Those that all refuse go to the least full, in proportion as they are near each other.
+    // Clients that all VIPs refuse go to the least full one, in proportion if they are nearly equal.
     press(server, 1.5, 1.5, 0.5);
     expect(sharesOf(server, COREANS)).toEqual([0, 0, 1]);
   });
 
-  test('where all are full, to those that are least over: never an empty answer', () => {
+  test('if all are full, to those that are least over: never an empty answer', () => {
     press(server, 1.2, 1.2, 3);
     const [seoul = 0, tokyo = 0, dublin = 0] = sharesOf(server, COREANS);
     expect(seoul).toBeCloseTo(0.5, 1);
@@ -169,7 +169,7 @@ describe('who is shed', () => {
     expect(dublin).toBe(0);
   });
 
-  test('a fence holds: who may go nowhere else stays', () => {
+  test('a fence applies: a client that may go nowhere else stays', () => {
     const fenced = answering({
       'pharos.yaml': 'geo: { databases: [place.mmdb] }\n',
       'place.mmdb': DATABASE,
@@ -180,7 +180,7 @@ describe('who is shed', () => {
     expect(sharesOf(fenced, COREANS.slice(0, 100))).toEqual([1, 0, 0]);
   });
 
-  test('a standby does not come in because others shed', () => {
+  test('a standby is not used because others shed', () => {
     server.set('w.example.com/dublin', { probed: PROBED.UP, weight: 0 });
     press(server, 1, 1, 0);
     expect(sharesOf(server, COREANS)[2]).toBe(0);
@@ -197,10 +197,10 @@ describe('who is shed', () => {
   });
 });
 
-/** What the first version gave: another hash would move clients with an update. */
+/** The values of the first version: another hash would move clients at an update. */
 const GOLDEN = [28_077, 61_505, 11_775, 39_615];
 
-describe('told', () => {
+describe('reports', () => {
   const KOREAN = '11.0.0.9';
   const live = (server: Answering): LiveHealth => ({
     memory: server.health.states.buffer as SharedArrayBuffer,
@@ -232,7 +232,7 @@ describe('told', () => {
     expect(scope.bits).toBe(pressures[0] === 0 ? 6 : 24);
   });
 
-  test('simulate counts who is shed now', () => {
+  test('simulate counts the clients that are shed now', () => {
     const server = three();
     press(server, 0.5, 0, 0);
     const health = { memory: server.health.states.buffer as SharedArrayBuffer, reasonOf: () => undefined };
@@ -249,10 +249,10 @@ describe('told', () => {
 });
 
 describe('the loop', () => {
-  // The moments at which caches expire decide on the peak. Of 45 seeds none came nearer to its limit than 0.01; with
+  // The moments at which caches expire decide about the peak. Of 45 seeds none came nearer to its limit than 0.01; with
   // two to three standard deviations between, some will.
   const seed = printedSeed('load', 1);
-  /** Of those that are left, from the failure on. `late`: from eight TTLs on. */
+  /** Greatest load of the others from the failure on. `late`: from eight TTLs on. */
   type Course = { readonly peak: number; readonly late: readonly number[]; readonly unfair: number };
 
   /** Each region's clients are `load` of its capacity; the first fails after a minute. */
@@ -267,7 +267,7 @@ describe('the loop', () => {
     const { loads } = await play({ regions, ttl, interval, fails, foresees, seconds, clients: 1500 }, createDice(seed));
     expect(Math.max(...loads.slice(0, 60).flat()), 'no client moves while no VIP is full').toBeCloseTo(load, 5);
     const left = loads.slice(60).map((all) => all.slice(1));
-    // How much room one had while another was over his capacity.
+    // How much room one had while another exceeded its capacity.
     const unfair = left.map((all) => (Math.max(...all) > 1 ? 1 - Math.min(...all) : 0));
     return { peak: Math.max(...left.flat()), late: left.slice(8 * ttl).flat(), unfair: Math.max(0, ...unfair) };
   }
@@ -296,7 +296,7 @@ describe('the loop', () => {
   );
 
   test.each([{ foresees: false }, { foresees: true }])(
-    'three regions at 80 % and one fails: both others go over their capacity alike, for there is none left (foresight: $foresees)',
+    'three regions at 80 % and one fails: both others exceed their capacity equally, because no room is left (foresight: $foresees)',
     async ({ foresees }) => {
       const { peak, late, unfair } = await course(0.8, 30, 5, foresees);
       expect(Math.min(...late)).toBeGreaterThan(1.15);

@@ -1,7 +1,7 @@
 /**
- * A service whose VIPs report their loads, played through second by second: clients with caches, loads that follow from
- * their answers, the real health engine that makes pressures of the loads, answers from the pressures. All decisions
- * are those of the functions that answer packets.
+ * Plays a service whose VIPs report their loads, second by second: clients with caches, loads that follow from their
+ * answers, the real health engine that makes pressures of the loads, answers from the pressures. All decisions are
+ * those of the functions that answer packets.
  */
 import { configureHealth, type Current } from '../../../cli/serve/generation.ts';
 import { startHealth } from '../../../health/engine.ts';
@@ -26,9 +26,9 @@ export const THIRDS: Files = {
   ]),
 };
 
-/** A region of one VIP, whose clients are in a network of their own and prefer regions in this order, its own first. */
+/** A region of one VIP, whose clients are in one network and prefer regions in this order, their own first. */
 export type PlayedRegion = {
-  /** What its own clients come to, as a share of its capacity. */
+  /** The load of its own clients, as a share of its capacity. */
   readonly load: number;
   readonly capacity?: number;
   /** Numbers of regions; all others follow. */
@@ -53,14 +53,14 @@ export type Play = {
 /** Loads by region at the end of each second. */
 export type Played = {
   readonly loads: readonly (readonly number[])[];
-  /** What simulate said at the moment before the first failure, of all that fail. */
+  /** The result of simulate just before the first failure, of all that fail. */
   readonly simulated: Traffic;
 };
 
 const COUNTRIES = ['KR', 'JP', 'IE', 'US', 'BR', 'ZA'];
 const nameOf = (region: number): string => `r${region}`;
 
-/** `play` with each of its options a number: so that a table of them can be a title. */
+/** `play` with each of its options as a number, so that a table of them can be a title. */
 export async function play(options: Play, dice: Dice): Promise<Played> {
   const { regions, ttl, interval, fails, foresees, seconds, drains = false, clients: unit = 1000 } = options;
   const server = worldOf(regions, ttl);
@@ -114,7 +114,7 @@ export async function play(options: Play, dice: Dice): Promise<Played> {
       client.vip = vip;
     }
     for (const region of regions.keys()) {
-      // Each at a moment of its own.
+      // Each at a different moment.
       if ((second + region) % interval !== 0 || (down.has(region) && !drains)) continue;
       health.report(`w.example.com/${nameOf(region)}`, true, loadOf(region) * (regions[region]?.capacity ?? 1));
     }

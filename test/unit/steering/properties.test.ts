@@ -1,5 +1,6 @@
 /**
- * What steering promises over many queries: shares of weights, who moves when a VIP goes, how far a scope reaches.
+ * What steering guarantees over many queries: shares of weights, which clients move when a VIP fails, how far a scope
+ * reaches.
  */
 import { describe, expect, test } from 'vitest';
 import { FORCED, PROBED } from '../../../health/health-table.ts';
@@ -12,7 +13,7 @@ import { createDice, printedSeed, type Dice } from '../../support/random.ts';
 const HEAD = 'zone: example.com\nnameservers: [ns.example.net.]\n';
 const seed = printedSeed('steering properties');
 
-/** With the bundled database only where that is asked for: it takes a third of a second to compile. */
+/** The bundled database only if requested: it takes a third of a second to compile. */
 function zone(services: string, places = NO_GEOGRAPHY): Answering {
   return answering(
     {
@@ -35,7 +36,7 @@ function randomV4(dice: Dice): string {
 describe('weights', () => {
   const weights = [1, 2, 3, 10];
   const vips = weights.map((weight, i) => `v${i}: { A: 203.0.113.${i}, weight: ${weight} }`).join(', ');
-  // A share that is off by a fifth of itself is seen.
+  // A share that is wrong by a fifth of itself is noticed.
   const DRAWS = 40_000;
 
   test('weighted: each VIP is first in proportion to its weight', () => {
@@ -48,7 +49,7 @@ describe('weights', () => {
     expectShares(counts, weights);
   });
 
-  test('weighted: the second of two is drawn by weight from those left', () => {
+  test('weighted: the second of two is drawn by weight from the rest', () => {
     const server = zone(`  w: { vips: { ${vips} }, steer: [weighted], answers: 2 }`);
     const counts = [0, 0, 0, 0];
     let rounds = 0;
@@ -137,7 +138,7 @@ describe('min_healthy', () => {
 });
 
 describe('failover', () => {
-  test('a region that none of the VIPs is in is passed over', () => {
+  test('a region without a VIP is skipped', () => {
     const files = {
       'zones/example.com.yaml': `${HEAD}regions: { tokyo: { at: JP }, seoul: { at: KR } }\nservices: { w: { vips: { a: { A: 203.0.113.1 }, b: { region: seoul, A: 203.0.113.2 } }, steer: [failover: [tokyo, seoul]] } }`,
     };
@@ -150,7 +151,7 @@ describe('sticky', () => {
   const vips = Array.from({ length: 6 }, (_, i) => `v${i}: { A: 203.0.113.${i}, weight: ${1 + (i % 3)} }`).join(', ');
   const clients = Array.from({ length: 2_000 }, (_, i) => `${1 + (i >> 8)}.${i & 255}.9.`);
 
-  test('a VIP that goes moves its own clients and nobody else, and takes them back', () => {
+  test('a VIP that fails moves only its own clients, and takes them back', () => {
     const server = zone(`  w: { vips: { ${vips} }, steer: [sticky] }`);
     const now = (): string[] => clients.map((client) => first(server, 'w', `${client}1`));
     const before = now();
@@ -160,7 +161,7 @@ describe('sticky', () => {
       if (before[i] === '203.0.113.2') expect(without[i], client).not.toBe('203.0.113.2');
       else expect(without[i], client).toBe(before[i]);
     });
-    // Those that moved are spread over all others.
+    // The clients that moved are spread over all others.
     expect(new Set(without.filter((_, i) => before[i] === '203.0.113.2')).size).toBe(5);
     server.set('w.example.com/v2', { probed: PROBED.UP });
     expect(now()).toEqual(before);
@@ -250,7 +251,7 @@ describe('scope', () => {
           const other = within(scope);
           expect(ask(other), `${formatAddress(address)}/${scope} and ${formatAddress(other)}`).toEqual({ scope, data });
         }
-        // The sibling half must differ somewhere; samples find it where it is not rare.
+        // The sibling half must differ somewhere; samples find it if it is not rare.
         narrow++;
         const differs = (): boolean => {
           const other = within(scope - 1);

@@ -25,7 +25,7 @@ export const DATABASE: DatabaseText = [
   ['2001:200::/23', { country: { iso_code: 'JP' } }],
   ['2a00::/16', { country: { iso_code: 'IE' }, autonomous_system_number: 64_500 }],
 ];
-/** The operator's own networks, and where they are. */
+/** The operator's own networks, with their places. */
 const OWN: readonly (readonly [network: string, at: string, parsed: At])[] = [
   ['1.0.0.0/12', 'IE', { kind: 'country', country: 'IE' }],
   ['30.0.0.0/9', '"37.57,126.98"', { kind: 'point', latitude: 37.57, longitude: 126.98 }],
@@ -172,7 +172,7 @@ function randomService(
     const aaaa = both || a === undefined ? `2001:db8::${(index + 1).toString(16)}` : undefined;
     return { name: `v${index}`, region, a, aaaa, cname: undefined };
   });
-  // None at all is [nearest, weighted].
+  // Without any, it is [nearest, weighted].
   const isDefault = dice.chance(0.05);
   const steps = isDefault ? DEFAULT : Array.from({ length: 1 + dice.below(3) }, () => randomStep(dice, vips, tables));
   const hasAll = steps.some(({ model }) => model.kind === 'all');
@@ -229,7 +229,7 @@ function randomStep(dice: Dice, vips: readonly RefVip[], tables: readonly Table[
       const map = dice
         .sample(KEYS, 1 + dice.below(8))
         .map((text) => ({ text, key: refKey(text), regions: dice.sample(REGION_NAMES, 1 + dice.below(3)) }));
-      // Upper case or lower, quoted or not.
+      // Upper or lower case, quoted or not.
       const entries = map.map(({ text, regions }) => {
         const written = text !== 'default' && dice.chance(0.3) ? text.toLowerCase() : text;
         return `${text.includes(':') || dice.chance(0.5) ? `"${written}"` : written}: [${regions.join(', ')}]`;

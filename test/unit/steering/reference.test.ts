@@ -1,5 +1,5 @@
 /**
- * The compiled way of steering against the obvious one, over random configurations, clients and health.
+ * Compares compiled steering with the simple one, over random configurations, clients and health.
  */
 import { expect, test } from 'vitest';
 import { FORCED, packState, PROBED } from '../../../health/health-table.ts';
@@ -44,13 +44,13 @@ function randomHealth(dice: Dice): RefHealth {
   };
 }
 
-/** The records' data, as text: a name ends in a point. */
+/** The records' data as text: a name ends with a dot. */
 function dataOf({ type, data }: DecodedMessage['answer'][number]): string {
   return type === T.CNAME ? readName(Buffer.from(data, 'hex'), 0).name : formatAddress(Buffer.from(data, 'hex'));
 }
 
 /**
- * What is wrong with an answer; undefined when the reference could have given it. `asked` is the family of the query's
+ * What is wrong with an answer; undefined if the reference could have given it. `asked` is the family of the query's
  * type, `family` that of the VIPs.
  */
 function wrong(
@@ -131,12 +131,12 @@ test('every answer is one that the model allows', { timeout: 120_000 }, () => {
         const expected: RefAnswer = model.vips.some((vip) => vip[family] !== undefined)
           ? decide(model, world.regions, health, family, client)
           : { kind: 'empty' };
-        // Half of the clients come by themselves, half behind a resolver that sends their whole address.
+        // Half of the clients query themselves, half behind a resolver that sends their whole address.
         const how = dice.chance(0.5)
           ? { from: clientText(address) }
           : { from: '30.1.2.3', edns: { options: [subnetOption(address, address.length * 8)] } };
         kinds.set(expected.kind, (kinds.get(expected.kind) ?? 0) + 1);
-        // As packets ask, and with somebody listening as explain does: that way takes no shortcut.
+        // As packets query, and with an observer as in explain: that way takes no shortcut.
         for (const observer of [undefined, () => undefined]) {
           server.state.steerer.observer = observer;
           const response = server.ask(`${name}.example.com`, asked === 'a' ? T.A : T.AAAA, how);
@@ -157,12 +157,12 @@ test('every answer is one that the model allows', { timeout: 120_000 }, () => {
       }
     }
   }
-  // Random input that never gets somewhere would prove nothing.
+  // Random input that never reaches a case would prove nothing.
   for (const kind of ['vips', 'static', 'empty']) expect(kinds.get(kind), kind).toBeGreaterThan(moreThan(50));
 });
 
 /**
- * What is wrong with the decision in the steerer; undefined when the reference could have made it. `wide`: of all
+ * What is wrong with the decision in the steerer; undefined if the reference could have made it. `wide`: of all
  * answers.
  */
 function wrongDecision(
@@ -185,7 +185,7 @@ function wrongDecision(
   return fits ? undefined : `${count} of ${possible.join()} expected, got ${got.join()}`;
 }
 
-/** What can be said of a scope without the atlas, which has a reference of its own. */
+/** What can be checked of a scope without the atlas, which has a separate reference. */
 function wrongScope(
   { decision: { scopeBits, shedLimit } }: Steerer,
   { steps }: RefService,
@@ -209,7 +209,7 @@ test('a million decisions are those of the model', { timeout: 120_000 }, () => {
     const world = randomWorld(dice, SERVICES);
     const server = answering({ ...world.files, 'place.mmdb': database }, {}, seed);
     const { steerer } = server.state;
-    // The same with an answer of all that the steps leave: what chance orders is then compared whole.
+    // The same with an answer of all that the steps leave: the whole random order is compared then.
     const services = steerer.plan.services.slice();
     for (let row = 0; row < services.length; row += SERVICE.WORDS) services[row + SERVICE.ANSWERS] = MAX_VIPS;
     const wideSteerer: Steerer = { ...steerer, plan: { ...steerer.plan, services } };

@@ -1,7 +1,7 @@
 /**
- * Steering from docs/steering.md alone, slow and obvious: plain objects in, every possible answer out. It shares no
- * code with the compiled way but for the location of an address and the hash of a name, which have references of their
- * own (test/unit/geo, test/unit/wire).
+ * Steering from docs/steering.md alone, slow and simple: plain objects in, every possible answer out. It shares no code
+ * with compiled steering except the location of an address and the hash of a name, which have separate references
+ * (test/unit/geo, test/unit/wire).
  */
 import { hashText } from '../../../wire/name-hash.ts';
 
@@ -45,21 +45,21 @@ export type RefService = {
   readonly ttl: { readonly min: number; readonly max: number };
   readonly whenAllDown: 'serve_all' | 'none' | RefStatic;
 };
-/** An answer of its own: addresses, or a CNAME alone. */
+/** A static answer: addresses, or only a CNAME. */
 export type RefStatic = Readonly<Record<RefFamily, string | undefined>>;
 export type RefHealth = {
   readonly probed: 'unknown' | 'up' | 'down';
   readonly forced: 'none' | 'up' | 'down' | 'drain';
   readonly holdSeconds: number;
   readonly weight: number;
-  /** What a ramp takes away from the weight. */
+  /** What a ramp takes from the weight. */
   readonly withheld: number;
-  /** 0 to 65535: the share of clients that it sheds, in 65536ths; more: it is full. */
+  /** 0 to 65535: the share of clients that it sheds, in 65536ths; above that it is full. */
   readonly pressure: number;
 };
 export type RefClient = {
   readonly address: Uint8Array;
-  /** The pressure that the client's network bears at a VIP, 0 to 65535. */
+  /** The threshold of the client's network at a VIP, 0 to 65535. */
   readonly bears: (vip: string) => number;
   readonly country: string;
   readonly subdivision: string;
@@ -70,20 +70,20 @@ export type RefClient = {
 };
 
 export type RefAnswer =
-  /** `count` of these, each at most once; in this order where `ordered`. */
+  /** `count` of these, each at most once; in this order if `ordered`. */
   | {
       readonly kind: 'vips';
       readonly vips: readonly RefVip[];
       readonly count: number;
       readonly ordered: boolean;
       readonly ttl: number;
-      /** How much of the address `sticky` looked at, on the way to these. */
+      /** How much of the address `sticky` used on the way to these. */
       readonly stickyBits: number;
     }
   | { readonly kind: 'static'; readonly answer: RefStatic }
   | { readonly kind: 'empty' };
 
-/** `ordered`: the list is in the order to serve, and not one of many that chance gives. */
+/** `ordered`: the list is in the order to serve, and not one of many random ones. */
 type Result = { readonly list: readonly Candidate[]; readonly ordered: boolean; readonly stickyBits: number };
 
 type Candidate = { readonly vip: RefVip; readonly health: RefHealth };
@@ -104,7 +104,10 @@ export function decide(
   const isForcedOut = ({ health: { forced } }: Candidate): boolean => forced === 'down' || forced === 'drain';
   const isAvailable = (candidate: Candidate): boolean =>
     !isForcedOut(candidate) && (candidate.health.forced === 'up' || candidate.health.probed !== 'down');
-  /** "whose region has at least min_healthy of its weight up"; a region of weight 0 is counted by heads. */
+  /**
+   * docs/steering.md#candidates: the region has at least min_healthy of its weight up; a region of weight 0 is counted
+   * by number of VIPs.
+   */
   const isRegionHealthy = ({ vip }: Candidate): boolean => {
     const least = vip.region === undefined ? 0 : (regions[vip.region]?.minHealthy ?? 0);
     const inRegion = all.filter((other) => other.vip.region === vip.region);
@@ -113,20 +116,20 @@ export function decide(
       list.reduce((total, { health: { weight, withheld } }) => total + (weighs ? weight + withheld : 1), 0);
     return sum(inRegion.filter(isAvailable)) / sum(inRegion) >= least - 1e-6;
   };
-  /** "0 means standby: served only when every other is unavailable": every other that could serve this client. */
+  /** docs/steering.md#candidates: a standby is a candidate only if no VIP with a weight is left for this client. */
   const run = (pool: readonly Candidate[]): Result => {
     const others = pool.filter((candidate) => candidate.health.weight > 0);
     const first = steps(service, regions, others.length > 0 ? others : pool, client);
     return first.list.length > 0 ? first : steps(service, regions, pool, client);
   };
   /**
-   * "shed clients progressively": a VIP under more pressure than the client bears is no candidate; where that leaves
-   * nobody, those join that are least over it. Standbys do not come in because others shed, and where the steps lead
-   * to nobody, or to VIPs that do not shed, shedding changes nothing.
+   * docs/steering.md#which-clients-are-shed: a VIP whose pressure exceeds the client's threshold is not a candidate; if
+   * that leaves none, those that exceed it least join. Standbys are not activated because others shed, and if the steps
+   * lead to no VIP, or to VIPs that do not shed, shedding changes nothing.
    */
   const runShedding = (pool: readonly Candidate[]): Result => {
     const plain = run(pool);
-    // Also where a region that sheds is what `within` counts from: who is not sent to it is not moved by its load.
+    // Also if `within` counts from a region that sheds: its load does not move clients that are not sent to it.
     if (plain.list.every(({ health: { pressure } }) => pressure === 0)) return plain;
     if (plain.list.every(({ health: { weight } }) => weight === 0) && pool.some(({ health }) => health.weight > 0)) {
       return plain;
@@ -167,7 +170,7 @@ export function decide(
   if (available.list.length > 0) return answer(available);
   if (service.whenAllDown === 'none') return { kind: 'empty' };
   if (service.whenAllDown !== 'serve_all') return { kind: 'static', answer: service.whenAllDown };
-  // serve_all: as if everything were up; what an operator took out only where he took out all of it.
+  // serve_all: as if all were up; VIPs that an operator took out only if the operator took out all.
   for (const pool of [withType.filter((each) => !isForcedOut(each)), all.every(isForcedOut) ? withType : []]) {
     const result = run(pool);
     if (result.list.length > 0) return answer(result);
@@ -209,9 +212,9 @@ function steps(
         ordered = true;
         list = withoutStandbys(list);
         const bits = client.address.length === 4 ? step.v4Bits : step.v6Bits;
-        // Of one VIP there is nothing to order.
+        // One VIP needs no order.
         if (list.length > 1) stickyBits = Math.max(stickyBits, bits);
-        // Among standbys alone, all are alike.
+        // Among standbys alone, all are equal.
         const score = ({ vip, health }: Candidate): number => {
           const chance = rendezvous(vip.name, client.address, bits);
           return -(health.weight === 0 ? 1 : health.weight) / Math.log(chance);
@@ -232,8 +235,8 @@ function withoutStandbys(list: readonly Candidate[]): readonly Candidate[] {
 }
 
 /**
- * The number between 0 and 1 that a network draws at a VIP: the same on every node and in every version, or an update
- * would send clients elsewhere. FNV-1a over the network's octets and MurmurHash3's finaliser.
+ * The number between 0 and 1 that a network draws at a VIP: the same on every node and in every version, because an
+ * update must not move clients. FNV-1a over the network's octets and MurmurHash3's finaliser.
  */
 function rendezvous(vip: string, client: Uint8Array, bits: number): number {
   const kept = [...client]
@@ -262,7 +265,7 @@ function multiply(a: number, b: number): number {
   return Number((BigInt(a) * BigInt(b)) % 2n ** 32n);
 }
 
-/** A name that is a region of one of the service's VIPs is the region, else it is a VIP. */
+/** A name of a region of one of the service's VIPs means the region, any other name a VIP. */
 function named(name: string, service: RefService, vip: RefVip): boolean {
   return service.vips.some(({ region }) => region === name) ? vip.region === name : vip.name === name;
 }
@@ -307,7 +310,7 @@ function geo(
   return [];
 }
 
-/** The region with the least measure, and those at most `within` more. Unknown measures come last, all alike. */
+/** The region with the least measure, and those at most `within` more. Unknown measures come last, all equal. */
 function leastRegions(
   list: readonly Candidate[],
   measure: (region: string | undefined) => number | undefined,
@@ -344,7 +347,7 @@ function angle([a, b, c]: readonly [number, number, number], [x, y, z]: readonly
   return Math.atan2(Math.hypot(b * z - c * y, c * x - a * z, a * y - b * x), a * x + b * y + c * z);
 }
 
-/** By the most specific row that the client has in the table; where nothing of it applies, the nearest. */
+/** By the most specific row of the table for the client; if none applies, the nearest. */
 function latency(
   step: Extract<RefStep, { kind: 'latency' }>,
   list: readonly Candidate[],

@@ -1,7 +1,7 @@
 /**
- * The scope of an answer is as wide as the truth, for each type by itself: the shortest prefix around the client
- * in which every address gets the same candidates, whichever VIPs are down. The truth is that of the reference, which
- * knows neither maps nor outcomes: it decides for every state of health and for an address of every network there is.
+ * The scope of an answer is exact, for each type separately: the shortest prefix around the client in which every
+ * address gets the same candidates, whichever VIPs are down. The reference gives the expected scope. It knows neither
+ * maps nor outcomes: it decides for every state of health and for an address of every network.
  */
 import { expect, test } from 'vitest';
 import { FORCED, NEVER_SECONDS, packState, PROBED } from '../../../health/health-table.ts';
@@ -26,7 +26,7 @@ const EDGES: readonly Prefix[] = [
   ...[...DATABASE.map(([network]) => network), ...NETWORKS].flatMap((text) => parsePrefix(text) ?? []),
 ];
 
-/** Numbers places by what each state of health gives there. */
+/** Numbers places by the result of each state of health there. */
 function createTruth(
   model: RefService,
   regions: Parameters<typeof decide>[1],
@@ -67,7 +67,7 @@ function createTruth(
 }
 
 test(
-  'a scope is that of the type asked for, never wider, and where one step looks at the place not narrower',
+  'a scope is that of the type asked for, never wider, and not narrower if one step uses the place',
   { timeout: 240_000 },
   () => {
     const seed = printedSeed('scope by type');
@@ -81,7 +81,7 @@ test(
         server.health.states[slot] = packState(PROBED.UP, FORCED.NONE, NEVER_SECONDS);
       }
       for (const { name, model } of world.services) {
-        // What `sticky` adds is the reference's own to tell (reference.test.ts).
+        // The part of `sticky` is tested with the reference (reference.test.ts).
         if (model.steps.some(({ kind }) => kind === 'sticky') || model.vips.length > 6) continue;
         for (const asked of ['a', 'aaaa'] as const) {
           const family: RefFamily = model.vips[0]?.cname === undefined ? asked : 'cname';
@@ -96,7 +96,8 @@ test(
             seen.compared++;
             if (scope === 0) seen.zero++;
             const got = response.edns?.scope ?? -1;
-            // A step behind one that names regions may take the same away in different ways: there it may be narrower.
+            // A step after one that names regions may remove the same regions in different ways: then the scope may be
+            // narrower.
             const places = model.steps.filter(({ kind }) => kind !== 'weighted' && kind !== 'all').length;
             if (places === 1) seen.exact++;
             if (places === 1 ? got === scope : got >= scope) continue;

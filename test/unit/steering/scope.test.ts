@@ -1,6 +1,6 @@
 /**
- * The scope of an answer (RFC 7871 7.2.1) over the bundled database, exactly: every leaf below the prefix is
- * looked at, and nothing is sampled. And whose address counts where a subnet says nothing.
+ * The scope of an answer (RFC 7871 7.2.1) over the bundled database, exactly: every leaf below the prefix is examined,
+ * and nothing is sampled. Also whose address counts if a subnet does not show the client's place.
  */
 import { describe, expect, test } from 'vitest';
 import { ATLAS } from '../../../geo/find-class.ts';
@@ -15,7 +15,8 @@ import { createDice, printedSeed } from '../../support/random.ts';
 const seed = printedSeed('scope');
 
 /**
- * Countries, and networks of every length in both families, some within others; half of them as dull as their country.
+ * Countries, and networks of every length in both families, some within others; half of them have the outcome of their
+ * country.
  */
 function randomTable(): string {
   const dice = createDice(seed);
@@ -74,7 +75,7 @@ function isAll(outcomes: Int32Array, code: number, outcome: number): boolean {
   );
 }
 
-/** The code at a prefix of the address; a leaf stays what it is further down. */
+/** The code at a prefix of the address; a leaf stays the same further down. */
 function codeAt(address: Uint8Array, bits: number): number {
   let code = address.length === 4 ? plan.atlas.v4Root : plan.atlas.v6Root;
   for (let depth = 0; depth < bits && code >= 0; depth++) {
@@ -103,7 +104,7 @@ test.each([
   const scopes = new Set<number>();
   for (let n = 0; n < 3000; n++) {
     const address = Uint8Array.from({ length: octets }, () => dice.below(256));
-    // Most of IPv6 is given to nobody; half of these are in a part that is.
+    // Most of IPv6 is unassigned; half of these are in an assigned part.
     if (octets === 16 && dice.chance(0.5)) address.set([0x20 + dice.below(16), dice.below(16)]);
     const located = locate(server.state.steerer, service, HAS.A, address, octets * 8);
     const outcome = located >> 8;
@@ -128,11 +129,11 @@ test('the scope that is sent is the one found', () => {
   expect(answer[0]?.data).toBe('cb007103');
 });
 
-test('it is 0 where the client does not matter', () => {
+test('it is 0 if the client does not matter', () => {
   expect(server.ask('anywhere.example.com', T.A, subnet('8.8.8.8', 24)).edns?.scope).toBe(0);
 });
 
-describe('what is no place of anybody', () => {
+describe('addresses without a public place', () => {
   const RESOLVERS = [
     ['1.208.0.1', 'cb007101'],
     ['85.214.0.1', 'cb007103'],
@@ -150,7 +151,7 @@ describe('what is no place of anybody', () => {
     ['fe80::', 64],
     ['fd00:1234::', 48],
     ['::', 0],
-  ])('a subnet of %s/%i: the resolver decides, and the answer is for clients in it alone', (text, bits) => {
+  ])('a subnet of %s/%i: the resolver decides, and the answer is only for clients in it', (text, bits) => {
     for (const [from, data] of RESOLVERS) {
       const response = server.ask('w.example.com', T.A, { ...subnet(text, bits), from });
       expect(response.edns?.scope).toBe(bits);
@@ -169,7 +170,7 @@ describe('what is no place of anybody', () => {
     const options = { edns: { options: [{ code: 8, data: Buffer.from(hex, 'hex') }] } };
     for (const [from, data] of RESOLVERS) {
       const response = server.ask('w.example.com', T.A, { ...options, from });
-      // RFC 7871 7.1.2: FORMERR. What only means nothing is as if it were not there.
+      // RFC 7871 7.1.2: FORMERR. A subnet without a meaning is treated as absent.
       if (response.rcode === RCODE.NOERROR) expect(response.answer[0]?.data).toBe(data);
       else expect(response.rcode).toBe(RCODE.FORMERR);
       expect(response.edns?.scope ?? 0).toBe(0);

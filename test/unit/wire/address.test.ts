@@ -49,7 +49,7 @@ describe('addresses', () => {
     'g::',
     ' ::1',
     '::1.2.3',
-  ])('%j is none', (text) => {
+  ])('%j is not an address', (text) => {
     expect(parseAddress(text)).toBeUndefined();
   });
 });
@@ -105,7 +105,7 @@ describe('endpoints', () => {
     expect(endpoint && formatEndpoint(endpoint)).toBe(formatted);
   });
 
-  test('without a default the port is needed', () => {
+  test('without a default the port is required', () => {
     expect(parseEndpoint('127.0.0.1')).toBeUndefined();
   });
 });

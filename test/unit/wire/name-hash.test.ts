@@ -21,7 +21,7 @@ test('the hash of every suffix comes from the sums of one pass', () => {
   }
 });
 
-// Of 100,000 values drawn from 2^32, 1.2 pairs are expected to be equal; in 2^17 rows, 35,600 rows or so stay free.
+// Of 100,000 values drawn from 2^32, 1.2 pairs are expected to be equal; in 2^17 rows, about 35,600 rows stay free.
 test('names that differ in a few octets are spread as random numbers would be', () => {
   const names = Array.from({ length: 100_000 }, (_, index) => parseName(`n${index.toString(36)}.example.com.`));
   const hashes = names.map((name) => hashName(name, 0));

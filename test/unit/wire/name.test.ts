@@ -41,7 +41,7 @@ describe('parseName: text to wire form', () => {
     expect(hex(parseName(formatted === '.' ? '.' : `${formatted}.`))).toBe(wire);
   });
 
-  test('255 octets are the most', () => {
+  test('255 octets are the maximum', () => {
     expect(parseName(longest).length).toBe(255);
     expect(() => parseName(`x${longest}`)).toThrow(NameError);
     expect(() => parseName(`a.${longest}`)).toThrow('longer than 255');
@@ -57,7 +57,7 @@ describe('parseName: text to wire form', () => {
     [`${label63}x.`, 'longer than 63'],
     ['a\\256.', 'over'],
     ['a\\', 'escape'],
-  ])('%j is refused: %s', (text, why) => {
+  ])('%j is rejected: %s', (text, why) => {
     expect(() => parseName(text, ORIGIN)).toThrow(NameError);
     expect(() => parseName(text, ORIGIN)).toThrow(why);
   });
@@ -68,7 +68,7 @@ describe('parseName: text to wire form', () => {
   });
 });
 
-describe('names compare with case folded, by whole labels', () => {
+describe('names compare case-insensitively, by whole labels', () => {
   test.each([
     ['www.example.com.', 'example.com.', true],
     ['WWW.EXAMPLE.com.', 'example.COM.', true],
@@ -84,7 +84,7 @@ describe('names compare with case folded, by whole labels', () => {
     expect(isWithin(parseName(name), parseName(ancestor))).toBe(expected);
   });
 
-  test('canonical folds ASCII letters alone', () => {
+  test('canonical folds only ASCII letters', () => {
     expect(formatName(canonical(parseName('A-Z[\\]@`{.\\193.')))).toBe('a-z[]\\@`{.\\193');
     expect(nameKey(parseName('Ab.'))).toBe(nameKey(parseName('aB.')));
   });

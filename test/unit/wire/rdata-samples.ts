@@ -1,9 +1,9 @@
 /**
- * Record data of every type in presentation format, names relative to example.com. The unit tests read and write
- * it; the oracle test has NSD read it too.
+ * Record data of every type in presentation format, names relative to example.com. The unit tests read and write it;
+ * the oracle test has NSD read it too.
  */
 
-/** Mnemonics that NSD 4.6 or Knot 3.2 do not know. The unit tests hold these to their RFCs. */
+/** Mnemonics that NSD 4.6 or Knot 3.2 do not know. The unit tests compare these with their RFCs. */
 export const UNKNOWN_TO_PEERS: ReadonlySet<string> = new Set([
   'NSAP-PTR',
   'A6',

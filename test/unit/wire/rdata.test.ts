@@ -36,7 +36,7 @@ describe('text to octets to text to the same octets', () => {
     const type = typeNumber(mnemonic) ?? -1;
     const wire = wireOf(mnemonic, text);
     const formatted = formatRdata(type, wire);
-    // Only what was written as octets is shown as octets, where the type has a form of its own.
+    // Only data written as octets is shown as octets, if the type has its own format.
     if (!text.startsWith('\\#')) expect(formatted).not.toContain('\\#');
     expect(hex(parseRdataText(type, formatted, parseName('other.')))).toBe(hex(wire));
     expect(hex(parseRdataText(type, `\\# ${wire.length} ${hex(wire)}`, ORIGIN))).toBe(hex(wire));
@@ -114,7 +114,7 @@ describe('text in one line', () => {
     expect(hex(wireOf('MX', '( 10 mail )'))).toBe(hex(wireOf('MX', '10 mail')));
   });
 
-  test('what does not fit its type is shown as octets', () => {
+  test('data that does not fit its type is shown as octets', () => {
     expect(formatRdata(1, Uint8Array.of(1, 2, 3))).toBe('\\# 3 010203');
     expect(formatRdata(2, Uint8Array.of(0xc0, 12))).toBe('\\# 2 C00C');
     expect(formatRdata(65, Uint8Array.of(0, 0, 0, 0, 3, 0, 2, 0, 53))).toMatch(/^\\# 9/);
@@ -205,7 +205,7 @@ describe(`octets to text to the same octets, PHAROS_SEED=${SEED}`, () => {
         try {
           read = parseRdataText(type, formatted, ORIGIN);
         } catch (error) {
-          // A digest of the wrong length, and octets that are no such type, can be shown and not read.
+          // A digest of the wrong length, and octets that are not of the type, can be shown and not read.
           if (error instanceof RdataError && /digest type|these octets/.test(error.message)) continue;
           throw new Error(`${mnemonic} ${hex(octets)} as ${formatted}`, { cause: error });
         }
@@ -217,7 +217,7 @@ describe(`octets to text to the same octets, PHAROS_SEED=${SEED}`, () => {
   });
 });
 
-describe('where names lie', () => {
+describe('where names are', () => {
   test.each([
     ['NS', 'ns1', [0]],
     ['CNAME', '.', [0]],

@@ -11,7 +11,7 @@ function hashed(key: Uint8Array, message: Uint8Array): bigint {
   return (BigInt((out[1] ?? 0) >>> 0) << 32n) | BigInt((out[0] ?? 0) >>> 0);
 }
 
-/** 2.2 of the paper as it stands. */
+/** 2.2 of the paper, literally. */
 function reference(key: Buffer, message: Buffer): bigint {
   const rotated = (value: bigint, by: bigint): bigint => BigInt.asUintN(64, (value << by) | (value >> (64n - by)));
   const [k0, k1] = [key.readBigUInt64LE(0), key.readBigUInt64LE(8)];
@@ -52,7 +52,7 @@ test("the paper's example (appendix A)", () => {
   expect(hashed(counting(16), counting(15))).toBe(0xa129ca6149be45e5n);
 });
 
-test('every length to 64 octets, with random keys and octets, is as the formulas say', () => {
+test('every length up to 64 octets, with random keys and octets, is as the formulas say', () => {
   const dice = createDice(printedSeed('siphash'));
   const octets = (length: number): Buffer => Buffer.from(Array.from({ length }, () => dice.below(256)));
   for (let n = 0; n < 1300; n++) {
@@ -61,7 +61,7 @@ test('every length to 64 octets, with random keys and octets, is as the formulas
   }
 });
 
-test('octets behind the length do not count', () => {
+test('octets after the length do not count', () => {
   const out = new Int32Array(2);
   sipHash(sipHashKey(counting(16)), counting(24), 20, out);
   const cut = new Int32Array(2);

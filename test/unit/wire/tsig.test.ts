@@ -1,5 +1,5 @@
 /**
- * TSIG (RFC 8945). The queries that verify were made by dig 9.18: what we sign does not get to judge what we read.
+ * TSIG (RFC 8945). dig 9.18 made the queries that verify, so our own signing does not judge our reading.
  */
 import { describe, expect, test } from 'vitest';
 import { canonical, parseName } from '../../../wire/name.ts';
@@ -50,7 +50,7 @@ function read(message: Uint8Array): Tsig {
   return tsig;
 }
 
-/** What a verdict says, in a word. */
+/** A verdict as a word. */
 function word(verdict: Verdict): string {
   if (verdict.kind !== 'error') return verdict.kind;
   const name = Object.entries(TSIG_ERROR).find(([, error]) => error === verdict.error)?.[0] ?? '';
@@ -61,7 +61,7 @@ describe('a signature by dig verifies', () => {
   test.each(ALGORITHMS)('%s', (algorithm) => {
     const message = fromDig(algorithm);
     expect(word(verifyTsig(message, read(message), [key(algorithm)], NOW))).toBe('valid');
-    // The message is not changed by that.
+    // This does not change the message.
     expect(message).toEqual(fromDig(algorithm));
   });
 });
@@ -76,7 +76,7 @@ describe('what is wrong with a signature, in the order of RFC 8945 5.2', () => {
   const mine = key('hmac-sha256');
   const last = signed.length;
   test.each<[string, Buffer, readonly TsigKey[], number, string]>([
-    ['a key that nobody has', signed, [], NOW, 'BADKEY'],
+    ['an unknown key', signed, [], NOW, 'BADKEY'],
     ['a key of another name', signed, [key('hmac-sha256', 'third.example.com')], NOW, 'BADKEY'],
     ['a key of another algorithm', signed, [key('hmac-sha512')], NOW, 'BADKEY'],
     ['another secret', signed, [{ ...mine, secret: Buffer.from('x') }], NOW, 'BADSIG'],
@@ -86,7 +86,7 @@ describe('what is wrong with a signature, in the order of RFC 8945 5.2', () => {
     ['another time', changed(last - 6 - 32 - 2 - 2 - 1), [mine], NOW, 'BADSIG'],
     ['another MAC', changed(last - 7), [mine], NOW, 'BADSIG'],
     ['another secret, and too late', signed, [{ ...mine, secret: Buffer.from('x') }], NOW + 9999, 'BADSIG'],
-    ['as late as may be', signed, [mine], NOW + 300, 'valid'],
+    ['as late as allowed', signed, [mine], NOW + 300, 'valid'],
     ['too late', signed, [mine], NOW + 301, 'BADTIME, signed'],
     ['too early', signed, [mine], NOW - 301, 'BADTIME, signed'],
     ['half a MAC', fromDig('hmac-sha256-128'), [mine], NOW, 'BADTRUNC, signed'],
@@ -94,7 +94,7 @@ describe('what is wrong with a signature, in the order of RFC 8945 5.2', () => {
     expect(word(verifyTsig(message, read(message), keys, now))).toBe(expected);
   });
 
-  test('the identifier of the message itself may be another: a forwarder changes it', () => {
+  test('the identifier of the message itself may differ: a forwarder changes it', () => {
     const message = changed(0);
     expect(word(verifyTsig(message, read(message), [mine], NOW))).toBe('valid');
   });
@@ -106,7 +106,7 @@ describe('what is wrong with a signature, in the order of RFC 8945 5.2', () => {
   });
 });
 
-describe('where a TSIG record may stand (RFC 8945 5.1)', () => {
+describe('where a TSIG record may be (RFC 8945 5.1)', () => {
   const signed = fromDig('hmac-sha256');
   const tsig = signed.subarray(33);
   const build = (counts: readonly number[], ...records: readonly Uint8Array[]): Buffer => {
@@ -123,16 +123,16 @@ describe('where a TSIG record may stand (RFC 8945 5.1)', () => {
     ['twice', build([0, 0, 2], tsig, tsig), 'malformed'],
     ['in the answer section', build([1, 0, 0], tsig), 'malformed'],
     ['in the authority section', build([0, 1, 0], tsig), 'malformed'],
-    ['with octets too many', build([0, 0, 1], longer), 'malformed'],
+    ['with additional octets', build([0, 0, 1], longer), 'malformed'],
     ['cut', build([0, 0, 1], tsig.subarray(0, 60)), 'none'],
-    ['announced, not there', build([0, 0, 1]), 'none'],
-    ['not there', build([0, 0, 0]), 'none'],
+    ['announced, but missing', build([0, 0, 1]), 'none'],
+    ['missing', build([0, 0, 0]), 'none'],
   ])('%s', (_, message, expected) => {
     const found = readTsig(message);
     expect(typeof found === 'string' ? found : 'read').toBe(expected);
   });
 
-  test('of no length of a message it makes an exception', () => {
+  test('no length of a message causes an exception', () => {
     for (let length = 12; length < signed.length; length++) {
       expect(typeof readTsig(signed.subarray(0, length))).toBe('string');
     }
@@ -149,14 +149,14 @@ describe('a response of several messages', () => {
     return out;
   };
 
-  test('the first verifies against the request, and has the room that was announced', () => {
+  test('the first verifies against the request, and has the announced room', () => {
     const first = message(7);
     expect(createSigner(mine, () => NOW, mac).sign(first, 12)).toBe(first.length);
     expect(word(verifyTsig(first, read(first), [mine], NOW, mac))).toBe('valid');
     expect(word(verifyTsig(first, read(first), [mine], NOW))).toBe('BADSIG');
   });
 
-  test('each has a MAC of its own, over the one before', () => {
+  test('each has a separate MAC, over the one before', () => {
     const signer = createSigner(mine, () => NOW, mac);
     const macs = [1, 2, 3].map(() => {
       const out = message(7);
@@ -168,7 +168,7 @@ describe('a response of several messages', () => {
   });
 });
 
-describe('a response that says what is wrong (RFC 8945 5.3.2)', () => {
+describe('an error response (RFC 8945 5.3.2)', () => {
   const request = fromDig('hmac-sha256');
   const mine = key('hmac-sha256');
   const tsig = read(request);
@@ -183,7 +183,7 @@ describe('a response that says what is wrong (RFC 8945 5.3.2)', () => {
     expect(found.name).toEqual(mine.name);
   });
 
-  test('BADTIME is signed, with the time of the client and beside it that of the server', () => {
+  test("BADTIME is signed, with the client's time and in addition the server's", () => {
     const message = rejected(TSIG_ERROR.BADTIME, mine);
     const found = read(message);
     expect(found).toMatchObject({ error: TSIG_ERROR.BADTIME, timeSigned: NOW });

@@ -13,7 +13,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Three sources of 1.208.7.0/24, which is in Korea, are quickest in Dublin. */
+/** Three sources of 1.208.7.0/24, which is in Korea, are fastest in Dublin. */
 function measured(): ReturnType<typeof createBeaconSamples> {
   const samples = createBeaconSamples();
   for (const host of [1, 2, 3]) {
@@ -23,7 +23,7 @@ function measured(): ReturnType<typeof createBeaconSamples> {
   return samples;
 }
 
-test('what is written is read again', async () => {
+test('what was written is read again', async () => {
   const samples = measured();
   await writeBeaconFile(folder, samples);
   const again = createBeaconSamples();
@@ -40,8 +40,8 @@ test.for([
   ['no JSON', '{"version":1,', 0, 1],
   ['another version', '{"version":2,"networks":[]}', 0, 1],
   ['null', 'null', 0, 1],
-  ['entries that are none', '{"version":1,"networks":[1,null,{"network":5},{"network":"x","country":"","asn":0,"samples":{"a":[[1,2]]}}]}', 0, 0], // prettier-ignore
-  ['a network that is none', '{"version":1,"networks":[{"network":"192.0.2.0/25","country":"","asn":0,"samples":{"a":[[1,2,3]]}}]}', 1, 0], // prettier-ignore
+  ['invalid entries', '{"version":1,"networks":[1,null,{"network":5},{"network":"x","country":"","asn":0,"samples":{"a":[[1,2]]}}]}', 0, 0], // prettier-ignore
+  ['an invalid network', '{"version":1,"networks":[{"network":"192.0.2.0/25","country":"","asn":0,"samples":{"a":[[1,2,3]]}}]}', 1, 0], // prettier-ignore
 ] as const)('a broken file: %s', ([, text, read, warnings]) => {
   writeFileSync(join(folder, 'beacon.json'), text);
   const warned: string[] = [];
@@ -63,7 +63,7 @@ services:
     steer: [latency]
 `;
 
-test('a start steers by what the last run kept; without a table too', async () => {
+test('a start steers by what the last run kept; also without a table', async () => {
   const state = mkdtempSync(join(folder, 'state-'));
   await writeBeaconFile(state, measured());
   const server = answering({ 'pharos.yaml': `${YAML}state_dir: ${state}\n`, 'zones/example.com.yaml': ZONE });
@@ -72,7 +72,7 @@ test('a start steers by what the last run kept; without a table too', async () =
   expect(ask('1.208.8.1')).toBe('cb007101');
 });
 
-test('a file that cannot be used is a warning: PH383', () => {
+test('an unusable file is a warning: PH383', () => {
   const state = mkdtempSync(join(folder, 'state-'));
   writeFileSync(join(state, 'beacon.json'), '!');
   writeFileSync(join(state, 'pharos.yaml'), `${YAML}state_dir: ${state}\nzones: ${state}/example.com.yaml\n`);

@@ -1,6 +1,6 @@
 /**
- * RFC 1034 4.3.2 with RFC 2308, 4592, 6604 and 6672, as the texts have it: zones are lists of records, and every
- * question about them is answered by looking at all of them.
+ * RFC 1034 4.3.2 with RFC 2308, 4592, 6604 and 6672, literally: zones are lists of records, and every question is
+ * answered by examining all of them.
  */
 export type RefRecord = { readonly owner: string; readonly type: string; readonly ttl: number; readonly data: string };
 /** Names are lower case with a final dot, labels of [a-z*]. */
@@ -24,7 +24,7 @@ export function parentOf(name: string): string {
   return name.slice(name.indexOf('.') + 1);
 }
 
-/** The name and all above it down from the apex. */
+/** The name and all names above it down from the apex. */
 function pathTo(name: string, apex: string): string[] {
   return name === apex ? [apex] : [...pathTo(parentOf(name), apex), name];
 }
@@ -44,7 +44,7 @@ export function lookup(zones: readonly RefZone[], qname: string, qtype: string):
 function zoneFor(zones: readonly RefZone[], name: string, qtype: string): RefZone | undefined {
   const above = zones.filter(({ apex }) => isAt(name, apex)).toSorted((a, b) => b.apex.length - a.apex.length);
   const [deepest, parent] = above;
-  // RFC 4035 3.1.4.1: DS is the parent's, where the parent delegates.
+  // RFC 4035 3.1.4.1: DS belongs to the parent if the parent delegates.
   if (qtype === 'DS' && deepest?.apex === name && parent) {
     if (parent.records.some(({ owner, type }) => owner === name && type === 'NS')) {
       const isBelowCut = pathTo(parentOf(name), parent.apex).some((each) => isCut(parent, each));
@@ -58,7 +58,7 @@ function isCut(zone: RefZone, name: string): boolean {
   return name !== zone.apex && zone.records.some(({ owner, type }) => owner === name && type === 'NS');
 }
 
-/** Where the name leads to, undefined at the end. */
+/** The target of the name, undefined at the end. */
 function step(
   zones: readonly RefZone[],
   name: string,
@@ -94,7 +94,7 @@ function step(
     hostsOf(from).flatMap((host) => {
       const isIn = isAt(host, apex) && !zones.some((other) => other !== zone && isWithin(host, other.apex, apex));
       const isGlue = !isIn || pathTo(host, apex).some((each) => isCut(zone, each));
-      // Glue is for name servers alone.
+      // Glue is only for name servers.
       if (isGlue) return from[0]?.type === 'NS' ? addressesAt(records, host, host) : [];
       if (exists(host)) return addressesAt(authoritative, host, host);
       const above = pathTo(host, apex).findLast((each) => exists(each)) ?? apex;
@@ -162,7 +162,7 @@ function hostsOf(from: readonly RefRecord[]): string[] {
   ];
 }
 
-/** Addresses that `source` has, as the host's: the host itself, or the wildcard that answers for it. */
+/** Addresses of the host in `source`: of the host itself, or of the wildcard that matches it. */
 function addressesAt(records: readonly RefRecord[], source: string, host: string): RefRecord[] {
   return records
     .filter(({ owner, type }) => owner === source && (type === 'A' || type === 'AAAA'))

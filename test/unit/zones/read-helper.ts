@@ -41,7 +41,7 @@ export function readZoneText(
   const base = { env: { SORRY: 'sorry.example.net.' }, report, isCountry };
   const file = join(folder, 'pharos.yaml');
   const settings = readSettings({ file, baseDir: folder, cores: 2, ...base });
-  report.diagnostics.length = 0; // about the folder zones, which these tests have not
+  report.diagnostics.length = 0; // about the folder zones, which these tests do not have
   const zone = settings && readZone({ file: join(folder, 'zone.yaml'), settings, ...base });
   return { zone, diagnostics: report.diagnostics, folder };
 }
@@ -57,7 +57,7 @@ export function recordsOf(zone: ZoneModel | undefined): string[] {
   });
 }
 
-/** The first lines of a zone that has nothing wrong with it: nine of them. */
+/** The first lines of a zone without mistakes: nine of them. */
 export const HEAD = `zone: example.com
 ttl: 300
 nameservers: [ns1, ns2]
@@ -67,7 +67,7 @@ records: # the lines below are its owners
   ns2: { A: 198.51.100.53 }
 `;
 
-/** HEAD with a service `www`, whose lines begin in the tenth line with four spaces before each. */
+/** HEAD with a service `www`, whose lines begin on the tenth line with four spaces before each. */
 function serviceText(...body: readonly string[]): string {
   return `${HEAD}\nservices:\n  www:\n${body.map((line) => `    ${line}`).join('\n')}\n`;
 }

@@ -41,7 +41,7 @@ describe('auto', () => {
     ['an address', 'records: { www: { A: 192.0.2.2 } }\n'],
     ['a TTL', 'records: { www: { ttl: 7, A: 192.0.2.1 } }\n'],
     ['a type', 'records: { www: { TYPE65400: "\\\\# 4 c0000201" } }\n'],
-    ['a record more', 'records: { www: { A: [192.0.2.1, 192.0.2.2] } }\n'],
+    ['one more record', 'records: { www: { A: [192.0.2.1, 192.0.2.2] } }\n'],
     ['a service', `${A}services: { s: { vips: { v: { A: 192.0.2.3 } } } }\n`],
     ['a weight', `${A}services: { s: { vips: { v: { A: 192.0.2.3, weight: 2 } } } }\n`],
     [
@@ -53,7 +53,7 @@ describe('auto', () => {
     expect(serialOf(load(zone(changed), first))).toBeGreaterThan(serialOf(first));
   });
 
-  test('it rises by one where the clock went back', () => {
+  test('it rises by one if the clock was set back', () => {
     const ahead = { [KEY]: { serial: 4_000_000_000, digest: 'another' } };
     expect(serialOf(load(zone(A), ahead))).toBe(4_000_000_001);
   });
@@ -73,7 +73,7 @@ test('a stated serial is served unchanged', () => {
 });
 
 describe('the state folder', () => {
-  test('what was written is read, from a folder that was not there', async () => {
+  test('what was written is read, from a folder that did not exist', async () => {
     using folder = folderOf({});
     const state = join(folder.path, 'deep', 'state');
     const serials = { [KEY]: { serial: 4_294_967_295, digest: 'abc' } };

@@ -1,5 +1,5 @@
 /**
- * `ttl` of an owner: one for all its types, or one a type.
+ * `ttl` of an owner: one for all its types, or one per type.
  */
 import { describe, expect, test } from 'vitest';
 import { answering, mistakesOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -12,7 +12,7 @@ const zone = (record: string) => ({
 describe('ttl of an owner', () => {
   test.each<[title: string, record: string, a: number, txt: number]>([
     ['one for all', '{ ttl: 5m, A: 192.0.2.1, TXT: x }', 300, 300],
-    ['by type; the others have that of the zone', '{ ttl: { A: 5m }, A: 192.0.2.1, TXT: x }', 300, 60],
+    ['by type; the others have the TTL of the zone', '{ ttl: { A: 5m }, A: 192.0.2.1, TXT: x }', 300, 60],
     ['by type, each', '{ ttl: { TXT: 1h, TYPE1: 0 }, A: 192.0.2.1, TXT: x }', 0, 3600],
   ])('%s', (_title, record, a, txt) => {
     const { ask } = answering(zone(record));
@@ -22,7 +22,7 @@ describe('ttl of an owner', () => {
 
   test.each<[title: string, record: string, mistake: RegExp]>([
     ['a type without records', '{ ttl: { MX: 5m }, A: 192.0.2.1 }', /PH117: a TTL for MX, but no MX record/],
-    ['no type', '{ ttl: { AAA: 5m }, A: 192.0.2.1 }', /PH105: AAA is not a record type/],
+    ['an unknown type', '{ ttl: { AAA: 5m }, A: 192.0.2.1 }', /PH105: AAA is not a record type/],
     ['no TTL', '{ ttl: { A: soon }, A: 192.0.2.1 }', /PH\d+: ttl of A must be/],
   ])('a mistake: %s', (_title, record, mistake) => {
     expect(mistakesOf(zone(record))).toEqual([expect.stringMatching(mistake)]);

@@ -1,5 +1,5 @@
 /**
- * DESIGN 1: no allocation per query. Measured in a process of its own, so that nothing else is in the heap.
+ * The packet path allocates nothing per query. Measured in a separate process, so that nothing else is in the heap.
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ test('200,000 queries of each kind leave nothing on the heap', { timeout: 60_000
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script]);
   const octets = JSON.parse(stdout) as Record<string, number>;
   expect(Object.keys(octets)).toHaveLength(13);
-  // A number on the heap takes 12 octets a query, the smallest object 16. V8 counts by pages of 256 KiB: 1.3 octets
-  // a query each, whoever filled them.
+  // A number on the heap takes 12 octets per query, the smallest object 16. V8 counts by pages of 256 KiB: 1.3 octets
+  // per query each, whatever filled them.
   for (const [kind, each] of Object.entries(octets)) expect(each, kind).toBeLessThan(6);
 });

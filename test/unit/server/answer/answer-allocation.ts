@@ -1,6 +1,6 @@
 /**
- * Answers queries in a process of its own and prints the octets that each kind left on the heap:
- * `node --expose-gc answer-allocation.ts`. Run by answer-allocation.test.ts.
+ * Answers queries in a separate process and prints the octets that each kind left on the heap: `node --expose-gc
+ * answer-allocation.ts`. Run by answer-allocation.test.ts.
  */
 import { getHeapStatistics } from 'node:v8';
 import { answer } from '../../../../server/answer/answer.ts';
@@ -81,13 +81,13 @@ function run(query: Uint8Array, count: number): void {
   const packet = packetOf(query, peer, TRANSPORT.UDP, tx);
   for (let i = 0; i < count; i++) {
     answer(answerer, packet);
-    // What the control thread does, without its allocations: all that was put is taken.
+    // The control thread's work without its allocations: all entries are taken.
     if (heads && (i & 0xffff) === 0) heads[1] = heads[0] ?? 0;
   }
 }
 
 for (const query of Object.values(queries)) run(query, WARM);
-/** What was ever allocated, where Node.js knows; else what a collector has not taken away. */
+/** Octets ever allocated, if Node.js knows; otherwise those that the collector has left. */
 const allocated = (): number => {
   const statistics: { total_allocated_bytes?: number; used_heap_size: number } = getHeapStatistics();
   return statistics.total_allocated_bytes ?? statistics.used_heap_size;

@@ -1,5 +1,5 @@
 /**
- * Answers, packet by packet (SPEC 4 and 6).
+ * Answers, packet by packet (docs/steering.md, docs/dns.md).
  */
 import { describe, expect, test } from 'vitest';
 import { FORCED, PROBED } from '../../../../health/health-table.ts';
@@ -183,7 +183,7 @@ describe('sections of static answers', () => {
     }
   });
 
-  test('the question comes back byte for byte, and owners point at it', () => {
+  test('the question is returned byte for byte, and owners point to it', () => {
     const query = encodeQuery('MaIl.ExAmPlE.cOm', T.A, { flags: 0x0110 });
     const response = server.exchange(query);
     expect(response?.subarray(12, query.length)).toEqual(query.subarray(12));
@@ -205,7 +205,7 @@ describe('sections of static answers', () => {
     expect([response.rcode, shape(response).answer]).toEqual([NAME.YXDOMAIN, ['old. DNAME']]);
   });
 
-  test('DS of an apex comes from the parent zone where both are served, also at the end of a chain', () => {
+  test('DS of an apex comes from the parent zone if both are served, also at the end of a chain', () => {
     const child =
       'zone: sub.example.com\nnameservers: [ns]\nsoa: { negative_ttl: 30 }\nrecords: { ns: { A: 192.0.2.60 }, up: { CNAME: "@" } }';
     const both = answering({ ...FILES, 'zones/sub.example.com.yaml': child });
@@ -236,7 +236,7 @@ describe('steered answers', () => {
     expect(ask('www.example.com', T.A, fromUs).answer[0]?.data).toBe('c633640a');
   });
 
-  test('the scope is 0 where the answer does not depend on the client', () => {
+  test('the scope is 0 if the answer does not depend on the client', () => {
     expect(ask('mail.example.com', T.A, subnet(KR)).edns?.scope).toBe(0);
     expect(ask('many.example.com', T.A, subnet(KR)).edns?.scope).toBe(0);
     expect(ask('www.example.com', T.A, subnet(KR)).edns?.scope).toBeGreaterThan(0);
@@ -255,7 +255,7 @@ describe('steered answers', () => {
     ]);
   });
 
-  test('a TTL is that of the service, AAAA only where a VIP has one, ANY is one RRset', () => {
+  test('a TTL is that of the service, AAAA only if a VIP has one, ANY is one RRset', () => {
     expect(ask('www.example.com', T.A).answer.map(({ ttl }) => ttl)).toEqual([20]);
     expect(shape(ask('www.example.com', T.AAAA, subnet(KR))).answer).toEqual(['www. AAAA']);
     expect(shape(ask('www.example.com', T.ANY, subnet(KR))).answer).toEqual(['www. A']);
@@ -278,7 +278,7 @@ describe('steered answers', () => {
     expect(shape(down.ask('sorry.example.com', T.ANY)).answer).toEqual(['sorry. CNAME']);
   });
 
-  test('serve_all overlooks what probes say before what an operator said', () => {
+  test('serve_all ignores probes before it ignores an operator', () => {
     const down = answering(FILES);
     down.set('www.example.com/seoul-a', { forced: FORCED.DRAIN });
     down.set('www.example.com/virginia-a', { probed: PROBED.DOWN });
@@ -305,7 +305,7 @@ describe('EDNS', () => {
     expect(ask('many.example.com', T.A, { ...edns, overTcp: true }).answer).toHaveLength(60);
   });
 
-  test('OPT only for those who sent one; its own version and size', () => {
+  test('OPT only for clients that sent one; its own version and size', () => {
     expect(ask('mail.example.com', T.A).edns).toBeUndefined();
     expect(ask('mail.example.com', T.A, { edns: { dnssecOk: true } }).edns).toMatchObject({
       version: 0,
@@ -325,7 +325,7 @@ describe('EDNS', () => {
     ]);
   });
 
-  test('unknown options are ignored; NSID and subnet come back where asked for', () => {
+  test('unknown options are ignored; NSID and subnet are returned if requested', () => {
     const named = answering(FILES, { nsid: Buffer.from('ams1') });
     const options = [
       { code: 65_001, data: Buffer.of(1, 2) },
@@ -357,7 +357,7 @@ describe('EDNS', () => {
   });
 });
 
-describe('messages that are no simple query', () => {
+describe('messages that are not simple queries', () => {
   const plain = encodeQuery('mail.example.com', T.A);
   const changed = (change: (message: Buffer) => unknown): Buffer => {
     const message = Buffer.from(plain);
@@ -374,8 +374,8 @@ describe('messages that are no simple query', () => {
     ['a label type that is not one', changed((m) => m.writeUInt8(0x44, 12)), { rcode: 1, question: false }],
     ['NOTIFY', changed((m) => m.writeUInt8(0x20, 2)), { rcode: 4, question: true }],
     ['UPDATE', changed((m) => m.writeUInt8(0x28, 2)), { rcode: 4, question: true }],
-    ['an opcode that nobody knows', changed((m) => m.writeUInt8(0x78, 2)), { rcode: 4, question: true }],
-    ['a record that is not there', changed((m) => m.writeUInt16BE(1, 10)), { rcode: 1, question: true }],
+    ['an unknown opcode', changed((m) => m.writeUInt8(0x78, 2)), { rcode: 4, question: true }],
+    ['a missing record', changed((m) => m.writeUInt16BE(1, 10)), { rcode: 1, question: true }],
   ])('%s', (_, message, expected) => {
     const response = server.exchange(message);
     const got = response && { rcode: response.readUInt8(3) & 15, question: response.readUInt16BE(4) === 1 };
@@ -407,14 +407,14 @@ describe('messages that are no simple query', () => {
     expect((server.exchange(owned)?.readUInt8(3) ?? 0) & 15).toBe(NAME.FORMERR);
   });
 
-  test('the longest name there can be is answered', () => {
+  test('the longest possible name is answered', () => {
     const name = `${'a.'.repeat(121)}example.com`;
     expect(wireName(name)).toHaveLength(255);
     expect(ask(name, T.A, { edns: {} }).rcode).toBe(NAME.NXDOMAIN);
     expect((server.exchange(encodeQuery(`a.${name}`, T.A))?.readUInt8(3) ?? 0) & 15).toBe(NAME.FORMERR);
   });
 
-  test('version.bind and hostname.bind are refused unless configured, and never run beyond the limit', () => {
+  test('version.bind and hostname.bind are refused unless configured, and never exceed the limit', () => {
     const ch = { class: 3 };
     expect(ask('version.bind', T.TXT, ch).rcode).toBe(NAME.REFUSED);
     const told = answering(FILES, { version: Buffer.from('v'.repeat(255)), nsid: Buffer.from('n'.repeat(128)) });

@@ -18,7 +18,7 @@ export const DO = {
   DIE: 'd'.charCodeAt(0),
   /** 60,000 octets. */
   ANSWER_LONG: 'l'.charCodeAt(0),
-  /** Octets that the thread has ever allocated on the heap, as a double from 32; 0 where Node.js does not know. */
+  /** Octets that the thread has ever allocated on the heap, as a double from 32; 0 if Node.js does not know. */
   TELL_ALLOCATED: 'h'.charCodeAt(0),
 } as const;
 

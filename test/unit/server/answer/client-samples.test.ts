@@ -1,4 +1,4 @@
-/** Which clients are sampled, and what is counted of them. */
+/** Which clients are sampled, and how they are counted. */
 import { describe, expect, test } from 'vitest';
 import { createClientCounter } from '../../../../cli/serve/client-counter.ts';
 import { prepare } from '../../../../cli/serve/generation.ts';
@@ -39,7 +39,7 @@ const ALL = zone(ONE + TWO + NAMED + DARK);
 
 type Sampling = Answering & {
   readonly ring: SharedArrayBuffer;
-  /** Asks for a name, and gives the samples: `two 20.0.0.1`. */
+  /** Asks for a name, and returns the samples: `two 20.0.0.1`. */
   readonly sampled: (name: string, options?: AskOptions) => string[];
 };
 
@@ -64,7 +64,7 @@ function from(subnet: string, bits: number): QueryOptions {
   return { edns: { options: [subnetOption(parseAddress(subnet) ?? new Uint8Array(4), bits)] } };
 }
 
-describe('a sample is the service, and the address that steering went by', () => {
+describe('a sample is the service, and the address that steering used', () => {
   test.each<[title: string, name: string, options: AskOptions, samples: string[]]>([
     ['the resolver', 'one', { from: '20.0.0.1' }, ['one 20.0.0.1']],
     ['an IPv6 resolver', 'one', { from: '2001:db8:1::1' }, ['one 2001:db8:1::1']],
@@ -73,13 +73,13 @@ describe('a sample is the service, and the address that steering went by', () =>
     ['not a private subnet', 'two', { from: '20.0.0.1', ...from('10.0.0.0', 8) }, ['two 20.0.0.1']],
     ['over TCP too', 'one', { from: '20.0.0.1', overTcp: true }, ['one 20.0.0.1']],
     ['where an alias leads', 'alias', { from: '20.0.0.1' }, ['two 20.0.0.1']],
-    ['nothing of what is not steered', 'plain', { from: '20.0.0.1' }, []],
-    ['nothing of what does not exist', 'none', { from: '20.0.0.1' }, []],
+    ['nothing for static names', 'plain', { from: '20.0.0.1' }, []],
+    ['nothing for nonexistent names', 'none', { from: '20.0.0.1' }, []],
   ])('%s', (_title, name, options, samples) => {
     expect(sampling(ALL).sampled(name, options)).toEqual(samples);
   });
 
-  test('clients to whom no VIP is left are clients too', () => {
+  test('clients without a VIP are counted too', () => {
     const server = sampling(ALL);
     server.health.states.fill(0);
     server.set('dark.example.com/v', { probed: 1 });
@@ -97,7 +97,7 @@ describe('a sample is the service, and the address that steering went by', () =>
   });
 });
 
-test('an address that was taken is not left in memory', () => {
+test('a taken address does not stay in memory', () => {
   const server = sampling(ALL);
   server.sampled('one', { from: '20.7.7.7' });
   expect(
@@ -107,15 +107,15 @@ test('an address that was taken is not left in memory', () => {
   ).toBe(true);
 });
 
-describe('sampling favours no client, in whatever turns they come', () => {
+describe('sampling favours no client, in whatever order they come', () => {
   // The longest gap is 128 queries, a batch 64.
-  test.each([1, 2, 64, 128, 200])('%d clients in turns', (period) => {
+  test.each([1, 2, 64, 128, 200])('%d clients in turn', (period) => {
     const seed = printedSeed(`sampling ${period} in turns`);
     const server = sampling(ALL, seed);
     const query = encodeQuery('one.example.com', T.A);
     const clients = Array.from({ length: period }, (_, number) => `20.0.0.${number}`);
     const found = new Map<string, number>();
-    // Forty samples of each client, or some: at forty, one that is never sampled is no matter of luck.
+    // Forty samples of each client or more: one that is never sampled cannot be chance.
     const ASKED = trials(Math.max(200_000, 40 * QUERIES_A_SAMPLE * period));
     for (let i = 0; i < ASKED; i++) {
       server.exchange(query, { from: clients[i % period] ?? '' });
@@ -145,7 +145,7 @@ test('two threads do not sample the same queries', () => {
   expect(gaps[0]).not.toEqual(gaps[1]);
 });
 
-test('a full ring drops, counts, answers all the same, and goes on when there is room', () => {
+test('a full ring drops, counts, still answers, and continues when there is room', () => {
   const server = sampling(ALL);
   const { sampler, counters } = server.state;
   if (!sampler) throw new Error('nothing is sampled');
@@ -166,7 +166,7 @@ test('a full ring drops, counts, answers all the same, and goes on when there is
   expect(counters[COUNTER.CLIENT_SAMPLES_DROPPED]).toBe(5);
 });
 
-/** What is counted after so many clients of each address have asked for a name. */
+/** The counts after this many clients of each address have asked for a name. */
 function count(
   counts: ReturnType<typeof createClientCounts>,
   server: Sampling,
@@ -188,7 +188,7 @@ function plain({ samples, countries }: CountedClients): { samples: number; count
 }
 
 describe('counts', () => {
-  test('are by service and country, of both families, of listed networks, and of nowhere', () => {
+  test('are by service and country, of both families, of listed networks, and of unknown places', () => {
     const server = sampling(ALL);
     const counts = createClientCounts(() => 0);
     count(counts, server, 'one', { '20.0.0.1': 3, '2001:db8:1::1': 2, '20.128.0.1': 4, '198.51.100.1': 1 });
@@ -214,7 +214,7 @@ describe('counts', () => {
     expect(plain(counts.of('one.example.com'))).toEqual({ samples: 0, countries: {} });
   });
 
-  test('fade alike whether they are looked at once or often', () => {
+  test('fade equally whether they are read once or often', () => {
     const server = sampling(ALL);
     let now = 0;
     const counts = createClientCounts(() => now);
@@ -225,11 +225,11 @@ describe('counts', () => {
       counts.of('one.example.com');
       now = Math.min(HALF_LIFE_MS, now + dice.below(3_600_000));
     }
-    // What is fresher than FADE_EVERY_MS is not faded yet.
+    // Counts newer than FADE_EVERY_MS have not faded yet.
     expect(counts.of('one.example.com').samples, `seed ${seed}`).toBeCloseTo(50, 0);
   });
 
-  test('go by the name of a service: a reload that numbers them anew changes nothing', () => {
+  test('follow the name of a service: a reload that renumbers services changes nothing', () => {
     const before = sampling(zone(ONE + TWO));
     const after = sampling(zone(TWO + DARK + ONE));
     const counts = createClientCounts(() => 0);
@@ -244,7 +244,7 @@ describe('counts', () => {
     expect(counts.of('one.example.com').samples).toBe(5);
   });
 
-  test('have what was left in the rings of a generation that was replaced', () => {
+  test('include what was left in the rings of a replaced generation', () => {
     const [before, next] = [1, 2].map((number) => prepare(loadPacked(ALL), number, [], 1));
     if (!before || !next) throw new Error('two were prepared');
     const counter = createClientCounter(() => before);

@@ -1,5 +1,5 @@
 /**
- * Server cookies against the examples of RFC 9018, appendix A, and at the borders of what is valid.
+ * Server cookies against the examples of RFC 9018, appendix A, and at the limits of validity.
  */
 import { expect, test } from 'vitest';
 import { createCookies, settleCookie } from '../../../../server/answer/cookies.ts';
@@ -12,7 +12,7 @@ const OTHER = 'dd3bdf9344b678b185a6f5cb60fca715';
 const NEW = '445536bcd2513298075a5d379663c962';
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
 
-/** What a client that sends `cookie` gets at `now`, and whether what it sent was valid. */
+/** The cookie that a client with `cookie` gets at `now`, and whether its own was valid. */
 function settle(secrets: readonly string[], from: string, now: number, cookie: string): [string, boolean] {
   const query = createQuery();
   query.cookie.set(hex(cookie));
@@ -68,7 +68,7 @@ test.each([
     '01abcdef5cf78f71a314227b6679ebf5',
   ],
   [
-    'A.4: IPv6, and a secret that was rolled',
+    'A.4: IPv6, and a replaced secret',
     [NEW, OTHER],
     '2001:db8:220:1:59de:d0f4:8769:82b8',
     1559741961,
@@ -103,13 +103,13 @@ test.each<[string, number, boolean, 'echoed' | 'new']>([
 test.each([
   ['over the end of 31 bits', 0x8000_0000],
   ['over the end of 32 bits, in 2106', 0x1_0000_0000],
-])('time goes on %s (RFC 1982)', (_, border) => {
+])('time continues %s (RFC 1982)', (_, border) => {
   const sent = made(border - 10);
   expect(settle([OLD], FROM, border + 10, sent)).toEqual([sent, true]);
   expect(settle([OLD], FROM, border + 3600, sent)[1]).toBe(false);
 });
 
-test('a cookie of a secret that is not the first is valid, and gives way to one of the first', () => {
+test('a cookie of a secret that is not the first is valid, and is replaced by one of the first', () => {
   expect(settle([OLD, NEW], FROM, NOW, made(NOW, [NEW]))).toEqual([made(NOW, [OLD]), true]);
   expect(settle([NEW], FROM, NOW, made(NOW, [OLD]))[1]).toBe(false);
 });
@@ -120,7 +120,7 @@ const altered = (cookie: string, at: number): string => {
   return octets.toString('hex');
 };
 
-test('a bit altered anywhere is no cookie of ours', () => {
+test('a cookie with a changed bit is not valid', () => {
   for (let at = 0; at < 24; at++) expect(settle([OLD], FROM, NOW, altered(made(), at))[1], `octet ${at}`).toBe(false);
 });
 

@@ -58,7 +58,7 @@ function serve(reply?: (request: ExplainRequest) => unknown, nowMs: () => number
       const length = answer({ ...packetOf(memory, bytes, TRANSPORT.UDP, memory), length: tx.length });
       return decodeMessage(memory.subarray(0, length));
     },
-    /** Undefined where the normal answer is left to others. */
+    /** Undefined if the normal answer is left to others. */
     stream: async (name: string, type: number, options: Ask = {}) => {
       const sent: Buffer[] = [];
       const client: StreamClient = {
@@ -142,7 +142,7 @@ describe('_explain.NAME TXT', () => {
     expect(server.udp(name, type, options).tc).toBe(false);
   });
 
-  test('a name of somebody own stays his for who is in no such network', () => {
+  test('an existing name is answered normally for clients in no such network', () => {
     const mine = serve().udp('_explain.own.example.com', T.TXT, { from: '192.0.2.1' });
     expect(mine.answer.map(({ data }) => textOf(data))).toEqual(['mine']);
   });
@@ -152,13 +152,13 @@ describe('_explain.NAME TXT', () => {
     expect(response?.answer.map(({ data }) => textOf(data))).toEqual([`1 ${'x'.repeat(600)}`]);
   });
 
-  test('what is longer than a message is cut, and says so', async () => {
+  test('a trace longer than a message is cut, and says so', async () => {
     const response = await serve().stream('_explain.many.example.com', T.TXT, { edns: {} });
     expect(textOf(response?.answer.at(-1)?.data ?? '')).toMatch(/^\d+ \d+ more lines: run pharos explain --api/);
     expect(response?.tc).toBe(false);
   });
 
-  test('there are 20 a second, and who comes later is told', async () => {
+  test('there are 20 per second, and later clients are told so', async () => {
     let now = 0;
     let traces = 0;
     const server = serve(
@@ -181,13 +181,13 @@ describe('_explain.NAME TXT', () => {
     expect(await all()).toBe(50);
   });
 
-  test('where the control thread has no reply, that is said', async () => {
+  test('if the control thread has no reply, the answer says so', async () => {
     const response = await serve(() => undefined).stream('_explain.www.example.com', T.TXT);
     expect(textOf(response?.answer[0]?.data ?? '')).toMatch(/cannot explain this name/);
   });
 });
 
-test('a first label is recognised whatever its case, and wherever the message lies', () => {
+test('a first label is recognised in any case, and wherever the message is', () => {
   const query = encodeQuery('_EXPLAIN.example.com', T.TXT);
   expect(startsWithExplain(query, 0)).toBe(true);
   expect(startsWithExplain(Buffer.concat([Buffer.alloc(7), query]), 7)).toBe(true);

@@ -1,5 +1,5 @@
 /**
- * Cookies, keepalive and padding in answers: who gets them, over what, and what room they take.
+ * Cookies, keepalive and padding in answers: which clients get them, over which transport, and how much room they take.
  */
 import { describe, expect, test } from 'vitest';
 import { answer } from '../../../../server/answer/answer.ts';
@@ -51,7 +51,7 @@ function given(response: ReturnType<typeof decodeMessage>, code: number): Buffer
 }
 
 const cookieFor = (more: AskOptions = {}): Buffer => given(ask([CLIENT], more), COOKIE) ?? Buffer.alloc(0);
-/** Header and OPT alone. */
+/** Only header and OPT. */
 function bare(options: readonly Option[], flags = 0): Buffer {
   const query = encodeQuery('.', T.A, { flags, edns: { options } });
   const message = Buffer.concat([query.subarray(0, 12), query.subarray(17)]);
@@ -65,7 +65,7 @@ describe('cookies (RFC 7873)', () => {
     ['TCP', { overTcp: true }],
     ['TLS', { overTls: true }],
     ['UDP over IPv6', { from: '2001:db8::1' }],
-  ])('over %s, a client cookie comes back with a server cookie, which is taken', (_, more) => {
+  ])('over %s, a client cookie is returned with a server cookie, which is accepted', (_, more) => {
     const full = cookieFor(more);
     expect(full.subarray(0, 8)).toEqual(clientCookie);
     expect([full.length, ...full.subarray(8, 12)]).toEqual([24, 1, 0, 0, 0]);
@@ -88,13 +88,13 @@ describe('cookies (RFC 7873)', () => {
     expect([response.rcode, given(response, COOKIE)?.length]).toEqual([rcode, rcode === NOERROR ? 24 : undefined]);
   });
 
-  test('of two the first counts, even where the second is malformed', () => {
+  test('of two the first counts, even if the second is malformed', () => {
     const response = ask([CLIENT, cookie(Buffer.alloc(3)), cookie(Buffer.alloc(8, 1))]);
     expect(response.rcode).toBe(NOERROR);
     expect(given(response, COOKIE)?.subarray(0, 8)).toEqual(clientCookie);
   });
 
-  test('one that is not ours is answered all the same, with one that is', () => {
+  test('a query with an invalid cookie is answered too, with a valid cookie', () => {
     const response = ask([cookie(Buffer.concat([clientCookie, Buffer.alloc(16, 1)]))]);
     expect([response.rcode, response.answer.length]).toEqual([NOERROR, 1]);
     expect(given(response, COOKIE)).toEqual(cookieFor());
@@ -151,7 +151,7 @@ test.each([
   ['a cookie', ASKS.COOKIE, 28],
   ['keepalive', ASKS.KEEPALIVE, 6],
   ['both', ASKS.COOKIE | ASKS.KEEPALIVE, 34],
-  ['padding, which takes what is left', ASKS.PADDING, 0],
+  ['padding, which takes the rest', ASKS.PADDING, 0],
 ])('room for %s', (_, gives, octets) => {
   const query = createQuery();
   const response = createResponse();
@@ -161,7 +161,7 @@ test.each([
   expect(response.limit).toBe(65_535 - 11 - octets);
 });
 
-test('cookie, NSID and subnet have their room: an RRset is whole or TC is set, at every length', () => {
+test('cookie, NSID and subnet have their room: an RRset is complete or TC is set, at every length', () => {
   const options = [CLIENT, { code: 3, data: Buffer.alloc(0) }, subnetOption(Uint8Array.of(192, 0, 2, 0), 24)];
   const taken = 28 + 24 + 11;
   for (const size of [512, 700, 1232]) {
@@ -187,7 +187,7 @@ describe('keepalive (RFC 7828)', () => {
     ['UDP: nothing', [empty], {}, NOERROR, undefined],
     ['TCP, and a timeout in the query: FORMERR', [filled], { overTcp: true }, FORMERR, undefined],
     ['TLS, and a timeout in the query: FORMERR', [filled], { overTls: true }, FORMERR, undefined],
-    ['UDP, and a timeout in the query: nobody looks at it', [filled], {}, NOERROR, undefined],
+    ['UDP, and a timeout in the query: ignored', [filled], {}, NOERROR, undefined],
   ])('over %s', (_, options, more, rcode, value) => {
     const response = ask(options, more);
     expect([response.rcode, given(response, KEEPALIVE)?.readUInt16BE(0)]).toEqual([rcode, value]);
@@ -200,7 +200,7 @@ describe('padding (RFC 7830, RFC 8467)', () => {
   test('over TLS every response is a multiple of 468 octets, and the padding is zeros', () => {
     const lengths = new Set<number>();
     for (let count = 1; count <= 80; count++) {
-      // What was in the buffer before must not show.
+      // Earlier content of the buffer must not show.
       ask([], { overTcp: true }, 'huge.example.com', T.TXT);
       const response = ask([wanted, CLIENT], { overTls: true }, `a${count}.example.com`);
       expect(response.octets.length % 468, `${count}`).toBe(0);
@@ -223,7 +223,7 @@ describe('padding (RFC 7830, RFC 8467)', () => {
     expect([response.rcode, given(response, PADDING)]).toEqual([NOERROR, undefined]);
   });
 
-  // Below OPT: 65,535 less its 11 octets. The padding's own head has 4.
+  // Without OPT: 65,535 less its 11 octets. The padding's own head has 4.
   test.each([
     [65_505, 65_520],
     [65_506, 65_535],
@@ -231,7 +231,7 @@ describe('padding (RFC 7830, RFC 8467)', () => {
     [65_520, 65_535],
     [65_521, 65_532],
     [65_524, 65_535],
-  ])('%i octets in front of OPT: %i in all', (before, all) => {
+  ])('%i octets before OPT: %i in all', (before, all) => {
     const query = createQuery();
     const response = createResponse();
     const tx = new Uint8Array(65_536).fill(0xaa);

@@ -1,5 +1,5 @@
 /**
- * Answers beyond the limit: what is sent in their place, to whom there is none, and what is counted.
+ * Answers beyond the limit: what is sent instead, which clients are exempt, and what is counted.
  */
 import { expect, test } from 'vitest';
 import { COUNTER } from '../../../../server/counters.ts';
@@ -15,7 +15,7 @@ records:
   sub: { NS: [ns.sub] }
   ns.sub: { A: 192.0.2.60 }
 `;
-/** Time stands still, however slow the machine is. */
+/** The clock does not move, however slow the machine is. */
 const limited = (perSecond: number, slip: number): Answering =>
   answering(
     { ...NO_GEOGRAPHY, 'zones/example.com.yaml': ZONE },
@@ -46,7 +46,7 @@ test.each<[string, Asked]>([
   ['no data', { type: T.TXT }],
   ['no such name', { name: 'nothere.example.com' }],
   ['EDNS without a cookie', { options: [] }],
-])('%s: past the limit every second is dropped, every second is TC alone', (_, asked) => {
+])('%s: beyond the limit every second one is dropped, every second one is TC without records', (_, asked) => {
   const server = limited(3, 2);
   const [whole, ...rest] = Array.from({ length: 9 }, () => ask(server, asked));
   expect(rest.slice(0, 2)).toEqual([whole, whole]);
@@ -61,7 +61,7 @@ test.each<[string, Asked]>([
   expect(counted(server)).toBe(6);
 });
 
-test('an error is as short as TC: every second of those past the limit is sent as it is', () => {
+test('an error is as short as TC: every second one beyond the limit is sent unchanged', () => {
   const server = limited(1, 2);
   const responses = Array.from({ length: 5 }, () => ask(server, { name: 'www.example.org' }));
   expect(responses.map((response) => response?.rcode)).toEqual([5, undefined, 5, undefined, 5]);
@@ -69,14 +69,14 @@ test('an error is as short as TC: every second of those past the limit is sent a
   expect(counted(server), 'what was sent was not limited').toBe(2);
 });
 
-test('kinds are counted apart', () => {
+test('kinds are counted separately', () => {
   const server = limited(1, 0);
   const kinds: Asked[] = [{}, { name: 'www.sub.example.com' }, { type: T.TXT }, { name: 'x.example.com' }];
   const twice = [...kinds, { name: 'example.org' }].flatMap((asked) => [ask(server, asked), ask(server, asked)]);
   expect(twice.map((response) => response !== undefined)).toEqual(twice.map((_, index) => index % 2 === 0));
 });
 
-test('who sends a client cookie gets BADCOOKIE with a cookie in place of TC, and is not limited with it', () => {
+test('a client cookie gets BADCOOKIE with a cookie instead of TC, and a valid cookie is not limited', () => {
   const server = limited(1, 2);
   const first = ask(server, { options: [CLIENT] });
   expect(first?.answer.length).toBe(1);
@@ -105,7 +105,7 @@ test.each<[string, AskOptions]>([
   expect(counted(server)).toBe(0);
 });
 
-test('other networks are not touched', () => {
+test('other networks are not affected', () => {
   const server = limited(1, 0);
   for (let n = 0; n < 5; n++) ask(server, {}, { from: '192.0.2.200' });
   expect(ask(server, {}, { from: '192.0.2.1' })).toBeUndefined();

@@ -90,7 +90,7 @@ describe('a sample', () => {
     expect(lines()).toEqual([expect.objectContaining(wanted)]);
   });
 
-  test('of a malformed query has no name where none could be read', () => {
+  test('of a malformed query has no name if none could be read', () => {
     const { ask, lines } = thread(1);
     ask(encodeQuery('ns1.example.com', T.A).subarray(0, 20));
     ask(encodeQuery('ns1.example.com', T.A, { edns: {} }).subarray(0, -1));
@@ -129,7 +129,7 @@ test.each([0.5, 0.01])('a share of %d is that share', (share) => {
   expect(Math.abs(logged - 20_000 * share)).toBeLessThan(spread);
 });
 
-test('a full ring drops, counts, answers all the same, and goes on when there is room', () => {
+test('a full ring drops, counts, still answers, and continues when there is room', () => {
   const { ask, lines, counters } = thread(1);
   const query = (i: number) => encodeQuery(`n${i}.example.com`, T.A);
   for (let i = 0; i < 200; i++) expect(ask(query(i))).toBeGreaterThan(12);
@@ -143,14 +143,14 @@ test('a full ring drops, counts, answers all the same, and goes on when there is
   expect(counters[COUNTER.SAMPLES_DROPPED]).toBe(72);
 });
 
-test('the log makes nothing while the share is 0, and writes what is left when it stops', () => {
+test('the log adds nothing while the share is 0, and writes the rest when it stops', () => {
   const written: object[] = [];
   const log = createQueryLog(2, { info: (fields, message) => void written.push({ ...fields, message }) });
   const settings = (queries: number) => ({ ...generation.settings, log: { level: 'info' as const, queries } });
   expect(log.payload(settings(0))).toBeUndefined();
   const payload = log.payload(settings(1));
   expect(payload?.rings).toHaveLength(2);
-  // A reload goes on with the same rings: threads change over one after the other.
+  // A reload keeps the same rings: threads change over one after the other.
   expect(log.payload(settings(0.5))?.rings).toBe(payload?.rings);
   const ring = payload?.rings[1];
   if (!ring) throw new Error('there is no ring');

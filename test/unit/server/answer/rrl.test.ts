@@ -1,5 +1,5 @@
 /**
- * Token buckets: so many answers a second, for each network and kind.
+ * Token buckets: a limit of answers per second, for each network and kind.
  */
 import { describe, expect, test } from 'vitest';
 import { createLimiter, KIND, takeAnswerToken, VERDICT, type Limiter } from '../../../../server/answer/rrl.ts';
@@ -13,7 +13,7 @@ function take(table: Limiter, from: string | Uint8Array, nowMs: number, kind: nu
   return takeAnswerToken(table, kind, peer, 0, peer.length === 4 ? 4 : 16, nowMs | 0);
 }
 
-/** How many of `asked` answers at this time are sent whole. */
+/** How many of `asked` answers at this time are sent complete. */
 function sent(table: Limiter, from: string, nowMs: number, asked: number, kind?: number): number {
   const peer = parseAddress(from) ?? new Uint8Array(0);
   let count = 0;
@@ -21,7 +21,7 @@ function sent(table: Limiter, from: string, nowMs: number, asked: number, kind?:
   return count;
 }
 
-test.each([1, 5, 1000, 1_000_000])('%i a second: as many at once, and as many every second', (perSecond) => {
+test.each([1, 5, 1000, 1_000_000])('%i per second: as many at once, and as many every second', (perSecond) => {
   const table = limiter(perSecond);
   const start = 12_345;
   expect(sent(table, '192.0.2.1', start, perSecond + 10)).toBe(perSecond);
@@ -29,7 +29,7 @@ test.each([1, 5, 1000, 1_000_000])('%i a second: as many at once, and as many ev
   expect(sent(table, '192.0.2.1', start + 60_000, perSecond + 10), 'a bucket holds one second').toBe(perSecond);
 });
 
-test('what is left of a second is not saved up', () => {
+test('the rest of a second is not saved', () => {
   const table = limiter(10);
   expect(sent(table, '192.0.2.1', 0, 3)).toBe(3);
   expect(sent(table, '192.0.2.1', 500, 50)).toBe(10);
@@ -44,7 +44,7 @@ test('in a steady stream of twice the limit, half is sent', () => {
   expect(total).toBe(500 + 49);
 });
 
-test('a stream at the limit is never cut, however it lies in milliseconds', () => {
+test('a stream at the limit is never cut, however it falls into milliseconds', () => {
   const table = limiter(7);
   for (let n = 0; n < 1000; n++) expect(take(table, '192.0.2.1', Math.ceil((n * 1000) / 7)), `${n}`).toBe(SEND);
 });
@@ -64,7 +64,7 @@ test.each([
   expect(take(table, second, 0)).toBe(together ? DROP : SEND);
 });
 
-test('each kind of answer has its own', () => {
+test('each kind of answer has a separate limit', () => {
   const table = limiter(1);
   for (const kind of Object.values(KIND)) expect(take(table, '192.0.2.1', 0, kind), `${kind}`).toBe(SEND);
   for (const kind of Object.values(KIND)) expect(take(table, '192.0.2.1', 0, kind), `${kind}`).toBe(DROP);
@@ -90,7 +90,7 @@ test('the clock may wrap', () => {
 
 describe('a flood from a million networks', () => {
   const peer = (n: number): Uint8Array => Uint8Array.of(10 + (n >> 16), n >> 8, n, 1);
-  test('does not free the one that is being flooded, nor take more memory', () => {
+  test('does not free the flooded one, nor take more memory', () => {
     const table = limiter(5);
     const { byteLength } = table.entries;
     let answered = 0;
@@ -104,14 +104,14 @@ describe('a flood from a million networks', () => {
     expect(table.entries.byteLength).toBe(byteLength);
   });
 
-  test('has others forget what they were owed', () => {
+  test('replaces the entries of others', () => {
     const table = limiter(1);
     expect([take(table, '192.0.2.1', 0), take(table, '192.0.2.1', 0)]).toEqual([SEND, DROP]);
     for (let n = 0; n < 1_000_000; n++) take(table, peer(n), 1);
     expect([take(table, '192.0.2.1', 2), take(table, '192.0.2.1', 2)]).toEqual([SEND, DROP]);
   });
 
-  test('has the networks spread evenly', () => {
+  test('networks are spread evenly', () => {
     const table = limiter(1);
     for (let n = 0; n < 20_000; n++) take(table, peer(n), 0);
     // 20,000 in 16,384 sets of four: nearly all are still there.

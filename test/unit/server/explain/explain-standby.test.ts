@@ -27,7 +27,7 @@ test.each<[title: string, vip: string, down: string[], why: string]>([
     'not checked (counts as up); a standby (weight 0), not used while other VIPs can serve this client',
   ],
   [
-    'joining where none is',
+    'joining if there is none',
     'spare',
     ['www.example.com/main'],
     'not checked (counts as up); a standby (weight 0), used because no other VIP can serve this client',
@@ -38,7 +38,7 @@ test.each<[title: string, vip: string, down: string[], why: string]>([
   expect(whyOf(vip, down)).toBe(why);
 });
 
-test('a standby that is not served says why, also where the probes have spoken', () => {
+test('a standby that is not served gives the reason, also after probes', () => {
   server.set('www.example.com/main', { probed: PROBED.DOWN });
   const live = { memory: server.health.states.buffer as SharedArrayBuffer, reasonOf: () => 'connection refused' };
   const explained = explainFrom(server.generation, { name: 'www.example.com', type: 'A', client: '192.0.2.1' }, live);

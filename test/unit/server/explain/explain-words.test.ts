@@ -1,4 +1,4 @@
-/** Explain says why, in words that a person understands at three in the morning: a row for each reason. */
+/** The reasons that explain gives: one row per reason. */
 import { describe, expect, test } from 'vitest';
 import { FORCED, FULL, PROBED } from '../../../../health/health-table.ts';
 import { explainFrom, type LiveHealth } from '../../../../server/explain/explain-answer.ts';
@@ -156,7 +156,7 @@ describe('a VIP', () => {
     const all = server.generation.catalog.vips
       .map(({ target }) => target)
       .filter((target) => !target.endsWith('/spare'));
-    // Alone it would be under min_healthy, which counts its region's weights.
+    // Alone it would be below min_healthy, which counts its region's weights.
     expect(whyVip(trace(server, '1.0.0.1', {}, all), 'spare')).toMatch(
       /region seoul has <0.1 % of its weight up, needs 50.0 %$/,
     );
@@ -209,7 +209,7 @@ describe('a VIP', () => {
     server.set('www.example.com/kr', { weight: 3 });
   });
 
-  test('gives up clients for its load', () => {
+  test('sheds clients because of its load', () => {
     const slot = server.generation.catalog.vips.find(({ name }) => name === 'kr')?.slot ?? -1;
     server.health.pressures[slot] = FULL / 4;
     const whys = Array.from({ length: 40 }, (_, i) =>
@@ -308,13 +308,13 @@ describe('a client', () => {
     expect(trace(server, client).client).toMatchObject({ address, how });
   });
 
-  test.each(['1.0.0.1/33', '1.0.0.1/', '1.0.0/8', '::1/129'])('%s is no address', (client) => {
+  test.each(['1.0.0.1/33', '1.0.0.1/', '1.0.0/8', '::1/129'])('%s is not an address', (client) => {
     const explained = explainFrom(server.generation, { name: 'www.example.com', type: 'A', client });
     expect(explained).toMatchObject({ ok: false, parameter: 'client' });
   });
 });
 
-test('the AS of an address counts beside a country that is given', () => {
+test('the AS of an address counts in addition to a given country', () => {
   const { generation } = serve('geo: { AS64500: dublin, default: seoul }');
   const question = { name: 'www.example.com', type: 'A', country: 'KR' };
   for (const [client, region] of [

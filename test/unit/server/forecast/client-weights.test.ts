@@ -1,4 +1,4 @@
-/** What simulate weighs clients by where their countries were sampled. */
+/** How simulate weights clients if their countries were sampled. */
 import { describe, expect, test } from 'vitest';
 import type { CountedClients } from '../../../../server/forecast/client-counts.ts';
 import { MIN_SAMPLES, scaleCountries, type Cell } from '../../../../server/forecast/country-scale.ts';
@@ -7,7 +7,7 @@ import type { Traffic } from '../../../../server/forecast/traffic.ts';
 import { writeMmdb } from '../../../support/mmdb.ts';
 import { answering } from '../../../support/pharos.ts';
 
-/** KR has 7/8 of the addresses, IE 1/16, US 1/16: its east and west alike. SE has IPv6 alone. */
+/** KR has 7/8 of the addresses, IE 1/16, US 1/16: its east and west are equal. SE has only IPv6. */
 const FILES = {
   'pharos.yaml':
     'geo: { databases: [small.mmdb] }\nregions: { seoul: { at: KR }, dublin: { at: IE }, east: { at: US }, west: { at: US } }\n',
@@ -67,10 +67,10 @@ const shares = ({ vips: found }: Traffic): Record<string, number> =>
 const moved = ({ countries }: Traffic): Record<string, number> =>
   Object.fromEntries(countries.map(({ country, moved: share }) => [country, share]));
 
-describe('clients are weighed by their countries', () => {
+describe('clients are weighted by their countries', () => {
   const SPLIT = clientsOf({ KR: 200, IE: 1400, US: 400 });
 
-  test('whatever the address space says', () => {
+  test('whatever the address space is like', () => {
     const traffic = simulate('geo/@seoul', SPLIT);
     expect(traffic).toMatchObject({ weighed: 'countries', moved: 0.1 });
     expect(traffic.moves).toEqual([
@@ -80,43 +80,43 @@ describe('clients are weighed by their countries', () => {
     expect(simulate('geo/@seoul', SPLIT, {}, 'addresses')).toMatchObject({ weighed: 'addresses', moved: 0.875 });
   });
 
-  test('also where all countries are answered with the same VIP, so that its answers say nothing of them', () => {
+  test('also if all countries get the same VIP, so that its answers show nothing about them', () => {
     const served = { a: 1_000_000 };
     expect(moved(simulate('order/a', SPLIT, served))).toEqual({ IE: 0.7, US: 0.2, KR: 0.1 });
     expect(moved(simulate('order/a', clientsOf({}), served))).toEqual({ KR: 0.875, IE: 0.0625, US: 0.0625 });
   });
 
-  test('within a country as the answers of regions have it, and within a region as weights have it', () => {
+  test('within a country by the answers of regions, and within a region by weights', () => {
     const traffic = simulate('geo/@west', SPLIT, { e: 1000, w: 3000, s1: 9000, s2: 1, d: 14_000 });
     expect(shares(traffic)).toEqual({ s1: 0.025, s2: 0.075, d: 0.7, e: 0.05, w: 0.15 });
     expect(moved(traffic)).toEqual({ US: 0.15 });
   });
 
-  test('within a country by addresses, where a region has not been answered with yet', () => {
+  test('within a country by addresses, if a region has no answers yet', () => {
     expect(shares(simulate('geo/@west', SPLIT, { e: 4000, s1: 2000, d: 14_000 }))).toMatchObject({ e: 0.1, w: 0.1 });
   });
 
-  test('those of countries without IPv4 addresses, and of none, are left out', () => {
+  test('countries without IPv4 addresses, and unknown places, are left out', () => {
     const traffic = simulate('geo/@seoul', clientsOf({ KR: 500, IE: 500, SE: 1000, '': 3000 }));
     expect(traffic).toMatchObject({ weighed: 'countries', moved: 0.5 });
   });
 
-  test('what is not told apart is shared by addresses', () => {
+  test('what cannot be distinguished is shared by addresses', () => {
     expect(moved(simulate('order/a', clientsOf({ KR: 1000 }, 1000)))).toEqual({ KR: 0.5, IE: 0.25, US: 0.25 });
   });
 
   test.each<[title: string, clients: CountedClients, weigh: SimulateRequest['weigh'], weighed: Traffic['weighed']]>([
-    ['where there are enough', clientsOf({ KR: MIN_SAMPLES }), 'auto', 'countries'],
-    ['not where there are fewer', clientsOf({ KR: MIN_SAMPLES - 1 }), 'auto', 'served'],
-    ['not where most are of nowhere', clientsOf({ KR: MIN_SAMPLES - 1, '': 1e6 }), 'auto', 'served'],
-    ['where answers are asked for', clientsOf({ KR: MIN_SAMPLES }), 'served', 'countries'],
-    ['not where addresses are asked for', clientsOf({ KR: MIN_SAMPLES }), 'addresses', 'addresses'],
+    ['if there are enough', clientsOf({ KR: MIN_SAMPLES }), 'auto', 'countries'],
+    ['not if there are fewer', clientsOf({ KR: MIN_SAMPLES - 1 }), 'auto', 'served'],
+    ['not if most are of unknown places', clientsOf({ KR: MIN_SAMPLES - 1, '': 1e6 }), 'auto', 'served'],
+    ['if answers are requested', clientsOf({ KR: MIN_SAMPLES }), 'served', 'countries'],
+    ['not if addresses are requested', clientsOf({ KR: MIN_SAMPLES }), 'addresses', 'addresses'],
   ])('%s', (_title, clients, weigh, weighed) => {
     expect(simulate('geo/@seoul', clients, { s1: 1000, d: 9000 }, weigh).weighed).toBe(weighed);
   });
 });
 
-describe('countries come to their sums', () => {
+describe('countries get their totals', () => {
   const cell = (country: string, region: string, addresses: number): Cell => ({ country, region, addresses });
   const fitted = (
     cells: readonly Cell[],
@@ -129,14 +129,14 @@ describe('countries come to their sums', () => {
 
   test.each<[title: string, cells: Cell[], clients: CountedClients, served: Record<string, number>, counts: number[]]>([
     [
-      'and regions to theirs, where both can',
+      'and regions get theirs, if both can',
       [cell('A', 'x', 10), cell('A', 'y', 10), cell('B', 'y', 10)],
       clientsOf({ A: 60, B: 40 }),
       { x: 3, y: 7 },
       [30, 30, 40],
     ],
     [
-      'against the answers, where both cannot',
+      'against the answers, if both cannot',
       [cell('A', 'x', 10), cell('B', 'y', 10)],
       clientsOf({ A: 60, B: 40 }),
       { x: 1e12, y: 1 },

@@ -1,8 +1,8 @@
-/** Chances in place of draws. */
+/** Probabilities instead of draws. */
 import { describe, expect, test } from 'vitest';
 import { shareOfFirst } from '../../../../server/forecast/expected-shares.ts';
 
-/** By going through every order of drawing. */
+/** Computed over every order of drawing. */
 function slowly(weights: readonly number[], places: number): number[] {
   const found = weights.map(() => 0);
   const draw = (left: readonly number[], chance: number, drawn: number): void => {
@@ -22,7 +22,7 @@ function slowly(weights: readonly number[], places: number): number[] {
   return found;
 }
 
-describe('the share of each VIP, where the first few by weighted draw are served', () => {
+describe('the share of each VIP, if the first few of a weighted draw are served', () => {
   test.each<[weights: number[], places: number]>([
     [[1], 1],
     [[4, 1], 1],

@@ -1,6 +1,6 @@
 /**
- * Foresight: pressures at the moment that a VIP goes, by the real health engine. What it does to the loads is played
- * through in test/unit/steering/load.test.ts.
+ * Foresight: pressures at the moment when a VIP fails, with the real health engine. test/unit/steering/load.test.ts
+ * plays its effect on the loads.
  */
 import { describe, expect, test } from 'vitest';
 import { configureHealth, type Current } from '../../../../cli/serve/generation.ts';
@@ -81,17 +81,17 @@ function start(server: Answering): Started {
   };
 }
 
-/** As after all that is due at once. */
+/** The state after everything that is due at once. */
 const soon = async ({ clock }: Started): Promise<void> => {
   await clock.advance(1);
 };
 
-describe('a VIP that goes', () => {
+describe('a VIP that fails', () => {
   test.each<[title: string, go: (health: Health) => void]>([
     ['down by its check', (health) => void health.report('w.example.com/s', false)],
     ['drained', (health) => void health.override('w.example.com/s', { state: 'drain' })],
     ['forced down', (health) => void health.override('@seoul', { state: 'down' })],
-  ])('%s: first its state is told, then the pressures that come of it', async (_title, go) => {
+  ])('%s: first its state is published, then the resulting pressures', async (_title, go) => {
     const started = start(world());
     started.report(0.6, 0.6, 0.6);
     go(started.health);
@@ -100,12 +100,12 @@ describe('a VIP that goes', () => {
     await soon(started);
     const [seoul, tokyo = 0, dublin = 0] = started.pressures();
     expect(seoul).toBe(0);
-    // Each ends at 0.9, which is two thirds of the way from 80 % to 95 %; a load within a hundredth is at rest.
+    // Each ends at 0.9, which is two thirds of the way from 80 % to 95 %; a load within a hundredth counts as settled.
     expect(Math.abs(tokyo - 2 / 3)).toBeLessThan(0.15);
     expect(Math.abs(dublin - 2 / 3)).toBeLessThan(0.15);
   });
 
-  test('what was foreseen holds for one TTL, and falls where reports do not bear it out', async () => {
+  test('a foreseen pressure holds for one TTL, and falls if reports do not confirm it', async () => {
     const started = start(world());
     started.report(0.6, 0.6, 0.6);
     started.health.report('w.example.com/s', false);
@@ -122,7 +122,7 @@ describe('a VIP that goes', () => {
     expect(started.pressures()[1]).toBeCloseTo(foreseen / Math.E, 2);
   });
 
-  test('a load that is greater than was foreseen counts at once', async () => {
+  test('a load greater than foreseen counts at once', async () => {
     const started = start(world());
     started.report(0.6, 0.6, 0.6);
     started.health.report('w.example.com/s', false);
@@ -132,9 +132,9 @@ describe('a VIP that goes', () => {
   });
 
   test.each<[title: string, shed: string, loads: number[]]>([
-    ['where there is room', 'shed: {}', [0.3, 0.3, 0.3]],
+    ['if there is room', 'shed: {}', [0.3, 0.3, 0.3]],
     ['no VIP sheds', '', [0.6, 0.6, 0.6]],
-    ['where it had no load', 'shed: {}', []],
+    ['if it had no load', 'shed: {}', []],
   ])('nothing is foreseen %s', async (_title, shed, loads) => {
     const started = start(world(shed));
     started.report(...loads);
@@ -143,12 +143,12 @@ describe('a VIP that goes', () => {
     expect(started.pressures()).toEqual([0, 0, 0]);
   });
 
-  test('the second of two goes before clients have moved for the first: both are seen together', async () => {
+  test('the second of two fails before clients have moved for the first: both are treated together', async () => {
     const started = start(world());
     started.report(0.4, 0.4, 0.4);
     started.health.report('w.example.com/s', false);
     await soon(started);
-    // Nothing has moved, and so the loads are those of before.
+    // No client has moved, so the loads are those from before.
     expect(started.pressures()).toEqual([0, 0, 0]);
     started.health.report('w.example.com/t', true, 0.4);
     started.health.report('w.example.com/d', true, 0.4);
@@ -159,7 +159,7 @@ describe('a VIP that goes', () => {
     expect(started.pressures()[2]).toBeCloseTo(1.25, 1);
   });
 
-  test('one that is drained goes once, though its check goes on to report a load', async () => {
+  test('a drained one counts once, although its check continues to report a load', async () => {
     const started = start(world());
     started.report(0.6, 0.6, 0.6);
     started.health.override('w.example.com/s', { state: 'drain' });
@@ -185,7 +185,7 @@ test('a sketch of an atlas has the classes of the atlas, each to within a hundre
 });
 
 test(
-  'VIPs that go one after the other, down or drained: never worse than without foresight',
+  'VIPs that fail one after the other, down or drained: never worse than without foresight',
   { timeout: 60_000 },
   async () => {
     // Twenty seeds pass; the frequency of failing seeds is unknown.

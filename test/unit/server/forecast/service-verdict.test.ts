@@ -1,4 +1,4 @@
-/** Whether a service is well, and what clients get where it is not. */
+/** Whether a service is healthy, and what clients get if it is not. */
 import { expect, test } from 'vitest';
 import { FORCED, PROBED } from '../../../../health/health-table.ts';
 import { createServiceJudge } from '../../../../server/forecast/service-verdict.ts';
@@ -147,7 +147,7 @@ test.each<[title: string, words: Words, verdict: unknown]>([
     ),
   ],
   [
-    'what is left is held back by min_healthy',
+    'the rest is held back by min_healthy',
     { a: 'up', b: 'down', c: 'down', d: 'down' },
     down(`No VIP of www.example.com is available (held back by min_healthy: a; down: b, c, d). ${SERVE_ALL}`),
   ],

@@ -1,6 +1,6 @@
 /**
- * Where loads settle, as simulate foretells it, beside where clients with caches really take them; and clients of a
- * kind beside each of them asked.
+ * Compares where simulate predicts the loads to settle with where simulated clients with caches take them; and a kind
+ * of clients with each of them decided alone.
  */
 import { describe, expect, test } from 'vitest';
 import { FULL } from '../../../../health/health-table.ts';
@@ -16,7 +16,7 @@ import { createDice, moreThan, printedSeed, trials } from '../../../support/rand
 import { play, THIRDS } from '../../steering/played-load.ts';
 import { DATABASE, randomWorld } from '../../steering/random-services.ts';
 
-/** Three regions of a third of the addresses each, of which each client has one of its own. */
+/** Three regions with a third of the addresses each; each client prefers its own. */
 function world(vips: string, marks = '{ low: 80%, high: 95% }', korea = '[seoul, tokyo, dublin]'): Answering {
   return answering({
     ...THIRDS,
@@ -54,7 +54,7 @@ const settledOf = ({ vips }: Traffic): (number | null | undefined)[] => vips.map
 const near = (...loads: readonly number[]): unknown[] => loads.map((load) => expect.closeTo(load, 1.5) as unknown);
 
 describe('simulate follows the loads', () => {
-  test('at once all are with the next region, at rest with both', () => {
+  test('at once all are with the next region, when settled with both', () => {
     const { vips, settles } = simulate(world(THREE), '@seoul', [0.6, 0.6, 0.6]);
     expect(settles).toBe(true);
     expect(vips.map(({ load }) => load?.at_once)).toEqual([0, 1.2, 0.6]);
@@ -64,10 +64,10 @@ describe('simulate follows the loads', () => {
 
   test.each<[title: string, loads: (number | undefined)[], settled: (number | null)[]]>([
     ['no client is shed below the marks', [0.3, 0.3, 0.3], [0, 0.6, 0.3]],
-    ['no VIP is over its marks while others have room', [0.8, 0.8, 0.2], [0, 0.9, 0.9]],
-    ['with room nowhere, all are over alike', [0.8, 0.8, 0.8], [0, 1.2, 1.2]],
+    ['no VIP is above its marks while others have room', [0.8, 0.8, 0.2], [0, 0.9, 0.9]],
+    ['without room anywhere, all are over equally', [0.8, 0.8, 0.8], [0, 1.2, 1.2]],
     ['a VIP without a load takes what it gets', [0.6, undefined, 0.7], [0, null, 0.7]],
-    ['what was shed before is shed no less', [0.5, 0.94, 0.94], [0, 1.19, 1.19]],
+    ['clients that were shed before are shed no less', [0.5, 0.94, 0.94], [0, 1.19, 1.19]],
   ])('%s', (_title, loads, settled) => {
     const traffic = simulate(world(THREE), '@seoul', loads);
     expect(traffic.settles).toBe(true);
@@ -78,7 +78,7 @@ describe('simulate follows the loads', () => {
     });
   });
 
-  test('a load moves by capacity: half of the work of one is all of what the other can bear', () => {
+  test('a load moves by capacity: half of the work of one is all that the other can take', () => {
     const vips = THREE.replace('203.0.113.1', '203.0.113.1, capacity: 400').replace('203.0.113.2', '203.0.113.2, capacity: 800').replace('203.0.113.3', '203.0.113.3, capacity: 800'); // prettier-ignore
     expect(simulate(world(vips), '@seoul', [0.6, 0.2, 0.1]).vips.map(({ load }) => load?.settled)).toEqual([
       0, 0.5, 0.1,
@@ -107,14 +107,14 @@ describe('simulate follows the loads', () => {
     expect(none.vips.map(({ load }) => load)).toEqual([null, null, null]);
   });
 
-  test('marks as narrow as can be still settle, or it says that they do not', () => {
+  test('very narrow marks settle too, or the result says that they do not', () => {
     const { settles, vips } = simulate(world(THREE, '{ low: 80%, high: 81% }'), '@seoul', [0.6, 0.6, 0.6]);
     const loads = vips.map(({ load }) => load?.settled ?? null);
     if (settles === true) for (const load of loads.slice(1)) expect(Math.abs((load ?? NaN) - 0.9)).toBeLessThan(0.05);
     else expect(loads).toEqual([null, null, null]);
   });
 
-  test('what is served is not touched', () => {
+  test('the served image is not changed', () => {
     const server = world(THREE);
     server.health.pressures[1] = FULL / 4;
     simulate(server, '@seoul', [0.6, 0.6, 0.6]);
@@ -136,7 +136,7 @@ test(
         capacity: dice.pick([0.5, 1, 1, 1]),
         order: dice.sample(numbers, count),
       }));
-      // By then, whoever began above his lower mark is at rest: of loads on their way, nothing is said.
+      // By then, each VIP that began above its lower mark has settled: nothing is claimed about loads on their way.
       const ttl = 30;
       const calm = 20 * ttl;
       const at = (index: number): number => calm + index * dice.below(20);
@@ -152,8 +152,8 @@ test(
       for (const region of numbers) {
         const mean = end.reduce((sum, all) => sum + (all[region] ?? 0), 0) / end.length;
         const told = simulated.vips[region]?.load?.settled ?? NaN;
-        // Of 807 loads in 420 worlds, none was off by more than 0.034, and by 0.005 as a rule. A small VIP beside large
-        // ones that are nearly full swings, or has several places of rest: of 229, five were off by 0.04 to 0.08.
+        // Of 807 loads in 420 worlds, none was off by more than 0.034, and typically by 0.005. A small VIP beside large
+        // ones that are nearly full swings, or has several settled states: of 229, five were off by 0.04 to 0.08.
         const bound = (regions[region]?.capacity ?? 1) < largest ? 0.1 : 0.06;
         expect(Math.abs(mean - told), `region ${region}: ${mean}, simulated ${told}; ${where}`).toBeLessThan(bound);
       }
@@ -161,7 +161,7 @@ test(
   },
 );
 
-test('clients of a kind land alike', () => {
+test('clients of a kind land at the same VIPs', () => {
   const seed = printedSeed('kinds of clients');
   const dice = createDice(seed);
   let compared = 0;
@@ -187,7 +187,7 @@ test('clients of a kind land alike', () => {
   expect(compared).toBeGreaterThan(moreThan(500));
 });
 
-/** `sticky` orders VIPs by client; whom it may give which share does not depend on him. */
+/** `sticky` orders VIPs by client; the shares of the possible VIPs do not depend on the client. */
 function sorted({ shares, stranded }: Landing): Landing {
   return { shares: shares.toSorted((a, b) => a.vip - b.vip), stranded };
 }

@@ -1,4 +1,4 @@
-/** What simulate says, beside what packets are answered. */
+/** Compares the result of simulate with answers to packets. */
 import { describe, expect, test } from 'vitest';
 import { viewAtlas } from '../../../../geo/atlas-view.ts';
 import { lookupClass } from '../../../../geo/find-class.ts';
@@ -15,7 +15,7 @@ import { answering, type Answering } from '../../../support/pharos.ts';
 import { createDice, moreThan, printedSeed, trials, type Dice } from '../../../support/random.ts';
 import { DATABASE, randomWorld } from '../../steering/random-services.ts';
 
-/** KR has 3/4 of the addresses that anybody knows, IE 1/4. */
+/** KR has 3/4 of the known addresses, IE 1/4. */
 const GEOGRAPHY = {
   'pharos.yaml': 'geo: { databases: [small.mmdb] }\nregions: { seoul: { at: KR }, dublin: { at: IE } }\n',
   'small.mmdb': writeMmdb([
@@ -80,7 +80,7 @@ describe('simulate', () => {
     expect(traffic.stranded).toEqual({ before: 0, after: 0 });
   });
 
-  test('what is down already has no clients to lose', () => {
+  test('a VIP that is down already has no clients to lose', () => {
     const server = zone(www);
     server.set('www.example.com/s1', { probed: PROBED.DOWN });
     expect(only(simulate(server, ['www.example.com/s1']))).toMatchObject({ moved: 0, moves: [], countries: [] });
@@ -123,7 +123,7 @@ describe('simulate', () => {
     expect(only(simulate(server, ['any.example.com/a'])).moves).toEqual([{ from: 'a', to: 'c', share: 0.5 }]);
   });
 
-  test('types are apart only where their VIPs are', () => {
+  test('types are separate only if their VIPs are', () => {
     const server = zone(
       `  both: { vips: { v: { A: 203.0.113.1, AAAA: '2001:db8::1' }, w: { A: 203.0.113.2, AAAA: '2001:db8::2' } } }
   some: { vips: { v: { A: 203.0.113.1, AAAA: '2001:db8::1' }, w: { A: 203.0.113.2 } } }
@@ -160,19 +160,19 @@ describe('simulate', () => {
   });
 });
 
-describe('weighed by answers', () => {
+describe('weighted by answers', () => {
   const www = `  www: { vips: { s: { region: seoul, A: 203.0.113.1 }, d: { region: dublin, A: 203.0.113.3 } }, ${GEO} }\n`;
 
   test.each<[title: string, served: number[], more: Partial<SimulateRequest>, weighed: string, moved: number]>([
-    ['where there are many', [1000, 9000], {}, 'served', 0.1],
-    ['not where there are few', [1, 9], {}, 'addresses', 0.75],
-    ['where that is asked for', [1, 9], { weigh: 'served' }, 'served', 0.1],
-    ['not where addresses are asked for', [1000, 9000], { weigh: 'addresses' }, 'addresses', 0.75],
+    ['if there are many', [1000, 9000], {}, 'served', 0.1],
+    ['not if there are few', [1, 9], {}, 'addresses', 0.75],
+    ['if that is requested', [1, 9], { weigh: 'served' }, 'served', 0.1],
+    ['not if addresses are requested', [1000, 9000], { weigh: 'addresses' }, 'addresses', 0.75],
   ])('%s', (_title, served, more, weighed, moved) => {
     expect(only(simulate(zone(www), ['@seoul'], more, served))).toMatchObject({ weighed, moved });
   });
 
-  test('what a VIP was named in while it was up says nothing of where its clients are now', () => {
+  test('answers that named a VIP while it was up say nothing about where its clients are now', () => {
     const server = zone(www);
     server.set('www.example.com/s', { probed: PROBED.DOWN });
     const traffic = only(simulate(server, ['@dublin'], {}, [50_000, 2000]));
@@ -180,7 +180,7 @@ describe('weighed by answers', () => {
   });
 });
 
-test('a VIP whose clients all have IPv6 addresses is weighed too: as nothing', () => {
+test('a VIP whose clients all have IPv6 addresses gets the weight 0', () => {
   const server = zone(
     `  www: { vips: { s: { region: seoul, A: 203.0.113.1 }, d: { region: dublin, A: 203.0.113.3 } }, steer: [{ geo: { '2001:db8::/32': dublin, default: seoul } }] }\n`,
   );
@@ -189,7 +189,7 @@ test('a VIP whose clients all have IPv6 addresses is weighed too: as nothing', (
   expect(traffic.vips.map(({ before }) => before)).toEqual([1, 0]);
 });
 
-/** An address that the database knows, all alike likely. */
+/** An address that the database knows, all with equal probability. */
 function randomClient({ generation }: Answering, dice: Dice): Uint8Array {
   const { nodes, v4Root } = viewAtlas(generation.atlas);
   for (let tried = 0; tried < 100_000; tried++) {
@@ -227,7 +227,7 @@ test('simulated shares are those of answers to random addresses', { timeout: 60_
     }
     const clients = Array.from({ length: ASKED }, () => randomClient(server, dice));
     for (const { name, model } of world.services) {
-      // Few and large networks are few draws: what comes of them is far from the chances that simulate shows.
+      // Few large networks are few draws: results are far from the probabilities that simulate shows.
       if (model.steps.some((step) => step.kind === 'sticky' && step.v4Bits < 24)) continue;
       const own = vips.filter(({ target }) => target.startsWith(`${name}.example.com/`));
       const down = dice.sample(own, 1 + dice.below(2)).map(({ target }) => target);
@@ -238,7 +238,7 @@ test('simulated shares are those of answers to random addresses', { timeout: 60_
         const before = ask();
         const states = server.health.states.slice();
         for (const { target, slot } of own) {
-          // What an operator took out stays out when it fails as well.
+          // A VIP that an operator took out also stays out when it fails.
           const forced = isForcedOut(states[slot] ?? 0) ? forcedOf(states[slot] ?? 0) : FORCED.NONE;
           if (down.includes(target)) server.set(target, { probed: PROBED.DOWN, forced });
         }
@@ -252,7 +252,7 @@ test('simulated shares are those of answers to random addresses', { timeout: 60_
           compared += 2;
         }
         const moved = movedBetween(before, after);
-        // Draws move also who need not; sticky moves some more where VIPs come in as others go.
+        // Draws also move clients that need not move; sticky moves some more if VIPs are added while others go.
         if (steps.includes('weighted') || steps.includes('sticky'))
           near(Math.min(moved, traffic.moved), traffic.moved, ASKED, `moved: ${where}`);
         else near(moved, traffic.moved, ASKED, `moved: ${where}`);
@@ -262,7 +262,7 @@ test('simulated shares are those of answers to random addresses', { timeout: 60_
   expect(compared).toBeGreaterThan(moreThan(200));
 });
 
-test('sticky: the clients of a VIP that goes, and no others, move', () => {
+test('sticky: only the clients of a VIP that fails move', () => {
   const seed = printedSeed('simulate sticky');
   const dice = createDice(seed);
   const server = zone(

@@ -1,4 +1,4 @@
-/** The thread of simulate: what it comes to, what waits, and what ends it. */
+/** The thread of simulate: its results, waiting requests, and what stops it. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createHealthTable } from '../../../../health/health-table.ts';
 import { NOBODY } from '../../../../server/forecast/client-counts.ts';
@@ -61,7 +61,7 @@ test('a packed generation is the same when it is unpacked', () => {
   expect(unpackGeneration(packGeneration(loaded))).toEqual({ catalog, image, atlas, locations });
 });
 
-test('it comes to what the calling thread would come to, and asks only for services that are touched', async () => {
+test('it gives the result of the calling thread, and asks only for affected services', async () => {
   const thread = open();
   const served = Float64Array.from(loaded.catalog.vips, (_, slot) => (slot % 2 === 0 ? 3 : 1));
   const live = { health: { memory: health, reasonOf: () => undefined }, served };
@@ -78,13 +78,13 @@ test('it comes to what the calling thread would come to, and asks only for servi
   expect(asked).toEqual([7]);
 });
 
-test('a request that names nothing known is refused with the words of simulate', async () => {
+test('a request with an unknown target is rejected with the message of simulate', async () => {
   const { outcome } = await open().simulate({ down: ['@seol'], weigh: 'auto' });
   expect(outcome).toMatchObject({ kind: 'refused', parameter: 'down' });
 });
 
 describe('requests that wait', () => {
-  test('are four; one more is turned away, and a place is free when a reply was sent', async () => {
+  test('are four; one more is rejected, and a place is free when a reply was sent', async () => {
     const thread = open();
     const five = Array.from({ length: 5 }, () => thread.simulate(request));
     expect(await kindOf(thread.simulate(request))).toBe('busy');
@@ -98,7 +98,7 @@ describe('requests that wait', () => {
     expect(await kindOf(thread.simulate(request))).toBe('busy');
   });
 
-  test('are computed one after the other, also when one before takes too long', async () => {
+  test('are computed one after the other, also if an earlier one takes too long', async () => {
     const clock = createManualClock();
     const thread = open({ entry: SILENT, clock });
     const order: number[] = [];
@@ -119,8 +119,8 @@ describe('requests that wait', () => {
   });
 });
 
-describe('a thread that computes without end is ended', () => {
-  test('when the client has gone; what waited comes next', async () => {
+describe('a thread that computes without end is stopped', () => {
+  test('when the client has disconnected; the next request follows', async () => {
     let made = 0;
     const server: SimulatedServer = { generation: loaded.packed, health, factsOf: () => ({ clients: NOBODY, served: [], loads: [] }) }; // prettier-ignore
     const thread = open({ entry: SILENT, server: () => (made++, server) });

@@ -4,7 +4,7 @@ import { framed } from '../client.ts';
 
 const message = (first: number, length = 12): Buffer => Buffer.alloc(length, first);
 
-/** The messages that come out when the stream arrives in these chunks; -1 last when the length was bad. */
+/** The messages from a stream that arrives in these chunks; -1 last if the length was bad. */
 function messagesOf(chunks: readonly Buffer[]): (string | number)[] {
   const found: (string | number)[] = [];
   const pending = nothingPending();
@@ -50,7 +50,7 @@ describe('messages of a stream', () => {
     }
   });
 
-  test('come whole when octets come one at a time', () => {
+  test('are complete if octets come one at a time', () => {
     const short = Buffer.concat([message(1), message(2, 30)].map(framed));
     expect(messagesOf([...short].map((octet) => Buffer.of(octet)))).toEqual([
       message(1).toString('hex'),
@@ -58,18 +58,18 @@ describe('messages of a stream', () => {
     ]);
   });
 
-  test.each([0, 1, 11])('a length of %d ends it, after those before', (length) => {
+  test.each([0, 1, 11])('a length of %d ends it, after the messages before', (length) => {
     const bad = Buffer.of(0, length);
     expect(messagesOf([Buffer.concat([framed(message(1)), bad, framed(message(2))])])).toEqual([hex[0], -1]);
   });
 
-  test('stop when the receiver says so, and go on from there', () => {
+  test('stop when the receiver says so, and continue from there', () => {
     const two = Buffer.concat([message(1), message(2)].map(framed));
     expect(eachMessage(two, 0, two.length, () => false)).toBe(14);
     expect(eachMessage(two, 14, two.length, () => false)).toBe(28);
   });
 
-  test('an announced length takes no memory before it has come', () => {
+  test('an announced length takes no memory before its octets arrive', () => {
     const pending = nothingPending();
     append(pending, Buffer.of(0xff, 0xff, 1, 2, 3), 0);
     expect(pending.bytes.length).toBeLessThanOrEqual(512);

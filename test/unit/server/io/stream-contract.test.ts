@@ -45,7 +45,7 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
     return { counters, thrown, client: () => connect(served) };
   }
 
-  test('a message is answered in its frame, and the answerer knows how it came', async () => {
+  test('a message is answered in its frame, and the answerer knows its transport', async () => {
     const { client, counters } = await serve();
     const { socket, receive } = await client();
     socket.write(framed(query(0xabcd, DO.ECHO, 'Hello')));
@@ -62,7 +62,7 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
     expect([counters[queries], counters[COUNTER.TCP_OPEN]]).toEqual([1, 1]);
   });
 
-  test('an octet at a time is taken', async () => {
+  test('single octets are accepted', async () => {
     const { client } = await serve();
     const { socket, receive } = await client();
     for (const octet of framed(query(1, DO.ECHO, 'slow'))) {
@@ -73,7 +73,7 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
     expect(response && read(response).body).toBe('slow');
   });
 
-  test('a thousand pipelined messages are answered in order, silence and exceptions left out', async () => {
+  test('a thousand pipelined messages are answered in order, except those without a response', async () => {
     const { client, thrown } = await serve();
     const { socket, receive } = await client();
     const what = (id: number) => (id % 10 === 4 ? DO.STAY_SILENT : id % 10 === 7 ? DO.THROW : DO.ECHO);
@@ -85,7 +85,7 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
     expect(thrown).toHaveLength(100);
   });
 
-  test.each([0, 1, 11])('a length of %d ends it, after what came before is answered', async (length) => {
+  test.each([0, 1, 11])('a length of %d ends it, after earlier messages are answered', async (length) => {
     const { client, counters } = await serve();
     const { receive, socket } = await client();
     const after = framed(query(2));
@@ -97,7 +97,7 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
     await until(() => counters[COUNTER.TCP_OPEN] === 0);
   });
 
-  test('who closes for writing gets every response, then the end', async () => {
+  test('a client that closes for writing gets every response, then the end', async () => {
     const { client, counters } = await serve();
     const { socket, receive } = await client();
     socket.end(Buffer.concat([1, 2, 3].map((id) => framed(query(id, DO.ANSWER_LONG)))));
@@ -107,11 +107,11 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
     expect(counters[COUNTER.TLS_FAILED]).toBe(0);
   });
 
-  test('who does not read is not read either, harms nobody, and goes on when it reads', async () => {
+  test('a client that does not read is not read either, affects no other, and continues when it reads', async () => {
     const { client, counters } = await serve();
     const { socket, receive } = await client();
     socket.pause();
-    // 60 MB of responses: far more than the sockets between take.
+    // 60 MB of responses: far more than the sockets between can hold.
     const total = 1000;
     for (let id = 0; id < total; id++) socket.write(framed(query(id, DO.ANSWER_LONG)));
     let before = -1;
@@ -129,7 +129,7 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
     for (let id = 0; id < total; id++) expect((await receive())?.readUInt16BE()).toBe(id);
   });
 
-  test('who goes with responses on their way harms nobody', async () => {
+  test('a client that disconnects with responses on their way affects no other', async () => {
     const { client, counters } = await serve();
     for (let turn = 0; turn < 5; turn++) {
       const { socket } = await client();
@@ -137,7 +137,7 @@ describe.each(TRANSPORTS)('over $name', ({ transport, queries, connect }) => {
       for (let id = 0; id < 50; id++) socket.write(framed(query(id, DO.ANSWER_LONG)));
       const wanted = (counters[queries] ?? 0) + 1;
       await until(() => (counters[queries] ?? 0) >= wanted);
-      // What is unread makes it a reset.
+      // Unread data makes it a reset.
       socket.destroy();
       await once(socket, 'close');
     }

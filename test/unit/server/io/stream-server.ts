@@ -1,5 +1,5 @@
 /**
- * A stream server of the test answerer in the thread of the test, for TCP and, with a certificate, for TLS.
+ * A stream server of the test answerer in the test's thread, for TCP and, with a certificate, for TLS.
  */
 import type { AnswerLong, KeyPair, Link } from '../../../../server/contract.ts';
 import { createCounters } from '../../../../server/counters.ts';

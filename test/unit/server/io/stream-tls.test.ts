@@ -1,5 +1,6 @@
 /**
- * What TLS adds to a stream: handshakes, sessions, certificates. What holds for TCP too is in stream-contract.test.ts.
+ * What TLS adds to a stream: handshakes, sessions, certificates. What also applies to TCP is in
+ * stream-contract.test.ts.
  */
 import { once } from 'node:events';
 import type { SecureVersion } from 'node:tls';
@@ -36,7 +37,7 @@ const version = (only: SecureVersion) => ({ minVersion: only, maxVersion: only }
 const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
 
 describe.each(VERSIONS)('over %s', (only) => {
-  test('a session is resumed, and that is counted', async () => {
+  test('a session is resumed, and counted', async () => {
     const { tlsClient, count } = await serve();
     const first = await tlsClient(version(only));
     const issued = only === 'TLSv1.3' ? once(first.socket, 'session') : undefined;
@@ -54,14 +55,14 @@ describe('the handshake', () => {
     [['dot'], 'dot'],
     [['h2', 'dot'], 'dot'],
     [undefined, false],
-  ])('of a client that offers %j settles on %s', async (offered, settled) => {
+  ])('of a client that offers %j selects %s', async (offered, settled) => {
     const { tlsClient } = await serve();
     const client = await tlsClient({ ALPNProtocols: offered });
     expect(await ask(client, 1)).toBe(1);
     expect(client.socket.alpnProtocol).toBe(settled);
   });
 
-  test('asks for no name: any, or none, gets the certificate', async () => {
+  test('does not depend on the name: any, or none, gets the certificate', async () => {
     const { tlsClient } = await serve();
     for (const servername of ['', 'ns1.example.com', 'elsewhere.example.net']) {
       const { socket } = await tlsClient({ servername });
@@ -70,7 +71,7 @@ describe('the handshake', () => {
   });
 
   test.each([
-    ['that offers other protocols alone', { ALPNProtocols: ['h2'] }, /alert no application protocol|ALPN/i],
+    ['that offers only other protocols', { ALPNProtocols: ['h2'] }, /alert no application protocol|ALPN/i],
     ['that stops at TLS 1.1', { ...version('TLSv1.1'), ciphers: 'DEFAULT@SECLEVEL=0' }, /protocol|ECONNRESET/],
   ])('of a client %s fails, and is counted', async (_title, options, reason) => {
     const { tlsClient, count } = await serve();
@@ -87,7 +88,7 @@ describe('the handshake', () => {
     ['a record longer than TLS has', Buffer.concat([clientHello, Buffer.of(0xff, 0xff), Buffer.alloc(65_535)])],
     ['a ClientHello longer than its record', Buffer.concat([clientHello, Buffer.of(0, 4, 1, 0xff, 0xff, 0xff)])],
     ['application data first', Buffer.concat([Buffer.from('1703030020', 'hex'), Buffer.alloc(32)])],
-  ])('that is %s is no handshake: closed, counted, and nobody else is harmed', async (_title, octets) => {
+  ])('that is %s is not a handshake: closed, counted, and no other client is affected', async (_title, octets) => {
     const { rawClient, tlsClient, count, thrown } = await serve({ handshakeMs: 300 });
     const other = await tlsClient();
     const { socket, ended } = await rawClient();
@@ -100,7 +101,7 @@ describe('the handshake', () => {
     expect(await ask(other, 1)).toBe(1);
   });
 
-  test('has a deadline, and octets that finish nothing do not move it', async () => {
+  test('has a deadline, and octets that complete nothing do not extend it', async () => {
     const { rawClient, tlsClient, count } = await serve({ handshakeMs: 200, idleMs: 60_000 });
     const other = await tlsClient();
     const silent = await rawClient();
@@ -118,7 +119,7 @@ describe('the handshake', () => {
     expect(await ask(other, 1)).toBe(1);
   });
 
-  test('cut short by the client is a failed one', async () => {
+  test('ended by the client is a failed one', async () => {
     const { rawClient, count } = await serve({ handshakeMs: 100 });
     const [closing, resetting] = [await rawClient(), await rawClient()];
     closing.socket.end();
@@ -126,16 +127,16 @@ describe('the handshake', () => {
     resetting.socket.resetAndDestroy();
     await until(() => count('TCP_OPEN') === 0);
     expect(count('TLS_FAILED')).toBe(2);
-    // And it is not counted again when its time is over.
+    // It is not counted again when its time is over.
     const silent = await rawClient();
     await silent.ended;
     expect([count('TLS_FAILED'), count('TLS_TIMEOUTS')]).toEqual([2, 1]);
   });
 });
 
-// Addresses of the loopback network other than 127.0.0.1 are there without being configured on Linux alone.
-describe.skipIf(process.platform !== 'linux')('when all connections are taken', () => {
-  test('handshakes hold places like others, and the one idle longest makes room', async () => {
+// Only on Linux can addresses of the loopback network other than 127.0.0.1 be used without configuration.
+describe.skipIf(process.platform !== 'linux')('when all connections are in use', () => {
+  test('handshakes take places like others, and the one idle longest makes room', async () => {
     const { rawClient, client, tlsClient, count } = await serve({ clients: 3 });
     const shaking = await rawClient('127.0.0.1');
     const plain = await client('127.0.0.2');
@@ -147,7 +148,7 @@ describe.skipIf(process.platform !== 'linux')('when all connections are taken', 
     expect([count('TCP_EVICTED'), count('TCP_OPEN'), count('TLS_FAILED')]).toEqual([1, 3, 0]);
   });
 
-  test('one client that opens many closes its own alone', async () => {
+  test('a client that opens many closes only its own', async () => {
     const { rawClient, tlsClient, count } = await serve({ clients: 8 });
     const other = await tlsClient({ localAddress: '127.0.0.2' });
     for (let index = 0; index < 20; index++) await rawClient('127.0.0.1');
@@ -165,7 +166,7 @@ describe('a new certificate', () => {
     ...(pair ? { tls: pair } : {}),
   });
 
-  test('is for connections that come; those that are go on', async () => {
+  test('is for new connections; open ones continue', async () => {
     const { tlsClient, security } = await serve();
     const before = await tlsClient();
     const session = before.socket.getSession();
@@ -176,9 +177,9 @@ describe('a new certificate', () => {
   });
 
   test.each([
-    ['that is none', { cert: 'x', key: 'y' }],
+    ['that is not one', { cert: 'x', key: 'y' }],
     ['with the key of another', { cert: next.cert, key: tls.key }],
-  ])('%s is refused, and the one before stays', async (_title, pair) => {
+  ])('%s is rejected, and the previous one stays', async (_title, pair) => {
     const { tlsClient, security } = await serve();
     expect(() => {
       security.take(publication(pair));
@@ -187,7 +188,7 @@ describe('a new certificate', () => {
     expect(client.socket.getPeerCertificate().subject).toEqual({ CN: 'ns1.example.com' });
   });
 
-  test('does not come with a generation that has none, nor with the same: sessions go on', async () => {
+  test('does not come with a generation that has none, nor with the same one: sessions continue', async () => {
     const { tlsClient, security, count } = await serve();
     const first = await tlsClient(version('TLSv1.2'));
     const session = first.socket.getSession();
@@ -198,7 +199,7 @@ describe('a new certificate', () => {
   });
 });
 
-test('sessions are resumed for half a day: then there are new ticket keys, and a whole handshake', async () => {
+test('sessions are resumed for half a day: then there are new ticket keys, and a full handshake', async () => {
   let now = 0;
   const { tlsClient, count } = await serve({ nowMs: () => now });
   const first = await tlsClient(version('TLSv1.2'));
@@ -214,7 +215,7 @@ test('sessions are resumed for half a day: then there are new ticket keys, and a
   }
 });
 
-test('close answers what has been sent, whoever is in a handshake', async () => {
+test('close answers what was received, also during a handshake', async () => {
   const { server, tlsClient, rawClient } = await serve();
   const shaking = await rawClient();
   const asking = await tlsClient();

@@ -1,6 +1,5 @@
 /**
- * Streams: what is answered later, idle connections, limits. What holds for TCP and TLS alike is in
- * stream-contract.test.ts.
+ * Streams: later answers, idle connections, limits. What applies to both TCP and TLS is in stream-contract.test.ts.
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORT, type AnswerLong, type StreamClient } from '../../../../server/contract.ts';
@@ -23,14 +22,14 @@ async function serve(options: StreamOptions = {}) {
   return served;
 }
 
-/** Takes over what begins with `L`; its work is what the test says. */
+/** Takes messages that begin with `L`; the test defines its work. */
 function longAnswers(work: (client: StreamClient, id: number) => Promise<void>): AnswerLong {
   return (client, rx, at) => (rx[at + 12] === LONG ? work(client, Buffer.from(rx).readUInt16BE(at)) : undefined);
 }
 const LONG = 'L'.charCodeAt(0);
 
-describe('what is answered later (RFC 7766 6.2.1.1)', () => {
-  test('lets the other queries of its connection pass', async () => {
+describe('later answers (RFC 7766 6.2.1.1)', () => {
+  test('let the other queries of their connection pass', async () => {
     const go = Promise.withResolvers<undefined>();
     const long = longAnswers(async ({ send, peer, transport }, id) => {
       expect([transport, peer.octets]).toEqual([TRANSPORT.TCP, 4]);
@@ -47,7 +46,7 @@ describe('what is answered later (RFC 7766 6.2.1.1)', () => {
     expect(counters[COUNTER.QUERIES_TCP4]).toBe(4);
   });
 
-  test('waits for a client that reads slowly, and shares it with its other queries', async () => {
+  test('wait for a client that reads slowly, and share it with its other queries', async () => {
     const total = 1000;
     const message = Buffer.concat([query(9), Buffer.alloc(LONG_OCTETS)]);
     let sent = 0;
@@ -75,7 +74,7 @@ describe('what is answered later (RFC 7766 6.2.1.1)', () => {
     expect(ids.indexOf(2)).toBeLessThan(total);
   });
 
-  test('costs other clients nothing, however fast its own reads', async () => {
+  test('cost other clients nothing, however fast its own reads', async () => {
     let isDone = false;
     let sent = 0;
     const long = longAnswers(async ({ send }) => {
@@ -96,7 +95,7 @@ describe('what is answered later (RFC 7766 6.2.1.1)', () => {
     expect(sent - before).toBeLessThan(10_000);
   });
 
-  test('ends when its client is gone', async () => {
+  test('end when their client is gone', async () => {
     const ended = Promise.withResolvers<boolean>();
     const message = Buffer.concat([query(9), Buffer.alloc(LONG_OCTETS)]);
     let sent = 0;
@@ -120,7 +119,7 @@ describe('what is answered later (RFC 7766 6.2.1.1)', () => {
     expect(thrown).toEqual([]);
   });
 
-  test('closes the connection when it fails, later or at once', async () => {
+  test('close the connection when they fail, later or at once', async () => {
     const { client, thrown } = await serve({ long: longAnswers(() => Promise.reject(new Error('broken'))) });
     const { socket, ended } = await client();
     socket.write(framed(query(1, LONG)));
@@ -135,7 +134,7 @@ describe('what is answered later (RFC 7766 6.2.1.1)', () => {
     await until(() => second.thrown.length === 1);
   });
 
-  test('is owed to a client that closes for writing', async () => {
+  test('are still sent to a client that closes for writing', async () => {
     const go = Promise.withResolvers<undefined>();
     const long = longAnswers(async ({ send }, id) => {
       await go.promise;
@@ -150,7 +149,7 @@ describe('what is answered later (RFC 7766 6.2.1.1)', () => {
     expect(await receive()).toBeUndefined();
   });
 
-  test('keeps its connection from being idle, but not when the client stops reading', async () => {
+  test('keep their connection from being idle, but not if the client stops reading', async () => {
     const go = Promise.withResolvers<undefined>();
     const message = Buffer.concat([query(9), Buffer.alloc(LONG_OCTETS)]);
     const long = longAnswers(async ({ send }, id) => {
@@ -168,7 +167,7 @@ describe('what is answered later (RFC 7766 6.2.1.1)', () => {
     expect((await waiting.receive())?.readUInt16BE()).toBe(1);
   });
 
-  test('is done for eight messages of a connection at a time; what follows waits', async () => {
+  test('are made for eight messages of a connection at a time; the rest waits', async () => {
     const waiting: (() => void)[] = [];
     const long = longAnswers(async ({ send }, id) => {
       await new Promise<void>((go) => void waiting.push(go));
@@ -209,7 +208,7 @@ test.each([
 });
 
 describe('idle streams', () => {
-  test('that stopped in the middle of a message are closed, and its first half is answered by nothing', async () => {
+  test('that stopped in the middle of a message are closed, and its first half gets no response', async () => {
     const { client, counters } = await serve({ idleMs: 100 });
     const { socket, receive } = await client();
     socket.write(framed(query(1, DO.ECHO, 'half')).subarray(0, 14));
@@ -217,7 +216,7 @@ describe('idle streams', () => {
     expect([counters[COUNTER.TCP_IDLE], counters[COUNTER.QUERIES_TCP4]]).toEqual([1, 0]);
   });
 
-  test('that never read what they asked for are closed', async () => {
+  test('that never read their responses are closed', async () => {
     const { client, counters } = await serve({ idleMs: 200 });
     const { socket } = await client();
     socket.pause();
@@ -225,7 +224,7 @@ describe('idle streams', () => {
     await until(() => counters[COUNTER.TCP_IDLE] === 1 && counters[COUNTER.TCP_OPEN] === 0);
   });
 
-  test.skipIf(process.platform !== 'linux')('are told how long they may be so, in units of 100 ms', async () => {
+  test.skipIf(process.platform !== 'linux')('are told how long they may be idle, in units of 100 ms', async () => {
     const { client, counters } = await serve({ idleMs: 10_000, clients: 4 });
     expect(counters[COUNTER.STREAM_IDLE]).toBe(100);
     await client('127.0.0.1');
@@ -236,7 +235,7 @@ describe('idle streams', () => {
     await until(() => counters[COUNTER.STREAM_IDLE] === 100);
   });
 
-  test('are closed, and octets that make no message are no activity', async () => {
+  test('are closed, and octets that make no message are not activity', async () => {
     const { client, counters } = await serve({ idleMs: 100 });
     const idle = await client();
     const dripping = await client();
@@ -260,7 +259,7 @@ describe('idle streams', () => {
     expect(counters[COUNTER.TCP_IDLE]).toBe(0);
   });
 
-  test.skipIf(process.platform !== 'linux')('are closed sooner when there are many', async () => {
+  test.skipIf(process.platform !== 'linux')('are closed sooner if there are many', async () => {
     const { client, counters } = await serve({ idleMs: 2000, clients: 4 });
     const began = performance.now();
     const oldest = await client('127.0.0.1');
@@ -272,8 +271,8 @@ describe('idle streams', () => {
   });
 });
 
-// Addresses of the loopback network other than 127.0.0.1 are there without being configured on Linux alone.
-describe.skipIf(process.platform !== 'linux')('when all connections are taken', () => {
+// Only on Linux can addresses of the loopback network other than 127.0.0.1 be used without configuration.
+describe.skipIf(process.platform !== 'linux')('when all connections are in use', () => {
   test('the one idle longest makes room', async () => {
     const { client, counters } = await serve({ clients: 3 });
     const first = await client('127.0.0.1');
@@ -291,7 +290,7 @@ describe.skipIf(process.platform !== 'linux')('when all connections are taken', 
     expect([counters[COUNTER.TCP_EVICTED], counters[COUNTER.TCP_OPEN]]).toEqual([1, 3]);
   });
 
-  test('who is at work goes last, though it asked before the others', async () => {
+  test('a connection with work in progress is closed last, although it asked before the others', async () => {
     const go = Promise.withResolvers<undefined>();
     const long = longAnswers(async ({ send }, id) => {
       await go.promise;
@@ -308,7 +307,7 @@ describe.skipIf(process.platform !== 'linux')('when all connections are taken', 
     expect((await working.receive())?.readUInt16BE()).toBe(1);
   });
 
-  test('one client that opens many closes its own alone', async () => {
+  test('a client that opens many closes only its own', async () => {
     const { client, counters } = await serve({ clients: 8 });
     const other = await client('127.0.0.2');
     const greedy = [];
@@ -321,7 +320,7 @@ describe.skipIf(process.platform !== 'linux')('when all connections are taken', 
 });
 
 describe('close', () => {
-  test('answers what has been sent, then closes, and takes nobody new', async () => {
+  test('answers what was received, then closes, and accepts no new client', async () => {
     const { server, client, endpoint } = await serve();
     const idle = await client();
     const asking = await client();

@@ -10,7 +10,7 @@ import { LOOPBACK, query, read, serve, udpClient, until } from '../client.ts';
 const ios: Io[] = whyNoLibc() === undefined ? ['batch', 'dgram'] : ['dgram'];
 
 describe.each(ios)('UDP through %s', (io) => {
-  test('a query is answered to its client, whose address the answerer is given', async () => {
+  test('a query is answered to its client, whose address the answerer gets', async () => {
     await using running = await serve({ io });
     expect(running.server.io).toBe(io);
     using client = await udpClient(running.endpoint);
@@ -39,7 +39,7 @@ describe.each(ios)('UDP through %s', (io) => {
     expect([counters[COUNTER.QUERIES_UDP4], counters[COUNTER.QUERIES_UDP6]]).toEqual([2, 2]);
   });
 
-  test('many clients at once get each their own, with silence and exceptions in between', async () => {
+  test('many clients at once get their own responses, also with missing ones and exceptions between', async () => {
     await using running = await serve({ io });
     const clients = await Promise.all(Array.from({ length: 5 }, () => udpClient(running.endpoint)));
     for (let id = 0; id < 100; id++) {
@@ -75,7 +75,7 @@ describe.each(ios)('UDP through %s', (io) => {
     expect(running.lines.error[0]).toMatch(/udp-0: dropped a query: Error: this query is bad/);
   });
 
-  test('what is shorter than a header is dropped', async () => {
+  test('a datagram shorter than a header is dropped', async () => {
     await using running = await serve({ io });
     using client = await udpClient(running.endpoint);
     for (let length = 0; length < 12; length++) client.send(Buffer.alloc(length));
@@ -84,7 +84,7 @@ describe.each(ios)('UDP through %s', (io) => {
     expect([counters[COUNTER.MALFORMED], counters[COUNTER.QUERIES_UDP4]]).toEqual([12, 1]);
   });
 
-  test('a datagram longer than EDNS allows is given as far as it was received, and the next one is whole', async () => {
+  test('a datagram longer than EDNS allows is passed as far as it was received, and the next one is complete', async () => {
     await using running = await serve({ io });
     using client = await udpClient(running.endpoint);
     const response = await client.ask(query(1, DO.ECHO, 'y'.repeat(4000)));
@@ -93,7 +93,7 @@ describe.each(ios)('UDP through %s', (io) => {
     expect(running.server.counters()[COUNTER.OVERSIZE]).toBe(1);
   });
 
-  test('what comes back is counted by RCODE, TC and octets', async () => {
+  test('responses are counted by RCODE, TC and octets', async () => {
     await using running = await serve({ io });
     using client = await udpClient(running.endpoint);
     const truncatedRefused = query(7);
@@ -109,7 +109,7 @@ describe.each(ios)('UDP through %s', (io) => {
   test('several threads share a port', async () => {
     await using running = await serve({ io, workers: 2 });
     const threads = new Set<number | undefined>();
-    // Which thread a client gets is a hash of its port: 40 of them miss one of two with a chance of 2^-39.
+    // A client's thread is a hash of its port: 40 of them miss one of two with a probability of 2^-39.
     for (let port = 0; port < 40; port++) {
       using client = await udpClient(running.endpoint);
       threads.add(read(await client.ask(query(port))).thread);
@@ -122,7 +122,7 @@ describe.skipIf(whyNoLibc() !== undefined || process.platform !== 'linux')('a wi
   test.each([
     { listen: '0.0.0.0', ask: ['127.0.0.1', '127.0.0.2', '127.1.2.3'] },
     { listen: '::', ask: ['::1'] },
-  ])('$listen replies from the address that was asked', async ({ listen, ask }) => {
+  ])('$listen replies from the address that was queried', async ({ listen, ask }) => {
     await using running = await serve({ io: 'batch', listen: [{ host: listen, port: 0 }] });
     for (const host of ask) {
       using client = await udpClient({ host, port: running.endpoint.port });

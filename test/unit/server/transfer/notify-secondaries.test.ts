@@ -122,7 +122,7 @@ function acknowledge(message: Buffer, rcode = 0): Buffer {
   return response;
 }
 
-test('says which zone it is, and its new SOA', async () => {
+test('names the zone, and its new SOA', async () => {
   const { endpoint, next } = await secondary();
   const { tell, logged } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
@@ -136,7 +136,7 @@ test('says which zone it is, and its new SOA', async () => {
   await logged(/acknowledged NOTIFY for example.com/);
 });
 
-test('is said again, with growing waits, until it is acknowledged', async () => {
+test('is repeated, with growing waits, until it is acknowledged', async () => {
   const heard = await secondary();
   const { tell, logged, clock } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([heard.endpoint]), [LOOPBACK]);
@@ -154,7 +154,7 @@ test('is said again, with growing waits, until it is acknowledged', async () => 
   await expectSilence(heard);
 });
 
-test('ends after six times, with a warning', async () => {
+test('ends after six tries, with a warning', async () => {
   const heard = await secondary();
   const { tell, clock, lines } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([heard.endpoint]), [LOOPBACK]);
@@ -178,7 +178,7 @@ test('a refusal ends it too, with a warning', async () => {
   expect(lines.warn).toHaveLength(1);
 });
 
-test('what is not the response to it does not count', async () => {
+test('a message that is not its response does not count', async () => {
   const one = await secondary();
   const stranger = await secondary('127.0.0.2');
   const { tell, logged, lines, clock } = notifier();
@@ -206,7 +206,7 @@ test('what is not the response to it does not count', async () => {
   await expectSilence(stranger);
 });
 
-test('a newer serial takes the place of the one under way', async () => {
+test('a newer serial replaces the one in progress', async () => {
   const { endpoint, next } = await secondary();
   const { tell, logged, lines } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint]), [LOOPBACK]);
@@ -239,7 +239,7 @@ test('zones that are not told of are not sent; targets that are gone are forgott
   await expectSilence(other);
 });
 
-test('many zones come in turn, all of them', async () => {
+test('many zones are sent in turn, all of them', async () => {
   const { endpoint, next } = await secondary();
   const { tell } = notifier();
   const zones = Array.from({ length: 100 }, (_, i): [string, number] => [`zone-${i}.test`, i]);
@@ -257,7 +257,7 @@ test('many zones come in turn, all of them', async () => {
   }
 });
 
-test('is signed for who has a key, and so must be the response', async () => {
+test('is signed for a secondary with a key, and its response must be signed too', async () => {
   const { endpoint, next } = await secondary();
   const { tell, logged, lines, clock } = notifier();
   tell(['example.com'], imageOf(['example.com', 7]), settingsFor([endpoint], 'second'), [LOOPBACK]);
@@ -281,7 +281,7 @@ test('is signed for who has a key, and so must be the response', async () => {
   expect(lines.warn).toHaveLength(1);
 });
 
-test('leaves from the address that the server listens on', async () => {
+test('is sent from the address that the server listens on', async () => {
   const { endpoint, next } = await secondary();
   const { tell } = notifier();
   const listen = ['0.0.0.0', '192.0.2.1', '127.0.0.9'].map((host) => ({ host, port: 53 }));

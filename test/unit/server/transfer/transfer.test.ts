@@ -1,5 +1,6 @@
 /**
- * Zone transfers in-process: what a peer gets, message by message, against what `answer()` says of the same names.
+ * Zone transfers in-process: what a peer gets, message by message, compared with what `answer()` returns for the same
+ * names.
  */
 import { describe, expect, test } from 'vitest';
 import { COUNTER } from '../../../../server/counters.ts';
@@ -11,7 +12,7 @@ import { ixfr, KEY, PEER, servePeers as serve, sign, SIGNING, STRANGER } from '.
 import { SAMPLES } from '../../wire/rdata-samples.ts';
 
 const TSIG = 250;
-/** MD, MF, MB, MG, MR and MINFO: the reader shows their names as they stand, compressed. */
+/** MD, MF, MB, MG, MR and MINFO: the reader shows their names as they are, compressed. */
 const COMPRESSED: ReadonlySet<number> = new Set([3, 4, 7, 8, 9, 14]);
 function line({ name, type, ttl, data }: DecodedRecord): string {
   return `${name} ${ttl} ${type} ${data}`;
@@ -61,7 +62,7 @@ ${records.join('\n')}
     'zones/example.com.zone': zone,
   };
 
-  test('transfers as it is served, RRset by RRset, SOA first and last', async () => {
+  test('is transferred as it is served, RRset by RRset, SOA first and last', async () => {
     const { tcp } = serve(files);
     const all = recordsOf(await tcp(encodeQuery('example.com', T.AXFR), PEER));
     expect(all[0]?.type).toBe(T.SOA);
@@ -71,7 +72,7 @@ ${records.join('\n')}
     expect(all.at(-1)?.type).toBe(T.SOA);
     const body = all.slice(0, -1);
     const lines = zone.split('\n').filter((text) => text !== '' && !text.startsWith('$'));
-    // Two samples of NSAP are one and the same.
+    // Two samples of NSAP are equal.
     expect(body).toHaveLength(lines.length - 1);
     const byRrset = new Map<string, DecodedRecord[]>();
     for (const record of body) {
@@ -89,7 +90,7 @@ ${records.join('\n')}
     expect(compared).toBeGreaterThan(60);
   });
 
-  test('what lies below a cut is part of it (RFC 5936 3.5)', async () => {
+  test('records below a cut are part of it (RFC 5936 3.5)', async () => {
     const { tcp } = serve(files);
     const all = recordsOf(await tcp(encodeQuery('example.com', T.AXFR), PEER));
     const below = all.filter(({ name }) => name.endsWith('sub.example.com.'));
@@ -103,7 +104,7 @@ ${records.join('\n')}
     ]);
   });
 
-  test('glue is in the referral still', () => {
+  test('the glue is still in the referral', () => {
     const { udp } = serve(files);
     const { additional } = decodeMessage(udp(encodeQuery('x.sub.example.com', T.A), STRANGER));
     expect(additional.map(({ name, type }) => `${name} ${type}`).sort()).toEqual([
@@ -129,7 +130,7 @@ describe('zones beside each other', () => {
     ['.', ['. 2', 'a. 1', 'b.test. 15', 'b.test. 15']],
     ['example.com', ['example.com. 2', 'ns.sub.example.com. 1', 'sub.example.com. 2', 'x.example.com. 1']],
     ['sub.example.com', ['ns.sub.example.com. 1', 'sub.example.com. 2']],
-  ])('%s has its own data and no other', async (name, expected) => {
+  ])('%s has only its own data', async (name, expected) => {
     const { tcp } = serve(files);
     const all = recordsOf(await tcp(encodeQuery(name, T.AXFR), PEER));
     const body = all.filter(({ type }) => type !== T.SOA);
@@ -138,7 +139,7 @@ describe('zones beside each other', () => {
   });
 });
 
-describe('who gets a transfer', () => {
+describe('access to transfers', () => {
   const { tcp } = serve(SMALL);
   const axfr = encodeQuery('example.com', T.AXFR);
   const rcodeOf = async (query: Buffer, from: string): Promise<[rcode: number, records: number]> => {
@@ -155,19 +156,24 @@ describe('who gets a transfer', () => {
   test.each([
     ['a peer', axfr, PEER, GIVEN],
     ['a peer over IPv6', axfr, '2001:db8::1', GIVEN],
-    ['a stranger', axfr, STRANGER, REFUSED],
-    ['one who should sign', axfr, SIGNING, REFUSED],
-    ['one who signs', sign(axfr).message, SIGNING, GIVEN],
-    ['a peer who signs without need', sign(axfr).message, PEER, GIVEN],
-    ['a stranger who signs', sign(axfr).message, STRANGER, REFUSED],
-    ['one who signs with another secret', sign(axfr, { ...KEY, secret: Buffer.of(1) }).message, SIGNING, NOTAUTH],
-    ['a peer who signs with another secret', sign(axfr, { ...KEY, secret: Buffer.of(1) }).message, PEER, NOTAUTH],
-    ['a peer who asks for no zone', encodeQuery('ns1.example.com', T.AXFR), PEER, NOTAUTH],
-    ['a peer who asks for a zone elsewhere', encodeQuery('example.org', T.AXFR), PEER, NOTAUTH],
-    ['a stranger who asks for no zone', encodeQuery('example.org', T.AXFR), STRANGER, REFUSED],
+    ['an unknown client', axfr, STRANGER, REFUSED],
+    ['a peer that must sign, without a signature', axfr, SIGNING, REFUSED],
+    ['a peer that signs', sign(axfr).message, SIGNING, GIVEN],
+    ['a peer that signs without need', sign(axfr).message, PEER, GIVEN],
+    ['an unknown client that signs', sign(axfr).message, STRANGER, REFUSED],
+    [
+      'a peer that signs with another secret, but must sign',
+      sign(axfr, { ...KEY, secret: Buffer.of(1) }).message,
+      SIGNING,
+      NOTAUTH,
+    ],
+    ['a peer that signs with another secret', sign(axfr, { ...KEY, secret: Buffer.of(1) }).message, PEER, NOTAUTH],
+    ['a peer, for no zone', encodeQuery('ns1.example.com', T.AXFR), PEER, NOTAUTH],
+    ['a peer, for a zone elsewhere', encodeQuery('example.org', T.AXFR), PEER, NOTAUTH],
+    ['an unknown client, for no zone', encodeQuery('example.org', T.AXFR), STRANGER, REFUSED],
     ['a peer, in class CH', encodeQuery('example.com', T.AXFR, { class: 3 }), PEER, REFUSED],
     ['an IXFR without SOA', encodeQuery('example.com', T.IXFR), PEER, FORMERR],
-    ['an IXFR from a stranger', ixfr('example.com', 1), STRANGER, REFUSED],
+    ['an IXFR from an unknown client', ixfr('example.com', 1), STRANGER, REFUSED],
   ])('%s', async (_, query, from, expected) => {
     expect(await rcodeOf(query, from)).toEqual(expected);
   });
@@ -179,13 +185,13 @@ describe('who gets a transfer', () => {
     expect([id, flags, question]).toEqual([7, 0x8500, query.subarray(12)]);
   });
 
-  test('OPT for who sends one', async () => {
+  test('OPT for clients that send one', async () => {
     const [first = Buffer.alloc(0)] = await tcp(encodeQuery('example.com', T.AXFR, { edns: { dnssecOk: true } }), PEER);
     expect(decodeMessage(first).edns).toMatchObject({ size: 1232, version: 0, dnssecOk: true });
   });
 });
 
-describe('IXFR (RFC 1995), the serial being 100', () => {
+describe('IXFR (RFC 1995), with the serial 100', () => {
   const { tcp, udp } = serve(SMALL);
   test.each([
     [99, 4],
@@ -194,17 +200,17 @@ describe('IXFR (RFC 1995), the serial being 100', () => {
     [100 + 2 ** 31 - 1, 1],
     [100 + 2 ** 31 + 1, 4],
     [4_294_967_295, 4],
-  ])('to who has %i: %i records', async (serial, count) => {
+  ])('to a client that has %i: %i records', async (serial, count) => {
     expect(recordsOf(await tcp(ixfr('example.com', serial), PEER))).toHaveLength(count);
   });
 
-  test('over UDP a peer gets the SOA, and asks by TCP', () => {
+  test('over UDP a peer gets the SOA, and repeats over TCP', () => {
     const { answer, tc, rcode } = decodeMessage(udp(ixfr('example.com', 1), PEER));
     expect([rcode, tc, answer.map(({ type }) => type)]).toEqual([0, false, [T.SOA]]);
   });
 
   test.each([
-    ['IXFR from a stranger', ixfr('example.com', 1), STRANGER],
+    ['IXFR from an unknown client', ixfr('example.com', 1), STRANGER],
     ['AXFR from a peer', encodeQuery('example.com', T.AXFR), PEER],
   ])('over UDP, %s is refused', (_, query, from) => {
     expect(decodeMessage(udp(query, from)).rcode).toBe(5);
@@ -245,7 +251,7 @@ records:
     expect(verdict?.kind).toBe('valid');
   });
 
-  test('a response that has no room for its signature is cut to the question (RFC 8945 5.3)', () => {
+  test('a response without room for its signature is reduced to the question (RFC 8945 5.3)', () => {
     expect(decodeMessage(udp(encodeQuery('big.example.com', T.TXT), STRANGER)).tc).toBe(false);
     const { decoded, verdict, response } = ask('big.example.com', T.TXT);
     expect([decoded.tc, decoded.answer.length, decoded.additional.map(({ type }) => type)]).toEqual([true, 0, [TSIG]]);
@@ -271,12 +277,12 @@ records:
     expect(decodeMessage(udp(twice, STRANGER)).rcode).toBe(1);
   });
 
-  test('a signed response is never answered', () => {
+  test('a signed response never gets a response', () => {
     const { message } = sign(encodeQuery('ns1.example.com', T.A, { flags: 0x8000 }));
     expect(udp(message, STRANGER)).toHaveLength(0);
   });
 
-  test('no cut or flipped octet makes an exception', () => {
+  test('no cut or flipped octet causes an exception', () => {
     const { message } = sign(ixfr('example.com', 1, { edns: {} }));
     for (let at = 0; at < message.length; at++) {
       udp(Buffer.from(message.subarray(0, at)), SIGNING);
@@ -321,7 +327,7 @@ ${service}
   const GEO = (map: string, rest = ''): string => `    steer: [{ geo: ${map}${rest} }, weighted]`;
   test.each([
     [
-      'where the default leads, all that are no standbys',
+      'the regions of default, without standbys',
       GEO('{ KR: dublin, default: seoul }'),
       ['5 203.0.113.10', '5 203.0.113.11', '5 2001:0db8:0001:0000:0000:0000:0000:0010'],
     ],
@@ -355,7 +361,7 @@ ${service}
     expect(await transferred(service)).toEqual(expected);
   });
 
-  test('of CNAMEs the heaviest', async () => {
+  test('of CNAMEs the one with the largest weight', async () => {
     const vips = `
       a: { CNAME: a.example.net. }
       b: { CNAME: b.example.net., weight: 9 }
@@ -364,7 +370,7 @@ ${service}
     expect(await transferred('    steer: [weighted]', vips)).toEqual(['5 b.example.net.']);
   });
 
-  test('the same every time, whatever the state of a VIP', async () => {
+  test('always the same, whatever the state of a VIP', async () => {
     const first = await transferred('    steer: [weighted]');
     for (let time = 0; time < 5; time++) expect(await transferred('    steer: [weighted]')).toEqual(first);
   });
@@ -381,7 +387,7 @@ ${service}
 });
 
 describe('a zone of many messages', () => {
-  // Names in the data of one RRset that point at each other, far behind what a pointer reaches.
+  // Names in the data of one RRset that point to each other, far beyond the reach of a pointer.
   const rows = Array.from(
     { length: 4000 },
     (_, i) =>
@@ -393,7 +399,7 @@ describe('a zone of many messages', () => {
     'zones/bulk.zone': `$TTL 60\n${rows.join('\n')}\n`,
   };
 
-  test('holds every record once, in messages as full as can be', async () => {
+  test('has every record once, in messages as full as possible', async () => {
     const { tcp } = serve(files);
     const messages = await tcp(encodeQuery('example.com', T.AXFR), PEER);
     expect(messages.length).toBeGreaterThan(3);
@@ -410,7 +416,7 @@ describe('a zone of many messages', () => {
     }
   });
 
-  test('nothing more is made for a client that went', async () => {
+  test('no more messages are made for a client that has gone', async () => {
     const { tcp, counters } = serve(files);
     expect(await tcp(encodeQuery('example.com', T.AXFR), PEER, 2)).toHaveLength(2);
     expect([counters[COUNTER.TRANSFERS_DONE], counters[COUNTER.TRANSFERS_CUT]]).toEqual([0, 1]);

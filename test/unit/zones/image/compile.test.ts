@@ -1,5 +1,5 @@
 /**
- * From files to an image: what is in it, what is dropped, what is a mistake.
+ * From files to an image: what it contains, what is dropped, what is a mistake.
  */
 import { describe, expect, test } from 'vitest';
 import { loadInThread } from '../../../../server/threads/load-thread.ts';
@@ -46,7 +46,7 @@ describe('RRsets', () => {
     expect(names[39]).toBe('\u0004mx39\u0020a-long-name-for-a-mail-exchanger\u0007example\u0003com\u0000');
   });
 
-  test('an RRset that no message holds is a mistake at its first record', () => {
+  test('an RRset larger than a message is a mistake at its first record', () => {
     const texts = Array.from(
       { length: 300 },
       (_, i) => `big TXT "${String(i).padStart(3, '0')}${'x'.repeat(240)}"`,
@@ -89,7 +89,7 @@ describe('zones', () => {
     expect(server.ask('y.b.example.com', T.A)).toMatchObject({ rcode: 3 });
   });
 
-  test('names below a delegation, and glue, are not answered; a cut below a cut is none', () => {
+  test('names below a delegation, and glue, are not answered; a cut below a cut does not count', () => {
     const server = zone(
       'records: { sub: { NS: [ns.sub] }, ns.sub: { A: 192.0.2.1, TXT: x }, a.sub: { NS: [ns.a.sub] }, ns.a.sub: { A: 192.0.2.2 } }\n',
     );
@@ -110,7 +110,7 @@ describe('zones', () => {
 });
 
 describe('a generation', () => {
-  test('a mistake anywhere and there is none, with all mistakes', () => {
+  test('with a mistake anywhere there is none, and all mistakes are reported', () => {
     const mistakes = mistakesOf({
       ...NO_GEOGRAPHY,
       'zones/a.yaml': 'zone: a.example\n',
@@ -122,7 +122,7 @@ describe('a generation', () => {
     ]);
   });
 
-  test('the catalog says what the numbers of the image are', () => {
+  test('the catalog explains the numbers of the image', () => {
     const { generation } = zone(
       'regions: { seoul: { at: KR, min_healthy: 40% } }\nservices: { www: { vips: { a: { region: seoul, A: 192.0.2.1, weight: 4 }, b: { CNAME: x } } }, api: { vips: { c: { AAAA: "2001:db8::1" } } } }\n'.replace(
         ', b: { CNAME: x }',
@@ -156,7 +156,7 @@ describe('a generation', () => {
     expect(viewImage(generation.image, generation.atlas).plan.mapViews).toHaveLength(2);
   });
 
-  test('memory that is not an image is refused', () => {
+  test('memory that is not an image is rejected', () => {
     const { generation } = zone('');
     const { image, atlas } = generation;
     for (const arena of [new SharedArrayBuffer(8), new SharedArrayBuffer(1 << 20)]) {
@@ -180,7 +180,7 @@ describe('a generation', () => {
     expect(there.value.catalog).toEqual(here.value.catalog);
   });
 
-  test('a file that is not there is a mistake in the thread too', async () => {
+  test('a missing file is a mistake in the thread too', async () => {
     using folder = folderOf({});
     const outcome = await loadInThread({ file: 'nothere.yaml', cwd: folder.path, env: {}, cores: 1 });
     expect([outcome.ok, outcome.diagnostics.length > 0]).toEqual([false, true]);

@@ -1,5 +1,5 @@
 /**
- * The compiled lookup against the obvious one, over random small zones, section by section.
+ * Compares the compiled look-up with the simple one, over random small zones, section by section.
  */
 import { expect, test } from 'vitest';
 import { formatAddress } from '../../../../wire/address.ts';
@@ -19,7 +19,7 @@ function randomName(dice: Dice, zone: string): string {
   return `${[...labels, ''].join('.')}${zone}`;
 }
 
-/** Records that `pharos check` accepts: what may not stand together is left out as it comes. */
+/** Records that `pharos check` accepts: conflicting ones are left out as they come. */
 function randomZone(dice: Dice, apex: string): RefZone {
   const sets = new Map<string, Map<string, string[]>>();
   const ttls = new Map<string, number>();
@@ -95,11 +95,11 @@ function yamlOf({ apex, records, negativeTtl }: RefZone): string {
 
 const MNEMONIC = new Map<number, string>(Object.entries(T).map(([text, number]) => [number, text]));
 
-/** A decoded record as the reference has it. */
+/** A decoded record in the form of the reference. */
 function plain(record: DecodedRecord): RefRecord {
   const type = MNEMONIC.get(record.type) ?? '';
   const bytes = Buffer.from(record.data, 'hex');
-  // The decoder refuses pointers to octets before a header's end; there are none in expanded data.
+  // The decoder rejects pointers to octets before a header's end; expanded data has none.
   const nameAt = (at: number): string => readName(Buffer.concat([Buffer.alloc(12), bytes]), 12 + at).name;
   const data: Readonly<Record<string, () => string>> = {
     A: () => formatAddress(bytes),
@@ -158,7 +158,7 @@ test('every section is what RFC 1034 4.3.2 gives', { timeout: 120_000 }, () => {
       const response = server.ask(name, T[type], { overTcp: true });
       const expected = lookup(zones, name, type);
       if (type === 'ANY') {
-        // RFC 8482 4.1: one of the RRsets that there are, with what is additional to it.
+        // RFC 8482 4.1: one of the existing RRsets, with its additional data.
         const served = new Set(
           response.answer
             .slice(expected.answer.findLastIndex(({ type: each }) => each === 'CNAME') + 1)

@@ -31,14 +31,14 @@ function stamp(): FileStamp {
 }
 
 test.for<[string, () => void, boolean]>([
-  ['nothing happened', () => undefined, true],
+  ['no change', () => undefined, true],
   ['a file of another folder', () => { writeFileSync(join(folder, 'notes'), 'x'); }, true], // prettier-ignore
   ['pharos.yaml', () => { appendFileSync(join(folder, 'pharos.yaml'), '# x\n'); }, false], // prettier-ignore
   ['a zone', () => { appendFileSync(join(folder, 'zones/example.com.yaml'), '# x\n'); }, false], // prettier-ignore
   ['an included file', () => { appendFileSync(join(folder, 'zones/bulk.db'), '; x\n'); }, false], // prettier-ignore
   ['a latency table', () => { appendFileSync(join(folder, 'zones', 'rtt.csv'), '# x\n'); }, false], // prettier-ignore
   ['a new zone', () => { writeFileSync(join(folder, 'zones/example.net.yaml'), ''); }, false], // prettier-ignore
-  ['a zone that went', () => { renameSync(join(folder, 'zones/example.com.yaml'), join(folder, 'x')); }, false], // prettier-ignore
+  ['a removed zone', () => { renameSync(join(folder, 'zones/example.com.yaml'), join(folder, 'x')); }, false], // prettier-ignore
 ])('files of a generation: %s', async ([, change, unchanged]) => {
   const before = stamp();
   change();

@@ -40,7 +40,7 @@ function read(texts: Readonly<Record<string, string | Buffer>>): Result {
   return { records, lines, diagnostics: report.diagnostics, files: files.map((file) => file.slice(root.length + 1)) };
 }
 
-describe('one entry to one record', () => {
+describe('each entry gives one record', () => {
   test.each<[string, string]>([
     ['www A 192.0.2.1', 'www.example.com 99 A 192.0.2.1'],
     ['www.example.net. A 192.0.2.1', 'www.example.net 99 A 192.0.2.1'],
@@ -103,7 +103,7 @@ describe('one entry to one record', () => {
     expect(records).toEqual(['caf\\233.example.com 99 TXT "\\255" "\\233" "a"']);
   });
 
-  test('a byte order mark is passed over, and columns count without it', () => {
+  test('a byte order mark is skipped, and columns count without it', () => {
     const { records, diagnostics } = read({ 'x.db': '\ufeffwww A 192.0.2.1\n' });
     expect(records).toEqual(['www.example.com 99 A 192.0.2.1']);
     expect(diagnostics).toEqual([]);
@@ -120,7 +120,7 @@ describe('one entry to one record', () => {
   });
 });
 
-describe('what a record leaves out', () => {
+describe('omitted fields of a record', () => {
   test('a blank start means the last owner, over comments and empty lines', () => {
     const { records, lines } = read({
       'x.db': 'a A 192.0.2.1\n  A 192.0.2.2\n\n ; c\n\tTXT ( x\n y )\nb TXT z\n A 192.0.2.3\n',
@@ -181,7 +181,7 @@ describe('$INCLUDE', () => {
     expect(records).toHaveLength(1);
   });
 
-  test('goes only so deep', () => {
+  test('has a limit of depth', () => {
     const texts = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`${i}.db`, `$INCLUDE ${i + 1}.db\n`]));
     expect(read(texts).diagnostics.map(({ code }) => code)).toEqual(['PH302']);
   });
@@ -219,7 +219,7 @@ describe('$GENERATE', () => {
     },
   );
 
-  test('a record that goes wrong ends it with one mistake', () => {
+  test('a wrong record ends it with one mistake', () => {
     const { records, diagnostics } = read({ 'x.db': '$GENERATE 254-300 h$ A 192.0.2.$\n' });
     expect(records).toHaveLength(2);
     expect(diagnostics.map(({ code }) => code)).toEqual(['PH312']);
@@ -265,7 +265,7 @@ describe('mistakes: code and place, and the next record is read', () => {
     expect(records.at(-1)).toMatch(/ CNAME z\.example\.com\.$/);
   });
 
-  test('records after a wrong owner are not given to another', () => {
+  test('records after a wrong owner are not assigned to another', () => {
     const { records, diagnostics } = read({
       'x.db': 'a A 192.0.2.1\nb..c A 192.0.2.2\n A 192.0.2.3\n A 1.2.3\nd A 192.0.2.4\n',
     });
@@ -273,7 +273,7 @@ describe('mistakes: code and place, and the next record is read', () => {
     expect(diagnostics.map(({ code }) => code)).toEqual(['PH307', 'PH312']);
   });
 
-  test('a thousand of a file are shown, and how many more there are', () => {
+  test('a thousand of a file are shown, and the number of the rest', () => {
     const { diagnostics } = read({ 'x.db': 'a A x\n'.repeat(1150) });
     expect(diagnostics).toHaveLength(1001);
     expect(diagnostics.at(-1)).toMatchObject({
@@ -284,7 +284,7 @@ describe('mistakes: code and place, and the next record is read', () => {
   });
 });
 
-test('any octets at all are read without a throw', () => {
+test('any octets are read without an exception', () => {
   const seed = Number(process.env['PHAROS_SEED'] ?? Date.now() % 1_000_000_007);
   console.log(`PHAROS_SEED=${seed}`);
   let state = seed | 1;

@@ -39,7 +39,7 @@ describe('where the configuration is', () => {
 
   test.each<[string, Record<string, string>, string | undefined, string[]]>([
     ['neither pharos.yaml nor zones', {}, undefined, ['pharos.yaml PH031']],
-    ['a named file that is not there', { 'zones/a.yaml': ZONE }, 'my.yaml', ['my.yaml PH001']],
+    ['a missing file that was named', { 'zones/a.yaml': ZONE }, 'my.yaml', ['my.yaml PH001']],
     ['no zones with pharos.yaml', { 'pharos.yaml': '' }, undefined, ['pharos.yaml PH030']],
     ['no zones in the folder', { 'zones/a.txt': '' }, undefined, ['zones PH030']],
   ])('%s is a mistake', (_title, files, file, expected) => {

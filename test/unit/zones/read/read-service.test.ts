@@ -3,7 +3,7 @@ import { formatName } from '../../../../wire/name.ts';
 import { expectMistake, placesOf } from '../../config/mistakes.ts';
 import { HEAD, VIPS, readServiceText, readZoneText } from '../read-helper.ts';
 
-test('a service that says little has every default', () => {
+test('a short service has every default', () => {
   const { service, diagnostics } = readServiceText('vips: { a: { A: 203.0.113.1 } }');
   expect(placesOf(diagnostics)).toEqual([]);
   expect(service).toMatchObject({
@@ -23,7 +23,7 @@ test.each<[string, string[], object]>([
   ['eight answers', ['answers: 8', VIPS], { answers: 8 }],
   ['all answers', ['answers: all', VIPS], { answers: 256 }],
   ['all answers by the step all', ['steer: all', VIPS], { answers: 256 }],
-  ['one answer in spite of the step all', ['steer: all', 'answers: 1', VIPS], { answers: 1 }],
+  ['one answer despite the step all', ['steer: all', 'answers: 1', VIPS], { answers: 1 }],
   ['a shared check', ['check: shared', VIPS], { vips: [{ check: { name: 'shared', kind: 'tcp' } }, {}] }],
   ['its own check', ['check: { type: tcp, port: 80 }', VIPS], { vips: [{ check: { name: 'www.example.com', port: 80 } }, {}] }], // prettier-ignore
   ['standby', ['vips: { a: { A: 203.0.113.1, weight: 0 } }'], { vips: [{ weight: 0 }] }],
@@ -47,7 +47,7 @@ test('names in CNAMEs are relative to the zone', () => {
   expect(down?.kind === 'static' && down.cname && formatName(down.cname)).toBe('sorry.example.net');
 });
 
-/** Weights that differ between regions alone. */
+/** Weights that differ only between regions. */
 const WEIGHTS =
   'vips: { a: { region: seoul, A: 203.0.113.1, weight: 1 }, b: { region: virginia, A: 203.0.113.2, weight: 4 } }';
 
@@ -77,7 +77,7 @@ describe('a probe goes to an address, a name or another port', () => {
   );
 });
 
-describe('a mistake is reported where it is', () => {
+describe('a mistake is reported at its position', () => {
   test.each<[string[], string, string]>([
     [['ttl: 20'], '11:5 PH012', 'needs the key vips'],
     [['vips: {}'], '11:11 PH204', 'a service needs a VIP'],
@@ -149,11 +149,11 @@ describe('a mistake is reported where it is', () => {
     [['vips: { a: { A: 192.0.2.1, weight: 4 }, b: { A: 192.0.2.2, weight: 0 } }', 'steer: [failover: [a, b]]']],
     [['vips: { a: { CNAME: x }, b: { CNAME: y } }', 'answers: 1']],
     [[VIPS, 'ramp: 5m']],
-  ])('%j: nothing to warn of', (body) => {
+  ])('%j: no warning', (body) => {
     expect(placesOf(readServiceText(...body).diagnostics)).toEqual([]);
   });
 
-  test('weights that count for min_healthy alone: nothing to warn of', () => {
+  test('weights that matter only for min_healthy: no warning', () => {
     const zone = (least: string) =>
       readZoneText(`${HEAD}regions: { half: { at: KR, min_healthy: ${least} } }
 services:
@@ -188,7 +188,7 @@ services:
     expectMistake(diagnostics, '9:13 PH223', 'answers with a CNAME');
   });
 
-  test('a wrong check is one mistake, not one for each service that names it', () => {
+  test('a wrong check is one mistake, not one per service that names it', () => {
     const { diagnostics } = readZoneText(
       `${HEAD}checks: { web: { type: htp } }\nservices: { www: { check: web, vips: { a: { A: 192.0.2.1 } } } }\n`,
     );

@@ -77,7 +77,7 @@ describe('a key of geo', () => {
   });
 });
 
-describe('a mistake is reported where it is', () => {
+describe('a mistake is reported at its position', () => {
   test.each<[string[], string, string]>([
     [['- wieghted'], '13:9 PH208', 'did you mean "weighted"?'],
     [['- goe: { KR: seoul }'], '13:9 PH208', 'did you mean "geo"?'],
@@ -147,7 +147,7 @@ describe('a mistake is reported where it is', () => {
     [['- geo: { default: [seoul, virginia] }', '- failover: [a, b]']],
     [['- geo: { KR: seoul, default: virginia, fence: true }']],
     [['- geo: { 10.0.0.0/8: seoul, 10.1.0.0/16: virginia, default: [seoul, virginia], fence: true }']],
-  ])('%j: nothing to warn of', (steps) => {
+  ])('%j: no warning', (steps) => {
     expect(placesOf(read(...steps).diagnostics)).toEqual([]);
   });
 
@@ -175,7 +175,7 @@ describe('a mistake is reported where it is', () => {
     expectMistake(readServiceText(VIPS, 'steer: []').diagnostics, '12:12 PH208', 'steer has no steps');
   });
 
-  test('nearest with a region that is nowhere', () => {
+  test('nearest with a region without a position', () => {
     const { diagnostics } = readServiceText('vips: { a: { region: nowhere, A: 203.0.113.1 } }', 'steer: nearest');
     expectMistake(diagnostics, '12:12 PH221', 'compute the distance of nowhere');
   });

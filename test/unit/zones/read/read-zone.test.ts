@@ -42,7 +42,7 @@ services:
     when_all_down: serve_all           # or none, or a static answer: { A: 192.0.2.99 }, { CNAME: sorry.example.net. }
 `;
 
-test('the example of the reference is read in whole', () => {
+test('the example of the reference is read completely', () => {
   const { zone, diagnostics, folder } = readZoneText(EXAMPLE, { 'bulk.db': 'bulk 60 IN A 192.0.2.200\n' });
   expect(placesOf(diagnostics)).toEqual([]);
   expect(recordsOf(zone)).toEqual([
@@ -94,7 +94,7 @@ test('the example of the reference is read in whole', () => {
   ]);
 });
 
-describe('a value is the text that a master file would have', () => {
+describe('a value is the text of a master file', () => {
   test.each<[string, string]>([
     ['x: { A: 192.0.2.1 }', 'A 192.0.2.1'],
     ['x: { AAAA: 2001:db8::1 }', 'AAAA 2001:db8::1'],
@@ -189,7 +189,7 @@ test('a zone has its own regions and checks beside the shared ones', () => {
   expect(zone && formatName(zone.apex)).toBe('example.com');
 });
 
-describe('a mistake is reported where it is', () => {
+describe('a mistake is reported at its position', () => {
   test.each<Mistake>([
     ['ttl: 5\n', '1:1 PH012', 'needs the key zone'],
     ['zone: ""\n', '1:7 PH100', 'got an empty text'],

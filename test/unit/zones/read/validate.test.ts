@@ -14,7 +14,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Two lines that a sound zone starts with; the records of a test follow on line 3. */
+/** Two lines that a valid zone starts with; the records of a test follow on line 3. */
 const HEAD = '@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n';
 
 function storeOf(text: string): RecordStore {
@@ -44,19 +44,19 @@ function found(text: string, services: readonly string[] = []): string[] {
   );
 }
 
-describe('sound zones have nothing to report', () => {
+describe('valid zones give no report', () => {
   test.each<[string, string, string[]]>([
     ['only SOA and NS', '', []],
     ['several addresses', 'a A 192.0.2.1\na A 192.0.2.2\na AAAA ::1\nA TXT x\n', []],
     ['a CNAME with its KEY', 'a CNAME www.else.net.\na KEY 256 3 13 AA==\n', []],
     ['a delegation with DS and glue', 'sub NS ns.sub\nsub NS ns.else.net.\nsub DS 1 8 5 ab\nns.sub A 192.0.2.1\n', []],
     ['glue at the delegation itself', 'sub NS sub\nsub A 192.0.2.1\n', []],
-    ['glue of a delegation beside', 'a NS ns.b\nb NS ns.b\nns.b A 192.0.2.1\n', []],
+    ['glue of a sibling delegation', 'a NS ns.b\nb NS ns.b\nns.b A 192.0.2.1\n', []],
     ['a DNAME with other data at its owner', 'd DNAME else.net.\nd A 192.0.2.1\nxd A 192.0.2.1\n', []],
     ['a service with records of other types', 'www TXT x\nwww MX 1 www\n', ['www', '@']],
     ['a service as name server', 'sub2 TXT x\n@ NS www\n', ['www']],
-    ['a name server that a wildcard answers for', '@ NS ns9\n* A 192.0.2.1\n', []],
-    ['targets out of the zone', 'a MX 1 mail.example.net.\na SRV 1 1 1 .\n', []],
+    ['a name server that a wildcard matches', '@ NS ns9\n* A 192.0.2.1\n', []],
+    ['targets outside the zone', 'a MX 1 mail.example.net.\na SRV 1 1 1 .\n', []],
   ])('%s', (_, text, services) => {
     expect(found(text, services)).toEqual([]);
   });
@@ -66,7 +66,7 @@ describe('every mistake, at its line', () => {
   test.each<[string, string, string[], string[]]>([
     ['a meta type', 'a TYPE255 \\# 0\na TYPE41 \\# 0\n', [], ['error PH340 3', 'error PH340 4']],
     [
-      'a record twice',
+      'a duplicate record',
       'a A 192.0.2.1\nA.EXAMPLE.com. A 192.0.2.1\na A 192.0.2.2\na A 192.0.2.2\n',
       [],
       ['warning PH342 4', 'warning PH342 6'],
@@ -81,7 +81,7 @@ describe('every mistake, at its line', () => {
       [],
       ['warning PH345 4'],
     ],
-    ['a service out of the zone', '', ['www.example.net.'], ['error PH346 1']],
+    ['a service outside the zone', '', ['www.example.net.'], ['error PH346 1']],
     [
       'a service with static addresses',
       'www A 192.0.2.1\nw6 AAAA ::1\nwc CNAME a\n',
@@ -89,7 +89,7 @@ describe('every mistake, at its line', () => {
       ['error PH347 1', 'error PH347 2', 'error PH347 3'],
     ],
     [
-      'names out of the zone',
+      'names outside the zone',
       'example.net. A 192.0.2.1\nnotexample.com. A 192.0.2.1\ncom. A 192.0.2.1\n',
       [],
       ['error PH348 3', 'error PH348 4', 'error PH348 5'],
@@ -99,7 +99,7 @@ describe('every mistake, at its line', () => {
     ['a CNAME at the apex', '@ CNAME a\n', [], ['error PH350 3']],
     ['a SOA below the apex', 'a SOA ns h 1 2 3 4 5\n', [], ['error PH351 3']],
     [
-      'pointers at a CNAME',
+      'pointers to a CNAME',
       'c CNAME d\n@ NS c\na MX 1 c\na SRV 1 1 1 C\n',
       [],
       ['warning PH352 4', 'warning PH352 5', 'warning PH352 6'],
@@ -143,7 +143,7 @@ describe('every mistake, at its line', () => {
     expect(codes('@ SOA ns h 1 2 3 4 5\nsub NS ns.example.net.\n')).toEqual(['PH358']);
   });
 
-  test('a TTL over 2^31-1, from whichever reader', () => {
+  test('a TTL over 2^31-1, from either reader', () => {
     const store = storeOf(HEAD);
     addRecord(store, parseName('a', APEX), 1, 2 ** 31, Uint8Array.of(192, 0, 2, 1), addFile(store, 'gone.yaml'), 7);
     expect(validate(store)).toMatchObject([
@@ -152,14 +152,14 @@ describe('every mistake, at its line', () => {
   });
 });
 
-test('a mistake shows its line, the one it collides with, and what happens', () => {
+test('a mistake shows its line, the conflicting one, and the effect', () => {
   const [ttl, twin] = validate(storeOf(`${HEAD}a 1 A 192.0.2.1\n\n  2 A 192.0.2.1 ; again\n`)).toReversed();
   expect(twin?.message).toBe('the same A record is at zone.db:3: this one is dropped');
   expect(twin?.place.excerpt).toBe('  2 A 192.0.2.1 ; again');
   expect(ttl?.message).toContain('all of them get 1');
 });
 
-test('a thousand of a kind are shown, each with its line, and how many more there are', () => {
+test('a thousand of a kind are shown, each with its line, and the number of the rest', () => {
   const text = Array.from({ length: 1150 }, (_, i) => `a${i}.example.net. A 192.0.2.1\n`).join('');
   const diagnostics = validate(storeOf(HEAD + text));
   expect(diagnostics).toHaveLength(1001);
@@ -187,7 +187,7 @@ test('time grows with the records, not with their square: many owners, and one o
     const store = many(owner);
     const start = performance.now();
     expect(validate(store)).toEqual([]);
-    // A square would be 10^10 comparisons, tens of seconds; this takes some 50 ms.
+    // A square would be 10^10 comparisons, tens of seconds; this takes about 50 ms.
     expect(performance.now() - start).toBeLessThan(3000);
   }
 });
