@@ -5,7 +5,14 @@ import { formatName, nameKey, type Name } from '../wire/name.ts';
 import { formatRdata } from '../wire/rdata.ts';
 import { typeText } from '../wire/types.ts';
 import type { ZoneModel } from '../zones/read/model.ts';
-import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../zones/read/record-store.ts';
+import {
+  createRecordStore,
+  ownerOf,
+  rdataOf,
+  type RecordStore,
+  recordTtl,
+  recordType,
+} from '../zones/read/record-store.ts';
 
 /** One side of an RRset; `values` in presentation format, in order. */
 export type RrsetText = { readonly ttl: number; readonly values: readonly string[] };
@@ -59,14 +66,14 @@ function rrsetsOf(store: RecordStore, wanted: ReadonlySet<string>): Map<string, 
   for (let row = 0; row < store.count; row++) {
     const key = keyOf(store, row);
     if (!wanted.has(key)) continue;
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     const value = formatRdata(type, rdataOf(store, row));
     const known = found.get(key);
     if (known) {
       known.text.values.push(value);
       continue;
     }
-    const text = { ttl: store.ttlSeconds[row] ?? 0, values: [value] };
+    const text = { ttl: recordTtl(store, row), values: [value] };
     found.set(key, { owner: formatName(ownerOf(store, row)), type: typeText(type), text });
   }
   for (const { text } of found.values()) text.values.sort();
@@ -74,7 +81,7 @@ function rrsetsOf(store: RecordStore, wanted: ReadonlySet<string>): Map<string, 
 }
 
 function keyOf(store: RecordStore, row: number): string {
-  return `${store.type[row] ?? 0} ${nameKey(ownerOf(store, row))}`;
+  return `${recordType(store, row)} ${nameKey(ownerOf(store, row))}`;
 }
 
 function sameRow(a: RecordStore, aRow: number, b: RecordStore, bRow: number): boolean {

@@ -8,7 +8,16 @@ import { readRegularFile } from '../../config/read-file.ts';
 import { isWithin, parseName, ROOT, NameError, type Name } from '../../wire/name.ts';
 import { TYPE, TYPE_NUMBERS, typeText } from '../../wire/types.ts';
 import { readMasterFile } from '../../zones/read/master-file.ts';
-import { createRecordStore, ownerOf, rdataOf, type RecordStore } from '../../zones/read/record-store.ts';
+import {
+  createRecordStore,
+  ownerOf,
+  rdataOf,
+  recordFile,
+  recordLine,
+  type RecordStore,
+  recordTtl,
+  recordType,
+} from '../../zones/read/record-store.ts';
 import { addDraftRecord, createDraft, note, OUT_OF_ZONE, type ZoneDraft } from './draft.ts';
 
 /** The signer generates these again. */
@@ -48,13 +57,13 @@ export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: num
   const signatures = new Map<number, number>();
   for (let row = 0; row < store.count; row++) {
     if (skip(row)) continue;
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     const owner = ownerOf(store, row).slice();
     if (!isWithin(owner, draft.apex)) {
       note(draft, 'dropped', owner, `${typeText(type)} ${OUT_OF_ZONE}, at ${placeOf(store, row)}`);
     } else if (SIGNATURES.has(type)) {
       signatures.set(type, (signatures.get(type) ?? 0) + 1);
-    } else addDraftRecord(draft, owner, type, store.ttlSeconds[row] ?? 0, rdataOf(store, row).slice());
+    } else addDraftRecord(draft, owner, type, recordTtl(store, row), rdataOf(store, row).slice());
   }
   if (signatures.size === 0) return;
   const counts = [...signatures].map(([type, count]) => `${count} ${typeText(type)}`).join(', ');
@@ -63,7 +72,7 @@ export function addRecords(draft: ZoneDraft, store: RecordStore, skip: (row: num
 }
 
 function placeOf(store: RecordStore, row: number): string {
-  return `${store.files[store.file[row] ?? 0] ?? ''}:${store.line[row] ?? 0}`;
+  return `${recordFile(store, row)}:${recordLine(store, row)}`;
 }
 
 /**

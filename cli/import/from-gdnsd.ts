@@ -10,7 +10,7 @@ import { readRegularFile } from '../../config/read-file.ts';
 import { formatName, nameKey, ROOT, type Name } from '../../wire/name.ts';
 import { parsePeriod } from '../../wire/rdata/text.ts';
 import { readMasterFile } from '../../zones/read/master-file.ts';
-import { createRecordStore, ownerOf, rdataOf } from '../../zones/read/record-store.ts';
+import { createRecordStore, ownerOf, rdataOf, recordTtl } from '../../zones/read/record-store.ts';
 import { createDraft, type ZoneDraft } from './draft.ts';
 import { addRecords } from './from-bind.ts';
 import { addDynamic } from './gdnsd-service.ts';
@@ -93,7 +93,7 @@ function readZone(path: string, zone: Name, config: VscfHash, report: Report): Z
     for (let row = 0; row < store.count; row++) {
       if (store.type[row] !== DYNAMIC_TYPE) continue;
       const [reference = '', min] = Buffer.from(rdataOf(store, row)).toString('utf8').split(' ');
-      const maxSeconds = store.ttlSeconds[row] ?? 0;
+      const maxSeconds = recordTtl(store, row);
       const stated = min === undefined ? undefined : parsePeriod(min);
       const minSeconds = Math.min(maxSeconds, Math.max(least, stated ?? Math.floor(maxSeconds / 2)));
       addDynamic({ reference, minSeconds, maxSeconds }, { draft, owner: ownerOf(store, row).slice(), config });

@@ -10,7 +10,7 @@ import { TYPE, typeText } from '../../wire/types.ts';
 import { mistakenForHost, tldKind } from './host-names.ts';
 import type { ServiceModel } from './model.ts';
 import { endsWithName, findName, findOwner } from './name-table.ts';
-import { rdataOf } from './record-store.ts';
+import { ownerOctets, ownerStart, rdataOctets, rdataOf, rdataStart, recordType } from './record-store.ts';
 import { createFindings, type Findings } from './validate-report.ts';
 import { NODE_HAS, hiderOf, type ValidatedZone } from './validate.ts';
 
@@ -55,9 +55,9 @@ export function judgeNames(input: NamesInput): void {
   };
   judgeOwners(work);
   for (let row = 0; row < store.count; row++) {
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     if (isOrdinary(zone, row, type)) continue;
-    const dataAt = store.rdataAt[row] ?? 0;
+    const dataAt = rdataStart(store, row);
     for (const at of namesIn(type, store.bytes, dataAt)) {
       if (store.bytes[at] === 0) continue; // the root: no mail, no service, or the owner itself
       if (type === TYPE.SOA && row >= madeFrom && at === dataAt) continue; // the first of `nameservers`
@@ -84,8 +84,8 @@ function isOrdinary({ store, table, apex, has }: ValidatedZone, row: number, typ
   const offset = ONE_NAME_AT[type] ?? -1;
   if (offset < 0) return type === TYPE.A || type === TYPE.AAAA || type === TYPE.TXT;
   const { bytes } = store;
-  const at = (store.rdataAt[row] ?? 0) + offset;
-  const octets = (store.rdataOctets[row] ?? 0) - offset;
+  const at = rdataStart(store, row) + offset;
+  const octets = rdataOctets(store, row) - offset;
   let odd = 0;
   let last = at;
   for (let label = at; bytes[label] !== 0;) {
@@ -109,8 +109,8 @@ function judgeOwners(work: Work): void {
   const { apex, store, table } = zone;
   for (let node = 0; node < table.count; node++) {
     const row = table.firstRow[node] ?? 0;
-    const at = store.ownerAt[row] ?? 0;
-    const octets = store.ownerOctets[row] ?? 0;
+    const at = ownerStart(store, row);
+    const octets = ownerOctets(store, row);
     if (hasBlank(store.bytes, at)) findings.row('warning', 'PH131', row, blankMessage(store.bytes, at), BLANK_HINT);
     // Keys of the YAML file, which is file 0, were judged when they were read.
     if (store.file[row] === 0 || apex.length === 1 || octets < 2 * apex.length - 1) continue;
@@ -177,8 +177,8 @@ function isReportedNs({ zone }: Work, { row, type, at, name }: Target): boolean 
   if (type !== TYPE.NS) return false;
   const { store, table, apexNode } = zone;
   if (table.nodeOf[row] === apexNode) return true;
-  const owner = store.ownerAt[row] ?? 0;
-  return endsWithName(store.bytes, at, name.length, store.bytes.subarray(owner, owner + (store.ownerOctets[row] ?? 0)));
+  const owner = ownerStart(store, row);
+  return endsWithName(store.bytes, at, name.length, store.bytes.subarray(owner, owner + ownerOctets(store, row)));
 }
 
 /**
@@ -305,7 +305,7 @@ function cnameOf({ zone }: Work, node: number): number {
   const { store, table } = zone;
   const row = table.firstRow[node] ?? 0;
   if (store.type[row] !== TYPE.CNAME) return -1;
-  return findOwner(table, store.bytes, store.rdataAt[row] ?? 0, store.rdataOctets[row] ?? 0);
+  return findOwner(table, store.bytes, rdataStart(store, row), rdataOctets(store, row));
 }
 
 /** Judges the names in a service's answers. */

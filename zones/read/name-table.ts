@@ -3,7 +3,7 @@
  * octets, so that a million owners need two arrays and no strings.
  */
 import type { Name } from '../../wire/name.ts';
-import type { RecordStore } from './record-store.ts';
+import { ownerOctets, ownerStart, type RecordStore } from './record-store.ts';
 
 export type NameTable = {
   readonly store: RecordStore;
@@ -23,13 +23,13 @@ export function createNameTable(store: RecordStore): NameTable {
   const firstRow = new Uint32Array(store.count);
   let count = 0;
   for (let row = 0; row < store.count; row++) {
-    const at = store.ownerAt[row] ?? 0;
+    const at = ownerStart(store, row);
     // Consecutive records with the same owner share its octets.
     if (row > 0 && at === store.ownerAt[row - 1]) {
       nodeOf[row] = nodeOf[row - 1] ?? 0;
       continue;
     }
-    const octets = store.ownerOctets[row] ?? 0;
+    const octets = ownerOctets(store, row);
     const slot = slotOf(store, slots, firstRow, store.bytes, at, octets);
     let node = (slots[slot] ?? 0) - 1;
     if (node < 0) {
@@ -76,7 +76,7 @@ function slotOf(
     const node = (slots[slot] ?? 0) - 1;
     if (node < 0) return slot;
     const row = firstRow[node] ?? 0;
-    if (store.ownerOctets[row] === octets && sameFolded(store.bytes, store.ownerAt[row] ?? 0, bytes, at, octets)) {
+    if (store.ownerOctets[row] === octets && sameFolded(store.bytes, ownerStart(store, row), bytes, at, octets)) {
       return slot;
     }
     slot = (slot + 1) & mask;

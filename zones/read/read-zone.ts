@@ -45,7 +45,7 @@ import {
   type SoaFields,
 } from './read-records.ts';
 import { answersWithCname, readServices } from './read-service.ts';
-import { addFile, addRecord, createRecordStore, ownerOf, type RecordStore } from './record-store.ts';
+import { addFile, addRecord, createRecordStore, ownerOctets, ownerOf, type RecordStore } from './record-store.ts';
 import { whereWritten } from './validate-report.ts';
 import { validateZone } from './validate.ts';
 
@@ -294,7 +294,7 @@ function reportCnameBesideData(services: readonly ServiceModel[], store: RecordS
   if (byOwner.size === 0) return;
   const lengths = new Set([...byOwner.values()].map(({ owner }) => owner.length));
   for (let row = 0; row < store.count; row++) {
-    if (!lengths.has(store.ownerOctets[row] ?? 0)) continue;
+    if (!lengths.has(ownerOctets(store, row))) continue;
     const key = nameKey(ownerOf(store, row));
     const service = byOwner.get(key);
     if (!service) continue;

@@ -57,7 +57,7 @@ export function addRecord(
 ): void {
   const row = store.count;
   if (row === store.type.length) growRows(store, row * 2);
-  store.ownerAt[row] = sameAsLastOwner(store, owner) ? (store.ownerAt[row - 1] ?? 0) : append(store, owner);
+  store.ownerAt[row] = sameAsLastOwner(store, owner) ? ownerStart(store, row - 1) : append(store, owner);
   store.ownerOctets[row] = owner.length;
   store.type[row] = type;
   store.ttlSeconds[row] = ttlSeconds;
@@ -68,20 +68,55 @@ export function addRecord(
   store.count = row + 1;
 }
 
+/** The columns of a record, by its row. */
+export function recordType(store: RecordStore, row: number): number {
+  return store.type[row] ?? 0;
+}
+
+export function recordTtl(store: RecordStore, row: number): number {
+  return store.ttlSeconds[row] ?? 0;
+}
+
+/** The octets of the owner are `bytes[ownerStart]` and those after it, `ownerOctets` in all. */
+export function ownerStart(store: RecordStore, row: number): number {
+  return store.ownerAt[row] ?? 0;
+}
+
+export function ownerOctets(store: RecordStore, row: number): number {
+  return store.ownerOctets[row] ?? 0;
+}
+
+export function rdataStart(store: RecordStore, row: number): number {
+  return store.rdataAt[row] ?? 0;
+}
+
+export function rdataOctets(store: RecordStore, row: number): number {
+  return store.rdataOctets[row] ?? 0;
+}
+
+/** The path of the file, and the line in it, from 1. */
+export function recordFile(store: RecordStore, row: number): string {
+  return store.files[store.file[row] ?? 0] ?? '';
+}
+
+export function recordLine(store: RecordStore, row: number): number {
+  return store.line[row] ?? 1;
+}
+
 export function ownerOf(store: RecordStore, row: number): Name {
-  const at = store.ownerAt[row] ?? 0;
-  return store.bytes.subarray(at, at + (store.ownerOctets[row] ?? 0));
+  const at = ownerStart(store, row);
+  return store.bytes.subarray(at, at + ownerOctets(store, row));
 }
 
 export function rdataOf(store: RecordStore, row: number): Uint8Array {
-  const at = store.rdataAt[row] ?? 0;
-  return store.bytes.subarray(at, at + (store.rdataOctets[row] ?? 0));
+  const at = rdataStart(store, row);
+  return store.bytes.subarray(at, at + rdataOctets(store, row));
 }
 
 function sameAsLastOwner(store: RecordStore, owner: Name): boolean {
   const last = store.count - 1;
   if (last < 0 || store.ownerOctets[last] !== owner.length) return false;
-  const at = store.ownerAt[last] ?? 0;
+  const at = ownerStart(store, last);
   for (let i = 0; i < owner.length; i++) if (store.bytes[at + i] !== owner[i]) return false;
   return true;
 }

@@ -7,7 +7,7 @@ import type { Place, Report, Severity } from '../../config/diagnostics.ts';
 import { MAX_DATA_OCTETS } from '../../config/limits.ts';
 import { readRegularFile } from '../../config/read-file.ts';
 import { formatName } from '../../wire/name.ts';
-import { type RecordStore, ownerOf } from './record-store.ts';
+import { ownerOf, recordFile, recordLine, type RecordStore } from './record-store.ts';
 
 /** The most diagnostics per code: a large file may repeat one mistake a million times. */
 const MAX_PER_CODE = 1000;
@@ -45,10 +45,10 @@ export function createFindings(store: RecordStore, report: Report): Findings {
     const index = store.file[row] ?? 0;
     if (!files.has(index)) files.set(index, readOrNothing(store.files[index] ?? ''));
     const reader = files.get(index);
-    return reader && lineOf(reader, store.line[row] ?? 1);
+    return reader && lineOf(reader, recordLine(store, row));
   };
   const placeOf = (row: number, word = ''): Place => {
-    const place = { file: store.files[store.file[row] ?? 0] ?? '', line: store.line[row] ?? 1 };
+    const place = { file: recordFile(store, row), line: recordLine(store, row) };
     const excerpt = excerptOf(row);
     if (excerpt === undefined) return { ...place, column: 1 };
     // The zone's own file is the first.
@@ -95,7 +95,7 @@ export function createFindings(store: RecordStore, report: Report): Findings {
  */
 export function whereWritten(store: RecordStore, row: number): string {
   const [zone = ''] = store.files;
-  return `${relative(dirname(zone), store.files[store.file[row] ?? 0] ?? '')}:${store.line[row] ?? 0}`;
+  return `${relative(dirname(zone), recordFile(store, row))}:${recordLine(store, row)}`;
 }
 
 /** A file, and the start of the line that was read last: mistakes come in the order of their lines. */

@@ -3,7 +3,7 @@
  */
 import { TYPE, typeText } from '../../wire/types.ts';
 import type { NameTable } from './name-table.ts';
-import type { RecordStore } from './record-store.ts';
+import { rdataOctets, rdataStart, type RecordStore, recordTtl, recordType } from './record-store.ts';
 import type { Findings } from './validate-report.ts';
 
 /**
@@ -26,7 +26,7 @@ export function checkSets(store: RecordStore, table: NameTable, findings: Findin
   for (let row = 0; row < store.count; row++) {
     const node = table.nodeOf[row] ?? 0;
     if ((rowsOf[node] ?? 0) < 2) continue;
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     const setHash = Math.imul(Math.imul(node + 1, 0x9e37_79b1) ^ type, 0x85eb_ca6b);
     const first = findRow(sets, setHash ^ (setHash >>> 13), row, (other) => sameSet(store, table, row, other));
     if (first < 0) continue; // the first of its RRset
@@ -40,7 +40,7 @@ export function checkSets(store: RecordStore, table: NameTable, findings: Findin
       findings.row('error', code, row, message, `keep one ${typeText(type)}`);
     }
     if (store.ttlSeconds[row] !== store.ttlSeconds[first]) {
-      const [kept, got] = [store.ttlSeconds[first] ?? 0, store.ttlSeconds[row] ?? 0];
+      const [kept, got] = [recordTtl(store, first), recordTtl(store, row)];
       const message = `TTL ${got} differs from ${kept} of the first ${typeText(type)} record at ${findings.where(first)}`;
       findings.row('warning', 'PH345', row, `${message}: all of them get ${kept}`, 'RFC 2181 5.2: one TTL for all');
     }
@@ -82,8 +82,8 @@ function findRow(slots: Uint32Array, hash: number, row: number, same: (other: nu
 }
 
 function hashRdata(store: RecordStore, row: number, seed: number): number {
-  const at = store.rdataAt[row] ?? 0;
-  const end = at + (store.rdataOctets[row] ?? 0);
+  const at = rdataStart(store, row);
+  const end = at + rdataOctets(store, row);
   let hash = seed;
   for (let i = at; i < end; i++) hash = Math.imul(hash ^ (store.bytes[i] ?? 0), 0x0100_0193);
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b_3c6d);
@@ -91,10 +91,10 @@ function hashRdata(store: RecordStore, row: number, seed: number): number {
 }
 
 function sameRdata(store: RecordStore, a: number, b: number): boolean {
-  const octets = store.rdataOctets[a] ?? 0;
+  const octets = rdataOctets(store, a);
   if (octets !== store.rdataOctets[b]) return false;
-  const aAt = store.rdataAt[a] ?? 0;
-  const bAt = store.rdataAt[b] ?? 0;
+  const aAt = rdataStart(store, a);
+  const bAt = rdataStart(store, b);
   for (let i = 0; i < octets; i++) if (store.bytes[aAt + i] !== store.bytes[bAt + i]) return false;
   return true;
 }

@@ -12,7 +12,16 @@ import { BESIDE_CNAME } from '../../wire/rdata/table.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE, isMetaType, typeText } from '../../wire/types.ts';
 import { type NameTable, createNameTable, endsWithName, findName, findOwner } from './name-table.ts';
-import { type RecordStore, ownerOf } from './record-store.ts';
+import {
+  ownerOctets,
+  ownerOf,
+  ownerStart,
+  rdataOctets,
+  rdataStart,
+  type RecordStore,
+  recordTtl,
+  recordType,
+} from './record-store.ts';
 import { type Findings, createFindings } from './validate-report.ts';
 import { checkSets } from './validate-sets.ts';
 
@@ -82,7 +91,7 @@ export function validateZone(input: ZoneInput): ValidatedZone {
 /** Reports mistakes in single records, and gathers the bits of each node. */
 function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findings: Findings): void {
   for (let row = 0; row < store.count; row++) {
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     const node = table.nodeOf[row] ?? 0;
     let bits = BESIDE_CNAME.has(type) ? 0 : NODE_HAS.other;
     if (type === TYPE.A || type === TYPE.AAAA) bits |= NODE_HAS.address;
@@ -94,7 +103,7 @@ function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findi
       findings.row('error', 'PH340', row, `${typeText(type)} is a type of queries and messages, not of zones`);
     }
     has[node] = (has[node] ?? 0) | bits;
-    const ttl = store.ttlSeconds[row] ?? 0;
+    const ttl = recordTtl(store, row);
     if (ttl > MAX_TTL_SECONDS) {
       findings.row('error', 'PH341', row, `TTL must be 0 to ${MAX_TTL_SECONDS} seconds, got ${ttl}`, 'RFC 2181 8');
     }
@@ -110,7 +119,7 @@ const KEYS: ReadonlySet<number> = new Set([TYPE.DNSKEY, TYPE.CDS, TYPE.CDNSKEY])
 function checkSignatures(store: RecordStore, findings: Findings): void {
   const counts = new Map<number, { readonly first: number; count: number }>();
   for (let row = 0; row < store.count; row++) {
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     if (!SIGNATURES.has(type) && !KEYS.has(type)) continue;
     const seen = counts.get(type);
     if (seen) seen.count++;
@@ -156,7 +165,7 @@ function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZ
 function checkOwners({ store, table, has, apex, findings }: ValidatedZone): void {
   for (let node = 0; node < table.count; node++) {
     const row = table.firstRow[node] ?? 0;
-    if (!endsWithName(store.bytes, store.ownerAt[row] ?? 0, store.ownerOctets[row] ?? 0, apex)) {
+    if (!endsWithName(store.bytes, ownerStart(store, row), ownerOctets(store, row), apex)) {
       const message = `${findings.ownerText(row)} is not in the zone ${formatName(apex)}`;
       findings.row('error', 'PH348', row, message, 'a name without a final dot is relative to the origin');
     }
@@ -170,7 +179,7 @@ function checkOwners({ store, table, has, apex, findings }: ValidatedZone): void
 /** Reports CNAME beside other data, and SOA below the apex. */
 function checkBesides({ store, table, has, apexNode, apex, findings }: ValidatedZone): void {
   for (let row = 0; row < store.count; row++) {
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     if (type !== TYPE.CNAME && type !== TYPE.SOA) continue;
     const node = table.nodeOf[row] ?? 0;
     if (type === TYPE.CNAME && ((has[node] ?? 0) & NODE_HAS.other) !== 0) {
@@ -190,11 +199,11 @@ const POINTS_AT_HOST: ReadonlySet<number> = new Set([TYPE.NS, TYPE.MX, TYPE.SRV]
 function checkTargets(zone: ValidatedZone): void {
   const { store, table, has, apex, apexNode, findings } = zone;
   for (let row = 0; row < store.count; row++) {
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     if (!POINTS_AT_HOST.has(type)) continue;
     const from = additionalNameOffset(type) ?? 0;
-    const at = (store.rdataAt[row] ?? 0) + from;
-    const octets = (store.rdataOctets[row] ?? 0) - from;
+    const at = rdataStart(store, row) + from;
+    const octets = rdataOctets(store, row) - from;
     const target = findOwner(table, store.bytes, at, octets);
     const targetHas = target < 0 ? 0 : (has[target] ?? 0);
     if ((targetHas & NODE_HAS.cname) !== 0) {
@@ -233,11 +242,11 @@ function checkHidden(zone: ValidatedZone): void {
   const hiders = new Int32Array(table.count);
   for (let node = 0; node < table.count; node++) {
     const row = table.firstRow[node] ?? 0;
-    hiders[node] = hiderOf(zone, store.bytes, store.ownerAt[row] ?? 0, store.ownerOctets[row] ?? 0);
+    hiders[node] = hiderOf(zone, store.bytes, ownerStart(store, row), ownerOctets(store, row));
   }
   for (let row = 0; row < store.count; row++) {
     const node = table.nodeOf[row] ?? 0;
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     const hider = hiders[node] ?? -1;
     if (hider >= 0) {
       const above = findings.ownerText(table.firstRow[hider] ?? 0);
