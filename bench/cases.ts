@@ -40,8 +40,8 @@ export type Question = {
 };
 
 /**
- * Target of Pharos: a multiple of a peer's speed, a limit of user CPU per query, or both a rate and a CPU time per query
- * relative to the best of several peers.
+ * Target of Pharos: a multiple of a peer's speed, a limit of user CPU per query, or both a rate and a CPU time per
+ * query relative to the best of several peers.
  */
 export type Target =
   | { readonly rival: string; readonly ratio: number }

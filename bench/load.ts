@@ -11,7 +11,9 @@ export type Load = {
   readonly queriesPerSecond: number;
 };
 
-/** The load of dnsperf: the number of its sockets, each with a different port, and of the queries in flight in total. */
+/**
+ * The load of dnsperf: the number of its sockets, each with a different port, and of the queries in flight in total.
+ */
 export type Pattern = { readonly sockets: number; readonly outstanding: number };
 
 /** The name in options and tables, such as 100x200. */

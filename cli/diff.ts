@@ -48,7 +48,10 @@ export async function diff(options: DiffOptions, output: Output): Promise<number
   return EXIT.OK;
 }
 
-/** Shows mistakes, and then returns undefined. Databases and atlas of `before` are used again if they are the same. `path` is a configuration file, or the folder to start `serve` in. */
+/**
+ * Shows mistakes, and then returns undefined. Databases and atlas of `before` are used again if they are the same.
+ * `path` is a configuration file, or the folder to start `serve` in.
+ */
 function load(path: string, output: Output, before?: Configuration): Configuration | undefined {
   const isFolder = lookAt(path).kind === 'folder';
   const outcome = loadWithZones({

@@ -6,8 +6,8 @@ import { userCacheFolder } from '../config/cache-entry.ts';
 import type { LoadInput } from '../zones/load-generation.ts';
 
 /**
- * `config` as on the command line; undefined means the configuration of the current folder. Only a server may write into
- * `state_dir`.
+ * `config` as on the command line; undefined means the configuration of the current folder. Only a server may write
+ * into `state_dir`.
  */
 export function loadInputFor(config: string | undefined, { keepsInState = false } = {}): LoadInput {
   const cache = { user: userCacheFolder(process.env), keepsInState };

@@ -1,6 +1,6 @@
 /**
- * Entries of a cache: files with results that can be computed again. A missing, damaged or foreign entry is a miss, and an
- * entry that cannot be written is not an error. An entry has a name that says all that its content depends on.
+ * Entries of a cache: files with results that can be computed again. A missing, damaged or foreign entry is a miss, and
+ * an entry that cannot be written is not an error. An entry has a name that says all that its content depends on.
  *
  *     header    64 octets (entry-header.ts): magic, checksum, number of octets, key
  *     content   as the caller wrote it; it is also in this place in memory
@@ -70,8 +70,8 @@ export function userCacheFolder(env: Environment): string | undefined {
 }
 
 /**
- * The entry with this key (32 octets), header included, in memory from `allocate`. Only an entry that this user wrote is
- * read: its content is trusted once its checksum is right.
+ * The entry with this key (32 octets), header included, in memory from `allocate`. Only an entry that this user wrote
+ * is read: its content is trusted once its checksum is right.
  */
 export function readCacheEntry<Memory extends ArrayBufferLike>(
   { read }: CacheFolders,
@@ -113,8 +113,9 @@ export function writeCacheEntry({ write }: CacheFolders, { kind, keep }: CacheKi
 }
 
 /**
- * Whether only this user and root can change what is in the folder, so that a name in it cannot lead elsewhere: its owner
- * and those of all folders above it are this user or root, and no other user may write to them. Throws if it is absent.
+ * Whether only this user and root can change what is in the folder, so that a name in it cannot lead elsewhere: its
+ * owner and those of all folders above it are this user or root, and no other user may write to them. Throws if it is
+ * absent.
  */
 export function isPrivate(folder: string): boolean {
   const user = process.geteuid?.();

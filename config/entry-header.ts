@@ -1,5 +1,6 @@
 /**
- * The header of a cache entry (cache-entry.ts) in memory. Imports nothing: the answering threads read an entry's content.
+ * The header of a cache entry (cache-entry.ts) in memory. Imports nothing: the answering threads read an entry's
+ * content.
  */
 
 /** Columns of the header, in 32-bit words of this machine's byte order. */

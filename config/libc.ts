@@ -337,8 +337,8 @@ const RLIMIT_NICE = 13;
 const USUAL_NICE_LIMIT = 20n;
 
 /**
- * Lets threads return to nice 0 after this process has left root: an answering thread that is restarted by a control thread
- * of lower priority (spare-cores.ts).
+ * Lets threads return to nice 0 after this process has left root: an answering thread that is restarted by a control
+ * thread of lower priority (spare-cores.ts).
  */
 export function allowUsualPriority(): void {
   callLibc((lib) => {

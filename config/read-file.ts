@@ -74,9 +74,9 @@ export function readRegularFile(path: string, { maxOctets, below }: ReadOptions)
 }
 
 /**
- * A text that changes whenever the content of a file may have changed; '' if the file cannot be found. It is also '' for
- * a file that changed within the last moments: the next change may have the same time, since the system's clock for files
- * advances in steps.
+ * A text that changes whenever the content of a file may have changed; '' if the file cannot be found. It is also ''
+ * for a file that changed within the last moments: the next change may have the same time, since the system's clock for
+ * files advances in steps.
  */
 export function stampOf(path: string): string {
   announce(path);

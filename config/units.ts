@@ -67,7 +67,10 @@ export function parseInteger(text: string): number | undefined {
   return Number.isSafeInteger(number) ? number : undefined;
 }
 
-/** A whole number as `12,345`. Not toLocaleString: that loads tables of all languages first, which takes longer than most commands. */
+/**
+ * A whole number as `12,345`. Not toLocaleString: that loads tables of all languages first, which takes longer than
+ * most commands.
+ */
 export function groupThousands(count: number): string {
   return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 }

@@ -22,8 +22,8 @@ import { filled } from './prefix-table.ts';
 import type { Trie } from './trie-builder.ts';
 
 /**
- * A binary trie. A code is a node (>= 0) or a class (`~class`, < 0). The children of a node have greater numbers than the
- * node, and are never both the same class. Class 0 is NOWHERE.
+ * A binary trie. A code is a node (>= 0) or a class (`~class`, < 0). The children of a node have greater numbers than
+ * the node, and are never both the same class. Class 0 is NOWHERE.
  */
 export type Atlas = {
   /** One row per node: ATLAS in find-class.ts. */
@@ -49,10 +49,10 @@ export type SteeringMap = {
 };
 
 /**
- * Merges the databases field by field: country, subdivision and point come from the first database that has any of them,
- * the AS from the first that has one. `operator` gives networks (indexes into `networks`) a country or a point, which takes
- * precedence over all databases. The most specific network decides; a point has no country. `latency` has one tree per
- * latency table; the location of an address has its kinds.
+ * Merges the databases field by field: country, subdivision and point come from the first database that has any of
+ * them, the AS from the first that has one. `operator` gives networks (indexes into `networks`) a country or a point,
+ * which takes precedence over all databases. The most specific network decides; a point has no country. `latency` has
+ * one tree per latency table; the location of an address has its kinds.
  *
  * IPv4 addresses inside IPv6 ones (::/96, and ::ffff:0:0/96, 2002::/16, 2001::/32 where a database aliases
  * them) are NOWHERE unless listed: callers look up the embedded IPv4 address.
@@ -114,7 +114,9 @@ export function buildAtlas(
   return { nodes, v4Root, v6Root, locations, places: classes.places(), groups };
 }
 
-/** Numbers the distinct locations of all combinations of records, kinds and networks: one code per tree, in tree order. */
+/**
+ * Numbers the distinct locations of all combinations of records, kinds and networks: one code per tree, in tree order.
+ */
 function createClasses(
   databases: readonly DatabaseTree[],
   tables: number,
@@ -206,8 +208,8 @@ export function startBitsFor(maps: number): number {
 }
 
 /**
- * Compiles a map in time proportional to the number of groups. Throws RangeError if an outcome is not an integer from 0 to
- * OUTCOME_LIMIT - 1, which is a mistake of the caller.
+ * Compiles a map in time proportional to the number of groups. Throws RangeError if an outcome is not an integer from 0
+ * to OUTCOME_LIMIT - 1, which is a mistake of the caller.
  */
 export function compileMap(
   atlas: Atlas,

@@ -2,9 +2,9 @@
  * Samples of round-trip times from users' browsers, and their medians by /24 and /48, by AS and by country
  * (docs/latency.md#what-counts). Pure: the time is an argument, in ms since 1970.
  *
- * A source is an IPv4 address or an IPv6 /64. It has one sample per region, the last. The median of a network counts each
- * source once. The median of an AS or a country counts each block of networks once: a host can only report from its own
- * addresses, so it has little influence even if it has many addresses in one block.
+ * A source is an IPv4 address or an IPv6 /64. It has one sample per region, the last. The median of a network counts
+ * each source once. The median of an AS or a country counts each block of networks once: a host can only report from
+ * its own addresses, so it has little influence even if it has many addresses in one block.
  */
 import { MAX_BEACON_SOURCES } from '../config/limits.ts';
 import { formatAddress, parsePrefix } from '../wire/address.ts';
@@ -270,7 +270,9 @@ function voicesOf<K>(all: Map<K, Map<string, Voices>>, key: K, region: string): 
   return getOr(regions, region, (): Voices => ({ blocks: new Map(), asns: new Set() }));
 }
 
-/** The median, rounded to 0.1 ms, the resolution of browsers' clocks. For an even number, the mean of the middle two. */
+/**
+ * The median, rounded to 0.1 ms, the resolution of browsers' clocks. For an even number, the mean of the middle two.
+ */
 function medianOf(times: readonly number[]): number {
   const sorted = [...times].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

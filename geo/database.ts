@@ -68,7 +68,10 @@ export type OpenOptions = {
 const DAY_MS = 86_400_000;
 /** A database older than this is used with a warning (PH404), because networks change hands all the time. */
 const STALE_DAYS = 365;
-/** The latest time in 32 bits of seconds, in 2106. The present time is not the limit, because this machine's clock may be wrong. */
+/**
+ * The latest time in 32 bits of seconds, in 2106. The present time is not the limit, because this machine's clock may
+ * be wrong.
+ */
 const MAX_BUILD_EPOCH_MS = 0xffff_ffff * 1000;
 /** With a larger share of unreadable records, the readable ones are likely to be damaged too. */
 const MAX_UNREADABLE_SHARE = 0.01;
@@ -79,9 +82,10 @@ const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1');
 const METADATA_OCTETS = 128 * 1024;
 
 /**
- * Opens a database. The result is undefined, with an error in `report`, if the file is not readable (PH400), not an mmdb
- * file (PH401), broken or truncated (PH402), has neither places nor AS numbers (PH403), has an unsupported version (PH405),
- * no build time (PH406), or an impossible place (PH407). Warnings: an old database (PH404), unreadable records (PH408).
+ * Opens a database. The result is undefined, with an error in `report`, if the file is not readable (PH400), not an
+ * mmdb file (PH401), broken or truncated (PH402), has neither places nor AS numbers (PH403), has an unsupported version
+ * (PH405), no build time (PH406), or an impossible place (PH407). Warnings: an old database (PH404), unreadable records
+ * (PH408).
  */
 export function openDatabase(path: string, report: Report, options: OpenOptions = {}): Database | undefined {
   const file = readDatabaseFile(path, report, options);
@@ -248,8 +252,8 @@ function readOrDamaged(reader: Reader<Response>, address: string): unknown {
 }
 
 /**
- * Refuses doubles that are not 8 octets and floats that are not 4. `maxmind` ignores the size that the file states, so a
- * damaged number would become a wrong place.
+ * Refuses doubles that are not 8 octets and floats that are not 4. `maxmind` ignores the size that the file states, so
+ * a damaged number would become a wrong place.
  */
 function refuseOddDoubles(reader: Reader<Response>): void {
   const decoder = (reader as unknown as { readonly decoder: Decoder }).decoder;
@@ -278,7 +282,9 @@ export function recordKey(record: DatabaseRecord): string {
   return `${record.country}|${record.subdivision}|${record.continent}|${record.latitude}|${record.longitude}|${record.asn}`;
 }
 
-/** The address in a form for `maxmind`: with all eight groups, because it would take `::1.2.3.4` for an IPv4 address. */
+/**
+ * The address in a form for `maxmind`: with all eight groups, because it would take `::1.2.3.4` for an IPv4 address.
+ */
 function plainText(address: Uint8Array): string {
   if (address.length === 4) return formatAddress(address);
   let text = '';

@@ -12,8 +12,8 @@ import type { Location } from './location.ts';
 export type RoughPlace = { readonly latitude: number; readonly longitude: number; readonly slackKm: number };
 
 /**
- * Distance in km from the centroid of a country (country-locale-map) to the farthest place where people live, rounded up.
- * For countries that are not listed it is at most DEFAULT_REACH_KM.
+ * Distance in km from the centroid of a country (country-locale-map) to the farthest place where people live, rounded
+ * up. For countries that are not listed it is at most DEFAULT_REACH_KM.
  */
 const REACH_KM: ReadonlyMap<string, number> = new Map([
   ['AR', 2100],
@@ -78,9 +78,9 @@ export function leastMs(one: RoughPlace, other: RoughPlace): number {
 }
 
 /**
- * The regions with impossible times. First, those whose time is shorter than light needs from the client. Then, pairs of
- * the other regions: wherever the client is, the path between two regions through the client is at least as long as the
- * direct one. If two times contradict this, both are impossible.
+ * The regions with impossible times. First, those whose time is shorter than light needs from the client. Then, pairs
+ * of the other regions: wherever the client is, the path between two regions through the client is at least as long as
+ * the direct one. If two times contradict this, both are impossible.
  */
 export function impossible(
   samples: ReadonlyMap<string, number>,

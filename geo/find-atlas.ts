@@ -1,6 +1,6 @@
 /**
- * Finds the atlas for some inputs: the one in use if nothing changed, else the one in the cache, else a new one, which is
- * then kept in the cache. Building one takes longer than all the rest of a small configuration.
+ * Finds the atlas for some inputs: the one in use if nothing changed, else the one in the cache, else a new one, which
+ * is then kept in the cache. Building one takes longer than all the rest of a small configuration.
  */
 import { createHash } from 'node:crypto';
 import { readCacheEntry, writeCacheEntry, type CacheFolders, type CacheKind } from '../config/cache-entry.ts';

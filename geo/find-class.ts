@@ -1,6 +1,6 @@
 /**
- * Looks up the outcome of an address and its scope. PACKET PATH: allocates nothing, imports nothing. The arrays are those
- * of an Atlas and a SteeringMap, in shared memory or not.
+ * Looks up the outcome of an address and its scope. PACKET PATH: allocates nothing, imports nothing. The arrays are
+ * those of an Atlas and a SteeringMap, in shared memory or not.
  */
 
 /** Columns of an atlas node: codes for bit 0 and bit 1, the group of classes below, and one of these classes. */
@@ -15,9 +15,9 @@ export function atlasWord(nodes: Int32Array, node: number, column: number): numb
 export const OUTCOME_LIMIT = 1 << 22;
 
 /**
- * The first bits of an address, at most MAX_START_BITS, are the index of a map's table of starts. A negative entry has the
- * result in its lowest 31 bits. Any other entry is the node from which the search continues; outcomes differ below it. The
- * rows of IPv6 follow those of IPv4.
+ * The first bits of an address, at most MAX_START_BITS, are the index of a map's table of starts. A negative entry has
+ * the result in its lowest 31 bits. Any other entry is the node from which the search continues; outcomes differ below
+ * it. The rows of IPv6 follow those of IPv4.
  */
 export const MAX_START_BITS = 16;
 /** Marks a start that is a result. outcome * 256 + scope is less than this bit. */

@@ -1,6 +1,6 @@
 /**
- * The databases that the configuration names, or the bundled one. A database is decoded only where the cache does not have
- * what is known of it and the atlas that was made of it (find-atlas.ts).
+ * The databases that the configuration names, or the bundled one. A database is decoded only where the cache does not
+ * have what is known of it and the atlas that was made of it (find-atlas.ts).
  */
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
@@ -61,8 +61,8 @@ export function bundledDatabasePath(): string {
 }
 
 /**
- * Finds all of `settings.databases`, or the bundled one if there are none. Returns the usable ones in order. Diagnostics
- * (PH400 to PH408) go to `report`.
+ * Finds all of `settings.databases`, or the bundled one if there are none. Returns the usable ones in order.
+ * Diagnostics (PH400 to PH408) go to `report`.
  */
 export function openGeography(
   settings: Pick<GeoSettings, 'databases'>,

@@ -1,6 +1,6 @@
 /**
- * Groups: the sets of classes below the nodes of an atlas. There are far fewer sets than nodes, so a steering map only needs
- * one bit per set: whether all its classes have one outcome.
+ * Groups: the sets of classes below the nodes of an atlas. There are far fewer sets than nodes, so a steering map only
+ * needs one bit per set: whether all its classes have one outcome.
  */
 import { ATLAS, atlasWord } from './find-class.ts';
 
@@ -9,8 +9,8 @@ const FIRST_ROWS = 1 << 16;
 
 /**
  * Numbers the sets and writes each node's into its GROUP, and one of its classes into CLASS. The first `classes`
- * numbers are the classes themselves. Each number after them is the union of two smaller numbers; these pairs are returned.
- * Two numbers may mean the same set if different pairs make it.
+ * numbers are the classes themselves. Each number after them is the union of two smaller numbers; these pairs are
+ * returned. Two numbers may mean the same set if different pairs make it.
  */
 export function groupNodes(nodes: Int32Array, classes: number): Int32Array {
   let pairs = new Int32Array(FIRST_ROWS);

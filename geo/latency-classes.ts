@@ -1,6 +1,6 @@
 /**
- * Groups the rows of a latency table into kinds that no service can distinguish. Only the order of the regions and the ties
- * within `within` matter, so a million networks with different times make a few hundred kinds.
+ * Groups the rows of a latency table into kinds that no service can distinguish. Only the order of the regions and the
+ * ties within `within` matter, so a million networks with different times make a few hundred kinds.
  */
 import { latencyOf, type LatencyTable } from './latency-table.ts';
 import { buildPrefixTree } from './prefix-tree.ts';
@@ -51,8 +51,8 @@ function distinct({ regions }: LatencyTable, uses: readonly LatencyUse[]): Use[]
 
 /**
  * One number per row. Rows have equal numbers if their measured regions have the same order and the same ties: for each
- * region, the last of the slower ones within `withinMs`. Regions with equal times are always tied, so their order has no
- * meaning; here it is the order of the columns.
+ * region, the last of the slower ones within `withinMs`. Regions with equal times are always tied, so their order has
+ * no meaning; here it is the order of the columns.
  */
 function patternsOf(table: LatencyTable, { columns, withinMs }: Use): Int32Array {
   const patterns = new Map<string, number>();

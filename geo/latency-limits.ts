@@ -11,8 +11,8 @@ export const MAX_BEACON_SAMPLES = 500_000;
 /** Networks (/48) per IPv6 /32. One holder may have the whole /32 and must not displace all other networks. */
 export const MAX_NETWORKS_A_BLOCK = 1024;
 /**
- * The least number of networks for the median of an AS. A host with addresses in three networks, which clouds rent by the
- * hour, must not steer all clients of a country: it would need more than half of the networks.
+ * The least number of networks for the median of an AS. A host with addresses in three networks, which clouds rent by
+ * the hour, must not steer all clients of a country: it would need more than half of the networks.
  */
 export const MIN_AS_NETWORKS = 6;
 /** The least number of blocks (IPv4 /16, IPv6 /32) for the median of a country. */

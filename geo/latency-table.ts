@@ -1,7 +1,7 @@
 /**
- * Measured round-trip times by network, AS and country (docs/latency.md#tables), for millions of networks. They come from a
- * file (read-latency.ts), from users' browsers (overlay-latency.ts), or from both. The table is in shared memory, because
- * explain in the control thread reads it too.
+ * Measured round-trip times by network, AS and country (docs/latency.md#tables), for millions of networks. They come
+ * from a file (read-latency.ts), from users' browsers (overlay-latency.ts), or from both. The table is in shared
+ * memory, because explain in the control thread reads it too.
  */
 import { formatAddress } from '../wire/address.ts';
 import { getOr } from './get-or.ts';
@@ -19,7 +19,9 @@ export type LatencyTable = {
   readonly rows: number;
   /** Milliseconds by row * regions.length + column; NaN if not measured. */
   readonly ms: Float64Array;
-  /** The number of browser sources of each of `ms`. 0 for a time from the file. Empty if all times are from the file. */
+  /**
+   * The number of browser sources of each of `ms`. 0 for a time from the file. Empty if all times are from the file.
+   */
   readonly sources: Uint16Array;
 };
 
@@ -109,7 +111,9 @@ export function sourcesOf(table: LatencyTable, row: number, column: number): num
   return table.sources[row * table.regions.length + column] ?? 0;
 }
 
-/** The row of the most specific network that contains the address, and the network as text. Undefined if there is none. */
+/**
+ * The row of the most specific network that contains the address, and the network as text. Undefined if there is none.
+ */
 export function networkRow(
   { v4, v6 }: LatencyTable,
   address: Uint8Array,

@@ -1,13 +1,14 @@
 /**
- * Overlays a latency table with figures from users' browsers, and decides whether figures changed enough to do so again.
+ * Overlays a latency table with figures from users' browsers, and decides whether figures changed enough to do so
+ * again.
  */
 import { NOTICEABLE_MS, NOTICEABLE_SHARE } from './latency-limits.ts';
 import { latencyOf, sourcesOf, type LatencyBuilder, type LatencyTable } from './latency-table.ts';
 import { entryOf, type PrefixTable } from './prefix-table.ts';
 
 /**
- * Figures of browsers for a network, an AS or a country replace the file's times for it, region by region. All other times
- * of the file stay.
+ * Figures of browsers for a network, an AS or a country replace the file's times for it, region by region. All other
+ * times of the file stay.
  */
 export function overlay(builder: LatencyBuilder, figures: LatencyTable): void {
   for (const { row, rowFor } of rowsOf(figures)) {

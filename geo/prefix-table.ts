@@ -1,6 +1,6 @@
 /**
- * Tables of millions of networks with one number per network, in flat arrays of shared memory, so that threads share them
- * without copying.
+ * Tables of millions of networks with one number per network, in flat arrays of shared memory, so that threads share
+ * them without copying.
  */
 
 /** Networks of one family. Entries are in the order in which they were added. */

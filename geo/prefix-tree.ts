@@ -5,8 +5,8 @@ import type { PrefixTable } from './prefix-table.ts';
 import { createTrieBuilder, type Trie } from './trie-builder.ts';
 
 /**
- * Leaves are kinds: the kind of the most specific network, or 0 outside of all networks. `kindOf` maps the value of an entry
- * to its kind, which is greater than 0.
+ * Leaves are kinds: the kind of the most specific network, or 0 outside of all networks. `kindOf` maps the value of an
+ * entry to its kind, which is greater than 0.
  */
 export function buildPrefixTree(v4: PrefixTable, v6: PrefixTable, kindOf: (value: number) => number): Trie {
   const trie = createTrieBuilder();

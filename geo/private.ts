@@ -24,8 +24,8 @@ export function isPrivateAddress(address: Uint8Array, octets: number): boolean {
 }
 
 /**
- * Whether a subnet of `bits` tells where a client is (docs/steering.md#whose-place-counts): it is public, or an entry of
- * `geo.networks` covers all of it. `own` is the tree that own-networks.ts builds from these entries.
+ * Whether a subnet of `bits` tells where a client is (docs/steering.md#whose-place-counts): it is public, or an entry
+ * of `geo.networks` covers all of it. `own` is the tree that own-networks.ts builds from these entries.
  */
 export function saysWhere(own: Int32Array, address: Uint8Array, octets: number, bits: number): boolean {
   return !isPrivateAddress(address, octets) || isCovered(own, address, octets, bits);
@@ -41,5 +41,7 @@ function isCovered(own: Int32Array, address: Uint8Array, octets: number, bits: n
   return leaf > 0 && leaf - 1 <= bits;
 }
 
-/** Offsets in the tree of own networks. A leaf is the prefix length of the broadest network there, plus 1; 0 for none. */
+/**
+ * Offsets in the tree of own networks. A leaf is the prefix length of the broadest network there, plus 1; 0 for none.
+ */
 export const OWN = { V4_ROOT: 0, V6_ROOT: 1, NODES: 2 } as const;

@@ -1,6 +1,6 @@
 /**
- * Reads latency tables: CSV lines `network,region,ms` with measured round-trip times (docs/latency.md#tables). A table may
- * have millions of lines. Lines in the plain form, which are nearly all, are read from the octets. All other lines,
+ * Reads latency tables: CSV lines `network,region,ms` with measured round-trip times (docs/latency.md#tables). A table
+ * may have millions of lines. Lines in the plain form, which are nearly all, are read from the octets. All other lines,
  * including those with mistakes, are read from text.
  */
 import type { Place, Report } from '../config/diagnostics.ts';
@@ -78,7 +78,9 @@ type Reading = {
   lastRegion: number;
 };
 
-/** Reads a table from octets in UTF-8. The result and `report` are those of readLatencyFile; `file` is for diagnostics. */
+/**
+ * Reads a table from octets in UTF-8. The result and `report` are those of readLatencyFile; `file` is for diagnostics.
+ */
 export function parseLatencyTable(
   octets: Buffer,
   file: string,
@@ -272,7 +274,9 @@ function placeIn({ file, line }: Reading, excerpt: string, index: number, field:
   return { file, line, column: index + 1, length: Math.max(1, field.length), excerpt, foreign: true };
 }
 
-/** A field without the blanks around it and without the quotes that some programs write around every text (RFC 4180 2). */
+/**
+ * A field without the blanks around it and without the quotes that some programs write around every text (RFC 4180 2).
+ */
 function fieldOf(text: string): string {
   const field = text.trim();
   return field.length > 1 && field.startsWith('"') && field.endsWith('"') ? field.slice(1, -1) : field;

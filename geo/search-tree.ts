@@ -28,8 +28,8 @@ export type TreeFormat = {
 /** The separator between tree and data. */
 const SEPARATOR_OCTETS = 16;
 /**
- * A walk of a tree visits each node once, and the IPv4 part again per alias. A file with far more shared nodes is broken or
- * hostile: a walk could take forever.
+ * A walk of a tree visits each node once, and the IPv4 part again per alias. A file with far more shared nodes is
+ * broken or hostile: a walk could take forever.
  */
 const MAX_VISITS_PER_NODE = 16;
 

@@ -1,21 +1,26 @@
 /**
- * Builds binary tries from networks, one per family, with the codes of an Atlas. buildAtlas walks them beside the trees of
- * the databases.
+ * Builds binary tries from networks, one per family, with the codes of an Atlas. buildAtlas walks them beside the trees
+ * of the databases.
  */
 import { filled } from './prefix-table.ts';
 
-/** Codes >= 0 are nodes, two words each; codes < 0 are `~leaf`. The builder of a trie defines the meaning of its leaves. */
+/**
+ * Codes >= 0 are nodes, two words each; codes < 0 are `~leaf`. The builder of a trie defines the meaning of its leaves.
+ */
 export type Trie = { readonly nodes: Int32Array; readonly v4Root: number; readonly v6Root: number };
 
 export type TrieBuilder = {
-  /** The node at which a network ends: `length` bits of the `words` (1 for IPv4, 4 for IPv6) that begin at `keys[at]`. */
+  /**
+   * The node at which a network ends: `length` bits of the `words` (1 for IPv4, 4 for IPv6) that begin at `keys[at]`.
+   */
   nodeAt(words: number, keys: Uint32Array, at: number, length: number): number;
   /** The number of a node. 0 until it is set. */
   get(node: number): number;
   set(node: number, value: number): void;
   /**
-   * Makes the trie. `leafFor` returns the leaf for the addresses of a node with this number that are not below its children.
-   * `outer` is the leaf of its parent, 0 at the root. It is called once per node, from the root down. Equal siblings are merged.
+   * Makes the trie. `leafFor` returns the leaf for the addresses of a node with this number that are not below its
+   * children. `outer` is the leaf of its parent, 0 at the root. It is called once per node, from the root down. Equal
+   * siblings are merged.
    */
   done(leafFor: (value: number, outer: number) => number): Trie;
 };

@@ -1,6 +1,6 @@
 /**
- * A connection that a probe makes. It may be held after the probe, and be used by the next one (watch.ts). Probes and the
- * watch own it in turn; each gets the events while it is the owner.
+ * A connection that a probe makes. It may be held after the probe, and be used by the next one (watch.ts). Probes and
+ * the watch own it in turn; each gets the events while it is the owner.
  *
  * There are two kinds: one over a socket of Node.js, and one without (plain-connection.ts), which costs less.
  */
@@ -35,8 +35,8 @@ export type ProbeConnection = {
   /** Nothing is expected on it for now, so it must not keep the process alive. */
   rest(isIdle: boolean): void;
   /**
-   * The system may pick a port of this machine without a listener as the source port of the connection to that port. TCP
-   * then connects to itself (RFC 9293 3.5, simultaneous open).
+   * The system may pick a port of this machine without a listener as the source port of the connection to that port.
+   * TCP then connects to itself (RFC 9293 3.5, simultaneous open).
    */
   isToItself(): boolean;
 };

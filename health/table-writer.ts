@@ -84,7 +84,9 @@ export function writeTarget(writer: TableWriter, target: HealthTarget): void {
   lastAnswers.changed(target, before);
 }
 
-/** Writes weight and pressure. `writeTarget` does so before the state: no thread sees a returning VIP at full weight. */
+/**
+ * Writes weight and pressure. `writeTarget` does so before the state: no thread sees a returning VIP at full weight.
+ */
 export function writeShares({ table, orders, ramps, pressures }: TableWriter, target: HealthTarget): void {
   const { slot, rampMs = 0 } = target;
   const words = weightWords(weightOf(orders, target), ramps.shareOf(target), rampMs > 0);

@@ -1,6 +1,6 @@
 /**
- * Searches what a target sent for `body` or `expect` of a check. Targets are not trusted: an expression takes time linear
- * in the text, and still has a limit, since this thread has other work.
+ * Searches what a target sent for `body` or `expect` of a check. Targets are not trusted: an expression takes time
+ * linear in the text, and still has a limit, since this thread has other work.
  */
 import { createContext, Script } from 'node:vm';
 import type { BodyMatch } from '../../config/check-fields.ts';
@@ -8,7 +8,9 @@ import { compileExpression, type Expression } from '../../config/expression.ts';
 import { MAX_MATCH_MS, MAX_MATCH_TURNS, MAX_UNLIMITED_MATCH_CHARACTERS } from '../limits.ts';
 import { ProbeFailure } from './probe.ts';
 
-/** The text or expression for messages, and the search in what was received. Throws ProbeFailure if it takes too long. */
+/**
+ * The text or expression for messages, and the search in what was received. Throws ProbeFailure if it takes too long.
+ */
 export type BodyMatcher = { readonly words: string; test(received: Buffer): boolean };
 
 /** For one probe. Throws for an invalid expression, which the readers of the configuration refuse. */
@@ -63,8 +65,8 @@ function limited(match: Regex, words: string): (text: string) => boolean {
   };
   return (text) => {
     if (text.length <= MAX_UNLIMITED_MATCH_CHARACTERS) return expressionOf(match).test(text);
-    // The script's limit is wall-clock time, which other processes may have used on a busy machine. A search with little
-    // CPU time is tried again: otherwise a target would fail because this node is busy.
+    // The script's limit is wall-clock time, which other processes may have used on a busy machine. A search with
+    // little CPU time is tried again: otherwise a target would fail because this node is busy.
     for (let turn = 0; turn < MAX_MATCH_TURNS && leftMs > 1; turn++) {
       try {
         return within(text, leftMs);

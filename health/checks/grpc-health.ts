@@ -1,6 +1,6 @@
 /**
- * The two messages of grpc.health.v1 (https://github.com/grpc/grpc-proto, grpc/health/v1/health.proto), and gRPC's framing
- * and status codes. Pure.
+ * The two messages of grpc.health.v1 (https://github.com/grpc/grpc-proto, grpc/health/v1/health.proto), and gRPC's
+ * framing and status codes. Pure.
  */
 import { ProbeFailure } from './probe.ts';
 

@@ -61,14 +61,20 @@ export async function probeCompound(
   return decided ?? { ...verdictOf(spec, members), ...firstEndOf(members), elapsedMs: elapsedSince(startedMs) };
 }
 
-/** The first expiry of the members' certificates. Empty until all of them are known, so that the value does not alternate. */
+/**
+ * The first expiry of the members' certificates. Empty until all of them are known, so that the value does not
+ * alternate.
+ */
 function firstEndOf(members: readonly Member[]): Pick<ProbeResult, 'certificateEndsMs'> {
   if (members.some(({ spec, result }) => result === undefined && showsCertificate(spec))) return {};
   const ends = members.flatMap(({ result }) => result?.certificateEndsMs ?? []);
   return ends.length === 0 ? {} : { certificateEndsMs: Math.min(...ends) };
 }
 
-/** Whether the missing results cannot matter. Waits for loads: a load that is reported only sometimes is worse than none. */
+/**
+ * Whether the missing results cannot matter. Waits for loads: a load that is reported only sometimes is worse than
+ * none.
+ */
 function isSettled({ needed }: CompoundSpec, members: readonly Member[]): boolean {
   const passed = members.filter(({ result }) => result?.passed === true).length;
   const missing = members.filter(({ result }) => result === undefined);

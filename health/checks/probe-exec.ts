@@ -141,8 +141,8 @@ function start(
       // A new session and process group, with the child's PID as its ID.
       detached: true,
     });
-    // Without descriptors there are no pipes, despite the types, and the error comes as an event, which needs a listener:
-    // without one it ends this process.
+    // Without descriptors there are no pipes, despite the types, and the error comes as an event, which needs a
+    // listener: without one it ends this process.
     if ((child.stdout as Readable | undefined) === undefined) {
       child.on('error', () => undefined);
       throw Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE' });

@@ -1,6 +1,6 @@
 /**
- * The `grpc` probe: Check of grpc.health.v1, one unary call over HTTP/2 on a new connection. It uses node:http2, so that
- * the probe can close the socket at any moment, also while it connects and during the TLS handshake.
+ * The `grpc` probe: Check of grpc.health.v1, one unary call over HTTP/2 on a new connection. It uses node:http2, so
+ * that the probe can close the socket at any moment, also while it connects and during the TLS handshake.
  */
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';

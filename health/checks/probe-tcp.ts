@@ -62,8 +62,8 @@ function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?
         if (expected === undefined) pass('connected');
       },
       failed: (error) => {
-        // A reset needs an established connection. Whether the connection or the reset is seen first is chance, and a state
-        // that depends on chance would alternate.
+        // A reset needs an established connection. Whether the connection or the reset is seen first is chance, and a
+        // state that depends on chance would alternate.
         if (expected === undefined && isResetOnceConnected(error)) pass('connected, and reset at once');
         else fail(error);
       },

@@ -35,8 +35,8 @@ export type ProbeResult = {
   /** The load that the target reported when it passed, at least 0; only with `load_path`. */
   readonly load?: number;
   /**
-   * When the target's certificate expires, in milliseconds since 1970. EXPIRED: a handshake failed because it has expired.
-   * Undefined: this probe had no TLS handshake.
+   * When the target's certificate expires, in milliseconds since 1970. EXPIRED: a handshake failed because it has
+   * expired. Undefined: this probe had no TLS handshake.
    */
   readonly certificateEndsMs?: number;
 };
@@ -60,8 +60,9 @@ export type Learn = (what: Pick<ProbeResult, 'certificateEndsMs'>) => void;
 export type Keep = (connection: ProbeConnection) => void;
 
 /**
- * One probe. Never rejects: every error is a failed result. Ends when `signal` aborts or the check's timeout expires, and
- * leaves nothing open except what `keep` took. `reused` is the connection of an earlier probe, to be used or closed.
+ * One probe. Never rejects: every error is a failed result. Ends when `signal` aborts or the check's timeout expires,
+ * and leaves nothing open except what `keep` took. `reused` is the connection of an earlier probe, to be used or
+ * closed.
  */
 export type Probe<Spec extends CheckSpec = CheckSpec> = (
   target: ProbeTarget,
@@ -87,8 +88,8 @@ export class NotProbed extends Error {
 }
 
 /**
- * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why it
- * failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires.
+ * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why
+ * it failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires.
  */
 export async function judge(
   timeoutMs: number,
@@ -132,7 +133,8 @@ export async function judge(
 
 /**
  * Calls back after `timeoutMs`. If this thread was busy, timers fire before sockets are read, and a response that has
- * arrived would count as late. So the deadline waits for one turn of the event loop, and is extended once by the lost time.
+ * arrived would count as late. So the deadline waits for one turn of the event loop, and is extended once by the lost
+ * time.
  */
 export function startDeadline(timeoutMs: number, expire: () => void): () => void {
   let ended = false;
@@ -145,7 +147,8 @@ export function startDeadline(timeoutMs: number, expire: () => void): () => void
         arm(Math.min(lateMs, timeoutMs), false);
         return;
       }
-      // The events of this turn may be taken by an immediate of this turn (plain-connection.ts), which comes after this one.
+      // The events of this turn may be taken by an immediate of this turn (plain-connection.ts), which comes after this
+      // one.
       setImmediate(() => {
         setImmediate(() => {
           if (!ended) expire();

@@ -2,7 +2,9 @@
  * The load that a target reports in the body of its health check (docs/steering.md#load). Pure.
  */
 
-/** The number at the path in a JSON body, at least 0; or the reason why there is none. `coding`: its Content-Encoding. */
+/**
+ * The number at the path in a JSON body, at least 0; or the reason why there is none. `coding`: its Content-Encoding.
+ */
 export function loadOf(body: Buffer, complete: boolean, path: string, coding?: string): number | string {
   if (coding !== undefined) return `the body is compressed (Content-Encoding: ${coding})`;
   if (!complete) return 'the body is longer than 64 KiB';

@@ -19,8 +19,8 @@ export type JointClass = {
 const PAIR = 2 ** 26;
 
 /**
- * Divides the address space by two atlases at once; both are in shared memory in the layout of packed-atlas.ts. Given the
- * same atlas twice, it returns its classes. Time is proportional to the nodes of both.
+ * Divides the address space by two atlases at once; both are in shared memory in the layout of packed-atlas.ts. Given
+ * the same atlas twice, it returns its classes. Time is proportional to the nodes of both.
  */
 export function joinAtlases(before: SharedArrayBuffer, after: SharedArrayBuffer): JointClass[] {
   const [a, b] = [viewAtlas(before), viewAtlas(after)];

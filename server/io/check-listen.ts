@@ -8,8 +8,8 @@ import { bindStream } from './stream.ts';
 import { bindDgram } from './udp-dgram.ts';
 
 /**
- * Binds every endpoint for UDP and TCP, those of `tls` only for TCP, then closes the sockets. Binds them exclusively, so
- * that an address which another socket shares with SO_REUSEPORT counts as in use. Resolves to the first error, or to
+ * Binds every endpoint for UDP and TCP, those of `tls` only for TCP, then closes the sockets. Binds them exclusively,
+ * so that an address which another socket shares with SO_REUSEPORT counts as in use. Resolves to the first error, or to
  * undefined.
  */
 export async function checkListen(

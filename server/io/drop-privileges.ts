@@ -1,6 +1,6 @@
 /**
- * A server that starts as root changes permanently to another user, before it reads a packet or runs a check. It keeps the
- * capability to bind ports below 1024, because a restarted thread must open its sockets again.
+ * A server that starts as root changes permanently to another user, before it reads a packet or runs a check. It keeps
+ * the capability to bind ports below 1024, because a restarted thread must open its sockets again.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, chownSync, constants, lchownSync, lstatSync, readdirSync } from 'node:fs';
@@ -32,8 +32,8 @@ const MAX_PASSWD_OCTETS = 16 * 1024 * 1024;
 export type Staying = { readonly stays: true; readonly why: string };
 
 /**
- * The user that a root process should become; undefined when the process is not root. Throws LeaveRootError when `named` is
- * unknown.
+ * The user that a root process should become; undefined when the process is not root. Throws LeaveRootError when
+ * `named` is unknown.
  */
 export function userToBecome(named: string | undefined): User | Staying | undefined {
   if (process.getuid?.() !== 0 && process.geteuid?.() !== 0) return undefined;
@@ -108,8 +108,8 @@ function findUser(name: string): User | undefined {
 const OURS = /^(?:[a-z]+\.json|takeover\.sock)(?:\.tmp|\.new|\.bad)?$|^keys$/;
 
 /**
- * Gives the folder and Pharos's files in it to the user. Leaves a folder with any other file unchanged, because `state_dir`
- * may name another program's folder.
+ * Gives the folder and Pharos's files in it to the user. Leaves a folder with any other file unchanged, because
+ * `state_dir` may name another program's folder.
  */
 function handOverState(folder: string, { uid, gid }: User): void {
   makeFolder(folder);

@@ -18,8 +18,8 @@ export function nothingPending(): Pending {
 }
 
 /**
- * Calls `each` with every complete message in `bytes` between `from` and `to`, until it returns false. Returns the position
- * after the last of them, or -1 for an invalid length (less than 12 octets).
+ * Calls `each` with every complete message in `bytes` between `from` and `to`, until it returns false. Returns the
+ * position after the last of them, or -1 for an invalid length (less than 12 octets).
  */
 export function eachMessage(
   bytes: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * Memory for recvmmsg and sendmmsg: headers, addresses, control data and buffers. It is laid out once and used for every
- * batch. The kernel accesses it by address, this code through typed arrays.
+ * Memory for recvmmsg and sendmmsg: headers, addresses, control data and buffers. It is laid out once and used for
+ * every batch. The kernel accesses it by address, this code through typed arrays.
  *
  *     struct mmsghdr, 64 octets                struct iovec, 16 octets
  *      0  msg_name        address               0  iov_base  address
@@ -23,8 +23,9 @@ import { UDP_OCTETS } from '../../wire/limits.ts';
 /** Maximum of datagrams per call. */
 export const BATCH = 64;
 /**
- * Size of the buffer for one datagram. The advertised EDNS buffer size is 1232 octets (RFC 6891 6.2.3); longer datagrams are
- * cut. An odd number of cache lines: with a power of two, all slots would start in the same few cache sets.
+ * Size of the buffer for one datagram. The advertised EDNS buffer size is 1232 octets (RFC 6891 6.2.3); longer
+ * datagrams are cut. An odd number of cache lines: with a power of two, all slots would start in the same few cache
+ * sets.
  */
 export const SLOT_OCTETS = 21 * 64;
 /** Room for sockaddr_in6, rounded up. */
@@ -95,7 +96,9 @@ function putAddress(words: Uint32Array, at: number, buffer: ArrayBuffer, offset:
   words[at + 1] = Number(address >> 32n);
 }
 
-/** Makes a slot ready to receive again: restores the sizes that the kernel and the previous response have overwritten. */
+/**
+ * Makes a slot ready to receive again: restores the sizes that the kernel and the previous response have overwritten.
+ */
 export function rearm({ headers, iovecs }: MessageVector, index: number): void {
   headers[index * WORDS + NAME_LENGTH] = NAME_OCTETS;
   // Only wildcard sockets receive control data; for others the kernel sets this to 0.
@@ -122,8 +125,8 @@ export function reply({ headers, iovecs, controls }: MessageVector, index: numbe
 
 /**
  * Turns the control data of a query into that of its response. The kernel uses the same structure (pktinfo in ip(7) and
- * ipv6(7)) for the destination of a query and for the source of a response. Clears the interface, because the route back
- * may use another one; only link-local addresses need it. Returns false when the address cannot be a source.
+ * ipv6(7)) for the destination of a query and for the source of a response. Clears the interface, because the route
+ * back may use another one; only link-local addresses need it. Returns false when the address cannot be a source.
  */
 function prepareSource(controls: Uint8Array, at: number): boolean {
   const data = at + 16;

@@ -5,7 +5,10 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import * as c from '../../config/libc.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 
-/** Writes as much as fits. Returns the octets written, 0 when the reader must read first. Throws when the reader has closed. */
+/**
+ * Writes as much as fits. Returns the octets written, 0 when the reader must read first. Throws when the reader has
+ * closed.
+ */
 export type TryWrite = (octets: Uint8Array) => number;
 
 /** When poll(2) reports a pipe as writable, a write of this size does not block (pipe(7), PIPE_BUF). */
@@ -23,8 +26,8 @@ export function nonblockingWrite(fd: number): TryWrite {
     }
   };
   if (kind.isFile()) return (octets) => write(fd, octets);
-  // O_NONBLOCK applies to the open file, not to the descriptor: set on `fd`, it would affect the shell too. This path opens
-  // a pipe or terminal a second time, unless another user owns it.
+  // O_NONBLOCK applies to the open file, not to the descriptor: set on `fd`, it would affect the shell too. This path
+  // opens a pipe or terminal a second time, unless another user owns it.
   if (!kind.isSocket() && process.platform === 'linux') {
     try {
       const own = openSync(

@@ -32,7 +32,9 @@ function envelope(text: Uint8Array<ArrayBuffer>, control: ArrayBuffer, controlOc
   return { header, parts: [text.buffer, control, part.buffer], address: c.memoryAddress(header.buffer) };
 }
 
-/** Sends text and descriptors in one message on the connected unix socket `fd`. Throws Error when the kernel refuses it. */
+/**
+ * Sends text and descriptors in one message on the connected unix socket `fd`. Throws Error when the kernel refuses it.
+ */
 export function sendDescriptors(fd: number, { text, descriptors }: ReceivedDescriptors): void {
   if (descriptors.length > MAX_DESCRIPTORS) throw new Error(`cannot pass more than ${MAX_DESCRIPTORS} sockets`);
   const octets = new Uint8Array(new ArrayBuffer(Buffer.byteLength(text)));
@@ -54,8 +56,9 @@ export function sendDescriptors(fd: number, { text, descriptors }: ReceivedDescr
 }
 
 /**
- * Receives one message from the unix socket `fd`, which no other code may read. Returns undefined when none has arrived,
- * and an empty text without descriptors when the other side has closed. The descriptors have close-on-exec set.
+ * Receives one message from the unix socket `fd`, which no other code may read. Returns undefined when none has
+ * arrived, and an empty text without descriptors when the other side has closed. The descriptors have close-on-exec
+ * set.
  */
 export function receiveDescriptors(fd: number): ReceivedDescriptors | undefined {
   const octets = new Uint8Array(new ArrayBuffer(TEXT_OCTETS));

@@ -16,9 +16,9 @@ const RECEIVE_TIMEOUT_MS = 50;
 
 /**
  * Opens `count` sockets on one endpoint, over which the kernel distributes clients (SO_REUSEPORT). The first is bound
- * exclusively, which fails if any other socket has the address, with SO_REUSEPORT or without. Only then is sharing enabled
- * for the others. With SO_REUSEPORT from the start, two servers could share an address unnoticed. Throws ListenError; then
- * nothing stays open. `endpoint.port` 0 selects one free port for all.
+ * exclusively, which fails if any other socket has the address, with SO_REUSEPORT or without. Only then is sharing
+ * enabled for the others. With SO_REUSEPORT from the start, two servers could share an address unnoticed. Throws
+ * ListenError; then nothing stays open. `endpoint.port` 0 selects one free port for all.
  *
  * @param inherited sockets that are already open at this endpoint. They come first; there may be more than `count`.
  */

@@ -11,7 +11,9 @@ import type { Peer } from './udp-dgram.ts';
 export type StreamLimits = {
   /** Maximum of connections. One client may have half of them, so that it cannot lock out the others. */
   readonly clients: number;
-  /** Time without a complete query after which a connection is closed (RFC 7766 6.2.3). A fifth of it while nearly full. */
+  /**
+   * Time without a complete query after which a connection is closed (RFC 7766 6.2.3). A fifth of it while nearly full.
+   */
   readonly idleMs: number;
   /** Time limit of a TLS handshake. */
   readonly handshakeMs?: number;
@@ -34,7 +36,9 @@ export type Connection = {
   isWaiting: boolean;
   /** Whether the client has closed its sending side (half-close). */
   hasEnded: boolean;
-  /** Whether the client has sent an invalid length: it gets the outstanding responses, and further data are discarded. */
+  /**
+   * Whether the client has sent an invalid length: it gets the outstanding responses, and further data are discarded.
+   */
   isOver: boolean;
   /** Number of messages that an AnswerLong is answering. */
   longAnswers: number;

@@ -23,7 +23,9 @@ export type StreamContext = {
  */
 const TURN_MESSAGES = 32;
 
-/** Maximum of long answers under way on one connection. At this limit the connection is not read until one is complete. */
+/**
+ * Maximum of long answers under way on one connection. At this limit the connection is not read until one is complete.
+ */
 const MAX_LONG_ANSWERS = 8;
 
 /** Creates the packet record that all connections share. */
@@ -121,7 +123,10 @@ function answerPending(context: StreamContext, connection: Connection): boolean 
   return !isHeld(connection);
 }
 
-/** Answers the complete messages in `bytes` up to `to`, as far as the client reads. Returns the position of the rest, -1 at an invalid length. */
+/**
+ * Answers the complete messages in `bytes` up to `to`, as far as the client reads. Returns the position of the rest, -1
+ * at an invalid length.
+ */
 function answerMessages(context: StreamContext, connection: Connection, bytes: Uint8Array, to: number): number {
   const { socket } = connection;
   // Sends all responses to one segment together.

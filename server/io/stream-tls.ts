@@ -7,7 +7,10 @@ import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
 import type { KeyPair, Publication } from '../contract.ts';
 
 export type Security = {
-  /** Uses a publication's certificate, if it has one, for new connections. Throws Error when the certificate is invalid or missing. */
+  /**
+   * Uses a publication's certificate, if it has one, for new connections. Throws Error when the certificate is invalid
+   * or missing.
+   */
   readonly take: (publication: Publication) => void;
   /** Wraps a connection for the server's side of TLS. After the handshake it emits 'secure', or 'error' and 'close'. */
   readonly secure: (socket: Socket) => TLSSocket;
@@ -16,8 +19,8 @@ export type Security = {
 /** RFC 9325 4.3.1: change ticket keys regularly. A leaked key decrypts all TLS 1.2 sessions since it was made. */
 const TICKET_KEYS_MS = 12 * 3_600_000;
 /**
- * RFC 9325 4.2: for TLS 1.2 only ephemeral keys and AES-GCM. RFC 9325 3.1.1 and RFC 8446 9.1: TLS 1.3. OpenSSL's default
- * list also has CBC and static RSA.
+ * RFC 9325 4.2: for TLS 1.2 only ephemeral keys and AES-GCM. RFC 9325 3.1.1 and RFC 8446 9.1: TLS 1.3. OpenSSL's
+ * default list also has CBC and static RSA.
  */
 const CIPHERS = [
   ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],

@@ -1,6 +1,7 @@
 /**
- * DNS over TCP (RFC 7766) and over TLS (RFC 7858) for all clients in one thread. The memory per client is bounded: queries
- * are answered only as far as the client reads the responses. The longest idle connection is closed first to make room.
+ * DNS over TCP (RFC 7766) and over TLS (RFC 7858) for all clients in one thread. The memory per client is bounded:
+ * queries are answered only as far as the client reads the responses. The longest idle connection is closed first to
+ * make room.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
@@ -46,7 +47,8 @@ const FAREWELL_MS = 1000;
 const BACKLOG = 1024;
 
 /**
- * Binds every endpoint, or uses its socket in `inherited`, and answers queries. Throws ListenError; then nothing stays open.
+ * Binds every endpoint, or uses its socket in `inherited`, and answers queries. Throws ListenError; then nothing stays
+ * open.
  */
 export async function serveStreams(
   endpoints: readonly Endpoint[],

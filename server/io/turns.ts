@@ -1,12 +1,15 @@
 /**
- * Splits long work into short turns, in order of arrival. Between rounds the event loop handles its sockets, so that a new
- * client waits for at most one round.
+ * Splits long work into short turns, in order of arrival. Between rounds the event loop handles its sockets, so that a
+ * new client waits for at most one round.
  */
 
 export type Turns<Of> = {
   /** Appends an item to the queue. */
   wait(one: Of): void;
-  /** Limits the next round to one turn. libuv accepts one connection between two rounds, and more clients may be waiting. */
+  /**
+   * Limits the next round to one turn. libuv accepts one connection between two rounds, and more clients may be
+   * waiting.
+   */
   hurry(): void;
 };
 

@@ -1,7 +1,7 @@
 /**
- * UDP in batches: one recvmmsg takes up to 64 queries, one sendmmsg sends their responses. The thread does nothing else and
- * never returns to the event loop; between batches it checks shared memory for a publication or a stop. The loop allocates
- * nothing: the kernel takes 90% of the CPU time, and garbage collection must not add to it.
+ * UDP in batches: one recvmmsg takes up to 64 queries, one sendmmsg sends their responses. The thread does nothing else
+ * and never returns to the event loop; between batches it checks shared memory for a publication or a stop. The loop
+ * allocates nothing: the kernel takes 90% of the CPU time, and garbage collection must not add to it.
  */
 import {
   memoryAddress,
@@ -154,7 +154,10 @@ function send(loop: Loop, fd: number, from: number, to: number): void {
   }
 }
 
-/** Counts a failed call. EAGAIN and EINTR are not failures. Throws after repeated failures, so that the thread is restarted. */
+/**
+ * Counts a failed call. EAGAIN and EINTR are not failures. Throws after repeated failures, so that the thread is
+ * restarted.
+ */
 function failed(loop: Loop, call: string): void {
   const errno = loop.libc.errno();
   if (errno === ERRNO.EAGAIN || errno === ERRNO.EINTR) return;

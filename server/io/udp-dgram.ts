@@ -1,7 +1,7 @@
 /**
- * UDP through node:dgram, for systems where libc cannot be called or lacks recvmmsg. Answers like udp-batch.ts, for about
- * twice the CPU per query. On a wildcard address the system chooses the source address of a response, so a configuration for
- * a machine with several addresses should list each of them.
+ * UDP through node:dgram, for systems where libc cannot be called or lacks recvmmsg. Answers like udp-batch.ts, for
+ * about twice the CPU per query. On a wildcard address the system chooses the source address of a response, so a
+ * configuration for a machine with several addresses should list each of them.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { parseAddress, type Endpoint } from '../../wire/address.ts';
@@ -133,7 +133,10 @@ function tryEnlarge(socket: Socket): void {
 /** A client's address in the form that `Packet` needs. */
 export type Peer = { readonly bytes: Uint8Array; readonly at: number; readonly octets: 4 | 16 };
 
-/** Parses the text of a socket's address. Drops a zone (`%eth0`); an IPv4-mapped address has 4 octets (RFC 4291 2.5.5.2). */
+/**
+ * Parses the text of a socket's address. Drops a zone (`%eth0`); an IPv4-mapped address has 4 octets (RFC 4291
+ * 2.5.5.2).
+ */
 export function peerOf(text: string): Peer | undefined {
   const percent = text.indexOf('%');
   const bytes = parseAddress(percent < 0 ? text : text.slice(0, percent));

@@ -1,11 +1,11 @@
 /**
- * Keeps the other threads of this process out of the way of the answering threads: the control thread (probes, HTTP), the
- * compile thread, the stream thread, the pool of libuv and the helpers of the JavaScript engine.
+ * Keeps the other threads of this process out of the way of the answering threads: the control thread (probes, HTTP),
+ * the compile thread, the stream thread, the pool of libuv and the helpers of the JavaScript engine.
  *
- * A thread that wakes up does not always get its core at once if another thread is running there: the kernel may let that
- * one run until the next tick, 4 ms later. Therefore, while queries come in, the other threads have cores of their own, if
- * there are more cores than answering threads. Answering threads may run on any core: a fixed core would halve their rate
- * whenever another program uses it. Without spare cores the control thread gets a lower priority.
+ * A thread that wakes up does not always get its core at once if another thread is running there: the kernel may let
+ * that one run until the next tick, 4 ms later. Therefore, while queries come in, the other threads have cores of their
+ * own, if there are more cores than answering threads. Answering threads may run on any core: a fixed core would halve
+ * their rate whenever another program uses it. Without spare cores the control thread gets a lower priority.
  *
  * None of this needs a right. Answering threads keep the default policy and nice value, as every other DNS server has:
  * docs/decisions/precedence.md has the measurements.
@@ -68,7 +68,9 @@ function stepBack(nice: number, listThreads: () => readonly OwnThread[]): SpareC
 
 type Apart = Required<Omit<SpareCoresOptions, 'nice'>>;
 
-/** With spare cores: looks at the number of queries once per second, and moves the other threads when that changes much. */
+/**
+ * With spare cores: looks at the number of queries once per second, and moves the other threads when that changes much.
+ */
 function keepApart({ workers, queries, readCores, listThreads }: Apart): SpareCores {
   /** While the other threads keep away: the cores of all threads, and those of the other threads. */
   let apart: { readonly all: readonly number[]; readonly others: readonly number[] } | undefined;

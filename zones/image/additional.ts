@@ -22,7 +22,10 @@ type Pointing = {
   readonly targets: Words;
 };
 
-/** Finds the addresses, glue included, of the names that NS, MX, SRV and similar records point to. All RRsets must be encoded. */
+/**
+ * Finds the addresses, glue included, of the names that NS, MX, SRV and similar records point to. All RRsets must be
+ * encoded.
+ */
 export function resolveTargets(work: Pointing): void {
   const { building, store, targets } = work;
   const done = new Set<string>();
@@ -68,8 +71,8 @@ function nameEnd(bytes: Uint8Array): number {
 }
 
 /**
- * The RRsets that a record of type `pointing` adds for a target in this zone: addresses, which are authoritative data or,
- * for name servers only, glue; for a service binding also the bindings of the target (RFC 9460 4.1).
+ * The RRsets that a record of type `pointing` adds for a target in this zone: addresses, which are authoritative data
+ * or, for name servers only, glue; for a service binding also the bindings of the target (RFC 9460 4.1).
  */
 function additionalOf(work: Pointing, name: Name, pointing: number): number[] {
   const { building, occludedNode } = work;

@@ -1,7 +1,7 @@
 /**
- * The arena: shared memory for the parts of zones, written from its start to its end. Nothing in it is written twice, so
- * threads may read the parts of a generation while the next generation's are added. Parts that no generation uses any more
- * are left behind when the parts in use are copied to a new arena.
+ * The arena: shared memory for the parts of zones, written from its start to its end. Nothing in it is written twice,
+ * so threads may read the parts of a generation while the next generation's are added. Parts that no generation uses
+ * any more are left behind when the parts in use are copied to a new arena.
  */
 import type { Allocate } from '../../geo/packed-atlas.ts';
 import { ARENA_START_OCTETS, ROW_OCTETS, ROW_WORDS, ZONE, zoneWord } from './image.ts';

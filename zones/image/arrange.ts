@@ -1,6 +1,6 @@
 /**
- * The last step of compiling a zone: writes its part into an arena and places data that a query reads in sequence side by
- * side, so that it shares cache lines. With a million names most reads miss the cache, and a miss costs as much as a
+ * The last step of compiling a zone: writes its part into an arena and places data that a query reads in sequence side
+ * by side, so that it shares cache lines. With a million names most reads miss the cache, and a miss costs as much as a
  * hundred instructions.
  */
 import { type Arena, reserve } from './arena.ts';

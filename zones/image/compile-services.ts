@@ -1,6 +1,6 @@
 /**
- * Compiles services into the image's steering tables (steering/plan.ts): VIPs, regions, steps, and the maps from a client's
- * location to an ordering.
+ * Compiles services into the image's steering tables (steering/plan.ts): VIPs, regions, steps, and the maps from a
+ * client's location to an ordering.
  */
 import type { Report } from '../../config/diagnostics.ts';
 import type { Atlas } from '../../geo/atlas.ts';
@@ -44,7 +44,10 @@ export type BuildingPlan = {
 type Reach = {
   /** While no VIP is down, clients of some places have data and those of others have none. */
   readonly differsWhenUp: boolean;
-  /** Clients of some places can be sent to a region that others cannot: with the other regions down, only they have data. */
+  /**
+   * Clients of some places can be sent to a region that others cannot: with the other regions down, only they have
+   * data.
+   */
   readonly differsWhenDown: boolean;
 };
 
@@ -63,7 +66,9 @@ export function createPlan(): BuildingPlan {
   };
 }
 
-/** The inputs for compiling services. `regionNumber` returns a region's number in the catalog, by its name in the zone. */
+/**
+ * The inputs for compiling services. `regionNumber` returns a region's number in the catalog, by its name in the zone.
+ */
 export type CompileContext = {
   readonly atlas: Atlas;
   /** The same for every map: see startBitsFor. */
@@ -138,8 +143,8 @@ export function compileService(
 }
 
 /**
- * Resolvers cache a negative answer for all their clients (RFC 7871 7.4), so one client without data hides the data from
- * the others. A step that leaves locations out (`geo` without default) has a separate warning (PH214).
+ * Resolvers cache a negative answer for all their clients (RFC 7871 7.4), so one client without data hides the data
+ * from the others. A step that leaves locations out (`geo` without default) has a separate warning (PH214).
  */
 function warnNoDataByPlace(
   { reachOf }: BuildingPlan,

@@ -1,7 +1,7 @@
 /**
- * Compiles one zone: names, empty non-terminals, cuts with their glue, RRsets, RRsets for the additional section, and the
- * RRsets of its services. The result depends on nothing but the zone and the names of the zones below it. How services
- * choose is compiled afterwards, for all zones together (compile-services.ts).
+ * Compiles one zone: names, empty non-terminals, cuts with their glue, RRsets, RRsets for the additional section, and
+ * the RRsets of its services. The result depends on nothing but the zone and the names of the zones below it. How
+ * services choose is compiled afterwards, for all zones together (compile-services.ts).
  */
 import type { Report } from '../../config/diagnostics.ts';
 import { parseAddress } from '../../wire/address.ts';
@@ -31,8 +31,8 @@ export type Building = NodeTable & {
 };
 
 /**
- * The RRsets of a zone's services by number, in the order in which compile-services.ts asks for them: of each service, those
- * of each VIP (A, AAAA, CNAME), then those of `when_all_down` (A, AAAA, CNAME). -1 where there is none.
+ * The RRsets of a zone's services by number, in the order in which compile-services.ts asks for them: of each service,
+ * those of each VIP (A, AAAA, CNAME), then those of `when_all_down` (A, AAAA, CNAME). -1 where there is none.
  */
 export type ServiceAnswers = readonly number[];
 
@@ -58,7 +58,9 @@ type Work = {
   readonly nextRow: Int32Array;
   /** Occluded rows by owner, in the order of the file: those below a cut, and at a cut all but NS and DS. */
   readonly occluded: Map<string, number[]>;
-  /** Their nodes, by owner. Addresses are glue if a delegation names them; transfers contain all of them (RFC 5936 3.5). */
+  /**
+   * Their nodes, by owner. Addresses are glue if a delegation names them; transfers contain all of them (RFC 5936 3.5).
+   */
   readonly occludedNode: Map<string, number>;
   /** (RRset, offset of the target's name in it, row) for each target that may have additional data. */
   readonly targets: Words;

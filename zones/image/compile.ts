@@ -1,6 +1,6 @@
 /**
- * Compiles models to an image and its catalog. Runs in the compile thread. Pure: serials, which depend on the clock, come
- * from an argument.
+ * Compiles models to an image and its catalog. Runs in the compile thread. Pure: serials, which depend on the clock,
+ * come from an argument.
  */
 import type { Report } from '../../config/diagnostics.ts';
 import type { RegionSpec, Settings } from '../../config/settings.ts';

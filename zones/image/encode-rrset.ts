@@ -20,8 +20,8 @@ type Suffixes = { readonly apexOctets: number; readonly apexKey: string; readonl
 
 /**
  * Adds an RRset and returns its number. `rdata` is uncompressed, one or more records. The offset of each record's data
- * within the RRset is added to `dataAt`. Returns undefined if the RRset does not fit a message whose question has a name of
- * `nameOctets`.
+ * within the RRset is added to `dataAt`. Returns undefined if the RRset does not fit a message whose question has a
+ * name of `nameOctets`.
  */
 export function encodeRrset(
   tables: RrsetTables,

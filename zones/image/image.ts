@@ -1,9 +1,9 @@
 /**
  * The image: one generation's zones as answering threads read them. The compile thread writes it; then it is only read.
  *
- * Zones are in an arena (arena.ts), each as a part that later generations share while the zone does not change. The arena
- * is a sequence of rows of 8 words (32 octets). Every reference within a part is relative to the row that holds it, so a
- * part may be copied to any other place.
+ * Zones are in an arena (arena.ts), each as a part that later generations share while the zone does not change. The
+ * arena is a sequence of rows of 8 words (32 octets). Every reference within a part is relative to the row that holds
+ * it, so a part may be copied to any other place.
  *
  *     zone        2 rows        ZONE; the row's number is the number of the zone
  *     answers     row each      RRsets of the zone's services, in a fixed order (ServiceAnswers in compile-zone.ts)
@@ -15,15 +15,16 @@
  *                               that names it
  *     bytes       Uint8         names in canonical wire form, RRsets in wire form
  *
- * A generation is a root in the same arena: ROOT_ROW, then an open-addressing table of its zones (ZONE_ENTRY). What steering needs
- * is in a second memory, which changes only with services, regions or databases:
+ * A generation is a root in the same arena: ROOT_ROW, then an open-addressing table of its zones (ZONE_ENTRY). What
+ * steering needs is in a second memory, which changes only with services, regions or databases:
  *
  *     services, vips, regions, program, orderings, maps, mapWords: steering/plan.ts
  *     ownNetworks Int32         the tree of `geo.networks`: geo/own-networks.ts
  *
- * An RRset in wire form has the bytes of a message except for its names. Every record starts with C00C, a pointer to the
- * question's name, which is the owner. A name in its data that ends with the zone's apex ends with a pointer instead, whose
- * place is in the patches: the apex is part of the question's name, so the pointer is known once the question is.
+ * An RRset in wire form has the bytes of a message except for its names. Every record starts with C00C, a pointer to
+ * the question's name, which is the owner. A name in its data that ends with the zone's apex ends with a pointer
+ * instead, whose place is in the patches: the apex is part of the question's name, so the pointer is known once the
+ * question is.
  */
 import type { SteeringPlan } from '../../steering/plan.ts';
 import { viewPlan } from '../../steering/plan.ts';
@@ -108,7 +109,10 @@ export const ZONE = {
   /** Rows from here. */
   APEX_NODE: 0,
   APEX_OCTETS: 1,
-  /** The SOA RRset with the TTL of negative answers: the lesser of its TTL and MINIMUM (RFC 2308 3). Rows from here, or 0. */
+  /**
+   * The SOA RRset with the TTL of negative answers: the lesser of its TTL and MINIMUM (RFC 2308 3). Rows from here, or
+   * 0.
+   */
   NEGATIVE_SOA: 2,
   SERIAL: 3,
   /** Words from the start of the row. */

@@ -1,6 +1,6 @@
 /**
- * Reports records that no zone may contain, from whichever files (docs/diagnostics.md#content-of-zones-state-and-files).
- * Diagnostics PH340 to PH379.
+ * Reports records that no zone may contain, from whichever files
+ * (docs/diagnostics.md#content-of-zones-state-and-files). Diagnostics PH340 to PH379.
  *
  * The image compiler applies the same two rules: of exact duplicates (same owner with case folded, type and rdata
  * octets) the first is kept and the others are dropped; an RRset has the TTL of its first record (RFC 2181 5.2).

@@ -223,8 +223,8 @@ test('a folder keeps a few atlases', () => {
 });
 
 /**
- * If this fails, what is made of the same databases and networks has changed: raise ATLAS_FORMAT, so that atlases kept by
- * an earlier version are not read, and write the new digest here.
+ * If this fails, what is made of the same databases and networks has changed: raise ATLAS_FORMAT, so that atlases kept
+ * by an earlier version are not read, and write the new digest here.
  */
 test('the content for a fixed input belongs to the number of the format', () => {
   const rows = countryCodes().map((code, index): DatabaseText[number] => {

@@ -1,6 +1,6 @@
 /**
- * What every kind of check keeps to: it passes and fails as the target does, ends at its deadline whatever the target does,
- * ends when it is cancelled, and leaves nothing open.
+ * What every kind of check keeps to: it passes and fails as the target does, ends at its deadline whatever the target
+ * does, ends when it is cancelled, and leaves nothing open.
  */
 import * as dgram from 'node:dgram';
 import { once } from 'node:events';
