@@ -32,9 +32,9 @@ export function trials(all: number): number {
   return Math.max(1, Math.round(all * Math.min(1, share)));
 }
 
-/** How many cases of a kind must have been met, if all trials must meet more than `all`. */
+/** How many cases of a kind must be exceeded: `all` with all trials, none with fewer, which may miss rare kinds. */
 export function moreThan(all: number): number {
-  return ALL_TRIALS ? all : 0;
+  return ALL_TRIALS ? all : -1;
 }
 
 /** Mulberry32 (T. Ettinger). */

@@ -186,6 +186,6 @@ test('every section is what RFC 1034 4.3.2 gives', { timeout: 120_000 }, () => {
     'NXDOMAIN,true,true,SOA',
     'NOERROR,true,true,NS',
   ]) {
-    expect(met.get(kind), kind).toBeGreaterThan(moreThan(3));
+    expect(met.get(kind) ?? 0, kind).toBeGreaterThan(moreThan(3));
   }
 });
