@@ -149,7 +149,7 @@ function addService(work: Work, service: ServiceModel, number: number): void {
   const { building, report } = work;
   const owner = canonical(service.owner);
   if (isElsewhere(work, owner)) {
-    const message = `service ${service.name} is at or below the apex of another zone that is served here: it is never answered`;
+    const message = `service ${service.name} is at or below the apex of another served zone: Pharos never answers from it`;
     report.error('PH381', message, service.place, "move it to that zone's file, or remove one of the two");
     return;
   }
