@@ -2,12 +2,14 @@
  * A limited number at once, the others in the order they came.
  */
 
+import type { StopSignal } from './stop-signal.ts';
+
 /** Gives the turn back. */
 export type Release = () => void;
 
 export type ProbeSlots = {
   /** Resolves at the caller's turn, with how to give it back; rejects with the signal's reason when it aborts. */
-  take(signal: AbortSignal): Promise<Release>;
+  take(signal: StopSignal): Promise<Release>;
   /** Turns taken, and callers that wait for one. */
   load(): { readonly taken: number; readonly waiting: number };
 };
@@ -57,6 +59,6 @@ export function createProbeSlots(most: number): ProbeSlots {
   };
 }
 
-function reasonOf(signal: AbortSignal): Error {
+function reasonOf(signal: StopSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('cancelled');
 }

@@ -7,6 +7,7 @@ import type { ProbeConnection } from './connection.ts';
 import { MAX_EXTRA_PROBES } from './limits.ts';
 import { startRound } from './round.ts';
 import type { Pace } from './scheduler.ts';
+import type { StopSignal } from './stop-signal.ts';
 import { askOthers, noteAsked, type Suspicion } from './suspect.ts';
 import { doubtMsOf, fastMsOf, isContradicted, mayReuse, needsMore, type Unit } from './unit.ts';
 import type { Watch } from './watch.ts';
@@ -40,7 +41,7 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
       if (unit.stopped) connection.hangUp();
       else watch.keep(unit.key, connection);
     };
-    const ask = async (signal: AbortSignal, first: boolean): Promise<ProbeResult> => {
+    const ask = async (signal: StopSignal, first: boolean): Promise<ProbeResult> => {
       if (!first) {
         extra += 1;
         askOthers(suspicion, clock.now());

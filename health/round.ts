@@ -10,6 +10,7 @@
  */
 import type { ProbeResult } from './checks/probe.ts';
 import type { Cancel, Clock } from './clock.ts';
+import { createStopper, type StopSignal, type Stopper } from './stop-signal.ts';
 
 export type RoundOptions = {
   readonly clock: Clock;
@@ -19,7 +20,7 @@ export type RoundOptions = {
   /** Whether to start one more probe while this number of probes has no answer. */
   readonly wantsMore: (underWay: number) => boolean;
   /** Never rejects. */
-  readonly ask: (signal: AbortSignal, first: boolean) => Promise<ProbeResult>;
+  readonly ask: (signal: StopSignal, first: boolean) => Promise<ProbeResult>;
   /** A result and when its probe began. After one that passed no other comes, nor after `cancel`. */
   readonly take: (result: ProbeResult, startedMs: number) => void;
 };
@@ -31,17 +32,17 @@ export type Round = {
 };
 
 export function startRound({ clock, doubtMs, fastMs, wantsMore, ask, take }: RoundOptions): Round {
-  const underWay = new Set<AbortController>();
+  const underWay = new Set<Stopper>();
   let settled = false;
   const settle = (): void => {
     settled = true;
-    for (const controller of underWay) controller.abort();
+    for (const stopper of underWay) stopper.abort();
   };
 
   const probe = async (first: boolean): Promise<void> => {
-    const controller = new AbortController();
+    const stopper = createStopper();
     const startedMs = clock.now();
-    underWay.add(controller);
+    underWay.add(stopper);
     let next: Promise<void> | undefined;
     let cancelTimer: Cancel | undefined;
     if (wantsMore(underWay.size)) {
@@ -52,9 +53,9 @@ export function startRound({ clock, doubtMs, fastMs, wantsMore, ask, take }: Rou
         });
       });
     }
-    const result = await ask(controller.signal, first);
+    const result = await ask(stopper, first);
     cancelTimer?.();
-    underWay.delete(controller);
+    underWay.delete(stopper);
     if (!settled) {
       if (result.passed) settle();
       take(result, startedMs);

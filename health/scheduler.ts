@@ -37,8 +37,10 @@ type Entry = {
   startedMs: number;
   dueMs: number;
   state: 'timer' | 'waiting' | 'running' | 'removed';
-  cancel: Cancel | undefined;
 };
+
+/** Entries that are due at one moment: they share a timer. */
+type Turn = { readonly entries: Set<Entry>; readonly cancel: Cancel };
 
 /**
  * The place of the n-th target, 0 to 1, by van der Corput's sequence (n's bits in reverse, behind the point): the
@@ -73,6 +75,8 @@ type State = Required<SchedulerOptions> & {
   readonly entries: Map<string, Entry>;
   /** By interval: the next place, and those that are free again. */
   readonly places: Map<number, { next: number; readonly free: number[] }>;
+  /** By moment. */
+  readonly turns: Map<number, Turn>;
   /** In the order they came; a Set, since taking the first out of a long array moves all others. */
   readonly waiting: Set<Entry>;
   inFlight: number;
@@ -83,6 +87,12 @@ type State = Required<SchedulerOptions> & {
   idle: (() => void) | undefined;
 };
 
+/**
+ * Moments in an interval at which probes start. Those of one moment share a timer, and the turns of the event loop that
+ * their connections need: with 3,000 probes a second, separate moments would take a third more CPU time.
+ */
+const TURNS_OF_INTERVAL = 1000;
+
 export function createScheduler({ clock, failed, maxInFlight = MAX_PROBES_IN_FLIGHT }: SchedulerOptions): Scheduler {
   const state: State = {
     clock,
@@ -91,6 +101,7 @@ export function createScheduler({ clock, failed, maxInFlight = MAX_PROBES_IN_FLI
     originMs: clock.now(),
     entries: new Map(),
     places: new Map(),
+    turns: new Map(),
     waiting: new Set(),
     inFlight: 0,
     stopped: false,
@@ -126,18 +137,19 @@ export function createScheduler({ clock, failed, maxInFlight = MAX_PROBES_IN_FLI
 function addJob(state: State, job: Job): void {
   removeJob(state, job.key);
   const place = takePlace(state, job.intervalMs);
-  const phase = phaseOf(place);
+  const phase = Math.floor(phaseOf(place) * TURNS_OF_INTERVAL) / TURNS_OF_INTERVAL;
   const nowMs = state.clock.now();
-  const entry: Entry = { job, phase, place, startedMs: -Infinity, dueMs: nowMs, state: 'timer', cancel: undefined };
+  const entry: Entry = { job, phase, place, startedMs: -Infinity, dueMs: nowMs, state: 'timer' };
   state.entries.set(job.key, entry);
   arm(state, entry, nowMs + phase * Math.min(FIRST_ROUND_MS, job.intervalMs));
 }
 
-function removeJob({ entries, places, waiting }: State, key: string): void {
+function removeJob(state: State, key: string): void {
+  const { entries, places, waiting } = state;
   const entry = entries.get(key);
   if (entry === undefined) return;
   entries.delete(key);
-  entry.cancel?.();
+  disarm(state, entry);
   entry.state = 'removed';
   waiting.delete(entry);
   places.get(entry.job.intervalMs)?.free.push(entry.place);
@@ -150,14 +162,34 @@ function takePlace({ places }: State, intervalMs: number): number {
 }
 
 function arm(state: State, entry: Entry, dueMs: number): void {
-  entry.cancel?.();
+  disarm(state, entry);
   entry.state = 'timer';
   entry.dueMs = dueMs;
-  entry.cancel = state.clock.after(dueMs - state.clock.now(), () => {
-    entry.state = 'waiting';
-    state.waiting.add(entry);
+  const turn = state.turns.get(dueMs);
+  if (turn === undefined) state.turns.set(dueMs, openTurn(state, entry));
+  else turn.entries.add(entry);
+}
+
+function openTurn(state: State, first: Entry): Turn {
+  const { clock, turns, waiting } = state;
+  const { dueMs } = first;
+  const entries = new Set([first]);
+  const cancel = clock.after(dueMs - clock.now(), () => {
+    turns.delete(dueMs);
+    for (const entry of entries) {
+      entry.state = 'waiting';
+      waiting.add(entry);
+    }
     startWaiting(state);
   });
+  return { entries, cancel };
+}
+
+function disarm({ turns }: State, entry: Entry): void {
+  const turn = entry.state === 'timer' ? turns.get(entry.dueMs) : undefined;
+  if (turn?.entries.delete(entry) !== true || turn.entries.size > 0) return;
+  turn.cancel();
+  turns.delete(entry.dueMs);
 }
 
 /** Starts some at a time. In between, the event loop serves the sockets of earlier ones. */

@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { checkTraits, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
+import { createStopper, type StopSignal } from '../stop-signal.ts';
 import {
   elapsedSince,
   formatMs,
@@ -25,14 +26,14 @@ type Member = { readonly spec: CheckSpec; result: ProbeResult | undefined };
 export async function probeCompound(
   target: ProbeTarget,
   spec: CompoundSpec,
-  signal: AbortSignal,
+  signal: StopSignal,
   run: Probe,
   keep?: Keep,
 ): Promise<ProbeResult> {
   const startedMs = performance.now();
-  const controller = new AbortController();
+  const stopper = createStopper();
   const stop = (): void => {
-    controller.abort();
+    stopper.abort();
   };
   const members = spec.members.map((member): Member => ({ spec: member, result: undefined }));
   let decided: ProbeResult | undefined;
@@ -49,7 +50,7 @@ export async function probeCompound(
   });
   await Promise.all(
     members.map(async (member) => {
-      const result = await run(memberTarget(target, member.spec), member.spec, controller.signal, keep);
+      const result = await run(memberTarget(target, member.spec), member.spec, stopper, keep);
       // After the decision, the other probes are cancelled.
       if (decided !== undefined) return;
       member.result = result;

@@ -9,17 +9,18 @@ import type { CheckSpec } from '../../config/check-kinds.ts';
 import { markLocal } from '../../config/system-errors.ts';
 import { parseName } from '../../wire/name.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
 import { hostAddress } from './resolve-host.ts';
 
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
 
 /** Passes when the response has NOERROR and a record of the queried type (for ANY: of any type). */
-export function probeDns(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal): Promise<ProbeResult> {
+export function probeDns(target: ProbeTarget, spec: DnsSpec, signal: StopSignal): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline) => ask(target, spec, deadline));
 }
 
-async function ask(target: ProbeTarget, spec: DnsSpec, signal: AbortSignal): Promise<string> {
+async function ask(target: ProbeTarget, spec: DnsSpec, signal: StopSignal): Promise<string> {
   const rtype = spec.rtype === 'ANY' ? TYPE.ANY : typeNumber(spec.rtype);
   if (rtype === undefined) throw new ProbeFailure(`unknown record type ${spec.rtype}`);
   const server = { ...(await beforeAbort(hostAddress(target.host), signal)), port: target.port };
@@ -48,7 +49,7 @@ function queryFor(name: string, rtype: number): Buffer {
 type Server = { readonly address: string; readonly family: number; readonly port: number };
 
 /** Sends one query over UDP from its own port. Ignores packets that do not answer it. */
-function askUdp(server: Server, query: Buffer, signal: AbortSignal): Promise<Packet> {
+function askUdp(server: Server, query: Buffer, signal: StopSignal): Promise<Packet> {
   const socket = createSocket(server.family === 6 ? 'udp6' : 'udp4');
   let ended = false;
   return new Promise((resolve, reject) => {
@@ -122,7 +123,7 @@ function judgeAnswer(answer: Packet, spec: DnsSpec, rtype: number): string {
 }
 
 /** Sends one query over TCP (RFC 7766), with a length prefix. */
-function askTcp(server: Server, query: Buffer, signal: AbortSignal): Promise<Packet> {
+function askTcp(server: Server, query: Buffer, signal: StopSignal): Promise<Packet> {
   const length = Buffer.alloc(2);
   length.writeUInt16BE(query.length);
   return new Promise((resolve, reject) => {
@@ -162,7 +163,7 @@ function askTcp(server: Server, query: Buffer, signal: AbortSignal): Promise<Pac
 }
 
 /** Rejects when the signal aborts, for a promise that cannot be cancelled. */
-function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+function beforeAbort<T>(promise: Promise<T>, signal: StopSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const forget = onAbort(signal, () => {
       reject(signal.reason instanceof Error ? signal.reason : new ProbeFailure('probe cancelled'));

@@ -9,6 +9,7 @@ import type { CheckSpec } from '../../config/check-kinds.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 import { KILLED_WAIT_MS, MAX_COMMANDS_AT_ONCE, MAX_COMMAND_OUTPUT_OCTETS } from '../limits.ts';
 import { createProbeSlots, type Release } from '../probe-slots.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import {
   NotProbed,
   ProbeFailure,
@@ -36,7 +37,7 @@ const turns = createProbeSlots(MAX_COMMANDS_AT_ONCE);
  * Passes when the command exits with 0 within the timeout. The timeout begins when the command starts: time spent
  * waiting for a slot does not count.
  */
-export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal): Promise<ProbeResult> {
+export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: StopSignal): Promise<ProbeResult> {
   const startedMs = performance.now();
   let release: Release;
   try {
@@ -53,7 +54,7 @@ export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: Abo
 }
 
 /** Calls `ended` when the process has exited, which may be after the result. */
-function run(target: ProbeTarget, spec: ExecSpec, signal: AbortSignal, ended: Release): Promise<string> {
+function run(target: ProbeTarget, spec: ExecSpec, signal: StopSignal, ended: Release): Promise<string> {
   const [program, ...args] = spec.command;
   return new Promise((resolve, reject) => {
     const child = start(program, args, target, spec, ended);

@@ -8,6 +8,7 @@ import { connect as connectTls, TLSSocket } from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { withoutFinalDot } from '../../config/host-name.ts';
 import { MAX_GRPC_ANSWER_OCTETS } from '../limits.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
 import { ProbeFailure, asError, judge, onAbort, type Learn, type ProbeResult, type ProbeTarget } from './probe.ts';
 import { lookupHost } from './resolve-host.ts';
@@ -16,11 +17,11 @@ import { learnCertificate, tlsOptions } from './tls-options.ts';
 type GrpcSpec = Extract<CheckSpec, { kind: 'grpc' }>;
 
 /** Passes when the server reports SERVING for the service. */
-export function probeGrpc(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal): Promise<ProbeResult> {
+export function probeGrpc(target: ProbeTarget, spec: GrpcSpec, signal: StopSignal): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline, learn) => call(target, spec, deadline, learn));
 }
 
-function call(target: ProbeTarget, spec: GrpcSpec, signal: AbortSignal, learn: Learn): Promise<string> {
+function call(target: ProbeTarget, spec: GrpcSpec, signal: StopSignal, learn: Learn): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = open(target, spec);
     learnCertificate(socket, learn);

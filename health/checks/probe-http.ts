@@ -10,6 +10,7 @@ import { withoutFinalDot } from '../../config/host-name.ts';
 import { overSocket, type ProbeConnection } from '../connection.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
 import { connectPlain } from '../plain-connection.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import { bodyMatcher, type BodyMatcher } from './body-match.ts';
 import {
   bodyOf,
@@ -44,7 +45,7 @@ type HttpSpec = Extract<CheckSpec, { kind: 'http' | 'https' }>;
 export function probeHttp(
   target: ProbeTarget,
   spec: HttpSpec,
-  signal: AbortSignal,
+  signal: StopSignal,
   keep?: Keep,
   reused?: ProbeConnection,
 ): Promise<ProbeResult> {
@@ -93,7 +94,7 @@ function exchange(
   connection: ProbeConnection,
   request: string | undefined,
   spec: HttpSpec,
-  signal: AbortSignal,
+  signal: StopSignal,
   keep: Keep | undefined,
 ): Promise<ProbePassed> {
   return new Promise((resolve, reject) => {

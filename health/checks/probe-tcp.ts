@@ -6,6 +6,7 @@ import type { CheckSpec } from '../../config/check-kinds.ts';
 import { overSocket, type ProbeConnection } from '../connection.ts';
 import { MAX_BODY_OCTETS } from '../limits.ts';
 import { connectPlain } from '../plain-connection.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import { bodyMatcher } from './body-match.ts';
 import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
 import { lookupHost } from './resolve-host.ts';
@@ -13,11 +14,11 @@ import { lookupHost } from './resolve-host.ts';
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
 
 /** Passes when the connection is established and, with `expect`, when the first 64 KiB received match. */
-export function probeTcp(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
+export function probeTcp(target: ProbeTarget, spec: TcpSpec, signal: StopSignal, keep?: Keep): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline) => converse(target, spec, deadline, keep));
 }
 
-function converse(target: ProbeTarget, spec: TcpSpec, signal: AbortSignal, keep?: Keep): Promise<string> {
+function converse(target: ProbeTarget, spec: TcpSpec, signal: StopSignal, keep?: Keep): Promise<string> {
   const expected = spec.expect === undefined ? undefined : bodyMatcher(spec.expect);
   return new Promise((resolve, reject) => {
     const connection = connectTo(target);

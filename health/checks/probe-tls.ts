@@ -4,6 +4,7 @@
 import { connect, type TLSSocket } from 'node:tls';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { overSocket } from '../connection.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import {
   ProbeFailure,
   asError,
@@ -25,14 +26,14 @@ const DAY_MS = 86_400_000;
  * Passes when the handshake succeeds, the certificate is valid (unless `insecure`), and it is valid for `min_days_left`
  * more days.
  */
-export function probeTls(target: ProbeTarget, spec: TlsSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
+export function probeTls(target: ProbeTarget, spec: TlsSpec, signal: StopSignal, keep?: Keep): Promise<ProbeResult> {
   return judge(spec.timeoutMs, signal, (deadline, learn) => shakeHands(target, spec, deadline, learn, keep));
 }
 
 function shakeHands(
   target: ProbeTarget,
   spec: TlsSpec,
-  signal: AbortSignal,
+  signal: StopSignal,
   learn: Learn,
   keep?: Keep,
 ): Promise<string> {

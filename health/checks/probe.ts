@@ -8,6 +8,7 @@ import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { codeOf } from '../../config/unknown-values.ts';
 import type { ProbeConnection } from '../connection.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
+import { createStopper, type StopSignal } from '../stop-signal.ts';
 
 /** Where a probe connects: an address or a host name, and a port (0: neither check nor VIP has one). */
 export type ProbeTarget = {
@@ -67,7 +68,7 @@ export type Keep = (connection: ProbeConnection) => void;
 export type Probe<Spec extends CheckSpec = CheckSpec> = (
   target: ProbeTarget,
   spec: Spec,
-  signal: AbortSignal,
+  signal: StopSignal,
   keep?: Keep,
   reused?: ProbeConnection,
 ) => Promise<ProbeResult>;
@@ -88,22 +89,23 @@ export class NotProbed extends Error {
 }
 
 /**
- * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why
- * it failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires.
+ * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why it
+ * failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires, by default
+ * that there was no answer.
  */
 export async function judge(
   timeoutMs: number,
-  signal: AbortSignal,
-  attempt: (signal: AbortSignal, learn: Learn) => Promise<string | ProbePassed>,
-  late = `no answer in ${formatMs(timeoutMs)}`,
+  signal: StopSignal,
+  attempt: (signal: StopSignal, learn: Learn) => Promise<string | ProbePassed>,
+  late?: string,
 ): Promise<ProbeResult> {
   const startedMs = performance.now();
-  const controller = new AbortController();
+  const stopper = createStopper();
   const stop = (): void => {
-    controller.abort(new ProbeFailure('probe cancelled'));
+    stopper.abort(new ProbeFailure('probe cancelled'));
   };
   const cancelDeadline = startDeadline(timeoutMs, () => {
-    controller.abort(new ProbeFailure(late));
+    stopper.abort(new ProbeFailure(late ?? `no answer in ${formatMs(timeoutMs)}`));
   });
   let learned: Pick<ProbeResult, 'certificateEndsMs'> = {};
   const learn: Learn = (what) => {
@@ -112,15 +114,15 @@ export async function judge(
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   try {
-    controller.signal.throwIfAborted();
-    const passed = await attempt(controller.signal, learn);
+    if (stopper.aborted) throw stopper.reason;
+    const passed = await attempt(stopper, learn);
     const why =
       typeof passed === 'string' ? { reason: plainText(passed) } : { ...passed, reason: plainText(passed.reason) };
     return { passed: true, elapsedMs: elapsedSince(startedMs), ...why, ...learned };
   } catch (error) {
-    const why: unknown = controller.signal.aborted ? controller.signal.reason : error;
+    const why: unknown = stopper.aborted ? stopper.reason : error;
     const elapsedMs = elapsedSince(startedMs);
-    if (controller.signal.aborted) {
+    if (stopper.aborted) {
       return { passed: false, reason: describeError(why), elapsedMs, answered: false, ...learned };
     }
     if (hasExpired(error)) learned = { certificateEndsMs: EXPIRED };
@@ -177,7 +179,7 @@ export function elapsedSince(startedMs: number): number {
 }
 
 /** Calls back when the signal aborts, at once if it has aborted. Returns a function that removes the listener. */
-export function onAbort(signal: AbortSignal, run: () => void): () => void {
+export function onAbort(signal: StopSignal, run: () => void): () => void {
   if (signal.aborted) run();
   else signal.addEventListener('abort', run, { once: true });
   return () => {

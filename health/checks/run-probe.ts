@@ -3,6 +3,7 @@
  */
 import { checkTraits, isPush, type CheckKind, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
 import type { ProbeConnection } from '../connection.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import { probeCompound } from './probe-compound.ts';
 import { probeDns } from './probe-dns.ts';
 import { probeExec } from './probe-exec.ts';
@@ -29,7 +30,7 @@ const PROBES: { readonly [K in ProbedKind]: Probe<Extract<CheckSpec, { kind: K }
   at_least: probeMembers,
 };
 
-function probeMembers(target: ProbeTarget, spec: CompoundSpec, signal: AbortSignal, keep?: Keep): Promise<ProbeResult> {
+function probeMembers(target: ProbeTarget, spec: CompoundSpec, signal: StopSignal, keep?: Keep): Promise<ProbeResult> {
   return probeCompound(target, spec, signal, runProbe, keep);
 }
 
@@ -37,7 +38,7 @@ function probeMembers(target: ProbeTarget, spec: CompoundSpec, signal: AbortSign
 export function runProbe(
   target: ProbeTarget,
   spec: CheckSpec,
-  signal: AbortSignal,
+  signal: StopSignal,
   keep?: Keep,
   reused?: ProbeConnection,
 ): Promise<ProbeResult> {
