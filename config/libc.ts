@@ -195,7 +195,7 @@ export function writeCores(thread: number, cores: readonly number[]): boolean {
 /**
  * Calls `run` in this thread's event loop whenever the descriptor is readable, for as long as the returned value is
  * reachable. Does not keep the process alive. Promises that `run` settles, and errors that it throws, must wait for a
- * callback of Node.js: let it only start one.
+ * callback of Node.js.
  */
 export function whenReadable(fd: number, run: () => void): unknown {
   const handle = use().koffi.node.poll(fd, { readable: true }, run);

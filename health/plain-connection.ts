@@ -115,8 +115,16 @@ function openPoller(): Poller {
   // struct linger: on, for 0 seconds. Closing resets.
   opened.view.setInt32(LINGER_AT, 1, true);
   opened.watcher = whenReadable(epoll, () => {
-    // The call itself would leave promises unsettled, and errors uncaught.
-    setImmediate(takeEvents, opened);
+    // Node.js does not know of this call: it settles promises and reports errors in the immediate.
+    let thrown: { readonly error: unknown } | undefined;
+    try {
+      takeEvents(opened);
+    } catch (error) {
+      thrown = { error };
+    }
+    setImmediate(() => {
+      if (thrown !== undefined) throw thrown.error;
+    });
   });
   return opened;
 }

@@ -149,11 +149,12 @@ export function startDeadline(timeoutMs: number, expire: () => void): () => void
         arm(Math.min(lateMs, timeoutMs), false);
         return;
       }
-      // The events of this turn may be taken by an immediate of this turn (plain-connection.ts), which comes after this
-      // one.
       setImmediate(() => {
-        setImmediate(() => {
-          if (!ended) expire();
+        // After promises that are settled already: the events of plain connections come without a tick of Node.js.
+        queueMicrotask(() => {
+          process.nextTick(() => {
+            if (!ended) expire();
+          });
         });
       });
     }, delayMs);
