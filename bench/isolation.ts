@@ -16,6 +16,7 @@ import { countOf, createHistogram, fromPairs, merge, quantile, type Histogram } 
 import type { LoadReport } from './paced-load.ts';
 import { writePackets } from './packets.ts';
 import {
+  addBulkRecord,
   BULK_ZONE,
   bulkQueries,
   MAPS_ZONE,
@@ -25,8 +26,14 @@ import {
   writeMapsZone,
 } from './scale-world.ts';
 
-/** Limit of the 99.9th percentile, as a multiple of the idle server's. */
-const LIMIT = 2;
+/** The cores of the server while the load has the first core, and how far its 99.9th percentile may be above idle. */
+const PLACEMENTS = {
+  one: { about: 'the server has one core', limit: 'at most 4 ms more', keeps: isWithin4Ms },
+  spare: { about: 'the server may use all cores', limit: 'at most 2 times', keeps: isWithinTwice },
+} as const;
+const LOAD_CORE = 0;
+const SERVER_CORE = 1;
+type Placement = keyof typeof PLACEMENTS;
 const TOKEN = 'isolation';
 /** Part of a run's beginning that is ignored, while caches and compilers warm up. */
 const WARM_UP_MS = 1000;
@@ -47,7 +54,8 @@ const HELP = `node bench/isolation.ts [OPTION ...]
   --records N    records of the big zone; 1000000 by default
   --services N   services with maps of their own; 300 by default
   --only NAME    one disturbance: zone, geo or status
-  --no-pin       let the kernel place the threads; else the server has one core and the load another
+  --placement P  one: ${PLACEMENTS.one.about};
+                 spare: ${PLACEMENTS.spare.about}; by default one after the other
 `;
 
 type Options = {
@@ -56,7 +64,7 @@ type Options = {
   readonly rounds: number;
   readonly records: number;
   readonly services: number;
-  readonly pin: boolean;
+  readonly placement: Placement;
 };
 
 /** The server under load, with its HTTP port. */
@@ -64,6 +72,8 @@ type Target = {
   readonly running: Running;
   readonly statusPort: number;
   readonly packets: string;
+  /** Changes files before a reload, because an unchanged reload compiles nothing. */
+  readonly change: () => void;
   readonly options: Options;
 };
 
@@ -76,6 +86,8 @@ type Disturbance = {
   readonly zone: string;
   /** Writes the zones and returns the queries to ask. */
   readonly prepare: (folder: string, options: Options) => Buffer[];
+  /** Changes what `prepare` wrote, before the reload with this number. */
+  readonly change: (folder: string, options: Options, reload: number) => void;
   /** Disturbs until `untilMs`. Returns the times that count, since 1970. */
   readonly disturb: (target: Target, untilMs: number) => Promise<Window[]>;
 };
@@ -96,6 +108,9 @@ const DISTURBANCES: readonly Disturbance[] = [
       writeBulkZone(folder, records);
       return bulkQueries(records, QUERIES);
     },
+    change: (folder, _options, reload) => {
+      addBulkRecord(folder, reload);
+    },
     disturb: reloadOverAndOver,
   },
   {
@@ -103,6 +118,10 @@ const DISTURBANCES: readonly Disturbance[] = [
     about: 'recompiling the database for all maps, one after the other',
     zone: MAPS_ZONE,
     prepare: prepareMaps,
+    change: (folder, { services }, reload) => {
+      // The networks of maps are part of the compiled database.
+      writeMapsZone(folder, services, `203.0.${reload >> 8}.${reload & 255}/32`);
+    },
     disturb: reloadOverAndOver,
   },
   {
@@ -110,6 +129,7 @@ const DISTURBANCES: readonly Disturbance[] = [
     about: `${REQUESTS_PER_SECOND} requests a second to the status server`,
     zone: MAPS_ZONE,
     prepare: prepareMaps,
+    change: () => undefined,
     disturb: askStatus,
   },
 ];
@@ -125,7 +145,7 @@ async function main(): Promise<number> {
       records: { type: 'string', default: '1000000' },
       services: { type: 'string', default: '300' },
       only: { type: 'string' },
-      'no-pin': { type: 'boolean', default: false },
+      placement: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -133,21 +153,25 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const options: Options = {
+  const options = {
     rate: Number(values.rate),
     seconds: Number(values.seconds),
     rounds: Number(values.rounds),
     records: Number(values.records),
     services: Number(values.services),
-    pin: !values['no-pin'] && findProgram('taskset') !== undefined,
   };
   console.log(
     `${options.rate.toLocaleString('en')} queries/s; µs from when a query was sent to when the kernel took its answer\n`,
   );
+  if (findProgram('taskset') === undefined) throw new Error('isolation needs taskset (package util-linux)');
   let failed = false;
-  for (const disturbance of DISTURBANCES) {
-    if (values.only !== undefined && values.only !== disturbance.name) continue;
-    failed = !(await measure(disturbance, options)) || failed;
+  for (const placement of ['one', 'spare'] as const) {
+    if (values.placement !== undefined && values.placement !== placement) continue;
+    console.log(`placement ${placement}: ${PLACEMENTS[placement].about}, the load has the first one\n`);
+    for (const disturbance of DISTURBANCES) {
+      if (values.only !== undefined && values.only !== disturbance.name) continue;
+      failed = !(await measure(disturbance, { ...options, placement })) || failed;
+    }
   }
   return failed ? 1 : 0;
 }
@@ -161,7 +185,8 @@ async function measure(disturbance: Disturbance, options: Options): Promise<bool
     const target = await start(folder, disturbance, options);
     try {
       await load(target, options);
-      const ratios: number[] = [];
+      const { limit, keeps } = PLACEMENTS[options.placement];
+      const results: Compared[] = [];
       let lost = 0;
       let idle = print('idle', await load(target, options));
       for (let round = 0; round < options.rounds; round++) {
@@ -169,17 +194,15 @@ async function measure(disturbance: Disturbance, options: Options): Promise<bool
         const disturbed = print(name, run);
         const after = print('idle', await load(target, options));
         // The better one of the two idle runs around it: noise of the machine must not count as headroom.
-        ratios.push(disturbed / Math.min(idle, after));
+        results.push({ idle: Math.min(idle, after), disturbed });
         lost += run.lost + run.wrong;
         idle = after;
       }
-      ratios.sort((a, b) => a - b);
-      const median = ratios[Math.floor(ratios.length / 2)] ?? Number.NaN;
-      const isGood = median <= LIMIT && lost === 0;
-      const all = ratios.map((ratio) => ratio.toFixed(2)).join(', ');
-      console.log(
-        `  p99.9 is ${all} times the idle server's; limit ${LIMIT}; lost ${lost}: ${isGood ? 'ok' : 'OVER'}\n`,
-      );
+      // The median run keeps the limit if more than half of all runs do.
+      const kept = results.filter(keeps).length;
+      const isGood = kept * 2 > results.length && lost === 0;
+      const all = results.map((each) => `${(each.disturbed / each.idle).toFixed(2)} x`).join(', ');
+      console.log(`  p99.9 beside idle: ${all}; limit: ${limit}; lost ${lost}: ${isGood ? 'ok' : 'OVER'}\n`);
       return isGood;
     } finally {
       await target.running.stop();
@@ -187,6 +210,16 @@ async function measure(disturbance: Disturbance, options: Options): Promise<bool
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+type Compared = { readonly idle: number; readonly disturbed: number };
+
+function isWithin4Ms({ idle, disturbed }: Compared): boolean {
+  return disturbed <= idle + 4000;
+}
+
+function isWithinTwice({ idle, disturbed }: Compared): boolean {
+  return disturbed <= idle * 2;
 }
 
 /** Returns the 99.9th percentile. */
@@ -212,12 +245,8 @@ async function load(target: Target, options: Options, disturb?: Disturbance['dis
 }
 
 async function loadOnce(target: Target, options: Options, disturb?: Disturbance['disturb']): Promise<Run> {
-  const { rate, seconds, pin } = options;
-  const [program, args] = command(
-    'paced-load.ts',
-    [target.running.port, rate, seconds, target.packets].map(String),
-    pin,
-  );
+  const { rate, seconds } = options;
+  const [program, args] = command('paced-load.ts', [target.running.port, rate, seconds, target.packets].map(String));
   const running = promisify(execFile)(...aheadOfOthers(program, args), { maxBuffer: 2 ** 28 });
   let windows: Window[] | undefined;
   if (disturb) {
@@ -240,12 +269,12 @@ async function loadOnce(target: Target, options: Options, disturb?: Disturbance[
 }
 
 /** Runs a script of this folder on the core of the load. */
-function command(script: string, args: readonly string[], pin: boolean): [string, string[]] {
-  return pinned(pin, 0, [fileURLToPath(new URL(script, import.meta.url)), ...args]);
+function command(script: string, args: readonly string[]): [string, string[]] {
+  return onCore(LOAD_CORE, [fileURLToPath(new URL(script, import.meta.url)), ...args]);
 }
 
-function pinned(pin: boolean, core: number, args: readonly string[]): [string, string[]] {
-  return pin ? ['taskset', ['-c', String(core), process.execPath, ...args]] : [process.execPath, [...args]];
+function onCore(core: number, args: readonly string[]): [string, string[]] {
+  return ['taskset', ['-c', String(core), process.execPath, ...args]];
 }
 
 function prepareMaps(folder: string, { services }: Options): Buffer[] {
@@ -253,22 +282,34 @@ function prepareMaps(folder: string, { services }: Options): Buffer[] {
   return mapsQueries(services, QUERIES);
 }
 
-async function start(folder: string, { zone, prepare }: Disturbance, options: Options): Promise<Target> {
+async function start(folder: string, { zone, prepare, change }: Disturbance, options: Options): Promise<Target> {
   const port = await freePort();
   const statusPort = await freePort();
   const file = writeConfiguration(folder, { port, statusPort, token: TOKEN });
   const packets = join(folder, 'packets');
   writePackets(packets, prepare(folder, options));
   const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-  const [program, args] = pinned(options.pin, 1, [main, 'serve', file]);
+  const serve = [main, 'serve', file];
+  const [program, args] = options.placement === 'one' ? onCore(SERVER_CORE, serve) : [process.execPath, serve];
   const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'pharos-compile-cache') };
-  return { running: await startServer(program, args, port, zone, env), statusPort, packets, options };
+  const running = await startServer(program, args, port, zone, env);
+  let reloads = 0;
+  return {
+    running,
+    statusPort,
+    packets,
+    change: () => {
+      change(folder, options, ++reloads);
+    },
+    options,
+  };
 }
 
 /** Until `untilMs`, and until the end of the reload that runs then. */
-async function reloadOverAndOver({ statusPort }: Target, untilMs: number): Promise<Window[]> {
+async function reloadOverAndOver({ statusPort, change }: Target, untilMs: number): Promise<Window[]> {
   const windows: Window[] = [];
   while (Date.now() < untilMs) {
+    change();
     const fromMs = Date.now();
     await reloadServer(statusPort, TOKEN);
     windows.push({ fromMs, toMs: Date.now() + AFTERMATH_MS });
@@ -277,11 +318,11 @@ async function reloadOverAndOver({ statusPort }: Target, untilMs: number): Promi
   return windows;
 }
 
-async function askStatus({ statusPort, options }: Target, untilMs: number): Promise<Window[]> {
+async function askStatus({ statusPort }: Target, untilMs: number): Promise<Window[]> {
   const fromMs = Date.now();
   const seconds = Math.max(1, Math.round((untilMs - fromMs) / 1000));
   const args = [String(statusPort), String(REQUESTS_PER_SECOND), String(seconds)];
-  const [program, all] = command('http-load.ts', args, options.pin);
+  const [program, all] = command('http-load.ts', args);
   // With lower priority than the load generator, on the core that they share.
   const { stdout } = await promisify(execFile)('nice', ['-n', '19', program, ...all]);
   const [good = 0, bad = 0] = stdout.split(' ').map(Number);

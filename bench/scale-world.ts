@@ -1,7 +1,7 @@
 /**
  * Configurations of any size for the benchmarks of scale and isolation. The same numbers always give the same content.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeQuery, repeatable } from './packets.ts';
 import { REGIONS } from './world.ts';
@@ -69,14 +69,19 @@ export function writeBulkZone(folder: string, records: number): void {
   writeFileSync(join(folder, 'zones', 'bulk.db'), `${lines.join('\n')}\n`);
 }
 
+/** Adds one record to the master file of the bulk zone; `number` makes its name. */
+export function addBulkRecord(folder: string, number: number): void {
+  appendFileSync(join(folder, 'zones', 'bulk.db'), `added${number} A 192.0.2.1\n`);
+}
+
 /** Queries for random names of the bulk zone. */
 export function bulkQueries(records: number, count: number): Buffer[] {
   const random = repeatable(SEED);
   return Array.from({ length: count }, () => encodeQuery(`${bulkLabel(random(records))}.${BULK_ZONE}`, 'A'));
 }
 
-/** `count` services of three VIPs; no two of them have the same map. */
-export function writeMapsZone(folder: string, count: number): void {
+/** `count` services of three VIPs; no two of them have the same map. The first map also has `network`, if given. */
+export function writeMapsZone(folder: string, count: number, network?: string): void {
   const random = repeatable(SEED + 1);
   const regions = Object.entries(REGIONS);
   const countries = COUNTRIES.split(' ');
@@ -94,6 +99,7 @@ export function writeMapsZone(folder: string, count: number): void {
       const other = bit < 20 ? (i >> bit) & 1 : random(2);
       lines.push(`          ${country}: ${of(bit + other)}`);
     }
+    if (network !== undefined && i === 0) lines.push(`          ${network}: ${of(0)}`);
     lines.push(`          default: [${of(0)}, ${of(1)}, ${of(2)}]`);
   }
   writeZone(folder, MAPS_ZONE, lines);
