@@ -10,6 +10,7 @@ import { descriptorOf } from '../server/io/pass-descriptors.ts';
 import { ListenError } from '../server/listen-error.ts';
 import type { Endpoint } from '../wire/address.ts';
 import { watchConnections, type Connections } from './connections.ts';
+import { buildLateValidator } from './late-validation.ts';
 import { createMetrics } from './metrics.ts';
 import { openApiRoutes } from './openapi.ts';
 import { problem, sendProblem } from './problem.ts';
@@ -154,6 +155,7 @@ function createFastify(): FastifyInstance {
     forceCloseConnections: 'idle',
     // Fastify would send this 503 without our error handler.
     return503OnClosing: false,
+    schemaController: { compilersFactory: { buildValidator: buildLateValidator } },
     // Input is validated as sent: no coercion, and no silent removal.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allowUnionTypes: true } },
     clientErrorHandler: answerBrokenRequest,
