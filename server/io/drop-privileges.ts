@@ -104,8 +104,8 @@ function findUser(name: string): User | undefined {
   }
 }
 
-/** Names of Pharos's files in the state folder, including temporary and damaged files. */
-const OURS = /^(?:[a-z]+\.json|takeover\.sock)(?:\.tmp|\.new|\.bad)?$|^keys$/;
+/** Names of Pharos's files and folders in the state folder, including temporary and damaged files. */
+const OURS = /^(?:[a-z]+\.json|takeover\.sock)(?:\.tmp|\.new|\.bad)?$|^(?:keys|cache)$/;
 
 /**
  * Gives the folder and Pharos's files in it to the user. Leaves a folder with any other file unchanged, because
