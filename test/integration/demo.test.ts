@@ -41,11 +41,11 @@ test.skipIf(!has('dig'))(
     await fetch(`${backend}/fail`, { method: 'POST' });
     expect(await eventually(ask, (answer) => answer === '198.51.100.10')).toBeLessThan(2000);
 
-    const why = /Why was that the answer\?\s+bin\/pharos (.*)/.exec(demo.stdout())?.[1] ?? '';
+    const why = /Show the reason for an answer:\s+bin\/pharos (.*)/.exec(demo.stdout())?.[1] ?? '';
     const explained = await run(why.split(' '), { command: PHAROS });
     expect(explained.stdout).toMatch(/www\.example\.com A = 198\.51\.100\.10 \(virginia\)/);
     expect(explained.stdout).toMatch(/seoul +seoul +203\.0\.113\.10 +1 +down +down: HTTP 503/);
-    expect(await shell(/What is up\?\s+(.*)/.exec(demo.stdout())?.[1] ?? '')).toContain('2/3 available');
+    expect(await shell(/Show what is up:\s+(.*)/.exec(demo.stdout())?.[1] ?? '')).toContain('2/3 available');
 
     await fetch(`${backend}/recover`, { method: 'POST' });
     expect(await eventually(ask, (answer) => answer === '203.0.113.10')).toBeLessThan(2000);
