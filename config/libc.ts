@@ -200,6 +200,10 @@ export function writeCores(thread: number, cores: readonly number[]): boolean {
 export function whenReadable(fd: number, run: () => void): unknown {
   const handle = use().koffi.node.poll(fd, { readable: true }, run);
   handle.unref();
+  // While Node.js ends, the event loop runs once more. koffi would call JavaScript then, and abort the process.
+  process.once('exit', () => {
+    handle.close();
+  });
   return handle;
 }
 

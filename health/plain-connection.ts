@@ -1,7 +1,7 @@
 /**
  * TCP connections to IP addresses without `node:net`: calls of the C library, and one epoll instance that the event
- * loop watches. A probe over such a connection takes half the CPU of one over a socket of Node.js, and a held one a
- * tenth of the memory (docs/decisions/http-probes.md).
+ * loop watches. A probe over a new connection takes half the CPU time of one over a socket of Node.js, and a held
+ * connection a fifth of the memory (docs/decisions/http-probes.md).
  */
 import { isIPv4 } from 'node:net';
 import { getSystemErrorName } from 'node:util';

@@ -243,6 +243,8 @@ function readHead(text: string): Head {
     const colon = each.indexOf(':');
     if (!TOKEN.test(each.slice(0, Math.max(0, colon))))
       throw notHttp(`no header: ${JSON.stringify(each.slice(0, 40))}`);
+    // Most fields have other names, and are not looked at.
+    if (!LENGTHS_OF_NAMES.has(colon)) continue;
     const value = each.slice(colon + 1).trim();
     switch (each.slice(0, colon).toLowerCase()) {
       case 'content-length':
@@ -273,6 +275,11 @@ function readHead(text: string): Head {
     length: codings.length > 0 ? undefined : length,
   };
 }
+
+/** Of the fields that are read. */
+const LENGTHS_OF_NAMES = new Set(
+  ['content-length', 'content-encoding', 'transfer-encoding', 'connection'].map(({ length }) => length),
+);
 
 /** `token` of RFC 9110 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
