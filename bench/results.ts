@@ -13,6 +13,7 @@ const SECTIONS = {
   health: 'Health checks',
   scale: 'Scale',
   isolation: 'Isolation',
+  startup: 'Start-up',
 } as const;
 export type Section = keyof typeof SECTIONS;
 
