@@ -43,9 +43,9 @@ export const MAX_EXTRA_PROBES = 512;
 /** Probes that are started before the sockets are read again: some 5 ms of work at most. */
 export const MAX_STARTS_AT_ONCE = 32;
 /**
- * Connections held open between probes. Each takes 1 KB in this process, over TLS 5 KB and more, and 5 KB in the kernel; an
- * HTTP probe over a held connection costs less than over a new one. 30,000 targets must fit into 400 MB, which they
- * would not if all were watched. Never more than a quarter of this process's file descriptors.
+ * Connections held open between probes. Each takes 1 KB in this process, over TLS 5 KB and more, and 5 KB in the
+ * kernel; in return, an HTTP probe over a held connection costs less than over a new one. 30,000 targets must fit into
+ * 400 MB, which they would not if all were watched. Never more than a quarter of this process's file descriptors.
  */
 export const MAX_WATCHED = 8192;
 /**

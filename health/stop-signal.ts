@@ -1,5 +1,6 @@
 /**
- * Stops probes. An AbortController with its EventTarget costs several microseconds and a kilobyte, and a probe needs two.
+ * Stops probes. A probe needs two such signals. An AbortController with its EventTarget would cost several microseconds
+ * and a kilobyte.
  */
 
 /** What probes use of an AbortSignal, which is one too. */
