@@ -10,6 +10,7 @@ import { createAnswerer, type AnswererPayload } from '../server/answer/answerer.
 import { createClientRing } from '../server/answer/client-samples.ts';
 import { packetOf, TRANSPORT, type Answer } from '../server/contract.ts';
 import { createCounters } from '../server/counters.ts';
+import { inlineMore } from '../server/inline-more.ts';
 import { SLOT_OCTETS } from '../server/io/message-vector.ts';
 import { loadGeneration } from '../zones/load-generation.ts';
 import { findCase } from './cases.ts';
@@ -34,6 +35,7 @@ const REFILL = 50;
 
 /** One replay per case. */
 export function createReplays(): Replay[] {
+  inlineMore();
   const clients = createClientRing();
   const heads = new Int32Array(clients, 0, 2);
   const answer = createAnswer(clients);

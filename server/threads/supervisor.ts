@@ -6,6 +6,7 @@ import { whyNoLibc } from '../../config/libc.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { Log, Publication } from '../contract.ts';
 import { COUNTER, createCounters, sumCounters } from '../counters.ts';
+import { inlineMore } from '../inline-more.ts';
 import { checkUdp } from '../io/check-listen.ts';
 import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
 import { ListenError } from '../listen-error.ts';
@@ -91,6 +92,7 @@ async function start(options: ServerOptions): Promise<Server> {
   const { log } = options;
   const { io, why } = chooseIo(options.io);
   if (why !== undefined) log.warn(`UDP goes through node:dgram, which takes about twice the CPU per query: ${why}`);
+  inlineMore();
   let spare: SpareCores | undefined;
   const crew = createCrew(options, () => spare?.threadStarted());
   const sockets: UdpSocket[] = [];
