@@ -1,5 +1,5 @@
 /**
- * Command lines of the commands for a running server: `status`, `drain`, `up`, `down`, `auto`, `weight`, `reload`.
+ * Command lines of the commands for a running server: `status`, `fleet`, `drain`, `up`, `down`, `auto`, `weight`, `reload`.
  */
 import type { Command } from 'commander';
 import type { StateOptions } from './control.ts';
@@ -15,6 +15,7 @@ type Flags = {
   readonly wait?: boolean;
   readonly force?: boolean;
   readonly watch?: boolean;
+  readonly all?: boolean;
   readonly interval: string;
 };
 
@@ -53,6 +54,18 @@ export function controlCommands(
       const options = { ...common(flags), service, watch, intervalMs, screen, signal: stopped.signal };
       done(await runStatus(options, output));
       for (const signal of signals) process.off(signal, stop);
+    });
+
+  reachable(program.command('fleet'))
+    .summary('show the nodes of the fleet, and who sees what')
+    .description(
+      'Show the nodes of the fleet that a running server belongs to, and the targets on which they disagree.',
+    )
+    .option('--all', 'show the votes on every target')
+    .addHelpText('after', example('pharos fleet', 'pharos fleet --api http://192.0.2.53:8053 --all'))
+    .action(async (flags: Flags) => {
+      const { runFleet } = await import('./fleet.ts');
+      done(await runFleet({ ...common(flags), all: flags.all ?? false }, output));
     });
 
   const words = {

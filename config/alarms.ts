@@ -28,6 +28,14 @@ export const ALARMS = {
   flapping: 'warning',
   /** A certificate ends soon: of this server, or one that a check saw. */
   certificate_expiring: 'warning',
+  /** No other node of the fleet is heard: this node decides alone. */
+  alone: 'critical',
+  /** Regions of the fleet have seen different states of a target for a while. */
+  split_verdict: 'warning',
+  /** Nodes of the fleet have different configurations. */
+  configuration_drift: 'warning',
+  /** The clock of another node of the fleet differs. */
+  clock_skew: 'warning',
   /** No more TCP or HTTP clients are accepted. */
   connections_full: 'warning',
   /** Log lines were dropped because the reader of the log does not keep up. */

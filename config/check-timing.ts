@@ -3,6 +3,7 @@
  */
 import type { Place, Report } from './diagnostics.ts';
 import { duration, integer, map, optional, valueOf, withDefault, type Read } from './fields.ts';
+import { fleetFields, fleetRuleOf, type FleetKeys, type FleetRule } from './fleet-rule.ts';
 import {
   MAX_CHECK_INTERVAL_MS,
   MAX_CHECK_TIMEOUT_MS,
@@ -27,6 +28,8 @@ export type CheckTiming = {
   readonly fall: number;
   /** Undefined: every change of the state counts, however often it changes. */
   readonly flap?: FlapRule | undefined;
+  /** How a fleet decides; undefined: `DEFAULT_FLEET_RULE`. */
+  readonly fleet?: FleetRule | undefined;
 };
 
 /** `changes` changes of the state within `withinMs` hold the target down for `holdMs` (docs/health.md#flapping). */
@@ -59,6 +62,7 @@ export const timingFields = {
   rise: withDefault(integer({ min: 1, max: MAX_RISE_OR_FALL }), 2),
   fall: withDefault(integer({ min: 1, max: MAX_RISE_OR_FALL }), 3),
   flap: optional(flap),
+  ...fleetFields,
 };
 
 /** For checks with another default. */
@@ -72,7 +76,7 @@ export type Timing = {
   readonly rise: number;
   readonly fall: number;
   readonly flap: FlapRule | undefined;
-};
+} & FleetKeys;
 
 /** Fills in `fast`, and warns of values that delay the detection of failures. */
 export function timingOf(read: Timing, node: YamlNode, report: Report): CheckTiming {
@@ -92,7 +96,11 @@ export function timingOf(read: Timing, node: YamlNode, report: Report): CheckTim
       'the next probe waits for the timeout: shorten it',
     );
   }
-  const timing = { intervalMs, timeoutMs, fastMs: read.fast ?? Math.min(DEFAULT_FAST_MS, intervalMs), rise, fall };
+  const fleet = fleetRuleOf(read);
+  const timing = {
+    ...{ intervalMs, timeoutMs, fastMs: read.fast ?? Math.min(DEFAULT_FAST_MS, intervalMs), rise, fall },
+    ...(fleet && { fleet }),
+  };
   if (read.flap === undefined) return timing;
   warnRareFlap(read.flap, timing, placeOfKey('flap'), report);
   return { ...timing, flap: read.flap };

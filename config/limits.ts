@@ -35,6 +35,10 @@ export const MAX_COMPOUND_PROBES = 32;
 export const MAX_COMPOUND_DEPTH = 8;
 /** Largest `min_days_left`: far more than any authority signs. */
 export const MAX_DAYS_LEFT = 3650;
+/** Nodes of a fleet that `quorum` and `probers` may name. */
+export const MAX_FLEET_NODES = 1000;
+/** `fleet.wait`: peers answer within seconds, or not at all. */
+export const MAX_FLEET_WAIT_MS = 600_000;
 /** CA/Browser Forum, ballot SC-081v3: the longest validity of public certificates from March 2026 on. */
 export const PUBLIC_CERTIFICATE_DAYS = 200;
 /** `body` and `expect` are searched in the first 64 KiB (docs/health.md#checks). */

@@ -43,6 +43,7 @@ import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
 import { readYaml } from './parse-yaml.ts';
 import { beacon, beaconSettings } from './read-beacon.ts';
 import { checks } from './read-checks.ts';
+import { fleet, fleetSettings } from './read-fleet.ts';
 import { listenField, reportTaken } from './read-listen.ts';
 import { notify } from './read-notify.ts';
 import { regions } from './read-regions.ts';
@@ -235,6 +236,7 @@ function pharos(isCountry: IsCountry) {
       explain_from: withDefault(list(fromEnvironment(prefix())), [...LOOPBACK]),
     }),
     transfer: withDefault(transfer, { keys: [], allow: [], notify: [] }),
+    fleet: optional(fleet),
     beacon: optional(beacon),
     log: section('log', {
       level: withDefault(choice(LEVELS), 'info'),
@@ -253,6 +255,7 @@ function secretVariables(node: YamlNode): Settings['secretVariables'] {
     below(below(node, 'health'), 'notify'),
     below(below(node, 'dns'), 'cookie_secrets'),
     below(below(node, 'transfer'), 'keys'),
+    ...['password', 'token', 'nkey', 'servers'].map((key) => below(below(node, 'fleet'), key)),
   ];
   return new Set(['PHAROS_TOKEN', ...secrets.flatMap((each) => (each ? variablesIn(each) : []))]);
 }
@@ -360,6 +363,7 @@ export function readSettings(input: {
       explainFrom: read.dns.explain_from,
     },
     transfer: read.transfer,
+    fleet: read.fleet && fleetSettings(read.fleet, new Set(read.regions.keys()), baseDir, report),
     beacon: read.beacon && beaconSettings(read.beacon, read.regions, report),
     log: read.log,
     shutdown: { graceMs: read.shutdown.grace },

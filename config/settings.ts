@@ -76,6 +76,8 @@ export type Settings = {
     readonly explainFrom: readonly Prefix[];
   };
   readonly transfer: TransferSettings;
+  /** Undefined: this node is not part of a fleet. */
+  readonly fleet: FleetSettings | undefined;
   /** Undefined: browsers measure nothing. */
   readonly beacon: BeaconSettings | undefined;
   readonly log: { readonly level: LogLevel; readonly queries: number };
@@ -84,6 +86,31 @@ export type Settings = {
     readonly graceMs: number | undefined;
   };
   readonly schedules: readonly ScheduleSpec[];
+};
+
+/** `fleet`: this node's part in a fleet, and the NATS servers that connect it. Files have been read. */
+export type FleetSettings = {
+  readonly name: string;
+  readonly servers: readonly string[];
+  /** Unique in the fleet. */
+  readonly node: string;
+  /** The name of a region of this file. */
+  readonly region: string;
+  /** How long the votes of peers are waited for at the start. */
+  readonly waitMs: number;
+  readonly login: {
+    /** The content of a credentials file. */
+    readonly credentials: string | undefined;
+    readonly user: string | undefined;
+    readonly password: string | undefined;
+    readonly token: string | undefined;
+    /** The seed of an nkey. */
+    readonly nkey: string | undefined;
+  };
+  /** PEM. */
+  readonly tls:
+    | { readonly ca: string | undefined; readonly cert: string | undefined; readonly key: string | undefined }
+    | undefined;
 };
 
 /** `health.notify`. The URL may contain a secret, as those of chat systems do. */

@@ -5,6 +5,7 @@ import type { Alarms } from '../config/alarms.ts';
 import { describeError } from './checks/probe.ts';
 import type { PushTimers } from './checks/push.ts';
 import { isoTime, type Clock } from './clock.ts';
+import type { Electorate } from './electorate.ts';
 import type { FlapHolds } from './flap-holds.ts';
 import type { HealthEvent, HealthOptions } from './health.ts';
 import type { NotProbedAlarm } from './not-probed.ts';
@@ -32,6 +33,7 @@ export type Engine = Pick<HealthOptions, 'log' | 'warn'> & {
   readonly orders: Orders;
   readonly writer: TableWriter;
   readonly probeUnit: Prober;
+  readonly electorate: Electorate | undefined;
   /** Units that have not had a result yet. `firstRound` is done when there are none. */
   unheard: Set<Unit>;
   firstRound: FirstRound;

@@ -19,9 +19,19 @@ import { createNotProbedAlarm } from './not-probed.ts';
 import { createOrders, stopOrders } from './orders.ts';
 import { createLinkWatch } from './own-links.ts';
 import { createProber } from './prober.ts';
-import { endFlapHold, hearProbe, hearReport, hearResult, leaveToNextResult, restoreUp, takeDown } from './results.ts';
+import {
+  doubtUnit,
+  endFlapHold,
+  hearProbe,
+  hearReport,
+  hearResult,
+  leaveToNextResult,
+  restoreUp,
+  takeDown,
+  takeVerdict,
+} from './results.ts';
 import { createScheduler } from './scheduler.ts';
-import { startGeneration } from './start-generation.ts';
+import { startGeneration, switchProbes } from './start-generation.ts';
 import { openMemoryStore, openStateStore } from './state-file.ts';
 import { createSuspicion, stopSuspicion, suspectWords, type Suspicion } from './suspect.ts';
 import { createTableWriter, targetNamed, writeTarget } from './table-writer.ts';
@@ -131,7 +141,19 @@ function createEngine(options: HealthOptions): Engine {
   const notProbed = createNotProbedAlarm<Unit>({ alarms, suspected: () => suspicion.alarm !== undefined });
   const parts = { scheduler, watch, pushes, suspicion, notProbed, flapHolds, orders, writer, probeUnit };
   const first = { unheard: new Set<Unit>(), firstRound: settledRound(), remembered: store.states, stopped: false };
-  const engine: Engine = { log, warn, clock, alarms, store, counts, ...parts, ...first };
+  const { electorate } = options;
+  const engine: Engine = { log, warn, clock, alarms, store, counts, electorate, ...parts, ...first };
+  electorate?.listen({
+    changed: (key) => {
+      takeVerdict(engine, key);
+    },
+    doubted: (key) => {
+      doubtUnit(engine, key);
+    },
+    probing: (key) => {
+      switchProbes(engine, key);
+    },
+  });
   return engine;
 }
 
@@ -153,13 +175,15 @@ function connectSuspicion(clock: Clock, share: () => number, engineOf: () => Eng
       leaveToNextResult(engineOf(), unit);
     },
     raised: (alarm) => {
-      const { alarms, notProbed } = engineOf();
+      const { alarms, electorate, notProbed } = engineOf();
       alarms.raise('suspect', suspectWords(alarm));
+      electorate?.abstain(true);
       notProbed.update();
     },
     over: ({ sinceMs }, why) => {
-      const { alarms, notProbed, warn } = engineOf();
+      const { alarms, electorate, notProbed, warn } = engineOf();
       alarms.clear('suspect');
+      electorate?.abstain(false);
       const seconds = Math.round((clock.now() - sinceMs) / 1000);
       warn(`health: states are no longer frozen, after ${String(seconds)} s: ${why}`);
       notProbed.update();

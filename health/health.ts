@@ -5,6 +5,7 @@ import type { Alarms } from '../config/alarms.ts';
 import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Probe } from './checks/probe.ts';
 import type { Clock } from './clock.ts';
+import type { Electorate } from './electorate.ts';
 import type { Author, OverrideRequest } from './overrides.ts';
 import type { Foresee } from './pressure.ts';
 import type { SavedOverride, SavedWeight } from './state-file.ts';
@@ -157,6 +158,8 @@ export type HealthOptions = {
   readonly alarms?: Alarms;
   /** Told of VIPs that went with a load. */
   readonly foresee?: Foresee;
+  /** The fleet that decides; undefined: this node decides alone. */
+  readonly electorate?: Electorate | undefined;
   /** The link of this machine to a host, where that is down; undefined: this machine is looked at. */
   readonly deadLink?: (host: string) => string | undefined;
   readonly clock?: Clock;

@@ -12,7 +12,17 @@ import type { Health } from './health.ts';
 import { settleDown, undecided } from './hysteresis.ts';
 import { beliefIn, noteFault, reconsider } from './suspect.ts';
 import { targetNamed, unitOf, writeTarget } from './table-writer.ts';
-import { fallsWith, loadHoldSeconds, noteUnprobed, probedWord, shownState, takeResult, type Unit } from './unit.ts';
+import {
+  fallsWith,
+  loadHoldSeconds,
+  noteUnprobed,
+  ownState,
+  probedWord,
+  raiseDoubt,
+  shownState,
+  takeResult,
+  type Unit,
+} from './unit.ts';
 
 export function hearProbe(engine: Engine, unit: Unit, result: ProbeResult): void {
   const { counts, watch } = engine;
@@ -70,8 +80,45 @@ function noteHeard({ unheard, firstRound }: Engine, unit: Unit): void {
   if (unheard.delete(unit) && unheard.size === 0) firstRound.done();
 }
 
-/** Writes the unit's state to the table. If it is not `before`, also announces and saves it. */
+/** Votes where a fleet decides, and shows the unit's state. */
 function tell(engine: Engine, unit: Unit, before: Probed, reason: string): void {
+  const { electorate } = engine;
+  if (electorate === undefined) {
+    show(engine, unit, before, reason);
+    return;
+  }
+  // A vote that changes the verdict comes back through `takeVerdict`, which announces it.
+  electorate.vote(unit.key, unit.state.decided ? ownState(unit) : PROBED.UNKNOWN, reason);
+  show(engine, unit, shownState(unit), reason);
+}
+
+/** Shows another verdict of the fleet. */
+export function takeVerdict(engine: Engine, key: string): void {
+  const { electorate, writer } = engine;
+  const unit = writer.units.byKey.get(key);
+  if (electorate === undefined || unit === undefined) return;
+  const before = shownState(unit);
+  unit.verdict = electorate.verdict(key);
+  const own = ownState(unit);
+  const reason = unit.last?.reason ?? '';
+  show(
+    engine,
+    unit,
+    before,
+    own === unit.verdict ? reason : `verdict of the fleet; this node: ${reason || 'not probed'}`,
+  );
+}
+
+/** Probes a unit early, because another node of the fleet sees another state. */
+export function doubtUnit({ scheduler, writer }: Engine, key: string): void {
+  const unit = writer.units.byKey.get(key);
+  if (unit === undefined) return;
+  raiseDoubt(unit);
+  scheduler.hasten(key);
+}
+
+/** Writes the unit's state to the table. If it is not `before`, also announces and saves it. */
+function show(engine: Engine, unit: Unit, before: Probed, reason: string): void {
   const { clock, writer } = engine;
   const shown = shownState(unit);
   if (shown !== before) unit.since = isoTime(clock);

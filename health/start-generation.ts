@@ -4,12 +4,13 @@
 import { isPush } from '../config/check-kinds.ts';
 import { openRound, saveStates, settledRound, statesNow, type Engine } from './engine-state.ts';
 import { viewHealthTable } from './health-table.ts';
+import { undecided } from './hysteresis.ts';
 import { saveOverrides } from './orders.ts';
 import { checkSlots, gatherUnits, recall, rememberedOf } from './reuse-units.ts';
 import { setSuspects } from './suspect.ts';
 import { writeGeneration } from './table-writer.ts';
 import { canonicalTarget, type HealthTarget } from './target-names.ts';
-import { stopProbes, type Unit } from './unit.ts';
+import { ownState, stopProbes, type Unit } from './unit.ts';
 
 export function startGeneration(
   engine: Engine,
@@ -33,6 +34,7 @@ export function startGeneration(
   setSuspects(suspicion, all);
   notProbed.configure(all);
   flapHolds.configure(all);
+  askElectorate(engine, all);
   const targets = new Map(wanted.map((target) => [canonicalTarget(target.target), target]));
   writeGeneration(writer, { targets, units, table: viewHealthTable(memory, slots) });
   if (orders.overrides.entries.size > 0) void saveOverrides(orders);
@@ -44,16 +46,45 @@ export function startGeneration(
 
 /** Opens the first round of the units. Callers that wait for the previous generation's round now wait for this one. */
 function startRoundOf(engine: Engine, units: readonly Unit[]): void {
-  engine.unheard = new Set(units.filter((unit) => unit.where !== undefined && unit.last === undefined));
+  const isAwaited = (unit: Unit): boolean =>
+    unit.where !== undefined && unit.last === undefined && isProbed(engine, unit);
+  engine.unheard = new Set(units.filter(isAwaited));
   const last = engine.firstRound;
   engine.firstRound = engine.unheard.size === 0 ? settledRound() : openRound();
   void engine.firstRound.promise.then(last.done);
 }
 
-function startUnit({ probeUnit, pushes, scheduler }: Engine, unit: Unit): void {
+/** Tells the fleet which checks there are, and takes its verdicts. */
+function askElectorate({ electorate }: Engine, units: readonly Unit[]): void {
+  if (electorate === undefined) return;
+  electorate.configure(units.map((unit) => ({ ...unit, before: ownState(unit) })));
+  for (const unit of units) unit.verdict = electorate.verdict(unit.key);
+}
+
+/** Whether this node probes it: with a fleet, other nodes may do so. */
+function isProbed({ electorate }: Engine, { key }: Unit): boolean {
+  return electorate?.isProbing(key) ?? true;
+}
+
+/** Starts or stops the probes of a unit when the fleet has chosen other probers. */
+export function switchProbes(engine: Engine, key: string): void {
+  const unit = engine.writer.units.byKey.get(key);
+  if (unit === undefined) return;
+  if (isProbed(engine, unit)) {
+    unit.stopped = false;
+    startUnit(engine, unit);
+    return;
+  }
+  stopUnit(engine, unit);
+  unit.state = undecided(unit.state);
+  if (engine.unheard.delete(unit) && engine.unheard.size === 0) engine.firstRound.done();
+}
+
+function startUnit(engine: Engine, unit: Unit): void {
+  const { probeUnit, pushes, scheduler } = engine;
   const { check, where, key } = unit;
   if (isPush(check)) pushes.expect(key, check.expiresMs);
-  else if (where !== undefined) {
+  else if (where !== undefined && isProbed(engine, unit)) {
     const { intervalMs, fastMs } = check;
     scheduler.add({ key, intervalMs, fastMs, run: () => probeUnit(unit, where) });
   }

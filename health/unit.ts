@@ -50,6 +50,10 @@ export type Unit = {
   flapsBefore: Flaps;
   /** It has changed too often, and is taken for down whatever the probes say. */
   heldDown: boolean;
+  /** What a fleet decided; undefined without a fleet, where its own state decides. */
+  verdict: Probed | undefined;
+  /** Probes to make at once because other nodes of the fleet see another state. */
+  doubts: number;
   /** It is no longer wanted. */
   stopped: boolean;
 };
@@ -70,6 +74,8 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
     flaps: NO_FLAPS,
     flapsBefore: NO_FLAPS,
     heldDown: false,
+    verdict: undefined,
+    doubts: 0,
     stopped: false,
   };
 }
@@ -95,14 +101,25 @@ export function noteUnprobed(unit: Unit, result: ProbeResult, clock: Clock): voi
   unit.last = { ...result, reason: `not probed: ${result.reason}`, at: isoTime(clock) };
 }
 
-/** The probed state as answers have it: down while it is held down because it flaps. */
-export function shownState({ heldDown, state }: Unit): Probed {
+/** The state as answers have it: the fleet's verdict, or without a fleet its own. */
+export function shownState(unit: Unit): Probed {
+  return unit.verdict ?? ownState(unit);
+}
+
+/** The state that this node's probes show: down while it is held down because it flaps. */
+export function ownState({ heldDown, state }: Unit): Probed {
   return heldDown ? PROBED.DOWN : state.probed;
+}
+
+/** Other nodes of the fleet see another state: as many probes as settle it are made every `fast`. */
+export function raiseDoubt(unit: Unit): void {
+  unit.doubts = Math.max(unit.check.rise, unit.check.fall);
 }
 
 /** Takes a result in, which is counted only where it is not believed. Says whether the state is another one now. */
 export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief: Belief = 'believed'): boolean {
   const before = unit.state.probed;
+  unit.doubts = Math.max(0, unit.doubts - 1);
   const isBelieved = belief === 'believed';
   unit.state = isBelieved ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
   const reason = belief === 'frozen' ? `${result.reason}; state frozen (suspect)` : result.reason;
@@ -111,8 +128,9 @@ export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief
   return unit.state.probed !== before;
 }
 
+/** Whether results or other nodes contradict the state, so that it is probed every `fast`. */
 export function isContradicted(unit: Unit): boolean {
-  return contradicting(unit.state) > 0;
+  return contradicting(unit.state) > 0 || unit.doubts > 0;
 }
 
 /**
@@ -150,8 +168,18 @@ export function fastMsOf({ check }: Unit): number {
 /** Whole seconds for which the state is taken not to flip. */
 export function unitHoldSeconds(unit: Unit, nowMs: number): number {
   const { check, flaps, heldDown } = unit;
-  if (heldDown) return Math.max(0, Math.floor((flaps.heldUntilMs - nowMs) / 1000));
-  return holdSeconds(unit.state, holdSpecOf(check));
+  if (heldDown && unit.verdict !== PROBED.UP) return Math.max(0, Math.floor((flaps.heldUntilMs - nowMs) / 1000));
+  return holdSeconds(stateOfVerdict(unit), holdSpecOf(check));
+}
+
+/**
+ * The state whose length counts. Where a fleet decides: the own one if it agrees, a settled one if this node does not
+ * probe, and an undecided one if it disagrees, since the verdict may flip with the next vote.
+ */
+function stateOfVerdict({ verdict, state }: Unit): HealthState {
+  if (verdict === undefined || (state.decided && state.probed === verdict)) return state;
+  if (state.decided || verdict === PROBED.UNKNOWN) return { ...state, decided: false };
+  return { probed: verdict, decided: true, passed: verdict === PROBED.UP, run: 1 };
 }
 
 /** Whole seconds until its load is reported again: at the next probe; a push may come at any moment. */

@@ -10,6 +10,7 @@ import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
+import type { FleetDocument, FleetNodeDocument, FleetTargetDocument } from './fleet-document.ts';
 import {
   byWhom,
   forced,
@@ -237,6 +238,54 @@ const override = object<OverrideDocument>({
   safe_at: orNull(timeSchema),
 });
 
+const voteSchema = oneOf('up', 'down', 'unknown', 'abstain');
+
+const fleet = object<FleetDocument>({
+  enabled: { ...yes, description: 'False: this server is not part of a fleet.' },
+  name: orNull(textSchema),
+  node: orNull(textSchema),
+  region: orNull(textSchema),
+  connected: { ...yes, description: 'Whether NATS can be reached.' },
+  alone: { ...yes, description: 'Whether no other node was heard within three heartbeats.' },
+  nodes: listSchema(
+    object<FleetNodeDocument>({
+      node: textSchema,
+      region: orNull(textSchema),
+      version: orNull(textSchema),
+      state: oneOf('self', 'fresh', 'lost'),
+      config: orNull(textSchema),
+      last_heard_ms: orNull(whole),
+      clock_difference_ms: orNull(numberSchema),
+      targets: orNull(whole),
+      applied_revision: orNull(whole),
+    }),
+  ),
+  targets: listSchema(
+    object<FleetTargetDocument>({
+      target: textSchema,
+      verdict: voteSchema,
+      needed: { ...whole, description: 'Regions that must say that it is down.' },
+      regions: listSchema(
+        object<FleetTargetDocument['regions'][number]>({
+          region: textSchema,
+          up: whole,
+          down: whole,
+          says: voteSchema,
+        }),
+      ),
+      voters: listSchema(
+        object<FleetTargetDocument['voters'][number]>({
+          node: textSchema,
+          region: textSchema,
+          vote: voteSchema,
+          reason: orNull(textSchema),
+          age_ms: whole,
+        }),
+      ),
+    }),
+  ),
+});
+
 const weight = object<WeightDocument>({
   target: textSchema,
   weight: whole,
@@ -319,6 +368,7 @@ export const SCHEMAS = {
   Vip: vipSchema,
   Trace: trace,
   Simulation: simulation,
+  Fleet: fleet,
   Override: override,
   Overridden: overridden,
   Weight: weight,

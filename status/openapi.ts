@@ -126,6 +126,13 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: '/api/v1/fleet',
+    id: 'fleet',
+    summary: 'The nodes of the fleet, and how they vote on each target.',
+    reply: json(ref('Fleet')),
+  },
+  {
+    method: 'get',
     path: '/api/v1/overrides',
     id: 'overrides',
     summary: 'Active overrides.',

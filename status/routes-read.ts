@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ExplainRequest } from '../steering/trace.ts';
 import { findService, unknownService, vipsOf } from '../zones/read/suggest-targets.ts';
 import { createOctetsPool, sendOctets } from './assemble-reply.ts';
+import { fleetDocument } from './fleet-document.ts';
 import type { Metrics } from './metrics.ts';
 import { overrideDocuments, weightDocuments } from './override-json.ts';
 import { overview } from './overview.ts';
@@ -110,6 +111,8 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
     if (explained.ok) return traceDocument(explained.trace);
     throw new ProblemError(400, explained.message, { parameter: explained.parameter });
   });
+
+  app.get('/api/v1/fleet', () => fleetDocument(runtime));
 
   app.get('/api/v1/overrides', () => overrideDocuments(runtime));
 

@@ -5,6 +5,7 @@
 import type { Alarm, Alarms } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { Health } from '../health/engine.ts';
 import type { NotifyStats } from '../health/webhook.ts';
 import type { ClientCounts } from '../server/forecast/client-counts.ts';
@@ -25,6 +26,8 @@ export type Runtime = {
   readonly notReady: () => readonly string[];
   readonly generation: () => RunningGeneration;
   readonly health: Health;
+  /** Undefined when this node is not part of a fleet. */
+  readonly fleet: Fleet | undefined;
   /** Sums over the threads since the start, indexed as in server/counters.ts. */
   readonly counters: () => Float64Array;
   /** Answers that named the VIP since the start, by slot of the current catalog. */

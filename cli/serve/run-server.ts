@@ -21,6 +21,7 @@ import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
 import { claimAddresses } from './claim-addresses.ts';
 import { explainInLines } from './explain-lines.ts';
+import { describeConfiguration, openFleet } from './fleet-part.ts';
 import { configureHealth, prepare, publicationOf, tellSecondaries } from './generation.ts';
 import { leaveRoot } from './leave-root.ts';
 import type { DropListener } from './log-writer.ts';
@@ -111,7 +112,8 @@ export async function runServer(
     // UDP threads, and one for TCP.
     const threads = settings.workers + 1;
     const first = prepare(loaded, 1, warnings, threads);
-    parts = createServerParts({ ...alarmed, input, first, firstLoadMs, startedAt, startedMs, threads, manager });
+    const fleet = await openFleet(settings, alarmed.alarms, log);
+    parts = createServerParts({ ...alarmed, input, first, firstLoadMs, startedAt, startedMs, threads, manager, fleet });
   } catch (error) {
     takeover?.abandon();
     throw error;
@@ -180,6 +182,7 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   const { settings } = state.current;
   news.configure(state.current);
   news.watchAlarms(alarms);
+  describeConfiguration(parts.fleet, state.current);
   configureHealth(health.now(), state.current);
   await parts.status.open(takeover?.sockets.status ?? []);
   const firstRound = health.now().firstRound.then(() => {
@@ -190,6 +193,7 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   });
   manager.tell(undefined, 'Waiting for the first round of health checks', settings.health.waitMs + START_MS);
   await waitAtMost(Promise.race([firstRound, unwanted]), settings.health.waitMs);
+  await Promise.race([parts.fleet?.joined, unwanted]);
   const server = (state.server = await startServer({
     listen: settings.listen,
     workers: settings.workers,
@@ -257,6 +261,7 @@ async function stop(parts: ServerParts, takeover: Takeover | undefined): Promise
   parts.clients.stop();
   parts.traffic.stop();
   await parts.health.now().stop();
+  await parts.fleet?.stop();
   parts.news.stop();
   await parts.status.close();
   takeover?.abandon();

@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
 import { formatDiagnostic } from '../../config/diagnostics.ts';
+import type { Fleet } from '../../fleet/fleet.ts';
 import { systemClock } from '../../health/clock.ts';
 import { startHealth, type Health } from '../../health/engine.ts';
 import { createForesight } from '../../server/forecast/foresight.ts';
@@ -22,6 +23,7 @@ import { createAnswerCounter } from './answer-counter.ts';
 import { createMeasured, type Measured } from './beacon-latency.ts';
 import { createCalendar, type Calendar } from './calendar.ts';
 import { createClientCounter, type ClientCounter } from './client-counter.ts';
+import { describeConfiguration } from './fleet-part.ts';
 import { configureHealth, publicationOf, tellSecondaries, type Current } from './generation.ts';
 import { createHandOver, type HandOver } from './hand-over.ts';
 import { createQueryLog, type QueryLog } from './query-log.ts';
@@ -48,6 +50,7 @@ export type ServerParts = {
   readonly alarms: Alarms;
   readonly manager: ServiceManager;
   readonly health: HealthHolder;
+  readonly fleet: Fleet | undefined;
   readonly news: News;
   readonly notifier: SecondaryNotifier;
   readonly queryLog: QueryLog;
@@ -79,6 +82,7 @@ export type ServerBasis = {
   /** Lines of the log that were dropped since the start. */
   readonly logDropped: () => number;
   readonly manager: ServiceManager;
+  readonly fleet: Fleet | undefined;
 };
 
 export function createServerParts(basis: ServerBasis): ServerParts {
@@ -113,6 +117,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
       },
       suspect: () => state.current.settings.health.suspect,
       foresee,
+      electorate: basis.fleet?.electorate,
     }),
   );
 
@@ -136,6 +141,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
         state,
         calendar,
         configureHealth: (generation) => {
+          describeConfiguration(basis.fleet, generation);
           configureHealth(health.now(), generation);
         },
         publish: async (generation) => {
@@ -162,6 +168,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
     startedMs: basis.startedMs,
     current,
     health: health.now,
+    fleet: basis.fleet,
     server,
     probed: () => state.probed,
     stopping: () => state.stopping,
@@ -180,6 +187,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
     },
   });
   return {
+    fleet: basis.fleet,
     ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
     ...{ serials, alarmWatch, reloads, calendar, runtime, status, handOver },
   };

@@ -2,6 +2,7 @@
  * The view that the status server has of a running server.
  */
 import type { Alarms } from '../../config/alarms.ts';
+import type { Fleet } from '../../fleet/fleet.ts';
 import type { Health } from '../../health/engine.ts';
 import { COUNTERS } from '../../server/counters.ts';
 import { explainFrom, type LiveHealth } from '../../server/explain/explain-answer.ts';
@@ -29,6 +30,7 @@ export type RuntimeParts = {
   readonly current: () => Current;
   readonly health: () => Health;
   /** Undefined until the first round of health checks is done, or `health.wait` is over. */
+  readonly fleet: Fleet | undefined;
   readonly server: () => Server | undefined;
   /** Whether the first round of health checks is done. */
   readonly probed: () => boolean;
@@ -109,6 +111,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     get health() {
       return health();
     },
+    fleet: parts.fleet,
     counters: () => countersOf(server()),
     served: answers.served,
     recent: traffic.recent,

@@ -18,6 +18,7 @@ const ROOMS = [
   'geo',
   'health',
   'health/checks',
+  'fleet',
   'steering',
   'zones',
   'zones/read',

@@ -129,6 +129,7 @@ const settings: Settings = {
   limits: { rrl: 0, slip: 2, tcpClients: 1024 },
   dns: { nsid: undefined, version: undefined, cookieSecrets: [], explainFrom: [] },
   transfer: { keys: [], allow: [], notify: [] },
+  fleet: undefined,
   beacon: undefined,
   log: { level: 'info', queries: 0 },
   shutdown: { graceMs: undefined },
@@ -239,6 +240,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     version: '1.2.3',
     startedAt: new Date('2026-11-20T20:00:00Z'),
     uptimeSeconds: () => 3723.5,
+    fleet: undefined,
     io: () => 'batch',
     notReady: () => knobs.notReady,
     generation: () => ({

@@ -1,0 +1,86 @@
+/**
+ * `pharos fleet`: the nodes of the fleet that a running server belongs to, and how they vote on each target.
+ */
+import type { FleetDocument, FleetNodeDocument, FleetTargetDocument } from '../status/fleet-document.ts';
+import { callApi, shownUrl, type Api } from './api-client.ts';
+import { reach, type ReachOptions } from './find-server.ts';
+import { EXIT, fail, plural, table, type Output } from './output.ts';
+
+/** `all`: every target; otherwise those on which not all voters agree. */
+export type FleetCommandOptions = ReachOptions & { readonly json: boolean; readonly all: boolean };
+
+export async function runFleet(options: FleetCommandOptions, output: Output): Promise<number> {
+  const found = reach(options);
+  if (!found.ok) return fail('fleet', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
+  const reply = await callApi(found.api, 'GET', '/api/v1/fleet');
+  if (!reply.ok) return fail('fleet', reply.message, EXIT.FAILED, output);
+  const { value } = reply;
+  if (!isFleetDocument(value)) {
+    return fail('fleet', `${shownUrl(found.api)} is not a Pharos server of this version`, EXIT.FAILED, output);
+  }
+  if (options.json) output.out(JSON.stringify(value, undefined, 2));
+  else output.out(render(value, found.api, options.all, output.style));
+  return value.enabled ? EXIT.OK : EXIT.FAILED;
+}
+
+function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['style']): string {
+  if (!fleet.enabled) return `The server at ${shownUrl(api)} is not part of a fleet: pharos.yaml has no key fleet.`;
+  const lost = fleet.nodes.filter(({ state }) => state === 'lost').length;
+  const fresh = fleet.nodes.length - lost;
+  const state = fleet.alone
+    ? paint('red', fleet.connected ? 'alone: no other node is heard' : 'alone: NATS cannot be reached')
+    : paint(lost === 0 ? 'green' : 'yellow', `${String(fresh)} of ${plural(fleet.nodes.length, 'node')} heard`);
+  const head = `${paint('bold', `Fleet ${fleet.name ?? ''}`)}, seen by ${fleet.node ?? ''} (${fleet.region ?? ''}): ${state}`;
+  const own = fleet.nodes.find((node) => node.state === 'self')?.config;
+  const nodes = table([
+    ['NODE', 'REGION', 'STATE', 'HEARD', 'CLOCK', 'VERSION', 'CONFIGURATION', 'TARGETS', 'ORDERS'],
+    ...fleet.nodes.map((node) => nodeRow(node, own, paint)),
+  ]);
+  const shown = fleet.targets.filter((target) => all || !isAgreed(target));
+  const rest = fleet.targets.length - shown.length;
+  const agreed =
+    rest === 0 ? [] : [`All voters agree on ${plural(rest, 'other target')}${all ? '' : ' (--all shows them)'}.`];
+  const votes =
+    shown.length === 0
+      ? []
+      : [table([['TARGET', 'VERDICT', 'REGIONS', 'VOTERS'], ...shown.map((target) => targetRow(target, paint))])];
+  return [head, nodes, ...votes, ...agreed].join('\n\n');
+}
+
+function nodeRow(node: FleetNodeDocument, own: string | null | undefined, paint: Output['style']): readonly string[] {
+  const { last_heard_ms: heard, clock_difference_ms: clock, config } = node;
+  const isSelf = node.state === 'self';
+  return [
+    node.node,
+    node.region ?? '-',
+    paint(node.state === 'lost' ? 'red' : 'green', node.state),
+    heard === null ? 'never' : isSelf ? '-' : `${(heard / 1000).toFixed(1)} s ago`,
+    clock === null || isSelf ? '-' : `${clock > 0 ? '+' : ''}${String(clock)} ms`,
+    node.version ?? '-',
+    config === null ? '-' : config === own ? config.slice(0, 8) : paint('yellow', `${config.slice(0, 8)} (differs)`),
+    String(node.targets ?? '-'),
+    String(node.applied_revision ?? '-'),
+  ];
+}
+
+function targetRow(
+  { target, verdict, regions, voters }: FleetTargetDocument,
+  paint: Output['style'],
+): readonly string[] {
+  const colour = verdict === 'up' ? 'green' : verdict === 'down' ? 'red' : 'yellow';
+  const byRegion = regions.map(({ region, says }) => `${region} ${says === 'unknown' ? 'tied' : says}`).join(', ');
+  const byNode = voters.map(
+    ({ node, vote, reason }) => `${node} ${vote}${vote === 'down' && reason !== null ? ` (${reason})` : ''}`,
+  );
+  return [target, paint(colour, verdict), byRegion, byNode.join(', ')];
+}
+
+function isAgreed({ verdict, voters }: FleetTargetDocument): boolean {
+  return voters.every(({ vote }) => vote === verdict || vote === 'unknown');
+}
+
+function isFleetDocument(value: unknown): value is FleetDocument {
+  if (typeof value !== 'object' || value === null) return false;
+  const { enabled, nodes, targets } = value as Readonly<Record<string, unknown>>;
+  return typeof enabled === 'boolean' && Array.isArray(nodes) && Array.isArray(targets);
+}

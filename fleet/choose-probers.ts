@@ -1,0 +1,48 @@
+/**
+ * Which nodes probe a target: those with the highest scores by rendezvous hashing (D. Thaler, C. Ravishankar, "Using
+ * name-based mappings to increase hit rates", 1998) among the fresh nodes of each region. All nodes compute the same
+ * without asking each other, and a node that is lost moves only its own targets. Pure.
+ */
+import { createHash } from 'node:crypto';
+import type { Probers } from '../config/fleet-rule.ts';
+
+/** The largest region of which all nodes probe by default. */
+const SMALL_REGION = 5;
+const DEFAULT_PROBERS = 3;
+
+/** How many nodes of a region with `nodes` fresh nodes probe a target. */
+export function probersWanted(probers: Probers, nodes: number): number {
+  if (probers === 'all') return nodes;
+  if (probers !== undefined) return Math.min(probers, nodes);
+  return nodes <= SMALL_REGION ? nodes : DEFAULT_PROBERS;
+}
+
+/** The node's part of the hash, computed once per node. */
+export function nodeSeed(node: string): number {
+  return createHash('sha256').update(node).digest().readUInt32BE(0);
+}
+
+/**
+ * Whether the node with seed `own` is one of the `wanted` best of a region for a target. `seeds` are those of the
+ * region's fresh nodes, its own among them; `target` is the start of the target's digest.
+ */
+export function isProber(target: number, own: number, seeds: readonly number[], wanted: number): boolean {
+  if (wanted >= seeds.length) return true;
+  const score = scoreOf(target, own);
+  let better = 0;
+  for (const seed of seeds) {
+    const other = scoreOf(target, seed);
+    // Equal scores: the lower seed is first, so that all nodes choose the same.
+    if (other > score || (other === score && seed < own)) better += 1;
+    if (better >= wanted) return false;
+  }
+  return true;
+}
+
+/** MurmurHash3's 32-bit finaliser over both numbers. */
+function scoreOf(target: number, seed: number): number {
+  let hash = target ^ Math.imul(seed, 0x9e37_79b1);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

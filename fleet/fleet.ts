@@ -1,0 +1,382 @@
+/**
+ * The fleet room's front door: one node's part in a fleet, over NATS. Without NATS the node decides alone, and keeps the
+ * orders that it knows.
+ *
+ *     health ──▶ member ──▶ nats-link ──▶ peers          verdicts come back the same way
+ *     orders of operators ──▶ order-store ──▶ JetStream ──▶ every node's `ordered`
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Alarms } from '../config/alarms.ts';
+import { DEFAULT_FLEET_RULE } from '../config/fleet-rule.ts';
+import { readRegularFile } from '../config/read-file.ts';
+import type { FleetSettings } from '../config/settings.ts';
+import { codeOf } from '../config/unknown-values.ts';
+import { createWriter } from '../health/atomic-file.ts';
+import { isoTime, type Clock } from '../health/clock.ts';
+import type { Electorate, ElectorateEvents, Voted } from '../health/electorate.ts';
+import { PROBED, type Probed } from '../health/health-table.ts';
+import { VOTE, type Count, type Vote } from './count.ts';
+import { createFleetAlarms, type SplitVerdict } from './fleet-alarms.ts';
+import { createMember, HEARTBEAT_MS, type Member, type MemberTarget, type PeerView, type VoterView } from './member.ts';
+import { openLink, type NatsLink } from './nats-link.ts';
+import { createOrderBook, type OrderEntry } from './order-book.ts';
+import { createOrderStore, OrderNotKept } from './order-store.ts';
+import { digestOf, targetDigest } from './target-digest.ts';
+import type { Head, TargetDigest } from './vote-message.ts';
+
+/** In `state_dir`: the orders, and the nodes that are known. */
+export const FLEET_FILE = 'fleet.json';
+const MAX_FLEET_FILE_OCTETS = 64 * 1024 * 1024;
+const LIST_TIMEOUT_MS = 2000;
+/** How long the answers of peers to the first message are collected. */
+const JOIN_QUIET_MS = 500;
+
+export type FleetOptions = {
+  readonly settings: FleetSettings;
+  readonly stateDir: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly alarms: Alarms;
+  readonly log: (message: string) => void;
+  readonly warn: (message: string) => void;
+};
+
+/** How a fleet sees one check at one address. */
+export type TargetVotes = {
+  readonly verdict: Vote;
+  readonly count: Count;
+  readonly voters: readonly VoterView[];
+};
+
+/** What a fleet's orders are applied to. */
+export type OrderTaker = {
+  /** A newer order. Orders come in the order of their revisions; those of the last run are kept by the taker. */
+  readonly ordered: (entry: OrderEntry) => void;
+  /** The drains in force on this node, by the keys of their orders: for how long answers may still name the target. */
+  readonly drains: () => NonNullable<Head['drains']>;
+};
+
+export type Fleet = {
+  readonly electorate: Electorate;
+  /** Resolves when peers' votes and orders have arrived. Never rejects; `settings.waitMs` bounds the wait. */
+  readonly joined: Promise<void>;
+  readonly node: string;
+  readonly region: string;
+  readonly name: string;
+  readonly isConnected: () => boolean;
+  /** Nodes that were heard from since the start, and known nodes that were not. */
+  readonly peers: () => readonly PeerView[];
+  /** Nodes that belong to the fleet as far as this node knows, fresh or not, without itself. */
+  readonly known: () => readonly string[];
+  /** Drops a node that will not come back. False: it is not known. */
+  readonly forget: (node: string) => boolean;
+  /** Undefined for a target that is not checked. */
+  readonly votes: (target: string) => TargetVotes | undefined;
+  /** How many checks this node probes. */
+  readonly probed: () => number;
+  /** The digest of this node's configuration. */
+  readonly config: () => string;
+  readonly setConfig: (parts: readonly string[]) => void;
+  /** How many checks at addresses this node knows. */
+  readonly size: () => number;
+  /** The highest revision of an order that this node has applied. */
+  readonly applied: () => number;
+  /** Who applies orders. Orders that come before are kept for it. */
+  readonly obey: (taker: OrderTaker) => void;
+  /** Gives an order to the fleet. Rejects with OrderNotKept. */
+  readonly order: (key: string, order: unknown) => Promise<OrderEntry>;
+  readonly orders: () => readonly OrderEntry[];
+  /** Call when an order has been applied or a drain has changed: peers are told at once. */
+  readonly acknowledge: () => void;
+  readonly stop: () => Promise<void>;
+};
+
+export { OrderNotKept };
+
+type Saved = { readonly orders: readonly OrderEntry[]; readonly nodes: readonly string[] };
+
+export function startFleet(options: FleetOptions): Fleet {
+  const { settings, clock, alarms, log, warn } = options;
+  const subject = (kind: string, node: string): string => `pharos.${settings.name}.${kind}.${node}`;
+  const file = join(options.stateDir, FLEET_FILE);
+  const saved = readSaved(file, warn);
+  const writer = createWriter(file, { clock, alarms });
+  const known = new Set(saved.nodes);
+  const save = (): void => {
+    writer.later(100, () => JSON.stringify({ orders: book.entries(), nodes: [...known] } satisfies Saved));
+  };
+
+  const book = createOrderBook(saved.orders);
+  const waiting: OrderEntry[] = [];
+  let taker: OrderTaker | undefined;
+  const link = openLink({ settings, warn, connected: (isConnected) => { connected(isConnected); } }); // prettier-ignore
+  const store = createOrderStore({
+    fleet: settings.name,
+    node: settings.node,
+    book,
+    now: () => isoTime(clock),
+    taken: (entry) => {
+      save();
+      if (taker === undefined) waiting.push(entry);
+      else taker.ordered(entry);
+      acknowledge();
+    },
+    warn,
+  });
+
+  const electorate = createVoting();
+  const member = createMember({
+    node: settings.node,
+    region: settings.region,
+    run: randomBytes(8).toString('hex'),
+    version: options.version,
+    clock,
+    send: (message) => {
+      link.publish(subject('vote', settings.node), message);
+    },
+    askList: (node) => {
+      void askList(link, subject('list', node), member, node);
+    },
+    changed: electorate.changed,
+    hasten: electorate.doubted,
+    probing: electorate.probing,
+  });
+  electorate.attach(member);
+  const acknowledge = (): void => {
+    member.acknowledge(book.highest(), taker?.drains() ?? []);
+  };
+
+  link.subscribe(`pharos.${settings.name}.vote.>`, (octets) => {
+    const before = member.peers().length;
+    member.hear(octets);
+    if (member.peers().length === before) return;
+    for (const { node } of member.peers()) known.add(node);
+    save();
+  });
+  link.subscribe(subject('list', settings.node), (_, reply) => {
+    reply(Buffer.from(JSON.stringify(member.list())));
+  });
+
+  const joining = createJoining(settings.waitMs, clock);
+  const connected = (isConnected: boolean): void => {
+    log(`fleet: ${isConnected ? 'connected to' : 'not connected to'} NATS`);
+    if (!isConnected) return;
+    member.sendAll();
+    const connection = link.connection();
+    if (connection === undefined) return;
+    store.attach(connection).then(joining.ordersArrived, (error: unknown) => {
+      warn(`fleet: orders cannot be exchanged: ${error instanceof Error ? error.message : String(error)}`);
+      joining.ordersArrived();
+    });
+  };
+
+  const fleetAlarms = createFleetAlarms({ alarms, clock, settings });
+  let dueMs = clock.now() + HEARTBEAT_MS;
+  const beat = (): void => {
+    member.late(Math.max(0, clock.now() - dueMs));
+    member.beat();
+    fleetAlarms.update({
+      peers: member.peers(),
+      isConnected: link.connection() !== undefined,
+      config,
+      splits: electorate.splits(),
+    });
+    dueMs = clock.now() + HEARTBEAT_MS;
+    cancelBeat = clock.after(HEARTBEAT_MS, beat);
+  };
+  let cancelBeat = clock.after(HEARTBEAT_MS, beat);
+  let config = '';
+
+  return {
+    electorate: electorate.face,
+    joined: joining.joined,
+    node: settings.node,
+    region: settings.region,
+    name: settings.name,
+    isConnected: () => link.connection() !== undefined,
+    peers: member.peers,
+    known: () => [...known].filter((node) => node !== settings.node),
+    forget: (node) => {
+      const was = known.delete(node);
+      save();
+      return was;
+    },
+    votes: electorate.votesOn,
+    probed: electorate.probed,
+    config: () => config,
+    size: electorate.size,
+    applied: book.highest,
+    obey: (by) => {
+      taker = by;
+      for (const entry of waiting.splice(0)) by.ordered(entry);
+      acknowledge();
+    },
+    setConfig: (parts) => {
+      config = digestOf(parts.join('\n'));
+      electorate.reconfigure(config);
+    },
+    order: (key, order) => store.put(key, order),
+    orders: book.entries,
+    acknowledge,
+    stop: async () => {
+      cancelBeat();
+      joining.end();
+      member.leave();
+      store.close();
+      await link.close();
+      await writer.close();
+    },
+  };
+}
+
+/** Connects the health room's keys with the digests that members of a fleet speak of. */
+function createVoting(): {
+  readonly face: Electorate;
+  readonly attach: (member: Member) => void;
+  readonly reconfigure: (config: string) => void;
+  readonly changed: (digest: TargetDigest) => void;
+  readonly doubted: (digest: TargetDigest) => void;
+  readonly probing: (digest: TargetDigest) => void;
+  readonly votesOn: (target: string) => TargetVotes | undefined;
+  readonly probed: () => number;
+  readonly size: () => number;
+  readonly splits: () => readonly SplitVerdict[];
+} {
+  let member: Member | undefined;
+  let events: ElectorateEvents | undefined;
+  let config = '';
+  let targets: readonly MemberTarget[] = [];
+  let digestOfKey = new Map<string, TargetDigest>();
+  let keysOf = new Map<TargetDigest, string[]>();
+  let membersOf = new Map<string, readonly string[]>();
+  let keyOfTarget = new Map<string, string>();
+  const each = (digest: TargetDigest, tell: (key: string) => void): void => {
+    keysOf.get(digest)?.forEach(tell);
+  };
+  const digest = (key: string): TargetDigest => digestOfKey.get(key) ?? '';
+  const votes = (key: string): TargetVotes | undefined => {
+    const count = member?.count(digest(key));
+    if (member === undefined || count === undefined) return undefined;
+    return { verdict: member.verdict(digest(key)), count, voters: member.voters(digest(key)) };
+  };
+  return {
+    face: {
+      listen: (to) => {
+        events = to;
+      },
+      configure: (voted) => {
+        digestOfKey = new Map();
+        keysOf = new Map();
+        membersOf = new Map(voted.map(({ key, members }) => [key, members.map(({ target }) => target)]));
+        keyOfTarget = new Map(voted.flatMap(({ key, members }) => members.map(({ target }) => [target, key])));
+        const found = new Map<TargetDigest, MemberTarget>();
+        for (const each of voted) {
+          const target = memberTargetOf(each);
+          digestOfKey.set(each.key, target.digest);
+          keysOf.set(target.digest, [...(keysOf.get(target.digest) ?? []), each.key]);
+          found.set(target.digest, target);
+        }
+        targets = [...found.values()];
+        member?.configure(targets, config);
+      },
+      vote: (key, state, reason) => member?.vote(digest(key), voteOf(state), reason),
+      abstain: (abstains) => member?.abstain(abstains),
+      verdict: (key) => probedOf(member?.verdict(digest(key)) ?? VOTE.UNKNOWN),
+      isProbing: (key) => member?.isProbing(digest(key)) ?? true,
+    },
+    attach: (to) => {
+      member = to;
+    },
+    reconfigure: (next) => {
+      config = next;
+      member?.configure(targets, config);
+    },
+    changed: (target) => {
+      each(target, (key) => events?.changed(key));
+    },
+    doubted: (target) => {
+      each(target, (key) => events?.doubted(key));
+    },
+    probing: (target) => {
+      each(target, (key) => events?.probing(key));
+    },
+    votesOn: (target) => {
+      const key = keyOfTarget.get(target);
+      return key === undefined ? undefined : votes(key);
+    },
+    size: () => targets.length,
+    probed: () => targets.filter((target) => member?.isProbing(target.digest) === true).length,
+    splits: () =>
+      (member?.splits() ?? []).flatMap((target) => {
+        const [key = ''] = keysOf.get(target) ?? [];
+        const counted = votes(key);
+        return counted === undefined ? [] : [{ key, targets: membersOf.get(key) ?? [], ...counted }];
+      }),
+  };
+}
+
+function memberTargetOf({ check, address, before }: Voted): MemberTarget {
+  const { quorum, probers, from, view } = check.fleet ?? DEFAULT_FLEET_RULE;
+  return {
+    digest: targetDigest(check, address),
+    quorum,
+    probers,
+    from: from && new Set(from.map(({ name }) => name)),
+    view,
+    timeoutMs: check.timeoutMs,
+    before: voteOf(before),
+  };
+}
+
+function voteOf(state: Probed): Vote {
+  if (state === PROBED.UNKNOWN) return VOTE.UNKNOWN;
+  return state === PROBED.UP ? VOTE.UP : VOTE.DOWN;
+}
+
+function probedOf(vote: Vote): Probed {
+  if (vote === VOTE.UP) return PROBED.UP;
+  return vote === VOTE.DOWN ? PROBED.DOWN : PROBED.UNKNOWN;
+}
+
+async function askList(link: NatsLink, subject: string, member: Member, node: string): Promise<void> {
+  const octets = await link.request(subject, new Uint8Array(0), LIST_TIMEOUT_MS);
+  if (octets === undefined) return;
+  try {
+    const { list, digests, reasons } = JSON.parse(Buffer.from(octets).toString()) as ReturnType<Member['list']>;
+    member.hearList(node, list, digests, reasons);
+  } catch {
+    // A peer of another version: its votes stay unknown.
+  }
+}
+
+/** Waits for orders, and a moment for peers, but no longer than `waitMs`. */
+function createJoining(
+  waitMs: number,
+  clock: Clock,
+): { readonly joined: Promise<void>; ordersArrived(): void; end(): void } {
+  let end: () => void = () => undefined;
+  const joined = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  clock.after(waitMs, end);
+  return {
+    joined,
+    end,
+    ordersArrived: () => {
+      clock.after(JOIN_QUIET_MS, end);
+    },
+  };
+}
+
+function readSaved(file: string, warn: (message: string) => void): Saved {
+  try {
+    const text = readRegularFile(file, { maxOctets: MAX_FLEET_FILE_OCTETS }).octets.toString();
+    const { orders, nodes } = JSON.parse(text) as Partial<Saved>;
+    if (Array.isArray(orders) && Array.isArray(nodes)) return { orders, nodes };
+    warn(`${file} does not contain orders: the fleet's orders are read again`);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') warn(`${file} cannot be read: the fleet's orders are read again`);
+  }
+  return { orders: [], nodes: [] };
+}

@@ -1,0 +1,640 @@
+/**
+ * One node's part in a fleet: it tells the others how it votes, hears them, and derives a verdict for each target. Runs
+ * on a clock and callbacks alone, so that `bench/` and the tests run hundreds of members over a simulated network.
+ *
+ *     own state changes ──▶ vote() ──▶ send(message) ──▶ peers
+ *     message of a peer ──▶ hear() ──▶ recount ──▶ changed(target, verdict)
+ *     beat() once a second: sends a heartbeat, forgets the votes of peers that were not heard
+ */
+import type { FleetView, Probers, Quorum } from '../config/fleet-rule.ts';
+import type { Clock } from '../health/clock.ts';
+import { isProber, nodeSeed, probersWanted } from './choose-probers.ts';
+import { countOfRegion, countVotes, verdictOf, VOTE, type Ballot, type Count, type Stand, type Vote } from './count.ts';
+import { listDigest } from './target-digest.ts';
+import {
+  packedVote,
+  packVotes,
+  readVoteMessage,
+  writeVoteMessage,
+  type Head,
+  type TargetDigest,
+  type VoteMessage,
+} from './vote-message.ts';
+
+/** Time between two heartbeats. A peer that was not heard for three of them does not vote. */
+export const HEARTBEAT_MS = 1000;
+const HEARTBEATS_TO_FORGET = 3;
+/** Every so many heartbeats all votes are sent. */
+const BEATS_PER_FULL = 2;
+/** Heartbeats whose clock differences are kept. */
+const SKEW_SAMPLES = 5;
+
+/** One check at one address, and how the fleet decides on it. */
+export type MemberTarget = {
+  readonly digest: TargetDigest;
+  readonly quorum: Quorum;
+  readonly probers: Probers;
+  /** Regions whose nodes probe; undefined: all. */
+  readonly from: ReadonlySet<string> | undefined;
+  readonly view: FleetView;
+  readonly timeoutMs: number;
+  /** The state that this node starts with, as saved by the last run. */
+  readonly before: Vote;
+};
+
+export type MemberOptions = {
+  readonly node: string;
+  readonly region: string;
+  /** Random per process. */
+  readonly run: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly send: (message: Uint8Array) => void;
+  /** Asks a peer for its target list; the reply goes to `hearList`. */
+  readonly askList: (node: string) => void;
+  readonly changed: (target: TargetDigest, verdict: Vote) => void;
+  /** A peer's vote changed and contradicts this node's: probe now, and then quickly. */
+  readonly hasten: (target: TargetDigest) => void;
+  /** Whether this node probes the target has changed. */
+  readonly probing: (target: TargetDigest, isProbing: boolean) => void;
+};
+
+/** What a peer is known to be. */
+export type PeerView = {
+  readonly node: string;
+  readonly region: string;
+  readonly version: string;
+  readonly config: string;
+  readonly isFresh: boolean;
+  readonly heardMsAgo: number;
+  /** The peer's clock less this node's. */
+  readonly skewMs: number;
+  readonly targets: number;
+  readonly applied: number;
+  readonly drains: Head['drains'];
+};
+
+export type VoterView = {
+  readonly node: string;
+  readonly region: string;
+  readonly vote: Vote;
+  readonly reason: string;
+  readonly ageMs: number;
+};
+
+type Peer = {
+  readonly node: string;
+  region: string;
+  run: string;
+  seq: number;
+  heardMs: number;
+  head: Head;
+  /** Digest of the list that `order` belongs to. */
+  list: string | undefined;
+  digests: readonly TargetDigest[];
+  /** From a place in the peer's list to this node's target; -1: this node has none. */
+  order: Int32Array;
+  /** By this node's targets. */
+  votes: Uint8Array;
+  body: Uint8Array;
+  held: Map<number, Stand>;
+  reasons: Map<number, string>;
+  askedMs: number;
+  skews: number[];
+  isFresh: boolean;
+};
+
+type State = {
+  readonly options: MemberOptions;
+  targets: readonly MemberTarget[];
+  indexOf: Map<TargetDigest, number>;
+  list: string;
+  config: string;
+  /** This node's votes, its reasons, and the verdicts, by target. */
+  own: Vote[];
+  reasons: string[];
+  verdicts: Vote[];
+  isTied: boolean[];
+  isProbing: boolean[];
+  /** Targets that this node no longer has to probe, until the new probers have votes. */
+  isEnding: Set<number>;
+  /** Targets on which regions disagree. */
+  splits: Set<number>;
+  peers: Map<string, Peer>;
+  seq: number;
+  beats: number;
+  abstains: boolean;
+  lateMs: number;
+  applied: number;
+  drains: NonNullable<Head['drains']>;
+};
+
+export type Member = {
+  /** Replaces the targets; votes, verdicts and peers' votes of targets that stay are kept. */
+  readonly configure: (targets: readonly MemberTarget[], config: string) => void;
+  /** This node's state of a target, after its rise and fall. */
+  readonly vote: (target: TargetDigest, vote: Vote, reason: string) => void;
+  /** While true, this node votes on nothing: it suspects itself. */
+  readonly abstain: (abstains: boolean) => void;
+  /** How late this node's event loop is: it does not vote on targets with less than twice this timeout. */
+  readonly late: (lateMs: number) => void;
+  /** What heartbeats say of orders. */
+  readonly acknowledge: (applied: number, drains: NonNullable<Head['drains']>) => void;
+  /** A message of a peer. False: not a message of this version. */
+  readonly hear: (octets: Uint8Array) => boolean;
+  /** The reply to `askList`. */
+  readonly hearList: (node: string, list: string, digests: readonly TargetDigest[], reasons: readonly string[]) => void;
+  /** What a peer is told that asks for this node's list. */
+  readonly list: () => {
+    readonly list: string;
+    readonly digests: readonly TargetDigest[];
+    readonly reasons: readonly string[];
+  };
+  /** Once per HEARTBEAT_MS. */
+  readonly beat: () => void;
+  /** Sends all votes at once, as when a peer has just joined. */
+  readonly sendAll: () => void;
+  /** The last message of a server that stops. */
+  readonly leave: () => void;
+  readonly verdict: (target: TargetDigest) => Vote;
+  readonly count: (target: TargetDigest) => Count | undefined;
+  readonly voters: (target: TargetDigest) => readonly VoterView[];
+  readonly isProbing: (target: TargetDigest) => boolean;
+  /** Targets on which regions disagree. */
+  readonly splits: () => readonly TargetDigest[];
+  readonly peers: () => readonly PeerView[];
+};
+
+export function createMember(options: MemberOptions): Member {
+  const state: State = {
+    options,
+    targets: [],
+    indexOf: new Map(),
+    list: '',
+    config: '',
+    own: [],
+    reasons: [],
+    verdicts: [],
+    isTied: [],
+    isProbing: [],
+    isEnding: new Set(),
+    splits: new Set(),
+    peers: new Map(),
+    seq: 0,
+    beats: 0,
+    abstains: false,
+    lateMs: 0,
+    applied: 0,
+    drains: [],
+  };
+  const at = (target: TargetDigest): number => state.indexOf.get(target) ?? -1;
+  return {
+    configure: (targets, config) => {
+      configure(state, targets, config);
+    },
+    vote: (target, vote, reason) => {
+      takeOwnVote(state, at(target), vote, reason);
+    },
+    abstain: (abstains) => {
+      if (state.abstains === abstains) return;
+      state.abstains = abstains;
+      sendFull(state);
+      recountAll(state);
+    },
+    late: (lateMs) => {
+      const changes = state.targets.some(
+        ({ timeoutMs }) => isTooLate(lateMs, timeoutMs) !== isTooLate(state.lateMs, timeoutMs),
+      );
+      state.lateMs = lateMs;
+      if (!changes) return;
+      sendFull(state);
+      recountAll(state);
+    },
+    acknowledge: (applied, drains) => {
+      state.applied = applied;
+      state.drains = drains;
+      sendChanges(state, []);
+    },
+    hear: (octets) => {
+      const message = readVoteMessage(octets);
+      if (message !== undefined) hear(state, message);
+      return message !== undefined;
+    },
+    hearList: (node, list, digests, reasons) => {
+      hearList(state, node, list, digests, reasons);
+    },
+    list: () => ({ list: state.list, digests: state.targets.map(({ digest }) => digest), reasons: state.reasons }),
+    beat: () => {
+      beat(state);
+    },
+    sendAll: () => {
+      sendFull(state);
+    },
+    leave: () => {
+      options.send(writeVoteMessage({ head: { ...headOf(state), leaving: true }, votes: NO_VOTES }));
+    },
+    verdict: (target) => state.verdicts[at(target)] ?? VOTE.UNKNOWN,
+    count: (target) => {
+      const index = at(target);
+      return index < 0 ? undefined : countOf(state, index, ballotsOf(state, index));
+    },
+    voters: (target) => votersOf(state, at(target)),
+    isProbing: (target) => state.isProbing[at(target)] ?? false,
+    splits: () => [...state.splits].flatMap((index) => state.targets[index]?.digest ?? []),
+    peers: () => [...state.peers.values()].map((peer) => viewOf(state, peer)),
+  };
+}
+
+const NO_VOTES = new Uint8Array(0);
+
+function configure(state: State, targets: readonly MemberTarget[], config: string): void {
+  const { indexOf: before, own, reasons, verdicts, isProbing } = state;
+  // The order is that of the digests, so that nodes with the same configuration have the same list.
+  state.targets = [...targets].sort((a, b) => (a.digest < b.digest ? -1 : 1));
+  state.indexOf = new Map(state.targets.map(({ digest }, at) => [digest, at]));
+  state.list = listDigest(state.targets.map(({ digest }) => digest));
+  state.config = config;
+  const kept = state.targets.map(({ digest }) => before.get(digest) ?? -1);
+  state.own = kept.map((at) => own[at] ?? VOTE.UNKNOWN);
+  state.reasons = kept.map((at) => reasons[at] ?? '');
+  state.verdicts = kept.map((at, index) => verdicts[at] ?? state.targets[index]?.before ?? VOTE.UNKNOWN);
+  state.isProbing = kept.map((at) => isProbing[at] ?? false);
+  state.isTied = kept.map(() => false);
+  state.isEnding = new Set();
+  state.splits = new Set();
+  for (const peer of state.peers.values()) alignPeer(state, peer);
+  chooseAll(state);
+  recountAll(state);
+  sendFull(state);
+}
+
+function takeOwnVote(state: State, index: number, vote: Vote, reason: string): void {
+  const target = state.targets[index];
+  if (target === undefined) return;
+  const before = voteOf(state, index);
+  state.own[index] = vote;
+  state.reasons[index] = reason;
+  const now = voteOf(state, index);
+  if (now === before) return;
+  sendChanges(state, [[target.digest, now, reason]]);
+  recount(state, index);
+}
+
+/** This node's vote as peers count it. */
+function voteOf(state: State, index: number): Vote {
+  if (!(state.isProbing[index] ?? false)) return VOTE.UNKNOWN;
+  if (state.abstains || isTooLate(state.lateMs, state.targets[index]?.timeoutMs ?? 0)) return VOTE.ABSTAIN;
+  return state.own[index] ?? VOTE.UNKNOWN;
+}
+
+function isTooLate(lateMs: number, timeoutMs: number): boolean {
+  return lateMs > timeoutMs / 2;
+}
+
+// Messages
+
+function headOf(state: State): Head {
+  const { node, region, run, version, clock } = state.options;
+  state.seq += 1;
+  return {
+    node,
+    region,
+    run,
+    seq: state.seq,
+    wallMs: Math.round(clock.wall()),
+    list: state.list,
+    targets: state.targets.length,
+    config: state.config,
+    version,
+    applied: state.applied,
+    drains: state.drains,
+  };
+}
+
+function sendChanges(state: State, changes: NonNullable<Head['changes']>): void {
+  state.options.send(writeVoteMessage({ head: { ...headOf(state), changes }, votes: NO_VOTES }));
+}
+
+function sendFull(state: State): void {
+  const held = state.targets.flatMap(({ digest }, index): readonly (readonly [TargetDigest, Stand])[] => {
+    const verdict = state.verdicts[index];
+    const isHeld = state.isTied[index] === true && (verdict === VOTE.UP || verdict === VOTE.DOWN);
+    return isHeld ? [[digest, verdict]] : [];
+  });
+  const votes = packVotes(state.targets.map((_, index) => voteOf(state, index)));
+  state.options.send(writeVoteMessage({ head: { ...headOf(state), held }, votes }));
+}
+
+function beat(state: State): void {
+  const now = state.options.clock.now();
+  let changed = false;
+  for (const peer of state.peers.values()) {
+    if (!peer.isFresh || now - peer.heardMs <= HEARTBEATS_TO_FORGET * HEARTBEAT_MS) continue;
+    peer.isFresh = false;
+    changed = true;
+  }
+  if (changed) refresh(state);
+  else if (state.isEnding.size > 0) {
+    const { own, mates } = seedsOf(state);
+    for (const index of [...state.isEnding]) choose(state, index, own, mates);
+  }
+  if (state.beats++ % BEATS_PER_FULL === 0) sendFull(state);
+  else sendChanges(state, []);
+}
+
+function hear(state: State, { head, votes }: VoteMessage): void {
+  if (head.node === state.options.node) return;
+  const now = state.options.clock.now();
+  const known = state.peers.get(head.node);
+  // A message of the same process that another one has overtaken.
+  if (known?.run === head.run && head.seq <= known.seq) return;
+  if (head.leaving === true) {
+    state.peers.delete(head.node);
+    if (known?.isFresh === true) refresh(state);
+    return;
+  }
+  const isNew = known?.isFresh !== true || known.region !== head.region;
+  const peer = known ?? createPeer(state, head);
+  const isRestart = peer.run !== head.run;
+  Object.assign(peer, { region: head.region, run: head.run, seq: head.seq, heardMs: now, head, isFresh: true });
+  peer.skews = [...peer.skews, head.wallMs - state.options.clock.wall()].slice(-SKEW_SAMPLES);
+  if (isRestart) forgetVotes(peer);
+  state.peers.set(head.node, peer);
+  const touched = new Set([...takeBody(state, peer, head, votes), ...takeChanges(state, peer, head)]);
+  if (isNew || isRestart) refresh(state);
+  else for (const index of touched) recount(state, index);
+  // A newcomer learns all votes at once.
+  if (known?.isFresh !== true || isRestart) sendFull(state);
+}
+
+function createPeer(state: State, head: Head): Peer {
+  return {
+    node: head.node,
+    region: head.region,
+    run: head.run,
+    seq: 0,
+    heardMs: 0,
+    head,
+    list: undefined,
+    digests: [],
+    order: new Int32Array(0),
+    votes: new Uint8Array(state.targets.length),
+    body: NO_VOTES,
+    held: new Map(),
+    reasons: new Map(),
+    askedMs: Number.NEGATIVE_INFINITY,
+    skews: [],
+    isFresh: false,
+  };
+}
+
+function forgetVotes(peer: Peer): void {
+  peer.votes.fill(VOTE.UNKNOWN);
+  peer.body = NO_VOTES;
+  peer.held.clear();
+}
+
+/** Takes the votes of a full heartbeat. Returns the targets that are touched. */
+function takeBody(state: State, peer: Peer, head: Head, body: Uint8Array): readonly number[] {
+  if (head.held === undefined) return [];
+  if (peer.list !== head.list) {
+    if (head.list !== state.list) {
+      askList(state, peer);
+      return [];
+    }
+    setList(
+      state,
+      peer,
+      head.list,
+      state.targets.map(({ digest }) => digest),
+    );
+  }
+  peer.body = body;
+  const touched: number[] = [];
+  peer.order.forEach((index, at) => {
+    if (index < 0) return;
+    const vote = packedVote(body, at);
+    if (setVote(state, peer, index, vote)) touched.push(index);
+  });
+  const held = new Map<number, Stand>();
+  for (const [digest, stand] of head.held) {
+    const index = state.indexOf.get(digest);
+    if (index !== undefined) held.set(index, stand);
+  }
+  for (const index of new Set([...held.keys(), ...peer.held.keys()])) {
+    if (held.get(index) !== peer.held.get(index)) touched.push(index);
+  }
+  peer.held = held;
+  return touched;
+}
+
+function takeChanges(state: State, peer: Peer, head: Head): readonly number[] {
+  const touched: number[] = [];
+  for (const [digest, vote, reason] of head.changes ?? []) {
+    const index = state.indexOf.get(digest);
+    if (index === undefined) continue;
+    peer.reasons.set(index, reason);
+    if (setVote(state, peer, index, vote)) touched.push(index);
+  }
+  return touched;
+}
+
+/** Notes a peer's vote. A change that contradicts this node's vote makes this node look again. */
+function setVote(state: State, peer: Peer, index: number, vote: Vote): boolean {
+  if (peer.votes[index] === vote) return false;
+  peer.votes[index] = vote;
+  const own = voteOf(state, index);
+  const isContradiction =
+    (vote === VOTE.UP || vote === VOTE.DOWN) && (own === VOTE.UP || own === VOTE.DOWN) && own !== vote;
+  const target = state.targets[index];
+  if (isContradiction && target !== undefined) state.options.hasten(target.digest);
+  return true;
+}
+
+function askList(state: State, peer: Peer): void {
+  const now = state.options.clock.now();
+  if (now - peer.askedMs < HEARTBEAT_MS) return;
+  peer.askedMs = now;
+  state.options.askList(peer.node);
+}
+
+function hearList(
+  state: State,
+  node: string,
+  list: string,
+  digests: readonly TargetDigest[],
+  reasons: readonly string[],
+): void {
+  const peer = state.peers.get(node);
+  // A list that does not match its digest would put votes on the wrong targets.
+  if (peer === undefined || listDigest(digests) !== list) return;
+  setList(state, peer, list, digests);
+  peer.order.forEach((index, at) => {
+    const reason = reasons[at];
+    if (index >= 0 && reason !== undefined) peer.reasons.set(index, reason);
+  });
+}
+
+function setList(state: State, peer: Peer, list: string, digests: readonly TargetDigest[]): void {
+  peer.list = list;
+  peer.digests = digests;
+  peer.body = NO_VOTES;
+  alignPeer(state, peer);
+}
+
+/** Brings a peer's votes into the order of this node's targets. */
+function alignPeer(state: State, peer: Peer): void {
+  peer.order = Int32Array.from(peer.digests, (digest) => state.indexOf.get(digest) ?? -1);
+  peer.votes = new Uint8Array(state.targets.length);
+  peer.held = new Map();
+  peer.reasons = new Map();
+  peer.order.forEach((index, at) => {
+    if (index >= 0) peer.votes[index] = packedVote(peer.body, at);
+  });
+}
+
+// Counting
+
+function ballotsOf(state: State, index: number): readonly Ballot[] {
+  const target = state.targets[index];
+  if (target === undefined) return [];
+  const ballots: Ballot[] = [];
+  for (const { node, region, isFresh, votes, held } of state.peers.values()) {
+    if (!isFresh || !counts(target, region)) continue;
+    const stand = held.get(index);
+    // Two bits are one of the four votes.
+    const vote = (votes[index] ?? VOTE.UNKNOWN) as Vote;
+    ballots.push({ node, region, vote, ...(stand !== undefined && { held: stand }) });
+  }
+  const { node, region } = state.options;
+  if (counts(target, region)) ballots.push({ node, region, vote: voteOf(state, index) });
+  return ballots;
+}
+
+function counts({ from }: MemberTarget, region: string): boolean {
+  return from === undefined || from.has(region);
+}
+
+/** The count that this node's `view` of the target asks for. */
+function countOf(state: State, index: number, ballots: readonly Ballot[]): Count {
+  const target = state.targets[index];
+  const { region } = state.options;
+  const count = countVotes(ballots, target?.quorum ?? { kind: 'majority' });
+  if (target === undefined || target.view === 'fleet') return count;
+  const own = voteOf(state, index);
+  if (target.view === 'own' && (own === VOTE.UP || own === VOTE.DOWN)) return { ...count, stand: own };
+  const ownRegion = countOfRegion(count, region);
+  return ownRegion === undefined ? count : { ...count, stand: ownRegion.stand };
+}
+
+function recount(state: State, index: number): void {
+  const target = state.targets[index];
+  if (target === undefined) return;
+  const ballots = ballotsOf(state, index);
+  const count = countOf(state, index, ballots);
+  const before = state.verdicts[index] ?? VOTE.UNKNOWN;
+  const holders = target.view === 'fleet' ? ballots : ballots.filter(({ region }) => region === state.options.region);
+  const verdict = verdictOf(count, holders, before);
+  state.isTied[index] = count.stand === undefined;
+  if (isSplit(count)) state.splits.add(index);
+  else state.splits.delete(index);
+  if (verdict === before) return;
+  state.verdicts[index] = verdict;
+  state.options.changed(target.digest, verdict);
+}
+
+/** Whether some regions say up and others down. */
+function isSplit({ regions }: Count): boolean {
+  return [VOTE.UP, VOTE.DOWN].every((vote) => regions.some(({ stand }) => stand === vote));
+}
+
+function recountAll(state: State): void {
+  state.targets.forEach((_, index) => {
+    recount(state, index);
+  });
+}
+
+// Who probes
+
+/** The fresh nodes have changed: the probers may have, and every count. */
+function refresh(state: State): void {
+  chooseAll(state);
+  recountAll(state);
+}
+
+function chooseAll(state: State): void {
+  const { own, mates } = seedsOf(state);
+  state.targets.forEach((_, index) => {
+    choose(state, index, own, mates);
+  });
+}
+
+type Mate = { readonly peer: Peer; readonly seed: number };
+
+/** The fresh nodes of this node's region, with their seeds. */
+function seedsOf(state: State): { readonly own: number; readonly mates: readonly Mate[] } {
+  const { node, region } = state.options;
+  const mates = [...state.peers.values()].filter((peer) => peer.isFresh && peer.region === region);
+  return { own: nodeSeed(node), mates: mates.map((peer) => ({ peer, seed: nodeSeed(peer.node) })) };
+}
+
+function choose(state: State, index: number, own: number, mates: readonly Mate[]): void {
+  const target = state.targets[index];
+  if (target === undefined) return;
+  const seeds = [own, ...mates.map(({ seed }) => seed)];
+  const wanted = probersWanted(target.probers, seeds.length);
+  const hash = Number.parseInt(target.digest.slice(0, 8), 16);
+  const isChosen = counts(target, state.options.region) && isProber(hash, own, seeds, wanted);
+  if (isChosen || state.isProbing[index] !== true) {
+    state.isEnding.delete(index);
+    setProbing(state, index, isChosen);
+    return;
+  }
+  // A new prober starts before this one stops: it has to have a vote.
+  const chosen = mates.filter(({ seed }) => isProber(hash, seed, seeds, wanted));
+  const isCovered = chosen.every(({ peer }) => peer.votes[index] === VOTE.UP || peer.votes[index] === VOTE.DOWN);
+  if (isCovered) {
+    state.isEnding.delete(index);
+    setProbing(state, index, false);
+    recount(state, index);
+  } else {
+    state.isEnding.add(index);
+  }
+}
+
+function setProbing(state: State, index: number, isProbing: boolean): void {
+  const target = state.targets[index];
+  if (target === undefined || state.isProbing[index] === isProbing) return;
+  state.isProbing[index] = isProbing;
+  if (!isProbing) state.own[index] = VOTE.UNKNOWN;
+  state.options.probing(target.digest, isProbing);
+}
+
+// Views
+
+function viewOf(state: State, peer: Peer): PeerView {
+  const { node, region, head, isFresh, heardMs, skews } = peer;
+  const { version, config, targets, applied, drains } = head;
+  const heardMsAgo = Math.round(state.options.clock.now() - heardMs);
+  return { node, region, version, config, isFresh, heardMsAgo, skewMs: leastOf(skews), targets, applied, drains };
+}
+
+/** The delay of a message adds to a difference; the least difference has the least delay. */
+function leastOf(skews: readonly number[]): number {
+  return skews.reduce((least, skew) => (Math.abs(skew) < Math.abs(least) ? skew : least), skews[0] ?? 0);
+}
+
+function votersOf(state: State, index: number): readonly VoterView[] {
+  if (index < 0) return [];
+  const { node, region, clock } = state.options;
+  const own: VoterView = { node, region, vote: voteOf(state, index), reason: state.reasons[index] ?? '', ageMs: 0 };
+  const peers = [...state.peers.values()].map((peer): VoterView => ({
+    node: peer.node,
+    region: peer.region,
+    // Two bits are one of the four votes.
+    vote: peer.isFresh ? ((peer.votes[index] ?? VOTE.UNKNOWN) as Vote) : VOTE.UNKNOWN,
+    reason: peer.reasons.get(index) ?? '',
+    ageMs: Math.round(clock.now() - peer.heardMs),
+  }));
+  return [own, ...peers];
+}

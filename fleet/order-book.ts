@@ -1,0 +1,74 @@
+/**
+ * The orders of a fleet that a node knows: the newest of each key, by revision. Pure; `order-store.ts` exchanges them with
+ * JetStream and `state_dir`.
+ *
+ * A revision is the one that JetStream gave an order, or one more than the highest known revision where that is greater:
+ * a bucket that lost its data counts from 1 again. An order that was taken back stays as a tombstone, so that a node that
+ * was away does not bring it back.
+ */
+
+export type OrderEntry = {
+  readonly key: string;
+  readonly revision: number;
+  /** JSON; null: taken back. */
+  readonly order: unknown;
+  /** ISO 8601, by the clock of the node that took it. */
+  readonly at: string;
+  /** The node that took it. */
+  readonly node: string;
+};
+
+/** What is stored for a key. */
+export type OrderValue = Omit<OrderEntry, 'key'> & { readonly version: typeof ORDER_VERSION };
+export const ORDER_VERSION = 1;
+
+export type OrderBook = {
+  /** Takes a newer entry; false for one that is not newer than the known one. */
+  readonly take: (entry: OrderEntry) => boolean;
+  readonly get: (key: string) => OrderEntry | undefined;
+  readonly entries: () => readonly OrderEntry[];
+  /** The highest revision of all; 0 for an empty book. */
+  readonly highest: () => number;
+};
+
+export function createOrderBook(initial: Iterable<OrderEntry> = []): OrderBook {
+  const entries = new Map<string, OrderEntry>();
+  let highest = 0;
+  const take = (entry: OrderEntry): boolean => {
+    highest = Math.max(highest, entry.revision);
+    const known = entries.get(entry.key);
+    if (known !== undefined && known.revision >= entry.revision) return false;
+    entries.set(entry.key, entry);
+    return true;
+  };
+  for (const entry of initial) take(entry);
+  return { take, get: (key) => entries.get(key), entries: () => [...entries.values()], highest: () => highest };
+}
+
+/** The entry of a stored value. `stored` is the revision that JetStream gave it. Undefined: of another version or form. */
+export function storedEntry(key: string, octets: Uint8Array, stored: number): OrderEntry | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(octets).toString());
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { version, revision, order, at, node } = value as Partial<Record<keyof OrderValue, unknown>>;
+  if (version !== ORDER_VERSION || order === undefined) return undefined;
+  if (typeof revision !== 'number' || !Number.isSafeInteger(revision)) return undefined;
+  if (typeof at !== 'string' || typeof node !== 'string') return undefined;
+  return { key, revision: Math.max(stored, revision), order, at, node };
+}
+
+/** A key of JetStream's key-value store for a kind of order and its target, which may have any characters. */
+export function orderKey(kind: string, target: string): string {
+  return `${kind}.${Buffer.from(target).toString('base64url')}`;
+}
+
+/** The kind and target of a key. Undefined: not a key of an order. */
+export function targetOfKey(key: string): { readonly kind: string; readonly target: string } | undefined {
+  const [kind, target, more] = key.split('.');
+  if (kind === undefined || target === undefined || more !== undefined) return undefined;
+  return { kind, target: Buffer.from(target, 'base64url').toString() };
+}

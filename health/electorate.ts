@@ -1,0 +1,40 @@
+/**
+ * How the health room asks a fleet for verdicts. The room does not know what a fleet is: without one, a unit's own state
+ * is the verdict. `fleet/fleet.ts` has an implementation.
+ */
+import type { CheckSpec } from '../config/check-kinds.ts';
+import type { Probed } from './health-table.ts';
+
+/** What the electorate is told of a check at an address. `key` is the engine's. */
+export type Voted = {
+  readonly key: string;
+  readonly check: CheckSpec;
+  /** Where it is probed, as text. */
+  readonly address: string;
+  /** The VIPs that share it. */
+  readonly members: readonly { readonly target: string }[];
+  /** The verdict that holds until votes say otherwise: the state that the last run saved. */
+  readonly before: Probed;
+};
+
+export type ElectorateEvents = {
+  /** The verdict on a check changed. */
+  readonly changed: (key: string) => void;
+  /** Another node sees something else: probe now, and then every `fast`, until a state is settled. */
+  readonly doubted: (key: string) => void;
+  /** Whether this node probes it has changed. */
+  readonly probing: (key: string) => void;
+};
+
+export type Electorate = {
+  /** Call once, before `configure`. */
+  listen(events: ElectorateEvents): void;
+  configure(voted: readonly Voted[]): void;
+  /** This node's own state, after rise and fall. */
+  vote(key: string, state: Probed, reason: string): void;
+  /** Whether this node suspects itself: its votes are not counted. */
+  abstain(abstains: boolean): void;
+  verdict(key: string): Probed;
+  /** Whether this node probes it. */
+  isProbing(key: string): boolean;
+};
