@@ -16,6 +16,7 @@ type Flags = {
   readonly force?: boolean;
   readonly watch?: boolean;
   readonly all?: boolean;
+  readonly local?: boolean;
   readonly interval: string;
 };
 
@@ -26,6 +27,7 @@ export function controlCommands(
   done: (code: number) => void,
   example: (...lines: readonly string[]) => string,
 ): void {
+  const LOCAL = 'change this node of a fleet alone, not all of them';
   const TARGET = 'www.example.com/seoul-a, www.example.com/@seoul or @seoul';
 
   reachable(program.command('status'))
@@ -83,7 +85,8 @@ export function controlCommands(
       )
       .argument('<target>', TARGET)
       .option('--for <duration>', 'how long, such as 30m (default: until "pharos auto")')
-      .option('--reason <text>', 'shown in status, log and events');
+      .option('--reason <text>', 'shown in status, log and events')
+      .option('--local', LOCAL);
     if (state === 'drain') {
       command
         .option('--wait', 'wait until it is safe to stop')
@@ -109,6 +112,7 @@ export function controlCommands(
     .summary('clear an override: health checks decide again')
     .description('Clear the override of TARGET that drain, up or down has set. Its health checks decide again.')
     .argument('<target>', TARGET)
+    .option('--local', LOCAL)
     .addHelpText('after', example('pharos auto www.example.com/seoul-a'))
     .action(async (target: string, flags: Flags) => {
       const { giveBack } = await import('./control.ts');
@@ -121,6 +125,7 @@ export function controlCommands(
     .argument('<target>', TARGET)
     .argument('<weight>', '0 (standby) to 65535, or auto for the weight of the zone file')
     .option('--reason <text>', 'shown in status, log and events')
+    .option('--local', LOCAL)
     .addHelpText(
       'after',
       example('pharos weight www.example.com/canary 10', 'pharos weight www.example.com/canary auto'),
@@ -157,9 +162,15 @@ function reachable(command: Command, several = false): Command {
     .option('--json', 'print the reply of the API');
 }
 
-function common({ api, token, config, json = false }: Flags): Omit<StateOptions, 'forText' | 'reason' | 'wait'> {
+function common({
+  api,
+  token,
+  config,
+  json = false,
+  local = false,
+}: Flags): Omit<StateOptions, 'forText' | 'reason' | 'wait'> {
   const [first, ...alsoApis] = api === undefined ? [] : [api].flat();
-  return { api: first, alsoApis, token, config, json, cwd: process.cwd(), env: process.env };
+  return { api: first, alsoApis, token, config, json, local, cwd: process.cwd(), env: process.env };
 }
 
 function ofState(flags: Flags): StateOptions {

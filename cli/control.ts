@@ -11,7 +11,12 @@ import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 /**
  * How the server is found, and whether the reply is printed as JSON. `alsoApis`: further servers for the same request.
  */
-export type ControlOptions = ReachOptions & { readonly json: boolean; readonly alsoApis?: readonly string[] };
+export type ControlOptions = ReachOptions & {
+  readonly json: boolean;
+  readonly alsoApis?: readonly string[];
+  /** Change one node of a fleet alone. */
+  readonly local?: boolean;
+};
 
 /**
  * `forText` as on the command line: `30m`. `wait`: a drain waits until it is safe to stop. `force`: drain even if a
@@ -49,20 +54,23 @@ export async function forceState(
     ...(reason === undefined ? {} : { reason }),
     ...(state === 'drain' ? { force } : {}),
   };
-  const asked = await askAll(state, 'PUT', pathOf('overrides', target), body, options, output);
+  const asked = await askAll(state, 'PUT', pathOf('overrides', target, options), body, options, output);
   if (typeof asked === 'number') return asked;
   const { reply, apis, code } = asked;
   if (options.json && !wait) return printJson(reply, output, code);
   if (!options.json) for (const line of stateWords(state, asked, time.wallMs())) output.out(line);
   warnOf(reply, output);
   if (!wait || code !== EXIT.OK) return code;
-  const waited = await waitUntilSafe(target, apis, output, options.json, time);
+  const waited =
+    reply['scope'] === 'fleet'
+      ? await waitForFleet(target, apis, output, options.json, time)
+      : await waitUntilSafe(target, apis, output, options.json, time);
   if (options.json && waited === EXIT.OK) printJson(reply, output);
   return waited;
 }
 
 export async function giveBack(target: string, options: ControlOptions, output: Output): Promise<number> {
-  const asked = await askAll('auto', 'DELETE', pathOf('overrides', target), undefined, options, output);
+  const asked = await askAll('auto', 'DELETE', pathOf('overrides', target, options), undefined, options, output);
   if (typeof asked === 'number') return asked;
   const { reply, code } = asked;
   if (options.json) return printJson(reply, output, code);
@@ -79,7 +87,7 @@ export async function setWeight(target: string, text: string, options: StateOpti
     return fail('weight', message, EXIT.USAGE, output);
   }
   const { reason } = options;
-  const path = pathOf('weights', target);
+  const path = pathOf('weights', target, options);
   const body = { weight, ...(reason === undefined ? {} : { reason }) };
   const asked =
     weight === undefined
@@ -150,6 +158,54 @@ async function waitUntilSafe(
   }
 }
 
+/** How long nodes that have not confirmed a drain are waited for. */
+const CONFIRM_MS = 15_000;
+
+/** The same for a drain that a fleet keeps: every node has to confirm it. */
+async function waitForFleet(
+  target: string,
+  apis: readonly Api[],
+  output: Output,
+  quiet: boolean,
+  time: Waiting,
+): Promise<number> {
+  const startMs = time.wallMs();
+  const [api] = apis;
+  for (;;) {
+    const listed = api && (await callApi(api, 'GET', '/api/v1/fleet'));
+    if (listed?.ok !== true) return fail('drain', listed?.message ?? 'no server', EXIT.FAILED, output);
+    const drain = drainInFleet(listed.value, target);
+    if (drain === undefined) return fail('drain', `the drain of ${target} was cleared`, EXIT.FAILED, output);
+    const { safeAt, waitingFor } = drain;
+    const waitedMs = time.wallMs() - startMs;
+    if (safeAt === undefined && waitedMs >= CONFIRM_MS) {
+      const why =
+        waitingFor.length === 0
+          ? `DNS answers still name ${target}`
+          : `${waitingFor.join(', ')} has not confirmed the drain, and may still answer with ${target}`;
+      return fail('drain', why, EXIT.FAILED, output);
+    }
+    const leftMs = safeAt === undefined ? 1000 : Date.parse(safeAt) - time.wallMs();
+    if (leftMs <= 0) {
+      if (!quiet) output.out('Safe to stop now, on all nodes.');
+      return EXIT.OK;
+    }
+    await time.sleep(Math.min(leftMs, LOOK_AGAIN_MS));
+  }
+}
+
+function drainInFleet(
+  document: unknown,
+  target: string,
+): { readonly safeAt: string | undefined; readonly waitingFor: readonly string[] } | undefined {
+  const drains = isRecord(document) && Array.isArray(document['drains']) ? document['drains'] : [];
+  const wanted = target.toLowerCase();
+  const found = drains.filter(isRecord).find((drain) => String(drain['target']).toLowerCase() === wanted);
+  if (found === undefined) return undefined;
+  const safeAt = found['safe_at'];
+  return { safeAt: typeof safeAt === 'string' ? safeAt : undefined, waitingFor: listOf(found, 'waiting_for') };
+}
+
 const LOOK_AGAIN_MS = 5000;
 
 /** `safe_at` of each drained VIP of the target. */
@@ -175,7 +231,9 @@ function stateWords(state: 'up' | 'down' | 'drain', { reply, apis, servers }: As
     // Answers still name it: there is a warning with the reason.
     return named.has(vip) ? [] : [`Draining ${vip}: removed from DNS answers${end}`];
   });
-  if (state === 'drain' && lines.length > 0) lines.push(whereWords(apis, servers));
+  if (state === 'drain' && lines.length > 0) {
+    lines.push(reply['scope'] === 'fleet' ? 'On all nodes of the fleet.' : whereWords(apis, servers));
+  }
   const safeAt = reply['safe_at'];
   if (typeof safeAt !== 'string') return lines;
   const seconds = Math.max(0, Math.ceil((Date.parse(safeAt) - nowMs) / 1000));
@@ -302,8 +360,8 @@ function refusalWords({ status, message, problem }: ApiReply & { ok: false }, ap
 }
 
 /** Encodes a TARGET for a path. The slash within it is kept. */
-function pathOf(kind: 'overrides' | 'weights', target: string): string {
-  return `/api/v1/${kind}/${target.split('/').map(encodeURIComponent).join('/')}`;
+function pathOf(kind: 'overrides' | 'weights', target: string, { local = false }: ControlOptions): string {
+  return `/api/v1/${kind}/${target.split('/').map(encodeURIComponent).join('/')}${local ? '?scope=node' : ''}`;
 }
 
 function isLasting(text: string): boolean {

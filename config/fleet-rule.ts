@@ -1,11 +1,9 @@
 /**
  * How a fleet decides on a check: the keys `quorum`, `probers`, `from` and `view` (docs/fleet.md#checks).
  */
-import type { Place } from './diagnostics.ts';
-import { choice, list, optional, scalar, text, type Read } from './fields.ts';
+import { choice, list, optional, scalar, text } from './fields.ts';
 import { MAX_FLEET_NODES } from './limits.ts';
 import { parseInteger, parseShare } from './units.ts';
-import { nodePlace } from './yaml.ts';
 
 /** How many regions must say that a target is down. */
 export type Quorum =
@@ -24,8 +22,8 @@ const VIEWS = ['fleet', 'region', 'own'] as const;
 export type FleetRule = {
   readonly quorum: Quorum;
   readonly probers: Probers;
-  /** Regions whose nodes probe, with their places; undefined: all. */
-  readonly from: readonly { readonly name: string; readonly place: Place }[] | undefined;
+  /** Regions whose nodes probe; undefined: all. */
+  readonly from: readonly string[] | undefined;
   readonly view: FleetView;
 };
 
@@ -62,15 +60,10 @@ const probers = scalar(
   { code: 'PH058', hint: 'how many nodes of each region probe a target; default: all of up to five, else 3' },
 );
 
-const region: Read<{ name: string; place: Place }> = (node, name, report) => {
-  const read = text()(node, name, report);
-  return read === undefined ? undefined : { name: read, place: nodePlace(node) };
-};
-
 export const fleetFields = {
   quorum: optional(quorum),
   probers: optional(probers),
-  from: optional(list(region, { min: 1, hint: 'regions whose nodes probe, such as [seoul, dublin]' })),
+  from: optional(list(text(), { min: 1, hint: 'regions whose nodes probe, such as [seoul, dublin]' })),
   view: optional(choice(VIEWS)),
 };
 

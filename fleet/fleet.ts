@@ -21,9 +21,9 @@ import { createFleetAlarms, type SplitVerdict } from './fleet-alarms.ts';
 import { createMember, HEARTBEAT_MS, type Member, type MemberTarget, type PeerView, type VoterView } from './member.ts';
 import { openLink, type NatsLink } from './nats-link.ts';
 import { createOrderBook, type OrderEntry } from './order-book.ts';
-import { createOrderStore, OrderNotKept } from './order-store.ts';
-import { digestOf, targetDigest } from './target-digest.ts';
-import type { Head, TargetDigest } from './vote-message.ts';
+import { createOrderStore } from './order-store.ts';
+import { digestOf } from './target-digest.ts';
+import type { DrainAcknowledged, TargetDigest } from './vote-message.ts';
 
 /** In `state_dir`: the orders, and the nodes that are known. */
 export const FLEET_FILE = 'fleet.json';
@@ -54,7 +54,7 @@ export type OrderTaker = {
   /** A newer order. Orders come in the order of their revisions; those of the last run are kept by the taker. */
   readonly ordered: (entry: OrderEntry) => void;
   /** The drains in force on this node, by the keys of their orders: for how long answers may still name the target. */
-  readonly drains: () => NonNullable<Head['drains']>;
+  readonly drains: () => readonly DrainAcknowledged[];
 };
 
 export type Fleet = {
@@ -87,12 +87,12 @@ export type Fleet = {
   /** Gives an order to the fleet. Rejects with OrderNotKept. */
   readonly order: (key: string, order: unknown) => Promise<OrderEntry>;
   readonly orders: () => readonly OrderEntry[];
+  /** The newest order with the key. */
+  readonly orderOf: (key: string) => OrderEntry | undefined;
   /** Call when an order has been applied or a drain has changed: peers are told at once. */
   readonly acknowledge: () => void;
   readonly stop: () => Promise<void>;
 };
-
-export { OrderNotKept };
 
 type Saved = { readonly orders: readonly OrderEntry[]; readonly nodes: readonly string[] };
 
@@ -218,6 +218,7 @@ export function startFleet(options: FleetOptions): Fleet {
     },
     order: (key, order) => store.put(key, order),
     orders: book.entries,
+    orderOf: book.get,
     acknowledge,
     stop: async () => {
       cancelBeat();
@@ -316,13 +317,14 @@ function createVoting(): {
   };
 }
 
-function memberTargetOf({ check, address, before }: Voted): MemberTarget {
+function memberTargetOf({ key, check, before }: Voted): MemberTarget {
   const { quorum, probers, from, view } = check.fleet ?? DEFAULT_FLEET_RULE;
   return {
-    digest: targetDigest(check, address),
+    // The key has the check's content and its address: equal on nodes with the same files.
+    digest: digestOf(key),
     quorum,
     probers,
-    from: from && new Set(from.map(({ name }) => name)),
+    from: from && new Set(from),
     view,
     timeoutMs: check.timeoutMs,
     before: voteOf(before),

@@ -22,6 +22,11 @@ export type OrderEntry = {
 export type OrderValue = Omit<OrderEntry, 'key'> & { readonly version: typeof ORDER_VERSION };
 export const ORDER_VERSION = 1;
 
+/** NATS cannot be reached, or does not take the order. */
+export class OrderNotKept extends Error {
+  override readonly name = 'OrderNotKept';
+}
+
 export type OrderBook = {
   /** Takes a newer entry; false for one that is not newer than the known one. */
   readonly take: (entry: OrderEntry) => boolean;

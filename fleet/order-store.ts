@@ -9,16 +9,18 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV, type KvEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { storedEntry, ORDER_VERSION, type OrderBook, type OrderEntry, type OrderValue } from './order-book.ts';
+import {
+  storedEntry,
+  ORDER_VERSION,
+  OrderNotKept,
+  type OrderBook,
+  type OrderEntry,
+  type OrderValue,
+} from './order-book.ts';
 
 const REREAD_MS = 60_000;
 const ATTEMPTS = 8;
 const TIMEOUT_MS = 3000;
-
-/** NATS cannot be reached, or does not take the order. */
-export class OrderNotKept extends Error {
-  override readonly name = 'OrderNotKept';
-}
 
 export type OrderStore = {
   /** Keeps an order for the fleet. Resolves with its entry, which has been taken. Rejects with OrderNotKept. */
@@ -81,7 +83,7 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
       const stored = await kv.get(entry.key);
       const kept = stored === null ? undefined : heard(stored);
       if (kept !== undefined && kept.revision >= entry.revision) return;
-      await kv.update(entry.key, encode({ ...entry, version: ORDER_VERSION }), stored?.revision ?? 0, TIMEOUT_MS);
+      await write(kv, entry.key, { ...entry, version: ORDER_VERSION }, stored?.revision);
     } catch (error) {
       // Another node wrote it first, or NATS is gone: the next reading finds out.
       if (!isOvertaken(error)) throw error;
@@ -135,7 +137,7 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
           const stored = await kv.get(key);
           if (stored !== null) heard(stored);
           const value: OrderValue = { version: ORDER_VERSION, revision: book.highest() + 1, order, at: now(), node };
-          const revision = await kv.update(key, encode(value), stored?.revision ?? 0, TIMEOUT_MS);
+          const revision = await write(kv, key, value, stored?.revision);
           const entry = { key, revision: Math.max(revision, value.revision), order, at: value.at, node };
           take(entry);
           return entry;
@@ -157,6 +159,11 @@ async function openBucket(connection: NatsConnection, name: string): Promise<KV>
   // Fails at once, with a clear message, where the server has no JetStream.
   await jetstreamManager(connection, { timeout: TIMEOUT_MS });
   return new Kvm(jetstream(connection, { timeout: TIMEOUT_MS })).create(name, { history: 1, timeout: TIMEOUT_MS });
+}
+
+/** Writes a value in place of the one with the stored revision, or a first one. Returns the revision it was given. */
+function write(kv: KV, key: string, value: OrderValue, replaces: number | undefined): Promise<number> {
+  return replaces === undefined ? kv.create(key, encode(value)) : kv.update(key, encode(value), replaces, TIMEOUT_MS);
 }
 
 /** JetStream's "wrong last sequence". */

@@ -18,6 +18,8 @@ const HEAD_AT = 5;
 /** Targets, as the first 16 hexadecimal digits of SHA-256 over check and address (`target-digest.ts`). */
 export type TargetDigest = string;
 
+export type DrainAcknowledged = readonly [key: string, revision: number, remainingMs: number | null];
+
 export type Head = {
   readonly node: string;
   readonly region: string;
@@ -41,8 +43,11 @@ export type Head = {
   readonly held?: readonly (readonly [TargetDigest, Stand])[];
   /** The highest revision of an order that the node has applied. */
   readonly applied: number;
-  /** Drains that the node applied: the order's key, its revision, and for how long answers may still name the target. */
-  readonly drains?: readonly (readonly [key: string, revision: number, remainingMs: number])[];
+  /**
+   * Drains that the node applied: the order's key, its revision, and for how long answers may still name the target; null
+   * while they do.
+   */
+  readonly drains?: readonly DrainAcknowledged[];
 };
 
 export type VoteMessage = { readonly head: Head; readonly votes: Uint8Array };
@@ -100,7 +105,7 @@ function isHead(value: unknown): value is Head {
     isListOf(
       head.drains,
       ([key, revision, remaining]) =>
-        typeof key === 'string' && Number.isSafeInteger(revision) && Number.isFinite(remaining),
+        typeof key === 'string' && Number.isSafeInteger(revision) && (remaining === null || Number.isFinite(remaining)),
     )
   );
 }

@@ -5,12 +5,13 @@
 import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Probed } from './health-table.ts';
 
-/** What the electorate is told of a check at an address. `key` is the engine's. */
+/**
+ * What the electorate is told of a check at an address. `key` has the address and a digest of the check, without its name:
+ * it is equal on nodes with the same files.
+ */
 export type Voted = {
   readonly key: string;
   readonly check: CheckSpec;
-  /** Where it is probed, as text. */
-  readonly address: string;
   /** The VIPs that share it. */
   readonly members: readonly { readonly target: string }[];
   /** The verdict that holds until votes say otherwise: the state that the last run saved. */

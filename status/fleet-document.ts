@@ -43,6 +43,17 @@ export type FleetTargetDocument = {
   }[];
 };
 
+/** A drain that the fleet keeps. */
+export type FleetDrainDocument = {
+  /** As in the order: a VIP, or a region. */
+  readonly target: string;
+  readonly revision: number;
+  /** Nodes that have not confirmed it. */
+  readonly waiting_for: readonly string[];
+  /** The latest of all nodes; null while a node has not confirmed it, or answers name a VIP of it. */
+  readonly safe_at: string | null;
+};
+
 export type FleetDocument = {
   readonly enabled: boolean;
   readonly name: string | null;
@@ -51,6 +62,7 @@ export type FleetDocument = {
   readonly connected: boolean;
   readonly alone: boolean;
   readonly nodes: readonly FleetNodeDocument[];
+  readonly drains: readonly FleetDrainDocument[];
   readonly targets: readonly FleetTargetDocument[];
 };
 
@@ -65,6 +77,7 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
       connected: false,
       alone: false,
       nodes: [],
+      drains: [],
       targets: [],
     };
   }
@@ -77,6 +90,9 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
     connected: fleet.isConnected(),
     alone: !peers.some(({ isFresh }) => isFresh),
     nodes: nodesOf(runtime, fleet),
+    drains: runtime.orders.drains().map(({ target, revision, waitingFor, safeAt }) => ({
+      ...{ target, revision, waiting_for: waitingFor, safe_at: safeAt ?? null },
+    })),
     targets: runtime.generation().catalog.vips.flatMap(({ target }) => {
       const votes = fleet.votes(target);
       return votes === undefined ? [] : [targetDocument(target, votes)];

@@ -10,7 +10,7 @@ import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
-import type { FleetDocument, FleetNodeDocument, FleetTargetDocument } from './fleet-document.ts';
+import type { FleetDocument, FleetDrainDocument, FleetNodeDocument, FleetTargetDocument } from './fleet-document.ts';
 import {
   byWhom,
   forced,
@@ -260,6 +260,14 @@ const fleet = object<FleetDocument>({
       applied_revision: orNull(whole),
     }),
   ),
+  drains: listSchema(
+    object<FleetDrainDocument>({
+      target: textSchema,
+      revision: whole,
+      waiting_for: listSchema(textSchema),
+      safe_at: orNull(timeSchema),
+    }),
+  ),
   targets: listSchema(
     object<FleetTargetDocument>({
       target: textSchema,
@@ -344,8 +352,10 @@ const overridden: Schema = {
     reason: orNull(textSchema),
     since: timeSchema,
     until: orNull(timeSchema),
-    scope: { ...oneOf('node'), description: '`node`: the override applies to this server only.' },
-    safe_at: orNull(timeSchema),
+    scope: { ...oneOf('fleet', 'node'), description: '`node`: the override applies to this server only.' },
+    revision: { ...orNull(whole), description: 'Of an order that the fleet keeps.' },
+    safe_at: { ...orNull(timeSchema), description: 'With scope `fleet`: the latest of all nodes.' },
+    waiting_for: { ...listSchema(textSchema), description: 'Nodes that have not confirmed the order.' },
     still_named: { ...listSchema(textSchema), description: 'The `vips` that DNS answers still name.' },
     no_longer_safe: {
       ...listSchema(textSchema),
@@ -355,7 +365,7 @@ const overridden: Schema = {
   },
   required: [
     ...['target', 'vips', 'saved', 'state', 'reason', 'since', 'until'],
-    ...['scope', 'safe_at', 'still_named', 'no_longer_safe', 'warnings'],
+    ...['scope', 'revision', 'safe_at', 'waiting_for', 'still_named', 'no_longer_safe', 'warnings'],
   ],
 };
 

@@ -6,12 +6,13 @@ import { fileAndLine, hasErrors, withoutForeignLines } from '../config/diagnosti
 import { MAX_WEIGHT } from '../config/limits.ts';
 import { plainText } from '../config/plain-text.ts';
 import { parseDurationMs } from '../config/units.ts';
+import { OrderNotKept } from '../fleet/order-book.ts';
 import { expandTarget } from '../health/target-names.ts';
 import { unknownTarget } from '../zones/read/suggest-targets.ts';
 import { emptiedBy, stillNamed } from './last-vip.ts';
 import { safeToStop } from './override-json.ts';
 import { ProblemError } from './problem.ts';
-import type { Runtime } from './runtime.ts';
+import type { FleetDrain, GivenOrder, OrderScope, Runtime } from './runtime.ts';
 
 type TargetParams = { readonly '*': string };
 type OverrideBody = {
@@ -20,6 +21,8 @@ type OverrideBody = {
   readonly reason?: string;
   readonly force?: boolean;
 };
+type ScopeQuery = { readonly scope?: OrderScope };
+type Scoped = { readonly Params: TargetParams; readonly Querystring: ScopeQuery };
 type WeightBody = { readonly weight: number; readonly reason?: string };
 type ReloadQuery = { readonly force?: 'true' | 'false' };
 type PushBody = { readonly healthy: boolean; readonly load?: number };
@@ -62,23 +65,35 @@ export const reloadQuery = {
   properties: { force: { type: 'string', enum: ['true', 'false'] } },
 } as const;
 
+/** Of a fleet: whether an order is for all nodes, or for this one alone. */
+export const scopeQuery = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { scope: { type: 'string', enum: ['fleet', 'node'] } },
+} as const;
+
+const scoped = { schema: { querystring: scopeQuery } };
+
 export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
-  app.put<{ Params: TargetParams; Body: OverrideBody }>(
+  app.put<{ Params: TargetParams; Body: OverrideBody; Querystring: ScopeQuery }>(
     '/api/v1/overrides/*',
-    { schema: { body: overrideBody } },
+    { schema: { body: overrideBody, querystring: scopeQuery } },
     async (request) => {
       const target = request.params['*'];
       const { state, force } = request.body;
       const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
       if (state === 'drain' && force === false) refuseLast(runtime, target);
       const safeBefore = safeNow(runtime);
-      const outcome = runtime.health.override(target, { state, forMs: durationOf(request.body.for), reason });
+      const asked = { state, forMs: durationOf(request.body.for), reason };
+      const outcome = await kept(runtime.orders.override(target, asked, request.query.scope));
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       const set = new Set(outcome.targets);
       const overrides = runtime.health.overrides().filter((one) => set.has(one.target));
       const [first] = overrides;
       const since = first?.since ?? new Date().toISOString();
-      const { safeAt, warnings } = safeToStop(runtime, overrides);
+      const own = safeToStop(runtime, overrides);
+      const fleetDrain = outcome.scope === 'fleet' ? runtime.orders.drainOf(target) : undefined;
+      const safeAt = fleetDrain === undefined ? own.safeAt : safeEverywhere(own.safeAt, fleetDrain);
       return {
         target,
         state,
@@ -86,39 +101,41 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
         since,
         until: first?.until ?? null,
         vips: outcome.targets,
-        scope: 'node',
+        scope: outcome.scope,
+        revision: outcome.revision ?? null,
         safe_at: safeAt,
+        waiting_for: fleetDrain?.waitingFor ?? [],
         still_named: stillNamed(runtime, set),
         no_longer_safe: falsified(runtime, safeBefore, set),
-        warnings,
+        warnings: [...own.warnings, ...waitingWords(fleetDrain)],
         saved: await outcome.saved,
       };
     },
   );
 
-  app.delete<{ Params: TargetParams }>('/api/v1/overrides/*', async (request) => {
+  app.delete<Scoped>('/api/v1/overrides/*', scoped, async (request) => {
     const target = request.params['*'];
-    const outcome = runtime.health.override(target, undefined);
+    const outcome = await kept(runtime.orders.override(target, undefined, request.query.scope));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, vips: outcome.targets, saved: await outcome.saved };
   });
 
-  app.put<{ Params: TargetParams; Body: WeightBody }>(
+  app.put<{ Params: TargetParams; Body: WeightBody; Querystring: ScopeQuery }>(
     '/api/v1/weights/*',
-    { schema: { body: weightBody } },
+    { schema: { body: weightBody, querystring: scopeQuery } },
     async (request) => {
       const target = request.params['*'];
       const { weight } = request.body;
       const reason = request.body.reason === undefined ? undefined : plainText(request.body.reason);
-      const outcome = runtime.health.weigh(target, { weight, reason });
+      const outcome = await kept(runtime.orders.weigh(target, { weight, reason }, request.query.scope));
       if (outcome.kind === 'unknown target') throw notFound(runtime, target);
       return { target, weight, reason: reason ?? null, vips: outcome.targets, saved: await outcome.saved };
     },
   );
 
-  app.delete<{ Params: TargetParams }>('/api/v1/weights/*', async (request) => {
+  app.delete<Scoped>('/api/v1/weights/*', scoped, async (request) => {
     const target = request.params['*'];
-    const outcome = runtime.health.weigh(target, undefined);
+    const outcome = await kept(runtime.orders.weigh(target, undefined, request.query.scope));
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, vips: outcome.targets, saved: await outcome.saved };
   });
@@ -158,6 +175,29 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
       });
     },
   );
+}
+
+/** @throws ProblemError (503) if the fleet cannot keep the order. Nothing was changed then. */
+async function kept(given: Promise<GivenOrder>): Promise<GivenOrder> {
+  try {
+    return await given;
+  } catch (error) {
+    if (!(error instanceof OrderNotKept)) throw error;
+    throw new ProblemError(503, `nothing was changed: the fleet cannot keep the order: ${error.message}`, {
+      hint: 'try again when NATS can be reached, or change this node alone with ?scope=node (--local)',
+    });
+  }
+}
+
+/** The later one of this node's time and that of the fleet; null while either is unknown. */
+function safeEverywhere(own: string | null, { safeAt }: FleetDrain): string | null {
+  if (own === null || safeAt === undefined) return null;
+  return own > safeAt ? own : safeAt;
+}
+
+function waitingWords(drain: FleetDrain | undefined): readonly string[] {
+  if (drain === undefined || drain.waitingFor.length === 0) return [];
+  return [`${drain.waitingFor.join(', ')} has not confirmed it, and may still answer with it`];
 }
 
 /** @throws ProblemError (409) if the drain would leave a service without an available VIP. */

@@ -6,7 +6,7 @@ import type { Alarm, Alarms } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Health } from '../health/engine.ts';
+import type { Health, OverrideOutcome, OverrideRequest, WeightRequest } from '../health/engine.ts';
 import type { NotifyStats } from '../health/webhook.ts';
 import type { ClientCounts } from '../server/forecast/client-counts.ts';
 import type { SimulateThread } from '../server/forecast/simulate-thread.ts';
@@ -14,6 +14,37 @@ import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventLog } from './events.ts';
+
+/** `fleet`: all nodes; `node`: this one alone. Without a fleet there is no difference. */
+export type OrderScope = 'fleet' | 'node';
+
+/** `revision`: of an order that the fleet keeps. */
+export type GivenOrder = (OverrideOutcome | { readonly kind: 'unknown target' }) & {
+  readonly scope: OrderScope;
+  readonly revision?: number;
+};
+
+/** A drain on all nodes of a fleet. */
+export type FleetDrain = {
+  /** As in the order. */
+  readonly target: string;
+  readonly revision: number;
+  /** Nodes that have not said that they applied it. */
+  readonly waitingFor: readonly string[];
+  /** ISO 8601; undefined while a node has not applied it, or answers name it. */
+  readonly safeAt: string | undefined;
+};
+
+/** Orders of operators. Both reject with OrderNotKept if the fleet cannot keep the order. */
+export type OrderGiver = {
+  /** Forces a state, or with undefined gives it back to the probes. */
+  readonly override: (target: string, request: OverrideRequest | undefined, scope?: OrderScope) => Promise<GivenOrder>;
+  readonly weigh: (target: string, request: WeightRequest | undefined, scope?: OrderScope) => Promise<GivenOrder>;
+  /** Undefined without a fleet, and for a target that no order of the fleet drains. */
+  readonly drainOf: (target: string) => FleetDrain | undefined;
+  /** All drains that the fleet keeps. */
+  readonly drains: () => readonly FleetDrain[];
+};
 
 export type Runtime = {
   readonly version: string;
@@ -28,6 +59,7 @@ export type Runtime = {
   readonly health: Health;
   /** Undefined when this node is not part of a fleet. */
   readonly fleet: Fleet | undefined;
+  readonly orders: OrderGiver;
   /** Sums over the threads since the start, indexed as in server/counters.ts. */
   readonly counters: () => Float64Array;
   /** Answers that named the VIP since the start, by slot of the current catalog. */

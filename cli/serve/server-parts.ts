@@ -25,6 +25,7 @@ import { createCalendar, type Calendar } from './calendar.ts';
 import { createClientCounter, type ClientCounter } from './client-counter.ts';
 import { describeConfiguration } from './fleet-part.ts';
 import { configureHealth, publicationOf, tellSecondaries, type Current } from './generation.ts';
+import { createOrderGiver } from './give-orders.ts';
 import { createHandOver, type HandOver } from './hand-over.ts';
 import { createQueryLog, type QueryLog } from './query-log.ts';
 import { createTrafficWindow, type TrafficWindow } from './recent-traffic.ts';
@@ -163,12 +164,19 @@ export function createServerParts(basis: ServerBasis): ServerParts {
     log,
   });
   const calendar = createCalendar({ health: health.now, tell: news.scheduled, reload: reloads.reload, log });
+  const orders = createOrderGiver({
+    ...{ fleet: basis.fleet, health: health.now, current, wallMs: Date.now },
+    warn: (message) => {
+      log.warn(message);
+    },
+  });
   const runtime = createRuntime({
     startedAt: basis.startedAt,
     startedMs: basis.startedMs,
     current,
     health: health.now,
     fleet: basis.fleet,
+    orders,
     server,
     probed: () => state.probed,
     stopping: () => state.stopping,

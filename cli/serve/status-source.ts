@@ -12,7 +12,7 @@ import {
   type SimulateThread,
 } from '../../server/forecast/simulate-thread.ts';
 import type { Server } from '../../server/threads/supervisor.ts';
-import type { Runtime } from '../../status/runtime.ts';
+import type { OrderGiver, Runtime } from '../../status/runtime.ts';
 import { vipsOf } from '../../zones/read/suggest-targets.ts';
 import { readVersion } from '../version.ts';
 import type { News } from './announce.ts';
@@ -31,6 +31,7 @@ export type RuntimeParts = {
   readonly health: () => Health;
   /** Undefined until the first round of health checks is done, or `health.wait` is over. */
   readonly fleet: Fleet | undefined;
+  readonly orders: OrderGiver;
   readonly server: () => Server | undefined;
   /** Whether the first round of health checks is done. */
   readonly probed: () => boolean;
@@ -112,6 +113,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       return health();
     },
     fleet: parts.fleet,
+    orders: parts.orders,
     counters: () => countersOf(server()),
     served: answers.served,
     recent: traffic.recent,

@@ -241,6 +241,12 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     startedAt: new Date('2026-11-20T20:00:00Z'),
     uptimeSeconds: () => 3723.5,
     fleet: undefined,
+    orders: {
+      override: (...[target, request]) => Promise.resolve({ ...health.override(target, request), scope: 'node' }),
+      weigh: (...[target, request]) => Promise.resolve({ ...health.weigh(target, request), scope: 'node' }),
+      drainOf: () => undefined,
+      drains: () => [],
+    },
     io: () => 'batch',
     notReady: () => knobs.notReady,
     generation: () => ({
