@@ -1,6 +1,6 @@
 /**
  * How the health room asks a fleet for verdicts. The room does not know what a fleet is: without one, a unit's own state
- * is the verdict. `fleet/fleet.ts` has an implementation.
+ * is the verdict. `fleet/start-fleet.ts` has an implementation.
  */
 import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Probed } from './health-table.ts';

@@ -2,7 +2,7 @@
  * The fleet as JSON, for GET /api/v1/fleet and `pharos fleet`.
  */
 import { VOTE, type Vote } from '../fleet/count.ts';
-import type { Fleet, TargetVotes } from '../fleet/fleet.ts';
+import type { Fleet, TargetVotes } from '../fleet/start-fleet.ts';
 import type { Runtime } from './runtime.ts';
 
 type VoteWord = 'up' | 'down' | 'unknown' | 'abstain';

@@ -5,7 +5,7 @@
 import type { Alarm, Alarms } from '../config/alarms.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { Settings } from '../config/settings.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { Fleet } from '../fleet/start-fleet.ts';
 import type { Health, OverrideOutcome, OverrideRequest, WeightRequest } from '../health/engine.ts';
 import type { NotifyStats } from '../health/webhook.ts';
 import type { ClientCounts } from '../server/forecast/client-counts.ts';

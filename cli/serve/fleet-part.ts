@@ -4,7 +4,7 @@
 import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
 import type { Settings } from '../../config/settings.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { Fleet } from '../../fleet/start-fleet.ts';
 import { systemClock } from '../../health/clock.ts';
 import { readVersion } from '../version.ts';
 import type { Current } from './generation.ts';
@@ -12,7 +12,7 @@ import type { Current } from './generation.ts';
 /** Undefined without `fleet` in the settings. Connects in the background. */
 export async function openFleet(settings: Settings, alarms: Alarms, log: Logger): Promise<Fleet | undefined> {
   if (settings.fleet === undefined) return undefined;
-  const { startFleet } = await import('../../fleet/fleet.ts');
+  const { startFleet } = await import('../../fleet/start-fleet.ts');
   return startFleet({
     settings: settings.fleet,
     stateDir: settings.stateDir,

@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
 import { formatDiagnostic } from '../../config/diagnostics.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { Fleet } from '../../fleet/start-fleet.ts';
 import { systemClock } from '../../health/clock.ts';
 import { startHealth, type Health } from '../../health/engine.ts';
 import { createForesight } from '../../server/forecast/foresight.ts';

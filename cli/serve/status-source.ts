@@ -2,7 +2,7 @@
  * The view that the status server has of a running server.
  */
 import type { Alarms } from '../../config/alarms.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { Fleet } from '../../fleet/start-fleet.ts';
 import type { Health } from '../../health/engine.ts';
 import { COUNTERS } from '../../server/counters.ts';
 import { explainFrom, type LiveHealth } from '../../server/explain/explain-answer.ts';

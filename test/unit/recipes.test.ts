@@ -12,7 +12,7 @@ import { TYPE_NUMBERS } from '../../wire/types.ts';
 import { STEP_KINDS } from '../../zones/read/step-options.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const ROOMS = ['wire', 'config', 'geo', 'health', 'steering', 'zones', 'server', 'status', 'cli'];
+const ROOMS = ['wire', 'config', 'geo', 'health', 'fleet', 'steering', 'zones', 'server', 'status', 'cli'];
 
 type Recipe = {
   /**
@@ -32,6 +32,9 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     names: [...STEP_KINDS, 'OP.PLACE', 'OP.FIXED', 'OP.WEIGHTED', 'OP.STICKY', 'OP.ALL'],
     files: ['steering/steps.ts', 'steering/program.ts', 'zones/read/step-options.ts', 'server/explain/explain-step.ts'],
     elsewhere: {
+      'config/fleet-rule.ts': { words: ['all'], why: '`quorum: all` and `probers: all`' },
+      'fleet/choose-probers.ts': { words: ['all'], why: '`probers: all`' },
+      'fleet/count.ts': { words: ['all'], why: '`quorum: all`' },
       'config/read-settings.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
       'config/secrets.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
       'cli/diff.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
@@ -56,6 +59,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
         words: ['all_of', 'any_of', 'at_least'],
         why: 'the keys of the kinds that combine checks, which `config/check-kinds.ts` uses',
       },
+      'config/read-fleet.ts': { words: ['tls'], why: 'a key of pharos.yaml' },
       'config/read-settings.ts': { words: ['tls', 'dns'], why: 'keys of pharos.yaml' },
       'health/hysteresis.ts': { words: ['push'], why: 'how long a state holds: by reports or by probes' },
       'status/connections.ts': { words: ['http'], why: 'the subject of an alarm' },

@@ -92,6 +92,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
   if (vips.length === 0) return undefined;
   checkPorts(vips, read.check, report);
   checkLoad(value, vipsNode, read.check, report);
+  checkProbeRegions(valueOf(value, 'check') ?? value, read.check, context);
   const ramp = valueOf(value, 'ramp');
   const weighsRegions = vips.some(({ region }) => (regions.get(region ?? '')?.minHealthy ?? 0) > 0);
   if (stepsContext.isSound) judgeWeights(read.steer, vips, weighsRegions, ramp && nodePlace(ramp), report);
@@ -110,6 +111,16 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
     shed: read.shed,
     place: nodePlace(key),
   };
+}
+
+/** A check that only nodes of an unknown region probe would never be probed. */
+function checkProbeRegions(node: YamlNode, check: CheckSpec | undefined, context: ServiceContext): void {
+  const { regions, brokenRegions, once } = context;
+  for (const named of check?.fleet?.from ?? []) {
+    if (regions.has(named) || brokenRegions.has(named)) continue;
+    const message = `the check has "from: ${named}", which is an unknown region`;
+    once(`from ${named}`, 'PH236', message, nodePlace(node, 0, 1), nearestHint(named, regions.keys()));
+  }
 }
 
 const alreadyRead: Read<true> = (node) => (node.kind === 'broken' ? undefined : true);

@@ -1,0 +1,82 @@
+/** `fleet` of pharos.yaml, and the keys of checks that only a fleet uses. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { createReport } from '../../../config/diagnostics.ts';
+import { readSettings } from '../../../config/read-settings.ts';
+import type { Settings } from '../../../config/settings.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'pharos-fleet-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const REGIONS = 'regions: { seoul: { at: KR }, dublin: { at: IE } }\n';
+
+function read(text: string, env: Readonly<Record<string, string>> = {}): { settings: Settings | undefined; codes: string[] } {
+  const file = join(folder, 'pharos.yaml');
+  writeFileSync(file, `zones: [./none.yaml]\n${text}`, { mode: 0o600 });
+  const report = createReport();
+  const settings = readSettings({ file, baseDir: folder, env, cores: 2, report });
+  const codes = report.diagnostics.map(({ code }) => code).filter((code) => code !== 'PH038' && code !== 'PH031');
+  return { settings, codes };
+}
+
+const fleet = (keys: string): string => `${REGIONS}fleet: { name: prod, servers: ["nats://127.0.0.1:4222"], ${keys} }\n`;
+
+describe('fleet', () => {
+  test('has defaults for all but name, servers and region', () => {
+    const { settings, codes } = read(fleet('region: seoul, node: ams1'));
+    expect(codes).toEqual([]);
+    expect(settings?.fleet).toMatchObject({ name: 'prod', node: 'ams1', region: 'seoul', waitMs: 3000, tls: undefined });
+  });
+
+  test('takes node and region from variables that identify a node, and secrets from any', () => {
+    const { settings, codes } = read(fleet('region: "${REGION}", node: "${HOSTNAME}", token: "${NATS}"'), {
+      REGION: 'dublin',
+      HOSTNAME: 'fra2.example.net',
+      NATS: 'secret',
+    });
+    expect(codes).toEqual([]);
+    expect(settings?.fleet).toMatchObject({ region: 'dublin', node: 'fra2.example.net', login: { token: 'secret' } });
+    expect(settings?.secretVariables.has('NATS')).toBe(true);
+  });
+
+  test.each([
+    ['PH055', `${REGIONS}fleet: { name: prod, servers: ["127.0.0.1:4222"], region: seoul, node: a }\n`],
+    ['PH056', `${REGIONS}fleet: { name: "my fleet", servers: ["nats://127.0.0.1"], region: seoul, node: a }\n`],
+    ['PH056', fleet('region: seoul, node: "a b"')],
+    ['PH057', fleet('region: seoul, node: a, token: abc, user: pharos, password: abc')],
+    ['PH057', fleet('region: seoul, node: a, user: pharos')],
+    ['PH059', fleet('region: soul, node: a')],
+    ['PH001', fleet('region: seoul, node: a, credentials: none.creds')],
+    ['PH012', `${REGIONS}fleet: { name: prod, region: seoul, node: a }\n`],
+  ])('%s: %s', (code, text) => {
+    expect(read(text).codes).toContain(code);
+  });
+});
+
+describe('checks', () => {
+  const check = (keys: string): string => `checks: { web: { type: tcp, port: 80, ${keys} } }\n`;
+
+  test('without these keys have no rule', () => {
+    expect(read(check('interval: 5s')).settings?.checks.get('web')?.fleet).toBeUndefined();
+  });
+
+  test.each([
+    ['majority', { kind: 'majority' }],
+    ['one', { kind: 'one' }],
+    ['all', { kind: 'all' }],
+    ['2', { kind: 'number', regions: 2 }],
+    ['18%', { kind: 'share', share: 0.18 }],
+  ])('quorum: %s', (text, quorum) => {
+    const { settings, codes } = read(check(`quorum: ${text}, probers: 3, from: [seoul], view: region`));
+    expect(codes).toEqual([]);
+    expect(settings?.checks.get('web')?.fleet).toEqual({ quorum, probers: 3, from: ['seoul'], view: 'region' });
+  });
+
+  test.each(['quorum: most', 'quorum: 0', 'quorum: 0%', 'probers: some', 'probers: 0'])('PH058: %s', (keys) => {
+    expect(read(check(keys)).codes).toContain('PH058');
+  });
+});
