@@ -87,6 +87,11 @@ describe('a mistake is reported at its position', () => {
     [['vips: { a: { CNAME: a..b } }'], '11:25 PH202', 'empty label'],
     [['vips: { a: { A: 192.0.2.1 }, b: { CNAME: x } }'], '11:34 PH203', 'b is a CNAME and a is an address'],
     [['vips: { a: { A: 192.0.2.1, region: soul } }'], '11:40 PH206', 'did you mean "seoul"?'],
+    [
+      ['check: { type: tcp, port: 80, from: [soul] }', 'vips: { a: { A: 192.0.2.1 } }'],
+      '11:12 PH236',
+      'did you mean "seoul"?',
+    ],
     [['vips: { a: { A: 192.0.2.300 } }'], '11:21 PH022', 'an IPv4 address'],
     [['vips: { a: { A: [192.0.2.1, 192.0.2.2] } }'], '11:21 PH125', 'got a list'],
     [['vips: { a: { A: 192.0.2.1, weight: -3 } }'], '11:40 PH014', '0 for standby'],
