@@ -49,12 +49,17 @@ export type TargetVotes = {
   readonly voters: readonly VoterView[];
 };
 
+/** A report on a target with a `push` check. `load` in the unit of the VIP's capacity. */
+export type PushReport = { readonly target: string; readonly healthy: boolean; readonly load?: number | undefined };
+
 /** What a fleet's orders are applied to. */
 export type OrderTaker = {
   /** A newer order. Orders come in the order of their revisions; those of the last run are kept by the taker. */
   readonly ordered: (entry: OrderEntry) => void;
   /** The drains in force on this node, by the keys of their orders: for how long answers may still name the target. */
   readonly drains: () => readonly DrainAcknowledged[];
+  /** A report on a `push` check that another node was given. */
+  readonly reported: (report: PushReport) => void;
 };
 
 export type Fleet = {
@@ -91,6 +96,8 @@ export type Fleet = {
   readonly orderOf: (key: string) => OrderEntry | undefined;
   /** Call when an order has been applied or a drain has changed: peers are told at once. */
   readonly acknowledge: () => void;
+  /** Passes on a report that this node was given. */
+  readonly report: (report: PushReport) => void;
   readonly stop: () => Promise<void>;
 };
 
@@ -153,6 +160,10 @@ export function startFleet(options: FleetOptions): Fleet {
     if (member.peers().length === before) return;
     for (const { node } of member.peers()) known.add(node);
     save();
+  });
+  link.subscribe(`pharos.${settings.name}.push.>`, (octets) => {
+    const report = readPushReport(octets);
+    if (report !== undefined && report.node !== settings.node) taker?.reported(report);
   });
   link.subscribe(subject('list', settings.node), (_, reply) => {
     reply(Buffer.from(JSON.stringify(member.list())));
@@ -220,6 +231,9 @@ export function startFleet(options: FleetOptions): Fleet {
     orders: book.entries,
     orderOf: book.get,
     acknowledge,
+    report: (report) => {
+      link.publish(subject('push', settings.node), Buffer.from(JSON.stringify({ ...report, node: settings.node })));
+    },
     stop: async () => {
       cancelBeat();
       joining.end();
@@ -369,6 +383,21 @@ function createJoining(
       clock.after(JOIN_QUIET_MS, end);
     },
   };
+}
+
+/** Undefined for a message of another form. */
+function readPushReport(octets: Uint8Array): (PushReport & { readonly node: string }) | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(octets).toString());
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { target, healthy, load, node } = value as Partial<Record<keyof PushReport | 'node', unknown>>;
+  if (typeof target !== 'string' || typeof healthy !== 'boolean' || typeof node !== 'string') return undefined;
+  if (load !== undefined && (typeof load !== 'number' || !(load >= 0))) return undefined;
+  return { target, healthy, load, node };
 }
 
 function readSaved(file: string, warn: (message: string) => void): Saved {

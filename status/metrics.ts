@@ -37,6 +37,7 @@ export function createMetrics(runtime: Runtime, http: HttpStats): Metrics {
     probeMetrics(registry, runtime),
     configurationMetrics(registry, runtime),
     beaconMetrics(registry, runtime),
+    fleetMetrics(registry, runtime),
     httpMetrics(registry, http),
   ];
   return {
@@ -208,6 +209,21 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
     notified.inc({ result: 'dropped' }, notifications.dropped);
     notifyFailures.inc(notifications.failures);
     notifyWaiting.set(notifications.waiting);
+  };
+}
+
+function fleetMetrics(registry: Registry, runtime: Runtime): () => void {
+  const peers = gauge(registry, 'fleet_peers', 'Other nodes of the fleet.', ['state']);
+  const connected = gauge(registry, 'fleet_connected', 'Whether NATS can be reached: 1 or 0.', []);
+  const probed = gauge(registry, 'fleet_probed_checks', 'Checks at addresses that this node probes.', []);
+  return () => {
+    const { fleet } = runtime;
+    if (fleet === undefined) return;
+    const fresh = fleet.peers().filter(({ isFresh }) => isFresh).length;
+    peers.set({ state: 'fresh' }, fresh);
+    peers.set({ state: 'lost' }, fleet.known().length - fresh);
+    connected.set(fleet.isConnected() ? 1 : 0);
+    probed.set(fleet.probed());
   };
 }
 

@@ -143,7 +143,7 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
   app.put<{ Params: TargetParams; Body: PushBody }>('/api/v1/push/*', { schema: { body: pushBody } }, (request) => {
     const target = request.params['*'];
     const { healthy, load } = request.body;
-    const outcome = runtime.health.report(target, healthy, load);
+    const outcome = runtime.orders.report(target, healthy, load);
     switch (outcome) {
       case 'ok':
         return load === undefined ? { target, healthy } : { target, healthy, load };

@@ -40,6 +40,8 @@ export type OrderGiver = {
   /** Forces a state, or with undefined gives it back to the probes. */
   readonly override: (target: string, request: OverrideRequest | undefined, scope?: OrderScope) => Promise<GivenOrder>;
   readonly weigh: (target: string, request: WeightRequest | undefined, scope?: OrderScope) => Promise<GivenOrder>;
+  /** A report on a target with a `push` check, which all nodes of a fleet get. */
+  readonly report: Health['report'];
   /** Undefined without a fleet, and for a target that no order of the fleet drains. */
   readonly drainOf: (target: string) => FleetDrain | undefined;
   /** All drains that the fleet keeps. */

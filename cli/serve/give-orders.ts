@@ -36,6 +36,9 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
       outcomes.set(entry.key, carryOut(parts, entry));
     },
     drains: () => drainsNow(parts, fleet),
+    reported: ({ target, healthy, load }) => {
+      health().report(target, healthy, load);
+    },
   });
 
   const give = async (
@@ -66,6 +69,11 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
       give('weight', target, request === undefined ? null : { target, ...request }, scope, () =>
         health().weigh(target, request),
       ),
+    report: (target, healthy, load) => {
+      const outcome = health().report(target, healthy, load);
+      if (outcome === 'ok') fleet?.report({ target, healthy, load });
+      return outcome;
+    },
     drains: () =>
       fleet === undefined
         ? []

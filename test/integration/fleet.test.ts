@@ -76,6 +76,11 @@ services:
       second: { region: dublin, A: ${SECOND} }
     check: flag
     steer: [{ failover: [seoul, dublin] }]
+  pushed:
+    ttl: 1
+    check: { type: push, expires: 10m }
+    vips: { first: { A: ${FIRST} }, second: { A: ${SECOND} } }
+    steer: [{ failover: [first, second] }]
   plain:
     ttl: 1
     vips: { first: { A: ${FIRST} }, second: { A: ${SECOND} } }
@@ -190,6 +195,15 @@ describe.skipIf(!has('nats-server') && findProgram('nats-server') === undefined)
     await everywhere(
       (name) => answers(name, 'plain'),
       (text) => text === FIRST,
+    );
+  }, 180_000);
+
+  test('a report to one node reaches all of them', async () => {
+    await call('b', 'PUT', '/api/v1/push/pushed.example.com/second', { healthy: true });
+    await call('b', 'PUT', '/api/v1/push/pushed.example.com/first', { healthy: false });
+    await everywhere(
+      (name) => answers(name, 'pushed'),
+      (text) => text === SECOND,
     );
   }, 180_000);
 

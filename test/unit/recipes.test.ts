@@ -60,6 +60,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
         why: 'the keys of the kinds that combine checks, which `config/check-kinds.ts` uses',
       },
       'config/read-fleet.ts': { words: ['tls'], why: 'a key of pharos.yaml' },
+      'fleet/start-fleet.ts': { words: ['push'], why: 'part of a subject of NATS' },
       'fleet/nats-link.ts': { words: ['tls'], why: 'a key of the settings' },
       'config/read-settings.ts': { words: ['tls', 'dns'], why: 'keys of pharos.yaml' },
       'health/hysteresis.ts': { words: ['push'], why: 'how long a state holds: by reports or by probes' },

@@ -244,6 +244,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
     orders: {
       override: (...[target, request]) => Promise.resolve({ ...health.override(target, request), scope: 'node' }),
       weigh: (...[target, request]) => Promise.resolve({ ...health.weigh(target, request), scope: 'node' }),
+      report: (...report) => health.report(...report),
       drainOf: () => undefined,
       drains: () => [],
     },
