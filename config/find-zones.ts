@@ -44,10 +44,11 @@ export function findZoneFiles(
 
 function filesIn(folder: string, written: string, place: Place, report: Report): string[] | undefined {
   try {
-    return readdirSync(folder)
-      .filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'))
-      .map((name) => join(folder, name))
-      .filter((path) => lookAt(path).kind !== 'folder');
+    return readdirSync(folder, { withFileTypes: true })
+      .filter(({ name }) => /\.ya?ml$/.test(name) && !name.startsWith('.'))
+      .map((entry) => ({ path: join(folder, entry.name), isFile: entry.isFile() }))
+      .filter(({ path, isFile }) => isFile || lookAt(path).kind !== 'folder')
+      .map(({ path }) => path);
   } catch (error) {
     const code = codeOf(error) || String(error);
     report.error('PH030', `cannot list the folder ${written} (${code})`, place, 'check owner and mode');

@@ -52,6 +52,13 @@ export function announceReads(tell: (path: string) => void): void {
   announce = tell;
 }
 
+let observe: (path: string, octets: Uint8Array) => void = () => undefined;
+
+/** Calls `tell` with the content of every file that this thread has read, until `tell` is replaced. */
+export function observeReads(tell: (path: string, octets: Uint8Array) => void): void {
+  observe = tell;
+}
+
 /** Reads a whole file. Throws FileError or the system's error; `faultOf` describes both. */
 export function readRegularFile(path: string, { maxOctets, below }: ReadOptions): FileRead {
   announce(path);
@@ -64,10 +71,9 @@ export function readRegularFile(path: string, { maxOctets, below }: ReadOptions)
     const stats = fstatSync(fd);
     mustBeFile(stats, path, below);
     if (stats.size > maxOctets) throw tooLarge(maxOctets);
-    return {
-      octets: stats.size === 0 ? readToEnd(fd, maxOctets) : readPieces(fd, stats.size),
-      mode: stats.mode & 0o7777,
-    };
+    const octets = stats.size === 0 ? readToEnd(fd, maxOctets) : readPieces(fd, stats.size);
+    observe(path, octets);
+    return { octets, mode: stats.mode & 0o7777 };
   } finally {
     closeSync(fd);
   }

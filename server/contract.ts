@@ -45,6 +45,8 @@ export type Answer = (packet: Readonly<Packet>) => number;
 export type Publication = {
   readonly generation: number;
   readonly payload: unknown;
+  /** Whether its large memory is that of the publication before, so that replacing that one leaves little to collect. */
+  readonly sharesMemory?: boolean;
   /** For DNS over TLS. Undefined: the previous certificate stays in use. */
   readonly tls?: KeyPair;
 };

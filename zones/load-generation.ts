@@ -3,6 +3,7 @@
  * which suits `check` and `explain`; the server calls it in a separate thread (load-thread.ts).
  */
 import { dirname, join } from 'node:path';
+import { serialize } from 'node:v8';
 import { NO_CACHE, type CacheFolders } from '../config/cache-entry.ts';
 import { createReport, hasErrors, type Diagnostic, type Report } from '../config/diagnostics.ts';
 import type { Environment } from '../config/environment.ts';
@@ -23,13 +24,14 @@ import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { readBeaconFile } from './beacon-file.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
-import { compile } from './image/compile.ts';
+import { compile, type CompiledPlan, type CompiledZone, type ZoneSource } from './image/compile.ts';
 import type { ImageMemory } from './image/image.ts';
+import { createPartStore, type PartStore } from './image/part-store.ts';
 import { checkSchedules } from './read/check-schedules.ts';
 import { stampFiles, type FileStamp } from './read/file-stamp.ts';
-import type { ZoneModel } from './read/model.ts';
-import { readConfiguration, shown } from './read/read-all.ts';
-import { nextSerial, readSerials, statedSerial, type Serials } from './serials.ts';
+import type { ZoneModel, ZoneSummary } from './read/model.ts';
+import { readChanges, shown, type KnownZones, type ZoneReading } from './read/read-all.ts';
+import { nextSerial, readSerials, statedSerial, type SerialEntry, type Serials } from './serials.ts';
 
 export type LoadInput = {
   /** Path of pharos.yaml; undefined: `./pharos.yaml`, or defaults if there is a folder `zones`. */
@@ -74,6 +76,28 @@ export type LoadedGeneration = {
   readonly serials: Serials;
 };
 
+/** A generation, and what a later load uses again where nothing has changed. */
+export type World = {
+  readonly generation: LoadedGeneration;
+  readonly known: KnownZones;
+  /** By the zone's file. */
+  readonly compiled: ReadonlyMap<string, CompiledZone>;
+  readonly plan: CompiledPlan;
+  readonly settingsKey: Buffer;
+  /** What the plan depends on beside zones. */
+  readonly planKey: Buffer;
+};
+
+export type LoadedWorld = {
+  readonly world: World;
+  /** Nothing has changed: the generation is that of the world before. */
+  readonly isUnchanged: boolean;
+  /** The zones that were read, with their records. */
+  readonly zones: readonly ZoneModel[];
+};
+
+const newMemory: Allocate = (octets) => new SharedArrayBuffer(octets);
+
 export function loadGeneration(input: LoadInput, allocate?: Allocate): Outcome<LoadedGeneration> {
   const outcome = loadWithZones(input, allocate);
   return outcome.ok ? { ...outcome, value: outcome.value.generation } : outcome;
@@ -82,47 +106,75 @@ export function loadGeneration(input: LoadInput, allocate?: Allocate): Outcome<L
 /** Loads a generation and returns its zones' models too: `diff` compares records. */
 export function loadWithZones(
   input: LoadInput,
-  allocate: Allocate = (octets) => new SharedArrayBuffer(octets),
+  allocate: Allocate = newMemory,
 ): Outcome<{ readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] }> {
+  const outcome = loadWorld(input, createPartStore(allocate));
+  if (!outcome.ok) return outcome;
+  const { world, zones } = outcome.value;
+  return { ...outcome, value: { generation: world.generation, zones } };
+}
+
+/** Loads what has changed since `before`, whose parts are in `store`. */
+export function loadWorld(input: LoadInput, store: PartStore, before?: World): Outcome<LoadedWorld> {
   const { file, cwd, env, cores, keyPairInUse } = input;
   const named = file === undefined ? {} : { file };
-  const configuration = readConfiguration({ ...named, cwd, env, cores, isCountry, keyPairInUse });
-  const { settings, zones } = configuration;
-  if (!settings) return { ok: false, diagnostics: configuration.diagnostics };
+  const configuration = readChanges({ ...named, cwd, env, cores, isCountry, keyPairInUse }, before?.known);
+  const { settings, readings, known } = configuration;
+  if (!settings || !known) return { ok: false, diagnostics: configuration.diagnostics };
   const report = createReport();
   // Databases and tables are read even if zones have mistakes, so that all mistakes are shown at once.
   const cache = cacheFolders(input.cache, settings);
-  const inUse = input.geographyInUse;
+  const inUse = before?.generation ?? input.geographyInUse;
   const { sources, info } = openGeography(settings.geo, report, { cache, known: inUse?.knownDatabases ?? [] });
+  const databases = sources.map((source) => source.known);
   const measured = measuredFor(settings, input.measured, report);
-  const latencyTables = readLatencyTables(zones, settings, measured, report);
+  const keys = keysOf(settings, databases, measured);
+  const isPlanKept = before?.planKey.equals(keys.plan) === true && hasSamePlan(readings, before);
+  const latencyTables = isPlanKept
+    ? before.generation.latencyTables
+    : readLatencyTables(readings.map(({ summary }) => summary), settings, measured, report); // prettier-ignore
   const soFar = (): Diagnostic[] => [
     ...configuration.diagnostics,
     ...shown(report.diagnostics, cwd, settings.shownPaths),
   ];
   if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
+  const isKept = readings.every(({ model }) => model === undefined) && readings.length === before?.compiled.size;
+  if (isKept && isPlanKept && before.settingsKey.equals(keys.settings)) {
+    report.diagnostics.push(...before.plan.warnings);
+    return { ok: true, value: { world: { ...before, known }, isUnchanged: true, zones: [] }, diagnostics: soFar() };
+  }
 
-  const last =
-    input.serials ??
-    readSerials(settings.stateDir, (message) => {
-      const place = { file: join(settings.stateDir, 'serials.json') };
-      report.warning('PH382', message, place, 'remove it, or restore it');
-    });
-  const serials = new Map(
-    zones.map((zone) => [
-      zone,
-      zone.autoSerial ? nextSerial(zone, last, now()) : { serial: statedSerial(zone), digest: '' },
-    ]),
-  );
-  const { image, atlas, catalog, locations } = compile({
+  const last = before?.generation.serials ?? input.serials ?? savedSerials(settings, report);
+  const serials = new Map<string, SerialEntry>();
+  const zones = readings.map(({ summary, model, children }): ZoneSource => {
+    const compiled = before?.compiled.get(summary.file);
+    if (!model) {
+      if (!compiled) throw new Error(`${summary.file} was neither read nor compiled before`);
+      return { summary, children, serial: compiled.info.serial, compiled };
+    }
+    const entry = model.autoSerial ? nextSerial(model, last, now()) : { serial: statedSerial(model), digest: '' };
+    serials.set(nameKey(model.apex), entry);
+    return { summary, children, serial: entry.serial, model };
+  });
+  const {
+    image,
+    catalog,
+    zones: compiled,
+    plan,
+  } = compile({
     settings,
     zones,
     // What browsers measured changes all the time: such an atlas is not worth keeping.
     atlasFor: (inputs) =>
-      findAtlas(inputs, { sources, cache: measured ? { ...cache, write: [] } : cache, inUse: inUse?.atlas, allocate }),
+      findAtlas(inputs, {
+        sources,
+        cache: measured ? { ...cache, write: [] } : cache,
+        inUse: inUse?.atlas,
+        allocate: store.allocate,
+      }),
     latencyTables,
-    allocate,
-    serialOf: (zone) => serials.get(zone)?.serial ?? statedSerial(zone),
+    store,
+    plan: isPlanKept ? before.plan : undefined,
     report,
   });
   checkSchedules(settings.schedules, catalog, report);
@@ -132,16 +184,80 @@ export function loadWithZones(
     settings,
     catalog,
     databases: info.map(describeDatabase),
-    knownDatabases: sources.map(({ known }) => known),
+    knownDatabases: databases,
     image,
-    atlas,
-    locations,
+    atlas: plan.atlas,
+    locations: plan.locations,
     latencyTables,
-    files: stampFiles(settings, zones),
+    files: stampFiles(settings, readings.flatMap(({ marks }) => marks)), // prettier-ignore
     // Removed zones keep their entry, so that their serial still rises if they return.
-    serials: { ...last, ...Object.fromEntries([...serials].map(([zone, entry]) => [nameKey(zone.apex), entry])) },
+    serials: serials.size === 0 ? last : { ...last, ...Object.fromEntries(serials) },
   };
-  return { ok: true, value: { generation, zones }, diagnostics };
+  const world: World = {
+    generation,
+    known,
+    compiled: new Map(readings.flatMap(({ summary }, index) => {
+      const zone = compiled[index];
+      return zone ? [[summary.file, zone] as const] : [];
+    })), // prettier-ignore
+    plan,
+    settingsKey: keys.settings,
+    planKey: keys.plan,
+  };
+  return {
+    ok: true,
+    value: { world, isUnchanged: false, zones: readings.flatMap(({ model }) => model ?? []) },
+    diagnostics,
+  };
+}
+
+function savedSerials({ stateDir }: Settings, report: Report): Serials {
+  return readSerials(stateDir, (message) => {
+    report.warning('PH382', message, { file: join(stateDir, 'serials.json') }, 'remove it, or restore it');
+  });
+}
+
+/** Equal keys: equal settings apart from the zones' files, which are compared one by one. */
+function keysOf(
+  settings: Settings,
+  databases: readonly KnownDatabase[],
+  measured: LatencyTable | undefined,
+): { readonly settings: Buffer; readonly plan: Buffer } {
+  const { zoneFiles: _, ...others } = settings;
+  const digests = databases.map(({ path, digest }) => [path, digest]);
+  return {
+    settings: serialize(others),
+    plan: serialize([settings.regions, settings.geo, digests, measured]),
+  };
+}
+
+/** Whether the services and regions of all zones are those of the world before. */
+function hasSamePlan(readings: readonly ZoneReading[], before: World): boolean {
+  const steering = ({ summary }: ZoneReading): boolean => summary.services.length > 0 || summary.regions.size > 0;
+  const now = readings.filter(steering);
+  const then = [...before.known.readings.values()].filter(steering);
+  return (
+    now.length === then.length &&
+    now.every((reading, index) => reading.summary === then[index]?.summary || isSameSteering(reading, then[index]))
+  );
+}
+
+function isSameSteering({ summary }: ZoneReading, before: ZoneReading | undefined): boolean {
+  // A table is in a file that may have changed.
+  const hasTable = summary.services.some(({ steps }) => steps.some((step) => traitsOf(step).table !== undefined));
+  return before?.summary.file === summary.file && !hasTable && steeringText(summary) === steeringText(before.summary);
+}
+
+function steeringText({ services, regions, apex }: ZoneSummary): string {
+  return JSON.stringify([[...apex], services, regions], (key, value: unknown) =>
+    key === 'place'
+      ? undefined
+      : value instanceof Map || value instanceof Set
+        ? [...(value as Iterable<unknown>)]
+        : value instanceof RegExp
+          ? String(value)
+          : value,
+  );
 }
 
 /**
@@ -178,7 +294,7 @@ function measuredFor(
 
 /** Reads each table once. Its regions may be any that a zone defines. */
 function readLatencyTables(
-  zones: readonly ZoneModel[],
+  zones: readonly ZoneSummary[],
   settings: Settings,
   measured: LatencyTable | undefined,
   report: Report,

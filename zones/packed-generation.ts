@@ -21,7 +21,8 @@ export type PackedGeneration = {
 type Packed = Pick<ForecastGeneration, 'catalog'> & Pick<ForecastGeneration['locations'], 'places'>;
 
 export function packGeneration({ catalog, image, atlas, locations }: ForecastGeneration): PackedGeneration {
-  const octets = serialize({ catalog, places: locations.places } satisfies Packed);
+  // A forecast needs no zones, so that the pack stays the same while only records change.
+  const octets = serialize({ catalog: { ...catalog, zones: [] }, places: locations.places } satisfies Packed);
   const packed = new SharedArrayBuffer(octets.length);
   new Uint8Array(packed).set(octets);
   return { image, atlas, placeOf: locations.placeOf, packed };

@@ -17,7 +17,9 @@ import { rdataOf } from './read/record-store.ts';
  * By canonical apex (`nameKey`). The digest is empty if the file states the serial, which is kept so that `auto` rises
  * above it.
  */
-export type Serials = Readonly<Record<string, { readonly serial: number; readonly digest: string }>>;
+export type Serials = Readonly<Record<string, SerialEntry>>;
+
+export type SerialEntry = { readonly serial: number; readonly digest: string };
 
 /** Serial of the SOA as the file states it. */
 export function statedSerial(zone: ZoneModel): number {

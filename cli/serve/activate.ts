@@ -12,7 +12,7 @@ export type ActivateParts = {
   readonly state: { current: Current };
   readonly calendar: Pick<Calendar, 'prepare'>;
   /** Fills the generation's health table. May throw. */
-  readonly configureHealth: (generation: Current) => void;
+  readonly configureHealth: (generation: Current, before: Current) => void;
   /** Gives every thread the generation, or none, and rejects. */
   readonly publish: (generation: Current) => Promise<void>;
   readonly followers: readonly Follower[];
@@ -26,11 +26,11 @@ export async function activate(next: Current, parts: ActivateParts): Promise<voi
   const jobs = await calendar.prepare(next.settings);
   try {
     // Before threads use the table: their first answers need its states.
-    configureHealth(next);
+    configureHealth(next, before);
     await publish(next);
   } catch (error) {
     await jobs.discard();
-    configureHealth(before);
+    configureHealth(before, next);
     throw error;
   }
   // The threads serve the generation now, so a fault in one part must not keep it from the others.

@@ -9,7 +9,7 @@ export type AnswerCounter = {
   /** The count of one slot. */
   readonly of: (slot: number) => number;
   /** Keeps the counts of a generation that no thread uses any more. */
-  readonly replaced: (before: Current) => void;
+  readonly replaced: (before: Current, next: Current) => void;
 };
 
 /** `current` is the generation in force. */
@@ -19,7 +19,9 @@ export function createAnswerCounter(current: () => Current): AnswerCounter {
   return {
     served: () => servedOf(current()).map((count, slot) => count + (counted.get(targetOf(current(), slot)) ?? 0)),
     of: (slot) => servedOfSlot(current(), slot) + (counted.get(targetOf(current(), slot)) ?? 0),
-    replaced: (before) => {
+    replaced: (before, next) => {
+      // The next generation continues with the same counters.
+      if (next.served === before.served) return;
       for (const [slot, count] of servedOf(before).entries()) {
         const target = targetOf(before, slot);
         counted.set(target, (counted.get(target) ?? 0) + count);

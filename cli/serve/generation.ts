@@ -30,14 +30,16 @@ export type Current = RunningGeneration & {
   readonly clients: readonly SharedArrayBuffer[];
 };
 
-/** `threads`: all that answer, including the one for TCP. */
+/** `threads`: all that answer, including the one for TCP. `before` is the generation in force. */
 export function prepare(
   loaded: CompiledGeneration,
   number: number,
   warnings: readonly Diagnostic[],
   threads: number,
+  before?: Current,
 ): Current {
   const slots = loaded.catalog.vips.length;
+  const kept = before && hasSamePlan(before.loaded, loaded) ? before : undefined;
   return {
     number,
     loadedAt: new Date(),
@@ -46,10 +48,15 @@ export function prepare(
     databases: loaded.databases,
     warnings,
     loaded,
-    health: createHealthTable(slots),
-    served: Array.from({ length: threads }, () => servedBlock(slots)),
-    clients: Array.from({ length: threads }, createClientRing),
+    health: kept?.health ?? createHealthTable(slots),
+    served: kept?.served ?? Array.from({ length: threads }, () => servedBlock(slots)),
+    clients: kept?.clients ?? Array.from({ length: threads }, createClientRing),
   };
+}
+
+/** Whether services, VIPs and regions are the same. */
+function hasSamePlan(before: CompiledGeneration, next: CompiledGeneration): boolean {
+  return before.image.plan === next.image.plan;
 }
 
 /** One thread's counters by slot, with a spare cache line at the end, so that threads do not share one. */
@@ -89,14 +96,22 @@ function transferOf({ transfer }: Settings, { vips }: Catalog): TransferPayload 
   return { settings: transfer, weights: Int32Array.from(vips, ({ weight }) => weight) };
 }
 
-/** The input of the server. */
-export function publicationOf(current: Current, queryLog: QueryLogPayload | undefined): Publication {
+/** The input of the server. `before` is the generation in force. */
+export function publicationOf(current: Current, queryLog: QueryLogPayload | undefined, before?: Current): Publication {
   const { cert, key } = current.settings.tls?.keyPair ?? {};
   return {
     generation: current.number,
+    sharesMemory: before !== undefined && sharesMemory(before.loaded, current.loaded),
     payload: payloadOf(current, queryLog),
     ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
   };
+}
+
+/** Whether the large memory of two generations is the same, so that the older one leaves nothing to collect. */
+export function sharesMemory(before: CompiledGeneration, next: CompiledGeneration): boolean {
+  return (
+    before.image.arena === next.image.arena && before.image.plan === next.image.plan && before.atlas === next.atlas
+  );
 }
 
 /** Answers by slot, over all threads. */
@@ -113,7 +128,9 @@ export function servedOfSlot({ served }: Current, slot: number): number {
 }
 
 /** Makes the health room check its targets and write its table. */
-export function configureHealth(health: Health, { catalog, health: memory }: Current): void {
+export function configureHealth(health: Health, { catalog, health: memory }: Current, before?: Current): void {
+  // The same table has the same targets.
+  if (before?.health === memory) return;
   const traits = answerTraits(catalog);
   const targets = catalog.vips.map((vip): HealthTarget => ({
     slot: vip.slot,

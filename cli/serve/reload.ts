@@ -6,12 +6,12 @@ import type { Alarms } from '../../config/alarms.ts';
 import { createReport, formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
 import { releaseMemory } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
-import { loadInThread, LoadStuckError } from '../../server/threads/load-thread.ts';
+import { LoadStuckError, type Load } from '../../server/threads/load-thread.ts';
 import { collectAll } from '../../server/threads/release-generation.ts';
 import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
 import type { Measured } from './beacon-latency.ts';
-import { prepare, type Current } from './generation.ts';
+import { prepare, sharesMemory, type Current } from './generation.ts';
 import { findShrunk } from './shrink.ts';
 
 /** The time limit of a compile thread: the larger of this, and this multiple of the first load. */
@@ -53,12 +53,12 @@ export type ReloadsOptions = {
   readonly stopping: () => boolean;
   readonly log: Logger;
   /** Runs the compile thread. */
-  readonly load?: typeof loadInThread;
+  readonly load: Load;
 };
 
 export function createReloads(options: ReloadsOptions): Reloads {
   const { input, threads, current, activate, measured, begins, tell, stopping, log, alarms } = options;
-  const { load: runLoad = loadInThread } = options;
+  const { load: runLoad } = options;
   const limitMs = Math.max(LEAST_LIMIT_MS, options.firstLoadMs * SLOWER_THAN_FIRST);
   const stopped = new AbortController();
   /** Compile threads that were ended but still wait for a file system. */
@@ -71,10 +71,10 @@ export function createReloads(options: ReloadsOptions): Reloads {
   let forced = false;
   let held: PromiseWithResolvers<undefined> | undefined;
 
-  const load = async (loadInput: LoadInput): ReturnType<typeof loadInThread> => {
+  const load = async (loadInput: LoadInput): ReturnType<Load> => {
     if (stuck >= MAX_STUCK) throw new Error(`${stuck} earlier reloads still wait for a file that cannot be read`);
     try {
-      const outcome = await runLoad(loadInput, { limitMs, signal: stopped.signal });
+      const outcome = await runLoad(loadInput, { limitMs, signal: stopped.signal, inForce: current().loaded });
       alarms.clear('reload_stuck');
       return outcome;
     } catch (error) {
@@ -95,6 +95,11 @@ export function createReloads(options: ReloadsOptions): Reloads {
     const geographyInUse = { atlas, knownDatabases };
     const keyPairInUse = current().settings.tls?.keyPair;
     const outcome = await load({ ...input, file, serials, measured: figures, keyPairInUse, geographyInUse });
+    if (outcome.ok && outcome.value === current().loaded) {
+      measured.applied(figures);
+      log.info({ generation: current().number }, 'nothing has changed: the generation stays');
+      return { ok: true, generation: current().number, warnings: outcome.diagnostics };
+    }
     const shrunk = outcome.ok && !force ? findShrunk(current().catalog, outcome.value) : [];
     if (!outcome.ok || shrunk.length > 0) {
       const diagnostics = [...outcome.diagnostics, ...shrunk];
@@ -102,13 +107,16 @@ export function createReloads(options: ReloadsOptions): Reloads {
       log.error(`reload refused: still serving generation ${current().number}`);
       return { ok: false, diagnostics };
     }
-    const next = prepare(outcome.value, current().number + 1, outcome.diagnostics, threads);
+    const next = prepare(outcome.value, current().number + 1, outcome.diagnostics, threads, current());
     warnOfRestart(current().settings, next.settings, log);
+    const isSmall = sharesMemory(current().loaded, next.loaded);
     await activate(next);
     measured.applied(figures);
     // After `activate`, which held the previous generation.
-    collectAll();
-    releaseMemory();
+    if (!isSmall) {
+      collectAll();
+      releaseMemory();
+    }
     for (const warning of outcome.diagnostics) log.warn(formatDiagnostic(warning));
     log.info({ generation: next.number, zones: next.catalog.zones.length }, 'reloaded');
     return { ok: true, generation: next.number, warnings: outcome.diagnostics };

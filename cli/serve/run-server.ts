@@ -11,7 +11,7 @@ import { releaseMemory, returnLargeBlocks } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
 import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
-import { loadInThread, type CompiledGeneration } from '../../server/threads/load-thread.ts';
+import { createLoader, type CompiledGeneration, type Loader } from '../../server/threads/load-thread.ts';
 import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { Takeover } from '../../server/threads/takeover.ts';
@@ -100,7 +100,8 @@ export async function runServer(
   allowCollecting();
   letHelpersStepBack();
   manager.tell(undefined, 'Loading the configuration');
-  const { loaded, warnings, firstLoadMs } = await loadFirst(input, givenUp);
+  const loader = createLoader();
+  const { loaded, warnings, firstLoadMs } = await loadFirst(loader, input, givenUp);
   const { settings } = loaded;
   const alarmed = await openLog(settings, createLog);
   const { log } = alarmed;
@@ -113,7 +114,18 @@ export async function runServer(
     const threads = settings.workers + 1;
     const first = prepare(loaded, 1, warnings, threads);
     const fleet = await openFleet(settings, alarmed.alarms, log);
-    parts = createServerParts({ ...alarmed, input, first, firstLoadMs, startedAt, startedMs, threads, manager, fleet });
+    parts = createServerParts({
+      ...alarmed,
+      input,
+      loader,
+      first,
+      firstLoadMs,
+      startedAt,
+      startedMs,
+      threads,
+      manager,
+      fleet,
+    });
   } catch (error) {
     takeover?.abandon();
     throw error;
@@ -138,6 +150,7 @@ export async function runServer(
 }
 
 async function loadFirst(
+  loader: Loader,
   input: LoadInput,
   givenUp: Promise<unknown>,
 ): Promise<{
@@ -150,10 +163,13 @@ async function loadFirst(
   void givenUp.then(() => {
     unwanted.abort(new GivenUpError());
   });
-  const outcome = await loadInThread(input, { signal: unwanted.signal });
+  const outcome = await loader.load(input, { signal: unwanted.signal });
   const firstLoadMs = performance.now() - startedMs;
   releaseMemory();
-  if (!outcome.ok) throw new ConfigurationError(outcome.diagnostics);
+  if (!outcome.ok) {
+    loader.stop();
+    throw new ConfigurationError(outcome.diagnostics);
+  }
   return { loaded: outcome.value, warnings: outcome.diagnostics, firstLoadMs };
 }
 
@@ -249,6 +265,7 @@ async function stop(parts: ServerParts, takeover: Takeover | undefined): Promise
   if (state.server) log.info('stopping');
   state.stopping = true;
   parts.reloads.stop();
+  parts.loader.stop();
   parts.alarmWatch.stop();
   await parts.serials.stop();
   await parts.calendar.close();

@@ -11,6 +11,7 @@ import { startHealth, type Health } from '../../health/engine.ts';
 import { createForesight } from '../../server/forecast/foresight.ts';
 import type { SimulateThread } from '../../server/forecast/simulate-thread.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
+import type { Loader } from '../../server/threads/load-thread.ts';
 import type { Server } from '../../server/threads/supervisor.ts';
 import { createSecondaryNotifier, type SecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { LastReload, Runtime } from '../../status/runtime.ts';
@@ -62,6 +63,7 @@ export type ServerParts = {
   readonly serials: SerialKeeper;
   readonly alarmWatch: AlarmWatch;
   readonly reloads: Reloads;
+  readonly loader: Loader;
   readonly calendar: Calendar;
   readonly runtime: Runtime;
   readonly status: StatusListener;
@@ -70,6 +72,8 @@ export type ServerParts = {
 
 export type ServerBasis = {
   readonly input: LoadInput;
+  /** It has loaded `first`. */
+  readonly loader: Loader;
   /** The generation of the start. */
   readonly first: Current;
   readonly firstLoadMs: number;
@@ -132,6 +136,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
   ];
   const reloads = createReloads({
     input: basis.input,
+    load: basis.loader.load,
     warnings: first.warnings,
     firstLoadMs: basis.firstLoadMs,
     alarms,
@@ -141,12 +146,12 @@ export function createServerParts(basis: ServerBasis): ServerParts {
       activate(next, {
         state,
         calendar,
-        configureHealth: (generation) => {
+        configureHealth: (generation, before) => {
           describeConfiguration(basis.fleet, generation);
-          configureHealth(health.now(), generation);
+          configureHealth(health.now(), generation, before);
         },
         publish: async (generation) => {
-          await state.server?.publish(publicationOf(generation, queryLog.payload(generation.settings)));
+          await state.server?.publish(publicationOf(generation, queryLog.payload(generation.settings), state.current));
         },
         followers,
         log,
@@ -197,7 +202,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
   return {
     fleet: basis.fleet,
     ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
-    ...{ serials, alarmWatch, reloads, calendar, runtime, status, handOver },
+    ...{ serials, alarmWatch, reloads, loader: basis.loader, calendar, runtime, status, handOver },
   };
 }
 

@@ -1,19 +1,31 @@
 /**
- * Loads a generation in the compile thread, so that nothing else waits. Imports no reader, compiler or database: their
- * memory is freed with that thread.
+ * Loads generations in the compile thread, so that nothing else waits. Imports no reader, compiler or database: their
+ * memory belongs to that thread.
  */
 import { Worker } from 'node:worker_threads';
+import type { Diagnostic } from '../../config/diagnostics.ts';
 import type { Outcome } from '../../zones/catalog.ts';
 import type { LoadedGeneration, LoadInput } from '../../zones/load-generation.ts';
 import type { PackedGeneration } from '../../zones/packed-generation.ts';
+import { applyChanges, type GenerationChanges } from './generation-changes.ts';
 
 /** A generation, also in packed form for threads that start later. */
 export type CompiledGeneration = LoadedGeneration & { readonly packed: PackedGeneration };
 
+/** `number` will name the generation; `base` is that of the generation in force, if this thread loaded it. */
+export type LoadRequest = { readonly input: LoadInput; readonly number: number; readonly base: number | undefined };
+
 /** Messages of the compile thread: each file before it is read, and the outcome at the end. */
 export type FromLoadThread =
-  | { readonly kind: 'reading'; readonly path: string }
-  | { readonly kind: 'done'; readonly outcome: Outcome<CompiledGeneration> };
+  { readonly kind: 'reading'; readonly path: string } | { readonly kind: 'done'; readonly outcome: LoadOutcome };
+
+export type LoadOutcome = { readonly diagnostics: readonly Diagnostic[] } & (
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'loaded'; readonly generation: CompiledGeneration }
+  /** Compared with the base. */
+  | { readonly kind: 'changed'; readonly changes: GenerationChanges }
+  | { readonly kind: 'unchanged' }
+);
 
 /** The compile thread took too long and was terminated. */
 export class LoadStuckError extends Error {
@@ -38,47 +50,121 @@ export type LoadOptions = {
   readonly signal?: AbortSignal;
   /** The thread's entry module. */
   readonly entry?: URL;
+  /** The generation in force: what did not change is taken over from it. */
+  readonly inForce?: CompiledGeneration;
 };
+
+export type Load = (input: LoadInput, options?: LoadOptions) => Promise<Outcome<CompiledGeneration>>;
+
+/** Loads in a thread that stays. An outcome whose value is `inForce` says that nothing has changed. */
+export type Loader = { readonly load: Load; readonly stop: () => void };
 
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './load-worker.ts' : './load-worker.js', import.meta.url);
 
+/** A generation, by the number that the thread knows it by. */
+type Known = { readonly number: number; readonly generation: CompiledGeneration };
+
+export function createLoader(): Loader {
+  let worker: Worker | undefined;
+  let known: Known[] = [];
+  let count = 0;
+  const end = (): Promise<unknown> => {
+    const ended = worker?.terminate();
+    worker = undefined;
+    known = [];
+    return Promise.resolve(ended);
+  };
+  const load: Load = async (input, { inForce, ...options } = {}) => {
+    const base = known.find(({ generation }) => generation === inForce);
+    const number = ++count;
+    const { serials: _serials, geographyInUse: _geography, ...rest } = input;
+    // The thread has the serials and the geography of the base.
+    const request: LoadRequest = { ...requestOf(base ? rest : input), number, base: base?.number };
+    let outcome: LoadOutcome;
+    try {
+      if (worker) worker.postMessage(request);
+      else worker = new Worker(options.entry ?? ENTRY, { name: 'load', workerData: { stays: true, request } });
+      outcome = await outcomeOf(worker, options, end);
+    } catch (error) {
+      void end();
+      throw error;
+    }
+    const { diagnostics } = outcome;
+    if (outcome.kind === 'refused') return { ok: false, diagnostics };
+    if (outcome.kind === 'unchanged' && base) return { ok: true, value: base.generation, diagnostics };
+    const value =
+      outcome.kind === 'loaded'
+        ? outcome.generation
+        : outcome.kind === 'changed' && base
+          ? applyChanges(base.generation, outcome.changes)
+          : undefined;
+    if (!value) throw new Error('the compile thread compared with an unknown generation');
+    known = [...(base ? [base] : []), { number, generation: value }];
+    return { ok: true, value, diagnostics };
+  };
+  return { load, stop: () => void end() };
+}
+
 /**
- * Runs `loadGeneration` in a thread that ends afterwards. Rejects when the thread fails or is terminated: with
- * LoadStuckError after `limitMs`. A thread that waits for an unresponsive file system may continue; nothing waits for
- * it.
+ * Loads in a thread that ends afterwards. Rejects when the thread fails or is terminated: with LoadStuckError after
+ * `limitMs`. A thread that waits for an unresponsive file system may continue; nothing waits for it.
  */
-export function loadInThread(
-  input: LoadInput,
-  { limitMs, signal, entry = ENTRY }: LoadOptions = {},
-): Promise<Outcome<CompiledGeneration>> {
+export const loadInThread: Load = async (input, { entry = ENTRY, ...options } = {}) => {
+  options.signal?.throwIfAborted();
+  const request = requestOf(input);
+  const worker = new Worker(entry, { name: 'load', workerData: { stays: false, request } });
+  const { diagnostics, ...outcome } = await outcomeOf(worker, options, () => worker.terminate());
+  if (outcome.kind !== 'loaded') return { ok: false, diagnostics };
+  return { ok: true, value: outcome.generation, diagnostics };
+};
+
+function requestOf(input: LoadInput): LoadRequest {
   const { env, ...rest } = input;
+  return { input: { ...rest, env: { ...env } }, number: 1, base: undefined };
+}
+
+/** Waits for the thread's outcome. `end` terminates it. */
+function outcomeOf(
+  worker: Worker,
+  { limitMs, signal }: LoadOptions,
+  end: () => Promise<unknown>,
+): Promise<LoadOutcome> {
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const worker = new Worker(entry, { workerData: { ...rest, env: { ...env } } });
-    let outcome: Outcome<CompiledGeneration> | undefined;
     let path: string | undefined;
+    worker.ref();
     const timer =
       limitMs === undefined
         ? undefined
         : setTimeout(() => {
-            reject(new LoadStuckError(Math.round(limitMs / 1000), path, worker.terminate()));
+            reject(new LoadStuckError(Math.round(limitMs / 1000), path, end()));
           }, limitMs);
     const stop = (): void => {
       reject(signal?.reason instanceof Error ? signal.reason : new Error('no longer wanted'));
-      void worker.terminate();
+      void end();
     };
-    signal?.addEventListener('abort', stop, { once: true });
-    worker.on('message', (message: FromLoadThread) => {
-      if (message.kind === 'reading') path = message.path;
-      else outcome = message.outcome;
-    });
-    worker.once('error', reject);
-    // Resolves at the thread's end, when its memory is free.
-    worker.once('exit', () => {
+    const heard = (message: FromLoadThread): void => {
+      if (message.kind === 'reading') {
+        path = message.path;
+        return;
+      }
+      leave();
+      resolve(message.outcome);
+    };
+    const exited = (): void => {
+      leave();
+      reject(new Error('the thread that reads the configuration ended without a result'));
+    };
+    const leave = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
-      if (outcome) resolve(outcome);
-      else reject(new Error('the thread that reads the configuration ended without a result'));
-    });
+      worker.off('message', heard);
+      worker.off('exit', exited);
+      worker.unref();
+    };
+    if (signal?.aborted === true) stop();
+    else signal?.addEventListener('abort', stop, { once: true });
+    worker.on('message', heard);
+    worker.once('error', reject);
+    worker.once('exit', exited);
   });
 }

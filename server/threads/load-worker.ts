@@ -1,11 +1,14 @@
 /**
- * The compile thread. It reads, checks and compiles the configuration, posts the outcome, and ends.
+ * The compile thread. It reads, checks and compiles the configuration, and posts the outcome. If it stays, it loads again on
+ * request, and then only what has changed.
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { allocateShared } from '../../config/libc.ts';
-import type { LoadInput } from '../../zones/load-generation.ts';
-import type { FromLoadThread } from './load-thread.ts';
+import type { World } from '../../zones/load-generation.ts';
+import { changesOf } from './generation-changes.ts';
+import type { CompiledGeneration, FromLoadThread, LoadRequest } from './load-thread.ts';
+import { shrinkHeap } from './release-generation.ts';
 
 // Answering threads come first. Only Linux has a priority per thread; elsewhere this would apply to the whole server.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
@@ -15,18 +18,57 @@ const post = (message: FromLoadThread): void => {
 };
 
 // Imported after the priority is set: loading these modules is a large part of a short reload.
-const [{ announceReads }, { loadGeneration }, { packGeneration }] = [
+const [{ announceReads }, { loadWorld }, { packGeneration }, { createPartStore }] = [
   await import('../../config/read-file.ts'),
   await import('../../zones/load-generation.ts'),
   await import('../../zones/packed-generation.ts'),
+  await import('../../zones/image/part-store.ts'),
 ];
 announceReads((path) => {
   post({ kind: 'reading', path });
 });
-const outcome = loadGeneration(workerData as LoadInput, allocateShared);
-if (outcome.ok) {
-  const value = { ...outcome.value, packed: packGeneration(outcome.value) };
-  post({ kind: 'done', outcome: { ...outcome, value } });
-} else {
-  post({ kind: 'done', outcome });
+
+type Loaded = { readonly world: World; readonly compiled: CompiledGeneration };
+
+/** The generation in force, and one that may follow it. By number. */
+const loaded = new Map<number, Loaded>();
+const store = createPartStore(allocateShared);
+
+function load({ input, number, base }: LoadRequest): void {
+  const before = base === undefined ? undefined : loaded.get(base);
+  for (const known of loaded.keys()) if (known !== base) loaded.delete(known);
+  store.parts = new Set([...(before?.world.compiled.values() ?? [])].map(({ part }) => part));
+  const { arena } = store;
+  const outcome = loadWorld(input, store, before?.world);
+  if (!outcome.ok) {
+    post({ kind: 'done', outcome: { kind: 'refused', diagnostics: outcome.diagnostics } });
+    return;
+  }
+  const { world, isUnchanged } = outcome.value;
+  const { diagnostics } = outcome;
+  if (before && isUnchanged) {
+    loaded.set(base ?? 0, { ...before, world });
+    post({ kind: 'done', outcome: { kind: 'unchanged', diagnostics } });
+    return;
+  }
+  const { generation } = world;
+  const packed =
+    before?.compiled.image.plan === generation.image.plan ? before.compiled.packed : packGeneration(generation);
+  const compiled = { ...generation, packed };
+  loaded.set(number, { world, compiled });
+  if (before) {
+    const isSameSettings =
+      before.world.settingsKey.equals(world.settingsKey) &&
+      before.compiled.settings.zoneFiles.join('\0') === compiled.settings.zoneFiles.join('\0');
+    const changes = changesOf(before.compiled, compiled, isSameSettings);
+    post({ kind: 'done', outcome: { kind: 'changed', changes, diagnostics } });
+  } else {
+    post({ kind: 'done', outcome: { kind: 'loaded', generation: compiled, diagnostics } });
+  }
+  // The records of a large zone, and a replaced arena.
+  if (!before || arena !== store.arena) setImmediate(shrinkHeap);
 }
+
+const { stays, request } = workerData as { readonly stays: boolean; readonly request: LoadRequest };
+load(request);
+if (stays) parentPort?.on('message', load);

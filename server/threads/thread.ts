@@ -131,6 +131,8 @@ export function createLink(
   let old = 0;
   /** Whether the loop that called `news` still holds the previous answerer, until the next call returns. */
   let isOldAtHand = false;
+  /** Number of publications that shared the memory of the one before. */
+  let small = 0;
   let lookedAt = 0;
   /** Runs a short collection at once, and a full one when the thread is idle. */
   const letGo = (): void => {
@@ -154,7 +156,9 @@ export function createLink(
     if (!next) return;
     answer = next.now;
     long = next.long;
-    if (start.work.kind === 'udp-batch') {
+    if (publication.sharesMemory === true && ++small % MAX_OLD !== 0) {
+      // Some kilobytes of garbage are not worth a collection.
+    } else if (start.work.kind === 'udp-batch') {
       old++;
       isOldAtHand = true;
     } else {

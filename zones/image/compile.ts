@@ -2,7 +2,7 @@
  * Compiles models to an image and its catalog. Runs in the compile thread. Pure: serials, which depend on the clock,
  * come from an argument.
  */
-import type { Report } from '../../config/diagnostics.ts';
+import { createReport, type Diagnostic, type Report } from '../../config/diagnostics.ts';
 import type { RegionSpec, Settings } from '../../config/settings.ts';
 import { startBitsFor } from '../../geo/atlas.ts';
 import { centroidOf } from '../../geo/countries.ts';
@@ -15,40 +15,98 @@ import type { Allocate } from '../../geo/packed-atlas.ts';
 import { networkText, type LatencySource } from '../../steering/place.ts';
 import { traitsOf } from '../../steering/steps.ts';
 import { formatAddress, type Prefix } from '../../wire/address.ts';
-import { formatName, labelOffsets, canonical, nameKey, type Name } from '../../wire/name.ts';
+import { formatName, canonical, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
 import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from '../catalog.ts';
-import type { ServiceModel, VipModel, ZoneModel } from '../read/model.ts';
+import type { ServiceModel, VipModel, ZoneModel, ZoneSummary } from '../read/model.ts';
 import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
 import { HEADER, HEADER_WORDS, type ImageMemory, PLAN_MAGIC, SECTION, SECTION_COUNT } from './image.ts';
-import { addPart, addRoot, createPartStore, type PlacedZone } from './part-store.ts';
+import { addPart, addRoot, type Part, type PartStore, type PlacedZone } from './part-store.ts';
 
 const LINE_OCTETS = 64;
 const ALLOCATOR_OCTETS = 16;
 
+/** A zone to compile, or one that was compiled for an earlier generation. */
+export type ZoneSource = {
+  readonly summary: ZoneSummary;
+  /** Apexes (`nameKey`) of the served zones below it. */
+  readonly children: ReadonlySet<string>;
+  /** The serial of a zone: that of its SOA, or an assigned one with `serial: auto`. */
+  readonly serial: number;
+} & ({ readonly model: ZoneModel; readonly compiled?: undefined } | { readonly compiled: CompiledZone });
+
+export type CompiledZone = { readonly info: ZoneInfo; readonly apex: Name; readonly part: Part };
+
 export type CompileInput = {
   readonly settings: Settings;
-  readonly zones: readonly ZoneModel[];
-  /** Finds or builds the atlas for these networks and latency tables. */
+  readonly zones: readonly ZoneSource[];
   readonly atlasFor: (inputs: AtlasInputs) => FoundAtlas;
   /** By the path that a latency step names. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
-  /** The serial of a zone: that of its SOA, or an assigned one with `serial: auto`. */
-  readonly serialOf: (zone: ZoneModel) => number;
-  readonly allocate: Allocate;
+  readonly store: PartStore;
+  /** Undefined: it is compiled. */
+  readonly plan?: CompiledPlan | undefined;
   readonly report: Report;
+};
+
+/** What steering needs: all services, and the regions and places that they choose by. */
+export type CompiledPlan = {
+  readonly memory: SharedArrayBuffer;
+  readonly atlas: SharedArrayBuffer;
+  /** By class of the atlas. */
+  readonly locations: Places;
+  readonly catalog: Pick<Catalog, 'services' | 'vips' | 'regions'>;
+  readonly warnings: readonly Diagnostic[];
 };
 
 export type Compiled = {
   readonly image: ImageMemory;
-  readonly atlas: SharedArrayBuffer;
+  readonly plan: CompiledPlan;
+  /** In the order of the sources. */
+  readonly zones: readonly CompiledZone[];
   readonly catalog: Catalog;
-  /** By class of the atlas. */
-  readonly locations: Places;
 };
 
 export function compile(input: CompileInput): Compiled {
-  const { settings, zones, latencyTables, report } = input;
+  const { store, report } = input;
+  const zones = input.zones.map((source) => source.compiled ?? compileSource(source, store, report));
+  const plan = input.plan ?? compilePlan(input, zones);
+  report.diagnostics.push(...plan.warnings);
+  let firstService = 0;
+  const placed = zones.map(({ apex, part, info }): PlacedZone => {
+    const zone = { apex, part, firstService };
+    firstService += info.services;
+    return zone;
+  });
+  return {
+    image: { ...addRoot(store, placed), plan: plan.memory },
+    plan,
+    zones,
+    catalog: { zones: zones.map(({ info }) => info), ...plan.catalog },
+  };
+}
+
+function compileSource(
+  { model, children, serial }: ZoneSource & { readonly model: ZoneModel },
+  store: PartStore,
+  report: Report,
+): CompiledZone {
+  const apex = canonical(model.apex);
+  const info: ZoneInfo = {
+    name: formatName(apex),
+    serial,
+    file: model.file,
+    records: model.records.count,
+    services: model.services.length,
+    size: sizeOf(model),
+  };
+  return { info, apex, part: addPart(store, { model, serial, children, report }) };
+}
+
+function compilePlan(input: CompileInput, compiled: readonly CompiledZone[]): CompiledPlan {
+  const { settings, latencyTables } = input;
+  const report = createReport();
+  const zones = input.zones.map(({ summary }) => summary);
   const operator = settings.geo.networks;
   const listed = listNetworks(zones, operator);
   const atOf = new Map(
@@ -70,25 +128,16 @@ export function compile(input: CompileInput): Compiled {
       { table, networkRow: (location) => rowOf[location.latency[index] ?? 0] ?? -1 },
     ]),
   );
-
   const plan = createPlan();
   const startBits = startBitsFor(zones.reduce((sum, { services }) => sum + services.length, 0));
   const regions = numberRegions(settings.regions, zones);
-  const infos: ZoneInfo[] = [];
   const services: ServiceInfo[] = [];
   const vips: VipInfo[] = [];
-  const store = createPartStore(input.allocate);
-  const children = childrenOf(zones.map(({ apex }) => canonical(apex)));
-  const placed: PlacedZone[] = [];
-  for (const model of zones) {
-    const serial = input.serialOf(model);
-    const apex = canonical(model.apex);
-    const name = formatName(apex);
-    const part = addPart(store, { model, serial, children: children.get(nameKey(apex)) ?? NO_CHILDREN, report });
-    placed.push({ apex, part, firstService: services.length });
-    const regionNumber = (region: string | undefined): number => regions.numberIn(model, region);
-    const answers = part.answers.values();
-    for (const service of model.services) {
+  for (const [index, summary] of zones.entries()) {
+    const regionNumber = (region: string | undefined): number => regions.numberIn(summary, region);
+    const answers = (compiled[index]?.part.answers ?? []).values();
+    const name = compiled[index]?.info.name ?? '';
+    for (const service of summary.services) {
       const firstSlot = vips.length;
       const context = {
         atlas,
@@ -104,43 +153,15 @@ export function compile(input: CompileInput): Compiled {
         vips.push(describeVip(service, vip, number, vips.length, regionNumber(vip.region)));
       }
     }
-    infos.push({
-      name,
-      serial,
-      file: model.file,
-      records: model.records.count,
-      services: model.services.length,
-      size: sizeOf(model),
-    });
   }
   const ownNetworks = ownNetworkWords(operator.map(({ prefix }) => prefix));
   return {
-    image: { ...addRoot(store, placed), plan: sharePlan(plan, ownNetworks, input.allocate) },
+    memory: sharePlan(plan, ownNetworks, input.store.allocate),
     atlas: memory,
     locations: atlas.places,
-    catalog: { zones: infos, services, vips, regions: regions.list },
+    catalog: { services, vips, regions: regions.list },
+    warnings: report.diagnostics,
   };
-}
-
-const NO_CHILDREN: ReadonlySet<string> = new Set();
-
-/** By apex (`nameKey`): the apexes of all zones below it. Zones without any are left out. */
-export function childrenOf(apexes: readonly Name[]): ReadonlyMap<string, ReadonlySet<string>> {
-  const all = new Set(apexes.map(nameKey));
-  const children = new Map<string, Set<string>>();
-  for (const apex of apexes) {
-    const key = nameKey(apex);
-    for (const at of labelOffsets(apex)
-      .slice(1)
-      .concat(apex.length - 1)) {
-      const above = nameKey(apex.subarray(at));
-      if (above === key || !all.has(above)) continue;
-      const set = children.get(above);
-      if (set) set.add(key);
-      else children.set(above, new Set([key]));
-    }
-  }
-  return children;
 }
 
 /** See ZoneInfo. */
@@ -155,7 +176,7 @@ function sizeOf({ records, services, apex }: ZoneModel): number {
 }
 
 /** How the services' steps use a latency table. */
-function usesOf(zones: readonly ZoneModel[], path: string): LatencyUse[] {
+function usesOf(zones: readonly ZoneSummary[], path: string): LatencyUse[] {
   return zones.flatMap(({ services }) =>
     services.flatMap(({ steps, vips }) =>
       steps.flatMap((step) => {
@@ -169,7 +190,7 @@ function usesOf(zones: readonly ZoneModel[], path: string): LatencyUse[] {
 
 /** Operator networks and the networks that steps name, each once; those of latency tables are not included. */
 function listNetworks(
-  zones: readonly ZoneModel[],
+  zones: readonly ZoneSummary[],
   operator: Settings['geo']['networks'],
 ): { prefixes: Prefix[]; indexOf: Map<string, number> } {
   const prefixes: Prefix[] = [];
@@ -191,8 +212,8 @@ function listNetworks(
 /** Numbers all regions: 0 for none, then those of pharos.yaml, then each zone's own. */
 function numberRegions(
   shared: ReadonlyMap<string, RegionSpec>,
-  zones: readonly ZoneModel[],
-): { list: RegionInfo[]; numberIn: (zone: ZoneModel, name: string | undefined) => number } {
+  zones: readonly ZoneSummary[],
+): { list: RegionInfo[]; numberIn: (zone: ZoneSummary, name: string | undefined) => number } {
   const list: RegionInfo[] = [{ name: '', point: undefined, minHealthy: 0 }];
   const add = (spec: RegionSpec): number => {
     const { at } = spec;

@@ -5,30 +5,39 @@ import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Settings } from '../../config/settings.ts';
-import type { ZoneModel } from './model.ts';
-
-/** `text` changes with the size, time or identity of any file, and with the contents of the folders. */
-export type FileStamp = { readonly paths: readonly string[]; readonly text: string };
 
 type Stat = { readonly mtimeMs: number; readonly size: number; readonly ino: number } | undefined;
 
-export function stampFiles(settings: Settings, zones: readonly ZoneModel[]): FileStamp {
-  const paths = [
+/** The files of a generation, each with a text that changes with the file's size, time or identity. */
+export type FileStamp = { readonly paths: readonly string[]; readonly texts: readonly string[] };
+
+/** A file of a zone and its state when it was read. */
+export type ReadFile = NonNullable<Stat> & { readonly path: string };
+
+/** Files and folders are stamped now, except for those of zones. */
+export function stampFiles(settings: Settings, zones: readonly ReadFile[]): FileStamp {
+  const others = [
     ...(settings.file === undefined ? [] : [settings.file]),
     ...new Set(settings.zoneFiles.map((file) => dirname(file))),
-    ...zones.flatMap(({ files }) => files),
     ...settings.geo.databases.map(({ path }) => path),
   ];
-  return { paths, text: textOf(paths.map((path) => statSync(path, { throwIfNoEntry: false }))) };
+  return {
+    paths: [...others, ...zones.map(({ path }) => path)],
+    texts: [
+      ...others.map((path) => textOf(statSync(path, { throwIfNoEntry: false }))),
+      ...zones.map((file) => textOf(file)),
+    ],
+  };
 }
 
-export async function isUnchanged({ paths, text }: FileStamp): Promise<boolean> {
+export async function isUnchanged({ paths, texts }: FileStamp): Promise<boolean> {
   // One after the other: on a file system that hangs they hold one thread of libuv's, and not all.
-  const stats: Stat[] = [];
-  for (const path of paths) stats.push(await stat(path).catch(() => undefined));
-  return textOf(stats) === text;
+  for (const [index, path] of paths.entries()) {
+    if (textOf(await stat(path).catch(() => undefined)) !== texts[index]) return false;
+  }
+  return true;
 }
 
-function textOf(stats: readonly Stat[]): string {
-  return stats.map((found) => (found ? `${found.mtimeMs}/${found.size}/${found.ino}` : '-')).join();
+function textOf(found: Stat): string {
+  return found ? `${found.mtimeMs}/${found.size}/${found.ino}` : '-';
 }

@@ -25,6 +25,9 @@ export type ZoneModel = {
   readonly files: readonly string[];
 };
 
+/** A zone without its records, which take most of the memory. */
+export type ZoneSummary = Omit<ZoneModel, 'records'>;
+
 export type ServiceModel = {
   readonly owner: Name;
   /** `www.example.com`: the owner in canonical text, as targets and the API name it. */

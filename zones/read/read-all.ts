@@ -1,8 +1,10 @@
 /**
  * Reads the whole configuration, pharos.yaml and every zone, and reports all mistakes in it.
  */
-import { isAbsolute, relative, resolve, sep } from 'node:path';
-import { createReport, type Diagnostic } from '../../config/diagnostics.ts';
+import { statSync } from 'node:fs';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { serialize } from 'node:v8';
+import { createReport, type Diagnostic, type Place, type Report } from '../../config/diagnostics.ts';
 import { hidePaths, type Environment, type ShownPath } from '../../config/environment.ts';
 import { judgeUsed, type UsedPath } from '../../config/file-rights.ts';
 import { isNamed, lookAt } from '../../config/folder.ts';
@@ -10,9 +12,10 @@ import type { CheckedKeyPair } from '../../config/key-pair.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { readSettings } from '../../config/read-settings.ts';
 import type { Settings } from '../../config/settings.ts';
-import { formatName, nameKey } from '../../wire/name.ts';
-import type { ZoneModel } from './model.ts';
-import { readZone, type ReadZone } from './read-zone.ts';
+import { formatName, nameKey, type Name } from '../../wire/name.ts';
+import { digestsOf, markOf, sameFile, type FileMark } from './file-marks.ts';
+import type { ZoneModel, ZoneSummary } from './model.ts';
+import { readZone } from './read-zone.ts';
 
 export type Configuration = {
   /** Undefined if pharos.yaml cannot be used at all. */
@@ -22,11 +25,7 @@ export type Configuration = {
   readonly diagnostics: readonly Diagnostic[];
 };
 
-/**
- * Reads `file`, or `pharos.yaml` in `cwd`, which may be absent if there is a folder `zones`; then all zones, even after
- * mistakes, so that all mistakes are shown at once.
- */
-export function readConfiguration(input: {
+export type ConfigurationInput = {
   readonly file?: string;
   readonly cwd: string;
   readonly env: Environment;
@@ -35,7 +34,53 @@ export function readConfiguration(input: {
   readonly isCountry?: IsCountry;
   /** The TLS key pair of the server, at a reload. */
   readonly keyPairInUse?: CheckedKeyPair | undefined;
-}): Configuration {
+};
+
+/** A zone that was read, now or for an earlier generation. */
+export type ZoneReading = {
+  readonly summary: ZoneSummary;
+  /** Undefined if it was read for an earlier generation, and nothing has changed. */
+  readonly model: ZoneModel | undefined;
+  /** Where the apex is stated. */
+  readonly place: Place;
+  readonly marks: readonly FileMark[];
+  /** Apexes (`nameKey`) of the served zones below it. */
+  readonly children: ReadonlySet<string>;
+  /** Warnings of reading it, and of its names. */
+  readonly found: readonly Diagnostic[];
+  readonly judged: readonly Diagnostic[];
+};
+
+/** The zones of an earlier generation. */
+export type KnownZones = {
+  /** What zones depend on in the settings. */
+  readonly key: Buffer;
+  /** By the zone's file. */
+  readonly readings: ReadonlyMap<string, ZoneReading>;
+  /** Modes of the folders, and whether no file or folder may be changed by every user. */
+  readonly folders: string;
+  readonly isSafe: boolean;
+};
+
+export type ConfigurationReading = {
+  readonly settings: Settings | undefined;
+  readonly readings: readonly ZoneReading[];
+  /** For the next reading; undefined without settings. */
+  readonly known: KnownZones | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+};
+
+/**
+ * Reads `file`, or `pharos.yaml` in `cwd`, which may be absent if there is a folder `zones`; then all zones, even after
+ * mistakes, so that all mistakes are shown at once.
+ */
+export function readConfiguration(input: ConfigurationInput): Configuration {
+  const { settings, readings, diagnostics } = readChanges(input, undefined);
+  return { settings, zones: readings.flatMap(({ model }) => model ?? []), diagnostics };
+}
+
+/** Does the same, but does not read zones again whose files and settings have not changed since `before`. */
+export function readChanges(input: ConfigurationInput, before: KnownZones | undefined): ConfigurationReading {
   const { cwd, env, cores, isCountry, keyPairInUse } = input;
   const report = createReport();
   const path = resolve(cwd, input.file ?? 'pharos.yaml');
@@ -43,36 +88,170 @@ export function readConfiguration(input: {
   if (isDefault && ['absent', 'file'].includes(lookAt(resolve(cwd, 'zones')).kind)) {
     const hint = 'name a configuration, write pharos.yaml, or put zone files into a folder zones';
     report.error('PH031', 'there is neither pharos.yaml nor a folder zones here', { file: path }, hint);
-    return { settings: undefined, zones: [], diagnostics: shown(report.diagnostics, cwd) };
+    return { settings: undefined, readings: [], known: undefined, diagnostics: shown(report.diagnostics, cwd) };
   }
   const file = isDefault ? undefined : path;
   const settings = readSettings({ file, baseDir: cwd, env, cores, report, isCountry, keyPairInUse });
-  const read: ReadZone[] = [];
-  const files = new Map<string, string>();
-  for (const zoneFile of settings?.zoneFiles ?? []) {
-    if (!settings) break;
-    const zone = readZone({ file: zoneFile, settings, env, report, isCountry });
+  if (!settings) {
+    return { settings, readings: [], known: undefined, diagnostics: shown(report.diagnostics, cwd) };
+  }
+  const key = keyOfZones(settings);
+  const usable = before?.key.equals(key) === true ? before : undefined;
+  const readNow = (zoneFile: string): Found => readFresh({ file: zoneFile, settings, env, isCountry });
+  const found = settings.zoneFiles.map((zoneFile): Found => reuse(usable?.readings.get(zoneFile)) ?? readNow(zoneFile));
+  const firstFile = new Map<string, string>();
+  for (const { zone, file: zoneFile } of found) {
+    const apexKey = zone && nameKey(zone.summary.apex);
+    if (apexKey !== undefined && !firstFile.has(apexKey)) firstFile.set(apexKey, zoneFile);
+  }
+  const apexes = new Set(firstFile.keys());
+  const children = childrenOf(found.flatMap(({ zone }) => zone?.summary.apex ?? []));
+  const readings: ZoneReading[] = [];
+  const judged: Diagnostic[] = [];
+  for (const each of found) {
+    const below = (each.zone && children.get(nameKey(each.zone.summary.apex))) ?? NO_CHILDREN;
+    const isKept = each.judge === undefined && each.zone !== undefined && isSameSet(each.zone.children, below);
+    // A zone depends on the zones below it.
+    const { zone, judge } = isKept || each.judge ? each : readNow(each.file);
+    report.diagnostics.push(...(zone?.found ?? each.diagnostics));
     if (!zone) continue;
-    const first = files.get(nameKey(zone.apex));
-    if (first !== undefined) {
-      const message = `the zone ${formatName(zone.apex)} is in ${shownPath(first, cwd, settings.shownPaths)} too`;
+    const first = firstFile.get(nameKey(zone.summary.apex));
+    if (first !== undefined && first !== each.file) {
+      const message = `the zone ${formatName(zone.summary.apex)} is in ${shownPath(first, cwd, settings.shownPaths)} too`;
       report.error('PH101', message, zone.place, 'put it all into one file');
       continue;
     }
-    files.set(nameKey(zone.apex), zoneFile);
-    read.push(zone);
+    const reading = judge ? { ...zone, children: below, judged: judge(apexes) } : zone;
+    readings.push(reading);
+    judged.push(...reading.judged);
   }
-  const apexes = new Set(files.keys());
-  const zones = read.map(({ judge, place: _place, ...zone }): ZoneModel => {
-    judge(apexes);
-    return zone;
+  report.diagnostics.push(...judged);
+  const rights = judgeRights(settings, readings, usable, report);
+  const kept = readings.map((reading) => (reading.model ? { ...reading, model: undefined } : reading));
+  const known = { key, readings: new Map(kept.map((reading) => [reading.summary.file, reading])), ...rights };
+  return { settings, readings, known, diagnostics: shown(report.diagnostics, cwd, settings.shownPaths) };
+}
+
+/** A zone file, read now or known. */
+type Found = {
+  readonly file: string;
+  /** Undefined if the file states no zone. */
+  readonly zone: ZoneReading | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Undefined if the zone is known. Returns the warnings of its names. */
+  readonly judge: ((apexes: ReadonlySet<string>) => readonly Diagnostic[]) | undefined;
+};
+
+/** The zone as it was read before, if none of its files has changed. */
+function reuse(before: ZoneReading | undefined): Found | undefined {
+  if (!before) return undefined;
+  const marks: FileMark[] = [];
+  for (const mark of before.marks) {
+    const same = sameFile(mark);
+    if (!same) return undefined;
+    marks.push(same);
+  }
+  const isSame = marks.every((mark, index) => mark === before.marks[index]);
+  const zone = isSame ? before : { ...before, marks };
+  return { file: before.summary.file, zone, diagnostics: before.found, judge: undefined };
+}
+
+function readFresh(input: Omit<Parameters<typeof readZone>[0], 'report'>): Found {
+  const { file } = input;
+  const report = createReport();
+  const own = markOf(file);
+  const { result: read, digests } = digestsOf(() => readZone({ ...input, report }));
+  if (!read) return { file, zone: undefined, diagnostics: report.diagnostics, judge: undefined };
+  const { judge, place, ...model } = read;
+  const marks = model.files.map((path): FileMark => {
+    const mark = path === file ? own : markOf(path);
+    // An unreadable file is read again each time.
+    return { ...(mark ?? NO_FILE), path, digest: digests.get(path) ?? '' };
   });
-  if (settings) judgeUsed(usedPaths(settings, zones), report);
-  return { settings, zones, diagnostics: shown(report.diagnostics, cwd, settings?.shownPaths) };
+  const { records, ...summary } = model;
+  const found = report.diagnostics.slice();
+  return {
+    file,
+    zone: { summary, model: { ...summary, records }, place, marks, children: NO_CHILDREN, found, judged: [] },
+    diagnostics: found,
+    judge: (apexes) => {
+      judge(apexes);
+      return report.diagnostics.slice(found.length);
+    },
+  };
+}
+
+const NO_FILE = { mtimeMs: 0, ctimeMs: 0, size: -1, ino: 0, dev: 0, isSettled: false };
+const NO_CHILDREN: ReadonlySet<string> = new Set();
+
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a === b || (a.size === b.size && [...a].every((key) => b.has(key)));
+}
+
+/** By apex (`nameKey`): the apexes of all zones below it. Zones without any are left out. */
+function childrenOf(apexes: readonly Name[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const all = new Set(apexes.map(nameKey));
+  const children = new Map<string, Set<string>>();
+  for (const apex of apexes) {
+    const key = nameKey(apex);
+    for (let at = 0; at < apex.length - 1;) {
+      at += (apex[at] ?? 0) + 1;
+      const above = nameKey(apex.subarray(at));
+      if (!all.has(above)) continue;
+      const set = children.get(above);
+      if (set) set.add(key);
+      else children.set(above, new Set([key]));
+    }
+  }
+  return children;
+}
+
+/** The settings that zones depend on. */
+function keyOfZones(settings: Settings): Buffer {
+  const { files, zoneFolders, secretVariables, checks, regions, misread, beacon } = settings;
+  return serialize([files, zoneFolders, secretVariables, checks, regions, misread, beacon !== undefined]);
+}
+
+/**
+ * Reports what every user may change. Files that have not changed are not looked at again while their folders have the
+ * same modes and all was safe.
+ */
+function judgeRights(
+  settings: Settings,
+  readings: readonly ZoneReading[],
+  before: KnownZones | undefined,
+  report: Report,
+): Pick<KnownZones, 'folders' | 'isSafe'> {
+  const folders = modesOfFolders(readings.flatMap(({ marks }) => marks.map(({ path }) => dirname(path))));
+  const isSafe = before?.isSafe === true && before.folders === folders;
+  const zones = isSafe ? readings.filter(({ model }) => model) : readings;
+  const own = createReport();
+  judgeUsed(
+    usedPaths(
+      { ...settings, zoneFiles: isSafe ? [] : settings.zoneFiles },
+      zones.map(({ summary }) => summary),
+    ),
+    own,
+  );
+  report.diagnostics.push(...own.diagnostics);
+  return { folders, isSafe: own.diagnostics.length === 0 };
+}
+
+/** The modes of these folders and of all above them. */
+function modesOfFolders(paths: readonly string[]): string {
+  const folders = new Set<string>();
+  for (const path of new Set(paths)) {
+    for (let at = path; !folders.has(at); at = dirname(at)) folders.add(at);
+  }
+  const modes = [...folders].sort().map((path) => {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    return `${path} ${String(stats?.mode)} ${String(stats?.ino)} ${String(stats?.dev)}`;
+  });
+  return modes.join('\n');
 }
 
 /** The files and folders from which the server's answers, states and checks come. */
-function usedPaths(settings: Settings, zones: readonly ZoneModel[]): UsedPath[] {
+function usedPaths(settings: Settings, zones: readonly ZoneSummary[]): UsedPath[] {
   const { file, zoneFolders, zoneFiles, geo, stateDir, tls } = settings;
   const used = (paths: readonly string[], use: string): UsedPath[] =>
     paths.map((path) => ({ path, use, place: { file: file ?? path } }));

@@ -11,7 +11,7 @@ import { expect, test } from 'vitest';
 import { prepare, type Current } from '../../../cli/serve/generation.ts';
 import { createReloads, type Reloads } from '../../../cli/serve/reload.ts';
 import { createAlarms, type Alarms } from '../../../config/alarms.ts';
-import { loadInThread, LoadStuckError } from '../../../server/threads/load-thread.ts';
+import { loadInThread, LoadStuckError, type Load } from '../../../server/threads/load-thread.ts';
 import { loadGeneration, type LoadInput } from '../../../zones/load-generation.ts';
 import { packGeneration } from '../../../zones/packed-generation.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -29,7 +29,6 @@ const openPipe = (folder: string): void => {
   closeSync(openSync(join(folder, 'pipe'), constants.O_RDWR | constants.O_NONBLOCK));
 };
 
-type Load = typeof loadInThread;
 type Lab = { readonly reloads: Reloads; readonly alarms: Alarms; readonly use: (load: Load) => void };
 
 /** A thread that hangs, with a short time limit. */

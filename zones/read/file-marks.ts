@@ -1,0 +1,73 @@
+/**
+ * Tells whether files are still the ones that were read, so that a reload reads only those that changed.
+ */
+import { hash } from 'node:crypto';
+import { statSync, type Stats } from 'node:fs';
+import { MAX_DATA_OCTETS } from '../../config/limits.ts';
+import { observeReads, readRegularFile } from '../../config/read-file.ts';
+
+/** What is known of a file that was read. */
+export type FileMark = {
+  readonly path: string;
+  readonly mtimeMs: number;
+  /** It changes with every change of content, mode or owner, and no program can set it. */
+  readonly ctimeMs: number;
+  readonly size: number;
+  readonly ino: number;
+  readonly dev: number;
+  /**
+   * Whether the times are too old for a later change to have the same ones. The clock of file systems advances in steps:
+   * of 4 ms on Linux, of 2 s on FAT.
+   */
+  readonly isSettled: boolean;
+  /** Of the content. */
+  readonly digest: string;
+};
+
+const STEP_MS = 2000;
+
+/** Calls `read`, and returns the digests of all files that it read, by path. */
+export function digestsOf<Result>(read: () => Result): { result: Result; digests: ReadonlyMap<string, string> } {
+  const digests = new Map<string, string>();
+  observeReads((path, octets) => {
+    digests.set(path, hash('sha1', octets));
+  });
+  try {
+    return { result: read(), digests };
+  } finally {
+    observeReads(() => undefined);
+  }
+}
+
+/** The mark of a file; undefined if there is no file. Call it before the file is read. */
+export function markOf(path: string): FileMark | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats && marked(path, stats, '');
+}
+
+function marked(path: string, { mtimeMs, ctimeMs, size, ino, dev }: Stats, digest: string): FileMark {
+  return { path, mtimeMs, ctimeMs, size, ino, dev, isSettled: Date.now() - ctimeMs > STEP_MS, digest };
+}
+
+/**
+ * Returns the mark if its file has not changed; another mark if the times changed but not the content; undefined if the
+ * content changed, or the file cannot be read. A file with the same times is not read.
+ */
+export function sameFile(mark: FileMark): FileMark | undefined {
+  const { path, digest } = mark;
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.size !== mark.size) return undefined;
+  const isSame =
+    stats.mtimeMs === mark.mtimeMs &&
+    stats.ctimeMs === mark.ctimeMs &&
+    stats.ino === mark.ino &&
+    stats.dev === mark.dev;
+  if (isSame && mark.isSettled) return mark;
+  if (digest === '') return undefined;
+  try {
+    const { octets } = readRegularFile(path, { maxOctets: MAX_DATA_OCTETS });
+    return hash('sha1', octets) === digest ? marked(path, stats, digest) : undefined;
+  } catch {
+    return undefined;
+  }
+}
