@@ -223,10 +223,9 @@ function keysOf(
   databases: readonly KnownDatabase[],
   measured: LatencyTable | undefined,
 ): { readonly settings: Buffer; readonly plan: Buffer } {
-  const { zoneFiles: _, ...others } = settings;
   const digests = databases.map(({ path, digest }) => [path, digest]);
   return {
-    settings: serialize(others),
+    settings: serialize({ ...settings, zoneFiles: [] }),
     plan: serialize([settings.regions, settings.geo, digests, measured]),
   };
 }

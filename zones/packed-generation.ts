@@ -18,6 +18,9 @@ export type PackedGeneration = {
   readonly packed: SharedArrayBuffer;
 };
 
+/** A generation, also in packed form for threads that start later. */
+export type CompiledGeneration = LoadedGeneration & { readonly packed: PackedGeneration };
+
 type Packed = Pick<ForecastGeneration, 'catalog'> & Pick<ForecastGeneration['locations'], 'places'>;
 
 export function packGeneration({ catalog, image, atlas, locations }: ForecastGeneration): PackedGeneration {

@@ -10,13 +10,13 @@ import type { AnswererPayload } from '../../server/answer/answerer.ts';
 import { createClientRing } from '../../server/answer/client-samples.ts';
 import type { QueryLogPayload } from '../../server/answer/query-samples.ts';
 import type { Publication } from '../../server/contract.ts';
-import type { CompiledGeneration } from '../../server/threads/load-thread.ts';
 import type { SecondaryNotifier } from '../../server/transfer/notify-secondaries.ts';
 import type { TransferPayload } from '../../server/transfer/transfer.ts';
 import { answerTraits } from '../../status/answer-traits.ts';
 import type { RunningGeneration } from '../../status/runtime.ts';
 import type { Catalog } from '../../zones/catalog.ts';
 import { viewImage } from '../../zones/image/image.ts';
+import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 
 /** 64 on x64, 128 on some arm64 processors. */
 const CACHE_LINE_OCTETS = 128;

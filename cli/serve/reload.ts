@@ -6,7 +6,7 @@ import type { Alarms } from '../../config/alarms.ts';
 import { createReport, formatDiagnostic, logLevelOf, type Diagnostic } from '../../config/diagnostics.ts';
 import { releaseMemory } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
-import { LoadStuckError, type Load } from '../../server/threads/load-thread.ts';
+import { LoadStuckError, type RunLoad } from '../../server/threads/load-thread.ts';
 import { collectAll } from '../../server/threads/release-generation.ts';
 import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
@@ -53,7 +53,7 @@ export type ReloadsOptions = {
   readonly stopping: () => boolean;
   readonly log: Logger;
   /** Runs the compile thread. */
-  readonly load: Load;
+  readonly load: RunLoad;
 };
 
 export function createReloads(options: ReloadsOptions): Reloads {
@@ -71,7 +71,7 @@ export function createReloads(options: ReloadsOptions): Reloads {
   let forced = false;
   let held: PromiseWithResolvers<undefined> | undefined;
 
-  const load = async (loadInput: LoadInput): ReturnType<Load> => {
+  const load = async (loadInput: LoadInput): ReturnType<RunLoad> => {
     if (stuck >= MAX_STUCK) throw new Error(`${stuck} earlier reloads still wait for a file that cannot be read`);
     try {
       const outcome = await runLoad(loadInput, { limitMs, signal: stopped.signal, inForce: current().loaded });

@@ -11,7 +11,7 @@ import { releaseMemory, returnLargeBlocks } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
 import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
-import { createLoader, type CompiledGeneration, type Loader } from '../../server/threads/load-thread.ts';
+import { createLoader, type Loader } from '../../server/threads/load-thread.ts';
 import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { Takeover } from '../../server/threads/takeover.ts';
@@ -19,6 +19,7 @@ import type { Reloaded, ReloadOptions, RunningGeneration } from '../../status/ru
 import type { ExplainRequest } from '../../steering/trace.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
+import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 import { claimAddresses } from './claim-addresses.ts';
 import { explainInLines } from './explain-lines.ts';
 import { describeConfiguration, openFleet } from './fleet-part.ts';

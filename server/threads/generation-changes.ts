@@ -2,7 +2,7 @@
  * What differs between two generations, so that the compile thread posts only that: copying the lists of ten thousand zones
  * takes longer than compiling one of them.
  */
-import type { CompiledGeneration } from './load-thread.ts';
+import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 
 /** Entries that differ from those of the list before. */
 type ListChanges<Item> = { readonly length: number; readonly at: readonly number[]; readonly items: readonly Item[] };

@@ -5,12 +5,9 @@
 import { Worker } from 'node:worker_threads';
 import type { Diagnostic } from '../../config/diagnostics.ts';
 import type { Outcome } from '../../zones/catalog.ts';
-import type { LoadedGeneration, LoadInput } from '../../zones/load-generation.ts';
-import type { PackedGeneration } from '../../zones/packed-generation.ts';
+import type { LoadInput } from '../../zones/load-generation.ts';
+import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 import { applyChanges, type GenerationChanges } from './generation-changes.ts';
-
-/** A generation, also in packed form for threads that start later. */
-export type CompiledGeneration = LoadedGeneration & { readonly packed: PackedGeneration };
 
 /** `number` will name the generation; `base` is that of the generation in force, if this thread loaded it. */
 export type LoadRequest = { readonly input: LoadInput; readonly number: number; readonly base: number | undefined };
@@ -54,10 +51,10 @@ export type LoadOptions = {
   readonly inForce?: CompiledGeneration;
 };
 
-export type Load = (input: LoadInput, options?: LoadOptions) => Promise<Outcome<CompiledGeneration>>;
+export type RunLoad = (input: LoadInput, options?: LoadOptions) => Promise<Outcome<CompiledGeneration>>;
 
 /** Loads in a thread that stays. An outcome whose value is `inForce` says that nothing has changed. */
-export type Loader = { readonly load: Load; readonly stop: () => void };
+export type Loader = { readonly load: RunLoad; readonly stop: () => void };
 
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './load-worker.ts' : './load-worker.js', import.meta.url);
 
@@ -74,12 +71,16 @@ export function createLoader(): Loader {
     known = [];
     return Promise.resolve(ended);
   };
-  const load: Load = async (input, { inForce, ...options } = {}) => {
+  const load: RunLoad = async (input, { inForce, ...options } = {}) => {
     const base = known.find(({ generation }) => generation === inForce);
     const number = ++count;
-    const { serials: _serials, geographyInUse: _geography, ...rest } = input;
+    const { file, cwd, env, cores, measured, keyPairInUse, cache } = input;
     // The thread has the serials and the geography of the base.
-    const request: LoadRequest = { ...requestOf(base ? rest : input), number, base: base?.number };
+    const request: LoadRequest = {
+      ...requestOf(base ? { file, cwd, env, cores, measured, keyPairInUse, cache } : input),
+      number,
+      base: base?.number,
+    };
     let outcome: LoadOutcome;
     try {
       if (worker) worker.postMessage(request);
@@ -109,7 +110,7 @@ export function createLoader(): Loader {
  * Loads in a thread that ends afterwards. Rejects when the thread fails or is terminated: with LoadStuckError after
  * `limitMs`. A thread that waits for an unresponsive file system may continue; nothing waits for it.
  */
-export const loadInThread: Load = async (input, { entry = ENTRY, ...options } = {}) => {
+export const loadInThread: RunLoad = async (input, { entry = ENTRY, ...options } = {}) => {
   options.signal?.throwIfAborted();
   const request = requestOf(input);
   const worker = new Worker(entry, { name: 'load', workerData: { stays: false, request } });

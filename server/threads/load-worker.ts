@@ -6,8 +6,9 @@ import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { allocateShared } from '../../config/libc.ts';
 import type { World } from '../../zones/load-generation.ts';
+import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 import { changesOf } from './generation-changes.ts';
-import type { CompiledGeneration, FromLoadThread, LoadRequest } from './load-thread.ts';
+import type { FromLoadThread, LoadRequest } from './load-thread.ts';
 import { shrinkHeap } from './release-generation.ts';
 
 // Answering threads come first. Only Linux has a priority per thread; elsewhere this would apply to the whole server.

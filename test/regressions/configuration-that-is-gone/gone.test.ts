@@ -3,7 +3,7 @@
  * that writes a new one, an incomplete deployment): cookies, transfers, networks and regions were gone, and no message
  * said so. A server that started without the file still reads one that appears later.
  */
-import { renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { folderOf } from '../../support/pharos.ts';
@@ -27,6 +27,7 @@ test('a pharos.yaml that is gone is a mistake, and nothing changes', async () =>
     diagnostics: [{ code: 'PH001', place: { file: 'pharos.yaml' } }],
   });
   renameSync(`${path}.away`, path);
+  appendFileSync(path, 'dns: { nsid: changed }\n');
   const taken = await fetch(`${server.api}/api/v1/reload`, { method: 'POST', headers });
   expect(await taken.json()).toMatchObject({ generation: 2 });
 });

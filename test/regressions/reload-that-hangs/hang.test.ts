@@ -11,7 +11,7 @@ import { expect, test } from 'vitest';
 import { prepare, type Current } from '../../../cli/serve/generation.ts';
 import { createReloads, type Reloads } from '../../../cli/serve/reload.ts';
 import { createAlarms, type Alarms } from '../../../config/alarms.ts';
-import { loadInThread, LoadStuckError, type Load } from '../../../server/threads/load-thread.ts';
+import { loadInThread, LoadStuckError, type RunLoad } from '../../../server/threads/load-thread.ts';
 import { loadGeneration, type LoadInput } from '../../../zones/load-generation.ts';
 import { packGeneration } from '../../../zones/packed-generation.ts';
 import { folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
@@ -29,17 +29,17 @@ const openPipe = (folder: string): void => {
   closeSync(openSync(join(folder, 'pipe'), constants.O_RDWR | constants.O_NONBLOCK));
 };
 
-type Lab = { readonly reloads: Reloads; readonly alarms: Alarms; readonly use: (load: Load) => void };
+type Lab = { readonly reloads: Reloads; readonly alarms: Alarms; readonly use: (load: RunLoad) => void };
 
 /** A thread that hangs, with a short time limit. */
-const loadThatHangs: Load = (input, options) => loadInThread(input, { ...options, limitMs: 200, entry: HANGING });
+const loadThatHangs: RunLoad = (input, options) => loadInThread(input, { ...options, limitMs: 200, entry: HANGING });
 
 function labIn(cwd: string): Lab {
   const input: LoadInput = { file: undefined, cwd, env: {}, cores: 1 };
   const outcome = loadGeneration(input);
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
   let current: Current = prepare({ ...outcome.value, packed: packGeneration(outcome.value) }, 1, [], 1);
-  let load: Load = loadInThread;
+  let load: RunLoad = loadInThread;
   const alarms = createAlarms();
   const reloads = createReloads({
     alarms,

@@ -3,5 +3,5 @@ import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 
-const { cwd } = workerData as { readonly cwd: string };
-openSync(join(cwd, 'pipe'), 'r');
+const { request } = workerData as { readonly request: { readonly input: { readonly cwd: string } } };
+openSync(join(request.input.cwd, 'pipe'), 'r');

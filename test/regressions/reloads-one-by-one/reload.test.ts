@@ -19,10 +19,11 @@ test('calls during a reload share the next one', async () => {
     return await (await fetch(`${server.api}/api/v1/reload`, { method: 'POST', headers })).json();
   };
   const replies = (await Promise.all([1, 2, 3, 4, 5, 6].map(reload))) as { generation: number }[];
-  const generations = replies.map(({ generation }) => generation).sort((a, b) => a - b);
-  // The first one is in progress when the others arrive.
-  expect(new Set(generations)).toEqual(new Set([2, 3]));
-  expect(generations.filter((generation) => generation === 3).length).toBeGreaterThan(1);
+  expect(new Set(replies.map(({ generation }) => generation))).toEqual(new Set([1]));
+  // The first one is in progress when the others arrive; a third follows if one arrives after it.
+  const reloads = server.stdout().match(/nothing has changed/g)?.length ?? 0;
+  expect(reloads).toBeGreaterThan(0);
+  expect(reloads).toBeLessThan(5);
 });
 
 test('SIGTERM does not start the waiting ones, and this is not an error', async () => {
