@@ -115,7 +115,16 @@ export type Answering = {
 
 /** One thread's answerer over files. */
 export function answering(files: Files, more: Partial<AnswererPayload> = {}, seed = 1, clock?: PacketClock): Answering {
-  const generation = load(files);
+  return answeringFrom(load(files), more, seed, clock);
+}
+
+/** The same of a generation. */
+export function answeringFrom(
+  generation: LoadedGeneration,
+  more: Partial<AnswererPayload> = {},
+  seed = 1,
+  clock?: PacketClock,
+): Answering {
   const payload = payloadOf(generation, more);
   const state = createAnswererState(payload, 0, seed, undefined, clock);
   const health = viewHealthTable(payload.health, generation.catalog.vips.length);

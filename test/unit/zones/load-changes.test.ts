@@ -1,0 +1,103 @@
+/**
+ * Random sequences of changed files: a generation that shares what did not change answers as one that is loaded from
+ * scratch.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createPartStore, type PartStore } from '../../../zones/image/part-store.ts';
+import { loadGeneration, loadWorld, type LoadedWorld, type World } from '../../../zones/load-generation.ts';
+import { T } from '../../support/message.ts';
+import { answeringFrom, folderOf, NO_GEOGRAPHY } from '../../support/pharos.ts';
+import { createDice, printedSeed, type Dice } from '../../support/random.ts';
+
+const APEXES = ['ex', 'a.ex', 'b.a.ex', 'c.ex', 'other'];
+const LABELS = ['a', 'b', 'c', 'www', '*'];
+
+function zoneText(dice: Dice, apex: string): string {
+  const owners = dice.sample(['www', 'x', 'a', 'c', 'b.a', '*', 'deep.er'], dice.below(6));
+  const records = owners.map((owner) =>
+    dice.chance(0.2) && owner !== '*'
+      ? `  "${owner}": { NS: [ns.${owner}] }`
+      : `  "${owner}": { A: 192.0.2.${dice.below(250)}, MX: [10 www] }`,
+  );
+  const service = dice.chance(0.4)
+    ? [`services: { svc: { vips: { v: { A: 203.0.113.${dice.below(3)} }, w: { A: 203.0.113.9 } } } }`]
+    : [];
+  const head = [`zone: ${apex}`, 'nameservers: [ns.example.net.]', 'soa: { serial: 7 }'];
+  return [...head, ...(records.length > 0 ? ['records:', ...records] : []), ...service, ''].join('\n');
+}
+
+function loadChanged(cwd: string, store: PartStore, before: World | undefined): LoadedWorld {
+  const outcome = loadWorld({ file: undefined, cwd, env: {}, cores: 1 }, store, before);
+  if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
+  return outcome.value;
+}
+
+test('answers are those of a load from scratch, and memory stays bounded', { timeout: 120_000 }, () => {
+  const dice = createDice(printedSeed('changed files'));
+  using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/ex.yaml': zoneText(dice, 'ex') });
+  const store = createPartStore((octets) => new SharedArrayBuffer(octets));
+  let world: World | undefined;
+  for (let round = 0; round < 60; round++) {
+    const apex = dice.pick(APEXES);
+    const path = join(folder.path, 'zones', `${apex}.yaml`);
+    if (apex !== 'ex' && dice.chance(0.25)) rmSync(path, { force: true });
+    else writeFileSync(path, zoneText(dice, apex));
+    store.parts = new Set([...(world?.compiled.values() ?? [])].map(({ part }) => part));
+    ({ world } = loadChanged(folder.path, store, world));
+    const scratch = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
+    if (!scratch.ok) throw new Error('the files have mistakes');
+    const { generation } = world;
+    expect(generation.catalog).toEqual(scratch.value.catalog);
+    const [shared, fresh] = [answeringFrom(generation), answeringFrom(scratch.value)];
+    for (let query = 0; query < 60; query++) {
+      const labels = Array.from({ length: dice.below(3) }, () => dice.pick([...LABELS, 'svc', 'ns']));
+      const name = [...labels, dice.pick(APEXES)].join('.');
+      const type = dice.pick([T.A, T.NS, T.DS, T.MX, T.SOA, T.ANY]);
+      expect(shared.ask(name, type), `round ${round}: ${name} ${type}`).toEqual(fresh.ask(name, type));
+    }
+  }
+  expect(store.arena?.memory.byteLength).toBeLessThan(10 * 1024 * 1024);
+});
+
+test('a part that did not change keeps its memory, and nothing at all keeps the generation', () => {
+  const zone = (apex: string, address: string): string =>
+    `zone: ${apex}\nnameservers: [ns.example.net.]\nrecords: { www: { A: ${address} } }\n`;
+  using folder = folderOf({
+    ...NO_GEOGRAPHY,
+    'zones/one.yaml': zone('one.example', '192.0.2.1'),
+    'zones/two.yaml': zone('two.example', '192.0.2.1'),
+  });
+  const store = createPartStore((octets) => new SharedArrayBuffer(octets));
+  const first = loadChanged(folder.path, store, undefined).world;
+  const same = loadChanged(folder.path, store, first);
+  expect([same.isUnchanged, same.world.generation]).toEqual([true, first.generation]);
+  writeFileSync(join(folder.path, 'zones/two.yaml'), zone('two.example', '192.0.2.2'));
+  const { world, zones, isUnchanged } = loadChanged(folder.path, store, same.world);
+  expect(isUnchanged).toBe(false);
+  expect(zones.map(({ file }) => file)).toEqual([join(folder.path, 'zones/two.yaml')]);
+  const partOf = (of: World, name: string): unknown => of.compiled.get(join(folder.path, 'zones', name))?.part;
+  expect(partOf(world, 'one.yaml')).toBe(partOf(first, 'one.yaml'));
+  expect(partOf(world, 'two.yaml')).not.toBe(partOf(first, 'two.yaml'));
+  expect(world.generation.image.plan).toBe(first.generation.image.plan);
+  expect(world.generation.image.arena).toBe(first.generation.image.arena);
+});
+
+test('after hundreds of reloads the arena has been replaced, and is no larger', () => {
+  const large = (round: number): string =>
+    `zone: large.example\nnameservers: [ns.example.net.]\ninclude: [large.db]\nrecords: { r: { TXT: "${round}" } }\n`;
+  const records = Array.from({ length: 600 }, (_, i) => `h${i} TXT "${'x'.repeat(200)}"\n`).join('');
+  using folder = folderOf({ ...NO_GEOGRAPHY, 'zones/large.db': records, 'zones/large.yaml': large(0) });
+  const arenas = new Set<SharedArrayBuffer>();
+  const store = createPartStore((octets) => new SharedArrayBuffer(octets));
+  let world: World | undefined;
+  for (let round = 0; round < 200; round++) {
+    writeFileSync(join(folder.path, 'zones/large.yaml'), large(round));
+    store.parts = new Set([...(world?.compiled.values() ?? [])].map(({ part }) => part));
+    ({ world } = loadChanged(folder.path, store, world));
+    arenas.add(world.generation.image.arena);
+  }
+  expect(arenas.size).toBeGreaterThan(2);
+  for (const { byteLength } of arenas) expect(byteLength).toBeLessThan(12 * 1024 * 1024);
+});
