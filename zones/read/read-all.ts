@@ -39,6 +39,8 @@ export type ConfigurationInput = {
 /** A zone that was read, now or for an earlier generation. */
 export type ZoneReading = {
   readonly summary: ZoneSummary;
+  /** `nameKey` of the apex. */
+  readonly key: string;
   /** Undefined if it was read for an earlier generation, and nothing has changed. */
   readonly model: ZoneModel | undefined;
   /** Where the apex is stated. */
@@ -101,21 +103,24 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
   const found = settings.zoneFiles.map((zoneFile): Found => reuse(usable?.readings.get(zoneFile)) ?? readNow(zoneFile));
   const firstFile = new Map<string, string>();
   for (const { zone, file: zoneFile } of found) {
-    const apexKey = zone && nameKey(zone.summary.apex);
+    const apexKey = zone?.key;
     if (apexKey !== undefined && !firstFile.has(apexKey)) firstFile.set(apexKey, zoneFile);
   }
   const apexes = new Set(firstFile.keys());
-  const children = childrenOf(found.flatMap(({ zone }) => zone?.summary.apex ?? []));
+  const children = hasSameApexes(found, usable)
+    ? undefined
+    : childrenOf(found.flatMap(({ zone }) => zone?.summary.apex ?? []));
   const readings: ZoneReading[] = [];
   const judged: Diagnostic[] = [];
   for (const each of found) {
-    const below = (each.zone && children.get(nameKey(each.zone.summary.apex))) ?? NO_CHILDREN;
+    const below =
+      (children ? each.zone && children.get(each.zone.key) : usable?.readings.get(each.file)?.children) ?? NO_CHILDREN;
     const isKept = each.judge === undefined && each.zone !== undefined && isSameSet(each.zone.children, below);
     // A zone depends on the zones below it.
     const { zone, judge } = isKept || each.judge ? each : readNow(each.file);
     report.diagnostics.push(...(zone?.found ?? each.diagnostics));
     if (!zone) continue;
-    const first = firstFile.get(nameKey(zone.summary.apex));
+    const first = firstFile.get(zone.key);
     if (first !== undefined && first !== each.file) {
       const message = `the zone ${formatName(zone.summary.apex)} is in ${shownPath(first, cwd, settings.shownPaths)} too`;
       report.error('PH101', message, zone.place, 'put it all into one file');
@@ -172,7 +177,16 @@ function readFresh(input: Omit<Parameters<typeof readZone>[0], 'report'>): Found
   const found = report.diagnostics.slice();
   return {
     file,
-    zone: { summary, model: { ...summary, records }, place, marks, children: NO_CHILDREN, found, judged: [] },
+    zone: {
+      summary,
+      key: nameKey(summary.apex),
+      model: { ...summary, records },
+      place,
+      marks,
+      children: NO_CHILDREN,
+      found,
+      judged: [],
+    },
     diagnostics: found,
     judge: (apexes) => {
       judge(apexes);
@@ -186,6 +200,12 @@ const NO_CHILDREN: ReadonlySet<string> = new Set();
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   return a === b || (a.size === b.size && [...a].every((key) => b.has(key)));
+}
+
+/** Whether the files have the same zones as before. */
+function hasSameApexes(found: readonly Found[], before: KnownZones | undefined): boolean {
+  if (before?.readings.size !== found.length) return false;
+  return found.every(({ file, zone }) => zone !== undefined && before.readings.get(file)?.key === zone.key);
 }
 
 /** By apex (`nameKey`): the apexes of all zones below it. Zones without any are left out. */
