@@ -58,17 +58,7 @@ export function controlCommands(
       for (const signal of signals) process.off(signal, stop);
     });
 
-  reachable(program.command('fleet'))
-    .summary('show the nodes of the fleet, and who sees what')
-    .description(
-      'Show the nodes of the fleet that a running server belongs to, and the targets on which they disagree.',
-    )
-    .option('--all', 'show the votes on every target')
-    .addHelpText('after', example('pharos fleet', 'pharos fleet --api http://192.0.2.53:8053 --all'))
-    .action(async (flags: Flags) => {
-      const { runFleet } = await import('./fleet.ts');
-      done(await runFleet({ ...common(flags), all: flags.all ?? false }, output));
-    });
+  fleetCommand(program, output, done, example);
 
   const words = {
     drain: 'remove a VIP or region from DNS answers, and say when it is safe to stop',
@@ -160,6 +150,20 @@ function reachable(command: Command, several = false): Command {
     .option('--token <token>', "the server's status.token (default: PHAROS_TOKEN, else that of the configuration)")
     .option('--config <file>', "the server's configuration (default: ./pharos.yaml if it exists)")
     .option('--json', 'print the reply of the API');
+}
+
+function fleetCommand(...[program, output, done, example]: Parameters<typeof controlCommands>): void {
+  reachable(program.command('fleet'))
+    .summary('show the nodes of the fleet, and who sees what')
+    .description(
+      'Show the nodes of the fleet that a running server belongs to, and the targets on which they disagree.',
+    )
+    .option('--all', 'show the votes on every target')
+    .addHelpText('after', example('pharos fleet', 'pharos fleet --api http://192.0.2.53:8053 --all'))
+    .action(async (flags: Flags) => {
+      const { runFleet } = await import('./fleet.ts');
+      done(await runFleet({ ...common(flags), all: flags.all ?? false }, output));
+    });
 }
 
 function common({

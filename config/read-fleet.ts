@@ -111,7 +111,7 @@ export function fleetSettings(
   if (!regions.has(read.region)) {
     const message = `fleet.region is "${read.region}", which regions does not define`;
     const place = nodePlace(valueOf(read.at, 'region') ?? read.at);
-    report.error('PH059', message, place, nearestHint(read.region, regions) ?? 'add it to regions of this file');
+    report.error('PH059', message, place, nearestHint(read.region, regions));
   }
   const content = (written: Written | undefined): string | undefined => {
     if (written === undefined) return undefined;

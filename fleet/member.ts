@@ -349,6 +349,8 @@ function hear(state: State, { head, votes }: VoteMessage): void {
   // A message of the same process that another one has overtaken.
   if (known?.run === head.run && head.seq <= known.seq) return;
   if (head.leaving === true) {
+    // After a takeover, the old process leaves and the new one stays.
+    if (known !== undefined && known.run !== head.run) return;
     state.peers.delete(head.node);
     if (known?.isFresh === true) refresh(state);
     return;

@@ -20,7 +20,7 @@ import { VOTE, type Count, type Vote } from './count.ts';
 import { createFleetAlarms, type SplitVerdict } from './fleet-alarms.ts';
 import { createMember, HEARTBEAT_MS, type Member, type MemberTarget, type PeerView, type VoterView } from './member.ts';
 import { openLink, type NatsLink } from './nats-link.ts';
-import { createOrderBook, type OrderEntry } from './order-book.ts';
+import { createOrderBook, type OrderBook, type OrderEntry } from './order-book.ts';
 import { createOrderStore } from './order-store.ts';
 import { digestOf } from './target-digest.ts';
 import type { DrainAcknowledged, TargetDigest } from './vote-message.ts';
@@ -106,15 +106,7 @@ type Saved = { readonly orders: readonly OrderEntry[]; readonly nodes: readonly 
 export function startFleet(options: FleetOptions): Fleet {
   const { settings, clock, alarms, log, warn } = options;
   const subject = (kind: string, node: string): string => `pharos.${settings.name}.${kind}.${node}`;
-  const file = join(options.stateDir, FLEET_FILE);
-  const saved = readSaved(file, warn);
-  const writer = createWriter(file, { clock, alarms });
-  const known = new Set(saved.nodes);
-  const save = (): void => {
-    writer.later(100, () => JSON.stringify({ orders: book.entries(), nodes: [...known] } satisfies Saved));
-  };
-
-  const book = createOrderBook(saved.orders);
+  const { book, known, save, close } = openMemory(options);
   const waiting: OrderEntry[] = [];
   let taker: OrderTaker | undefined;
   const link = openLink({ settings, warn, connected: (isConnected) => { connected(isConnected); } }); // prettier-ignore
@@ -161,13 +153,7 @@ export function startFleet(options: FleetOptions): Fleet {
     for (const { node } of member.peers()) known.add(node);
     save();
   });
-  link.subscribe(`pharos.${settings.name}.push.>`, (octets) => {
-    const report = readPushReport(octets);
-    if (report !== undefined && report.node !== settings.node) taker?.reported(report);
-  });
-  link.subscribe(subject('list', settings.node), (_, reply) => {
-    reply(Buffer.from(JSON.stringify(member.list())));
-  });
+  answerPeers(link, settings, member, (report) => taker?.reported(report));
 
   const joining = createJoining(settings.waitMs, clock);
   const connected = (isConnected: boolean): void => {
@@ -183,20 +169,12 @@ export function startFleet(options: FleetOptions): Fleet {
   };
 
   const fleetAlarms = createFleetAlarms({ alarms, clock, settings });
-  let dueMs = clock.now() + HEARTBEAT_MS;
-  const beat = (): void => {
-    member.late(Math.max(0, clock.now() - dueMs));
+  const stopHeart = startHeart(clock, (lateMs) => {
+    member.late(lateMs);
     member.beat();
-    fleetAlarms.update({
-      peers: member.peers(),
-      isConnected: link.connection() !== undefined,
-      config,
-      splits: electorate.splits(),
-    });
-    dueMs = clock.now() + HEARTBEAT_MS;
-    cancelBeat = clock.after(HEARTBEAT_MS, beat);
-  };
-  let cancelBeat = clock.after(HEARTBEAT_MS, beat);
+    const isConnected = link.connection() !== undefined;
+    fleetAlarms.update({ peers: member.peers(), isConnected, config, splits: electorate.splits() });
+  });
   let config = '';
 
   return {
@@ -235,13 +213,65 @@ export function startFleet(options: FleetOptions): Fleet {
       link.publish(subject('push', settings.node), Buffer.from(JSON.stringify({ ...report, node: settings.node })));
     },
     stop: async () => {
-      cancelBeat();
+      stopHeart();
       joining.end();
       member.leave();
       store.close();
       await link.close();
-      await writer.close();
+      await close();
     },
+  };
+}
+
+/** The orders and the nodes that this node knows, as `state_dir` keeps them. */
+function openMemory({ stateDir, clock, alarms, warn }: FleetOptions): {
+  readonly book: OrderBook;
+  readonly known: Set<string>;
+  readonly save: () => void;
+  readonly close: () => Promise<void>;
+} {
+  const file = join(stateDir, FLEET_FILE);
+  const saved = readSaved(file, warn);
+  const writer = createWriter(file, { clock, alarms });
+  const known = new Set(saved.nodes);
+  const book = createOrderBook(saved.orders);
+  return {
+    book,
+    known,
+    save: () => {
+      writer.later(100, () => JSON.stringify({ orders: book.entries(), nodes: [...known] } satisfies Saved));
+    },
+    close: () => writer.close(),
+  };
+}
+
+/** Answers peers that ask for the list of targets, and takes their reports. */
+function answerPeers(
+  link: NatsLink,
+  { name, node }: FleetSettings,
+  member: Member,
+  reported: (report: PushReport) => void,
+): void {
+  link.subscribe(`pharos.${name}.push.>`, (octets) => {
+    const report = readPushReport(octets);
+    if (report !== undefined && report.node !== node) reported(report);
+  });
+  link.subscribe(`pharos.${name}.list.${node}`, (_, reply) => {
+    reply(Buffer.from(JSON.stringify(member.list())));
+  });
+}
+
+/** Beats until the returned function is called. `lateMs`: how late this node's event loop was. */
+function startHeart(clock: Clock, beat: (lateMs: number) => void): () => void {
+  let dueMs = clock.now() + HEARTBEAT_MS;
+  const run = (): void => {
+    beat(Math.max(0, clock.now() - dueMs));
+    dueMs = clock.now() + HEARTBEAT_MS;
+    cancel = clock.after(HEARTBEAT_MS, run);
+  };
+  let cancel = clock.after(HEARTBEAT_MS, run);
+  return () => {
+    cancel();
   };
 }
 
@@ -370,7 +400,7 @@ async function askList(link: NatsLink, subject: string, member: Member, node: st
 function createJoining(
   waitMs: number,
   clock: Clock,
-): { readonly joined: Promise<void>; ordersArrived(): void; end(): void } {
+): { readonly joined: Promise<void>; readonly ordersArrived: () => void; readonly end: () => void } {
   let end: () => void = () => undefined;
   const joined = new Promise<void>((resolve) => {
     end = resolve;

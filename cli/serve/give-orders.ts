@@ -2,8 +2,8 @@
  * Orders of operators: to this node, or through the fleet to all of them. An order of the fleet is carried out here when
  * it comes back with a revision, as on every other node.
  */
-import type { Fleet } from '../../fleet/start-fleet.ts';
 import { orderKey, targetOfKey, type OrderEntry } from '../../fleet/order-book.ts';
+import type { Fleet } from '../../fleet/start-fleet.ts';
 import type { DrainAcknowledged } from '../../fleet/vote-message.ts';
 import type { Health, ListedOverride, OverrideOutcome, OverrideRequest } from '../../health/engine.ts';
 import { canonicalTarget, expandTarget } from '../../health/target-names.ts';

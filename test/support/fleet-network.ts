@@ -2,8 +2,8 @@
  * Members of a fleet over a simulated network, with one clock for all. Messages may be delayed, lost, and cut off
  * between nodes. No socket is used; test/system/fleet uses real NATS servers.
  */
-import { createMember, HEARTBEAT_MS, type Member, type MemberTarget } from '../../fleet/member.ts';
 import { VOTE, type Vote } from '../../fleet/count.ts';
+import { createMember, HEARTBEAT_MS, type Member, type MemberTarget } from '../../fleet/member.ts';
 import type { TargetDigest } from '../../fleet/vote-message.ts';
 import type { Cancel, Clock } from '../../health/clock.ts';
 import type { Dice } from './random.ts';
