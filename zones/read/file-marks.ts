@@ -39,10 +39,19 @@ export function digestsOf<Result>(read: () => Result): { result: Result; digests
   }
 }
 
-/** The mark of a file; undefined if there is no file. Call it before the file is read. */
+/** The mark of a file; undefined if it cannot be looked at, which its reader reports. Call it before the file is read. */
 export function markOf(path: string): FileMark | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statsOf(path);
   return stats && marked(path, stats, '');
+}
+
+/** Undefined for a file that is not there, or not reachable: links in a circle, a folder that may not be entered. */
+export function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function marked(path: string, { mtimeMs, ctimeMs, size, ino, dev }: Stats, digest: string): FileMark {
@@ -55,7 +64,7 @@ function marked(path: string, { mtimeMs, ctimeMs, size, ino, dev }: Stats, diges
  */
 export function sameFile(mark: FileMark): FileMark | undefined {
   const { path, digest } = mark;
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statsOf(path);
   if (stats?.size !== mark.size) return undefined;
   const isSame =
     stats.mtimeMs === mark.mtimeMs &&

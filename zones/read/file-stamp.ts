@@ -1,10 +1,10 @@
 /**
  * Tells whether the files of a generation have changed since it was read.
  */
-import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Settings } from '../../config/settings.ts';
+import { statsOf } from './file-marks.ts';
 
 type Stat = { readonly mtimeMs: number; readonly size: number; readonly ino: number } | undefined;
 
@@ -23,10 +23,7 @@ export function stampFiles(settings: Settings, zones: readonly ReadFile[]): File
   ];
   return {
     paths: [...others, ...zones.map(({ path }) => path)],
-    texts: [
-      ...others.map((path) => textOf(statSync(path, { throwIfNoEntry: false }))),
-      ...zones.map((file) => textOf(file)),
-    ],
+    texts: [...others.map((path) => textOf(statsOf(path))), ...zones.map((file) => textOf(file))],
   };
 }
 

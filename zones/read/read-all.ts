@@ -1,7 +1,6 @@
 /**
  * Reads the whole configuration, pharos.yaml and every zone, and reports all mistakes in it.
  */
-import { statSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { serialize } from 'node:v8';
 import { createReport, type Diagnostic, type Place, type Report } from '../../config/diagnostics.ts';
@@ -13,7 +12,7 @@ import type { IsCountry } from '../../config/network-fields.ts';
 import { readSettings } from '../../config/read-settings.ts';
 import type { Settings } from '../../config/settings.ts';
 import { formatName, nameKey, type Name } from '../../wire/name.ts';
-import { digestsOf, markOf, sameFile, type FileMark } from './file-marks.ts';
+import { digestsOf, markOf, sameFile, statsOf, type FileMark } from './file-marks.ts';
 import type { ZoneModel, ZoneSummary } from './model.ts';
 import { readZone } from './read-zone.ts';
 
@@ -264,7 +263,7 @@ function modesOfFolders(paths: readonly string[]): string {
     for (let at = path; !folders.has(at); at = dirname(at)) folders.add(at);
   }
   const modes = [...folders].sort().map((path) => {
-    const stats = statSync(path, { throwIfNoEntry: false });
+    const stats = statsOf(path);
     return `${path} ${String(stats?.mode)} ${String(stats?.ino)} ${String(stats?.dev)}`;
   });
   return modes.join('\n');
