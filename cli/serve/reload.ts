@@ -184,6 +184,7 @@ const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   state_dir: ({ stateDir }) => stateDir,
   user: ({ user }) => user,
   status: ({ status }) => status,
+  fleet: ({ fleet }) => fleet,
   'limits.tcp_clients': ({ limits }) => limits.tcpClients,
   'log.level': ({ log }) => log.level,
 };

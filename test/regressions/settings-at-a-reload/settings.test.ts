@@ -45,8 +45,8 @@ test('a reload warns of settings that take effect at the next start, by their na
   expect(warnings()).toEqual([]);
   writeFileSync(
     join(folder.path, 'pharos.yaml'),
-    `${HEAD}limits: { tcp_clients: 5 }\nlog: { level: warn }\nstate_dir: elsewhere\n`,
+    `${HEAD}limits: { tcp_clients: 5 }\nlog: { level: warn }\nstate_dir: elsewhere\nregions: { seoul: { at: KR } }\nfleet: { name: test, servers: ["nats://127.0.0.1:4222"], region: seoul }\n`,
   );
   await reload(server);
-  expect(warnings()).toEqual(['state_dir, limits.tcp_clients, log.level']);
+  expect(warnings()).toEqual(['state_dir, fleet, limits.tcp_clients, log.level']);
 });
