@@ -61,12 +61,18 @@ export function createFleetNetwork(
       };
     },
   };
+  /** When the last message between two nodes arrives. */
+  const arrivals = new Map<string, number>();
   const isAlive = (node: FleetNode): boolean => nodes.includes(node);
   const reaches = (from: FleetNode, to: FleetNode): boolean =>
     isAlive(from) && isAlive(to) && groupOf(from) === groupOf(to) && !dice.chance(loss);
   const carry = (from: FleetNode, to: FleetNode, arrive: () => void): void => {
     if (!reaches(from, to)) return;
-    at(nowMs + delayMs + dice.below(jitterMs + 1), () => {
+    // NATS keeps the order of messages between two clients.
+    const pair = `${from.name} ${to.name}`;
+    const arrivesMs = Math.max(nowMs + delayMs + dice.below(jitterMs + 1), arrivals.get(pair) ?? 0);
+    arrivals.set(pair, arrivesMs);
+    at(arrivesMs, () => {
       if (isAlive(to)) arrive();
     });
   };
