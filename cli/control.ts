@@ -61,10 +61,12 @@ export async function forceState(
   if (!options.json) for (const line of stateWords(state, asked, time.wallMs())) output.out(line);
   warnOf(reply, output);
   if (!wait || code !== EXIT.OK) return code;
-  const waited =
+  const startMs = time.wallMs();
+  const [look, safe] =
     reply['scope'] === 'fleet'
-      ? await waitForFleet(target, apis, output, options.json, time)
-      : await waitUntilSafe(target, apis, output, options.json, time);
+      ? [() => leftInFleet(target, apis, startMs, output, time), 'Safe to stop now, on all nodes.']
+      : [() => leftOnServers(target, apis, output, time), 'Safe to stop now.'];
+  const waited = await waitUntilSafe(look, safe, output, options.json, time);
   if (options.json && waited === EXIT.OK) printJson(reply, output);
   return waited;
 }
@@ -130,69 +132,77 @@ export async function reload(options: ControlOptions & { readonly force?: boolea
   return EXIT.OK;
 }
 
-/** Polls, since other changes may move the time. Resolves to the exit code. */
+/** How long until it is safe to stop, in milliseconds, or why it will not be: the failure is printed, `code` its exit code. */
+type LeftUntilSafe = { readonly leftMs: number } | { readonly code: number };
+
+/** Looks again and again, since other changes may move the time. Resolves to the exit code. */
 async function waitUntilSafe(
-  target: string,
-  apis: readonly Api[],
+  look: () => Promise<LeftUntilSafe>,
+  safe: string,
   output: Output,
   quiet: boolean,
   time: Waiting,
 ): Promise<number> {
   for (;;) {
-    const times: (string | null)[] = [];
-    for (const api of apis) {
-      const listed = await callApi(api, 'GET', '/api/v1/health');
-      if (!listed.ok) return fail('drain', listed.message, EXIT.FAILED, output);
-      const found = drainedOf(listed.value, target);
-      if (found.length === 0) return fail('drain', `the drain of ${target} was cleared`, EXIT.FAILED, output);
-      times.push(...found);
-    }
-    const last = Math.max(...times.map((safeAt) => (safeAt === null ? Infinity : Date.parse(safeAt))));
-    if (last === Infinity) return fail('drain', `DNS answers still name ${target}`, EXIT.FAILED, output);
-    const leftMs = last - time.wallMs();
-    if (leftMs <= 0) {
-      if (!quiet) output.out('Safe to stop now.');
+    const found = await look();
+    if ('code' in found) return found.code;
+    if (found.leftMs <= 0) {
+      if (!quiet) output.out(safe);
       return EXIT.OK;
     }
-    await time.sleep(Math.min(leftMs, LOOK_AGAIN_MS));
+    await time.sleep(Math.min(found.leftMs, LOOK_AGAIN_MS));
   }
+}
+
+function failedDrain(why: string, output: Output): LeftUntilSafe {
+  return { code: fail('drain', why, EXIT.FAILED, output) };
+}
+
+/** Drains of single servers: the latest of their times. */
+async function leftOnServers(
+  target: string,
+  apis: readonly Api[],
+  output: Output,
+  time: Waiting,
+): Promise<LeftUntilSafe> {
+  const times: (string | null)[] = [];
+  for (const api of apis) {
+    const listed = await callApi(api, 'GET', '/api/v1/health');
+    if (!listed.ok) return failedDrain(listed.message, output);
+    const found = drainedOf(listed.value, target);
+    if (found.length === 0) return failedDrain(`the drain of ${target} was cleared`, output);
+    times.push(...found);
+  }
+  const last = Math.max(...times.map((safeAt) => (safeAt === null ? Infinity : Date.parse(safeAt))));
+  return last === Infinity ? failedDrain(`DNS answers still name ${target}`, output) : { leftMs: last - time.wallMs() };
 }
 
 /** How long nodes that have not confirmed a drain are waited for. */
 const CONFIRM_MS = 15_000;
 
-/** The same for a drain that a fleet keeps: every node has to confirm it. */
-async function waitForFleet(
+/** A drain that a fleet keeps: every node has to confirm it, within CONFIRM_MS of `startMs`. */
+async function leftInFleet(
   target: string,
-  apis: readonly Api[],
+  [api]: readonly Api[],
+  startMs: number,
   output: Output,
-  quiet: boolean,
   time: Waiting,
-): Promise<number> {
-  const startMs = time.wallMs();
-  const [api] = apis;
-  for (;;) {
-    const listed = api && (await callApi(api, 'GET', '/api/v1/fleet'));
-    if (listed?.ok !== true) return fail('drain', listed?.message ?? 'no server', EXIT.FAILED, output);
-    const drain = drainInFleet(listed.value, target);
-    if (drain === undefined) return fail('drain', `the drain of ${target} was cleared`, EXIT.FAILED, output);
-    const { safeAt, waitingFor } = drain;
-    const waitedMs = time.wallMs() - startMs;
-    if (safeAt === undefined && waitedMs >= CONFIRM_MS) {
-      const why =
-        waitingFor.length === 0
-          ? `DNS answers still name ${target}`
-          : `${waitingFor.join(', ')} has not confirmed the drain, and may still answer with ${target}`;
-      return fail('drain', why, EXIT.FAILED, output);
-    }
-    const leftMs = safeAt === undefined ? 1000 : Date.parse(safeAt) - time.wallMs();
-    if (leftMs <= 0) {
-      if (!quiet) output.out('Safe to stop now, on all nodes.');
-      return EXIT.OK;
-    }
-    await time.sleep(Math.min(leftMs, LOOK_AGAIN_MS));
-  }
+): Promise<LeftUntilSafe> {
+  const listed = api && (await callApi(api, 'GET', '/api/v1/fleet'));
+  if (listed?.ok !== true) return failedDrain(listed?.message ?? 'no server', output);
+  const drain = drainInFleet(listed.value, target);
+  if (drain === undefined) return failedDrain(`the drain of ${target} was cleared`, output);
+  const { safeAt, waitingFor } = drain;
+  if (safeAt !== undefined) return { leftMs: Date.parse(safeAt) - time.wallMs() };
+  if (time.wallMs() - startMs < CONFIRM_MS) return { leftMs: CONFIRM_AGAIN_MS };
+  const why =
+    waitingFor.length === 0
+      ? `DNS answers still name ${target}`
+      : `${waitingFor.join(', ')} has not confirmed the drain, and may still answer with ${target}`;
+  return failedDrain(why, output);
 }
+
+const CONFIRM_AGAIN_MS = 1000;
 
 function drainInFleet(
   document: unknown,
