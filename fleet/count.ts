@@ -101,7 +101,7 @@ function neededOf(quorum: Quorum, regions: number): number {
   }
 }
 
-/** Up when so many regions say up that `needed` can no longer be reached; for a majority, when most say up. */
+/** Up if too few regions are left to reach `needed`; with `majority`, if more than half of them say up. */
 function standOf(ups: number, downs: number, regions: number, needed: number, quorum: Quorum): Stand | undefined {
   if (regions === 0) return undefined;
   if (downs >= needed) return VOTE.DOWN;

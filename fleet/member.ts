@@ -131,7 +131,9 @@ type State = {
 
 export type Member = {
   /** Replaces the targets; votes, verdicts and peers' votes of targets that stay are kept. */
-  readonly configure: (targets: readonly MemberTarget[], config: string) => void;
+  readonly configure: (targets: readonly MemberTarget[]) => void;
+  /** The digest of this node's configuration, which heartbeats carry from now on. */
+  readonly describe: (config: string) => void;
   /** This node's state of a target, after its rise and fall. */
   readonly vote: (target: TargetDigest, vote: Vote, reason: string) => void;
   /** While true, this node votes on nothing: it suspects itself. */
@@ -189,8 +191,11 @@ export function createMember(options: MemberOptions): Member {
   };
   const at = (target: TargetDigest): number => state.indexOf.get(target) ?? -1;
   return {
-    configure: (targets, config) => {
-      configure(state, targets, config);
+    configure: (targets) => {
+      configure(state, targets);
+    },
+    describe: (config) => {
+      state.config = config;
     },
     vote: (target, vote, reason) => {
       takeOwnVote(state, at(target), vote, reason);
@@ -247,13 +252,12 @@ export function createMember(options: MemberOptions): Member {
 
 const NO_VOTES = new Uint8Array(0);
 
-function configure(state: State, targets: readonly MemberTarget[], config: string): void {
+function configure(state: State, targets: readonly MemberTarget[]): void {
   const { indexOf: before, own, reasons, verdicts, isProbing } = state;
   // The order is that of the digests, so that nodes with the same configuration have the same list.
   state.targets = [...targets].sort((a, b) => (a.digest < b.digest ? -1 : 1));
   state.indexOf = new Map(state.targets.map(({ digest }, at) => [digest, at]));
   state.list = listDigest(state.targets.map(({ digest }) => digest));
-  state.config = config;
   const kept = state.targets.map(({ digest }) => before.get(digest) ?? -1);
   state.own = kept.map((at) => own[at] ?? VOTE.UNKNOWN);
   state.reasons = kept.map((at) => reasons[at] ?? '');

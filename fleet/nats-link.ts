@@ -14,6 +14,7 @@ import {
   type NatsConnection,
 } from '@nats-io/transport-node';
 import type { FleetSettings } from '../config/settings.ts';
+import { messageOf } from '../config/unknown-values.ts';
 
 /** Pings that find a half-open connection within 15 s. */
 const PING_INTERVAL_MS = 5000;
@@ -177,8 +178,4 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms).unref();
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

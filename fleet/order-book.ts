@@ -6,11 +6,12 @@
  * a bucket that lost its data counts from 1 again. An order that was taken back stays as a tombstone, so that a node that
  * was away does not bring it back.
  */
+import { recordIn } from '../config/unknown-values.ts';
 
 export type OrderEntry = {
   readonly key: string;
   readonly revision: number;
-  /** JSON; null: taken back. */
+  /** JSON. One that takes an order back is kept as well. */
   readonly order: unknown;
   /** ISO 8601, by the clock of the node that took it. */
   readonly at: string;
@@ -52,14 +53,8 @@ export function createOrderBook(initial: Iterable<OrderEntry> = []): OrderBook {
 
 /** The entry of a stored value. `stored` is the revision that JetStream gave it. Undefined: of another version or form. */
 export function storedEntry(key: string, octets: Uint8Array, stored: number): OrderEntry | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(octets).toString());
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { version, revision, order, at, node } = value as Partial<Record<keyof OrderValue, unknown>>;
+  const value: Partial<Record<keyof OrderValue, unknown>> = recordIn(octets) ?? {};
+  const { version, revision, order, at, node } = value;
   if (version !== ORDER_VERSION || order === undefined) return undefined;
   if (typeof revision !== 'number' || !Number.isSafeInteger(revision)) return undefined;
   if (typeof at !== 'string' || typeof node !== 'string') return undefined;

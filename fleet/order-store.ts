@@ -9,6 +9,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV, type KvEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { messageOf } from '../config/unknown-values.ts';
 import {
   storedEntry,
   ORDER_VERSION,
@@ -174,8 +175,4 @@ function isOvertaken(error: unknown): boolean {
 function encode(value: OrderValue): Uint8Array {
   const { version, revision, order, at, node } = value;
   return Buffer.from(JSON.stringify({ version, revision, order, at, node }));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -11,7 +11,7 @@ import type { Alarms } from '../config/alarms.ts';
 import { DEFAULT_FLEET_RULE } from '../config/fleet-rule.ts';
 import { readRegularFile } from '../config/read-file.ts';
 import type { FleetSettings } from '../config/settings.ts';
-import { codeOf } from '../config/unknown-values.ts';
+import { codeOf, messageOf, recordIn } from '../config/unknown-values.ts';
 import { createWriter } from '../health/atomic-file.ts';
 import { isoTime, type Clock } from '../health/clock.ts';
 import type { Electorate, ElectorateEvents, Voted } from '../health/electorate.ts';
@@ -74,8 +74,6 @@ export type Fleet = {
   readonly peers: () => readonly PeerView[];
   /** Nodes that belong to the fleet as far as this node knows, fresh or not, without itself. */
   readonly known: () => readonly string[];
-  /** Drops a node that will not come back. False: it is not known. */
-  readonly forget: (node: string) => boolean;
   /** Undefined for a target that is not checked. */
   readonly votes: (target: string) => TargetVotes | undefined;
   /** How many checks this node probes. */
@@ -163,7 +161,7 @@ export function startFleet(options: FleetOptions): Fleet {
     const connection = link.connection();
     if (connection === undefined) return;
     store.attach(connection).then(joining.ordersArrived, (error: unknown) => {
-      warn(`fleet: orders cannot be exchanged: ${error instanceof Error ? error.message : String(error)}`);
+      warn(`fleet: orders cannot be exchanged: ${messageOf(error)}`);
       joining.ordersArrived();
     });
   };
@@ -186,11 +184,6 @@ export function startFleet(options: FleetOptions): Fleet {
     isConnected: () => link.connection() !== undefined,
     peers: member.peers,
     known: () => [...known].filter((node) => node !== settings.node),
-    forget: (node) => {
-      const was = known.delete(node);
-      save();
-      return was;
-    },
     votes: electorate.votesOn,
     probed: electorate.probed,
     config: () => config,
@@ -203,7 +196,7 @@ export function startFleet(options: FleetOptions): Fleet {
     },
     setConfig: (parts) => {
       config = digestOf(parts.join('\n'));
-      electorate.reconfigure(config);
+      member.describe(config);
     },
     order: (key, order) => store.put(key, order),
     orders: book.entries,
@@ -279,7 +272,6 @@ function startHeart(clock: Clock, beat: (lateMs: number) => void): () => void {
 function createVoting(): {
   readonly face: Electorate;
   readonly attach: (member: Member) => void;
-  readonly reconfigure: (config: string) => void;
   readonly changed: (digest: TargetDigest) => void;
   readonly doubted: (digest: TargetDigest) => void;
   readonly probing: (digest: TargetDigest) => void;
@@ -290,7 +282,6 @@ function createVoting(): {
 } {
   let member: Member | undefined;
   let events: ElectorateEvents | undefined;
-  let config = '';
   let targets: readonly MemberTarget[] = [];
   let digestOfKey = new Map<string, TargetDigest>();
   let keysOf = new Map<TargetDigest, string[]>();
@@ -323,7 +314,7 @@ function createVoting(): {
           found.set(target.digest, target);
         }
         targets = [...found.values()];
-        member?.configure(targets, config);
+        member?.configure(targets);
       },
       vote: (key, state, reason) => member?.vote(digest(key), voteOf(state), reason),
       abstain: (abstains) => member?.abstain(abstains),
@@ -332,10 +323,6 @@ function createVoting(): {
     },
     attach: (to) => {
       member = to;
-    },
-    reconfigure: (next) => {
-      config = next;
-      member?.configure(targets, config);
     },
     changed: (target) => {
       each(target, (key) => events?.changed(key));
@@ -417,14 +404,7 @@ function createJoining(
 
 /** Undefined for a message of another form. */
 function readPushReport(octets: Uint8Array): (PushReport & { readonly node: string }) | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(octets).toString());
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { target, healthy, load, node } = value as Partial<Record<keyof PushReport | 'node', unknown>>;
+  const { target, healthy, load, node }: Partial<Record<keyof PushReport | 'node', unknown>> = recordIn(octets) ?? {};
   if (typeof target !== 'string' || typeof healthy !== 'boolean' || typeof node !== 'string') return undefined;
   if (load !== undefined && (typeof load !== 'number' || !(load >= 0))) return undefined;
   return { target, healthy, load, node };

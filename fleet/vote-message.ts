@@ -9,6 +9,7 @@
  * The targets of a body are in the order of the sender's target list, which peers ask for once per list (`list` is its
  * digest). 30,000 targets are 7.5 KB.
  */
+import { recordIn } from '../config/unknown-values.ts';
 import { VOTE, type Stand, type Vote } from './count.ts';
 
 export const VOTE_MESSAGE_VERSION = 1;
@@ -81,12 +82,7 @@ export function readVoteMessage(octets: Uint8Array): VoteMessage | undefined {
   if (length < HEAD_AT || octets[0] !== VOTE_MESSAGE_VERSION) return undefined;
   const end = HEAD_AT + new DataView(buffer, byteOffset).getUint32(1);
   if (end > length) return undefined;
-  let head: unknown;
-  try {
-    head = JSON.parse(Buffer.from(buffer, byteOffset + HEAD_AT, end - HEAD_AT).toString());
-  } catch {
-    return undefined;
-  }
+  const head: unknown = recordIn(octets.subarray(HEAD_AT, end));
   return isHead(head) ? { head, votes: octets.subarray(end) } : undefined;
 }
 

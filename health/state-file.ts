@@ -8,7 +8,7 @@ import { createAlarms, type Alarms } from '../config/alarms.ts';
 import { MAX_FLAP_CHANGES } from '../config/limits.ts';
 import { plainText } from '../config/plain-text.ts';
 import { readRegularFile } from '../config/read-file.ts';
-import { codeOf, isRecord } from '../config/unknown-values.ts';
+import { codeOf, isRecord, messageOf } from '../config/unknown-values.ts';
 import { createWriter, type Writer } from './atomic-file.ts';
 import type { Clock } from './clock.ts';
 import { MAX_STATE_FILE_OCTETS, STATE_DEBOUNCE_MS } from './limits.ts';
@@ -226,8 +226,4 @@ function isTime(value: unknown): value is string {
 
 function excerpt(entry: unknown): string {
   return JSON.stringify(entry).slice(0, 120);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

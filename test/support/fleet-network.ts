@@ -113,7 +113,8 @@ export function createFleetNetwork(
     });
     const node: FleetNode = { name, region, member, hastened, changes, octetsSent: 0, messagesSent: 0 };
     nodes.push(node);
-    member.configure(targets, config);
+    member.describe(config);
+    member.configure(targets);
     const beat = (): void => {
       if (!isAlive(node)) return;
       member.beat();
