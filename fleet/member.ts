@@ -7,7 +7,7 @@
  *     beat() once a second: sends a heartbeat, forgets the votes of peers that were not heard
  */
 import type { FleetView, Probers, Quorum } from '../config/fleet-rule.ts';
-import type { Clock } from '../health/clock.ts';
+import type { Cancel, Clock } from '../health/clock.ts';
 import { isProber, nodeSeed, probersWanted } from './choose-probers.ts';
 import { countOfRegion, countVotes, verdictOf, VOTE, type Ballot, type Count, type Stand, type Vote } from './count.ts';
 import { listDigest } from './target-digest.ts';
@@ -26,6 +26,13 @@ export const HEARTBEAT_MS = 1000;
 const HEARTBEATS_TO_FORGET = 3;
 /** Every so many heartbeats all votes are sent. */
 const BEATS_PER_FULL = 2;
+/**
+ * Least time between two welcomes. A welcome counts every target and sends all votes; when a whole fleet starts, one is
+ * for all the newcomers of this time.
+ */
+const WELCOME_GAP_MS = 100;
+/** If a welcome takes long, the gap is this many times as long, so that a large fleet that starts leaves time to answer. */
+const WELCOME_GAP_FACTOR = 10;
 /** Heartbeats whose clock differences are kept. */
 const SKEW_SAMPLES = 5;
 
@@ -127,6 +134,10 @@ type State = {
   lateMs: number;
   applied: number;
   drains: NonNullable<Head['drains']>;
+  /** No welcome before. */
+  welcomeMs: number;
+  /** Cancels the next welcome; undefined: none is due. */
+  welcoming: Cancel | undefined;
 };
 
 export type Member = {
@@ -188,6 +199,8 @@ export function createMember(options: MemberOptions): Member {
     lateMs: 0,
     applied: 0,
     drains: [],
+    welcomeMs: Number.NEGATIVE_INFINITY,
+    welcoming: undefined,
   };
   const at = (target: TargetDigest): number => state.indexOf.get(target) ?? -1;
   return {
@@ -236,6 +249,7 @@ export function createMember(options: MemberOptions): Member {
       sendFull(state);
     },
     leave: () => {
+      state.welcoming?.();
       options.send(writeVoteMessage({ head: { ...headOf(state), leaving: true }, votes: NO_VOTES }));
     },
     verdict: (target) => state.verdicts[at(target)] ?? VOTE.UNKNOWN,
@@ -266,7 +280,7 @@ function configure(state: State, targets: readonly MemberTarget[]): void {
   state.isTied = kept.map(() => false);
   state.isEnding = new Set();
   state.splits = new Set();
-  for (const peer of state.peers.values()) alignPeer(state, peer);
+  for (const peer of state.peers.values()) alignPeer(state, peer, kept);
   chooseAll(state);
   recountAll(state);
   sendFull(state);
@@ -331,13 +345,13 @@ function sendFull(state: State): void {
 
 function beat(state: State): void {
   const now = state.options.clock.now();
-  let changed = false;
+  const lost: Peer[] = [];
   for (const peer of state.peers.values()) {
     if (!peer.isFresh || now - peer.heardMs <= HEARTBEATS_TO_FORGET * HEARTBEAT_MS) continue;
     peer.isFresh = false;
-    changed = true;
+    lost.push(peer);
   }
-  if (changed) refresh(state);
+  if (lost.length > 0) leaveOut(state, lost);
   else if (state.isEnding.size > 0) {
     const { own, mates } = seedsOf(state);
     for (const index of [...state.isEnding]) choose(state, index, own, mates);
@@ -356,7 +370,7 @@ function hear(state: State, { head, votes }: VoteMessage): void {
     // After a takeover, the old process leaves and the new one stays.
     if (known !== undefined && known.run !== head.run) return;
     state.peers.delete(head.node);
-    if (known?.isFresh === true) refresh(state);
+    if (known?.isFresh === true) leaveOut(state, [known]);
     return;
   }
   const isNew = known?.isFresh !== true || known.region !== head.region;
@@ -367,10 +381,33 @@ function hear(state: State, { head, votes }: VoteMessage): void {
   if (isRestart) forgetVotes(peer);
   state.peers.set(head.node, peer);
   const touched = new Set([...takeBody(state, peer, head, votes), ...takeChanges(state, peer, head)]);
-  if (isNew || isRestart) refresh(state);
+  if (isNew || isRestart) welcome(state);
   else for (const index of touched) recount(state, index);
-  // A newcomer learns all votes at once.
-  if (known?.isFresh !== true || isRestart) sendFull(state);
+}
+
+/** There is a newcomer: its votes are counted, and it learns all votes of this node. */
+function welcome(state: State): void {
+  if (state.welcoming !== undefined) return;
+  const { clock } = state.options;
+  const run = (): void => {
+    state.welcoming = undefined;
+    const startMs = clock.now();
+    chooseAll(state);
+    recountAll(state);
+    sendFull(state);
+    state.welcomeMs = startMs + Math.max(WELCOME_GAP_MS, WELCOME_GAP_FACTOR * (clock.now() - startMs));
+  };
+  const waitMs = state.welcomeMs - clock.now();
+  if (waitMs <= 0) run();
+  else state.welcoming = clock.after(waitMs, run);
+}
+
+/** These nodes are not heard any more: what they voted on is counted without them, and others probe instead. */
+function leaveOut(state: State, lost: readonly Peer[]): void {
+  if (lost.some(({ region }) => region === state.options.region)) chooseAll(state);
+  state.targets.forEach((_, index) => {
+    if (lost.some(({ votes, held }) => votes[index] !== VOTE.UNKNOWN || held.has(index))) recount(state, index);
+  });
 }
 
 function createPeer(state: State, head: Head): Peer {
@@ -488,14 +525,24 @@ function setList(state: State, peer: Peer, list: string, digests: readonly Targe
   alignPeer(state, peer);
 }
 
-/** Brings a peer's votes into the order of this node's targets. */
-function alignPeer(state: State, peer: Peer): void {
+/** Brings a peer's votes into the order of this node's targets. `kept`: where targets that stay were before, or -1. */
+function alignPeer(state: State, peer: Peer, kept: readonly number[] = []): void {
+  const { votes, held, reasons } = peer;
   peer.order = Int32Array.from(peer.digests, (digest) => state.indexOf.get(digest) ?? -1);
   peer.votes = new Uint8Array(state.targets.length);
   peer.held = new Map();
   peer.reasons = new Map();
   peer.order.forEach((index, at) => {
     if (index >= 0) peer.votes[index] = packedVote(peer.body, at);
+  });
+  // Votes that changed are newer than the body.
+  kept.forEach((before, index) => {
+    if (before < 0) return;
+    peer.votes[index] = votes[before] ?? VOTE.UNKNOWN;
+    const stand = held.get(before);
+    if (stand !== undefined) peer.held.set(index, stand);
+    const reason = reasons.get(before);
+    if (reason !== undefined) peer.reasons.set(index, reason);
   });
 }
 
@@ -510,7 +557,9 @@ function ballotsOf(state: State, index: number): readonly Ballot[] {
     const stand = held.get(index);
     // Two bits are one of the four votes.
     const vote = (votes[index] ?? VOTE.UNKNOWN) as Vote;
-    ballots.push({ node, region, vote, ...(stand !== undefined && { held: stand }) });
+    if (stand !== undefined) ballots.push({ node, region, vote, held: stand });
+    // Most nodes of a large fleet do not probe a target.
+    else if (vote !== VOTE.UNKNOWN) ballots.push({ node, region, vote });
   }
   const { node, region } = state.options;
   if (counts(target, region)) ballots.push({ node, region, vote: voteOf(state, index) });
@@ -561,12 +610,6 @@ function recountAll(state: State): void {
 }
 
 // Who probes
-
-/** The fresh nodes have changed: the probers may have, and every count. */
-function refresh(state: State): void {
-  chooseAll(state);
-  recountAll(state);
-}
 
 function chooseAll(state: State): void {
   const { own, mates } = seedsOf(state);
