@@ -7,7 +7,18 @@ import { NameError, formatName, parseName } from '../wire/name.ts';
 import { typeNumber, isMetaType } from '../wire/types.ts';
 import type { Report } from './diagnostics.ts';
 import { EXPRESSION_FLAGS, expressionMistake } from './expression.ts';
-import { dictionary, firstWord, fromEnvironment, integer, list, scalar, show, text, type Read } from './fields.ts';
+import {
+  asWritten,
+  dictionary,
+  firstWord,
+  fromEnvironment,
+  integer,
+  list,
+  scalar,
+  show,
+  text,
+  type Read,
+} from './fields.ts';
 import { isHostName, withoutFinalDot } from './host-name.ts';
 import { hideShapes } from './secrets.ts';
 import { isDoubleQuoted, placeInText, nodePlace, type YamlNode } from './yaml.ts';
@@ -118,9 +129,11 @@ export const body: Read<BodyMatch> = (node, name, report) => {
   return undefined;
 };
 
-export const sent: Read<string> = fromEnvironment((node, name, report) => {
+/** What is sent, and the same as the file has it. */
+export const sent: Read<{ readonly text: string; readonly inFile: string }> = fromEnvironment((node, name, report) => {
   warnOfEscapes(node, name, report);
-  return text()(node, name, report);
+  const value = text()(node, name, report);
+  return value === undefined ? undefined : { text: value, inFile: node.kind === 'scalar' ? asWritten(node) : value };
 });
 
 /**
@@ -137,7 +150,10 @@ function warnOfEscapes(node: YamlNode, name: string, report: Report): void {
   report.warning('PH090', message, nodePlace(node), hint);
 }
 
-export const headers = dictionary(({ key, value }, report): [string, string] | undefined => {
+/** A header, and its value as the file has it. */
+type HeaderField = { readonly name: string; readonly value: string; readonly inFile: string };
+
+export const headers = dictionary(({ key, value }, report): HeaderField | undefined => {
   // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
   if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
     report.error('PH045', `${firstWord(key)} is not a valid header name`, nodePlace(key), 'such as X-Probe');
@@ -150,8 +166,20 @@ export const headers = dictionary(({ key, value }, report): [string, string] | u
     report.error('PH045', message, nodePlace(value), 'no line breaks, no control characters');
     return undefined;
   }
-  return [key.text, key.text.toLowerCase() === 'host' ? withoutFinalDot(content) : content];
+  return {
+    name: key.text,
+    value: key.text.toLowerCase() === 'host' ? withoutFinalDot(content) : content,
+    inFile: value.kind === 'reference' ? value.written : content,
+  };
 });
+
+/** Header names with their values; `inFile`: with those of the file. */
+export function headersOf(
+  fields: readonly HeaderField[],
+  which: 'value' | 'inFile' = 'value',
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(fields.map((field) => [field.name, field[which]]));
+}
 
 /** Keys and indexes separated by dots. */
 export const loadPath = scalar(
@@ -160,11 +188,13 @@ export const loadPath = scalar(
   { code: 'PH054', hint: 'such as load, metrics.cpu or nodes.0.load' },
 );
 
+type Command = readonly [string, ...string[]];
+
 /**
  * A list of the program and its arguments, or a line that is split at spaces: there is no shell. A program with a slash
  * is relative to the folder of the YAML file.
  */
-export const command: Read<readonly [string, ...string[]]> = (node, name, report) => {
+export const command: Read<{ readonly run: Command; readonly inFile: Command }> = (node, name, report) => {
   const place = nodePlace(node, 0, 1);
   const hint = 'write [program, argument, ...]; for a shell: [sh, -c, "..."]';
   let words: readonly string[] | undefined;
@@ -183,5 +213,6 @@ export const command: Read<readonly [string, ...string[]]> = (node, name, report
     report.error('PH053', `${name} names no program`, place, hint);
     return undefined;
   }
-  return [program.includes('/') ? resolve(dirname(place.file), program) : program, ...rest];
+  const run = program.includes('/') ? resolve(dirname(place.file), program) : program;
+  return { run: [run, ...rest], inFile: [program, ...rest] };
 };

@@ -6,6 +6,7 @@ import {
   body,
   command,
   headers,
+  headersOf,
   host,
   httpStatus,
   loadPath,
@@ -92,8 +93,18 @@ type CheckOptions = {
 
 export type CheckKind = keyof CheckOptions;
 
+/**
+ * Options as the files have them, where they differ: values from the environment, and paths relative to a file. Nodes of
+ * a fleet compare these, so that a variable or a folder that differs between nodes does not make two checks of one.
+ */
+type InFiles = Readonly<Partial<Record<'headers' | 'send' | 'command', unknown>>>;
+
 /** A check of kind `K`. */
-type SpecOf<K extends CheckKind> = CheckTiming & { readonly name: string; readonly kind: K } & CheckOptions[K];
+type SpecOf<K extends CheckKind> = CheckTiming & {
+  readonly name: string;
+  readonly kind: K;
+  readonly inFiles?: InFiles;
+} & CheckOptions[K];
 
 /** A check with all defaults filled in. */
 export type CheckSpec = { [K in CheckKind]: SpecOf<K> }[CheckKind];
@@ -126,7 +137,7 @@ export type CheckInput = {
 
 type Row<K extends CheckKind> = {
   /** Returns undefined for a mistake, which has been reported. */
-  readonly read: (input: CheckInput) => (CheckTiming & CheckOptions[K]) | undefined;
+  readonly read: (input: CheckInput) => (CheckTiming & CheckOptions[K] & { readonly inFiles?: InFiles }) | undefined;
   readonly traits: (spec: SpecOf<K>) => Partial<CheckTraits>;
 };
 
@@ -159,11 +170,13 @@ const readHttp: Row<'http' | 'https'>['read'] = ({ node, name, report }) => {
   const read = httpKeys(node, name, report);
   if (!read) return undefined;
   const { port, method, path, host, status, body, insecure, watch } = read;
-  const headers = Object.fromEntries(read.headers);
+  const headers = headersOf(read.headers);
+  const inFiles = { headers: headersOf(read.headers, 'inFile') };
+  const differs = read.headers.some((field) => field.inFile !== field.value);
   const timing = timingOverTcp(read, node, report);
   const options = { port, method, path, host, headers, status, body, loadPath: read.load_path, insecure, watch };
   judgeHttpCheck(options, node, name, report);
-  return { ...timing, ...options };
+  return { ...timing, ...options, ...(differs && { inFiles }) };
 };
 
 const tcpKeys = map('check', {
@@ -179,7 +192,11 @@ const readTcp: Row<'tcp'>['read'] = ({ node, name, report }) => {
   if (!read) return undefined;
   const { port = 0, send, expect, watch } = read;
   judgeMatch(expect, 'expect', node, name, report);
-  return { ...timingOverTcp(read, node, report), port, send, expect, watch };
+  return {
+    ...timingOverTcp(read, node, report),
+    ...{ port, send: send?.text, expect, watch },
+    ...(send !== undefined && send.inFile !== send.text && { inFiles: { send: send.inFile } }),
+  };
 };
 
 const tlsKeys = map('check', {
@@ -236,8 +253,13 @@ const execKeys = map('check', {
 const readExec: Row<'exec'>['read'] = ({ node, name, report }) => {
   const read = execKeys(node, name, report);
   if (!read) return undefined;
-  judgeCommand(read.command, node, report);
-  return { ...timingOf(read, node, report), command: read.command, port: read.port };
+  const { run, inFile } = read.command;
+  judgeCommand(run, node, report);
+  return {
+    ...timingOf(read, node, report),
+    ...{ command: run, port: read.port },
+    ...(inFile[0] !== run[0] && { inFiles: { command: inFile } }),
+  };
 };
 
 const pushKeys = map('check', { ...common, expires: optional(duration({ minMs: 1000 })) });

@@ -1,7 +1,7 @@
 /**
  * `health.notify` of pharos.yaml: a URL, or a map with it.
  */
-import { headers } from './check-fields.ts';
+import { headers, headersOf } from './check-fields.ts';
 import { fromEnvironment, map, optional, required, withDefault, type Read } from './fields.ts';
 import type { NotifySettings } from './settings.ts';
 import { httpUrl } from './url-field.ts';
@@ -21,6 +21,6 @@ export function notify(secret: Read<string>): Read<NotifySettings> {
       return alone === undefined ? undefined : { url: alone, headers: {}, token: undefined };
     }
     const read = readMap(node, name, report);
-    return read && { url: read.url, headers: Object.fromEntries(read.headers), token: read.token };
+    return read && { url: read.url, headers: headersOf(read.headers), token: read.token };
   });
 }

@@ -308,7 +308,9 @@ function createVoting(): {
         keyOfTarget = new Map(voted.flatMap(({ key, members }) => members.map(({ target }) => [target, key])));
         const found = new Map<TargetDigest, MemberTarget>();
         for (const each of voted) {
-          const target = memberTargetOf(each);
+          const inFiles = digestOf(each.inFiles);
+          // Commands with the same relative path in two folders are two checks.
+          const target = memberTargetOf(each, found.has(inFiles) ? digestOf(each.key) : inFiles);
           digestOfKey.set(each.key, target.digest);
           keysOf.set(target.digest, [...(keysOf.get(target.digest) ?? []), each.key]);
           found.set(target.digest, target);
@@ -348,11 +350,10 @@ function createVoting(): {
   };
 }
 
-function memberTargetOf({ key, check, before }: Voted): MemberTarget {
+function memberTargetOf({ check, before }: Voted, digest: TargetDigest): MemberTarget {
   const { quorum, probers, from, view } = check.fleet ?? DEFAULT_FLEET_RULE;
   return {
-    // The key has the check's content and its address: equal on nodes with the same files.
-    digest: digestOf(key),
+    digest,
     quorum,
     probers,
     from: from && new Set(from),

@@ -6,11 +6,13 @@ import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Probed } from './health-table.ts';
 
 /**
- * What the electorate is told of a check at an address. `key` has the address and a digest of the check, without its name:
- * it is equal on nodes with the same files.
+ * What the electorate is told of a check at an address.
  */
 export type Voted = {
+  /** The address and a digest of the check, without its name. */
   readonly key: string;
+  /** The same as the files have it: equal on nodes with the same files. */
+  readonly inFiles: string;
   readonly check: CheckSpec;
   /** The VIPs that share it. */
   readonly members: readonly { readonly target: string }[];

@@ -9,7 +9,7 @@ import { saveOverrides } from './orders.ts';
 import { checkSlots, gatherUnits, recall, rememberedOf } from './reuse-units.ts';
 import { setSuspects } from './suspect.ts';
 import { writeGeneration } from './table-writer.ts';
-import { canonicalTarget, type HealthTarget } from './target-names.ts';
+import { canonicalTarget, keyInFiles, type HealthTarget } from './target-names.ts';
 import { ownState, stopProbes, type Unit } from './unit.ts';
 
 export function startGeneration(
@@ -57,7 +57,15 @@ function startRoundOf(engine: Engine, units: readonly Unit[]): void {
 /** Tells the fleet which checks there are, and takes its verdicts. */
 function askElectorate({ electorate }: Engine, units: readonly Unit[]): void {
   if (electorate === undefined) return;
-  electorate.configure(units.map((unit) => ({ ...unit, before: ownState(unit) })));
+  electorate.configure(
+    units.flatMap((unit) => {
+      const { key, check, members } = unit;
+      const [first] = members;
+      return first === undefined
+        ? []
+        : [{ key, check, members, inFiles: keyInFiles(first, check), before: ownState(unit) }];
+    }),
+  );
   for (const unit of units) unit.verdict = electorate.verdict(unit.key);
 }
 

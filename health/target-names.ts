@@ -112,6 +112,20 @@ export function probeKey(target: HealthTarget, check: CheckSpec): string {
   return `${where} ${digestOf(check)}`;
 }
 
+/**
+ * The same as the files have it: equal on nodes with the same files, even if a variable of the environment or the folder
+ * of the files differs. Has no value of the environment.
+ */
+export function keyInFiles(target: HealthTarget, check: CheckSpec): string {
+  const where = isPush(check) ? canonicalTarget(target.target) : shownAddress(target);
+  return `${where} ${stableJson(checkInFiles(check))}`;
+}
+
+function checkInFiles({ inFiles, ...check }: CheckSpec): object {
+  const members = 'members' in check ? { members: check.members.map(checkInFiles) } : {};
+  return { ...check, ...members, ...inFiles, name: '' };
+}
+
 /** Checks are shared by many targets. */
 const digests = new WeakMap<CheckSpec, string>();
 
@@ -119,7 +133,10 @@ const digests = new WeakMap<CheckSpec, string>();
 function digestOf(check: CheckSpec): string {
   const known = digests.get(check);
   if (known !== undefined) return known;
-  const digest = hash('sha256', stableJson({ ...check, name: '' }), 'base64url').slice(0, DIGEST_LETTERS);
+  const digest = hash('sha256', stableJson({ ...check, name: '', inFiles: undefined }), 'base64url').slice(
+    0,
+    DIGEST_LETTERS,
+  );
   digests.set(check, digest);
   return digest;
 }

@@ -6,6 +6,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createReport } from '../../../config/diagnostics.ts';
 import { readSettings } from '../../../config/read-settings.ts';
 import type { Settings } from '../../../config/settings.ts';
+import { keyInFiles, probeKey } from '../../../health/target-names.ts';
+import { vip } from '../health/support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pharos-fleet-'));
 afterAll(() => {
@@ -88,5 +90,44 @@ describe('checks', () => {
 
   test.each(['quorum: most', 'quorum: 0', 'quorum: 0%', 'probers: some', 'probers: 0'])('PH058: %s', (keys) => {
     expect(read(check(keys)).codes).toContain('PH058');
+  });
+});
+
+describe('what nodes compare of a check', () => {
+  const keysWith = (text: string, env: Readonly<Record<string, string>>): { inFiles: string; probe: string } => {
+    const { settings, codes } = read(`checks: { web: ${text} }\n`, env);
+    expect(codes).toEqual([]);
+    const check = settings?.checks.get('web');
+    if (check === undefined) throw new Error('no check');
+    const target = vip({ slot: 0, target: 'a/b', check });
+    return { inFiles: keyInFiles(target, check), probe: probeKey(target, check) };
+  };
+
+  test.each([
+    ['headers', '{ type: http, headers: { X-Node: "${NODE}" } }'],
+    ['send', '{ type: tcp, port: 25, send: "HELO ${NODE}", expect: "250" }'],
+    ['headers of a member', '{ type: all_of, of: [{ type: http, headers: { X-Node: "${NODE}" } }] }'],
+  ])('is what the file says: %s', (_, text) => {
+    const [one, other] = [keysWith(text, { NODE: 'ams1' }), keysWith(text, { NODE: 'fra2' })];
+    expect(one.probe).not.toBe(other.probe);
+    expect(one.inFiles).toBe(other.inFiles);
+    expect(one.inFiles).not.toContain('ams1');
+    expect(keysWith(text.replace('NODE}', 'NODE}s'), { NODE: 'ams1' }).inFiles).not.toBe(one.inFiles);
+  });
+
+  test('is the command of the file, not its folder on this machine', () => {
+    const { inFiles, probe } = keysWith('{ type: exec, command: [./look, -v] }', {});
+    expect(inFiles).toContain('["./look","-v"]');
+    expect(inFiles).not.toContain(folder);
+    expect(probe).not.toBe(keysWith('{ type: exec, command: [../look, -v] }', {}).probe);
+  });
+
+  test('is the address of the file', () => {
+    const { settings } = read('checks: { web: { type: http } }\n');
+    const check = settings?.checks.get('web');
+    if (check === undefined) throw new Error('no check');
+    const at = (host: string): string =>
+      keyInFiles({ ...vip({ slot: 0, target: 'a/b', check }), host, port: 80, written: '${BACKEND}:80' }, check);
+    expect(at('10.0.0.1')).toBe(at('10.0.0.2'));
   });
 });
