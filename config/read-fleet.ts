@@ -45,7 +45,7 @@ const nodeName = scalar(
 
 const server = scalar(
   'a NATS server',
-  (value) => (/^(?:nats|tls|ws|wss):\/\/[^\s/?#@]+$/.test(value) ? value : undefined),
+  (value) => (/^(?:nats|tls):\/\/[^\s/?#@]+$/.test(value) ? value : undefined),
   { code: 'PH055', hint: 'such as "nats://nats-1.example.net:4222"; user and password are keys beside servers' },
 );
 

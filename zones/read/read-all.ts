@@ -227,8 +227,9 @@ function childrenOf(apexes: readonly Name[]): ReadonlyMap<string, ReadonlySet<st
 
 /** The settings that zones depend on. */
 function keyOfZones(settings: Settings): Buffer {
-  const { files, zoneFolders, secretVariables, checks, regions, misread, beacon } = settings;
-  return serialize([files, zoneFolders, secretVariables, checks, regions, misread, beacon !== undefined]);
+  const { files, zoneFolders, secretVariables, checks, regions, misread, beacon, fleet } = settings;
+  const parts = [beacon !== undefined, fleet !== undefined];
+  return serialize([files, zoneFolders, secretVariables, checks, regions, misread, ...parts]);
 }
 
 /**

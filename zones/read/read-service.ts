@@ -57,6 +57,8 @@ export type ServiceContext = {
   readonly addFile: (path: string) => void;
   /** See StepsContext. */
   readonly hasBeacon?: boolean;
+  /** If pharos.yaml has no `fleet`: the checks whose keys for a fleet have been warned of. */
+  readonly withoutFleet?: Set<CheckSpec> | undefined;
 };
 
 type Vip = Omit<VipModel, 'check'>;
@@ -92,7 +94,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
   if (vips.length === 0) return undefined;
   checkPorts(vips, read.check, report);
   checkLoad(value, vipsNode, read.check, report);
-  checkProbeRegions(valueOf(value, 'check') ?? value, read.check, context);
+  judgeFleetKeys(valueOf(value, 'check') ?? value, read.check, context);
   const ramp = valueOf(value, 'ramp');
   const weighsRegions = vips.some(({ region }) => (regions.get(region ?? '')?.minHealthy ?? 0) > 0);
   if (stepsContext.isSound) judgeWeights(read.steer, vips, weighsRegions, ramp && nodePlace(ramp), report);
@@ -113,14 +115,20 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
   };
 }
 
-/** A check that only nodes of an unknown region probe would never be probed. */
-function checkProbeRegions(node: YamlNode, check: CheckSpec | undefined, context: ServiceContext): void {
-  const { regions, brokenRegions, once } = context;
-  for (const named of check?.fleet?.from ?? []) {
-    if (regions.has(named) || brokenRegions.has(named)) continue;
+/** The keys of a check that only a fleet uses. */
+function judgeFleetKeys(node: YamlNode, check: CheckSpec | undefined, context: ServiceContext): void {
+  const { regions, brokenRegions, once, withoutFleet, report } = context;
+  if (check?.fleet === undefined) return;
+  // A check that only nodes of an unknown region probe would never be probed.
+  const unknown = (check.fleet.from ?? []).filter((named) => !regions.has(named) && !brokenRegions.has(named));
+  for (const named of unknown) {
     const message = `the check has "from: ${named}", which is an unknown region`;
     once(`from ${named}`, 'PH236', message, nodePlace(node, 0, 1), nearestHint(named, regions.keys()));
   }
+  if (unknown.length > 0 || withoutFleet === undefined || withoutFleet.has(check)) return;
+  withoutFleet.add(check);
+  const message = 'quorum, probers, from and view of the check have no effect: pharos.yaml has no fleet';
+  report.warning('PH237', message, nodePlace(node, 0, 1), 'add fleet to pharos.yaml, or remove these keys');
 }
 
 const alreadyRead: Read<true> = (node) => (node.kind === 'broken' ? undefined : true);

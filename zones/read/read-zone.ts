@@ -148,6 +148,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
         report,
         addFile: (path) => files.add(path),
         hasBeacon: settings.beacon !== undefined,
+        withoutFleet: settings.fleet ? undefined : new Set(),
       })
     : [];
   reportCnameBesideData(services, store, report);

@@ -8,6 +8,7 @@ import { readSettings } from '../../../config/read-settings.ts';
 import type { Settings } from '../../../config/settings.ts';
 import { keyInFiles, probeKey } from '../../../health/target-names.ts';
 import { vip } from '../health/support.ts';
+import { readConfiguration } from '../../../zones/read/read-all.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pharos-fleet-'));
 afterAll(() => {
@@ -57,6 +58,8 @@ describe('fleet', () => {
 
   test.each([
     ['PH055', `${REGIONS}fleet: { name: prod, servers: ["127.0.0.1:4222"], region: seoul, node: a }\n`],
+    ['PH055', `${REGIONS}fleet: { name: prod, servers: ["ws://127.0.0.1:8080"], region: seoul, node: a }\n`],
+    ['PH055', `${REGIONS}fleet: { name: prod, servers: ["wss://127.0.0.1:443"], region: seoul, node: a }\n`],
     ['PH056', `${REGIONS}fleet: { name: "my fleet", servers: ["nats://127.0.0.1"], region: seoul, node: a }\n`],
     ['PH056', fleet('region: seoul, node: "a b"')],
     ['PH057', fleet('region: seoul, node: a, token: abc, user: pharos, password: abc')],
@@ -67,6 +70,19 @@ describe('fleet', () => {
   ])('%s: %s', (code, text) => {
     expect(read(text).codes).toContain(code);
   });
+});
+
+test('PH237: a fleet makes the keys of checks have an effect', () => {
+  const zone =
+    'zone: example.com\nnameservers: [ns.example.net.]\nservices: { www: { check: web, vips: { a: { A: 192.0.2.1 } } } }\n';
+  const check = 'checks: { web: { type: tcp, port: 80, quorum: all } }\n';
+  writeFileSync(join(folder, 'example.com.yaml'), zone);
+  const codes = (text: string): string[] => {
+    writeFileSync(join(folder, 'pharos.yaml'), `zones: [./example.com.yaml]\n${text}`, { mode: 0o600 });
+    return readConfiguration({ cwd: folder, env: {}, cores: 2 }).diagnostics.map(({ code }) => code);
+  };
+  expect(codes(check)).toEqual(['PH237']);
+  expect(codes(check + fleet('region: seoul, node: a'))).toEqual([]);
 });
 
 describe('checks', () => {

@@ -92,6 +92,7 @@ describe('a mistake is reported at its position', () => {
       '11:12 PH236',
       'did you mean "seoul"?',
     ],
+    [['check: { type: tcp, port: 80, quorum: all }', VIPS], '11:12 PH237', 'pharos.yaml has no fleet'],
     [['vips: { a: { A: 192.0.2.300 } }'], '11:21 PH022', 'an IPv4 address'],
     [['vips: { a: { A: [192.0.2.1, 192.0.2.2] } }'], '11:21 PH125', 'got a list'],
     [['vips: { a: { A: 192.0.2.1, weight: -3 } }'], '11:40 PH014', '0 for standby'],
