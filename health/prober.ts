@@ -49,7 +49,7 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
       // What is sent over a dead link is lost, though the link may be back before the time is over.
       const dead = first && unit.last?.passed !== false ? undefined : deadLink(where.host);
       try {
-        const result = await probe(where, unit.check, signal, keep, first ? reused : undefined);
+        const result = await probe(where, unit.check, signal, { keep, reused: first ? reused : undefined, clock });
         return shownOf(
           blameLink(result, () => dead ?? deadLink(where.host)),
           where,

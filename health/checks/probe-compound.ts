@@ -2,8 +2,8 @@
  * The probe of checks that combine others: `all_of`, `any_of`, `at_least`. It probes all members at the same time, and
  * has its result as soon as the other members cannot change it.
  */
-import { performance } from 'node:perf_hooks';
 import { checkTraits, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
+import { systemClock } from '../clock.ts';
 import { createStopper, type StopSignal } from '../stop-signal.ts';
 import {
   elapsedSince,
@@ -11,8 +11,8 @@ import {
   onAbort,
   ownPort,
   startDeadline,
-  type Keep,
   type Probe,
+  type ProbeOptions,
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
@@ -28,9 +28,9 @@ export async function probeCompound(
   spec: CompoundSpec,
   signal: StopSignal,
   run: Probe,
-  keep?: Keep,
+  { clock = systemClock, keep }: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  const startedMs = performance.now();
+  const startedMs = clock.now();
   const stopper = createStopper();
   const stop = (): void => {
     stopper.abort();
@@ -38,19 +38,19 @@ export async function probeCompound(
   const members = spec.members.map((member): Member => ({ spec: member, result: undefined }));
   let decided: ProbeResult | undefined;
   const decide = (result: Omit<ProbeResult, 'elapsedMs'>): void => {
-    decided ??= { ...result, ...firstEndOf(members), elapsedMs: elapsedSince(startedMs) };
+    decided ??= { ...result, ...firstEndOf(members), elapsedMs: elapsedSince(clock, startedMs) };
     stop();
   };
 
   const forget = onAbort(signal, () => {
     decide({ passed: false, reason: 'probe cancelled' });
   });
-  const cancelDeadline = startDeadline(spec.timeoutMs, () => {
+  const cancelDeadline = startDeadline(clock, spec.timeoutMs, () => {
     decide(verdictOf(spec, members, `no answer in ${formatMs(spec.timeoutMs)}`));
   });
   await Promise.all(
     members.map(async (member) => {
-      const result = await run(memberTarget(target, member.spec), member.spec, stopper, keep);
+      const result = await run(memberTarget(target, member.spec), member.spec, stopper, { keep, clock });
       // After the decision, the other probes are cancelled.
       if (decided !== undefined) return;
       member.result = result;
@@ -59,7 +59,7 @@ export async function probeCompound(
   );
   forget();
   cancelDeadline();
-  return decided ?? { ...verdictOf(spec, members), ...firstEndOf(members), elapsedMs: elapsedSince(startedMs) };
+  return decided ?? { ...verdictOf(spec, members), ...firstEndOf(members), elapsedMs: elapsedSince(clock, startedMs) };
 }
 
 /**

@@ -10,14 +10,27 @@ import { markLocal } from '../../config/system-errors.ts';
 import { parseName } from '../../wire/name.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';
 import type { StopSignal } from '../stop-signal.ts';
-import { ProbeFailure, asError, judge, onAbort, type ProbeResult, type ProbeTarget } from './probe.ts';
+import {
+  ProbeFailure,
+  asError,
+  judge,
+  onAbort,
+  type ProbeOptions,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
 import { hostAddress } from './resolve-host.ts';
 
 type DnsSpec = Extract<CheckSpec, { kind: 'dns' }>;
 
 /** Passes when the response has NOERROR and a record of the queried type (for ANY: of any type). */
-export function probeDns(target: ProbeTarget, spec: DnsSpec, signal: StopSignal): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline) => ask(target, spec, deadline));
+export function probeDns(
+  target: ProbeTarget,
+  spec: DnsSpec,
+  signal: StopSignal,
+  options?: ProbeOptions,
+): Promise<ProbeResult> {
+  return judge(spec.timeoutMs, signal, (deadline) => ask(target, spec, deadline), options);
 }
 
 async function ask(target: ProbeTarget, spec: DnsSpec, signal: StopSignal): Promise<string> {

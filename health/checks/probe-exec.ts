@@ -3,10 +3,10 @@
  * a shell, with few environment variables, and with an empty standard input.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { codeOf } from '../../config/unknown-values.ts';
+import { systemClock, type Cancel, type Clock } from '../clock.ts';
 import { KILLED_WAIT_MS, MAX_COMMANDS_AT_ONCE, MAX_COMMAND_OUTPUT_OCTETS } from '../limits.ts';
 import { createProbeSlots, type Release } from '../probe-slots.ts';
 import type { StopSignal } from '../stop-signal.ts';
@@ -19,6 +19,7 @@ import {
   judge,
   onAbort,
   describeError,
+  type ProbeOptions,
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
@@ -37,24 +38,37 @@ const turns = createProbeSlots(MAX_COMMANDS_AT_ONCE);
  * Passes when the command exits with 0 within the timeout. The timeout begins when the command starts: time spent
  * waiting for a slot does not count.
  */
-export async function probeExec(target: ProbeTarget, spec: ExecSpec, signal: StopSignal): Promise<ProbeResult> {
-  const startedMs = performance.now();
+export async function probeExec(
+  target: ProbeTarget,
+  spec: ExecSpec,
+  signal: StopSignal,
+  { clock = systemClock }: ProbeOptions = {},
+): Promise<ProbeResult> {
+  const startedMs = clock.now();
   let release: Release;
   try {
     release = await turns.take(signal);
   } catch {
-    return { passed: false, reason: 'probe cancelled', elapsedMs: elapsedSince(startedMs) };
+    return { passed: false, reason: 'probe cancelled', elapsedMs: elapsedSince(clock, startedMs) };
   }
   // Aborted between the grant of the slot and its use.
   if (signal.aborted) release();
   const late = `still running after ${formatMs(spec.timeoutMs)}`;
-  const result = await judge(spec.timeoutMs, signal, (deadline) => run(target, spec, deadline, release), late);
+  const command = { target, spec, clock, ended: release };
+  const result = await judge(spec.timeoutMs, signal, (deadline) => run(command, deadline), { late, clock });
   // Only the command knows whether it reached the target.
   return { ...result, answered: false };
 }
 
-/** Calls `ended` when the process has exited, which may be after the result. */
-function run(target: ProbeTarget, spec: ExecSpec, signal: StopSignal, ended: Release): Promise<string> {
+type Command = {
+  readonly target: ProbeTarget;
+  readonly spec: ExecSpec;
+  readonly clock: Clock;
+  /** Called when the process has exited, which may be after the result. */
+  readonly ended: Release;
+};
+
+function run({ target, spec, clock, ended }: Command, signal: StopSignal): Promise<string> {
   const [program, ...args] = spec.command;
   return new Promise((resolve, reject) => {
     const child = start(program, args, target, spec, ended);
@@ -72,10 +86,10 @@ function run(target: ProbeTarget, spec: ExecSpec, signal: StopSignal, ended: Rel
     let failure: unknown;
     let code: number | null = null;
     let killedBy: NodeJS.Signals | null = null;
-    let patience: NodeJS.Timeout | undefined;
+    let stopWaiting: Cancel | undefined;
 
     const finish = (): void => {
-      clearTimeout(patience);
+      stopWaiting?.();
       forget();
       child.stdout.destroy();
       child.stderr.destroy();
@@ -90,7 +104,7 @@ function run(target: ProbeTarget, spec: ExecSpec, signal: StopSignal, ended: Rel
     const stop = (why: unknown): void => {
       failure ??= why;
       killGroup();
-      patience ??= setTimeout(finish, KILLED_WAIT_MS);
+      stopWaiting ??= clock.after(KILLED_WAIT_MS, finish);
     };
     const take = (chunk: Buffer): void => {
       octets += chunk.length;
@@ -117,7 +131,7 @@ function run(target: ProbeTarget, spec: ExecSpec, signal: StopSignal, ended: Rel
       killedBy = by;
       // Ends processes that it left running. Its output is still in the pipes, which close when all writers have ended.
       killGroup();
-      patience ??= setTimeout(finish, KILLED_WAIT_MS);
+      stopWaiting ??= clock.after(KILLED_WAIT_MS, finish);
     });
     child.on('close', finish);
     const forget = onAbort(signal, () => {

@@ -10,15 +10,29 @@ import { withoutFinalDot } from '../../config/host-name.ts';
 import { MAX_GRPC_ANSWER_OCTETS } from '../limits.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { failureOfCall, healthRequest, servingStatus } from './grpc-health.ts';
-import { ProbeFailure, asError, judge, onAbort, type Learn, type ProbeResult, type ProbeTarget } from './probe.ts';
+import {
+  ProbeFailure,
+  asError,
+  judge,
+  onAbort,
+  type Learn,
+  type ProbeOptions,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
 import { lookupHost } from './resolve-host.ts';
 import { learnCertificate, tlsOptions } from './tls-options.ts';
 
 type GrpcSpec = Extract<CheckSpec, { kind: 'grpc' }>;
 
 /** Passes when the server reports SERVING for the service. */
-export function probeGrpc(target: ProbeTarget, spec: GrpcSpec, signal: StopSignal): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline, learn) => call(target, spec, deadline, learn));
+export function probeGrpc(
+  target: ProbeTarget,
+  spec: GrpcSpec,
+  signal: StopSignal,
+  options?: ProbeOptions,
+): Promise<ProbeResult> {
+  return judge(spec.timeoutMs, signal, (deadline, learn) => call(target, spec, deadline, learn), options);
 }
 
 function call(target: ProbeTarget, spec: GrpcSpec, signal: StopSignal, learn: Learn): Promise<string> {

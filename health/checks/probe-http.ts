@@ -28,6 +28,7 @@ import {
   onAbort,
   type Keep,
   type Learn,
+  type ProbeOptions,
   type ProbePassed,
   type ProbeResult,
   type ProbeTarget,
@@ -46,10 +47,10 @@ export function probeHttp(
   target: ProbeTarget,
   spec: HttpSpec,
   signal: StopSignal,
-  keep?: Keep,
-  reused?: ProbeConnection,
+  options: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, async (deadline, learn) => {
+  const { keep, reused } = options;
+  const attempt = async (deadline: StopSignal, learn: Learn): Promise<ProbePassed> => {
     // Before anything is open: an invalid header throws.
     const request = requestText(target, spec);
     if (reused !== undefined) {
@@ -61,7 +62,8 @@ export function probeHttp(
       }
     }
     return await exchange(connectTo(target, spec, request, learn), undefined, spec, deadline, keep);
-  });
+  };
+  return judge(spec.timeoutMs, signal, attempt, options);
 }
 
 /** A connection of an earlier probe ended without a response. */

@@ -8,14 +8,28 @@ import { MAX_BODY_OCTETS } from '../limits.ts';
 import { connectPlain } from '../plain-connection.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { bodyMatcher } from './body-match.ts';
-import { ProbeFailure, asError, judge, onAbort, type Keep, type ProbeResult, type ProbeTarget } from './probe.ts';
+import {
+  ProbeFailure,
+  asError,
+  judge,
+  onAbort,
+  type Keep,
+  type ProbeOptions,
+  type ProbeResult,
+  type ProbeTarget,
+} from './probe.ts';
 import { lookupHost } from './resolve-host.ts';
 
 type TcpSpec = Extract<CheckSpec, { kind: 'tcp' }>;
 
 /** Passes when the connection is established and, with `expect`, when the first 64 KiB received match. */
-export function probeTcp(target: ProbeTarget, spec: TcpSpec, signal: StopSignal, keep?: Keep): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline) => converse(target, spec, deadline, keep));
+export function probeTcp(
+  target: ProbeTarget,
+  spec: TcpSpec,
+  signal: StopSignal,
+  options: ProbeOptions = {},
+): Promise<ProbeResult> {
+  return judge(spec.timeoutMs, signal, (deadline) => converse(target, spec, deadline, options.keep), options);
 }
 
 function converse(target: ProbeTarget, spec: TcpSpec, signal: StopSignal, keep?: Keep): Promise<string> {

@@ -12,6 +12,7 @@ import {
   onAbort,
   type Keep,
   type Learn,
+  type ProbeOptions,
   type ProbeResult,
   type ProbeTarget,
 } from './probe.ts';
@@ -26,8 +27,18 @@ const DAY_MS = 86_400_000;
  * Passes when the handshake succeeds, the certificate is valid (unless `insecure`), and it is valid for `min_days_left`
  * more days.
  */
-export function probeTls(target: ProbeTarget, spec: TlsSpec, signal: StopSignal, keep?: Keep): Promise<ProbeResult> {
-  return judge(spec.timeoutMs, signal, (deadline, learn) => shakeHands(target, spec, deadline, learn, keep));
+export function probeTls(
+  target: ProbeTarget,
+  spec: TlsSpec,
+  signal: StopSignal,
+  options: ProbeOptions = {},
+): Promise<ProbeResult> {
+  return judge(
+    spec.timeoutMs,
+    signal,
+    (deadline, learn) => shakeHands(target, spec, deadline, learn, options.keep),
+    options,
+  );
 }
 
 function shakeHands(

@@ -1,11 +1,11 @@
 /**
  * The type of probes, their deadline, and the reasons of failures.
  */
-import { performance } from 'node:perf_hooks';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import { plainText } from '../../config/plain-text.ts';
 import { blameOf, type Blame } from '../../config/system-errors.ts';
 import { codeOf } from '../../config/unknown-values.ts';
+import { systemClock, type Cancel, type Clock } from '../clock.ts';
 import type { ProbeConnection } from '../connection.ts';
 import { LATE_TIMER_MS } from '../limits.ts';
 import { createStopper, type StopSignal } from '../stop-signal.ts';
@@ -60,17 +60,23 @@ export type Learn = (what: Pick<ProbeResult, 'certificateEndsMs'>) => void;
  */
 export type Keep = (connection: ProbeConnection) => void;
 
+export type ProbeOptions = {
+  readonly keep?: Keep | undefined;
+  /** The connection of an earlier probe, to be used or closed. */
+  readonly reused?: ProbeConnection | undefined;
+  /** For deadlines and elapsed times. */
+  readonly clock?: Clock;
+};
+
 /**
  * One probe. Never rejects: every error is a failed result. Ends when `signal` aborts or the check's timeout expires,
- * and leaves nothing open except what `keep` took. `reused` is the connection of an earlier probe, to be used or
- * closed.
+ * and leaves nothing open except what `keep` took.
  */
 export type Probe<Spec extends CheckSpec = CheckSpec> = (
   target: ProbeTarget,
   spec: Spec,
   signal: StopSignal,
-  keep?: Keep,
-  reused?: ProbeConnection,
+  options?: ProbeOptions,
 ) => Promise<ProbeResult>;
 
 /** The port in the check. */
@@ -91,20 +97,20 @@ export class NotProbed extends Error {
 /**
  * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why it
  * failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires, by default
- * that there was no answer.
+ * "no answer".
  */
 export async function judge(
   timeoutMs: number,
   signal: StopSignal,
   attempt: (signal: StopSignal, learn: Learn) => Promise<string | ProbePassed>,
-  late?: string,
+  { late, clock = systemClock }: { readonly late?: string; readonly clock?: Clock } = {},
 ): Promise<ProbeResult> {
-  const startedMs = performance.now();
+  const startedMs = clock.now();
   const stopper = createStopper();
   const stop = (): void => {
     stopper.abort(new ProbeFailure('probe cancelled'));
   };
-  const cancelDeadline = startDeadline(timeoutMs, () => {
+  const cancelDeadline = startDeadline(clock, timeoutMs, () => {
     stopper.abort(new ProbeFailure(late ?? `no answer in ${formatMs(timeoutMs)}`));
   });
   let learned: Pick<ProbeResult, 'certificateEndsMs'> = {};
@@ -118,10 +124,10 @@ export async function judge(
     const passed = await attempt(stopper, learn);
     const why =
       typeof passed === 'string' ? { reason: plainText(passed) } : { ...passed, reason: plainText(passed.reason) };
-    return { passed: true, elapsedMs: elapsedSince(startedMs), ...why, ...learned };
+    return { passed: true, elapsedMs: elapsedSince(clock, startedMs), ...why, ...learned };
   } catch (error) {
     const why: unknown = stopper.aborted ? stopper.reason : error;
-    const elapsedMs = elapsedSince(startedMs);
+    const elapsedMs = elapsedSince(clock, startedMs);
     if (stopper.aborted) {
       return { passed: false, reason: describeError(why), elapsedMs, answered: false, ...learned };
     }
@@ -138,13 +144,13 @@ export async function judge(
  * arrived would count as late. So the deadline waits for one turn of the event loop, and is extended once by the lost
  * time.
  */
-export function startDeadline(timeoutMs: number, expire: () => void): () => void {
+export function startDeadline(clock: Clock, timeoutMs: number, expire: () => void): () => void {
   let ended = false;
-  let timer: NodeJS.Timeout;
+  let cancel: Cancel;
   const arm = (delayMs: number, again: boolean): void => {
-    const dueMs = performance.now() + delayMs;
-    timer = setTimeout(() => {
-      const lateMs = performance.now() - dueMs;
+    const dueMs = clock.now() + delayMs;
+    cancel = clock.after(delayMs, () => {
+      const lateMs = clock.now() - dueMs;
       if (again && lateMs > LATE_TIMER_MS) {
         arm(Math.min(lateMs, timeoutMs), false);
         return;
@@ -157,12 +163,12 @@ export function startDeadline(timeoutMs: number, expire: () => void): () => void
           });
         });
       });
-    }, delayMs);
+    });
   };
   arm(timeoutMs, true);
   return () => {
     ended = true;
-    clearTimeout(timer);
+    cancel();
   };
 }
 
@@ -175,8 +181,8 @@ export function failureOf(error: unknown): Omit<ProbeResult, 'elapsedMs'> {
 }
 
 /** Milliseconds, to a tenth. */
-export function elapsedSince(startedMs: number): number {
-  return Math.round((performance.now() - startedMs) * 10) / 10;
+export function elapsedSince(clock: Clock, startedMs: number): number {
+  return Math.round((clock.now() - startedMs) * 10) / 10;
 }
 
 /** Calls back when the signal aborts, at once if it has aborted. Returns a function that removes the listener. */

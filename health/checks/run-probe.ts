@@ -2,7 +2,6 @@
  * The probe of each kind of check.
  */
 import { checkTraits, isPush, type CheckKind, type CheckSpec, type CompoundSpec } from '../../config/check-kinds.ts';
-import type { ProbeConnection } from '../connection.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { probeCompound } from './probe-compound.ts';
 import { probeDns } from './probe-dns.ts';
@@ -10,7 +9,7 @@ import { probeExec } from './probe-exec.ts';
 import { probeHttp } from './probe-http.ts';
 import { probeTcp } from './probe-tcp.ts';
 import { probeTls } from './probe-tls.ts';
-import type { Keep, Probe, ProbeResult, ProbeTarget } from './probe.ts';
+import type { Probe, ProbeOptions, ProbeResult, ProbeTarget } from './probe.ts';
 
 /** The kinds that have a probe. */
 type ProbedKind = Exclude<CheckKind, 'push'>;
@@ -23,15 +22,20 @@ const PROBES: { readonly [K in ProbedKind]: Probe<Extract<CheckSpec, { kind: K }
   tls: probeTls,
   dns: probeDns,
   // Loaded when needed: node:http2 takes some 10 MB.
-  grpc: (target, spec, signal) => import('./probe-grpc.ts').then(({ probeGrpc }) => probeGrpc(target, spec, signal)),
+  grpc: (...probe) => import('./probe-grpc.ts').then(({ probeGrpc }) => probeGrpc(...probe)),
   exec: probeExec,
   all_of: probeMembers,
   any_of: probeMembers,
   at_least: probeMembers,
 };
 
-function probeMembers(target: ProbeTarget, spec: CompoundSpec, signal: StopSignal, keep?: Keep): Promise<ProbeResult> {
-  return probeCompound(target, spec, signal, runProbe, keep);
+function probeMembers(
+  target: ProbeTarget,
+  spec: CompoundSpec,
+  signal: StopSignal,
+  options?: ProbeOptions,
+): Promise<ProbeResult> {
+  return probeCompound(target, spec, signal, runProbe, options);
 }
 
 /** One probe of any kind; see `Probe`. */
@@ -39,13 +43,12 @@ export function runProbe(
   target: ProbeTarget,
   spec: CheckSpec,
   signal: StopSignal,
-  keep?: Keep,
-  reused?: ProbeConnection,
+  options: ProbeOptions = {},
 ): Promise<ProbeResult> {
-  if (!checkTraits(spec).reusesConnection) reused?.hangUp();
+  if (!checkTraits(spec).reusesConnection) options.reused?.hangUp();
   if (isPush(spec)) return Promise.resolve({ passed: false, reason: 'a push check is not probed', elapsedMs: 0 });
   // The probe of a check's kind takes checks of that kind.
   const probe = PROBES[spec.kind] as Probe;
   const keepsOpen = !('watch' in spec) || spec.watch;
-  return probe(target, spec, signal, keepsOpen ? keep : undefined, reused);
+  return probe(target, spec, signal, keepsOpen ? options : { ...options, keep: undefined });
 }

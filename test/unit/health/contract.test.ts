@@ -10,18 +10,22 @@ import * as https from 'node:https';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { Packet } from 'dns2';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { CheckSpec } from '../../../config/check-kinds.ts';
 import type { ProbeResult } from '../../../health/checks/probe.ts';
 import { runProbe } from '../../../health/checks/run-probe.ts';
+import type { Clock } from '../../../health/clock.ts';
 import { startGrpcServer, type Answers } from './grpc-server.ts';
 import {
+  boundedProbe,
   closedPort,
   compoundCheck,
   dnsCheck,
+  drip,
   execCheck,
   grpcCheck,
   httpCheck,
+  lateProbe,
   listen,
   never,
   pushCheck,
@@ -33,7 +37,7 @@ import {
 } from './support.ts';
 
 const TIMEOUT_MS = 100;
-/** Where the test lets the time pass: longer than this thread can be busy, which would extend the deadline. */
+/** Deadline of probes that pass or fail before it. */
 const LONG_TIMEOUT_MS = 5000;
 
 const good = selfSigned('DNS:www.example.com,IP:127.0.0.1', 30);
@@ -68,24 +72,22 @@ async function probe(port: number, spec: CheckSpec, signal = never): Promise<Pro
   return result;
 }
 
-/** One probe whose time the test lets pass: it has no result shortly before its deadline, and one at the deadline. */
-async function late(port: number, spec: CheckSpec, asked: Promise<void>): Promise<ProbeResult> {
+/** One probe that ends at its deadline, after its target was asked. */
+async function late(port: number, spec: CheckSpec, asked?: Promise<void>): Promise<ProbeResult> {
   const before = openHandles();
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  try {
-    let ended = false;
-    const running = runProbe({ host: '127.0.0.1', port }, patient(spec, LONG_TIMEOUT_MS), never);
-    void running.then(() => (ended = true));
-    await asked;
-    vi.advanceTimersByTime(LONG_TIMEOUT_MS - 100);
-    await turns();
-    expect(ended).toBe(false);
-    vi.advanceTimersByTime(100);
-    return await running;
-  } finally {
-    vi.useRealTimers();
-    await expect.poll(openHandles, { interval: 5, timeout: 2000 }).toBeLessThanOrEqual(before);
-  }
+  const start = (clock: Clock) => runProbe({ host: '127.0.0.1', port }, patient(spec), never, { clock });
+  const result = await lateProbe(LONG_TIMEOUT_MS, start, asked);
+  await expect.poll(openHandles, { interval: 5, timeout: 2000 }).toBeLessThanOrEqual(before);
+  return result;
+}
+
+/** One probe of a peer that may never answer. */
+async function ofPeer(port: number, spec: CheckSpec): Promise<ProbeResult> {
+  const before = openHandles();
+  const start = (clock: Clock) => runProbe({ host: '127.0.0.1', port }, spec, never, { clock });
+  const result = await boundedProbe(spec.timeoutMs, start);
+  await expect.poll(openHandles, { interval: 5, timeout: 2000 }).toBeLessThanOrEqual(before);
+  return result;
 }
 
 /** A mood, and `asked`: resolves when the mood is asked for next. */
@@ -271,7 +273,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 /** With time enough, the members too. */
-function patient(spec: CheckSpec, timeoutMs = 5000): CheckSpec {
+function patient(spec: CheckSpec, timeoutMs = LONG_TIMEOUT_MS): CheckSpec {
   if (!('members' in spec)) return { ...spec, timeoutMs };
   return { ...spec, timeoutMs, members: spec.members.map((member) => patient(member, timeoutMs)) };
 }
@@ -283,7 +285,9 @@ describe.each(KINDS)('$kind', ({ kind, spec, target, failure, refused }) => {
     const seen: unknown[] = [];
     for (mood of ['good', 'bad', 'good', 'hung', 'bad', 'good'] as const) {
       const current = spec(() => mood);
-      const { passed, reason, answered } = await probe(port, mood === 'hung' ? current : patient(current));
+      const { passed, reason, answered } = await (mood === 'hung'
+        ? late(port, current)
+        : probe(port, patient(current)));
       seen.push(passed);
       // What a command reached nobody knows.
       if (mood !== 'good') expect(answered).toBe(mood === 'bad' && kind !== 'exec');
@@ -394,7 +398,7 @@ describe.each(Object.entries(STREAMS))('%s, of a peer that', (kind, spec) => {
 
 /** Fails; a probe that a peer could prolong would not end. */
 async function bounded(port: number, spec: CheckSpec): Promise<ProbeResult> {
-  const result = await probe(port, spec);
+  const result = await ofPeer(port, spec);
   expect(result.passed).toBe(false);
   expect(result.reason).not.toEqual('');
   return result;
@@ -446,9 +450,7 @@ describe('certificates', () => {
     expect(result.reason).toMatch(reason);
     expect(result.passed).toBe(false);
     // The certificate is not looked at, and all else is.
-    expect((await probe(port, { ...spec(true, name), timeoutMs: 100 })).reason).not.toMatch(
-      /certificate: |has expired/,
-    );
+    expect((await ofPeer(port, spec(true, name))).reason).not.toMatch(/certificate: |has expired/);
   });
 });
 
@@ -465,21 +467,13 @@ describe('HTTP of a server that', () => {
   ];
   test.each(cases)('%s', async (_, behave, passed, reason) => {
     const server = await serve(net.createServer(behave));
-    const result = await probe(server.port, httpCheck(timeout));
+    const result = await ofPeer(server.port, httpCheck(timeout));
     expect(result.reason).toMatch(reason);
     expect(result.passed).toBe(passed);
     expect(server.accepted()).toBe(1);
     await server.quiet();
   });
 });
-
-function drip(socket: net.Socket, first: string, then: string): void {
-  socket.write(first);
-  const timer = setInterval(() => socket.write(then), 10);
-  socket.on('close', () => {
-    clearInterval(timer);
-  });
-}
 
 function flood(socket: net.Socket): void {
   const chunk = Buffer.alloc(64 * 1024, 'x');

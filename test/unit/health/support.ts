@@ -7,6 +7,7 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CheckSpec, CompoundSpec } from '../../../config/check-kinds.ts';
+import type { ProbeResult } from '../../../health/checks/probe.ts';
 import type { Clock } from '../../../health/clock.ts';
 import type { HealthTarget } from '../../../health/target-names.ts';
 
@@ -126,6 +127,56 @@ export function createManualClock(wallMs = Date.parse('2026-01-01T00:00:00Z')): 
       nowMs = untilMs;
     },
   };
+}
+
+/** Turns of the event loop in which a peer in this thread answers what it will answer, a TLS handshake included. */
+const PEER_TURNS = 50;
+
+/** Gives a probe and its peer turns until the probe ends or neither has more to do. Returns whether the probe ended. */
+async function hasEnded(running: Promise<ProbeResult>): Promise<boolean> {
+  let ended = false;
+  void running.then(() => (ended = true));
+  for (let turn = 0; !ended && turn < PEER_TURNS; turn += 1) await turns(1);
+  return ended;
+}
+
+/** A probe that ends at its deadline, not a millisecond before. `asked`: until then no time passes. */
+export async function lateProbe(
+  timeoutMs: number,
+  start: (clock: Clock) => Promise<ProbeResult>,
+  asked?: Promise<unknown>,
+): Promise<ProbeResult> {
+  const clock = createManualClock();
+  const running = start(clock);
+  await asked;
+  let ended = await hasEnded(running);
+  await clock.advance(timeoutMs - 1);
+  ended ||= await hasEnded(running);
+  if (ended) throw new Error(`ended before its deadline: ${(await running).reason}`);
+  await clock.advance(1);
+  return await running;
+}
+
+/** A probe that ends by itself or, if its peer never answers, at its deadline. */
+export async function boundedProbe(
+  timeoutMs: number,
+  start: (clock: Clock) => Promise<ProbeResult>,
+): Promise<ProbeResult> {
+  const clock = createManualClock();
+  const running = start(clock);
+  if (!(await hasEnded(running))) await clock.advance(timeoutMs);
+  return await running;
+}
+
+/** Writes `first`, then `then` in every turn of the event loop, until the socket closes. */
+export function drip(socket: net.Socket, first: string | Buffer, then: string | Buffer): void {
+  if (first.length > 0) socket.write(first);
+  const next = (): void => {
+    if (socket.destroyed) return;
+    socket.write(then);
+    setImmediate(next);
+  };
+  next();
 }
 
 export type TestServer = {

@@ -110,9 +110,9 @@ describe('a probe over the connection of an earlier one', () => {
     const keep = (connection: ProbeConnection): void => {
       kept.push(connection);
     };
-    const first = await probeHttp(where, httpCheck(), never, keep);
+    const first = await probeHttp(where, httpCheck(), never, { keep });
     await between();
-    const second = await probeHttp(where, httpCheck({ timeoutMs: 1000 }), never, keep, kept[0]);
+    const second = await probeHttp(where, httpCheck({ timeoutMs: 1000 }), never, { keep, reused: kept[0] });
     for (const connection of kept) connection.hangUp();
     await served.quiet();
     return { first: first.passed, second, accepted: served.accepted() };

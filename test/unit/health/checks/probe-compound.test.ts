@@ -90,8 +90,10 @@ test('its members leave their connections to the watch, and the loss of any is a
   const lost: string[] = [];
   const watch = createWatch(systemClock, (key) => lost.push(key));
   const members = [httpCheck({ port: web.port }), tcpCheck({ port: other.port }), tcpCheck({ port: other.port, watch: false })]; // prettier-ignore
-  const result = await runProbe({ host: '127.0.0.1', port: 0 }, compoundCheck({ members }), never, (connection) => {
-    watch.keep('unit', connection);
+  const result = await runProbe({ host: '127.0.0.1', port: 0 }, compoundCheck({ members }), never, {
+    keep: (connection) => {
+      watch.keep('unit', connection);
+    },
   });
   expect(result.reason).toBe('all 3 passed');
   await expect.poll(() => watch.size()).toBe(2);

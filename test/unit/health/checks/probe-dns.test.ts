@@ -4,7 +4,8 @@ import * as net from 'node:net';
 import { createServer, Packet } from 'dns2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probeDns } from '../../../../health/checks/probe-dns.ts';
-import { dnsCheck, listen, never } from '../support.ts';
+import { systemClock } from '../../../../health/clock.ts';
+import { dnsCheck, lateProbe, listen, never } from '../support.ts';
 
 /** Answers by the first label of the name: `ok`, `nodata`, `rcode3`, `big` (does not fit UDP), `hang`. */
 const server = createServer({
@@ -56,7 +57,10 @@ describe('dns', () => {
     ['no such type', 'ok.example.com', 'NONSENSE', false, 'unknown record type NONSENSE'],
     ['no answer', 'hang.example.com', 'A', false, 'no answer in 200 ms'],
   ])('%s', async (_, query, rtype, passed, reason) => {
-    const result = await probeDns({ host: '127.0.0.1', port }, dnsCheck({ query, rtype, timeoutMs: 200 }), never);
+    const isLate = reason.startsWith('no answer');
+    const spec = dnsCheck({ query, rtype, timeoutMs: isLate ? 200 : 5000 });
+    const start = (clock = systemClock) => probeDns({ host: '127.0.0.1', port }, spec, never, { clock });
+    const result = await (isLate ? lateProbe(200, start) : start());
     expect(result).toMatchObject({ passed, reason });
   });
 
@@ -88,7 +92,9 @@ describe('dns', () => {
     socket.bind(0, '127.0.0.1');
     await once(socket, 'listening');
     const target = { host: '127.0.0.1', port: socket.address().port };
-    expect(await probeDns(target, dnsCheck({ timeoutMs: 150 }), never)).toMatchObject({ passed: false });
+    const spec = dnsCheck({ timeoutMs: 150 });
+    const result = await lateProbe(150, (clock) => probeDns(target, spec, never, { clock }));
+    expect(result).toMatchObject({ passed: false });
     socket.close();
     other.close();
   });
@@ -104,7 +110,9 @@ describe('dns', () => {
     udp.bind(tcp.port, '127.0.0.1');
     await once(udp, 'listening');
     const before = openSockets();
-    const result = await probeDns({ host: '127.0.0.1', port: tcp.port }, dnsCheck({ timeoutMs: 150 }), never);
+    const target = { host: '127.0.0.1', port: tcp.port };
+    const spec = dnsCheck({ timeoutMs: 150 });
+    const result = await lateProbe(150, (clock) => probeDns(target, spec, never, { clock }));
     expect(result).toMatchObject({ passed: false, reason: 'no answer in 150 ms' });
     await tcp.quiet();
     await expect.poll(openSockets).toBeLessThanOrEqual(before);

@@ -1,11 +1,12 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probeExec } from '../../../../health/checks/probe-exec.ts';
 import type { ProbeResult } from '../../../../health/checks/probe.ts';
+import { systemClock } from '../../../../health/clock.ts';
 import { MAX_COMMANDS_AT_ONCE } from '../../../../health/limits.ts';
-import { execCheck, never } from '../support.ts';
+import { createManualClock, execCheck, lateProbe, never } from '../support.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -15,9 +16,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-function run(script: string, timeoutMs = 5000, port = 443): Promise<ProbeResult> {
+function run(script: string, timeoutMs = 5000, port = 443, clock = systemClock): Promise<ProbeResult> {
   const spec = execCheck({ command: ['sh', '-c', script], timeoutMs });
-  return probeExec({ host: '192.0.2.1', port }, spec, never);
+  return probeExec({ host: '192.0.2.1', port }, spec, never, { clock });
 }
 
 /** Resolves when the file has been written; the number in it. */
@@ -62,9 +63,13 @@ describe('what a command comes to', () => {
     ['yes', false, 'wrote more than 64 KiB'],
     ['yes >&2', false, 'wrote more than 64 KiB'],
     ['cat', true, 'exit status 0'],
-    ['trap "" TERM INT HUP; exec sleep 60', false, 'still running after 100 ms'],
   ])('%s', async (script, passed, reason) => {
-    expect(await run(script, reason.includes('100 ms') ? 100 : 5000)).toMatchObject({ passed, reason });
+    expect(await run(script)).toMatchObject({ passed, reason });
+  });
+
+  test('trap "" TERM INT HUP; exec sleep 60', async () => {
+    const result = await lateProbe(100, (clock) => run('trap "" TERM INT HUP; exec sleep 60', 100, 443, clock));
+    expect(result).toMatchObject({ passed: false, reason: 'still running after 100 ms' });
   });
 
   test('of its first line no more than 120 characters are quoted', async () => {
@@ -136,15 +141,17 @@ describe('what a command is given', () => {
 
 describe('nothing of it is left', () => {
   test.each([
-    ['at the deadline', (file: string) => `sleep 60 & echo $! > ${file}; wait`, 300],
-    ['when it ignores signals', (file: string) => `trap "" TERM; sleep 60 & echo $! > ${file}; sleep 60`, 300],
-    ['when it ended and left something running', (file: string) => `sleep 60 & echo $! > ${file}`, 5000],
-    ['when that was cut off from its output', (file: string) => `sleep 60 > /dev/null 2>&1 & echo $! > ${file}`, 5000],
-  ])('%s', async (title, script, timeoutMs) => {
+    ['at the deadline', (file: string) => `sleep 60 & echo $! > ${file}; wait`, false],
+    ['when it ignores signals', (file: string) => `trap "" TERM; sleep 60 & echo $! > ${file}; sleep 60`, false],
+    ['when it ended and left something running', (file: string) => `sleep 60 & echo $! > ${file}`, true],
+    ['when that was cut off from its output', (file: string) => `sleep 60 > /dev/null 2>&1 & echo $! > ${file}`, true],
+  ])('%s', async (title, script, passed) => {
     const file = join(folder, title.replaceAll(' ', '-'));
-    const result = await run(script(file), timeoutMs);
-    expect(result.passed).toBe(timeoutMs === 5000);
-    const pid = await numberIn(file);
+    const written = numberIn(file);
+    const start = (clock = systemClock) => run(script(file), 5000, 443, clock);
+    const result = await (passed ? start() : lateProbe(5000, start, written));
+    expect(result.passed).toBe(passed);
+    const pid = await written;
     // An orphan is waited for by init, which takes its time.
     await expect.poll(() => isAlive(pid) && !isZombie(pid), { interval: 5 }).toBe(false);
   });
@@ -174,24 +181,17 @@ test('so many run at once, and waiting for a turn takes nothing from the time', 
   const timeoutMs = 60_000;
   let ended = 0;
   const processes = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'ProcessWrap').length;
-  // The timeouts of commands; the test lets their time pass.
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  try {
-    const hung = Array.from({ length: 3 * MAX_COMMANDS_AT_ONCE }, () =>
-      run('exec sleep 60', timeoutMs).finally(() => (ended += 1)),
-    );
-    const last = run('exit 0', timeoutMs);
-    for (const turn of [1, 2, 3]) {
-      await expect.poll(processes, { timeout: 20_000 }).toBe(MAX_COMMANDS_AT_ONCE);
-      expect(ended).toBe((turn - 1) * MAX_COMMANDS_AT_ONCE);
-      vi.advanceTimersByTime(timeoutMs);
-      await expect.poll(() => ended, { timeout: 20_000 }).toBe(turn * MAX_COMMANDS_AT_ONCE);
-    }
-    expect(new Set((await Promise.all(hung)).map(({ reason }) => reason))).toEqual(
-      new Set(['still running after 60 s']),
-    );
-    expect(await last).toMatchObject({ passed: true });
-  } finally {
-    vi.useRealTimers();
+  const clock = createManualClock();
+  const hung = Array.from({ length: 3 * MAX_COMMANDS_AT_ONCE }, () =>
+    run('exec sleep 60', timeoutMs, 443, clock).finally(() => (ended += 1)),
+  );
+  const last = run('exit 0', timeoutMs, 443, clock);
+  for (const turn of [1, 2, 3]) {
+    await expect.poll(processes, { timeout: 20_000 }).toBe(MAX_COMMANDS_AT_ONCE);
+    expect(ended).toBe((turn - 1) * MAX_COMMANDS_AT_ONCE);
+    await clock.advance(timeoutMs);
+    await expect.poll(() => ended, { timeout: 20_000 }).toBe(turn * MAX_COMMANDS_AT_ONCE);
   }
+  expect(new Set((await Promise.all(hung)).map(({ reason }) => reason))).toEqual(new Set(['still running after 60 s']));
+  expect(await last).toMatchObject({ passed: true });
 });

@@ -4,8 +4,9 @@ import * as net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probeHttp } from '../../../../health/checks/probe-http.ts';
 import type { ProbeResult } from '../../../../health/checks/probe.ts';
+import type { Clock } from '../../../../health/clock.ts';
 import type { ProbeConnection } from '../../../../health/connection.ts';
-import { closedPort, httpCheck, listen, never, selfSigned, type TestServer } from '../support.ts';
+import { closedPort, drip, httpCheck, lateProbe, listen, never, selfSigned, type TestServer } from '../support.ts';
 
 let served: TestServer;
 const seen: http.IncomingMessage[] = [];
@@ -31,11 +32,12 @@ beforeAll(async () => {
       response.on('drain', more);
       more();
     } else if (url === '/drip') {
-      response.write('a');
-      const timer = setInterval(() => response.write('a'), 20);
-      response.on('close', () => {
-        clearInterval(timer);
-      });
+      const next = (): void => {
+        if (response.destroyed) return;
+        response.write('a');
+        setImmediate(next);
+      };
+      next();
     } else if (url === '/cut') {
       response.writeHead(200, { 'content-length': 100 });
       response.write('half', () => request.socket.destroy());
@@ -46,8 +48,14 @@ beforeAll(async () => {
 
 afterAll(() => served.close());
 
-function probe(change: Parameters<typeof httpCheck>[0], port = served.port): Promise<ProbeResult> {
-  return probeHttp({ host: '127.0.0.1', port }, httpCheck({ timeoutMs: 300, ...change }), never);
+function probe(change: Parameters<typeof httpCheck>[0], port = served.port, clock?: Clock): Promise<ProbeResult> {
+  const options = clock === undefined ? {} : { clock };
+  return probeHttp({ host: '127.0.0.1', port }, httpCheck({ timeoutMs: 5000, ...change }), never, options);
+}
+
+/** A probe that ends at its deadline of 300 ms. */
+function late(change: Parameters<typeof httpCheck>[0], port = served.port): Promise<ProbeResult> {
+  return lateProbe(300, (clock) => probe({ ...change, timeoutMs: 300 }, port, clock));
 }
 
 describe('http', () => {
@@ -101,7 +109,7 @@ describe('http', () => {
       'Header name must be a valid HTTP token ["x y"]',
     ],
   ] as const)('%s', async (_, change, passed, reason) => {
-    const result = await probe(change);
+    const result = await (reason.startsWith('no answer') ? late(change) : probe(change));
     expect(result).toMatchObject({ passed, reason });
     expect(result.elapsedMs).toBeGreaterThan(0);
     await served.quiet();
@@ -174,7 +182,7 @@ describe('what is no HTTP server', () => {
         behave(socket);
       }),
     );
-    const result = await probe({}, server.port);
+    const result = await (reason === 'no answer in 300 ms' ? late : probe)({}, server.port);
     expect(result.passed).toBe(false);
     expect(result.reason).toMatch(reason instanceof RegExp ? reason : new RegExp(`^${reason}$`));
     await server.quiet();
@@ -185,14 +193,6 @@ describe('what is no HTTP server', () => {
     expect(await probe({}, await closedPort())).toMatchObject({ passed: false, reason: 'connect refused' });
   });
 });
-
-function drip(socket: net.Socket, first: string, then: string): void {
-  socket.write(first);
-  const timer = setInterval(() => socket.write(then), 20);
-  socket.on('close', () => {
-    clearInterval(timer);
-  });
-}
 
 describe('https', () => {
   let server: TestServer;
@@ -241,7 +241,7 @@ describe('https', () => {
 
   test('the deadline covers a handshake that hangs', async () => {
     const silent = await listen(net.createServer());
-    expect(await probe({ kind: 'https' }, silent.port)).toMatchObject({ passed: false, reason: 'no answer in 300 ms' });
+    expect(await late({ kind: 'https' }, silent.port)).toMatchObject({ passed: false, reason: 'no answer in 300 ms' });
     await silent.quiet();
     await silent.close();
   });
@@ -260,7 +260,9 @@ describe('a connection to watch', () => {
   ] as const)('%s', async (_, kind, path, expected) => {
     const kept: ProbeConnection[] = [];
     const spec = httpCheck({ kind, path });
-    await probeHttp({ host: '127.0.0.1', port: served.port }, spec, never, (connection) => kept.push(connection));
+    await probeHttp({ host: '127.0.0.1', port: served.port }, spec, never, {
+      keep: (connection) => kept.push(connection),
+    });
     if (expected) {
       await expect.poll(() => kept.length).toBe(1);
       expect([kept[0]?.isOpen(), served.open()]).toEqual([true, 1]);
