@@ -1,7 +1,6 @@
 /**
  * Time as an argument, so that tests own it.
  */
-import { performance } from 'node:perf_hooks';
 
 /** Takes a timer back; harmless when it has fired. */
 export type Cancel = () => void;
@@ -28,4 +27,24 @@ export const systemClock: Clock = {
 /** The wall clock as ISO 8601 in UTC. */
 export function isoTime(clock: Clock): string {
   return new Date(clock.wall()).toISOString();
+}
+
+/** Calls `run` every `periodMs` until cancelled. */
+export function every(clock: Clock, periodMs: number, run: () => void): Cancel {
+  let cancel: Cancel;
+  const plan = (): void => {
+    cancel = clock.after(periodMs, () => {
+      plan();
+      run();
+    });
+  };
+  plan();
+  return () => {
+    cancel();
+  };
+}
+
+/** Resolves after `delayMs`. */
+export function waitFor(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((passed) => void clock.after(delayMs, passed));
 }

@@ -3,6 +3,7 @@
  * 7766 6.2.2, 6.2.3). TCP and TLS connections count alike.
  */
 import type { Socket } from 'node:net';
+import type { Clock } from '../../health/clock.ts';
 import type { StreamClient } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 import type { Pending } from './frames.ts';
@@ -66,7 +67,7 @@ const HURRY = 5;
 /** A handshake takes two round trips and some milliseconds; a longer one only occupies a connection. */
 const HANDSHAKE_MS = 5000;
 
-export function createClients(limits: StreamLimits, counters: Float64Array): StreamClients {
+export function createClients(limits: StreamLimits, counters: Float64Array, clock: Clock): StreamClients {
   // In the order of last activity: a Set keeps insertion order.
   const connections = new Set<Connection>();
   /** Connections in the handshake, in order of arrival. */
@@ -109,7 +110,7 @@ export function createClients(limits: StreamLimits, counters: Float64Array): Str
   };
   const touch = (connection: Connection): void => {
     if (!connections.delete(connection)) return;
-    connection.activeAt = performance.now();
+    connection.activeAt = clock.now();
     connections.add(connection);
   };
   // The connections of a previous thread that died were closed with it.
@@ -135,7 +136,7 @@ export function createClients(limits: StreamLimits, counters: Float64Array): Str
     forget,
     touch,
     sweep: () => {
-      const now = performance.now();
+      const now = clock.now();
       for (const connection of shaking) {
         if (connection.activeAt > now - handshakeMs) break;
         close(connection, COUNTER.TLS_TIMEOUTS);

@@ -1,6 +1,7 @@
 /**
  * One connection: receives octets, has complete messages answered, and sends responses as fast as the client reads.
  */
+import type { Clock } from '../../health/clock.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
 import { packetOf, TRANSPORT, type Link, type Packet } from '../contract.ts';
 import { COUNTER, count, countResponse } from '../counters.ts';
@@ -11,6 +12,7 @@ import type { Turns } from './turns.ts';
 export type StreamContext = {
   readonly clients: StreamClients;
   readonly link: Link;
+  readonly clock: Clock;
   /** All responses are written into its buffer, after room for the length, then copied. */
   readonly packet: Packet;
   /** Connections with more messages than one turn answers. */

@@ -4,6 +4,7 @@
  * make room.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { every, systemClock, waitFor, type Clock } from '../../health/clock.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import { TRANSPORT, type Link } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
@@ -46,21 +47,25 @@ const FAREWELL_MS = 1000;
 /** Maximum of connections that wait to be accepted (listen(2)). The kernel may have a lower limit. */
 const BACKLOG = 1024;
 
-/**
- * Binds every endpoint, or uses its socket in `inherited`, and answers queries. Throws ListenError; then nothing stays
- * open.
- */
+export type StreamServerOptions = {
+  readonly tls?: StreamTls | undefined;
+  /** Sockets that are open already, by endpoint. */
+  readonly inherited?: Readonly<Record<string, number>>;
+  readonly clock?: Clock;
+};
+
+/** Binds every endpoint and answers queries. Throws ListenError; then nothing stays open. */
 export async function serveStreams(
   endpoints: readonly Endpoint[],
   limits: StreamLimits,
   link: Link,
-  tls?: StreamTls,
-  inherited: Readonly<Record<string, number>> = {},
+  { tls, inherited = {}, clock = systemClock }: StreamServerOptions = {},
 ): Promise<StreamServer> {
-  const clients = createClients(limits, link.counters);
+  const clients = createClients(limits, link.counters, clock);
   const context: StreamContext = {
     clients,
     link,
+    clock,
     packet: createStreamPacket(),
     turns: createTurns((connection: Connection) => {
       takeTurn(context, connection);
@@ -97,22 +102,22 @@ export async function serveStreams(
     await stopAccepting();
     throw error;
   }
-  const sweeper = setInterval(clients.sweep, Math.max(10, Math.min(1000, limits.idleMs / 10)));
+  const stopSweeping = every(clock, Math.max(10, Math.min(1000, limits.idleMs / 10)), clients.sweep);
   return {
     endpoints: bound,
     descriptors: servers.flatMap((server) => descriptorOf(server) ?? []),
     close: async () => {
       const closed = stopAccepting();
-      const until = performance.now() + FIRST_QUERY_MS;
-      do await new Promise((passed) => setTimeout(passed, LINGER_MS));
-      while (performance.now() < until && isAnyNew(clients, until - FIRST_QUERY_MS));
-      clearInterval(sweeper);
+      const until = clock.now() + FIRST_QUERY_MS;
+      do await waitFor(clock, LINGER_MS);
+      while (clock.now() < until && isAnyNew(clients, until - FIRST_QUERY_MS));
+      stopSweeping();
       for (const connection of clients.all()) endWhenDone(connection);
-      const farewell = setTimeout(() => {
+      const stopFarewell = clock.after(FAREWELL_MS, () => {
         for (const { socket } of clients.all()) socket.destroy();
-      }, FAREWELL_MS);
+      });
       await closed;
-      clearTimeout(farewell);
+      stopFarewell();
     },
   };
 }
@@ -142,7 +147,7 @@ export async function bindStream(server: Server, endpoint: Endpoint, fd?: number
 }
 
 function accept(context: StreamContext, raw: Socket, security: Security | undefined): void {
-  const { clients, link } = context;
+  const { clients, link, clock } = context;
   const peer = raw.remoteAddress === undefined ? undefined : peerOf(raw.remoteAddress);
   if (!peer) {
     // The connection was closed before it was accepted.
@@ -162,7 +167,7 @@ function accept(context: StreamContext, raw: Socket, security: Security | undefi
     },
     key: clientKey(peer),
     pending: nothingPending(),
-    activeAt: performance.now(),
+    activeAt: clock.now(),
     hasAsked: false,
     isShaking: security !== undefined,
     isBlocked: false,

@@ -10,6 +10,7 @@
  * None of this needs a right. Answering threads keep the default policy and nice value, as every other DNS server has:
  * docs/decisions/precedence.md has the measurements.
  */
+import { every, systemClock, type Clock } from '../../health/clock.ts';
 import { coresOfThisThread, listOwnThreads, niceOfThisThread, NICER, type OwnThread } from './own-threads.ts';
 import { isUdpThread, STREAM_THREAD } from './thread.ts';
 
@@ -30,6 +31,7 @@ export type SpareCoresOptions = {
   /** The nice value of this process. */
   readonly nice?: number;
   readonly listThreads?: () => readonly OwnThread[];
+  readonly clock?: Clock;
 };
 
 const LOOK_EVERY_MS = 1000;
@@ -44,10 +46,10 @@ const QUIET_SECONDS = 10;
 /** Call this when all threads serve. Does nothing where the cores of a thread are unknown. */
 export function keepCoresSpare(options: SpareCoresOptions): SpareCores {
   const { workers, queries, readCores = coresOfThisThread, listThreads = listOwnThreads } = options;
-  const { nice = niceOfThisThread() } = options;
+  const { nice = niceOfThisThread(), clock = systemClock } = options;
   const cores = readCores().length;
   if (cores === 0) return { threadStarted: () => undefined, stop: () => undefined };
-  return cores > workers ? keepApart({ workers, queries, readCores, listThreads }) : stepBack(nice, listThreads);
+  return cores > workers ? keepApart({ workers, queries, readCores, listThreads, clock }) : stepBack(nice, listThreads);
 }
 
 /** Without spare cores: the control thread has the lower priority, and so have the threads that it starts later. */
@@ -71,7 +73,7 @@ type Apart = Required<Omit<SpareCoresOptions, 'nice'>>;
 /**
  * With spare cores: looks at the number of queries once per second, and moves the other threads when that changes much.
  */
-function keepApart({ workers, queries, readCores, listThreads }: Apart): SpareCores {
+function keepApart({ workers, queries, readCores, listThreads, clock }: Apart): SpareCores {
   /** While the other threads keep away: the cores of all threads, and those of the other threads. */
   let apart: { readonly all: readonly number[]; readonly others: readonly number[] } | undefined;
   let quietSeconds = 0;
@@ -103,13 +105,13 @@ function keepApart({ workers, queries, readCores, listThreads }: Apart): SpareCo
     if (isBusy && !apart) moveApart();
     else if (quietSeconds >= QUIET_SECONDS) moveTogether();
   };
-  const timer = setInterval(look, LOOK_EVERY_MS).unref();
+  const stopLooking = every(clock, LOOK_EVERY_MS, look);
   return {
     threadStarted: () => {
       if (apart) place(apart.others, apart.all);
     },
     stop: () => {
-      clearInterval(timer);
+      stopLooking();
       moveTogether();
     },
   };

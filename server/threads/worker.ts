@@ -31,13 +31,10 @@ async function serve(link: FirstLink): Promise<void> {
     const server =
       work.kind === 'udp-dgram'
         ? await serveUdpDgram(work.endpoints, work.reusePort, link)
-        : await serveStreams(
-            work.endpoints,
-            work,
-            link,
-            security && { endpoints: work.tlsEndpoints, security },
-            work.inherited,
-          );
+        : await serveStreams(work.endpoints, work, link, {
+            tls: security && { endpoints: work.tlsEndpoints, security },
+            inherited: work.inherited,
+          });
     listenToControl(link, port, () => {
       void server.close().then(() => {
         port.close();

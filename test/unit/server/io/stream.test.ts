@@ -6,6 +6,7 @@ import { TRANSPORT, type AnswerLong, type StreamClient } from '../../../../serve
 import { COUNTER } from '../../../../server/counters.ts';
 import { clientKey } from '../../../../server/io/stream-clients.ts';
 import { peerOf } from '../../../../server/io/udp-dgram.ts';
+import { drip } from '../../health/support.ts';
 import { DO, LONG_OCTETS } from '../answer/answerer.ts';
 import { framed, query, tcpClient, until } from '../client.ts';
 import { serveStream, type StreamOptions } from './stream-server.ts';
@@ -157,12 +158,15 @@ describe('later answers (RFC 7766 6.2.1.1)', () => {
       else while (await send(message));
       await send(query(id));
     });
-    const { client, counters } = await serve({ long, idleMs: 100 });
+    const { client, counters, pass } = await serve({ long, idleMs: 100 });
     const [waiting, stalled] = [await client(), await client()];
     waiting.socket.write(framed(query(1, LONG)));
     stalled.socket.pause();
     stalled.socket.write(framed(query(2, LONG)));
-    await until(() => counters[COUNTER.TCP_IDLE] === 1);
+    await until(() => counters[COUNTER.QUERIES_TCP4] === 2);
+    while (counters[COUNTER.TCP_IDLE] === 0) await pass(100);
+    await pass(1000);
+    expect(counters[COUNTER.TCP_IDLE]).toBe(1);
     go.resolve(undefined);
     expect((await waiting.receive())?.readUInt16BE()).toBe(1);
   });
@@ -209,18 +213,24 @@ test.each([
 
 describe('idle streams', () => {
   test('that stopped in the middle of a message are closed, and its first half gets no response', async () => {
-    const { client, counters } = await serve({ idleMs: 100 });
+    const { client, counters, pass } = await serve({ idleMs: 100 });
     const { socket, receive } = await client();
     socket.write(framed(query(1, DO.ECHO, 'half')).subarray(0, 14));
+    await until(() => counters[COUNTER.TCP_OPEN] === 1);
+    await pass(90);
+    expect(counters[COUNTER.TCP_IDLE]).toBe(0);
+    await pass(20);
     expect(await receive()).toBeUndefined();
     expect([counters[COUNTER.TCP_IDLE], counters[COUNTER.QUERIES_TCP4]]).toEqual([1, 0]);
   });
 
   test('that never read their responses are closed', async () => {
-    const { client, counters } = await serve({ idleMs: 200 });
+    const { client, counters, pass } = await serve({ idleMs: 200 });
     const { socket } = await client();
     socket.pause();
     for (let id = 0; id < 500; id++) socket.write(framed(query(id, DO.ANSWER_LONG)));
+    await until(() => (counters[COUNTER.QUERIES_TCP4] ?? 0) > 0);
+    while (counters[COUNTER.TCP_IDLE] === 0) await pass(100);
     await until(() => counters[COUNTER.TCP_IDLE] === 1 && counters[COUNTER.TCP_OPEN] === 0);
   });
 
@@ -236,38 +246,41 @@ describe('idle streams', () => {
   });
 
   test('are closed, and octets that make no message are not activity', async () => {
-    const { client, counters } = await serve({ idleMs: 100 });
+    const { client, counters, pass } = await serve({ idleMs: 100 });
     const idle = await client();
     const dripping = await client();
-    const drip = setInterval(() => dripping.socket.write(Buffer.of(0xff)), 10);
-    closers.push(() => {
-      clearInterval(drip);
-    });
+    await until(() => counters[COUNTER.TCP_OPEN] === 2);
+    drip(dripping.socket, '', Buffer.of(0xff));
+    await pass(90);
+    expect(counters[COUNTER.TCP_IDLE]).toBe(0);
+    await pass(20);
     await Promise.all([idle.ended, dripping.ended]);
     expect(counters[COUNTER.TCP_IDLE]).toBe(2);
   });
 
   test('are kept while they ask', async () => {
-    const { client, counters } = await serve({ idleMs: 200 });
+    const { client, counters, pass } = await serve({ idleMs: 200 });
     const { socket, receive } = await client();
-    const until = performance.now() + 500;
-    for (let id = 0; performance.now() < until; id++) {
-      socket.write(framed(query(id & 0xffff)));
-      expect((await receive())?.readUInt16BE()).toBe(id & 0xffff);
-      await new Promise((passed) => setTimeout(passed, 20));
+    for (let id = 0; id < 10; id++) {
+      socket.write(framed(query(id)));
+      expect((await receive())?.readUInt16BE()).toBe(id);
+      await pass(190);
     }
     expect(counters[COUNTER.TCP_IDLE]).toBe(0);
   });
 
   test.skipIf(process.platform !== 'linux')('are closed sooner if there are many', async () => {
-    const { client, counters } = await serve({ idleMs: 2000, clients: 4 });
-    const began = performance.now();
+    const { client, counters, pass } = await serve({ idleMs: 2000, clients: 4 });
     const oldest = await client('127.0.0.1');
     await client('127.0.0.2');
+    await until(() => counters[COUNTER.TCP_OPEN] === 2);
+    await pass(1900);
+    expect(counters[COUNTER.TCP_IDLE]).toBe(0);
     await client('127.0.0.3');
+    await until(() => counters[COUNTER.TCP_OPEN] === 3);
+    await pass(200);
     await oldest.ended;
-    expect(performance.now() - began).toBeLessThan(1500);
-    expect(counters[COUNTER.TCP_IDLE]).toBeGreaterThan(0);
+    expect(counters[COUNTER.TCP_IDLE]).toBe(2);
   });
 });
 
@@ -321,24 +334,25 @@ describe.skipIf(process.platform !== 'linux')('when all connections are in use',
 
 describe('close', () => {
   test('answers what was received, then closes, and accepts no new client', async () => {
-    const { server, client, endpoint } = await serve();
+    const { client, endpoint, close } = await serve();
     const idle = await client();
     const asking = await client();
     asking.socket.write(framed(query(1, DO.ANSWER_LONG)));
-    const closed = server.close();
+    const closed = close();
     expect((await asking.receive())?.length).toBe(LONG_OCTETS);
     await Promise.all([idle.ended, asking.ended]);
     asking.socket.end();
     idle.socket.end();
-    await closed;
+    expect(await closed).toBeLessThan(1100);
     await expect(tcpClient(endpoint)).rejects.toThrow('ECONNREFUSED');
   });
 
   test('does not wait for clients that neither read nor close', async () => {
-    const { server, client } = await serve();
+    const { client, close, counters } = await serve();
     const { socket } = await client();
     socket.pause();
     for (let id = 0; id < 200; id++) socket.write(framed(query(id, DO.ANSWER_LONG)));
-    await server.close();
+    await until(() => (counters[COUNTER.QUERIES_TCP4] ?? 0) > 0);
+    expect(await close()).toBeLessThan(2200);
   });
 });

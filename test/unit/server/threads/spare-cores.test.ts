@@ -1,7 +1,21 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../../../health/clock.ts';
 import { coresOfThisThread, type OwnThread } from '../../../../server/threads/own-threads.ts';
 import { keepCoresSpare } from '../../../../server/threads/spare-cores.ts';
+
+/** A clock with one timer; `second` lets its time pass. */
+function createSeconds() {
+  let timer: (() => void) | undefined;
+  const clock = {
+    ...systemClock,
+    after: (_: number, run: () => void) => {
+      timer = run;
+      return () => (timer = undefined);
+    },
+  };
+  return { clock, second: () => timer?.() };
+}
 
 /** A process whose threads and cores are invented. `now` tells the cores and the nice value of each thread. */
 function begin({ cores, workers, refused = false }: { cores: number[]; workers: number; refused?: boolean }) {
@@ -21,6 +35,7 @@ function begin({ cores, workers, refused = false }: { cores: number[]; workers: 
         return !refused;
       },
     }));
+  const { clock, second } = createSeconds();
   let total = 0;
   const spare = keepCoresSpare({
     workers,
@@ -28,6 +43,7 @@ function begin({ cores, workers, refused = false }: { cores: number[]; workers: 
     readCores: () => on.get('node') ?? [],
     nice: 0,
     listThreads,
+    clock,
   });
   return {
     spare,
@@ -37,20 +53,13 @@ function begin({ cores, workers, refused = false }: { cores: number[]; workers: 
     setNice: (name: string, value: number) => nice.set(name, value),
     /** Lets seconds pass with this many queries in each. */
     pass: (seconds: number, queries: number) => {
-      for (let second = 0; second < seconds; second++) {
+      for (let left = seconds; left > 0; left--) {
         total += queries;
-        vi.advanceTimersByTime(1000);
+        second();
       }
     },
   };
 }
-
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 describe('with more cores than answering threads', () => {
   const apart = { node: '0', V8Worker: '0', stream: '0', 'udp-0': '0 1' };
@@ -160,9 +169,10 @@ test('where the cores of a thread are unknown nothing happens', () => {
 test.runIf(coresOfThisThread().length > 1)('the kernel moves this thread, and moves it back', () => {
   const before = coresOfThisThread();
   let total = 0;
-  const spare = keepCoresSpare({ workers: before.length - 1, queries: () => total });
+  const { clock, second } = createSeconds();
+  const spare = keepCoresSpare({ workers: before.length - 1, queries: () => total, clock });
   total = 1000 * before.length;
-  vi.advanceTimersByTime(1000);
+  second();
   expect(coresOfThisThread()).toEqual(before.slice(0, 1));
   // proc_pid_status(5)
   const status = readFileSync('/proc/thread-self/status', 'latin1');
