@@ -134,10 +134,10 @@ const PEER_TURNS = 50;
 
 /** Gives a probe and its peer turns until the probe ends or neither has more to do. Returns whether the probe ended. */
 async function hasEnded(running: Promise<ProbeResult>): Promise<boolean> {
-  let ended = false;
-  void running.then(() => (ended = true));
-  for (let turn = 0; !ended && turn < PEER_TURNS; turn += 1) await turns(1);
-  return ended;
+  const probe = { ended: false };
+  void running.then(() => (probe.ended = true));
+  for (let turn = 0; !probe.ended && turn < PEER_TURNS; turn += 1) await turns(1);
+  return probe.ended;
 }
 
 /** A probe that ends at its deadline, not a millisecond before. `asked`: until then no time passes. */
