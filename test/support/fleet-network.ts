@@ -6,6 +6,7 @@ import { VOTE, type Vote } from '../../fleet/count.ts';
 import { createMember, HEARTBEAT_MS, type Member, type MemberTarget } from '../../fleet/member.ts';
 import type { TargetDigest } from '../../fleet/vote-message.ts';
 import type { Cancel, Clock } from '../../health/clock.ts';
+import { createEventQueue } from './event-queue.ts';
 import type { Dice } from './random.ts';
 
 export type FleetNode = {
@@ -33,27 +34,19 @@ export type FleetNetwork = {
   clock: Clock;
 };
 
-type Event = { readonly dueMs: number; readonly order: number; readonly run: () => void };
-
 export function createFleetNetwork(
   dice: Dice,
   { loss = 0, delayMs = 40, jitterMs = 20 }: { loss?: number; delayMs?: number; jitterMs?: number } = {},
 ): FleetNetwork {
-  const queue = createQueue();
-  let nowMs = 0;
-  let order = 0;
+  const queue = createEventQueue();
   let groupOf: (node: FleetNode) => number = () => 0;
   const nodes: FleetNode[] = [];
-  const at = (dueMs: number, run: () => void): void => {
-    order += 1;
-    queue.push({ dueMs, order, run });
-  };
   const clock: Clock = {
-    now: () => nowMs,
-    wall: () => 1_700_000_000_000 + nowMs,
+    now: queue.now,
+    wall: () => 1_700_000_000_000 + queue.now(),
     after: (delay, run): Cancel => {
       let isCancelled = false;
-      at(nowMs + delay, () => {
+      queue.at(queue.now() + delay, () => {
         if (!isCancelled) run();
       });
       return () => {
@@ -70,9 +63,9 @@ export function createFleetNetwork(
     if (!reaches(from, to)) return;
     // NATS keeps the order of messages between two clients.
     const pair = `${from.name} ${to.name}`;
-    const arrivesMs = Math.max(nowMs + delayMs + dice.below(jitterMs + 1), arrivals.get(pair) ?? 0);
+    const arrivesMs = Math.max(queue.now() + delayMs + dice.below(jitterMs + 1), arrivals.get(pair) ?? 0);
     arrivals.set(pair, arrivesMs);
-    at(arrivesMs, () => {
+    queue.at(arrivesMs, () => {
       if (isAlive(to)) arrive();
     });
   };
@@ -104,7 +97,7 @@ export function createFleetNetwork(
         });
       },
       changed: (target, verdict) => {
-        changes.push({ atMs: nowMs, target, verdict });
+        changes.push({ atMs: queue.now(), target, verdict });
       },
       hasten: (target) => {
         hastened.push(target);
@@ -135,15 +128,9 @@ export function createFleetNetwork(
       groupOf = group;
     },
     advance: (ms) => {
-      const untilMs = nowMs + ms;
-      for (let next = queue.peek(); next !== undefined && next.dueMs <= untilMs; next = queue.peek()) {
-        queue.pop();
-        nowMs = next.dueMs;
-        next.run();
-      }
-      nowMs = untilMs;
+      queue.runUntil(queue.now() + ms);
     },
-    now: () => nowMs,
+    now: queue.now,
   };
 }
 
@@ -158,46 +145,5 @@ export function memberTarget(digest: TargetDigest, more: Partial<MemberTarget> =
     timeoutMs: 2000,
     before: VOTE.UNKNOWN,
     ...more,
-  };
-}
-
-/** A binary heap of events, the earliest first. */
-function createQueue(): { push(event: Event): void; pop(): void; peek(): Event | undefined } {
-  const heap: Event[] = [];
-  const isBefore = (a: number, b: number): boolean => {
-    const [x, y] = [heap[a], heap[b]];
-    if (x === undefined || y === undefined) return false;
-    return x.dueMs < y.dueMs || (x.dueMs === y.dueMs && x.order < y.order);
-  };
-  const swap = (a: number, b: number): void => {
-    const [x, y] = [heap[a], heap[b]];
-    if (x === undefined || y === undefined) return;
-    heap[a] = y;
-    heap[b] = x;
-  };
-  return {
-    peek: () => heap[0],
-    push: (event) => {
-      heap.push(event);
-      for (let at = heap.length - 1; at > 0;) {
-        const parent = (at - 1) >> 1;
-        if (!isBefore(at, parent)) return;
-        swap(at, parent);
-        at = parent;
-      }
-    },
-    pop: () => {
-      swap(0, heap.length - 1);
-      heap.pop();
-      for (let at = 0; ;) {
-        const [left, right] = [at * 2 + 1, at * 2 + 2];
-        let first = at;
-        if (left < heap.length && isBefore(left, first)) first = left;
-        if (right < heap.length && isBefore(right, first)) first = right;
-        if (first === at) return;
-        swap(at, first);
-        at = first;
-      }
-    },
   };
 }
