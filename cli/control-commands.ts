@@ -20,16 +20,29 @@ type Flags = {
   readonly interval: string;
 };
 
-/** `done` takes the exit code; `example` makes the last part of a help text. */
-export function controlCommands(
-  program: Command,
-  output: Output,
-  done: (code: number) => void,
-  example: (...lines: readonly string[]) => string,
-): void {
-  const LOCAL = 'change this node of a fleet alone, not all of them';
-  const TARGET = 'www.example.com/seoul-a, www.example.com/@seoul or @seoul';
+/** The program, and what its commands write to. */
+type Cli = {
+  readonly program: Command;
+  readonly output: Output;
+  /** Takes the exit code. */
+  readonly done: (code: number) => void;
+  /** Makes the last part of a help text. */
+  readonly example: (...lines: readonly string[]) => string;
+};
 
+const LOCAL = 'change this node of a fleet alone, not all of them';
+const TARGET = 'www.example.com/seoul-a, www.example.com/@seoul or @seoul';
+
+export function controlCommands(cli: Cli): void {
+  statusCommand(cli);
+  fleetCommand(cli);
+  for (const state of ['drain', 'up', 'down'] as const) overrideCommand(cli, state);
+  autoCommand(cli);
+  weightCommand(cli);
+  reloadCommand(cli);
+}
+
+function statusCommand({ program, output, done, example }: Cli): void {
   reachable(program.command('status'))
     .summary('show health, overrides and the split of answers of a running server')
     .description('Show the state of every VIP of a running server, and how answers are split among them.')
@@ -57,47 +70,45 @@ export function controlCommands(
       done(await runStatus(options, output));
       for (const signal of signals) process.off(signal, stop);
     });
+}
 
-  fleetCommand(program, output, done, example);
+const SUMMARY = {
+  drain: 'remove a VIP or region from DNS answers, and say when it is safe to stop',
+  up: 'force a VIP or region up, regardless of its health checks',
+  down: 'force a VIP or region down, regardless of its health checks',
+} as const;
 
-  const words = {
-    drain: 'remove a VIP or region from DNS answers, and say when it is safe to stop',
-    up: 'force a VIP or region up, regardless of its health checks',
-    down: 'force a VIP or region down, regardless of its health checks',
-  } as const;
-  for (const state of ['drain', 'up', 'down'] as const) {
-    const command = reachable(program.command(state), true)
-      .summary(words[state])
-      .description(
-        state === 'drain'
-          ? 'Remove TARGET from DNS answers, and say when cached answers that name it expire.'
-          : `Force TARGET ${state}, regardless of its health checks. The checks continue.`,
-      )
-      .argument('<target>', TARGET)
-      .option('--for <duration>', 'how long, such as 30m (default: until "pharos auto")')
-      .option('--reason <text>', 'shown in status, log and events')
-      .option('--local', LOCAL);
-    if (state === 'drain') {
-      command
-        .option('--wait', 'wait until it is safe to stop')
-        .option('--force', 'drain although no other VIP of a service is available');
-    }
+function overrideCommand({ program, output, done, example }: Cli, state: keyof typeof SUMMARY): void {
+  const command = reachable(program.command(state), true)
+    .summary(SUMMARY[state])
+    .description(
+      state === 'drain'
+        ? 'Remove TARGET from DNS answers, and say when cached answers that name it expire.'
+        : `Force TARGET ${state}, regardless of its health checks. The checks continue.`,
+    )
+    .argument('<target>', TARGET)
+    .option('--for <duration>', 'how long, such as 30m (default: until "pharos auto")')
+    .option('--reason <text>', 'shown in status, log and events')
+    .option('--local', LOCAL);
+  if (state === 'drain') {
     command
-      .addHelpText(
-        'after',
-        state === 'drain'
-          ? example(
-              'pharos drain www.example.com/seoul-a --for 30m --reason "new kernel"',
-              'pharos drain @seoul --wait',
-            )
-          : example(`pharos ${state} www.example.com/seoul-a --for 30m --reason "the check is wrong"`),
-      )
-      .action(async (target: string, flags: Flags) => {
-        const { forceState } = await import('./control.ts');
-        done(await forceState(target, state, ofState(flags), output));
-      });
+      .option('--wait', 'wait until it is safe to stop')
+      .option('--force', 'drain although no other VIP of a service is available');
   }
+  command
+    .addHelpText(
+      'after',
+      state === 'drain'
+        ? example('pharos drain www.example.com/seoul-a --for 30m --reason "new kernel"', 'pharos drain @seoul --wait')
+        : example(`pharos ${state} www.example.com/seoul-a --for 30m --reason "the check is wrong"`),
+    )
+    .action(async (target: string, flags: Flags) => {
+      const { forceState } = await import('./control.ts');
+      done(await forceState(target, state, ofState(flags), output));
+    });
+}
 
+function autoCommand({ program, output, done, example }: Cli): void {
   reachable(program.command('auto'), true)
     .summary('clear an override: health checks decide again')
     .description('Clear the override of TARGET that drain, up or down has set. Its health checks decide again.')
@@ -108,7 +119,9 @@ export function controlCommands(
       const { giveBack } = await import('./control.ts');
       done(await giveBack(target, common(flags), output));
     });
+}
 
+function weightCommand({ program, output, done, example }: Cli): void {
   reachable(program.command('weight'), true)
     .summary('change a weight at run time, or use the weight of the zone file again')
     .description('Set the weight of TARGET. It takes precedence over the zone file, also after reloads and restarts.')
@@ -124,7 +137,9 @@ export function controlCommands(
       const { setWeight } = await import('./control.ts');
       done(await setWeight(target, weight, ofState(flags), output));
     });
+}
 
+function reloadCommand({ program, output, done, example }: Cli): void {
   reachable(program.command('reload'))
     .summary('read the configuration files again: all or nothing')
     .description(
@@ -152,7 +167,7 @@ function reachable(command: Command, several = false): Command {
     .option('--json', 'print the reply of the API');
 }
 
-function fleetCommand(...[program, output, done, example]: Parameters<typeof controlCommands>): void {
+function fleetCommand({ program, output, done, example }: Cli): void {
   reachable(program.command('fleet'))
     .summary('show the nodes of the fleet, and who sees what')
     .description(

@@ -123,7 +123,7 @@ function commands(output: Output, done: (code: number) => void): Command {
 
   explainCommand(program, output, done);
   simulateCommand(program, output, done);
-  controlCommands(program, output, done, example);
+  controlCommands({ program, output, done, example });
   diffCommand(program, output, done);
   importCommands(program, output, done);
   return program;

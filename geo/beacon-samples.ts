@@ -63,121 +63,153 @@ type Network = {
 /** Networks per turn: a few milliseconds of work. */
 const NETWORKS_A_TURN = 250;
 
-export function createBeaconSamples(): BeaconSamples {
+/** The samples that are kept. */
+type Store = {
   /** By network, in order of the last sample, oldest first. */
-  const networks = new Map<string, Network>();
-  /** The number of networks per IPv6 /32. */
-  const blocks = new Map<string, number>();
-  let kept = 0;
+  readonly networks: Map<string, Network>;
+  /** The number of networks per block. */
+  readonly blocks: Map<string, number>;
+  /** The number of samples. */
+  kept: number;
+};
 
-  const remove = (key: string, network: Network): void => {
-    networks.delete(key);
-    for (const samples of network.regions.values()) kept -= samples.length;
-    const block = blockOf(network.bytes);
-    const left = (blocks.get(block) ?? 0) - 1;
-    if (left > 0) blocks.set(block, left);
-    else blocks.delete(block);
-  };
-  /** Finds or adds the network and makes it the most recent one. Undefined if its block is full. */
-  const heard = (bytes: Uint8Array): Network | undefined => {
-    const key = Buffer.from(bytes).toString('latin1');
-    const known = networks.get(key);
-    if (known) {
-      networks.delete(key);
-      networks.set(key, known);
-      return known;
-    }
-    const block = blockOf(bytes);
-    const count = blocks.get(block) ?? 0;
-    if (count >= MAX_NETWORKS_A_BLOCK) return undefined;
-    blocks.set(block, count + 1);
-    const network: Network = { bytes, country: '', asn: 0, regions: new Map() };
-    networks.set(key, network);
-    return network;
-  };
-  const put = (network: Network, region: string, sample: Sample): void => {
-    const samples = network.regions.get(region) ?? [];
-    network.regions.set(region, samples);
-    const before = samples.findIndex(({ source }) => source === sample.source);
-    if (before >= 0) samples.splice(before, 1);
-    else kept++;
-    samples.push(sample);
-    if (samples.length > MAX_BEACON_SOURCES) {
-      samples.shift();
-      kept--;
-    }
-  };
-  const makeRoom = (): void => {
-    for (const [key, network] of networks) {
-      if (networks.size <= MAX_BEACON_NETWORKS && kept <= MAX_BEACON_SAMPLES) return;
-      remove(key, network);
-    }
-  };
-
+export function createBeaconSamples(): BeaconSamples {
+  const store: Store = { networks: new Map(), blocks: new Map(), kept: 0 };
   return {
-    add({ address, country, asn }, samples, nowMs) {
-      const { bytes, source } = splitAddress(address);
-      const network = heard(bytes);
-      if (!network) return false;
-      network.country = country;
-      network.asn = asn;
-      for (const [region, ms] of samples) put(network, region, { source, ms, atMs: nowMs });
-      makeRoom();
-      return true;
+    add: (origin, samples, nowMs) => add(store, origin, samples, nowMs),
+    expire: (sinceMs) => {
+      expire(store, sinceMs);
     },
-    expire(sinceMs) {
-      for (const [key, network] of networks) {
-        for (const [region, samples] of network.regions) {
-          const fresh = samples.filter(({ atMs }) => atMs >= sinceMs);
-          kept -= samples.length - fresh.length;
-          if (fresh.length === 0) network.regions.delete(region);
-          else network.regions.set(region, fresh);
-        }
-        if (network.regions.size === 0) remove(key, network);
-      }
-    },
-    figures(rules) {
+    figures: (rules) => {
       const sum = createFigures(rules);
-      for (const network of networks.values()) sum.add(network);
+      for (const network of store.networks.values()) sum.add(network);
       return sum.done();
     },
-    async figuresInTurns(rules, pause) {
-      const sum = createFigures(rules);
-      // Copied, because samples that arrive during the loop change the order.
-      for (const [index, network] of [...networks.values()].entries()) {
-        if (index % NETWORKS_A_TURN === NETWORKS_A_TURN - 1) await pause();
-        sum.add(network);
-      }
-      return sum.done();
-    },
-    size: () => ({ networks: networks.size, samples: kept }),
-    *save() {
-      // Copied, because samples that arrive during the loop change the order.
-      for (const { bytes, country, asn, regions } of [...networks.values()]) {
-        const samples = Object.fromEntries(
-          [...regions].map(([region, list]) => [
-            region,
-            list.map(({ source, ms, atMs }): [number, number, number] => [source, ms, atMs]),
-          ]),
-        );
-        yield { network: `${formatAddress(bytes)}/${networkBits(bytes)}`, country, asn, samples };
-      }
-    },
-    restore(saved, nowMs) {
-      for (const { network: text, country, asn, samples } of saved) {
-        const prefix = parsePrefix(text);
-        const network = prefix?.bits === networkBits(prefix?.bytes ?? []) ? heard(prefix.bytes) : undefined;
-        if (!network) continue;
-        network.country = country;
-        network.asn = asn;
-        for (const [region, list] of Object.entries(samples)) {
-          // If the clock was set back, samples from the future would never expire.
-          for (const [source, ms, atMs] of list) put(network, region, { source, ms, atMs: Math.min(atMs, nowMs) });
-        }
-        makeRoom();
-      }
+    figuresInTurns: (rules, pause) => figuresInTurns(store, rules, pause),
+    size: () => ({ networks: store.networks.size, samples: store.kept }),
+    save: () => save(store),
+    restore: (saved, nowMs) => {
+      for (const network of saved) restoreNetwork(store, network, nowMs);
     },
   };
+}
+
+function add(
+  store: Store,
+  { address, country, asn }: SampleOrigin,
+  samples: ReadonlyMap<string, number>,
+  nowMs: number,
+): boolean {
+  const { bytes, source } = splitAddress(address);
+  const network = heard(store, bytes);
+  if (!network) return false;
+  network.country = country;
+  network.asn = asn;
+  for (const [region, ms] of samples) put(store, network, region, { source, ms, atMs: nowMs });
+  makeRoom(store);
+  return true;
+}
+
+function restoreNetwork(store: Store, { network: text, country, asn, samples }: SavedNetwork, nowMs: number): void {
+  const prefix = parsePrefix(text);
+  const network = prefix?.bits === networkBits(prefix?.bytes ?? []) ? heard(store, prefix.bytes) : undefined;
+  if (!network) return;
+  network.country = country;
+  network.asn = asn;
+  for (const [region, list] of Object.entries(samples)) {
+    // If the clock was set back, samples from the future would never expire.
+    for (const [source, ms, atMs] of list) put(store, network, region, { source, ms, atMs: Math.min(atMs, nowMs) });
+  }
+  makeRoom(store);
+}
+
+/** Finds or adds the network and makes it the most recent one. Undefined if its block is full. */
+function heard({ networks, blocks }: Store, bytes: Uint8Array): Network | undefined {
+  const key = Buffer.from(bytes).toString('latin1');
+  const known = networks.get(key);
+  if (known) {
+    networks.delete(key);
+    networks.set(key, known);
+    return known;
+  }
+  const block = blockOf(bytes);
+  const count = blocks.get(block) ?? 0;
+  if (count >= MAX_NETWORKS_A_BLOCK) return undefined;
+  blocks.set(block, count + 1);
+  const network: Network = { bytes, country: '', asn: 0, regions: new Map() };
+  networks.set(key, network);
+  return network;
+}
+
+/** Adds a sample. It replaces the one that its source had for this region, or the oldest one of a full region. */
+function put(store: Store, network: Network, region: string, sample: Sample): void {
+  const samples = network.regions.get(region) ?? [];
+  network.regions.set(region, samples);
+  const before = samples.findIndex(({ source }) => source === sample.source);
+  if (before >= 0) samples.splice(before, 1);
+  else store.kept++;
+  samples.push(sample);
+  if (samples.length > MAX_BEACON_SOURCES) {
+    samples.shift();
+    store.kept--;
+  }
+}
+
+/** Removes the networks that were silent the longest while there are too many. */
+function makeRoom(store: Store): void {
+  for (const [key, network] of store.networks) {
+    if (store.networks.size <= MAX_BEACON_NETWORKS && store.kept <= MAX_BEACON_SAMPLES) return;
+    remove(store, key, network);
+  }
+}
+
+function remove(store: Store, key: string, network: Network): void {
+  const { networks, blocks } = store;
+  networks.delete(key);
+  for (const samples of network.regions.values()) store.kept -= samples.length;
+  const block = blockOf(network.bytes);
+  const left = (blocks.get(block) ?? 0) - 1;
+  if (left > 0) blocks.set(block, left);
+  else blocks.delete(block);
+}
+
+function expire(store: Store, sinceMs: number): void {
+  for (const [key, network] of store.networks) {
+    for (const [region, samples] of network.regions) {
+      const fresh = samples.filter(({ atMs }) => atMs >= sinceMs);
+      store.kept -= samples.length - fresh.length;
+      if (fresh.length === 0) network.regions.delete(region);
+      else network.regions.set(region, fresh);
+    }
+    if (network.regions.size === 0) remove(store, key, network);
+  }
+}
+
+async function figuresInTurns(
+  { networks }: Store,
+  rules: FigureRules,
+  pause: () => Promise<unknown>,
+): Promise<LatencyTable> {
+  const sum = createFigures(rules);
+  // Copied, because samples that arrive during the loop change the order.
+  for (const [index, network] of [...networks.values()].entries()) {
+    if (index % NETWORKS_A_TURN === NETWORKS_A_TURN - 1) await pause();
+    sum.add(network);
+  }
+  return sum.done();
+}
+
+function* save({ networks }: Store): Iterable<SavedNetwork> {
+  // Copied, because samples that arrive during the loop change the order.
+  for (const { bytes, country, asn, regions } of [...networks.values()]) {
+    const samples = Object.fromEntries(
+      [...regions].map(([region, list]) => [
+        region,
+        list.map(({ source, ms, atMs }): [number, number, number] => [source, ms, atMs]),
+      ]),
+    );
+    yield { network: `${formatAddress(bytes)}/${networkBits(bytes)}`, country, asn, samples };
+  }
 }
 
 /** /24 and /48. */

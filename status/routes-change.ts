@@ -75,6 +75,13 @@ export const scopeQuery = {
 const scoped = { schema: { querystring: scopeQuery } };
 
 export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
+  overrideRoutes(app, runtime);
+  weightRoutes(app, runtime);
+  pushRoute(app, runtime);
+  reloadRoute(app, runtime);
+}
+
+function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
   app.put<{ Params: TargetParams; Body: OverrideBody; Querystring: ScopeQuery }>(
     '/api/v1/overrides/*',
     { schema: { body: overrideBody, querystring: scopeQuery } },
@@ -119,7 +126,9 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, vips: outcome.targets, saved: await outcome.saved };
   });
+}
 
+function weightRoutes(app: FastifyInstance, runtime: Runtime): void {
   app.put<{ Params: TargetParams; Body: WeightBody; Querystring: ScopeQuery }>(
     '/api/v1/weights/*',
     { schema: { body: weightBody, querystring: scopeQuery } },
@@ -139,7 +148,9 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
     if (outcome.kind === 'unknown target') throw notFound(runtime, target);
     return { target, vips: outcome.targets, saved: await outcome.saved };
   });
+}
 
+function pushRoute(app: FastifyInstance, runtime: Runtime): void {
   app.put<{ Params: TargetParams; Body: PushBody }>('/api/v1/push/*', { schema: { body: pushBody } }, (request) => {
     const target = request.params['*'];
     const { healthy, load } = request.body;
@@ -157,7 +168,9 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
         throw new ProblemError(400, 'a report must name one VIP, not a region', { parameter: 'target' });
     }
   });
+}
 
+function reloadRoute(app: FastifyInstance, runtime: Runtime): void {
   app.post<{ Querystring: ReloadQuery }>(
     '/api/v1/reload',
     { schema: { querystring: reloadQuery } },

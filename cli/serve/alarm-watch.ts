@@ -42,120 +42,136 @@ const SERVICES_EVERY_MS = 1000;
 /** How often to check orders, certificates and files. */
 const SLOW_EVERY_MS = 5000;
 
-export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
-  const { alarms, current, health, stateDir, wallMs = Date.now } = parts;
-  let judged: Judged | undefined;
-  let timers: NodeJS.Timeout[] = [];
-  /** Files with a `state_lost` alarm of this watch. */
-  let lostFiles = new Set<string>();
-  let isLooking = false;
-  let soon: NodeJS.Immediate | undefined;
-
-  const judgedNow = (): Judged => {
-    const of = current();
-    if (judged?.of !== of) {
-      const numbers = new Map(of.catalog.services.map(({ name }, number) => [name, number]));
-      judged = { of, numbers, judge: createServiceJudge(of.loaded, of.health) };
-    }
-    return judged;
-  };
-  const judgeService = (name: string): void => {
-    const { numbers, judge } = judgedNow();
-    const service = numbers.get(name);
-    if (service === undefined) return;
-    const verdict = judge(service);
-    // The new alarm is raised before the old one is cleared, so that a service in trouble always has one.
-    if (verdict.kind === 'down') alarms.raise('service_down', verdict.message, name);
-    if (verdict.kind === 'degraded') alarms.raise('service_degraded', verdict.message, name);
-    if (verdict.kind !== 'down') alarms.clear('service_down', name);
-    if (verdict.kind !== 'degraded') alarms.clear('service_degraded', name);
-  };
-  const judgeAll = (): void => {
-    for (const name of judgedNow().numbers.keys()) judgeService(name);
-  };
-  /** Makes these the only alarms with this code. */
-  const are = (code: AlarmCode, messages: ReadonlyMap<string, string>): void => {
-    for (const [subject, message] of messages) alarms.raise(code, message, subject);
-    alarms.retain(code, new Set(messages.keys()));
-  };
-
-  const lookAtOrders = (): void => {
-    are('drained_long', forgottenOrders(health(), wallMs()));
-  };
-  const lookAtCertificates = (): void => {
-    const { tls } = current().settings;
-    const own = tls === undefined ? [] : [{ subject: tls.keyPair.path, what: `The certificate ${tls.keyPair.path} for DNS over TLS`, endsMs: tls.keyPair.expiresAtMs }]; // prettier-ignore
-    const all = [...own, ...health().certificates().map(certificateOf)];
-    const ending = all.filter(({ endsMs }) => endsMs - wallMs() < CERTIFICATE_ENDS_MS);
-    are(
-      'certificate_expiring',
-      new Map(ending.map(({ subject, what, endsMs }) => [subject, `${what} ${endWords(endsMs, wallMs())}`])),
-    );
-  };
-  const lookAtFiles = async (): Promise<void> => {
-    if (isLooking) return;
-    isLooking = true;
-    try {
-      const kept = (await readdir(stateDir).catch(() => [])).filter((name) => name.endsWith(`.json${BAD}`));
-      const found = new Set<string>();
-      for (const name of kept) {
-        const bad = join(stateDir, name);
-        const file = bad.slice(0, -BAD.length);
-        found.add(file);
-        const isUp = alarms.list().some(({ code, subject }) => code === 'state_lost' && subject === file);
-        // The alarm that was raised when the file was read says more.
-        if (!isUp) alarms.raise('state_lost', lostWords(file, bad), file);
-      }
-      for (const file of lostFiles) if (!found.has(file)) alarms.clear('state_lost', file);
-      lostFiles = found;
-    } finally {
-      isLooking = false;
-    }
-  };
-  const lookAtSlow = (): void => {
-    lookAtOrders();
-    lookAtCertificates();
-    void lookAtFiles();
-  };
-
-  return {
-    start() {
-      judgeAll();
-      lookAtSlow();
-      timers = [setInterval(judgeAll, SERVICES_EVERY_MS), setInterval(lookAtSlow, SLOW_EVERY_MS)];
-      for (const timer of timers) timer.unref();
-    },
-    changed(target) {
-      if (timers.length === 0) return;
-      judgeService(target.slice(0, target.lastIndexOf('/')));
-      // One order may change many targets: check once for all.
-      soon ??= setImmediate(() => {
-        soon = undefined;
-        lookAtOrders();
-      });
-    },
-    replaced() {
-      if (timers.length === 0) return;
-      const names = new Set(judgedNow().numbers.keys());
-      alarms.retain('service_down', names);
-      alarms.retain('service_degraded', names);
-      judgeAll();
-      lookAtSlow();
-    },
-    stop() {
-      for (const timer of timers) clearInterval(timer);
-      timers = [];
-      clearImmediate(soon);
-    },
-  };
-}
-
 /** A generation, with the numbers of its services by name. */
 type Judged = {
   readonly of: Current;
   readonly numbers: ReadonlyMap<string, number>;
   readonly judge: (service: number) => ServiceVerdict;
 };
+
+type WatchState = {
+  readonly parts: Required<AlarmWatchParts>;
+  judged: Judged | undefined;
+  timers: NodeJS.Timeout[];
+  /** Files with a `state_lost` alarm of this watch. */
+  lostFiles: ReadonlySet<string>;
+  isLookingAtFiles: boolean;
+  /** Set while a check of all orders is due. */
+  soon: NodeJS.Immediate | undefined;
+};
+
+export function createAlarmWatch(parts: AlarmWatchParts): AlarmWatch {
+  const watch: WatchState = {
+    parts: { wallMs: Date.now, ...parts },
+    ...{ judged: undefined, timers: [], lostFiles: new Set(), isLookingAtFiles: false, soon: undefined },
+  };
+  return {
+    start() {
+      judgeAll(watch);
+      lookAtSlow(watch);
+      watch.timers = [
+        setInterval(judgeAll, SERVICES_EVERY_MS, watch).unref(),
+        setInterval(lookAtSlow, SLOW_EVERY_MS, watch).unref(),
+      ];
+    },
+    changed(target) {
+      if (watch.timers.length === 0) return;
+      judgeService(watch, target.slice(0, target.lastIndexOf('/')));
+      // One order may change many targets: check once for all.
+      watch.soon ??= setImmediate(() => {
+        watch.soon = undefined;
+        lookAtOrders(watch);
+      });
+    },
+    replaced() {
+      if (watch.timers.length === 0) return;
+      const names = new Set(judgedNow(watch).numbers.keys());
+      parts.alarms.retain('service_down', names);
+      parts.alarms.retain('service_degraded', names);
+      judgeAll(watch);
+      lookAtSlow(watch);
+    },
+    stop() {
+      for (const timer of watch.timers) clearInterval(timer);
+      watch.timers = [];
+      clearImmediate(watch.soon);
+    },
+  };
+}
+
+function judgedNow(watch: WatchState): Judged {
+  const of = watch.parts.current();
+  if (watch.judged?.of === of) return watch.judged;
+  const numbers = new Map(of.catalog.services.map(({ name }, number) => [name, number]));
+  return (watch.judged = { of, numbers, judge: createServiceJudge(of.loaded, of.health) });
+}
+
+function judgeService(watch: WatchState, name: string): void {
+  const { alarms } = watch.parts;
+  const { numbers, judge } = judgedNow(watch);
+  const service = numbers.get(name);
+  if (service === undefined) return;
+  const verdict = judge(service);
+  // The new alarm is raised before the old one is cleared, so that a service in trouble always has one.
+  if (verdict.kind === 'down') alarms.raise('service_down', verdict.message, name);
+  if (verdict.kind === 'degraded') alarms.raise('service_degraded', verdict.message, name);
+  if (verdict.kind !== 'down') alarms.clear('service_down', name);
+  if (verdict.kind !== 'degraded') alarms.clear('service_degraded', name);
+}
+
+function judgeAll(watch: WatchState): void {
+  for (const name of judgedNow(watch).numbers.keys()) judgeService(watch, name);
+}
+
+function lookAtSlow(watch: WatchState): void {
+  lookAtOrders(watch);
+  lookAtCertificates(watch);
+  void lookAtFiles(watch);
+}
+
+/** Makes `messages`, by subject, the only alarms with this code. */
+function setAlarms(alarms: Alarms, code: AlarmCode, messages: ReadonlyMap<string, string>): void {
+  for (const [subject, message] of messages) alarms.raise(code, message, subject);
+  alarms.retain(code, new Set(messages.keys()));
+}
+
+function lookAtOrders({ parts: { alarms, health, wallMs } }: WatchState): void {
+  setAlarms(alarms, 'drained_long', forgottenOrders(health(), wallMs()));
+}
+
+function lookAtCertificates({ parts: { alarms, current, health, wallMs } }: WatchState): void {
+  const { tls } = current().settings;
+  const own = tls === undefined ? [] : [{ subject: tls.keyPair.path, what: `The certificate ${tls.keyPair.path} for DNS over TLS`, endsMs: tls.keyPair.expiresAtMs }]; // prettier-ignore
+  const all = [...own, ...health().certificates().map(certificateOf)];
+  const ending = all.filter(({ endsMs }) => endsMs - wallMs() < CERTIFICATE_ENDS_MS);
+  setAlarms(
+    alarms,
+    'certificate_expiring',
+    new Map(ending.map(({ subject, what, endsMs }) => [subject, `${what} ${endWords(endsMs, wallMs())}`])),
+  );
+}
+
+async function lookAtFiles(watch: WatchState): Promise<void> {
+  const { alarms, stateDir } = watch.parts;
+  if (watch.isLookingAtFiles) return;
+  watch.isLookingAtFiles = true;
+  try {
+    const kept = (await readdir(stateDir).catch(() => [])).filter((name) => name.endsWith(`.json${BAD}`));
+    const found = new Set<string>();
+    for (const name of kept) {
+      const bad = join(stateDir, name);
+      const file = bad.slice(0, -BAD.length);
+      found.add(file);
+      const isUp = alarms.list().some(({ code, subject }) => code === 'state_lost' && subject === file);
+      // The alarm that was raised when the file was read says more.
+      if (!isUp) alarms.raise('state_lost', lostWords(file, bad), file);
+    }
+    for (const file of watch.lostFiles) if (!found.has(file)) alarms.clear('state_lost', file);
+    watch.lostFiles = found;
+  } finally {
+    watch.isLookingAtFiles = false;
+  }
+}
 
 /** Messages, by target, for old orders without an end that keep a VIP out of answers. */
 function forgottenOrders(health: Health, nowMs: number): ReadonlyMap<string, string> {

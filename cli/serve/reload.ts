@@ -56,124 +56,146 @@ export type ReloadsOptions = {
   readonly load: RunLoad;
 };
 
-export function createReloads(options: ReloadsOptions): Reloads {
-  const { input, threads, current, activate, measured, begins, tell, stopping, log, alarms } = options;
-  const { load: runLoad } = options;
-  const limitMs = Math.max(LEAST_LIMIT_MS, options.firstLoadMs * SLOWER_THAN_FIRST);
-  const stopped = new AbortController();
+type ReloadState = {
+  readonly options: ReloadsOptions;
+  /** Time limit of a compile thread. */
+  readonly limitMs: number;
+  readonly stopped: AbortController;
   /** Compile threads that were ended but still wait for a file system. */
-  let stuck = 0;
-  let last: LastReload = { ok: true, at: new Date(), diagnostics: options.warnings };
-  let underWay: Promise<Reloaded> | undefined;
+  stuck: number;
+  last: LastReload;
+  underWay: Promise<Reloaded> | undefined;
   /** The reload that begins after it. */
-  let following: Promise<Reloaded> | undefined;
+  following: Promise<Reloaded> | undefined;
   /** Whether a caller of the next reload has set `force`. */
-  let forced = false;
-  let held: PromiseWithResolvers<undefined> | undefined;
+  forced: boolean;
+  /** Set by `hold`: the next reload waits for it. */
+  held: PromiseWithResolvers<undefined> | undefined;
+};
 
-  const load = async (loadInput: LoadInput): ReturnType<RunLoad> => {
-    if (stuck >= MAX_STUCK) throw new Error(`${stuck} earlier reloads still wait for a file that cannot be read`);
-    try {
-      const outcome = await runLoad(loadInput, { limitMs, signal: stopped.signal, inForce: current().loaded });
-      alarms.clear('reload_stuck');
-      return outcome;
-    } catch (error) {
-      if (error instanceof LoadStuckError) {
-        stuck += 1;
-        void error.ended.then(() => (stuck -= 1));
-        const message = `The last reload was stopped: ${error.message}. Still serving generation ${current().number}.`;
-        alarms.raise('reload_stuck', message);
-      }
-      throw error;
-    }
+export function createReloads(options: ReloadsOptions): Reloads {
+  const state: ReloadState = {
+    options,
+    limitMs: Math.max(LEAST_LIMIT_MS, options.firstLoadMs * SLOWER_THAN_FIRST),
+    stopped: new AbortController(),
+    stuck: 0,
+    last: { ok: true, at: new Date(), diagnostics: options.warnings },
+    ...{ underWay: undefined, following: undefined, forced: false, held: undefined },
   };
-  const attempt = async (force: boolean): Promise<Reloaded> => {
-    const figures = await measured.figures();
-    // If the server has a pharos.yaml, its absence is a mistake: the defaults must not be served.
-    const file = input.file ?? current().settings.file;
-    const { serials, atlas, knownDatabases } = current().loaded;
-    const geographyInUse = { atlas, knownDatabases };
-    const keyPairInUse = current().settings.tls?.keyPair;
-    const outcome = await load({ ...input, file, serials, measured: figures, keyPairInUse, geographyInUse });
-    if (outcome.ok && outcome.value === current().loaded) {
-      measured.applied(figures);
-      log.info({ generation: current().number }, 'nothing has changed: the generation stays');
-      return { ok: true, generation: current().number, warnings: outcome.diagnostics };
-    }
-    const shrunk = outcome.ok && !force ? findShrunk(current().catalog, outcome.value) : [];
-    if (!outcome.ok || shrunk.length > 0) {
-      const diagnostics = [...outcome.diagnostics, ...shrunk];
-      for (const each of diagnostics) log[logLevelOf(each)](formatDiagnostic(each));
-      log.error(`reload refused: still serving generation ${current().number}`);
-      return { ok: false, diagnostics };
-    }
-    const next = prepare(outcome.value, current().number + 1, outcome.diagnostics, threads, current());
-    warnOfRestart(current().settings, next.settings, log);
-    const isSmall = sharesMemory(current().loaded, next.loaded);
-    await activate(next);
-    measured.applied(figures);
-    // After `activate`, which held the previous generation.
-    if (!isSmall) {
-      collectAll();
-      releaseMemory();
-    }
-    for (const warning of outcome.diagnostics) log.warn(formatDiagnostic(warning));
-    log.info({ generation: next.number, zones: next.catalog.zones.length }, 'reloaded');
-    return { ok: true, generation: next.number, warnings: outcome.diagnostics };
-  };
-  const failed = (error: unknown): Reloaded => {
-    const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
-    if (!stopping()) log.error({ err: error }, message);
-    const report = createReport();
-    report.error('PH091', message, { file: current().settings.file ?? input.cwd });
-    return { ok: false, diagnostics: report.diagnostics };
-  };
-  const run = async (): Promise<Reloaded> => {
-    await held?.promise;
-    const force = forced;
-    forced = false;
-    let result: Reloaded;
-    try {
-      if (stopping()) throw new Error('the server is stopping');
-      begins();
-      result = await attempt(force);
-    } catch (error) {
-      result = failed(error);
-    }
-    last = { ok: result.ok, at: new Date(), diagnostics: result.ok ? result.warnings : result.diagnostics };
-    tell(last, current().number);
-    return result;
-  };
-  const next = async (): Promise<Reloaded> => {
-    following = undefined;
-    underWay = run().finally(() => {
-      underWay = undefined;
-    });
-    return await underWay;
-  };
-  const reload = async ({ force = false }: ReloadOptions = {}): Promise<Reloaded> => {
-    // Waiting callers share one reload: if one of them sets `force`, it applies to all.
-    forced ||= force;
-    if (underWay) following ??= underWay.then(next);
-    return await (following ?? next());
-  };
-
   return {
-    reload,
-    last: () => last,
+    reload: async ({ force = false } = {}) => {
+      // Waiting callers share one reload: if one of them sets `force`, it applies to all.
+      state.forced ||= force;
+      if (state.underWay) state.following ??= state.underWay.then(() => beginReload(state));
+      return await (state.following ?? beginReload(state));
+    },
+    last: () => state.last,
     hold: async () => {
       // Also waits for a reload that was requested meanwhile.
-      for (let seen: typeof underWay; seen !== underWay;) await (seen = underWay);
-      held = Promise.withResolvers();
+      for (let seen: typeof state.underWay; seen !== state.underWay;) await (seen = state.underWay);
+      state.held = Promise.withResolvers();
     },
     goOn: () => {
-      held?.resolve(undefined);
-      held = undefined;
+      state.held?.resolve(undefined);
+      state.held = undefined;
     },
     stop: () => {
-      stopped.abort(new Error('the server is stopping'));
+      state.stopped.abort(new Error('the server is stopping'));
     },
   };
+}
+
+async function beginReload(state: ReloadState): Promise<Reloaded> {
+  state.following = undefined;
+  state.underWay = runReload(state).finally(() => {
+    state.underWay = undefined;
+  });
+  return await state.underWay;
+}
+
+/** Never rejects: an error is a rejected reload with PH091. */
+async function runReload(state: ReloadState): Promise<Reloaded> {
+  const { begins, tell, current, stopping } = state.options;
+  await state.held?.promise;
+  const force = state.forced;
+  state.forced = false;
+  let result: Reloaded;
+  try {
+    if (stopping()) throw new Error('the server is stopping');
+    begins();
+    result = await attempt(state, force);
+  } catch (error) {
+    result = failed(state.options, error);
+  }
+  state.last = { ok: result.ok, at: new Date(), diagnostics: result.ok ? result.warnings : result.diagnostics };
+  tell(state.last, current().number);
+  return result;
+}
+
+async function attempt(state: ReloadState, force: boolean): Promise<Reloaded> {
+  const { input, threads, current, activate, measured, log } = state.options;
+  const figures = await measured.figures();
+  // If the server has a pharos.yaml, its absence is a mistake: the defaults must not be served.
+  const file = input.file ?? current().settings.file;
+  const { serials, atlas, knownDatabases } = current().loaded;
+  const geographyInUse = { atlas, knownDatabases };
+  const keyPairInUse = current().settings.tls?.keyPair;
+  const outcome = await load(state, { ...input, file, serials, measured: figures, keyPairInUse, geographyInUse });
+  if (outcome.ok && outcome.value === current().loaded) {
+    measured.applied(figures);
+    log.info({ generation: current().number }, 'nothing has changed: the generation stays');
+    return { ok: true, generation: current().number, warnings: outcome.diagnostics };
+  }
+  const shrunk = outcome.ok && !force ? findShrunk(current().catalog, outcome.value) : [];
+  if (!outcome.ok || shrunk.length > 0) {
+    const diagnostics = [...outcome.diagnostics, ...shrunk];
+    for (const each of diagnostics) log[logLevelOf(each)](formatDiagnostic(each));
+    log.error(`reload refused: still serving generation ${current().number}`);
+    return { ok: false, diagnostics };
+  }
+  const next = prepare(outcome.value, current().number + 1, outcome.diagnostics, threads, current());
+  warnOfRestart(current().settings, next.settings, log);
+  const isSmall = sharesMemory(current().loaded, next.loaded);
+  await activate(next);
+  measured.applied(figures);
+  // After `activate`, which held the previous generation.
+  if (!isSmall) {
+    collectAll();
+    releaseMemory();
+  }
+  for (const warning of outcome.diagnostics) log.warn(formatDiagnostic(warning));
+  log.info({ generation: next.number, zones: next.catalog.zones.length }, 'reloaded');
+  return { ok: true, generation: next.number, warnings: outcome.diagnostics };
+}
+
+/** Runs the compile thread, and raises `reload_stuck` if it hangs. */
+async function load(state: ReloadState, input: LoadInput): ReturnType<RunLoad> {
+  const { limitMs, stopped, options } = state;
+  const { current, alarms } = options;
+  if (state.stuck >= MAX_STUCK) {
+    throw new Error(`${state.stuck} earlier reloads still wait for a file that cannot be read`);
+  }
+  try {
+    const outcome = await options.load(input, { limitMs, signal: stopped.signal, inForce: current().loaded });
+    alarms.clear('reload_stuck');
+    return outcome;
+  } catch (error) {
+    if (error instanceof LoadStuckError) {
+      state.stuck += 1;
+      void error.ended.then(() => (state.stuck -= 1));
+      const message = `The last reload was stopped: ${error.message}. Still serving generation ${current().number}.`;
+      alarms.raise('reload_stuck', message);
+    }
+    throw error;
+  }
+}
+
+function failed({ stopping, log, current, input }: ReloadsOptions, error: unknown): Reloaded {
+  const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
+  if (!stopping()) log.error({ err: error }, message);
+  const report = createReport();
+  report.error('PH091', message, { file: current().settings.file ?? input.cwd });
+  return { ok: false, diagnostics: report.diagnostics };
 }
 
 /** Settings that take effect only at a start, by their names in pharos.yaml. */

@@ -8,6 +8,7 @@ import { formatDiagnostic } from '../../config/diagnostics.ts';
 import type { Fleet } from '../../fleet/start-fleet.ts';
 import { systemClock } from '../../health/clock.ts';
 import { startHealth, type Health } from '../../health/engine.ts';
+import type { Foresee } from '../../health/pressure.ts';
 import { createForesight } from '../../server/forecast/foresight.ts';
 import type { SimulateThread } from '../../server/forecast/simulate-thread.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
@@ -109,22 +110,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
   const serials = createSerialKeeper(stateDir, alarms, () => handOver.isReleased());
   const alarmWatch = createAlarmWatch({ alarms, current, health: () => health.now(), stateDir });
   const foresee = createForesight(systemClock, current, () => ({ served: answers.served(), clients: clients.of }));
-  const health = holdHealth(() =>
-    startHealth({
-      stateDir,
-      log: (event) => {
-        news.health(event);
-        alarmWatch.changed(event.target);
-      },
-      alarms,
-      warn: (message) => {
-        log.warn(message);
-      },
-      suspect: () => state.current.settings.health.suspect,
-      foresee,
-      electorate: basis.fleet?.electorate,
-    }),
-  );
+  const health = holdHealth(() => startChecks(basis, { state, news, alarmWatch, foresee }));
 
   // News first: the alarms of the others name its services.
   const followers: readonly Follower[] = [
@@ -139,24 +125,8 @@ export function createServerParts(basis: ServerBasis): ServerParts {
     load: basis.loader.load,
     warnings: first.warnings,
     firstLoadMs: basis.firstLoadMs,
-    alarms,
-    threads,
-    current,
-    activate: (next) =>
-      activate(next, {
-        state,
-        calendar,
-        configureHealth: (generation, before) => {
-          describeConfiguration(basis.fleet, generation);
-          configureHealth(health.now(), generation, before);
-        },
-        publish: async (generation) => {
-          await state.server?.publish(publicationOf(generation, queryLog.payload(generation.settings), state.current));
-        },
-        followers,
-        log,
-      }),
-    measured,
+    ...{ alarms, threads, current, measured, log },
+    activate: (next) => activateNext(basis, { state, calendar, health, queryLog }, followers, next),
     begins: () => {
       manager.tell('RELOADING', 'Reloading the configuration');
     },
@@ -166,7 +136,6 @@ export function createServerParts(basis: ServerBasis): ServerParts {
       tellManager(manager, state, last);
     },
     stopping: () => state.stopping,
-    log,
   });
   const calendar = createCalendar({ health: health.now, tell: news.scheduled, reload: reloads.reload, log });
   const orders = createOrderGiver({
@@ -204,6 +173,53 @@ export function createServerParts(basis: ServerBasis): ServerParts {
     ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
     ...{ serials, alarmWatch, reloads, loader: basis.loader, calendar, runtime, status, handOver },
   };
+}
+
+function startChecks(
+  { first, alarms, log, fleet }: ServerBasis,
+  {
+    state,
+    news,
+    alarmWatch,
+    foresee,
+  }: Pick<ServerParts, 'state' | 'news' | 'alarmWatch'> & { readonly foresee: Foresee },
+): Health {
+  return startHealth({
+    stateDir: first.settings.stateDir,
+    log: (event) => {
+      news.health(event);
+      alarmWatch.changed(event.target);
+    },
+    alarms,
+    warn: (message) => {
+      log.warn(message);
+    },
+    suspect: () => state.current.settings.health.suspect,
+    foresee,
+    electorate: fleet?.electorate,
+  });
+}
+
+/** Puts a generation in force; see `activate`. */
+function activateNext(
+  { fleet, log }: ServerBasis,
+  { state, calendar, health, queryLog }: Pick<ServerParts, 'state' | 'calendar' | 'health' | 'queryLog'>,
+  followers: readonly Follower[],
+  next: Current,
+): Promise<void> {
+  return activate(next, {
+    state,
+    calendar,
+    configureHealth: (generation, before) => {
+      describeConfiguration(fleet, generation);
+      configureHealth(health.now(), generation, before);
+    },
+    publish: async (generation) => {
+      await state.server?.publish(publicationOf(generation, queryLog.payload(generation.settings), state.current));
+    },
+    followers,
+    log,
+  });
 }
 
 /** The running health checks. A takeover stops them. They are started again if the other server fails to start. */

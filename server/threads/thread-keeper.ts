@@ -49,109 +49,131 @@ const FINISH_MS = 5_000;
 // In dist/ this file ends in .js: the compiler rewrites imports, but not this URL.
 const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
+type Kept = {
+  readonly options: KeeperOptions;
+  readonly started: PromiseWithResolvers<readonly Endpoint[]>;
+  /** The current thread. Undefined between its death and its restart. */
+  worker: Worker | undefined;
+  running: number;
+  descriptors: readonly number[];
+  everServed: boolean;
+  stopping: boolean;
+  /** Deaths in a row without a recovery between them. */
+  deaths: number;
+  /** Set while a restart is due. */
+  restart: NodeJS.Timeout | undefined;
+  /** Resolves when the current thread has exited. */
+  gone: Promise<void>;
+};
+
 /** Starts a thread and keeps it until `ended` is called. */
 export function keepThread(options: KeeperOptions): Keeper {
-  const { name, log, counters } = options;
   const started = Promise.withResolvers<readonly Endpoint[]>();
   // A rejection that nothing awaits must not end the process.
   started.promise.catch(() => undefined);
-  let worker: Worker | undefined;
-  let running = 0;
-  let descriptors: readonly number[] = [];
-  let everServed = false;
-  let stopping = false;
-  let deaths = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let gone = Promise.resolve();
-
-  const replyTo = (question: unknown): unknown => {
-    try {
-      return options.onQuestion(question);
-    } catch (error) {
-      log.error(`${name}: cannot reply to its question: ${error instanceof Error ? error.message : String(error)}`);
-      return undefined;
-    }
+  const kept: Kept = {
+    ...{ options, started, worker: undefined, running: 0, descriptors: [] },
+    ...{ everServed: false, stopping: false, deaths: 0, restart: undefined, gone: Promise.resolve() },
   };
-  const onMessage = (message: ToControl, thread: Worker): void => {
-    switch (message.kind) {
-      case 'question': {
-        const { id, question } = message;
-        thread.postMessage({ kind: 'reply', id, reply: replyTo(question) } satisfies ToThread);
-        break;
-      }
-      case 'ready':
-        everServed = true;
-        started.resolve(message.endpoints);
-        descriptors = message.descriptors;
-        running = message.sequence;
-        options.onRunning();
-        break;
-      case 'running':
-        running = message.sequence;
-        options.onRunning();
-        break;
-      case 'refused':
-        started.reject(new Error(`${name} cannot create its answerer: ${message.reason}`));
-        options.onRefused(message.sequence, message.reason);
-        break;
-      case 'cannot-listen': {
-        const error = new ListenError(message.failure);
-        if (everServed) log.error(`${name}: ${error.message}; ${error.hint}`);
-        started.reject(error);
-        break;
-      }
-      case 'log':
-        log.error(`${name}: ${message.message}`);
-    }
-  };
-
-  const begin = (): void => {
-    const startedAt = performance.now();
-    const thread = new Worker(entry, { name, workerData: options.start() });
-    thread.postMessage(options.first());
-    worker = thread;
-    let reason = 'it ended';
-    thread.on('message', (message: ToControl) => {
-      onMessage(message, thread);
-    });
-    thread.on('error', (error) => {
-      reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    });
-    const exited = Promise.withResolvers<undefined>();
-    gone = exited.promise.then();
-    thread.on('exit', () => {
-      exited.resolve(undefined);
-      worker = undefined;
-      running = 0;
-      started.reject(new Error(`${name} did not start: ${reason}`));
-      if (stopping || !everServed) return;
-      deaths = performance.now() - startedAt > RECOVERED_MS ? 1 : deaths + 1;
-      const delayMs = deaths === 1 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (deaths - 2));
-      count(counters, COUNTER.THREAD_RESTARTS);
-      const when = delayMs === 0 ? 'at once' : `in ${delayMs} ms`;
-      log.error(`${name} died; restarting it ${when}: ${reason}`);
-      if (delayMs === 0) begin();
-      else timer = setTimeout(begin, delayMs);
-    });
-  };
-  begin();
-
+  begin(kept);
   return {
     started: started.promise,
-    descriptors: () => descriptors,
-    running: () => running,
+    descriptors: () => kept.descriptors,
+    running: () => kept.running,
     post: (message) => {
-      worker?.postMessage(message);
+      kept.worker?.postMessage(message);
     },
-    ended: async () => {
-      stopping = true;
-      clearTimeout(timer);
-      const force = setTimeout(() => {
-        log.warn(`${name} did not finish within ${FINISH_MS} ms`);
-        void worker?.terminate();
-      }, FINISH_MS);
-      await gone;
-      clearTimeout(force);
-    },
+    ended: () => awaitEnd(kept),
   };
+}
+
+function begin(kept: Kept): void {
+  const { name, start, first } = kept.options;
+  const startedAt = performance.now();
+  const thread = new Worker(entry, { name, workerData: start() });
+  thread.postMessage(first());
+  kept.worker = thread;
+  let reason = 'it ended';
+  thread.on('message', (message: ToControl) => {
+    handleMessage(kept, message, thread);
+  });
+  thread.on('error', (error) => {
+    reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  });
+  const exited = Promise.withResolvers<undefined>();
+  kept.gone = exited.promise.then();
+  thread.on('exit', () => {
+    exited.resolve(undefined);
+    kept.worker = undefined;
+    kept.running = 0;
+    kept.started.reject(new Error(`${name} did not start: ${reason}`));
+    if (!kept.stopping && kept.everServed) beginAgain(kept, performance.now() - startedAt, reason);
+  });
+}
+
+function beginAgain(kept: Kept, livedMs: number, reason: string): void {
+  const { name, log, counters } = kept.options;
+  kept.deaths = livedMs > RECOVERED_MS ? 1 : kept.deaths + 1;
+  const delayMs = kept.deaths === 1 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (kept.deaths - 2));
+  count(counters, COUNTER.THREAD_RESTARTS);
+  const when = delayMs === 0 ? 'at once' : `in ${delayMs} ms`;
+  log.error(`${name} died; restarting it ${when}: ${reason}`);
+  if (delayMs === 0) begin(kept);
+  else kept.restart = setTimeout(begin, delayMs, kept);
+}
+
+function handleMessage(kept: Kept, message: ToControl, thread: Worker): void {
+  const { options, started } = kept;
+  const { name, log } = options;
+  switch (message.kind) {
+    case 'question': {
+      const { id, question } = message;
+      thread.postMessage({ kind: 'reply', id, reply: replyTo(options, question) } satisfies ToThread);
+      break;
+    }
+    case 'ready':
+      kept.everServed = true;
+      started.resolve(message.endpoints);
+      kept.descriptors = message.descriptors;
+      kept.running = message.sequence;
+      options.onRunning();
+      break;
+    case 'running':
+      kept.running = message.sequence;
+      options.onRunning();
+      break;
+    case 'refused':
+      started.reject(new Error(`${name} cannot create its answerer: ${message.reason}`));
+      options.onRefused(message.sequence, message.reason);
+      break;
+    case 'cannot-listen': {
+      const error = new ListenError(message.failure);
+      if (kept.everServed) log.error(`${name}: ${error.message}; ${error.hint}`);
+      started.reject(error);
+      break;
+    }
+    case 'log':
+      log.error(`${name}: ${message.message}`);
+  }
+}
+
+function replyTo({ name, log, onQuestion }: KeeperOptions, question: unknown): unknown {
+  try {
+    return onQuestion(question);
+  } catch (error) {
+    log.error(`${name}: cannot reply to its question: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+async function awaitEnd(kept: Kept): Promise<void> {
+  const { name, log } = kept.options;
+  kept.stopping = true;
+  clearTimeout(kept.restart);
+  const force = setTimeout(() => {
+    log.warn(`${name} did not finish within ${FINISH_MS} ms`);
+    void kept.worker?.terminate();
+  }, FINISH_MS);
+  await kept.gone;
+  clearTimeout(force);
 }

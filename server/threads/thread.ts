@@ -85,6 +85,30 @@ export type FirstLink = Link & {
   hear(id: number, reply: unknown): void;
 };
 
+/** What a thread runs, and what its link remembers. */
+type LinkState = {
+  readonly start: ThreadStart;
+  readonly port: MessagePort;
+  readonly build: (sequence: number, publication: Publication) => Built | undefined;
+  /** The sequence of the publication that was taken last. */
+  running: number;
+  answer: Answer;
+  long: AnswerLong | undefined;
+  /** Number of previous answerers that may still be in memory. */
+  old: number;
+  /** Whether the loop that called `news` still holds the previous answerer, until the next call returns. */
+  isOldAtHand: boolean;
+  /** Number of publications that shared the memory of the one before. */
+  small: number;
+  /** When `letGo` was last called. */
+  lookedAt: number;
+  loggedAt: number;
+  /** Number of exceptions since `loggedAt`. */
+  unlogged: number;
+};
+
+type Built = { readonly now: Answer; readonly long?: AnswerLong };
+
 /**
  * Creates the first answerer, from the publication that waits at the port. Returns undefined when that throws, after
  * reporting it to the control thread.
@@ -97,113 +121,128 @@ export function createLink(
   port: MessagePort,
   alsoTake?: (publication: Publication) => void,
 ): FirstLink | undefined {
-  const { words, counters } = start;
   const message = receiveMessageOnPort(port)?.message as ToThread | undefined;
   if (message?.kind !== 'publish') throw new Error('the first message to a thread must be a publication');
   const firstSequence = message.sequence;
-  let running = firstSequence;
-  const send = (message: ToControl): void => {
-    port.postMessage(message);
-  };
-  const questions = new Map<number, (reply: unknown) => void>();
-  let asked = 0;
-  const ask = (question: unknown): Promise<unknown> =>
-    new Promise((resolve) => {
-      questions.set(++asked, resolve);
-      send({ kind: 'question', id: asked, question });
-    });
-  const build = (sequence: number, publication: Publication): { now: Answer; long?: AnswerLong } | undefined => {
+  const { ask, hear } = createQuestions(port);
+  const build = (sequence: number, publication: Publication): Built | undefined => {
     try {
       alsoTake?.(publication);
-      const now = module.createAnswerer(publication, counters, start.index);
+      const now = module.createAnswerer(publication, start.counters, start.index);
       if (start.work.kind !== 'stream' || !module.createAnswerLong) return { now };
-      return { now, long: module.createAnswerLong(publication, counters, start.index, ask) };
+      return { now, long: module.createAnswerLong(publication, start.counters, start.index, ask) };
     } catch (error) {
-      send({ kind: 'refused', sequence, reason: traceOf(error) });
+      send(port, { kind: 'refused', sequence, reason: traceOf(error) });
       return undefined;
     }
   };
   const first = build(firstSequence, message.publication);
   if (!first) return undefined;
-  let answer: Answer = first.now;
-  let long = first.long;
-  /** Number of previous answerers that may still be in memory. */
-  let old = 0;
-  /** Whether the loop that called `news` still holds the previous answerer, until the next call returns. */
-  let isOldAtHand = false;
-  /** Number of publications that shared the memory of the one before. */
-  let small = 0;
-  let lookedAt = 0;
-  /** Runs a short collection at once, and a full one when the thread is idle. */
-  const letGo = (): void => {
-    const now = performance.now();
-    const isIdle = now - lookedAt >= IDLE_MS;
-    lookedAt = now;
-    if (isOldAtHand) {
-      isOldAtHand = false;
-      collectYoung();
-    } else if (isIdle || old >= MAX_OLD) {
-      old = 0;
-      collectAll();
-    }
-  };
-  let loggedAt = -Infinity;
-  let unlogged = 0;
-
-  const take = (sequence: number, publication: Publication): void => {
-    const next = build(sequence, publication);
-    running = sequence;
-    if (!next) return;
-    answer = next.now;
-    long = next.long;
-    if (publication.sharesMemory === true && ++small % MAX_OLD !== 0) {
-      // Some kilobytes of garbage are not worth a collection.
-    } else if (start.work.kind === 'udp-batch') {
-      old++;
-      isOldAtHand = true;
-    } else {
-      collectAll();
-    }
-    send({ kind: 'running', sequence });
-  };
-  const threw = (error: unknown): void => {
-    count(counters, COUNTER.EXCEPTIONS);
-    const now = performance.now();
-    if (now - loggedAt < LOG_EVERY_MS) {
-      unlogged++;
-      return;
-    }
-    const before = unlogged === 0 ? '' : ` (and ${unlogged} more since the last such message)`;
-    send({ kind: 'log', message: `dropped a query: ${traceOf(error)}${before}` });
-    loggedAt = now;
-    unlogged = 0;
+  const link: LinkState = {
+    ...{ start, port, build, running: firstSequence, answer: first.now, long: first.long },
+    ...{ old: 0, isOldAtHand: false, small: 0, lookedAt: 0, loggedAt: -Infinity, unlogged: 0 },
   };
   return {
-    counters,
+    counters: start.counters,
     firstSequence,
-    send,
-    threw,
-    take,
+    send: (message) => {
+      send(port, message);
+    },
+    threw: (error) => {
+      noteException(link, error);
+    },
+    take: (sequence, publication) => {
+      take(link, sequence, publication);
+    },
+    hear,
+    current: () => link.answer,
+    currentLong: () => link.long,
+    stopping: () => Atomics.load(start.words, WORD.STOP) === 1,
+    news: () => takeNews(link),
+  };
+}
+
+function send(port: MessagePort, message: ToControl): void {
+  port.postMessage(message);
+}
+
+/** Questions to the control thread, by number, until it replies. */
+function createQuestions(port: MessagePort): {
+  readonly ask: (question: unknown) => Promise<unknown>;
+  readonly hear: (id: number, reply: unknown) => void;
+} {
+  const questions = new Map<number, (reply: unknown) => void>();
+  let asked = 0;
+  return {
+    ask: (question) =>
+      new Promise((resolve) => {
+        questions.set(++asked, resolve);
+        send(port, { kind: 'question', id: asked, question });
+      }),
     hear: (id, reply) => {
       questions.get(id)?.(reply);
       questions.delete(id);
     },
-    current: () => answer,
-    currentLong: () => long,
-    stopping: () => Atomics.load(words, WORD.STOP) === 1,
-    news: () => {
-      if (Atomics.load(words, WORD.WANTED) === running) {
-        if (old > 0) letGo();
-        return answer;
-      }
-      // The message is there: it was posted before the word was set.
-      for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
-        const message = got.message as ToThread;
-        if (message.kind === 'publish') take(message.sequence, message.publication);
-      }
-      return answer;
-    },
   };
+}
+
+/** Takes the publications that wait, and returns the answerer to use. */
+function takeNews(link: LinkState): Answer {
+  if (Atomics.load(link.start.words, WORD.WANTED) === link.running) {
+    if (link.old > 0) letGo(link);
+    return link.answer;
+  }
+  // The message is there: it was posted before the word was set.
+  for (let got = receiveMessageOnPort(link.port); got; got = receiveMessageOnPort(link.port)) {
+    const message = got.message as ToThread;
+    if (message.kind === 'publish') take(link, message.sequence, message.publication);
+  }
+  return link.answer;
+}
+
+function take(link: LinkState, sequence: number, publication: Publication): void {
+  const next = link.build(sequence, publication);
+  link.running = sequence;
+  if (!next) return;
+  link.answer = next.now;
+  link.long = next.long;
+  if (publication.sharesMemory === true && ++link.small % MAX_OLD !== 0) {
+    // Some kilobytes of garbage are not worth a collection.
+  } else if (link.start.work.kind === 'udp-batch') {
+    link.old++;
+    link.isOldAtHand = true;
+  } else {
+    collectAll();
+  }
+  send(link.port, { kind: 'running', sequence });
+}
+
+/** Runs a short collection at once, and a full one when the thread is idle. */
+function letGo(link: LinkState): void {
+  const now = performance.now();
+  const isIdle = now - link.lookedAt >= IDLE_MS;
+  link.lookedAt = now;
+  if (link.isOldAtHand) {
+    link.isOldAtHand = false;
+    collectYoung();
+  } else if (isIdle || link.old >= MAX_OLD) {
+    link.old = 0;
+    collectAll();
+  }
+}
+
+/** Counts an exception, and logs it unless one was logged a moment ago. */
+function noteException(link: LinkState, error: unknown): void {
+  count(link.start.counters, COUNTER.EXCEPTIONS);
+  const now = performance.now();
+  if (now - link.loggedAt < LOG_EVERY_MS) {
+    link.unlogged++;
+    return;
+  }
+  const before = link.unlogged === 0 ? '' : ` (and ${link.unlogged} more since the last such message)`;
+  send(link.port, { kind: 'log', message: `dropped a query: ${traceOf(error)}${before}` });
+  link.loggedAt = now;
+  link.unlogged = 0;
 }
 
 /** For threads with an event loop: takes publications as they arrive, and calls `stop` on a 'stop' message. */
