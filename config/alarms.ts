@@ -30,6 +30,12 @@ export const ALARMS = {
   certificate_expiring: 'warning',
   /** No other node of the fleet is heard: this node decides alone. */
   alone: 'critical',
+  /** NATS does not permit this node a subject that the fleet needs. */
+  nats_refused: 'critical',
+  /** Orders of the fleet do not reach this node, although NATS can be reached. */
+  orders_stopped: 'critical',
+  /** Another server has the name of this node. */
+  node_name_twice: 'critical',
   /** Regions of the fleet have seen different states of a target for a while. */
   split_verdict: 'warning',
   /** Nodes of the fleet have different configurations. */

@@ -1,7 +1,8 @@
 /**
- * The alarms of a fleet: `alone`, `split_verdict`, `configuration_drift`, `clock_skew` (docs/alarms.md).
+ * The alarms of a fleet: `alone`, `nats_refused`, `orders_stopped`, `node_name_twice`, `split_verdict`,
+ * `configuration_drift`, `clock_skew` (docs/alarms.md).
  */
-import type { Alarms } from '../config/alarms.ts';
+import type { AlarmCode, Alarms } from '../config/alarms.ts';
 import type { FleetSettings } from '../config/settings.ts';
 import type { Clock } from '../health/clock.ts';
 import type { Count, Vote } from './count.ts';
@@ -20,14 +21,27 @@ export type SplitVerdict = {
 
 export type FleetSituation = {
   readonly peers: readonly PeerView[];
-  readonly isConnected: boolean;
+  /** Why NATS cannot be reached; undefined while connected. */
+  readonly failure: string | undefined;
+  /** What NATS does not permit this node. */
+  readonly refused: readonly string[];
+  /** Why orders cannot be exchanged while NATS can be reached. */
+  readonly ordersProblem: string | undefined;
+  /** The revision of an order that a peer has applied and this node has not. */
+  readonly missingOrders: number | undefined;
   /** Digest of this node's configuration. */
   readonly config: string;
   readonly splits: readonly SplitVerdict[];
+  /** Whether another process has this node's name. */
+  readonly hasTwin: boolean;
 };
 
 /** How long a condition holds before its alarm is raised. */
 const ALONE_MS = 5000;
+/** A cluster of NATS servers chooses a leader meanwhile. */
+const ORDERS_MS = 15_000;
+/** While a server takes over from another one, both are heard. */
+const TWIN_MS = 15_000;
 const SPLIT_MS = 30_000;
 const DRIFT_MS = 120_000;
 /** A clock that differs by more than this is wrong: no network delays messages for so long. */
@@ -35,62 +49,103 @@ const SKEW_MS = 1000;
 
 export type FleetAlarms = { update(situation: FleetSituation): void };
 
-export function createFleetAlarms(options: {
+export type FleetAlarmsOptions = {
   readonly alarms: Alarms;
   readonly clock: Clock;
-  readonly settings: Pick<FleetSettings, 'name' | 'servers'>;
-}): FleetAlarms {
-  const { alarms, clock, settings } = options;
-  const since = new Map<string, number>();
-  /** Whether the condition has held for so long. */
-  const holds = (condition: string, isSo: boolean, forMs: number): boolean => {
-    if (!isSo) {
-      since.delete(condition);
-      return false;
-    }
-    const startMs = since.get(condition) ?? clock.now();
-    since.set(condition, startMs);
-    return clock.now() - startMs >= forMs;
+  readonly settings: Pick<FleetSettings, 'name' | 'servers' | 'node'>;
+};
+
+export function createFleetAlarms(options: FleetAlarmsOptions): FleetAlarms {
+  const { alarms } = options;
+  const timers = createTimers(options.clock);
+  /** Raises an alarm when its condition, which `message` describes, has held for so long. */
+  const judge = (code: AlarmCode, message: string | undefined, forMs: number): void => {
+    if (timers.holds(code, message !== undefined, forMs) && message !== undefined) alarms.raise(code, message);
+    else if (message === undefined) alarms.clear(code);
   };
-
   return {
-    update: ({ peers, isConnected, config, splits }) => {
-      const fresh = peers.filter(({ isFresh }) => isFresh);
-      if (holds('alone', fresh.length === 0, ALONE_MS)) {
-        const why = isConnected
-          ? `no other node of the fleet ${settings.name} was heard`
-          : `NATS cannot be reached at ${settings.servers.join(', ')}`;
-        alarms.raise('alone', `This node decides alone: ${why}. It keeps the last orders and goes on answering.`);
-      } else if (fresh.length > 0) alarms.clear('alone');
+    update: (situation) => {
+      const fresh = situation.peers.filter(({ isFresh }) => isFresh);
+      judge('alone', fresh.length === 0 ? aloneWords(options, situation) : undefined, ALONE_MS);
+      judge('nats_refused', refusedWords(situation), 0);
+      judge('orders_stopped', ordersWords(situation), ORDERS_MS);
+      judge('node_name_twice', situation.hasTwin ? twinWords(options) : undefined, TWIN_MS);
+      judge('configuration_drift', driftWords(fresh, situation.config), DRIFT_MS);
 
-      const split = splits.filter(({ key }) => holds(`split ${key}`, true, SPLIT_MS));
-      const keys = new Set(splits.map(({ key }) => `split ${key}`));
-      for (const condition of [...since.keys()]) {
-        if (condition.startsWith('split ') && !keys.has(condition)) since.delete(condition);
-      }
+      timers.retain('split', new Set(situation.splits.map(({ key }) => key)));
+      const split = situation.splits.filter(({ key }) => timers.holds(`split ${key}`, true, SPLIT_MS));
       for (const each of split) {
         for (const target of each.targets) alarms.raise('split_verdict', splitWords(target, each), target);
       }
       alarms.retain('split_verdict', new Set(split.flatMap(({ targets }) => targets)));
 
-      const others = fresh.filter((peer) => peer.config !== config);
-      if (holds('drift', others.length > 0, DRIFT_MS)) {
-        const names = others.map(({ node }) => node).join(', ');
-        alarms.raise(
-          'configuration_drift',
-          `The configuration of ${names} differs from that of this node. Deploy the same files to all nodes and reload.`,
-        );
-      } else if (others.length === 0) alarms.clear('configuration_drift');
-
       const skewed = fresh.filter(({ skewMs }) => Math.abs(skewMs) > SKEW_MS);
-      for (const { node, skewMs } of skewed) {
-        const seconds = (Math.abs(skewMs) / 1000).toFixed(1);
-        const message = `The clock of ${node} is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} the clock of this node. Check NTP on both.`;
-        alarms.raise('clock_skew', message, node);
-      }
+      for (const peer of skewed) alarms.raise('clock_skew', skewWords(peer), peer.node);
       alarms.retain('clock_skew', new Set(skewed.map(({ node }) => node)));
     },
   };
+}
+
+/** Since when conditions hold. */
+function createTimers(clock: Clock): {
+  /** Whether the condition has held for so long. */
+  holds(condition: string, isSo: boolean, forMs: number): boolean;
+  /** Ends all conditions of a kind, `kind name`, but these. */
+  retain(kind: string, names: ReadonlySet<string>): void;
+} {
+  const since = new Map<string, number>();
+  return {
+    holds: (condition, isSo, forMs) => {
+      if (!isSo) {
+        since.delete(condition);
+        return false;
+      }
+      const startMs = since.get(condition) ?? clock.now();
+      since.set(condition, startMs);
+      return clock.now() - startMs >= forMs;
+    },
+    retain: (kind, names) => {
+      for (const condition of [...since.keys()]) {
+        if (condition.startsWith(`${kind} `) && !names.has(condition.slice(kind.length + 1))) since.delete(condition);
+      }
+    },
+  };
+}
+
+function aloneWords({ settings }: FleetAlarmsOptions, { failure }: FleetSituation): string {
+  const why =
+    failure === undefined
+      ? `no other node of the fleet ${settings.name} was heard`
+      : `NATS cannot be reached at ${settings.servers.join(', ')} (${failure})`;
+  return `This node decides alone: ${why}. It keeps the last orders and goes on answering.`;
+}
+
+function refusedWords({ refused }: FleetSituation): string | undefined {
+  if (refused.length === 0) return undefined;
+  return `NATS does not permit this node to ${refused.join(', ')}. Extend the permissions of its login.`;
+}
+
+function ordersWords({ ordersProblem, missingOrders }: FleetSituation): string | undefined {
+  const missing =
+    missingOrders === undefined ? undefined : `a peer has revision ${String(missingOrders)}, which does not arrive`;
+  const why = ordersProblem ?? missing;
+  if (why === undefined) return undefined;
+  return `Orders of the fleet do not reach this node: ${why}. It keeps the last orders. Check JetStream.`;
+}
+
+function twinWords({ settings }: FleetAlarmsOptions): string {
+  return `Another server of the fleet ${settings.name} has the name of this node, ${settings.node}, so their votes are mixed up. Give each server its own fleet.node.`;
+}
+
+function driftWords(fresh: readonly PeerView[], config: string): string | undefined {
+  const others = fresh.filter((peer) => peer.config !== config).map(({ node }) => node);
+  if (others.length === 0) return undefined;
+  return `The configuration of ${others.join(', ')} differs from that of this node. Deploy the same files to all nodes and reload.`;
+}
+
+function skewWords({ node, skewMs }: PeerView): string {
+  const seconds = (Math.abs(skewMs) / 1000).toFixed(1);
+  return `The clock of ${node} is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} the clock of this node. Check NTP on both.`;
 }
 
 /** Who sees what, by region. */

@@ -134,6 +134,8 @@ type State = {
   lateMs: number;
   applied: number;
   drains: NonNullable<Head['drains']>;
+  /** When another process with this node's name was heard. */
+  twinHeardMs: number;
   /** No welcome before. */
   welcomeMs: number;
   /** Cancels the next welcome; undefined: none is due. */
@@ -153,8 +155,8 @@ export type Member = {
   readonly late: (lateMs: number) => void;
   /** What heartbeats say of orders. */
   readonly acknowledge: (applied: number, drains: NonNullable<Head['drains']>) => void;
-  /** A message of a peer. False: not a message of this version. */
-  readonly hear: (octets: Uint8Array) => boolean;
+  /** A message of a peer, from the subject of the node `from`. False: not a message of this version, or of another node. */
+  readonly hear: (octets: Uint8Array, from?: string) => boolean;
   /** The reply to `askList`. */
   readonly hearList: (node: string, list: string, digests: readonly TargetDigest[], reasons: readonly string[]) => void;
   /** What a peer is told that asks for this node's list. */
@@ -176,6 +178,8 @@ export type Member = {
   /** Targets on which regions disagree. */
   readonly splits: () => readonly TargetDigest[];
   readonly peers: () => readonly PeerView[];
+  /** Whether another process has this node's name. */
+  readonly hasTwin: () => boolean;
 };
 
 export function createMember(options: MemberOptions): Member {
@@ -199,6 +203,7 @@ export function createMember(options: MemberOptions): Member {
     lateMs: 0,
     applied: 0,
     drains: [],
+    twinHeardMs: Number.NEGATIVE_INFINITY,
     welcomeMs: Number.NEGATIVE_INFINITY,
     welcoming: undefined,
   };
@@ -233,10 +238,11 @@ export function createMember(options: MemberOptions): Member {
       state.drains = drains;
       sendChanges(state, []);
     },
-    hear: (octets) => {
+    hear: (octets, from) => {
       const message = readVoteMessage(octets);
-      if (message !== undefined) hear(state, message);
-      return message !== undefined;
+      if (message === undefined || (from !== undefined && message.head.node !== from)) return false;
+      hear(state, message);
+      return true;
     },
     hearList: (node, list, digests, reasons) => {
       hearList(state, node, list, digests, reasons);
@@ -261,6 +267,7 @@ export function createMember(options: MemberOptions): Member {
     isProbing: (target) => state.isProbing[at(target)] ?? false,
     splits: () => [...state.splits].flatMap((index) => state.targets[index]?.digest ?? []),
     peers: () => [...state.peers.values()].map((peer) => viewOf(state, peer)),
+    hasTwin: () => options.clock.now() - state.twinHeardMs <= HEARTBEATS_TO_FORGET * HEARTBEAT_MS,
   };
 }
 
@@ -361,8 +368,11 @@ function beat(state: State): void {
 }
 
 function hear(state: State, { head, votes }: VoteMessage): void {
-  if (head.node === state.options.node) return;
   const now = state.options.clock.now();
+  if (head.node === state.options.node) {
+    if (head.run !== state.options.run && head.leaving !== true) state.twinHeardMs = now;
+    return;
+  }
   const known = state.peers.get(head.node);
   // A message of the same process that another one has overtaken.
   if (known?.run === head.run && head.seq <= known.seq) return;
@@ -378,7 +388,8 @@ function hear(state: State, { head, votes }: VoteMessage): void {
   const isRestart = peer.run !== head.run;
   Object.assign(peer, { region: head.region, run: head.run, seq: head.seq, heardMs: now, head, isFresh: true });
   peer.skews = [...peer.skews, head.wallMs - state.options.clock.wall()].slice(-SKEW_SAMPLES);
-  if (isRestart) forgetVotes(peer);
+  // Votes of the time before a partition are not counted again: the next full heartbeat has today's.
+  if (isNew || isRestart) forgetVotes(peer);
   state.peers.set(head.node, peer);
   const touched = new Set([...takeBody(state, peer, head, votes), ...takeChanges(state, peer, head)]);
   if (isNew || isRestart) welcome(state);

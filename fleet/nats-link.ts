@@ -9,6 +9,7 @@ import {
   connect,
   credsAuthenticator,
   nkeyAuthenticator,
+  PermissionViolationError,
   type ConnectionOptions,
   type Msg,
   type NatsConnection,
@@ -19,19 +20,33 @@ import { messageOf } from '../config/unknown-values.ts';
 /** Pings that find a half-open connection within 15 s. */
 const PING_INTERVAL_MS = 5000;
 const MAX_PINGS_OUT = 2;
-/** Time between attempts: grows from the least to the most, with up to as much again at random. */
+/**
+ * Time between two attempts at one server: half of the time that NATS has been away, within these limits, and up to as
+ * much again at random, so that the nodes of a fleet do not come back in the same moment.
+ */
 const LEAST_DELAY_MS = 500;
-const MOST_DELAY_MS = 15_000;
+const MOST_DELAY_MS = 5000;
+/** A subscription that NATS refused is tried again: its permissions may have been extended. */
+const SUBSCRIBE_AGAIN_MS = 10_000;
+/** Subjects that NATS refused are remembered for so long. Heartbeats are refused each second. */
+const REFUSED_MS = 60_000;
+
+/** Takes a message that was published to a subject. `reply` answers a request. */
+export type TakeMessage = (octets: Uint8Array, reply: (octets: Uint8Array) => void, subject: string) => void;
 
 export type NatsLink = {
   /** False: not connected, and nothing was sent. */
   publish(subject: string, octets: Uint8Array): boolean;
-  /** `reply` answers a request. Subscriptions outlive reconnects. */
-  subscribe(subject: string, take: (octets: Uint8Array, reply: (octets: Uint8Array) => void) => void): void;
+  /** Subscriptions outlive reconnects. */
+  subscribe(subject: string, take: TakeMessage): void;
   /** Undefined: no answer in time, or not connected. */
   request(subject: string, octets: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined>;
   /** Undefined while not connected. */
   connection(): NatsConnection | undefined;
+  /** Why there is no connection, as the last attempt found; undefined while there is one, and before the first attempt. */
+  failure(): string | undefined;
+  /** What NATS does not permit this node, such as `publish to "pharos.prod.vote.ams1"`. Empty: nothing is known. */
+  refused(): readonly string[];
   close(): Promise<void>;
 };
 
@@ -50,69 +65,85 @@ export function openLink(options: NatsLinkOptions): NatsLink {
   let connection: NatsConnection | undefined;
   let isUp = false;
   let isClosed = false;
-  let attempts = 0;
+  let failure: string | undefined;
   let retry: NodeJS.Timeout | undefined;
+  const backoff = createBackoff();
+  const refusals = createRefusals();
   const subscriptions: Subscription[] = [];
 
-  const nextDelay = (): number => {
-    attempts += 1;
-    const delay = Math.min(MOST_DELAY_MS, LEAST_DELAY_MS * 2 ** Math.min(attempts - 1, 10));
-    return delay * (1 + Math.random());
-  };
-  const setUp = (up: boolean): void => {
-    if (up) attempts = 0;
+  const setUp = (up: boolean, why?: string): void => {
+    failure = up ? undefined : why;
+    if (up) {
+      refusals.clear();
+      backoff.end();
+    }
     if (isUp === up) return;
     isUp = up;
     connected(up);
   };
-  const subscribeOn = (on: NatsConnection, [subject, take]: Subscription): void => {
+  const failed = (why: string): void => {
+    // One line per cause: attempts go on until NATS is back.
+    if (failure !== why) warn(`fleet: cannot connect to NATS at ${settings.servers.join(', ')}: ${why}`);
+    failure = why;
+  };
+  const subscribeOn = (on: NatsConnection, subscription: Subscription): void => {
+    const [subject, take] = subscription;
     on.subscribe(subject, {
       callback: (error, message: Msg) => {
-        if (error !== null) {
-          warn(`fleet: a message to ${subject} could not be read: ${error.message}`);
-          return;
-        }
-        take(message.data, (octets) => message.respond(octets));
+        if (error === null) take(message.data, (octets) => message.respond(octets), message.subject);
+        else subscribeLater(on, subscription);
       },
     });
   };
 
+  const subscribeLater = (on: NatsConnection, subscription: Subscription): void => {
+    setTimeout(() => {
+      if (!on.isClosed()) subscribeOn(on, subscription);
+    }, SUBSCRIBE_AGAIN_MS).unref();
+  };
+
   const open = async (): Promise<void> => {
     try {
-      const opened = await connect({
-        ...connectionOptions(settings),
-        reconnectDelayHandler: nextDelay,
-      });
+      const opened = await connect({ ...connectionOptions(settings), reconnectDelayHandler: backoff.delay });
       if (isClosed) {
         await opened.close();
         return;
       }
       connection = opened;
+      void follow(opened);
       for (const subscription of subscriptions) subscribeOn(opened, subscription);
       setUp(true);
-      void follow(opened);
     } catch (error) {
-      warn(`fleet: cannot connect to NATS at ${settings.servers.join(', ')}: ${messageOf(error)}`);
+      failed(messageOf(error));
       again();
     }
   };
   const again = (): void => {
     if (isClosed) return;
-    retry = setTimeout(() => void open(), nextDelay());
+    retry = setTimeout(() => void open(), backoff.delay());
     retry.unref();
+  };
+  const report = (error: Error): void => {
+    if (error instanceof PermissionViolationError) {
+      const what = `${error.operation === 'publish' ? 'publish' : 'subscribe'} to "${error.subject}"`;
+      if (refusals.add(what)) warn(`fleet: NATS does not permit this node to ${what}`);
+    } else if (isUp) warn(`fleet: NATS: ${error.message}`);
+    // While the client reconnects, an attempt has failed.
+    else failed(error.message);
   };
   /** Follows the state of a connection until it is closed for good, which a server may cause. */
   const follow = async (on: NatsConnection): Promise<void> => {
     for await (const status of on.status()) {
-      if (status.type === 'disconnect') setUp(false);
+      if (status.type === 'disconnect') setUp(false, failure ?? 'the connection was lost');
       else if (status.type === 'reconnect') setUp(true);
-      else if (status.type === 'error') warn(`fleet: NATS: ${status.error.message}`);
+      else if (status.type === 'error') report(status.error);
     }
     const error = await on.closed();
-    setUp(false);
+    const why = error ? error.message : 'the connection was closed';
+    setUp(false, why);
     connection = undefined;
     if (!isClosed) {
-      warn(`fleet: the connection to NATS was closed${error ? `: ${error.message}` : ''}; connecting again`);
+      warn(`fleet: the connection to NATS was closed: ${why}; connecting again`);
       again();
     }
   };
@@ -138,19 +169,66 @@ export function openLink(options: NatsLinkOptions): NatsLink {
       }
     },
     connection: () => (isUp ? connection : undefined),
+    failure: () => failure,
+    refused: refusals.list,
     close: async () => {
       isClosed = true;
       clearTimeout(retry);
-      if (connection === undefined) return;
+      const last = connection;
+      if (last === undefined) return;
       // `drain` sends what was published; a server that is gone does not answer it.
-      if (isUp) await Promise.race([connection.drain().catch(() => undefined), delay(1000)]);
-      if (!connection.isClosed()) await connection.close();
+      if (isUp) await Promise.race([last.drain().catch(() => undefined), delay(1000)]);
+      if (!last.isClosed()) await last.close();
+    },
+  };
+}
+
+/** How long to wait before the next attempt. The client asks several times per attempt. */
+function createBackoff(): { delay(): number; end(): void } {
+  let awaySinceMs: number | undefined;
+  let jitter = 1;
+  return {
+    delay: () => {
+      const nowMs = performance.now();
+      if (awaySinceMs === undefined) {
+        awaySinceMs = nowMs;
+        jitter = 1 + Math.random();
+      }
+      return Math.min(MOST_DELAY_MS, Math.max(LEAST_DELAY_MS, (nowMs - awaySinceMs) / 2)) * jitter;
+    },
+    /** Connected: the next attempt belongs to another outage. */
+    end: () => {
+      awaySinceMs = undefined;
+    },
+  };
+}
+
+/** What NATS refused lately. */
+function createRefusals(): { add(what: string): boolean; list(): readonly string[]; clear(): void } {
+  const seenMs = new Map<string, number>();
+  const list = (): readonly string[] => {
+    const oldestMs = performance.now() - REFUSED_MS;
+    for (const [what, ms] of seenMs) if (ms < oldestMs) seenMs.delete(what);
+    return [...seenMs.keys()];
+  };
+  return {
+    list,
+    clear: () => {
+      seenMs.clear();
+    },
+    /** True: it was not known. */
+    add: (what) => {
+      const isNew = !list().includes(what);
+      seenMs.set(what, performance.now());
+      return isNew;
     },
   };
 }
 
 function connectionOptions({ servers, login, tls, name, node }: NatsLinkOptions['settings']): ConnectionOptions {
   const { credentials, user, password, token, nkey } = login;
+  // The client ignores the scheme of a server, and servers of a cluster name each other without one.
+  const needsTls = tls !== undefined || servers.some((server) => server.startsWith('tls:'));
   const text = new TextEncoder();
   return {
     servers: [...servers],
@@ -164,11 +242,11 @@ function connectionOptions({ servers, login, tls, name, node }: NatsLinkOptions[
     ...(token !== undefined && { token }),
     ...(credentials !== undefined && { authenticator: credsAuthenticator(text.encode(credentials)) }),
     ...(nkey !== undefined && { authenticator: nkeyAuthenticator(text.encode(nkey)) }),
-    ...(tls !== undefined && {
+    ...(needsTls && {
       tls: {
-        ...(tls.ca !== undefined && { ca: tls.ca }),
-        ...(tls.cert !== undefined && { cert: tls.cert }),
-        ...(tls.key !== undefined && { key: tls.key }),
+        ...(tls?.ca !== undefined && { ca: tls.ca }),
+        ...(tls?.cert !== undefined && { cert: tls.cert }),
+        ...(tls?.key !== undefined && { key: tls.key }),
       },
     }),
   };

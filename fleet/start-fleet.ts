@@ -11,7 +11,7 @@ import type { Alarms } from '../config/alarms.ts';
 import { DEFAULT_FLEET_RULE } from '../config/fleet-rule.ts';
 import { readRegularFile } from '../config/read-file.ts';
 import type { FleetSettings } from '../config/settings.ts';
-import { codeOf, messageOf, recordIn } from '../config/unknown-values.ts';
+import { codeOf, recordIn } from '../config/unknown-values.ts';
 import { createWriter } from '../health/atomic-file.ts';
 import { isoTime, type Clock } from '../health/clock.ts';
 import type { Electorate, ElectorateEvents, Voted } from '../health/electorate.ts';
@@ -144,11 +144,18 @@ export function startFleet(options: FleetOptions): Fleet {
     member.acknowledge(book.highest(), taker?.drains() ?? []);
   };
 
-  link.subscribe(`pharos.${settings.name}.vote.>`, (octets) => {
-    const before = member.peers().length;
-    member.hear(octets);
-    if (member.peers().length === before) return;
-    for (const { node } of member.peers()) known.add(node);
+  const strange = new Set<string>();
+  const votes = `pharos.${settings.name}.vote.`;
+  link.subscribe(`${votes}>`, (octets, _, from) => {
+    // NATS lets a node publish to its own subject only: what a message says of its sender must agree.
+    const node = from.slice(votes.length);
+    const isHeard = member.hear(octets, node);
+    if (!isHeard && !strange.has(node)) {
+      strange.add(node);
+      warn(`fleet: votes of ${node} cannot be read and do not count: it runs another version, or is not Pharos`);
+    }
+    if (!isHeard || node === settings.node || known.has(node)) return;
+    known.add(node);
     save();
   });
   answerPeers(link, settings, member, (report) => taker?.reported(report));
@@ -156,22 +163,36 @@ export function startFleet(options: FleetOptions): Fleet {
   const joining = createJoining(settings.waitMs, clock);
   const connected = (isConnected: boolean): void => {
     log(`fleet: ${isConnected ? 'connected to' : 'not connected to'} NATS`);
-    if (!isConnected) return;
+    if (!isConnected) {
+      store.detach();
+      return;
+    }
     member.sendAll();
     const connection = link.connection();
     if (connection === undefined) return;
-    store.attach(connection).then(joining.ordersArrived, (error: unknown) => {
-      warn(`fleet: orders cannot be exchanged: ${messageOf(error)}`);
-      joining.ordersArrived();
-    });
+    void store.attach(connection).then(joining.ordersArrived);
   };
 
   const fleetAlarms = createFleetAlarms({ alarms, clock, settings });
+  let wasBehind = false;
   const stopHeart = startHeart(clock, (lateMs) => {
     member.late(lateMs);
     member.beat();
-    const isConnected = link.connection() !== undefined;
-    fleetAlarms.update({ peers: member.peers(), isConnected, config, splits: electorate.splits() });
+    const peers = member.peers();
+    const newest = Math.max(0, ...peers.map(({ isFresh, applied }) => (isFresh ? applied : 0)));
+    // What a peer has applied arrives here within a heartbeat, unless the watch for orders has died.
+    if (newest > book.highest() && wasBehind) store.catchUp();
+    wasBehind = newest > book.highest();
+    fleetAlarms.update({
+      peers,
+      failure: link.connection() === undefined ? (link.failure() ?? 'no attempt has ended yet') : undefined,
+      refused: link.refused(),
+      ordersProblem: store.problem(),
+      missingOrders: wasBehind ? newest : undefined,
+      config,
+      splits: electorate.splits(),
+      hasTwin: member.hasTwin(),
+    });
   });
   let config = '';
 
@@ -245,9 +266,10 @@ function answerPeers(
   member: Member,
   reported: (report: PushReport) => void,
 ): void {
-  link.subscribe(`pharos.${name}.push.>`, (octets) => {
+  const pushes = `pharos.${name}.push.`;
+  link.subscribe(`${pushes}>`, (octets, _, from) => {
     const report = readPushReport(octets);
-    if (report !== undefined && report.node !== node) reported(report);
+    if (report !== undefined && report.node === from.slice(pushes.length) && report.node !== node) reported(report);
   });
   link.subscribe(`pharos.${name}.list.${node}`, (_, reply) => {
     reply(Buffer.from(JSON.stringify(member.list())));
