@@ -56,6 +56,37 @@ export function hashName(bytes: Uint8Array, at: number): number {
   return finish(sum);
 }
 
+/** Octets with A-Z as a-z. The length octet of a label is at most 63, so it stays as it is. */
+const FOLDED = new Uint8Array(256);
+for (let octet = 0; octet < 256; octet++) FOLDED[octet] = octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet;
+
+/** RFC 4343: A-Z is a-z. */
+export function fold(octet: number): number {
+  return FOLDED[octet] ?? 0;
+}
+
+/** Hash of the canonical form of the name at `at`, which may be in any case. */
+export function hashFoldedName(bytes: Uint8Array, at: number): number {
+  let sum = 0;
+  for (let octets = bytes[at] ?? 0; octets !== 0; octets = bytes[at] ?? 0) {
+    const end = at + octets + 1;
+    let hash = 0;
+    for (; at + 4 <= end; at += 4) {
+      const low = fold(bytes[at] ?? 0) | (fold(bytes[at + 1] ?? 0) << 8);
+      const high = fold(bytes[at + 2] ?? 0) | (fold(bytes[at + 3] ?? 0) << 8);
+      hash = hashWord(hash, low | (high << 16));
+    }
+    if (at < end) {
+      let value = 0;
+      for (let i = end - 1; i >= at; i--) value = (value << 8) | fold(bytes[i] ?? 0);
+      hash = hashWord(hash, value);
+      at = end;
+    }
+    sum = addLabel(sum, hash);
+  }
+  return finish(sum);
+}
+
 /** Hash of a text that is not a name: the polynomial over its octets. */
 export function hashText(bytes: Uint8Array): number {
   let sum = 0;

@@ -176,6 +176,16 @@ export function nameOffsets(type: number, rdata: Uint8Array): readonly number[] 
   return layouts.get(type)?.names?.compressed ? namesIn(type, rdata, 0) : NO_NAMES;
 }
 
+/** Whether a message has the data of a type octet for octet, and adds nothing for it: no name in it is compressed. */
+export function isPlainType(type: number): boolean {
+  return PLAIN_TYPE[type] === 1 || (type >= PLAIN_TYPE.length && !layouts.has(type));
+}
+
+const PLAIN_TYPE = Uint8Array.from({ length: 512 }, (_, type) => {
+  const names = layouts.get(type)?.names;
+  return names?.compressed || names?.additional ? 0 : 1;
+});
+
 /** Offsets in `bytes` of the names in the data that starts at `bytes[at]`. */
 export function namesIn(type: number, bytes: Uint8Array, at: number): readonly number[] {
   if (type === TYPE.NAPTR) {

@@ -3,8 +3,10 @@
  * by side, so that it shares cache lines. With a million names most reads miss the cache, and a miss costs as much as a
  * hundred instructions.
  */
+import { fold } from '../../wire/name-hash.ts';
 import { type Arena, reserve } from './arena.ts';
 import type { Building } from './compile-zone.ts';
+import { writePlain } from './encode-rrset.ts';
 import { NODE, nodeWord, PATCH, ROW_OCTETS, ROW_WORDS, RRSET, rrsetWord, ZONE } from './image.ts';
 
 const PAIRS_A_ROW = ROW_WORDS / 2;
@@ -26,7 +28,7 @@ export type Arrangement = {
 
 /** Gives every node and RRset of a zone its row. */
 export function arrange(building: Building): Arrangement {
-  const { nodes, rrsets, answers, table, patches, extras, bytes } = building;
+  const { nodes, rrsets, answers, table, patches, extras, bytes, apexNode } = building;
   const rowOfNode = new Int32Array(nodes.length / ROW_WORDS);
   const rowOfRrset = new Int32Array(rrsets.length / ROW_WORDS).fill(-1);
   let row = ZONE_ROWS;
@@ -34,20 +36,30 @@ export function arrange(building: Building): Arrangement {
   // A node and its first RRset share a cache line.
   row += row & 1;
   const firstNode = row;
-  for (let node = 0; node < rowOfNode.length; node++) {
+  let nodeOctets = 0;
+  const place = (node: number): void => {
+    nodeOctets += nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS) & 0xff;
     rowOfNode[node] = row++;
     const first = nodeWord(nodes.array, node, NODE.FIRST_RRSET);
     const end = first + nodeWord(nodes.array, node, NODE.RRSET_COUNT);
-    for (let rrset = first; rrset < end; rrset++) rowOfRrset[rrset] = row++;
+    for (let rrset = first; rrset < end; rrset++) {
+      rowOfRrset[rrset] = row++;
+      if (rrsetWord(rrsets.array, rrset, RRSET.WIRE_AT) < 0) {
+        nodeOctets += rrsetWord(rrsets.array, rrset, RRSET.WIRE_OCTETS);
+      }
+    }
     row += row & 1;
-  }
+  };
+  // Transfers begin with the apex.
+  place(apexNode);
+  for (let node = 0; node < rowOfNode.length; node++) if (node !== apexNode) place(node);
   const nodesEnd = row;
   for (let rrset = 0; rrset < rowOfRrset.length; rrset++) if (rowOfRrset[rrset] === -1) rowOfRrset[rrset] = row++;
   const tableAt = row * ROW_WORDS;
   const patchesAt = tableAt + table.length;
   const extrasAt = patchesAt + patches.length;
   const bytesAt = (extrasAt + extras.length) * 4;
-  const octets = bytesAt + bytes.length;
+  const octets = bytesAt + bytes.length + nodeOctets;
   return { rowOfNode, rowOfRrset, firstNode, nodesEnd, tableAt, patchesAt, extrasAt, bytesAt, octets };
 }
 
@@ -94,16 +106,10 @@ export function writePart(
 
 /** Writes the rows, and the octets of each right after those of the row before. */
 function writeRows(building: Building, arrangement: Arrangement, words: Int32Array, bytes: Uint8Array): void {
-  const { nodes, rrsets, answers } = building;
+  const { nodes, rrsets, answers, names, store, apexNode } = building;
   const { rowOfNode, rowOfRrset, patchesAt, extrasAt, nodesEnd } = arrangement;
-  const from = building.bytes.array;
+  const encoded = building.bytes.array;
   let end = arrangement.bytesAt;
-  const gather = (at: number, octets: number): void => {
-    // Most pieces are short, and a loop is faster than a view of each.
-    if (octets > 256) bytes.set(from.subarray(at, at + octets), end);
-    else for (let i = 0; i < octets; i++) bytes[end + i] = from[at + i] ?? 0;
-    end += octets;
-  };
   const writeRrset = (rrset: number): void => {
     const row = rowOfRrset[rrset] ?? 0;
     const to = row * ROW_WORDS;
@@ -117,9 +123,14 @@ function writeRows(building: Building, arrangement: Arrangement, words: Int32Arr
     words[to + RRSET.PATCH_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.PATCH_COUNT);
     words[to + RRSET.FIRST_EXTRA] = extrasAt / 2 + rrsetWord(rrsets.array, rrset, RRSET.FIRST_EXTRA) - pairs;
     words[to + RRSET.EXTRA_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.EXTRA_COUNT);
-    gather(rrsetWord(rrsets.array, rrset, RRSET.WIRE_AT), octets);
+    const at = rrsetWord(rrsets.array, rrset, RRSET.WIRE_AT);
+    if (at < 0) writePlain(store, ~at, bytes, end);
+    // Most are short, and a loop is faster than a view of each.
+    else if (octets > 256) bytes.set(encoded.subarray(at, at + octets), end);
+    else for (let i = 0; i < octets; i++) bytes[end + i] = encoded[at + i] ?? 0;
+    end += octets;
   };
-  for (let node = 0; node < rowOfNode.length; node++) {
+  const writeNode = (node: number): void => {
     const row = rowOfNode[node] ?? 0;
     const to = row * ROW_WORDS;
     const wildcard = nodeWord(nodes.array, node, NODE.WILDCARD);
@@ -132,9 +143,14 @@ function writeRows(building: Building, arrangement: Arrangement, words: Int32Arr
     words[to + NODE.RRSET_COUNT] = count;
     words[to + NODE.WILDCARD] = wildcard < 0 ? 0 : (rowOfNode[wildcard] ?? 0) - row;
     words[to + NODE.SERVICE] = nodeWord(nodes.array, node, NODE.SERVICE);
-    gather(nodeWord(nodes.array, node, NODE.NAME_AT), nameAndFlags & 0xff);
+    const nameAt = nodeWord(nodes.array, node, NODE.NAME_AT);
+    const octets = nameAndFlags & 0xff;
+    for (let i = 0; i < octets; i++) bytes[end + i] = fold(names.array[nameAt + i] ?? 0);
+    end += octets;
     for (let rrset = first; rrset < first + count; rrset++) writeRrset(rrset);
-  }
+  };
+  writeNode(apexNode);
+  for (let node = 0; node < rowOfNode.length; node++) if (node !== apexNode) writeNode(node);
   // RRsets without a node: answers of services, the SOA of negative answers.
   for (let rrset = 0; rrset < answers; rrset++) writeRrset(rrset);
   for (let rrset = answers; rrset < rowOfRrset.length; rrset++) {

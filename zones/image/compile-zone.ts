@@ -6,23 +6,29 @@
 import type { Report } from '../../config/diagnostics.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
-import { canonical, isWildcard, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
-import { additionalNameOffset } from '../../wire/rdata.ts';
+import { canonical, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
+import { additionalNameOffset, isPlainType } from '../../wire/rdata.ts';
 import { mostRrsetOctets } from '../../wire/response.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import type { ServiceModel, ZoneModel } from '../read/model.ts';
-import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
+import { createNameTable, type NameTable } from '../read/name-table.ts';
+import { ownerOctets, ownerStart, rdataOf, type RecordStore, recordTtl, recordType } from '../read/record-store.ts';
 import { resolveTargets } from './additional.ts';
-import { encodeRrset } from './encode-rrset.ts';
-import { createBytes, createWords, pushWords, reserveWords, type Words } from './growable.ts';
-import { NODE, NODE_FLAG, ROW_WORDS } from './image.ts';
-import { addHiddenNode, addNode, createNodeTable, findNode, flagsOf, type NodeTable } from './node-table.ts';
+import { addPlainRrset, encodeRrset } from './encode-rrset.ts';
+import { createBytes, createWords, pushWords, type Bytes, type Words } from './growable.ts';
+import { NODE, NODE_FLAG, nodeWord, ROW_WORDS } from './image.ts';
+import { addHiddenNode, addNode, createNodeTable, findNode, flagsOf, hideNode, type NodeTable } from './node-table.ts';
 
 /** The tables of a zone under construction. References are numbers of rows in these tables. */
 export type Building = NodeTable & {
+  /** The zone's records, which plain RRsets are written from (encode-rrset.ts). */
+  readonly store: RecordStore;
+  /** The other RRsets in wire form. */
+  readonly bytes: Bytes;
   readonly rrsets: Words;
   readonly patches: Words;
   readonly extras: Words;
+  apexNode: number;
   maxLabels: number;
   /** The SOA RRset of negative answers, or -1. */
   negativeSoa: number;
@@ -48,26 +54,22 @@ export type ZoneToCompile = {
 type Work = {
   readonly building: Building;
   readonly store: RecordStore;
+  readonly owners: NameTable;
   readonly apex: Name;
   readonly serial: number;
   readonly report: Report;
   readonly children: ReadonlySet<string>;
   readonly isInChild: (name: Name) => boolean;
-  /** Row lists by node: the first row + 1 of a node, the next row + 1 of a row. */
-  readonly firstRow: Words;
-  readonly nextRow: Int32Array;
-  /** Occluded rows by owner, in the order of the file: those below a cut, and at a cut all but NS and DS. */
-  readonly occluded: Map<string, number[]>;
+  /** Whether names may be occluded: the zone has cuts, or zones below it are served too. */
+  hasOthers: boolean;
   /**
-   * Their nodes, by owner. Addresses are glue if a delegation names them; transfers contain all of them (RFC 5936 3.5).
+   * Nodes of occluded owners, by name: those below a cut, and a second node for the data at a cut other than NS and DS.
+   * Addresses are glue if a delegation names them; transfers contain all of them (RFC 5936 3.5).
    */
   readonly occludedNode: Map<string, number>;
   /** (RRset, offset of the target's name in it, row) for each target that may have additional data. */
   readonly targets: Words;
 };
-
-/** The apex is the first node. */
-const APEX = 0;
 
 /** Compiles a zone. Returns its tables, and the RRsets of its services. */
 export function compileZone({ model, serial, children, report }: ZoneToCompile): {
@@ -75,36 +77,40 @@ export function compileZone({ model, serial, children, report }: ZoneToCompile):
   readonly answers: ServiceAnswers;
 } {
   const apex = canonical(model.apex);
+  const store = model.records;
+  const owners = model.owners ?? createNameTable(store);
   const building: Building = {
-    ...createNodeTable(createWords(256), createBytes(2048)),
-    rrsets: createWords(256),
+    ...createNodeTable(owners),
+    store,
+    bytes: createBytes(2048),
+    rrsets: createWords(Math.max(256, (owners.count + 16) * ROW_WORDS)),
     patches: createWords(64),
     extras: createWords(16),
+    apexNode: -1,
     maxLabels: labelOffsets(apex).length,
     negativeSoa: -1,
     answers: 0,
   };
   const work: Work = {
     building,
-    store: model.records,
+    store,
+    owners,
     apex,
     serial,
     report,
     children,
     isInChild: (name) => isInAny(children, name, apex.length),
-    firstRow: createWords(64),
-    nextRow: new Int32Array(model.records.count),
-    occluded: new Map(),
+    hasOthers: children.size > 0,
     occludedNode: new Map(),
     targets: createWords(64),
   };
   const answers = encodeAnswers(building, model.services, apex);
-  addNode(building, apex);
-  setFlag(building, APEX, NODE_FLAG.APEX);
+  const known = findNode(building, apex, 0, apex.length);
+  building.apexNode = known < 0 ? addNode(building, apex, 0, apex.length) : known;
+  setFlag(building, building.apexNode, NODE_FLAG.APEX);
   addCuts(work);
-  linkRows(work);
-  for (let node = 0; node * ROW_WORDS < building.nodes.length; node++) encodeNode(work, node);
-  addOccluded(work);
+  placeOwners(work);
+  encodeRecords(work);
   resolveTargets(work);
   for (const [number, service] of model.services.entries()) addService(work, service, number);
   return { building, answers };
@@ -153,22 +159,39 @@ function addService(work: Work, service: ServiceModel, number: number): void {
     report.error('PH381', message, service.place, "move it to that zone's file, or remove one of the two");
     return;
   }
-  const node = ensureName(building, owner);
+  const known = findNode(building, owner, 0, owner.length);
+  const node = known < 0 ? addNode(building, owner, 0, owner.length) : known;
   building.nodes.array[node * ROW_WORDS + NODE.SERVICE] = number;
+  if (known < 0) placeNode(work, node);
 }
 
-/** Returns the node of the name of this zone that starts at `at`. Adds it and its ancestors if they are missing. */
-function ensureName(building: Building, longer: Name, at = 0): number {
-  const found = findNode(building, longer, at, longer.length - at);
-  if (found >= 0) return found;
-  const name = at === 0 ? longer : longer.subarray(at);
-  const labels = labelOffsets(name);
-  building.maxLabels = Math.max(building.maxLabels, labels.length);
-  const node = addNode(building, name);
-  // Passes an offset, not a copy of the name: mostly the parent exists already, such as one apex for a million names.
-  const parent = ensureName(building, name, (name[0] ?? 0) + 1);
-  if (isWildcard(name)) building.nodes.array[parent * ROW_WORDS + NODE.WILDCARD] = node;
-  return node;
+/** Adds the missing ancestors of a new node of this zone, and makes wildcards known to their parents. */
+function placeNode({ building, apex }: Work, node: number): void {
+  const { nodes, names } = building;
+  let at = nodeWord(nodes.array, node, NODE.NAME_AT);
+  let octets = flagsOf(building, node) & 0xff;
+  let labels = labelOffsets(apex).length;
+  let isPlaced = false;
+  let child = node;
+  for (; octets > apex.length; labels++) {
+    const label = (names.array[at] ?? 0) + 1;
+    const isWild = label === 2 && names.array[at + 1] === 0x2a;
+    at += label;
+    octets -= label;
+    if (isPlaced) continue;
+    // Mostly the parent exists already, such as one apex for a million names.
+    const known = octets === apex.length ? building.apexNode : findNode(building, names.array, at, octets);
+    isPlaced = known >= 0;
+    const parent = known >= 0 ? known : addNode(building, names.array, at, octets);
+    if (isWild) nodes.array[parent * ROW_WORDS + NODE.WILDCARD] = child;
+    child = parent;
+  }
+  building.maxLabels = Math.max(building.maxLabels, labels);
+}
+
+function nameOf({ nodes, names }: Building, node: number): Name {
+  const at = nodeWord(nodes.array, node, NODE.NAME_AT);
+  return names.array.subarray(at, at + (nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS) & 0xff));
 }
 
 function setFlag(building: Building, node: number, flag: number): void {
@@ -178,17 +201,17 @@ function setFlag(building: Building, node: number, flag: number): void {
 
 /** Zone cuts first, the highest first: they decide which other names exist. */
 function addCuts(work: Work): void {
-  const { building, store, apex } = work;
-  const owners = new Map<string, Name>();
+  const { building, store, owners, apex } = work;
+  const cuts = new Set<number>();
   for (let row = 0; row < store.count; row++) {
-    if (store.type[row] !== TYPE.NS || store.ownerOctets[row] === apex.length) continue;
-    const owner = canonical(ownerOf(store, row));
-    owners.set(nameKey(owner), owner);
+    if (store.type[row] === TYPE.NS && store.ownerOctets[row] !== apex.length) cuts.add(owners.nodeOf[row] ?? 0);
   }
-  const highestFirst = [...owners.values()].sort((a, b) => labelOffsets(a).length - labelOffsets(b).length);
-  for (const owner of highestFirst) {
+  if (cuts.size === 0) return;
+  work.hasOthers = true;
+  const labelsOf = (node: number): number => labelOffsets(nameOf(building, node)).length;
+  for (const node of [...cuts].sort((a, b) => labelsOf(a) - labelsOf(b))) {
     // At the apex of a served child zone this is the parent's side of the cut. Only queries for DS find it.
-    if (!isOccluded(work, owner)) setFlag(building, ensureName(building, owner), NODE_FLAG.CUT);
+    if (!isOccluded(work, nameOf(building, node))) setFlag(building, node, NODE_FLAG.CUT);
   }
 }
 
@@ -211,65 +234,69 @@ function isElsewhere(work: Work, name: Name): boolean {
   return found >= 0 ? (flagsOf(building, found) & NODE_FLAG.CUT) !== 0 : isOccluded(work, name);
 }
 
-/** Adds each row to the list of its node. Rows below cuts are glue, or serve transfers only. */
-function linkRows(work: Work): void {
-  const { building, store } = work;
-  let lastOwnerAt = -1;
-  let node = -1;
+/** Places the owners among the zone's names, or hides them: below cuts they are glue, or serve transfers only. */
+function placeOwners(work: Work): void {
+  const { building, owners, children } = work;
+  for (let node = 0; node < owners.count; node++) {
+    if (work.hasOthers && node !== building.apexNode && (flagsOf(building, node) & NODE_FLAG.CUT) === 0) {
+      const name = nameOf(building, node);
+      if ((children.size > 0 && children.has(nameKey(name))) || isOccluded(work, name)) {
+        hideNode(building, node);
+        work.occludedNode.set(nameKey(name), node);
+        continue;
+      }
+    }
+    placeNode(work, node);
+  }
+}
+
+/** Encodes the RRsets of each owner contiguously, in the order of the files. */
+function encodeRecords(work: Work): void {
+  const { building, store, owners } = work;
+  const { nodeOf, count } = owners;
+  // Lists of rows by node: the first row + 1, and the next row + 1 of a row.
+  const first = new Int32Array(count);
+  const next = new Int32Array(store.count);
   // From the last row to the first, because each row is put in front of its list.
   for (let row = store.count - 1; row >= 0; row--) {
-    const ownerAt = store.ownerAt[row] ?? 0;
-    if (ownerAt !== lastOwnerAt) {
-      lastOwnerAt = ownerAt;
-      node = nodeOfOwner(work, canonical(ownerOf(store, row)));
-    }
-    const type = store.type[row] ?? 0;
-    const atCut = node >= 0 && (flagsOf(building, node) & NODE_FLAG.CUT) !== 0;
-    if (node < 0 || (atCut && type !== TYPE.NS && type !== TYPE.DS)) {
-      const rows = work.occluded.get(nameKey(ownerOf(store, row)));
-      if (rows) rows.push(row);
-      else work.occluded.set(nameKey(ownerOf(store, row)), [row]);
-      continue;
-    }
-    if (node >= work.firstRow.length) reserveWords(work.firstRow, node + 1 - work.firstRow.length);
-    work.nextRow[row] = work.firstRow.array[node] ?? 0;
-    work.firstRow.array[node] = row + 1;
+    const node = nodeOf[row] ?? 0;
+    next[row] = first[node] ?? 0;
+    first[node] = row + 1;
+  }
+  for (let node = 0; node < count; node++) {
+    const row = (first[node] ?? 0) - 1;
+    const isCut = (flagsOf(building, node) & NODE_FLAG.CUT) !== 0;
+    if (next[row] === 0 && !isCut && encodeOnly(work, node, row)) continue;
+    const rows: number[] = [];
+    for (let entry = row + 1; entry !== 0; entry = next[entry - 1] ?? 0) rows.push(entry - 1);
+    const isShown = (each: number): boolean => store.type[each] === TYPE.NS || store.type[each] === TYPE.DS;
+    encodeRrsets(work, node, isCut ? rows.filter(isShown) : rows);
+    // After the node's own RRsets, so that those stay contiguous.
+    if (node === building.apexNode) encodeNegativeSoa(work, rows.find((each) => store.type[each] === TYPE.SOA)); // prettier-ignore
+    if (isCut) encodeBesideCut(work, node, rows.filter((each) => !isShown(each))); // prettier-ignore
   }
 }
 
-/** The node for an owner's data in this zone, or -1 if the name is occluded. */
-function nodeOfOwner(work: Work, owner: Name): number {
-  const { building, children } = work;
-  const found = findNode(building, owner, 0, owner.length);
-  if (found >= 0) return found;
-  if (children.size > 0 && children.has(nameKey(owner))) return -1;
-  return isOccluded(work, owner) ? -1 : ensureName(building, owner);
+/** Encodes the only record of a node if its type is plain. Most nodes have one such record. */
+function encodeOnly({ building, store }: Work, node: number, row: number): boolean {
+  const type = recordType(store, row);
+  if (!isPlainType(type)) return false;
+  const rrset = addPlainRrset(building, store, row, nameOctetsOf(store, row));
+  if (rrset === undefined) return false; // encodeRows reports it
+  building.nodes.array[node * ROW_WORDS + NODE.FIRST_RRSET] = rrset;
+  building.nodes.array[node * ROW_WORDS + NODE.RRSET_COUNT] = 1;
+  if (type === TYPE.DNAME) setFlag(building, node, NODE_FLAG.DNAME);
+  return true;
 }
 
-/** Adds a node that no search finds for each owner with occluded rows. */
-function addOccluded(work: Work): void {
-  const { building, store } = work;
-  for (const [key, rows] of work.occluded) {
-    const node = addHiddenNode(building, canonical(ownerOf(store, rows[0] ?? 0)));
-    work.occludedNode.set(key, node);
-    // linkRows collected them from the last to the first.
-    encodeRrsets(work, node, rows.reverse());
-  }
-}
-
-/** Encodes the RRsets of a node contiguously. */
-function encodeNode(work: Work, node: number): void {
-  const first = node < work.firstRow.length ? (work.firstRow.array[node] ?? 0) : 0;
-  if (first === 0) return;
-  const rows: number[] = [];
-  for (let entry = first; entry !== 0; entry = work.nextRow[entry - 1] ?? 0) rows.push(entry - 1);
+/** Data at a cut is occluded, except for NS and DS: it gets a second node, which no search finds. */
+function encodeBesideCut(work: Work, cut: number, rows: readonly number[]): void {
+  if (rows.length === 0) return;
+  const { building } = work;
+  const nameAt = nodeWord(building.nodes.array, cut, NODE.NAME_AT);
+  const node = addHiddenNode(building, nameAt, flagsOf(building, cut) & 0xff);
+  work.occludedNode.set(nameKey(nameOf(building, node)), node);
   encodeRrsets(work, node, rows);
-  // After the node's own RRsets, so that those stay contiguous.
-  if (node === APEX)
-    encodeNegativeSoa(
-      work,
-      rows.find((row) => work.store.type[row] === TYPE.SOA),
-    );
 }
 
 /** Encodes the RRsets of a node from all its rows. */
@@ -277,7 +304,7 @@ function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
   const { building, store } = work;
   const byType = new Map<number, number[]>();
   for (const row of all) {
-    const type = store.type[row] ?? 0;
+    const type = recordType(store, row);
     const rows = byType.get(type);
     if (rows) rows.push(row);
     else byType.set(type, [row]);
@@ -292,16 +319,24 @@ function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
   }
 }
 
+/** A wildcard answers for names of any length. */
+function nameOctetsOf(store: RecordStore, row: number): number {
+  const at = ownerStart(store, row);
+  return store.bytes[at] === 1 && store.bytes[at + 1] === 0x2a ? MAX_NAME_OCTETS : ownerOctets(store, row);
+}
+
 /** Encodes the rows of one owner and type. Exact duplicates count once; the TTL is the first row's (RFC 2181 5.2). */
 function encodeRows(work: Work, type: number, rows: readonly number[]): number {
   const { store, building } = work;
+  if (rows.length === 1 && isPlainType(type)) {
+    const only = addPlainRrset(building, store, rows[0] ?? 0, nameOctetsOf(store, rows[0] ?? 0));
+    if (only !== undefined) return only;
+  }
   const kept = rows.length === 1 ? rows : distinctRows(store, rows);
   const rdata = kept.map((row) => (type === TYPE.SOA ? withSerial(work, row) : rdataOf(store, row)));
   const dataAt: number[] = [];
-  const ttl = store.ttlSeconds[rows[0] ?? 0] ?? 0;
-  const owner = ownerOf(store, rows[0] ?? 0);
-  // A wildcard answers for names of any length.
-  const nameOctets = isWildcard(owner) ? MAX_NAME_OCTETS : owner.length;
+  const ttl = recordTtl(store, rows[0] ?? 0);
+  const nameOctets = nameOctetsOf(store, rows[0] ?? 0);
   const rrset = encodeRrset(building, type, ttl, rdata, work.apex, dataAt, nameOctets);
   if (rrset === undefined) {
     reportTooLarge(work, type, rows[0] ?? 0, nameOctets);

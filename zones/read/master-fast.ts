@@ -5,8 +5,9 @@
  */
 import { MAX_NAME_OCTETS, MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import type { Name } from '../../wire/name.ts';
+import { put16 } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
-import { type RecordStore, addRecord } from './record-store.ts';
+import { type RecordStore, addRow, isLastOwner, ownerStart, placeOwner, roomFor } from './record-store.ts';
 
 /** The state that the next record depends on. */
 export type Position = {
@@ -16,11 +17,11 @@ export type Position = {
   readonly file: number;
   line: number;
   origin: Name;
-  /** The last owner is in the first `ownerOctets`; 0 if there is none yet, -1 if the last one was invalid. */
-  owner: Uint8Array;
+  /** Octets of the last owner; 0 if there is none yet, -1 if the last one was invalid. */
   ownerOctets: number;
-  /** The second buffer for owners; the two are exchanged. */
-  spare: Uint8Array;
+  /** The last owner's place in the store's octets; -1 if it is in `owner`. */
+  ownerAt: number;
+  readonly owner: Uint8Array;
   readonly ttl: TtlDefaults;
 };
 
@@ -35,6 +36,11 @@ export type TtlDefaults = {
   /** The first row of the top-level file. Until a TTL is stated, all rows from it on have the zone's TTL. */
   readonly firstRow: number;
 };
+
+/** The last owner, which must be valid. */
+export function lastOwner({ store, owner, ownerAt, ownerOctets }: Position): Name {
+  return ownerAt < 0 ? owner.subarray(0, ownerOctets) : store.bytes.subarray(ownerAt, ownerAt + ownerOctets);
+}
 
 export function defaultTtl(ttl: TtlDefaults): number {
   return ttl.directive ?? ttl.last ?? ttl.zone;
@@ -59,9 +65,10 @@ for (const [value, digit] of Array.from('0123456789abcdef').entries()) {
   HEX[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
-/** The most octets of data that the fast path reads; longer data is rare. */
-const SCRATCH_OCTETS = 8192;
-const rdata = new Uint8Array(SCRATCH_OCTETS + 2 * MAX_NAME_OCTETS);
+/** The most octets of texts that the fast path reads; longer data is rare. */
+const MAX_TEXT_OCTETS = 8192;
+/** Room for an owner and data: names may be written beyond their limit before they are refused. */
+const ROOM_OCTETS = MAX_TEXT_OCTETS + 6 * MAX_NAME_OCTETS;
 /** The offset after the last item that was read: the second result of the functions below. */
 let after = 0;
 
@@ -69,14 +76,19 @@ let after = 0;
  * Adds the record of the line at `at` and returns the start of the next line. Returns -1 and changes nothing otherwise.
  */
 export function readPlainLine(position: Position, at: number): number {
-  const { bytes } = position;
+  const { bytes, store } = position;
+  // Owner and data are written right behind the octets in use. They count only once the row is added.
+  const out = roomFor(store, ROOM_OCTETS);
+  const { used } = store;
   let ownerOctets = position.ownerOctets;
+  let rdataAt = used;
   let octet = bytes[at] ?? 0;
   const named = octet !== 0x20 && octet !== 0x09;
   if (named && PLAIN[octet] === 1) {
     if (octet === 0x24) return -1; // $: a directive
-    ownerOctets = plainName(bytes, at, position.spare, 0, position.origin);
+    ownerOctets = plainName(bytes, at, out, used, position.origin);
     if (ownerOctets < 0) return -1;
+    rdataAt += ownerOctets;
     at = after;
     octet = bytes[at] ?? 0;
     if (octet !== 0x20 && octet !== 0x09) return -1;
@@ -108,21 +120,30 @@ export function readPlainLine(position: Position, at: number): number {
     }
   }
 
-  const octets = plainRdata(bytes, skipBlanks(bytes, at), type, position.origin);
+  const octets = plainRdata(bytes, skipBlanks(bytes, at), type, position.origin, out, rdataAt);
   if (octets < 0) return -1;
   const next = lineEnd(bytes, after);
   if (next < 0) return -1;
 
   if (ttlSeconds >= 0) position.ttl.last = ttlSeconds;
   else ttlSeconds = defaultTtl(position.ttl);
+  const { count } = store;
   if (named) {
-    const owner = position.spare;
-    position.spare = position.owner;
-    position.owner = owner;
+    if (isLastOwner(store, out, used, ownerOctets)) {
+      position.ownerAt = ownerStart(store, count - 1);
+      out.copyWithin(used, rdataAt, rdataAt + octets);
+      rdataAt = used;
+    } else position.ownerAt = used;
     position.ownerOctets = ownerOctets;
+  } else if (position.ownerAt < 0 || count === 0 || position.ownerAt !== ownerStart(store, count - 1)) {
+    // The owner is from the full reader or from before an included file. `out` has room for it behind the data.
+    out.copyWithin(used + MAX_NAME_OCTETS, used, used + octets);
+    position.ownerAt = placeOwner(store, lastOwner(position));
+    rdataAt = store.used;
+    out.copyWithin(rdataAt, used + MAX_NAME_OCTETS, used + MAX_NAME_OCTETS + octets);
   }
-  const owner = position.owner.subarray(0, ownerOctets);
-  addRecord(position.store, owner, type, ttlSeconds, rdata.subarray(0, octets), position.file, position.line);
+  store.used = rdataAt + octets;
+  addRow(store, position.ownerAt, ownerOctets, type, ttlSeconds, rdataAt, octets, position.file, position.line);
   return next;
 }
 
@@ -165,30 +186,29 @@ function typeAt(bytes: Buffer, at: number): number {
   }
 }
 
-/** Writes `rdata` and returns its number of octets, or -1. */
-function plainRdata(bytes: Buffer, at: number, type: number, origin: Name): number {
+/** Writes the data of a record to `out[from...]` and returns its number of octets, or -1. */
+function plainRdata(bytes: Buffer, at: number, type: number, origin: Name, out: Uint8Array, from: number): number {
   switch (type) {
     case TYPE.A:
-      return ipv4(bytes, at);
+      return ipv4(bytes, at, out, from);
     case TYPE.AAAA:
-      return ipv6(bytes, at);
+      return ipv6(bytes, at, out, from);
     case TYPE.TXT:
-      return strings(bytes, at);
+      return strings(bytes, at, out, from);
     case TYPE.MX:
     case TYPE.SRV: {
       const numbers = type === TYPE.MX ? 1 : 3;
       for (let i = 0; i < numbers; i++) {
         const value = decimal(bytes, at, 0xffff);
         if (value < 0 || (bytes[after] !== 0x20 && bytes[after] !== 0x09)) return -1;
-        rdata[i * 2] = value >> 8;
-        rdata[i * 2 + 1] = value & 0xff;
+        put16(out, from + i * 2, value);
         at = skipBlanks(bytes, after);
       }
-      const octets = plainName(bytes, at, rdata, numbers * 2, origin);
+      const octets = plainName(bytes, at, out, from + numbers * 2, origin);
       return octets < 0 ? -1 : numbers * 2 + octets;
     }
     default:
-      return plainName(bytes, at, rdata, 0, origin);
+      return plainName(bytes, at, out, from, origin);
   }
 }
 
@@ -247,12 +267,12 @@ function plainName(bytes: Buffer, at: number, out: Uint8Array, from: number, ori
   return to + origin.length - from;
 }
 
-function ipv4(bytes: Buffer, at: number): number {
+function ipv4(bytes: Buffer, at: number, out: Uint8Array, from: number): number {
   for (let i = 0; i < 4; i++) {
     const start = at;
     const value = decimal(bytes, at, 255);
     if (value < 0 || (after - start > 1 && bytes[start] === 0x30)) return -1; // 010 is octal to some
-    rdata[i] = value;
+    out[from + i] = value;
     at = after;
     if (i < 3 && bytes[at++] !== DOT) return -1;
   }
@@ -260,7 +280,7 @@ function ipv4(bytes: Buffer, at: number): number {
 }
 
 /** RFC 4291 2.2, forms 1 and 2. */
-function ipv6(bytes: Buffer, at: number): number {
+function ipv6(bytes: Buffer, at: number, out: Uint8Array, from: number): number {
   let to = 0;
   let gap = -1; // position of ::
   if (bytes[at] === 0x3a) {
@@ -279,8 +299,8 @@ function ipv6(bytes: Buffer, at: number): number {
       at++;
     }
     if (digits === 0 || digits > 4 || to === 16) return -1;
-    rdata[to++] = value >> 8;
-    rdata[to++] = value & 0xff;
+    put16(out, from + to, value);
+    to += 2;
     if (PLAIN[bytes[at] ?? 0] === 0) break;
     if (bytes[at++] !== 0x3a) return -1;
     if (bytes[at] === 0x3a) {
@@ -294,13 +314,13 @@ function ipv6(bytes: Buffer, at: number): number {
   after = at;
   if (gap < 0) return to === 16 ? 16 : -1;
   if (to > 14) return -1;
-  rdata.copyWithin(16 - (to - gap), gap, to);
-  rdata.fill(0, gap, 16 - (to - gap));
+  out.copyWithin(from + 16 - (to - gap), from + gap, from + to);
+  out.fill(0, from + gap, from + 16 - (to - gap));
   return 16;
 }
 
 /** Character-strings to the end of the line, quoted or not. */
-function strings(bytes: Buffer, at: number): number {
+function strings(bytes: Buffer, at: number, out: Uint8Array, from: number): number {
   let to = 0;
   for (;;) {
     const quoted = bytes[at] === QUOTE;
@@ -318,9 +338,9 @@ function strings(bytes: Buffer, at: number): number {
       while (PLAIN[bytes[at] ?? 0] === 1) at++;
     }
     const octets = at - start;
-    if (octets > 255 || to + octets > SCRATCH_OCTETS) return -1;
-    rdata[to++] = octets;
-    for (let i = start; i < at; i++) rdata[to++] = bytes[i] ?? 0;
+    if (octets > 255 || to + octets > MAX_TEXT_OCTETS) return -1;
+    out[from + to++] = octets;
+    for (let i = start; i < at; i++) out[from + to++] = bytes[i] ?? 0;
     if (quoted) at++;
     // A word and a quote that touch are left to the full reader.
     else if (bytes[at] === QUOTE || bytes[at] === BACKSLASH || (bytes[at] ?? 0) > 0x7e) return -1;

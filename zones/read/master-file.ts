@@ -9,7 +9,7 @@ import { type Name, NameError, parseName } from '../../wire/name.ts';
 import { parsePeriod, unescape } from '../../wire/rdata/text.ts';
 import { RdataError, type Token, cutTexts, parseRdata, soaMinimum } from '../../wire/rdata.ts';
 import { TYPE, typeNumber } from '../../wire/types.ts';
-import { type Position, type TtlDefaults, defaultTtl, readPlainLine } from './master-fast.ts';
+import { type Position, type TtlDefaults, defaultTtl, lastOwner, readPlainLine } from './master-fast.ts';
 import { malformedAt, MAX_GENERATED, parseRange, substitute } from './master-generate.ts';
 import { type Entry, LexError, readEntry } from './master-lexer.ts';
 import { placeInMasterFile, readBytes, startOfText } from './master-source.ts';
@@ -102,8 +102,8 @@ function readFile(
     stack: [...file.stack, resolved],
     file: known < 0 ? addFile(file.store, file.path) : known,
     line: 1,
-    owner: new Uint8Array(2 * MAX_NAME_OCTETS),
-    spare: new Uint8Array(2 * MAX_NAME_OCTETS),
+    owner: new Uint8Array(MAX_NAME_OCTETS),
+    ownerAt: -1,
     ownerOctets: 0,
     mistakes: 0,
     unshown: undefined,
@@ -154,7 +154,7 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
   let next = 0;
   if (!blank) {
     const token = tokens[next++];
-    if (token) setOwner(reader, token);
+    if (token) readOwner(reader, token);
   }
   let ttlSeconds: number | undefined;
   let sawClass = false;
@@ -178,8 +178,7 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
     }
   }
   if (blank && reader.ownerOctets === 0 && reader.dialect === 'gdnsd') {
-    reader.owner.set(reader.origin);
-    reader.ownerOctets = reader.origin.length;
+    setOwner(reader, reader.origin);
   } else if (blank && reader.ownerOctets === 0) {
     const hint = 'start the line with the owner, or with @ for the origin';
     throw new Mistake('PH308', 'the first record has no owner', tokens[0]?.offset ?? end, 1, hint);
@@ -199,8 +198,7 @@ function readRecord(reader: FileReader, tokens: readonly Token[], blank: boolean
     ttlSeconds = defaultTtl(reader.ttl);
   } else reader.ttl.last = ttlSeconds;
   if (reader.ownerOctets < 0) return; // its owner was reported
-  const owner = reader.owner.subarray(0, reader.ownerOctets);
-  addRecord(reader.store, owner, type, ttlSeconds, rdata, reader.file, reader.line);
+  addRecord(reader.store, lastOwner(reader), type, ttlSeconds, rdata, reader.file, reader.line);
 }
 
 /** As BIND does if no record before the SOA, nor the SOA, states a TTL. NSD uses 3600 for such records. */
@@ -210,10 +208,14 @@ function takeSoaMinimum({ ttl, store }: FileReader, soa: Uint8Array): void {
   store.ttlSeconds.fill(ttl.directive, ttl.firstRow, store.count);
 }
 
-function setOwner(reader: FileReader, token: Token): void {
+function readOwner(reader: FileReader, token: Token): void {
   reader.ownerOctets = -1;
-  const owner = nameOf(token, reader.origin, 'PH307');
+  setOwner(reader, nameOf(token, reader.origin, 'PH307'));
+}
+
+function setOwner(reader: FileReader, owner: Name): void {
   reader.owner.set(owner);
+  reader.ownerAt = -1;
   reader.ownerOctets = owner.length;
 }
 

@@ -8,6 +8,7 @@ import type { RegionSpec } from '../../config/settings.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import type { Name } from '../../wire/name.ts';
+import type { NameTable } from './name-table.ts';
 import type { RecordStore } from './record-store.ts';
 
 export type ZoneModel = {
@@ -16,6 +17,8 @@ export type ZoneModel = {
   readonly apex: Name;
   /** Every record, SOA and apex NS included, whichever file it came from. With `serial: auto` the SOA has serial 0. */
   readonly records: RecordStore;
+  /** Their owners, as validation numbered them; undefined: the compiler numbers them. */
+  readonly owners?: NameTable | undefined;
   /** Whether Pharos assigns the serial (`soa.serial: auto`, docs/transfer.md#serials). */
   readonly autoSerial: boolean;
   readonly services: readonly ServiceModel[];
@@ -26,7 +29,7 @@ export type ZoneModel = {
 };
 
 /** A zone without its records, which take most of the memory. */
-export type ZoneSummary = Omit<ZoneModel, 'records'>;
+export type ZoneSummary = Omit<ZoneModel, 'records' | 'owners'>;
 
 export type ServiceModel = {
   readonly owner: Name;

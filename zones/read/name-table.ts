@@ -1,7 +1,9 @@
 /**
  * Numbers the distinct owners of a record store, and finds them by name: an open-addressing table over the store's
- * octets, so that a million owners need two arrays and no strings.
+ * octets, so that a million owners need some arrays and no strings. The compiler takes the table over into the image
+ * (image/node-table.ts), so names are hashed once.
  */
+import { fold, hashFoldedName } from '../../wire/name-hash.ts';
 import type { Name } from '../../wire/name.ts';
 import { ownerOctets, ownerStart, type RecordStore } from './record-store.ts';
 
@@ -13,38 +15,63 @@ export type NameTable = {
   readonly nodeOf: Uint32Array;
   /** The first record of each node. */
   readonly firstRow: Uint32Array;
-  /** Node + 1 by hash, 0 where free; its length is a power of two. */
-  readonly slots: Uint32Array;
+  /** Pairs of the hash of the canonical name and node + 1, which is 0 where free. At most half of them are in use. */
+  readonly table: Int32Array;
 };
 
 export function createNameTable(store: RecordStore): NameTable {
-  const slots = new Uint32Array(2 ** Math.ceil(Math.log2(store.count * 2 + 2)));
-  const nodeOf = new Uint32Array(store.count);
-  const firstRow = new Uint32Array(store.count);
+  const { count: rows, ownerAt, bytes } = store;
+  const table = new Int32Array(2 * tableEntries(runsOf(store)));
+  const nodeOf = new Uint32Array(rows);
+  const firstRow = new Uint32Array(rows);
   let count = 0;
-  for (let row = 0; row < store.count; row++) {
-    const at = ownerStart(store, row);
+  let lastAt = -1;
+  let node = 0;
+  for (let row = 0; row < rows; row++) {
+    const at = ownerAt[row] ?? 0;
     // Consecutive records with the same owner share its octets.
-    if (row > 0 && at === store.ownerAt[row - 1]) {
-      nodeOf[row] = nodeOf[row - 1] ?? 0;
-      continue;
-    }
-    const octets = ownerOctets(store, row);
-    const slot = slotOf(store, slots, firstRow, store.bytes, at, octets);
-    let node = (slots[slot] ?? 0) - 1;
-    if (node < 0) {
-      node = count++;
-      slots[slot] = node + 1;
-      firstRow[node] = row;
+    if (at !== lastAt) {
+      lastAt = at;
+      const hash = hashFoldedName(bytes, at);
+      const slot = slotOf(store, table, firstRow, hash, bytes, at, ownerOctets(store, row));
+      node = (table[slot + 1] ?? 0) - 1;
+      if (node < 0) {
+        node = count++;
+        table[slot] = hash;
+        table[slot + 1] = node + 1;
+        firstRow[node] = row;
+      }
     }
     nodeOf[row] = node;
   }
-  return { store, count, nodeOf, firstRow: firstRow.subarray(0, count), slots };
+  return { store, count, nodeOf, firstRow: firstRow.subarray(0, count), table };
+}
+
+/** Entries of a table for this many names: a power of two, so that at most half of them are in use. */
+export function tableEntries(names: number): number {
+  return 2 ** Math.ceil(Math.log2(names * 2 + 2));
+}
+
+/** Runs of records with the same owner: at least as many as owners. */
+function runsOf({ count, ownerAt }: RecordStore): number {
+  let runs = 0;
+  let lastAt = -1;
+  for (let row = 0; row < count; row++) {
+    const at = ownerAt[row] ?? 0;
+    if (at !== lastAt) runs++;
+    lastAt = at;
+  }
+  return runs;
 }
 
 /** The node of the name at `bytes[at...]`, case folded; -1 if no record has this owner. */
-export function findOwner(table: NameTable, bytes: Uint8Array, at: number, octets: number): number {
-  return (table.slots[slotOf(table.store, table.slots, table.firstRow, bytes, at, octets)] ?? 0) - 1;
+export function findOwner(
+  { store, table, firstRow }: NameTable,
+  bytes: Uint8Array,
+  at: number,
+  octets: number,
+): number {
+  return (table[slotOf(store, table, firstRow, hashFoldedName(bytes, at), bytes, at, octets) + 1] ?? 0) - 1;
 }
 
 export function findName(table: NameTable, name: Name): number {
@@ -61,43 +88,30 @@ export function endsWithName(bytes: Uint8Array, at: number, octets: number, ance
   return octets === ancestor.length && sameFolded(bytes, at, ancestor, 0, octets);
 }
 
-/** The slot of the name, or the free slot for it. */
+/** The slot of the name, or the free slot for it: the index of its pair. */
 function slotOf(
   store: RecordStore,
-  slots: Uint32Array,
+  table: Int32Array,
   firstRow: Uint32Array,
+  hash: number,
   bytes: Uint8Array,
   at: number,
   octets: number,
 ): number {
-  const mask = slots.length - 1;
-  let slot = hashFolded(bytes, at, octets) & mask;
-  for (;;) {
-    const node = (slots[slot] ?? 0) - 1;
+  const mask = table.length - 1;
+  for (let slot = (hash << 1) & mask; ; slot = (slot + 2) & mask) {
+    const node = (table[slot + 1] ?? 0) - 1;
     if (node < 0) return slot;
+    if (table[slot] !== hash) continue;
     const row = firstRow[node] ?? 0;
-    if (store.ownerOctets[row] === octets && sameFolded(store.bytes, ownerStart(store, row), bytes, at, octets)) {
+    if (ownerOctets(store, row) === octets && sameFolded(store.bytes, ownerStart(store, row), bytes, at, octets)) {
       return slot;
     }
-    slot = (slot + 1) & mask;
   }
 }
 
-/** RFC 4343: A-Z is a-z. A length octet is at most 63 and so never taken for a letter. */
-function fold(octet: number): number {
-  return octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
-}
-
-function hashFolded(bytes: Uint8Array, at: number, octets: number): number {
-  let hash = 0x811c_9dc5; // FNV-1a
-  for (let end = at + octets; at < end; at++) hash = Math.imul(hash ^ fold(bytes[at] ?? 0), 0x0100_0193);
-  // FNV mixes the low bits weakly if only late octets differ.
-  hash ^= hash >>> 15;
-  hash = Math.imul(hash, 0x2c1b_3c6d);
-  return (hash ^ (hash >>> 12)) >>> 0;
-}
-
-function sameFolded(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, octets: number): boolean {
+/** Whether two names are equal, case folded. */
+export function sameFolded(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, octets: number): boolean {
   for (let i = 0; i < octets; i++) if (fold(a[aAt + i] ?? 0) !== fold(b[bAt + i] ?? 0)) return false;
   return true;
 }

@@ -172,14 +172,14 @@ function readFresh(input: Omit<Parameters<typeof readZone>[0], 'report'>): Found
     // An unreadable file is read again each time.
     return { ...(mark ?? NO_FILE), path, digest: digests.get(path) ?? '' };
   });
-  const { records, ...summary } = model;
+  const { records, owners, ...summary } = model;
   const found = report.diagnostics.slice();
   return {
     file,
     zone: {
       summary,
       key: nameKey(summary.apex),
-      model: { ...summary, records },
+      model: { ...summary, records, owners },
       place,
       marks,
       children: NO_CHILDREN,

@@ -165,6 +165,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
     file,
     apex,
     records: store,
+    owners: zone.table,
     autoSerial,
     services,
     regions: read.regions,

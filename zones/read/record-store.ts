@@ -55,17 +55,57 @@ export function addRecord(
   file: number,
   line: number,
 ): void {
+  const ownerAt = placeOwner(store, owner);
+  addRow(store, ownerAt, owner.length, type, ttlSeconds, append(store, rdata), rdata.length, file, line);
+}
+
+/** Returns the position of an owner's octets: those of the last record's owner if they are equal, else a copy. */
+export function placeOwner(store: RecordStore, owner: Name): number {
+  return isLastOwner(store, owner, 0, owner.length) ? ownerStart(store, store.count - 1) : append(store, owner);
+}
+
+/** Adds a record whose owner and rdata are in the store's octets already. */
+export function addRow(
+  store: RecordStore,
+  ownerAt: number,
+  ownerOctets: number,
+  type: number,
+  ttlSeconds: number,
+  rdataAt: number,
+  rdataOctets: number,
+  file: number,
+  line: number,
+): void {
   const row = store.count;
   if (row === store.type.length) growRows(store, row * 2);
-  store.ownerAt[row] = sameAsLastOwner(store, owner) ? ownerStart(store, row - 1) : append(store, owner);
-  store.ownerOctets[row] = owner.length;
+  store.ownerAt[row] = ownerAt;
+  store.ownerOctets[row] = ownerOctets;
   store.type[row] = type;
   store.ttlSeconds[row] = ttlSeconds;
-  store.rdataAt[row] = append(store, rdata);
-  store.rdataOctets[row] = rdata.length;
+  store.rdataAt[row] = rdataAt;
+  store.rdataOctets[row] = rdataOctets;
   store.file[row] = file;
   store.line[row] = line;
   store.count = row + 1;
+}
+
+/** Makes room for this many octets after those in use, and returns all. A reader writes them before it adds the row. */
+export function roomFor(store: RecordStore, octets: number): Uint8Array {
+  const { bytes, used } = store;
+  if (used + octets <= bytes.length) return bytes;
+  const wider = new Uint8Array(Math.max(bytes.length * 2, used + octets));
+  wider.set(bytes.subarray(0, used));
+  store.bytes = wider;
+  return wider;
+}
+
+/** Whether the name at `bytes[from...]` is byte for byte the owner of the last record. */
+export function isLastOwner(store: RecordStore, bytes: Uint8Array, from: number, octets: number): boolean {
+  const last = store.count - 1;
+  if (last < 0 || store.ownerOctets[last] !== octets) return false;
+  const at = ownerStart(store, last);
+  for (let i = 0; i < octets; i++) if (store.bytes[at + i] !== bytes[from + i]) return false;
+  return true;
 }
 
 /** The columns of a record, by its row. */
@@ -113,22 +153,9 @@ export function rdataOf(store: RecordStore, row: number): Uint8Array {
   return store.bytes.subarray(at, at + rdataOctets(store, row));
 }
 
-function sameAsLastOwner(store: RecordStore, owner: Name): boolean {
-  const last = store.count - 1;
-  if (last < 0 || store.ownerOctets[last] !== owner.length) return false;
-  const at = ownerStart(store, last);
-  for (let i = 0; i < owner.length; i++) if (store.bytes[at + i] !== owner[i]) return false;
-  return true;
-}
-
 function append(store: RecordStore, bytes: Uint8Array): number {
   const at = store.used;
-  if (at + bytes.length > store.bytes.length) {
-    const wider = new Uint8Array(Math.max(store.bytes.length * 2, at + bytes.length));
-    wider.set(store.bytes);
-    store.bytes = wider;
-  }
-  store.bytes.set(bytes, at);
+  roomFor(store, bytes.length).set(bytes, at);
   store.used = at + bytes.length;
   return at;
 }

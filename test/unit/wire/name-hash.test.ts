@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { MAX_LABEL_OCTETS } from '../../../wire/limits.ts';
-import { addLabel, hashLabel, hashName, hashSuffix } from '../../../wire/name-hash.ts';
-import { parseName } from '../../../wire/name.ts';
+import { addLabel, hashFoldedName, hashLabel, hashName, hashSuffix } from '../../../wire/name-hash.ts';
+import { canonical, parseName } from '../../../wire/name.ts';
 import { createDice, printedSeed } from '../../support/random.ts';
 
 const dice = createDice(printedSeed('name hash'));
@@ -18,6 +18,17 @@ test('the hash of every suffix comes from the sums of one pass', () => {
       const suffix = Uint8Array.from([...labels.slice(from).flat(), 0]);
       expect(hashSuffix(sums.at(-1) ?? 0, sums[from] ?? 0, labels.length - from)).toBe(hashName(suffix, 0));
     }
+  }
+});
+
+test('a name in any case has the hash of its canonical form', () => {
+  for (let round = 0; round < 200; round++) {
+    const labels = Array.from({ length: dice.below(6) }, () => {
+      const octets = 1 + dice.below(MAX_LABEL_OCTETS);
+      return [octets, ...Array.from({ length: octets }, () => dice.below(256))];
+    });
+    const name = Uint8Array.from([...labels.flat(), 0]);
+    expect(hashFoldedName(name, 0)).toBe(hashName(canonical(name), 0));
   }
 });
 
