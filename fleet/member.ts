@@ -33,6 +33,13 @@ const BEATS_PER_FULL = 2;
 const WELCOME_GAP_MS = 100;
 /** If a welcome takes long, the gap is this many times as long, so that a large fleet that starts leaves time to answer. */
 const WELCOME_GAP_FACTOR = 10;
+/**
+ * A changed vote is sent at once; others of the next moments together, as when a node starts that probes thousands of
+ * targets.
+ */
+const CHANGES_GAP_MS = 20;
+/** The most changes in a message: far below the megabyte that NATS carries. */
+const MAX_CHANGES = 1000;
 /** Heartbeats whose clock differences are kept. */
 const SKEW_SAMPLES = 5;
 
@@ -111,6 +118,8 @@ type Peer = {
   isFresh: boolean;
 };
 
+type Change = NonNullable<Head['changes']>[number];
+
 type State = {
   readonly options: MemberOptions;
   targets: readonly MemberTarget[];
@@ -136,6 +145,10 @@ type State = {
   drains: NonNullable<Head['drains']>;
   /** When another process with this node's name was heard. */
   twinHeardMs: number;
+  /** Changed votes to send, the next of them no earlier than this; `telling` cancels that. */
+  untold: Change[];
+  tellMs: number;
+  telling: Cancel | undefined;
   /** No welcome before. */
   welcomeMs: number;
   /** Cancels the next welcome; undefined: none is due. */
@@ -204,6 +217,9 @@ export function createMember(options: MemberOptions): Member {
     applied: 0,
     drains: [],
     twinHeardMs: Number.NEGATIVE_INFINITY,
+    untold: [],
+    tellMs: Number.NEGATIVE_INFINITY,
+    telling: undefined,
     welcomeMs: Number.NEGATIVE_INFINITY,
     welcoming: undefined,
   };
@@ -256,6 +272,7 @@ export function createMember(options: MemberOptions): Member {
     },
     leave: () => {
       state.welcoming?.();
+      state.telling?.();
       options.send(writeVoteMessage({ head: { ...headOf(state), leaving: true }, votes: NO_VOTES }));
     },
     verdict: (target) => state.verdicts[at(target)] ?? VOTE.UNKNOWN,
@@ -301,7 +318,7 @@ function takeOwnVote(state: State, index: number, vote: Vote, reason: string): v
   state.reasons[index] = reason;
   const now = voteOf(state, index);
   if (now === before) return;
-  sendChanges(state, [[target.digest, now, reason]]);
+  tellChange(state, [target.digest, now, reason]);
   recount(state, index);
 }
 
@@ -336,7 +353,21 @@ function headOf(state: State): Head {
   };
 }
 
-function sendChanges(state: State, changes: NonNullable<Head['changes']>): void {
+function tellChange(state: State, change: Change): void {
+  state.untold.push(change);
+  if (state.telling !== undefined) return;
+  const { clock } = state.options;
+  const run = (): void => {
+    state.telling = undefined;
+    state.tellMs = clock.now() + CHANGES_GAP_MS;
+    while (state.untold.length > 0) sendChanges(state, state.untold.splice(0, MAX_CHANGES));
+  };
+  const waitMs = state.tellMs - clock.now();
+  if (waitMs <= 0) run();
+  else state.telling = clock.after(waitMs, run);
+}
+
+function sendChanges(state: State, changes: readonly Change[]): void {
   state.options.send(writeVoteMessage({ head: { ...headOf(state), changes }, votes: NO_VOTES }));
 }
 

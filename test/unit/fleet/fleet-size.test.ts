@@ -28,3 +28,18 @@ test('a reload keeps votes that peers have changed since their last full heartbe
   expect(a?.member.verdict(TARGET)).toBe(VOTE.DOWN);
   expect(a?.member.voters(TARGET).map(({ reason }) => reason)).toStrictEqual(['', 'refused', 'refused']);
 });
+
+test('a changed vote is sent at once, and many that follow are sent together', () => {
+  const network = createFleetNetwork(dice);
+  const digests = Array.from({ length: 2500 }, (_, at) => at.toString(16).padStart(16, '0'));
+  const targets = digests.map((digest) => memberTarget(digest));
+  const [a, b] = ['a', 'b'].map((name) => network.join(name, name, targets));
+  network.advance(3000);
+  const sentBefore = a?.messagesSent ?? 0;
+  for (const digest of digests) a?.member.vote(digest, VOTE.UP, 'connected');
+  expect(a?.messagesSent).toBe(sentBefore + 1);
+  // Three messages of up to a thousand votes, then the way to b. A heartbeat may come in between.
+  network.advance(81);
+  expect((a?.messagesSent ?? 0) - sentBefore).toBeLessThanOrEqual(5);
+  for (const digest of digests) expect(b?.member.verdict(digest)).toBe(VOTE.UP);
+});
