@@ -4,6 +4,7 @@
  */
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { createInterface } from 'node:readline';
 import { text as readText } from 'node:stream/consumers';
 import { urlWithoutFinalDot } from '../config/host-name.ts';
 import { codeOf, isRecord } from '../config/unknown-values.ts';
@@ -50,16 +51,16 @@ export async function callApi(
   body?: unknown,
   signal?: AbortSignal,
 ): Promise<ApiReply> {
-  const base = api.url;
-  const headers: Record<string, string> = { accept: 'application/json' };
-  if (api.token !== undefined) headers.authorization = `Bearer ${api.token}`;
+  const headers = headersOf(api, 'application/json');
   if (body !== undefined) headers['content-type'] = 'application/json';
   const content = body === undefined ? '' : JSON.stringify(body);
   if (content !== '') headers['content-length'] = String(Buffer.byteLength(content));
   let response: IncomingMessage;
   let text: string;
   try {
-    response = await send(new URL(`${base}${path}`), method, headers, content, signal);
+    const limit = AbortSignal.timeout(TIMEOUT_MS);
+    const until = signal ? AbortSignal.any([limit, signal]) : limit;
+    response = await send(new URL(`${api.url}${path}`), method, headers, content, until);
     text = await readText(response);
   } catch (error) {
     const why = `cannot reach ${shownUrl(api)}: ${networkReason(error)}`;
@@ -77,21 +78,70 @@ export async function callApi(
   return { ok: false, message, status, problem: value };
 }
 
-/** Resolves with the head of the response; its body fails with the same reasons. */
+/** The server sends a comment every 15 s: after this time without one, the connection is dead. */
+const SILENCE_MS = 45_000;
+
+export type EventStream =
+  | { readonly ok: true; readonly data: AsyncIterable<string> }
+  /** `message` is for the user. */
+  | { readonly ok: false; readonly message: string };
+
+/**
+ * Opens a stream of server-sent events (WHATWG HTML 9.2), after the event with the id `last`. `data` ends with the
+ * stream, however that ends. The server writes each event with one line of data.
+ */
+export async function openEvents(
+  api: Api,
+  path: string,
+  last: string | undefined,
+  signal: AbortSignal,
+): Promise<EventStream> {
+  const headers = headersOf(api, 'text/event-stream');
+  if (last !== undefined) headers['last-event-id'] = last;
+  try {
+    const response = await send(new URL(`${api.url}${path}`), 'GET', headers, '', signal, SILENCE_MS);
+    if (response.statusCode === 200) return { ok: true, data: dataLines(response) };
+    return { ok: false, message: problemText(parseJson(await readText(response))) ?? 'no stream of events' };
+  } catch (error) {
+    return { ok: false, message: `cannot reach ${shownUrl(api)}: ${networkReason(error)}` };
+  }
+}
+
+async function* dataLines(response: IncomingMessage): AsyncIterable<string> {
+  const FIELD = 'data: ';
+  try {
+    for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+      if (line.startsWith(FIELD)) yield line.slice(FIELD.length);
+    }
+  } catch {
+    // A broken connection ends the stream too.
+  }
+}
+
+function headersOf({ token }: Api, accept: string): Record<string, string> {
+  return token === undefined ? { accept } : { accept, authorization: `Bearer ${token}` };
+}
+
+/**
+ * Resolves with the head of the response; its body fails with the same reasons. `silenceMs` is the longest time without
+ * an octet from the server.
+ */
 function send(
   url: URL,
   method: string,
   headers: Readonly<Record<string, string>>,
   content: string,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
+  silenceMs = 0,
 ): Promise<IncomingMessage> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   return new Promise((resolve, reject) => {
-    const request = url.protocol === 'https:' ? requestHttps : requestHttp;
+    const send = url.protocol === 'https:' ? requestHttps : requestHttp;
     // A new connection per request: after a restart the server does not know the old one.
-    request(url, { method, headers, agent: false, signal: signal ? AbortSignal.any([timeout, signal]) : timeout })
+    const request = send(url, { method, headers, agent: false, signal, timeout: silenceMs });
+    request
       .on('response', resolve)
       .on('error', reject)
+      .on('timeout', () => request.destroy(new Error(`no answer within ${silenceMs / 1000} s`)))
       .end(content);
   });
 }

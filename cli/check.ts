@@ -9,8 +9,12 @@ import type { Outcome } from '../zones/catalog.ts';
 import { loadGeneration, type LoadedGeneration } from '../zones/load-generation.ts';
 import { loadInputFor } from './load-input.ts';
 import { countDiagnostics, EXIT, paintDiagnostic, plural, showDiagnostics, type Output } from './output.ts';
+import { startProgress } from './progress.ts';
 
 export type CheckOptions = { readonly config: string | undefined; readonly json: boolean };
+
+/** The step of a command that loads a configuration, for its progress. */
+export const READING_FILES = 'Reading the files';
 
 /** Counts of the configuration; all zero if it could not be read. */
 export type CheckSummary = {
@@ -24,6 +28,7 @@ export type CheckSummary = {
 
 /** Exit code 0 without errors; warnings do not count. */
 export function runCheck(options: CheckOptions, output: Output): number {
+  using _progress = startProgress([READING_FILES], output);
   const loaded = load(options.config);
   const { ok, diagnostics } = loaded;
   const summary = summarize(diagnostics, loaded.ok ? loaded.value : undefined);

@@ -1,75 +1,25 @@
 /**
- * Command lines of the commands for a running server: `status`, `fleet`, `drain`, `up`, `down`, `auto`, `weight`, `reload`.
+ * Command lines of the commands that change a running server: `drain`, `up`, `down`, `auto`, `weight`, `reload`.
  */
-import type { Command } from 'commander';
 import type { StateOptions } from './control.ts';
-import type { Output } from './output.ts';
+import { example, type Cli } from './options.ts';
+import { reachable, reachOptions, type ReachFlags } from './reachable.ts';
 
-type Flags = {
-  readonly api?: string | readonly string[];
-  readonly token?: string;
-  readonly config?: string;
-  readonly json?: boolean;
+type Flags = ReachFlags & {
   readonly for?: string;
   readonly reason?: string;
   readonly wait?: boolean;
   readonly force?: boolean;
-  readonly watch?: boolean;
-  readonly all?: boolean;
-  readonly local?: boolean;
-  readonly interval: string;
-};
-
-/** The program, and what its commands write to. */
-type Cli = {
-  readonly program: Command;
-  readonly output: Output;
-  /** Takes the exit code. */
-  readonly done: (code: number) => void;
-  /** Makes the last part of a help text. */
-  readonly example: (...lines: readonly string[]) => string;
 };
 
 const LOCAL = 'change this node of a fleet alone, not all of them';
 const TARGET = 'www.example.com/seoul-a, www.example.com/@seoul or @seoul';
 
 export function controlCommands(cli: Cli): void {
-  statusCommand(cli);
-  fleetCommand(cli);
   for (const state of ['drain', 'up', 'down'] as const) overrideCommand(cli, state);
   autoCommand(cli);
   weightCommand(cli);
   reloadCommand(cli);
-}
-
-function statusCommand({ program, output, done, example }: Cli): void {
-  reachable(program.command('status'))
-    .summary('show health, overrides and the split of answers of a running server')
-    .description('Show the state of every VIP of a running server, and how answers are split among them.')
-    .argument('[service]', 'only this service')
-    .option('--watch', 'repeat until Ctrl-C; SERVED then counts the answers since the previous report')
-    .option('--interval <duration>', 'time between two reports, with --watch', '2s')
-    .addHelpText('after', example('pharos status', 'pharos status www.example.com --watch'))
-    .action(async (service: string | undefined, flags: Flags, command: Command) => {
-      const [{ runStatus }, { openScreen }, { parseDurationMs }] = await Promise.all([
-        import('./status.ts'),
-        import('./watch-screen.ts'),
-        import('../config/units.ts'),
-      ]);
-      const intervalMs = parseDurationMs(flags.interval) ?? 0;
-      if (intervalMs < 100) command.error('error: --interval must be a duration of at least 100ms, such as 2s');
-      const stopped = new AbortController();
-      const stop = (): void => {
-        stopped.abort();
-      };
-      const { watch = false } = flags;
-      const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-      if (watch) for (const signal of signals) process.once(signal, stop);
-      const screen = watch && process.stdout.isTTY ? openScreen(process.stdout) : undefined;
-      const options = { ...common(flags), service, watch, intervalMs, screen, signal: stopped.signal };
-      done(await runStatus(options, output));
-      for (const signal of signals) process.off(signal, stop);
-    });
 }
 
 const SUMMARY = {
@@ -78,7 +28,7 @@ const SUMMARY = {
   down: 'force a VIP or region down, regardless of its health checks',
 } as const;
 
-function overrideCommand({ program, output, done, example }: Cli, state: keyof typeof SUMMARY): void {
+function overrideCommand({ program, output, done }: Cli, state: keyof typeof SUMMARY): void {
   const command = reachable(program.command(state), true)
     .summary(SUMMARY[state])
     .description(
@@ -108,7 +58,7 @@ function overrideCommand({ program, output, done, example }: Cli, state: keyof t
     });
 }
 
-function autoCommand({ program, output, done, example }: Cli): void {
+function autoCommand({ program, output, done }: Cli): void {
   reachable(program.command('auto'), true)
     .summary('clear an override: health checks decide again')
     .description('Clear the override of TARGET that drain, up or down has set. Its health checks decide again.')
@@ -117,11 +67,11 @@ function autoCommand({ program, output, done, example }: Cli): void {
     .addHelpText('after', example('pharos auto www.example.com/seoul-a'))
     .action(async (target: string, flags: Flags) => {
       const { giveBack } = await import('./control.ts');
-      done(await giveBack(target, common(flags), output));
+      done(await giveBack(target, reachOptions(flags), output));
     });
 }
 
-function weightCommand({ program, output, done, example }: Cli): void {
+function weightCommand({ program, output, done }: Cli): void {
   reachable(program.command('weight'), true)
     .summary('change a weight at run time, or use the weight of the zone file again')
     .description('Set the weight of TARGET. It takes precedence over the zone file, also after reloads and restarts.')
@@ -139,8 +89,8 @@ function weightCommand({ program, output, done, example }: Cli): void {
     });
 }
 
-function reloadCommand({ program, output, done, example }: Cli): void {
-  reachable(program.command('reload'))
+function reloadCommand({ program, output, done }: Cli): void {
+  reachable(program.command('reload'), true)
     .summary('read the configuration files again: all or nothing')
     .description(
       'Make the server read its files again. If there is a mistake in them, it is shown and nothing changes.',
@@ -149,52 +99,13 @@ function reloadCommand({ program, output, done, example }: Cli): void {
     .addHelpText('after', example('pharos reload', 'pharos reload --force'))
     .action(async (flags: Flags) => {
       const { reload } = await import('./control.ts');
-      done(await reload({ ...common(flags), force: flags.force ?? false }, output));
+      done(await reload({ ...reachOptions(flags), force: flags.force ?? false }, output));
     });
-}
-
-/** `several`: the command may be sent to more than one server. */
-function reachable(command: Command, several = false): Command {
-  const words = "the server's status address (default: that of the configuration, else http://127.0.0.1:8053)";
-  const collect = (url: string, before: readonly string[] = []): readonly string[] => [...before, url];
-  return (
-    several
-      ? command.option('--api <url>', `${words}; give it several times for several servers`, collect)
-      : command.option('--api <url>', words)
-  )
-    .option('--token <token>', "the server's status.token (default: PHAROS_TOKEN, else that of the configuration)")
-    .option('--config <file>', "the server's configuration (default: ./pharos.yaml if it exists)")
-    .option('--json', 'print the reply of the API');
-}
-
-function fleetCommand({ program, output, done, example }: Cli): void {
-  reachable(program.command('fleet'))
-    .summary('show the nodes of the fleet, and who sees what')
-    .description(
-      'Show the nodes of the fleet that a running server belongs to, and the targets on which they disagree.',
-    )
-    .option('--all', 'show the votes on every target')
-    .addHelpText('after', example('pharos fleet', 'pharos fleet --api http://192.0.2.53:8053 --all'))
-    .action(async (flags: Flags) => {
-      const { runFleet } = await import('./fleet.ts');
-      done(await runFleet({ ...common(flags), all: flags.all ?? false }, output));
-    });
-}
-
-function common({
-  api,
-  token,
-  config,
-  json = false,
-  local = false,
-}: Flags): Omit<StateOptions, 'forText' | 'reason' | 'wait'> {
-  const [first, ...alsoApis] = api === undefined ? [] : [api].flat();
-  return { api: first, alsoApis, token, config, json, local, cwd: process.cwd(), env: process.env };
 }
 
 function ofState(flags: Flags): StateOptions {
   return {
-    ...common(flags),
+    ...reachOptions(flags),
     forText: flags.for,
     reason: flags.reason,
     wait: flags.wait ?? false,

@@ -5,15 +5,13 @@ import type { Diagnostic } from '../config/diagnostics.ts';
 import { parseDurationMs, parseInteger } from '../config/units.ts';
 import { isRecord } from '../config/unknown-values.ts';
 import { callApi, shownUrl, type Api, type ApiReply } from './api-client.ts';
-import { reach, type ReachOptions } from './find-server.ts';
+import { aboutServer, reachAll, repliesJson, type ReachAllOptions } from './find-server.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
+import { startProgress } from './progress.ts';
 
-/**
- * How the server is found, and whether the reply is printed as JSON. `alsoApis`: further servers for the same request.
- */
-export type ControlOptions = ReachOptions & {
+/** How the servers are found, and whether the reply is printed as JSON. */
+export type ControlOptions = ReachAllOptions & {
   readonly json: boolean;
-  readonly alsoApis?: readonly string[];
   /** Change one node of a fleet alone. */
   readonly local?: boolean;
 };
@@ -108,27 +106,45 @@ export async function setWeight(target: string, text: string, options: StateOpti
   return code;
 }
 
+/** With several servers, each reads its own files: one may refuse what another accepts. */
 export async function reload(options: ControlOptions & { readonly force?: boolean }, output: Output): Promise<number> {
-  const found = reach(options);
+  const found = reachAll(options);
   if (!found.ok) return fail('reload', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
-  const reply = await callApi(found.api, 'POST', `/api/v1/reload${options.force === true ? '?force=true' : ''}`, {});
+  const { apis } = found;
+  const path = `/api/v1/reload${options.force === true ? '?force=true' : ''}`;
+  using _progress = startProgress([`Waiting for ${plural(apis.length, 'server')}`], output);
+  const asked = await Promise.all(apis.map(async (api) => ({ api, reply: await callApi(api, 'POST', path, {}) })));
+  const [first] = asked;
+  const code = asked.every(({ reply }) => reply.ok) ? EXIT.OK : EXIT.FAILED;
+  if (options.json && apis.length > 1) {
+    const replies = asked.map(({ api, reply }) =>
+      reply.ok
+        ? { api, ...reply }
+        : { api, ok: false as const, message: refusalWords(reply, api), problem: reply.problem },
+    );
+    return printJson({ servers: repliesJson(replies) }, output, code);
+  }
+  const only = first?.reply.ok === true ? first.reply.value : first?.reply.problem;
+  // Without a document, the server was not reached.
+  if (options.json && isRecord(only)) return printJson(only, output, code);
+  const codes = asked.map(({ api, reply }) => showReload(reply, api, apis.length, output));
+  return apis.length === 1 ? (codes[0] ?? code) : code;
+}
+
+/** Prints what one server says, and returns the exit code. */
+function showReload(reply: ApiReply, api: Api, servers: number, output: Output): number {
   const value = reply.ok ? reply.value : reply.problem;
   const diagnostics = diagnosticsOf(value, reply.ok ? 'warnings' : 'diagnostics');
-  if (options.json && isRecord(value)) {
-    printJson(value, output);
-    return reply.ok ? EXIT.OK : EXIT.FAILED;
-  }
+  const generation = isRecord(value) ? String(value['generation']) : '?';
   showDiagnostics(diagnostics, output);
   if (!reply.ok) {
     // The diagnostics are shown above: the message does not repeat the first one.
-    const generation = isRecord(value) ? value['generation'] : undefined;
-    const short = `Reload rejected; still serving generation ${String(generation)}`;
-    const why = reply.status === 422 ? short : refusalWords(reply, found.api);
-    return fail('reload', why, reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
+    const short = `Reload rejected; still serving generation ${generation}`;
+    const why = reply.status === 422 ? short : refusalWords(reply, api);
+    return fail('reload', aboutServer(why, api, servers), reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
   }
-  const generation = isRecord(value) ? String(value['generation']) : '?';
   const warned = diagnostics.length === 0 ? '' : `, with ${plural(diagnostics.length, 'warning')}`;
-  output.out(`generation ${generation} is served${warned}`);
+  output.out(aboutServer(`generation ${generation} is served${warned}`, api, servers));
   return EXIT.OK;
 }
 
@@ -301,12 +317,9 @@ async function askAll(
   options: ControlOptions,
   output: Output,
 ): Promise<Asked | number> {
-  const apis: Api[] = [];
-  for (const api of new Set([options.api, ...(options.alsoApis ?? [])])) {
-    const found = reach({ ...options, api });
-    if (!found.ok) return fail(command, found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
-    if (!apis.some(({ url }) => url === found.api.url)) apis.push(found.api);
-  }
+  const found = reachAll(options);
+  if (!found.ok) return fail(command, found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
+  const { apis } = found;
   const asked = await Promise.all(apis.map(async (api) => ({ api, reply: await callApi(api, method, path, body) })));
   const done: { readonly api: Api; readonly value: Readonly<Record<string, unknown>> }[] = [];
   const failed: { readonly api: Api; readonly message: string }[] = [];
@@ -319,8 +332,7 @@ async function askAll(
     const why = reply.ok
       ? `${shownUrl(api)} did not return the expected document; is it a Pharos server of this version?`
       : refusalWords(reply, api);
-    // Some messages name the server already.
-    const message = apis.length > 1 && !why.includes(shownUrl(api)) ? `${shownUrl(api)}: ${why}` : why;
+    const message = aboutServer(why, api, apis.length);
     failed.push({ api, message });
     const alone = fail(command, message, !reply.ok && reply.status === 400 ? EXIT.USAGE : EXIT.FAILED, output);
     code = apis.length === 1 ? alone : EXIT.FAILED;
@@ -354,10 +366,10 @@ function together(
         }
       : {}),
     saved: values.every((value) => value['saved'] !== false),
-    servers: [
-      ...done.map(({ api, value }) => ({ api: shownUrl(api), ok: true, reply: value })),
-      ...failed.map(({ api, message }) => ({ api: shownUrl(api), ok: false, error: message })),
-    ],
+    servers: repliesJson([
+      ...done.map((each) => ({ ...each, ok: true as const })),
+      ...failed.map((each) => ({ ...each, ok: false as const })),
+    ]),
   };
 }
 

@@ -19,6 +19,7 @@ import { diffRecords } from './diff-records.ts';
 import { diffRegions, diffServices } from './diff-services.ts';
 import { loadInputFor } from './load-input.ts';
 import { EXIT, fail, showDiagnostics, type Output } from './output.ts';
+import { startProgress } from './progress.ts';
 import { renderDiff, type Difference } from './render-diff.ts';
 
 /** `api`: a server whose counts weigh countries and VIPs. `all`: show every line. */
@@ -36,8 +37,11 @@ type Configuration = { readonly generation: LoadedGeneration; readonly zones: re
 export async function diff(options: DiffOptions, output: Output): Promise<number> {
   const found = options.api === undefined ? undefined : apiAt(options.api, options.token);
   if (found?.ok === false) return fail('diff', found.message, EXIT.USAGE, output);
+  using progress = startProgress([`Reading ${options.before}`, `Reading ${options.after}`, 'Comparing'], output);
   const before = load(options.before, output);
+  progress.next();
   const after = load(options.after, output, before);
+  progress.next();
   if (!before || !after) return EXIT.FAILED;
   const counted = found && (await countedBy(found.api, before.generation));
   if (typeof counted === 'string') return fail('diff', counted, EXIT.FAILED, output);

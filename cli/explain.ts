@@ -5,6 +5,7 @@ import { isTraceDocument, traceDocument, type TraceDocument } from '../status/tr
 import type { Explained, ExplainRequest } from '../steering/trace.ts';
 import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
+import { startProgress } from './progress.ts';
 import { renderTrace } from './render-trace.ts';
 
 /** Without `api`, the files of `config` are used. */
@@ -44,10 +45,11 @@ export async function explain(options: ExplainOptions, output: Output): Promise<
 /** The trace. On failure prints the reason and returns the exit code. */
 async function fromFiles(options: ExplainOptions, output: Output): Promise<TraceDocument | number> {
   // Imported only here: asking a running server needs none of these modules.
-  const [{ loadOrExplain }, { explainFrom }] = await Promise.all([
+  const [{ loadOrExplain, READING_FILES }, { explainFrom }] = await Promise.all([
     import('./check.ts'),
     import('../server/explain/explain-answer.ts'),
   ]);
+  using _progress = startProgress([READING_FILES], output);
   const generation = loadOrExplain(options.config, output);
   if (!generation) return EXIT.FAILED;
   const explained: Explained = explainFrom(generation, options.request);

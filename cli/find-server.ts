@@ -9,7 +9,7 @@ import { asWritten, valueOf } from '../config/fields.ts';
 import { readYaml } from '../config/parse-yaml.ts';
 import type { YamlNode } from '../config/yaml.ts';
 import { formatEndpoint, parseEndpoint } from '../wire/address.ts';
-import { apiAt, type Api } from './api-client.ts';
+import { apiAt, shownUrl, type Api } from './api-client.ts';
 
 /** As on the command line; `env` has PHAROS_TOKEN, and the variables of the configuration. */
 export type ReachOptions = {
@@ -37,6 +37,43 @@ export function reach({ api, token, config, cwd, env }: ReachOptions): Reach {
   const read = readStatus(file, env);
   if (!read.ok) return { ok: false, message: `${config ?? 'pharos.yaml'}: ${read.message}`, usage: false };
   return { ok: true, api: { url: read.url, token: found.api.token ?? read.token, written: read.written } };
+}
+
+/** `alsoApis`: further servers for the same request. */
+export type ReachAllOptions = ReachOptions & { readonly alsoApis?: readonly string[] };
+
+/** All servers of a command line, each once, or the first mistake. */
+export function reachAll(
+  options: ReachAllOptions,
+): { readonly ok: true; readonly apis: readonly Api[] } | (Reach & { readonly ok: false }) {
+  const apis: Api[] = [];
+  for (const api of new Set([options.api, ...(options.alsoApis ?? [])])) {
+    const found = reach({ ...options, api });
+    if (!found.ok) return found;
+    if (!apis.some(({ url }) => url === found.api.url)) apis.push(found.api);
+  }
+  return { ok: true, apis };
+}
+
+/** What one of several servers replied, or why there is no reply. */
+export type ServerReply = { readonly api: Api } & (
+  | { readonly ok: true; readonly value: unknown }
+  /** `problem`: the document of a refusal. */
+  | { readonly ok: false; readonly message: string; readonly problem?: unknown }
+);
+
+/** The replies of several servers for `--json`: `api`, `ok`, `error` of those that failed, and `reply`. */
+export function repliesJson(replies: readonly ServerReply[]): readonly object[] {
+  return replies.map((each) =>
+    each.ok
+      ? { api: shownUrl(each.api), ok: true, reply: each.value }
+      : { api: shownUrl(each.api), ok: false, error: each.message, reply: each.problem },
+  );
+}
+
+/** A message about one of several servers names it. Some messages do already. */
+export function aboutServer(message: string, api: Api, servers: number): string {
+  return servers > 1 && !message.includes(shownUrl(api)) ? `${shownUrl(api)}: ${message}` : message;
 }
 
 type StatusOf =

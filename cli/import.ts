@@ -14,6 +14,7 @@ import { FORMATS, importZones } from './import/formats.ts';
 import { countRecords, writeZone } from './import/write-zone.ts';
 import { loadInputFor } from './load-input.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
+import { startProgress } from './progress.ts';
 
 /** `output`: a file, or a folder for one file a zone; undefined for stdout. */
 export type ImportOptions = {
@@ -53,6 +54,7 @@ export function importCommand(options: ImportOptions, output: Output): number {
   const wrong = [options.zone, ...options.nameServers].find((text) => text !== undefined && !nameOf(text));
   if (wrong !== undefined) return fail('import', `${wrong} is not a domain name`, EXIT.USAGE, output);
 
+  using progress = startProgress([`Reading ${options.path}`, 'Writing zone YAML', 'Reading it back'], output);
   const report = createReport();
   const drafts = importZones(
     { format, path: options.path, zone, nameServers: nameServers.flatMap((name) => name ?? []) },
@@ -64,10 +66,12 @@ export function importCommand(options: ImportOptions, output: Output): number {
     const message = `${options.path} has ${drafts.length} zones: ${names}\n  choose one with --zone, or write all of them into a folder: -o zones`;
     return fail('import', message, EXIT.FAILED, output);
   }
+  progress.next();
   const written = drafts.map((draft): Written => {
     const text = writeZone(draft);
     return { draft, text, file: fileFor(draft, options.output, isFolder) };
   });
+  progress.next();
   const readBack = written.flatMap(check);
   const diagnostics = [...report.diagnostics, ...readBack];
   for (const { file, text } of written) {

@@ -1,11 +1,15 @@
 /**
  * The `pharos` command: reads the command line and hands over to one module a command, loaded only then.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
+import type { Shell } from './completion.ts';
 import { controlCommands } from './control-commands.ts';
+import type { Format } from './import/formats.ts';
+import { collect, example, type Cli } from './options.ts';
 import { EXIT, terminal, type Output } from './output.ts';
+import { reportCommands } from './report-commands.ts';
 import { readVersion } from './version.ts';
 
 type ExplainFlags = {
@@ -123,9 +127,12 @@ function commands(output: Output, done: (code: number) => void): Command {
 
   explainCommand(program, output, done);
   simulateCommand(program, output, done);
-  controlCommands({ program, output, done, example });
+  const cli: Cli = { program, output, done };
+  reportCommands(cli);
+  controlCommands(cli);
   diffCommand(program, output, done);
   importCommands(program, output, done);
+  programCommands(cli);
   return program;
 }
 
@@ -242,7 +249,12 @@ function importCommands(program: Command, output: Output, done: (code: number) =
       'Write zone YAML from master files (bind), Route 53, gdnsd or octoDNS. The YAML goes to stdout.\n' +
         'Differences from the source go to stderr, and as comments into the YAML.',
     )
-    .argument('<format>', 'bind, route53, gdnsd or octodns')
+    .addArgument(
+      new Argument('<format>', 'the system that the file is from')
+        .choices(['bind', 'route53', 'gdnsd', 'octodns'] satisfies Format[])
+        // import.ts refuses others, and names these.
+        .argParser((format) => format),
+    )
     .argument('<file>', 'the file; for gdnsd its configuration, or its folder')
     .option('--zone <name>', "the zone's name, if the file does not have it or has several zones")
     .option('--nameserver <name>', 'a name server, instead of those of the file (repeatable)', collect)
@@ -263,6 +275,41 @@ function importCommands(program: Command, output: Output, done: (code: number) =
     });
 }
 
+/** Commands about the program itself. */
+function programCommands({ program, output, done }: Cli): void {
+  program
+    .command('completion')
+    .summary('print a script that completes command lines in bash, zsh or fish')
+    .description(
+      'Print a script with which a shell completes command lines. In ~/.bashrc, or in ~/.zshrc after compinit:\n' +
+        'source <(pharos completion bash)',
+    )
+    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish'] satisfies Shell[]))
+    .addHelpText(
+      'after',
+      example(
+        'pharos completion bash > /etc/bash_completion.d/pharos',
+        'pharos completion fish > ~/.config/fish/completions/pharos.fish',
+      ),
+    )
+    .action(async (shell: Shell) => {
+      const { completionScript } = await import('./completion.ts');
+      output.out(completionScript(program, shell));
+      done(EXIT.OK);
+    });
+
+  program
+    .command('version')
+    .summary('show the version, the revision, Node.js and the platform')
+    .description('Show what runs here, for a report of a fault: version, revision, Node.js and platform.')
+    .option('--json', 'print it as JSON')
+    .addHelpText('after', example('pharos version --json'))
+    .action(async (flags: { readonly json?: boolean }) => {
+      const { showVersion } = await import('./show-version.ts');
+      done(showVersion({ json: flags.json ?? false }, output));
+    });
+}
+
 /** --config and --api exclude each other. */
 function refuseBoth({ api, config }: Pick<ExplainFlags, 'api' | 'config'>, command: Command): void {
   if (api === undefined || config === undefined) return;
@@ -273,14 +320,6 @@ function portNumber(value: string): number {
   const port = /^\d{1,5}$/.test(value) ? Number(value) : -1;
   if (port >= 0 && port <= 65_535) return port;
   throw new InvalidArgumentError('Expected a port number, 0 to 65535.');
-}
-
-function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
-  return [...(earlier ?? []), value];
-}
-
-function example(...lines: readonly string[]): string {
-  return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }
 
 process.exitCode = await main(process.argv.slice(2), terminal());

@@ -16,6 +16,8 @@ export type Output = {
   readonly style: (format: Style, text: string) => string;
   /** For text that goes to `error`. */
   readonly styleError: (format: Style, text: string) => string;
+  /** For what is on the screen for a while (progress.ts): is called before each text. Only if stderr is a terminal. */
+  readonly beforeWriting?: (call: (() => void) | undefined) => void;
 };
 
 export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
@@ -30,9 +32,25 @@ export function terminal(): Output {
       process.exit(EXIT.FAILED);
     });
   }
+  let before: (() => void) | undefined;
+  const write = (stream: NodeJS.WriteStream, text: string): void => {
+    before?.();
+    stream.write(`${text}\n`);
+  };
   return {
-    out: (text) => void process.stdout.write(`${text}\n`),
-    error: (text) => void process.stderr.write(`${text}\n`),
+    out: (text) => {
+      write(process.stdout, text);
+    },
+    error: (text) => {
+      write(process.stderr, text);
+    },
+    ...(process.stderr.isTTY
+      ? {
+          beforeWriting: (call: (() => void) | undefined) => {
+            before = call;
+          },
+        }
+      : {}),
     style: (format, text) => styleText(format, text, { stream: process.stdout }),
     styleError: (format, text) => styleText(format, text, { stream: process.stderr }),
   };

@@ -5,6 +5,7 @@ import { isRecord } from '../config/unknown-values.ts';
 import type { SimulateRequest, Simulation } from '../server/forecast/simulate-failure.ts';
 import { apiAt, callApi } from './api-client.ts';
 import { EXIT, fail, type Output } from './output.ts';
+import { startProgress } from './progress.ts';
 import { renderSimulation } from './render-simulation.ts';
 
 /** Without `api`, the files of `config` are used. `all`: show every country and move, not only the largest. */
@@ -43,12 +44,14 @@ export async function simulate(options: SimulateOptions, output: Output): Promis
 /** The simulation. On failure prints the reason and returns the exit code. */
 async function fromFiles(options: SimulateOptions, output: Output): Promise<Simulation | number> {
   // Imported only here: asking a running server needs none of these modules.
-  const [{ loadOrExplain }, { simulateFrom }] = await Promise.all([
+  const [{ loadOrExplain, READING_FILES }, { simulateFrom }] = await Promise.all([
     import('./check.ts'),
     import('../server/forecast/simulate-failure.ts'),
   ]);
+  using progress = startProgress([READING_FILES, 'Simulating'], output);
   const generation = loadOrExplain(options.config, output);
   if (!generation) return EXIT.FAILED;
+  progress.next();
   const simulated = simulateFrom(generation, options.request);
   return simulated.ok ? simulated.simulation : fail('simulate', simulated.message, EXIT.FAILED, output);
 }
@@ -56,6 +59,7 @@ async function fromFiles(options: SimulateOptions, output: Output): Promise<Simu
 async function fromServer(url: string, options: SimulateOptions, output: Output): Promise<Simulation | number> {
   const found = apiAt(url, options.token);
   if (!found.ok) return fail('simulate', found.message, EXIT.USAGE, output);
+  using _progress = startProgress(['Asking the server'], output);
   const reply = await callApi(found.api, 'POST', '/api/v1/simulate', options.request);
   if (!reply.ok) return fail('simulate', reply.message, EXIT.FAILED, output);
   if (isSimulation(reply.value)) return reply.value;

@@ -1,18 +1,19 @@
 /**
  * The version of this program.
  */
-import { readFileSync } from 'node:fs';
-import { codeOf } from '../config/unknown-values.ts';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-/** From package.json, which is next to cli/ in a checkout and next to dist/ in the npm package. */
+/** The folder of package.json: above cli/ in a checkout, and above dist/ in the npm package. */
+export function programFolder(): string | undefined {
+  const folders = ['..', '../..'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  return folders.find((folder) => existsSync(join(folder, 'package.json')));
+}
+
 export function readVersion(): string {
-  for (const path of ['../package.json', '../../package.json']) {
-    try {
-      const { version } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string };
-      return version;
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
-    }
-  }
-  return 'unknown';
+  const folder = programFolder();
+  if (folder === undefined) return 'unknown';
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+  return version;
 }

@@ -1,7 +1,7 @@
 /**
  * Writes a draft as short, readable zone YAML, with each note as a comment at its place.
  */
-import { Document, Scalar, YAMLMap, type Node } from 'yaml';
+import { Document, Pair, Scalar, YAMLMap, type Node } from 'yaml';
 import { formatName, nameKey, type Name } from '../../wire/name.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import type { OwnerDraft, DraftValue, Rrset, ServiceDraft, VipDraft, ZoneDraft } from './draft.ts';
@@ -64,7 +64,8 @@ function lines(entries: readonly Line[], spaced = false): YAMLMap | undefined {
     const key = new Scalar(escapeReferences(name));
     if (comments.length > 0) key.commentBefore = comments.map((comment) => oneLine(` ${comment}`)).join('\n');
     key.spaceBefore = spaced && index > 0;
-    map.add({ key, value });
+    // Not `add`, which compares the key with all keys before it. Owners are different.
+    map.items.push(new Pair(key, value));
   });
   return map;
 }

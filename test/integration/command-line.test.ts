@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { folderOf } from '../support/pharos.ts';
+import { has, ROOT } from '../support/process.ts';
 
 const script = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -67,12 +69,69 @@ describe('exit codes: 0 done, 2 wrong usage; help to stdout, errors to stderr', 
   });
 
   it.each(
-    ['serve', 'demo', 'check', 'explain', 'simulate', 'diff', 'status', 'drain'].concat(
-      ['up', 'down', 'auto', 'weight', 'reload', 'import'], //
-    ),
+    ['serve', 'demo', 'check', 'explain', 'simulate', 'diff', 'status', 'drain'].concat([
+      'up',
+      'down',
+      'auto',
+      'weight',
+      'reload',
+      'import',
+      'events',
+      'overrides',
+      'fleet',
+      'completion',
+      'version',
+    ]),
   )('%s --help has an example', (command) => {
     const run = pharos(command, '--help');
     expect(run).toMatchObject({ code: 0, error: '' });
     expect(run.out).toMatch(new RegExp(`Examples?:\n {2}pharos ${command}`));
+  });
+});
+
+describe.skipIf(!has('script'))('progress of a command that takes longer than a second', () => {
+  // The command's own thread is busy all the time, as with a large zone: until the terminal shows a line, or not at all.
+  const busy = `
+    const { readFileSync } = await import('node:fs');
+    const { startProgress } = await import(${JSON.stringify(`${ROOT}cli/progress.ts`)});
+    const { terminal } = await import(${JSON.stringify(`${ROOT}cli/output.ts`)});
+    const output = terminal();
+    const end = performance.now() + Number(process.env.MOST_MS ?? 30_000);
+    const work = (line) => { while (process.env.BUSY && performance.now() < end && !readFileSync('screen').includes(line)); };
+    {
+      using progress = startProgress(['Reading the files', 'Simulating'], output);
+      work('Reading the files (1 of 2): 1 s');
+      progress.next();
+      work('Simulating (2 of 2): ');
+      output.error('a warning');
+    }
+    output.out('the report');`;
+  const onTerminal = (isBusy: boolean): string => {
+    using folder = folderOf({ 'busy.mjs': busy });
+    const env = { ...process.env, BUSY: isBusy ? '1' : '', SHELL: '/bin/sh' };
+    const args = ['-qefc', `exec ${process.execPath} busy.mjs`, 'screen'];
+    return spawnSync('script', args, { cwd: folder.path, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+      .stdout;
+  };
+  const ERASE = '\r\u001b[2K';
+
+  it('is a line with the step and the time, erased before other output', () => {
+    const text = onTerminal(true);
+    expect(text).toContain(`${ERASE}Reading the files (1 of 2): 1 s${ERASE}`);
+    const lines = text.split(ERASE);
+    expect(lines.some((line) => /^Simulating \(2 of 2\): \d+ s$/.test(line))).toBe(true);
+    expect(lines.some((line) => line.startsWith('a warning\r\n'))).toBe(true);
+    expect(lines.at(-1)).toMatch(/^(?:a warning\r\n)?the report\r\n$/);
+  });
+
+  it('a command of less than a second writes none', () => {
+    expect(onTerminal(false)).toBe('a warning\r\nthe report\r\n');
+  });
+
+  it('nothing is written if stderr is not a terminal', () => {
+    using folder = folderOf({ 'busy.mjs': busy, screen: 'Reading the files (1 of 2): 1 s Simulating (2 of 2): ' });
+    const env = { ...process.env, BUSY: '1' };
+    const { stdout, stderr } = spawnSync(process.execPath, ['busy.mjs'], { cwd: folder.path, env, encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: 'the report\n', stderr: 'a warning\n' });
   });
 });
