@@ -38,8 +38,8 @@ function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['sty
   ]);
   const shown = fleet.targets.filter((target) => all || !isAgreed(target));
   const rest = fleet.targets.length - shown.length;
-  const agreed =
-    rest === 0 ? [] : [`All voters agree on ${plural(rest, 'other target')}${all ? '' : ' (--all shows them)'}.`];
+  const others = plural(rest, shown.length === 0 ? 'target' : 'other target');
+  const agreed = rest === 0 ? [] : [`All voters agree on ${others} (--all shows them).`];
   const votes =
     shown.length === 0
       ? []

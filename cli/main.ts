@@ -24,6 +24,8 @@ type ExplainFlags = {
   readonly json?: boolean;
 };
 
+type DemoFlags = { readonly port: number; readonly statusPort: number; readonly fleet?: boolean };
+
 type SimulateFlags = Omit<ExplainFlags, 'client' | 'country' | 'at' | 'resolver'> & {
   readonly weigh: SimulateRequest['weigh'];
   readonly all?: boolean;
@@ -104,10 +106,14 @@ function commands(output: Output, done: (code: number) => void): Command {
         .argParser(portNumber)
         .default(8053),
     )
-    .addHelpText('after', example('pharos demo', 'pharos demo --port 5353 --status-port 8080'))
-    .action(async (flags: { readonly port: number; readonly statusPort: number }) => {
-      const { demo } = await import('./demo.ts');
-      done(await demo(flags));
+    .option('--fleet', 'a fleet: three nodes in three regions and a NATS server; each node has the next ports')
+    .addHelpText('after', example('pharos demo', 'pharos demo --port 5353 --status-port 8080', 'pharos demo --fleet'))
+    .action(async ({ fleet = false, ...ports }: DemoFlags) => {
+      done(
+        fleet
+          ? await (await import('./demo-fleet.ts')).fleetDemo(ports)
+          : await (await import('./demo.ts')).demo(ports),
+      );
     });
 
   program
