@@ -33,7 +33,7 @@ function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['sty
   const head = `${paint('bold', `Fleet ${fleet.name ?? ''}`)}, seen by ${fleet.node ?? ''} (${fleet.region ?? ''}): ${state}`;
   const own = fleet.nodes.find((node) => node.state === 'self')?.config;
   const nodes = table([
-    ['NODE', 'REGION', 'STATE', 'HEARD', 'CLOCK', 'VERSION', 'CONFIGURATION', 'TARGETS', 'ORDERS'],
+    ['NODE', 'REGION', 'STATE', 'HEARD', 'CLOCK', 'VERSION', 'CONFIGURATION', 'PROBES', 'ORDERS'],
     ...fleet.nodes.map((node) => nodeRow(node, own, paint)),
   ]);
   const shown = fleet.targets.filter((target) => all || !isAgreed(target));
@@ -58,7 +58,7 @@ function nodeRow(node: FleetNodeDocument, own: string | null | undefined, paint:
     clock === null || isSelf ? '-' : `${clock > 0 ? '+' : ''}${String(clock)} ms`,
     node.version ?? '-',
     config === null ? '-' : config === own ? config.slice(0, 8) : paint('yellow', `${config.slice(0, 8)} (differs)`),
-    String(node.targets ?? '-'),
+    node.targets === null ? '-' : `${String(node.probed ?? '?')} of ${String(node.targets)}`,
     String(node.applied_revision ?? '-'),
   ];
 }

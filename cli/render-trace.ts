@@ -6,6 +6,7 @@ import { type Output, table } from './output.ts';
 
 type Paint = Output['style'];
 type Candidate = TraceDocument['candidates'][number];
+type Voter = NonNullable<Candidate['votes']>['voters'][number];
 /** The part of one service: of the trace itself, or of a CNAME that led to it. */
 type Part = Pick<TraceDocument, 'candidates' | 'steps' | 'all_down' | 'type'> & {
   readonly service: string;
@@ -19,7 +20,11 @@ export function renderTrace(trace: TraceDocument, paint: Paint): string {
     clientLines(trace, paint),
     ...(trace.service === null
       ? [staticLine(trace)]
-      : partsOf(trace, trace.service).flatMap((part) => [candidateLines(part, paint), stepLines(part, paint)])),
+      : partsOf(trace, trace.service).flatMap((part) => [
+          candidateLines(part, paint),
+          ...voteLines(part, paint),
+          stepLines(part, paint),
+        ])),
     answerLines(trace, paint),
   ].join('\n\n');
 }
@@ -86,6 +91,46 @@ function candidateLines({ service, type, candidates, vips }: Part, paint: Paint)
   ]);
   const title = `${service}: ${rows.length === 0 ? `no VIP has an ${type}` : 'its VIPs (=> is served)'}`;
   return section(title, paint, rows.length === 0 ? [] : table([head, ...rows]).split('\n'));
+}
+
+/** One line per region of each VIP: how its nodes vote, when they were heard, and what they see. None without a fleet. */
+function voteLines({ service, candidates }: Part, paint: Paint): readonly string[] {
+  const rows = candidates.flatMap(({ vip, votes }) => {
+    // A server of an earlier version sends no votes.
+    if (!votes) return [];
+    const { verdict, quorum, needed, view, regions, voters } = votes;
+    const rule = `${quorum}: ${needed} of ${regions.length}${view === 'fleet' ? '' : `, view ${view}`}`;
+    const names = [...new Set(voters.map(({ region }) => region))].sort();
+    return names.map((name, at) => {
+      const says = regions.find(({ region }) => region === name)?.says;
+      return [
+        ...(at === 0 ? [vip, paintState(verdict, paint), rule] : ['', '', '']),
+        name,
+        says === undefined ? '-' : says === 'unknown' ? 'tied' : paintState(says, paint),
+        voters
+          .filter(({ region }) => region === name)
+          .map(voterWords)
+          .join('; '),
+      ];
+    });
+  });
+  if (rows.length === 0) return [];
+  const head = ['VIP', 'VERDICT', 'QUORUM', 'REGION', 'SAYS', 'NODES'].map((cell) => paint('dim', cell));
+  return [section(`${service}: votes of the fleet`, paint, table([head, ...rows]).split('\n'))];
+}
+
+function paintState(state: string, paint: Paint): string {
+  return paint(state === 'up' ? 'green' : state === 'down' ? 'red' : 'yellow', state);
+}
+
+/** `dub1 down: HTTP 503 (0.4 s ago)` */
+function voterWords({ node, vote, reason, age_ms: ageMs, fresh, probes }: Voter): string {
+  const ago = `${(ageMs / 1000).toFixed(1)} s ago`;
+  if (!fresh) return `${node} not heard since ${ago}`;
+  if (!probes) return `${node} does not probe it`;
+  if (vote === 'unknown') return `${node} has no result yet`;
+  const said = reason === null ? vote : `${vote}: ${reason}`;
+  return `${node} ${vote === 'abstain' ? 'abstains' : said} (${ageMs === 0 ? 'this node' : ago})`;
 }
 
 /** The effective state, and the probed one if an operator has set another: `drain (probed up)`. */

@@ -84,6 +84,8 @@ export type PeerView = {
   /** The peer's clock less this node's. */
   readonly skewMs: number;
   readonly targets: number;
+  /** Undefined: a node of an earlier version, which does not say. */
+  readonly probed: number | undefined;
   readonly applied: number;
   readonly drains: Head['drains'];
 };
@@ -93,7 +95,12 @@ export type VoterView = {
   readonly region: string;
   readonly vote: Vote;
   readonly reason: string;
+  /** Since its last message; 0 for this node. */
   readonly ageMs: number;
+  /** Heard within three heartbeats. A node that was not votes unknown. */
+  readonly isFresh: boolean;
+  /** Whether it probes the target: its region is in `from`, and it was chosen. */
+  readonly isProber: boolean;
 };
 
 type Peer = {
@@ -132,6 +139,8 @@ type State = {
   verdicts: Vote[];
   isTied: boolean[];
   isProbing: boolean[];
+  /** How many targets this node probes. */
+  probed: number;
   /** Targets that this node no longer has to probe, until the new probers have votes. */
   isEnding: Set<number>;
   /** Targets on which regions disagree. */
@@ -187,7 +196,11 @@ export type Member = {
   readonly verdict: (target: TargetDigest) => Vote;
   readonly count: (target: TargetDigest) => Count | undefined;
   readonly voters: (target: TargetDigest) => readonly VoterView[];
+  /** Whether this node's own vote is not the verdict. */
+  readonly dissents: (target: TargetDigest) => boolean;
   readonly isProbing: (target: TargetDigest) => boolean;
+  /** How many targets this node probes. */
+  readonly probed: () => number;
   /** Targets on which regions disagree. */
   readonly splits: () => readonly TargetDigest[];
   readonly peers: () => readonly PeerView[];
@@ -207,6 +220,7 @@ export function createMember(options: MemberOptions): Member {
     verdicts: [],
     isTied: [],
     isProbing: [],
+    probed: 0,
     isEnding: new Set(),
     splits: new Set(),
     peers: new Map(),
@@ -281,7 +295,12 @@ export function createMember(options: MemberOptions): Member {
       return index < 0 ? undefined : countOf(state, index, ballotsOf(state, index));
     },
     voters: (target) => votersOf(state, at(target)),
+    dissents: (target) => {
+      const index = at(target);
+      return index >= 0 && voteOf(state, index) !== state.verdicts[index];
+    },
     isProbing: (target) => state.isProbing[at(target)] ?? false,
+    probed: () => state.probed,
     splits: () => [...state.splits].flatMap((index) => state.targets[index]?.digest ?? []),
     peers: () => [...state.peers.values()].map((peer) => viewOf(state, peer)),
     hasTwin: () => options.clock.now() - state.twinHeardMs <= HEARTBEATS_TO_FORGET * HEARTBEAT_MS,
@@ -301,6 +320,7 @@ function configure(state: State, targets: readonly MemberTarget[]): void {
   state.reasons = kept.map((at) => reasons[at] ?? '');
   state.verdicts = kept.map((at, index) => verdicts[at] ?? state.targets[index]?.before ?? VOTE.UNKNOWN);
   state.isProbing = kept.map((at) => isProbing[at] ?? false);
+  state.probed = state.isProbing.filter(Boolean).length;
   state.isTied = kept.map(() => false);
   state.isEnding = new Set();
   state.splits = new Set();
@@ -346,6 +366,7 @@ function headOf(state: State): Head {
     wallMs: Math.round(clock.wall()),
     list: state.list,
     targets: state.targets.length,
+    probed: state.probed,
     config: state.config,
     version,
     applied: state.applied,
@@ -660,6 +681,11 @@ function chooseAll(state: State): void {
   });
 }
 
+/** The target's part of the hash that chooses probers. */
+function targetHash({ digest }: MemberTarget): number {
+  return Number.parseInt(digest.slice(0, 8), 16);
+}
+
 type Mate = { readonly peer: Peer; readonly seed: number };
 
 /** The fresh nodes of this node's region, with their seeds. */
@@ -674,11 +700,11 @@ function choose(state: State, index: number, own: number, mates: readonly Mate[]
   if (target === undefined) return;
   const seeds = [own, ...mates.map(({ seed }) => seed)];
   const wanted = probersWanted(target.probers, seeds.length);
-  const hash = Number.parseInt(target.digest.slice(0, 8), 16);
-  const isChosen = counts(target, state.options.region) && isProber(hash, own, seeds, wanted);
-  if (isChosen || state.isProbing[index] !== true) {
+  const hash = targetHash(target);
+  const isWanted = counts(target, state.options.region) && isProber(hash, own, seeds, wanted);
+  if (isWanted || state.isProbing[index] !== true) {
     state.isEnding.delete(index);
-    setProbing(state, index, isChosen);
+    setProbing(state, index, isWanted);
     return;
   }
   // A new prober starts before this one stops: it has to have a vote.
@@ -697,6 +723,7 @@ function setProbing(state: State, index: number, isProbing: boolean): void {
   const target = state.targets[index];
   if (target === undefined || state.isProbing[index] === isProbing) return;
   state.isProbing[index] = isProbing;
+  state.probed += isProbing ? 1 : -1;
   if (!isProbing) state.own[index] = VOTE.UNKNOWN;
   state.options.probing(target.digest, isProbing);
 }
@@ -705,9 +732,10 @@ function setProbing(state: State, index: number, isProbing: boolean): void {
 
 function viewOf(state: State, peer: Peer): PeerView {
   const { node, region, head, isFresh, heardMs, skews } = peer;
-  const { version, config, targets, applied, drains } = head;
+  const { version, config, targets, probed, applied, drains } = head;
   const heardMsAgo = Math.round(state.options.clock.now() - heardMs);
-  return { node, region, version, config, isFresh, heardMsAgo, skewMs: leastOf(skews), targets, applied, drains };
+  const skewMs = leastOf(skews);
+  return { node, region, version, config, isFresh, heardMsAgo, skewMs, targets, probed, applied, drains };
 }
 
 /** The delay of a message adds to a difference; the least difference has the least delay. */
@@ -715,10 +743,21 @@ function leastOf(skews: readonly number[]): number {
   return skews.reduce((least, skew) => (Math.abs(skew) < Math.abs(least) ? skew : least), skews[0] ?? 0);
 }
 
+/** This node first. */
 function votersOf(state: State, index: number): readonly VoterView[] {
-  if (index < 0) return [];
+  const target = state.targets[index];
+  if (target === undefined) return [];
   const { node, region, clock } = state.options;
-  const own: VoterView = { node, region, vote: voteOf(state, index), reason: state.reasons[index] ?? '', ageMs: 0 };
+  const isProbing = (seed: number, of: string): boolean => isChosen(state, target, seed, of);
+  const own: VoterView = {
+    node,
+    region,
+    vote: voteOf(state, index),
+    reason: state.reasons[index] ?? '',
+    ageMs: 0,
+    isFresh: true,
+    isProber: state.isProbing[index] ?? false,
+  };
   const peers = [...state.peers.values()].map((peer): VoterView => ({
     node: peer.node,
     region: peer.region,
@@ -726,6 +765,17 @@ function votersOf(state: State, index: number): readonly VoterView[] {
     vote: peer.isFresh ? ((peer.votes[index] ?? VOTE.UNKNOWN) as Vote) : VOTE.UNKNOWN,
     reason: peer.reasons.get(index) ?? '',
     ageMs: Math.round(clock.now() - peer.heardMs),
+    isFresh: peer.isFresh,
+    isProber: peer.isFresh && isProbing(nodeSeed(peer.node), peer.region),
   }));
   return [own, ...peers];
+}
+
+/** Whether a fresh node is one of those that probe the target in its region, as that node chooses too. */
+function isChosen(state: State, target: MemberTarget, seed: number, region: string): boolean {
+  if (!counts(target, region)) return false;
+  const { node, region: own } = state.options;
+  const peers = [...state.peers.values()].filter((peer) => peer.isFresh && peer.region === region);
+  const seeds = [...peers.map((peer) => nodeSeed(peer.node)), ...(own === region ? [nodeSeed(node)] : [])];
+  return isProber(targetHash(target), seed, seeds, probersWanted(target.probers, seeds.length));
 }

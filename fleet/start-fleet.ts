@@ -16,13 +16,14 @@ import { createWriter } from '../health/atomic-file.ts';
 import { isoTime, type Clock } from '../health/clock.ts';
 import type { Electorate, ElectorateEvents, Voted } from '../health/electorate.ts';
 import { PROBED, type Probed } from '../health/health-table.ts';
-import { VOTE, type Count, type Vote } from './count.ts';
+import { VOTE, type Vote } from './count.ts';
 import { createFleetAlarms, type SplitVerdict } from './fleet-alarms.ts';
-import { createMember, HEARTBEAT_MS, type Member, type MemberTarget, type PeerView, type VoterView } from './member.ts';
+import { createMember, HEARTBEAT_MS, type Member, type MemberTarget, type PeerView } from './member.ts';
 import { openLink, type NatsLink } from './nats-link.ts';
 import { createOrderBook, type OrderBook, type OrderEntry } from './order-book.ts';
 import { createOrderStore } from './order-store.ts';
 import { digestOf } from './target-digest.ts';
+import { dissentWords, type TargetVotes } from './verdict-words.ts';
 import type { DrainAcknowledged, TargetDigest } from './vote-message.ts';
 
 /** In `state_dir`: the orders, and the nodes that are known. */
@@ -40,13 +41,6 @@ export type FleetOptions = {
   readonly alarms: Alarms;
   readonly log: (message: string) => void;
   readonly warn: (message: string) => void;
-};
-
-/** How a fleet sees one check at one address. */
-export type TargetVotes = {
-  readonly verdict: Vote;
-  readonly count: Count;
-  readonly voters: readonly VoterView[];
 };
 
 /** A report on a target with a `push` check. `load` in the unit of the VIP's capacity. */
@@ -76,6 +70,8 @@ export type Fleet = {
   readonly known: () => readonly string[];
   /** Undefined for a target that is not checked. */
   readonly votes: (target: string) => TargetVotes | undefined;
+  /** Why the verdict is not what this node sees; undefined if it is. */
+  readonly dissent: (target: string) => string | undefined;
   /** How many checks this node probes. */
   readonly probed: () => number;
   /** The digest of this node's configuration. */
@@ -206,6 +202,7 @@ export function startFleet(options: FleetOptions): Fleet {
     peers: member.peers,
     known: () => [...known].filter((node) => node !== settings.node),
     votes: electorate.votesOn,
+    dissent: electorate.dissentOn,
     probed: electorate.probed,
     config: () => config,
     size: electorate.size,
@@ -298,13 +295,14 @@ function createVoting(): {
   readonly doubted: (digest: TargetDigest) => void;
   readonly probing: (digest: TargetDigest) => void;
   readonly votesOn: (target: string) => TargetVotes | undefined;
+  readonly dissentOn: (target: string) => string | undefined;
   readonly probed: () => number;
   readonly size: () => number;
   readonly splits: () => readonly SplitVerdict[];
 } {
   let member: Member | undefined;
   let events: ElectorateEvents | undefined;
-  let targets: readonly MemberTarget[] = [];
+  let targets = new Map<TargetDigest, MemberTarget>();
   let digestOfKey = new Map<string, TargetDigest>();
   let keysOf = new Map<TargetDigest, string[]>();
   let membersOf = new Map<string, readonly string[]>();
@@ -314,9 +312,14 @@ function createVoting(): {
   };
   const digest = (key: string): TargetDigest => digestOfKey.get(key) ?? '';
   const votes = (key: string): TargetVotes | undefined => {
+    const rule = targets.get(digest(key));
     const count = member?.count(digest(key));
-    if (member === undefined || count === undefined) return undefined;
-    return { verdict: member.verdict(digest(key)), count, voters: member.voters(digest(key)) };
+    if (member === undefined || rule === undefined || count === undefined) return undefined;
+    return { rule, verdict: member.verdict(digest(key)), count, voters: member.voters(digest(key)) };
+  };
+  const votesOn = (target: string): TargetVotes | undefined => {
+    const key = keyOfTarget.get(target);
+    return key === undefined ? undefined : votes(key);
   };
   return {
     face: {
@@ -337,8 +340,8 @@ function createVoting(): {
           keysOf.set(target.digest, [...(keysOf.get(target.digest) ?? []), each.key]);
           found.set(target.digest, target);
         }
-        targets = [...found.values()];
-        member?.configure(targets);
+        targets = found;
+        member?.configure([...found.values()]);
       },
       vote: (key, state, reason) => member?.vote(digest(key), voteOf(state), reason),
       abstain: (abstains) => member?.abstain(abstains),
@@ -357,12 +360,15 @@ function createVoting(): {
     probing: (target) => {
       each(target, (key) => events?.probing(key));
     },
-    votesOn: (target) => {
+    votesOn,
+    dissentOn: (target) => {
       const key = keyOfTarget.get(target);
-      return key === undefined ? undefined : votes(key);
+      if (key === undefined || member?.dissents(digest(key)) !== true) return undefined;
+      const found = votes(key);
+      return found && dissentWords(found);
     },
-    size: () => targets.length,
-    probed: () => targets.filter((target) => member?.isProbing(target.digest) === true).length,
+    size: () => targets.size,
+    probed: () => member?.probed() ?? 0,
     splits: () =>
       (member?.splits() ?? []).flatMap((target) => {
         const [key = ''] = keysOf.get(target) ?? [];

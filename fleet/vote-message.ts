@@ -35,6 +35,8 @@ export type Head = {
   /** Digest of the target list that a body refers to. */
   readonly list: string;
   readonly targets: number;
+  /** How many of them it probes. */
+  readonly probed?: number | undefined;
   /** Digest of the configuration. */
   readonly config: string;
   readonly version: string;
@@ -92,6 +94,7 @@ function isHead(value: unknown): value is Head {
   return (
     [head.node, head.region, head.run, head.list, head.config, head.version].every(isShortText) &&
     [head.seq, head.wallMs, head.targets, head.applied].every((number) => Number.isSafeInteger(number)) &&
+    (head.probed === undefined || Number.isSafeInteger(head.probed)) &&
     (head.leaving === undefined || typeof head.leaving === 'boolean') &&
     isListOf(
       head.changes,

@@ -1,11 +1,11 @@
 /**
  * The fleet as JSON, for GET /api/v1/fleet and `pharos fleet`.
  */
-import { VOTE, type Vote } from '../fleet/count.ts';
-import type { Fleet, TargetVotes } from '../fleet/start-fleet.ts';
+import type { Quorum } from '../config/fleet-rule.ts';
+import { VOTE } from '../fleet/count.ts';
+import type { Fleet } from '../fleet/start-fleet.ts';
+import { voteWord, type TargetVotes, type VoteWord } from '../fleet/verdict-words.ts';
 import type { Runtime } from './runtime.ts';
-
-type VoteWord = 'up' | 'down' | 'unknown' | 'abstain';
 
 export type FleetNodeDocument = {
   readonly node: string;
@@ -19,15 +19,25 @@ export type FleetNodeDocument = {
   readonly clock_difference_ms: number | null;
   /** Checks at addresses that it knows. */
   readonly targets: number | null;
+  /** How many of them it probes. */
+  readonly probed: number | null;
   /** The highest revision of an order that it has applied. */
   readonly applied_revision: number | null;
 };
 
-export type FleetTargetDocument = {
-  readonly target: string;
+/** How a fleet votes on a check at an address. */
+export type VotesDocument = {
   readonly verdict: VoteWord;
+  /** As in the file: `majority`, `one`, `all`, a number or a share. */
+  readonly quorum: string;
   /** How many regions must say that it is down. */
   readonly needed: number;
+  /** Whose verdict answers. */
+  readonly view: TargetVotes['rule']['view'];
+  /** Nodes of each region that probe it; null: the default. */
+  readonly probers: number | 'all' | null;
+  /** Regions whose nodes probe it; null: all. */
+  readonly from: readonly string[] | null;
   readonly regions: readonly {
     readonly region: string;
     readonly up: number;
@@ -39,9 +49,16 @@ export type FleetTargetDocument = {
     readonly region: string;
     readonly vote: VoteWord;
     readonly reason: string | null;
+    /** Since its last message; 0 for the node that was asked. */
     readonly age_ms: number;
+    /** Heard within three heartbeats. */
+    readonly fresh: boolean;
+    /** Whether it probes the target. */
+    readonly probes: boolean;
   }[];
 };
+
+export type FleetTargetDocument = { readonly target: string } & VotesDocument;
 
 /** A drain that the fleet keeps. */
 export type FleetDrainDocument = {
@@ -81,22 +98,31 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
       targets: [],
     };
   }
-  const peers = fleet.peers();
   return {
     enabled: true,
-    name: fleet.name,
-    node: fleet.node,
-    region: fleet.region,
-    connected: fleet.isConnected(),
-    alone: !peers.some(({ isFresh }) => isFresh),
-    nodes: nodesOf(runtime, fleet),
+    ...fleetSummary(runtime, fleet),
     drains: runtime.orders.drains().map(({ target, revision, waitingFor, safeAt }) => ({
       ...{ target, revision, waiting_for: waitingFor, safe_at: safeAt ?? null },
     })),
     targets: runtime.generation().catalog.vips.flatMap(({ target }) => {
       const votes = fleet.votes(target);
-      return votes === undefined ? [] : [targetDocument(target, votes)];
+      return votes === undefined ? [] : [{ target, ...votesDocument(votes) }];
     }),
+  };
+}
+
+/** Without drains and targets. */
+export function fleetSummary(
+  runtime: Runtime,
+  fleet: Fleet,
+): { readonly [Key in 'name' | 'node' | 'region']: string } & Pick<FleetDocument, 'connected' | 'alone' | 'nodes'> {
+  return {
+    name: fleet.name,
+    node: fleet.node,
+    region: fleet.region,
+    connected: fleet.isConnected(),
+    alone: !fleet.peers().some(({ isFresh }) => isFresh),
+    nodes: nodesOf(runtime, fleet),
   };
 }
 
@@ -112,6 +138,7 @@ function nodesOf(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument[] {
     last_heard_ms: 0,
     clock_difference_ms: 0,
     targets: fleet.size(),
+    probed: fleet.probed(),
     applied_revision: fleet.applied(),
   };
   const others = peers.map((peer): FleetNodeDocument => ({
@@ -123,6 +150,7 @@ function nodesOf(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument[] {
     last_heard_ms: peer.heardMsAgo,
     clock_difference_ms: Math.round(peer.skewMs),
     targets: peer.targets,
+    probed: peer.probed ?? null,
     applied_revision: peer.applied,
   }));
   const unheard = fleet.known().filter((node) => !heard.has(node));
@@ -131,25 +159,39 @@ function nodesOf(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument[] {
     ...others.sort((a, b) => (a.node < b.node ? -1 : 1)),
     ...unheard.map((node): FleetNodeDocument => ({
       ...{ node, region: null, version: null, state: 'lost', config: null, last_heard_ms: null },
-      ...{ clock_difference_ms: null, targets: null, applied_revision: null },
+      ...{ clock_difference_ms: null, targets: null, probed: null, applied_revision: null },
     })),
   ];
 }
 
-export function targetDocument(target: string, { verdict, count, voters }: TargetVotes): FleetTargetDocument {
+/** The votes on a target for a trace; undefined without a fleet, and for a target that is not checked. */
+export function votesIn({ fleet }: Pick<Runtime, 'fleet'>): (target: string) => VotesDocument | undefined {
+  return (target) => {
+    const votes = fleet?.votes(target);
+    return votes && votesDocument(votes);
+  };
+}
+
+function votesDocument({ rule, verdict, count, voters }: TargetVotes): VotesDocument {
   return {
-    target,
     verdict: voteWord(verdict),
+    quorum: quorumText(rule.quorum),
     needed: count.needed,
+    view: rule.view,
+    probers: rule.probers ?? null,
+    from: rule.from === undefined ? null : [...rule.from],
     regions: count.regions.map(({ region, up, down, stand }) => ({
       ...{ region, up, down, says: voteWord(stand ?? VOTE.UNKNOWN) },
     })),
-    voters: voters.map(({ node, region, vote, reason, ageMs }) => ({
-      ...{ node, region, vote: voteWord(vote), reason: reason === '' ? null : reason, age_ms: ageMs },
+    voters: voters.map(({ node, region, vote, reason, ageMs, isFresh, isProber }) => ({
+      ...{ node, region, vote: voteWord(vote), reason: reason === '' ? null : reason },
+      ...{ age_ms: ageMs, fresh: isFresh, probes: isProber },
     })),
   };
 }
 
-function voteWord(vote: Vote): VoteWord {
-  return (['unknown', 'up', 'down', 'abstain'] as const)[vote];
+function quorumText(quorum: Quorum): string {
+  if (quorum.kind === 'number') return String(quorum.regions);
+  if (quorum.kind === 'share') return `${String(Number((quorum.share * 100).toFixed(6)))}%`;
+  return quorum.kind;
 }

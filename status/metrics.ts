@@ -215,7 +215,10 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
 function fleetMetrics(registry: Registry, runtime: Runtime): () => void {
   const peers = gauge(registry, 'fleet_peers', 'Other nodes of the fleet.', ['state']);
   const connected = gauge(registry, 'fleet_connected', 'Whether NATS can be reached: 1 or 0.', []);
+  const alone = gauge(registry, 'fleet_alone', 'Whether no other node is heard: 1 or 0.', []);
   const probed = gauge(registry, 'fleet_probed_checks', 'Checks at addresses that this node probes.', []);
+  const revision = gauge(registry, 'fleet_orders_revision', 'The highest revision of an order that is applied.', []);
+  const waiting = gauge(registry, 'fleet_drains_waiting', 'Drains that a node has not confirmed.', []);
   return () => {
     const { fleet } = runtime;
     if (fleet === undefined) return;
@@ -223,7 +226,10 @@ function fleetMetrics(registry: Registry, runtime: Runtime): () => void {
     peers.set({ state: 'fresh' }, fresh);
     peers.set({ state: 'lost' }, fleet.known().length - fresh);
     connected.set(fleet.isConnected() ? 1 : 0);
+    alone.set(fresh === 0 ? 1 : 0);
     probed.set(fleet.probed());
+    revision.set(fleet.applied());
+    waiting.set(runtime.orders.drains().filter(({ waitingFor }) => waitingFor.length > 0).length);
   };
 }
 

@@ -10,7 +10,13 @@ import type { Simulation } from '../server/forecast/simulate-failure.ts';
 import type { Traffic, VipLoad } from '../server/forecast/traffic.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventDocument } from './events.ts';
-import type { FleetDocument, FleetDrainDocument, FleetNodeDocument, FleetTargetDocument } from './fleet-document.ts';
+import type {
+  FleetDocument,
+  FleetDrainDocument,
+  FleetNodeDocument,
+  FleetTargetDocument,
+  VotesDocument,
+} from './fleet-document.ts';
 import {
   byWhom,
   forced,
@@ -119,6 +125,35 @@ const status = object<StatusDocument>({
   ),
 });
 
+const voteSchema = oneOf('up', 'down', 'unknown', 'abstain');
+
+/** How a fleet votes on a target. */
+const votesMembers = {
+  verdict: voteSchema,
+  quorum: { ...textSchema, description: '`majority`, `one`, `all`, a number of regions, or a share.' },
+  needed: { ...whole, description: 'Regions that must say that it is down.' },
+  view: oneOf('fleet', 'region', 'own'),
+  probers: {
+    anyOf: [whole, { const: 'all' }, { type: 'null' }],
+    description: 'Nodes of each region that probe it; null: the default.',
+  },
+  from: { ...orNull(listSchema(textSchema)), description: 'Regions whose nodes probe it; null: all.' },
+  regions: listSchema(
+    object<Entry<VotesDocument['regions']>>({ region: textSchema, up: whole, down: whole, says: voteSchema }),
+  ),
+  voters: listSchema(
+    object<Entry<VotesDocument['voters']>>({
+      node: textSchema,
+      region: textSchema,
+      vote: voteSchema,
+      reason: orNull(textSchema),
+      age_ms: { ...whole, description: 'Since its last message.' },
+      fresh: { ...yes, description: 'Heard within three heartbeats.' },
+      probes: yes,
+    }),
+  ),
+} as const satisfies Record<keyof VotesDocument, Schema>;
+
 const decision = {
   candidates: listSchema(
     object<Entry<TraceDocument['candidates']>>({
@@ -133,6 +168,10 @@ const decision = {
       forced: orNull(forced),
       available: yes,
       why: textSchema,
+      votes: {
+        ...orNull(object<VotesDocument>(votesMembers)),
+        description: 'Of the fleet; null without one, and for a VIP that is not checked.',
+      },
     }),
   ),
   steps: listSchema(
@@ -238,8 +277,6 @@ const override = object<OverrideDocument>({
   safe_at: orNull(timeSchema),
 });
 
-const voteSchema = oneOf('up', 'down', 'unknown', 'abstain');
-
 const fleet = object<FleetDocument>({
   enabled: { ...yes, description: 'False: this server is not part of a fleet.' },
   name: orNull(textSchema),
@@ -257,6 +294,7 @@ const fleet = object<FleetDocument>({
       last_heard_ms: orNull(whole),
       clock_difference_ms: orNull(numberSchema),
       targets: orNull(whole),
+      probed: { ...orNull(whole), description: 'How many of them it probes.' },
       applied_revision: orNull(whole),
     }),
   ),
@@ -268,30 +306,7 @@ const fleet = object<FleetDocument>({
       safe_at: orNull(timeSchema),
     }),
   ),
-  targets: listSchema(
-    object<FleetTargetDocument>({
-      target: textSchema,
-      verdict: voteSchema,
-      needed: { ...whole, description: 'Regions that must say that it is down.' },
-      regions: listSchema(
-        object<FleetTargetDocument['regions'][number]>({
-          region: textSchema,
-          up: whole,
-          down: whole,
-          says: voteSchema,
-        }),
-      ),
-      voters: listSchema(
-        object<FleetTargetDocument['voters'][number]>({
-          node: textSchema,
-          region: textSchema,
-          vote: voteSchema,
-          reason: orNull(textSchema),
-          age_ms: whole,
-        }),
-      ),
-    }),
-  ),
+  targets: listSchema(object<FleetTargetDocument>({ target: textSchema, ...votesMembers })),
 });
 
 const weight = object<WeightDocument>({

@@ -7,6 +7,7 @@ import { fileAndLine } from '../config/diagnostics.ts';
 import { groupThousands } from '../config/units.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
+import { fleetSummary, type FleetNodeDocument } from './fleet-document.ts';
 import { overrideDocuments } from './override-json.ts';
 import { isNotable } from './overview.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
@@ -64,6 +65,7 @@ export async function writePage(runtime: Runtime, find: string, now: Date, octet
   octets.text(head(runtime, wanted));
   octets.text(notes(runtime, nowMs));
   octets.text(orders(runtime, nowMs));
+  octets.text(fleetSection(runtime));
   const count = `${groupThousands(sorted.length)} ${sorted.length === 1 ? 'service' : 'services'}`;
   octets.text(`<h2>${wanted === '' ? count : `${count} with “${html(wanted)}”`}</h2>\n`);
   if (catalog.services.length === 0) octets.text('<p class="soft">No services.</p>\n');
@@ -158,6 +160,41 @@ function orders(runtime: Runtime, nowMs: number): string {
       return `${note('odd', `${target}: ${state} for ${age(since, nowMs)}`, 'This VIP is not configured. The override applies again if it returns.')}\n`;
     })
     .join('');
+}
+
+/** The nodes of the fleet; nothing without one. */
+function fleetSection(runtime: Runtime): string {
+  const { fleet } = runtime;
+  if (fleet === undefined) return '';
+  const { name, alone, connected, nodes } = fleetSummary(runtime, fleet);
+  const fresh = nodes.filter(({ state }) => state !== 'lost').length;
+  const own = nodes.find(({ state }) => state === 'self')?.config;
+  const state = alone
+    ? `<span class="bad">alone: ${connected ? 'no other node is heard' : 'NATS cannot be reached'}</span>`
+    : `<span class="${fresh === nodes.length ? 'good' : 'odd'}">${fresh} of ${nodes.length} nodes heard</span>`;
+  const rows = nodes.map((node) => {
+    const isSame = node.config === null || node.config === own;
+    const cells = [
+      `<td>${html(node.node)}</td>`,
+      `<td>${html(node.region ?? '-')}</td>`,
+      `<td class="${node.state === 'lost' ? 'bad' : 'good'}">${node.state === 'self' ? 'this node' : node.state}</td>`,
+      `<td data-name="heard">${heardWords(node)}</td>`,
+      `<td class="n" data-name="probes">${node.probed ?? '-'}</td>`,
+      `<td data-name="version">${html(node.version ?? '-')}</td>`,
+      `<td class="last${isSame ? '' : ' odd'}">${node.config === null ? '-' : isSame ? 'the same' : 'differs'}</td>`,
+    ];
+    return `<tr>${cells.join('')}</tr>`;
+  });
+  return `<section class="service"><h3>Fleet ${html(name)} ${state}</h3>
+<table><thead><tr><th>node<th>region<th>state<th>heard<th class="n">probes<th>version<th>configuration</tr></thead><tbody>
+${rows.join('\n')}
+</tbody></table></section>
+`;
+}
+
+function heardWords({ state, last_heard_ms: heardMs }: FleetNodeDocument): string {
+  if (heardMs === null) return 'never';
+  return state === 'self' ? '-' : `${lasting(heardMs / 1000)} ago`;
 }
 
 function serviceCard({ service, states }: Entry, nowMs: number): string {

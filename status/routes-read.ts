@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ExplainRequest } from '../steering/trace.ts';
 import { findService, unknownService, vipsOf } from '../zones/read/suggest-targets.ts';
 import { createOctetsPool, sendOctets } from './assemble-reply.ts';
-import { fleetDocument } from './fleet-document.ts';
+import { fleetDocument, votesIn } from './fleet-document.ts';
 import type { Metrics } from './metrics.ts';
 import { overrideDocuments, weightDocuments } from './override-json.ts';
 import { overview } from './overview.ts';
@@ -108,7 +108,7 @@ export function readRoutes(app: FastifyInstance, runtime: Runtime, metrics: Metr
     const { type = 'A', down, ...rest } = request.query;
     const targets = down === undefined ? {} : { down: [down].flat() };
     const explained = runtime.explain({ ...rest, type: type.toUpperCase(), ...targets });
-    if (explained.ok) return traceDocument(explained.trace);
+    if (explained.ok) return traceDocument(explained.trace, votesIn(runtime));
     throw new ProblemError(400, explained.message, { parameter: explained.parameter });
   });
 

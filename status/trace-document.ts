@@ -2,6 +2,7 @@
  * A trace as JSON, for `pharos explain --json` and the API, with snake_case keys and null for missing values.
  */
 import type { Trace, TraceCandidate, TraceDecision, TraceStep } from '../steering/trace.ts';
+import type { VotesDocument } from './fleet-document.ts';
 
 export type TraceDocument = {
   readonly name: string;
@@ -24,6 +25,8 @@ export type TraceDocument = {
     Pick<TraceDecision, 'service' | 'vips'>)[];
   readonly candidates: readonly (Omit<TraceCandidate, 'forced'> & {
     readonly forced: 'up' | 'down' | 'drain' | null;
+    /** Of the fleet; null without one, and for a VIP that is not checked. */
+    readonly votes: VotesDocument | null;
   })[];
   readonly steps: readonly TraceStep[];
   readonly all_down: string | null;
@@ -32,7 +35,10 @@ export type TraceDocument = {
   readonly scope: Trace['scope'];
 };
 
-export function traceDocument(trace: Trace): TraceDocument {
+/** The votes of a fleet on a target; undefined where there are none. */
+export type VotesOn = (target: string) => VotesDocument | undefined;
+
+export function traceDocument(trace: Trace, votesOn: VotesOn = () => undefined): TraceDocument {
   const { client } = trace;
   return {
     name: trace.name,
@@ -52,14 +58,14 @@ export function traceDocument(trace: Trace): TraceDocument {
     },
     via: trace.via.map((decision) => ({
       service: decision.service,
-      candidates: candidatesOf(decision),
+      candidates: candidatesOf(decision, votesOn),
       steps: decision.steps,
       all_down: decision.allDown ?? null,
       vips: decision.vips,
       ttl: decision.ttl,
       scope: decision.scope,
     })),
-    candidates: candidatesOf(trace),
+    candidates: candidatesOf(trace, votesOn),
     steps: trace.steps,
     all_down: trace.allDown ?? null,
     answer: trace.answer,
@@ -68,8 +74,12 @@ export function traceDocument(trace: Trace): TraceDocument {
   };
 }
 
-function candidatesOf({ candidates }: Pick<Trace, 'candidates'>): TraceDocument['candidates'] {
-  return candidates.map((candidate) => ({ ...candidate, forced: candidate.forced ?? null }));
+function candidatesOf({ candidates }: Pick<Trace, 'candidates'>, votesOn: VotesOn): TraceDocument['candidates'] {
+  return candidates.map((candidate) => ({
+    ...candidate,
+    forced: candidate.forced ?? null,
+    votes: votesOn(candidate.target) ?? null,
+  }));
 }
 
 /** Whether a value from the network has the members that rendering reads. */

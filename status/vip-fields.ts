@@ -83,6 +83,13 @@ const FIELDS = {
     duration_ms: { schema: numberSchema, of: ({ elapsedMs }) => elapsedMs },
     at: { schema: timeSchema, of: ({ at }) => at },
   }),
+  dissent: {
+    schema: {
+      ...orNull(textSchema),
+      description: 'In a fleet: why its verdict is not what this node sees; null if it is.',
+    },
+    of: ({ dissent }) => dissent ?? null,
+  },
   run: objectOrNull(({ health }: VipState) => health?.run, {
     passed: { schema: yes, of: ({ passed }) => passed },
     results: { schema: { ...whole, description: 'Consecutive equal results.' }, of: ({ results }) => results },

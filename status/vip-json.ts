@@ -8,8 +8,8 @@ import { inTurns, type Octets } from './assemble-reply.ts';
 import { isSameHealth, vipDocument } from './vip-fields.ts';
 import type { VipState } from './vips.ts';
 
-/** The octets of a VIP and the health that they show. The keys are the VIPs of a generation and go away with it. */
-type Kept = { readonly health: VipHealth | undefined; readonly octets: Uint8Array };
+/** The octets of a VIP and what they show. The keys are the VIPs of a generation and go away with it. */
+type Kept = Pick<VipState, 'dissent'> & { readonly health: VipHealth | undefined; readonly octets: Uint8Array };
 const kept = new WeakMap<VipInfo, Kept>();
 
 /** Adds the text of `JSON.stringify(states.map(vipDocument))`. */
@@ -26,12 +26,12 @@ export async function writeVips(states: readonly VipState[], octets: Octets): Pr
 
 /** A document up to the value of `served`; the caller writes that and the last member, `served_last_minute`. */
 function octetsOf(state: VipState): Uint8Array {
-  const { info, health } = state;
+  const { info, health, dissent } = state;
   const last = kept.get(info);
-  if (last !== undefined && isSameHealth(last.health, health)) return last.octets;
+  if (last !== undefined && last.dissent === dissent && isSameHealth(last.health, health)) return last.octets;
   const octets = Buffer.from(
     JSON.stringify(vipDocument({ ...state, served: 0, servedLately: 0 })).slice(0, -'0,"served_last_minute":0}'.length),
   );
-  kept.set(info, { health, octets });
+  kept.set(info, { health, dissent, octets });
   return octets;
 }

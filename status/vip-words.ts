@@ -60,9 +60,9 @@ export function describeWeight({ weight, file_weight: fileWeight, weight_overrid
   return set === null ? String(weight) : `${weight} (file ${fileWeight})`;
 }
 
-/** The last result, or reason and rest of the override, on one line. */
+/** The last result, the fleet's verdict if it is another one, or reason and rest of the override, on one line. */
 export function whyWords(vip: VipDocument, nowMs: number): string {
-  const { override, last_result: last, weight_override: set, ramp, load, shed } = vip;
+  const { override, last_result: last, dissent, weight_override: set, ramp, load, shed } = vip;
   const parts: string[] = [];
   if (override !== null) {
     const { reason, until, by, safe_at: safeAt } = override;
@@ -72,7 +72,8 @@ export function whyWords(vip: VipDocument, nowMs: number): string {
       const leftMs = Date.parse(safeAt) - nowMs;
       parts.push(leftMs <= 0 ? 'safe to stop' : `safe to stop in ${lasting(leftMs / 1000)}`);
     } else if (override.state === 'drain') parts.push('not safe to stop');
-  } else if (last !== null) parts.push(last.reason);
+  } else if (typeof dissent === 'string') parts.push(dissent);
+  else if (last !== null) parts.push(last.reason);
   if (set?.reason) parts.push(`weight: ${set.reason}`);
   if (ramp < 1) parts.push(`ramp: ${percent(ramp)} of its weight`);
   if (load !== null) parts.push(`load ${percent(load)}${shed > 0 ? `, sheds ${percent(shed)} of its clients` : ''}`);

@@ -13,6 +13,8 @@ export type VipState = {
   readonly region: string;
   readonly health: VipHealth | undefined;
   readonly effective: VipHealth['effective'];
+  /** In a fleet: why its verdict is not what this node sees; undefined if it is. */
+  readonly dissent: string | undefined;
   /**
    * Up, unknown or not checked, and neither drained nor forced down (docs/steering.md#candidates).
    * `min_healthy` of its region is not considered.
@@ -49,6 +51,7 @@ export function vipLooker(runtime: Runtime): (info: VipInfo) => VipState {
       region: catalog.regions[info.region]?.name ?? '',
       health: known,
       effective,
+      dissent: runtime.fleet?.dissent(info.target),
       available: effective === 'up' || effective === 'unknown',
       served: served[info.slot] ?? 0,
       servedLately: lately[info.slot] ?? 0,

@@ -15,6 +15,7 @@ import { createLoader, type Loader } from '../../server/threads/load-thread.ts';
 import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { Takeover } from '../../server/threads/takeover.ts';
+import { votesIn } from '../../status/fleet-document.ts';
 import type { Reloaded, ReloadOptions, RunningGeneration } from '../../status/runtime.ts';
 import type { ExplainRequest } from '../../steering/trace.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
@@ -216,7 +217,7 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
     workers: settings.workers,
     answererModule: ANSWERER_MODULE,
     publication: publicationOf(state.current, parts.queryLog.payload(settings)),
-    reply: (question) => explainInLines(parts.runtime.explain(question as ExplainRequest)),
+    reply: (question) => explainInLines(parts.runtime.explain(question as ExplainRequest), votesIn(parts.runtime)),
     listenTls: settings.tls?.listen ?? [],
     tcpClients: fitTcpClients(settings.limits.tcpClients, log),
     inherited: takeover?.sockets,

@@ -95,7 +95,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 
   const liveHealth = (): LiveHealth => ({
     memory: current().health,
-    reasonOf: ({ target }) => health().find(target)?.last?.reason,
+    reasonOf: ({ target }) => parts.fleet?.dissent(target) ?? health().find(target)?.last?.reason,
     ordersOf: ({ target }) => health().find(target),
   });
   return {

@@ -15,6 +15,7 @@ const peer = (more: Partial<PeerView> = {}): PeerView => ({
   heardMsAgo: 0,
   skewMs: 0,
   targets: 1,
+  probed: 1,
   applied: 0,
   drains: [],
   ...more,
@@ -45,8 +46,16 @@ const SPLIT: SplitVerdict = {
     stand: VOTE.UP,
   },
   voters: [
-    { node: 'a', region: 'seoul', vote: VOTE.UP, reason: '', ageMs: 0 },
-    { node: 'b', region: 'dublin', vote: VOTE.DOWN, reason: 'connection refused', ageMs: 0 },
+    { node: 'a', region: 'seoul', vote: VOTE.UP, reason: '', ageMs: 0, isFresh: true, isProber: true },
+    {
+      node: 'b',
+      region: 'dublin',
+      vote: VOTE.DOWN,
+      reason: 'connection refused',
+      ageMs: 0,
+      isFresh: true,
+      isProber: true,
+    },
   ],
 };
 
