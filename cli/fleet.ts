@@ -1,7 +1,12 @@
 /**
  * `pharos fleet`: the nodes of the fleet that a running server belongs to, and how they vote on each target.
  */
-import type { FleetDocument, FleetNodeDocument, FleetTargetDocument } from '../status/fleet-document.ts';
+import {
+  heardWords,
+  type FleetDocument,
+  type FleetNodeDocument,
+  type FleetTargetDocument,
+} from '../status/fleet-document.ts';
 import { callApi, shownUrl, type Api } from './api-client.ts';
 import { reach, type ReachOptions } from './find-server.ts';
 import { EXIT, fail, plural, table, type Output } from './output.ts';
@@ -25,14 +30,13 @@ export async function runFleet(options: FleetCommandOptions, output: Output): Pr
 
 function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['style']): string {
   if (!fleet.enabled) return `The server at ${shownUrl(api)} is not part of a fleet: pharos.yaml has no key fleet.`;
-  const lost = fleet.nodes.filter(({ state }) => state === 'lost').length;
-  const fresh = fleet.nodes.length - lost;
-  const state = fleet.alone
-    ? paint('red', fleet.connected ? 'alone: no other node is heard' : 'alone: NATS cannot be reached')
-    : paint(lost === 0 ? 'green' : 'yellow', `${String(fresh)} of ${plural(fleet.nodes.length, 'node')} heard`);
+  const nodes = fleet.nodes.length;
+  const fresh = fleet.nodes.filter((node) => node.state !== 'lost').length;
+  const heard = heardWords({ ...fleet, nodes, fresh });
+  const state = paint(fleet.alone ? 'red' : heard.isWell ? 'green' : 'yellow', heard.text);
   const head = `${paint('bold', `Fleet ${fleet.name ?? ''}`)}, seen by ${fleet.node ?? ''} (${fleet.region ?? ''}): ${state}`;
   const own = fleet.nodes.find((node) => node.state === 'self')?.config;
-  const nodes = table([
+  const list = table([
     ['NODE', 'REGION', 'STATE', 'HEARD', 'CLOCK', 'VERSION', 'CONFIGURATION', 'PROBES', 'ORDERS'],
     ...fleet.nodes.map((node) => nodeRow(node, own, paint)),
   ]);
@@ -44,7 +48,7 @@ function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['sty
     shown.length === 0
       ? []
       : [table([['TARGET', 'VERDICT', 'REGIONS', 'VOTERS'], ...shown.map((target) => targetRow(target, paint))])];
-  return [head, nodes, ...votes, ...agreed].join('\n\n');
+  return [head, list, ...votes, ...agreed].join('\n\n');
 }
 
 function nodeRow(node: FleetNodeDocument, own: string | null | undefined, paint: Output['style']): readonly string[] {

@@ -1,6 +1,7 @@
 /**
  * A status document as text: alarms first, then a table per service, the worst service first.
  */
+import { heardWords } from '../status/fleet-document.ts';
 import type { ServiceDocument, StatusDocument } from '../status/status-document.ts';
 import type { VipDocument } from '../status/vip-fields.ts';
 import {
@@ -63,7 +64,16 @@ export function statusLines(view: StatusView, paint: Paint): StatusLines {
     // The worst first; among equals, the order of the files.
     .sort((a, b) => urgencyOf(a.own) - urgencyOf(b.own))
     .map(({ service, own }) => serviceLines(service, { vips: worstFirst(own), before, nowMs }, paint));
-  return { head: [head, trafficWords(document.traffic)], alarms, services };
+  return { head: [head, trafficWords(document.traffic), ...fleetWords(document, paint)], alarms, services };
+}
+
+/** `Fleet prod: ams1 (dublin), 3 of 3 nodes heard`; nothing without a fleet. */
+function fleetWords({ fleet }: StatusDocument, paint: Paint): readonly string[] {
+  // A server of an earlier version does not say.
+  if (!fleet) return [];
+  const { text, isWell } = heardWords(fleet);
+  const colour = fleet.alone ? 'red' : isWell ? 'green' : 'yellow';
+  return [`Fleet ${fleet.name}: ${fleet.node} (${fleet.region}), ${paint(colour, text)}`];
 }
 
 /** `before`: answers by target at the time of the previous report. */

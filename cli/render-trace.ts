@@ -126,7 +126,7 @@ function paintState(state: string, paint: Paint): string {
 /** `dub1 down: HTTP 503 (0.4 s ago)` */
 function voterWords({ node, vote, reason, age_ms: ageMs, fresh, probes }: Voter): string {
   const ago = `${(ageMs / 1000).toFixed(1)} s ago`;
-  if (!fresh) return `${node} not heard since ${ago}`;
+  if (!fresh) return `${node} was last heard ${ago}`;
   if (!probes) return `${node} does not probe it`;
   if (vote === 'unknown') return `${node} has no result yet`;
   const said = reason === null ? vote : `${vote}: ${reason}`;

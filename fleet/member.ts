@@ -743,7 +743,7 @@ function leastOf(skews: readonly number[]): number {
   return skews.reduce((least, skew) => (Math.abs(skew) < Math.abs(least) ? skew : least), skews[0] ?? 0);
 }
 
-/** This node first. */
+/** This node first, the others in the order of their names. */
 function votersOf(state: State, index: number): readonly VoterView[] {
   const target = state.targets[index];
   if (target === undefined) return [];
@@ -768,7 +768,7 @@ function votersOf(state: State, index: number): readonly VoterView[] {
     isFresh: peer.isFresh,
     isProber: peer.isFresh && isProbing(nodeSeed(peer.node), peer.region),
   }));
-  return [own, ...peers];
+  return [own, ...peers.sort((a, b) => (a.node < b.node ? -1 : 1))];
 }
 
 /** Whether a fresh node is one of those that probe the target in its region, as that node chooses too. */

@@ -83,6 +83,41 @@ export type FleetDocument = {
   readonly targets: readonly FleetTargetDocument[];
 };
 
+/** The fleet in one line of a status; null without one. */
+export type FleetLine = {
+  readonly name: string;
+  readonly node: string;
+  readonly region: string;
+  /** Whether NATS can be reached. */
+  readonly connected: boolean;
+  /** Whether no other node is heard. */
+  readonly alone: boolean;
+  /** Nodes with this one, and how many of them are heard. */
+  readonly nodes: number;
+  readonly fresh: number;
+};
+
+export function fleetLine({ fleet }: Pick<Runtime, 'fleet'>): FleetLine | null {
+  if (fleet === undefined) return null;
+  const { name, node, region } = fleet;
+  const fresh = fleet.peers().filter(({ isFresh }) => isFresh).length;
+  const heard = new Set([...fleet.known(), ...fleet.peers().map((peer) => peer.node)]);
+  return {
+    ...{ name, node, region, connected: fleet.isConnected(), alone: fresh === 0 },
+    ...{ nodes: heard.size + 1, fresh: fresh + 1 },
+  };
+}
+
+/** `3 of 3 nodes heard`, or why this node is alone. `isWell`: nothing is missing. */
+export function heardWords({ connected, alone, nodes, fresh }: Omit<FleetLine, 'name' | 'node' | 'region'>): {
+  readonly text: string;
+  readonly isWell: boolean;
+} {
+  if (alone)
+    return { text: `alone: ${connected ? 'no other node is heard' : 'NATS cannot be reached'}`, isWell: false };
+  return { text: `${String(fresh)} of ${String(nodes)} nodes heard`, isWell: fresh === nodes };
+}
+
 export function fleetDocument(runtime: Runtime): FleetDocument {
   const { fleet } = runtime;
   if (fleet === undefined) {
@@ -100,7 +135,9 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
   }
   return {
     enabled: true,
-    ...fleetSummary(runtime, fleet),
+    ...{ name: fleet.name, node: fleet.node, region: fleet.region, connected: fleet.isConnected() },
+    alone: !fleet.peers().some(({ isFresh }) => isFresh),
+    nodes: nodeDocuments(runtime, fleet),
     drains: runtime.orders.drains().map(({ target, revision, waitingFor, safeAt }) => ({
       ...{ target, revision, waiting_for: waitingFor, safe_at: safeAt ?? null },
     })),
@@ -111,22 +148,7 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
   };
 }
 
-/** Without drains and targets. */
-export function fleetSummary(
-  runtime: Runtime,
-  fleet: Fleet,
-): { readonly [Key in 'name' | 'node' | 'region']: string } & Pick<FleetDocument, 'connected' | 'alone' | 'nodes'> {
-  return {
-    name: fleet.name,
-    node: fleet.node,
-    region: fleet.region,
-    connected: fleet.isConnected(),
-    alone: !fleet.peers().some(({ isFresh }) => isFresh),
-    nodes: nodesOf(runtime, fleet),
-  };
-}
-
-function nodesOf(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument[] {
+export function nodeDocuments(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument[] {
   const peers = fleet.peers();
   const heard = new Set(peers.map(({ node }) => node));
   const self: FleetNodeDocument = {

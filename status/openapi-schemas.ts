@@ -13,6 +13,7 @@ import type { EventDocument } from './events.ts';
 import type {
   FleetDocument,
   FleetDrainDocument,
+  FleetLine,
   FleetNodeDocument,
   FleetTargetDocument,
   VotesDocument,
@@ -94,6 +95,18 @@ const status = object<StatusDocument>({
       since: timeSchema,
     }),
   ),
+  fleet: {
+    ...orNull(
+      object<FleetLine>({
+        ...{ name: textSchema, node: textSchema, region: textSchema },
+        connected: { ...yes, description: 'Whether NATS can be reached.' },
+        alone: { ...yes, description: 'Whether no other node is heard.' },
+        nodes: whole,
+        fresh: { ...whole, description: 'Nodes that are heard, this one included.' },
+      }),
+    ),
+    description: 'Null if the server is not part of a fleet.',
+  },
   traffic: {
     ...object<TrafficDocument>({
       seconds: rate,

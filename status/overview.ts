@@ -3,6 +3,7 @@
  */
 import { fileAndLine } from '../config/diagnostics.ts';
 import { inTurns } from './assemble-reply.ts';
+import { fleetLine, heardWords } from './fleet-document.ts';
 import type { Runtime } from './runtime.ts';
 import { serviceDocument, trafficDocument } from './status-document.ts';
 import { trafficWords, urgencyOf } from './vip-words.ts';
@@ -13,6 +14,7 @@ export async function overview(runtime: Runtime): Promise<string> {
   const notReady = runtime.notReady();
   const last = runtime.lastReload();
   const states = await vipStates(runtime);
+  const fleet = fleetLine(runtime);
   const uptime = Math.floor(runtime.uptimeSeconds());
 
   const ranked = catalog.services.map((info) => {
@@ -39,6 +41,9 @@ export async function overview(runtime: Runtime): Promise<string> {
       `Pharos ${runtime.version}: ${notReady.length === 0 ? 'ready' : `not ready: ${notReady.join('; ')}`}`,
       `up for ${formatUptime(uptime)}, generation ${number} loaded ${loadedAt.toISOString()}`,
       trafficWords(trafficDocument(runtime.recent())),
+      ...(fleet === null
+        ? []
+        : [`fleet ${fleet.name}, node ${fleet.node} (${fleet.region}): ${heardWords(fleet).text}`]),
       ...(last.ok ? [] : [`reload rejected at ${last.at.toISOString()}; still serving generation ${number}`]),
     ],
     titled(
@@ -65,6 +70,7 @@ const PATHS = [
   '/api/v1/status          the whole state, as JSON',
   '/api/v1/health          the VIPs; /api/v1/health/{service} for one service',
   '/api/v1/explain         ?name=www.example.com&type=A&client=203.0.113.7',
+  '/api/v1/fleet           the nodes of the fleet, and how they vote',
   '/api/v1/overrides       active overrides',
   '/api/v1/weights         weights set at run time',
   '/api/v1/events          recent events; with Accept: text/event-stream, a stream',

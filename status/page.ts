@@ -7,7 +7,7 @@ import { fileAndLine } from '../config/diagnostics.ts';
 import { groupThousands } from '../config/units.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
-import { fleetSummary, type FleetNodeDocument } from './fleet-document.ts';
+import { fleetLine, heardWords, nodeDocuments, type FleetNodeDocument } from './fleet-document.ts';
 import { overrideDocuments } from './override-json.ts';
 import { isNotable } from './overview.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
@@ -165,34 +165,33 @@ function orders(runtime: Runtime, nowMs: number): string {
 /** The nodes of the fleet; nothing without one. */
 function fleetSection(runtime: Runtime): string {
   const { fleet } = runtime;
-  if (fleet === undefined) return '';
-  const { name, alone, connected, nodes } = fleetSummary(runtime, fleet);
-  const fresh = nodes.filter(({ state }) => state !== 'lost').length;
+  const line = fleetLine(runtime);
+  if (fleet === undefined || line === null) return '';
+  const nodes = nodeDocuments(runtime, fleet);
   const own = nodes.find(({ state }) => state === 'self')?.config;
-  const state = alone
-    ? `<span class="bad">alone: ${connected ? 'no other node is heard' : 'NATS cannot be reached'}</span>`
-    : `<span class="${fresh === nodes.length ? 'good' : 'odd'}">${fresh} of ${nodes.length} nodes heard</span>`;
+  const heard = heardWords(line);
+  const tone = line.alone ? 'bad' : heard.isWell ? 'good' : 'odd';
   const rows = nodes.map((node) => {
     const isSame = node.config === null || node.config === own;
     const cells = [
       `<td>${html(node.node)}</td>`,
       `<td>${html(node.region ?? '-')}</td>`,
       `<td class="${node.state === 'lost' ? 'bad' : 'good'}">${node.state === 'self' ? 'this node' : node.state}</td>`,
-      `<td data-name="heard">${heardWords(node)}</td>`,
+      `<td data-name="heard">${sinceHeard(node)}</td>`,
       `<td class="n" data-name="probes">${node.probed ?? '-'}</td>`,
       `<td data-name="version">${html(node.version ?? '-')}</td>`,
       `<td class="last${isSame ? '' : ' odd'}">${node.config === null ? '-' : isSame ? 'the same' : 'differs'}</td>`,
     ];
     return `<tr>${cells.join('')}</tr>`;
   });
-  return `<section class="service"><h3>Fleet ${html(name)} ${state}</h3>
+  return `<section class="service"><h3>Fleet ${html(line.name)} <span class="${tone}">${heard.text}</span></h3>
 <table><thead><tr><th>node<th>region<th>state<th>heard<th class="n">probes<th>version<th>configuration</tr></thead><tbody>
 ${rows.join('\n')}
 </tbody></table></section>
 `;
 }
 
-function heardWords({ state, last_heard_ms: heardMs }: FleetNodeDocument): string {
+function sinceHeard({ state, last_heard_ms: heardMs }: FleetNodeDocument): string {
   if (heardMs === null) return 'never';
   return state === 'self' ? '-' : `${lasting(heardMs / 1000)} ago`;
 }

@@ -9,6 +9,7 @@ import type { CountedClients } from '../server/forecast/client-counts.ts';
 import { showEndpoint } from '../wire/address.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
+import { fleetLine, type FleetLine } from './fleet-document.ts';
 import type { RecentTraffic, Runtime } from './runtime.ts';
 import type { VipDocument } from './vip-fields.ts';
 import { writeVips } from './vip-json.ts';
@@ -32,6 +33,8 @@ export type StatusDocument = {
   /** Warnings about the current configuration. */
   readonly warnings: readonly Diagnostic[];
   readonly alarms: readonly Alarm[];
+  /** Null when this server is not part of a fleet. */
+  readonly fleet: FleetLine | null;
   /** Rates of the last minute; of a shorter time after a start. */
   readonly traffic: TrafficDocument;
   readonly zones: readonly {
@@ -125,6 +128,7 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
     last_reload: { ok: last.ok, at: last.at.toISOString(), diagnostics: withoutForeignLines(last.diagnostics) },
     warnings,
     alarms: runtime.alarms(),
+    fleet: fleetLine(runtime),
     traffic: trafficDocument(runtime.recent()),
     zones: catalog.zones.map(({ name, serial, file, records, services }) => ({
       name,

@@ -190,3 +190,58 @@ describe('probers', () => {
     },
   );
 });
+
+describe('voters as a node shows them', () => {
+  test('say which nodes of each region probe a target, as those nodes choose themselves', () => {
+    const targets = ['0000000a', '7f3a91c2', 'deadbeef'].map((digest) =>
+      memberTarget(`${digest}00000000`, { probers: 2 }),
+    );
+    const network = createFleetNetwork(dice);
+    for (const name of ['a', 'b', 'c', 'd']) network.join(name, 'seoul', targets);
+    for (const name of ['e', 'f', 'g']) network.join(name, 'dublin', targets);
+    network.advance(3000);
+    // A node goes on probing until those that were chosen have votes.
+    for (const { digest } of targets) for (const { member } of network.nodes) member.vote(digest, VOTE.UP, '');
+    network.advance(3000);
+    for (const { digest } of targets) {
+      for (const { member } of network.nodes) {
+        const chosen = member.voters(digest).filter(({ isProber }) => isProber);
+        expect(chosen.map(({ node }) => node).sort()).toEqual(
+          network.nodes
+            .filter((node) => node.member.isProbing(digest))
+            .map(({ name }) => name)
+            .sort(),
+        );
+        expect(chosen.filter(({ region }) => region === 'dublin')).toHaveLength(2);
+      }
+    }
+  });
+
+  test('say that nodes outside `from` do not probe, and that a lost one is not fresh', () => {
+    const network = threeRegions([memberTarget(TARGET, { from: new Set(['seoul', 'dublin']) })]);
+    network.advance(3000);
+    const [a, b] = network.nodes;
+    if (a === undefined || b === undefined) throw new Error('no nodes');
+    network.kill(b);
+    network.advance(5000);
+    expect(a.member.voters(TARGET).map(({ node, isFresh, isProber }) => [node, isFresh, isProber])).toEqual([
+      ['a', true, true],
+      ['b', false, false],
+      ['c', true, false],
+    ]);
+  });
+
+  test('say how many targets each node probes', () => {
+    const targets = [memberTarget(TARGET, { from: new Set(['seoul']) }), memberTarget('bb00000000000000')];
+    const network = threeRegions(targets);
+    network.advance(3000);
+    const [a, b] = network.nodes;
+    expect(a?.member.probed()).toBe(2);
+    expect(new Map(b?.member.peers().map(({ node, probed }) => [node, probed]))).toEqual(
+      new Map([
+        ['a', 2],
+        ['c', 1],
+      ]),
+    );
+  });
+});
