@@ -89,7 +89,7 @@ describe.skipIf(!isPossible)('the demo of a fleet', () => {
       expect(command).toMatch(form);
       const ask = async (): Promise<string> => {
         const { code, stdout, stderr } = await shell(command);
-        return code === 0 ? stdout : `${command}: ${String(code)} ${stderr}`;
+        return code === 0 ? stdout + stderr : `${command}: ${String(code)} ${stderr}`;
       };
       await eventually(ask, (text) => output.test(text), PATIENCE_MS);
     }
