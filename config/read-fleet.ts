@@ -37,17 +37,21 @@ const fleetName = scalar('letters, digits, - and _', (value) => (TOKEN.test(valu
   hint: 'such as name: prod',
 });
 
+const domainName = scalar('letters, digits, - and _', (value) => (TOKEN.test(value) ? value : undefined), {
+  code: 'PH056',
+  hint: 'as in the configuration of NATS: jetstream { domain: hub }',
+});
+
 const nodeName = scalar(
   'letters, digits, -, _ and dots',
   (value) => (value.length <= 128 && NODE.test(value) ? value : undefined),
   { code: 'PH056', hint: 'such as node: ams1' },
 );
 
-const server = scalar(
-  'a NATS server',
-  (value) => (/^(?:nats|tls):\/\/[^\s/?#@]+$/.test(value) ? value : undefined),
-  { code: 'PH055', hint: 'such as "nats://nats-1.example.net:4222"; user and password are keys beside servers' },
-);
+const server = scalar('a NATS server', (value) => (/^(?:nats|tls):\/\/[^\s/?#@]+$/.test(value) ? value : undefined), {
+  code: 'PH055',
+  hint: 'such as "nats://nats-1.example.net:4222"; user and password are keys beside servers',
+});
 
 type Written = { readonly path: string; readonly place: Place };
 
@@ -74,6 +78,7 @@ const readMap = map('fleet', {
   token: optional(secret),
   nkey: optional(secret),
   tls: optional(map('tls', { ca: optional(file), cert: optional(file), key: optional(file) })),
+  domain: optional(fromEnvironment(domainName)),
   node: optional(identityFromEnvironment(nodeName)),
   region: required(identityFromEnvironment(text()), 'the region that this node is in: region: dublin'),
   wait: withDefault(duration({ maxMs: MAX_FLEET_WAIT_MS }), 3000),
@@ -127,6 +132,7 @@ export function fleetSettings(
   return {
     name: read.name,
     servers: read.servers,
+    domain: read.domain,
     node: read.node,
     region: read.region,
     waitMs: read.wait,

@@ -92,6 +92,8 @@ export type Settings = {
 export type FleetSettings = {
   readonly name: string;
   readonly servers: readonly string[];
+  /** The JetStream domain that keeps the orders; undefined: that of the servers. */
+  readonly domain: string | undefined;
   /** Unique in the fleet. */
   readonly node: string;
   /** The name of a region of this file. */

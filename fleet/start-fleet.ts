@@ -106,6 +106,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const link = openLink({ settings, warn, connected: (isConnected) => { connected(isConnected); } }); // prettier-ignore
   const store = createOrderStore({
     fleet: settings.name,
+    domain: settings.domain,
     node: settings.node,
     book,
     now: () => isoTime(clock),

@@ -6,9 +6,12 @@ import { createAlarms, type Alarms } from '../../config/alarms.ts';
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { FleetSettings } from '../../config/settings.ts';
 import type { OrderEntry } from '../../fleet/order-book.ts';
-import { startFleet, type Fleet } from '../../fleet/start-fleet.ts';
+import { startFleet, type Fleet, type PushReport } from '../../fleet/start-fleet.ts';
 import { systemClock, type Clock } from '../../health/clock.ts';
 import { PROBED, type Probed } from '../../health/health-table.ts';
+import { startNats, startNatsCluster, type NatsServer, type NatsServerOptions } from './nats.ts';
+import { folderOf } from './pharos.ts';
+import { eventually } from './process.ts';
 
 export type FleetNode = {
   readonly name: string;
@@ -18,6 +21,8 @@ export type FleetNode = {
   readonly lines: string[];
   /** Orders as they were applied. */
   readonly orders: OrderEntry[];
+  /** Reports to push checks that other nodes took. */
+  readonly reports: PushReport[];
   vote(state: Probed, reason?: string): void;
   verdict(): Probed;
   /** Nodes that it hears. */
@@ -32,6 +37,7 @@ export type FleetNodeOptions = {
   readonly region?: string;
   readonly login?: Partial<FleetSettings['login']>;
   readonly tls?: FleetSettings['tls'];
+  readonly domain?: string;
   readonly clock?: Clock;
   readonly waitMs?: number;
   readonly config?: string;
@@ -49,9 +55,19 @@ export function joinFleet(options: FleetNodeOptions): FleetNode {
   const alarms = createAlarms(() => clock.wall());
   const lines: string[] = [];
   const orders: OrderEntry[] = [];
+  const reports: PushReport[] = [];
   const say = (line: string): void => void lines.push(line);
   const fleet = startFleet({
-    settings: { name: 'test', servers, node: name, region, waitMs, login: { ...NO_LOGIN, ...login }, tls },
+    settings: {
+      name: 'test',
+      servers,
+      domain: options.domain,
+      node: name,
+      region,
+      waitMs,
+      login: { ...NO_LOGIN, ...login },
+      tls,
+    },
     stateDir: join(folder, `node-${name}`),
     version: '1',
     clock,
@@ -65,7 +81,11 @@ export function joinFleet(options: FleetNodeOptions): FleetNode {
   const check = { type: 'tcp', port: 80, intervalMs: 5000, timeoutMs: 2000, fastMs: 200 } as unknown as CheckSpec;
   const inFiles = options.check ?? KEY;
   electorate.configure([{ key: KEY, inFiles, check, members: [{ target: 'www/a' }], before: PROBED.UNKNOWN }]);
-  fleet.obey({ ordered: (entry) => void orders.push(entry), drains: () => [], reported: () => undefined });
+  fleet.obey({
+    ordered: (entry) => void orders.push(entry),
+    drains: () => [],
+    reported: (report) => void reports.push(report),
+  });
   electorate.vote(KEY, PROBED.UP, '');
   return {
     name,
@@ -73,6 +93,7 @@ export function joinFleet(options: FleetNodeOptions): FleetNode {
     alarms,
     lines,
     orders,
+    reports,
     vote: (state, reason = '') => {
       electorate.vote(KEY, state, reason);
     },
@@ -80,4 +101,107 @@ export function joinFleet(options: FleetNodeOptions): FleetNode {
     heard: () => fleet.peers().flatMap(({ node, isFresh }) => (isFresh ? [node] : [])),
     stop: () => fleet.stop(),
   };
+}
+
+/** Heartbeats, elections and reconnects of a busy machine. */
+export const PATIENCE_MS = 60_000;
+
+export type LabNodeOptions = Omit<FleetNodeOptions, 'folder'>;
+
+/** Servers and nodes in a folder; `close` ends all of them, the last one first. */
+export type FleetLab = {
+  readonly folder: string;
+  nats(options?: Partial<NatsServerOptions>): Promise<NatsServer>;
+  cluster(config: string): Promise<readonly NatsServer[]>;
+  join(options: LabNodeOptions): FleetNode;
+  close(): Promise<void>;
+};
+
+export function openFleetLab(): FleetLab {
+  const folder = folderOf({});
+  const nodes: FleetNode[] = [];
+  const servers: NatsServer[] = [];
+  return {
+    folder: folder.path,
+    nats: async (options = {}) => {
+      const server = await startNats({ folder: folder.path, ...options });
+      servers.push(server);
+      return server;
+    },
+    cluster: async (config) => {
+      const started = await startNatsCluster(folder.path, config);
+      servers.push(...started);
+      return started;
+    },
+    join: (options) => {
+      const node = joinFleet({ ...options, folder: folder.path });
+      nodes.push(node);
+      return node;
+    },
+    close: async () => {
+      await Promise.all(nodes.map((node) => node.stop()));
+      await Promise.all(servers.map((server) => server.kill()));
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** Until all nodes hear each other. */
+export async function together(nodes: readonly FleetNode[]): Promise<void> {
+  await eventually(
+    () => Promise.resolve(nodes.map((node) => [node.name, node.heard(), node.lines])),
+    () => nodes.every((node) => nodes.every(({ name }) => name === node.name || node.heard().includes(name))),
+    PATIENCE_MS,
+  );
+}
+
+/** Until all nodes have applied the order with the key and revision. */
+export async function agreed(nodes: readonly FleetNode[], key: string, revision: number): Promise<void> {
+  await eventually(
+    () => Promise.resolve(nodes.map(({ fleet, lines }) => [fleet.orderOf(key)?.revision, lines])),
+    () => nodes.every(({ fleet }) => fleet.orderOf(key)?.revision === revision),
+    PATIENCE_MS,
+  );
+}
+
+/** Gives an order at a node; it may be refused while a cluster chooses a leader. Resolves to its revision. */
+export async function order({ fleet }: FleetNode, key: string, value: unknown = { target: key }): Promise<number> {
+  let revision = 0;
+  const give = async (): Promise<string> => {
+    try {
+      ({ revision } = await fleet.order(key, value));
+      return '';
+    } catch (error) {
+      return String(error);
+    }
+  };
+  await eventually(give, (refused) => refused === '', PATIENCE_MS);
+  return revision;
+}
+
+/** Votes, orders and their way between all nodes: the fleet works. */
+export async function works(nodes: readonly FleetNode[]): Promise<void> {
+  await together(nodes);
+  for (const node of nodes) {
+    const key = `state.${node.name}`;
+    await agreed(nodes, key, await order(node, key));
+  }
+}
+
+/** Until a node has written a line that contains the text. */
+export async function says({ lines }: FleetNode, text: string | RegExp): Promise<void> {
+  await eventually(
+    () => Promise.resolve(lines),
+    (said) => said.some((line) => (typeof text === 'string' ? line.includes(text) : text.test(line))),
+    PATIENCE_MS,
+  );
+}
+
+/** Until every node has the verdict. */
+export async function decided(nodes: readonly FleetNode[], verdict: Probed): Promise<void> {
+  await eventually(
+    () => Promise.resolve(nodes.map((node) => node.verdict())),
+    (verdicts) => verdicts.every((each) => each === verdict),
+    PATIENCE_MS,
+  );
 }

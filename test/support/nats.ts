@@ -30,7 +30,7 @@ export type NatsServerOptions = {
   /** For its data and its configuration. */
   readonly folder: string;
   readonly name?: string;
-  /** Of its configuration; JetStream with its own store is added, unless `jetstream` is false. */
+  /** Beside its name and address. JetStream is added unless it has it, or `jetstream` is false. */
   readonly config?: string;
   readonly jetstream?: boolean;
   readonly port?: number;
@@ -43,8 +43,9 @@ export async function startNats(options: NatsServerOptions): Promise<NatsServer>
   const store = join(own, 'js');
   const file = join(own, 'nats.conf');
   mkdirSync(own, { recursive: true });
-  const data = jetstream ? `jetstream { store_dir: "${store}" }\n` : '';
-  writeFileSync(file, `server_name: ${name}\nlisten: 127.0.0.1:${String(port)}\n${data}${config}`);
+  const data = jetstream && !config.includes('jetstream') ? `jetstream { store_dir: "${store}" }\n` : '';
+  const rest = config.replace('/var/lib/nats', store);
+  writeFileSync(file, `server_name: ${name}\nlisten: 127.0.0.1:${String(port)}\n${data}${rest}`);
   let child: ChildProcess;
   const start = async ({ lose = false }: { readonly lose?: boolean } = {}): Promise<void> => {
     if (lose) rmSync(store, { recursive: true, force: true });
@@ -86,19 +87,18 @@ function untilReady(child: ChildProcess): Promise<void> {
   });
 }
 
-/** Three servers as a cluster, each with JetStream. `config` is added to each. */
-export async function startNatsCluster(folder: string, config = ''): Promise<readonly NatsServer[]> {
+/** Three servers as a cluster. `config` has the cluster's address and routes, with the ports of docs/fleet.md. */
+export async function startNatsCluster(folder: string, config: string): Promise<readonly NatsServer[]> {
   const names = ['n1', 'n2', 'n3'];
   const routes = await Promise.all(names.map(() => freePort()));
   const urls = routes.map((port) => `"nats://127.0.0.1:${String(port)}"`).join(', ');
   return Promise.all(
-    names.map((name, at) =>
-      startNats({
-        folder,
-        name,
-        config: `cluster { name: c1, listen: "127.0.0.1:${String(routes[at])}", routes: [${urls}] }\n${config}`,
-      }),
-    ),
+    names.map((name, at) => {
+      const own = config
+        .replace('0.0.0.0:6222', `127.0.0.1:${String(routes[at])}`)
+        .replace(/routes:.*/, `routes: [${urls}]`);
+      return startNats({ folder, name, config: own });
+    }),
   );
 }
 
