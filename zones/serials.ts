@@ -83,7 +83,7 @@ function newestSeconds({ files, services }: ZoneModel): number {
 /** Keys of services that are not content: source places. */
 const LOCAL: ReadonlySet<string> = new Set(['place']);
 /** Keys that may differ between nodes with the same content: paths and secrets. */
-const ELSEWHERE: ReadonlySet<string> = new Set(['place', 'table', 'check']);
+const ELSEWHERE: ReadonlySet<string> = new Set(['place', 'table', 'check', 'probe']);
 
 function digestOf(zone: ZoneModel, without: ReadonlySet<string>): string {
   const { records, services, apex } = zone;

@@ -18,7 +18,7 @@ checks: { web: { type: http, headers: { X-Node: "\${NODE}" } } }
 services:
   www:
     check: web
-    vips: { a: { region: seoul, A: 203.0.113.10 } }
+    vips: { a: { region: seoul, A: 203.0.113.10, probe: "\${NODE_ADDRESS}:80" } }
     steer: [latency: { table: rtt.csv }]
 `;
 const FILES = {
@@ -34,7 +34,7 @@ type Node = { readonly path: string };
 
 /** As a node starts: with the content of its state folder. The state is kept as the server does it. */
 function start({ path }: Node, name = 'one', keeps = true): number {
-  const outcome = loadGeneration({ file: undefined, cwd: path, env: { NODE: name }, cores: 1 });
+  const outcome = loadGeneration({ file: undefined, cwd: path, env: { NODE: name, NODE_ADDRESS: name === 'two' ? '10.0.0.2' : '10.0.0.1' }, cores: 1 });
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
   if (keeps) {
     makeFolder(join(path, 'state'));
@@ -55,7 +55,7 @@ test('the same files with the same times have one serial, wherever they are', ()
   using one = folderOf(FILES);
   using two = folderOf(FILES);
   for (const node of [one, two]) date(node, THEN);
-  // A table that was measured elsewhere, and a secret of each node, are not content of the zone.
+  // A table that was measured elsewhere, and a secret and a private address of each node, are not content of the zone.
   date(two, THEN + 5000, ['rtt.csv']);
   const serial = start(one, 'one');
   expect(start(two, 'two')).toBe(serial);
