@@ -2,7 +2,7 @@
  * A NATS server with JetStream for `pharos demo --fleet`: found on this machine, and run on a free port of loopback.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { codeOf } from '../config/unknown-values.ts';
 
@@ -106,7 +106,7 @@ function readIfThere(file: string): string {
 function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
-    return true;
+    return statSync(file).isFile();
   } catch {
     return false;
   }
