@@ -156,6 +156,8 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     serials.set(nameKey(model.apex), entry);
     return { summary, children, serial: entry.serial, model };
   });
+  // A new arena gets the parts of this generation only: the one before has its own until it is replaced.
+  store.parts = new Set(zones.flatMap((zone) => zone.compiled?.part ?? []));
   const {
     image,
     catalog,

@@ -100,7 +100,9 @@ export function createLoader(): Loader {
           ? applyChanges(base.generation, outcome.changes)
           : undefined;
     if (!value) throw new Error('the compile thread compared with an unknown generation');
-    known = [...(base ? [base] : []), { number, generation: value }];
+    // A generation with another arena is let go here too. Only if this one is not put in force is it loaded anew.
+    const isShared = base?.generation.image.arena === value.image.arena;
+    known = [...(base && isShared ? [base] : []), { number, generation: value }];
     return { ok: true, value, diagnostics };
   };
   return { load, stop: () => void end() };

@@ -5,7 +5,7 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { allocateShared } from '../../config/libc.ts';
-import type { World } from '../../zones/load-generation.ts';
+import type { LoadedGeneration, LoadInput, World } from '../../zones/load-generation.ts';
 import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 import { changesOf } from './generation-changes.ts';
 import type { FromLoadThread, LoadRequest } from './load-thread.ts';
@@ -29,18 +29,25 @@ announceReads((path) => {
   post({ kind: 'reading', path });
 });
 
-type Loaded = { readonly world: World; readonly compiled: CompiledGeneration };
+type Loaded = {
+  /** What a load uses again in any case. */
+  readonly basis: Pick<LoadedGeneration, 'serials' | 'atlas' | 'knownDatabases'>;
+  /** Undefined once the arena was replaced: the new one has only the parts that the next generation uses. */
+  readonly parts: { readonly world: World; readonly compiled: CompiledGeneration } | undefined;
+};
 
 /** The generation in force, and one that may follow it. By number. */
 const loaded = new Map<number, Loaded>();
 const store = createPartStore(allocateShared);
 
 function load({ input, number, base }: LoadRequest): void {
-  const before = base === undefined ? undefined : loaded.get(base);
-  for (const known of loaded.keys()) if (known !== base) loaded.delete(known);
-  store.parts = new Set([...(before?.world.compiled.values() ?? [])].map(({ part }) => part));
+  const known = base === undefined ? undefined : loaded.get(base);
+  for (const each of loaded.keys()) if (each !== base) loaded.delete(each);
+  const before = known?.parts;
   const { arena } = store;
-  const outcome = loadWorld(input, store, before?.world);
+  const outcome = loadWorld(known ? { ...input, ...restOf(known) } : input, store, before?.world);
+  // The generation in force keeps its arena. Here it is let go, or it would stay in memory until the next load.
+  if (known && arena !== store.arena) loaded.set(base ?? 0, { basis: known.basis, parts: undefined });
   if (!outcome.ok) {
     post({ kind: 'done', outcome: { kind: 'refused', diagnostics: outcome.diagnostics } });
     return;
@@ -48,15 +55,18 @@ function load({ input, number, base }: LoadRequest): void {
   const { world, isUnchanged } = outcome.value;
   const { diagnostics } = outcome;
   if (before && isUnchanged) {
-    loaded.set(base ?? 0, { ...before, world });
+    loaded.set(base ?? 0, loadedOf(world, before.compiled));
     post({ kind: 'done', outcome: { kind: 'unchanged', diagnostics } });
     return;
   }
   const { generation } = world;
+  const { image, atlas, locations } = generation;
   const packed =
-    before?.compiled.image.plan === generation.image.plan ? before.compiled.packed : packGeneration(generation);
+    before?.compiled.image.plan === image.plan
+      ? { ...before.compiled.packed, image, atlas, placeOf: locations.placeOf }
+      : packGeneration(generation);
   const compiled = { ...generation, packed };
-  loaded.set(number, { world, compiled });
+  loaded.set(number, loadedOf(world, compiled));
   if (before) {
     const isSameSettings =
       before.world.settingsKey.equals(world.settingsKey) &&
@@ -68,6 +78,16 @@ function load({ input, number, base }: LoadRequest): void {
   }
   // The records of a large zone, and a replaced arena.
   if (!before || arena !== store.arena) setImmediate(shrinkHeap);
+}
+
+function loadedOf(world: World, compiled: CompiledGeneration): Loaded {
+  const { serials, atlas, knownDatabases } = compiled;
+  return { basis: { serials, atlas, knownDatabases }, parts: { world, compiled } };
+}
+
+function restOf({ basis }: Loaded): Pick<LoadInput, 'serials' | 'geographyInUse'> {
+  const { serials, ...geographyInUse } = basis;
+  return { serials, geographyInUse };
 }
 
 const { stays, request } = workerData as { readonly stays: boolean; readonly request: LoadRequest };

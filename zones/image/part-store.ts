@@ -22,7 +22,7 @@ export type Part = {
 export type PartStore = {
   /** The arena that new parts are written to; undefined before the first. It is replaced when it is full. */
   arena: Arena | undefined;
-  /** The parts to keep when the arena is replaced. */
+  /** The parts to keep when the arena is replaced: those of the generation that is being compiled. */
   parts: Set<Part>;
   readonly allocate: Allocate;
 };

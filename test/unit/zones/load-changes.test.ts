@@ -44,7 +44,6 @@ test('answers are those of a load from scratch, and memory stays bounded', { tim
     const path = join(folder.path, 'zones', `${apex}.yaml`);
     if (apex !== 'ex' && dice.chance(0.25)) rmSync(path, { force: true });
     else writeFileSync(path, zoneText(dice, apex));
-    store.parts = new Set([...(world?.compiled.values() ?? [])].map(({ part }) => part));
     ({ world } = loadChanged(folder.path, store, world));
     const scratch = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1 });
     if (!scratch.ok) throw new Error('the files have mistakes');
@@ -94,7 +93,6 @@ test('after hundreds of reloads the arena has been replaced, and is no larger', 
   let world: World | undefined;
   for (let round = 0; round < 200; round++) {
     writeFileSync(join(folder.path, 'zones/large.yaml'), large(round));
-    store.parts = new Set([...(world?.compiled.values() ?? [])].map(({ part }) => part));
     ({ world } = loadChanged(folder.path, store, world));
     arenas.add(world.generation.image.arena);
   }
