@@ -116,18 +116,11 @@ export async function runServer(
     const threads = settings.workers + 1;
     const first = prepare(loaded, 1, warnings, threads);
     const fleet = await openFleet(settings, alarmed.alarms, log);
-    parts = createServerParts({
-      ...alarmed,
-      input,
-      loader,
+    const { stateDir } = settings;
+    parts = createServerParts(
+      { ...alarmed, input, loader, stateDir, firstLoadMs, startedAt, startedMs, threads, manager, fleet },
       first,
-      firstLoadMs,
-      startedAt,
-      startedMs,
-      threads,
-      manager,
-      fleet,
-    });
+    );
   } catch (error) {
     takeover?.abandon();
     throw error;

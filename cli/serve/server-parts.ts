@@ -73,10 +73,9 @@ export type ServerParts = {
 
 export type ServerBasis = {
   readonly input: LoadInput;
-  /** It has loaded `first`. */
+  /** It has loaded the generation of the start. */
   readonly loader: Loader;
-  /** The generation of the start. */
-  readonly first: Current;
+  readonly stateDir: string;
   readonly firstLoadMs: number;
   readonly startedAt: Date;
   /** The same by `performance.now()`. */
@@ -91,9 +90,9 @@ export type ServerBasis = {
   readonly fleet: Fleet | undefined;
 };
 
-export function createServerParts(basis: ServerBasis): ServerParts {
-  const { first, alarms, log, threads, manager } = basis;
-  const { stateDir } = first.settings;
+/** `first` is the generation of the start. No function below may refer to it: it would stay in memory for ever. */
+export function createServerParts(basis: ServerBasis, first: Current): ServerParts {
+  const { alarms, log, threads, manager, stateDir } = basis;
   const state: ServerState = { current: first, server: undefined, probed: false, stopping: false };
   const current = (): Current => state.current;
   const server = (): Server | undefined => state.server;
@@ -176,7 +175,7 @@ export function createServerParts(basis: ServerBasis): ServerParts {
 }
 
 function startChecks(
-  { first, alarms, log, fleet }: ServerBasis,
+  { stateDir, alarms, log, fleet }: ServerBasis,
   {
     state,
     news,
@@ -185,7 +184,7 @@ function startChecks(
   }: Pick<ServerParts, 'state' | 'news' | 'alarmWatch'> & { readonly foresee: Foresee },
 ): Health {
   return startHealth({
-    stateDir: first.settings.stateDir,
+    stateDir,
     log: (event) => {
       news.health(event);
       alarmWatch.changed(event.target);
