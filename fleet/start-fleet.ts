@@ -21,7 +21,8 @@ import { createFleetAlarms, type SplitVerdict } from './fleet-alarms.ts';
 import { createMember, HEARTBEAT_MS, type Member, type MemberTarget, type PeerView } from './member.ts';
 import { openLink, type NatsLink } from './nats-link.ts';
 import { createOrderBook, type OrderBook, type OrderEntry } from './order-book.ts';
-import { createOrderStore } from './order-store.ts';
+import { createOrderStore, type OrderStore } from './order-store.ts';
+import { createSerialExchange, type SerialExchange } from './serial-exchange.ts';
 import { digestOf } from './target-digest.ts';
 import { dissentWords, type TargetVotes } from './verdict-words.ts';
 import type { DrainAcknowledged, TargetDigest } from './vote-message.ts';
@@ -32,6 +33,7 @@ const MAX_FLEET_FILE_OCTETS = 64 * 1024 * 1024;
 const LIST_TIMEOUT_MS = 2000;
 /** How long the answers of peers to the first message are collected. */
 const JOIN_QUIET_MS = 500;
+const JOIN_LOOK_MS = 50;
 
 export type FleetOptions = {
   readonly settings: FleetSettings;
@@ -92,15 +94,22 @@ export type Fleet = {
   readonly acknowledge: () => void;
   /** Passes on a report that this node was given. */
   readonly report: (report: PushReport) => void;
+  /** Serials by content: what this node serves, and what all nodes know. */
+  readonly serials: Pick<SerialExchange, 'serve' | 'known' | 'servedBy'> & {
+    /** `tell` is called when more is known of serials. */
+    readonly listen: (tell: () => void) => void;
+  };
   readonly stop: () => Promise<void>;
 };
 
-type Saved = { readonly orders: readonly OrderEntry[]; readonly nodes: readonly string[] };
+type Saved = { readonly orders: readonly OrderEntry[]; readonly nodes: readonly string[]; readonly serials?: unknown };
 
 export function startFleet(options: FleetOptions): Fleet {
-  const { settings, clock, alarms, log, warn } = options;
+  const { settings, clock, log, warn } = options;
   const subject = (kind: string, node: string): string => `pharos.${settings.name}.${kind}.${node}`;
-  const { book, known, save, close } = openMemory(options);
+  const memory = openMemory(options);
+  const { book, known, save, close } = memory;
+  const run = randomBytes(8).toString('hex');
   const waiting: OrderEntry[] = [];
   let taker: OrderTaker | undefined;
   const link = openLink({ settings, warn, connected: (isConnected) => { connected(isConnected); } }); // prettier-ignore
@@ -123,7 +132,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const member = createMember({
     node: settings.node,
     region: settings.region,
-    run: randomBytes(8).toString('hex'),
+    run,
     version: options.version,
     clock,
     send: (message) => {
@@ -137,10 +146,182 @@ export function startFleet(options: FleetOptions): Fleet {
     probing: electorate.probing,
   });
   electorate.attach(member);
+  const configuration = createConfiguration(electorate, member);
   const acknowledge = (): void => {
     member.acknowledge(book.highest(), taker?.drains() ?? []);
   };
 
+  hearVotes(options, link, member, memory);
+  const serials = openSerials(options, link, run, memory);
+  const freshPeers = (): ReadonlySet<string> =>
+    new Set(member.peers().flatMap(({ node, isFresh }) => (isFresh ? [node] : [])));
+  const knownPeers = (): readonly string[] => [...known].filter((node) => node !== settings.node);
+  answerPeers(link, settings, member, (report) => taker?.reported(report));
+
+  const joining = createJoining(settings.waitMs, clock, () => serials.hasHeard(freshPeers()));
+  const connected = (isConnected: boolean): void => {
+    log(`fleet: ${isConnected ? 'connected to' : 'not connected to'} NATS`);
+    if (!isConnected) {
+      store.detach();
+      return;
+    }
+    member.sendAll();
+    serials.greet();
+    const connection = link.connection();
+    if (connection === undefined) return;
+    void store.attach(connection).then(joining.ordersArrived);
+  };
+
+  const watch = createWatch(options, { link, store, book, electorate, member, config: configuration.digest });
+  const stopHeart = startHeart(clock, (lateMs) => {
+    member.late(lateMs);
+    member.beat();
+    serials.tick(freshPeers(), knownPeers());
+    watch();
+  });
+
+  return {
+    electorate: configuration.electorate,
+    joined: joining.joined,
+    node: settings.node,
+    region: settings.region,
+    name: settings.name,
+    isConnected: () => link.connection() !== undefined,
+    peers: member.peers,
+    known: knownPeers,
+    votes: electorate.votesOn,
+    dissent: electorate.dissentOn,
+    probed: electorate.probed,
+    config: configuration.digest,
+    size: electorate.size,
+    applied: book.highest,
+    obey: (by) => {
+      taker = by;
+      for (const entry of waiting.splice(0)) by.ordered(entry);
+      acknowledge();
+    },
+    setConfig: configuration.describe,
+    order: (key, order) => store.put(key, order),
+    orders: book.entries,
+    orderOf: book.get,
+    acknowledge,
+    report: (report) => {
+      link.publish(subject('push', settings.node), Buffer.from(JSON.stringify({ ...report, node: settings.node })));
+    },
+    serials,
+    stop: async () => {
+      stopHeart();
+      joining.end();
+      member.leave();
+      store.close();
+      await link.close();
+      await close();
+    },
+  };
+}
+
+type FleetMemory = {
+  readonly book: OrderBook;
+  readonly known: Set<string>;
+  readonly savedSerials: unknown;
+  /** What is saved of serials from now on. */
+  readonly keepSerials: (serials: () => unknown) => void;
+  readonly save: () => void;
+  readonly close: () => Promise<void>;
+};
+
+/** The orders, nodes and serials that this node knows, as `state_dir` keeps them. */
+function openMemory({ stateDir, clock, alarms, warn }: FleetOptions): FleetMemory {
+  const file = join(stateDir, FLEET_FILE);
+  const saved = readSaved(file, warn);
+  const writer = createWriter(file, { clock, alarms });
+  const known = new Set(saved.nodes);
+  const book = createOrderBook(saved.orders);
+  let serials = (): unknown => saved.serials;
+  return {
+    book,
+    known,
+    savedSerials: saved.serials,
+    keepSerials: (of) => {
+      serials = of;
+    },
+    save: () => {
+      writer.later(100, () =>
+        JSON.stringify({ orders: book.entries(), nodes: [...known], serials: serials() } satisfies Saved),
+      );
+    },
+    close: () => writer.close(),
+  };
+}
+
+/** The digest of this node's zones and checks, by which nodes notice that they differ. */
+function createConfiguration(
+  { face, digests }: ReturnType<typeof createVoting>,
+  member: Member,
+): { readonly electorate: Electorate; readonly digest: () => string; readonly describe: Fleet['setConfig'] } {
+  let described: readonly string[] = [];
+  let digest = '';
+  const update = (): void => {
+    digest = digestOf([...described, ...digests()].join('\n'));
+    member.describe(digest);
+  };
+  return {
+    electorate: {
+      ...face,
+      configure: (voted) => {
+        face.configure(voted);
+        update();
+      },
+    },
+    digest: () => digest,
+    describe: (parts) => {
+      described = parts;
+      update();
+    },
+  };
+}
+
+/** Raises the alarms of the fleet, and looks for orders that did not arrive. To be called with each heartbeat. */
+function createWatch(
+  { alarms, clock, settings }: FleetOptions,
+  parts: {
+    readonly link: NatsLink;
+    readonly store: OrderStore;
+    readonly book: OrderBook;
+    readonly electorate: ReturnType<typeof createVoting>;
+    readonly member: Member;
+    readonly config: () => string;
+  },
+): () => void {
+  const { link, store, book, electorate, member, config } = parts;
+  const fleetAlarms = createFleetAlarms({ alarms, clock, settings });
+  let wasBehind = false;
+  return () => {
+    const peers = member.peers();
+    const newest = Math.max(0, ...peers.map(({ isFresh, applied }) => (isFresh ? applied : 0)));
+    // What a peer has applied arrives here within a heartbeat, unless the watch for orders has died.
+    if (newest > book.highest() && wasBehind) store.catchUp();
+    wasBehind = newest > book.highest();
+    fleetAlarms.update({
+      peers,
+      failure: link.connection() === undefined ? (link.failure() ?? 'no attempt has ended yet') : undefined,
+      refused: link.refused(),
+      ordersProblem: store.problem(),
+      missingOrders: wasBehind ? newest : undefined,
+      config: config(),
+      splits: electorate.splits(),
+      hasTwin: member.hasTwin(),
+    });
+  };
+}
+
+/** Takes the votes of peers, and keeps who belongs to the fleet. */
+function hearVotes(
+  { settings, warn }: FleetOptions,
+  link: NatsLink,
+  member: Member,
+  { known, save }: FleetMemory,
+): void {
   const strange = new Set<string>();
   const votes = `pharos.${settings.name}.vote.`;
   link.subscribe(`${votes}>`, (octets, _, from) => {
@@ -155,105 +336,40 @@ export function startFleet(options: FleetOptions): Fleet {
     known.add(node);
     save();
   });
-  answerPeers(link, settings, member, (report) => taker?.reported(report));
-
-  const joining = createJoining(settings.waitMs, clock);
-  const connected = (isConnected: boolean): void => {
-    log(`fleet: ${isConnected ? 'connected to' : 'not connected to'} NATS`);
-    if (!isConnected) {
-      store.detach();
-      return;
-    }
-    member.sendAll();
-    const connection = link.connection();
-    if (connection === undefined) return;
-    void store.attach(connection).then(joining.ordersArrived);
-  };
-
-  const fleetAlarms = createFleetAlarms({ alarms, clock, settings });
-  let wasBehind = false;
-  const stopHeart = startHeart(clock, (lateMs) => {
-    member.late(lateMs);
-    member.beat();
-    const peers = member.peers();
-    const newest = Math.max(0, ...peers.map(({ isFresh, applied }) => (isFresh ? applied : 0)));
-    // What a peer has applied arrives here within a heartbeat, unless the watch for orders has died.
-    if (newest > book.highest() && wasBehind) store.catchUp();
-    wasBehind = newest > book.highest();
-    fleetAlarms.update({
-      peers,
-      failure: link.connection() === undefined ? (link.failure() ?? 'no attempt has ended yet') : undefined,
-      refused: link.refused(),
-      ordersProblem: store.problem(),
-      missingOrders: wasBehind ? newest : undefined,
-      config,
-      splits: electorate.splits(),
-      hasTwin: member.hasTwin(),
-    });
-  });
-  let config = '';
-
-  return {
-    electorate: electorate.face,
-    joined: joining.joined,
-    node: settings.node,
-    region: settings.region,
-    name: settings.name,
-    isConnected: () => link.connection() !== undefined,
-    peers: member.peers,
-    known: () => [...known].filter((node) => node !== settings.node),
-    votes: electorate.votesOn,
-    dissent: electorate.dissentOn,
-    probed: electorate.probed,
-    config: () => config,
-    size: electorate.size,
-    applied: book.highest,
-    obey: (by) => {
-      taker = by;
-      for (const entry of waiting.splice(0)) by.ordered(entry);
-      acknowledge();
-    },
-    setConfig: (parts) => {
-      config = digestOf(parts.join('\n'));
-      member.describe(config);
-    },
-    order: (key, order) => store.put(key, order),
-    orders: book.entries,
-    orderOf: book.get,
-    acknowledge,
-    report: (report) => {
-      link.publish(subject('push', settings.node), Buffer.from(JSON.stringify({ ...report, node: settings.node })));
-    },
-    stop: async () => {
-      stopHeart();
-      joining.end();
-      member.leave();
-      store.close();
-      await link.close();
-      await close();
-    },
-  };
 }
 
-/** The orders and the nodes that this node knows, as `state_dir` keeps them. */
-function openMemory({ stateDir, clock, alarms, warn }: FleetOptions): {
-  readonly book: OrderBook;
-  readonly known: Set<string>;
-  readonly save: () => void;
-  readonly close: () => Promise<void>;
-} {
-  const file = join(stateDir, FLEET_FILE);
-  const saved = readSaved(file, warn);
-  const writer = createWriter(file, { clock, alarms });
-  const known = new Set(saved.nodes);
-  const book = createOrderBook(saved.orders);
-  return {
-    book,
-    known,
-    save: () => {
-      writer.later(100, () => JSON.stringify({ orders: book.entries(), nodes: [...known] } satisfies Saved));
+/** Exchanges serials over the link, and keeps what is heard. */
+function openSerials(
+  { settings: { name, node }, clock }: FleetOptions,
+  link: NatsLink,
+  run: string,
+  { savedSerials, keepSerials, save }: FleetMemory,
+): SerialExchange & Pick<Fleet['serials'], 'listen'> {
+  let tell: () => void = () => undefined;
+  const exchange = createSerialExchange({
+    ...{ node, run, clock, saved: savedSerials },
+    send: (message) => {
+      link.publish(`pharos.${name}.serial.${node}`, message);
     },
-    close: () => writer.close(),
+    ask: (peer, request) => link.request(`pharos.${name}.serials.${peer}`, request, LIST_TIMEOUT_MS),
+    learned: () => {
+      save();
+      tell();
+    },
+  });
+  keepSerials(exchange.toSave);
+  const subject = `pharos.${name}.serial.`;
+  link.subscribe(`${subject}>`, (octets, _, from) => {
+    exchange.hear(octets, from.slice(subject.length));
+  });
+  link.subscribe(`pharos.${name}.serials.${node}`, (request, reply) => {
+    reply(exchange.page(request));
+  });
+  return {
+    ...exchange,
+    listen: (to) => {
+      tell = to;
+    },
   };
 }
 
@@ -299,6 +415,8 @@ function createVoting(): {
   readonly dissentOn: (target: string) => string | undefined;
   readonly probed: () => number;
   readonly size: () => number;
+  /** Of all targets, in an order that is the same on nodes with the same files. */
+  readonly digests: () => readonly TargetDigest[];
   readonly splits: () => readonly SplitVerdict[];
 } {
   let member: Member | undefined;
@@ -369,6 +487,7 @@ function createVoting(): {
       return found && dissentWords(found);
     },
     size: () => targets.size,
+    digests: () => [...targets.keys()].sort(),
     probed: () => member?.probed() ?? 0,
     splits: () =>
       (member?.splits() ?? []).flatMap((target) => {
@@ -413,21 +532,34 @@ async function askList(link: NatsLink, subject: string, member: Member, node: st
   }
 }
 
-/** Waits for orders, and a moment for peers, but no longer than `waitMs`. */
+/** Waits for orders, a moment for peers, and until `hasHeard` peers, but no longer than `waitMs`. */
 function createJoining(
   waitMs: number,
   clock: Clock,
+  hasHeard: () => boolean,
 ): { readonly joined: Promise<void>; readonly ordersArrived: () => void; readonly end: () => void } {
   let end: () => void = () => undefined;
   const joined = new Promise<void>((resolve) => {
     end = resolve;
   });
   clock.after(waitMs, end);
+  const look = (): void => {
+    if (isOver) return;
+    if (hasHeard()) end();
+    else clock.after(JOIN_LOOK_MS, look);
+  };
+  let isLooking = false;
+  let isOver = false;
+  void joined.then(() => {
+    isOver = true;
+  });
   return {
     joined,
     end,
     ordersArrived: () => {
-      clock.after(JOIN_QUIET_MS, end);
+      if (isLooking) return;
+      isLooking = true;
+      clock.after(JOIN_QUIET_MS, look);
     },
   };
 }
@@ -443,8 +575,8 @@ function readPushReport(octets: Uint8Array): (PushReport & { readonly node: stri
 function readSaved(file: string, warn: (message: string) => void): Saved {
   try {
     const text = readRegularFile(file, { maxOctets: MAX_FLEET_FILE_OCTETS }).octets.toString();
-    const { orders, nodes } = JSON.parse(text) as Partial<Saved>;
-    if (Array.isArray(orders) && Array.isArray(nodes)) return { orders, nodes };
+    const { orders, nodes, serials } = JSON.parse(text) as Partial<Saved>;
+    if (Array.isArray(orders) && Array.isArray(nodes)) return { orders, nodes, serials };
     warn(`${file} does not contain orders: the fleet's orders are read again`);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') warn(`${file} cannot be read: the fleet's orders are read again`);

@@ -21,7 +21,7 @@ import type { Allocate } from '../geo/packed-atlas.ts';
 import { readLatencyFile } from '../geo/read-latency.ts';
 import { NO_TABLE } from '../steering/latency-step.ts';
 import { traitsOf } from '../steering/steps.ts';
-import { nameKey } from '../wire/name.ts';
+import type { FleetSerials } from './agree-serial.ts';
 import { readBeaconFile } from './beacon-file.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
 import { compile, type CompiledPlan, type CompiledZone, type ZoneSource } from './image/compile.ts';
@@ -31,7 +31,15 @@ import { checkSchedules } from './read/check-schedules.ts';
 import { stampFiles, type FileStamp } from './read/file-stamp.ts';
 import type { ZoneModel, ZoneSummary } from './read/model.ts';
 import { readChanges, shown, type KnownZones, type ZoneReading } from './read/read-all.ts';
-import { nextSerial, readSerials, statedSerial, type SerialEntry, type Serials } from './serials.ts';
+import {
+  agreedEntry,
+  fleetSerial,
+  nextSerial,
+  readSerials,
+  statedSerial,
+  type SerialEntry,
+  type Serials,
+} from './serials.ts';
 
 export type LoadInput = {
   /** Path of pharos.yaml; undefined: `./pharos.yaml`, or defaults if there is a folder `zones`. */
@@ -48,6 +56,8 @@ export type LoadInput = {
   readonly keyPairInUse?: CheckedKeyPair | undefined;
   /** The geography of the generation in force: what did not change is used again. */
   readonly geographyInUse?: GeographyInUse | undefined;
+  /** What the fleet knows of serials; undefined: nothing was heard yet. */
+  readonly fleetSerials?: FleetSerials | undefined;
   /** Where compiled atlases are kept; nowhere if undefined. */
   readonly cache?: CacheUse | undefined;
 };
@@ -138,22 +148,24 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     ...shown(report.diagnostics, cwd, settings.shownPaths),
   ];
   if (hasErrors(soFar())) return { ok: false, diagnostics: soFar() };
+  const agreement = agreeOnSerials(input, settings, readings, before, report);
+  const areSerialsKept = agreement.entries.size === 0;
   const isKept = readings.every(({ model }) => model === undefined) && readings.length === before?.compiled.size;
-  if (isKept && isPlanKept && before.settingsKey.equals(keys.settings)) {
+  if (isKept && areSerialsKept && isPlanKept && before.settingsKey.equals(keys.settings)) {
     report.diagnostics.push(...before.plan.warnings);
     return { ok: true, value: { world: { ...before, known }, isUnchanged: true, zones: [] }, diagnostics: soFar() };
   }
 
-  const last = before?.generation.serials ?? input.serials ?? savedSerials(settings, report);
-  const serials = new Map<string, SerialEntry>();
-  const zones = readings.map(({ summary, model, children }): ZoneSource => {
+  const serials = new Map(agreement.entries);
+  const zones = readings.map(({ summary, model, children, key }): ZoneSource => {
     const compiled = before?.compiled.get(summary.file);
     if (!model) {
       if (!compiled) throw new Error(`${summary.file} was neither read nor compiled before`);
-      return { summary, children, serial: compiled.info.serial, compiled };
+      const serial = agreement.entries.get(key)?.serial ?? compiled.info.serial;
+      return { summary, children, serial, compiled };
     }
-    const entry = model.autoSerial ? nextSerial(model, last, now()) : { serial: statedSerial(model), digest: '' };
-    serials.set(nameKey(model.apex), entry);
+    const entry = agreement.next(model);
+    serials.set(key, entry);
     return { summary, children, serial: entry.serial, model };
   });
   // A new arena gets the parts of this generation only: the one before has its own until it is replaced.
@@ -193,7 +205,7 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     latencyTables,
     files: stampFiles(settings, readings.flatMap(({ marks }) => marks)), // prettier-ignore
     // Removed zones keep their entry, so that their serial still rises if they return.
-    serials: serials.size === 0 ? last : { ...last, ...Object.fromEntries(serials) },
+    serials: serials.size === 0 ? agreement.last : { ...agreement.last, ...Object.fromEntries(serials) },
   };
   const world: World = {
     generation,
@@ -211,6 +223,42 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     value: { world, isUnchanged: false, zones: readings.flatMap(({ model }) => model ?? []) },
     diagnostics,
   };
+}
+
+/** How zones get their serials in this load. */
+type Agreement = {
+  /** The serials before this load, also those of zones that are not served any more. */
+  readonly last: Serials;
+  /** The serial of a zone that was read now. */
+  readonly next: (model: ZoneModel) => SerialEntry;
+  /** New serials, which the fleet agreed on, of zones that were not read again. By `nameKey`. */
+  readonly entries: ReadonlyMap<string, SerialEntry>;
+};
+
+function agreeOnSerials(
+  { serials, fleetSerials }: LoadInput,
+  settings: Settings,
+  readings: readonly ZoneReading[],
+  before: World | undefined,
+  report: Report,
+): Agreement {
+  const inForce = before?.generation.serials;
+  // What secondaries may have seen.
+  const seen = (fleetSerials?.isServed === false ? undefined : (inForce ?? serials)) ?? savedSerials(settings, report);
+  const last = inForce ?? seen;
+  if (!settings.fleet) {
+    const next = (model: ZoneModel): SerialEntry =>
+      model.autoSerial ? nextSerial(model, seen, now()) : { serial: statedSerial(model), digest: '' };
+    return { last, next, entries: new Map() };
+  }
+  const entries = new Map<string, SerialEntry>();
+  for (const { key, model } of fleetSerials ? readings : []) {
+    const entry = last[key];
+    if (model || !entry) continue;
+    const agreed = agreedEntry(key, entry, seen[key], fleetSerials?.known);
+    if (agreed !== entry) entries.set(key, agreed);
+  }
+  return { last, next: (model) => fleetSerial(model, seen, now(), fleetSerials?.known), entries };
 }
 
 function savedSerials({ stateDir }: Settings, report: Report): Serials {

@@ -10,6 +10,7 @@ import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
 import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
+import { agreedSerial, type FleetSerials } from './agree-serial.ts';
 import type { ZoneModel } from './read/model.ts';
 import { rdataOf } from './read/record-store.ts';
 
@@ -19,7 +20,12 @@ import { rdataOf } from './read/record-store.ts';
  */
 export type Serials = Readonly<Record<string, SerialEntry>>;
 
-export type SerialEntry = { readonly serial: number; readonly digest: string };
+export type SerialEntry = {
+  readonly serial: number;
+  readonly digest: string;
+  /** In a fleet: a digest of the content that is the same on every node. */
+  readonly content?: string;
+};
 
 /** Serial of the SOA as the file states it. */
 export function statedSerial(zone: ZoneModel): number {
@@ -47,15 +53,57 @@ const OLDEST_SECONDS = 946_684_800;
  * The serial for a zone's content: the last one if nothing changed; otherwise that of its files, or the last plus one
  * if the files' times did not advance.
  */
-export function nextSerial(
-  zone: ZoneModel,
-  last: Serials,
-  nowSeconds: number,
-): { readonly serial: number; readonly digest: string } {
+export function nextSerial(zone: ZoneModel, last: Serials, nowSeconds: number): SerialEntry {
   const digest = digestOf(zone, LOCAL);
   const before = last[nameKey(zone.apex)];
   if (before?.digest === digest) return before;
-  return { serial: Math.max((before?.serial ?? 0) + 1, serialOfFiles(zone, nowSeconds)) >>> 0, digest };
+  const ofFiles = serialOfFiles(zone, nowSeconds, digestOf(zone, ELSEWHERE));
+  return { serial: Math.max((before?.serial ?? 0) + 1, ofFiles) >>> 0, digest };
+}
+
+/** The serial for the content of a node of a fleet. `last` are the serials that secondaries may have seen. */
+export function fleetSerial(
+  zone: ZoneModel,
+  last: Serials,
+  nowSeconds: number,
+  known?: FleetSerials['known'],
+): SerialEntry {
+  const key = nameKey(zone.apex);
+  const digest = digestOf(zone, LOCAL);
+  const elsewhere = digestOf(zone, ELSEWHERE);
+  const content = elsewhere.slice(0, CONTENT_DIGITS);
+  if (!zone.autoSerial) return { serial: statedSerial(zone), digest: '', content };
+  const ofFiles = serialOfFiles(zone, nowSeconds, elsewhere);
+  const before = servedBefore(last[key], { digest, content });
+  return { serial: agreedSerial({ content, before, known: known?.get(key) ?? NOTHING, ofFiles }), digest, content };
+}
+
+/** The entry of a zone whose content is in force, after the fleet has agreed on its serial. The same object: no change. */
+export function agreedEntry(
+  key: string,
+  entry: SerialEntry,
+  last: SerialEntry | undefined,
+  known: FleetSerials['known'] | undefined,
+): SerialEntry {
+  const { content, serial: ofFiles } = entry;
+  if (content === undefined || entry.digest === '') return entry;
+  const before = servedBefore(last, { digest: entry.digest, content });
+  const serial = agreedSerial({ content, before, known: known?.get(key) ?? NOTHING, ofFiles });
+  return serial === entry.serial ? entry : { ...entry, serial };
+}
+
+const NOTHING: ReadonlyMap<string, number> = new Map();
+/** 64 bits. */
+const CONTENT_DIGITS = 16;
+
+/** What this node served last. Entries of a server without a fleet have no `content`. */
+function servedBefore(
+  last: SerialEntry | undefined,
+  now: { readonly digest: string; readonly content: string },
+): { readonly serial: number; readonly content: string } | undefined {
+  if (last === undefined) return undefined;
+  const content = last.digest === '' ? '' : (last.content ?? (last.digest === now.digest ? now.content : ''));
+  return { serial: last.serial, content };
 }
 
 /**
@@ -63,11 +111,11 @@ export function nextSerial(
  * depends on the content. It needs no state: equal content and times give equal serials, and newer times give greater
  * ones. An impossible file time counts as now.
  */
-function serialOfFiles(zone: ZoneModel, nowSeconds: number): number {
+function serialOfFiles(zone: ZoneModel, nowSeconds: number, digest: string): number {
   const newest = newestSeconds(zone);
   const isKnown = newest >= OLDEST_SECONDS && newest <= nowSeconds + SPAN_SECONDS;
   const seconds = isKnown ? newest : nowSeconds;
-  const place = Number.parseInt(digestOf(zone, ELSEWHERE).slice(0, 8), 16) % SPAN_SECONDS;
+  const place = Number.parseInt(digest.slice(0, 8), 16) % SPAN_SECONDS;
   return Math.floor(seconds / SPAN_SECONDS) * SPAN_SECONDS + place;
 }
 
@@ -82,7 +130,7 @@ function newestSeconds({ files, services }: ZoneModel): number {
 
 /** Keys of services that are not content: source places. */
 const LOCAL: ReadonlySet<string> = new Set(['place']);
-/** Keys that may differ between nodes with the same content: paths and secrets. */
+/** Keys that may differ between nodes with the same content: paths, secrets, and where a node probes. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['place', 'table', 'check', 'probe']);
 
 function digestOf(zone: ZoneModel, without: ReadonlySet<string>): string {
@@ -130,7 +178,8 @@ function isSerials(value: unknown): value is Serials {
         'serial' in entry &&
         isSerial(entry.serial) &&
         'digest' in entry &&
-        typeof entry.digest === 'string',
+        typeof entry.digest === 'string' &&
+        (!('content' in entry) || typeof entry.content === 'string'),
     )
   );
 }

@@ -8,6 +8,7 @@ import type { Fleet } from '../../fleet/start-fleet.ts';
 import { systemClock } from '../../health/clock.ts';
 import { readVersion } from '../version.ts';
 import type { Current } from './generation.ts';
+import { servedEntries } from './serial-agreement.ts';
 
 /** Undefined without `fleet` in the settings. Connects in the background. */
 export async function openFleet(settings: Settings, alarms: Alarms, log: Logger): Promise<Fleet | undefined> {
@@ -29,7 +30,6 @@ export async function openFleet(settings: Settings, alarms: Alarms, log: Logger)
 }
 
 /** Tells the fleet what this node was configured with, so that nodes notice when they differ. */
-export function describeConfiguration(fleet: Fleet | undefined, { loaded }: Current): void {
-  const zones = Object.entries(loaded.serials).map(([zone, { digest }]) => `${zone} ${digest}`);
-  fleet?.setConfig(zones.sort());
+export function describeConfiguration(fleet: Fleet | undefined, current: Current): void {
+  fleet?.setConfig([...servedEntries(current)].map(([zone, { content = '' }]) => `${zone} ${content}`).sort());
 }

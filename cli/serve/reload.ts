@@ -9,6 +9,7 @@ import type { Settings } from '../../config/settings.ts';
 import { LoadStuckError, type RunLoad } from '../../server/threads/load-thread.ts';
 import { collectAll } from '../../server/threads/release-generation.ts';
 import type { LastReload, Reloaded, ReloadOptions } from '../../status/runtime.ts';
+import type { FleetSerials } from '../../zones/agree-serial.ts';
 import type { LoadInput } from '../../zones/load-generation.ts';
 import type { Measured } from './beacon-latency.ts';
 import { prepare, sharesMemory, type Current } from './generation.ts';
@@ -46,6 +47,8 @@ export type ReloadsOptions = {
   /** Puts a generation in force, or changes nothing and rejects. */
   readonly activate: (next: Current) => Promise<void>;
   readonly measured: Pick<Measured, 'figures' | 'applied'>;
+  /** What the fleet knows of serials. */
+  readonly fleetSerials?: () => FleetSerials | undefined;
   /** Called when a reload begins. */
   readonly begins: () => void;
   /** Called after each reload; `generation` is the one in force then. */
@@ -133,14 +136,17 @@ async function runReload(state: ReloadState): Promise<Reloaded> {
 }
 
 async function attempt(state: ReloadState, force: boolean): Promise<Reloaded> {
-  const { input, threads, current, activate, measured, log } = state.options;
+  const { input, threads, current, activate, measured, fleetSerials, log } = state.options;
   const figures = await measured.figures();
   // If the server has a pharos.yaml, its absence is a mistake: the defaults must not be served.
   const file = input.file ?? current().settings.file;
   const { serials, atlas, knownDatabases } = current().loaded;
   const geographyInUse = { atlas, knownDatabases };
   const keyPairInUse = current().settings.tls?.keyPair;
-  const outcome = await load(state, { ...input, file, serials, measured: figures, keyPairInUse, geographyInUse });
+  const outcome = await load(state, {
+    ...{ ...input, file, serials, measured: figures, keyPairInUse, geographyInUse },
+    fleetSerials: fleetSerials?.(),
+  });
   if (outcome.ok && outcome.value === current().loaded) {
     measured.applied(figures);
     log.info({ generation: current().number }, 'nothing has changed: the generation stays');

@@ -27,6 +27,7 @@ import { describeConfiguration, openFleet } from './fleet-part.ts';
 import { configureHealth, prepare, publicationOf, tellSecondaries } from './generation.ts';
 import { leaveRoot } from './leave-root.ts';
 import type { DropListener } from './log-writer.ts';
+import { withFleetSerials } from './serial-agreement.ts';
 import { createServerParts, lowerFirst, servingText, type ServerParts } from './server-parts.ts';
 
 export type RunningServer = {
@@ -205,6 +206,7 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   manager.tell(undefined, 'Waiting for the first round of health checks', settings.health.waitMs + START_MS);
   await waitAtMost(Promise.race([firstRound, unwanted]), settings.health.waitMs);
   await Promise.race([parts.fleet?.joined, unwanted]);
+  state.current = await withFleetSerials(state.current, parts);
   const server = (state.server = await startServer({
     listen: settings.listen,
     workers: settings.workers,
@@ -220,6 +222,7 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   parts.traffic.start();
   parts.alarmWatch.start();
   parts.serials.keep(state.current.loaded);
+  parts.agreement.start();
   tellSecondaries(parts.notifier, state.current, undefined);
   await parts.calendar.configure(settings);
   parts.measured.start(parts.reloads.reload);

@@ -32,6 +32,7 @@ import { createHandOver, type HandOver } from './hand-over.ts';
 import { createQueryLog, type QueryLog } from './query-log.ts';
 import { createTrafficWindow, type TrafficWindow } from './recent-traffic.ts';
 import { createReloads, type Reloads } from './reload.ts';
+import { createSerialAgreement, type SerialAgreement } from './serial-agreement.ts';
 import { checkSerials, createSerialKeeper, type SerialKeeper } from './serial-keeper.ts';
 import { createStatusListener, type StatusListener } from './status-listener.ts';
 import { countersOf, createRuntime, createSimulations } from './status-source.ts';
@@ -54,6 +55,7 @@ export type ServerParts = {
   readonly manager: ServiceManager;
   readonly health: HealthHolder;
   readonly fleet: Fleet | undefined;
+  readonly input: LoadInput;
   readonly news: News;
   readonly notifier: SecondaryNotifier;
   readonly queryLog: QueryLog;
@@ -62,6 +64,7 @@ export type ServerParts = {
   readonly measured: Measured;
   readonly simulations: SimulateThread;
   readonly serials: SerialKeeper;
+  readonly agreement: SerialAgreement;
   readonly alarmWatch: AlarmWatch;
   readonly reloads: Reloads;
   readonly loader: Loader;
@@ -118,6 +121,7 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
     alarmWatch,
     { replaced: (_, next) => { serials.keep(next.loaded); } }, // prettier-ignore
     { replaced: (before, next) => { tellSecondaries(notifier, next, before); } }, // prettier-ignore
+    { replaced: () => { agreement.replaced(); } }, // prettier-ignore
   ];
   const reloads = createReloads({
     input: basis.input,
@@ -135,7 +139,9 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
       tellManager(manager, state, last);
     },
     stopping: () => state.stopping,
+    fleetSerials: () => agreement.known(),
   });
+  const agreement = createSerialAgreement({ fleet: basis.fleet, current, reload: reloads.reload, log });
   const calendar = createCalendar({ health: health.now, tell: news.scheduled, reload: reloads.reload, log });
   const orders = createOrderGiver({
     ...{ fleet: basis.fleet, health: health.now, current, wallMs: Date.now },
@@ -168,9 +174,9 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
     },
   });
   return {
-    fleet: basis.fleet,
+    ...{ fleet: basis.fleet, input: basis.input },
     ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
-    ...{ serials, alarmWatch, reloads, loader: basis.loader, calendar, runtime, status, handOver },
+    ...{ serials, agreement, alarmWatch, reloads, loader: basis.loader, calendar, runtime, status, handOver },
   };
 }
 

@@ -74,10 +74,10 @@ export function createLoader(): Loader {
   const load: RunLoad = async (input, { inForce, ...options } = {}) => {
     const base = known.find(({ generation }) => generation === inForce);
     const number = ++count;
-    const { file, cwd, env, cores, measured, keyPairInUse, cache } = input;
+    const { file, cwd, env, cores, measured, keyPairInUse, cache, fleetSerials } = input;
     // The thread has the serials and the geography of the base.
     const request: LoadRequest = {
-      ...requestOf(base ? { file, cwd, env, cores, measured, keyPairInUse, cache } : input),
+      ...requestOf(base ? { file, cwd, env, cores, measured, keyPairInUse, cache, fleetSerials } : input),
       number,
       base: base?.number,
     };

@@ -51,11 +51,18 @@ export function reserve(arena: Arena, octets: number): number | undefined {
 /** Copies the parts of these zones to another arena, which has room for them. Returns their rows there. */
 export function copyParts(from: Arena, zones: readonly number[], to: Arena): number[] {
   return zones.map((zone) => {
-    const octets = zoneWord(from.words, zone, ZONE.OCTETS);
-    const row = reserve(to, octets);
+    const row = copyPart(from, zone, to);
     if (row === undefined) throw new RangeError('the arena is too small');
-    const at = zone * ROW_OCTETS;
-    to.bytes.set(from.bytes.subarray(at, at + octets), row * ROW_OCTETS);
     return row;
   });
+}
+
+/** Copies the part of a zone, to another arena or within one. Returns its row there; undefined if the arena is full. */
+export function copyPart(from: Arena, zone: number, to: Arena): number | undefined {
+  const octets = zoneWord(from.words, zone, ZONE.OCTETS);
+  const row = reserve(to, octets);
+  if (row === undefined) return undefined;
+  const at = zone * ROW_OCTETS;
+  to.bytes.set(from.bytes.subarray(at, at + octets), row * ROW_OCTETS);
+  return row;
 }

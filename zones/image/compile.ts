@@ -21,7 +21,7 @@ import type { Catalog, RegionInfo, ServiceInfo, VipInfo, ZoneInfo } from '../cat
 import type { ServiceModel, VipModel, ZoneModel, ZoneSummary } from '../read/model.ts';
 import { compileService, createPlan, type BuildingPlan } from './compile-services.ts';
 import { HEADER, HEADER_WORDS, type ImageMemory, PLAN_MAGIC, SECTION, SECTION_COUNT } from './image.ts';
-import { addPart, addRoot, type Part, type PartStore, type PlacedZone } from './part-store.ts';
+import { addPart, addRoot, copyWithSerial, type Part, type PartStore, type PlacedZone } from './part-store.ts';
 
 const LINE_OCTETS = 64;
 const ALLOCATOR_OCTETS = 16;
@@ -69,7 +69,9 @@ export type Compiled = {
 
 export function compile(input: CompileInput): Compiled {
   const { store, report } = input;
-  const zones = input.zones.map((source) => source.compiled ?? compileSource(source, store, report));
+  const zones = input.zones.map((source) =>
+    source.compiled ? withSerial(source.compiled, source.serial, store) : compileSource(source, store, report),
+  );
   const plan = input.plan ?? compilePlan(input, zones);
   report.diagnostics.push(...plan.warnings);
   let firstService = 0;
@@ -101,6 +103,12 @@ function compileSource(
     size: sizeOf(model),
   };
   return { info, apex, part: addPart(store, { model, serial, children, report }) };
+}
+
+/** A compiled zone, with another serial if nodes of a fleet agreed on one. */
+function withSerial(zone: CompiledZone, serial: number, store: PartStore): CompiledZone {
+  const { info, apex, part } = zone;
+  return info.serial === serial ? zone : { info: { ...info, serial }, apex, part: copyWithSerial(store, part, serial) };
 }
 
 function compilePlan(input: CompileInput, compiled: readonly CompiledZone[]): CompiledPlan {

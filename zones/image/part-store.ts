@@ -5,10 +5,23 @@
 import type { Allocate } from '../../geo/packed-atlas.ts';
 import { hashName } from '../../wire/name-hash.ts';
 import { labelOffsets, type Name } from '../../wire/name.ts';
-import { copyParts, createArena, reserve, type Arena } from './arena.ts';
+import { TYPE } from '../../wire/types.ts';
+import { copyPart, copyParts, createArena, reserve, type Arena } from './arena.ts';
 import { arrange, writePart } from './arrange.ts';
 import { compileZone, type ZoneToCompile } from './compile-zone.ts';
-import { ZONE_ENTRY, ROOT_ROW, ROOT_MAGIC, ROW_OCTETS, ROW_WORDS } from './image.ts';
+import {
+  NODE,
+  nodeWord,
+  ROOT_MAGIC,
+  ROOT_ROW,
+  ROW_OCTETS,
+  ROW_WORDS,
+  RRSET,
+  rrsetWord,
+  ZONE,
+  ZONE_ENTRY,
+  zoneWord,
+} from './image.ts';
 
 /** A compiled zone. */
 export type Part = {
@@ -41,6 +54,34 @@ export function addPart(store: PartStore, input: ZoneToCompile): Part {
   const part = { zone, octets, answers: answers.map((rrset) => (rrset < 0 ? -1 : (rowOfRrset[rrset] ?? -1))) };
   store.parts.add(part);
   return part;
+}
+
+/** Adds a copy of a part with another serial in its SOA. */
+export function copyWithSerial(store: PartStore, from: Part, serial: number): Part {
+  const zone = inArena(store, from.octets, (arena) => {
+    const row = copyPart(arena, from.zone, arena);
+    if (row !== undefined) writeSerial(arena, row, serial);
+    return row;
+  });
+  const part = { ...from, zone };
+  store.parts.add(part);
+  return part;
+}
+
+/** The five numbers at the end of SOA data, of which the serial is the first (RFC 1035 3.3.13). */
+const SOA_NUMBERS_OCTETS = 20;
+
+function writeSerial({ words, bytes }: Arena, zone: number, serial: number): void {
+  words[zone * ROW_WORDS + ZONE.SERIAL] = serial | 0;
+  const apex = zone + zoneWord(words, zone, ZONE.APEX_NODE);
+  const first = apex + nodeWord(words, apex, NODE.FIRST_RRSET);
+  const count = nodeWord(words, apex, NODE.RRSET_COUNT);
+  const rows = Array.from({ length: count }, (_, index) => first + index);
+  for (const row of [...rows, zone + zoneWord(words, zone, ZONE.NEGATIVE_SOA)]) {
+    if (row === zone || rrsetWord(words, row, RRSET.TYPE) !== TYPE.SOA) continue;
+    const end = row * ROW_OCTETS + rrsetWord(words, row, RRSET.WIRE_AT) + rrsetWord(words, row, RRSET.WIRE_OCTETS);
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(end - SOA_NUMBERS_OCTETS, serial);
+  }
 }
 
 /** A zone of a generation. */
