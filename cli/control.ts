@@ -59,10 +59,10 @@ export async function forceState(
   if (!options.json) for (const line of stateWords(state, asked, time.wallMs())) output.out(line);
   warnOf(reply, output);
   if (!wait || code !== EXIT.OK) return code;
-  const startMs = time.wallMs();
+  const confirmed = { atMs: time.wallMs() };
   const [look, safe] =
     reply['scope'] === 'fleet'
-      ? [() => leftInFleet(target, apis, startMs, output, time), 'Safe to stop now, on all nodes.']
+      ? [() => leftInFleet(target, apis, confirmed, output, time), 'Safe to stop now, on all nodes.']
       : [() => leftOnServers(target, apis, output, time), 'Safe to stop now.'];
   const waited = await waitUntilSafe(look, safe, output, options.json, time);
   if (options.json && waited === EXIT.OK) printJson(reply, output);
@@ -196,11 +196,11 @@ async function leftOnServers(
 /** How long nodes that have not confirmed a drain are waited for. */
 const CONFIRM_MS = 15_000;
 
-/** A drain that a fleet keeps: every node has to confirm it, within CONFIRM_MS of `startMs`. */
+/** A drain that a fleet keeps: every node has to confirm it within CONFIRM_MS. `confirmed`: when all nodes last had. */
 async function leftInFleet(
   target: string,
   [api]: readonly Api[],
-  startMs: number,
+  confirmed: { atMs: number },
   output: Output,
   time: Waiting,
 ): Promise<LeftUntilSafe> {
@@ -209,8 +209,11 @@ async function leftInFleet(
   const drain = drainInFleet(listed.value, target);
   if (drain === undefined) return failedDrain(`the drain of ${target} was cleared`, output);
   const { safeAt, waitingFor } = drain;
-  if (safeAt !== undefined) return { leftMs: Date.parse(safeAt) - time.wallMs() };
-  if (time.wallMs() - startMs < CONFIRM_MS) return { leftMs: CONFIRM_AGAIN_MS };
+  if (safeAt !== undefined) {
+    confirmed.atMs = time.wallMs();
+    return { leftMs: Date.parse(safeAt) - time.wallMs() };
+  }
+  if (time.wallMs() - confirmed.atMs < CONFIRM_MS) return { leftMs: CONFIRM_AGAIN_MS };
   const why =
     waitingFor.length === 0
       ? `DNS answers still name ${target}`

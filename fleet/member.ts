@@ -175,7 +175,9 @@ export type Member = {
   readonly abstain: (abstains: boolean) => void;
   /** How late this node's event loop is: it does not vote on targets with less than twice this timeout. */
   readonly late: (lateMs: number) => void;
-  /** What heartbeats say of orders. */
+  /** What heartbeats say of orders from now on. */
+  readonly note: (applied: number, drains: NonNullable<Head['drains']>) => void;
+  /** The same, and says it at once. */
   readonly acknowledge: (applied: number, drains: NonNullable<Head['drains']>) => void;
   /** A message of a peer, from the subject of the node `from`. False: not a message of this version, or of another node. */
   readonly hear: (octets: Uint8Array, from?: string) => boolean;
@@ -263,9 +265,11 @@ export function createMember(options: MemberOptions): Member {
       sendFull(state);
       recountAll(state);
     },
+    note: (applied, drains) => {
+      Object.assign(state, { applied, drains });
+    },
     acknowledge: (applied, drains) => {
-      state.applied = applied;
-      state.drains = drains;
+      Object.assign(state, { applied, drains });
       sendChanges(state, []);
     },
     hear: (octets, from) => {

@@ -175,6 +175,8 @@ export function startFleet(options: FleetOptions): Fleet {
   const watch = createWatch(options, { link, store, book, electorate, member, config: configuration.digest });
   const stopHeart = startHeart(clock, (lateMs) => {
     member.late(lateMs);
+    // How long answers may still name a drained target changes with time.
+    member.note(book.highest(), taker?.drains() ?? []);
     member.beat();
     serials.tick(freshPeers(), knownPeers());
     watch();

@@ -5,7 +5,7 @@
 import { orderKey, targetOfKey, type OrderEntry } from '../../fleet/order-book.ts';
 import type { Fleet } from '../../fleet/start-fleet.ts';
 import type { DrainAcknowledged } from '../../fleet/vote-message.ts';
-import type { Health, ListedOverride, OverrideOutcome, OverrideRequest } from '../../health/engine.ts';
+import type { Health, OverrideOutcome, OverrideRequest } from '../../health/engine.ts';
 import { canonicalTarget, expandTarget } from '../../health/target-names.ts';
 import type { FleetDrain, GivenOrder, OrderGiver, OrderScope } from '../../status/runtime.ts';
 import type { Current } from './generation.ts';
@@ -79,7 +79,7 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
         ? []
         : fleet
             .orders()
-            .flatMap(({ order }) => (isStateOrder(order) && order.state === 'drain' ? [order.target] : []))
+            .flatMap(({ order }) => (isInForce(order, parts.wallMs()) && order.state === 'drain' ? [order.target] : []))
             .flatMap((target) => drainOf(parts, fleet, target) ?? []),
     drainOf: (target) => (fleet === undefined ? undefined : drainOf(parts, fleet, target)),
   };
@@ -104,11 +104,17 @@ function isKnown(parts: GiveOrdersParts, target: string): boolean {
   return namesOf(parts, target).size > 0;
 }
 
-/** The VIPs that a TARGET names. */
-function namesOf({ current }: GiveOrdersParts, text: string): ReadonlySet<string> {
+/** All VIPs, as `expandTarget` takes them. */
+function vipsOf({
+  current,
+}: GiveOrdersParts): readonly { readonly target: string; readonly region: string | undefined }[] {
   const { regions, vips } = current().catalog;
-  const targets = vips.map(({ target, region }) => ({ target, region: regions[region]?.name || undefined }));
-  return new Set(expandTarget(text, targets).map(({ target }) => target));
+  return vips.map(({ target, region }) => ({ target, region: regions[region]?.name || undefined }));
+}
+
+/** The VIPs that a TARGET names. */
+function namesOf(parts: GiveOrdersParts, text: string, vips = vipsOf(parts)): ReadonlySet<string> {
+  return new Set(expandTarget(text, vips).map(({ target }) => target));
 }
 
 function stateOrder({ wallMs }: GiveOrdersParts, target: string, request: OverrideRequest): StateOrder {
@@ -136,55 +142,69 @@ function carryOut({ health, wallMs, warn }: GiveOrdersParts, { key, order, revis
   return { kind: 'unknown target' };
 }
 
-/** The drains in force here: what other nodes need to know before the target is safe to stop. */
+/** The drains in force here: what other nodes need to know before the target is safe to stop. Told each second. */
 function drainsNow(parts: GiveOrdersParts, fleet: Fleet): readonly DrainAcknowledged[] {
-  const drains = fleet.orders().filter(({ key, order }) => targetOfKey(key)?.kind === 'state' && isStateOrder(order));
+  const wallMs = parts.wallMs();
+  const drains = fleet
+    .orders()
+    .filter(({ key, order }) => targetOfKey(key)?.kind === 'state' && isInForce(order, wallMs));
   if (drains.length === 0) return [];
+  const vips = vipsOf(parts);
   return drains.flatMap(({ key, revision, order }): readonly DrainAcknowledged[] => {
     if (!isStateOrder(order) || order.state === 'up') return [];
-    return [[key, revision, remainingMs(overridesOf(parts, order.target), parts.wallMs())]];
+    return [[key, revision, remainingMs(parts, order.target, wallMs, vips)]];
   });
 }
 
-/** The overrides of the VIPs that a TARGET names. */
-function overridesOf(parts: GiveOrdersParts, text: string): readonly ListedOverride[] {
-  const names = namesOf(parts, text);
-  return parts
-    .health()
-    .overrides()
-    .filter(({ target }) => names.has(target));
+/**
+ * For how long answers of this node may still name one of the VIPs; null while they do, as after an order to this node
+ * alone. 0: this node has no such VIP.
+ */
+function remainingMs(parts: GiveOrdersParts, text: string, wallMs: number, vips = vipsOf(parts)): number | null {
+  const names = namesOf(parts, text, vips);
+  const ends = new Map<string, number | null>([...names].map((name) => [name, null]));
+  for (const { target, safeAt } of parts.health().overrides()) {
+    if (safeAt !== undefined && names.has(target)) ends.set(target, Math.max(0, Date.parse(safeAt) - wallMs));
+  }
+  return latestOf([...ends.values()]);
 }
 
-/** The latest end of answers that name one of them; null while answers do. */
-function remainingMs(overrides: readonly ListedOverride[], wallMs: number): number | null {
-  const ends = overrides.map(({ safeAt }) => (safeAt === undefined ? null : Math.max(0, Date.parse(safeAt) - wallMs)));
-  return ends.includes(null) ? null : Math.max(0, ...ends.map((end) => end ?? 0));
+/** Null as soon as one is null: its end is not known. */
+function latestOf(ends: readonly (number | null)[]): number | null {
+  return ends.reduce((latest, end) => (latest === null || end === null ? null : Math.max(latest, end)), 0);
 }
 
-/** When the drain is safe on all nodes; `waitingFor` names the nodes that have not said so. */
+/**
+ * When the drain is safe on all nodes; `waitingFor` names the nodes that have not said so. A node that has confirmed it
+ * keeps it: what it said holds when it is no longer heard.
+ */
 function drainOf(parts: GiveOrdersParts, fleet: Fleet, target: string): FleetDrain | undefined {
-  const { wallMs } = parts;
+  const wallMs = parts.wallMs();
   const key = orderKey('state', canonicalTarget(target));
   const entry = fleet.orderOf(key);
-  if (entry === undefined || !isStateOrder(entry.order)) return undefined;
-  const own = remainingMs(overridesOf(parts, target), wallMs());
+  if (entry === undefined || !isInForce(entry.order, wallMs) || entry.order.state === 'up') return undefined;
   const peers = new Map(fleet.peers().map((peer) => [peer.node, peer]));
   const waitingFor: string[] = [];
-  const ends: (number | null)[] = [own];
+  const ends: (number | null)[] = [remainingMs(parts, target, wallMs)];
   for (const node of fleet.known()) {
     const peer = peers.get(node);
-    const said = peer?.drains?.find(([each, revision]) => each === key && revision >= entry.revision);
-    if (peer === undefined || said === undefined || !peer.isFresh) waitingFor.push(node);
-    else ends.push(said[2]);
+    const [, , leftMs] = peer?.drains?.find(([each, revision]) => each === key && revision >= entry.revision) ?? [];
+    if (peer === undefined || leftMs === undefined || (leftMs === null && !peer.isFresh)) waitingFor.push(node);
+    // It said so some time ago, and even earlier than it was heard.
+    else ends.push(leftMs === null ? null : Math.max(0, leftMs - peer.heardMsAgo));
   }
-  const isSafe = waitingFor.length === 0 && !ends.includes(null);
-  const latest = Math.max(...ends.map((end) => end ?? 0));
+  const latest = waitingFor.length === 0 ? latestOf(ends) : null;
   return {
     target: entry.order.target,
     revision: entry.revision,
     waitingFor,
-    safeAt: isSafe ? new Date(wallMs() + latest).toISOString() : undefined,
+    safeAt: latest === null ? undefined : new Date(wallMs + latest).toISOString(),
   };
+}
+
+/** An order for a state that has not ended. */
+function isInForce(order: unknown, wallMs: number): order is StateOrder {
+  return isStateOrder(order) && (order.until === undefined || Date.parse(order.until) > wallMs);
 }
 
 function isStateOrder(order: unknown): order is StateOrder {
