@@ -73,9 +73,12 @@ function targetRow(
 ): readonly string[] {
   const colour = verdict === 'up' ? 'green' : verdict === 'down' ? 'red' : 'yellow';
   const byRegion = regions.map(({ region, says }) => `${region} ${says === 'unknown' ? 'tied' : says}`).join(', ');
-  const byNode = voters.map(
-    ({ node, vote, reason }) => `${node} ${vote}${vote === 'down' && reason !== null ? ` (${reason})` : ''}`,
-  );
+  const byNode = voters.map(({ node, vote, reason, fresh, probes }) => {
+    if (!fresh) return `${node} lost`;
+    if (!probes && vote === 'unknown') return `${node} not probing`;
+    const isTold = reason !== null && (vote === 'down' || vote === 'abstain');
+    return `${node} ${vote}${isTold ? ` (${reason})` : ''}`;
+  });
   return [target, paint(colour, verdict), byRegion, byNode.join(', ')];
 }
 

@@ -109,7 +109,7 @@ function voteLines({ service, candidates }: Part, paint: Paint): readonly string
         says === undefined ? '-' : says === 'unknown' ? 'tied' : paintState(says, paint),
         voters
           .filter(({ region }) => region === name)
-          .map(voterWords)
+          .map((voter) => voterWords(voter, voter === voters[0]))
           .join('; '),
       ];
     });
@@ -123,14 +123,13 @@ function paintState(state: string, paint: Paint): string {
   return paint(state === 'up' ? 'green' : state === 'down' ? 'red' : 'yellow', state);
 }
 
-/** `dub1 down: HTTP 503 (0.4 s ago)` */
-function voterWords({ node, vote, reason, age_ms: ageMs, fresh, probes }: Voter): string {
+/** `dub1 down: HTTP 503 (0.4 s ago)`. The server that was asked is the first of the voters. */
+function voterWords({ node, vote, reason, age_ms: ageMs, fresh, probes }: Voter, isAsked: boolean): string {
   const ago = `${(ageMs / 1000).toFixed(1)} s ago`;
   if (!fresh) return `${node} was last heard ${ago}`;
-  if (!probes) return `${node} does not probe it`;
-  if (vote === 'unknown') return `${node} has no result yet`;
-  const said = reason === null ? vote : `${vote}: ${reason}`;
-  return `${node} ${vote === 'abstain' ? 'abstains' : said} (${ageMs === 0 ? 'this node' : ago})`;
+  if (vote === 'unknown') return `${node} ${probes ? 'has no result yet' : 'does not probe it'}`;
+  const word = vote === 'abstain' ? 'abstains' : vote;
+  return `${node} ${reason === null ? word : `${word}: ${reason}`} (${isAsked ? 'this node' : ago})`;
 }
 
 /** The effective state, and the probed one if an operator has set another: `drain (probed up)`. */

@@ -371,6 +371,7 @@ function headOf(state: State): Head {
     list: state.list,
     targets: state.targets.length,
     probed: state.probed,
+    suspect: state.abstains,
     config: state.config,
     version,
     applied: state.applied,
@@ -753,26 +754,36 @@ function votersOf(state: State, index: number): readonly VoterView[] {
   if (target === undefined) return [];
   const { node, region, clock } = state.options;
   const isProbing = (seed: number, of: string): boolean => isChosen(state, target, seed, of);
+  const vote = voteOf(state, index);
   const own: VoterView = {
     node,
     region,
-    vote: voteOf(state, index),
-    reason: state.reasons[index] ?? '',
+    vote,
+    reason: vote === VOTE.ABSTAIN ? abstentionWords(state.abstains) : (state.reasons[index] ?? ''),
     ageMs: 0,
     isFresh: true,
     isProber: state.isProbing[index] ?? false,
   };
-  const peers = [...state.peers.values()].map((peer): VoterView => ({
-    node: peer.node,
-    region: peer.region,
+  const peers = [...state.peers.values()].map((peer): VoterView => {
     // Two bits are one of the four votes.
-    vote: peer.isFresh ? ((peer.votes[index] ?? VOTE.UNKNOWN) as Vote) : VOTE.UNKNOWN,
-    reason: peer.reasons.get(index) ?? '',
-    ageMs: Math.round(clock.now() - peer.heardMs),
-    isFresh: peer.isFresh,
-    isProber: peer.isFresh && isProbing(nodeSeed(peer.node), peer.region),
-  }));
+    const said = peer.isFresh ? ((peer.votes[index] ?? VOTE.UNKNOWN) as Vote) : VOTE.UNKNOWN;
+    return {
+      node: peer.node,
+      region: peer.region,
+      vote: said,
+      reason: said === VOTE.ABSTAIN ? abstentionWords(peer.head.suspect) : (peer.reasons.get(index) ?? ''),
+      ageMs: Math.round(clock.now() - peer.heardMs),
+      isFresh: peer.isFresh,
+      isProber: peer.isFresh && isProbing(nodeSeed(peer.node), peer.region),
+    };
+  });
   return [own, ...peers.sort((a, b) => (a.node < b.node ? -1 : 1))];
+}
+
+/** `suspects`: undefined for a node of an earlier version, which does not say. */
+function abstentionWords(suspects: boolean | undefined): string {
+  if (suspects === undefined) return '';
+  return suspects ? 'it suspects its own network' : 'its event loop is late';
 }
 
 /** Whether a fresh node is one of those that probe the target in its region, as that node chooses too. */

@@ -438,6 +438,10 @@ function createVoting(): {
     if (member === undefined || rule === undefined || count === undefined) return undefined;
     return { rule, verdict: member.verdict(digest(key)), count, voters: member.voters(digest(key)) };
   };
+  const dissent = (key: string): string | undefined => {
+    const found = member?.dissents(digest(key)) === true ? votes(key) : undefined;
+    return found && dissentWords(found);
+  };
   const votesOn = (target: string): TargetVotes | undefined => {
     const key = keyOfTarget.get(target);
     return key === undefined ? undefined : votes(key);
@@ -468,6 +472,7 @@ function createVoting(): {
       abstain: (abstains) => member?.abstain(abstains),
       verdict: (key) => probedOf(member?.verdict(digest(key)) ?? VOTE.UNKNOWN),
       isProbing: (key) => member?.isProbing(digest(key)) ?? true,
+      dissent,
     },
     attach: (to) => {
       member = to;
@@ -484,9 +489,7 @@ function createVoting(): {
     votesOn,
     dissentOn: (target) => {
       const key = keyOfTarget.get(target);
-      if (key === undefined || member?.dissents(digest(key)) !== true) return undefined;
-      const found = votes(key);
-      return found && dissentWords(found);
+      return key === undefined ? undefined : dissent(key);
     },
     size: () => targets.size,
     digests: () => [...targets.keys()].sort(),

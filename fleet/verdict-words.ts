@@ -29,9 +29,12 @@ export function dissentWords({ rule, verdict, count, voters }: TargetVotes): str
   const word = voteWord(verdict);
   const says = count.regions.filter(({ stand }) => stand === verdict).length;
   const isOfRegion = rule.view === 'region' && count.regions.some(({ region }) => region === own.region);
+  const [only, ...others] = count.regions;
   const who = isOfRegion
     ? `region ${own.region} says ${word}`
-    : `${String(says)} of ${String(count.regions.length)} regions ${says === 1 ? 'says' : 'say'} ${word}`;
+    : only !== undefined && others.length === 0
+      ? `region ${only.region} says ${word}`
+      : `${String(says)} of ${String(count.regions.length)} regions ${says === 1 ? 'says' : 'say'} ${word}`;
   const held = count.stand === undefined ? ', the state holds' : '';
   const witness = voters.find(({ vote, reason }) => vote === verdict && reason !== '');
   return `${who}${witness === undefined ? '' : ` (${witness.node}: ${witness.reason})`}${held}; this node: ${ownWords(own)}`;

@@ -37,6 +37,8 @@ export type Head = {
   readonly targets: number;
   /** How many of them it probes. */
   readonly probed?: number | undefined;
+  /** Whether it abstains because it suspects itself; otherwise, because its event loop is late. */
+  readonly suspect?: boolean | undefined;
   /** Digest of the configuration. */
   readonly config: string;
   readonly version: string;
@@ -95,6 +97,7 @@ function isHead(value: unknown): value is Head {
     [head.node, head.region, head.run, head.list, head.config, head.version].every(isShortText) &&
     [head.seq, head.wallMs, head.targets, head.applied].every((number) => Number.isSafeInteger(number)) &&
     (head.probed === undefined || Number.isSafeInteger(head.probed)) &&
+    (head.suspect === undefined || typeof head.suspect === 'boolean') &&
     (head.leaving === undefined || typeof head.leaving === 'boolean') &&
     isListOf(
       head.changes,

@@ -38,6 +38,8 @@ export type Electorate = {
   /** Whether this node suspects itself: its votes are not counted. */
   abstain(abstains: boolean): void;
   verdict(key: string): Probed;
+  /** Why the verdict is not what this node sees; undefined if it is. */
+  dissent(key: string): string | undefined;
   /** Whether this node probes it. */
   isProbing(key: string): boolean;
 };

@@ -99,14 +99,7 @@ export function takeVerdict(engine: Engine, key: string): void {
   if (electorate === undefined || unit === undefined) return;
   const before = shownState(unit);
   unit.verdict = electorate.verdict(key);
-  const own = ownState(unit);
-  const reason = unit.last?.reason ?? '';
-  show(
-    engine,
-    unit,
-    before,
-    own === unit.verdict ? reason : `verdict of the fleet; this node: ${reason || 'not probed'}`,
-  );
+  show(engine, unit, before, electorate.dissent(key) ?? unit.last?.reason ?? '');
 }
 
 /** Probes a unit early, because another node of the fleet sees another state. */

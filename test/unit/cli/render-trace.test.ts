@@ -73,8 +73,16 @@ describe('votes of a fleet', () => {
       { node: 'icn1', region: 'seoul', vote: 'up', reason: 'HTTP 200', age_ms: 0, fresh: true, probes: true },
       { node: 'icn2', region: 'seoul', vote: 'down', reason: 'timeout', age_ms: 1234, fresh: true, probes: true },
       { node: 'dub1', region: 'dublin', vote: 'down', reason: null, age_ms: 400, fresh: true, probes: true },
-      { node: 'dub2', region: 'dublin', vote: 'abstain', reason: null, age_ms: 500, fresh: true, probes: true },
-      { node: 'iad1', region: 'virginia', vote: 'down', reason: 'HTTP 503', age_ms: 0.1, fresh: true, probes: true },
+      {
+        node: 'dub2',
+        region: 'dublin',
+        vote: 'abstain',
+        reason: 'its event loop is late',
+        age_ms: 500,
+        fresh: true,
+        probes: true,
+      },
+      { node: 'iad1', region: 'virginia', vote: 'down', reason: 'HTTP 503', age_ms: 0, fresh: true, probes: true },
       { node: 'iad2', region: 'virginia', vote: 'unknown', reason: null, age_ms: 900, fresh: true, probes: false },
       { node: 'iad3', region: 'virginia', vote: 'unknown', reason: null, age_ms: 9000, fresh: false, probes: false },
       { node: 'syd1', region: 'sydney', vote: 'unknown', reason: null, age_ms: 100, fresh: true, probes: true },
@@ -85,7 +93,7 @@ describe('votes of a fleet', () => {
     const document = traceDocument(steered, (target) => (target.endsWith('seoul-a') ? votes : undefined));
     expect(renderTrace(document, (_style, text) => text)).toContain(`www.example.com: votes of the fleet
   VIP      VERDICT  QUORUM            REGION    SAYS  NODES
-  seoul-a  down     majority: 2 of 3  dublin    down  dub1 down (0.4 s ago); dub2 abstains (0.5 s ago)
+  seoul-a  down     majority: 2 of 3  dublin    down  dub1 down (0.4 s ago); dub2 abstains: its event loop is late (0.5 s ago)
                                       seoul     tied  icn1 up: HTTP 200 (this node); icn2 down: timeout (1.2 s ago)
                                       sydney    -     syd1 has no result yet
                                       virginia  down  iad1 down: HTTP 503 (0.0 s ago); iad2 does not probe it; iad3 was last heard 9.0 s ago

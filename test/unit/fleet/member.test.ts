@@ -231,6 +231,23 @@ describe('voters as a node shows them', () => {
     ]);
   });
 
+  test('say why a node abstains', () => {
+    const network = threeRegions();
+    voteAll(network, { a: VOTE.UP, b: VOTE.UP, c: VOTE.UP });
+    network.advance(3000);
+    const [a, b, c] = network.nodes.map(({ member }) => member);
+    a?.abstain(true);
+    c?.late(1500);
+    network.advance(200);
+    const reasons = (b?.voters(TARGET) ?? []).map(({ node, vote, reason }) => [node, vote, reason]);
+    expect(reasons).toEqual([
+      ['b', VOTE.UP, 'test'],
+      ['a', VOTE.ABSTAIN, 'it suspects its own network'],
+      ['c', VOTE.ABSTAIN, 'its event loop is late'],
+    ]);
+    expect(a?.voters(TARGET)[0]?.reason).toBe('it suspects its own network');
+  });
+
   test('say how many targets each node probes', () => {
     const targets = [memberTarget(TARGET, { from: new Set(['seoul']) }), memberTarget('bb00000000000000')];
     const network = threeRegions(targets);

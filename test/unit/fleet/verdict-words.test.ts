@@ -31,7 +31,7 @@ test.each<[string, TargetVotes, string | undefined]>([
   [
     'a node that does not probe follows',
     votesOf({ vote: VOTE.UNKNOWN, reason: '', isProber: false }, [VOTE.UP], VOTE.UP),
-    '1 of 1 regions says up (b: HTTP 200); this node: does not probe it',
+    'region dublin says up (b: HTTP 200); this node: does not probe it',
   ],
   [
     'a node that abstains follows',
