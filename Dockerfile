@@ -5,7 +5,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
-RUN node_modules/.bin/tsc -p tsconfig.build.json
+RUN node bin/build.ts
 RUN npm prune --omit=dev
 
 FROM node:24-bookworm-slim

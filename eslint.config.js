@@ -5,7 +5,7 @@ import importX from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist', 'node_modules', 'bin/node'] },
+  { ignores: ['dist', 'dist.*', 'node_modules', 'bin/node'] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

@@ -191,7 +191,8 @@ async function withServer(world: World, use: (server: Server, folder: string) =>
     const running = await begin();
     try {
       const server = { running, statusPort, startMs: performance.now() - startMs };
-      await delay(500);
+      // The server shrinks its heap two seconds after the start.
+      await delay(3000);
       await use(server, folder);
     } finally {
       await running.stop();

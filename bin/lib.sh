@@ -29,3 +29,12 @@ find_node() {
 installed() {
   [ -f "$1/node_modules/.package-lock.json" ] && [ ! "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ]
 }
+
+# built: whether dist/ is what bin/build.ts would make now of the sources and packages. Compares change times, which no
+# program sets: a file that was copied with an older time is found too.
+built() {
+  [ -f "$root/dist/built" ] && changed=$(
+    cd "$root" && find wire config geo health fleet steering zones server status cli bin/build.ts \
+      node_modules/.package-lock.json -cnewer dist/built 2>/dev/null
+  ) && [ -z "$changed" ]
+}

@@ -9,10 +9,11 @@ import { formatDiagnostic, type Diagnostic } from '../../config/diagnostics.ts';
 import { hidePaths } from '../../config/environment.ts';
 import { releaseMemory, returnLargeBlocks } from '../../config/libc.ts';
 import type { Settings } from '../../config/settings.ts';
+import { ANSWERER_MODULE } from '../../server/answer/answerer-module.ts';
 import type { ServiceManager } from '../../server/io/service-manager.ts';
 import { letHelpersStepBack } from '../../server/threads/helper-threads.ts';
 import { createLoader, type Loader } from '../../server/threads/load-thread.ts';
-import { allowCollecting, shrinkHeap } from '../../server/threads/release-generation.ts';
+import { allowCollecting, shrinkLater } from '../../server/threads/release-generation.ts';
 import { startServer, type Server } from '../../server/threads/supervisor.ts';
 import type { Takeover } from '../../server/threads/takeover.ts';
 import { votesIn } from '../../status/fleet-document.ts';
@@ -136,8 +137,7 @@ export async function runServer(
       log.info('the previous server has stopped');
     }
     manager.tell('READY', servingText(parts.state.current));
-    shrinkHeap();
-    releaseMemory();
+    shrinkLater();
     return runningServer(parts, server, takeover);
   } catch (error) {
     await stop(parts, takeover);
@@ -228,11 +228,6 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   parts.measured.start(parts.reloads.reload);
   return server;
 }
-
-const ANSWERER_MODULE = new URL(
-  `../../server/answer/answerer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-  import.meta.url,
-);
 
 function runningServer(parts: ServerParts, server: Server, takeover: Takeover | undefined): RunningServer {
   return {

@@ -9,7 +9,7 @@ import type { LoadedGeneration, LoadInput, World } from '../../zones/load-genera
 import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 import { changesOf } from './generation-changes.ts';
 import type { FromLoadThread, LoadRequest } from './load-thread.ts';
-import { shrinkHeap } from './release-generation.ts';
+import { shrinkLater } from './release-generation.ts';
 
 // Answering threads come first. Only Linux has a priority per thread; elsewhere this would apply to the whole server.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
@@ -77,7 +77,7 @@ function load({ input, number, base }: LoadRequest): void {
     post({ kind: 'done', outcome: { kind: 'loaded', generation: compiled, diagnostics } });
   }
   // The records of a large zone, and a replaced arena.
-  if (!before || arena !== store.arena) setImmediate(shrinkHeap);
+  if (!before || arena !== store.arena) shrinkLater();
 }
 
 function loadedOf(world: World, compiled: CompiledGeneration): Loaded {

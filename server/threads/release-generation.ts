@@ -4,6 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { releaseMemory } from '../../config/libc.ts';
 
 type Collect = (options: { readonly type: 'major' | 'minor'; readonly flavor?: 'last-resort' }) => void;
 
@@ -29,16 +30,25 @@ export function collectAll(): void {
   collect('major');
 }
 
+/** A start is over by then, and the server has time. */
+const SHRINK_MS = 2000;
+
+let shrinking: NodeJS.Timeout | undefined;
+
 /**
- * Collects all garbage and shrinks the heap: about 50 ms. For the end of a start, which needs more memory than later
- * work.
+ * Collects all garbage of the calling thread and returns the memory to the system, in two seconds: about 50 ms. For the
+ * end of work that needs more memory than what follows, such as a start.
  */
-export function shrinkHeap(): void {
-  // By default a heap may grow to several times its live size before a collection, which keeps hundreds of megabytes of
-  // garbage at thousands of probes per second. This flag halves that, for a few per cent of the probes' CPU time. During
-  // the start it would cost a fifth of the CPU time: almost all that a start allocates stays.
-  setFlagsFromString('--heap-growing-percent=20');
-  scope.gc?.({ type: 'major', flavor: 'last-resort' });
+export function shrinkLater(): void {
+  shrinking ??= setTimeout(() => {
+    shrinking = undefined;
+    // By default a heap may grow to several times its live size before a collection, which keeps hundreds of megabytes
+    // of garbage at thousands of probes per second. This flag halves that, for a few per cent of the probes' CPU time.
+    // During the start it would cost a fifth of the CPU time: almost all that a start allocates stays.
+    setFlagsFromString('--heap-growing-percent=20');
+    scope.gc?.({ type: 'major', flavor: 'last-resort' });
+    releaseMemory();
+  }, SHRINK_MS).unref();
 }
 
 function collect(type: 'major' | 'minor'): void {

@@ -46,7 +46,7 @@ const MAX_DELAY_MS = 5_000;
 /** Time limit for a thread to finish after `stop`. */
 const FINISH_MS = 5_000;
 
-// In dist/ this file ends in .js: the compiler rewrites imports, but not this URL.
+// In dist/ this file ends in .js: the build rewrites imports, but not this URL.
 const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 type Kept = {

@@ -3,7 +3,16 @@
  * scripts of bin/, run from unusual places.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { folderOf } from '../support/pharos.ts';
@@ -17,11 +26,9 @@ describe('the npm package', () => {
 
   beforeAll(async () => {
     const stage = join(folder.path, 'stage');
-    const tsc = await run(['-p', 'tsconfig.build.json', '--outDir', join(stage, 'dist')], {
-      command: `${ROOT}node_modules/.bin/tsc`,
-      cwd: ROOT,
-    });
-    expect(tsc.stdout).toBe('');
+    mkdirSync(stage);
+    const built = await run([`${ROOT}bin/build.ts`, join(stage, 'dist')], { command: process.execPath });
+    expect(built).toMatchObject({ code: 0, stdout: '', stderr: '' });
     for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'bin', 'examples', 'docs', 'deploy']) {
       cpSync(join(ROOT, name), join(stage, name), { recursive: true });
     }
@@ -64,6 +71,14 @@ describe('the npm package', () => {
     expect(await dig(server.port, '+tcp', 'ns1.example.com')).toBe('192.0.2.53');
     expect((await server.stop()).code).toBe(0);
   });
+
+  test('the licence of each package in dist/ is there', () => {
+    const dist = join(folder.path, 'app/node_modules/pharos/dist');
+    const text = readFileSync(join(dist, 'LICENSES.txt'), 'utf8');
+    for (const name of ['yaml', 'fastify', 'pino', 're2js', '@nats-io/nats-core']) {
+      expect(text).toMatch(new RegExp(`^${name} [\\d.]+ \\((MIT|ISC|Apache-2\\.0)\\)\\n\\n\\S`, 'm'));
+    }
+  });
 });
 
 describe('the examples', () => {
@@ -105,7 +120,7 @@ describe('bin/pharos', () => {
     { what: 'Node.js 24.4', node: '#!/bin/sh\necho v24.4.1\n', says: /this machine has v24\.4\.1/ },
     { what: 'no Node.js', node: '', says: /this machine has none/ },
   ])('installed, with $what: it says what is required', async ({ node, says }) => {
-    using folder = folderOf({ 'bin-of-path/x': '', 'old-node': node, 'pharos/dist/cli/main.js': '' });
+    using folder = folderOf({ 'bin-of-path/x': '', 'old-node': node, 'pharos/dist/start.js': '' });
     spawnSync('chmod', ['+x', join(folder.path, 'old-node')]);
     mkdirSync(join(folder.path, 'pharos/bin'));
     for (const name of ['pharos', 'lib.sh']) cpSync(`${ROOT}bin/${name}`, join(folder.path, 'pharos/bin', name));
@@ -116,6 +131,32 @@ describe('bin/pharos', () => {
     });
     expect(stderr).toMatch(says);
     expect(code).toBe(1);
+  });
+
+  test('a checkout runs dist/, and its sources if one has changed since, also to a file with an older time', async () => {
+    const rooms = ['wire', 'config', 'geo', 'health', 'fleet', 'steering', 'zones', 'server', 'status', 'cli'];
+    using folder = folderOf({
+      'bin-of-path/x': '',
+      node: '#!/bin/sh\n[ "$1" = -v ] && echo v99.0.0 || echo "$2"\n',
+      'pharos/node_modules/.package-lock.json': '{}',
+      ...Object.fromEntries(rooms.map((room) => [`pharos/${room}/main.ts`, ''])),
+    });
+    const root = join(folder.path, 'pharos');
+    cpSync(`${ROOT}bin`, join(root, 'bin'), { recursive: true, filter: (path) => !path.endsWith('/node') });
+    chmodSync(join(folder.path, 'node'), 0o755);
+    const env = { PATH: `${withNode(folder.path, join(folder.path, 'node'))}:/usr/bin:/bin` };
+    const runs = async (): Promise<string> => (await run(['check'], { command: join(root, 'bin/pharos'), env })).stdout;
+    mkdirSync(join(root, 'dist'));
+    expect(await runs()).toBe(`${root}/cli/start.ts\n`);
+    // The time of a file system may be some milliseconds behind.
+    const later = new Date(Date.now() + 1000);
+    writeFileSync(join(root, 'dist/built'), '');
+    utimesSync(join(root, 'dist/built'), later, later);
+    expect(await runs()).toBe(`${root}/dist/start.js\n`);
+    const before = new Date(Date.now() - 100_000);
+    utimesSync(join(root, 'dist/built'), before, before);
+    utimesSync(join(root, 'zones/main.ts'), 0, 0);
+    expect(await runs()).toBe(`${root}/cli/start.ts\n`);
   });
 
   test('in a checkout without npm: it says so', async () => {

@@ -52,7 +52,7 @@ test.skipIf(process.platform !== 'linux').each([
   [
     'SIGHUP',
     'while the launcher looks for Node.js is without effect',
-    'ran --disable-sigusr1 dist/cli/start.js serve\n',
+    'ran --disable-sigusr1 dist/start.js serve\n',
   ],
   ['SIGTERM', 'while the launcher looks for Node.js ends it with 0', ''],
 ])('%s %s', async (signal, _title, output) => {
@@ -60,7 +60,7 @@ test.skipIf(process.platform !== 'linux').each([
 if [ "$1" = -v ]; then kill -${signal.slice(3)} $(cut -d' ' -f4 /proc/$PPID/stat); echo v99.0.0; exit; fi
 echo "ran $1 $(echo "$2" | grep -o 'dist/.*') $3"
 `;
-  using folder = folderOf({ 'path/node': node, 'pharos/dist/cli/start.js': '' });
+  using folder = folderOf({ 'path/node': node, 'pharos/dist/start.js': '' });
   chmodSync(join(folder.path, 'path/node'), 0o755);
   mkdirSync(join(folder.path, 'pharos/bin'));
   for (const name of ['pharos', 'lib.sh']) cpSync(`${ROOT}bin/${name}`, join(folder.path, 'pharos/bin', name));
