@@ -4,6 +4,7 @@
  * file of a thread as it does in the sources. dist/ is replaced at the end. dist/built has the time of the beginning, which
  * bin/lib.sh compares with the sources.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -15,7 +16,8 @@ const DIST = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 
 /** What one thread loads, by the name of the file in dist/. Modules are shared within a group. */
 const GROUPS: readonly Readonly<Record<string, string>>[] = [
-  { start: 'cli/start.ts' },
+  { start: 'cli/start.ts', 'demo-node': 'cli/demo-node.ts' },
+  { 'progress-thread': 'cli/progress-thread.ts' },
   { worker: 'server/threads/worker.ts', answerer: 'server/answer/answerer.ts' },
   { 'load-worker': 'server/threads/load-worker.ts' },
   { 'simulate-worker': 'server/forecast/simulate-worker.ts' },
@@ -38,7 +40,7 @@ const builtinModules: Plugin = {
       const { whole, names, module } = match.at(-1) as { whole?: string; names?: string; module: string };
       if (!isBuiltin(module)) return String(match[0]);
       const target = whole ?? names?.replaceAll(' as ', ': ') ?? '';
-      return `const ${target} = process.getBuiltinModule("${module}");`;
+      return `const ${target} = globalThis.process.getBuiltinModule("${module}");`;
     }),
 };
 
@@ -50,6 +52,8 @@ try {
   for (const entries of GROUPS) chunks.push(...(await bundle(entries)));
   for (const { fileName, code } of chunks) checkThreads(fileName, code);
   writeFileSync(join(stage, 'LICENSES.txt'), licences(chunks));
+  // It starts.
+  execFileSync(process.execPath, [join(stage, 'start.js'), '--version']);
   rmSync(DIST, { recursive: true, force: true });
   renameSync(stage, DIST);
 } finally {
@@ -70,7 +74,7 @@ async function bundle(entries: Readonly<Record<string, string>>): Promise<Output
     dir: stage,
     format: 'esm',
     entryFileNames: '[name].js',
-    chunkFileNames: `${names.join('-')}-[name].js`,
+    chunkFileNames: `${names[0] ?? ''}-[name].js`,
   });
   await build.close();
   return output.filter((file) => file.type === 'chunk');
@@ -78,7 +82,7 @@ async function bundle(entries: Readonly<Record<string, string>>): Promise<Output
 
 /** Fails if a file starts a thread with a file that is not in dist/. */
 function checkThreads(fileName: string, code: string): void {
-  for (const [, name = ''] of code.matchAll(/"\.\/([\w-]+\.js)",? ?(?::[^,]*)?,\s*import\.meta\.url/g)) {
+  for (const [, name = ''] of code.matchAll(/"\.\/([\w-]+\.js)",\s*import\.meta\.url/g)) {
     if (!existsSync(join(stage, name))) throw new Error(`${fileName} needs ${name}, which is no entry in bin/build.ts`);
   }
 }

@@ -11,7 +11,6 @@ import { checkListen } from '../server/io/check-listen.ts';
 import type { Backend } from './demo-backends.ts';
 import type { NodeReady } from './demo-node.ts';
 import {
-  checkoutRoot,
   CLIENTS,
   commandName,
   DEMO_TOKEN,
@@ -38,6 +37,7 @@ import {
 } from './nats-server.ts';
 import { EXIT, fail, table, terminal, type Output } from './output.ts';
 import { explainFailure } from './serve.ts';
+import { checkoutRoot } from './version.ts';
 
 /** Named after airports, as name servers often are. The keys 4, 5, 6 cut and join them. */
 const NODES = [
@@ -173,7 +173,7 @@ async function startAll(
 }
 
 const NODE_MODULE = fileURLToPath(
-  new URL(`./demo-node${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
+  new URL(import.meta.url.endsWith('.ts') ? './demo-node.ts' : './demo-node.js', import.meta.url),
 );
 
 /** In a session of its own, so that Ctrl-C reaches only the demo, which ends the nodes in order. */

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { pino, type Logger } from 'pino';
 import { startBackend, type Backend } from './demo-backends.ts';
 import type { Output } from './output.ts';
+import { checkoutRoot } from './version.ts';
 
 /** The word for changes by the API of a demo. */
 export const DEMO_TOKEN = 'demo';
@@ -68,11 +69,6 @@ export function demoFile(name: string): string {
     fileURLToPath(new URL(`${path}${name}`, import.meta.url)),
   );
   return files.find((file) => existsSync(file)) ?? files[0] ?? '';
-}
-
-/** The root of a checkout; undefined where npm installed the package. */
-export function checkoutRoot(): string | undefined {
-  return import.meta.url.endsWith('.ts') ? fileURLToPath(new URL('../', import.meta.url)) : undefined;
 }
 
 /** How a terminal in the current folder calls this program. */

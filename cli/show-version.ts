@@ -7,7 +7,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { codeOf } from '../config/unknown-values.ts';
 import { EXIT, table, type Output } from './output.ts';
-import { programFolder, readVersion } from './version.ts';
+import { checkoutRoot, programFolder, readVersion } from './version.ts';
 
 export type VersionDocument = {
   readonly product: 'Pharos';
@@ -47,7 +47,7 @@ export function showVersion({ json }: { readonly json: boolean }, output: Output
 function versionDocument(): VersionDocument {
   const { platform, arch, version: node } = process;
   const folder = programFolder() ?? '.';
-  const isCheckout = existsSync(join(folder, 'cli/main.ts'));
+  const isCheckout = checkoutRoot() !== undefined;
   const commit = isCheckout ? commitOf(folder) : { revision: builtFrom(folder), modified: false };
   return {
     product: 'Pharos',

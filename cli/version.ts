@@ -11,6 +11,12 @@ export function programFolder(): string | undefined {
   return folders.find((folder) => existsSync(join(folder, 'package.json')));
 }
 
+/** The root of a checkout, which has the sources; undefined where npm installed the package. */
+export function checkoutRoot(): string | undefined {
+  const folder = programFolder();
+  return folder !== undefined && existsSync(join(folder, 'cli/main.ts')) ? folder : undefined;
+}
+
 export function readVersion(): string {
   const folder = programFolder();
   if (folder === undefined) return 'unknown';
