@@ -4,10 +4,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RegionSpec, Settings } from '../config/settings.ts';
 import { formatDuration } from '../config/units.ts';
-import { traitsOf, type StepSpec, type StepText } from '../steering/steps.ts';
-import { formatAddress } from '../wire/address.ts';
 import { canonical, formatName } from '../wire/name.ts';
-import type { ServiceModel, VipModel, WhenAllDown, ZoneModel } from '../zones/read/model.ts';
+import type { ServiceModel, VipModel, ZoneModel } from '../zones/read/model.ts';
+import { answersText, dataText, downText, probeText, shedText, optionsText, ttlText } from './service-text.ts';
 
 export type ServiceChange = {
   readonly service: string;
@@ -54,24 +53,6 @@ function change(what: string, before: string, after: string): string[] {
   return before === after ? [] : [`${what}: ${before} -> ${after}`];
 }
 
-function ttlText({ ttl: { minSeconds, maxSeconds } }: ServiceModel): string {
-  return minSeconds === maxSeconds ? `${minSeconds} s` : `${minSeconds} to ${maxSeconds} s`;
-}
-
-function answersText({ answers, vips }: ServiceModel): string {
-  return answers > vips.length ? 'all' : String(answers);
-}
-
-function shedText({ shed }: ServiceModel): string {
-  const percent = (share: number): string => `${Math.round(share * 1000) / 10}%`;
-  return shed === undefined ? 'none' : `${percent(shed.low)} to ${percent(shed.high)}`;
-}
-
-function downText(down: WhenAllDown): string {
-  if (down.kind !== 'static') return down.kind;
-  return [...down.a, ...down.aaaa, ...(down.cname ? [formatName(down.cname)] : [])].join(' ');
-}
-
 function vipChanges(name: string, was: VipModel | undefined, is: VipModel | undefined): string[] {
   if (!was || !is) {
     const vip = was ?? is;
@@ -89,19 +70,6 @@ function vipChanges(name: string, was: VipModel | undefined, is: VipModel | unde
   ];
 }
 
-function dataText({ a, aaaa, cname }: VipModel): string {
-  return (
-    [a, aaaa].flatMap((address) => (address ? [formatAddress(address)] : [])).join(' ') +
-    (cname ? formatName(cname) : '')
-  );
-}
-
-function probeText({ probe }: VipModel): string {
-  if (!probe) return 'its address';
-  if (probe.written !== undefined) return probe.written;
-  return probe.port === undefined ? probe.host : `${probe.host}:${probe.port}`;
-}
-
 function checkChanges(name: string, { check: was }: VipModel, { check: is }: VipModel): string[] {
   if (isDeepStrictEqual(was, is)) return [];
   const [before, after] = [was?.name ?? 'none', is?.name ?? 'none'];
@@ -114,13 +82,9 @@ function stepChanges(was: ServiceModel, is: ServiceModel): string[] {
   return was.steps.flatMap((step, index) => {
     const other = is.steps[index];
     if (other === undefined) return [];
-    const [before, after] = [textOf(step, was), textOf(other, is)];
+    const [before, after] = [optionsText(step, was), optionsText(other, is)];
     return [...changes(before.entries, after.entries), ...changes(new Map(before.options), new Map(after.options))];
   });
-}
-
-function textOf(step: StepSpec, { vips }: ServiceModel): StepText {
-  return traitsOf(step).text(vips.map(({ name }) => name));
 }
 
 type Texts = ReadonlyMap<string, string>;

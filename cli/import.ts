@@ -7,12 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createReport, hasErrors, type Diagnostic } from '../config/diagnostics.ts';
 import { lookAt } from '../config/folder.ts';
-import { formatName, NameError, nameKey, parseName, type Name } from '../wire/name.ts';
+import { formatName, nameKey } from '../wire/name.ts';
 import { loadGeneration } from '../zones/load-generation.ts';
 import type { Note, ZoneDraft } from './import/draft.ts';
 import { FORMATS, importZones } from './import/formats.ts';
 import { countRecords, writeZone } from './import/write-zone.ts';
 import { loadInputFor } from './load-input.ts';
+import { nameArgument } from './name-argument.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { startProgress } from './progress.ts';
 
@@ -49,9 +50,9 @@ export function importCommand(options: ImportOptions, output: Output): number {
       EXIT.USAGE,
       output,
     );
-  const zone = options.zone === undefined ? undefined : nameOf(options.zone);
-  const nameServers = options.nameServers.map(nameOf);
-  const wrong = [options.zone, ...options.nameServers].find((text) => text !== undefined && !nameOf(text));
+  const zone = options.zone === undefined ? undefined : nameArgument(options.zone);
+  const nameServers = options.nameServers.map(nameArgument);
+  const wrong = [options.zone, ...options.nameServers].find((text) => text !== undefined && !nameArgument(text));
   if (wrong !== undefined) return fail('import', `${wrong} is not a domain name`, EXIT.USAGE, output);
 
   using progress = startProgress([`Reading ${options.path}`, 'Writing zone YAML', 'Reading it back'], output);
@@ -94,16 +95,6 @@ export function importCommand(options: ImportOptions, output: Output): number {
     if (drafts.length === 0 && diagnostics.length === 0) output.error(`pharos import: ${options.path} has no zone`);
   }
   return ok ? EXIT.OK : EXIT.FAILED;
-}
-
-/** Names on the command line are absolute, with or without a final dot. */
-function nameOf(text: string): Name | undefined {
-  try {
-    return parseName(text.endsWith('.') ? text : `${text}.`);
-  } catch (error) {
-    if (error instanceof NameError) return undefined;
-    throw error;
-  }
 }
 
 function fileFor({ apex }: ZoneDraft, output: string | undefined, isFolder: boolean): string | null {

@@ -138,6 +138,7 @@ function commands(output: Output, done: (code: number) => void): Command {
   controlCommands(cli);
   diffCommand(program, output, done);
   importCommands(program, output, done);
+  exportCommand(cli);
   programCommands(cli);
   return program;
 }
@@ -278,6 +279,27 @@ function importCommands(program: Command, output: Output, done: (code: number) =
       const { importCommand } = await import('./import.ts');
       const { zone, nameserver: nameServers = [], json = false } = flags;
       done(importCommand({ format, path, zone, nameServers, output: flags.output, json }, output));
+    });
+}
+
+function exportCommand({ program, output, done }: Cli): void {
+  program
+    .command('export')
+    .summary('write a zone as a master file for BIND, NSD or Knot')
+    .description(
+      'Write a zone of the files as an RFC 1035 master file. Steered names have their default answer: that of a client\n' +
+        'of unknown location while all VIPs are up. Comments say how they are steered. The file goes to stdout.',
+    )
+    .argument('<zone>', "the zone's name")
+    .option('--config <file>', 'the files: a configuration (default: ./pharos.yaml if it exists)')
+    .option('-o, --output <file>', 'write to this file')
+    .addHelpText(
+      'after',
+      example('pharos export example.com', 'pharos export example.com -o /var/lib/bind/example.com.db'),
+    )
+    .action(async (zone: string, flags: Pick<ImportFlags, 'output'> & { readonly config?: string }) => {
+      const { exportZone } = await import('./export.ts');
+      done(exportZone({ zone, config: flags.config, output: flags.output }, output));
     });
 }
 

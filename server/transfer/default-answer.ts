@@ -28,6 +28,8 @@ export type DefaultRrset = {
   /** The RRsets that contain its records, in rows from the zone's row. */
   readonly rrsets: readonly number[];
   readonly ttlSeconds: number;
+  /** The slots of the VIPs that the records are of; empty for a static answer (`when_all_down`). */
+  readonly slots: readonly number[];
 };
 
 export type DefaultAnswers = {
@@ -71,15 +73,17 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
         // A static CNAME covers every type, so it is added once.
         const cname = serviceWord(services, service, SERVICE.STATIC_CNAME);
         const rrset = serviceWord(services, service, fallback);
-        if (cname >= 0) return has === wanted[0]?.has ? [{ type: TYPE.CNAME, rrsets: [cname], ttlSeconds }] : [];
-        return rrset >= 0 ? [{ type, rrsets: [rrset], ttlSeconds }] : [];
+        if (cname >= 0) return has === wanted[0]?.has ? [{ type: TYPE.CNAME, rrsets: [cname], ttlSeconds, slots: [] }] : [];
+        return rrset >= 0 ? [{ type, rrsets: [rrset], ttlSeconds, slots: [] }] : [];
       }
       if (decision.result !== RESULT.VIPS) return [];
       const firstSlot = serviceWord(services, service, SERVICE.FIRST_SLOT);
       const chosen = [...decision.candidates.subarray(0, decision.count)].sort((a, b) => a - b);
       const kept = type === TYPE.CNAME ? [heaviest(health.weights, firstSlot, chosen)] : chosen;
-      const rrsets = kept.map((vip) => vipWord(plan.vips, firstSlot + vip, column));
-      return [{ type, rrsets: rrsets.filter((rrset) => rrset >= 0), ttlSeconds }];
+      const named = kept
+        .map((vip) => ({ slot: firstSlot + vip, rrset: vipWord(plan.vips, firstSlot + vip, column) }))
+        .filter(({ rrset }) => rrset >= 0);
+      return [{ type, rrsets: named.map(({ rrset }) => rrset), ttlSeconds, slots: named.map(({ slot }) => slot) }];
     });
   };
   return {

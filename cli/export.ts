@@ -1,0 +1,227 @@
+/**
+ * `pharos export ZONE`: a zone as an RFC 1035 master file that BIND, NSD and Knot load. Steered names have their
+ * default answer, the one of a zone transfer. What a master file cannot express is in comments.
+ */
+import { writeFileSync } from 'node:fs';
+import { nearestHint } from '../config/nearest-word.ts';
+import { plainText } from '../config/plain-text.ts';
+import { formatDuration } from '../config/units.ts';
+import { codeOf } from '../config/unknown-values.ts';
+import { createDefaultAnswers, type DefaultAnswers } from '../server/transfer/default-answer.ts';
+import { canonical, formatName, nameKey, type Name } from '../wire/name.ts';
+import { get16 } from '../wire/octets.ts';
+import { formatRdata, nameAt } from '../wire/rdata.ts';
+import { TYPE, TYPE_NUMBERS, typeText } from '../wire/types.ts';
+import { viewImage } from '../zones/image/image.ts';
+import { loadWithZones, type LoadedGeneration } from '../zones/load-generation.ts';
+import type { ServiceModel, ZoneModel } from '../zones/read/model.ts';
+import { ownerOf, rdataOf, recordTtl, recordType } from '../zones/read/record-store.ts';
+import { loadInputFor } from './load-input.ts';
+import { nameArgument } from './name-argument.ts';
+import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
+import { startProgress } from './progress.ts';
+import { answersText, dataText, downText, probeText, shedText, optionsText, ttlText } from './service-text.ts';
+import { readVersion } from './version.ts';
+
+/** `output`: a file; undefined for stdout. */
+export type ExportOptions = {
+  readonly zone: string;
+  readonly config: string | undefined;
+  readonly output: string | undefined;
+};
+
+export function exportZone(options: ExportOptions, output: Output): number {
+  const apex = nameArgument(options.zone);
+  if (!apex) return fail('export', `${options.zone} is not a domain name`, EXIT.USAGE, output);
+  using progress = startProgress(['Reading the files', 'Writing the master file'], output);
+  const loaded = loadWithZones(loadInputFor(options.config));
+  if (!loaded.ok) {
+    showDiagnostics(loaded.diagnostics, output);
+    return EXIT.FAILED;
+  }
+  const { generation, zones } = loaded.value;
+  const zone = zones.find((each) => nameKey(each.apex) === nameKey(apex));
+  if (!zone) return unknownZone(options.zone, zones, output);
+  progress.next();
+  const written = masterFile(zone, generation);
+  if (options.output === undefined) output.out(written.text.trimEnd());
+  else {
+    try {
+      writeFileSync(options.output, written.text);
+    } catch (error) {
+      const message = `cannot write ${options.output} (${codeOf(error)}): name a file in an existing folder`;
+      return fail('export', message, EXIT.FAILED, output);
+    }
+  }
+  const counts = [plural(written.records, 'record'), `${plural(zone.services.length, 'service')} by default answers`];
+  const where = options.output === undefined ? '' : ` -> ${options.output}`;
+  output.error(`${output.styleError('bold', formatName(zone.apex))}: ${counts.join(', ')}${where}`);
+  for (const what of written.dropped) output.error(`  ${output.styleError('yellow', 'dropped')} ${what}`);
+  return EXIT.OK;
+}
+
+function unknownZone(name: string, zones: readonly ZoneModel[], output: Output): number {
+  const names = zones.map(({ apex }) => formatName(apex));
+  return fail('export', `unknown zone ${name}; ${nearestHint(name, names)}`, EXIT.FAILED, output);
+}
+
+/** `dropped`: what is only in comments, and why. */
+type MasterFile = { readonly text: string; readonly records: number; readonly dropped: readonly string[] };
+
+/** The zone as a master file. Every name in it is absolute. */
+export function masterFile(zone: ZoneModel, generation: LoadedGeneration): MasterFile {
+  const lines: string[] = [];
+  let records = 0;
+  const add = (owner: Name, ttlSeconds: number, type: number, data: string): void => {
+    lines.push(`${absolute(owner)}\t${ttlSeconds}\tIN\t${data}`);
+    if (type !== TYPE.SOA) records++;
+  };
+  const { catalog, image, atlas } = generation;
+  const weights = Int32Array.from(catalog.vips, ({ weight }) => weight);
+  const defaults = createDefaultAnswers(viewImage(image, atlas), weights);
+  const obsolete: string[] = [];
+  for (const { owner, ttlSeconds, type, rdata } of rowsOf(zone, generation)) {
+    if (!REFUSED.has(type)) add(owner, ttlSeconds, type, formatData(type, rdata));
+    else obsolete.push(`${absolute(owner)} ${ttlSeconds} IN ${typeText(type)} ${formatRdata(type, rdata)}`);
+  }
+  if (obsolete.length > 0) lines.push('', ...['obsolete types', ...obsolete].map(comment));
+  const dropped = obsolete.map((record) => `${record}: an obsolete type, which BIND refuses`);
+  for (const service of zone.services) {
+    lines.push('', ...serviceComments(service));
+    const before = records;
+    for (const { type, ttlSeconds, values } of answersOf(service, generation, defaults)) {
+      for (const value of values) add(service.owner, ttlSeconds, type, `${typeText(type)}\t${value}`);
+    }
+    if (records > before) continue;
+    dropped.push(`${service.name}: its default answer has no data`);
+    lines.push(comment('  its default answer has no data'));
+  }
+  const head = [
+    comment(`${absolute(zone.apex)} exported by Pharos ${readVersion()}`),
+    ...(zone.services.length === 0
+      ? []
+      : [
+          comment('Steered names have their default answer: that of a client of unknown location, with all VIPs up.'),
+          comment('Comments say how Pharos steers them.'),
+        ]),
+  ];
+  return { text: `${[...head, ...lines].join('\n')}\n`, records: records + 1, dropped };
+}
+
+type Row = { readonly owner: Name; readonly ttlSeconds: number; readonly type: number; readonly rdata: Uint8Array };
+
+/** The static records, with the SOA first and the other records of the apex behind it. */
+function rowsOf({ records, apex, autoSerial }: ZoneModel, { catalog }: LoadedGeneration): readonly Row[] {
+  const zone = formatName(canonical(apex));
+  const serial = catalog.zones.find(({ name }) => name === zone)?.serial ?? 0;
+  const [soa, atApex, others]: [Row[], Row[], Row[]] = [[], [], []];
+  for (let row = 0; row < records.count; row++) {
+    const type = recordType(records, row);
+    const owner = ownerOf(records, row).slice();
+    const rdata = rdataOf(records, row).slice();
+    const isSoa = type === TYPE.SOA;
+    // RFC 1035 3.3.13: the serial and four more numbers are the end of an SOA.
+    if (isSoa && autoSerial) new DataView(rdata.buffer).setUint32(rdata.length - 20, serial);
+    const group = isSoa ? soa : owner.length === apex.length ? atApex : others;
+    group.push({ owner, ttlSeconds: recordTtl(records, row), type, rdata });
+  }
+  return [...soa, ...atApex, ...others];
+}
+
+/** `values` in presentation format. */
+type SteeredRrset = { readonly type: number; readonly ttlSeconds: number; readonly values: readonly string[] };
+
+/** The default answer of a service: data of VIPs, or the static answer of `when_all_down`. */
+function answersOf(
+  { name, vips, whenAllDown }: ServiceModel,
+  { catalog }: LoadedGeneration,
+  defaults: DefaultAnswers,
+): readonly SteeredRrset[] {
+  const number = catalog.services.findIndex((service) => service.name === name);
+  const { firstSlot = 0 } = catalog.services[number] ?? {};
+  return defaults.of(number).map(({ type, ttlSeconds, slots, rrsets }) => {
+    const column = type === TYPE.A ? 'a' : type === TYPE.AAAA ? 'aaaa' : 'cname';
+    const values = slots.flatMap((slot) => vips[slot - firstSlot]?.[column] ?? []);
+    if (slots.length > 0 || rrsets.length === 0 || whenAllDown.kind !== 'static') {
+      return { type, ttlSeconds, values: [...new Set(values.map((value) => formatRdata(type, value)))] };
+    }
+    const { cname } = whenAllDown;
+    return { type, ttlSeconds, values: column === 'cname' ? (cname ? [absolute(cname)] : []) : whenAllDown[column] };
+  });
+}
+
+/** How a service is steered: what a master file cannot say. */
+function serviceComments(service: ServiceModel): readonly string[] {
+  const { name, steps, vips, whenAllDown, rampMs, shed } = service;
+  const texts = steps.map((step) => {
+    const { entries = new Map<string, string>(), options = [] } = optionsText(step, service);
+    // `geo KR: seoul`, `nearest: within 300 km`: the step is named already.
+    const words = [...entries, ...options].map(([key, text]) =>
+      key === step.kind ? text : `${key.replace(`${step.kind} `, '')}: ${text}`,
+    );
+    return words.length === 0 ? step.kind : `${step.kind}: ${words.join('; ')}`;
+  });
+  return [
+    `${name} is steered`,
+    `  ttl: ${ttlText(service)}, answers: ${answersText(service)}, when_all_down: ${downText(whenAllDown)}`,
+    ...(rampMs === 0 ? [] : [`  ramp: ${formatDuration(rampMs)}`]),
+    ...(shed === undefined ? [] : [`  shed: ${shedText(service)}`]),
+    ...vips.map((vip) => {
+      const region = vip.region === undefined ? '' : `, region ${vip.region}`;
+      const check = vip.check === undefined ? '' : `, check ${vip.check.name}`;
+      const probe = vip.probe === undefined ? '' : `, probe ${probeText(vip)}`;
+      return `  vip ${vip.name}: ${dataText(vip)}${region}, weight ${vip.weight}${check}${probe}`;
+    }),
+    ...texts.map((text) => `  step ${text}`),
+  ].map(comment);
+}
+
+/** One line, whatever names contain. */
+function comment(text: string): string {
+  return `; ${plainText(text)}`;
+}
+
+/**
+ * Types that BIND, NSD and Knot of today's distributions read by their names. Others are written in the form for
+ * unknown types (RFC 3597 5), which all of them read.
+ */
+const NAMED: ReadonlySet<number> = new Set(
+  [
+    'A NS CNAME SOA PTR HINFO MINFO MX TXT RP AFSDB RT AAAA LOC SRV NAPTR KX CERT DNAME APL DS SSHFP IPSECKEY',
+    'RRSIG NSEC DNSKEY DHCID NSEC3 NSEC3PARAM TLSA SMIMEA CDS CDNSKEY OPENPGPKEY CSYNC ZONEMD SVCB HTTPS SPF',
+    'NID L32 L64 LP EUI48 EUI64 URI CAA',
+  ]
+    .join(' ')
+    .split(' ')
+    .map((type) => TYPE_NUMBERS.get(type) ?? 0),
+);
+
+/** BIND 9.18 refuses a zone with these (RFC 973: obsolete). */
+const REFUSED: ReadonlySet<number> = new Set([TYPE_NUMBERS.get('MD') ?? 0, TYPE_NUMBERS.get('MF') ?? 0]);
+
+/** Type and data. */
+function formatData(type: number, rdata: Uint8Array): string {
+  const isNamed = NAMED.has(type) && !((type === TYPE.SVCB || type === TYPE.HTTPS) && hasNewParameter(rdata));
+  if (isNamed) return `${typeText(type)}\t${formatRdata(type, rdata)}`;
+  const octets = rdata.length === 0 ? '' : ` ${Buffer.from(rdata).toString('hex')}`;
+  return `TYPE${type}\t\\# ${rdata.length}${octets}`;
+}
+
+/** Whether a SVCB or HTTPS record has a parameter that was named after RFC 9460, so that not all servers know it. */
+function hasNewParameter(rdata: Uint8Array): boolean {
+  // RFC 9460 2.2: priority, target, and parameters with key and length.
+  let at = 2 + nameAt(rdata, 2).length;
+  while (at + 4 <= rdata.length) {
+    const key = get16(rdata, at);
+    if (key > SVC_IPV6HINT && key < SVC_PRIVATE) return true;
+    at += 4 + get16(rdata, at + 2);
+  }
+  return false;
+}
+const SVC_IPV6HINT = 6;
+/** From here on, keys have no name but `key65280`. */
+const SVC_PRIVATE = 65_280;
+
+function absolute(name: Name): string {
+  return name.length === 1 ? '.' : `${formatName(name)}.`;
+}
