@@ -14,6 +14,7 @@ const SECTIONS = {
   scale: 'Scale',
   isolation: 'Isolation',
   startup: 'Start-up',
+  fleet: 'Fleet',
 } as const;
 export type Section = keyof typeof SECTIONS;
 
