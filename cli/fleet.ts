@@ -28,7 +28,9 @@ export async function runFleet(options: FleetCommandOptions, output: Output): Pr
   return value.enabled ? EXIT.OK : EXIT.FAILED;
 }
 
-function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['style']): string {
+type Paint = Output['style'];
+
+function render(fleet: FleetDocument, api: Api, all: boolean, paint: Paint): string {
   if (!fleet.enabled) return `The server at ${shownUrl(api)} is not part of a fleet: pharos.yaml has no key fleet.`;
   const nodes = fleet.nodes.length;
   const fresh = fleet.nodes.filter((node) => node.state !== 'lost').length;
@@ -37,7 +39,7 @@ function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['sty
   const head = `${paint('bold', `Fleet ${fleet.name ?? ''}`)}, seen by ${fleet.node ?? ''} (${fleet.region ?? ''}): ${state}`;
   const own = fleet.nodes.find((node) => node.state === 'self')?.config;
   const list = table([
-    ['NODE', 'REGION', 'STATE', 'HEARD', 'CLOCK', 'VERSION', 'CONFIGURATION', 'PROBES', 'ORDERS'],
+    ['NODE', 'REGION', 'STATE', 'HEARD', 'CLOCK', 'VERSION', 'CONFIGURATION', 'SERIALS', 'PROBES', 'ORDERS'],
     ...fleet.nodes.map((node) => nodeRow(node, own, paint)),
   ]);
   const shown = fleet.targets.filter((target) => all || !isAgreed(target));
@@ -51,7 +53,7 @@ function render(fleet: FleetDocument, api: Api, all: boolean, paint: Output['sty
   return [head, list, ...votes, ...agreed].join('\n\n');
 }
 
-function nodeRow(node: FleetNodeDocument, own: string | null | undefined, paint: Output['style']): readonly string[] {
+function nodeRow(node: FleetNodeDocument, own: string | null | undefined, paint: Paint): readonly string[] {
   const { last_heard_ms: heard, clock_difference_ms: clock, config } = node;
   const isSelf = node.state === 'self';
   return [
@@ -62,15 +64,26 @@ function nodeRow(node: FleetNodeDocument, own: string | null | undefined, paint:
     clock === null || isSelf ? '-' : `${clock > 0 ? '+' : ''}${String(clock)} ms`,
     node.version ?? '-',
     config === null ? '-' : config === own ? config.slice(0, 8) : paint('yellow', `${config.slice(0, 8)} (differs)`),
+    serialsWords(node, paint),
     node.targets === null ? '-' : `${String(node.probed ?? '?')} of ${String(node.targets)}`,
     String(node.applied_revision ?? '-'),
   ];
 }
 
-function targetRow(
-  { target, verdict, regions, voters }: FleetTargetDocument,
-  paint: Output['style'],
-): readonly string[] {
+/** This node's serial, if it has one zone; of other nodes, whether theirs are equal. */
+function serialsWords({ state, zones, serials, serials_differ: differ }: FleetNodeDocument, paint: Paint): string {
+  // A server of an earlier version does not say.
+  if (zones === null || serials === null || differ === null) return '-';
+  const [first] = Object.values(serials);
+  if (zones === 1 && first !== undefined)
+    return differ === 0 ? String(first) : paint('yellow', `${String(first)} (differs)`);
+  if (state === 'self' || differ > 0) {
+    return differ > 0 ? paint('yellow', `${String(differ)} of ${String(zones)} differ`) : plural(zones, 'zone');
+  }
+  return `${plural(zones, 'zone')}, the same`;
+}
+
+function targetRow({ target, verdict, regions, voters }: FleetTargetDocument, paint: Paint): readonly string[] {
   const colour = verdict === 'up' ? 'green' : verdict === 'down' ? 'red' : 'yellow';
   const byRegion = regions.map(({ region, says }) => `${region} ${says === 'unknown' ? 'tied' : says}`).join(', ');
   const byNode = voters.map(({ node, vote, reason, fresh, probes }) => {

@@ -74,7 +74,7 @@ export type SerialExchange = {
   readonly hasHeard: (peers: Iterable<string>) => boolean;
   readonly forget: (node: string) => void;
   readonly known: () => ZoneSerials;
-  /** What a peer serves, by zone; undefined for a peer that has not said so. */
+  /** What a node serves, this one or a peer, by zone; undefined for a peer that has not said so. */
   readonly servedBy: (node: string) => ReadonlyMap<string, ZoneContent> | undefined;
   /** For `state_dir`. */
   readonly toSave: () => unknown;
@@ -129,6 +129,7 @@ export function createSerialExchange(options: SerialExchangeOptions): SerialExch
     },
     known: memory.all,
     servedBy: (name) => {
+      if (name === options.node) return state.own;
       const peer = peers.get(name);
       return isHeard(peer) ? peer?.serves : undefined;
     },

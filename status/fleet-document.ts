@@ -5,9 +5,11 @@ import type { Quorum } from '../config/fleet-rule.ts';
 import { VOTE } from '../fleet/count.ts';
 import type { Fleet } from '../fleet/start-fleet.ts';
 import { voteWord, type TargetVotes, type VoteWord } from '../fleet/verdict-words.ts';
+import { formatName } from '../wire/name.ts';
 import type { Runtime } from './runtime.ts';
 
-export type FleetNodeDocument = {
+/** A node, without what takes time to gather. */
+export type FleetNode = {
   readonly node: string;
   readonly region: string | null;
   readonly version: string | null;
@@ -24,6 +26,17 @@ export type FleetNodeDocument = {
   /** The highest revision of an order that it has applied. */
   readonly applied_revision: number | null;
 };
+
+export type FleetNodeDocument = FleetNode & {
+  /** Zones with `soa.serial: auto` that it serves; null: not known. */
+  readonly zones: number | null;
+  /** How many of them have another serial than on the node that was asked. */
+  readonly serials_differ: number | null;
+  /** At most MAX_SERIALS zones, first those with another serial. */
+  readonly serials: Readonly<Record<string, number>> | null;
+};
+
+const MAX_SERIALS = 100;
 
 /** How a fleet votes on a check at an address. */
 export type VotesDocument = {
@@ -137,7 +150,7 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
     enabled: true,
     ...{ name: fleet.name, node: fleet.node, region: fleet.region, connected: fleet.isConnected() },
     alone: !fleet.peers().some(({ isFresh }) => isFresh),
-    nodes: nodeDocuments(runtime, fleet),
+    nodes: withSerials(runtime, fleet),
     drains: runtime.orders.drains().map(({ target, revision, waitingFor, safeAt }) => ({
       ...{ target, revision, waiting_for: waitingFor, safe_at: safeAt ?? null },
     })),
@@ -148,10 +161,11 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
   };
 }
 
-export function nodeDocuments(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument[] {
+/** This node first, the others in the order of their names, and those that were never heard at the end. */
+export function fleetNodes(runtime: Runtime, fleet: Fleet): readonly FleetNode[] {
   const peers = fleet.peers();
   const heard = new Set(peers.map(({ node }) => node));
-  const self: FleetNodeDocument = {
+  const self: FleetNode = {
     node: fleet.node,
     region: fleet.region,
     version: runtime.version,
@@ -163,7 +177,7 @@ export function nodeDocuments(runtime: Runtime, fleet: Fleet): readonly FleetNod
     probed: fleet.probed(),
     applied_revision: fleet.applied(),
   };
-  const others = peers.map((peer): FleetNodeDocument => ({
+  const others = peers.map((peer): FleetNode => ({
     node: peer.node,
     region: peer.region,
     version: peer.version,
@@ -179,11 +193,36 @@ export function nodeDocuments(runtime: Runtime, fleet: Fleet): readonly FleetNod
   return [
     self,
     ...others.sort((a, b) => (a.node < b.node ? -1 : 1)),
-    ...unheard.map((node): FleetNodeDocument => ({
+    ...unheard.map((node): FleetNode => ({
       ...{ node, region: null, version: null, state: 'lost', config: null, last_heard_ms: null },
       ...{ clock_difference_ms: null, targets: null, probed: null, applied_revision: null },
     })),
   ];
+}
+
+function withSerials(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument[] {
+  const own = serialsOf(fleet, fleet.node) ?? new Map<string, number>();
+  return fleetNodes(runtime, fleet).map((node): FleetNodeDocument => {
+    const served = node.state === 'self' ? own : serialsOf(fleet, node.node);
+    if (served === undefined) return { ...node, zones: null, serials_differ: null, serials: null };
+    const isOther = ([zone, serial]: readonly [string, number]): boolean => (own.get(zone) ?? serial) !== serial;
+    const all = [...served].sort(([a], [b]) => (a < b ? -1 : 1));
+    const others = all.filter(isOther);
+    const shown = [...others, ...all.filter((each) => !isOther(each))].slice(0, MAX_SERIALS);
+    return { ...node, zones: all.length, serials_differ: others.length, serials: Object.fromEntries(shown) };
+  });
+}
+
+/** Undefined for a peer that has not said what it serves. */
+function serialsOf(fleet: Fleet, node: string): ReadonlyMap<string, number> | undefined {
+  const served = fleet.serials.servedBy(node);
+  return served && new Map([...served].map(([key, { serial }]) => [zoneName(key), serial]));
+}
+
+/** The name as the catalog has it, of a `nameKey`. */
+function zoneName(key: string): string {
+  const name = formatName(Buffer.from(key, 'latin1'));
+  return name === '.' ? name : name.replace(/\.$/, '');
 }
 
 /** The votes on a target for a trace; undefined without a fleet, and for a target that is not checked. */

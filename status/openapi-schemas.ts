@@ -309,6 +309,12 @@ const fleet = object<FleetDocument>({
       targets: orNull(whole),
       probed: { ...orNull(whole), description: 'How many of them it probes.' },
       applied_revision: orNull(whole),
+      zones: { ...orNull(whole), description: 'Zones with `soa.serial: auto` that it serves.' },
+      serials_differ: { ...orNull(whole), description: 'How many have another serial than on this server.' },
+      serials: {
+        ...orNull({ type: 'object', additionalProperties: whole }),
+        description: 'At most 100 zones, first those with another serial.',
+      },
     }),
   ),
   drains: listSchema(

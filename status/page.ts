@@ -7,7 +7,7 @@ import { fileAndLine } from '../config/diagnostics.ts';
 import { groupThousands } from '../config/units.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
-import { fleetLine, heardWords, nodeDocuments, type FleetNodeDocument } from './fleet-document.ts';
+import { fleetLine, fleetNodes, heardWords, type FleetNode } from './fleet-document.ts';
 import { overrideDocuments } from './override-json.ts';
 import { isNotable } from './overview.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
@@ -167,7 +167,7 @@ function fleetSection(runtime: Runtime): string {
   const { fleet } = runtime;
   const line = fleetLine(runtime);
   if (fleet === undefined || line === null) return '';
-  const nodes = nodeDocuments(runtime, fleet);
+  const nodes = fleetNodes(runtime, fleet);
   const own = nodes.find(({ state }) => state === 'self')?.config;
   const heard = heardWords(line);
   const tone = line.alone ? 'bad' : heard.isWell ? 'good' : 'odd';
@@ -191,7 +191,7 @@ ${rows.join('\n')}
 `;
 }
 
-function sinceHeard({ state, last_heard_ms: heardMs }: FleetNodeDocument): string {
+function sinceHeard({ state, last_heard_ms: heardMs }: FleetNode): string {
   if (heardMs === null) return 'never';
   return state === 'self' ? '-' : `${lasting(heardMs / 1000)} ago`;
 }

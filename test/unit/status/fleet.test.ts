@@ -11,6 +11,7 @@ import { createMetrics } from '../../../status/metrics.ts';
 import type { Runtime } from '../../../status/runtime.ts';
 import type { StatusDocument } from '../../../status/status-document.ts';
 import type { TraceDocument } from '../../../status/trace-document.ts';
+import { nameKey, parseName } from '../../../wire/name.ts';
 import { createFakeLog, createFakeRuntime, NO_CLIENTS, type FakeRuntime } from './fake-runtime.ts';
 
 const TARGET = 'www.example.com/seoul-a';
@@ -23,6 +24,15 @@ const peer = (node: string, region: string, more: Partial<PeerView> = {}): PeerV
 const voter = (node: string, region: string, vote: Vote, reason: string): VoterView => ({
   ...{ node, region, vote, reason, ageMs: node === 'icn1' ? 0 : 400, isFresh: true, isProber: true },
 });
+
+/** By node, and by `nameKey`. */
+const SERVED: Readonly<Record<string, ReadonlyMap<string, { content: string; serial: number }> | undefined>> = {
+  icn1: serving({ 'example.com.': 10, 'example.net.': 20 }),
+  dub1: serving({ 'example.com.': 10, 'example.net.': 21 }),
+};
+function serving(zones: Readonly<Record<string, number>>): ReadonlyMap<string, { content: string; serial: number }> {
+  return new Map(Object.entries(zones).map(([zone, serial]) => [nameKey(parseName(zone)), { content: 'c', serial }]));
+}
 
 type Seen = { readonly peers: readonly PeerView[]; readonly isConnected?: boolean };
 
@@ -44,6 +54,12 @@ function fleetOf({ peers, isConnected = true }: Seen): Fleet {
     known: () => ['dub1', 'iad1', 'gone1'],
     votes: (target) => (target === TARGET ? votes : undefined),
     dissent: (target) => (target === TARGET ? dissentWords(votes) : undefined),
+    serials: {
+      known: () => new Map(),
+      listen: () => undefined,
+      serve: () => undefined,
+      servedBy: (node) => SERVED[node],
+    },
     ...{ config: () => 'same', size: () => 3, probed: () => 1, applied: () => 7 },
   };
   return fleet as Fleet;
@@ -82,6 +98,17 @@ describe('GET /api/v1/fleet', () => {
       ['iad1', 'lost', 3, 2, 'other'],
       ['gone1', 'lost', null, null, null],
     ]);
+  });
+
+  test('has the serials, first those that differ from this node', async () => {
+    const { nodes } = JSON.parse(await get(TWO, '/api/v1/fleet')) as FleetDocument;
+    expect(nodes.map(({ node, zones, serials_differ: differ, serials }) => [node, zones, differ, serials])).toEqual([
+      ['icn1', 2, 0, { 'example.com': 10, 'example.net': 20 }],
+      ['dub1', 2, 1, { 'example.net': 21, 'example.com': 10 }],
+      ['iad1', null, null, null],
+      ['gone1', null, null, null],
+    ]);
+    expect(Object.keys(nodes[1]?.serials ?? {})).toEqual(['example.net', 'example.com']);
   });
 
   test('has the rule and the votes of each checked target', async () => {
