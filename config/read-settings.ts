@@ -28,7 +28,7 @@ import {
   type Read,
 } from './fields.ts';
 import { judgeSecret } from './file-rights.ts';
-import { findZoneFiles, type ZonesEntry } from './find-zones.ts';
+import { findZoneFiles, type FolderListings, type ZonesEntry } from './find-zones.ts';
 import { isNamed } from './folder.ts';
 import { readKeyPair, type CheckedKeyPair, type WrittenPath } from './key-pair.ts';
 import {
@@ -304,6 +304,8 @@ export function readSettings(input: {
   readonly isCountry?: IsCountry;
   /** The TLS key pair of the server, at a reload. */
   readonly keyPairInUse?: CheckedKeyPair | undefined;
+  /** The zone files of folders at the last reading; this one changes it. */
+  readonly listings?: FolderListings | undefined;
 }): Settings | undefined {
   const { report } = input;
   const path = input.file === undefined ? undefined : resolve(input.baseDir, input.file);
@@ -322,7 +324,7 @@ export function readSettings(input: {
   const zones: readonly ZonesEntry[] = read.zones ?? [
     { path: './zones', shown: './zones', place: placeOfFile(path ?? join(baseDir, 'zones')) },
   ];
-  const found = findZoneFiles(zones, baseDir, report);
+  const found = findZoneFiles(zones, baseDir, report, input.listings);
   return {
     file: path,
     listen: read.listen,

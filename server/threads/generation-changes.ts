@@ -37,7 +37,6 @@ export function changesOf(
     before[key] === next[key] ? {} : ({ [key]: next[key] } as Pick<CompiledGeneration, Key>);
   const isSamePlan = before.image.plan === image.plan;
   const areSameDatabases = isSameList(before.knownDatabases, next.knownDatabases);
-  const changedSerials = Object.entries(next.serials).filter(([key, entry]) => before.serials[key] !== entry);
   return {
     ...(isSameSettings ? {} : { settings: next.settings }),
     ...(areSameDatabases ? {} : { knownDatabases: next.knownDatabases }),
@@ -51,7 +50,7 @@ export function changesOf(
     zones: listChanges(before.catalog.zones, catalog.zones),
     paths: listChanges(before.files.paths, next.files.paths),
     texts: listChanges(before.files.texts, next.files.texts),
-    serials: before.serials === next.serials ? {} : Object.fromEntries(changedSerials),
+    serials: before.serials === next.serials ? {} : changedSerials(before.serials, next.serials),
   };
 }
 
@@ -87,12 +86,20 @@ function withoutZones({
   return { services, vips, regions };
 }
 
-function isSameList<Item>(before: readonly Item[], next: readonly Item[]): boolean {
-  return before.length === next.length && next.every((item, index) => item === before[index]);
+function changedSerials(before: CompiledGeneration['serials'], next: CompiledGeneration['serials']): typeof next {
+  const changed: Record<string, (typeof next)[string]> = {};
+  for (const key in next) if (next[key] && before[key] !== next[key]) changed[key] = next[key];
+  return changed;
+}
+
+/** Whether two lists have the same items. */
+export function isSameList<Item>(before: readonly Item[], next: readonly Item[]): boolean {
+  return before === next || (before.length === next.length && next.every((item, index) => item === before[index]));
 }
 
 function listChanges<Item>(before: readonly Item[], next: readonly Item[]): ListChanges<Item> {
-  const at = [...next.keys()].filter((index) => next[index] !== before[index]);
+  const at: number[] = [];
+  for (let index = 0; index < next.length; index++) if (next[index] !== before[index]) at.push(index);
   return { length: next.length, at, items: at.flatMap((index) => next[index] ?? []) };
 }
 

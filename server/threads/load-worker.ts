@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { allocateShared } from '../../config/libc.ts';
 import type { LoadedGeneration, LoadInput, World } from '../../zones/load-generation.ts';
 import type { CompiledGeneration } from '../../zones/packed-generation.ts';
-import { changesOf } from './generation-changes.ts';
+import { changesOf, isSameList } from './generation-changes.ts';
 import type { FromLoadThread, LoadRequest } from './load-thread.ts';
 import { shrinkLater } from './release-generation.ts';
 
@@ -70,7 +70,7 @@ function load({ input, number, base }: LoadRequest): void {
   if (before) {
     const isSameSettings =
       before.world.settingsKey.equals(world.settingsKey) &&
-      before.compiled.settings.zoneFiles.join('\0') === compiled.settings.zoneFiles.join('\0');
+      isSameList(before.compiled.settings.zoneFiles, compiled.settings.zoneFiles);
     const changes = changesOf(before.compiled, compiled, isSameSettings);
     post({ kind: 'done', outcome: { kind: 'changed', changes, diagnostics } });
   } else {

@@ -22,7 +22,14 @@ export type FileMark = {
   readonly isSettled: boolean;
   /** Of the content. */
   readonly digest: string;
+  /** See `stampText`. */
+  readonly text: string;
 };
+
+/** A text that changes with a file's size, time or identity. */
+export function stampText(found: Pick<Stats, 'mtimeMs' | 'size' | 'ino'> | undefined): string {
+  return found ? `${found.mtimeMs}/${found.size}/${found.ino}` : '-';
+}
 
 const STEP_MS = 2000;
 
@@ -54,8 +61,10 @@ export function statsOf(path: string): Stats | undefined {
   }
 }
 
-function marked(path: string, { mtimeMs, ctimeMs, size, ino, dev }: Stats, digest: string): FileMark {
-  return { path, mtimeMs, ctimeMs, size, ino, dev, isSettled: Date.now() - ctimeMs > STEP_MS, digest };
+function marked(path: string, stats: Stats, digest: string): FileMark {
+  const { mtimeMs, ctimeMs, size, ino, dev } = stats;
+  const isSettled = Date.now() - ctimeMs > STEP_MS;
+  return { path, mtimeMs, ctimeMs, size, ino, dev, isSettled, digest, text: stampText(stats) };
 }
 
 /**

@@ -4,18 +4,13 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Settings } from '../../config/settings.ts';
-import { statsOf } from './file-marks.ts';
-
-type Stat = { readonly mtimeMs: number; readonly size: number; readonly ino: number } | undefined;
+import { statsOf, stampText, type FileMark } from './file-marks.ts';
 
 /** The files of a generation, each with a text that changes with the file's size, time or identity. */
 export type FileStamp = { readonly paths: readonly string[]; readonly texts: readonly string[] };
 
-/** A file of a zone and its state when it was read. */
-export type ReadFile = NonNullable<Stat> & { readonly path: string };
-
-/** Files and folders are stamped now, except for those of zones. */
-export function stampFiles(settings: Settings, zones: readonly ReadFile[]): FileStamp {
+/** Files and folders are stamped now, except for those of zones, whose state when they were read is known. */
+export function stampFiles(settings: Settings, zones: readonly Pick<FileMark, 'path' | 'text'>[]): FileStamp {
   const others = [
     ...(settings.file === undefined ? [] : [settings.file]),
     ...new Set(settings.zoneFiles.map((file) => dirname(file))),
@@ -23,18 +18,14 @@ export function stampFiles(settings: Settings, zones: readonly ReadFile[]): File
   ];
   return {
     paths: [...others, ...zones.map(({ path }) => path)],
-    texts: [...others.map((path) => textOf(statsOf(path))), ...zones.map((file) => textOf(file))],
+    texts: [...others.map((path) => stampText(statsOf(path))), ...zones.map(({ text }) => text)],
   };
 }
 
 export async function isUnchanged({ paths, texts }: FileStamp): Promise<boolean> {
   // One after the other: on a file system that hangs they hold one thread of libuv's, and not all.
   for (const [index, path] of paths.entries()) {
-    if (textOf(await stat(path).catch(() => undefined)) !== texts[index]) return false;
+    if (stampText(await stat(path).catch(() => undefined)) !== texts[index]) return false;
   }
   return true;
-}
-
-function textOf(found: Stat): string {
-  return found ? `${found.mtimeMs}/${found.size}/${found.ino}` : '-';
 }

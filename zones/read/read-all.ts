@@ -6,6 +6,7 @@ import { serialize } from 'node:v8';
 import { createReport, type Diagnostic, type Place, type Report } from '../../config/diagnostics.ts';
 import { hidePaths, type Environment, type ShownPath } from '../../config/environment.ts';
 import { judgeUsed, type UsedPath } from '../../config/file-rights.ts';
+import type { FolderListings } from '../../config/find-zones.ts';
 import { isNamed, lookAt } from '../../config/folder.ts';
 import type { CheckedKeyPair } from '../../config/key-pair.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
@@ -58,6 +59,12 @@ export type KnownZones = {
   readonly key: Buffer;
   /** By the zone's file. */
   readonly readings: ReadonlyMap<string, ZoneReading>;
+  /** The apexes (`nameKey`). */
+  readonly apexes: ReadonlySet<string>;
+  /** See `readSettings`. */
+  readonly listings: FolderListings;
+  /** The folders of all files. */
+  readonly folderPaths: ReadonlySet<string>;
   /** Modes of the folders, and whether no file or folder may be changed by every user. */
   readonly folders: string;
   readonly isSafe: boolean;
@@ -92,7 +99,8 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
     return { settings: undefined, readings: [], known: undefined, diagnostics: shown(report.diagnostics, cwd) };
   }
   const file = isDefault ? undefined : path;
-  const settings = readSettings({ file, baseDir: cwd, env, cores, report, isCountry, keyPairInUse });
+  const listings: FolderListings = before?.listings ?? new Map();
+  const settings = readSettings({ file, baseDir: cwd, env, cores, report, isCountry, keyPairInUse, listings });
   if (!settings) {
     return { settings, readings: [], known: undefined, diagnostics: shown(report.diagnostics, cwd) };
   }
@@ -100,15 +108,11 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
   const usable = before?.key.equals(key) === true ? before : undefined;
   const readNow = (zoneFile: string): Found => readFresh({ file: zoneFile, settings, env, isCountry });
   const found = settings.zoneFiles.map((zoneFile): Found => reuse(usable?.readings.get(zoneFile)) ?? readNow(zoneFile));
-  const firstFile = new Map<string, string>();
-  for (const { zone, file: zoneFile } of found) {
-    const apexKey = zone?.key;
-    if (apexKey !== undefined && !firstFile.has(apexKey)) firstFile.set(apexKey, zoneFile);
-  }
-  const apexes = new Set(firstFile.keys());
-  const children = hasSameApexes(found, usable)
-    ? undefined
-    : childrenOf(found.flatMap(({ zone }) => zone?.summary.apex ?? []));
+  const isSame = hasSameApexes(found, usable);
+  // Without other apexes there are no twins, and the zones below each are the same.
+  const firstFile = isSame ? new Map<string, string>() : firstFiles(found);
+  const apexes = isSame && usable ? usable.apexes : new Set(firstFile.keys());
+  const children = isSame ? undefined : childrenOf(found.flatMap(({ zone }) => zone?.summary.apex ?? []));
   const readings: ZoneReading[] = [];
   const judged: Diagnostic[] = [];
   for (const each of found) {
@@ -130,10 +134,27 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
     judged.push(...reading.judged);
   }
   report.diagnostics.push(...judged);
-  const rights = judgeRights(settings, readings, usable, report);
-  const kept = readings.map((reading) => (reading.model ? { ...reading, model: undefined } : reading));
-  const known = { key, readings: new Map(kept.map((reading) => [reading.summary.file, reading])), ...rights };
+  const rights = judgeRights(settings, readings, isSame ? usable : undefined, report);
+  const known = { key, readings: knownReadings(readings, isSame ? usable : undefined), apexes, listings, ...rights };
   return { settings, readings, known, diagnostics: shown(report.diagnostics, cwd, settings.shownPaths) };
+}
+
+/** By apex (`nameKey`): the first file that states it. */
+function firstFiles(found: readonly Found[]): Map<string, string> {
+  const first = new Map<string, string>();
+  for (const { zone, file } of found) if (zone && !first.has(zone.key)) first.set(zone.key, file);
+  return first;
+}
+
+/** The readings without records, by file. `before` is that of the same files. */
+function knownReadings(readings: readonly ZoneReading[], before: KnownZones | undefined): Map<string, ZoneReading> {
+  const known = new Map(before?.readings);
+  for (const reading of readings) {
+    const { file } = reading.summary;
+    if (reading.model) known.set(file, { ...reading, model: undefined });
+    else if (known.get(file) !== reading) known.set(file, reading);
+  }
+  return known;
 }
 
 /** A zone file, read now or known. */
@@ -149,14 +170,15 @@ type Found = {
 /** The zone as it was read before, if none of its files has changed. */
 function reuse(before: ZoneReading | undefined): Found | undefined {
   if (!before) return undefined;
-  const marks: FileMark[] = [];
-  for (const mark of before.marks) {
+  let marks: FileMark[] | undefined;
+  for (const [index, mark] of before.marks.entries()) {
     const same = sameFile(mark);
     if (!same) return undefined;
-    marks.push(same);
+    if (same === mark) continue;
+    marks ??= before.marks.slice();
+    marks[index] = same;
   }
-  const isSame = marks.every((mark, index) => mark === before.marks[index]);
-  const zone = isSame ? before : { ...before, marks };
+  const zone = marks ? { ...before, marks } : before;
   return { file: before.summary.file, zone, diagnostics: before.found, judge: undefined };
 }
 
@@ -194,7 +216,7 @@ function readFresh(input: Omit<Parameters<typeof readZone>[0], 'report'>): Found
   };
 }
 
-const NO_FILE = { mtimeMs: 0, ctimeMs: 0, size: -1, ino: 0, dev: 0, isSettled: false };
+const NO_FILE = { mtimeMs: 0, ctimeMs: 0, size: -1, ino: 0, dev: 0, isSettled: false, text: '-' };
 const NO_CHILDREN: ReadonlySet<string> = new Set();
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
@@ -234,17 +256,20 @@ function keyOfZones(settings: Settings): Buffer {
 
 /**
  * Reports what every user may change. Files that have not changed are not looked at again while their folders have the
- * same modes and all was safe.
+ * same modes and all was safe. `before` is that of the same zones.
  */
 function judgeRights(
   settings: Settings,
   readings: readonly ZoneReading[],
   before: KnownZones | undefined,
   report: Report,
-): Pick<KnownZones, 'folders' | 'isSafe'> {
-  const folders = modesOfFolders(readings.flatMap(({ marks }) => marks.map(({ path }) => dirname(path))));
+): Pick<KnownZones, 'folders' | 'folderPaths' | 'isSafe'> {
+  const read = readings.filter(({ model }) => model);
+  const folderPaths = new Set(before?.folderPaths);
+  for (const { marks } of before ? read : readings) for (const { path } of marks) folderPaths.add(dirname(path));
+  const folders = modesOfFolders(folderPaths);
   const isSafe = before?.isSafe === true && before.folders === folders;
-  const zones = isSafe ? readings.filter(({ model }) => model) : readings;
+  const zones = isSafe ? read : readings;
   const own = createReport();
   judgeUsed(
     usedPaths(
@@ -254,13 +279,13 @@ function judgeRights(
     own,
   );
   report.diagnostics.push(...own.diagnostics);
-  return { folders, isSafe: own.diagnostics.length === 0 };
+  return { folders, folderPaths, isSafe: own.diagnostics.length === 0 };
 }
 
 /** The modes of these folders and of all above them. */
-function modesOfFolders(paths: readonly string[]): string {
+function modesOfFolders(paths: ReadonlySet<string>): string {
   const folders = new Set<string>();
-  for (const path of new Set(paths)) {
+  for (const path of paths) {
     for (let at = path; !folders.has(at); at = dirname(at)) folders.add(at);
   }
   const modes = [...folders].sort().map((path) => {
