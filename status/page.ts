@@ -177,7 +177,7 @@ function fleetSection(runtime: Runtime): string {
       `<td>${html(node.node)}</td>`,
       `<td>${html(node.region ?? '-')}</td>`,
       `<td class="${node.state === 'lost' ? 'bad' : 'good'}">${node.state === 'self' ? 'this node' : node.state}</td>`,
-      `<td data-name="heard">${sinceHeard(node)}</td>`,
+      `<td data-name="last heard">${sinceHeard(node)}</td>`,
       `<td class="n" data-name="probes">${node.probed ?? '-'}</td>`,
       `<td data-name="version">${html(node.version ?? '-')}</td>`,
       `<td class="last${isSame ? '' : ' odd'}">${node.config === null ? '-' : isSame ? 'the same' : 'differs'}</td>`,
@@ -185,7 +185,7 @@ function fleetSection(runtime: Runtime): string {
     return `<tr>${cells.join('')}</tr>`;
   });
   return `<section class="service"><h3>Fleet ${html(line.name)} <span class="${tone}">${heard.text}</span></h3>
-<table><thead><tr><th>node<th>region<th>state<th>heard<th class="n">probes<th>version<th>configuration</tr></thead><tbody>
+<table><thead><tr><th>node<th>region<th>state<th>last heard<th class="n">probes<th>version<th>configuration</tr></thead><tbody>
 ${rows.join('\n')}
 </tbody></table></section>
 `;
@@ -193,7 +193,7 @@ ${rows.join('\n')}
 
 function sinceHeard({ state, last_heard_ms: heardMs }: FleetNode): string {
   if (heardMs === null) return 'never';
-  return state === 'self' ? '-' : `${lasting(heardMs / 1000)} ago`;
+  return state === 'self' ? '-' : lasting(heardMs / 1000);
 }
 
 function serviceCard({ service, states }: Entry, nowMs: number): string {
