@@ -10,6 +10,7 @@ import type { FlapHolds } from './flap-holds.ts';
 import type { HealthEvent, HealthOptions } from './health.ts';
 import type { NotProbedAlarm } from './not-probed.ts';
 import type { Orders } from './orders.ts';
+import type { ProbeTimes } from './probe-times.ts';
 import type { Prober } from './prober.ts';
 import { statesOf } from './reuse-units.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -24,6 +25,7 @@ export type Engine = Pick<HealthOptions, 'log' | 'warn'> & {
   readonly alarms: Alarms;
   readonly store: StateStore;
   readonly counts: { probes: number; failedProbes: number; notProbed: number; faults: number };
+  readonly probeTimes: ProbeTimes;
   readonly scheduler: Scheduler;
   readonly watch: Watch;
   readonly pushes: PushTimers;

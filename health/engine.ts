@@ -18,6 +18,7 @@ import { MAX_PROBES_IN_FLIGHT } from './limits.ts';
 import { createNotProbedAlarm } from './not-probed.ts';
 import { createOrders, stopOrders } from './orders.ts';
 import { createLinkWatch } from './own-links.ts';
+import { createProbeTimes } from './probe-times.ts';
 import { createProber } from './prober.ts';
 import {
   doubtUnit,
@@ -142,7 +143,8 @@ function createEngine(options: HealthOptions): Engine {
   const parts = { scheduler, watch, pushes, suspicion, notProbed, flapHolds, orders, writer, probeUnit };
   const first = { unheard: new Set<Unit>(), firstRound: settledRound(), remembered: store.states, stopped: false };
   const { electorate } = options;
-  const engine: Engine = { log, warn, clock, alarms, store, counts, electorate, ...parts, ...first };
+  const probeTimes = createProbeTimes();
+  const engine: Engine = { log, warn, clock, alarms, store, counts, probeTimes, electorate, ...parts, ...first };
   electorate?.listen({
     changed: (key) => {
       takeVerdict(engine, key);
@@ -208,9 +210,10 @@ function certificatesSeen({ writer }: Engine): readonly SeenCertificate[] {
   });
 }
 
-function statsOf({ counts, scheduler, store, watch, writer }: Engine): HealthStats {
+function statsOf({ counts, probeTimes, scheduler, store, watch, writer }: Engine): HealthStats {
   return {
     ...counts,
+    probeTimes,
     failedSaves: store.failures(),
     ...scheduler.load(),
     watched: watch.size(),

@@ -8,6 +8,7 @@ import type { Clock } from './clock.ts';
 import type { Electorate } from './electorate.ts';
 import type { Author, OverrideRequest } from './overrides.ts';
 import type { Foresee } from './pressure.ts';
+import type { ProbeTimes } from './probe-times.ts';
 import type { SavedOverride, SavedWeight } from './state-file.ts';
 import type { HealthTarget } from './target-names.ts';
 import type { LastResult } from './unit.ts';
@@ -90,6 +91,8 @@ export type HealthStats = {
   readonly failedProbes: number;
   /** Probes that say nothing of the target, since the fault was this machine's. They are not among the failed ones. */
   readonly notProbed: number;
+  /** Of the probes that passed or failed. */
+  readonly probeTimes: ProbeTimes;
   /** Faults of this program in or around a probe; each was also told through `warn`. */
   readonly faults: number;
   readonly failedSaves: number;

@@ -10,6 +10,7 @@ import { flapWords } from './flap-holds.ts';
 import { PROBED, type Probed } from './health-table.ts';
 import type { Health } from './health.ts';
 import { settleDown, undecided } from './hysteresis.ts';
+import { noteProbeTime } from './probe-times.ts';
 import { beliefIn, noteFault, reconsider } from './suspect.ts';
 import { targetNamed, unitOf, writeTarget } from './table-writer.ts';
 import {
@@ -29,6 +30,7 @@ export function hearProbe(engine: Engine, unit: Unit, result: ProbeResult): void
   counts.probes += 1;
   if (result.fault !== undefined) counts.notProbed += 1;
   else if (!result.passed) counts.failedProbes += 1;
+  if (result.fault === undefined) noteProbeTime(engine.probeTimes, result.elapsedMs);
   if (!result.passed) watch.failed(unit.key);
   hearResult(engine, unit, result);
 }

@@ -3,7 +3,9 @@
  * memory of the threads, so metrics add no cost to a query.
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { ALARMS } from '../config/alarms.ts';
 import { hidePaths } from '../config/environment.ts';
+import { PROBE_TIME_BOUNDS } from '../health/probe-times.ts';
 import { COUNTER } from '../server/counters.ts';
 import type { Octets } from './assemble-reply.ts';
 import { THROWN } from './beacon.ts';
@@ -44,7 +46,7 @@ export function createMetrics(runtime: Runtime, http: HttpStats): Metrics {
     contentType: registry.contentType,
     write: async (octets) => {
       for (const one of fill) one();
-      octets.text(`${await registry.metrics()}\n`);
+      octets.text(`${await registry.metrics()}\n${probeTimesText(runtime)}`);
       await writeVipMetrics(await vipStates(runtime), octets);
     },
   };
@@ -94,7 +96,7 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
   const responses = counter(registry, 'responses_total', 'DNS responses, by the RCODE in their header.', ['rcode']);
   const dropped = counter(registry, 'dropped_total', 'DNS messages left without a response.', ['reason']);
   const packetErrors = counter(registry, 'socket_errors_total', 'Failed calls to receive or send.', ['direction']);
-  const octets = counter(registry, 'octets_total', 'Octets of DNS messages.', ['direction']);
+  const octets = counter(registry, 'bytes_total', 'Bytes of DNS messages.', ['direction']);
   const tcpClosed = counter(registry, 'tcp_closed_total', 'TCP connections closed by the server.', ['reason']);
   const tcpOpen = gauge(registry, 'tcp_connections', 'Open TCP connections, including TLS.', []);
   const transfers = counter(registry, 'transfers_total', 'Zone transfers to secondaries.', ['result']);
@@ -212,6 +214,19 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
   };
 }
 
+/** prom-client counts by itself and takes no counts of others, so the histogram is written here. */
+function probeTimesText(runtime: Runtime): string {
+  const { counts, sumSeconds } = runtime.health.stats().probeTimes;
+  const name = 'pharos_probe_duration_seconds';
+  let sum = 0;
+  const buckets = counts.map((count, index) => {
+    sum += count;
+    return `${name}_bucket{le="${PROBE_TIME_BOUNDS[index] ?? '+Inf'}"} ${sum}\n`;
+  });
+  const head = `# HELP ${name} Duration of health probes that passed or failed.\n# TYPE ${name} histogram\n`;
+  return `${head}${buckets.join('')}${name}_sum ${sumSeconds}\n${name}_count ${sum}\n`;
+}
+
 function fleetMetrics(registry: Registry, runtime: Runtime): () => void {
   const peers = gauge(registry, 'fleet_peers', 'Other nodes of the fleet.', ['state']);
   const connected = gauge(registry, 'fleet_connected', 'Whether NATS can be reached: 1 or 0.', []);
@@ -295,6 +310,8 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
       const age = (Date.now() - Date.parse(database.built)) / 1000;
       if (Number.isFinite(age)) geoAge.set({ path: hidePaths(database.path, shownPaths) }, Math.max(0, age));
     }
+    // A series for every alarm, so that a rule for a code that does not exist is noticed.
+    for (const code of Object.keys(ALARMS)) alarm.set({ code }, 0);
     for (const { code } of runtime.alarms()) alarm.inc({ code });
     logDropped.reset();
     logDropped.inc(runtime.logDropped());

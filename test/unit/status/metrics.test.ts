@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ALARMS } from '../../../config/alarms.ts';
 import { COUNTER } from '../../../server/counters.ts';
 import { createOctetsPool } from '../../../status/assemble-reply.ts';
 import { createMetrics, type Metrics } from '../../../status/metrics.ts';
@@ -112,9 +113,33 @@ describe('metrics', () => {
     expect(await lines()).toContain('pharos_config_last_reload_successful 0');
   });
 
+  it('have a series for every alarm, 0 while it is not active', async () => {
+    const text = await lines();
+    const series = text.filter((line) => line.startsWith('pharos_alarm{'));
+    expect(series).toEqual(Object.keys(ALARMS).map((code) => `pharos_alarm{code="${code}"} 0`));
+  });
+
+  it('have a histogram of the probes that passed or failed', async () => {
+    const text = await lines();
+    const valueOf = (series: string): number =>
+      Number(text.find((line) => line.startsWith(`${series} `))?.slice(series.length));
+    const probes = ['passed', 'failed'].map((result) => valueOf(`pharos_probes_total{result="${result}"}`));
+    const name = 'pharos_probe_duration_seconds';
+    const buckets = text.filter((line) => line.startsWith(`${name}_bucket`)).map((line) => Number(line.split(' ')[1]));
+    expect(buckets).toHaveLength(14);
+    expect(buckets).toEqual(buckets.toSorted((a, b) => a - b));
+    const sum = probes.reduce((total, count) => total + count, 0);
+    expect(sum).toBeGreaterThan(0);
+    expect([buckets.at(-1), valueOf(`${name}_count`)]).toEqual([sum, sum]);
+  });
+
   it('have a help and a type for each of our metrics', async () => {
     const text = await lines();
-    const names = new Set(text.filter((line) => line.startsWith('pharos_')).map((line) => line.replace(/[{ ].*/, '')));
+    const names = new Set(
+      text
+        .filter((line) => line.startsWith('pharos_'))
+        .map((line) => line.replace(/[{ ].*/, '').replace(/(_duration_seconds)_(?:bucket|sum|count)$/, '$1')),
+    );
     expect(names.size).toBeGreaterThan(30);
     for (const name of names) {
       expect(
