@@ -215,7 +215,7 @@ describe.skipIf(!has('nats-server') && findProgram('nats-server') === undefined)
     await stopNats();
     const alarms = async (name: Name): Promise<string> =>
       JSON.stringify((await call(name, 'GET', '/api/v1/status')).value);
-    await everywhere(alarms, (text) => text.includes('"alone"'));
+    await everywhere(alarms, (text) => text.includes('"code":"alone"'));
     expect((await call('a', 'GET', '/readyz')).status).toBe(200);
     expect(await answers('a', 'www')).toBe(FIRST);
     const refused = await call('a', 'PUT', '/api/v1/overrides/plain.example.com/first', { state: 'down' });
@@ -228,7 +228,7 @@ describe.skipIf(!has('nats-server') && findProgram('nats-server') === undefined)
 
     // A server that has lost its data.
     await startNats('js-empty');
-    await everywhere(alarms, (text) => !text.includes('"alone"'));
+    await everywhere(alarms, (text) => !text.includes('"code":"alone"'));
     await eventually(
       () => call('b', 'DELETE', '/api/v1/weights/www.example.com/first'),
       ({ status }) => status === 200,
