@@ -28,6 +28,24 @@ export async function runFleet(options: FleetCommandOptions, output: Output): Pr
   return value.enabled ? EXIT.OK : EXIT.FAILED;
 }
 
+/** Forgets a node that left for good. */
+export async function forgetNode(
+  node: string,
+  options: ReachOptions & { readonly json: boolean; readonly local: boolean },
+  output: Output,
+): Promise<number> {
+  const found = reach(options);
+  if (!found.ok) return fail('fleet', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
+  const path = `/api/v1/fleet/nodes/${encodeURIComponent(node)}${options.local ? '?scope=node' : ''}`;
+  const reply = await callApi(found.api, 'DELETE', path);
+  if (!reply.ok) return fail('fleet', reply.message, EXIT.FAILED, output);
+  const where = options.local ? 'by this node' : 'by all nodes';
+  output.out(
+    options.json ? JSON.stringify(reply.value, undefined, 2) : `${node}: forgotten ${where}, until it is heard again`,
+  );
+  return EXIT.OK;
+}
+
 type Paint = Output['style'];
 
 function render(fleet: FleetDocument, api: Api, all: boolean, paint: Paint): string {

@@ -73,7 +73,7 @@ function overridesCommand({ program, output, done }: Cli): void {
 }
 
 function fleetCommand({ program, output, done }: Cli): void {
-  reachable(program.command('fleet'))
+  const fleet = reachable(program.command('fleet'))
     .summary('show the nodes of the fleet, and who sees what')
     .description(
       'Show the nodes of the fleet that a running server belongs to, and the targets on which they disagree.',
@@ -83,6 +83,18 @@ function fleetCommand({ program, output, done }: Cli): void {
     .action(async (flags: Flags) => {
       const { runFleet } = await import('./fleet.ts');
       done(await runFleet({ ...reachOptions(flags), all: flags.all ?? false }, output));
+    });
+  reachable(fleet.command('forget'))
+    .summary('forget a node that left for good')
+    .description(
+      'Forget NODE, which left the fleet for good: drains no longer wait for it. It comes back if it is heard again.',
+    )
+    .argument('<node>', 'its name, as pharos fleet shows it')
+    .option('--local', 'change this node of a fleet alone, not all of them')
+    .addHelpText('after', example('pharos fleet forget fra2'))
+    .action(async (node: string, flags: Flags) => {
+      const { forgetNode } = await import('./fleet.ts');
+      done(await forgetNode(node, reachOptions(flags), output));
     });
 }
 

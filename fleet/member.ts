@@ -195,6 +195,8 @@ export type Member = {
   readonly sendAll: () => void;
   /** The last message of a server that stops. */
   readonly leave: () => void;
+  /** Forgets a peer that is not heard. False: it is heard. */
+  readonly forget: (node: string) => boolean;
   readonly verdict: (target: TargetDigest) => Vote;
   readonly count: (target: TargetDigest) => Count | undefined;
   readonly voters: (target: TargetDigest) => readonly VoterView[];
@@ -292,6 +294,11 @@ export function createMember(options: MemberOptions): Member {
       state.welcoming?.();
       state.telling?.();
       options.send(writeVoteMessage({ head: { ...headOf(state), leaving: true }, votes: NO_VOTES }));
+    },
+    forget: (node) => {
+      if (state.peers.get(node)?.isFresh === true) return false;
+      state.peers.delete(node);
+      return true;
     },
     verdict: (target) => state.verdicts[at(target)] ?? VOTE.UNKNOWN,
     count: (target) => {

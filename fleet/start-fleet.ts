@@ -92,6 +92,8 @@ export type Fleet = {
   readonly orderOf: (key: string) => OrderEntry | undefined;
   /** Call when an order has been applied or a drain has changed: peers are told at once. */
   readonly acknowledge: () => void;
+  /** Forgets a node that is not heard, until it is heard again. */
+  readonly forget: (node: string) => void;
   /** Passes on a report that this node was given. */
   readonly report: (report: PushReport) => void;
   /** Serials by content: what this node serves, and what all nodes know. */
@@ -110,22 +112,14 @@ export function startFleet(options: FleetOptions): Fleet {
   const memory = openMemory(options);
   const { book, known, save, close } = memory;
   const run = randomBytes(8).toString('hex');
-  const waiting: OrderEntry[] = [];
-  let taker: OrderTaker | undefined;
   const link = openLink({ settings, warn, connected: (isConnected) => { connected(isConnected); } }); // prettier-ignore
+  const orders = createOrderDesk(memory, () => {
+    acknowledge();
+  });
   const store = createOrderStore({
-    fleet: settings.name,
-    domain: settings.domain,
-    node: settings.node,
-    book,
+    ...{ fleet: settings.name, domain: settings.domain, node: settings.node, book, warn },
     now: () => isoTime(clock),
-    taken: (entry) => {
-      save();
-      if (taker === undefined) waiting.push(entry);
-      else taker.ordered(entry);
-      acknowledge();
-    },
-    warn,
+    taken: orders.taken,
   });
 
   const electorate = createVoting();
@@ -148,7 +142,7 @@ export function startFleet(options: FleetOptions): Fleet {
   electorate.attach(member);
   const configuration = createConfiguration(electorate, member);
   const acknowledge = (): void => {
-    member.acknowledge(book.highest(), taker?.drains() ?? []);
+    member.acknowledge(book.highest(), orders.taker()?.drains() ?? []);
   };
 
   hearVotes(options, link, member, memory);
@@ -156,7 +150,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const freshPeers = (): ReadonlySet<string> =>
     new Set(member.peers().flatMap(({ node, isFresh }) => (isFresh ? [node] : [])));
   const knownPeers = (): readonly string[] => [...known].filter((node) => node !== settings.node);
-  answerPeers(link, settings, member, (report) => taker?.reported(report));
+  answerPeers(link, settings, member, (report) => orders.taker()?.reported(report));
 
   const joining = createJoining(settings.waitMs, clock, () => serials.hasHeard(freshPeers()));
   const connected = (isConnected: boolean): void => {
@@ -176,7 +170,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const stopHeart = startHeart(clock, (lateMs) => {
     member.late(lateMs);
     // How long answers may still name a drained target changes with time.
-    member.note(book.highest(), taker?.drains() ?? []);
+    member.note(book.highest(), orders.taker()?.drains() ?? []);
     member.beat();
     serials.tick(freshPeers(), knownPeers());
     watch();
@@ -197,11 +191,7 @@ export function startFleet(options: FleetOptions): Fleet {
     config: configuration.digest,
     size: electorate.size,
     applied: book.highest,
-    obey: (by) => {
-      taker = by;
-      for (const entry of waiting.splice(0)) by.ordered(entry);
-      acknowledge();
-    },
+    obey: orders.obey,
     setConfig: configuration.describe,
     order: (key, order) => store.put(key, order),
     orders: book.entries,
@@ -209,6 +199,13 @@ export function startFleet(options: FleetOptions): Fleet {
     acknowledge,
     report: (report) => {
       link.publish(subject('push', settings.node), Buffer.from(JSON.stringify({ ...report, node: settings.node })));
+    },
+    forget: (node) => {
+      if (!member.forget(node)) return;
+      serials.forget(node);
+      known.delete(node);
+      save();
+      acknowledge();
     },
     serials,
     stop: async () => {
@@ -219,6 +216,33 @@ export function startFleet(options: FleetOptions): Fleet {
       await link.close();
       await close();
     },
+  };
+}
+
+/** Keeps newer orders, and passes them to who carries them out; those that come before it wait. */
+function createOrderDesk(
+  { save }: FleetMemory,
+  acknowledge: () => void,
+): {
+  readonly taken: (entry: OrderEntry) => void;
+  readonly obey: (by: OrderTaker) => void;
+  readonly taker: () => OrderTaker | undefined;
+} {
+  const waiting: OrderEntry[] = [];
+  let taker: OrderTaker | undefined;
+  return {
+    taken: (entry) => {
+      save();
+      if (taker === undefined) waiting.push(entry);
+      else taker.ordered(entry);
+      acknowledge();
+    },
+    obey: (by) => {
+      taker = by;
+      for (const entry of waiting.splice(0)) by.ordered(entry);
+      acknowledge();
+    },
+    taker: () => taker,
   };
 }
 

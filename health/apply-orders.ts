@@ -11,7 +11,11 @@ import { effectiveStateOf, targetNamed, writeShares, writeTarget } from './table
 import type { WeightRequest } from './weights.ts';
 
 /** The reason of an order that gives none. */
-const BY = { operator: 'by an operator', schedule: 'by a schedule' } as const;
+const BY = {
+  operator: 'by an operator',
+  schedule: 'by a schedule',
+  node: 'by an operator, on this node alone',
+} as const;
 
 /** Forces states, or with undefined clears overrides. */
 export function orderState(

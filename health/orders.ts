@@ -18,7 +18,7 @@ import {
   type OverrideRequest,
   type Overrides,
 } from './overrides.ts';
-import type { SavedOverride, StateStore } from './state-file.ts';
+import { AUTHORS, type SavedOverride, type StateStore } from './state-file.ts';
 import { expandTarget, type HealthTarget } from './target-names.ts';
 import { createWeights, type Weights } from './weights.ts';
 
@@ -107,7 +107,7 @@ export function fileWeightOf({ weight }: HealthTarget): number {
   return Math.min(Math.max(0, weight), MAX_WEIGHT);
 }
 
-/** The targets of an order, and those that a schedule leaves alone because an operator's order has precedence. */
+/** The targets of an order, and those that it leaves alone because another one has precedence (`AUTHORS`). */
 export type Addressed = {
   readonly found: readonly HealthTarget[];
   readonly names: readonly string[];
@@ -122,7 +122,10 @@ export function addressedBy(
   targets: Iterable<HealthTarget>,
   orderOf: (target: string) => { readonly target: string; readonly by: Author } | undefined,
 ): Addressed | undefined {
-  const isFree = (target: string): boolean => by === 'operator' || orderOf(target)?.by !== 'operator';
+  const isFree = (target: string): boolean => {
+    const before = orderOf(target);
+    return before === undefined || AUTHORS.indexOf(before.by) <= AUTHORS.indexOf(by);
+  };
   const all = expandTarget(text, targets);
   if (all.length > 0) {
     const found = all.filter(({ target }) => isFree(target));

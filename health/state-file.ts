@@ -30,6 +30,13 @@ export type SavedState = {
   readonly heldUntil?: string | undefined;
 };
 
+/**
+ * Who gave an order: an operator, a schedule, or in a fleet an operator to this node alone. An order of a later one in
+ * `AUTHORS` is not replaced by an earlier one.
+ */
+export type OrderAuthor = (typeof AUTHORS)[number];
+export const AUTHORS = ['schedule', 'operator', 'node'] as const;
+
 /** An override as it is kept. */
 export type SavedOverride = {
   readonly target: string;
@@ -38,7 +45,7 @@ export type SavedOverride = {
   /** ISO 8601: when it was set, and when it ends by itself. */
   readonly since: string;
   readonly until: string | undefined;
-  readonly by: 'operator' | 'schedule';
+  readonly by: OrderAuthor;
   /** ISO 8601: when the last answer that names it expires; undefined while answers may name it. */
   readonly safeAt?: string | undefined;
 };
@@ -51,7 +58,7 @@ export type SavedWeight = {
   readonly reason: string | undefined;
   /** ISO 8601. */
   readonly since: string;
-  readonly by: 'operator' | 'schedule';
+  readonly by: OrderAuthor;
 };
 
 export type StateStore = {
@@ -216,8 +223,8 @@ function readWeight(entry: unknown): SavedWeight | undefined {
 }
 
 /** Files of before schedules have no `by`. */
-function authorOf({ by }: Record<string, unknown>): 'operator' | 'schedule' {
-  return by === 'schedule' ? 'schedule' : 'operator';
+function authorOf({ by }: Record<string, unknown>): OrderAuthor {
+  return AUTHORS.find((author) => author === by) ?? 'operator';
 }
 
 function isTime(value: unknown): value is string {

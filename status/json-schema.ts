@@ -18,7 +18,7 @@ export const shareSchema: Schema = { type: 'number', minimum: 0, maximum: 1 };
 /** State of an override. */
 export const forced = oneOf('up', 'down', 'drain');
 /** Origin of an override or a weight. */
-export const byWhom = oneOf('operator', 'schedule');
+export const byWhom = oneOf('operator', 'schedule', 'node');
 
 export function listSchema(items: Schema): Schema {
   return { type: 'array', items };

@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Access } from './authorize.ts';
-import { listSchema, textSchema, type Schema } from './json-schema.ts';
+import { listSchema, oneOf, textSchema, type Schema } from './json-schema.ts';
 import { ref, SCHEMAS } from './openapi-schemas.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import { beaconBody } from './routes-beacon.ts';
@@ -130,6 +130,22 @@ const OPERATIONS: readonly Operation[] = [
     id: 'fleet',
     summary: 'The nodes of the fleet, and how they vote on each target.',
     reply: json(ref('Fleet')),
+  },
+  {
+    method: 'delete',
+    path: '/api/v1/fleet/nodes/{node}',
+    id: 'forgetNode',
+    summary: 'Forget a node that left the fleet for good: drains no longer wait for it.',
+    reply: json({
+      type: 'object',
+      properties: { node: textSchema, scope: oneOf('fleet', 'node') },
+      required: ['node', 'scope'],
+    }),
+    problems: {
+      404: 'Unknown node.',
+      409: 'The node is heard: it still runs.',
+      503: 'The fleet cannot keep the order.',
+    },
   },
   {
     method: 'get',

@@ -1,7 +1,7 @@
 /**
  * Overrides and weights as JSON, and the time from which a drained VIP is safe to stop.
  */
-import type { ListedOverride } from '../health/engine.ts';
+import type { Author, ListedOverride } from '../health/engine.ts';
 import { vipsOf } from '../zones/read/suggest-targets.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -11,7 +11,7 @@ export type OverrideDocument = {
   readonly reason: string | null;
   readonly since: string;
   readonly until: string | null;
-  readonly by: 'operator' | 'schedule';
+  readonly by: Author;
   /** False if the target is not configured; the override applies again if it returns. */
   readonly present: boolean;
   /** When the last cached answer that names it expires; null for `up` and while DNS answers name it. */
@@ -47,7 +47,7 @@ export type WeightDocument = {
   readonly file_weight: number | null;
   readonly reason: string | null;
   readonly since: string;
-  readonly by: 'operator' | 'schedule';
+  readonly by: Author;
   readonly present: boolean;
 };
 

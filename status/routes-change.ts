@@ -79,6 +79,7 @@ export function changeRoutes(app: FastifyInstance, runtime: Runtime): void {
   weightRoutes(app, runtime);
   pushRoute(app, runtime);
   reloadRoute(app, runtime);
+  forgetRoute(app, runtime);
 }
 
 function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
@@ -114,7 +115,7 @@ function overrideRoutes(app: FastifyInstance, runtime: Runtime): void {
         waiting_for: fleetDrain?.waitingFor ?? [],
         still_named: stillNamed(runtime, set),
         no_longer_safe: falsified(runtime, safeBefore, set),
-        warnings: [...own.warnings, ...waitingWords(fleetDrain)],
+        warnings: [...own.warnings, ...waitingWords(fleetDrain), ...keptWords(outcome)],
         saved: await outcome.saved,
       };
     },
@@ -190,8 +191,29 @@ function reloadRoute(app: FastifyInstance, runtime: Runtime): void {
   );
 }
 
+function forgetRoute(app: FastifyInstance, runtime: Runtime): void {
+  app.delete<Scoped>('/api/v1/fleet/nodes/*', scoped, async (request) => {
+    const node = request.params['*'];
+    const { scope = 'fleet' } = request.query;
+    switch (await kept(runtime.orders.forget(node, scope))) {
+      case 'forgotten':
+        return { node, scope };
+      case 'heard':
+        throw new ProblemError(409, `${node} is heard: a node that runs cannot be forgotten`, {
+          parameter: 'node',
+          hint: 'stop it first, and wait until pharos fleet shows it as lost',
+        });
+      case 'unknown':
+        throw new ProblemError(404, `unknown node ${node}`, {
+          parameter: 'node',
+          hint: 'pharos fleet lists the nodes',
+        });
+    }
+  });
+}
+
 /** @throws ProblemError (503) if the fleet cannot keep the order. Nothing was changed then. */
-async function kept(given: Promise<GivenOrder>): Promise<GivenOrder> {
+async function kept<T>(given: Promise<T>): Promise<T> {
   try {
     return await given;
   } catch (error) {
@@ -206,6 +228,12 @@ async function kept(given: Promise<GivenOrder>): Promise<GivenOrder> {
 function safeEverywhere(own: string | null, { safeAt }: FleetDrain): string | null {
   if (own === null || safeAt === undefined) return null;
   return own > safeAt ? own : safeAt;
+}
+
+/** In a fleet: VIPs that this node keeps as an order to it alone says. */
+function keptWords({ scope, kept }: Pick<Extract<GivenOrder, { kind: 'ok' }>, 'kept' | 'scope'>): readonly string[] {
+  if (scope !== 'fleet' || kept.length === 0) return [];
+  return [`this node keeps its own order on ${kept.join(', ')}; pharos auto --local gives it back`];
 }
 
 function waitingWords(drain: FleetDrain | undefined): readonly string[] {

@@ -42,6 +42,11 @@ export type OrderGiver = {
   readonly weigh: (target: string, request: WeightRequest | undefined, scope?: OrderScope) => Promise<GivenOrder>;
   /** A report on a target with a `push` check, which all nodes of a fleet get. */
   readonly report: Health['report'];
+  /**
+   * Forgets a node of the fleet that left for good, so that drains do not wait for it. `heard`: it still runs. Rejects
+   * with OrderNotKept.
+   */
+  readonly forget: (node: string, scope?: OrderScope) => Promise<'forgotten' | 'heard' | 'unknown'>;
   /** Undefined without a fleet, and for a target that no order of the fleet drains. */
   readonly drainOf: (target: string) => FleetDrain | undefined;
   /** All drains that the fleet keeps. */

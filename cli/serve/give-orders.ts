@@ -5,10 +5,11 @@
 import { orderKey, targetOfKey, type OrderEntry } from '../../fleet/order-book.ts';
 import type { Fleet } from '../../fleet/start-fleet.ts';
 import type { DrainAcknowledged } from '../../fleet/vote-message.ts';
-import type { Health, OverrideOutcome, OverrideRequest } from '../../health/engine.ts';
+import type { Author, Health, OverrideOutcome, OverrideRequest } from '../../health/engine.ts';
 import { canonicalTarget, expandTarget } from '../../health/target-names.ts';
 import type { FleetDrain, GivenOrder, OrderGiver, OrderScope } from '../../status/runtime.ts';
 import type { Current } from './generation.ts';
+import type { ScheduleOrders } from './schedule-orders.ts';
 
 /** As the bucket has it. `until` is ISO 8601. */
 type StateOrder = {
@@ -23,17 +24,19 @@ export type GiveOrdersParts = {
   readonly fleet: Fleet | undefined;
   readonly health: () => Health;
   readonly current: () => Current;
+  /** Results of schedules, in a fleet. */
+  readonly schedules?: Pick<ScheduleOrders, 'take' | 'repeat'> | undefined;
   readonly wallMs: () => number;
   readonly warn: (message: string) => void;
 };
 
 export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
-  const { fleet, health } = parts;
+  const { fleet, health, schedules } = parts;
   /** Outcomes of the orders that this node gave and that have come back. */
   const outcomes = new Map<string, OverrideOutcome>();
   fleet?.obey({
     ordered: (entry) => {
-      outcomes.set(entry.key, carryOut(parts, entry));
+      if (schedules?.take(entry) !== true) outcomes.set(entry.key, carryOut(parts, entry));
     },
     drains: () => drainsNow(parts, fleet),
     reported: ({ target, healthy, load }) => {
@@ -46,9 +49,14 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
     target: string,
     order: StateOrder | WeightOrder | null,
     scope: OrderScope,
-    alone: () => OverrideOutcome,
+    alone: (by: Author) => OverrideOutcome,
   ): Promise<GivenOrder> => {
-    if (fleet === undefined || scope === 'node') return { ...alone(), scope: 'node' };
+    if (fleet === undefined || scope === 'node') {
+      const outcome = { ...alone(fleet === undefined ? 'operator' : 'node'), scope: 'node' } as const;
+      // What the fleet ordered meanwhile holds from now on.
+      if (order === null && fleet !== undefined) carryOutAgain(parts, fleet, kind, target);
+      return outcome;
+    }
     const key = orderKey(kind, canonicalTarget(target));
     // What no VIP answers to is not given to the fleet, unless it takes an order back.
     if (!isKnown(parts, target) && (order !== null || fleet.orderOf(key) === undefined)) {
@@ -62,12 +70,12 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
 
   return {
     override: (target, request, scope = 'fleet') =>
-      give('state', target, request === undefined ? null : stateOrder(parts, target, request), scope, () =>
-        health().override(target, request),
+      give('state', target, request === undefined ? null : stateOrder(parts, target, request), scope, (by) =>
+        health().override(target, request, by),
       ),
     weigh: (target, request, scope = 'fleet') =>
-      give('weight', target, request === undefined ? null : { target, ...request }, scope, () =>
-        health().weigh(target, request),
+      give('weight', target, request === undefined ? null : { target, ...request }, scope, (by) =>
+        health().weigh(target, request, by),
       ),
     report: (target, healthy, load) => {
       const outcome = health().report(target, healthy, load);
@@ -81,8 +89,37 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
             .orders()
             .flatMap(({ order }) => (isInForce(order, parts.wallMs()) && order.state === 'drain' ? [order.target] : []))
             .flatMap((target) => drainOf(parts, fleet, target) ?? []),
+    forget: async (node, scope = 'fleet') => {
+      if (fleet === undefined) return 'unknown';
+      const peer = fleet.peers().find((each) => each.node === node);
+      if (peer?.isFresh === true || node === fleet.node) return 'heard';
+      if (!fleet.known().includes(node)) return 'unknown';
+      if (scope === 'fleet') await fleet.order(orderKey('forget', node), { target: node, cleared: true });
+      fleet.forget(node);
+      return 'forgotten';
+    },
     drainOf: (target) => (fleet === undefined ? undefined : drainOf(parts, fleet, target)),
   };
+}
+
+/** Carries out the orders of the fleet on the VIPs that a TARGET names, which an order to this node alone had kept off. */
+function carryOutAgain(parts: GiveOrdersParts, fleet: Fleet, kind: 'state' | 'weight', target: string): void {
+  const names = namesOf(parts, target);
+  const about = fleet.orders().filter(({ key, order }) => {
+    const named = targetIn(order);
+    const kindOf = targetOfKey(key)?.kind;
+    if (named === undefined || (kindOf !== kind && kindOf !== `schedule-${kind}`)) return false;
+    return [...namesOf(parts, named)].some((name) => names.has(name));
+  });
+  for (const entry of about.sort((a, b) => a.revision - b.revision)) {
+    if (parts.schedules?.repeat(entry) !== true) carryOut(parts, entry);
+  }
+}
+
+function targetIn(order: unknown): string | undefined {
+  return typeof order === 'object' && order !== null && 'target' in order && typeof order.target === 'string'
+    ? order.target
+    : undefined;
 }
 
 /** How long a reply waits for other nodes: most acknowledge an order within one round trip. */
@@ -123,7 +160,13 @@ function stateOrder({ wallMs }: GiveOrdersParts, target: string, request: Overri
   return { target, state, reason, until };
 }
 
-function carryOut({ health, wallMs, warn }: GiveOrdersParts, { key, order, revision }: OrderEntry): OverrideOutcome {
+/** The outcome of an order that is not about VIPs. */
+const NOTHING_SET: OverrideOutcome = { kind: 'ok', targets: [], kept: [], saved: Promise.resolve(true) };
+
+function carryOut(
+  { fleet, health, wallMs, warn }: GiveOrdersParts,
+  { key, order, revision }: OrderEntry,
+): OverrideOutcome {
   const kind = targetOfKey(key)?.kind;
   const isCleared = typeof order === 'object' && order !== null && 'cleared' in order;
   if (kind === 'state' && isStateOrder(order)) {
@@ -134,6 +177,10 @@ function carryOut({ health, wallMs, warn }: GiveOrdersParts, { key, order, revis
   }
   if (kind === 'weight' && isWeightOrder(order)) {
     return health().weigh(order.target, { weight: order.weight, reason: order.reason });
+  }
+  if (kind === 'forget' && isCleared && 'target' in order && typeof order.target === 'string') {
+    fleet?.forget(order.target);
+    return NOTHING_SET;
   }
   if (isCleared && 'target' in order && typeof order.target === 'string') {
     return kind === 'weight' ? health().weigh(order.target, undefined) : health().override(order.target, undefined);

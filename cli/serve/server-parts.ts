@@ -32,6 +32,7 @@ import { createHandOver, type HandOver } from './hand-over.ts';
 import { createQueryLog, type QueryLog } from './query-log.ts';
 import { createTrafficWindow, type TrafficWindow } from './recent-traffic.ts';
 import { createReloads, type Reloads } from './reload.ts';
+import { createScheduleOrders } from './schedule-orders.ts';
 import { createSerialAgreement, type SerialAgreement } from './serial-agreement.ts';
 import { checkSerials, createSerialKeeper, type SerialKeeper } from './serial-keeper.ts';
 import { createStatusListener, type StatusListener } from './status-listener.ts';
@@ -142,9 +143,17 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
     fleetSerials: () => agreement.known(),
   });
   const agreement = createSerialAgreement({ fleet: basis.fleet, current, reload: reloads.reload, log });
-  const calendar = createCalendar({ health: health.now, tell: news.scheduled, reload: reloads.reload, log });
+  const schedules =
+    basis.fleet &&
+    createScheduleOrders({ fleet: basis.fleet, health: health.now, clock: systemClock, random: Math.random });
+  const calendar = createCalendar({
+    health: () => schedules ?? health.now(),
+    tell: news.scheduled,
+    reload: reloads.reload,
+    log,
+  });
   const orders = createOrderGiver({
-    ...{ fleet: basis.fleet, health: health.now, current, wallMs: Date.now },
+    ...{ fleet: basis.fleet, health: health.now, current, schedules, wallMs: Date.now },
     warn: (message) => {
       log.warn(message);
     },

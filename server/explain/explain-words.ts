@@ -3,6 +3,7 @@
  * words for steps.
  */
 import { percent } from '../../config/units.ts';
+import type { Author } from '../../health/engine.ts';
 import {
   FORCED,
   forcedOf,
@@ -45,7 +46,7 @@ export type OperatorOrders = {
 };
 
 type Order = {
-  readonly by: 'operator' | 'schedule';
+  readonly by: Author;
   readonly reason: string | undefined;
   /** ISO 8601: when the override expires. */
   readonly until: string | undefined;
@@ -112,7 +113,8 @@ function whyState(
 /** Such as `by an operator (kernel upgrade)` or `by schedule "0 22 * * *"`. A schedule's reason is its line. */
 function byWhom(order: Omit<Order, 'until'> | undefined): string {
   if (order?.by === 'schedule') return `by ${order.reason ?? 'a schedule'}`;
-  return order?.reason ? `by an operator (${order.reason})` : 'by an operator';
+  const whom = order?.by === 'node' ? 'by an operator on this node alone' : 'by an operator';
+  return order?.reason ? `${whom} (${order.reason})` : whom;
 }
 
 function whyRegion(region: RegionInfo | undefined, share: number): string {

@@ -246,6 +246,7 @@ export async function createFakeRuntime(): Promise<FakeRuntime> {
       weigh: (...[target, request]) => Promise.resolve({ ...health.weigh(target, request), scope: 'node' }),
       report: (...report) => health.report(...report),
       drainOf: () => undefined,
+      forget: () => Promise.resolve('unknown'),
       drains: () => [],
     },
     io: () => 'batch',
