@@ -15,6 +15,7 @@ const SECTIONS = {
   isolation: 'Isolation',
   startup: 'Start-up',
   fleet: 'Fleet',
+  'fleet-scale': 'Fleet of hundreds, simulated',
 } as const;
 export type Section = keyof typeof SECTIONS;
 
@@ -38,7 +39,7 @@ export function median(values: readonly number[]): number {
 /** Writes a section's Markdown and returns the path of the file. */
 export function writeSection(name: Section, lines: readonly string[]): string {
   const path = fileURLToPath(new URL('RESULTS.md', import.meta.url));
-  const parts = existsSync(path) ? readFileSync(path, 'utf8').split(/^<!-- (\w+) -->\n/m) : [];
+  const parts = existsSync(path) ? readFileSync(path, 'utf8').split(/^<!-- ([\w-]+) -->\n/m) : [];
   // The text before the first mark, then names and texts in turn.
   const texts = new Map(parts.flatMap((part, index) => (index % 2 === 1 ? [[part, parts[index + 1] ?? '']] : [])));
   texts.set(name, `\n## ${SECTIONS[name]}\n\n${lines.join('\n').trimEnd()}\n\n`);

@@ -113,11 +113,13 @@ type Peer = {
   /** Digest of the list that `order` belongs to. */
   list: string | undefined;
   digests: readonly TargetDigest[];
-  /** From a place in the peer's list to this node's target; -1: this node has none. */
+  /** From a place in the peer's list to this node's target; -1: this node has none. Peers with the same list share it. */
   order: Int32Array;
   /** By this node's targets. */
   votes: Uint8Array;
   body: Uint8Array;
+  /** Whether the votes are those of the body. */
+  isBodyTaken: boolean;
   held: Map<number, Stand>;
   reasons: Map<number, string>;
   askedMs: number;
@@ -130,6 +132,9 @@ type Change = NonNullable<Head['changes']>[number];
 type State = {
   readonly options: MemberOptions;
   targets: readonly MemberTarget[];
+  digests: readonly TargetDigest[];
+  /** The places of the targets: 0, 1, 2, … */
+  order: Int32Array;
   indexOf: Map<TargetDigest, number>;
   list: string;
   config: string;
@@ -216,6 +221,8 @@ export function createMember(options: MemberOptions): Member {
   const state: State = {
     options,
     targets: [],
+    digests: [],
+    order: new Int32Array(0),
     indexOf: new Map(),
     list: '',
     config: '',
@@ -283,7 +290,7 @@ export function createMember(options: MemberOptions): Member {
     hearList: (node, list, digests, reasons) => {
       hearList(state, node, list, digests, reasons);
     },
-    list: () => ({ list: state.list, digests: state.targets.map(({ digest }) => digest), reasons: state.reasons }),
+    list: () => ({ list: state.list, digests: state.digests, reasons: state.reasons }),
     beat: () => {
       beat(state);
     },
@@ -324,8 +331,10 @@ function configure(state: State, targets: readonly MemberTarget[]): void {
   const { indexOf: before, own, reasons, verdicts, isProbing } = state;
   // The order is that of the digests, so that nodes with the same configuration have the same list.
   state.targets = [...targets].sort((a, b) => (a.digest < b.digest ? -1 : 1));
-  state.indexOf = new Map(state.targets.map(({ digest }, at) => [digest, at]));
-  state.list = listDigest(state.targets.map(({ digest }) => digest));
+  state.digests = state.targets.map(({ digest }) => digest);
+  state.order = Int32Array.from(state.digests.keys());
+  state.indexOf = new Map(state.digests.map((digest, at) => [digest, at]));
+  state.list = listDigest(state.digests);
   const kept = state.targets.map(({ digest }) => before.get(digest) ?? -1);
   state.own = kept.map((at) => own[at] ?? VOTE.UNKNOWN);
   state.reasons = kept.map((at) => reasons[at] ?? '');
@@ -498,6 +507,7 @@ function createPeer(state: State, head: Head): Peer {
     order: new Int32Array(0),
     votes: new Uint8Array(state.targets.length),
     body: NO_VOTES,
+    isBodyTaken: false,
     held: new Map(),
     reasons: new Map(),
     askedMs: Number.NEGATIVE_INFINITY,
@@ -509,6 +519,7 @@ function createPeer(state: State, head: Head): Peer {
 function forgetVotes(peer: Peer): void {
   peer.votes.fill(VOTE.UNKNOWN);
   peer.body = NO_VOTES;
+  peer.isBodyTaken = false;
   peer.held.clear();
 }
 
@@ -520,20 +531,17 @@ function takeBody(state: State, peer: Peer, head: Head, body: Uint8Array): reado
       askList(state, peer);
       return [];
     }
-    setList(
-      state,
-      peer,
-      head.list,
-      state.targets.map(({ digest }) => digest),
-    );
+    setList(state, peer, head.list, state.digests);
+  }
+  const touched: number[] = [];
+  // Most heartbeats say the same as the last one.
+  if (!peer.isBodyTaken || Buffer.compare(body, peer.body) !== 0) {
+    peer.order.forEach((index, at) => {
+      if (index >= 0 && setVote(state, peer, index, packedVote(body, at))) touched.push(index);
+    });
   }
   peer.body = body;
-  const touched: number[] = [];
-  peer.order.forEach((index, at) => {
-    if (index < 0) return;
-    const vote = packedVote(body, at);
-    if (setVote(state, peer, index, vote)) touched.push(index);
-  });
+  peer.isBodyTaken = true;
   const held = new Map<number, Stand>();
   for (const [digest, stand] of head.held) {
     const index = state.indexOf.get(digest);
@@ -552,7 +560,9 @@ function takeChanges(state: State, peer: Peer, head: Head): readonly number[] {
     const index = state.indexOf.get(digest);
     if (index === undefined) continue;
     peer.reasons.set(index, reason);
-    if (setVote(state, peer, index, vote)) touched.push(index);
+    if (!setVote(state, peer, index, vote)) continue;
+    touched.push(index);
+    peer.isBodyTaken = false;
   }
   return touched;
 }
@@ -603,7 +613,9 @@ function setList(state: State, peer: Peer, list: string, digests: readonly Targe
 /** Brings a peer's votes into the order of this node's targets. `kept`: where targets that stay were before, or -1. */
 function alignPeer(state: State, peer: Peer, kept: readonly number[] = []): void {
   const { votes, held, reasons } = peer;
-  peer.order = Int32Array.from(peer.digests, (digest) => state.indexOf.get(digest) ?? -1);
+  peer.order =
+    peer.list === state.list ? state.order : Int32Array.from(peer.digests, (digest) => state.indexOf.get(digest) ?? -1);
+  peer.isBodyTaken = false;
   peer.votes = new Uint8Array(state.targets.length);
   peer.held = new Map();
   peer.reasons = new Map();

@@ -30,14 +30,24 @@ export type FleetNetwork = {
   partition(groupOf: (node: FleetNode) => number): void;
   /** Lets time pass. */
   advance(ms: number): void;
-  now(): number;
+  readonly now: () => number;
   clock: Clock;
 };
 
-export function createFleetNetwork(
-  dice: Dice,
-  { loss = 0, delayMs = 40, jitterMs = 20 }: { loss?: number; delayMs?: number; jitterMs?: number } = {},
-): FleetNetwork {
+export type FleetNetworkOptions = {
+  readonly loss?: number;
+  readonly delayMs?: number;
+  readonly jitterMs?: number;
+  /** Instead of `delayMs`. */
+  readonly delayOf?: (from: FleetNode, to: FleetNode) => number;
+  /** What a member asks of its node, and how its verdicts change. */
+  readonly changed?: (node: FleetNode, target: TargetDigest, verdict: Vote) => void;
+  readonly hastened?: (node: FleetNode, target: TargetDigest) => void;
+  readonly probing?: (node: FleetNode, target: TargetDigest, isProbing: boolean) => void;
+};
+
+export function createFleetNetwork(dice: Dice, options: FleetNetworkOptions = {}): FleetNetwork {
+  const { loss = 0, delayMs = 40, jitterMs = 20, delayOf = () => delayMs } = options;
   const queue = createEventQueue();
   let groupOf: (node: FleetNode) => number = () => 0;
   const nodes: FleetNode[] = [];
@@ -63,7 +73,7 @@ export function createFleetNetwork(
     if (!reaches(from, to)) return;
     // NATS keeps the order of messages between two clients.
     const pair = `${from.name} ${to.name}`;
-    const arrivesMs = Math.max(queue.now() + delayMs + dice.below(jitterMs + 1), arrivals.get(pair) ?? 0);
+    const arrivesMs = Math.max(queue.now() + delayOf(from, to) + dice.below(jitterMs + 1), arrivals.get(pair) ?? 0);
     arrivals.set(pair, arrivesMs);
     queue.at(arrivesMs, () => {
       if (isAlive(to)) arrive();
@@ -98,11 +108,15 @@ export function createFleetNetwork(
       },
       changed: (target, verdict) => {
         changes.push({ atMs: queue.now(), target, verdict });
+        options.changed?.(node, target, verdict);
       },
       hasten: (target) => {
         hastened.push(target);
+        options.hastened?.(node, target);
       },
-      probing: () => undefined,
+      probing: (target, isProbing) => {
+        options.probing?.(node, target, isProbing);
+      },
     });
     const node: FleetNode = { name, region, member, hastened, changes, octetsSent: 0, messagesSent: 0 };
     nodes.push(node);
