@@ -165,7 +165,9 @@ function recount(week: Week, each: Hot, observer: number): void {
   week.counts += 1;
   const before = (each.verdicts[observer] ?? VOTE.UNKNOWN) as Vote;
   const stand = standOf(week, each, observer);
-  const verdict = stand ?? verdictOf({ ...NO_COUNT, stand }, ballotsOf(week, each, observer), before);
+  // Ballots matter only for what is held on a tie.
+  const ballots = stand === undefined ? ballotsOf(week, each, observer) : [];
+  const verdict = verdictOf({ ...NO_COUNT, stand }, ballots, before);
   each.verdicts[observer] = verdict;
   ledgers.fleet.show(observer, each.target, verdict === VOTE.DOWN);
   // Others learn what is held on a tie with the next full heartbeat.
