@@ -69,7 +69,7 @@ export function openLink(options: NatsLinkOptions): NatsLink {
   let retry: NodeJS.Timeout | undefined;
   const backoff = createBackoff();
   const refusals = createRefusals();
-  const subscriptions: Subscription[] = [];
+  const subscriptions = createSubscriptions();
 
   const setUp = (up: boolean, why?: string): void => {
     failure = up ? undefined : why;
@@ -86,22 +86,6 @@ export function openLink(options: NatsLinkOptions): NatsLink {
     if (failure !== why) warn(`fleet: cannot connect to NATS at ${settings.servers.join(', ')}: ${why}`);
     failure = why;
   };
-  const subscribeOn = (on: NatsConnection, subscription: Subscription): void => {
-    const [subject, take] = subscription;
-    on.subscribe(subject, {
-      callback: (error, message: Msg) => {
-        if (error === null) take(message.data, (octets) => message.respond(octets), message.subject);
-        else subscribeLater(on, subscription);
-      },
-    });
-  };
-
-  const subscribeLater = (on: NatsConnection, subscription: Subscription): void => {
-    setTimeout(() => {
-      if (!on.isClosed()) subscribeOn(on, subscription);
-    }, SUBSCRIBE_AGAIN_MS).unref();
-  };
-
   const open = async (): Promise<void> => {
     try {
       const opened = await connect({ ...connectionOptions(settings), reconnectDelayHandler: backoff.delay });
@@ -111,7 +95,7 @@ export function openLink(options: NatsLinkOptions): NatsLink {
       }
       connection = opened;
       void follow(opened);
-      for (const subscription of subscriptions) subscribeOn(opened, subscription);
+      subscriptions.open(opened);
       setUp(true);
     } catch (error) {
       failed(messageOf(error));
@@ -151,13 +135,18 @@ export function openLink(options: NatsLinkOptions): NatsLink {
   void open();
   return {
     publish: (subject, octets) => {
-      if (!isUp || connection === undefined) return false;
-      connection.publish(subject, octets);
-      return true;
+      // After `close` a drained connection throws, as does one for a message that is too large for the server.
+      if (!isUp || isClosed || connection === undefined) return false;
+      try {
+        connection.publish(subject, octets);
+        return true;
+      } catch (error) {
+        warn(`fleet: a message to ${subject} could not be sent: ${messageOf(error)}`);
+        return false;
+      }
     },
     subscribe: (...subscription) => {
-      subscriptions.push(subscription);
-      if (connection) subscribeOn(connection, subscription);
+      subscriptions.add(subscription, connection);
     },
     request: async (subject, octets, timeoutMs) => {
       if (!isUp || connection === undefined) return undefined;
@@ -183,8 +172,40 @@ export function openLink(options: NatsLinkOptions): NatsLink {
   };
 }
 
+/** Subscriptions, on whichever connection there is. */
+function createSubscriptions(): {
+  readonly add: (subscription: Subscription, on: NatsConnection | undefined) => void;
+  readonly open: (on: NatsConnection) => void;
+} {
+  const all: Subscription[] = [];
+  const subscribeOn = (on: NatsConnection, subscription: Subscription): void => {
+    const [subject, take] = subscription;
+    on.subscribe(subject, {
+      callback: (error, message: Msg) => {
+        if (error !== null) subscribeLater(on, subscription);
+        // The last messages arrive while the connection is drained.
+        else if (!on.isDraining()) take(message.data, (octets) => message.respond(octets), message.subject);
+      },
+    });
+  };
+  const subscribeLater = (on: NatsConnection, subscription: Subscription): void => {
+    setTimeout(() => {
+      if (!on.isClosed()) subscribeOn(on, subscription);
+    }, SUBSCRIBE_AGAIN_MS).unref();
+  };
+  return {
+    add: (subscription, on) => {
+      all.push(subscription);
+      if (on) subscribeOn(on, subscription);
+    },
+    open: (on) => {
+      for (const subscription of all) subscribeOn(on, subscription);
+    },
+  };
+}
+
 /** How long to wait before the next attempt. The client asks several times per attempt. */
-function createBackoff(): { delay(): number; end(): void } {
+function createBackoff(): { readonly delay: () => number; readonly end: () => void } {
   let awaySinceMs: number | undefined;
   let jitter = 1;
   return {
@@ -204,7 +225,12 @@ function createBackoff(): { delay(): number; end(): void } {
 }
 
 /** What NATS refused lately. */
-function createRefusals(): { add(what: string): boolean; list(): readonly string[]; clear(): void } {
+function createRefusals(): {
+  /** True: it was not known. */
+  readonly add: (what: string) => boolean;
+  readonly list: () => readonly string[];
+  readonly clear: () => void;
+} {
   const seenMs = new Map<string, number>();
   const list = (): readonly string[] => {
     const oldestMs = performance.now() - REFUSED_MS;
@@ -216,7 +242,6 @@ function createRefusals(): { add(what: string): boolean; list(): readonly string
     clear: () => {
       seenMs.clear();
     },
-    /** True: it was not known. */
     add: (what) => {
       const isNew = !list().includes(what);
       seenMs.set(what, performance.now());

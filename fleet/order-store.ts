@@ -10,7 +10,7 @@
  */
 import { PermissionViolationError, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf } from '../config/unknown-values.ts';
-import { openBucket, type OrderBucket, type StoredOrder } from './order-bucket.ts';
+import { createSession, type ConnectionSession } from './connection-session.ts';
 import {
   storedEntry,
   ORDER_VERSION,
@@ -19,6 +19,7 @@ import {
   type OrderEntry,
   type OrderValue,
 } from './order-book.ts';
+import { openBucket, type OrderBucket, type StoredOrder } from './order-bucket.ts';
 
 const REREAD_MS = 60_000;
 /** Readings that peers ask for follow each other no sooner. */
@@ -58,11 +59,105 @@ export type OrderStoreOptions = {
 };
 
 export function createOrderStore(options: OrderStoreOptions): OrderStore {
-  const { fleet, domain, node, book, now, taken, warn } = options;
+  const { fleet, domain, warn } = options;
+  const { heard, reread, put } = createOrderFiler(options);
   let bucket: OrderBucket | undefined;
   let problem: string | undefined;
-  let session: Session | undefined;
+  let session: ConnectionSession | undefined;
 
+  /** Opens the bucket, watches and reads it, until the session ends. Throws when it has to be opened again. */
+  const exchange = async (connection: NatsConnection, own: ConnectionSession, ready: () => void): Promise<void> => {
+    const kv = await openBucket(connection, fleet, domain);
+    const watch = await kv.watch(heard);
+    try {
+      if (own.isOver()) return;
+      bucket = kv;
+      await reread(kv);
+      problem = undefined;
+      ready();
+      for (let nextMs = performance.now() + REREAD_MS; ;) {
+        const isAsked = await own.pause(LOOK_MS);
+        if (own.isOver()) return;
+        if (watch.isDead()) throw new Error('the watch ended');
+        if (!isAsked && performance.now() < nextMs) continue;
+        if (await reread(kv)) throw new Error('the watch had missed an order');
+        nextMs = performance.now() + REREAD_MS;
+        await own.rest(CATCH_UP_MS);
+      }
+    } finally {
+      watch.stop();
+    }
+  };
+  /** Exchanges orders until the session ends. */
+  const run = async (connection: NatsConnection, own: ConnectionSession, ready: () => void): Promise<void> => {
+    let pauseMs = LEAST_PAUSE_MS;
+    while (!own.isOver()) {
+      try {
+        await exchange(connection, own, () => {
+          pauseMs = LEAST_PAUSE_MS;
+          ready();
+        });
+      } catch (error) {
+        if (own.isOver()) return;
+        const why = messageOf(error);
+        if (problem !== why) warn(`fleet: orders are exchanged anew: ${why}`);
+        problem = why;
+        await own.rest(pauseMs);
+        pauseMs = Math.min(MOST_PAUSE_MS, pauseMs * 2);
+      }
+    }
+  };
+  const detach = (): void => {
+    session?.end();
+    session = undefined;
+    bucket = undefined;
+    problem = undefined;
+  };
+  return {
+    detach,
+    close: detach,
+    problem: () => problem,
+    catchUp: () => {
+      session?.wake();
+    },
+    attach: (connection) => {
+      detach();
+      const own = createSession();
+      session = own;
+      return new Promise((resolve) => {
+        void run(connection, own, resolve).finally(resolve);
+      });
+    },
+    put: async (key, order) => {
+      const untilMs = performance.now() + PUT_MS;
+      for (;;) {
+        if (session === undefined) throw new OrderNotKept('NATS cannot be reached');
+        let why = problem ?? 'the orders have not been read yet';
+        try {
+          if (bucket !== undefined) return await put(bucket, key, order);
+        } catch (error) {
+          why = isOvertaken(error) ? 'other nodes changed the same target at the same time' : messageOf(error);
+          if (error instanceof PermissionViolationError) throw new OrderNotKept(why);
+          if (!isOvertaken(error)) session.wake();
+          else if (performance.now() <= untilMs) continue;
+        }
+        if (performance.now() > untilMs) throw new OrderNotKept(why);
+        // The cluster may be choosing a leader.
+        await pause(LEAST_PAUSE_MS);
+      }
+    },
+  };
+}
+
+/** What is done with orders in an open bucket: everything between it and the book. */
+function createOrderFiler({ node, book, now, taken, warn }: OrderStoreOptions): {
+  /** Takes an order that was read. Undefined: it has another version. */
+  readonly heard: (stored: StoredOrder) => OrderEntry | undefined;
+  /** Reads all orders, and writes back what the bucket lost. True: one of them was new. */
+  readonly reread: (bucket: OrderBucket) => Promise<boolean>;
+  /** Writes a new order, and takes it. */
+  readonly put: (bucket: OrderBucket, key: string, order: unknown) => Promise<OrderEntry>;
+} {
   /** True: it is newer. */
   const take = (entry: OrderEntry): boolean => {
     const isNewer = book.take(entry);
@@ -80,7 +175,6 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
     return entry;
   };
 
-  /** Reads all orders, and writes back what the bucket lost. True: one of them was new. */
   const reread = async (kv: OrderBucket): Promise<boolean> => {
     const entries = (await kv.all()).flatMap((each) => readEntry(each) ?? []);
     entries.sort((a, b) => a.revision - b.revision);
@@ -103,56 +197,7 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
       if (!isOvertaken(error)) throw error;
     }
   };
-
-  /** Opens the bucket, watches and reads it, until the session ends. Throws when it has to be opened again. */
-  const exchange = async (connection: NatsConnection, own: Session, ready: () => void): Promise<void> => {
-    const kv = await openBucket(connection, fleet, domain);
-    const watch = await kv.watch(heard);
-    try {
-      if (own.isOver) return;
-      bucket = kv;
-      await reread(kv);
-      problem = undefined;
-      ready();
-      for (let nextMs = performance.now() + REREAD_MS; ;) {
-        const isAsked = await own.pause(LOOK_MS);
-        if (own.isOver) return;
-        if (watch.isDead()) throw new Error('the watch ended');
-        if (!isAsked && performance.now() < nextMs) continue;
-        if (await reread(kv)) throw new Error('the watch had missed an order');
-        nextMs = performance.now() + REREAD_MS;
-        await own.rest(CATCH_UP_MS);
-      }
-    } finally {
-      watch.stop();
-    }
-  };
-  /** Exchanges orders until the session ends. */
-  const run = async (connection: NatsConnection, own: Session, ready: () => void): Promise<void> => {
-    let pauseMs = LEAST_PAUSE_MS;
-    while (!own.isOver) {
-      try {
-        await exchange(connection, own, () => {
-          pauseMs = LEAST_PAUSE_MS;
-          ready();
-        });
-      } catch (error) {
-        if (own.isOver) return;
-        const why = messageOf(error);
-        if (problem !== why) warn(`fleet: orders are exchanged anew: ${why}`);
-        problem = why;
-        await own.rest(pauseMs);
-        pauseMs = Math.min(MOST_PAUSE_MS, pauseMs * 2);
-      }
-    }
-  };
-  const detach = (): void => {
-    session?.end();
-    session = undefined;
-    bucket = undefined;
-    problem = undefined;
-  };
-  const tryToPut = async (kv: OrderBucket, key: string, order: unknown): Promise<OrderEntry> => {
+  const put = async (kv: OrderBucket, key: string, order: unknown): Promise<OrderEntry> => {
     const stored = await kv.get(key);
     if (stored !== undefined) heard(stored);
     const value: OrderValue = { version: ORDER_VERSION, revision: book.highest() + 1, order, at: now(), node };
@@ -161,94 +206,7 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
     take(entry);
     return entry;
   };
-
-  return {
-    detach,
-    close: detach,
-    problem: () => problem,
-    catchUp: () => {
-      session?.wake();
-    },
-    attach: (connection) => {
-      detach();
-      const own = createSession();
-      session = own;
-      return new Promise((resolve) => {
-        void run(connection, own, resolve).finally(resolve);
-      });
-    },
-    put: async (key, order) => {
-      const untilMs = performance.now() + PUT_MS;
-      for (;;) {
-        if (session === undefined) throw new OrderNotKept('NATS cannot be reached');
-        let why = problem ?? 'the orders have not been read yet';
-        try {
-          if (bucket !== undefined) return await tryToPut(bucket, key, order);
-        } catch (error) {
-          if (isOvertaken(error)) continue;
-          why = messageOf(error);
-          if (error instanceof PermissionViolationError) throw new OrderNotKept(why);
-          session.wake();
-        }
-        if (performance.now() > untilMs) throw new OrderNotKept(why);
-        // The cluster may be choosing a leader.
-        await pause(LEAST_PAUSE_MS);
-      }
-    },
-  };
-}
-
-/** The time of one connection. */
-type Session = {
-  readonly isOver: boolean;
-  /** Resolves after `ms`, with the next `wake`, or at the end. True: there was a `wake`. */
-  pause(ms: number): Promise<boolean>;
-  /** Resolves after `ms`, or at the end; a `wake` meanwhile ends the next pause. */
-  rest(ms: number): Promise<void>;
-  wake(): void;
-  end(): void;
-};
-
-function createSession(): Session {
-  let isOver = false;
-  let isAwake = false;
-  let stop: (() => void) | undefined;
-  let wake: (() => void) | undefined;
-  const wait = (ms: number, resting: boolean): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        stop = undefined;
-        wake = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      timer.unref();
-      stop = done;
-      if (!resting) wake = done;
-    });
-  return {
-    get isOver() {
-      return isOver;
-    },
-    pause: async (ms) => {
-      if (!isAwake && !isOver) await wait(ms, false);
-      const wasAwake = isAwake;
-      isAwake = false;
-      return wasAwake;
-    },
-    rest: async (ms) => {
-      if (!isOver) await wait(ms, true);
-    },
-    wake: () => {
-      isAwake = true;
-      wake?.();
-    },
-    end: () => {
-      isOver = true;
-      stop?.();
-    },
-  };
+  return { heard, reread, put };
 }
 
 function pause(ms: number): Promise<void> {

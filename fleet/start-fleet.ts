@@ -321,19 +321,20 @@ function createWatch(
 ): () => void {
   const { link, store, book, electorate, member, config } = parts;
   const fleetAlarms = createFleetAlarms({ alarms, clock, settings });
-  let wasBehind = false;
+  let beatsBehind = 0;
   return () => {
     const peers = member.peers();
     const newest = Math.max(0, ...peers.map(({ isFresh, applied }) => (isFresh ? applied : 0)));
-    // What a peer has applied arrives here within a heartbeat, unless the watch for orders has died.
-    if (newest > book.highest() && wasBehind) store.catchUp();
-    wasBehind = newest > book.highest();
+    beatsBehind = newest > book.highest() ? beatsBehind + 1 : 0;
+    // What a peer has applied arrives here within a heartbeat, unless the watch for orders has died. Asks more and more
+    // seldom: the order may be of a version that this node does not know.
+    if (beatsBehind > 1 && Number.isInteger(Math.log2(beatsBehind))) store.catchUp();
     fleetAlarms.update({
       peers,
       failure: link.connection() === undefined ? (link.failure() ?? 'no attempt has ended yet') : undefined,
       refused: link.refused(),
       ordersProblem: store.problem(),
-      missingOrders: wasBehind ? newest : undefined,
+      missingOrders: beatsBehind > 1 ? newest : undefined,
       config: config(),
       splits: electorate.splits(),
       hasTwin: member.hasTwin(),

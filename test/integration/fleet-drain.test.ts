@@ -52,6 +52,8 @@ const drainOf = async (name: FleetServerName, target = TARGET): Promise<Drain | 
 const drain = async (name: FleetServerName, path = PATH): Promise<Drain> =>
   (await at(name).call('PUT', path, { state: 'drain' })).value as Drain;
 
+const isSafe = (found: Drain | undefined): boolean => typeof found?.safe_at === 'string';
+
 async function everywhere(address: string, names = FLEET_SERVERS): Promise<void> {
   for (const name of names)
     await eventually(
@@ -143,7 +145,7 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     await everywhere(SECOND);
     await eventually(
       () => drainOf('a'),
-      (found) => found?.safe_at != null,
+      (found) => isSafe(found),
       PATIENCE_MS,
     );
     const found = await drainOf('a');
@@ -174,7 +176,7 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     const { revision } = await drain('a');
     await eventually(
       () => drainOf('b'),
-      (found) => found?.safe_at != null,
+      (found) => isSafe(found),
       PATIENCE_MS,
     );
     await at('c').served().stop('SIGKILL');
@@ -183,7 +185,7 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
       (fleet) => lost(fleet, 'c'),
       PATIENCE_MS,
     );
-    expect(await drainOf('b')).toMatchObject({ waiting_for: [], revision, safe_at: expect.any(String) });
+    expect(await drainOf('b')).toMatchObject({ waiting_for: [], revision, safe_at: expect.any(String) as string });
     await at('c').start();
     expect(await answer('c')).toBe(SECOND);
   }, 120_000);
@@ -229,7 +231,7 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     await drain('a');
     await eventually(
       () => drainOf('a'),
-      (found) => found?.safe_at != null,
+      (found) => isSafe(found),
       PATIENCE_MS,
     );
     await at('c').call('DELETE', `${PATH}?scope=node`);
@@ -242,7 +244,7 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
     await at('c').call('PUT', `${PATH}?scope=node`, { state: 'drain' });
     await eventually(
       () => drainOf('a'),
-      (found) => found?.safe_at != null,
+      (found) => isSafe(found),
       PATIENCE_MS,
     );
   }, 120_000);

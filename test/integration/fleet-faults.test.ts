@@ -4,24 +4,14 @@
  */
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openLink, type NatsLink } from '../../fleet/nats-link.ts';
 import { createOrderBook } from '../../fleet/order-book.ts';
 import { bucketName } from '../../fleet/order-bucket.ts';
 import { createOrderStore, type OrderStore } from '../../fleet/order-store.ts';
 import { systemClock, type Clock } from '../../health/clock.ts';
 import { PROBED } from '../../health/health-table.ts';
-import {
-  agreed,
-  decided,
-  openFleetLab,
-  order,
-  PATIENCE_MS,
-  says,
-  together,
-  works,
-  type FleetLab,
-} from '../support/fleet-node.ts';
+import { agreed, decided, openFleetLab, order, PATIENCE_MS, says, together, works } from '../support/fleet-node.ts';
 import { HAS_NATS, type NatsServer } from '../support/nats.ts';
 import { eventually } from '../support/process.ts';
 import { createDice, printedSeed } from '../support/random.ts';
@@ -30,8 +20,6 @@ import { openWire } from '../support/wire.ts';
 
 const STREAM = `KV_${bucketName('test')}`;
 const url = (port: number): string => `nats://127.0.0.1:${String(port)}`;
-
-let lab: FleetLab;
 
 /** What an operator's `nats` command does. */
 async function byHand<T>(
@@ -46,13 +34,10 @@ async function byHand<T>(
   }
 }
 
-describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
-  beforeEach(() => {
-    lab = openFleetLab();
-  });
-  afterEach(() => lab.close());
-
+// Nearly all of their time is waiting.
+describe.skipIf(!HAS_NATS).concurrent('faults of a fleet', () => {
   test('kill -9 of NATS with the loss of its data undoes nothing, and what nodes know is written back', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     const nodes = ['a', 'b'].map((name) => lab.join({ name, servers: [server.url] }));
     const [a, b] = nodes;
@@ -76,6 +61,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   }, 120_000);
 
   test('a bucket or a watch that is deleted by hand is made anew, and no order is missed', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     const nodes = ['a', 'b'].map((name) => lab.join({ name, servers: [server.url] }));
     const [a, b] = nodes;
@@ -96,6 +82,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   }, 120_000);
 
   test('NATS that cannot be reached at the start delays a node by fleet.wait, and no longer', async () => {
+    await using lab = openFleetLab();
     let nowMs = 0;
     const timers: { dueMs: number; run: () => void }[] = [];
     const clock: Clock = {
@@ -137,6 +124,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   });
 
   test('connections that are half open or cut one way: the others count without the node, and it comes back', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     await using up = await openWire(server.port);
     await using down = await openWire(server.port);
@@ -175,6 +163,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   }, 120_000);
 
   test('a server that freezes is a server that is lost; when it thaws, all goes on', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     const nodes = ['a', 'b', 'c'].map((name) => lab.join({ name, servers: [server.url] }));
     await works(nodes);
@@ -192,6 +181,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   }, 120_000);
 
   test('over slow links that lose a tenth of all segments, nodes stay fresh, agree, and exchange orders', async () => {
+    await using lab = openFleetLab();
     const dice = createDice(printedSeed('lossy links'));
     const server = await lab.nats();
     const loss = { share: 0.1, stallMs: 300, dice };
@@ -206,6 +196,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   }, 120_000);
 
   test('a hundred nodes that reconnect at once have a hundred watches', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     let ready = 0;
     const open = (_: unknown, at: number): { link: NatsLink; store: OrderStore } => {
@@ -266,6 +257,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   }, 180_000);
 
   test('votes of a node with another check do not count', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     const nodes = ['a', 'b'].map((name) => lab.join({ name, servers: [server.url] }));
     const other = lab.join({ name: 'c', servers: [server.url], check: 'another check', config: 'two' });
@@ -283,6 +275,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   });
 
   test('a clock that is an hour off raises an alarm on all nodes, and changes nothing else', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     const clock: Clock = { ...systemClock, wall: () => Date.now() + 3_600_000 };
     const nodes = [
@@ -308,6 +301,7 @@ describe.skipIf(!HAS_NATS)('faults of a fleet', () => {
   });
 
   test('votes of another version, and votes in the name of another node, are not counted', async () => {
+    await using lab = openFleetLab();
     const server = await lab.nats();
     const nodes = ['a', 'b'].map((name) => lab.join({ name, servers: [server.url] }));
     await together(nodes);

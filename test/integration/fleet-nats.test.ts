@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, nkeys } from '@nats-io/transport-node';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { bucketName } from '../../fleet/order-bucket.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import {
@@ -18,10 +18,9 @@ import {
   type FleetLab,
   type FleetNode,
   type FleetNodeOptions,
-  type LabNodeOptions,
   PATIENCE_MS,
 } from '../support/fleet-node.ts';
-import { HAS_NATS, makeCredentials, type NatsServer, type NatsServerOptions } from '../support/nats.ts';
+import { HAS_NATS, makeCredentials, type NatsServer } from '../support/nats.ts';
 import { eventually } from '../support/process.ts';
 import { freePort } from '../support/server-process.ts';
 import { openWire } from '../support/wire.ts';
@@ -38,29 +37,23 @@ function block(title: string): string {
     .join('\n');
 }
 
-let lab: FleetLab;
-const joined = (options: LabNodeOptions): FleetNode => lab.join(options);
-const nats = (config = '', more: Partial<NatsServerOptions> = {}): Promise<NatsServer> => lab.nats({ config, ...more });
-
-describe.skipIf(!HAS_NATS)('NATS of a fleet', () => {
-  beforeEach(() => {
-    lab = openFleetLab();
-  });
-  afterEach(() => lab.close());
-
+// Nearly all of their time is waiting.
+describe.skipIf(!HAS_NATS).concurrent('NATS of a fleet', () => {
   test('one server', async () => {
-    const server = await nats(block('one server'));
-    const nodes = ['a', 'b'].map((name) => joined({ name, servers: [server.url] }));
+    await using lab = openFleetLab();
+    const server = await lab.nats({ config: block('one server') });
+    const nodes = ['a', 'b'].map((name) => lab.join({ name, servers: [server.url] }));
     await Promise.all(nodes.map(({ fleet }) => fleet.joined));
     await works(nodes);
     expect(nodes.flatMap(({ alarms }) => alarms.list())).toEqual([]);
   });
 
   test('three servers: the loss of the one that leads the orders is outlived', async () => {
+    await using lab = openFleetLab();
     const servers = await lab.cluster(block('three servers'));
     const urls = servers.map(({ url }) => url);
     const nodes = ['a', 'b', 'c'].map((name, at) =>
-      joined({ name, servers: [...urls.slice(at), ...urls.slice(0, at)] }),
+      lab.join({ name, servers: [...urls.slice(at), ...urls.slice(0, at)] }),
     );
     await works(nodes);
 
@@ -78,19 +71,20 @@ describe.skipIf(!HAS_NATS)('NATS of a fleet', () => {
   }, 180_000);
 
   test('leaf nodes: votes and orders cross; a region that is cut off still hears itself', async () => {
+    await using lab = openFleetLab();
     const port = await freePort();
     await using wire = await openWire(port);
     const away = `127.0.0.1:${String(wire.port)}`;
     // Servers tell each other their addresses: the link of the test is the only way.
     const listen = `listen: 127.0.0.1:${String(port)}, advertise: "${away}"`;
-    const hub = await nats(block('hub').replace('listen: 0.0.0.0:7422', listen), { name: 'hub' });
+    const hub = await lab.nats({ name: 'hub', config: block('hub').replace('listen: 0.0.0.0:7422', listen) });
     const remote = block('leaf').replace('nats-1.example.net:7422', away);
-    const leaf = await nats(remote, { name: 'leaf', jetstream: false });
+    const leaf = await lab.nats({ name: 'leaf', jetstream: false, config: remote });
     const domain = 'hub';
     const [a, b, c] = [
-      joined({ name: 'a', servers: [hub.url], domain }),
-      joined({ name: 'b', servers: [leaf.url], domain, region: 'seoul' }),
-      joined({ name: 'c', servers: [leaf.url], domain, region: 'seoul' }),
+      lab.join({ name: 'a', servers: [hub.url], domain }),
+      lab.join({ name: 'b', servers: [leaf.url], domain, region: 'seoul' }),
+      lab.join({ name: 'c', servers: [leaf.url], domain, region: 'seoul' }),
     ];
     await works([a, b, c]);
     wire.cut();
@@ -106,6 +100,7 @@ describe.skipIf(!HAS_NATS)('NATS of a fleet', () => {
   });
 
   test('TLS on both sides; without a certificate of its own a node is refused', async () => {
+    await using lab = openFleetLab();
     const ca = makeCertificate({ name: 'authority' });
     const [server, client] = [
       makeCertificate({ name: 'localhost', issuer: ca }),
@@ -119,19 +114,20 @@ describe.skipIf(!HAS_NATS)('NATS of a fleet', () => {
       .replace('/etc/nats/server.pem', write('server.pem', server.cert))
       .replace('/etc/nats/server.key', write('server.key', server.key))
       .replace('/etc/nats/ca.pem', write('ca.pem', ca.cert));
-    const { port } = await nats(config);
+    const { port } = await lab.nats({ config });
     const servers = [`tls://localhost:${String(port)}`];
     const tls = { ca: ca.cert, cert: client.cert, key: client.key };
-    const strange = joined({ name: 'c', servers, tls: { ca: undefined, cert: client.cert, key: client.key } });
-    const bare = joined({ name: 'd', servers, tls: { ca: ca.cert, cert: undefined, key: undefined } });
-    await works(['a', 'b'].map((name) => joined({ name, servers, tls })));
+    const strange = lab.join({ name: 'c', servers, tls: { ca: undefined, cert: client.cert, key: client.key } });
+    const bare = lab.join({ name: 'd', servers, tls: { ca: ca.cert, cert: undefined, key: undefined } });
+    await works(['a', 'b'].map((name) => lab.join({ name, servers, tls })));
     await says(strange, /cannot connect to NATS at tls:.*certificate/);
     expect([strange.fleet.isConnected(), bare.fleet.isConnected()]).toEqual([false, false]);
   });
 
   test('tls:// does not connect to a server without TLS', async () => {
-    const { port } = await nats();
-    const node = joined({ name: 'a', servers: [`tls://127.0.0.1:${String(port)}`] });
+    await using lab = openFleetLab();
+    const { port } = await lab.nats();
+    const node = lab.join({ name: 'a', servers: [`tls://127.0.0.1:${String(port)}`] });
     await says(node, "server does not support 'tls'");
     expect(node.fleet.isConnected()).toBe(false);
   });
@@ -161,9 +157,10 @@ describe.skipIf(!HAS_NATS)('NATS of a fleet', () => {
       wrong: { credentials: makeCredentials().credentials },
     },
   ])('login by $way', async ({ config, login, wrong }) => {
-    const { url: server } = await nats(config);
-    const refused = joined({ name: 'x', servers: [server], login: wrong ?? {} });
-    const node = joined({ name: 'a', servers: [server], login: login ?? {} });
+    await using lab = openFleetLab();
+    const { url: server } = await lab.nats({ config });
+    const refused = lab.join({ name: 'x', servers: [server], login: wrong ?? {} });
+    const node = lab.join({ name: 'a', servers: [server], login: login ?? {} });
     await order(node, 'state.a');
     await says(refused, `cannot connect to NATS at ${server}: Authorization Violation`);
     expect(refused.fleet.isConnected()).toBe(false);
@@ -175,16 +172,21 @@ describe.skipIf(!HAS_NATS)('NATS of a fleet', () => {
     const own = user.replaceAll('prod', 'test').replaceAll('ams1', name);
     return less === undefined ? own : own.replace(less, '');
   };
-  const withLogin = (name: string, server: NatsServer, more: Partial<FleetNodeOptions> = {}): FleetNode =>
-    joined({ name, servers: [server.url], login: { user: name, password: 'a secret' }, ...more });
+  const withLogin = (
+    lab: FleetLab,
+    name: string,
+    server: NatsServer,
+    more: Partial<FleetNodeOptions> = {},
+  ): FleetNode => lab.join({ name, servers: [server.url], login: { user: name, password: 'a secret' }, ...more });
 
   test('the permissions of the page suffice', async () => {
-    const server = await nats(
-      `authorization { users: [${['a', 'b', 'c'].map((name) => permitted(name)).join('\n')}] }`,
-    );
+    await using lab = openFleetLab();
+    const server = await lab.nats({
+      config: `authorization { users: [${['a', 'b', 'c'].map((name) => permitted(name)).join('\n')}] }`,
+    });
     // A node with another check asks for lists of targets.
-    const nodes = ['a', 'b'].map((name) => withLogin(name, server));
-    const other = withLogin('c', server, { check: 'other' });
+    const nodes = ['a', 'b'].map((name) => withLogin(lab, name, server));
+    const other = withLogin(lab, 'c', server, { check: 'other' });
     await works([...nodes, other]);
     await eventually(
       () =>
@@ -213,11 +215,12 @@ describe.skipIf(!HAS_NATS)('NATS of a fleet', () => {
   } as const satisfies Record<string, readonly [RegExp, string]>;
 
   test('less is refused, and what is refused is logged and raises an alarm', async () => {
+    await using lab = openFleetLab();
     const rows = Object.entries(LESS);
     const users = [permitted('a'), ...rows.map(([name, [less]]) => permitted(name, less))];
-    const server = await nats(`authorization { users: [${users.join('\n')}] }`);
-    await order(withLogin('a', server), 'state.a');
-    const nodes = rows.map(([name]) => withLogin(name, server));
+    const server = await lab.nats({ config: `authorization { users: [${users.join('\n')}] }` });
+    await order(withLogin(lab, 'a', server), 'state.a');
+    const nodes = rows.map(([name]) => withLogin(lab, name, server));
     const orderless = nodes.at(-1)?.fleet;
     await eventually(
       () => Promise.resolve(orderless?.orderOf('state.a')),

@@ -108,13 +108,13 @@ export const PATIENCE_MS = 60_000;
 
 export type LabNodeOptions = Omit<FleetNodeOptions, 'folder'>;
 
-/** Servers and nodes in a folder; `close` ends all of them, the last one first. */
+/** Servers and nodes in a folder; all end with the block. */
 export type FleetLab = {
   readonly folder: string;
   nats(options?: Partial<NatsServerOptions>): Promise<NatsServer>;
   cluster(config: string): Promise<readonly NatsServer[]>;
   join(options: LabNodeOptions): FleetNode;
-  close(): Promise<void>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
 export function openFleetLab(): FleetLab {
@@ -138,7 +138,7 @@ export function openFleetLab(): FleetLab {
       nodes.push(node);
       return node;
     },
-    close: async () => {
+    [Symbol.asyncDispose]: async () => {
       await Promise.all(nodes.map((node) => node.stop()));
       await Promise.all(servers.map((server) => server.kill()));
       folder[Symbol.dispose]();

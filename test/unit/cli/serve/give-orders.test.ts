@@ -1,7 +1,7 @@
 /** When a drain of a fleet is safe, by what its nodes have said. */
 import { describe, expect, test } from 'vitest';
-import { createOrderGiver } from '../../../../cli/serve/give-orders.ts';
 import type { Current } from '../../../../cli/serve/generation.ts';
+import { createOrderGiver } from '../../../../cli/serve/give-orders.ts';
 import type { PeerView } from '../../../../fleet/member.ts';
 import { orderKey, type OrderEntry } from '../../../../fleet/order-book.ts';
 import type { Fleet, OrderTaker } from '../../../../fleet/start-fleet.ts';
