@@ -86,8 +86,16 @@ export type HoldSpec =
   | { readonly kind: 'push'; readonly expiresMs: number }
   | { readonly kind: 'none' };
 
+/** Made once for each check: many targets share one, and each result asks. */
+const specs = new WeakMap<CheckSpec, HoldSpec>();
+
 export function holdSpecOf(check: CheckSpec): HoldSpec {
-  return 'expiresMs' in check ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
+  let spec = specs.get(check);
+  if (spec === undefined) {
+    spec = 'expiresMs' in check ? { kind: 'push', expiresMs: check.expiresMs } : { ...check, kind: 'probed' };
+    specs.set(check, spec);
+  }
+  return spec;
 }
 
 /**

@@ -41,7 +41,8 @@ export function resumeOverrides(saved: readonly SavedOverride[], clock: Clock): 
 }
 
 export function overrideOf({ entries }: Overrides, target: string): SavedOverride | undefined {
-  return entries.get(canonicalTarget(target))?.override;
+  // Most servers have none.
+  return entries.size === 0 ? undefined : entries.get(canonicalTarget(target))?.override;
 }
 
 export function listOverrides({ entries }: Overrides): readonly SavedOverride[] {

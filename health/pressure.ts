@@ -95,7 +95,7 @@ export function createPressures(clock: Clock, foresee?: Foresee, changed?: (targ
   };
 
   return {
-    of: (target) => loads.get(canonicalTarget(target.target)),
+    of: (target) => (loads.size === 0 ? undefined : loads.get(canonicalTarget(target.target))),
     report(target, load, holdSeconds) {
       const { shed, capacity = 1 } = target;
       if (shed === undefined) return;
@@ -111,6 +111,7 @@ export function createPressures(clock: Clock, foresee?: Foresee, changed?: (targ
       else loads.set(key, { share, pressure, fromMs });
     },
     forget(target, was) {
+      if (loads.size === 0) return;
       const key = canonicalTarget(target.target);
       const load = loads.get(key);
       if (load === undefined) return;

@@ -67,7 +67,8 @@ export function createRamps(clock: Clock, changed: (target: HealthTarget) => voi
   const wind = (): void => {
     if (ramps.size > 0) cancel ??= clock.after(RAMP_TICK_MS, tick);
   };
-  const startOf = (target: HealthTarget): number | undefined => ramps.get(canonicalTarget(target.target))?.startMs;
+  const startOf = (target: HealthTarget): number | undefined =>
+    ramps.size === 0 ? undefined : ramps.get(canonicalTarget(target.target))?.startMs;
 
   return {
     shareOf(target) {
@@ -89,7 +90,7 @@ export function createRamps(clock: Clock, changed: (target: HealthTarget) => voi
       return true;
     },
     end(target) {
-      ramps.delete(canonicalTarget(target.target));
+      if (ramps.size > 0) ramps.delete(canonicalTarget(target.target));
     },
     configure(targets) {
       for (const [key, ramp] of ramps) {

@@ -76,9 +76,11 @@ export function writeGeneration(
 export function writeTarget(writer: TableWriter, target: HealthTarget): void {
   const { table, lastAnswers } = writer;
   const before = table.states[target.slot] ?? 0;
-  comeAndGo(writer, target, isAvailable(before));
+  let word = wordOf(writer, target);
+  comeAndGo(writer, target, isAvailable(before), isAvailable(word));
   writeShares(writer, target);
-  const word = wordOf(writer, target);
+  // A ramp or a load that has begun or ended changes for how long it is valid.
+  if ((target.rampMs ?? 0) > 0 || target.shed !== undefined) word = wordOf(writer, target);
   if (word === before) return;
   Atomics.store(table.states, target.slot, word);
   lastAnswers.changed(target, before);
@@ -114,9 +116,8 @@ export function effectiveStateOf(writer: TableWriter, target: HealthTarget): Eff
 }
 
 /** A VIP that comes back ramps, unless an operator wants it now. A VIP that is gone has neither ramp nor load. */
-function comeAndGo(writer: TableWriter, target: HealthTarget, was: boolean): void {
+function comeAndGo(writer: TableWriter, target: HealthTarget, was: boolean, is: boolean): void {
   const { orders, pressures, ramps, ramping } = writer;
-  const is = isAvailable(wordOf(writer, target));
   const isForced = stateOrder(orders, target)?.state === 'up';
   // A state that was taken back (suspect) is not a recovery: its last result failed.
   const recovers = !was && (unitOf(writer, target)?.last?.passed ?? true);

@@ -3,7 +3,7 @@
  */
 import { checkTraits, isPush, runsCommands, type CheckSpec } from '../config/check-kinds.ts';
 import type { ProbeResult, ProbeTarget } from './checks/probe.ts';
-import { isoTime, type Clock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { NO_FLAPS, type Flaps } from './flapping.ts';
 import { PROBED, type Probed } from './health-table.ts';
 import {
@@ -25,6 +25,18 @@ export type LastResult = ProbeResult & {
   readonly at: string;
 };
 
+/**
+ * What a unit keeps of its last result. It is written over with each result, as the state is: objects that live from
+ * one probe to the next would be half of the work of garbage collection.
+ */
+export type KeptResult = { -readonly [Key in keyof ProbeResult]-?: ProbeResult[Key] | undefined } & {
+  passed: boolean;
+  reason: string;
+  elapsedMs: number;
+  /** By the wall clock. */
+  atMs: number;
+};
+
 /** One check at one address. The engine is its one writer. */
 export type Unit = {
   readonly key: string;
@@ -35,10 +47,10 @@ export type Unit = {
   readonly address: string;
   /** The VIPs that share it. */
   members: HealthTarget[];
-  state: HealthState;
+  state: { -readonly [Key in keyof HealthState]: HealthState[Key] };
   /** ISO 8601: since when it is probed up or down; undefined while unknown. */
   since: string | undefined;
-  last: LastResult | undefined;
+  last: KeptResult | undefined;
   /** When the certificate ends that a probe saw last, by the wall clock; undefined where none did. */
   certificateEndsMs: number | undefined;
   /** What it can say of this node's own network. */
@@ -98,7 +110,7 @@ function thresholdsOf({ check }: Unit): Thresholds {
 
 /** Notes a result that says nothing of the target: the state holds. */
 export function noteUnprobed(unit: Unit, result: ProbeResult, clock: Clock): void {
-  unit.last = { ...result, reason: `not probed: ${result.reason}`, at: isoTime(clock) };
+  keepResult(unit, result, `not probed: ${result.reason}`, clock);
 }
 
 /** The state as answers have it: the fleet's verdict, or without a fleet its own. */
@@ -121,11 +133,45 @@ export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief
   const before = unit.state.probed;
   unit.doubts = Math.max(0, unit.doubts - 1);
   const isBelieved = belief === 'believed';
-  unit.state = isBelieved ? settle(unit.state, result.passed, thresholdsOf(unit)) : hold(unit.state, result.passed);
-  const reason = belief === 'frozen' ? `${result.reason}; state frozen (suspect)` : result.reason;
-  unit.last = { ...result, reason, at: isoTime(clock) };
+  const { state } = unit;
+  const next = isBelieved ? settle(state, result.passed, thresholdsOf(unit)) : hold(state, result.passed);
+  state.probed = next.probed;
+  state.decided = next.decided;
+  state.passed = next.passed;
+  state.run = next.run;
+  keepResult(unit, result, belief === 'frozen' ? `${result.reason}; state frozen (suspect)` : result.reason, clock);
   unit.certificateEndsMs = result.certificateEndsMs ?? unit.certificateEndsMs;
   return unit.state.probed !== before;
+}
+
+function keepResult(unit: Unit, result: ProbeResult, reason: string, clock: Clock): void {
+  const last: KeptResult = (unit.last ??= { ...NO_RESULT });
+  last.passed = result.passed;
+  last.reason = reason;
+  last.elapsedMs = result.elapsedMs;
+  last.answered = result.answered;
+  last.fault = result.fault;
+  last.load = result.load;
+  last.certificateEndsMs = result.certificateEndsMs;
+  last.atMs = clock.wall();
+}
+
+const NO_RESULT: KeptResult = {
+  passed: false,
+  reason: '',
+  // Not an integer, so that these two are changed in place.
+  elapsedMs: 0.5,
+  answered: undefined,
+  fault: undefined,
+  load: undefined,
+  certificateEndsMs: undefined,
+  atMs: 0.5,
+};
+
+/** The last result, as the status page and the API have it. */
+export function showResult({ atMs, ...result }: KeptResult): LastResult {
+  const known = Object.entries(result).filter(([, value]) => value !== undefined);
+  return { ...(Object.fromEntries(known) as ProbeResult), at: new Date(atMs).toISOString() };
 }
 
 /** Whether results or other nodes contradict the state, so that it is probed every `fast`. */

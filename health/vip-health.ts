@@ -7,7 +7,7 @@ import type { VipHealth } from './health.ts';
 import { fileWeightOf, stateOrder, weightOf, withSafeAt } from './orders.ts';
 import { effectiveStateOf, probedStateOf, unitOf, type TableWriter } from './table-writer.ts';
 import { shownAddress, type HealthTarget } from './target-names.ts';
-import { probedWord, type LastResult, type Unit } from './unit.ts';
+import { probedWord, showResult, type LastResult, type Unit } from './unit.ts';
 
 export function showVip(writer: TableWriter, target: HealthTarget): VipHealth {
   const { clock, orders, pressures, ramps } = writer;
@@ -40,6 +40,7 @@ export function showVip(writer: TableWriter, target: HealthTarget): VipHealth {
 
 /** The last result; of a unit that is held down, the reason begins with that. */
 function lastResultOf({ clock }: TableWriter, unit: Unit): LastResult | undefined {
-  if (unit.last === undefined || !unit.heldDown) return unit.last;
-  return { ...unit.last, reason: `${flapWords(unit, clock)}; ${unit.last.reason}` };
+  if (unit.last === undefined) return undefined;
+  const last = showResult(unit.last);
+  return !unit.heldDown ? last : { ...last, reason: `${flapWords(unit, clock)}; ${unit.last.reason}` };
 }

@@ -20,7 +20,7 @@ export function createWeights(store: StateStore, clock: Clock): Weights {
   const current = new Map<string, SavedWeight>();
   for (const weight of store.weights) current.set(canonicalTarget(weight.target), weight);
   return {
-    get: (target) => current.get(canonicalTarget(target)),
+    get: (target) => (current.size === 0 ? undefined : current.get(canonicalTarget(target))),
     list: () => [...current.values()],
     set(targets, request, by) {
       for (const target of targets) {

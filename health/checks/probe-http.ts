@@ -50,18 +50,17 @@ export function probeHttp(
   options: ProbeOptions = {},
 ): Promise<ProbeResult> {
   const { keep, reused } = options;
-  const attempt = async (deadline: StopSignal, learn: Learn): Promise<ProbePassed> => {
+  const attempt = (deadline: StopSignal, learn: Learn): Promise<ProbePassed> => {
     // Before anything is open: an invalid header throws.
     const request = requestText(target, spec);
-    if (reused !== undefined) {
-      try {
-        return await exchange(reused, request, spec, deadline, keep);
-      } catch (error) {
-        if (!(error instanceof Unanswered)) throw error;
-        // RFC 9112 9.3.1: a server may close an idle connection while the next request is in flight.
-      }
-    }
-    return await exchange(connectTo(target, spec, request, learn), undefined, spec, deadline, keep);
+    const overNew = (): Promise<ProbePassed> =>
+      exchange(connectTo(target, spec, request, learn), undefined, spec, deadline, keep);
+    if (reused === undefined) return overNew();
+    return exchange(reused, request, spec, deadline, keep).catch((error: unknown) => {
+      // RFC 9112 9.3.1: a server may close an idle connection while the next request is in flight.
+      if (error instanceof Unanswered) return overNew();
+      throw error;
+    });
   };
   return judge(spec.timeoutMs, signal, attempt, options);
 }
@@ -149,12 +148,24 @@ function closedEarly(reader: HttpReader, answered: boolean): ProbeFailure {
 }
 
 function passedWith(reader: HttpReader, { loadPath }: HttpSpec): ProbePassed {
-  const reason = `HTTP ${String(reader.status)}`;
+  const reason = reasonOf(reader.status);
   if (loadPath === undefined) return { reason };
   const load = loadOf(bodyOf(reader), isComplete(reader), loadPath, reader.coding);
   return typeof load === 'number'
     ? { reason: `${reason}, load ${String(load)}`, load }
     : { reason: `${reason}, without load: ${load}` };
+}
+
+/** Texts that live until the next probe are made once. */
+const reasons = new Map<number, string>();
+
+function reasonOf(status: number): string {
+  let reason = reasons.get(status);
+  if (reason === undefined) {
+    reason = `HTTP ${String(status)}`;
+    reasons.set(status, reason);
+  }
+  return reason;
 }
 
 /** The text of each check's request, written once: many targets share a check. */
