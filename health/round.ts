@@ -31,8 +31,10 @@ export type Round = {
   readonly cancel: () => void;
 };
 
+const NONE: readonly Stopper[] = [];
+
 export function startRound({ clock, doubtMs, fastMs, wantsMore, ask, take }: RoundOptions): Round {
-  const underWay = new Set<Stopper>();
+  let underWay = NONE;
   let settled = false;
   const settle = (): void => {
     settled = true;
@@ -42,20 +44,20 @@ export function startRound({ clock, doubtMs, fastMs, wantsMore, ask, take }: Rou
   const probe = async (first: boolean): Promise<void> => {
     const stopper = createStopper();
     const startedMs = clock.now();
-    underWay.add(stopper);
+    underWay = underWay.length === 0 ? [stopper] : [...underWay, stopper];
     let next: Promise<void> | undefined;
     let cancelTimer: Cancel | undefined;
-    if (wantsMore(underWay.size)) {
+    if (wantsMore(underWay.length)) {
       cancelTimer = clock.after(first ? doubtMs : fastMs, () => {
         // What has come while this thread was busy is read before another is asked.
         cancelTimer = clock.after(0, () => {
-          if (!settled && wantsMore(underWay.size)) next = probe(false);
+          if (!settled && wantsMore(underWay.length)) next = probe(false);
         });
       });
     }
     const result = await ask(stopper, first);
     cancelTimer?.();
-    underWay.delete(stopper);
+    underWay = underWay.length === 1 ? NONE : underWay.filter((other) => other !== stopper);
     if (!settled) {
       if (result.passed) settle();
       take(result, startedMs);

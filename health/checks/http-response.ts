@@ -137,7 +137,7 @@ function takeHead(reader: HttpReader): boolean {
     return false;
   }
   if (end > MAX_HEAD_OCTETS) throw tooLong();
-  const head = readHead(pending.toString('latin1', 0, end));
+  const head = headOf(pending.toString('latin1', 0, end));
   reader.pending = pending.subarray(end);
   // RFC 9110 15.2: any number of interim responses may come first.
   if (head.status < 200 && head.status !== 101) return reader.pending.length > 0;
@@ -228,6 +228,24 @@ type Head = {
   /** In octets; undefined: the body ends with the connection. */
   readonly length: number | undefined;
 };
+
+/**
+ * Heads that were read lately, by their text. Servers of one kind send the same head, at least within a second, and to
+ * read one takes as long as ten look-ups.
+ */
+const heads = new Map<string, Head>();
+const MAX_HEADS = 64;
+const MAX_KNOWN_LENGTH = 1024;
+
+function headOf(text: string): Head {
+  const known = heads.get(text);
+  if (known !== undefined) return known;
+  const head = readHead(text);
+  if (text.length > MAX_KNOWN_LENGTH) return head;
+  if (heads.size >= MAX_HEADS) heads.clear();
+  heads.set(text, head);
+  return head;
+}
 
 function readHead(text: string): Head {
   const [first = '', ...lines] = text.trimEnd().split(/\r?\n/);

@@ -113,7 +113,7 @@ export async function judge(
   const cancelDeadline = startDeadline(clock, timeoutMs, () => {
     stopper.abort(new ProbeFailure(late ?? `no answer in ${formatMs(timeoutMs)}`));
   });
-  let learned: Pick<ProbeResult, 'certificateEndsMs'> = {};
+  let learned: Pick<ProbeResult, 'certificateEndsMs'> | undefined;
   const learn: Learn = (what) => {
     learned = what;
   };
@@ -122,9 +122,11 @@ export async function judge(
   try {
     if (stopper.aborted) throw stopper.reason;
     const passed = await attempt(stopper, learn);
-    const why =
-      typeof passed === 'string' ? { reason: plainText(passed) } : { ...passed, reason: plainText(passed.reason) };
-    return { passed: true, elapsedMs: elapsedSince(clock, startedMs), ...why, ...learned };
+    const { reason, load } = typeof passed === 'string' ? { reason: passed } : passed;
+    const result: ProbeResult = { passed: true, reason: plainText(reason), elapsedMs: elapsedSince(clock, startedMs) };
+    // Most have neither, and copies cost more than the rest of this.
+    if (load === undefined && learned === undefined) return result;
+    return { ...result, ...(load === undefined ? {} : { load }), ...learned };
   } catch (error) {
     const why: unknown = stopper.aborted ? stopper.reason : error;
     const elapsedMs = elapsedSince(clock, startedMs);
