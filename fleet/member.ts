@@ -105,6 +105,7 @@ export type VoterView = {
 
 type Peer = {
   readonly node: string;
+  readonly seed: number;
   region: string;
   run: string;
   seq: number;
@@ -131,6 +132,7 @@ type Change = NonNullable<Head['changes']>[number];
 
 type State = {
   readonly options: MemberOptions;
+  readonly seed: number;
   targets: readonly MemberTarget[];
   digests: readonly TargetDigest[];
   /** The places of the targets: 0, 1, 2, … */
@@ -220,6 +222,7 @@ export type Member = {
 export function createMember(options: MemberOptions): Member {
   const state: State = {
     options,
+    seed: nodeSeed(options.node),
     targets: [],
     digests: [],
     order: new Int32Array(0),
@@ -497,6 +500,7 @@ function leaveOut(state: State, lost: readonly Peer[]): void {
 function createPeer(state: State, head: Head): Peer {
   return {
     node: head.node,
+    seed: nodeSeed(head.node),
     region: head.region,
     run: head.run,
     seq: 0,
@@ -714,9 +718,9 @@ type Mate = { readonly peer: Peer; readonly seed: number };
 
 /** The fresh nodes of this node's region, with their seeds. */
 function seedsOf(state: State): { readonly own: number; readonly mates: readonly Mate[] } {
-  const { node, region } = state.options;
+  const { region } = state.options;
   const mates = [...state.peers.values()].filter((peer) => peer.isFresh && peer.region === region);
-  return { own: nodeSeed(node), mates: mates.map((peer) => ({ peer, seed: nodeSeed(peer.node) })) };
+  return { own: state.seed, mates: mates.map((peer) => ({ peer, seed: peer.seed })) };
 }
 
 function choose(state: State, index: number, own: number, mates: readonly Mate[]): void {
@@ -772,7 +776,7 @@ function votersOf(state: State, index: number): readonly VoterView[] {
   const target = state.targets[index];
   if (target === undefined) return [];
   const { node, region, clock } = state.options;
-  const isProbing = (seed: number, of: string): boolean => isChosen(state, target, seed, of);
+  const seeds = seedsByRegion(state);
   const vote = voteOf(state, index);
   const own: VoterView = {
     node,
@@ -793,7 +797,7 @@ function votersOf(state: State, index: number): readonly VoterView[] {
       reason: said === VOTE.ABSTAIN ? abstentionWords(peer.head.suspect) : (peer.reasons.get(index) ?? ''),
       ageMs: Math.round(clock.now() - peer.heardMs),
       isFresh: peer.isFresh,
-      isProber: peer.isFresh && isProbing(nodeSeed(peer.node), peer.region),
+      isProber: peer.isFresh && isChosen(target, peer.seed, peer.region, seeds.get(peer.region) ?? []),
     };
   });
   return [own, ...peers.sort((a, b) => (a.node < b.node ? -1 : 1))];
@@ -805,11 +809,21 @@ function abstentionWords(suspects: boolean | undefined): string {
   return suspects ? 'it suspects its own network' : 'its event loop is late';
 }
 
+/** The seeds of the fresh nodes, this one included. */
+function seedsByRegion(state: State): ReadonlyMap<string, readonly number[]> {
+  const seeds = new Map([[state.options.region, [state.seed]]]);
+  for (const { isFresh, region, seed } of state.peers.values()) {
+    if (!isFresh) continue;
+    const own = seeds.get(region);
+    if (own === undefined) seeds.set(region, [seed]);
+    else own.push(seed);
+  }
+  return seeds;
+}
+
 /** Whether a fresh node is one of those that probe the target in its region, as that node chooses too. */
-function isChosen(state: State, target: MemberTarget, seed: number, region: string): boolean {
-  if (!counts(target, region)) return false;
-  const { node, region: own } = state.options;
-  const peers = [...state.peers.values()].filter((peer) => peer.isFresh && peer.region === region);
-  const seeds = [...peers.map((peer) => nodeSeed(peer.node)), ...(own === region ? [nodeSeed(node)] : [])];
-  return isProber(targetHash(target), seed, seeds, probersWanted(target.probers, seeds.length));
+function isChosen(target: MemberTarget, seed: number, region: string, seeds: readonly number[]): boolean {
+  return (
+    counts(target, region) && isProber(targetHash(target), seed, seeds, probersWanted(target.probers, seeds.length))
+  );
 }
