@@ -15,7 +15,9 @@ export type ZonesEntry = { readonly path: string; readonly shown: string; readon
  * The zone files of folders, by path, with the stamp (`stampOf`) that each folder had before it was listed. A folder's
  * times change with every entry that is added, removed or replaced.
  */
-export type FolderListings = Map<string, { readonly stamp: string; readonly files: readonly string[] }>;
+export type FolderListings = Map<string, FolderListing>;
+
+export type FolderListing = { readonly stamp: string; readonly files: readonly string[] };
 
 /**
  * `files` are absolute paths, sorted, without duplicates; `folders` are the folders searched. Hidden files and files

@@ -21,16 +21,17 @@ import type { Allocate } from '../geo/packed-atlas.ts';
 import { readLatencyFile } from '../geo/read-latency.ts';
 import { NO_TABLE } from '../steering/latency-step.ts';
 import { traitsOf } from '../steering/steps.ts';
+import { canonical } from '../wire/name.ts';
 import type { FleetSerials } from './agree-serial.ts';
 import { readBeaconFile } from './beacon-file.ts';
 import type { Catalog, GeoDatabaseInfo, Outcome } from './catalog.ts';
 import { compile, type CompiledPlan, type CompiledZone, type ZoneSource } from './image/compile.ts';
 import type { ImageMemory } from './image/image.ts';
-import { createPartStore, type PartStore } from './image/part-store.ts';
+import { addKnownPart, createPartStore, type PartStore } from './image/part-store.ts';
 import { checkSchedules } from './read/check-schedules.ts';
 import { stampFiles, type FileStamp } from './read/file-stamp.ts';
 import type { ZoneModel, ZoneSummary } from './read/model.ts';
-import { readChanges, shown, type KnownZones, type ZoneReading } from './read/read-all.ts';
+import { readChanges, shown, type ConfigurationInput, type KnownZones, type ZoneReading } from './read/read-all.ts';
 import {
   agreedEntry,
   fleetSerial,
@@ -39,7 +40,9 @@ import {
   statedSerial,
   type SerialEntry,
   type Serials,
+  type ZoneForSerial,
 } from './serials.ts';
+import { cacheZone, findCachedZone, type CachedZone } from './zone-cache.ts';
 
 export type LoadInput = {
   /** Path of pharos.yaml; undefined: `./pharos.yaml`, or defaults if there is a folder `zones`. */
@@ -60,12 +63,19 @@ export type LoadInput = {
   readonly fleetSerials?: FleetSerials | undefined;
   /** Where compiled atlases are kept; nowhere if undefined. */
   readonly cache?: CacheUse | undefined;
+  /** Whether zones come with their records, so that all are read. */
+  readonly needsRecords?: boolean;
 };
 
 export type GeographyInUse = Pick<LoadedGeneration, 'atlas' | 'knownDatabases'>;
 
 /** `user` is the cache folder of the user who runs this. `keepsInState`: whether new entries go into `state_dir`. */
-export type CacheUse = { readonly user: string | undefined; readonly keepsInState: boolean };
+export type CacheUse = {
+  readonly user: string | undefined;
+  readonly keepsInState: boolean;
+  /** Of Pharos: the warnings of a cached zone are those of the version that read it. */
+  readonly version: string;
+};
 
 /** A loaded generation that is not yet served. It can be sent to another thread. */
 export type LoadedGeneration = {
@@ -108,9 +118,9 @@ export type LoadedWorld = {
 
 const newMemory: Allocate = (octets) => new SharedArrayBuffer(octets);
 
-export function loadGeneration(input: LoadInput, allocate?: Allocate): Outcome<LoadedGeneration> {
-  const outcome = loadWithZones(input, allocate);
-  return outcome.ok ? { ...outcome, value: outcome.value.generation } : outcome;
+export function loadGeneration(input: LoadInput, allocate: Allocate = newMemory): Outcome<LoadedGeneration> {
+  const outcome = loadWorld(input, createPartStore(allocate));
+  return outcome.ok ? { ...outcome, value: outcome.value.world.generation } : outcome;
 }
 
 /** Loads a generation and returns its zones' models too: `diff` compares records. */
@@ -118,7 +128,7 @@ export function loadWithZones(
   input: LoadInput,
   allocate: Allocate = newMemory,
 ): Outcome<{ readonly generation: LoadedGeneration; readonly zones: readonly ZoneModel[] }> {
-  const outcome = loadWorld(input, createPartStore(allocate));
+  const outcome = loadWorld({ ...input, needsRecords: true }, createPartStore(allocate));
   if (!outcome.ok) return outcome;
   const { world, zones } = outcome.value;
   return { ...outcome, value: { generation: world.generation, zones } };
@@ -128,7 +138,19 @@ export function loadWithZones(
 export function loadWorld(input: LoadInput, store: PartStore, before?: World): Outcome<LoadedWorld> {
   const { file, cwd, env, cores, keyPairInUse } = input;
   const named = file === undefined ? {} : { file };
-  const configuration = readChanges({ ...named, cwd, env, cores, isCountry, keyPairInUse }, before?.known);
+  const cached = new Map<string, CachedZone>();
+  const configuration = readChanges(
+    {
+      ...named,
+      cwd,
+      env,
+      cores,
+      isCountry,
+      keyPairInUse,
+      findZone: before || input.needsRecords ? undefined : zoneFinder(input, cached),
+    },
+    before?.known,
+  );
   const { settings, readings, known } = configuration;
   if (!settings || !known) return { ok: false, diagnostics: configuration.diagnostics };
   const report = createReport();
@@ -157,19 +179,7 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
   }
 
   const serials = new Map(agreement.entries);
-  const zones = readings.map(({ summary, model, children, key }): ZoneSource => {
-    const compiled = before?.compiled.get(summary.file);
-    if (!model) {
-      if (!compiled) throw new Error(`${summary.file} was neither read nor compiled before`);
-      const serial = agreement.entries.get(key)?.serial ?? compiled.info.serial;
-      return { summary, children, serial, compiled };
-    }
-    const entry = agreement.next(model);
-    serials.set(key, entry);
-    return { summary, children, serial: entry.serial, model };
-  });
-  // A new arena gets the parts of this generation only: the one before has its own until it is replaced.
-  store.parts = new Set(zones.flatMap((zone) => zone.compiled?.part ?? []));
+  const zones = sourcesOf(readings, { before, cached, agreement, serials, store });
   const {
     image,
     catalog,
@@ -207,6 +217,7 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     // Removed zones keep their entry, so that their serial still rises if they return.
     serials: serials.size === 0 ? agreement.last : { ...agreement.last, ...Object.fromEntries(serials) },
   };
+  if (!before) keepZones(readings, compiled, { key: cacheKey(known.key, input), cache, store });
   const world: World = {
     generation,
     known,
@@ -225,12 +236,82 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
   };
 }
 
+/** Finds zones in the cache, and puts them into `cached` by their files. */
+function zoneFinder(input: LoadInput, cached: Map<string, CachedZone>): NonNullable<ConfigurationInput['findZone']> {
+  return (file, settings, key) => {
+    const found = findCachedZone(file, settings, cacheKey(key, input), cacheFolders(input.cache, settings));
+    if (found) cached.set(file, found);
+    return found?.reading;
+  };
+}
+
+/** Keeps the zones that were read now. */
+function keepZones(
+  readings: readonly ZoneReading[],
+  compiled: readonly CompiledZone[],
+  { key, cache, store }: { readonly key: Buffer; readonly cache: CacheFolders; readonly store: PartStore },
+): void {
+  for (const [index, reading] of readings.entries()) {
+    const zone = compiled[index];
+    if (zone && reading.model) cacheZone({ reading, ...zone }, reading.model, key, cache, store);
+  }
+}
+
+function cacheKey(key: Buffer, { cache }: LoadInput): Buffer {
+  return Buffer.concat([key, Buffer.from(cache?.version ?? '')]);
+}
+
+/** The zones to compile, and the parts of the others. Adds new serials to `serials`. */
+function sourcesOf(
+  readings: readonly ZoneReading[],
+  {
+    before,
+    cached,
+    agreement,
+    serials,
+    store,
+  }: {
+    readonly before: World | undefined;
+    /** By the zone's file. */
+    readonly cached: ReadonlyMap<string, CachedZone>;
+    readonly agreement: Agreement;
+    readonly serials: Map<string, SerialEntry>;
+    readonly store: PartStore;
+  },
+): ZoneSource[] {
+  const known = ({ model, summary }: ZoneReading): CompiledZone | undefined =>
+    model ? undefined : before?.compiled.get(summary.file);
+  // A new arena gets the parts of this generation only: the one before has its own until it is replaced.
+  store.parts = new Set(readings.flatMap((reading) => known(reading)?.part ?? []));
+  return readings.map((reading): ZoneSource => {
+    const { summary, model, children, key } = reading;
+    const compiled = known(reading);
+    if (compiled) {
+      const serial = agreement.entries.get(key)?.serial ?? compiled.info.serial;
+      return { summary, children, serial, compiled };
+    }
+    const kept = cached.get(summary.file);
+    const entry = agreement.next(model ?? mustBeKnown(kept, summary.file).content);
+    serials.set(key, entry);
+    const { serial } = entry;
+    if (model) return { summary, children, serial, model };
+    const { part: octets, info } = mustBeKnown(kept, summary.file);
+    const part = addKnownPart(store, octets, serial);
+    return { summary, children, serial, compiled: { info: { ...info, serial }, apex: canonical(summary.apex), part } };
+  });
+}
+
+function mustBeKnown(zone: CachedZone | undefined, file: string): CachedZone {
+  if (!zone) throw new Error(`${file} was neither read nor compiled before`);
+  return zone;
+}
+
 /** How zones get their serials in this load. */
 type Agreement = {
   /** The serials before this load, also those of zones that are not served any more. */
   readonly last: Serials;
   /** The serial of a zone that was read now. */
-  readonly next: (model: ZoneModel) => SerialEntry;
+  readonly next: (zone: ZoneForSerial) => SerialEntry;
   /** New serials, which the fleet agreed on, of zones that were not read again. By `nameKey`. */
   readonly entries: ReadonlyMap<string, SerialEntry>;
 };
@@ -247,7 +328,7 @@ function agreeOnSerials(
   const seen = (fleetSerials?.isServed === false ? undefined : (inForce ?? serials)) ?? savedSerials(settings, report);
   const last = inForce ?? seen;
   if (!settings.fleet) {
-    const next = (model: ZoneModel): SerialEntry =>
+    const next = (model: ZoneForSerial): SerialEntry =>
       model.autoSerial ? nextSerial(model, seen, now()) : { serial: statedSerial(model), digest: '' };
     return { last, next, entries: new Map() };
   }

@@ -11,8 +11,8 @@ import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
 import { TYPE } from '../wire/types.ts';
 import { agreedSerial, type FleetSerials } from './agree-serial.ts';
-import type { ZoneModel } from './read/model.ts';
-import { rdataOf } from './read/record-store.ts';
+import type { ZoneSummary } from './read/model.ts';
+import { rdataOf, type RecordStore } from './read/record-store.ts';
 
 /**
  * By canonical apex (`nameKey`). The digest is empty if the file states the serial, which is kept so that `auto` rises
@@ -27,8 +27,13 @@ export type SerialEntry = {
   readonly content?: string;
 };
 
+/** A zone with its records, or with what serials depend on: a zone without services from the cache. */
+export type ZoneForSerial = ZoneSummary &
+  ({ readonly records: RecordStore } | { readonly contentDigest: string; readonly stated: number });
+
 /** Serial of the SOA as the file states it. */
-export function statedSerial(zone: ZoneModel): number {
+export function statedSerial(zone: ZoneForSerial): number {
+  if ('stated' in zone) return zone.stated;
   const { records } = zone;
   for (let row = 0; row < records.count; row++) {
     if (records.type[row] !== TYPE.SOA) continue;
@@ -53,7 +58,7 @@ const OLDEST_SECONDS = 946_684_800;
  * The serial for a zone's content: the last one if nothing changed; otherwise that of its files, or the last plus one
  * if the files' times did not advance.
  */
-export function nextSerial(zone: ZoneModel, last: Serials, nowSeconds: number): SerialEntry {
+export function nextSerial(zone: ZoneForSerial, last: Serials, nowSeconds: number): SerialEntry {
   const digest = digestOf(zone, LOCAL);
   const before = last[nameKey(zone.apex)];
   if (before?.digest === digest) return before;
@@ -63,7 +68,7 @@ export function nextSerial(zone: ZoneModel, last: Serials, nowSeconds: number): 
 
 /** The serial for the content of a node of a fleet. `last` are the serials that secondaries may have seen. */
 export function fleetSerial(
-  zone: ZoneModel,
+  zone: ZoneForSerial,
   last: Serials,
   nowSeconds: number,
   known?: FleetSerials['known'],
@@ -111,7 +116,7 @@ function servedBefore(
  * depends on the content. It needs no state: equal content and times give equal serials, and newer times give greater
  * ones. An impossible file time counts as now.
  */
-function serialOfFiles(zone: ZoneModel, nowSeconds: number, digest: string): number {
+function serialOfFiles(zone: ZoneSummary, nowSeconds: number, digest: string): number {
   const newest = newestSeconds(zone);
   const isKnown = newest >= OLDEST_SECONDS && newest <= nowSeconds + SPAN_SECONDS;
   const seconds = isKnown ? newest : nowSeconds;
@@ -120,7 +125,7 @@ function serialOfFiles(zone: ZoneModel, nowSeconds: number, digest: string): num
 }
 
 /** The newest time of the files with content; latency tables do not count as content. */
-function newestSeconds({ files, services }: ZoneModel): number {
+function newestSeconds({ files, services }: ZoneSummary): number {
   const tables = new Set(services.flatMap(({ steps }) => steps.flatMap((step) => traitsOf(step).table?.path ?? [])));
   const times = files
     .filter((file) => !tables.has(file))
@@ -133,7 +138,13 @@ const LOCAL: ReadonlySet<string> = new Set(['place']);
 /** Keys that may differ between nodes with the same content: paths, secrets, and where a node probes. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['place', 'table', 'check', 'probe']);
 
-function digestOf(zone: ZoneModel, without: ReadonlySet<string>): string {
+/** A digest of all that a zone without services answers with. */
+export function contentDigest(zone: ZoneForSerial): string {
+  return digestOf(zone, LOCAL);
+}
+
+function digestOf(zone: ZoneForSerial, without: ReadonlySet<string>): string {
+  if ('contentDigest' in zone) return zone.contentDigest;
   const { records, services, apex } = zone;
   const hash = createHash('sha256');
   const { count } = records;

@@ -56,6 +56,25 @@ export function addPart(store: PartStore, input: ZoneToCompile): Part {
   return part;
 }
 
+/** Adds a part that was compiled before, without services, with this serial in its SOA. */
+export function addKnownPart(store: PartStore, octets: Uint8Array, serial: number): Part {
+  const zone = inArena(store, octets.length, (arena) => {
+    const row = reserve(arena, octets.length);
+    if (row === undefined) return undefined;
+    arena.bytes.set(octets, row * ROW_OCTETS);
+    writeSerial(arena, row, serial);
+    return row;
+  });
+  const part = { zone, octets: octets.length, answers: [] };
+  store.parts.add(part);
+  return part;
+}
+
+/** The octets of a part, which refer only to each other. */
+export function octetsOfPart({ arena }: PartStore, { zone, octets }: Part): Uint8Array {
+  return arena ? arena.bytes.subarray(zone * ROW_OCTETS, zone * ROW_OCTETS + octets) : new Uint8Array(0);
+}
+
 /** Adds a copy of a part with another serial in its SOA. */
 export function copyWithSerial(store: PartStore, from: Part, serial: number): Part {
   const zone = inArena(store, from.octets, (arena) => {

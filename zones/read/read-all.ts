@@ -6,7 +6,7 @@ import { serialize } from 'node:v8';
 import { createReport, type Diagnostic, type Place, type Report } from '../../config/diagnostics.ts';
 import { hidePaths, type Environment, type ShownPath } from '../../config/environment.ts';
 import { judgeUsed, type UsedPath } from '../../config/file-rights.ts';
-import type { FolderListings } from '../../config/find-zones.ts';
+import type { FolderListing, FolderListings } from '../../config/find-zones.ts';
 import { isNamed, lookAt } from '../../config/folder.ts';
 import type { CheckedKeyPair } from '../../config/key-pair.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
@@ -34,9 +34,11 @@ export type ConfigurationInput = {
   readonly isCountry?: IsCountry;
   /** The TLS key pair of the server, at a reload. */
   readonly keyPairInUse?: CheckedKeyPair | undefined;
+  /** Finds a zone that was read earlier, if nothing that it depends on has changed. `key` is that of the settings. */
+  readonly findZone?: ((file: string, settings: Settings, key: Buffer) => ZoneReading | undefined) | undefined;
 };
 
-/** A zone that was read, now or for an earlier generation. */
+/** A zone that was read, now, for an earlier generation, or before this start. */
 export type ZoneReading = {
   readonly summary: ZoneSummary;
   /** `nameKey` of the apex. */
@@ -99,7 +101,7 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
     return { settings: undefined, readings: [], known: undefined, diagnostics: shown(report.diagnostics, cwd) };
   }
   const file = isDefault ? undefined : path;
-  const listings: FolderListings = before?.listings ?? new Map();
+  const listings = before?.listings ?? new Map<string, FolderListing>();
   const settings = readSettings({ file, baseDir: cwd, env, cores, report, isCountry, keyPairInUse, listings });
   if (!settings) {
     return { settings, readings: [], known: undefined, diagnostics: shown(report.diagnostics, cwd) };
@@ -107,7 +109,13 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
   const key = keyOfZones(settings);
   const usable = before?.key.equals(key) === true ? before : undefined;
   const readNow = (zoneFile: string): Found => readFresh({ file: zoneFile, settings, env, isCountry });
-  const found = settings.zoneFiles.map((zoneFile): Found => reuse(usable?.readings.get(zoneFile)) ?? readNow(zoneFile));
+  const find = (zoneFile: string): Found | undefined => {
+    const zone = usable ? undefined : input.findZone?.(zoneFile, settings, key);
+    return zone && { file: zoneFile, zone, diagnostics: zone.found, judge: undefined };
+  };
+  const found = settings.zoneFiles.map(
+    (zoneFile): Found => reuse(usable?.readings.get(zoneFile)) ?? find(zoneFile) ?? readNow(zoneFile),
+  );
   const isSame = hasSameApexes(found, usable);
   // Without other apexes there are no twins, and the zones below each are the same.
   const firstFile = isSame ? new Map<string, string>() : firstFiles(found);
