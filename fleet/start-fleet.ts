@@ -23,6 +23,7 @@ import { openLink, type NatsLink } from './nats-link.ts';
 import { createOrderBook, type OrderBook, type OrderEntry } from './order-book.ts';
 import { createOrderStore, type OrderStore } from './order-store.ts';
 import { createSerialExchange, type SerialExchange } from './serial-exchange.ts';
+import { createSharedFigures, type SharedFigures } from './shared-figures.ts';
 import { digestOf } from './target-digest.ts';
 import { dissentWords, type TargetVotes } from './verdict-words.ts';
 import type { DrainAcknowledged, TargetDigest } from './vote-message.ts';
@@ -101,6 +102,8 @@ export type Fleet = {
     /** `tell` is called when more is known of serials. */
     readonly listen: (tell: () => void) => void;
   };
+  /** Answers by VIP, clients by country and browsers' latencies, of all nodes. */
+  readonly figures: Pick<SharedFigures, 'latency' | 'count' | 'takeLatencies' | 'served' | 'clients'>;
   readonly stop: () => Promise<void>;
 };
 
@@ -147,6 +150,8 @@ export function startFleet(options: FleetOptions): Fleet {
 
   hearVotes(options, link, member, memory);
   const serials = openSerials(options, link, run, memory);
+  const figures = openFigures(options, link, electorate.loaded);
+  electorate.shareLoads(figures.load);
   const freshPeers = (): ReadonlySet<string> =>
     new Set(member.peers().flatMap(({ node, isFresh }) => (isFresh ? [node] : [])));
   const knownPeers = (): readonly string[] => [...known].filter((node) => node !== settings.node);
@@ -173,6 +178,7 @@ export function startFleet(options: FleetOptions): Fleet {
     member.note(book.highest(), orders.taker()?.drains() ?? []);
     member.beat();
     serials.tick(freshPeers(), knownPeers());
+    figures.tick(freshPeers());
     watch();
   });
 
@@ -208,6 +214,7 @@ export function startFleet(options: FleetOptions): Fleet {
       acknowledge();
     },
     serials,
+    figures,
     stop: async () => {
       stopHeart();
       joining.end();
@@ -400,6 +407,26 @@ function openSerials(
   };
 }
 
+/** Shares figures over the link. */
+function openFigures(
+  { settings: { name, node } }: FleetOptions,
+  link: NatsLink,
+  loaded: (target: TargetDigest, load: number) => void,
+): SharedFigures {
+  const subject = `pharos.${name}.figures.`;
+  const figures = createSharedFigures({
+    node,
+    loaded,
+    send: (message) => {
+      link.publish(`${subject}${node}`, message);
+    },
+  });
+  link.subscribe(`${subject}>`, (octets, _, from) => {
+    figures.hear(octets, from.slice(subject.length));
+  });
+  return figures;
+}
+
 /** Answers peers that ask for the list of targets, and takes their reports. */
 function answerPeers(
   link: NatsLink,
@@ -438,6 +465,9 @@ function createVoting(): {
   readonly changed: (digest: TargetDigest) => void;
   readonly doubted: (digest: TargetDigest) => void;
   readonly probing: (digest: TargetDigest) => void;
+  readonly loaded: (digest: TargetDigest, load: number) => void;
+  /** Where loads that this node's probes read are passed on. */
+  readonly shareLoads: (share: (digest: TargetDigest, load: number) => void) => void;
   readonly votesOn: (target: string) => TargetVotes | undefined;
   readonly dissentOn: (target: string) => string | undefined;
   readonly probed: () => number;
@@ -448,6 +478,7 @@ function createVoting(): {
 } {
   let member: Member | undefined;
   let events: ElectorateEvents | undefined;
+  let share: ((digest: TargetDigest, load: number) => void) | undefined;
   let targets = new Map<TargetDigest, MemberTarget>();
   let digestOfKey = new Map<string, TargetDigest>();
   let keysOf = new Map<TargetDigest, string[]>();
@@ -494,6 +525,7 @@ function createVoting(): {
         member?.configure([...found.values()]);
       },
       vote: (key, state, reason) => member?.vote(digest(key), voteOf(state), reason),
+      load: (key, load) => share?.(digest(key), load),
       abstain: (abstains) => member?.abstain(abstains),
       verdict: (key) => probedOf(member?.verdict(digest(key)) ?? VOTE.UNKNOWN),
       isProbing: (key) => member?.isProbing(digest(key)) ?? true,
@@ -510,6 +542,12 @@ function createVoting(): {
     },
     probing: (target) => {
       each(target, (key) => events?.probing(key));
+    },
+    loaded: (target, load) => {
+      each(target, (key) => events?.loaded?.(key, load));
+    },
+    shareLoads: (to) => {
+      share = to;
     },
     votesOn,
     dissentOn: (target) => {

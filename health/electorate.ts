@@ -25,6 +25,8 @@ export type ElectorateEvents = {
   readonly changed: (key: string) => void;
   /** Another node sees something else: probe now, and then every `fast`, until a state is settled. */
   readonly doubted: (key: string) => void;
+  /** A probe of another node has read its load. */
+  readonly loaded?: (key: string, load: number) => void;
   /** Whether this node probes it has changed. */
   readonly probing: (key: string) => void;
 };
@@ -35,6 +37,8 @@ export type Electorate = {
   configure(voted: readonly Voted[]): void;
   /** This node's own state, after rise and fall. */
   vote(key: string, state: Probed, reason: string): void;
+  /** A probe of this node has read its load. */
+  load?(key: string, load: number): void;
   /** Whether this node suspects itself: its votes are not counted. */
   abstain(abstains: boolean): void;
   verdict(key: string): Probed;

@@ -29,6 +29,7 @@ import {
   leaveToNextResult,
   restoreUp,
   takeDown,
+  takeLoad,
   takeVerdict,
 } from './results.ts';
 import { createScheduler } from './scheduler.ts';
@@ -154,6 +155,9 @@ function createEngine(options: HealthOptions): Engine {
     },
     probing: (key) => {
       switchProbes(engine, key);
+    },
+    loaded: (key, load) => {
+      takeLoad(engine, key, load);
     },
   });
   return engine;

@@ -56,7 +56,7 @@ export function hearReport(
 
 /** `reported`: the result is a report. A report is believed, since it does not come through this node's probes. */
 export function hearResult(engine: Engine, unit: Unit, result: ProbeResult, reported = false): void {
-  const { clock, flapHolds, notProbed, suspicion, writer } = engine;
+  const { clock, electorate, flapHolds, notProbed, suspicion, writer } = engine;
   notProbed.note(unit, result);
   if (result.fault !== undefined) {
     noteFault(suspicion, unit, result.fault);
@@ -71,6 +71,8 @@ export function hearResult(engine: Engine, unit: Unit, result: ProbeResult, repo
   if (changed && !isFirst) flapHolds.changed(unit);
   if (result.passed) {
     for (const target of unit.members) writer.pressures.report(target, result.load, loadHoldSeconds(unit));
+    // A report reaches the other nodes by itself.
+    if (!reported && result.load !== undefined) electorate?.load?.(unit.key, result.load);
   }
   noteHeard(engine, unit);
   tell(engine, unit, before, result.reason);
@@ -102,6 +104,16 @@ export function takeVerdict(engine: Engine, key: string): void {
   const before = shownState(unit);
   unit.verdict = electorate.verdict(key);
   show(engine, unit, before, electorate.dissent(key) ?? unit.last?.reason ?? '');
+}
+
+/** Takes a load that another node of the fleet has read. */
+export function takeLoad({ writer }: Engine, key: string, load: number): void {
+  const unit = writer.units.byKey.get(key);
+  if (unit === undefined || shownState(unit) === PROBED.DOWN) return;
+  for (const target of unit.members) {
+    writer.pressures.report(target, load, loadHoldSeconds(unit));
+    writeTarget(writer, target);
+  }
 }
 
 /** Probes a unit early, because another node of the fleet sees another state. */

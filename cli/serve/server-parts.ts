@@ -25,6 +25,7 @@ import { createAnswerCounter } from './answer-counter.ts';
 import { createMeasured, type Measured } from './beacon-latency.ts';
 import { createCalendar, type Calendar } from './calendar.ts';
 import { createClientCounter, type ClientCounter } from './client-counter.ts';
+import { createFleetFigures } from './fleet-figures.ts';
 import { describeConfiguration } from './fleet-part.ts';
 import { configureHealth, publicationOf, tellSecondaries, type Current } from './generation.ts';
 import { createOrderGiver } from './give-orders.ts';
@@ -109,7 +110,10 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
   const traffic = createTrafficWindow({ counters: () => countersOf(state.server), answers });
   const clients = createClientCounter(current);
   const measured = createMeasured(() => state.current.loaded, log, alarms);
-  const simulations = createSimulations({ current, health: () => health.now(), answers, clients });
+  const simulations = createSimulations({
+    ...{ current, health: () => health.now() },
+    figures: createFleetFigures(basis.fleet, { current, answers, clients }),
+  });
   const serials = createSerialKeeper(stateDir, alarms, () => handOver.isReleased());
   const alarmWatch = createAlarmWatch({ alarms, current, health: () => health.now(), stateDir });
   const foresee = createForesight(systemClock, current, () => ({ served: answers.served(), clients: clients.of }));

@@ -19,6 +19,7 @@ import type { News } from './announce.ts';
 import type { AnswerCounter } from './answer-counter.ts';
 import type { Measured } from './beacon-latency.ts';
 import type { ClientCounter } from './client-counter.ts';
+import { shareBeacon, type FleetFigures } from './fleet-figures.ts';
 import type { Current } from './generation.ts';
 import type { TrafficWindow } from './recent-traffic.ts';
 import type { Reloads } from './reload.ts';
@@ -52,9 +53,8 @@ export type RuntimeParts = {
 export function createSimulations({
   current,
   health,
-  answers,
-  clients,
-}: Pick<RuntimeParts, 'current' | 'health' | 'answers' | 'clients'>): SimulateThread {
+  figures,
+}: Pick<RuntimeParts, 'current' | 'health'> & { readonly figures: FleetFigures }): SimulateThread {
   return createSimulateThread({
     server: (): SimulatedServer => {
       const { catalog, loaded, health: table } = current();
@@ -65,8 +65,8 @@ export function createSimulations({
           const info = catalog.services[service];
           const vips = info === undefined ? [] : vipsOf(catalog, info);
           return {
-            clients: clients.of(info?.name ?? ''),
-            served: vips.map(({ slot }) => answers.of(slot)),
+            clients: figures.clients(info?.name ?? ''),
+            served: vips.map(({ slot }) => figures.served(slot)),
             loads: vips.map(({ target }) => health().find(target)?.load),
           };
         },
@@ -126,7 +126,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     ownAlarms: alarms,
     events: news.events,
     notifications: news.notifications,
-    beacon: measured.beacon,
+    beacon: shareBeacon(measured.beacon, parts.fleet),
     logDropped: parts.logDropped,
   };
 }
