@@ -234,14 +234,15 @@ describe.skipIf(!HAS_NATS)('drains of a fleet', () => {
       (found) => isSafe(found),
       PATIENCE_MS,
     );
-    await at('c').call('DELETE', `${PATH}?scope=node`);
+    await at('c').call('PUT', `${PATH}?scope=node`, { state: 'up' });
     expect(await answer('c')).toBe(FIRST);
     await eventually(
       () => drainOf('a'),
       (found) => found?.safe_at === null,
       PATIENCE_MS,
     );
-    await at('c').call('PUT', `${PATH}?scope=node`, { state: 'drain' });
+    await at('c').call('DELETE', `${PATH}?scope=node`);
+    expect(await answer('c')).toBe(SECOND);
     await eventually(
       () => drainOf('a'),
       (found) => isSafe(found),
