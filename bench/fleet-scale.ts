@@ -8,9 +8,10 @@ import { DEFAULT_TIMING } from '../test/support/fleet-probing.ts';
 import { runWeek, type WeekReport } from '../test/support/fleet-week.ts';
 import { createWorld, type WorldSize } from '../test/support/fleet-world.ts';
 import { createDice } from '../test/support/random.ts';
+import { measureListening } from './fleet-listening.ts';
 
 const HELP = `node bench/fleet-scale.ts [--nodes 200] [--regions 20] [--targets 5000] [--sites 50] [--hours 168] [--seed N]
-  a week of the default fleet takes some eight minutes of CPU time; --hours 3 some ten seconds
+  a week of the default fleet takes some five minutes of CPU time; --hours 3 some ten seconds
 `;
 
 const { values } = parseArgs({
@@ -49,6 +50,7 @@ function run(): void {
   sayDecisions(size, report);
   sayProbes(size, report);
   sayTraffic(size, report);
+  sayListening(size);
   say(`\nCPU time of the simulation: ${Math.round((user + system) / 1e6)} s`);
 }
 
@@ -78,7 +80,7 @@ function sayProbes({ nodes, targets, durationMs }: WorldSize, report: WeekReport
   const doubts = (report.probesInDoubt + report.probesComputed) / targets / (durationMs / 1000);
   const alone = nodes / (DEFAULT_TIMING.intervalMs / 1000);
   say('\nprobes per second of a target');
-  say(`fleet: ${report.probers} probers, ${round(regular)} regular, ${round(doubts, 3)} in doubt, at most ${report.peakProbes} in one second`); // prettier-ignore
+  say(`fleet: ${report.probers} probers, ${round(regular)} regular, ${round(doubts, 3)} in doubt, at most ${report.peakProbes} in one second (upper bounds)`); // prettier-ignore
   say(`each node alone: ${round(alone)}; one lock per target: ${round(1 / (DEFAULT_TIMING.intervalMs / 1000))}`);
 }
 
@@ -92,6 +94,11 @@ function sayTraffic(size: WorldSize, report: WeekReport): void {
   say(`a node sends ${round(sent, 3)} (${round(sentOctets)} octets) and receives ${round(sent * peers)} (${octetsOf(sentOctets * peers)})`); // prettier-ignore
   say(`all nodes together send ${round(sent * size.nodes)} (${octetsOf(sentOctets * size.nodes)}), NATS delivers ${round(sent * peers * size.nodes)} (${octetsOf(sentOctets * peers * size.nodes)})`); // prettier-ignore
   say(`changed votes: ${round(report.changes)} in ${round(report.changeMessages)} messages`);
+}
+
+function sayListening({ nodes, targets }: WorldSize): void {
+  const { joinMs, secondMs, lostMs } = measureListening(nodes, targets);
+  say(`CPU time of a node: ${round(secondMs)} ms per second for heartbeats, ${round(joinMs)} ms when all nodes start, ${round(lostMs)} ms when one is lost`); // prettier-ignore
 }
 
 function times({ medianMs, worstMs }: Times): string {

@@ -236,7 +236,7 @@ function doubt(week: Week, region: number, target: number, vote: Vote): void {
     } else if (voteIn(pair.state) !== vote && pair.state.decided) probing.doubt(pair);
   }
   if (quiet === 0) return;
-  // Probes that are certain to agree with the state: at most as many as settle it, one every `fast`.
+  // Probes that are certain to agree with the state: at most as many as settle it, one every `fast`. An upper bound.
   const key = region * world.size.targets + target;
   const sinceMs = queue.now() - (doubted.get(key) ?? Number.NEGATIVE_INFINITY);
   doubted.set(key, queue.now());
