@@ -116,7 +116,8 @@ export type Served = Running & {
 /** `pharos serve` on one address and with a status server; resolves when it serves. */
 export async function serve(args: readonly string[], options: StartOptions = {}): Promise<Served> {
   const running = start(['serve', ...args], options);
-  const line = await running.until(/"listen":\["[^"]*:(\d+)"\],"status":"(http[^"]*)\/".*"msg":"serving"/);
+  // Several servers may start at once on a busy machine.
+  const line = await running.until(/"listen":\["[^"]*:(\d+)"\],"status":"(http[^"]*)\/".*"msg":"serving"/, 60_000);
   return { ...running, port: Number(line[1]), api: line[2] ?? '' };
 }
 

@@ -45,6 +45,11 @@ describe('fleet', () => {
     });
   });
 
+  test('names the JetStream domain of the orders', () => {
+    expect(read(fleet('region: seoul, node: a, domain: hub')).settings?.fleet?.domain).toBe('hub');
+    expect(read(fleet('region: seoul, node: a')).settings?.fleet?.domain).toBeUndefined();
+  });
+
   test('takes node and region from variables that identify a node, and secrets from any', () => {
     const { settings, codes } = read(fleet('region: "${REGION}", node: "${HOSTNAME}", token: "${NATS}"'), {
       REGION: 'dublin',
@@ -62,6 +67,7 @@ describe('fleet', () => {
     ['PH055', `${REGIONS}fleet: { name: prod, servers: ["wss://127.0.0.1:443"], region: seoul, node: a }\n`],
     ['PH056', `${REGIONS}fleet: { name: "my fleet", servers: ["nats://127.0.0.1"], region: seoul, node: a }\n`],
     ['PH056', fleet('region: seoul, node: "a b"')],
+    ['PH056', fleet('region: seoul, node: a, domain: "a.b"')],
     ['PH057', fleet('region: seoul, node: a, token: abc, user: pharos, password: abc')],
     ['PH057', fleet('region: seoul, node: a, user: pharos')],
     ['PH059', fleet('region: soul, node: a')],
