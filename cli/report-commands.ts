@@ -92,7 +92,9 @@ function fleetCommand({ program, output, done }: Cli): void {
     .argument('<node>', 'its name, as pharos fleet shows it')
     .option('--local', 'change this node of a fleet alone, not all of them')
     .addHelpText('after', example('pharos fleet forget fra2'))
-    .action(async (node: string, flags: Flags) => {
+    // Options that `fleet` has too are read as those of `fleet`.
+    .action(async (node: string, _: Flags, command: Command) => {
+      const flags = command.optsWithGlobals<Flags>();
       const { forgetNode } = await import('./fleet.ts');
       done(await forgetNode(node, reachOptions(flags), output));
     });

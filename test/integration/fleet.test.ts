@@ -198,6 +198,39 @@ describe.skipIf(!has('nats-server') && findProgram('nats-server') === undefined)
     );
   }, 180_000);
 
+  test('an order to one node alone holds there until it is given back; then the order of the fleet does', async () => {
+    const target = 'plain.example.com/first';
+    await call('a', 'PUT', `/api/v1/overrides/${target}?scope=node`, { state: 'up' });
+    await call('b', 'PUT', `/api/v1/overrides/${target}`, { state: 'down' });
+    for (const name of ['b', 'c'] as const) await eventually(() => answers(name, 'plain'), (text) => text === SECOND, PATIENCE_MS); // prettier-ignore
+    await eventually(() => fleetOf('a'), ({ nodes: all }) => new Set(all.map((each) => each.applied_revision)).size === 1, PATIENCE_MS); // prettier-ignore
+    expect(await answers('a', 'plain')).toBe(FIRST);
+    await call('a', 'DELETE', `/api/v1/overrides/${target}?scope=node`);
+    await eventually(() => answers('a', 'plain'), (text) => text === SECOND, PATIENCE_MS); // prettier-ignore
+    await call('a', 'DELETE', `/api/v1/overrides/${target}`);
+    await everywhere((name) => answers(name, 'plain'), (text) => text === FIRST); // prettier-ignore
+  }, 180_000);
+
+  test('a drain does not wait for a node that was forgotten, until it is heard again', async () => {
+    const isLost = ({ nodes: all }: FleetDocument): boolean => all.some((each) => each.node === 'c' && each.state === 'lost'); // prettier-ignore
+    expect((await call('b', 'DELETE', '/api/v1/fleet/nodes/c')).status).toBe(409);
+    node('c').child.kill('SIGSTOP');
+    try {
+      for (const name of ['a', 'b'] as const) await eventually(() => fleetOf(name), isLost, PATIENCE_MS);
+      await call('a', 'PUT', '/api/v1/overrides/plain.example.com/first', { state: 'drain' });
+      expect((await fleetOf('a')).drains[0]?.waiting_for).toEqual(['c']);
+      const { code, stdout } = await start(['fleet', 'forget', 'c', '--api', node('b').api, '--token', TOKEN]).finished;
+      expect([code, stdout]).toEqual([0, 'c: forgotten by all nodes, until it is heard again\n']);
+      await eventually(() => fleetOf('a'), ({ drains }) => drains[0]?.waiting_for.length === 0, PATIENCE_MS); // prettier-ignore
+      expect((await fleetOf('a')).nodes.map((each) => each.node)).toEqual(['a', 'b']);
+    } finally {
+      node('c').child.kill('SIGCONT');
+    }
+    await everywhere(fleetOf, ({ nodes: all }) => all.length === 3 && all.every(({ state }) => state !== 'lost'));
+    await call('b', 'DELETE', '/api/v1/overrides/plain.example.com/first');
+    await everywhere((name) => answers(name, 'plain'), (text) => text === FIRST); // prettier-ignore
+  }, 180_000);
+
   test('a report to one node reaches all of them', async () => {
     await call('b', 'PUT', '/api/v1/push/pushed.example.com/second', { healthy: true });
     await call('b', 'PUT', '/api/v1/push/pushed.example.com/first', { healthy: false });
