@@ -8,6 +8,7 @@
  */
 import { MAX_BEACON_SOURCES } from '../config/limits.ts';
 import { formatAddress, parsePrefix } from '../wire/address.ts';
+import { get8 } from '../wire/octets.ts';
 import { getOr } from './get-or.ts';
 import {
   MAX_BEACON_NETWORKS,
@@ -221,7 +222,7 @@ function networkBits({ length }: { readonly length: number }): number {
 function splitAddress(address: Uint8Array): { readonly bytes: Uint8Array; readonly source: number } {
   const octets = networkBits(address) / 8;
   const bytes = address.map((octet, at) => (at < octets ? octet : 0));
-  const source = octets === 3 ? (address[3] ?? 0) : (address[6] ?? 0) * 256 + (address[7] ?? 0);
+  const source = octets === 3 ? get8(address, 3) : get8(address, 6) * 256 + get8(address, 7);
   return { bytes, source };
 }
 

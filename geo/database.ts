@@ -10,6 +10,7 @@ import type { Place, Report } from '../config/diagnostics.ts';
 import { MAX_DATA_OCTETS } from '../config/limits.ts';
 import { faultOf, readRegularFile } from '../config/read-file.ts';
 import { formatAddress } from '../wire/address.ts';
+import { get16 } from '../wire/octets.ts';
 import { hasImpossiblePlace, hasPlace, NOTHING, readRecord, type DatabaseRecord } from './location.ts';
 import { readSearchTree, TreeError, type SearchTree } from './search-tree.ts';
 
@@ -288,7 +289,6 @@ export function recordKey(record: DatabaseRecord): string {
 function plainText(address: Uint8Array): string {
   if (address.length === 4) return formatAddress(address);
   let text = '';
-  for (let at = 0; at < 16; at += 2)
-    text += `${at ? ':' : ''}${(((address[at] ?? 0) << 8) | (address[at + 1] ?? 0)).toString(16)}`;
+  for (let at = 0; at < 16; at += 2) text += `${at ? ':' : ''}${get16(address, at).toString(16)}`;
   return text;
 }

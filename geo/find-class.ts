@@ -38,12 +38,12 @@ export function lookupOutcome(
 ): number {
   const rows = starts.length >>> 1;
   const startBits = 31 - Math.clz32(rows);
-  const row = (((address[at] ?? 0) << 8) | (address[at + 1] ?? 0)) >>> (MAX_START_BITS - startBits);
+  const row = ((octetAt(address, at) << 8) | octetAt(address, at + 1)) >>> (MAX_START_BITS - startBits);
   let code = starts[bits === 32 ? row : rows + row] ?? 0;
   if (code < 0) return code & ~FOUND;
   // If a child has several outcomes, its parent has too. So the first node with one outcome ends the shortest prefix.
   for (let depth = startBits; ;) {
-    code = atlasWord(nodes, code, ((address[at + (depth >>> 3)] ?? 0) >>> (7 - (depth & 7))) & 1);
+    code = atlasWord(nodes, code, bitAt(address, at, depth));
     depth++;
     if (code < 0) return (outcomes[~code] ?? 0) * 256 + depth;
     const group = atlasWord(nodes, code, ATLAS.GROUP);
@@ -58,8 +58,17 @@ export function lookupClass(nodes: Int32Array, root: number, address: Uint8Array
   let code = root;
   let depth = 0;
   while (code >= 0 && depth < bits) {
-    code = atlasWord(nodes, code, ((address[at + (depth >>> 3)] ?? 0) >>> (7 - (depth & 7))) & 1);
+    code = atlasWord(nodes, code, bitAt(address, at, depth));
     depth++;
   }
   return ~code * 256 + depth;
+}
+
+function octetAt(address: Uint8Array, at: number): number {
+  return address[at] ?? 0;
+}
+
+/** One bit of the address at `address[at]`. */
+function bitAt(address: Uint8Array, at: number, bit: number): number {
+  return (octetAt(address, at + (bit >>> 3)) >>> (7 - (bit & 7))) & 1;
 }

@@ -4,6 +4,7 @@
  * memory, because explain in the control thread reads it too.
  */
 import { formatAddress } from '../wire/address.ts';
+import { get8 } from '../wire/octets.ts';
 import { getOr } from './get-or.ts';
 import { longestMatch, entryAddress, createPrefixTable, filled, type PrefixTable } from './prefix-table.ts';
 
@@ -121,6 +122,6 @@ export function networkRow(
   const prefixes = address.length === 4 ? v4 : v6;
   const entry = longestMatch(prefixes, address);
   if (entry < 0) return undefined;
-  const network = `${formatAddress(entryAddress(prefixes, entry))}/${prefixes.bits[entry] ?? 0}`;
+  const network = `${formatAddress(entryAddress(prefixes, entry))}/${get8(prefixes.bits, entry)}`;
   return { row: prefixes.values[entry] ?? 0, network };
 }

@@ -2,6 +2,7 @@
  * Overlays a latency table with figures from users' browsers, and decides whether figures changed enough to do so
  * again.
  */
+import { get8 } from '../wire/octets.ts';
 import { NOTICEABLE_MS, NOTICEABLE_SHARE } from './latency-limits.ts';
 import { latencyOf, sourcesOf, type LatencyBuilder, type LatencyTable } from './latency-table.ts';
 import { entryOf, type PrefixTable } from './prefix-table.ts';
@@ -65,7 +66,7 @@ function* rowsOf({ v4, v6, asns, countries }: LatencyTable): Iterable<Row> {
 function* networksOf(prefixes: PrefixTable, same: (table: LatencyTable) => PrefixTable): Iterable<Row> {
   const { words, keys, bits, values } = prefixes;
   for (let entry = 0; entry < prefixes.count; entry++) {
-    const length = bits[entry] ?? 0;
+    const length = get8(bits, entry);
     yield {
       row: values[entry] ?? 0,
       rowIn: (table) => same(table).values[entryOf(same(table), keys, entry * words, length)] ?? -1,

@@ -2,6 +2,7 @@
  * Tables of millions of networks with one number per network, in flat arrays of shared memory, so that threads share
  * them without copying.
  */
+import { get8 } from '../wire/octets.ts';
 
 /** Networks of one family. Entries are in the order in which they were added. */
 export type PrefixTable = {
@@ -44,7 +45,7 @@ export function createPrefixTable(words: 1 | 4): PrefixTableBuilder {
     values = filled(new Int32Array(values.length * 2), values);
     slots = new Int32Array(slots.length * 2);
     for (let entry = 0; entry < count; entry++) {
-      slots[slotOf(slots, keys, lengths, words, keys, entry * words, lengths[entry] ?? 0)] = entry + 1;
+      slots[slotOf(slots, keys, lengths, words, keys, entry * words, get8(lengths, entry))] = entry + 1;
     }
   };
   return {

@@ -1,6 +1,7 @@
 /**
  * Builds binary tries from prefix tables.
  */
+import { get8 } from '../wire/octets.ts';
 import type { PrefixTable } from './prefix-table.ts';
 import { createTrieBuilder, type Trie } from './trie-builder.ts';
 
@@ -12,7 +13,7 @@ export function buildPrefixTree(v4: PrefixTable, v6: PrefixTable, kindOf: (value
   const trie = createTrieBuilder();
   for (const { words, count, keys, bits, values } of [v4, v6]) {
     for (let entry = 0; entry < count; entry++) {
-      const node = trie.nodeAt(words, keys, entry * words, bits[entry] ?? 0);
+      const node = trie.nodeAt(words, keys, entry * words, get8(bits, entry));
       trie.set(node, kindOf(values[entry] ?? 0));
     }
   }

@@ -7,6 +7,7 @@ import type { Place, Report } from '../config/diagnostics.ts';
 import { MAX_DATA_OCTETS } from '../config/limits.ts';
 import { faultOf, readRegularFile } from '../config/read-file.ts';
 import { parsePrefix } from '../wire/address.ts';
+import { get8 } from '../wire/octets.ts';
 import { isCountry } from './countries.ts';
 import { MAX_LATENCY_MS } from './latency-limits.ts';
 import { createLatencyBuilder, type LatencyBuilder } from './latency-table.ts';
@@ -135,7 +136,7 @@ function readPlainLine(reading: Reading): boolean {
   for (let part = 0; part < 5; part++) {
     const first = at;
     let value = 0;
-    for (let digit = (octets[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (octets[++at] ?? 0) - ZERO) {
+    for (let digit = get8(octets, at) - ZERO; digit >= 0 && digit <= 9; digit = get8(octets, ++at) - ZERO) {
       value = value * 10 + digit;
     }
     // Some programs take leading zeros for octal. parsePrefix refuses them.

@@ -2,6 +2,7 @@
  * Reads the binary search tree of an mmdb file once and converts it to plain numbers
  * (MaxMind DB File Format 2.0, "Binary Search Tree Section").
  */
+import { get8 } from '../wire/octets.ts';
 
 /** The file's tree contradicts itself; the message is for the operator. */
 export class TreeError extends Error {}
@@ -75,7 +76,7 @@ export function readSearchTree(format: TreeFormat, recordAt: (address: Uint8Arra
   };
 
   const visit = (node: number, depth: number): void => {
-    const height = heights[node] ?? 0;
+    const height = get8(heights, node);
     if (height === 255) throw new TreeError(`the tree has a circle at node ${node}`);
     if (depth + Math.max(1, height) > (inV4 ? 32 : bits)) throw new TreeError(`the tree is deeper than an address`);
     if (height > 0) return;
@@ -83,13 +84,13 @@ export function readSearchTree(format: TreeFormat, recordAt: (address: Uint8Arra
     const left = code(read(node, 0), depth + 1);
     const at = depth >> 3;
     const bit = 0x80 >> (depth & 7);
-    address[at] = (address[at] ?? 0) | bit;
+    address[at] = get8(address, at) | bit;
     const right = code(read(node, 1), depth + 1);
-    address[at] = (address[at] ?? 0) & ~bit;
+    address[at] = get8(address, at) & ~bit;
     nodes[node * 2] = left;
     nodes[node * 2 + 1] = right;
-    const leftHeight = left < 0 ? 0 : (heights[left] ?? 0);
-    const rightHeight = right < 0 ? 0 : (heights[right] ?? 0);
+    const leftHeight = left < 0 ? 0 : get8(heights, left);
+    const rightHeight = right < 0 ? 0 : get8(heights, right);
     heights[node] = 1 + Math.max(leftHeight, rightHeight);
     const size = 1 + (left < 0 ? 0 : (sizes[left] ?? 0)) + (right < 0 ? 0 : (sizes[right] ?? 0));
     if (size > nodeCount * MAX_VISITS_PER_NODE) throw new TreeError('the tree shares its nodes too often');
@@ -120,16 +121,16 @@ function recordReader(bytes: Buffer, recordBits: number): (node: number, side: 0
     case 24:
       return (node, side) => {
         const at = node * 6 + side * 3;
-        return ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+        return (get8(bytes, at) << 16) | (get8(bytes, at + 1) << 8) | get8(bytes, at + 2);
       };
     case 28:
       // The middle octet has the highest four bits of both records, the left one's first.
       return (node, side) => {
         const at = node * 7;
-        const middle = bytes[at + 3] ?? 0;
+        const middle = get8(bytes, at + 3);
         const high = side === 0 ? middle >> 4 : middle & 0x0f;
         const low = at + side * 4;
-        return (high << 24) | ((bytes[low] ?? 0) << 16) | ((bytes[low + 1] ?? 0) << 8) | (bytes[low + 2] ?? 0);
+        return (high << 24) | (get8(bytes, low) << 16) | (get8(bytes, low + 1) << 8) | get8(bytes, low + 2);
       };
     case 32:
       return (node, side) => bytes.readUInt32BE(node * 8 + side * 4);

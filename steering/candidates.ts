@@ -2,9 +2,9 @@
  * The start of a decision (docs/steering.md#candidates): the VIPs that have the type of the query, are
  * available, and whose region has at least `min_healthy` of its weight up.
  */
-import { holdSecondsOf, isAvailable, isForcedOut } from '../health/health-table.ts';
-import { DEGREE, type Decision, type Steerer } from './decision.ts';
-import { REGION, SERVICE, TRAIT, VIP, serviceWord, vipWord, regionWord } from './plan.ts';
+import { holdSecondsOf, isAvailable, isForcedOut, stateAt, weightAt, withheldAt } from '../health/health-table.ts';
+import { DEGREE, type Decision, type Steerer, candidateAt } from './decision.ts';
+import { REGION, SERVICE, TRAIT, VIP, serviceWord, vipWord, regionWord, orderingWord } from './plan.ts';
 import { dropStandby } from './weighted-step.ts';
 
 /**
@@ -59,14 +59,14 @@ export function takeShortcut(steerer: Steerer, service: number, has: number, sho
   const firstSlot = serviceWord(services, service, SERVICE.FIRST_SLOT);
   const firstRegion = serviceWord(services, service, SERVICE.FIRST_REGION);
   let at = shortcut + 1;
-  for (const end = at + (orderings[at] ?? 0); at < end;) {
-    gather(steerer, firstSlot, firstRegion + (orderings[++at] ?? 0), has);
+  for (const end = at + orderingWord(orderings, at); at < end;) {
+    gather(steerer, firstSlot, firstRegion + orderingWord(orderings, ++at), has);
     if (decision.count === 0) return false;
     decision.count = 0;
   }
   at++;
-  for (const end = at + (orderings[at] ?? 0); at < end;) {
-    gather(steerer, firstSlot, firstRegion + (orderings[++at] ?? 0), has);
+  for (const end = at + orderingWord(orderings, at); at < end;) {
+    gather(steerer, firstSlot, firstRegion + orderingWord(orderings, ++at), has);
   }
   return decision.count > 0;
 }
@@ -81,10 +81,10 @@ function gather({ plan, health, decision }: Steerer, firstSlot: number, region: 
     if (
       (vipWord(vips, slot, VIP.HAS) & has) !== 0 &&
       health.weights[slot] !== 0 &&
-      isAvailable(health.states[slot] ?? 0)
+      isAvailable(stateAt(health, slot))
     ) {
       let at = count++;
-      for (; at > 0 && (candidates[at - 1] ?? 0) > vip; at--) candidates[at] = candidates[at - 1] ?? 0;
+      for (; at > 0 && candidateAt(candidates, at - 1) > vip; at--) candidates[at] = candidateAt(candidates, at - 1);
       candidates[at] = vip;
     }
     vip = vipWord(vips, slot, VIP.NEXT);
@@ -97,7 +97,7 @@ export function isPartlyForcedOut({ plan, health }: Steerer, service: number): b
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const end = firstSlot + serviceWord(plan.services, service, SERVICE.VIP_COUNT);
   let forcedOut = 0;
-  for (let slot = firstSlot; slot < end; slot++) if (isForcedOut(health.states[slot] ?? 0)) forcedOut++;
+  for (let slot = firstSlot; slot < end; slot++) if (isForcedOut(stateAt(health, slot))) forcedOut++;
   return forcedOut > 0 && forcedOut < end - firstSlot;
 }
 
@@ -121,17 +121,23 @@ function weighRegions({ plan, health, decision }: Steerer, service: number): voi
   }
   for (let slot = firstSlot; slot < firstSlot + vipCount; slot++) {
     const region = vipWord(plan.vips, slot, VIP.REGION);
-    const weight = (health.weights[slot] ?? 0) + (health.withheld[slot] ?? 0) + 1e-6;
-    decision.weightAll[region] = (decision.weightAll[region] ?? 0) + weight;
-    if (isAvailable(health.states[slot] ?? 0)) decision.weightUp[region] = (decision.weightUp[region] ?? 0) + weight;
+    const weight = weightAt(health, slot) + withheldAt(health, slot) + 1e-6;
+    decision.weightAll[region] = regionWeight(decision.weightAll, region) + weight;
+    if (isAvailable(stateAt(health, slot)))
+      decision.weightUp[region] = regionWeight(decision.weightUp, region) + weight;
   }
+}
+
+/** A region's word in `weightUp` or `weightAll`. */
+function regionWeight(weights: Float64Array, region: number): number {
+  return weights[region] ?? 0;
 }
 
 function isRegionHealthy({ plan, decision }: Steerer, firstRegion: number, region: number): boolean {
   const least = regionWord(plan.regions, firstRegion + region, REGION.MIN_HEALTHY_MILLIONTHS) / 1e6;
   if (least === 0) return true;
-  const up = decision.weightUp[region] ?? 0;
-  const all = decision.weightAll[region] ?? 0;
+  const up = regionWeight(decision.weightUp, region);
+  const all = regionWeight(decision.weightAll, region);
   // Weights are whole numbers, so the fraction is the number of VIPs, which counts only if all weights are 0. The
   // tolerance is for rounded shares: 1 of 3 equal weights is 33.3333 %.
   if (all >= 1) return Math.floor(up) >= (least - 1e-6) * Math.floor(all);
@@ -143,7 +149,7 @@ function isRegionHealthy({ plan, decision }: Steerer, firstRegion: number, regio
  * for services with a `min_healthy`: the regions of others are not weighed.
  */
 export function regionShare(decision: Decision, region: number): number {
-  return (decision.weightUp[region] ?? 0) / Math.max(decision.weightAll[region] ?? 0, 1e-6);
+  return regionWeight(decision.weightUp, region) / Math.max(regionWeight(decision.weightAll, region), 1e-6);
 }
 
 /** Seconds for which no VIP of the service that has the type can change state (docs/steering.md#ttl). */
@@ -153,7 +159,7 @@ export function serviceHoldSeconds({ plan, health }: Steerer, service: number, h
   let least = 0x7fff_ffff;
   for (let slot = firstSlot; slot < firstSlot + vipCount; slot++) {
     if ((vipWord(plan.vips, slot, VIP.HAS) & has) === 0) continue;
-    const seconds = holdSecondsOf(health.states[slot] ?? 0);
+    const seconds = holdSecondsOf(stateAt(health, slot));
     if (seconds < least) least = seconds;
   }
   return least;

@@ -5,7 +5,7 @@
 import { lookupOutcome } from '../geo/find-class.ts';
 import { hasTrait, serviceHoldSeconds, isPartlyForcedOut, startCandidates, takeShortcut } from './candidates.ts';
 import { DEGREE, RESULT, type Steerer } from './decision.ts';
-import { ALL_DOWN, mapOf, SERVICE, TRAIT, type SteeringPlan, serviceWord } from './plan.ts';
+import { ALL_DOWN, mapOf, SERVICE, TRAIT, type SteeringPlan, serviceWord, orderingWord } from './plan.ts';
 import { runSteps, shortcutThrough, sticksTo } from './program.ts';
 import { keepWithin, shedLimitOf } from './shed.ts';
 
@@ -48,7 +48,7 @@ export function steer(
     const shortcut = shortcutOf(steerer, service, has, located);
     decision.count = 0;
     if (shortcut >= 0 && takeShortcut(steerer, service, has, shortcut)) {
-      runSteps(steerer, service, has, plan.orderings[shortcut] ?? 0, located, client, bits, false);
+      runSteps(steerer, service, has, orderingWord(plan.orderings, shortcut), located, client, bits, false);
     }
     if (decision.count === 0) runAll(steerer, service, has, located, client, bits, false);
     // The steps may lead this client to standbys alone, as a fence can.

@@ -70,6 +70,11 @@ export function createDecision(): Decision {
   };
 }
 
+/** The local number of the VIP at this place of `candidates`. */
+export function candidateAt(candidates: Int32Array, place: number): number {
+  return candidates[place] ?? 0;
+}
+
 /** The inputs and the working memory of decisions. */
 export type Steerer = {
   readonly plan: SteeringPlan;

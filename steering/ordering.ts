@@ -8,23 +8,23 @@
  * A shortcut is the combined result of the first such steps of a service, valid while the regions that each of them
  * prefers have a candidate: the number of steps, n, then n regions that must have one, m, then m regions that are kept.
  */
-import type { Decision, Steerer } from './decision.ts';
-import { VIP, vipWord } from './plan.ts';
+import { candidateAt, type Decision, type Steerer } from './decision.ts';
+import { VIP, vipWord, orderingWord } from './plan.ts';
 
 /** Narrows the candidates in place and keeps their order. None is left if no entry has a candidate. */
 export function keepFirstGroup({ plan, decision }: Steerer, firstSlot: number, orderingAt: number): void {
   const { orderings, vips } = plan;
   const { candidates, count } = decision;
-  const n = orderings[orderingAt] ?? 0;
+  const n = orderingWord(orderings, orderingAt);
   for (let i = 0; i < n; i++) {
     const at = orderingAt + 1 + i * 2;
-    const end = orderings[at + 1] ?? 0;
-    if (!hasCandidate(vips, firstSlot, decision, orderings[at] ?? 0)) continue;
+    const end = orderingWord(orderings, at + 1);
+    if (!hasCandidate(vips, firstSlot, decision, orderingWord(orderings, at))) continue;
     let kept = 0;
     for (let c = 0; c < count; c++) {
-      const vip = candidates[c] ?? 0;
+      const vip = candidateAt(candidates, c);
       for (let j = i; j < end; j++) {
-        if (!matches(vips, firstSlot, vip, orderings[orderingAt + 1 + j * 2] ?? 0)) continue;
+        if (!matches(vips, firstSlot, vip, orderingWord(orderings, orderingAt + 1 + j * 2))) continue;
         candidates[kept++] = vip;
         break;
       }
@@ -36,7 +36,7 @@ export function keepFirstGroup({ plan, decision }: Steerer, firstSlot: number, o
 }
 
 function hasCandidate(vips: Int32Array, firstSlot: number, { candidates, count }: Decision, entry: number): boolean {
-  for (let c = 0; c < count; c++) if (matches(vips, firstSlot, candidates[c] ?? 0, entry)) return true;
+  for (let c = 0; c < count; c++) if (matches(vips, firstSlot, candidateAt(candidates, c), entry)) return true;
   return false;
 }
 

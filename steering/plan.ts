@@ -97,6 +97,11 @@ export function regionWord(regions: Int32Array, region: number, column: number):
   return regions[region * REGION.WORDS + column] ?? -1;
 }
 
+/** A word of `orderings`; ordering.ts draws them. */
+export function orderingWord(orderings: Int32Array, at: number): number {
+  return orderings[at] ?? 0;
+}
+
 export const MAP = {
   /** Index in mapWords of the outcome of each class, and how many classes. */
   OUTCOMES_AT: 0,

@@ -9,8 +9,9 @@
  * empty. Between VIPs that all refuse a client, small differences move few clients. A rule that sent all of them to the
  * VIP that is not yet full would fill it within a TTL, and then the next one (test/unit/steering/load.test.ts).
  */
+import { pressureAt } from '../health/health-table.ts';
 import { startCandidates } from './candidates.ts';
-import { DEGREE, type Steerer } from './decision.ts';
+import { DEGREE, type Steerer, candidateAt } from './decision.ts';
 import { SERVICE, VIP, type SteeringPlan, serviceWord, vipWord } from './plan.ts';
 import { narrow } from './program.ts';
 import { hashNetwork, mix } from './sticky-step.ts';
@@ -88,13 +89,13 @@ export function isPressed({ plan, health }: Steerer, service: number): boolean {
 
 function hasPressed({ health, decision }: Steerer, firstSlot: number): boolean {
   for (let c = 0; c < decision.count; c++) {
-    if (health.pressures[firstSlot + (decision.candidates[c] ?? 0)] !== 0) return true;
+    if (health.pressures[firstSlot + candidateAt(decision.candidates, c)] !== 0) return true;
   }
   return false;
 }
 
 function excess(steerer: Steerer, slot: number, network: number): number {
-  const pressure = steerer.health.pressures[slot] ?? 0;
+  const pressure = pressureAt(steerer.health, slot);
   return pressure === 0 ? 0 : Math.max(0, pressure - bearing(steerer.plan, slot, network));
 }
 
@@ -103,7 +104,7 @@ function nextExcess(steerer: Steerer, firstSlot: number, network: number, limit:
   const { candidates, count } = steerer.decision;
   let next = -1;
   for (let c = 0; c < count; c++) {
-    const own = excess(steerer, firstSlot + (candidates[c] ?? 0), network);
+    const own = excess(steerer, firstSlot + candidateAt(candidates, c), network);
     if (own > limit && (next < 0 || own < next)) next = own;
   }
   return next;
@@ -114,7 +115,7 @@ function keep(steerer: Steerer, firstSlot: number, network: number, limit: numbe
   const { candidates, count } = decision;
   let kept = 0;
   for (let c = 0; c < count; c++) {
-    const vip = candidates[c] ?? 0;
+    const vip = candidateAt(candidates, c);
     if (excess(steerer, firstSlot + vip, network) <= limit) candidates[kept++] = vip;
   }
   decision.count = kept;

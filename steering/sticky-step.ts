@@ -3,7 +3,9 @@
  * rates", 1998; weights as in J. Schindelhauer and G. Schomaker, "Weighted distributed hash tables", 2005). The
  * same network gets the same VIP on every node. A VIP that fails moves only its own clients.
  */
-import type { Steerer } from './decision.ts';
+import { weightAt } from '../health/health-table.ts';
+import { get8 } from '../wire/octets.ts';
+import { candidateAt, type Steerer } from './decision.ts';
 import { VIP, vipWord } from './plan.ts';
 
 /** Prefix lengths: the IPv4 or IPv6 networks that count as one client. */
@@ -27,14 +29,14 @@ export function orderSticky(
     return;
   }
   for (let c = 0; c < count; c++) {
-    const slot = firstSlot + (candidates[c] ?? 0);
+    const slot = firstSlot + candidateAt(candidates, c);
     const score = scoreOf(weightOf(steerer, slot), drawOf(steerer, slot, network));
     // Insertion sort: a service has few VIPs, and nothing is allocated.
-    const vip = candidates[c] ?? 0;
+    const vip = candidateAt(candidates, c);
     let at = c;
     for (; at > 0 && (scores[at - 1] ?? 0) < score; at--) {
       scores[at] = scores[at - 1] ?? 0;
-      candidates[at] = candidates[at - 1] ?? 0;
+      candidates[at] = candidateAt(candidates, at - 1);
     }
     scores[at] = score;
     candidates[at] = vip;
@@ -51,7 +53,7 @@ function putBestFirst(steerer: Steerer, firstSlot: number, network: number): voi
   let weight = 0;
   let draw = 0.5;
   for (let c = 0; c < count; c++) {
-    const slot = firstSlot + (candidates[c] ?? 0);
+    const slot = firstSlot + candidateAt(candidates, c);
     const ownWeight = weightOf(steerer, slot);
     const ownDraw = drawOf(steerer, slot, network);
     // As products, because divisions are slow: most(own) <= least(best), then most(best) < least(own).
@@ -65,8 +67,8 @@ function putBestFirst(steerer: Steerer, firstSlot: number, network: number): voi
       draw = ownDraw;
     }
   }
-  const vip = candidates[best] ?? 0;
-  candidates[best] = candidates[0] ?? 0;
+  const vip = candidateAt(candidates, best);
+  candidates[best] = candidateAt(candidates, 0);
   candidates[0] = vip;
 }
 
@@ -76,7 +78,7 @@ function scoreOf(weight: number, draw: number): number {
 
 /** The weight of a VIP. Standbys alone have equal weights. */
 function weightOf({ health }: Steerer, slot: number): number {
-  return Math.max(health.weights[slot] ?? 0, 1e-3);
+  return Math.max(weightAt(health, slot), 1e-3);
 }
 
 /** The draw of a VIP for a network: a number inside (0, 1), so that its logarithm is negative and finite. */
@@ -96,7 +98,7 @@ export function mix(value: number): number {
 export function hashNetwork(client: Uint8Array, bits: number): number {
   let hash = 0x811c_9dc5 | 0;
   for (let bit = 0; bit < bits; bit += 8) {
-    const octet = client[bit >> 3] ?? 0;
+    const octet = get8(client, bit >> 3);
     const kept = bits - bit >= 8 ? octet : octet & (0xff << (8 - (bits - bit)));
     hash = Math.imul(hash ^ kept, 0x0100_0193);
   }

@@ -2,7 +2,8 @@
  * `weighted`: candidates in random order; the chance to be first is proportional to the weight. Candidates of weight 0
  * are standbys: they are dropped if there is any other.
  */
-import type { Decision, Steerer } from './decision.ts';
+import { weightAt } from '../health/health-table.ts';
+import { candidateAt, type Decision, type Steerer } from './decision.ts';
 import { below } from './random.ts';
 
 /**
@@ -13,7 +14,7 @@ export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number
   const { health, random, decision } = steerer;
   const { candidates, count } = decision;
   let total = 0;
-  for (let c = 0; c < count; c++) total += health.weights[firstSlot + (candidates[c] ?? 0)] ?? 0;
+  for (let c = 0; c < count; c++) total += weightAt(health, firstSlot + candidateAt(candidates, c));
   const standbys = total === 0; // standbys alone have equal chances
   if (standbys) total = count;
   const draws = Math.min(wanted, count - 1);
@@ -21,13 +22,13 @@ export function drawWeighted(steerer: Steerer, firstSlot: number, wanted: number
     let left = below(random, total);
     let at = drawn;
     for (; at < count - 1; at++) {
-      const weight = standbys ? 1 : (health.weights[firstSlot + (candidates[at] ?? 0)] ?? 0);
+      const weight = standbys ? 1 : weightAt(health, firstSlot + candidateAt(candidates, at));
       if (left < weight) break;
       left -= weight;
     }
-    const vip = candidates[at] ?? 0;
-    total -= standbys ? 1 : (health.weights[firstSlot + vip] ?? 0);
-    candidates[at] = candidates[drawn] ?? 0;
+    const vip = candidateAt(candidates, at);
+    total -= standbys ? 1 : weightAt(health, firstSlot + vip);
+    candidates[at] = candidateAt(candidates, drawn);
     candidates[drawn] = vip;
   }
 }
@@ -37,14 +38,14 @@ export function dropStandby({ health, decision }: Steerer, firstSlot: number): v
   const { candidates, count }: Decision = decision;
   let kept = 0;
   for (let c = 0; c < count; c++) {
-    const vip = candidates[c] ?? 0;
-    if ((health.weights[firstSlot + vip] ?? 0) > 0) kept++;
+    const vip = candidateAt(candidates, c);
+    if (weightAt(health, firstSlot + vip) > 0) kept++;
   }
   if (kept === 0 || kept === count) return;
   kept = 0;
   for (let c = 0; c < count; c++) {
-    const vip = candidates[c] ?? 0;
-    if ((health.weights[firstSlot + vip] ?? 0) > 0) candidates[kept++] = vip;
+    const vip = candidateAt(candidates, c);
+    if (weightAt(health, firstSlot + vip) > 0) candidates[kept++] = vip;
   }
   decision.count = kept;
 }

@@ -2,6 +2,7 @@
  * IPv4 and IPv6 addresses and prefixes as bytes in network order.
  */
 import { isIPv4, isIPv6 } from 'node:net';
+import { get16, get8 } from './octets.ts';
 
 /** A network: `bytes` has 4 or 16 octets, the bits after `bits` are zero. */
 export type Prefix = { readonly bytes: Uint8Array; readonly bits: number };
@@ -31,7 +32,7 @@ function groups(text: string): number[] {
 export function formatAddress(bytes: Uint8Array, from = 0, length = bytes.length - from): string {
   if (length === 4) return bytes.subarray(from, from + 4).join('.');
   const words: number[] = [];
-  for (let at = from; at < from + 16; at += 2) words.push(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0));
+  for (let at = from; at < from + 16; at += 2) words.push(get16(bytes, at));
   // RFC 5952 4.2: `::` replaces the longest run of at least two zero words; of equal runs, the first.
   let best = { start: -1, length: 1 };
   for (let start = 0; start < 8; start++) {
@@ -75,7 +76,7 @@ export function networkOf(address: Uint8Array, bits: number): Prefix {
 
 /** Bit `index` of the bytes from `from` on, 0 or 1. Bit 0 is the most significant. */
 export function bitAt(bytes: Uint8Array, index: number, from = 0): number {
-  return ((bytes[from + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;
+  return (get8(bytes, from + (index >> 3)) >> (7 - (index & 7))) & 1;
 }
 
 /** Whether the network contains the address. False if their families differ. */

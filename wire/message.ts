@@ -3,6 +3,7 @@
  */
 import { HEADER_OCTETS } from './limits.ts';
 import { formatName, type Name } from './name.ts';
+import { get8 } from './octets.ts';
 import { formatRdata } from './rdata.ts';
 import { CLASS, OPTION, TYPE, typeText } from './types.ts';
 
@@ -17,7 +18,7 @@ export function encodeQuery(name: Name, type: number, subnet?: Subnet): Uint8Arr
     : [];
   const address = subnet ? subnet.bytes.slice(0, addressOctets) : new Uint8Array(0);
   const loose = subnet ? (8 - (subnet.bits & 7)) & 7 : 0;
-  if (addressOctets > 0) address[addressOctets - 1] = (address[addressOctets - 1] ?? 0) & (0xff << loose);
+  if (addressOctets > 0) address[addressOctets - 1] = get8(address, addressOctets - 1) & (0xff << loose);
   return Uint8Array.from([
     ...[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1],
     ...name,
@@ -81,10 +82,10 @@ function readName(message: Uint8Array, start: number): { name: Name; end: number
     if (length === undefined || octets.length > 255) throw new RangeError('a name in this message does not end');
     if (length >= 0xc0) {
       if (end < 0) end = at + 2;
-      at = ((length & 0x3f) << 8) | (message[at + 1] ?? 0);
+      at = ((length & 0x3f) << 8) | get8(message, at + 1);
       continue;
     }
-    for (let i = at; i <= at + length; i++) octets.push(message[i] ?? 0);
+    for (let i = at; i <= at + length; i++) octets.push(get8(message, i));
     at += length + 1;
     if (length === 0) return { name: Uint8Array.from(octets), end: end < 0 ? at : end };
   }

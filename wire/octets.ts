@@ -1,6 +1,11 @@
 /**
- * Reads and writes 16-bit numbers in network order. A DataView would have to be created for each buffer.
+ * Reads octets, and reads and writes 16-bit numbers in network order. A DataView would have to be created for each
+ * buffer. Positions behind the end read as 0.
  */
+
+export function get8(bytes: Uint8Array, at: number): number {
+  return bytes[at] ?? 0;
+}
 
 export function get16(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
@@ -10,4 +15,9 @@ export function get16(bytes: Uint8Array, at: number): number {
 export function put16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >> 8;
   bytes[at + 1] = value;
+}
+
+/** Copies `length` octets. */
+export function copyOctets(from: Uint8Array, fromAt: number, length: number, to: Uint8Array, toAt: number): void {
+  for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i] ?? 0;
 }

@@ -3,6 +3,7 @@
  */
 import { MAX_RDATA_OCTETS } from './limits.ts';
 import type { Name } from './name.ts';
+import { get8 } from './octets.ts';
 import { type Sink, type Source, fromHex, numberIn, toHex } from './rdata/codec.ts';
 import { type Layout, layouts } from './rdata/table.ts';
 import { RdataError, type Token, tokenize, unescape } from './rdata/text.ts';
@@ -190,7 +191,7 @@ const PLAIN_TYPE = Uint8Array.from({ length: 512 }, (_, type) => {
 export function namesIn(type: number, bytes: Uint8Array, at: number): readonly number[] {
   if (type === TYPE.NAPTR) {
     let replacement = at + 4; // after order and preference: flags, service and regular expression (RFC 3403 4.1)
-    for (let strings = 0; strings < 3; strings++) replacement += (bytes[replacement] ?? 0) + 1;
+    for (let strings = 0; strings < 3; strings++) replacement += get8(bytes, replacement) + 1;
     return [replacement];
   }
   const names = layouts.get(type)?.names;
@@ -202,7 +203,7 @@ export function namesIn(type: number, bytes: Uint8Array, at: number): readonly n
 /** The uncompressed name at `bytes[at]`. */
 export function nameAt(bytes: Uint8Array, at: number): Name {
   let end = at;
-  while ((bytes[end] ?? 0) !== 0) end += (bytes[end] ?? 0) + 1;
+  while (get8(bytes, end) !== 0) end += get8(bytes, end) + 1;
   return bytes.subarray(at, end + 1);
 }
 

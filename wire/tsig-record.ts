@@ -3,7 +3,7 @@
  */
 import { HEADER_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 import { canonical, skipName, type Name } from './name.ts';
-import { get16, put16 } from './octets.ts';
+import { get8, get16, put16 } from './octets.ts';
 import { CLASS, TYPE } from './types.ts';
 
 /** The TSIG record of a received message. */
@@ -151,15 +151,15 @@ function expandName(message: Uint8Array, start: number): Name | undefined {
   const octets: number[] = [];
   let least = start;
   for (let at = start; at < message.length;) {
-    const octet = message[at] ?? 0;
+    const octet = get8(message, at);
     if (octet >= 0xc0) {
-      at = ((octet & 0x3f) << 8) | (message[at + 1] ?? 0);
+      at = ((octet & 0x3f) << 8) | get8(message, at + 1);
       if (at >= least) return undefined;
       least = at;
       continue;
     }
     if (octet > 63 || at + octet >= message.length) return undefined;
-    for (let i = at; i <= at + octet; i++) octets.push(message[i] ?? 0);
+    for (let i = at; i <= at + octet; i++) octets.push(get8(message, i));
     if (octets.length > MAX_NAME_OCTETS) return undefined;
     if (octet === 0) return canonical(Uint8Array.from(octets));
     at += octet + 1;

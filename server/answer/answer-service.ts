@@ -4,8 +4,9 @@
  */
 import { saysWhere } from '../../geo/private.ts';
 import { dependsOnClient, locate, steer } from '../../steering/chain.ts';
-import { RESULT } from '../../steering/decision.ts';
+import { RESULT, candidateAt } from '../../steering/decision.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
+import { copyOctets } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
 import { anyRrset } from '../../zones/image/find-node.ts';
 import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
@@ -26,11 +27,11 @@ export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly
   a.clientIsSubnet = hasSubnet && saysWhere(a.image.ownNetworks, query.subnet, octets, query.subnetBits);
   a.isSubnetSetAside = hasSubnet && !a.clientIsSubnet;
   if (a.clientIsSubnet) {
-    for (let i = 0; i < octets; i++) client[i] = query.subnet[i] ?? 0;
+    copyOctets(query.subnet, 0, octets, client, 0);
     a.clientBits = octets * 8;
     return;
   }
-  for (let i = 0; i < peerOctets; i++) client[i] = peer[peerAt + i] ?? 0;
+  copyOctets(peer, peerAt, peerOctets, client, 0);
   a.clientBits = peerOctets * 8;
 }
 
@@ -126,7 +127,7 @@ function addVips(
   const count = has === HAS.CNAME ? 1 : decision.count;
   const targetAt = response.length + RECORD_HEAD_OCTETS;
   for (let i = 0; i < count; i++) {
-    const slot = firstSlot + (decision.candidates[i] ?? 0);
+    const slot = firstSlot + candidateAt(decision.candidates, i);
     const recordAt = response.base + response.length;
     if (!copyRrset(a, zone + vipWord(plan.vips, slot, column), nameAt, apexAt)) {
       response.truncated = true;

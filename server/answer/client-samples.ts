@@ -9,8 +9,9 @@
  * A ring belongs to one generation, so a service number is unambiguous.
  */
 import { createRandom, next32, type Random } from '../../steering/random.ts';
+import { copyOctets, get8 } from '../../wire/octets.ts';
 import { COUNTER, count } from '../counters.ts';
-import { copyOctets, createRing, nextSlot, putSlot, takeSlots, viewRing, type Ring } from './ring.ts';
+import { createRing, nextSlot, putSlot, takeSlots, viewRing, type Ring } from './ring.ts';
 
 /**
  * The gap between two samples is 1 to this many queries, uniformly distributed, so that clients that alternate in a
@@ -78,7 +79,7 @@ export function* takeClients(memory: SharedArrayBuffer): Generator<ClientSample>
   for (const at of takeSlots(ring)) {
     const slot = ring.bytes.subarray(at, at + SHAPE.slotOctets);
     const service = ring.view.getInt32(at, true);
-    const address = Uint8Array.from(slot.subarray(ADDRESS_AT, ADDRESS_AT + (slot[OCTETS_AT] ?? 0)));
+    const address = Uint8Array.from(slot.subarray(ADDRESS_AT, ADDRESS_AT + get8(slot, OCTETS_AT)));
     // Privacy: client addresses do not remain in memory.
     slot.fill(0);
     yield { service, address };

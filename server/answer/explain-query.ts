@@ -8,7 +8,7 @@ import type { ExplainRequest } from '../../steering/trace.ts';
 import { formatAddress, inPrefix, type Prefix } from '../../wire/address.ts';
 import { TCP_OCTETS } from '../../wire/limits.ts';
 import { formatName } from '../../wire/name.ts';
-import { put16 } from '../../wire/octets.ts';
+import { get8, put16 } from '../../wire/octets.ts';
 import { createQuery, LOWER_CASE, parseQuery, PARSED, type Query } from '../../wire/query.ts';
 import { createResponse, finishResponse, startResponse, type Response } from '../../wire/response.ts';
 import { CLASS, TYPE } from '../../wire/types.ts';
@@ -37,7 +37,7 @@ const FAILED: ExplainReply = ["cannot explain this name; see the server's log fo
 export function startsWithExplain(rx: Uint8Array, rxAt: number): boolean {
   if (rx[rxAt + HEADER_OCTETS] !== LABEL.length - 1) return false;
   for (let i = 1; i < LABEL.length; i++) {
-    if (LOWER_CASE[rx[rxAt + HEADER_OCTETS + i] ?? 0] !== LABEL[i]) return false;
+    if (LOWER_CASE[get8(rx, rxAt + HEADER_OCTETS + i)] !== LABEL[i]) return false;
   }
   return true;
 }

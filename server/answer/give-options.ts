@@ -5,7 +5,7 @@
 import { ASKS, CLIENT_COOKIE_OCTETS } from '../../wire/query.ts';
 import { RCODE } from '../../wire/types.ts';
 import { TRANSPORT, type Packet } from '../contract.ts';
-import { COUNTER } from '../counters.ts';
+import { COUNTER, counterAt } from '../counters.ts';
 import type { Answerer } from './answer-state.ts';
 import { settleCookie } from './cookies.ts';
 
@@ -20,7 +20,7 @@ export function giveOptions(a: Answerer, packet: Readonly<Packet>): boolean {
   }
   if ((query.asks & ASKS.KEEPALIVE) !== 0 && transport !== TRANSPORT.UDP) {
     response.gives |= ASKS.KEEPALIVE;
-    response.keepalive = a.counters[COUNTER.STREAM_IDLE] ?? 0;
+    response.keepalive = counterAt(a.counters, COUNTER.STREAM_IDLE);
   }
   // RFC 7830 6: padding is useless without encryption.
   if ((query.asks & ASKS.PADDING) !== 0 && transport === TRANSPORT.TLS) response.gives |= ASKS.PADDING;

@@ -10,9 +10,10 @@
  *             12  u16  octets of the response
  */
 import { createRandom, next32 } from '../../steering/random.ts';
+import { copyOctets, get8 } from '../../wire/octets.ts';
 import type { Answer } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
-import { copyOctets, createRing, nextSlot, putSlot, takeSlots, viewRing } from './ring.ts';
+import { createRing, nextSlot, putSlot, takeSlots, viewRing } from './ring.ts';
 
 /** The part of a publication for `log.queries`. */
 export type QueryLogPayload = {
@@ -97,8 +98,8 @@ export function* takeSamples(memory: SharedArrayBuffer): Generator<QuerySample> 
     const responseOctets = view.getUint16(at + 12, true);
     yield {
       timeMs: view.getFloat64(at, true),
-      transport: bytes[at + 8] ?? 0,
-      client: octets(at + ADDRESS_AT, bytes[at + 9] ?? 0),
+      transport: get8(bytes, at + 8),
+      client: octets(at + ADDRESS_AT, get8(bytes, at + 9)),
       query: octets(at + QUERY_AT, Math.min(queryOctets, QUERY_OCTETS)),
       queryOctets,
       response: octets(at + RESPONSE_AT, Math.min(responseOctets, RESPONSE_OCTETS)),

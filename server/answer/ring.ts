@@ -54,11 +54,6 @@ export function* takeSlots(ring: Ring): Generator<number> {
   }
 }
 
-/** Copies `length` octets. PACKET PATH */
-export function copyOctets(from: Uint8Array, fromAt: number, length: number, to: Uint8Array, toAt: number): void {
-  for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i] ?? 0;
-}
-
 function slotAt({ slots, slotOctets }: Ring, number: number): number {
   return HEAD_OCTETS + (number & (slots - 1)) * slotOctets;
 }

@@ -16,6 +16,7 @@ import {
   PROBED,
   viewHealthTable,
   type Probed,
+  stateAt,
 } from '../../health/health-table.ts';
 import { holdSeconds, holdSpecOf } from '../../health/hysteresis.ts';
 import { weightUnit } from '../../health/ramp.ts';
@@ -97,7 +98,7 @@ export function healthFor(
     }
   }
   for (const slot of down) {
-    const word = table.states[slot] ?? 0;
+    const word = stateAt(table, slot);
     const seconds = settledSeconds(catalog.vips[slot]?.check, PROBED.DOWN);
     // A VIP that is drained or forced down keeps this override when it fails, so `serve_all` does not serve it.
     table.states[slot] = isForcedOut(word)

@@ -3,7 +3,7 @@
  * service to the next.
  */
 import type { Location } from '../../geo/location.ts';
-import { FULL } from '../../health/health-table.ts';
+import { FULL, stateAt, weightAt, withheldAt, pressureAt } from '../../health/health-table.ts';
 import { weightUnit } from '../../health/ramp.ts';
 import { regionShare } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
@@ -174,9 +174,9 @@ function scopeOf(
 /** The weight of a VIP, its effective weight, and whether it sheds this client. */
 function sharesOf({ plan, health }: Steerer, info: ServiceInfo, { slot }: VipInfo, client: Uint8Array): Shares {
   const unit = weightUnit(info.rampMs);
-  const counts = health.weights[slot] ?? 0;
-  const full = counts + (health.withheld[slot] ?? 0);
-  const pressure = health.pressures[slot] ?? 0;
+  const counts = weightAt(health, slot);
+  const full = counts + withheldAt(health, slot);
+  const pressure = pressureAt(health, slot);
   return {
     weight: full / unit,
     now: counts / unit,
@@ -200,7 +200,7 @@ function candidatesOf(
     if ((vipWord(plan.vips, vip.slot, VIP.HAS) & has) === 0) return [];
     const shares = sharesOf(steerer, info, vip, address());
     const share = regionShare(decision, vipWord(plan.vips, vip.slot, VIP.REGION));
-    const told = describeCandidate(vip, catalog.regions[vip.region], has, health.states[vip.slot] ?? 0, shares, share, {
+    const told = describeCandidate(vip, catalog.regions[vip.region], has, stateAt(health, vip.slot), shares, share, {
       reason: down.has(vip.slot) ? SUPPOSED : news?.reasonOf(vip),
       orders: news?.ordersOf?.(vip),
     });

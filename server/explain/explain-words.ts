@@ -12,6 +12,7 @@ import {
   NEVER_SECONDS,
   PROBED,
   probedOf,
+  stateAt,
 } from '../../health/health-table.ts';
 import { serviceHoldSeconds } from '../../steering/candidates.ts';
 import { DEGREE, RESULT, type Decision, type Steerer } from '../../steering/decision.ts';
@@ -186,8 +187,7 @@ export function whyTtl(
   if (hold >= NEVER_SECONDS) return `no state can change by itself, so the TTL is the maximum (max: ${maxSeconds})`;
   const first = vips.find(
     ({ slot }) =>
-      (vipWord(steerer.plan.vips, slot, VIP.HAS) & has) !== 0 &&
-      holdSecondsOf(steerer.health.states[slot] ?? 0) === hold,
+      (vipWord(steerer.plan.vips, slot, VIP.HAS) & has) !== 0 && holdSecondsOf(stateAt(steerer.health, slot)) === hold,
   );
   const known = `the earliest possible state change is that of ${first?.name ?? 'a VIP'}, ${hold === 0 ? 'at once' : `in ${hold} s`}`;
   if (hold < minSeconds) return `${known}; raised to ${minSeconds} s (min)`;

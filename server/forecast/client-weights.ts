@@ -5,6 +5,7 @@ import type { JointClass } from './address-space.ts';
 import type { CountedClients } from './client-counts.ts';
 import { MIN_SAMPLES, samplesIn, scaleCountries, type Cell } from './country-scale.ts';
 import type { Seat } from './expected-shares.ts';
+import { numberAt } from './numbers.ts';
 
 export type Weighing = {
   readonly classes: readonly JointClass[];
@@ -85,7 +86,7 @@ function scaleByCountry(
   const all = [...cells.values()];
   if (samplesIn(all, clients) < MIN_SAMPLES) return undefined;
   const scales = scaleCountries(all, clients, served);
-  const byKey = new Map([...cells.keys()].map((key, index) => [key, scales[index] ?? 0]));
+  const byKey = new Map([...cells.keys()].map((key, index) => [key, numberAt(scales, index)]));
   return { weighed: 'countries', of: ({ region }, country) => byKey.get(keyOf(country, region)) ?? 0 };
 }
 

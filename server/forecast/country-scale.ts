@@ -2,6 +2,7 @@
  * Client weights of a service whose clients were sampled by country (client-counts.ts). Pure.
  */
 import type { CountedClients } from './client-counts.ts';
+import { numberAt } from './numbers.ts';
 
 /** Addresses of one country that get VIPs of one region; each pair has one cell. */
 export type Cell = { readonly country: string; readonly region: string; readonly addresses: number };
@@ -52,10 +53,10 @@ export function scaleCountries(
     const before = fitted;
     fitted = fit(fit(fitted, columns, answers), rows, wanted);
     const all = fitted.reduce((sum, count) => sum + count, 0);
-    const moved = fitted.reduce((sum, count, index) => sum + Math.abs(count - (before[index] ?? 0)), 0);
+    const moved = fitted.reduce((sum, count, index) => sum + Math.abs(count - numberAt(before, index)), 0);
     if (moved <= all * SETTLED) break;
   }
-  return cells.map(({ addresses }, index) => (addresses === 0 ? 0 : (fitted[index] ?? 0) / addresses));
+  return cells.map(({ addresses }, index) => (addresses === 0 ? 0 : numberAt(fitted, index) / addresses));
 }
 
 /** All countries that are not listed; no country has this name. */

@@ -2,6 +2,7 @@
  * The share of clients that each VIP gets. `steer` makes the decision; if the order is random, the probabilities
  * replace the draw.
  */
+import { weightAt } from '../../health/health-table.ts';
 import { hasTrait } from '../../steering/candidates.ts';
 import { steer } from '../../steering/chain.ts';
 import { DEGREE, RESULT, type Steerer } from '../../steering/decision.ts';
@@ -11,6 +12,7 @@ import { traitsOf } from '../../steering/steps.ts';
 import { MAX_VIPS } from '../../wire/limits.ts';
 import type { ForecastGeneration } from '../../zones/packed-generation.ts';
 import { createAnswererState } from '../answer/answerer.ts';
+import { numberAt } from './numbers.ts';
 import { countEach, createSample } from './sample-networks.ts';
 
 /** A generation in a state of health. */
@@ -131,10 +133,10 @@ export function landingOf(
     return { shares: left.slice(0, served).map((vip) => ({ vip, share: 1 / served })), stranded };
   }
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
-  const weights = left.map((vip) => health.weights[firstSlot + vip] ?? 0);
+  const weights = left.map((vip) => weightAt(health, firstSlot + vip));
   // Standbys alone have equal chances.
   const chances = shareOfFirst(weights.every((weight) => weight === 0) ? weights.map(() => 1) : weights, served);
-  return { shares: left.map((vip, index) => ({ vip, share: chances[index] ?? 0 })), stranded };
+  return { shares: left.map((vip, index) => ({ vip, share: numberAt(chances, index) })), stranded };
 }
 
 /** Whether the static answer of `when_all_down` has the type, or a CNAME, which answers every type. */
@@ -172,9 +174,9 @@ function fewerThan(places: number, chances: readonly number[]): number {
   counts.fill(1, 0, 1);
   for (const chance of chances) {
     for (let count = places - 1; count > 0; count--) {
-      counts[count] = (counts[count] ?? 0) * (1 - chance) + (counts[count - 1] ?? 0) * chance;
+      counts[count] = numberAt(counts, count) * (1 - chance) + numberAt(counts, count - 1) * chance;
     }
-    counts[0] = (counts[0] ?? 0) * (1 - chance);
+    counts[0] = numberAt(counts, 0) * (1 - chance);
   }
   return counts.reduce((a, b) => a + b, 0);
 }

@@ -16,6 +16,7 @@ import {
   PROBED,
   viewHealthTable,
   type HealthTable,
+  pressureAt,
 } from '../../health/health-table.ts';
 import type { Foresee, Loss } from '../../health/pressure.ts';
 import { HAS, mapNumber } from '../../steering/plan.ts';
@@ -215,7 +216,7 @@ function basisOf(
 function publish(after: Side, { firstSlot, vipCount }: ServiceInfo, raise: Loss['raise']): void {
   const { catalog } = after.generation;
   for (const { slot, target } of catalog.vips.slice(firstSlot, firstSlot + vipCount)) {
-    const pressure = after.steerer.health.pressures[slot] ?? 0;
+    const pressure = pressureAt(after.steerer.health, slot);
     if (pressure > 0) raise(target, pressure);
   }
 }

@@ -3,9 +3,11 @@
  * are of one kind if the same VIPs refuse them, in the same order of excess pressure. All clients of a kind get the
  * same decision, so one decision per kind is enough.
  */
+import { pressureAt } from '../../health/health-table.ts';
 import type { Steerer } from '../../steering/decision.ts';
 import { SERVICE, serviceWord } from '../../steering/plan.ts';
 import { bearing, shedNetwork } from '../../steering/shed.ts';
+import { numberAt } from './numbers.ts';
 
 export type Sample = {
   /**
@@ -53,7 +55,7 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
     if (own === undefined) {
       own = new Int32Array(size);
       const hashes = networksOf(size);
-      for (let number = 0; number < size; number++) own[number] = bearing(plan, slot, hashes[number] ?? 0);
+      for (let number = 0; number < size; number++) own[number] = bearing(plan, slot, numberAt(hashes, number));
       bearings.set(slot, own);
     }
     return own;
@@ -65,9 +67,9 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
   return {
     sort(most) {
       const pressed = Int32Array.from({ length: vipCount }, (_, vip) => vip).filter(
-        (vip) => (health.pressures[firstSlot + vip] ?? 0) > 0,
+        (vip) => pressureAt(health, firstSlot + vip) > 0,
       );
-      const pressures = pressed.map((vip) => health.pressures[firstSlot + vip] ?? 0);
+      const pressures = pressed.map((vip) => pressureAt(health, firstSlot + vip));
       const borne = Array.from(pressed, (vip) => bearingsAt(firstSlot + vip));
       const clients = new Map<number, Uint8Array>();
       // The VIPs that refuse the client, least excess first.
@@ -76,22 +78,22 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
       for (let number = 0; number < left; number++) {
         let refusing = 0;
         for (let index = 0; index < pressed.length; index++) {
-          const excess = (pressures[index] ?? 0) - (borne[index]?.[number] ?? 0);
+          const excess = numberAt(pressures, index) - (borne[index]?.[number] ?? 0);
           if (excess <= 0) continue;
           // Insertion sort: a service has few VIPs under pressure.
           let at = refusing++;
-          for (; at > 0 && (excesses[at - 1] ?? 0) > excess; at--) {
-            excesses[at] = excesses[at - 1] ?? 0;
-            vips[at] = vips[at - 1] ?? 0;
+          for (; at > 0 && numberAt(excesses, at - 1) > excess; at--) {
+            excesses[at] = numberAt(excesses, at - 1);
+            vips[at] = numberAt(vips, at - 1);
           }
           excesses[at] = excess;
-          vips[at] = pressed[index] ?? 0;
+          vips[at] = numberAt(pressed, index);
         }
         let key: string | number = digits ? 0 : '';
         for (let at = 0, rank = 0; at < refusing; at++) {
           if (at === 0 || excesses[at] !== excesses[at - 1]) rank = at + 1;
-          const vip = vips[at] ?? 0;
-          if (typeof key === 'number') key += rank * (worth[vip] ?? 0);
+          const vip = numberAt(vips, at);
+          if (typeof key === 'number') key += rank * numberAt(worth, vip);
           else key += String.fromCharCode(vip, rank);
         }
         let kind = known.get(key);

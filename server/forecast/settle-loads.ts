@@ -12,11 +12,12 @@
  * overshoots. So each VIP takes a part of the step, which shrinks after each overshoot, as in Rprop (M. Riedmiller, H.
  * Braun, 1993). If the loads have not settled after MAX_ROUNDS, the result says so.
  */
-import { FULL, isAvailable } from '../../health/health-table.ts';
+import { FULL, isAvailable, stateAt } from '../../health/health-table.ts';
 import { pressureOf } from '../../health/pressure.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
 import type { Weighing } from './client-weights.ts';
 import { landingOf, type Landing, type Side } from './expected-shares.ts';
+import { addAt, numberAt } from './numbers.ts';
 import { countEach, createSample } from './sample-networks.ts';
 import { crowdsOf, flows, typesOf, type Crowd } from './traffic.ts';
 
@@ -79,18 +80,18 @@ export function settleLoads(change: Change): Settled | undefined {
     const slack = REST + 1 / sampled;
     for (let vip = 0; vip < vipCount; vip++) {
       if (loads[vip] === undefined) continue;
-      const load = found[vip] ?? 0;
-      const now = wanted[vip] ?? 0;
+      const load = numberAt(found, vip);
+      const now = numberAt(wanted, vip);
       if (!isSettled(load, now, slack, marks)) rests = false;
       const miss = pressureOf(load, marks) - now;
-      const turned = miss * (misses[vip] ?? 0) < 0;
-      steps[vip] = turned ? Math.max(SHORTEST_STEP, (steps[vip] ?? 0) / 2) : Math.min(1, (steps[vip] ?? 0) * 1.2);
+      const turned = miss * numberAt(misses, vip) < 0;
+      steps[vip] = turned ? Math.max(SHORTEST_STEP, numberAt(steps, vip) / 2) : Math.min(1, numberAt(steps, vip) * 1.2);
       misses[vip] = miss;
-      const stride = Math.max(-LONGEST_STRIDE, Math.min(LONGEST_STRIDE, miss * (steps[vip] ?? 0)));
+      const stride = Math.max(-LONGEST_STRIDE, Math.min(LONGEST_STRIDE, miss * numberAt(steps, vip)));
       wanted[vip] = now + stride;
     }
     if (rests) return { atOnce, settled: known(found, loads) };
-    for (let vip = 0; vip < vipCount; vip++) pressures[firstSlot + vip] = Math.round(wanted[vip] ?? 0);
+    for (let vip = 0; vip < vipCount; vip++) pressures[firstSlot + vip] = Math.round(numberAt(wanted, vip));
     ({ found, sampled } = loadsNow());
   }
   pressures.set(first, firstSlot);
@@ -103,7 +104,7 @@ function isSettled(load: number, pressure: number, slack: number, marks: ShedMar
 }
 
 function known(found: Float64Array, loads: Loads): Loads {
-  return loads.map((load, vip) => (load === undefined ? undefined : (found[vip] ?? 0)));
+  return loads.map((load, vip) => (load === undefined ? undefined : numberAt(found, vip)));
 }
 
 /** Computes the loads with the present pressures of the table of `after`, from a sample of clients. */
@@ -134,9 +135,9 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
   const workOf = createWork(clients, loads, capacityOf);
   // Load without known clients stays at its VIP.
   const idle = Float64Array.from({ length: vipCount }, (_, vip) =>
-    (clients[vip] ?? 0) > 0 || !isAvailable(after.steerer.health.states[firstSlot + vip] ?? 0)
+    numberAt(clients, vip) > 0 || !isAvailable(stateAt(after.steerer.health, firstSlot + vip))
       ? 0
-      : (loads[vip] ?? 0) * capacityOf(vip),
+      : numberAt(loads, vip) * capacityOf(vip),
   );
 
   const sample = createSample(after.steerer, service, kindsBefore.length);
@@ -154,7 +155,7 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
       if (from === undefined || to === undefined) continue;
       for (const flow of flows(from, to)) {
         if (flow.to < 0) continue;
-        work[flow.to] = (work[flow.to] ?? 0) + (sizes[flow.from] ?? 0) * flow.share * workOf(flow.from);
+        addAt(work, flow.to, numberAt(sizes, flow.from) * flow.share * workOf(flow.from));
       }
     }
     return work;
@@ -186,7 +187,7 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
     const sums = idle.slice();
     for (const [pair, count] of countPairs(kindsBefore, kinds, known)) {
       const work = workAt(Math.floor(pair / known), pair % known);
-      for (let vip = 0; vip < vipCount; vip++) sums[vip] = (sums[vip] ?? 0) + ((work[vip] ?? 0) * count) / kinds.length;
+      for (let vip = 0; vip < vipCount; vip++) addAt(sums, vip, (numberAt(work, vip) * count) / kinds.length);
     }
     return { found: sums.map((work, vip) => work / capacityOf(vip)), sampled: kinds.length };
   };
@@ -197,7 +198,7 @@ function countPairs(before: Int32Array, after: Int32Array, known: number): Map<n
   const counts = new Map<number, number>();
   let [pair, run] = [-1, 0];
   for (let number = 0; number < after.length; number++) {
-    const next = (before[number] ?? 0) * known + (after[number] ?? 0);
+    const next = numberAt(before, number) * known + numberAt(after, number);
     if (next === pair) {
       run += 1;
       continue;
@@ -237,7 +238,7 @@ function countClients(
   for (const [kind, count] of countEach(kinds)) {
     for (const [index, { sizes }] of cells.entries()) {
       for (const [vip, share] of landings.get(kind)?.[index] ?? []) {
-        if (vip >= 0) clients[vip] = (clients[vip] ?? 0) + ((sizes[vip] ?? 0) * share * count) / kinds.length;
+        if (vip >= 0) addAt(clients, vip, (numberAt(sizes, vip) * share * count) / kinds.length);
       }
     }
   }
@@ -248,12 +249,12 @@ function countClients(
  * Work per client of each VIP, in units of `capacity`. For a VIP without a known load, that of the other VIPs' clients.
  */
 function createWork(clients: Float64Array, loads: Loads, capacityOf: (vip: number) => number): (vip: number) => number {
-  const heard = [...clients.keys()].filter((vip) => loads[vip] !== undefined && (clients[vip] ?? 0) > 0);
-  const work = (vip: number): number => (loads[vip] ?? 0) * capacityOf(vip);
+  const heard = [...clients.keys()].filter((vip) => loads[vip] !== undefined && numberAt(clients, vip) > 0);
+  const work = (vip: number): number => numberAt(loads, vip) * capacityOf(vip);
   const sum = (of: (vip: number) => number): number => heard.reduce((total, vip) => total + of(vip), 0);
-  const mean = heard.length === 0 ? 0 : sum(work) / sum((vip) => clients[vip] ?? 0);
+  const mean = heard.length === 0 ? 0 : sum(work) / sum((vip) => numberAt(clients, vip));
   const each = Float64Array.from(clients, (own, vip) => (own > 0 && loads[vip] !== undefined ? work(vip) / own : mean));
-  return (vip) => each[vip] ?? 0;
+  return (vip) => numberAt(each, vip);
 }
 
 function byVip({ shares }: Landing): Places {

@@ -8,6 +8,7 @@ import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts'
 import { isInhabited, type JointClass } from './address-space.ts';
 import { scaleOf, type Scale, type Weighing } from './client-weights.ts';
 import { createLandings, LANDING, outcomeOf, type Landing, type Seat } from './expected-shares.ts';
+import { addAt } from './numbers.ts';
 
 /**
  * Load as a share of the VIP's capacity. `before`: now. `at_once`: when cached answers have expired, with the present
@@ -101,7 +102,7 @@ export function crowdsOf(before: Seat, after: Seat, weighing: Weighing): Crowd[]
     if (v4 === 0) continue;
     const make = (): Crowd => ({ before: from, after: to, sizes: new Float64Array(vips.length) });
     const { sizes } = getOr(crowds, from * OUTCOMES + to, make);
-    for (const [vip, spot] of vips.entries()) sizes[vip] = (sizes[vip] ?? 0) + v4 * scale.of(spot, country);
+    for (const [vip, spot] of vips.entries()) addAt(sizes, vip, v4 * scale.of(spot, country));
   }
   return [...crowds.values()];
 }

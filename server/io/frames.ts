@@ -3,6 +3,7 @@
  * anywhere in a message.
  */
 import { HEADER_OCTETS, TCP_OCTETS } from '../../wire/limits.ts';
+import { get16 } from '../../wire/octets.ts';
 
 /** Received but unanswered octets: a partial message, or messages that wait for the client to read. */
 export type Pending = { bytes: Uint8Array; length: number };
@@ -29,7 +30,7 @@ export function eachMessage(
 ): number {
   let at = from;
   while (to - at >= LENGTH_OCTETS) {
-    const length = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+    const length = get16(bytes, at);
     if (length < HEADER_OCTETS) return -1;
     if (to - at < LENGTH_OCTETS + length) break;
     at += LENGTH_OCTETS + length;

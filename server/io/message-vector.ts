@@ -19,6 +19,7 @@
  */
 import { memoryAddress, AF_INET6, IP_PKTINFO, IPPROTO_IPV6 } from '../../config/libc.ts';
 import { UDP_OCTETS } from '../../wire/limits.ts';
+import { get8 } from '../../wire/octets.ts';
 
 /** Maximum of datagrams per call. */
 export const BATCH = 64;
@@ -131,9 +132,9 @@ export function reply({ headers, iovecs, controls }: MessageVector, index: numbe
 function prepareSource(controls: Uint8Array, at: number): boolean {
   const data = at + 16;
   if (controls[at + 8] === IPPROTO_IPV6) {
-    const first = controls[data] ?? 0;
+    const first = get8(controls, data);
     if (first === 0xff) return false;
-    if (first !== 0xfe || ((controls[data + 1] ?? 0) & 0xc0) !== 0x80) clear4(controls, data + 16);
+    if (first !== 0xfe || (get8(controls, data + 1) & 0xc0) !== 0x80) clear4(controls, data + 16);
     return true;
   }
   if (controls[at + 12] !== IP_PKTINFO) return false;
@@ -161,7 +162,7 @@ export function peerOctets(messages: MessageVector, index: number): 4 | 16 {
 /** The client's port of slot `index`. */
 export function peerPort(messages: MessageVector, index: number): number {
   const at = index * NAME_OCTETS;
-  return ((messages.names[at + 2] ?? 0) << 8) | (messages.names[at + 3] ?? 0);
+  return (get8(messages.names, at + 2) << 8) | get8(messages.names, at + 3);
 }
 
 /** RFC 4291 2.5.5.2: ::ffff:0:0/96. */

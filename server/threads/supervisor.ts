@@ -5,7 +5,7 @@
 import { whyNoLibc } from '../../config/libc.ts';
 import { formatEndpoint, type Endpoint } from '../../wire/address.ts';
 import type { Log, Publication } from '../contract.ts';
-import { COUNTER, createCounters, sumCounters } from '../counters.ts';
+import { COUNTER, createCounters, sumCounters, counterAt } from '../counters.ts';
 import { inlineMore } from '../inline-more.ts';
 import { checkUdp } from '../io/check-listen.ts';
 import { closeSockets, openUdpSockets, type UdpSocket } from '../io/sockets.ts';
@@ -178,7 +178,7 @@ async function dgramWork(endpoints: readonly Endpoint[], { workers, log }: Serve
 }
 
 function countUdpQueries(counters: Float64Array): number {
-  return (counters[COUNTER.QUERIES_UDP4] ?? 0) + (counters[COUNTER.QUERIES_UDP6] ?? 0);
+  return counterAt(counters, COUNTER.QUERIES_UDP4) + counterAt(counters, COUNTER.QUERIES_UDP6);
 }
 
 /** Splits the stream thread's endpoints into those of TCP and those of TLS. */

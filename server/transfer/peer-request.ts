@@ -5,7 +5,7 @@ import type { TransferSettings } from '../../config/settings.ts';
 import { inPrefix } from '../../wire/address.ts';
 import { HEADER_OCTETS } from '../../wire/limits.ts';
 import { skipName } from '../../wire/name.ts';
-import { get16, put16 } from '../../wire/octets.ts';
+import { get8, get16, put16 } from '../../wire/octets.ts';
 import { createQuery, parseQuery, PARSED, type Query } from '../../wire/query.ts';
 import { readTsig, type Tsig } from '../../wire/tsig-record.ts';
 import { verifyTsig, type TsigKey, type Verdict } from '../../wire/tsig.ts';
@@ -17,12 +17,12 @@ export const SPECIAL = { SIGNED: 1, AXFR: 2, IXFR: 4 } as const;
 /** The SPECIAL bits of a message; 0 for responses and malformed messages. PACKET PATH: allocates nothing. */
 export function specialsOf(rx: Uint8Array, at: number, length: number): number {
   // RFC 1035 4.1.1: QR clear, one question.
-  if (length < HEADER_OCTETS || ((rx[at + 2] ?? 0) & 0x80) !== 0 || get16(rx, at + 4) !== 1) return 0;
+  if (length < HEADER_OCTETS || (get8(rx, at + 2) & 0x80) !== 0 || get16(rx, at + 4) !== 1) return 0;
   const end = at + length;
   let next = skipName(rx, at + HEADER_OCTETS, end);
   if (next < 0 || next + 4 > end) return 0;
   const type = get16(rx, next);
-  const isQuery = (((rx[at + 2] ?? 0) >> 3) & 15) === OPCODE.QUERY;
+  const isQuery = ((get8(rx, at + 2) >> 3) & 15) === OPCODE.QUERY;
   const asked = !isQuery ? 0 : type === TYPE.AXFR ? SPECIAL.AXFR : type === TYPE.IXFR ? SPECIAL.IXFR : 0;
   next += 4;
   const records = get16(rx, at + 6) + get16(rx, at + 8) + get16(rx, at + 10);

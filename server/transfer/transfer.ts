@@ -3,7 +3,7 @@
  */
 import type { TransferSettings } from '../../config/settings.ts';
 import { TCP_OCTETS, UDP_OCTETS } from '../../wire/limits.ts';
-import { get16 } from '../../wire/octets.ts';
+import { get8, get16 } from '../../wire/octets.ts';
 import { PARSED } from '../../wire/query.ts';
 import { createSigner, tsigOctets } from '../../wire/tsig.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
@@ -120,8 +120,8 @@ function knownSerial({ message, query }: PeerRequest): number | undefined {
   if (get16(message, 6) !== 0 || get16(message, 8) !== 1) return undefined;
   let at = query.questionEnd;
   // The owner: labels, or a pointer to the question.
-  while (at < message.length && (message[at] ?? 0) !== 0 && (message[at] ?? 0) < 0xc0) at += (message[at] ?? 0) + 1;
-  at += (message[at] ?? 0) === 0 ? 1 : 2;
+  while (at < message.length && get8(message, at) !== 0 && get8(message, at) < 0xc0) at += get8(message, at) + 1;
+  at += get8(message, at) === 0 ? 1 : 2;
   const end = at + 10 + get16(message, at + 8);
   if (get16(message, at) !== TYPE.SOA || get16(message, at + 8) < 22 || end > message.length) return undefined;
   return ((get16(message, end - 20) << 16) | get16(message, end - 18)) >>> 0;

@@ -5,7 +5,7 @@
  */
 import { MAX_POINTER } from '../../wire/limits.ts';
 import type { Name } from '../../wire/name.ts';
-import { get16, put16 } from '../../wire/octets.ts';
+import { copyOctets, get16, get8, put16 } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
 import { createSearch, findRrset, nextNode, search } from '../../zones/image/find-node.ts';
 import {
@@ -17,6 +17,8 @@ import {
   NODE,
   nodeWord,
   PATCH,
+  patchKind,
+  patchOffset,
   RECORD_HEAD_OCTETS,
   RRSET,
   rrsetWord,
@@ -146,7 +148,7 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
     }
     const nameAt = nameAtOf(words, node);
     const octets = (nodeWord(words, node, NODE.NAME_AND_FLAGS) & 0xff) - apexOctets;
-    for (let i = 0; i < octets; i++) buffer[length + i] = bytes[nameAt + i] ?? 0;
+    copyOctets(bytes, nameAt, octets, buffer, length);
     return writeApex(buffer, length + octets, apexOctets);
   };
 
@@ -155,7 +157,7 @@ function createMessage(image: Image, zone: number, frame: MessageFrame, bufferOc
       let at = writeOwner(node);
       const from = wireAtOf(words, rrset) + offset;
       // Type, class, TTL.
-      for (let i = 2; i < 10; i++) buffer[at + i - 2] = bytes[from + i] ?? 0;
+      for (let i = 2; i < 10; i++) buffer[at + i - 2] = get8(bytes, from + i);
       if (ttlSeconds !== undefined) {
         put16(buffer, at + 4, ttlSeconds >>> 16);
         put16(buffer, at + 6, ttlSeconds & 0xffff);
@@ -205,10 +207,10 @@ function writeData(image: Image, rrset: number, offset: number, out: Uint8Array,
   let at = to;
   for (let patch = firstPatchFrom(image, rrset, from); ; patch++) {
     const isLast = patch === patchesEnd;
-    const pointerAt = isLast ? end : Math.min(end, words[patch * PATCH.WORDS] ?? 0);
-    while (from < pointerAt) out[at++] = bytes[wireAt + from++] ?? 0;
+    const pointerAt = isLast ? end : Math.min(end, patchOffset(words, patch));
+    while (from < pointerAt) out[at++] = get8(bytes, wireAt + from++);
     if (from >= end) return at;
-    const kind = words[patch * PATCH.WORDS + 1] ?? 0;
+    const kind = patchKind(words, patch);
     if (kind === PATCH.APEX) {
       put16(out, at, 0xc000 | QUESTION_AT);
       at += POINTER_OCTETS;
@@ -229,8 +231,8 @@ function writeName(image: Image, rrset: number, offset: number, out: Uint8Array,
   let from = offset;
   for (;;) {
     const patch = firstPatchFrom(image, rrset, from);
-    if (patch < patchesEnd && words[patch * PATCH.WORDS] === from) {
-      const kind = words[patch * PATCH.WORDS + 1] ?? 0;
+    if (patch < patchesEnd && patchOffset(words, patch) === from) {
+      const kind = patchKind(words, patch);
       if (kind === PATCH.APEX) {
         put16(out, at, 0xc000 | QUESTION_AT);
         return at + POINTER_OCTETS;
@@ -238,8 +240,8 @@ function writeName(image: Image, rrset: number, offset: number, out: Uint8Array,
       from = kind & 0xffff;
       continue;
     }
-    const octets = bytes[wireAt + from] ?? 0;
-    for (let i = 0; i <= octets; i++) out[at++] = bytes[wireAt + from++] ?? 0;
+    const octets = get8(bytes, wireAt + from);
+    for (let i = 0; i <= octets; i++) out[at++] = get8(bytes, wireAt + from++);
     if (octets === 0) return at;
   }
 }
@@ -250,7 +252,7 @@ function firstPatchFrom({ words }: Image, rrset: number, offset: number): number
   let high = low + rrsetWord(words, rrset, RRSET.PATCH_COUNT);
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((words[middle * PATCH.WORDS] ?? 0) < offset) low = middle + 1;
+    if (patchOffset(words, middle) < offset) low = middle + 1;
     else high = middle;
   }
   return low;

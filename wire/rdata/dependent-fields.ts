@@ -2,6 +2,7 @@
  * Types whose fields depend on each other: APL, IPSECKEY, AMTRELAY, HIP, WKS.
  */
 import { bitAt, formatAddress, parseAddress } from '../address.ts';
+import { get8 } from '../octets.ts';
 import {
   type Cursor,
   type Source,
@@ -239,7 +240,7 @@ export const wellKnownServices: RdataField = {
       (token) => PORTS.get(token.text.toLowerCase()) ?? numberIn(source, token, token.text, 'service', 65_535),
     );
     const bits = new Uint8Array(ports.length === 0 ? 0 : (Math.max(...ports) >> 3) + 1);
-    for (const port of ports) bits[port >> 3] = (bits[port >> 3] ?? 0) | (0x80 >> (port & 7));
+    for (const port of ports) bits[port >> 3] = get8(bits, port >> 3) | (0x80 >> (port & 7));
     putBytes(sink, bits);
   },
   format: (cursor: Cursor) => {

@@ -2,6 +2,7 @@
  * Service parameters of SVCB and HTTPS (RFC 9460; dohpath RFC 9461, ohttp RFC 9540).
  */
 import { formatAddress } from '../address.ts';
+import { get16, get8 } from '../octets.ts';
 import {
   type Cursor,
   type Source,
@@ -147,7 +148,7 @@ function valueOf(source: Source, token: Token, key: number, value: Uint8Array): 
 function alpnList(source: Source, token: Token, value: Uint8Array): Uint8Array {
   const ids: number[][] = [[]];
   for (let at = 0; at < value.length; at++) {
-    const octet = value[at] ?? 0;
+    const octet = get8(value, at);
     if (octet === 0x2c) {
       ids.push([]);
     } else if (octet === 0x5c) {
@@ -182,7 +183,7 @@ function mistakeInValue(key: number, value: Uint8Array, keys: ReadonlySet<number
       if (value.length === 0 || value.length % 2 !== 0) return 'must list keys';
       let last = 0; // 0 also excludes mandatory itself (RFC 9460 8)
       for (let at = 0; at < value.length; at += 2) {
-        const listed = ((value[at] ?? 0) << 8) | (value[at + 1] ?? 0);
+        const listed = get16(value, at);
         if (listed <= last) return 'must list each key once, and not itself';
         if (!keys.has(listed)) return `lists ${keyText(listed)}, which the record does not have`;
         last = listed;
@@ -193,7 +194,7 @@ function mistakeInValue(key: number, value: Uint8Array, keys: ReadonlySet<number
       let at = 0;
       while (at < value.length) {
         if (value[at] === 0) return 'has an empty id';
-        at += (value[at] ?? 0) + 1;
+        at += get8(value, at) + 1;
       }
       return at === 0 || at !== value.length ? 'is malformed' : undefined;
     }

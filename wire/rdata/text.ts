@@ -1,6 +1,7 @@
 /**
  * Presentation format of record data (RFC 1035 5.1): tokens, quotes, escapes, periods.
  */
+import { get8 } from '../octets.ts';
 
 /** One word of presentation text. `text` excludes the quotes around it and includes its escapes. */
 export type Token = {
@@ -62,7 +63,7 @@ export function unescape(text: string, offset?: number): Uint8Array {
   if (!text.includes('\\')) return bytes;
   let length = 0; // done in place: escapes only become shorter
   for (let at = 0; at < bytes.length; at++) {
-    let octet = bytes[at] ?? 0;
+    let octet = get8(bytes, at);
     if (octet === 0x5c) {
       const digits = /^\d{3}/.exec(bytes.toString('latin1', at + 1, at + 4))?.[0];
       if (digits === undefined) {

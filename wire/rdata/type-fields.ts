@@ -1,6 +1,7 @@
 /**
  * Fields with record types or times: types, type bitmaps, points in time. Most are fields of DNSSEC types.
  */
+import { get8 } from '../octets.ts';
 import { typeNumber, typeText } from '../types.ts';
 import { type Source, numberIn, put, putBytes, restOf, take, takeBytes } from './codec.ts';
 import { type RdataField, word } from './field-kinds.ts';
@@ -63,7 +64,7 @@ export const typeBitmap: RdataField = {
     for (const window of new Set(types.map((type) => type >> 8))) {
       const within = types.filter((type) => type >> 8 === window).map((type) => type & 0xff);
       const bits = new Uint8Array(((within.at(-1) ?? 0) >> 3) + 1);
-      for (const type of within) bits[type >> 3] = (bits[type >> 3] ?? 0) | (0x80 >> (type & 7));
+      for (const type of within) bits[type >> 3] = get8(bits, type >> 3) | (0x80 >> (type & 7));
       put(sink, window, 1);
       put(sink, bits.length, 1);
       putBytes(sink, bits);
@@ -79,7 +80,7 @@ export const typeBitmap: RdataField = {
       }
       last = window;
       for (let i = 0; i < bits.length * 8; i++) {
-        if (((bits[i >> 3] ?? 0) & (0x80 >> (i & 7))) !== 0) types.push(typeText(window * 256 + i));
+        if ((get8(bits, i >> 3) & (0x80 >> (i & 7))) !== 0) types.push(typeText(window * 256 + i));
       }
     }
     return types.join(' ');

@@ -2,9 +2,10 @@
  * Finds the RRsets for the additional section while a zone is compiled, so that a query needs no search.
  */
 import { canonical, type Name } from '../../wire/name.ts';
+import { get8 } from '../../wire/octets.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE } from '../../wire/types.ts';
-import { ownerOf, rdataOf, type RecordStore } from '../read/record-store.ts';
+import { ownerOf, rdataOf, type RecordStore, recordType } from '../read/record-store.ts';
 import { pushWords, type Words } from './growable.ts';
 import { NODE, NODE_FLAG, ROW_WORDS, RRSET, rrsetWord, nodeWord } from './image.ts';
 import { findNode, flagsOf, type NodeTable } from './node-table.ts';
@@ -34,14 +35,14 @@ export function resolveTargets(work: Pointing): void {
     if (i === 0 || targets.array[i - 3] !== rrset) done.clear();
     const isOwner = isOwnTarget(store, row);
     const data = rdataOf(store, row);
-    const target = canonical(data.subarray(additionalNameOffset(store.type[row] ?? 0) ?? 0));
+    const target = canonical(data.subarray(additionalNameOffset(recordType(store, row)) ?? 0));
     const name = isOwner ? canonical(ownerOf(store, row)) : target.subarray(0, nameEnd(target));
     // RFC 2181 5: several SRV records may name one host, and its addresses are still one RRset.
     const key = Buffer.from(name).toString('latin1');
     if (done.has(key)) continue;
     done.add(key);
     const at = rrset * ROW_WORDS;
-    const rrsets = additionalOf(work, name, store.type[row] ?? 0).filter((extra) => extra !== rrset);
+    const rrsets = additionalOf(work, name, recordType(store, row)).filter((extra) => extra !== rrset);
     if (rrsets.length === 0) continue;
     if (rrsetWord(building.rrsets.array, rrset, RRSET.EXTRA_COUNT) === 0) {
       building.rrsets.array[at + RRSET.FIRST_EXTRA] = building.extras.length / 2;
@@ -55,7 +56,7 @@ export function resolveTargets(work: Pointing): void {
 
 /** RFC 9460 2.5.2: in ServiceMode (a priority other than 0) the target "." means the owner. */
 function isOwnTarget(store: RecordStore, row: number): boolean {
-  if (!isServiceBinding(store.type[row] ?? 0)) return false;
+  if (!isServiceBinding(recordType(store, row))) return false;
   const [high = 0, low = 0, length] = rdataOf(store, row);
   return (high | low) !== 0 && length === 0;
 }
@@ -66,7 +67,7 @@ function isServiceBinding(type: number): boolean {
 
 function nameEnd(bytes: Uint8Array): number {
   let at = 0;
-  while ((bytes[at] ?? 0) !== 0) at += (bytes[at] ?? 0) + 1;
+  while (get8(bytes, at) !== 0) at += get8(bytes, at) + 1;
   return at + 1;
 }
 

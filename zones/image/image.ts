@@ -163,6 +163,16 @@ export function firstPatchOf(words: Int32Array, rrset: number): number {
   return rrset * PAIRS_A_ROW + rrsetWord(words, rrset, RRSET.FIRST_PATCH);
 }
 
+/** Offset of a patch in its RRset. */
+export function patchOffset(words: Int32Array, patch: number): number {
+  return words[patch * PATCH.WORDS] ?? 0;
+}
+
+/** What a patch points to. */
+export function patchKind(words: Int32Array, patch: number): number {
+  return words[patch * PATCH.WORDS + 1] ?? 0;
+}
+
 /** Number of an RRset's first extra: a pair of words. */
 export function firstExtraOf(words: Int32Array, rrset: number): number {
   return rrset * PAIRS_A_ROW + rrsetWord(words, rrset, RRSET.FIRST_EXTRA);

@@ -5,14 +5,15 @@
  */
 import type { Place } from '../../config/diagnostics.ts';
 import { formatName, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
+import { get8 } from '../../wire/octets.ts';
 import { nameAt, namesIn } from '../../wire/rdata.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import { mistakenForHost, tldKind } from './host-names.ts';
 import type { ServiceModel } from './model.ts';
-import { endsWithName, findName, findOwner } from './name-table.ts';
+import { endsWithName, findName, findOwner, nodeOfRow, firstRowOf } from './name-table.ts';
 import { ownerOctets, ownerStart, rdataOctets, rdataOf, rdataStart, recordType } from './record-store.ts';
 import { createFindings, type Findings } from './validate-report.ts';
-import { NODE_HAS, hiderOf, type ValidatedZone } from './validate.ts';
+import { NODE_HAS, hiderOf, type ValidatedZone, bitsOf } from './validate.ts';
 
 export type NamesInput = {
   readonly zone: ValidatedZone;
@@ -89,17 +90,17 @@ function isOrdinary({ store, table, apex, has }: ValidatedZone, row: number, typ
   let odd = 0;
   let last = at;
   for (let label = at; bytes[label] !== 0;) {
-    const end = label + 1 + (bytes[label] ?? 0);
-    for (let i = label + 1; i < end; i++) odd |= ODD[bytes[i] ?? 0] ?? 0;
+    const end = label + 1 + get8(bytes, label);
+    for (let i = label + 1; i < end; i++) odd |= ODD[get8(bytes, i)] ?? 0;
     last = label;
     label = end;
   }
   if (odd !== 0) return false;
-  const first = bytes[last + 1] ?? 0; // of the last label: a digit suggests an address
+  const first = get8(bytes, last + 1); // of the last label: a digit suggests an address
   if (!endsWithName(bytes, at, octets, apex)) return first < 0x30 || first > 0x39;
   const node = findOwner(table, bytes, at, octets);
   if (node < 0) return false;
-  const nodeHas = has[node] ?? 0;
+  const nodeHas = bitsOf(has, node);
   if (type === TYPE.CNAME) return (nodeHas & NODE_HAS.cname) === 0;
   return type === TYPE.PTR || (nodeHas & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0;
 }
@@ -108,7 +109,7 @@ function judgeOwners(work: Work): void {
   const { zone, findings, services, apexText } = work;
   const { apex, store, table } = zone;
   for (let node = 0; node < table.count; node++) {
-    const row = table.firstRow[node] ?? 0;
+    const row = firstRowOf(table, node);
     const at = ownerStart(store, row);
     const octets = ownerOctets(store, row);
     if (hasBlank(store.bytes, at)) findings.row('warning', 'PH131', row, blankMessage(store.bytes, at), BLANK_HINT);
@@ -156,7 +157,7 @@ function judgeTarget(work: Work, target: Target): void {
 function judgeFound(work: Work, target: Target, node: number): void {
   const { zone, findings } = work;
   const { row, type, name } = target;
-  const has = zone.has[node] ?? 0;
+  const has = bitsOf(zone.has, node);
   if (type === TYPE.CNAME && (has & NODE_HAS.cname) !== 0) judgeCircle(work, row, node);
   if (NEEDS.get(type) !== 'address' || isAlias(work, row) || isReportedNs(work, target)) return;
   if ((has & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0 || isElsewhere(work, name, node)) return;
@@ -208,7 +209,7 @@ function judgeMissing(work: Work, target: Target, isQuiet: boolean): void {
   if (wildcard !== undefined && (needs === 'data' || wildcard < 0)) return;
   if (
     wildcard !== undefined &&
-    ((zone.has[wildcard] ?? 0) & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0
+    (bitsOf(zone.has, wildcard) & (NODE_HAS.address | NODE_HAS.cname | NODE_HAS.service)) !== 0
   )
     return;
   const message = `${typeText(type)} points at ${formatName(name)}, which has no records in this zone`;
@@ -262,7 +263,7 @@ function isElsewhere({ zone, apexes }: Work, name: Name, node: number): boolean 
   for (let at = 0; name.length - at > zone.apex.length; at += (name[at] ?? 0) + 1) {
     if (apexes.size > 1 && apexes.has(nameKey(name.subarray(at)))) return true;
   }
-  if (node >= 0 && node !== zone.apexNode && ((zone.has[node] ?? 0) & NODE_HAS.ns) !== 0) return true;
+  if (node >= 0 && node !== zone.apexNode && (bitsOf(zone.has, node) & NODE_HAS.ns) !== 0) return true;
   return (zone.hasCuts || zone.hasDnames) && hiderOf(zone, name, 0, name.length) >= 0;
 }
 
@@ -284,7 +285,7 @@ function wildcardOver({ zone, serviceOf }: Work, name: Name): number | undefined
 /** Follows a CNAME from the node that it points at, and warns if the chain leads back to its owner. */
 function judgeCircle(work: Work, row: number, next: number): void {
   const { zone } = work;
-  const start = zone.table.nodeOf[row] ?? 0;
+  const start = nodeOfRow(zone.table, row);
   let node = next;
   for (let hops = 0; hops < MAX_HOPS && node >= 0; hops++) {
     if (node === start) {
@@ -303,7 +304,7 @@ function warnCircle({ findings }: Work, row: number): void {
 /** The node that a node's CNAME points at, or -1. An owner with a CNAME has no other records. */
 function cnameOf({ zone }: Work, node: number): number {
   const { store, table } = zone;
-  const row = table.firstRow[node] ?? 0;
+  const row = firstRowOf(table, node);
   if (store.type[row] !== TYPE.CNAME) return -1;
   return findOwner(table, store.bytes, rdataStart(store, row), rdataOctets(store, row));
 }
@@ -355,7 +356,7 @@ function judgeAnswer(work: Work, service: ServiceModel, cname: Name, what: strin
     return;
   }
   for (let hops = 0; hops < MAX_HOPS && node >= 0; hops++) {
-    const row = table.firstRow[node] ?? 0;
+    const row = firstRowOf(table, node);
     if (zone.store.type[row] !== TYPE.CNAME) return;
     if (nameKey(rdataOf(zone.store, row)) === nameKey(service.owner)) {
       const message = `${what} is a CNAME to ${name}, which leads back to the service`;
@@ -384,8 +385,8 @@ function textBefore(name: Name, apex: Name): string | undefined {
 /** The labels with dots between them, without escapes, to search for in source lines. */
 function rawText(name: Uint8Array): string {
   let text = '';
-  for (let at = 0; at < name.length && name[at] !== 0; at += (name[at] ?? 0) + 1) {
-    const label = Buffer.from(name.subarray(at + 1, at + 1 + (name[at] ?? 0))).toString('latin1');
+  for (let at = 0; at < name.length && name[at] !== 0; at += get8(name, at) + 1) {
+    const label = Buffer.from(name.subarray(at + 1, at + 1 + get8(name, at))).toString('latin1');
     text += at === 0 ? label : `.${label}`;
   }
   return text;
@@ -394,9 +395,9 @@ function rawText(name: Uint8Array): string {
 /** Whether a label contains a blank or a control character. Service instance names may (RFC 6763 4.1.1). */
 function hasBlank(bytes: Uint8Array, at: number): boolean {
   for (let label = at; bytes[label] !== 0;) {
-    const end = label + 1 + (bytes[label] ?? 0);
+    const end = label + 1 + get8(bytes, label);
     for (let i = label + 1; i < end; i++) {
-      const octet = bytes[i] ?? 0;
+      const octet = get8(bytes, i);
       if (octet <= 0x20 || octet === 0x7f) return !(octet === 0x20 && bytes[end] !== 0 && bytes[end + 1] === 0x5f);
     }
     label = end;

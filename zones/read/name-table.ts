@@ -47,6 +47,14 @@ export function createNameTable(store: RecordStore): NameTable {
   return { store, count, nodeOf, firstRow: firstRow.subarray(0, count), table };
 }
 
+export function nodeOfRow({ nodeOf }: Pick<NameTable, 'nodeOf'>, row: number): number {
+  return nodeOf[row] ?? 0;
+}
+
+export function firstRowOf({ firstRow }: Pick<NameTable, 'firstRow'>, node: number): number {
+  return firstRow[node] ?? 0;
+}
+
 /** Entries of a table for this many names: a power of two, so that at most half of them are in use. */
 export function tableEntries(names: number): number {
   return 2 ** Math.ceil(Math.log2(names * 2 + 2));

@@ -4,6 +4,7 @@
  * compiler.
  */
 import type { Name } from '../../wire/name.ts';
+import { get8 } from '../../wire/octets.ts';
 
 export type RecordStore = {
   count: number;
@@ -123,7 +124,7 @@ export function ownerStart(store: RecordStore, row: number): number {
 }
 
 export function ownerOctets(store: RecordStore, row: number): number {
-  return store.ownerOctets[row] ?? 0;
+  return get8(store.ownerOctets, row);
 }
 
 export function rdataStart(store: RecordStore, row: number): number {

@@ -1,8 +1,9 @@
 /**
  * Checks RRsets for duplicates and different TTLs, with hash tables over the records of owners that have several.
  */
+import { get8 } from '../../wire/octets.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
-import type { NameTable } from './name-table.ts';
+import { nodeOfRow, type NameTable } from './name-table.ts';
 import { rdataOctets, rdataStart, type RecordStore, recordTtl, recordType } from './record-store.ts';
 import type { Findings } from './validate-report.ts';
 
@@ -14,7 +15,7 @@ export function checkSets(store: RecordStore, table: NameTable, findings: Findin
   const rowsOf = new Uint32Array(table.count);
   let shared = 0;
   for (let row = 0; row < store.count; row++) {
-    const node = table.nodeOf[row] ?? 0;
+    const node = nodeOfRow(table, row);
     const rows = (rowsOf[node] ?? 0) + 1;
     rowsOf[node] = rows;
     if (rows > 1) shared += rows === 2 ? 2 : 1;
@@ -24,7 +25,7 @@ export function checkSets(store: RecordStore, table: NameTable, findings: Findin
   const sets = new Uint32Array(size); // row + 1, by owner and type
   const records = new Uint32Array(size); // row + 1, by owner, type and rdata
   for (let row = 0; row < store.count; row++) {
-    const node = table.nodeOf[row] ?? 0;
+    const node = nodeOfRow(table, row);
     if ((rowsOf[node] ?? 0) < 2) continue;
     const type = recordType(store, row);
     const setHash = Math.imul(Math.imul(node + 1, 0x9e37_79b1) ^ type, 0x85eb_ca6b);
@@ -85,7 +86,7 @@ function hashRdata(store: RecordStore, row: number, seed: number): number {
   const at = rdataStart(store, row);
   const end = at + rdataOctets(store, row);
   let hash = seed;
-  for (let i = at; i < end; i++) hash = Math.imul(hash ^ (store.bytes[i] ?? 0), 0x0100_0193);
+  for (let i = at; i < end; i++) hash = Math.imul(hash ^ get8(store.bytes, i), 0x0100_0193);
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b_3c6d);
   return hash ^ (hash >>> 12);
 }

@@ -8,10 +8,19 @@
 import type { Place, Report } from '../../config/diagnostics.ts';
 import { MAX_TTL_SECONDS } from '../../wire/limits.ts';
 import { type Name, formatName, isWildcard, isWithin, labelOffsets } from '../../wire/name.ts';
+import { get8 } from '../../wire/octets.ts';
 import { BESIDE_CNAME } from '../../wire/rdata/table.ts';
 import { additionalNameOffset } from '../../wire/rdata.ts';
 import { TYPE, isMetaType, typeText } from '../../wire/types.ts';
-import { type NameTable, createNameTable, endsWithName, findName, findOwner } from './name-table.ts';
+import {
+  type NameTable,
+  createNameTable,
+  endsWithName,
+  findName,
+  findOwner,
+  nodeOfRow,
+  firstRowOf,
+} from './name-table.ts';
 import {
   ownerOctets,
   ownerOf,
@@ -60,6 +69,11 @@ export type ValidatedZone = ZoneInput & {
   readonly hasDnames: boolean;
 };
 
+/** The NODE_HAS bits of a node. */
+export function bitsOf(has: Uint16Array, node: number): number {
+  return has[node] ?? 0;
+}
+
 /** Reports every mistake of the zone's records and services. Linear in the records. */
 export function validateZone(input: ZoneInput): ValidatedZone {
   const { store, apex } = input;
@@ -74,8 +88,8 @@ export function validateZone(input: ZoneInput): ValidatedZone {
   let hasCuts = false;
   let hasDnames = false;
   for (let node = 0; node < table.count; node++) {
-    hasCuts ||= node !== apexNode && ((has[node] ?? 0) & NODE_HAS.ns) !== 0;
-    hasDnames ||= ((has[node] ?? 0) & NODE_HAS.dname) !== 0;
+    hasCuts ||= node !== apexNode && (bitsOf(has, node) & NODE_HAS.ns) !== 0;
+    hasDnames ||= (bitsOf(has, node) & NODE_HAS.dname) !== 0;
   }
   const zone: ValidatedZone = { ...input, table, findings, has, apexNode, hasCuts, hasDnames };
   checkServices(zone);
@@ -92,7 +106,7 @@ export function validateZone(input: ZoneInput): ValidatedZone {
 function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findings: Findings): void {
   for (let row = 0; row < store.count; row++) {
     const type = recordType(store, row);
-    const node = table.nodeOf[row] ?? 0;
+    const node = nodeOfRow(table, row);
     let bits = BESIDE_CNAME.has(type) ? 0 : NODE_HAS.other;
     if (type === TYPE.A || type === TYPE.AAAA) bits |= NODE_HAS.address;
     else if (type === TYPE.CNAME) bits |= NODE_HAS.cname;
@@ -102,7 +116,7 @@ function checkRows(store: RecordStore, table: NameTable, has: Uint16Array, findi
     else if (isMetaType(type)) {
       findings.row('error', 'PH340', row, `${typeText(type)} is a type of queries and messages, not of zones`);
     }
-    has[node] = (has[node] ?? 0) | bits;
+    has[node] = bitsOf(has, node) | bits;
     const ttl = recordTtl(store, row);
     if (ttl > MAX_TTL_SECONDS) {
       findings.row('error', 'PH341', row, `TTL must be 0 to ${MAX_TTL_SECONDS} seconds, got ${ttl}`, 'RFC 2181 8');
@@ -154,9 +168,9 @@ function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZ
     }
     const node = findName(table, owner);
     if (node < 0) continue;
-    has[node] = (has[node] ?? 0) | NODE_HAS.service;
-    if (((has[node] ?? 0) & (NODE_HAS.address | NODE_HAS.cname)) === 0) continue;
-    const message = `service ${formatName(owner)} also has static A, AAAA or CNAME records, from ${findings.where(table.firstRow[node] ?? 0)} on`;
+    has[node] = bitsOf(has, node) | NODE_HAS.service;
+    if ((bitsOf(has, node) & (NODE_HAS.address | NODE_HAS.cname)) === 0) continue;
+    const message = `service ${formatName(owner)} also has static A, AAAA or CNAME records, from ${findings.where(firstRowOf(table, node))} on`;
     findings.place('error', 'PH347', place, message, 'keep either the service or the records');
   }
 }
@@ -164,12 +178,12 @@ function checkServices({ serviceOwners, apex, table, has, findings }: ValidatedZ
 /** Reports owners out of the zone, and wildcards without a defined meaning. */
 function checkOwners({ store, table, has, apex, findings }: ValidatedZone): void {
   for (let node = 0; node < table.count; node++) {
-    const row = table.firstRow[node] ?? 0;
+    const row = firstRowOf(table, node);
     if (!endsWithName(store.bytes, ownerStart(store, row), ownerOctets(store, row), apex)) {
       const message = `${findings.ownerText(row)} is not in the zone ${formatName(apex)}`;
       findings.row('error', 'PH348', row, message, 'a name without a final dot is relative to the origin');
     }
-    if (((has[node] ?? 0) & (NODE_HAS.ns | NODE_HAS.dname)) !== 0 && isWildcard(ownerOf(store, row))) {
+    if ((bitsOf(has, node) & (NODE_HAS.ns | NODE_HAS.dname)) !== 0 && isWildcard(ownerOf(store, row))) {
       const message = `NS or DNAME at the wildcard ${findings.ownerText(row)}: resolvers disagree about what it means`;
       findings.row('warning', 'PH349', row, message, 'RFC 4592 4.2, 4.4');
     }
@@ -181,8 +195,8 @@ function checkBesides({ store, table, has, apexNode, apex, findings }: Validated
   for (let row = 0; row < store.count; row++) {
     const type = recordType(store, row);
     if (type !== TYPE.CNAME && type !== TYPE.SOA) continue;
-    const node = table.nodeOf[row] ?? 0;
-    if (type === TYPE.CNAME && ((has[node] ?? 0) & NODE_HAS.other) !== 0) {
+    const node = nodeOfRow(table, row);
+    if (type === TYPE.CNAME && (bitsOf(has, node) & NODE_HAS.other) !== 0) {
       const message = `${findings.ownerText(row)} has a CNAME beside other records`;
       findings.row('error', 'PH350', row, message, 'RFC 2181 10.1: an owner with a CNAME has nothing else');
     }
@@ -205,7 +219,7 @@ function checkTargets(zone: ValidatedZone): void {
     const at = rdataStart(store, row) + from;
     const octets = rdataOctets(store, row) - from;
     const target = findOwner(table, store.bytes, at, octets);
-    const targetHas = target < 0 ? 0 : (has[target] ?? 0);
+    const targetHas = target < 0 ? 0 : bitsOf(has, target);
     if ((targetHas & NODE_HAS.cname) !== 0) {
       const message = `${typeText(type)} points at ${formatName(store.bytes, at)}, which is a CNAME`;
       findings.row('warning', 'PH352', row, message, 'RFC 2181 10.3: point at the name that has the addresses');
@@ -231,7 +245,7 @@ function wildcardHasAddress({ table, has }: ValidatedZone, name: Name): boolean 
   return labelOffsets(name).some((offset) => {
     const parent = name.subarray(offset + (name[offset] ?? 0) + 1);
     const node = findName(table, Uint8Array.of(1, 0x2a, ...parent));
-    return node >= 0 && ((has[node] ?? 0) & NODE_HAS.address) !== 0;
+    return node >= 0 && (bitsOf(has, node) & NODE_HAS.address) !== 0;
   });
 }
 
@@ -241,34 +255,34 @@ function checkHidden(zone: ValidatedZone): void {
   if (!zone.hasCuts && !zone.hasDnames) return;
   const hiders = new Int32Array(table.count);
   for (let node = 0; node < table.count; node++) {
-    const row = table.firstRow[node] ?? 0;
+    const row = firstRowOf(table, node);
     hiders[node] = hiderOf(zone, store.bytes, ownerStart(store, row), ownerOctets(store, row));
   }
   for (let row = 0; row < store.count; row++) {
-    const node = table.nodeOf[row] ?? 0;
+    const node = nodeOfRow(table, row);
     const type = recordType(store, row);
     const hider = hiders[node] ?? -1;
     if (hider >= 0) {
-      const above = findings.ownerText(table.firstRow[hider] ?? 0);
-      if (((has[hider] ?? 0) & NODE_HAS.dname) !== 0) {
+      const above = findings.ownerText(firstRowOf(table, hider));
+      if ((bitsOf(has, hider) & NODE_HAS.dname) !== 0) {
         const message = `${findings.ownerText(row)} is below ${above}, which has a DNAME`;
         findings.row('error', 'PH354', row, message, 'RFC 6672 2.4: a DNAME has nothing below it');
-      } else if (!isGlue(type, has[node] ?? 0)) {
+      } else if (!isGlue(type, bitsOf(has, node))) {
         const message = `${typeText(type)} of ${findings.ownerText(row)} is below the delegation ${above}: Pharos never answers with it`;
         findings.row('warning', 'PH355', row, message, 'it belongs to the delegated zone');
       }
-    } else if (node !== apexNode && ((has[node] ?? 0) & NODE_HAS.ns) !== 0 && !AT_CUT.has(type)) {
-      if (isGlue(type, has[node] ?? 0)) continue;
+    } else if (node !== apexNode && (bitsOf(has, node) & NODE_HAS.ns) !== 0 && !AT_CUT.has(type)) {
+      if (isGlue(type, bitsOf(has, node))) continue;
       const message = `${typeText(type)} beside the delegation of ${findings.ownerText(row)}: Pharos never answers with it`;
       findings.row('warning', 'PH355', row, message, 'it belongs to the delegated zone');
     }
   }
   for (const { owner, place } of serviceOwners) {
     const node = findName(table, owner);
-    const atCut = node >= 0 && node !== apexNode && ((has[node] ?? 0) & NODE_HAS.ns) !== 0;
+    const atCut = node >= 0 && node !== apexNode && (bitsOf(has, node) & NODE_HAS.ns) !== 0;
     const hider = atCut ? node : hiderOf(zone, owner, 0, owner.length);
     if (hider < 0) continue;
-    const above = findings.ownerText(table.firstRow[hider] ?? 0);
+    const above = findings.ownerText(firstRowOf(table, hider));
     const message = `service ${formatName(owner)} is at or below ${above}, which has NS or DNAME records: Pharos never answers with it`;
     findings.place('error', 'PH356', place, message, 'remove the delegation or the service');
   }
@@ -287,11 +301,11 @@ export function hiderOf(
 ): number {
   let hider = -1;
   while (octets > apex.length) {
-    const label = (bytes[at] ?? 0) + 1;
+    const label = get8(bytes, at) + 1;
     at += label;
     octets -= label;
     const node = findOwner(table, bytes, at, octets);
-    if (node >= 0 && ((has[node] ?? 0) & (node === apexNode ? NODE_HAS.dname : NODE_HAS.dname | NODE_HAS.ns)) !== 0)
+    if (node >= 0 && (bitsOf(has, node) & (node === apexNode ? NODE_HAS.dname : NODE_HAS.dname | NODE_HAS.ns)) !== 0)
       hider = node;
   }
   return hider;
@@ -299,7 +313,7 @@ export function hiderOf(
 
 function checkApex({ apex, store, has, apexNode, findings, place, serviceOwners }: ValidatedZone): void {
   const whole = place ?? { file: store.files[0] ?? serviceOwners[0]?.place.file ?? '', line: 1, column: 1 };
-  const apexHas = apexNode < 0 ? 0 : (has[apexNode] ?? 0);
+  const apexHas = apexNode < 0 ? 0 : bitsOf(has, apexNode);
   if ((apexHas & NODE_HAS.soa) === 0) {
     const hint = 'give the zone soa and nameservers, or an included file with an SOA record at @';
     findings.place('error', 'PH357', whole, `zone ${formatName(apex)} has no SOA record`, hint);
