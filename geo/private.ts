@@ -2,12 +2,11 @@
  * Decides which EDNS Client Subnets tell where a client is: public ones, and private ones that `geo.networks` covers.
  * PACKET PATH: allocates nothing.
  */
-import { get8 } from '../wire/octets.ts';
 
 /** Private, shared, loopback, link-local or unspecified (RFC 6890). `address` has `octets` octets, 4 or 16. */
 export function isPrivateAddress(address: Uint8Array, octets: number): boolean {
-  const a = get8(address, 0);
-  const b = get8(address, 1);
+  const a = address[0] ?? 0;
+  const b = address[1] ?? 0;
   if (octets === 4) {
     return (
       a === 0 ||
@@ -21,7 +20,7 @@ export function isPrivateAddress(address: Uint8Array, octets: number): boolean {
   }
   if ((a & 0xfe) === 0xfc || (a === 0xfe && (b & 0xc0) === 0x80)) return true;
   for (let i = 0; i < 15; i++) if (address[i] !== 0) return false;
-  return get8(address, 15) <= 1;
+  return (address[15] ?? 0) <= 1;
 }
 
 /**
@@ -36,7 +35,7 @@ function isCovered(own: Int32Array, address: Uint8Array, octets: number, bits: n
   if (own.length === 0) return false;
   let code = own[octets === 4 ? OWN.V4_ROOT : OWN.V6_ROOT] ?? -1;
   for (let depth = 0; code >= 0; depth++) {
-    code = own[OWN.NODES + code * 2 + ((get8(address, depth >>> 3) >>> (7 - (depth & 7))) & 1)] ?? -1;
+    code = own[OWN.NODES + code * 2 + (((address[depth >>> 3] ?? 0) >>> (7 - (depth & 7))) & 1)] ?? -1;
   }
   const leaf = ~code;
   return leaf > 0 && leaf - 1 <= bits;

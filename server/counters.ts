@@ -2,7 +2,6 @@
  * Counters of the threads. Each thread has one block in shared memory and is its only writer. The control thread reads
  * and adds up all blocks. Answers per VIP are counted in `served` (answer/answer-state.ts).
  */
-import { get8 } from '../wire/octets.ts';
 
 /** Places in a block. The answerer counts those marked (a); the packet loops count all others. */
 export const COUNTER = {
@@ -100,7 +99,7 @@ export function countResponse(counters: Float64Array, tx: Uint8Array, txAt: numb
     count(counters, COUNTER.SILENT);
     return;
   }
-  count(counters, COUNTER.RCODES + (get8(tx, txAt + 3) & 0x0f));
-  if ((get8(tx, txAt + 2) & 0x02) !== 0) count(counters, COUNTER.TRUNCATED);
+  count(counters, COUNTER.RCODES + ((tx[txAt + 3] ?? 0) & 0x0f));
+  if (((tx[txAt + 2] ?? 0) & 0x02) !== 0) count(counters, COUNTER.TRUNCATED);
   count(counters, COUNTER.OCTETS_OUT, length);
 }

@@ -9,7 +9,6 @@
  */
 
 import { MAX_LABELS } from './limits.ts';
-import { get8 } from './octets.ts';
 
 /** FNV's prime: odd, so that no power of it is lost to the modulus. */
 const FACTOR = 0x0100_0193;
@@ -39,11 +38,11 @@ export function hashSuffix(sum: number, before: number, labels: number): number 
 
 /** Hash of the label whose length octet is at `at`. */
 export function hashLabel(bytes: Uint8Array, at: number): number {
-  const end = at + get8(bytes, at) + 1;
+  const end = at + (bytes[at] ?? 0) + 1;
   let hash = 0;
   for (let word = at; word < end; word += 4) {
     let value = 0;
-    for (let i = Math.min(word + 4, end) - 1; i >= word; i--) value = (value << 8) | get8(bytes, i);
+    for (let i = Math.min(word + 4, end) - 1; i >= word; i--) value = (value << 8) | (bytes[i] ?? 0);
     hash = hashWord(hash, value);
   }
   return hash;
@@ -52,7 +51,7 @@ export function hashLabel(bytes: Uint8Array, at: number): number {
 /** Hash of the canonical name at `at`. */
 export function hashName(bytes: Uint8Array, at: number): number {
   let sum = 0;
-  for (let label = at; bytes[label] !== 0; label += get8(bytes, label) + 1)
+  for (let label = at; bytes[label] !== 0; label += (bytes[label] ?? 0) + 1)
     sum = addLabel(sum, hashLabel(bytes, label));
   return finish(sum);
 }

@@ -3,7 +3,6 @@
  * (RFC 1035 3.1). A `Name` keeps its case; `canonical` converts it to lower case.
  */
 import { MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
-import { get8 } from './octets.ts';
 
 /** Uncompressed wire form, root label included: at most 255 octets. */
 export type Name = Uint8Array;
@@ -30,7 +29,7 @@ export function parseName(text: string, origin?: Name): Name {
   let absolute = false;
   const bytes = Buffer.from(text, 'utf8');
   for (let at = 0; at < bytes.length; at++) {
-    let octet = get8(bytes, at);
+    let octet = bytes[at] ?? 0;
     if (octet === 0x2e) {
       const labelLength = length - labelAt - 1;
       if (labelLength === 0) throw new NameError(`${text} has an empty label`);
@@ -75,11 +74,11 @@ export function formatName(name: Uint8Array, from = 0): string {
   if (name[from] === 0) return '.';
   let text = '';
   for (let at = from; ;) {
-    const labelLength = get8(name, at);
+    const labelLength = name[at] ?? 0;
     if (labelLength === 0) return text;
     if (text !== '') text += '.';
     for (let i = at + 1; i <= at + labelLength; i++) {
-      const octet = get8(name, i);
+      const octet = name[i] ?? 0;
       if (octet <= 0x20 || octet >= 0x7f) text += `\\${String(octet).padStart(3, '0')}`;
       else if ('.\\"();@$'.includes(String.fromCharCode(octet))) text += `\\${String.fromCharCode(octet)}`;
       else text += String.fromCharCode(octet);
@@ -92,7 +91,7 @@ export function formatName(name: Uint8Array, from = 0): string {
 export function canonical(name: Name): Name {
   const out = name.slice();
   for (let at = 0; at < out.length; at++) {
-    const octet = get8(out, at);
+    const octet = out[at] ?? 0;
     // A length octet is at most 63, so it is never in the range of letters.
     if (octet >= 0x41 && octet <= 0x5a) out[at] = octet + 0x20;
   }
@@ -127,7 +126,7 @@ export function isWildcard(name: Name): boolean {
 /** The offset after the name at `start`, which may end with a pointer. -1 if the name does not end before `end`. */
 export function skipName(message: Uint8Array, start: number, end = message.length): number {
   for (let at = start; at < end;) {
-    const octet = get8(message, at);
+    const octet = message[at] ?? 0;
     if (octet === 0) return at + 1;
     if (octet >= 0xc0) return at + 2;
     if (octet > MAX_LABEL_OCTETS) return -1;

@@ -4,7 +4,6 @@
 import { HEADER_OCTETS, MAX_LABELS, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './limits.ts';
 import { addLabel, hashWord } from './name-hash.ts';
 import { skipName } from './name.ts';
-import { copyOctets, get8 } from './octets.ts';
 import { OPCODE, OPTION, TYPE } from './types.ts';
 
 /** Outcomes of `parseQuery`. */
@@ -191,7 +190,7 @@ function readName(query: Query, rx: Uint8Array, start: number, end: number): num
   for (;;) {
     // After every label come a root, a type and a class, so the label's last word is within the message.
     if (at + 5 > end) return -1;
-    const labelOctets = get8(rx, at);
+    const labelOctets = rx[at] ?? 0;
     labelAt[labels] = octets;
     sumBefore[labels] = sum;
     if (labelOctets === 0) break;
@@ -241,8 +240,8 @@ function readRecords(query: Query, rx: Uint8Array, at: number, length: number, s
       if (record < records || query.hasEdns || rx[owner] !== 0) return PARSED.FORMERR;
       query.hasEdns = true;
       query.udpOctets = view.getUint16(next + 2);
-      query.ednsVersion = get8(rx, next + 5);
-      query.dnssecOk = (get8(rx, next + 6) & 0x80) !== 0;
+      query.ednsVersion = rx[next + 5] ?? 0;
+      query.dnssecOk = ((rx[next + 6] ?? 0) & 0x80) !== 0;
       // The options of another version may have another format.
       if (query.ednsVersion === 0 && !readOptions(query, rx, dataAt, dataOctets)) return PARSED.FORMERR;
     }
@@ -283,7 +282,7 @@ function readCookie(query: Query, rx: Uint8Array, at: number, octets: number): b
   const hasServerCookie = octets >= WITH_SERVER_COOKIE_OCTETS && octets <= MAX_COOKIE_OCTETS;
   if (octets !== CLIENT_COOKIE_OCTETS && !hasServerCookie) return false;
   // Copied, because the response may overwrite the query.
-  copyOctets(rx, at, octets, query.cookie, 0);
+  for (let i = 0; i < octets; i++) query.cookie[i] = rx[at + i] ?? 0;
   query.cookieOctets = octets;
   query.asks |= ASKS.COOKIE;
   return true;
@@ -293,15 +292,15 @@ function readCookie(query: Query, rx: Uint8Array, at: number, octets: number): b
 function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): boolean {
   if (octets < 4) return false;
   const family = query.view.getUint16(at);
-  const bits = get8(rx, at + 2);
+  const bits = rx[at + 2] ?? 0;
   const addressOctets = (bits + 7) >> 3;
   // Family 0 has no address: `dig +subnet=0` asks so for no subnet to be used (RFC 7871 7.1.2).
   const familyBits = family === 0 ? 0 : family === 1 ? 32 : 128;
   if (family > 2 || bits > familyBits || rx[at + 3] !== 0 || octets !== 4 + addressOctets) return false;
   const loose = (8 - (bits & 7)) & 7;
-  if (addressOctets > 0 && (get8(rx, at + 3 + addressOctets) & ((1 << loose) - 1)) !== 0) return false;
+  if (addressOctets > 0 && ((rx[at + 3 + addressOctets] ?? 0) & ((1 << loose) - 1)) !== 0) return false;
   const { subnet } = query;
-  copyOctets(rx, at + 4, addressOctets, subnet, 0);
+  for (let i = 0; i < addressOctets; i++) subnet[i] = rx[at + 4 + i] ?? 0;
   for (let i = addressOctets; i < familyBits >> 3; i++) subnet[i] = 0;
   query.hasSubnet = true;
   query.subnetFamily = family;

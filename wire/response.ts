@@ -3,7 +3,6 @@
  * message unless noted, so they can be used as compression pointers.
  */
 import { HEADER_OCTETS, PADDED_OCTETS, TCP_OCTETS, UDP_OCTETS, UDP_OCTETS_WITHOUT_EDNS } from './limits.ts';
-import { get8 } from './octets.ts';
 import { ASKS, type Query } from './query.ts';
 import { OPTION, RCODE, TYPE } from './types.ts';
 
@@ -113,9 +112,9 @@ export function emptyResponse(response: Response, query: Query): void {
 
 /** `finishResponse` writes the rest of the header. */
 function copyQuestion(query: Query, rx: Uint8Array, rxAt: number, tx: Uint8Array, txAt: number): void {
-  tx[txAt] = get8(rx, rxAt);
-  tx[txAt + 1] = get8(rx, rxAt + 1);
-  for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = get8(rx, rxAt + i);
+  tx[txAt] = rx[rxAt] ?? 0;
+  tx[txAt + 1] = rx[rxAt + 1] ?? 0;
+  for (let i = HEADER_OCTETS; i < query.questionEnd; i++) tx[txAt + i] = rx[rxAt + i] ?? 0;
 }
 
 /** Family, prefix lengths and an IPv6 address, after the head of the option (RFC 7871 6). */
@@ -178,7 +177,7 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
     view.setUint16(at, OPTION.NSID);
     view.setUint16(at + 2, nsid.length);
     at += 4;
-    for (let i = 0; i < nsid.length; i++) tx[at++] = get8(nsid, i);
+    for (let i = 0; i < nsid.length; i++) tx[at++] = nsid[i] ?? 0;
   }
   if (query.hasSubnet) {
     const addressOctets = (query.subnetBits + 7) >> 3;
@@ -188,7 +187,7 @@ function writeOpt(response: Response, query: Query, nsid: Uint8Array): void {
     tx[at + 6] = query.subnetBits;
     tx[at + 7] = response.scopeBits;
     at += 8;
-    for (let i = 0; i < addressOctets; i++) tx[at++] = get8(query.subnet, i);
+    for (let i = 0; i < addressOctets; i++) tx[at++] = query.subnet[i] ?? 0;
   }
   // No space is reserved for it: responses with an extended error have little data, and data in a full message matters
   // more.
@@ -211,7 +210,7 @@ function writeGiven({ tx, view, base, gives, cookie, keepalive }: Response, star
     view.setUint16(at, OPTION.COOKIE);
     view.setUint16(at + 2, COOKIE_OCTETS);
     at += OPTION_HEAD_OCTETS;
-    for (let i = 0; i < COOKIE_OCTETS; i++) tx[at++] = get8(cookie, i);
+    for (let i = 0; i < COOKIE_OCTETS; i++) tx[at++] = cookie[i] ?? 0;
   }
   if ((gives & ASKS.KEEPALIVE) !== 0) {
     view.setUint16(at, OPTION.TCP_KEEPALIVE);

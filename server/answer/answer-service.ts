@@ -4,9 +4,8 @@
  */
 import { saysWhere } from '../../geo/private.ts';
 import { dependsOnClient, locate, steer } from '../../steering/chain.ts';
-import { RESULT, candidateAt } from '../../steering/decision.ts';
+import { candidateAt, RESULT } from '../../steering/decision.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
-import { copyOctets } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
 import { anyRrset } from '../../zones/image/find-node.ts';
 import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
@@ -27,11 +26,11 @@ export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly
   a.clientIsSubnet = hasSubnet && saysWhere(a.image.ownNetworks, query.subnet, octets, query.subnetBits);
   a.isSubnetSetAside = hasSubnet && !a.clientIsSubnet;
   if (a.clientIsSubnet) {
-    copyOctets(query.subnet, 0, octets, client, 0);
+    for (let i = 0; i < octets; i++) client[i] = query.subnet[i] ?? 0;
     a.clientBits = octets * 8;
     return;
   }
-  copyOctets(peer, peerAt, peerOctets, client, 0);
+  for (let i = 0; i < peerOctets; i++) client[i] = peer[peerAt + i] ?? 0;
   a.clientBits = peerOctets * 8;
 }
 

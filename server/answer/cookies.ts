@@ -5,7 +5,6 @@
  *     client cookie  8 octets, as the client chose it
  *     server cookie  version 1 | reserved, 3 octets | time, 4 octets | SipHash-2-4 of all before and the address, 8 octets
  */
-import { copyOctets, get8 } from '../../wire/octets.ts';
 import { CLIENT_COOKIE_OCTETS, type Query } from '../../wire/query.ts';
 import { COOKIE_OCTETS, type Response } from '../../wire/response.ts';
 import { sipHash, sipHashKey, SIPHASH_WORDS } from '../../wire/siphash.ts';
@@ -53,7 +52,7 @@ export function settleCookie(
 ): boolean {
   const { input, keys } = cookies;
   const { cookie } = query;
-  copyOctets(peer, peerAt, peerOctets, input, HASH_AT);
+  for (let i = 0; i < peerOctets; i++) input[HASH_AT + i] = peer[peerAt + i] ?? 0;
   let valid = -1;
   let age = 0;
   // RFC 9018 4.1: a cookie with another length or version was made by another server and is ignored.
@@ -62,14 +61,14 @@ export function settleCookie(
     age = (nowSeconds - get32(cookie, TIME_AT)) | 0;
     if (age <= VALID_SECONDS && age >= -AHEAD_SECONDS) {
       // RFC 9018 4.2: the reserved octets are hashed as received.
-      copyOctets(cookie, 0, HASH_AT, input, 0);
+      for (let i = 0; i < HASH_AT; i++) input[i] = cookie[i] ?? 0;
       for (let key = 0; key < keys.length && valid < 0; key++) {
         if (isHash(cookies, key, HASH_AT + peerOctets, cookie)) valid = key;
       }
     }
   }
   if (valid === 0 && age < FRESH_SECONDS) {
-    copyOctets(cookie, 0, COOKIE_OCTETS, response.cookie, 0);
+    for (let i = 0; i < COOKIE_OCTETS; i++) response.cookie[i] = cookie[i] ?? 0;
   } else {
     makeCookie(cookies, HASH_AT + peerOctets, cookie, nowSeconds, response.cookie);
   }
@@ -79,14 +78,14 @@ export function settleCookie(
 /** Makes a server cookie (RFC 9018 4) for the address in `input`. */
 function makeCookie(cookies: Cookies, octets: number, client: Uint8Array, nowSeconds: number, out: Uint8Array): void {
   const { input, keys, hash } = cookies;
-  copyOctets(client, 0, CLIENT_COOKIE_OCTETS, input, 0);
+  for (let i = 0; i < CLIENT_COOKIE_OCTETS; i++) input[i] = client[i] ?? 0;
   input[VERSION_AT] = VERSION;
   for (let i = VERSION_AT + 1; i < TIME_AT; i++) input[i] = 0;
   for (let i = 0; i < 4; i++) input[TIME_AT + i] = nowSeconds >>> (24 - i * 8);
   const [first] = keys;
   if (!first) return;
   sipHash(first, input, octets, hash);
-  copyOctets(input, 0, HASH_AT, out, 0);
+  for (let i = 0; i < HASH_AT; i++) out[i] = input[i] ?? 0;
   for (let i = 0; i < 8; i++) out[HASH_AT + i] = hashOctet(hash, i);
 }
 
@@ -96,7 +95,7 @@ function isHash({ keys, input, hash }: Cookies, key: number, octets: number, coo
   sipHash(words, input, octets, hash);
   let differing = 0;
   // Compares all octets, so that the time taken reveals nothing.
-  for (let i = 0; i < 8; i++) differing |= hashOctet(hash, i) ^ get8(cookie, HASH_AT + i);
+  for (let i = 0; i < 8; i++) differing |= hashOctet(hash, i) ^ (cookie[HASH_AT + i] ?? 0);
   return differing === 0;
 }
 
@@ -106,5 +105,5 @@ function hashOctet(hash: Int32Array, octet: number): number {
 }
 
 function get32(bytes: Uint8Array, at: number): number {
-  return (get8(bytes, at) << 24) | (get8(bytes, at + 1) << 16) | (get8(bytes, at + 2) << 8) | get8(bytes, at + 3);
+  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }

@@ -11,7 +11,6 @@
  *               +1  low 24 bits of it, and the tag         +3  thousandths of a token
  */
 import { mix } from '../../steering/sticky-step.ts';
-import { get8 } from '../../wire/octets.ts';
 import { ASKS, type Query } from '../../wire/query.ts';
 import { emptyResponse, type Response } from '../../wire/response.ts';
 import { RCODE } from '../../wire/types.ts';
@@ -76,10 +75,10 @@ export function takeAnswerToken(
   const { entries, unsent, perSecond, slip } = limiter;
   // The usual size of one site: 24 bits in IPv4, 56 bits in IPv6.
   const isIpv6 = peerOctets === 16;
-  const first = (get8(peer, peerAt) << 16) | (get8(peer, peerAt + 1) << 8) | get8(peer, peerAt + 2);
-  const high = isIpv6 ? (first << 8) | get8(peer, peerAt + 3) : first;
+  const first = ((peer[peerAt] ?? 0) << 16) | ((peer[peerAt + 1] ?? 0) << 8) | (peer[peerAt + 2] ?? 0);
+  const high = isIpv6 ? (first << 8) | (peer[peerAt + 3] ?? 0) : first;
   const rest = isIpv6
-    ? (get8(peer, peerAt + 4) << 24) | (get8(peer, peerAt + 5) << 16) | (get8(peer, peerAt + 6) << 8) | IS_IPV6
+    ? ((peer[peerAt + 4] ?? 0) << 24) | ((peer[peerAt + 5] ?? 0) << 16) | ((peer[peerAt + 6] ?? 0) << 8) | IS_IPV6
     : 0;
   const low = rest | USED | kind;
   const hash = mix(mix(high ^ limiter.seedHigh) ^ low ^ limiter.seedLow);
@@ -118,7 +117,7 @@ export function takeAnswerToken(
   }
   entries[at + TOKENS] = tokens;
   if (slip === 0) return VERDICT.DROP;
-  const limited = get8(unsent, entry) + 1;
+  const limited = (unsent[entry] ?? 0) + 1;
   unsent[entry] = limited < slip ? limited : 0;
   return limited < slip ? VERDICT.DROP : VERDICT.SLIP;
 }

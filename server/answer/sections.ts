@@ -3,7 +3,7 @@
  * the message.
  */
 import { MAX_CHAIN_LINKS, MAX_NAME_OCTETS, MAX_POINTER } from '../../wire/limits.ts';
-import { copyOctets, get16, get8, put16 } from '../../wire/octets.ts';
+import { get16, put16 } from '../../wire/octets.ts';
 import { LOWER_CASE } from '../../wire/query.ts';
 import { CLASS, RCODE, TYPE } from '../../wire/types.ts';
 import { findRrset, sumLabels } from '../../zones/image/find-node.ts';
@@ -38,7 +38,7 @@ export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt:
   const to = base + start;
   let done = 0;
   for (; done + 4 <= octets; done += 4) view.setUint32(to + done, bytesView.getUint32(wireAt + done, true), true);
-  for (; done < octets; done++) tx[to + done] = get8(bytes, wireAt + done);
+  for (; done < octets; done++) tx[to + done] = bytes[wireAt + done] ?? 0;
   // Records are stored with C00C as owner, a pointer to the question's name.
   if (ownerAt !== 12) {
     for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) {
@@ -72,8 +72,8 @@ export function suffixAt({ response }: Answerer, nameAt: number, octets: number)
   let at = nameAt;
   let left = octets;
   for (;;) {
-    const length = get8(tx, base + at);
-    if (length >= 0xc0) at = ((length & 0x3f) << 8) | get8(tx, base + at + 1);
+    const length = tx[base + at] ?? 0;
+    if (length >= 0xc0) at = ((length & 0x3f) << 8) | (tx[base + at + 1] ?? 0);
     else if (left <= 0) return at;
     else {
       at += length + 1;
@@ -176,12 +176,12 @@ function isSameName({ response }: Answerer, first: number, second: number): bool
   let at = base + first;
   let other = base + second;
   for (;;) {
-    while (get8(tx, at) >= 0xc0) at = base + ((get8(tx, at) & 0x3f) << 8) + get8(tx, at + 1);
-    while (get8(tx, other) >= 0xc0) other = base + ((get8(tx, other) & 0x3f) << 8) + get8(tx, other + 1);
-    const length = get8(tx, at);
+    while ((tx[at] ?? 0) >= 0xc0) at = base + (((tx[at] ?? 0) & 0x3f) << 8) + (tx[at + 1] ?? 0);
+    while ((tx[other] ?? 0) >= 0xc0) other = base + (((tx[other] ?? 0) & 0x3f) << 8) + (tx[other + 1] ?? 0);
+    const length = tx[at] ?? 0;
     // Length octets are below 64, so case folding does not change them.
     for (let i = 0; i <= length; i++) {
-      if (LOWER_CASE[get8(tx, at + i)] !== LOWER_CASE[get8(tx, other + i)]) return false;
+      if (LOWER_CASE[tx[at + i] ?? 0] !== LOWER_CASE[tx[other + i] ?? 0]) return false;
     }
     if (length === 0) return true;
     at += length + 1;
@@ -208,16 +208,16 @@ export function continueAt(a: Answerer, mark: number, targetAt: number, link: nu
   let labels = 0;
   let at = base + targetAt;
   for (;;) {
-    const length = get8(tx, at);
+    const length = tx[at] ?? 0;
     if (length >= 0xc0) {
-      at = base + (((length & 0x3f) << 8) | get8(tx, at + 1));
+      at = base + (((length & 0x3f) << 8) | (tx[at + 1] ?? 0));
       continue;
     }
     target.name[octets] = length;
     target.labelAt[labels] = octets++;
     if (length === 0) break;
     labels++;
-    for (let i = 1; i <= length; i++) target.name[octets++] = LOWER_CASE[get8(tx, at + i)] ?? 0;
+    for (let i = 1; i <= length; i++) target.name[octets++] = LOWER_CASE[tx[at + i] ?? 0] ?? 0;
     at += length + 1;
   }
   target.nameOctets = octets;
@@ -259,9 +259,9 @@ export function followDname(a: Answerer, node: number, nameAt: number, apexAt: n
   putPointer(tx, to, nameAt);
   put16(tx, to + 2, TYPE.CNAME);
   put16(tx, to + 4, CLASS.IN);
-  for (let i = 6; i < 10; i++) tx[to + i] = get8(tx, base + dataAt - RECORD_HEAD_OCTETS + i); // the DNAME's TTL
+  for (let i = 6; i < 10; i++) tx[to + i] = tx[base + dataAt - RECORD_HEAD_OCTETS + i] ?? 0; // the DNAME's TTL
   put16(tx, to + 10, prefixOctets + 2);
-  copyOctets(target.name, 0, prefixOctets, tx, to + RECORD_HEAD_OCTETS);
+  for (let i = 0; i < prefixOctets; i++) tx[to + RECORD_HEAD_OCTETS + i] = target.name[i] ?? 0;
   putPointer(tx, to + RECORD_HEAD_OCTETS + prefixOctets, dataAt);
   const targetAt = response.length + RECORD_HEAD_OCTETS;
   response.length += octets;
@@ -283,10 +283,10 @@ function hasPrefix({ search: target, response }: Answerer, cnameAt: number, octe
 /** Length in octets of the uncompressed name at `position`. */
 function nameOctets(tx: Uint8Array, base: number, position: number): number {
   let octets = 1;
-  for (let at = base + position; get8(tx, at) !== 0;) {
-    const length = get8(tx, at);
+  for (let at = base + position; (tx[at] ?? 0) !== 0;) {
+    const length = tx[at] ?? 0;
     if (length >= 0xc0) {
-      at = base + (((length & 0x3f) << 8) | get8(tx, at + 1));
+      at = base + (((length & 0x3f) << 8) | (tx[at + 1] ?? 0));
     } else {
       octets += length + 1;
       at += length + 1;

@@ -2,7 +2,6 @@
  * The search of the packet path: the node of a name, or its closest encloser (RFC 4592 2.2.1, RFC 9499).
  */
 import { addLabel, hashLabel, hashSuffix } from '../../wire/name-hash.ts';
-import { get8 } from '../../wire/octets.ts';
 import {
   apexOf,
   ZONE_ENTRY,
@@ -42,7 +41,7 @@ export type Search = {
 /** Creates a search for one name in canonical form. It allocates: not for the packet path. */
 export function createSearch(name: Uint8Array): Search {
   const labelAt: number[] = [];
-  for (let at = 0; at < name.length; at += get8(name, at) + 1) labelAt.push(at);
+  for (let at = 0; at < name.length; at += (name[at] ?? 0) + 1) labelAt.push(at);
   const search: Search = {
     name,
     nameView: new DataView(name.buffer, name.byteOffset, name.byteLength),
@@ -65,7 +64,7 @@ export function sumLabels(target: Search): void {
   let sum = 0;
   for (let label = 0; label < target.labels; label++) {
     target.sumBefore[label] = sum;
-    sum = addLabel(sum, hashLabel(target.name, get8(target.labelAt, label)));
+    sum = addLabel(sum, hashLabel(target.name, target.labelAt[label] ?? 0));
   }
   target.sumBefore[target.labels] = sum;
   target.nameSum = sum;
@@ -83,7 +82,7 @@ function findZone(image: Image, target: Search, label: number): number {
   const { labelAt, labels, nameSum, sumBefore, nameOctets } = target;
   const { words, zones, zoneMask } = image;
   for (; label <= labels; label++) {
-    const at = get8(labelAt, label);
+    const at = labelAt[label] ?? 0;
     const hash = hashSuffix(nameSum, sumBefore[label] ?? 0, labels - label);
     for (let entry = hash & zoneMask; ; entry = (entry + 1) & zoneMask) {
       const zone = zones[entry * ZONE_ENTRY.WORDS + ZONE_ENTRY.ZONE] ?? 0;
@@ -104,14 +103,14 @@ function searchZone(image: Image, target: Search, apexLabel: number): void {
   const { words } = image;
   // No name of the zone has more labels, so longer suffixes are skipped.
   for (let label = Math.max(0, labels - zoneWord(words, zone, ZONE.MAX_LABELS)); label < apexLabel; label++) {
-    const at = get8(labelAt, label);
+    const at = labelAt[label] ?? 0;
     const hash = hashSuffix(nameSum, sumBefore[label] ?? 0, labels - label);
     target.node = probe(image, hash, target, at, nameOctets - at);
     target.suffixAt = at;
     if (target.node >= 0) return;
   }
   target.node = apexOf(words, zone);
-  target.suffixAt = get8(labelAt, apexLabel);
+  target.suffixAt = labelAt[apexLabel] ?? 0;
 }
 
 /**
