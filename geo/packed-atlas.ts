@@ -17,7 +17,7 @@ import { NOWHERE, type Location, type Places } from './location.ts';
 /** Allocates shared memory of this many octets, all 0. */
 export type Allocate = (octets: number) => SharedArrayBuffer;
 
-/** A place as JSON has it; null stands for NaN. */
+/** A place as JSON has it; null for NaN. */
 type PlaceRow = readonly [
   country: string,
   subdivision: string,

@@ -2,7 +2,7 @@
  * Time as an argument, so that tests own it.
  */
 
-/** Takes a timer back; harmless when it has fired. */
+/** Cancels a timer. Does nothing once the timer has fired. */
 export type Cancel = () => void;
 
 export type Clock = {

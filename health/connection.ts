@@ -41,7 +41,7 @@ export type ProbeConnection = {
   isToItself(): boolean;
 };
 
-/** Of a connection that nobody waits for. */
+/** The owner of a connection whose events are ignored. */
 export const NO_OWNER: Owner = { received: () => undefined, ended: () => undefined, failed: () => undefined };
 
 /** The connection over a socket of Node.js. */
