@@ -81,7 +81,9 @@ function readZoneEntry(file: string, settings: Settings, key: Buffer, cache: Cac
   if (!entry) return undefined;
   const toldOctets = new Int32Array(entry, ENTRY_HEADER_OCTETS, 1)[0] ?? 0;
   const toldAt = ENTRY_HEADER_OCTETS + 4;
-  const { reading, info, digest, stated } = deserialize(Buffer.from(entry, toldAt, toldOctets)) as Told;
+  // A copy: names that are deserialized are views of this memory, and would keep all of the entry.
+  const told = Buffer.from(new Uint8Array(entry, toldAt, toldOctets));
+  const { reading, info, digest, stated } = deserialize(told) as Told;
   return {
     reading: { ...reading, marks },
     info,

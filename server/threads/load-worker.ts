@@ -9,7 +9,7 @@ import type { LoadedGeneration, LoadInput, World } from '../../zones/load-genera
 import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 import { changesOf, isSameList } from './generation-changes.ts';
 import type { FromLoadThread, LoadRequest } from './load-thread.ts';
-import { shrinkLater } from './release-generation.ts';
+import { collectAll, shrinkLater } from './release-generation.ts';
 
 // Answering threads come first. Only Linux has a priority per thread; elsewhere this would apply to the whole server.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
@@ -39,6 +39,9 @@ type Loaded = {
 /** The generation in force, and one that may follow it. By number. */
 const loaded = new Map<number, Loaded>();
 const store = createPartStore(allocateShared);
+
+/** Loading an arena of this size leaves as much garbage, which is collected at once. */
+const LARGE_OCTETS = 64 * 1024 * 1024;
 
 function load({ input, number, base }: LoadRequest): void {
   const known = base === undefined ? undefined : loaded.get(base);
@@ -77,7 +80,9 @@ function load({ input, number, base }: LoadRequest): void {
     post({ kind: 'done', outcome: { kind: 'loaded', generation: compiled, diagnostics } });
   }
   // The records of a large zone, and a replaced arena.
-  if (!before || arena !== store.arena) shrinkLater();
+  if (before && arena === store.arena) return;
+  if (image.arena.byteLength >= LARGE_OCTETS) setImmediate(collectAll);
+  shrinkLater();
 }
 
 function loadedOf(world: World, compiled: CompiledGeneration): Loaded {
