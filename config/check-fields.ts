@@ -20,6 +20,7 @@ import {
   type Read,
 } from './fields.ts';
 import { isHostName, withoutFinalDot } from './host-name.ts';
+import { anyOf, described, like, pattern, SCALAR } from './schema.ts';
 import { hideShapes } from './secrets.ts';
 import { isDoubleQuoted, placeInText, nodePlace, type YamlNode } from './yaml.ts';
 
@@ -37,7 +38,9 @@ export const port = integer({ min: 1, max: 65_535 });
  * The path of a request with its query (RFC 9112 3.2.1), of characters that RFC 3986 allows there. Other characters are
  * refused, not encoded, so that the request has the path as written.
  */
-export const path: Read<string> = (node, name, report) => {
+export const path: Read<string> = described(pattern(/^\/(?:[\w.~!$&'()*+,;=:@/?-]|%[0-9a-fA-F]{2})*$/), readPath);
+
+function readPath(node: YamlNode, name: string, report: Report): string | undefined {
   if (node.kind === 'scalar' && node.text.startsWith('/') && !/[\s\p{Cc}]/u.test(node.text)) {
     if (PATH.test(node.text)) return node.text;
     const at = node.text.search(NOT_IN_PATH);
@@ -54,7 +57,7 @@ export const path: Read<string> = (node, name, report) => {
     return undefined;
   }
   return anyPath(node, name, report);
-};
+}
 
 const anyPath = scalar<string>('a path that begins with / and has no spaces', () => undefined, {
   code: 'PH041',
@@ -73,7 +76,11 @@ export const httpStatus: Read<StatusRange> = scalar(
     const to = Number(match?.[2] ?? match?.[1]);
     return from >= 100 && to <= 599 && from <= to ? { from, to } : undefined;
   },
-  { code: 'PH042', hint: 'such as 200, 200-399, or a list: [200, 204, 300-302]' },
+  {
+    code: 'PH042',
+    hint: 'such as 200, 200-399, or a list: [200, 204, 300-302]',
+    schema: anyOf({ type: 'integer', minimum: 100, maximum: 599 }, pattern(/^[1-5]\d\d(?:\s*-\s*[1-5]\d\d)?$/)),
+  },
 );
 
 /** Without a final dot, as in SNI, the Host header and certificates. */
@@ -109,7 +116,7 @@ export const queryType = scalar(
 );
 
 /** Text, or `/regex/flags`, which is compiled here once to check it. */
-export const body: Read<BodyMatch> = (node, name, report) => {
+export const body: Read<BodyMatch> = like(text(), (node: YamlNode, name: string, report: Report) => {
   const value = text()(node, name, report);
   const regex = value === undefined ? null : /^\/(.+)\/([a-zA-Z]*)$/s.exec(value);
   if (value === undefined || !regex) {
@@ -127,14 +134,16 @@ export const body: Read<BodyMatch> = (node, name, report) => {
   const message = `${name} is not a valid RE2 regular expression: ${mistake}`;
   report.error('PH043', message, nodePlace(node), 'RE2 has no look-ahead and no back-references');
   return undefined;
-};
+});
 
 /** What is sent, and the same as the file has it. */
-export const sent: Read<{ readonly text: string; readonly inFile: string }> = fromEnvironment((node, name, report) => {
-  warnOfEscapes(node, name, report);
-  const value = text()(node, name, report);
-  return value === undefined ? undefined : { text: value, inFile: node.kind === 'scalar' ? asWritten(node) : value };
-});
+export const sent: Read<{ readonly text: string; readonly inFile: string }> = fromEnvironment(
+  like(text(), (node: YamlNode, name: string, report: Report) => {
+    warnOfEscapes(node, name, report);
+    const value = text()(node, name, report);
+    return value === undefined ? undefined : { text: value, inFile: node.kind === 'scalar' ? asWritten(node) : value };
+  }),
+);
 
 /**
  * YAML resolves escapes only in double quotes: elsewhere `PING\r\n` ends with backslashes and letters, and the target
@@ -153,25 +162,29 @@ function warnOfEscapes(node: YamlNode, name: string, report: Report): void {
 /** A header, and its value as the file has it. */
 type HeaderField = { readonly name: string; readonly value: string; readonly inFile: string };
 
-export const headers = dictionary(({ key, value }, report): HeaderField | undefined => {
-  // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
-  if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
-    report.error('PH045', `${firstWord(key)} is not a valid header name`, nodePlace(key), 'such as X-Probe');
-    return undefined;
-  }
-  const content = fromEnvironment(text({ allowEmpty: true }))(value, key.text, report);
-  if (content === undefined) return undefined;
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(content)) {
-    const message = `header ${key.text} has a character that is not allowed in headers`;
-    report.error('PH045', message, nodePlace(value), 'no line breaks, no control characters');
-    return undefined;
-  }
-  return {
-    name: key.text,
-    value: key.text.toLowerCase() === 'host' ? withoutFinalDot(content) : content,
-    inFile: value.kind === 'reference' ? value.written : content,
-  };
-});
+export const headers = dictionary(
+  ({ key, value }, report): HeaderField | undefined => {
+    // RFC 9110 5.1, 5.5: a token, and a value without line breaks.
+    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(key.text)) {
+      report.error('PH045', `${firstWord(key)} is not a valid header name`, nodePlace(key), 'such as X-Probe');
+      return undefined;
+    }
+    const content = fromEnvironment(text({ allowEmpty: true }))(value, key.text, report);
+    if (content === undefined) return undefined;
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(content)) {
+      const message = `header ${key.text} has a character that is not allowed in headers`;
+      report.error('PH045', message, nodePlace(value), 'no line breaks, no control characters');
+      return undefined;
+    }
+    return {
+      name: key.text,
+      value: key.text.toLowerCase() === 'host' ? withoutFinalDot(content) : content,
+      inFile: value.kind === 'reference' ? value.written : content,
+    };
+  },
+  text({ allowEmpty: true }),
+  pattern(/^[!#$%&'*+.^_`|~\w-]+$/),
+);
 
 /** Header names with their values; `inFile`: with those of the file. */
 export function headersOf(
@@ -185,7 +198,7 @@ export function headersOf(
 export const loadPath = scalar(
   'keys separated by dots',
   (value) => (/^[^.\s]+(?:\.[^.\s]+)*$/.test(value) ? value : undefined),
-  { code: 'PH054', hint: 'such as load, metrics.cpu or nodes.0.load' },
+  { schema: pattern(/^[^.\s]+(?:\.[^.\s]+)*$/), code: 'PH054', hint: 'such as load, metrics.cpu or nodes.0.load' },
 );
 
 type Command = readonly [string, ...string[]];
@@ -194,7 +207,20 @@ type Command = readonly [string, ...string[]];
  * A list of the program and its arguments, or a line that is split at spaces: there is no shell. A program with a slash
  * is relative to the folder of the YAML file.
  */
-export const command: Read<{ readonly run: Command; readonly inFile: Command }> = (node, name, report) => {
+export const command: Read<{ readonly run: Command; readonly inFile: Command }> = described(
+  anyOf(pattern(/^[^"'`\\|&;<>$*?(){}]*[^"'`\\|&;<>$*?(){}\s][^"'`\\|&;<>$*?(){}]*$/), {
+    type: 'array',
+    items: SCALAR,
+    minItems: 1,
+  }),
+  readCommand,
+);
+
+function readCommand(
+  node: YamlNode,
+  name: string,
+  report: Report,
+): { readonly run: Command; readonly inFile: Command } | undefined {
   const place = nodePlace(node, 0, 1);
   const hint = 'write [program, argument, ...]; for a shell: [sh, -c, "..."]';
   let words: readonly string[] | undefined;
@@ -215,4 +241,4 @@ export const command: Read<{ readonly run: Command; readonly inFile: Command }> 
   }
   const run = program.includes('/') ? resolve(dirname(place.file), program) : program;
   return { run: [run, ...rest], inFile: [program, ...rest] };
-};
+}

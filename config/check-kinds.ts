@@ -25,7 +25,8 @@ import type { Read } from './fields.ts';
 import { judgeCommand } from './file-rights.ts';
 import { MAX_DAYS_LEFT } from './limits.ts';
 import { judgeDaysLeft, judgeHttpCheck, judgeMatch } from './never-passes.ts';
-import { compoundReader } from './read-compound.ts';
+import { compoundKeys, compoundReader } from './read-compound.ts';
+import { anyOf, schemaOf, type HasSchema, type Schema } from './schema.ts';
 import type { YamlNode } from './yaml.ts';
 
 type HttpOptions = {
@@ -136,6 +137,8 @@ export type CheckInput = {
 };
 
 type Row<K extends CheckKind> = {
+  /** The reader of its keys. */
+  readonly keys: HasSchema;
   /** Returns undefined for a mistake, which has been reported. */
   readonly read: (input: CheckInput) => (CheckTiming & CheckOptions[K] & { readonly inFiles?: InFiles }) | undefined;
   readonly traits: (spec: SpecOf<K>) => Partial<CheckTraits>;
@@ -272,18 +275,38 @@ const readPush: Row<'push'>['read'] = ({ node, name, report }) => {
 
 /** One row per kind. */
 const ROWS = {
-  http: { read: readHttp, traits: () => ({ defaultPort: 80, reusesConnection: true }) },
-  https: { read: readHttp, traits: () => ({ defaultPort: 443, reusesConnection: true, overTls: true }) },
-  tcp: { read: readTcp, traits: () => ({}) },
-  tls: { read: readTls, traits: () => ({ defaultPort: 443, overTls: true }) },
-  dns: { read: readDns, traits: ({ port }) => ({ defaultPort: port }) },
-  grpc: { read: readGrpc, traits: ({ tls }) => ({ defaultPort: tls ? 443 : DEFAULT_GRPC_PORT, overTls: tls }) },
-  exec: { read: readExec, traits: () => ({ runsCommand: true }) },
-  push: { read: readPush, traits: () => ({}) },
-  all_of: { read: compoundReader('all_of'), traits: () => ({}) },
-  any_of: { read: compoundReader('any_of'), traits: () => ({}) },
-  at_least: { read: compoundReader('at_least'), traits: () => ({}) },
+  http: { keys: httpKeys, read: readHttp, traits: () => ({ defaultPort: 80, reusesConnection: true }) },
+  https: {
+    keys: httpKeys,
+    read: readHttp,
+    traits: () => ({ defaultPort: 443, reusesConnection: true, overTls: true }),
+  },
+  tcp: { keys: tcpKeys, read: readTcp, traits: () => ({}) },
+  tls: { keys: tlsKeys, read: readTls, traits: () => ({ defaultPort: 443, overTls: true }) },
+  dns: { keys: dnsKeys, read: readDns, traits: ({ port }) => ({ defaultPort: port }) },
+  grpc: {
+    keys: grpcKeys,
+    read: readGrpc,
+    traits: ({ tls }) => ({ defaultPort: tls ? 443 : DEFAULT_GRPC_PORT, overTls: tls }),
+  },
+  exec: { keys: execKeys, read: readExec, traits: () => ({ runsCommand: true }) },
+  push: { keys: pushKeys, read: readPush, traits: () => ({}) },
+  all_of: { keys: compoundKeys('all_of'), read: compoundReader('all_of'), traits: () => ({}) },
+  any_of: { keys: compoundKeys('any_of'), read: compoundReader('any_of'), traits: () => ({}) },
+  at_least: { keys: compoundKeys('at_least'), read: compoundReader('at_least'), traits: () => ({}) },
 } satisfies { readonly [K in CheckKind]: Row<K> };
+
+/**
+ * The schema of a check. In the short form, `{ all_of: [web, tls] }`, the key of the kind is there in place of `type`.
+ */
+export function checkSchema(): Schema {
+  const kinds = Object.entries(ROWS).map(([kind, { keys }]): Schema => {
+    const schema = schemaOf(keys, kind);
+    const { properties } = schema as { readonly properties: Readonly<Record<string, Schema>> };
+    return { ...(schema as object), properties: { ...properties, type: { const: kind } } };
+  });
+  return anyOf(...kinds);
+}
 
 /** In the order of the table. */
 export const CHECK_KINDS = Object.keys(ROWS) as readonly CheckKind[];

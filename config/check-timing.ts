@@ -14,6 +14,7 @@ import {
   MIN_CHECK_TIMEOUT_MS,
   SYN_AGAIN_MS,
 } from './limits.ts';
+import { like } from './schema.ts';
 import { formatDuration } from './units.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
@@ -49,10 +50,10 @@ const readFlap = map('flap', {
   hold: withDefault(flapTime, 5 * 60_000),
 });
 
-const flap: Read<FlapRule> = (node, name, report) => {
+const flap: Read<FlapRule> = like(readFlap, (node: YamlNode, name: string, report: Report) => {
   const read = readFlap(node, name, report);
   return read && { changes: read.changes, withinMs: read.within, holdMs: read.hold };
-};
+});
 
 /** The keys of every check. A compound check has another default for `timeout`. */
 export const timingFields = {

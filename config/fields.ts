@@ -9,13 +9,26 @@
  */
 import type { Report } from './diagnostics.ts';
 import { nearestHint } from './nearest-word.ts';
+import {
+  anyOf,
+  closedMap,
+  described,
+  like,
+  oneOrMore,
+  openMap,
+  pattern,
+  SCALAR,
+  schemaOf,
+  type HasSchema,
+  type Schema,
+} from './schema.ts';
 import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSeconds, parseShare } from './units.ts';
 import { nodePlace, refuseReference, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
 
 /**
  * Reads a node, which messages call `name`. Returns undefined for an invalid node, which has been reported.
  */
-export type Read<T> = (node: YamlNode, name: string, report: Report) => T | undefined;
+export type Read<T> = ((node: YamlNode, name: string, report: Report) => T | undefined) & HasSchema;
 
 /** Options of a reader: the diagnostic's code, its hint, and whether messages must not show the value. */
 export type Tailor = { readonly code?: string; readonly hint?: string; readonly secret?: boolean };
@@ -27,9 +40,9 @@ export type Tailor = { readonly code?: string; readonly hint?: string; readonly 
 export function scalar<T>(
   expected: string,
   parse: (text: string, node: YamlScalar) => T | undefined,
-  tailor: Tailor & { readonly code: string },
+  tailor: Tailor & { readonly code: string; readonly schema?: Schema },
 ): Read<T> {
-  return (node, name, report) => {
+  return described(tailor.schema ?? SCALAR, (node: YamlNode, name: string, report: Report): T | undefined => {
     if (node.kind === 'broken') return undefined;
     if (node.kind === 'null') {
       report.error('PH011', `${name} has no value; it must be ${expected}`, nodePlace(node, 0, 1), tailor.hint);
@@ -49,7 +62,7 @@ export function scalar<T>(
     const got = tailor.secret === true || node.written !== undefined ? '' : `, got ${show(node.text)}`;
     report.error(tailor.code, `${name} must be ${expected}${got}`, nodePlace(node), tailor.hint);
     return undefined;
-  };
+  });
 }
 
 /**
@@ -57,8 +70,14 @@ export function scalar<T>(
  * (docs/configuration.md#environment-variables).
  */
 export function fromEnvironment<T>(read: Read<T>): Read<T> {
-  return (node, name, report) => read(node.kind === 'reference' ? node.resolve(report) : node, name, report);
+  const schema = (): Schema | undefined => (read.schema === undefined ? undefined : anyOf(read.schema, VARIABLE));
+  return described(schema, (node: YamlNode, name: string, report: Report): T | undefined =>
+    read(node.kind === 'reference' ? node.resolve(report) : node, name, report),
+  );
 }
+
+/** Text with `${NAME}`. */
+const VARIABLE = pattern(/\$\{\w+\}/);
 
 /** Usual names of variables that identify a node of a fleet. */
 const IDENTITY = /(?:^|_)(?:NSID|HOST|HOSTNAME|NODE|NODE_NAME|POD_NAME|REGION|SITE)$/;
@@ -68,13 +87,13 @@ const IDENTITY = /(?:^|_)(?:NSID|HOST|HOSTNAME|NODE|NODE_NAME|POD_NAME|REGION|SI
  * by mistake.
  */
 export function identityFromEnvironment<T>(read: Read<T>): Read<T> {
-  return (node, name, report) => {
+  return like(fromEnvironment(read), (node: YamlNode, name: string, report: Report): T | undefined => {
     const other = node.kind === 'reference' ? node.names.find((each) => !IDENTITY.test(each)) : undefined;
     if (other === undefined) return fromEnvironment(read)(node, name, report);
     const hint = 'rename the variable to HOSTNAME or NODE_NAME, if its value is not secret';
     report.error('PH098', `${name} is published: it cannot use the value of ${other}`, nodePlace(node), hint);
     return undefined;
-  };
+  });
 }
 
 /** The text that messages show for a value: as written in the file, never the value of a variable. */
@@ -96,7 +115,13 @@ export function text(
   const expected = max === Infinity ? 'a text' : `a text of at most ${max} octets`;
   const fits = (value: string): boolean =>
     (value !== '' || options.allowEmpty === true) && (max === Infinity || Buffer.byteLength(value) <= max);
-  return scalar(expected, (value) => (fits(value) ? value : undefined), { ...options, code: options.code ?? 'PH025' });
+  const filled: Schema = anyOf({ type: 'string', minLength: 1 }, { type: ['number', 'boolean'] });
+  const schema = options.allowEmpty === true ? SCALAR : filled;
+  return scalar(expected, (value) => (fits(value) ? value : undefined), {
+    ...options,
+    schema,
+    code: options.code ?? 'PH025',
+  });
 }
 
 export function integer(options: Tailor & { readonly min: number; readonly max: number }): Read<number> {
@@ -105,7 +130,8 @@ export function integer(options: Tailor & { readonly min: number; readonly max: 
     const number = parseInteger(value);
     return number !== undefined && number >= min && number <= max ? number : undefined;
   };
-  return scalar(`${min} to ${max}`, parse, { ...options, code: options.code ?? 'PH014' });
+  const schema: Schema = { type: 'integer', minimum: min, maximum: max };
+  return scalar(`${min} to ${max}`, parse, { ...options, schema, code: options.code ?? 'PH014' });
 }
 
 /** Milliseconds. A number without a unit is invalid: its unit would be a guess. */
@@ -117,7 +143,7 @@ export function duration(options: Tailor & { readonly minMs?: number; readonly m
       : minMs > 0
         ? ` of at least ${formatDuration(minMs)}`
         : '';
-  return (node, name, report) => {
+  return described(DURATION, (node: YamlNode, name: string, report: Report): number | undefined => {
     const bare = node.kind === 'scalar' && /^\d+(?:\.\d+)?$/.test(node.text) ? node.text : undefined;
     const hint = bare === undefined ? 'write it as 500ms, 5s, 30m, 2h, 14d' : `add a unit: ${bare}s or ${bare}ms`;
     const parse = (value: string): number | undefined => {
@@ -126,8 +152,11 @@ export function duration(options: Tailor & { readonly minMs?: number; readonly m
     };
     const tailor = { hint, ...options, code: options.code ?? 'PH015' };
     return scalar(`a duration${range}`, parse, tailor)(node, name, report);
-  };
+  });
 }
+
+/** Whether it is short or long enough, only the reader knows. */
+const DURATION = anyOf(pattern(/^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/), { const: 0 });
 
 /** Whole seconds, as in the TTLs of master files: `300`, or `5m`. */
 export function seconds(options: Tailor & { readonly min: number; readonly max: number }): Read<number> {
@@ -137,31 +166,44 @@ export function seconds(options: Tailor & { readonly min: number; readonly max: 
     return number !== undefined && number >= min && number <= max ? number : undefined;
   };
   const hint = 'write seconds, or a duration such as 5m or 1h';
-  return scalar(`${min} to ${max} seconds`, parse, { hint, ...options, code: options.code ?? 'PH015' });
+  const schema = anyOf({ type: 'integer', minimum: min, maximum: max }, DURATION);
+  return scalar(`${min} to ${max} seconds`, parse, { hint, ...options, schema, code: options.code ?? 'PH015' });
 }
 
 /** `50%`, or 0 to 1: a number from 0 to 1. */
 export function share(tailor: Tailor = {}): Read<number> {
   const hint = 'write it as 50%, or as a number from 0 to 1';
-  return scalar('a share from 0% to 100%', parseShare, { hint, ...tailor, code: tailor.code ?? 'PH016' });
+  return scalar('a share from 0% to 100%', parseShare, {
+    hint,
+    ...tailor,
+    schema: SHARE,
+    code: tailor.code ?? 'PH016',
+  });
 }
+
+const SHARE = anyOf(pattern(/^(?:100(?:\.0+)?|\d{1,2}(?:\.\d+)?|\.\d+)\s*%$/), {
+  type: 'number',
+  minimum: 0,
+  maximum: 1,
+});
 
 export function distanceField(options: Tailor & { readonly max: number }): Read<number> {
   const parse = (value: string): number | undefined => {
     const km = parseDistanceKm(value);
     return km !== undefined && km <= options.max ? km : undefined;
   };
-  const tailor = { hint: 'write it with its unit: 300km', ...options, code: options.code ?? 'PH017' };
+  const schema = anyOf(pattern(/^\d+(?:\.\d+)?\s*km$/), { const: 0 });
+  const tailor = { hint: 'write it with its unit: 300km', ...options, schema, code: options.code ?? 'PH017' };
   return scalar(`a distance of at most ${options.max}km`, parse, tailor);
 }
 
 export function choice<const T extends string>(words: readonly T[], tailor: Tailor = {}): Read<T> {
-  return (node, name, report) => {
+  return described({ enum: [...words] }, (node: YamlNode, name: string, report: Report): T | undefined => {
     const hint = node.kind === 'scalar' ? nearestHint(node.text, words) : undefined;
     const options = { ...(hint === undefined ? {} : { hint }), ...tailor, code: tailor.code ?? 'PH019' };
     const parse = (value: string): T | undefined => words.find((word) => word === value);
     return scalar(`one of ${words.join(', ')}`, parse, options)(node, name, report);
-  };
+  });
 }
 
 /** A Map: an object would also have `constructor` and `__proto__`. */
@@ -172,7 +214,8 @@ const TRUTHS: ReadonlyMap<string, boolean> = new Map([
 
 export function boolean(tailor: Tailor = {}): Read<boolean> {
   const parse = (value: string): boolean | undefined => TRUTHS.get(value.toLowerCase());
-  return scalar('true or false', parse, { ...tailor, code: tailor.code ?? 'PH020' });
+  const schema = anyOf({ type: 'boolean' }, pattern(/^(?:[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$/));
+  return scalar('true or false', parse, { ...tailor, schema, code: tailor.code ?? 'PH020' });
 }
 
 /** A list, or a single value for a list of one. Invalid items are reported and left out. */
@@ -181,7 +224,8 @@ export function list<T>(
   options: Tailor & { readonly min?: number; readonly max?: number } = {},
 ): Read<T[]> {
   const { min = 0, max = Infinity } = options;
-  return (node, name, report) => {
+  const schema = (): Schema | undefined => (item.schema === undefined ? undefined : oneOrMore(item.schema, min, max));
+  return described(schema, (node: YamlNode, name: string, report: Report): T[] | undefined => {
     if (node.kind === 'broken') return undefined;
     const nodes = node.kind === 'list' ? node.items : [node];
     if (nodes.length < min || nodes.length > max) {
@@ -190,12 +234,16 @@ export function list<T>(
       report.error(options.code ?? 'PH026', message, nodePlace(node), options.hint);
     }
     return readEach(nodes, (each) => item(each, name, report));
-  };
+  });
 }
 
 /** A list that is empty when everything below its key is commented out, as `map` reads an empty map. */
 export function orNone<T>(read: Read<T[]>): Read<T[]> {
-  return (node, name, report) => (node.kind === 'null' ? [] : read(node, name, report));
+  const schema = (): Schema | undefined =>
+    read.schema === undefined ? undefined : anyOf(read.schema, { type: 'null' });
+  return described(schema, (node: YamlNode, name: string, report: Report): T[] | undefined =>
+    node.kind === 'null' ? [] : read(node, name, report),
+  );
 }
 
 /** One key of a map: the reader of its value, and its default. */
@@ -235,7 +283,8 @@ export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends F
  * result is undefined when a required field is invalid or absent.
  */
 export function map<F extends Fields>(label: string, fields: F): Read<Values<F>> {
-  return (node, name, report) => {
+  const schema = (): Schema => schemaOfMap(label, fields);
+  return described(schema, (node: YamlNode, name: string, report: Report): Values<F> | undefined => {
     const entries = entriesOf(node, name, report);
     if (!entries) return undefined;
     const values = Object.create(null) as Record<string, unknown>;
@@ -264,7 +313,13 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
     }
     // Each value was read by the reader of its field.
     return complete ? (values as Values<F>) : undefined;
-  };
+  });
+}
+
+function schemaOfMap(label: string, fields: Fields): Schema {
+  const properties = Object.entries(fields).map(([key, { read }]) => [key, schemaOf(read, `${label}.${key}`)]);
+  const required = Object.entries(fields).flatMap(([key, { absent }]) => (absent.kind === 'error' ? [key] : []));
+  return closedMap(Object.fromEntries(properties) as Record<string, Schema>, required);
 }
 
 /** The part of a key that messages may show: without a colon, the rest is a value and may be a secret. */
@@ -273,12 +328,22 @@ export function firstWord(key: YamlScalar): string {
   return word === key.text ? word : `${word} ...`;
 }
 
-/** A map whose keys are names chosen by the operator: `read` gets each key with its value. */
-export function dictionary<T>(read: (entry: YamlEntry, report: Report) => T | undefined): Read<T[]> {
-  return (node, name, report) => {
+/**
+ * A map whose keys are names chosen by the operator: `read` gets each key with its value. `value` has the schema
+ * of the values, `keys` is that of the keys.
+ */
+export function dictionary<T>(
+  read: (entry: YamlEntry, report: Report) => T | undefined,
+  value?: HasSchema,
+  keys?: Schema,
+): Read<T[]> {
+  const schema = (): Schema | undefined => (value?.schema === undefined ? undefined : openMap(value.schema, keys));
+  return described(schema, (node: YamlNode, name: string, report: Report): T[] | undefined => {
     const entries = entriesOf(node, name, report);
-    return entries && readEach(entries, ({ key, value }) => read({ key, value: orPlaceOf(value, key) }, report));
-  };
+    return (
+      entries && readEach(entries, (entry) => read({ ...entry, value: orPlaceOf(entry.value, entry.key) }, report))
+    );
+  });
 }
 
 /** The values that could be read. Not flatMap, which would flatten values that are arrays. */

@@ -3,6 +3,7 @@
  */
 import { choice, list, optional, scalar, text } from './fields.ts';
 import { MAX_FLEET_NODES } from './limits.ts';
+import { anyOf, pattern, type Schema } from './schema.ts';
 import { parseInteger, parseShare } from './units.ts';
 
 /** How many regions must say that a target is down. */
@@ -34,6 +35,8 @@ export const DEFAULT_FLEET_RULE: FleetRule = {
   view: 'fleet',
 };
 
+const NODES: Schema = { type: 'integer', minimum: 1, maximum: MAX_FLEET_NODES };
+
 const quorum = scalar(
   'majority, one, all, a number of regions, or a share such as 18%',
   (value): Quorum | undefined => {
@@ -47,7 +50,11 @@ const quorum = scalar(
       ? { kind: 'number', regions }
       : undefined;
   },
-  { code: 'PH058', hint: 'majority is the default: more than half of the regions must agree' },
+  {
+    code: 'PH058',
+    hint: 'majority is the default: more than half of the regions must agree',
+    schema: anyOf({ enum: ['majority', 'one', 'all'] }, pattern(/^(?:100|\d{1,2}(?:\.\d+)?)\s*%$/), NODES),
+  },
 );
 
 const probers = scalar(
@@ -57,7 +64,11 @@ const probers = scalar(
     const nodes = parseInteger(value);
     return nodes !== undefined && nodes >= 1 && nodes <= MAX_FLEET_NODES ? nodes : undefined;
   },
-  { code: 'PH058', hint: 'how many nodes of each region probe a target; default: all of up to five, else 3' },
+  {
+    code: 'PH058',
+    hint: 'how many nodes of each region probe a target; default: all of up to five, else 3',
+    schema: anyOf({ const: 'all' }, NODES),
+  },
 );
 
 export const fleetFields = {

@@ -11,8 +11,10 @@ import {
   type Prefix,
 } from '../wire/address.ts';
 import { scalar, type Read, type Tailor } from './fields.ts';
+import type { Report } from './diagnostics.ts';
+import { like, pattern } from './schema.ts';
 import type { At } from './settings.ts';
-import { nodePlace, type YamlScalar } from './yaml.ts';
+import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
 /** Whether a country code (upper case) exists; undefined: not checked. */
 export type IsCountry = ((code: string) => boolean) | undefined;
@@ -20,8 +22,15 @@ export type IsCountry = ((code: string) => boolean) | undefined;
 /** `127.0.0.1:53`, `[::1]:53`. */
 export function endpoint(tailor: Tailor = {}): Read<Endpoint> {
   const hint = 'write 127.0.0.1:53 or "[::1]:53"';
-  return scalar('an address with a port', endpointParser(), { hint, ...tailor, code: tailor.code ?? 'PH021' });
+  return scalar('an address with a port', endpointParser(), {
+    hint,
+    ...tailor,
+    schema: ENDPOINT,
+    code: tailor.code ?? 'PH021',
+  });
 }
+
+const ENDPOINT = pattern(/^(?:[^:[\]]+|\[[0-9a-fA-F:.]+\]):\d{1,5}$/);
 
 /** Keeps the written text of an address from the environment, for messages. */
 export function endpointParser(defaultPort?: number): (text: string, node: YamlScalar) => Endpoint | undefined {
@@ -46,7 +55,7 @@ export function address(family?: 'IPv4' | 'IPv6', tailor: Tailor = {}): Read<Uin
 export function prefix(tailor: Tailor = {}): Read<Prefix> {
   const example = 'such as 10.0.0.0/8 or "2001:db8::/32", without bits after the prefix';
   const read = scalar('a network', parsePrefix, { hint: example, ...tailor, code: tailor.code ?? 'PH023' });
-  return (node, name, report) => {
+  return like(read, (node: YamlNode, name: string, report: Report): Prefix | undefined => {
     const network = node.kind === 'scalar' && !parsePrefix(node.text) ? enclosingNetwork(node.text) : undefined;
     if (node.kind !== 'scalar' || node.written !== undefined || !network) return read(node, name, report);
     report.error(
@@ -56,7 +65,7 @@ export function prefix(tailor: Tailor = {}): Read<Prefix> {
       withoutHostBits(network),
     );
     return undefined;
-  };
+  });
 }
 
 /** Describes a network with host bits, which `parsePrefix` rejects. */
@@ -72,8 +81,8 @@ export function withoutHostBits(network: Prefix): string {
 /** `"37.57,126.98"` (latitude, longitude in degrees) or a country code. */
 export function at(isCountry: IsCountry): Read<At> {
   const hint = 'write "37.57,126.98" in quotes, or a country code such as KR';
-  const read = scalar<At>('a position or a country', parseAt, { hint, code: 'PH032' });
-  return (node, name, report) => {
+  const read = scalar<At>('a position or a country', parseAt, { hint, schema: AT, code: 'PH032' });
+  return like(read, (node: YamlNode, name: string, report: Report): At | undefined => {
     const found = read(node, name, report);
     if (found?.kind === 'country' && isCountry && !isCountry(found.country)) {
       report.error(
@@ -85,8 +94,10 @@ export function at(isCountry: IsCountry): Read<At> {
       return undefined;
     }
     return found;
-  };
+  });
 }
+
+const AT = pattern(/^(?:[A-Za-z]{2}|\s*[-+]?\d+(?:\.\d+)?\s*,\s*[-+]?\d+(?:\.\d+)?\s*)$/);
 
 function parseAt(text: string): At | undefined {
   if (/^[A-Za-z]{2}$/.test(text)) return { kind: 'country', country: text.toUpperCase() };

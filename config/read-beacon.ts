@@ -6,9 +6,10 @@ import { dictionary, duration, integer, list, map, required, scalar, withDefault
 import { MAX_BEACON_REGIONS, MAX_BEACON_SOURCES, MAX_BEACON_TRIES, MAX_BEACON_WINDOW_MS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { prefix } from './network-fields.ts';
+import { described, like, openMap, schemaOf } from './schema.ts';
 import type { BeaconSettings, RegionSpec } from './settings.ts';
 import { httpUrl, isHttpUrl } from './url-field.ts';
-import { nodePlace, type YamlScalar } from './yaml.ts';
+import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
 /** As written in the file. Its regions are looked up after the whole file has been read. */
 export type WrittenBeacon = Omit<BeaconSettings, 'urls'> & {
@@ -22,15 +23,18 @@ const origin = scalar('the origin of a web page', (value) => (isOrigin(value) ? 
   hint: 'such as https://www.example.com, without a path',
 });
 
-const urls: Read<WrittenBeacon['urls']> = (node, name, report) => {
-  const read = dictionary(({ key, value }, inner) => {
-    const found = url(value, `the URL of ${key.text}`, inner);
-    return found === undefined ? undefined : { region: key, url: found };
-  })(node, name, report);
-  if (!read || read.length <= MAX_BEACON_REGIONS) return read;
-  report.error('PH026', `${name} has ${read.length} regions`, nodePlace(node), `at most ${MAX_BEACON_REGIONS}`);
-  return undefined;
-};
+const urls: Read<WrittenBeacon['urls']> = described(
+  () => openMap(schemaOf(url, 'urls')),
+  (node: YamlNode, name: string, report: Report) => {
+    const read = dictionary(({ key, value }, inner) => {
+      const found = url(value, `the URL of ${key.text}`, inner);
+      return found === undefined ? undefined : { region: key, url: found };
+    })(node, name, report);
+    if (!read || read.length <= MAX_BEACON_REGIONS) return read;
+    report.error('PH026', `${name} has ${read.length} regions`, nodePlace(node), `at most ${MAX_BEACON_REGIONS}`);
+    return undefined;
+  },
+);
 
 const readMap = map('beacon', {
   urls: required(urls, 'a URL for each region: urls: { seoul: "https://seoul.example.com/ping" }'),
@@ -42,7 +46,7 @@ const readMap = map('beacon', {
   origins: withDefault(list(origin), []),
 });
 
-export const beacon: Read<WrittenBeacon> = (node, name, report) => {
+export const beacon: Read<WrittenBeacon> = like(readMap, (node: YamlNode, name: string, report: Report) => {
   const read = readMap(node, name, report);
   return (
     read && {
@@ -55,7 +59,7 @@ export const beacon: Read<WrittenBeacon> = (node, name, report) => {
       origins: read.origins,
     }
   );
-};
+});
 
 /** Looks up its regions, and reports unknown ones. */
 export function beaconSettings(

@@ -1,12 +1,13 @@
 /**
  * Reads the checks of pharos.yaml, zone files and services (docs/configuration.md#checks).
  */
-import { CHECK_KINDS, readCheckOfKind, type CheckKind, type CheckSpec } from './check-kinds.ts';
+import { CHECK_KINDS, checkSchema, readCheckOfKind, type CheckKind, type CheckSpec } from './check-kinds.ts';
 import type { Report, ReportOnce } from './diagnostics.ts';
 import { choice, dictionary, entriesOf, text, valueOf, type Read } from './fields.ts';
 import { MAX_COMPOUND_DEPTH } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { COMPOUND_KINDS, isCompoundKind } from './read-compound.ts';
+import { anyOf, described, openMap, type Schema } from './schema.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
 /** Finds a check by name. Returns undefined for one that is unknown or cannot be used, which it reports. */
@@ -28,27 +29,32 @@ export function findAmong(
   };
 }
 
+/** Definitions of the whole file's schema, since checks are in checks. */
+const CHECK: Schema = { $ref: '#/definitions/check' };
+const CHECK_OR_NAME = anyOf(CHECK, { type: 'string', minLength: 1 });
+export const CHECK_DEFINITIONS = (): Readonly<Record<string, Schema>> => ({ check: checkSchema() });
+
 /** Reads one check. `checkName` is its name in the status page and the log; `find` finds its members. */
 export function checkField(checkName: string, find: FindCheck): Read<CheckSpec> {
-  return (node, name, report) => {
+  return described(checkSchema, (node: YamlNode, name: string, report: Report): CheckSpec | undefined => {
     if (!entriesOf(node, name, report)) return undefined;
     const kind = readKind(node, name, report);
     return kind && readCheckOfKind(kind, checkName, { node, name, report, member: checkOrName(undefined, find) });
-  };
+  });
 }
 
 /** Reads the name of a check, or a check, which gets the name `checkName`. */
 export function checkOrName(checkName: string | undefined, find: FindCheck): Read<CheckSpec> {
-  return (node, name, report) => {
+  return described(CHECK_OR_NAME, (node: YamlNode, name: string, report: Report): CheckSpec | undefined => {
     if (node.kind === 'map') return checkField(checkName ?? (kindOf(node) || 'check'), find)(node, name, report);
     const named = text({ hint: 'the name of a check, or a check: { type: tcp, port: 443 }' })(node, name, report);
     return named === undefined ? undefined : find(named, node, report);
-  };
+  });
 }
 
 /** Reads checks by name. They may refer to each other, in any order, and to `shared` ones, which they shadow. */
 export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read<ReadonlyMap<string, CheckSpec>> {
-  return (node, name, report) => {
+  return described(openMap(CHECK), (node: YamlNode, name: string, report: Report) => {
     const entries = dictionary(({ key, value }) => [key.text, value] as const)(node, name, report);
     if (!entries) return undefined;
     const nodes = new Map(entries);
@@ -92,7 +98,7 @@ export function checks(shared: ReadonlyMap<string, CheckSpec> = new Map()): Read
       if (spec) found.set(each, spec);
     }
     return found;
-  };
+  });
 }
 
 /** The kind that the check states; empty: none. */

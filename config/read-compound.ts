@@ -7,8 +7,9 @@
  */
 import { timeoutWithoutDefault, timingFields, timingOf, type CheckTiming } from './check-timing.ts';
 import type { Report } from './diagnostics.ts';
-import { integer, list, map, optional, text, valueOf, type Read } from './fields.ts';
+import { integer, list, map, optional, text, valueOf, type Field, type Read } from './fields.ts';
 import { MAX_COMPOUND_PROBES } from './limits.ts';
+import { anyOf, described, oneOrMore, type Schema } from './schema.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
 export const COMPOUND_KINDS = ['all_of', 'any_of', 'at_least'] as const;
@@ -45,15 +46,22 @@ export function compoundReader(
   return (input) => readCompound({ ...input, kind });
 }
 
+const MEMBERS = oneOrMore(anyOf({ $ref: '#/definitions/check' }, { type: 'string', minLength: 1 }), 1, Infinity);
+
+/** The reader of the keys of a kind. Members and numbers are read later, once the key in use is known. */
+export function compoundKeys(kind: CompoundKind) {
+  const later = (schema: Schema): Field<true | undefined> => optional<true>(described(schema, () => true));
+  const members = later(MEMBERS);
+  const count = later({ type: 'integer', minimum: 1 });
+  const timing = { ...timingFields, timeout: timeoutWithoutDefault, type: optional(text()) };
+  return kind === 'at_least'
+    ? map('check', { ...timing, of: members, checks: members, at_least: count, n: count })
+    : map('check', { ...timing, of: members, checks: members, [kind]: members });
+}
+
 function readCompound<Member extends Combinable>(input: Input<Member>): Combined<Member> | undefined {
   const { kind, node, name, report } = input;
-  // Read below, once the key in use is known.
-  const later = optional<true>(() => true);
-  const timing = { ...timingFields, timeout: timeoutWithoutDefault, type: optional(text()) };
-  const read =
-    kind === 'at_least'
-      ? map('check', { ...timing, of: later, checks: later, at_least: later, n: later })(node, name, report)
-      : map('check', { ...timing, of: later, checks: later, [kind]: later })(node, name, report);
+  const read = compoundKeys(kind)(node, name, report);
   if (!read) return undefined;
   const membersNode = oneOf(input, kind === 'at_least' ? ['of', 'checks'] : ['of', 'checks', kind], 'of: [web, tls]');
   const members = membersNode && readMembers(input, membersNode);

@@ -22,6 +22,7 @@ import { judgeSecret } from './file-rights.ts';
 import { MAX_FLEET_WAIT_MS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { faultOf, readRegularFile } from './read-file.ts';
+import { like } from './schema.ts';
 import type { FleetSettings } from './settings.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
@@ -55,10 +56,12 @@ const server = scalar('a NATS server', (value) => (/^(?:nats|tls):\/\/[^\s/?#@]+
 
 type Written = { readonly path: string; readonly place: Place };
 
-const file: Read<Written> = fromEnvironment((node, name, report) => {
-  const path = text()(node, name, report);
-  return path === undefined ? undefined : { path, place: nodePlace(node) };
-});
+const file: Read<Written> = fromEnvironment(
+  like(text(), (node: YamlNode, name: string, report: Report) => {
+    const path = text()(node, name, report);
+    return path === undefined ? undefined : { path, place: nodePlace(node) };
+  }),
+);
 
 function hidden(node: YamlNode, name: string, report: Report): string | undefined {
   if (node.kind === 'scalar' && node.text !== '') {
@@ -67,7 +70,7 @@ function hidden(node: YamlNode, name: string, report: Report): string | undefine
   }
   return text({ secret: true })(node, name, report);
 }
-const secret = fromEnvironment(hidden);
+const secret = fromEnvironment(like(text(), hidden));
 
 const readMap = map('fleet', {
   name: required(fleetName, 'nodes with the same name are one fleet: name: prod'),
@@ -87,7 +90,7 @@ const readMap = map('fleet', {
 /** What was read, before files are opened and regions are known. */
 export type WrittenFleet = NonNullable<ReturnType<typeof readMap>> & { readonly node: string; readonly at: YamlNode };
 
-export const fleet: Read<WrittenFleet> = (node, name, report) => {
+export const fleet: Read<WrittenFleet> = like(readMap, (node: YamlNode, name: string, report: Report) => {
   const read = readMap(node, name, report);
   if (!read) return undefined;
   const ways = (['credentials', 'user', 'token', 'nkey'] as const).filter((key) => read[key] !== undefined);
@@ -104,7 +107,7 @@ export const fleet: Read<WrittenFleet> = (node, name, report) => {
     report.error('PH056', `the host name ${own} cannot be the name of a node`, nodePlace(node, 0, 1), 'add node: ams1');
   }
   return { ...read, node: own, at: node };
-};
+});
 
 /** Opens the files and checks the region. */
 export function fleetSettings(

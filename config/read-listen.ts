@@ -5,39 +5,48 @@ import { formatEndpoint, showEndpoint, isWildcardHost, parseAddress, type Endpoi
 import type { Place, Report } from './diagnostics.ts';
 import { fromEnvironment, list, type Read } from './fields.ts';
 import { endpoint } from './network-fields.ts';
-import { nodePlace } from './yaml.ts';
+import { like } from './schema.ts';
+import { nodePlace, type YamlNode } from './yaml.ts';
 
 /** Reads `listen` and `tls.listen`. */
-export const listenField: Read<Endpoint[]> = (node, name, report) => {
-  const seen: Endpoint[] = [];
-  const read: Read<Endpoint> = (item, label, inner) => {
-    const found = fromEnvironment(endpoint())(item, label, inner);
-    if (!found) return undefined;
-    const written = showEndpoint(found);
-    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(found.host)?.[1];
-    if (mapped !== undefined) {
-      const plain = found.written === undefined ? formatEndpoint({ host: mapped, port: found.port }) : 'it as IPv4';
-      const hint = `write ${plain}`;
-      inner.error('PH021', `${written} is an IPv4-mapped IPv6 address, which no socket can use`, nodePlace(item), hint);
+export const listenField: Read<Endpoint[]> = like(
+  list(fromEnvironment(endpoint()), { min: 1 }),
+  (node: YamlNode, name: string, report: Report) => {
+    const seen: Endpoint[] = [];
+    const read: Read<Endpoint> = (item, label, inner) => {
+      const found = fromEnvironment(endpoint())(item, label, inner);
+      if (!found) return undefined;
+      const written = showEndpoint(found);
+      const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(found.host)?.[1];
+      if (mapped !== undefined) {
+        const plain = found.written === undefined ? formatEndpoint({ host: mapped, port: found.port }) : 'it as IPv4';
+        const hint = `write ${plain}`;
+        inner.error(
+          'PH021',
+          `${written} is an IPv4-mapped IPv6 address, which no socket can use`,
+          nodePlace(item),
+          hint,
+        );
+        return undefined;
+      }
+      const other = seen.find((each) => collide(each, found));
+      if (!other) {
+        seen.push(found);
+        return found;
+      }
+      const [message, hint] =
+        isWildcardHost(other.host) === isWildcardHost(found.host)
+          ? [`duplicate address ${written}`, 'remove one of the two']
+          : [
+              `${written} and ${showEndpoint(other)} cannot both be opened`,
+              'the wildcard covers all addresses: keep only the wildcard',
+            ];
+      inner.error('PH035', message, nodePlace(item), hint);
       return undefined;
-    }
-    const other = seen.find((each) => collide(each, found));
-    if (!other) {
-      seen.push(found);
-      return found;
-    }
-    const [message, hint] =
-      isWildcardHost(other.host) === isWildcardHost(found.host)
-        ? [`duplicate address ${written}`, 'remove one of the two']
-        : [
-            `${written} and ${showEndpoint(other)} cannot both be opened`,
-            'the wildcard covers all addresses: keep only the wildcard',
-          ];
-    inner.error('PH035', message, nodePlace(item), hint);
-    return undefined;
-  };
-  return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);
-};
+    };
+    return list(read, { min: 1, hint: 'such as 127.0.0.1:5300' })(node, name, report);
+  },
+);
 
 /** Reports each of `endpoints` that conflicts with one of `taken`. `what` and `whose` are their keys. */
 export function reportTaken(

@@ -3,8 +3,11 @@
  */
 import { headers, headersOf } from './check-fields.ts';
 import { fromEnvironment, map, optional, required, withDefault, type Read } from './fields.ts';
+import type { Report } from './diagnostics.ts';
+import { anyOf, described, schemaOf, type Schema } from './schema.ts';
 import type { NotifySettings } from './settings.ts';
 import { httpUrl } from './url-field.ts';
+import type { YamlNode } from './yaml.ts';
 
 const url = httpUrl('PH073', 'such as https://hooks.example.net/pharos; put user and password into headers');
 
@@ -15,12 +18,15 @@ export function notify(secret: Read<string>): Read<NotifySettings> {
     headers: withDefault(headers, []),
     token: optional(secret),
   });
-  return fromEnvironment((node, name, report) => {
-    if (node.kind === 'scalar') {
-      const alone = url(node, name, report);
-      return alone === undefined ? undefined : { url: alone, headers: {}, token: undefined };
-    }
-    const read = readMap(node, name, report);
-    return read && { url: read.url, headers: headersOf(read.headers), token: read.token };
-  });
+  const schema = (): Schema => anyOf(schemaOf(url, 'url'), schemaOf(readMap, 'notify'));
+  return fromEnvironment(
+    described(schema, (node: YamlNode, name: string, report: Report): NotifySettings | undefined => {
+      if (node.kind === 'scalar') {
+        const alone = url(node, name, report);
+        return alone === undefined ? undefined : { url: alone, headers: {}, token: undefined };
+      }
+      const read = readMap(node, name, report);
+      return read && { url: read.url, headers: headersOf(read.headers), token: read.token };
+    }),
+  );
 }

@@ -15,8 +15,10 @@ import {
   text,
   type Read,
 } from './fields.ts';
+import type { Report } from './diagnostics.ts';
+import { anyOf, described, like, schemaOf, type Schema } from './schema.ts';
 import type { ScheduledChange, ScheduleSpec } from './settings.ts';
-import { nodePlace } from './yaml.ts';
+import { nodePlace, type YamlNode } from './yaml.ts';
 
 export const cronLine = scalar(
   'a cron line',
@@ -49,9 +51,9 @@ const changes: Read<ScheduledChange[]> = dictionary(({ key, value }, report) => 
     return undefined;
   }
   return { target, ...change, place: nodePlace(key) };
-});
+}, readChange);
 
-const set: Read<ScheduledChange[]> = (node, name, report) => {
+const set: Read<ScheduledChange[]> = like(changes, (node: YamlNode, name: string, report: Report) => {
   if ((node.kind === 'map' && node.entries.length === 0) || node.kind === 'null') {
     report.error(
       'PH072',
@@ -62,7 +64,7 @@ const set: Read<ScheduledChange[]> = (node, name, report) => {
     return undefined;
   }
   return changes(node, name, report);
-};
+});
 
 export const schedules: Read<ScheduleSpec[]> = orNone(
   list(
@@ -77,7 +79,10 @@ export const schedules: Read<ScheduleSpec[]> = orNone(
 /** 0 to 65535, or `auto` for the weight of the zone file. */
 function weightOrAuto(): Read<number | 'auto'> {
   const number = integer({ min: 0, max: 65_535, hint: 'or auto, for the weight of the zone file' });
-  return (node, name, report) => (node.kind === 'scalar' && node.text === 'auto' ? 'auto' : number(node, name, report));
+  const schema = (): Schema => anyOf({ const: 'auto' }, schemaOf(number, 'weight'));
+  return described(schema, (node: YamlNode, name: string, report: Report): number | 'auto' | undefined =>
+    node.kind === 'scalar' && node.text === 'auto' ? 'auto' : number(node, name, report),
+  );
 }
 
 function isTimezone(text: string): boolean {

@@ -42,7 +42,7 @@ import {
 import { at, endpoint, prefix, type IsCountry } from './network-fields.ts';
 import { readYaml } from './parse-yaml.ts';
 import { beacon, beaconSettings } from './read-beacon.ts';
-import { checks } from './read-checks.ts';
+import { CHECK_DEFINITIONS, checks } from './read-checks.ts';
 import { fleet, fleetSettings } from './read-fleet.ts';
 import { listenField, reportTaken } from './read-listen.ts';
 import { notify } from './read-notify.ts';
@@ -50,6 +50,7 @@ import { regions } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
 import { transfer } from './read-transfer.ts';
 import type { At, GeoSettings, Settings, StatusSettings } from './settings.ts';
+import { anyOf, described, like, openMap, pattern, schemaOf, type Schema } from './schema.ts';
 import { nothing, nodePlace, placeOfFile, variablesIn, type YamlNode } from './yaml.ts';
 
 const LOOPBACK: readonly Prefix[] = [
@@ -66,15 +67,22 @@ const DEFAULT_STATUS: StatusSettings = {
 const TLS_PORT = 853;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
-const file: Read<WrittenPath> = fromEnvironment((node, name, report) => {
-  const path = text()(node, name, report);
-  if (path === undefined || node.kind !== 'scalar') return undefined;
-  if (path.includes('-----BEGIN ')) {
-    report.error('PH099', `${name} must be a path, got the text of a PEM file`, nodePlace(node), 'name the file');
-    return undefined;
-  }
-  return { path, shown: asWritten(node), place: nodePlace(node) };
-});
+/** Text that messages must not show. */
+const secret: Read<string> = described(anyOf(pattern(/^[\x21-\x7e]+$/), { type: ['number', 'boolean'] }), readSecret);
+/** RFC 9018 4.4: a key of SipHash-2-4. Messages must not show it. */
+const cookieSecret: Read<Uint8Array> = described(pattern(/^[0-9a-fA-F]{32}$/), readCookieSecret);
+
+const file: Read<WrittenPath> = fromEnvironment(
+  like(text(), (node: YamlNode, name: string, report: Report) => {
+    const path = text()(node, name, report);
+    if (path === undefined || node.kind !== 'scalar') return undefined;
+    if (path.includes('-----BEGIN ')) {
+      report.error('PH099', `${name} must be a path, got the text of a PEM file`, nodePlace(node), 'name the file');
+      return undefined;
+    }
+    return { path, shown: asWritten(node), place: nodePlace(node) };
+  }),
+);
 
 type WrittenTls = {
   /** Undefined: port 853 of every address in `listen`. */
@@ -84,15 +92,15 @@ type WrittenTls = {
   readonly place: Place;
 };
 
-const tls: Read<WrittenTls> = (node, name, report) => {
-  const read = readTls(node, name, report);
-  return read && { ...read, place: nodePlace(node) };
-};
-
 const readTls = map('tls', {
   listen: optional(listenField),
   cert: required(file, 'a PEM file, such as cert: tls.pem'),
   key: required(file, 'a PEM file, such as key: tls.key'),
+});
+
+const tls: Read<WrittenTls> = like(readTls, (node: YamlNode, name: string, report: Report) => {
+  const read = readTls(node, name, report);
+  return read && { ...read, place: nodePlace(node) };
 });
 
 const workers = scalar(
@@ -102,55 +110,65 @@ const workers = scalar(
     const number = /^\d+$/.test(value) ? Number(value) : 0;
     return number >= 1 && number <= MAX_WORKERS ? number : undefined;
   },
-  { code: 'PH014', hint: 'auto is one per core, less one for control' },
+  {
+    code: 'PH014',
+    hint: 'auto is one per core, less one for control',
+    schema: anyOf({ const: 'auto' }, { type: 'integer', minimum: 1, maximum: MAX_WORKERS }),
+  },
 );
 
 function networks(isCountry: IsCountry): Read<{ prefix: Prefix; at: At }[]> {
-  return (node, name, report) => {
-    const seen = new Set<string>();
-    return dictionary(({ key, value }, inner) => {
-      const network = prefix()(key, `a key of ${name}`, inner);
-      const place = at(isCountry)(value, key.text, inner);
-      if (!network || !place) return undefined;
-      if (seen.has(formatPrefix(network))) {
-        inner.error('PH036', `duplicate network ${formatPrefix(network)}`, nodePlace(key), 'remove one of the two');
-        return undefined;
-      }
-      seen.add(formatPrefix(network));
-      return { prefix: network, at: place };
-    })(node, name, report);
-  };
+  return described(
+    () => openMap(schemaOf(at(isCountry), 'networks')),
+    (node: YamlNode, name: string, report: Report) => {
+      const seen = new Set<string>();
+      return dictionary(({ key, value }, inner) => {
+        const network = prefix()(key, `a key of ${name}`, inner);
+        const place = at(isCountry)(value, key.text, inner);
+        if (!network || !place) return undefined;
+        if (seen.has(formatPrefix(network))) {
+          inner.error('PH036', `duplicate network ${formatPrefix(network)}`, nodePlace(key), 'remove one of the two');
+          return undefined;
+        }
+        seen.add(formatPrefix(network));
+        return { prefix: network, at: place };
+      })(node, name, report);
+    },
+  );
 }
 
 type StatusOrOff = StatusSettings | 'off';
 
-const status: Read<StatusOrOff> = (node, name, report) => {
-  if (node.kind === 'scalar' && /^(?:off|false)$/i.test(node.text)) return 'off';
-  const hint = 'status: { listen: 127.0.0.1:8053 }, or status: off';
-  if (node.kind === 'scalar') {
-    report.error('PH013', `${name} must be a map or off, got a text`, nodePlace(node), hint);
-    return undefined;
-  }
-  const read = readStatus(node, name, report);
-  if (!read) return undefined;
-  const address = parseAddress(read.listen.host);
-  const isReachable = address !== undefined && !LOOPBACK.some((network) => inPrefix(address, network));
-  // An invalid token has been reported.
-  const written = valueOf(node, 'token');
-  if (isReachable && written === undefined) {
-    const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and has no token`;
-    report.warning('PH039', message, nodePlace(node), 'add token: "${PHAROS_TOKEN}"');
-  }
-  if (isReachable && written !== undefined && read.token !== undefined && isWeakToken(read.token)) {
-    const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and its token is easy to guess`;
-    report.warning('PH074', message, nodePlace(written), 'make one with: openssl rand -hex 24');
-  }
-  if (!read.open_reading && written === undefined) {
-    const message = 'open_reading: false needs a token: without a token, no client could read';
-    report.error('PH075', message, nodePlace(valueOf(node, 'open_reading') ?? node), 'add token: "${PHAROS_TOKEN}"');
-  }
-  return { listen: read.listen, token: read.token, openReading: read.open_reading };
-};
+const status: Read<StatusOrOff> = described(
+  () => anyOf(schemaOf(readStatus, 'status'), pattern(/^(?:[Oo][Ff][Ff]|[Ff][Aa][Ll][Ss][Ee])$/), { const: false }),
+  (node: YamlNode, name: string, report: Report) => {
+    if (node.kind === 'scalar' && /^(?:off|false)$/i.test(node.text)) return 'off';
+    const hint = 'status: { listen: 127.0.0.1:8053 }, or status: off';
+    if (node.kind === 'scalar') {
+      report.error('PH013', `${name} must be a map or off, got a text`, nodePlace(node), hint);
+      return undefined;
+    }
+    const read = readStatus(node, name, report);
+    if (!read) return undefined;
+    const address = parseAddress(read.listen.host);
+    const isReachable = address !== undefined && !LOOPBACK.some((network) => inPrefix(address, network));
+    // An invalid token has been reported.
+    const written = valueOf(node, 'token');
+    if (isReachable && written === undefined) {
+      const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and has no token`;
+      report.warning('PH039', message, nodePlace(node), 'add token: "${PHAROS_TOKEN}"');
+    }
+    if (isReachable && written !== undefined && read.token !== undefined && isWeakToken(read.token)) {
+      const message = `status listens on ${showEndpoint(read.listen)}, where others can reach it, and its token is easy to guess`;
+      report.warning('PH074', message, nodePlace(written), 'make one with: openssl rand -hex 24');
+    }
+    if (!read.open_reading && written === undefined) {
+      const message = 'open_reading: false needs a token: without a token, no client could read';
+      report.error('PH075', message, nodePlace(valueOf(node, 'open_reading') ?? node), 'add token: "${PHAROS_TOKEN}"');
+    }
+    return { listen: read.listen, token: read.token, openReading: read.open_reading };
+  },
+);
 
 const readStatus = map('status', {
   listen: withDefault(fromEnvironment(endpoint()), DEFAULT_STATUS.listen),
@@ -170,8 +188,7 @@ function isWeakToken(token: string): boolean {
 const COMMON_WORDS =
   /secret|s3cret|token|passw(?:or)?d|pharos|admin|changeme|change-me|example|default|test|root|qwerty|letmein|0?123456789?0?/g;
 
-/** Text that messages must not show. */
-function secret(node: YamlNode, name: string, report: Report): string | undefined {
+function readSecret(node: YamlNode, name: string, report: Report): string | undefined {
   if (node.kind !== 'scalar') return text()(node, name, report);
   if (/^[\x21-\x7e]+$/.test(node.text)) {
     judgeSecret(node, name, report);
@@ -181,8 +198,7 @@ function secret(node: YamlNode, name: string, report: Report): string | undefine
   return undefined;
 }
 
-/** RFC 9018 4.4: a key of SipHash-2-4. Messages must not show it. */
-function cookieSecret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
+function readCookieSecret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
   if (node.kind !== 'scalar') {
     text()(node, name, report);
     return undefined;
@@ -245,6 +261,11 @@ function pharos(isCountry: IsCountry) {
     shutdown: section('shutdown', { grace: optional(duration({ maxMs: MAX_GRACE_MS })) }),
     schedules: withDefault(schedules, []),
   });
+}
+
+/** The JSON Schema of pharos.yaml. */
+export function configSchema(): Schema {
+  return { ...(schemaOf(pharos(undefined), 'pharos.yaml') as object), definitions: CHECK_DEFINITIONS() };
 }
 
 /** Variables that hold secrets of this server. The command `pharos` takes its token from PHAROS_TOKEN. */

@@ -23,6 +23,7 @@ import { judgeSecret } from './file-rights.ts';
 import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { endpointParser, prefix } from './network-fields.ts';
+import { described, like, openMap, pattern, schemaOf } from './schema.ts';
 import type { TransferSettings } from './settings.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
@@ -30,7 +31,12 @@ const ALGORITHMS = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[];
 const DNS_PORT = 53;
 
 /** Base64. Messages must not show it. */
-function secret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
+const secret: Read<Uint8Array> = described(
+  pattern(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$/),
+  readSecret,
+);
+
+function readSecret(node: YamlNode, name: string, report: Report): Uint8Array | undefined {
   if (node.kind !== 'scalar') {
     text()(node, name, report);
     return undefined;
@@ -56,23 +62,26 @@ const readKey = map('key', {
   secret: required(fromEnvironment(secret), 'secret: "${TSIG}"'),
 });
 
-const keys: Read<TsigKey[]> = (node, name, report) => {
-  const seen = new Map<string, string>();
-  return dictionary(({ key, value }, inner): TsigKey | undefined => {
-    const wire = keyName(key, inner);
-    const read = readKey(value, key.text, inner);
-    if (!wire) return undefined;
-    const canonicalText = formatName(wire);
-    const other = seen.get(canonicalText);
-    if (other !== undefined) {
-      const message = `${key.text} and ${other} are the same key name: case and a final dot do not matter`;
-      inner.error('PH084', message, nodePlace(key), 'remove one of the two, or give it another name');
-      return undefined;
-    }
-    seen.set(canonicalText, key.text);
-    return read && { label: key.text, name: wire, ...read };
-  })(node, name, report);
-};
+const keys: Read<TsigKey[]> = described(
+  () => openMap(schemaOf(readKey, 'keys')),
+  (node: YamlNode, name: string, report: Report) => {
+    const seen = new Map<string, string>();
+    return dictionary(({ key, value }, inner): TsigKey | undefined => {
+      const wire = keyName(key, inner);
+      const read = readKey(value, key.text, inner);
+      if (!wire) return undefined;
+      const canonicalText = formatName(wire);
+      const other = seen.get(canonicalText);
+      if (other !== undefined) {
+        const message = `${key.text} and ${other} are the same key name: case and a final dot do not matter`;
+        inner.error('PH084', message, nodePlace(key), 'remove one of the two, or give it another name');
+        return undefined;
+      }
+      seen.set(canonicalText, key.text);
+      return read && { label: key.text, name: wire, ...read };
+    })(node, name, report);
+  },
+);
 
 /** RFC 8945 4.2: the name of a key is a domain name. */
 function keyName(key: YamlScalar, report: Report): Name | undefined {
@@ -95,10 +104,10 @@ const target = scalar('an address', endpointParser(DNS_PORT), {
   hint: 'such as 192.0.2.54, 192.0.2.54:5353 or "[2001:db8::54]:53"',
 });
 
-const keyOfEntry: Read<YamlScalar> = (node, name, report) => {
+const keyOfEntry: Read<YamlScalar> = like(text(), (node: YamlNode, name: string, report: Report) => {
   text()(node, name, report);
   return node.kind === 'scalar' ? node : undefined;
-};
+});
 
 const read = map('transfer', {
   keys: withDefault(keys, []),
@@ -110,7 +119,7 @@ const read = map('transfer', {
     ),
     [],
   ),
-  notify: withDefault(list(fromEnvironment(located)), []),
+  notify: withDefault(list(fromEnvironment(like(target, located))), []),
 });
 
 type Located = { readonly endpoint: Endpoint; readonly node: YamlNode };
@@ -121,7 +130,7 @@ function located(node: YamlNode, name: string, report: Report): Located | undefi
   return endpoint && { endpoint, node };
 }
 
-export const transfer: Read<TransferSettings> = (node, name, report) => {
+export const transfer: Read<TransferSettings> = like(read, (node: YamlNode, name: string, report: Report) => {
   const found = read(node, name, report);
   if (!found) return undefined;
   // A key with errors is defined all the same: using it is not a second error.
@@ -151,7 +160,7 @@ export const transfer: Read<TransferSettings> = (node, name, report) => {
     return endpoint;
   });
   return { keys: found.keys, allow, notify };
-};
+});
 
 function namesOf(node: YamlNode): Set<string> {
   const entry = node.kind === 'map' ? node.entries.find(({ key }) => key.text === 'keys') : undefined;

@@ -3,11 +3,17 @@
  */
 import { scalar, type Read } from './fields.ts';
 import { urlWithoutFinalDot } from './host-name.ts';
+import { pattern } from './schema.ts';
 
 /** A URL that messages must not show: anybody with the URL of a chat system's webhook can post there. */
 export function httpUrl(code: string, hint: string): Read<string> {
   const parse = (value: string): string | undefined => (isHttpUrl(value) ? urlWithoutFinalDot(value) : undefined);
-  return scalar('an http or https URL', parse, { code, hint, secret: true });
+  return scalar('an http or https URL', parse, {
+    code,
+    hint,
+    secret: true,
+    schema: pattern(/^[hH][tT][tT][pP][sS]?:\/\/[^/@\s]+(?:[/?#].*)?$/),
+  });
 }
 
 /** Without a user and password: fetch refuses a URL that has them. */

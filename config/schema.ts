@@ -1,0 +1,66 @@
+/**
+ * JSON Schema (draft-07) of what readers accept, for editors. Each reader carries the schema of its values, so that the
+ * table of a map's keys serves reader and schema alike.
+ */
+
+/** A schema, or true for any value. */
+export type Schema = boolean | { readonly [keyword: string]: unknown };
+
+/** A reader's schema, if it has one. */
+export type HasSchema = { readonly schema?: Schema };
+
+/** A YAML scalar: readers take its text, so that `1.10` and `yes` are texts where a text is wanted. */
+export const SCALAR: Schema = { type: ['string', 'number', 'boolean'] };
+
+/** A value that one of these allows. Alternatives that are the same are written once. */
+export function anyOf(...schemas: readonly Schema[]): Schema {
+  const each = [...new Map(schemas.map((schema) => [JSON.stringify(schema), schema])).values()];
+  const [first = true] = each;
+  return each.length === 1 ? first : { anyOf: each };
+}
+
+/** Text that matches a regular expression of JavaScript. */
+export function pattern(expression: RegExp): Schema {
+  return { type: 'string', pattern: expression.source };
+}
+
+/** A map with known keys. A key without a value is an empty map, so null is allowed unless a key is required. */
+export function closedMap(properties: Readonly<Record<string, Schema>>, required: readonly string[]): Schema {
+  const keys = required.length === 0 ? {} : { required: [...required] };
+  const type = required.length === 0 ? ['object', 'null'] : 'object';
+  return { type, properties, ...keys, additionalProperties: false };
+}
+
+/** A map whose keys the operator chooses. */
+export function openMap(value: Schema, keys?: Schema): Schema {
+  const names = keys === undefined ? {} : { propertyNames: keys };
+  return { type: ['object', 'null'], ...names, additionalProperties: value };
+}
+
+/** A list, or a single value for a list of one. */
+export function oneOrMore(item: Schema, min: number, max: number): Schema {
+  const most = max === Infinity ? {} : { maxItems: max };
+  return anyOf(item, { type: 'array', items: item, minItems: min, ...most });
+}
+
+/** The schema of a reader; throws for one that has none. */
+export function schemaOf({ schema }: HasSchema, name: string): Schema {
+  if (schema === undefined) throw new TypeError(`the reader of ${name} has no schema`);
+  return schema;
+}
+
+/**
+ * Gives a reader, which nothing else uses, its schema. A function is called when the schema is asked for: most readers
+ * are made to read.
+ */
+export function described<R extends (...args: never[]) => unknown>(
+  schema: Schema | (() => Schema | undefined),
+  read: R,
+): R & HasSchema {
+  return Object.defineProperty(read, 'schema', { get: typeof schema === 'function' ? schema : () => schema });
+}
+
+/** The schema of a reader that accepts what another one does. */
+export function like<R extends (...args: never[]) => unknown>(other: HasSchema, read: R): R & HasSchema {
+  return described(() => other.schema, read);
+}
