@@ -10,6 +10,7 @@ import type { Format } from './import/formats.ts';
 import { collect, example, type Cli } from './options.ts';
 import { EXIT, terminal, type Output } from './output.ts';
 import { reportCommands } from './report-commands.ts';
+import type { SchemaOf } from './show-schema.ts';
 import { readVersion } from './version.ts';
 
 type ExplainFlags = {
@@ -305,6 +306,23 @@ function exportCommand({ program, output, done }: Cli): void {
 
 /** Commands about the program itself. */
 function programCommands({ program, output, done }: Cli): void {
+  program
+    .command('schema')
+    .summary('print the JSON Schema of pharos.yaml or of zone files')
+    .description(
+      'Print the JSON Schema of pharos.yaml (config) or of zone files (zone). Editors with yaml-language-server read it\n' +
+        'by a comment in the first line: # yaml-language-server: $schema=FILE',
+    )
+    .addArgument(
+      new Argument('[of]', 'the kind of files').choices(['config', 'zone'] satisfies SchemaOf[]).default('config'),
+    )
+    .addHelpText('after', example('pharos schema zone > zone.schema.json'))
+    .action(async (of: SchemaOf) => {
+      const { schemaText } = await import('./show-schema.ts');
+      output.out(schemaText(of));
+      done(EXIT.OK);
+    });
+
   program
     .command('completion')
     .summary('print a script that completes command lines in bash, zsh or fish')

@@ -90,7 +90,15 @@ export const host = scalar(
     const name = withoutFinalDot(value);
     return isHostName(name) || isIP(value) ? name : undefined;
   },
-  { code: 'PH047', hint: 'the name alone, such as www.example.com; a port belongs to "port"' },
+  {
+    schema: anyOf(
+      pattern(/^(?:[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+)$/),
+      { type: 'boolean' },
+      { type: 'number' },
+    ),
+    code: 'PH047',
+    hint: 'the name alone, such as www.example.com; a port belongs to "port"',
+  },
 );
 
 export const queryName = scalar(
@@ -112,7 +120,7 @@ export const queryType = scalar(
     const type = typeNumber(value);
     return type !== undefined && !isMetaType(type) ? value.toUpperCase() : undefined;
   },
-  { code: 'PH049', hint: 'such as A, AAAA or SOA' },
+  { code: 'PH049', hint: 'such as A, AAAA or SOA', schema: pattern(/^[A-Za-z][A-Za-z0-9-]*$/) },
 );
 
 /** Text, or `/regex/flags`, which is compiled here once to check it. */
@@ -208,11 +216,16 @@ type Command = readonly [string, ...string[]];
  * is relative to the folder of the YAML file.
  */
 export const command: Read<{ readonly run: Command; readonly inFile: Command }> = described(
-  anyOf(pattern(/^[^"'`\\|&;<>$*?(){}]*[^"'`\\|&;<>$*?(){}\s][^"'`\\|&;<>$*?(){}]*$/), {
-    type: 'array',
-    items: SCALAR,
-    minItems: 1,
-  }),
+  anyOf(
+    pattern(/^[^"'`\\|&;<>$*?(){}]*[^"'`\\|&;<>$*?(){}\s][^"'`\\|&;<>$*?(){}]*$/),
+    {
+      type: 'array',
+      items: [anyOf({ type: 'string', minLength: 1 }, { type: ['number', 'boolean'] })],
+      additionalItems: SCALAR,
+      minItems: 1,
+    },
+    { type: ['number', 'boolean'] },
+  ),
   readCommand,
 );
 

@@ -25,8 +25,8 @@ import type { Read } from './fields.ts';
 import { judgeCommand } from './file-rights.ts';
 import { MAX_DAYS_LEFT } from './limits.ts';
 import { judgeDaysLeft, judgeHttpCheck, judgeMatch } from './never-passes.ts';
-import { compoundKeys, compoundReader } from './read-compound.ts';
-import { anyOf, schemaOf, type HasSchema, type Schema } from './schema.ts';
+import { compoundKeys, compoundReader, isCompoundKind } from './read-compound.ts';
+import { anyOf, schemaOf, type HasSchema, type JsonSchema } from './schema.ts';
 import type { YamlNode } from './yaml.ts';
 
 type HttpOptions = {
@@ -299,11 +299,13 @@ const ROWS = {
 /**
  * The schema of a check. In the short form, `{ all_of: [web, tls] }`, the key of the kind is there in place of `type`.
  */
-export function checkSchema(): Schema {
-  const kinds = Object.entries(ROWS).map(([kind, { keys }]): Schema => {
+export function checkSchema(): JsonSchema {
+  const kinds = Object.entries(ROWS).map(([kind, { keys }]): JsonSchema => {
     const schema = schemaOf(keys, kind);
-    const { properties } = schema as { readonly properties: Readonly<Record<string, Schema>> };
-    return { ...(schema as object), properties: { ...properties, type: { const: kind } } };
+    const { properties } = schema as { readonly properties: Readonly<Record<string, JsonSchema>> };
+    const named = { ...(schema as object), type: 'object', properties: { ...properties, type: { const: kind } } };
+    if (!isCompoundKind(kind)) return named;
+    return { ...named, anyOf: [{ required: ['type'] }, { required: [kind] }] };
   });
   return anyOf(...kinds);
 }

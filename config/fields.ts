@@ -20,7 +20,7 @@ import {
   SCALAR,
   schemaOf,
   type HasSchema,
-  type Schema,
+  type JsonSchema,
 } from './schema.ts';
 import { formatDuration, parseDistanceKm, parseDurationMs, parseInteger, parseSeconds, parseShare } from './units.ts';
 import { nodePlace, refuseReference, type YamlEntry, type YamlMap, type YamlNode, type YamlScalar } from './yaml.ts';
@@ -40,7 +40,7 @@ export type Tailor = { readonly code?: string; readonly hint?: string; readonly 
 export function scalar<T>(
   expected: string,
   parse: (text: string, node: YamlScalar) => T | undefined,
-  tailor: Tailor & { readonly code: string; readonly schema?: Schema },
+  tailor: Tailor & { readonly code: string; readonly schema?: JsonSchema },
 ): Read<T> {
   return described(tailor.schema ?? SCALAR, (node: YamlNode, name: string, report: Report): T | undefined => {
     if (node.kind === 'broken') return undefined;
@@ -70,7 +70,7 @@ export function scalar<T>(
  * (docs/configuration.md#environment-variables).
  */
 export function fromEnvironment<T>(read: Read<T>): Read<T> {
-  const schema = (): Schema | undefined => (read.schema === undefined ? undefined : anyOf(read.schema, VARIABLE));
+  const schema = (): JsonSchema | undefined => (read.schema === undefined ? undefined : anyOf(read.schema, VARIABLE));
   return described(schema, (node: YamlNode, name: string, report: Report): T | undefined =>
     read(node.kind === 'reference' ? node.resolve(report) : node, name, report),
   );
@@ -115,7 +115,7 @@ export function text(
   const expected = max === Infinity ? 'a text' : `a text of at most ${max} octets`;
   const fits = (value: string): boolean =>
     (value !== '' || options.allowEmpty === true) && (max === Infinity || Buffer.byteLength(value) <= max);
-  const filled: Schema = anyOf({ type: 'string', minLength: 1 }, { type: ['number', 'boolean'] });
+  const filled: JsonSchema = anyOf({ type: 'string', minLength: 1 }, { type: ['number', 'boolean'] });
   const schema = options.allowEmpty === true ? SCALAR : filled;
   return scalar(expected, (value) => (fits(value) ? value : undefined), {
     ...options,
@@ -130,7 +130,7 @@ export function integer(options: Tailor & { readonly min: number; readonly max: 
     const number = parseInteger(value);
     return number !== undefined && number >= min && number <= max ? number : undefined;
   };
-  const schema: Schema = { type: 'integer', minimum: min, maximum: max };
+  const schema: JsonSchema = { type: 'integer', minimum: min, maximum: max };
   return scalar(`${min} to ${max}`, parse, { ...options, schema, code: options.code ?? 'PH014' });
 }
 
@@ -224,7 +224,8 @@ export function list<T>(
   options: Tailor & { readonly min?: number; readonly max?: number } = {},
 ): Read<T[]> {
   const { min = 0, max = Infinity } = options;
-  const schema = (): Schema | undefined => (item.schema === undefined ? undefined : oneOrMore(item.schema, min, max));
+  const schema = (): JsonSchema | undefined =>
+    item.schema === undefined ? undefined : oneOrMore(item.schema, min, max);
   return described(schema, (node: YamlNode, name: string, report: Report): T[] | undefined => {
     if (node.kind === 'broken') return undefined;
     const nodes = node.kind === 'list' ? node.items : [node];
@@ -239,7 +240,7 @@ export function list<T>(
 
 /** A list that is empty when everything below its key is commented out, as `map` reads an empty map. */
 export function orNone<T>(read: Read<T[]>): Read<T[]> {
-  const schema = (): Schema | undefined =>
+  const schema = (): JsonSchema | undefined =>
     read.schema === undefined ? undefined : anyOf(read.schema, { type: 'null' });
   return described(schema, (node: YamlNode, name: string, report: Report): T[] | undefined =>
     node.kind === 'null' ? [] : read(node, name, report),
@@ -283,7 +284,7 @@ export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends F
  * result is undefined when a required field is invalid or absent.
  */
 export function map<F extends Fields>(label: string, fields: F): Read<Values<F>> {
-  const schema = (): Schema => schemaOfMap(label, fields);
+  const schema = (): JsonSchema => schemaOfMap(label, fields);
   return described(schema, (node: YamlNode, name: string, report: Report): Values<F> | undefined => {
     const entries = entriesOf(node, name, report);
     if (!entries) return undefined;
@@ -316,10 +317,10 @@ export function map<F extends Fields>(label: string, fields: F): Read<Values<F>>
   });
 }
 
-function schemaOfMap(label: string, fields: Fields): Schema {
+function schemaOfMap(label: string, fields: Fields): JsonSchema {
   const properties = Object.entries(fields).map(([key, { read }]) => [key, schemaOf(read, `${label}.${key}`)]);
   const required = Object.entries(fields).flatMap(([key, { absent }]) => (absent.kind === 'error' ? [key] : []));
-  return closedMap(Object.fromEntries(properties) as Record<string, Schema>, required);
+  return closedMap(Object.fromEntries(properties) as Record<string, JsonSchema>, required);
 }
 
 /** The part of a key that messages may show: without a colon, the rest is a value and may be a secret. */
@@ -335,9 +336,9 @@ export function firstWord(key: YamlScalar): string {
 export function dictionary<T>(
   read: (entry: YamlEntry, report: Report) => T | undefined,
   value?: HasSchema,
-  keys?: Schema,
+  keys?: JsonSchema,
 ): Read<T[]> {
-  const schema = (): Schema | undefined => (value?.schema === undefined ? undefined : openMap(value.schema, keys));
+  const schema = (): JsonSchema | undefined => (value?.schema === undefined ? undefined : openMap(value.schema, keys));
   return described(schema, (node: YamlNode, name: string, report: Report): T[] | undefined => {
     const entries = entriesOf(node, name, report);
     return (

@@ -3,7 +3,7 @@
  */
 import { choice, list, optional, scalar, text } from './fields.ts';
 import { MAX_FLEET_NODES } from './limits.ts';
-import { anyOf, pattern, type Schema } from './schema.ts';
+import { anyOf, pattern, type JsonSchema } from './schema.ts';
 import { parseInteger, parseShare } from './units.ts';
 
 /** How many regions must say that a target is down. */
@@ -35,7 +35,7 @@ export const DEFAULT_FLEET_RULE: FleetRule = {
   view: 'fleet',
 };
 
-const NODES: Schema = { type: 'integer', minimum: 1, maximum: MAX_FLEET_NODES };
+const NODES: JsonSchema = { type: 'integer', minimum: 1, maximum: MAX_FLEET_NODES };
 
 const quorum = scalar(
   'majority, one, all, a number of regions, or a share such as 18%',

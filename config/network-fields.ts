@@ -10,9 +10,9 @@ import {
   type Endpoint,
   type Prefix,
 } from '../wire/address.ts';
-import { scalar, type Read, type Tailor } from './fields.ts';
 import type { Report } from './diagnostics.ts';
-import { like, pattern } from './schema.ts';
+import { scalar, type Read, type Tailor } from './fields.ts';
+import { anyOf, like, pattern } from './schema.ts';
 import type { At } from './settings.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
@@ -49,12 +49,17 @@ export function address(family?: 'IPv4' | 'IPv6', tailor: Tailor = {}): Read<Uin
   };
   const example = family === 'IPv6' ? '"2001:db8::1"' : '192.0.2.1';
   const expected = `an ${family === undefined ? 'IP' : family} address`;
-  return scalar(expected, parse, { hint: `such as ${example}`, ...tailor, code: tailor.code ?? 'PH022' });
+  const v6 = pattern(/^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/);
+  const schema = family === 'IPv4' ? IPV4 : family === 'IPv6' ? v6 : anyOf(IPV4, v6);
+  return scalar(expected, parse, { schema, hint: `such as ${example}`, ...tailor, code: tailor.code ?? 'PH022' });
 }
+
+const IPV4 = pattern(/^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/);
 
 export function prefix(tailor: Tailor = {}): Read<Prefix> {
   const example = 'such as 10.0.0.0/8 or "2001:db8::/32", without bits after the prefix';
-  const read = scalar('a network', parsePrefix, { hint: example, ...tailor, code: tailor.code ?? 'PH023' });
+  const schema = pattern(/^[0-9a-fA-F:.]+(?:\/\d{1,3})?$/);
+  const read = scalar('a network', parsePrefix, { hint: example, ...tailor, schema, code: tailor.code ?? 'PH023' });
   return like(read, (node: YamlNode, name: string, report: Report): Prefix | undefined => {
     const network = node.kind === 'scalar' && !parsePrefix(node.text) ? enclosingNetwork(node.text) : undefined;
     if (node.kind !== 'scalar' || node.written !== undefined || !network) return read(node, name, report);

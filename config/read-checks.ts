@@ -7,7 +7,7 @@ import { choice, dictionary, entriesOf, text, valueOf, type Read } from './field
 import { MAX_COMPOUND_DEPTH } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { COMPOUND_KINDS, isCompoundKind } from './read-compound.ts';
-import { anyOf, described, openMap, type Schema } from './schema.ts';
+import { anyOf, described, openMap, type JsonSchema } from './schema.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
 /** Finds a check by name. Returns undefined for one that is unknown or cannot be used, which it reports. */
@@ -30,9 +30,9 @@ export function findAmong(
 }
 
 /** Definitions of the whole file's schema, since checks are in checks. */
-const CHECK: Schema = { $ref: '#/definitions/check' };
+const CHECK: JsonSchema = { $ref: '#/definitions/check' };
 const CHECK_OR_NAME = anyOf(CHECK, { type: 'string', minLength: 1 });
-export const CHECK_DEFINITIONS = (): Readonly<Record<string, Schema>> => ({ check: checkSchema() });
+export const CHECK_DEFINITIONS = (): Readonly<Record<string, JsonSchema>> => ({ check: checkSchema() });
 
 /** Reads one check. `checkName` is its name in the status page and the log; `find` finds its members. */
 export function checkField(checkName: string, find: FindCheck): Read<CheckSpec> {

@@ -9,7 +9,7 @@ import { timeoutWithoutDefault, timingFields, timingOf, type CheckTiming } from 
 import type { Report } from './diagnostics.ts';
 import { integer, list, map, optional, text, valueOf, type Field, type Read } from './fields.ts';
 import { MAX_COMPOUND_PROBES } from './limits.ts';
-import { anyOf, described, oneOrMore, type Schema } from './schema.ts';
+import { anyOf, described, oneOrMore, type JsonSchema } from './schema.ts';
 import { nodePlace, type YamlNode } from './yaml.ts';
 
 export const COMPOUND_KINDS = ['all_of', 'any_of', 'at_least'] as const;
@@ -50,7 +50,7 @@ const MEMBERS = oneOrMore(anyOf({ $ref: '#/definitions/check' }, { type: 'string
 
 /** The reader of the keys of a kind. Members and numbers are read later, once the key in use is known. */
 export function compoundKeys(kind: CompoundKind) {
-  const later = (schema: Schema): Field<true | undefined> => optional<true>(described(schema, () => true));
+  const later = (schema: JsonSchema): Field<true | undefined> => optional<true>(described(schema, () => true));
   const members = later(MEMBERS);
   const count = later({ type: 'integer', minimum: 1 });
   const timing = { ...timingFields, timeout: timeoutWithoutDefault, type: optional(text()) };

@@ -2,9 +2,9 @@
  * `health.notify` of pharos.yaml: a URL, or a map with it.
  */
 import { headers, headersOf } from './check-fields.ts';
-import { fromEnvironment, map, optional, required, withDefault, type Read } from './fields.ts';
 import type { Report } from './diagnostics.ts';
-import { anyOf, described, schemaOf, type Schema } from './schema.ts';
+import { fromEnvironment, map, optional, required, withDefault, type Read } from './fields.ts';
+import { anyOf, described, schemaOf, type JsonSchema } from './schema.ts';
 import type { NotifySettings } from './settings.ts';
 import { httpUrl } from './url-field.ts';
 import type { YamlNode } from './yaml.ts';
@@ -18,7 +18,7 @@ export function notify(secret: Read<string>): Read<NotifySettings> {
     headers: withDefault(headers, []),
     token: optional(secret),
   });
-  const schema = (): Schema => anyOf(schemaOf(url, 'url'), schemaOf(readMap, 'notify'));
+  const schema = (): JsonSchema => anyOf(schemaOf(url, 'url'), schemaOf(readMap, 'notify'));
   return fromEnvironment(
     described(schema, (node: YamlNode, name: string, report: Report): NotifySettings | undefined => {
       if (node.kind === 'scalar') {

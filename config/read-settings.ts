@@ -49,8 +49,8 @@ import { notify } from './read-notify.ts';
 import { regions } from './read-regions.ts';
 import { cronLine, schedules } from './read-schedules.ts';
 import { transfer } from './read-transfer.ts';
+import { anyOf, described, like, openMap, pattern, schemaOf, type JsonSchema } from './schema.ts';
 import type { At, GeoSettings, Settings, StatusSettings } from './settings.ts';
-import { anyOf, described, like, openMap, pattern, schemaOf, type Schema } from './schema.ts';
 import { nothing, nodePlace, placeOfFile, variablesIn, type YamlNode } from './yaml.ts';
 
 const LOOPBACK: readonly Prefix[] = [
@@ -264,7 +264,7 @@ function pharos(isCountry: IsCountry) {
 }
 
 /** The JSON Schema of pharos.yaml. */
-export function configSchema(): Schema {
+export function configSchema(): JsonSchema {
   return { ...(schemaOf(pharos(undefined), 'pharos.yaml') as object), definitions: CHECK_DEFINITIONS() };
 }
 

@@ -23,7 +23,7 @@ import { judgeSecret } from './file-rights.ts';
 import { MIN_TSIG_SECRET_OCTETS } from './limits.ts';
 import { nearestHint } from './nearest-word.ts';
 import { endpointParser, prefix } from './network-fields.ts';
-import { described, like, openMap, pattern, schemaOf } from './schema.ts';
+import { anyOf, described, like, openMap, pattern, schemaOf } from './schema.ts';
 import type { TransferSettings } from './settings.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from './yaml.ts';
 
@@ -32,7 +32,7 @@ const DNS_PORT = 53;
 
 /** Base64. Messages must not show it. */
 const secret: Read<Uint8Array> = described(
-  pattern(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$/),
+  anyOf(pattern(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$/), { const: true }),
   readSecret,
 );
 
@@ -100,6 +100,7 @@ function keyName(key: YamlScalar, report: Report): Name | undefined {
 }
 
 const target = scalar('an address', endpointParser(DNS_PORT), {
+  schema: pattern(/^(?:[0-9a-fA-F:.]+|\[[0-9a-fA-F:.]+\](?::\d{1,5})?)$/),
   code: 'PH022',
   hint: 'such as 192.0.2.54, 192.0.2.54:5353 or "[2001:db8::54]:53"',
 });

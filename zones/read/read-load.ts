@@ -4,6 +4,7 @@
 import { isPush, type CheckSpec } from '../../config/check-kinds.ts';
 import type { Report } from '../../config/diagnostics.ts';
 import { map, scalar, share, withDefault, type Read } from '../../config/fields.ts';
+import { anyOf, like, pattern } from '../../config/schema.ts';
 import { nodePlace, type YamlNode } from '../../config/yaml.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
 
@@ -14,13 +15,19 @@ export const capacity = scalar(
     const number = /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : 0;
     return number > 0 && number <= Number.MAX_SAFE_INTEGER ? number : undefined;
   },
-  { code: 'PH224', hint: 'the load at which the VIP is full, in the unit of its check; default 1: load is a share' },
+  {
+    schema: anyOf({ type: 'number', exclusiveMinimum: 0 }, pattern(/^\d+(?:\.\d+)?$/)),
+    code: 'PH224',
+    hint: 'the load at which the VIP is full, in the unit of its check; default 1: load is a share',
+  },
 );
 
 /** `{low, high}`: shares of the capacity. */
-export const shed: Read<ShedMarks> = (node, name, report) => {
+const readShed = map('shed', { low: withDefault(share(), 0.8), high: withDefault(share(), 0.95) });
+
+export const shed: Read<ShedMarks> = like(readShed, (node: YamlNode, name: string, report: Report) => {
   const hint = 'write shed: { low: 80%, high: 95% }';
-  const read = map('shed', { low: withDefault(share(), 0.8), high: withDefault(share(), 0.95) })(node, name, report);
+  const read = readShed(node, name, report);
   if (!read) return undefined;
   if (read.low < read.high) return read;
   report.error(
@@ -30,7 +37,7 @@ export const shed: Read<ShedMarks> = (node, name, report) => {
     hint,
   );
   return undefined;
-};
+});
 
 /** Warns of `shed` without a load and of `capacity` without `shed`: both have no effect. */
 export function checkLoad(service: YamlNode, vips: YamlNode, spec: CheckSpec | undefined, report: Report): void {

@@ -16,6 +16,7 @@ import {
   optional,
 } from '../../config/fields.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
+import { anyOf, like, oneOrMore, openMap, SCALAR, schemaOf, type JsonSchema } from '../../config/schema.ts';
 import { parseInteger } from '../../config/units.ts';
 import {
   isDoubleQuoted,
@@ -99,6 +100,29 @@ export function readOwner(key: YamlScalar, apex: Name, report: Report): Name | u
   report.error('PH112', message, nodePlace(key), 'leave out the final dot, or move it to the zone that it belongs to');
   return undefined;
 }
+
+/** The schema of `records`: owners with their types. Whether data is that of its type, only the reader knows. */
+export function recordsSchema(): JsonSchema {
+  const types = [...TYPE_NUMBERS.keys()].flatMap((type) => [type, type.toLowerCase()]);
+  const ttlSchema = schemaOf(ttl, 'ttl');
+  const properties = Object.fromEntries(types.map((type) => [type, VALUES]));
+  return openMap({
+    type: 'object',
+    minProperties: 1,
+    properties: {
+      ttl: anyOf(ttlSchema, {
+        type: 'object',
+        properties: Object.fromEntries(types.map((type) => [type, ttlSchema])),
+        patternProperties: { '^[Tt][Yy][Pp][Ee]\\d{1,5}$': ttlSchema },
+        additionalProperties: false,
+      }),
+      ...properties,
+    },
+    patternProperties: { '^[Tt][Yy][Pp][Ee]\\d{1,5}$': VALUES },
+    additionalProperties: false,
+  });
+}
+const VALUES = oneOrMore(SCALAR, 1, Infinity);
 
 /** Reads `records`: owners with their types. */
 export function readRecords(node: YamlNode, target: RecordsTarget): void {
@@ -239,7 +263,7 @@ function readRdata(type: number, node: YamlScalar, origin: Name, report: Report)
 
 /** Reads `nameservers`: names in the file's order. Reports addresses. */
 export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {
-  const read: Read<{ name: Name; line: number }> = (node, name, report) => {
+  const read: Read<{ name: Name; line: number }> = like(text(), (node: YamlNode, name: string, report: Report) => {
     if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
     const mistaken = mistakenForHost(node.text);
     if (mistaken !== undefined) {
@@ -249,7 +273,7 @@ export function nameServers(apex: Name): Read<{ name: Name; line: number }[]> {
     }
     const found = readName(node, apex, 'PH102', report);
     return found && { name: found, line: nodePlace(node).line };
-  };
+  });
   return list(read, { min: 1, hint: 'such as [ns1, ns2]' });
 }
 
@@ -272,7 +296,11 @@ export function soa(apex: Name): Read<SoaFields> {
       const number = value === 'auto' ? 'auto' : parseInteger(value);
       return number === 'auto' || (number !== undefined && number >= 0 && number <= SERIAL_LIMIT) ? number : undefined;
     },
-    { code: 'PH104', hint: 'auto rises with every change' },
+    {
+      code: 'PH104',
+      hint: 'auto rises with every change',
+      schema: anyOf({ const: 'auto' }, { type: 'integer', minimum: 0, maximum: SERIAL_LIMIT }),
+    },
   );
   const readFields = map('soa', {
     contact: optional(contact(apex)),
@@ -282,7 +310,7 @@ export function soa(apex: Name): Read<SoaFields> {
     expire: withDefault(ttl, 14 * 86_400),
     negative_ttl: withDefault(ttl, 60),
   });
-  return (node, name, report) => {
+  return like(readFields, (node: YamlNode, name: string, report: Report): SoaFields | undefined => {
     const read = readFields(node, name, report);
     return (
       read && {
@@ -294,12 +322,12 @@ export function soa(apex: Name): Read<SoaFields> {
         negativeTtlSeconds: read.negative_ttl,
       }
     );
-  };
+  });
 }
 
 /** `hostmaster`, `hostmaster.example.com.` or `first.last@example.com` (RFC 1035 8: dots before the @ are escaped). */
 function contact(apex: Name): Read<Name> {
-  return (node, name, report) => {
+  return like(text(), (node: YamlNode, name: string, report: Report): Name | undefined => {
     if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
     const mailbox = /^([^@]+)@([^@]+)$/.exec(node.text);
     if (!mailbox) return readName(node, apex, 'PH103', report);
@@ -312,7 +340,7 @@ function contact(apex: Name): Read<Name> {
       report.error('PH103', `${show(node.text)} is not a mail address: ${error.message}`, nodePlace(node));
       return undefined;
     }
-  };
+  });
 }
 
 /** SOA data (RFC 1035 3.3.13), uncompressed. With `serial: auto` the serial is 0. */

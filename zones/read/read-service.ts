@@ -2,7 +2,7 @@
  * One service of a zone file (docs/configuration.md#services): its VIPs, check, steps and TTL.
  */
 import type { CheckSpec } from '../../config/check-kinds.ts';
-import { hasErrors, type Report, type ReportOnce } from '../../config/diagnostics.ts';
+import { createReport, hasErrors, type Report, type ReportOnce } from '../../config/diagnostics.ts';
 import {
   dictionary,
   duration,
@@ -23,19 +23,21 @@ import { MAX_RAMP_MS, MAX_WEIGHT } from '../../config/limits.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import { address, type IsCountry } from '../../config/network-fields.ts';
 import { checkOrName, findAmong } from '../../config/read-checks.ts';
-import { isTargetName } from '../../config/read-regions.ts';
+import { isTargetName, TARGET_NAME } from '../../config/read-regions.ts';
+import { anyOf, described, notEmpty, like, openMap, pattern, schemaOf, type JsonSchema } from '../../config/schema.ts';
 import type { RegionSpec } from '../../config/settings.ts';
 import { nodePlace, refuseReference, type YamlEntry, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { DEFAULT_STEPS, traitsOf, type StepSpec } from '../../steering/steps.ts';
 import { formatAddress, parseAddress } from '../../wire/address.ts';
 import { MAX_ANSWERS, MAX_VIPS } from '../../wire/limits.ts';
-import { canonical, formatName, nameKey, type Name } from '../../wire/name.ts';
+import { canonical, formatName, nameKey, ROOT, type Name } from '../../wire/name.ts';
 import { mistakenForHost } from './host-names.ts';
 import { judgeWeights } from './judge-steps.ts';
 import type { ServiceModel, VipModel, WhenAllDown } from './model.ts';
 import { capacity, checkLoad, shed } from './read-load.ts';
 import { readName, ttl } from './read-records.ts';
 import { steps } from './read-steps.ts';
+import type { StepsContext } from './step-options.ts';
 
 /** The names that a service may refer to, and the defaults of its zone. */
 export type ServiceContext = {
@@ -65,7 +67,7 @@ type Vip = Omit<VipModel, 'check'>;
 
 /** Reads the service at `key`. Undefined if it has no usable VIP. */
 function readService(owner: Name, { key, value }: YamlEntry, context: ServiceContext): ServiceModel | undefined {
-  const { apex, regions, report } = context;
+  const { regions, report } = context;
   const name = formatName(canonical(owner));
   // Steps refer to regions and VIPs, so VIPs are read first, whatever the order of the keys.
   const vipsNode = valueOf(value, 'vips');
@@ -80,16 +82,7 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
     // A mistake in a VIP may be the cause of mistakes in the steps that lead to it.
     isSound: vips.every(isKnown) && !hasErrors(report.diagnostics.slice(before)),
   };
-  const read = map('service', {
-    ttl: withDefault(serviceTtl, { minSeconds: context.defaultTtlSeconds, maxSeconds: context.defaultTtlSeconds }),
-    check: optional(checkOrName(name, findAmong(context.checks, context.brokenChecks, context.once))),
-    vips: required(alreadyRead, 'such as vips: { seoul-a: { region: seoul, A: 203.0.113.10 } }'),
-    steer: withDefault(steps(stepsContext), [...DEFAULT_STEPS]),
-    answers: optional(answers),
-    when_all_down: withDefault(whenAllDown(apex), { kind: 'serve_all' }),
-    ramp: withDefault(duration({ maxMs: MAX_RAMP_MS }), 0),
-    shed: optional(shed),
-  })(value, `service ${key.text}`, report);
+  const read = serviceKeys(name, context, stepsContext)(value, `service ${key.text}`, report);
   if (!read || !vipsNode) return undefined;
   if (vips.length === 0) return undefined;
   checkPorts(vips, read.check, report);
@@ -115,6 +108,41 @@ function readService(owner: Name, { key, value }: YamlEntry, context: ServiceCon
   };
 }
 
+/** The reader of a service's keys. */
+function serviceKeys(name: string, context: ServiceContext, stepsContext: StepsContext) {
+  const { apex } = context;
+  return map('service', {
+    ttl: withDefault(serviceTtl, { minSeconds: context.defaultTtlSeconds, maxSeconds: context.defaultTtlSeconds }),
+    check: optional(checkOrName(name, findAmong(context.checks, context.brokenChecks, context.once))),
+    vips: required(alreadyRead, 'such as vips: { seoul-a: { region: seoul, A: 203.0.113.10 } }'),
+    steer: withDefault(steps(stepsContext), [...DEFAULT_STEPS]),
+    answers: optional(answers),
+    when_all_down: withDefault(whenAllDown(apex), { kind: 'serve_all' }),
+    ramp: withDefault(duration({ maxMs: MAX_RAMP_MS }), 0),
+    shed: optional(shed),
+  });
+}
+
+/** The schema of `services`. Whether names of regions, checks and VIPs exist, only the reader knows. */
+export function servicesSchema(): JsonSchema {
+  const empty: ServiceContext & StepsContext = {
+    apex: ROOT,
+    regions: new Map<string, never>(),
+    checks: new Map(),
+    brokenChecks: new Set(),
+    brokenRegions: new Set(),
+    once: () => undefined,
+    defaultTtlSeconds: 0,
+    folder: '',
+    below: undefined,
+    isCountry: undefined,
+    report: createReport(),
+    addFile: () => undefined,
+    vips: [],
+  };
+  return openMap(schemaOf(serviceKeys('', empty, empty), 'services'));
+}
+
 /** The keys of a check that only a fleet uses. */
 function judgeFleetKeys(node: YamlNode, check: CheckSpec | undefined, context: ServiceContext): void {
   const { regions, brokenRegions, once, withoutFleet, report } = context;
@@ -131,21 +159,31 @@ function judgeFleetKeys(node: YamlNode, check: CheckSpec | undefined, context: S
   report.warning('PH237', message, nodePlace(node, 0, 1), 'add fleet to pharos.yaml, or remove these keys');
 }
 
-const alreadyRead: Read<true> = (node) => (node.kind === 'broken' ? undefined : true);
+/** VIPs are read before the other keys. */
+const alreadyRead: Read<true> = described(
+  () => notEmpty(openMap(schemaOf(vipKeys('', anyRegion, ROOT), 'vips'), TARGET_NAME)),
+  (node: YamlNode) => (node.kind === 'broken' ? undefined : true),
+);
+const anyRegion = text();
 
 /** Seconds, or `{min, max}`. */
-const serviceTtl: Read<ServiceModel['ttl']> = (node, name, report) => {
-  if (node.kind !== 'map') {
-    const fixed = ttl(node, name, report);
-    return fixed === undefined ? undefined : { minSeconds: fixed, maxSeconds: fixed };
-  }
-  const hint = 'write ttl: 20, or ttl: { min: 5, max: 60 }';
-  const read = map('ttl', { min: required(ttl, hint), max: required(ttl, hint) })(node, name, report);
-  if (!read) return undefined;
-  if (read.min <= read.max) return { minSeconds: read.min, maxSeconds: read.max };
-  report.error('PH220', `min (${read.min}) is above max (${read.max})`, nodePlace(node), 'swap the two');
-  return undefined;
-};
+const TTL_HINT = 'write ttl: 20, or ttl: { min: 5, max: 60 }';
+const ttlRange = map('ttl', { min: required(ttl, TTL_HINT), max: required(ttl, TTL_HINT) });
+
+const serviceTtl: Read<ServiceModel['ttl']> = described(
+  () => anyOf(schemaOf(ttl, 'ttl'), schemaOf(ttlRange, 'ttl')),
+  (node: YamlNode, name: string, report: Report) => {
+    if (node.kind !== 'map') {
+      const fixed = ttl(node, name, report);
+      return fixed === undefined ? undefined : { minSeconds: fixed, maxSeconds: fixed };
+    }
+    const read = ttlRange(node, name, report);
+    if (!read) return undefined;
+    if (read.min <= read.max) return { minSeconds: read.min, maxSeconds: read.max };
+    report.error('PH220', `min (${read.min}) is above max (${read.max})`, nodePlace(node), 'swap the two');
+    return undefined;
+  },
+);
 
 const answers = scalar(
   `1 to ${MAX_ANSWERS}, or all`,
@@ -154,7 +192,7 @@ const answers = scalar(
     const number = /^\d+$/.test(value) ? Number(value) : 0;
     return number >= 1 && number <= MAX_ANSWERS ? number : undefined;
   },
-  { code: 'PH222' },
+  { code: 'PH222', schema: anyOf({ const: 'all' }, { type: 'integer', minimum: 1, maximum: MAX_ANSWERS }) },
 );
 
 function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
@@ -195,31 +233,47 @@ function readVips(node: YamlNode, context: ServiceContext): Vip[] | undefined {
 
 /** A VIP has at most one address per family, because each VIP has one state (docs/configuration.md#services). */
 function oneAddress(family: 'IPv4' | 'IPv6', vip: string): Read<Uint8Array> {
-  return (node, name, report) => {
-    if (node.kind !== 'list' || node.items.length === 1) {
-      return address(family)(node.kind === 'list' ? (node.items[0] ?? node) : node, name, report);
-    }
-    const hint = `make each a VIP: ${vip}-1: { ${name}: ... }, ${vip}-2: { ${name}: ... }`;
-    report.error(
-      'PH125',
-      `a VIP can have one ${name}, got a list of ${node.items.length}`,
-      nodePlace(node, 0, 1),
-      hint,
-    );
-    return undefined;
-  };
+  return like(
+    list(address(family), { min: 1, max: 1 }),
+    (node: YamlNode, name: string, report: Report): Uint8Array | undefined => {
+      if (node.kind !== 'list' || node.items.length === 1) {
+        return address(family)(node.kind === 'list' ? (node.items[0] ?? node) : node, name, report);
+      }
+      const hint = `make each a VIP: ${vip}-1: { ${name}: ... }, ${vip}-2: { ${name}: ... }`;
+      report.error(
+        'PH125',
+        `a VIP can have one ${name}, got a list of ${node.items.length}`,
+        nodePlace(node, 0, 1),
+        hint,
+      );
+      return undefined;
+    },
+  );
 }
 
 /** Reads the CNAME of a service's answer. A mistake is reported with `code`. */
 function cname(apex: Name, code: string): Read<Name> {
-  return (node, name, report) => {
+  return like(text(), (node: YamlNode, name: string, report: Report): Name | undefined => {
     if (text()(node, name, report) === undefined || node.kind !== 'scalar') return undefined;
     const mistaken = mistakenForHost(node.text);
     if (mistaken === undefined) return readName(node, apex, code, report);
     const hint = mistaken.startsWith('the address') ? 'write an address under A or AAAA' : 'write the name alone';
     report.error(code, `CNAME must be a host name, got ${mistaken}`, nodePlace(node), hint);
     return undefined;
-  };
+  });
+}
+
+/** The reader of a VIP's keys. */
+function vipKeys(vip: string, region: Read<string>, apex: Name) {
+  return map('vip', {
+    region: optional(region),
+    A: optional(oneAddress('IPv4', vip)),
+    AAAA: optional(oneAddress('IPv6', vip)),
+    CNAME: optional(cname(apex, 'PH202')),
+    weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: 'default 1; 0 for standby' }), 1),
+    capacity: withDefault(capacity, 1),
+    probe: optional(fromEnvironment(probe)),
+  });
 }
 
 function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip | undefined {
@@ -240,15 +294,7 @@ function readVip(key: YamlScalar, node: YamlNode, context: ServiceContext): Vip 
     once(`region ${named}`, 'PH206', `unknown region "${named}"`, nodePlace(value), hint);
     return named; // kept, so that steps which name it are not reported too
   };
-  const read = map('vip', {
-    region: optional(region),
-    A: optional(oneAddress('IPv4', key.text)),
-    AAAA: optional(oneAddress('IPv6', key.text)),
-    CNAME: optional(cname(apex, 'PH202')),
-    weight: withDefault(integer({ min: 0, max: MAX_WEIGHT, hint: 'default 1; 0 for standby' }), 1),
-    capacity: withDefault(capacity, 1),
-    probe: optional(fromEnvironment(probe)),
-  })(node, `VIP ${key.text}`, report);
+  const read = vipKeys(key.text, region, apex)(node, `VIP ${key.text}`, report);
   if (!read || !usable) return undefined;
   const has = (field: string): boolean => valueOf(node, field) !== undefined;
   if (has('CNAME') && (has('A') || has('AAAA'))) {
@@ -287,6 +333,12 @@ const probe = scalar<Probe>(
     return found && written !== undefined ? { ...found, written } : found;
   },
   {
+    schema: anyOf(
+      pattern(/^(?=.)(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_][\w.-]*|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)?(?::\d{1,5})?$/),
+      {
+        type: 'boolean',
+      },
+    ),
     code: 'PH217',
     hint: 'such as "10.1.0.10:8443", "[2001:db8::1]:8443", 10.1.0.10 or ":8443"',
   },
@@ -356,17 +408,19 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
   const addresses = (family: 'IPv4' | 'IPv6'): Read<string[]> => {
     const read = list(address(family), { min: 1, max: MAX_VIPS });
     // RFC 2181 5: an RRset has no duplicates.
-    return (node, name, report) => {
+    return like(read, (node: YamlNode, name: string, report: Report): string[] | undefined => {
       const addresses = read(node, name, report);
       return addresses && [...new Set(addresses.map((bytes) => formatAddress(bytes)))];
-    };
+    });
   };
   const readStatic = map('when_all_down', {
     A: withDefault(addresses('IPv4'), []),
     AAAA: withDefault(addresses('IPv6'), []),
     CNAME: optional(cname(apex, 'PH216')),
   });
-  return (node, name, report) => {
+  const schema = (): JsonSchema =>
+    anyOf({ enum: ['serve_all', 'none'] }, notEmpty(schemaOf(readStatic, 'when_all_down')));
+  return described(schema, (node: YamlNode, name: string, report: Report): WhenAllDown | undefined => {
     if (node.kind === 'scalar' && (node.text === 'serve_all' || node.text === 'none')) return { kind: node.text };
     if (node.kind === 'broken') return undefined;
     if (node.kind === 'reference') {
@@ -385,7 +439,7 @@ function whenAllDown(apex: Name): Read<WhenAllDown> {
       return undefined;
     }
     return { kind: 'static', a: read.A, aaaa: read.AAAA, cname: read.CNAME };
-  };
+  });
 }
 
 /** Whether its answers can be CNAMEs: then its owner may have no other records (RFC 1034 3.6.2). */

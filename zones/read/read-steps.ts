@@ -7,6 +7,7 @@
 import { hasErrors, type Report } from '../../config/diagnostics.ts';
 import { without, type Read } from '../../config/fields.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
+import { described, oneOrMore, type JsonSchema } from '../../config/schema.ts';
 import {
   nodePlace,
   refuseReference,
@@ -17,10 +18,11 @@ import {
 } from '../../config/yaml.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import { judgeSteps, type WrittenStep } from './judge-steps.ts';
-import { judgeStep, readStepOf, STEP_KINDS, type StepsContext } from './step-options.ts';
+import { judgeStep, readStepOf, STEP_KINDS, stepSchema, type StepsContext } from './step-options.ts';
 
 export function steps(context: StepsContext): Read<StepSpec[]> {
-  return (node, _name, report) => {
+  const schema = (): JsonSchema => oneOrMore(stepSchema(context), 1, Infinity);
+  return described(schema, (node: YamlNode, _name: string, report: Report): StepSpec[] | undefined => {
     if (node.kind === 'broken') return undefined;
     const items = node.kind === 'list' ? node.items : [node];
     if (items.length === 0) {
@@ -38,7 +40,7 @@ export function steps(context: StepsContext): Read<StepSpec[]> {
       for (const { spec, node: item } of written) judgeStep(spec, item, report);
     }
     return written.map(({ spec }) => spec);
-  };
+  });
 }
 
 function readStep(node: YamlNode, context: StepsContext): StepSpec | undefined {

@@ -19,13 +19,14 @@ import {
 import { lookAt } from '../../config/folder.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { readYaml } from '../../config/parse-yaml.ts';
-import { checks } from '../../config/read-checks.ts';
+import { CHECK_DEFINITIONS, checks } from '../../config/read-checks.ts';
 import { isOutside } from '../../config/read-file.ts';
 import { regions } from '../../config/read-regions.ts';
+import { described, like, schemaOf, type JsonSchema } from '../../config/schema.ts';
 import type { Settings } from '../../config/settings.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
-import { formatName, NameError, nameKey, parseName, type Name } from '../../wire/name.ts';
+import { formatName, NameError, nameKey, parseName, ROOT, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
 import { tldKind } from './host-names.ts';
 import { judgeNames } from './judge-names.ts';
@@ -37,6 +38,7 @@ import {
   nameServers,
   readOwner,
   readRecords,
+  recordsSchema,
   soa,
   soaRdata,
   ttl,
@@ -44,7 +46,7 @@ import {
   type RecordsTarget,
   type SoaFields,
 } from './read-records.ts';
-import { answersWithCname, readServices } from './read-service.ts';
+import { answersWithCname, readServices, servicesSchema } from './read-service.ts';
 import { addFile, addRecord, createRecordStore, ownerOctets, ownerOf, type RecordStore } from './record-store.ts';
 import { whereWritten } from './validate-report.ts';
 import { validateZone } from './validate.ts';
@@ -85,7 +87,28 @@ const apexName: Read<Name> = scalar(
 );
 
 /** Returns the node itself, for keys that are read after the others. */
-const later: Read<YamlNode> = (node) => (node.kind === 'broken' ? undefined : node);
+const later = (node: YamlNode): YamlNode | undefined => (node.kind === 'broken' ? undefined : node);
+
+/** The reader of a zone file's keys. `shared` are the checks of pharos.yaml. */
+function zoneKeys(apex: Name | undefined, isCountry: IsCountry, shared: Settings['checks']) {
+  return map('zone', {
+    zone: required(apexName, 'such as zone: example.com'),
+    ttl: withDefault(ttl, DEFAULT_TTL_SECONDS),
+    nameservers: optional(apex ? nameServers(apex) : skip<{ name: Name; line: number }[]>()),
+    soa: optional(apex ? soa(apex) : skip<SoaFields>()),
+    records: optional(described(recordsSchema, (given: YamlNode) => later(given))),
+    include: withDefault(list(includePath, { min: 1, hint: 'such as [bulk.db]' }), []),
+    regions: withDefault(regions(isCountry), new Map()),
+    checks: withDefault(checks(shared), new Map()),
+    services: optional(described(servicesSchema, (given: YamlNode) => later(given))),
+  });
+}
+
+/** The JSON Schema of zone files. */
+export function zoneSchema(): JsonSchema {
+  const schema = schemaOf(zoneKeys(ROOT, undefined, new Map()), 'zone');
+  return { ...(schema as object), definitions: CHECK_DEFINITIONS() };
+}
 
 /**
  * Reads a zone file and its includes. Returns undefined if the file states no zone. Otherwise it returns a value even
@@ -103,17 +126,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
   const zoneNode = valueOf(node, 'zone');
   // Names are relative to the apex, so it is read first. `map` below reports its mistakes.
   const apex = zoneNode && apexName(zoneNode, 'zone', quiet());
-  const read = map('zone', {
-    zone: required(apexName, 'such as zone: example.com'),
-    ttl: withDefault(ttl, DEFAULT_TTL_SECONDS),
-    nameservers: optional(apex ? nameServers(apex) : skip<{ name: Name; line: number }[]>()),
-    soa: optional(apex ? soa(apex) : skip<SoaFields>()),
-    records: optional(later),
-    include: withDefault(list(includePath, { min: 1, hint: 'such as [bulk.db]' }), []),
-    regions: withDefault(regions(isCountry), new Map()),
-    checks: withDefault(checks(settings.checks), new Map()),
-    services: optional(later),
-  })(node, 'the zone file', report);
+  const read = zoneKeys(apex, isCountry, settings.checks)(node, 'the zone file', report);
   if (!read || !apex) return undefined;
   if (zoneNode.kind === 'scalar') {
     warnBeyondAscii(zoneNode, report);
@@ -213,10 +226,13 @@ function skip<T>(): Read<T> {
   return () => undefined;
 }
 
-const includePath: Read<{ path: string; place: Place }> = (node, name, report) => {
-  const path = text()(node, name, report);
-  return path === undefined ? undefined : { path, place: nodePlace(node) };
-};
+const includePath: Read<{ path: string; place: Place }> = like(
+  text(),
+  (node: YamlNode, name: string, report: Report) => {
+    const path = text()(node, name, report);
+    return path === undefined ? undefined : { path, place: nodePlace(node) };
+  },
+);
 
 /** Reads included files. Returns the absolute paths of the files that were read. */
 function include(

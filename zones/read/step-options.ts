@@ -24,6 +24,7 @@ import { MAX_BIAS, MAX_DISTANCE_KM } from '../../config/limits.ts';
 import { nearestHint } from '../../config/nearest-word.ts';
 import type { IsCountry } from '../../config/network-fields.ts';
 import { isOutside } from '../../config/read-file.ts';
+import { anyOf, like, schemaOf, type JsonSchema } from '../../config/schema.ts';
 import { nodePlace, type YamlMap, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
 import type { FailoverStep } from '../../steering/failover-step.ts';
 import { NO_TABLE } from '../../steering/latency-step.ts';
@@ -129,25 +130,31 @@ function readGeo(at: YamlScalar, options: YamlMap, context: StepsContext): StepS
 }
 
 function readNearest(at: YamlScalar, options: YamlMap, context: StepsContext): StepSpec<'nearest'> | undefined {
-  const fields = {
-    bias: withDefault(bias(context), []),
-    within: withDefault(distanceField({ max: MAX_DISTANCE_KM }), 0),
-  };
-  const read = map('nearest', fields)(options, 'nearest', context.report);
+  const read = nearestKeys(context)(options, 'nearest', context.report);
   warnWithoutPosition(at, context);
   return read && { kind: 'nearest', bias: new Map(read.bias), withinKm: read.within };
 }
 
+function nearestKeys(context: StepsContext) {
+  return map('nearest', {
+    bias: withDefault(bias(context), []),
+    within: withDefault(distanceField({ max: MAX_DISTANCE_KM }), 0),
+  });
+}
+
 function readLatency(_: YamlScalar, options: YamlMap, context: StepsContext): StepSpec<'latency'> | undefined {
-  const fields = {
+  const read = latencyKeys(context)(options, 'latency', context.report);
+  const table = read?.table === undefined ? NO_TABLE : findTable(read.table, options, context);
+  return read && table !== undefined ? { kind: 'latency', table, withinMs: read.within } : undefined;
+}
+
+function latencyKeys(context: StepsContext) {
+  return map('latency', {
     table: context.hasBeacon
       ? optional(text())
       : required(text(), 'the CSV file of measurements: table: rtt.csv; without one, pharos.yaml needs a beacon'),
     within: withDefault(duration(), 0),
-  };
-  const read = map('latency', fields)(options, 'latency', context.report);
-  const table = read?.table === undefined ? NO_TABLE : findTable(read.table, options, context);
-  return read && table !== undefined ? { kind: 'latency', table, withinMs: read.within } : undefined;
+  });
 }
 
 function readFailover(_: YamlScalar, options: YamlMap, context: StepsContext): StepSpec<'failover'> | undefined {
@@ -157,13 +164,14 @@ function readFailover(_: YamlScalar, options: YamlMap, context: StepsContext): S
 }
 
 function readSticky(_: YamlScalar, options: YamlMap, { report }: StepsContext): StepSpec<'sticky'> | undefined {
-  const fields = {
-    v4: withDefault(integer({ min: 0, max: 32 }), 24),
-    v6: withDefault(integer({ min: 0, max: 128 }), 56),
-  };
-  const read = map('sticky', fields)(options, 'sticky', report);
+  const read = stickyKeys(options, 'sticky', report);
   return read && { kind: 'sticky', v4Bits: read.v4, v6Bits: read.v6 };
 }
+
+const stickyKeys = map('sticky', {
+  v4: withDefault(integer({ min: 0, max: 32 }), 24),
+  v6: withDefault(integer({ min: 0, max: 128 }), 56),
+});
 
 function bias(context: StepsContext): Read<[string, number][]> {
   const amount = integer({
@@ -175,13 +183,13 @@ function bias(context: StepsContext): Read<[string, number][]> {
     const region = regionName(context)(key, key.text, report);
     const points = amount(value, `bias of ${key.text}`, report);
     return region !== undefined && points !== undefined ? [region, points] : undefined;
-  });
+  }, amount);
 }
 
 /** Reads the name of a defined region. Warns of a region without VIPs of the service. */
 function regionName(context: StepsContext): Read<string> {
   const { regions, vips, brokenRegions, once } = context;
-  return (node, name, report) => {
+  return like(text(), (node: YamlNode, name: string, report: Report): string | undefined => {
     const region = text()(node, name, report);
     if (region === undefined) return undefined;
     if (vips.some((vip) => vip.region === region)) return region;
@@ -195,7 +203,7 @@ function regionName(context: StepsContext): Read<string> {
     const tell = once ?? createReportOnce(report);
     tell(`region ${region}`, 'PH210', `unknown region "${region}"`, nodePlace(node), hint);
     return undefined;
-  };
+  });
 }
 
 function warnUnusedRegion(region: string, node: YamlNode, report: Report): void {
@@ -208,29 +216,32 @@ type FailoverEntry = FailoverStep['order'][number];
 /** Regions or VIPs; a name that is both means the region (docs/steering.md#failover). */
 function failoverOrder(context: StepsContext): Read<FailoverEntry[]> {
   const { regions, vips, brokenRegions, once } = context;
-  const entry: Read<FailoverEntry> = (node, name, report) => {
-    const target = text()(node, name, report);
-    if (target === undefined) return undefined;
-    if (vips.some((vip) => vip.region === target)) return { kind: 'region', region: target };
-    const vip = vips.findIndex((each) => each.name === target);
-    if (vip >= 0) return { kind: 'vip', vip };
-    if (regions.has(target)) {
-      if (context.isSound !== false) warnUnusedRegion(target, node, report);
-      return { kind: 'region', region: target };
-    }
-    if (brokenRegions?.has(target)) return { kind: 'region', region: target };
-    const known = new Set([...vips.map((each) => each.name), ...regions.keys()]);
-    const tell = once ?? createReportOnce(report);
-    const message = `unknown region or VIP "${target}"`;
-    tell(`region ${target}`, 'PH210', message, nodePlace(node), nearestHint(target, known));
-    return undefined;
-  };
+  const entry: Read<FailoverEntry> = like(
+    text(),
+    (node: YamlNode, name: string, report: Report): FailoverEntry | undefined => {
+      const target = text()(node, name, report);
+      if (target === undefined) return undefined;
+      if (vips.some((vip) => vip.region === target)) return { kind: 'region', region: target };
+      const vip = vips.findIndex((each) => each.name === target);
+      if (vip >= 0) return { kind: 'vip', vip };
+      if (regions.has(target)) {
+        if (context.isSound !== false) warnUnusedRegion(target, node, report);
+        return { kind: 'region', region: target };
+      }
+      if (brokenRegions?.has(target)) return { kind: 'region', region: target };
+      const known = new Set([...vips.map((each) => each.name), ...regions.keys()]);
+      const tell = once ?? createReportOnce(report);
+      const message = `unknown region or VIP "${target}"`;
+      tell(`region ${target}`, 'PH210', message, nodePlace(node), nearestHint(target, known));
+      return undefined;
+    },
+  );
   return onceEach(list(entry, { min: 1, hint: 'regions or VIPs in the order to try them' }));
 }
 
 /** Warns of duplicates in a list of names: the second has no effect. */
 function onceEach<T>(read: Read<T>): Read<T> {
-  return (node, name, report) => {
+  return like(read, (node: YamlNode, name: string, report: Report): T | undefined => {
     const items = node.kind === 'list' ? node.items : [];
     const seen = new Set<string>();
     for (const item of items) {
@@ -240,7 +251,35 @@ function onceEach<T>(read: Read<T>): Read<T> {
       seen.add(item.text);
     }
     return read(node, name, report);
-  };
+  });
+}
+
+/** The schema of a step: its name alone, or a map with its options below the name or beside it. */
+export function stepSchema(context: StepsContext): JsonSchema {
+  const regions = schemaOf(list(regionName(context), { min: 1 }), 'geo');
+  const fence = schemaOf(boolean(), 'fence');
+  const geo = { type: 'object', minProperties: 1, properties: { fence }, additionalProperties: regions };
+  const nothing = { type: ['object', 'null'], properties: {}, additionalProperties: false };
+  return anyOf(
+    { enum: ['weighted', 'all', 'nearest', 'sticky', 'latency'] satisfies StepKind[] },
+    { type: 'object', properties: { geo, fence }, required: ['geo'], additionalProperties: regions },
+    withOptions('nearest', schemaOf(nearestKeys(context), 'nearest')),
+    // With a beacon it needs no table, and the table may be beside its name.
+    withOptions('latency', schemaOf(latencyKeys({ ...context, hasBeacon: true }), 'latency')),
+    { type: 'object', ...only({ failover: schemaOf(failoverOrder(context), 'failover') }), required: ['failover'] },
+    withOptions('sticky', schemaOf(stickyKeys, 'sticky')),
+    withOptions('weighted', nothing),
+    withOptions('all', nothing),
+  );
+}
+
+function withOptions(kind: StepKind, options: JsonSchema): JsonSchema {
+  const { properties } = options as { readonly properties: Readonly<Record<string, JsonSchema>> };
+  return { type: 'object', ...only({ [kind]: options, ...properties }), required: [kind] };
+}
+
+function only(properties: Readonly<Record<string, JsonSchema>>): object {
+  return { properties, additionalProperties: false };
 }
 
 /** Returns the absolute path of a table. Returns undefined and reports if the file does not exist. */

@@ -96,7 +96,7 @@ describe.skipIf(!has('zsh'))('zsh completes', () => {
 });
 
 test('every placeholder of the help is a known kind of value', () => {
-  const known = 'config file old new name type ip cc lat,lon target url token by shell format port status-port duration text service weight command zone options node'; // prettier-ignore
+  const known = 'config file old new name type ip cc lat,lon target url token by shell format port status-port duration text service weight command zone of options node'; // prettier-ignore
   const used = commands
     .filter((name) => name !== 'help')
     .flatMap((name) => [
