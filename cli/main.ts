@@ -6,6 +6,7 @@ import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
 import type { ExplainRequest } from '../steering/trace.ts';
 import type { Shell } from './completion.ts';
 import { controlCommands } from './control-commands.ts';
+import { dnssecCommands } from './dnssec-commands.ts';
 import type { Format } from './import/formats.ts';
 import { collect, example, type Cli } from './options.ts';
 import { EXIT, terminal, type Output } from './output.ts';
@@ -138,6 +139,7 @@ function commands(output: Output, done: (code: number) => void): Command {
   reportCommands(cli);
   controlCommands(cli);
   diffCommand(program, output, done);
+  dnssecCommands(cli);
   importCommands(program, output, done);
   exportCommand(cli);
   programCommands(cli);

@@ -26,6 +26,8 @@ export const ALARMS = {
   not_probed: 'critical',
   /** A VIP changed its state so often that `flap` holds it down. */
   flapping: 'warning',
+  /** The signatures of a zone end soon, because they could not be made again. Validating resolvers then refuse the zone. */
+  signatures_expiring: 'critical',
   /** A certificate ends soon: of this server, or one that a check saw. */
   certificate_expiring: 'warning',
   /** No other node of the fleet is heard: this node decides alone. */

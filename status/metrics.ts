@@ -281,6 +281,12 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
   );
   const serial = gauge(registry, 'zone_serial', 'SOA serial of the zone.', ['zone']);
   const records = gauge(registry, 'zone_records', 'Records of the zone.', ['zone']);
+  const signatureEnd = gauge(
+    registry,
+    'rrsig_expiry_seconds',
+    'Time until the first signature of the zone ends; below 0 if one has ended.',
+    ['zone'],
+  );
   const geoAge = gauge(registry, 'geo_database_age_seconds', 'Time since the database was built.', ['path']);
   const logDropped = counter(
     registry,
@@ -299,12 +305,13 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
     reloaded.set(last.ok ? 1 : 0);
     reloadedAt.set(last.at.getTime() / 1000);
     warnings.set(now.warnings.length);
-    for (const metric of [serial, records, geoAge, alarm, certificateEnd]) metric.reset();
+    for (const metric of [serial, records, signatureEnd, geoAge, alarm, certificateEnd]) metric.reset();
     const { tls, shownPaths } = now.settings;
     if (tls) certificateEnd.set({ path: hidePaths(tls.keyPair.path, shownPaths) }, tls.keyPair.expiresAtMs / 1000);
     for (const zone of now.catalog.zones) {
       serial.set({ zone: zone.name }, zone.serial);
       records.set({ zone: zone.name }, zone.records);
+      if (zone.signing) signatureEnd.set({ zone: zone.name }, zone.signing.expiresAt - Date.now() / 1000);
     }
     for (const database of now.databases) {
       const age = (Date.now() - Date.parse(database.built)) / 1000;

@@ -35,7 +35,13 @@ import {
 } from './json-schema.ts';
 import type { OverrideDocument, WeightDocument } from './override-json.ts';
 import type { Problem } from './problem.ts';
-import type { ClientsDocument, ServiceDocument, StatusDocument, TrafficDocument } from './status-document.ts';
+import type {
+  ClientsDocument,
+  ServiceDocument,
+  StatusDocument,
+  ZoneSigningDocument,
+  TrafficDocument,
+} from './status-document.ts';
 import type { TraceDocument } from './trace-document.ts';
 import { vipSchema } from './vip-fields.ts';
 
@@ -123,6 +129,16 @@ const status = object<StatusDocument>({
       file: textSchema,
       records: whole,
       services: whole,
+      dnssec: orNull(
+        object<ZoneSigningDocument>({
+          keys: listSchema(
+            object<Entry<ZoneSigningDocument['keys']>>({ tag: whole, algorithm: whole, entry_point: yes }),
+          ),
+          signed_at: timeSchema,
+          refresh_at: timeSchema,
+          expires_at: timeSchema,
+        }),
+      ),
     }),
   ),
   services: listSchema(named('Service')),

@@ -7,6 +7,7 @@ import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
 import { hidePaths } from '../config/environment.ts';
 import type { CountedClients } from '../server/forecast/client-counts.ts';
 import { showEndpoint } from '../wire/address.ts';
+import type { SigningInfo } from '../dnssec/zone-signer.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
 import { fleetLine, type FleetLine } from './fleet-document.ts';
@@ -43,6 +44,8 @@ export type StatusDocument = {
     readonly file: string;
     readonly records: number;
     readonly services: number;
+    /** Null if the zone is not signed. */
+    readonly dnssec: ZoneSigningDocument | null;
   }[];
   readonly services: readonly ServiceDocument[];
   readonly vips: readonly VipDocument[];
@@ -130,12 +133,13 @@ function withoutLists(runtime: Runtime): Omit<StatusDocument, 'services' | 'vips
     alarms: runtime.alarms(),
     fleet: fleetLine(runtime),
     traffic: trafficDocument(runtime.recent()),
-    zones: catalog.zones.map(({ name, serial, file, records, services }) => ({
+    zones: catalog.zones.map(({ name, serial, file, records, services, signing }) => ({
       name,
       serial,
       file: hidePaths(file, settings.shownPaths),
       records,
       services,
+      dnssec: signing ? zoneSigningDocument(signing) : null,
     })),
     geo: databases.map(({ path, type, built, ageDays, attribution }) => ({
       path: hidePaths(path, settings.shownPaths),
@@ -209,4 +213,24 @@ export function isStatusDocument(value: unknown): value is StatusDocument {
   )
     return false;
   return (services as readonly Partial<ServiceDocument>[]).every(({ clients }) => Array.isArray(clients?.countries));
+}
+
+/** How a zone is signed. Times are ISO 8601. */
+export type ZoneSigningDocument = {
+  readonly keys: readonly { readonly tag: number; readonly algorithm: number; readonly entry_point: boolean }[];
+  readonly signed_at: string;
+  /** The time at which signatures are made again. */
+  readonly refresh_at: string;
+  /** The earliest end of a signature. */
+  readonly expires_at: string;
+};
+
+function zoneSigningDocument({ keys, signedAt, refreshAt, expiresAt }: SigningInfo): ZoneSigningDocument {
+  const time = (seconds: number): string => new Date(seconds * 1000).toISOString();
+  return {
+    keys: keys.map(({ tag, algorithm, isEntryPoint }) => ({ tag, algorithm, entry_point: isEntryPoint })),
+    signed_at: time(signedAt),
+    refresh_at: time(refreshAt),
+    expires_at: time(expiresAt),
+  };
 }

@@ -110,6 +110,20 @@ export function labelOffsets(name: Name): number[] {
   return offsets;
 }
 
+/** RFC 4034 6.1: canonical order of two names in canonical form, as for `sort`. */
+export function compareCanonical(a: Name, b: Name): number {
+  const labelsA = labelOffsets(a);
+  const labelsB = labelOffsets(b);
+  for (let i = 1; i <= labelsA.length && i <= labelsB.length; i++) {
+    const atA = labelsA[labelsA.length - i] ?? 0;
+    const atB = labelsB[labelsB.length - i] ?? 0;
+    const endA = atA + (a[atA] ?? 0) + 1;
+    const order = Buffer.compare(a.subarray(atA + 1, endA), b.subarray(atB + 1, atB + (b[atB] ?? 0) + 1));
+    if (order !== 0) return order;
+  }
+  return labelsA.length - labelsB.length;
+}
+
 /** Whether `name` is `ancestor` or below it (RFC 9499: subdomain). Case does not matter. */
 export function isWithin(name: Name, ancestor: Name): boolean {
   const from = name.length - ancestor.length;

@@ -4,6 +4,7 @@
  */
 import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
+import type { SigningInfo } from '../dnssec/zone-signer.ts';
 import type { ShedMarks } from '../health/target-names.ts';
 import type { StepSpec } from '../steering/steps.ts';
 
@@ -26,6 +27,8 @@ export type ZoneInfo = {
   readonly services: number;
   /** Number of records without the SOA and NS of the apex, plus VIPs; `reload.max_shrink` compares it. */
   readonly size: number;
+  /** Undefined: the zone is not signed. */
+  readonly signing: SigningInfo | undefined;
 };
 
 export type ServiceInfo = {

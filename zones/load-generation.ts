@@ -35,14 +35,14 @@ import { readChanges, shown, type ConfigurationInput, type KnownZones, type Zone
 import {
   agreedEntry,
   fleetSerial,
-  nextSerial,
   readSerials,
-  statedSerial,
+  serialOf,
   type SerialEntry,
   type Serials,
   type ZoneForSerial,
 } from './serials.ts';
 import { cacheZone, findCachedZone, type CachedZone } from './zone-cache.ts';
+import { signerOf, type SignersOptions } from './zone-signers.ts';
 
 export type LoadInput = {
   /** Path of pharos.yaml; undefined: `./pharos.yaml`, or defaults if there is a folder `zones`. */
@@ -147,6 +147,7 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
       cores,
       isCountry,
       keyPairInUse,
+      isDue: (zoneFile) => isRefreshDue(before, zoneFile),
       findZone: before || input.needsRecords ? undefined : zoneFinder(input, cached),
     },
     before?.known,
@@ -179,7 +180,15 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
   }
 
   const serials = new Map(agreement.entries);
-  const zones = sourcesOf(readings, { before, cached, agreement, serials, store });
+  const nowSeconds = now();
+  const signers: SignersOptions = {
+    cache,
+    nowSeconds,
+    makesKeys: input.cache?.keepsInState === true,
+    hasFleet: settings.fleet !== undefined,
+    report,
+  };
+  const zones = sourcesOf(readings, { before, cached, agreement, serials, store, signers });
   const {
     image,
     catalog,
@@ -204,6 +213,7 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
   checkSchedules(settings.schedules, catalog, report);
   const diagnostics = soFar();
   if (hasErrors(diagnostics)) return { ok: false, diagnostics };
+  for (const { signer } of zones) signer?.keep(cache);
   const generation: LoadedGeneration = {
     settings,
     catalog,
@@ -234,6 +244,11 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     value: { world, isUnchanged: false, zones: readings.flatMap(({ model }) => model ?? []) },
     diagnostics,
   };
+}
+
+/** Whether the signatures of a zone must be made again. */
+function isRefreshDue(before: World | undefined, zoneFile: string): boolean {
+  return (before?.compiled.get(zoneFile)?.signer?.refreshAt ?? Infinity) <= now();
 }
 
 /** Finds zones in the cache, and puts them into `cached` by their files. */
@@ -270,6 +285,7 @@ function sourcesOf(
     agreement,
     serials,
     store,
+    signers,
   }: {
     readonly before: World | undefined;
     /** By the zone's file. */
@@ -277,6 +293,7 @@ function sourcesOf(
     readonly agreement: Agreement;
     readonly serials: Map<string, SerialEntry>;
     readonly store: PartStore;
+    readonly signers: SignersOptions;
   },
 ): ZoneSource[] {
   const known = ({ model, summary }: ZoneReading): CompiledZone | undefined =>
@@ -291,13 +308,19 @@ function sourcesOf(
       return { summary, children, serial, compiled };
     }
     const kept = cached.get(summary.file);
-    const entry = agreement.next(model ?? mustBeKnown(kept, summary.file).content);
+    const signer = model && signerOf(model, before?.compiled.get(summary.file)?.signer?.state, signers);
+    const entry = agreement.next(model ?? mustBeKnown(kept, summary.file).content, signer?.epoch);
     serials.set(key, entry);
     const { serial } = entry;
-    if (model) return { summary, children, serial, model };
+    if (model) return { summary, children, serial, model, signer };
     const { part: octets, info } = mustBeKnown(kept, summary.file);
     const part = addKnownPart(store, octets, serial);
-    return { summary, children, serial, compiled: { info: { ...info, serial }, apex: canonical(summary.apex), part } };
+    return {
+      summary,
+      children,
+      serial,
+      compiled: { info: { ...info, serial }, apex: canonical(summary.apex), part, signer: undefined },
+    };
   });
 }
 
@@ -311,7 +334,7 @@ type Agreement = {
   /** The serials before this load, also those of zones that are not served any more. */
   readonly last: Serials;
   /** The serial of a zone that was read now. */
-  readonly next: (zone: ZoneForSerial) => SerialEntry;
+  readonly next: (zone: ZoneForSerial, epoch?: string) => SerialEntry;
   /** New serials, which the fleet agreed on, of zones that were not read again. By `nameKey`. */
   readonly entries: ReadonlyMap<string, SerialEntry>;
 };
@@ -328,9 +351,7 @@ function agreeOnSerials(
   const seen = (fleetSerials?.isServed === false ? undefined : (inForce ?? serials)) ?? savedSerials(settings, report);
   const last = inForce ?? seen;
   if (!settings.fleet) {
-    const next = (model: ZoneForSerial): SerialEntry =>
-      model.autoSerial ? nextSerial(model, seen, now()) : { serial: statedSerial(model), digest: '' };
-    return { last, next, entries: new Map() };
+    return { last, next: (model, epoch) => serialOf(model, seen, now(), epoch), entries: new Map() };
   }
   const entries = new Map<string, SerialEntry>();
   for (const { key, model } of fleetSerials ? readings : []) {
@@ -339,7 +360,11 @@ function agreeOnSerials(
     const agreed = agreedEntry(key, entry, seen[key], fleetSerials?.known);
     if (agreed !== entry) entries.set(key, agreed);
   }
-  return { last, next: (model) => fleetSerial(model, seen, now(), fleetSerials?.known), entries };
+  return {
+    last,
+    next: (model, epoch) => fleetSerial(model, seen, { nowSeconds: now(), known: fleetSerials?.known, epoch }),
+    entries,
+  };
 }
 
 function savedSerials({ stateDir }: Settings, report: Report): Serials {

@@ -55,29 +55,54 @@ const SPAN_SECONDS = 16;
 const OLDEST_SECONDS = 946_684_800;
 
 /**
+ * The serial of a zone: `epoch` differs if its signatures do; undefined if it is not signed. The serial that a file
+ * states is raised where signatures changed, because secondaries would keep the old ones.
+ */
+export function serialOf(
+  zone: ZoneForSerial,
+  last: Serials,
+  nowSeconds: number,
+  epoch: string | undefined,
+): SerialEntry {
+  if (zone.autoSerial) return nextSerial(zone, last, nowSeconds, epoch);
+  const stated = statedSerial(zone);
+  if (epoch === undefined) return { serial: stated, digest: '' };
+  const digest = signedDigest(String(stated), epoch);
+  const before = last[nameKey(zone.apex)];
+  if (before?.digest === digest) return before;
+  return { serial: Math.max(stated, before === undefined ? 0 : before.serial + 1) >>> 0, digest };
+}
+
+function signedDigest(content: string, epoch: string | undefined): string {
+  return epoch === undefined ? content : createHash('sha256').update(`${content} ${epoch}`).digest('hex').slice(0, 32);
+}
+
+/**
  * The serial for a zone's content: the last one if nothing changed; otherwise that of its files, or the last plus one
  * if the files' times did not advance.
  */
-export function nextSerial(zone: ZoneForSerial, last: Serials, nowSeconds: number): SerialEntry {
-  const digest = digestOf(zone, LOCAL);
+export function nextSerial(zone: ZoneForSerial, last: Serials, nowSeconds: number, epoch?: string): SerialEntry {
+  const digest = signedDigest(digestOf(zone, LOCAL), epoch);
   const before = last[nameKey(zone.apex)];
   if (before?.digest === digest) return before;
   const ofFiles = serialOfFiles(zone, nowSeconds, digestOf(zone, ELSEWHERE));
   return { serial: Math.max((before?.serial ?? 0) + 1, ofFiles) >>> 0, digest };
 }
 
+export type FleetTime = {
+  readonly nowSeconds: number;
+  readonly known?: FleetSerials['known'] | undefined;
+  /** See `serialOf`. */
+  readonly epoch?: string | undefined;
+};
+
 /** The serial for the content of a node of a fleet. `last` are the serials that secondaries may have seen. */
-export function fleetSerial(
-  zone: ZoneForSerial,
-  last: Serials,
-  nowSeconds: number,
-  known?: FleetSerials['known'],
-): SerialEntry {
+export function fleetSerial(zone: ZoneForSerial, last: Serials, { nowSeconds, known, epoch }: FleetTime): SerialEntry {
   const key = nameKey(zone.apex);
-  const digest = digestOf(zone, LOCAL);
+  const digest = signedDigest(digestOf(zone, LOCAL), epoch);
   const elsewhere = digestOf(zone, ELSEWHERE);
-  const content = elsewhere.slice(0, CONTENT_DIGITS);
-  if (!zone.autoSerial) return { serial: statedSerial(zone), digest: '', content };
+  const content = signedDigest(elsewhere, epoch).slice(0, CONTENT_DIGITS);
+  if (!zone.autoSerial) return { ...serialOf(zone, last, nowSeconds, epoch), content };
   const ofFiles = serialOfFiles(zone, nowSeconds, elsewhere);
   const before = servedBefore(last[key], { digest, content });
   return { serial: agreedSerial({ content, before, known: known?.get(key) ?? NOTHING, ofFiles }), digest, content };

@@ -5,7 +5,7 @@
  *     index   by the zone's file, its content and the settings: the other files that the zone was read from
  *     zone    by the same and the digests of all files: what reading told, and the part of the image
  *
- * Only zones without services are kept: their checks may contain secrets.
+ * Only zones without services are kept, whose checks may contain secrets, and without dnssec.
  */
 import { createHash, hash } from 'node:crypto';
 import { dirname } from 'node:path';
@@ -101,7 +101,8 @@ export function cacheZone(
   store: PartStore,
 ): void {
   const { marks, summary } = reading;
-  if (cache.write.length === 0 || info.records < LEAST_RECORDS || summary.services.length > 0) return;
+  if (cache.write.length === 0 || info.records < LEAST_RECORDS || summary.services.length > 0 || summary.signing)
+    return;
   const own = marks.find(({ path }) => path === summary.file);
   if (!own || marks.some(({ digest }) => digest === '')) return;
   // The file may contain a variable, or have changed meanwhile.

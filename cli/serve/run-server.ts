@@ -226,6 +226,7 @@ async function start(parts: ServerParts, takeover: Takeover | undefined, givenUp
   tellSecondaries(parts.notifier, state.current, undefined);
   await parts.calendar.configure(settings);
   parts.measured.start(parts.reloads.reload);
+  parts.signatures.start(parts.reloads.reload);
   return server;
 }
 
@@ -260,6 +261,7 @@ async function stop(parts: ServerParts, takeover: Takeover | undefined): Promise
   parts.reloads.stop();
   parts.loader.stop();
   parts.alarmWatch.stop();
+  parts.signatures.stop();
   await parts.serials.stop();
   await parts.calendar.close();
   // After a takeover the other server writes the measurements.

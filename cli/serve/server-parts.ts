@@ -35,6 +35,7 @@ import { createTrafficWindow, type TrafficWindow } from './recent-traffic.ts';
 import { createReloads, type Reloads } from './reload.ts';
 import { createScheduleOrders } from './schedule-orders.ts';
 import { createSerialAgreement, type SerialAgreement } from './serial-agreement.ts';
+import { createSignatureKeeper, type SignatureKeeper } from './signature-keeper.ts';
 import { checkSerials, createSerialKeeper, type SerialKeeper } from './serial-keeper.ts';
 import { createStatusListener, type StatusListener } from './status-listener.ts';
 import { countersOf, createRuntime, createSimulations } from './status-source.ts';
@@ -68,6 +69,7 @@ export type ServerParts = {
   readonly serials: SerialKeeper;
   readonly agreement: SerialAgreement;
   readonly alarmWatch: AlarmWatch;
+  readonly signatures: SignatureKeeper;
   readonly reloads: Reloads;
   readonly loader: Loader;
   readonly calendar: Calendar;
@@ -117,6 +119,7 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
   const serials = createSerialKeeper(stateDir, alarms, () => handOver.isReleased());
   const alarmWatch = createAlarmWatch({ alarms, current, health: () => health.now(), stateDir });
   const foresee = createForesight(systemClock, current, () => ({ served: answers.served(), clients: clients.of }));
+  const signatures = createSignatureKeeper({ alarms, catalog: () => state.current.catalog });
   const health = holdHealth(() => startChecks(basis, { state, news, alarmWatch, foresee }));
 
   // News first: the alarms of the others name its services.
@@ -124,6 +127,7 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
     ...[answers, clients, traffic, simulations],
     { replaced: (_, next) => { news.configure(next); } }, // prettier-ignore
     alarmWatch,
+    signatures,
     { replaced: (_, next) => { serials.keep(next.loaded); } }, // prettier-ignore
     { replaced: (before, next) => { tellSecondaries(notifier, next, before); } }, // prettier-ignore
     { replaced: () => { agreement.replaced(); } }, // prettier-ignore
@@ -189,7 +193,7 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
   return {
     ...{ fleet: basis.fleet, input: basis.input },
     ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
-    ...{ serials, agreement, alarmWatch, reloads, loader: basis.loader, calendar, runtime, status, handOver },
+    ...{ serials, agreement, signatures, alarmWatch, reloads, loader: basis.loader, calendar, runtime, status, handOver },
   };
 }
 

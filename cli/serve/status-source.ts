@@ -106,7 +106,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     notReady: () => {
       if (stopping()) return ['shutting down'];
       if (!server()) return ['waiting for the first round of probes; the DNS sockets are still closed'];
-      return probed() ? [] : ['the first round of probes is under way'];
+      if (!probed()) return ['the first round of probes is under way'];
+      const now = Date.now() / 1000;
+      const ended = current().catalog.zones.filter(({ signing }) => signing !== undefined && signing.expiresAt <= now);
+      return ended.map(({ name }) => `signatures of ${name} have ended`);
     },
     generation: current,
     get health() {

@@ -6,13 +6,17 @@ import { saysWhere } from '../../geo/private.ts';
 import { dependsOnClient, locate, steer } from '../../steering/chain.ts';
 import { candidateAt, RESULT } from '../../steering/decision.ts';
 import { HAS, SERVICE, VIP, serviceWord, vipWord } from '../../steering/plan.ts';
+import { get16 } from '../../wire/octets.ts';
 import { TYPE } from '../../wire/types.ts';
 import { anyRrset } from '../../zones/image/find-node.ts';
-import { RECORD_HEAD_OCTETS } from '../../zones/image/image.ts';
+import { RECORD_HEAD_OCTETS, RRSET, rrsetWord } from '../../zones/image/image.ts';
+import { findSet, isSigned, STATIC_KEY } from '../../zones/image/signed-rows.ts';
 import type { Packet } from '../contract.ts';
 import type { Answerer } from './answer-state.ts';
 import { sampleClient } from './client-samples.ts';
-import { addAnswer, addNegative, continueAt, copyRrset, isLoop, MARK } from './sections.ts';
+import { copyRrset, recordsOf } from './copy-rrset.ts';
+import { addAnswer, addNegative, continueAt, isLoop, MARK } from './sections.ts';
+import { signedSet } from './signed.ts';
 
 /**
  * Sets the client address that steering uses (docs/steering.md#whose-place-counts): the EDNS client subnet where it is
@@ -76,7 +80,7 @@ export function addSteered(
   }
   let nextAt = -1;
   const { answers } = a.response;
-  if (decision.result === RESULT.VIPS) nextAt = addVips(a, service, a.has, zone, nameAt, apexAt, link);
+  if (decision.result === RESULT.VIPS) nextAt = addVips(a, service, a.has, node, zone, nameAt, apexAt, link);
   else if (decision.result === RESULT.STATIC) nextAt = addStatic(a, service, a.has, node, zone, nameAt, apexAt, link);
   else addStaticRecords(a, node, zone, nameAt, apexAt);
   // RFC 7871 7.4: a negative answer has scope 0. It does not change the scope of earlier links of the chain.
@@ -106,13 +110,14 @@ function scopeOf(a: Answerer, service: number, has: number): number {
 function addStaticRecords(a: Answerer, node: number, zone: number, nameAt: number, apexAt: number): void {
   const rrset = a.query.type === TYPE.ANY ? anyRrset(a.image, node) : -1;
   if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);
-  else addNegative(a, zone, apexAt);
+  else addNegative(a, zone, node, apexAt);
 }
 
 function addVips(
   a: Answerer,
   service: number,
   has: number,
+  node: number,
   zone: number,
   nameAt: number,
   apexAt: number,
@@ -123,7 +128,13 @@ function addVips(
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const column = has === HAS.A ? VIP.RRSET_A : has === HAS.AAAA ? VIP.RRSET_AAAA : VIP.RRSET_CNAME;
   // RFC 2181 10.1: a name has at most one CNAME.
-  const count = has === HAS.CNAME ? 1 : decision.count;
+  let count = has === HAS.CNAME ? 1 : decision.count;
+  let signatures = -1;
+  if (query.dnssecOk && isSigned(a.image, zone)) {
+    const type = has === HAS.A ? TYPE.A : has === HAS.AAAA ? TYPE.AAAA : TYPE.CNAME;
+    signatures = signedSet(a, node, type, decision.candidates, count);
+    count = a.proofs.setSize;
+  }
   const targetAt = response.length + RECORD_HEAD_OCTETS;
   for (let i = 0; i < count; i++) {
     const slot = firstSlot + candidateAt(decision.candidates, i);
@@ -136,8 +147,39 @@ function addVips(
     response.answers++;
     served[slot] = (served[slot] ?? 0) + 1;
   }
+  if (signatures >= 0 && !addSetSignatures(a, signatures, nameAt, decision.ttlSeconds)) return -1;
   if (has !== HAS.CNAME || query.type === TYPE.CNAME || query.type === TYPE.ANY) return -1;
   return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
+}
+
+/** Adds the signatures of a set of a service, with the TTL of its records. Returns false when they do not fit. */
+function addSetSignatures(a: Answerer, row: number, nameAt: number, ttlSeconds: number): boolean {
+  const { response } = a;
+  const { tx, base } = response;
+  const start = base + response.length;
+  if (!copyRrset(a, row, nameAt, 0)) {
+    response.truncated = true;
+    return false;
+  }
+  for (let at = start; at < base + response.length; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) {
+    putTtl(tx, at + 6, ttlSeconds);
+  }
+  response.answers += recordsOf(a, row);
+  return true;
+}
+
+/** Adds the signatures of a static answer. Returns false when they do not fit. */
+function signStatic(a: Answerer, node: number, zone: number, type: number, nameAt: number): boolean {
+  const { image, query, response } = a;
+  if (!query.dnssecOk || !isSigned(image, zone)) return true;
+  const row = findSet(image, node, type, STATIC_KEY);
+  if (row < 0) return true;
+  if (copyRrset(a, row, nameAt, 0)) {
+    response.answers += recordsOf(a, row);
+    return true;
+  }
+  response.truncated = true;
+  return false;
 }
 
 /** Column of the static answer (`when_all_down`) for the query's type; -1 where there is none for that type. */
@@ -162,7 +204,7 @@ function addStatic(
   const cname = serviceWord(services, service, SERVICE.STATIC_CNAME);
   if (cname >= 0) {
     const targetAt = a.response.length + RECORD_HEAD_OCTETS;
-    if (!addAnswer(a, zone + cname, nameAt, apexAt)) return -1;
+    if (!addAnswer(a, zone + cname, nameAt, apexAt) || !signStatic(a, node, zone, TYPE.CNAME, nameAt)) return -1;
     if (a.query.type === TYPE.CNAME || a.query.type === TYPE.ANY) return -1;
     return continueAt(a, service * MARK.COUNT + MARK.SERVICE, targetAt, link);
   }
@@ -171,8 +213,10 @@ function addStatic(
   if (rrset < 0 && a.query.type === TYPE.ANY) {
     rrset = serviceWord(services, service, column === SERVICE.STATIC_A ? SERVICE.STATIC_AAAA : SERVICE.STATIC_A);
   }
-  if (rrset >= 0) addAnswer(a, zone + rrset, nameAt, apexAt);
-  else addStaticRecords(a, node, zone, nameAt, apexAt);
+  if (rrset >= 0) {
+    const type = rrsetWord(a.image.words, zone + rrset, RRSET.TYPE);
+    if (addAnswer(a, zone + rrset, nameAt, apexAt)) signStatic(a, node, zone, type, nameAt);
+  } else addStaticRecords(a, node, zone, nameAt, apexAt);
   return -1;
 }
 

@@ -10,6 +10,7 @@ import type { Image } from '../../zones/image/image.ts';
 import type { Sampler } from './client-samples.ts';
 import type { Cookies } from './cookies.ts';
 import type { PacketClock } from './packet-time.ts';
+import type { Proofs } from './proofs.ts';
 import type { Limiter } from './rrl.ts';
 
 export type Answerer = {
@@ -23,6 +24,8 @@ export type Answerer = {
   readonly visited: Int32Array;
   /** By link through a CNAME or DNAME: position in the message of the owner or of the synthesized CNAME's data. */
   readonly visitedAt: Int32Array;
+  /** For signed zones. */
+  readonly proofs: Proofs;
   /** The client address that steering uses, in network order; `clientBits` is 32 or 128. */
   readonly client: Uint8Array;
   clientBits: number;

@@ -7,14 +7,18 @@ import { finishResponse, startResponse } from '../../wire/response.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../../wire/types.ts';
 import { anyRrset, findRrset, search, searchParent } from '../../zones/image/find-node.ts';
 import { NODE, NODE_FLAG, RRSET, ZONE, nodeWord, zoneWord, rrsetWord } from '../../zones/image/image.ts';
+import { isSigned } from '../../zones/image/signed-rows.ts';
 import { TRANSPORT, type Packet } from '../contract.ts';
 import { COUNTER, count } from '../counters.ts';
 import { locateClient, steeredBits, addSteered } from './answer-service.ts';
 import type { Answerer } from './answer-state.ts';
 import { answerChaos } from './chaos.ts';
 import { cookieAloneRcode, giveOptions } from './give-options.ts';
+import { beginProofs } from './proofs.ts';
 import { limitResponse } from './rrl.ts';
-import { addAnswer, addNegative, addReferral, followDname, followLink, isLoop, MARK, suffixAt } from './sections.ts';
+import { suffixAt } from './copy-rrset.ts';
+import { addAnswer, addNegative, addReferral, followDname, followLink, isLoop, MARK } from './sections.ts';
+import { addProofs, anySignatures, noteExpansion } from './signed.ts';
 
 /** See `Answer` in contract.ts. */
 export function answer(a: Answerer, packet: Readonly<Packet>): number {
@@ -40,7 +44,9 @@ export function answer(a: Answerer, packet: Readonly<Packet>): number {
     refuse(a, EDE.NOT_SUPPORTED);
   else {
     locateClient(a, packet);
+    if (query.dnssecOk) beginProofs(a.proofs);
     resolve(a);
+    if (query.dnssecOk) addProofs(a);
   }
   // A stream or a valid cookie proves the client's address. All other addresses may be forged.
   if (a.limiter !== undefined && isOverUdp && !hasProof && limitResponse(a, a.limiter, packet)) return 0;
@@ -90,11 +96,19 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
     const wildcard = nodeWord(words, node, NODE.WILDCARD);
     if (wildcard === 0) {
       response.rcode = RCODE.NXDOMAIN; // RFC 6604 3: also at the end of a chain
-      addNegative(a, zone, apexAt);
+      addNegative(a, zone, -1, apexAt);
       return -1;
     }
     node += wildcard;
+    if (query.dnssecOk) noteExpansion(a, zone, apexAt);
     flags = nodeWord(words, node, NODE.NAME_AND_FLAGS);
+  }
+  // Types that every name of a signed zone has, also beside a CNAME (RFC 4035 2.5) and at a service.
+  if ((query.type === TYPE.RRSIG || query.type === TYPE.NSEC) && isSigned(image, zone)) {
+    const proof = query.type === TYPE.NSEC ? findRrset(image, node, TYPE.NSEC) : anySignatures(image, node);
+    if (proof < 0) addNegative(a, zone, node, apexAt);
+    else addAnswer(a, proof, nameAt, apexAt);
+    return -1;
   }
   const own = nodeWord(words, node, NODE.SERVICE);
   if (own >= 0) {
@@ -106,7 +120,7 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
     return followLink(a, node, findRrset(image, node, TYPE.CNAME), nameAt, apexAt, link);
   }
   const rrset = query.type === TYPE.ANY ? anyRrset(image, node) : findRrset(image, node, query.type);
-  if (rrset < 0) addNegative(a, zone, apexAt);
+  if (rrset < 0) addNegative(a, zone, node, apexAt);
   // RFC 2181 5: no duplicate records. A DNAME that led to its own owner is in the answer already.
   else if (
     link === 0 ||

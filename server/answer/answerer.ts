@@ -16,6 +16,7 @@ import { answerPeers } from '../transfer/answer-peers.ts';
 import { createTransfers, type TransferPayload } from '../transfer/transfer.ts';
 import type { Answerer } from './answer-state.ts';
 import { answer } from './answer.ts';
+import { createProofs } from './proofs.ts';
 import { createSampler } from './client-samples.ts';
 import { createCookies } from './cookies.ts';
 import { createExplainOverUdp, createExplains, startsWithExplain, type ExplainPayload } from './explain-query.ts';
@@ -85,6 +86,7 @@ export function createAnswererState(
     },
     visited: new Int32Array(MAX_CHAIN_LINKS + 1),
     visitedAt: new Int32Array(MAX_CHAIN_LINKS + 1),
+    proofs: createProofs(MAX_CHAIN_LINKS + 1),
     client: new Uint8Array(16),
     clientBits: 32,
     clientIsSubnet: false,

@@ -11,80 +11,15 @@ import {
   extraOwnerAt,
   extraRrset,
   firstExtraOf,
-  firstPatchOf,
-  PATCH,
-  patchKind,
-  patchOffset,
   RECORD_HEAD_OCTETS,
   RRSET,
   rrsetWord,
-  wireAtOf,
   ZONE,
   zoneWord,
 } from '../../zones/image/image.ts';
 import type { Answerer } from './answer-state.ts';
-
-/**
- * Appends an RRset. Its owner is the name at `ownerAt`, and its zone's apex the name at `apexAt`. Returns false and
- * writes nothing when it does not fit.
- */
-export function copyRrset({ image, response }: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
-  const { bytes, bytesView, words } = image;
-  const { tx, view, base } = response;
-  const octets = rrsetWord(words, rrset, RRSET.WIRE_OCTETS);
-  if (response.length + octets > response.limit) return false;
-  const wireAt = wireAtOf(words, rrset);
-  const start = response.length;
-  const to = base + start;
-  let done = 0;
-  for (; done + 4 <= octets; done += 4) view.setUint32(to + done, bytesView.getUint32(wireAt + done, true), true);
-  for (; done < octets; done++) tx[to + done] = bytes[wireAt + done] ?? 0;
-  // Records are stored with C00C as owner, a pointer to the question's name.
-  if (ownerAt !== 12) {
-    for (let at = to; at < to + octets; at += RECORD_HEAD_OCTETS + get16(tx, at + 10)) {
-      putPointer(tx, at, ownerAt);
-    }
-  }
-  const firstPatch = firstPatchOf(words, rrset);
-  const lastPatch = firstPatch + rrsetWord(words, rrset, RRSET.PATCH_COUNT);
-  for (let patch = firstPatch; patch < lastPatch; patch++) {
-    const at = to + patchOffset(words, patch);
-    const kind = patchKind(words, patch);
-    putPointer(tx, at, kind === PATCH.APEX ? apexAt : start + (kind & 0xffff));
-  }
-  response.length += octets;
-  return true;
-}
-
-/** Writes a compression pointer (RFC 1035 4.1.4). */
-function putPointer(tx: Uint8Array, at: number, position: number): void {
-  tx[at] = 0xc0 | (position >> 8);
-  tx[at + 1] = position;
-}
-
-/**
- * The position of the suffix of the name at `nameAt` after its first `octets` octets. Returns the position of a label,
- * never of a pointer: names of a chain are compressed in the message, and some resolvers follow only a few pointers
- * that lead to pointers.
- */
-export function suffixAt({ response }: Answerer, nameAt: number, octets: number): number {
-  const { tx, base } = response;
-  let at = nameAt;
-  let left = octets;
-  for (;;) {
-    const length = tx[base + at] ?? 0;
-    if (length >= 0xc0) at = ((length & 0x3f) << 8) | (tx[base + at + 1] ?? 0);
-    else if (left <= 0) return at;
-    else {
-      at += length + 1;
-      left -= length + 1;
-    }
-  }
-}
-
-function recordsOf({ image }: Answerer, rrset: number): number {
-  return rrsetWord(image.words, rrset, RRSET.COUNT);
-}
+import { copyRrset, putPointer, recordsOf, suffixAt } from './copy-rrset.ts';
+import { addDenial, addNsec, addProofs, copySignatures, extraSignatures } from './signed.ts';
 
 /** Adds an RRset to the answer section, and the addresses of the names in it to the additional section. */
 export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: number): boolean {
@@ -95,17 +30,34 @@ export function addAnswer(a: Answerer, rrset: number, ownerAt: number, apexAt: n
     return false;
   }
   response.answers += recordsOf(a, rrset);
-  addExtras(a, rrset, start);
+  if (a.query.dnssecOk) {
+    const signatures = copySignatures(a, rrset, ownerAt);
+    if (signatures < 0) return false;
+    response.answers += signatures;
+  }
+  if (rrsetWord(a.image.words, rrset, RRSET.EXTRA_COUNT) > 0) {
+    // The authority section comes before the additional section.
+    if (a.query.dnssecOk) addProofs(a);
+    addExtras(a, rrset, start);
+  }
   return true;
 }
 
-/** Adds the SOA of NXDOMAIN or NODATA, with the TTL of RFC 2308 3. `zone` is the zone's number. */
-export function addNegative(a: Answerer, zone: number, apexAt: number): void {
-  const { response, image } = a;
+/**
+ * Adds the SOA of NXDOMAIN or NODATA, with the TTL of RFC 2308 3, and in signed zones the proof. `zone` is the zone's
+ * number; `node` is the node without data of the query's type, -1 for NXDOMAIN.
+ */
+export function addNegative(a: Answerer, zone: number, node: number, apexAt: number): void {
+  const { response, image, query } = a;
   const soa = zoneWord(image.words, zone, ZONE.NEGATIVE_SOA);
   if (soa === 0) return;
-  if (copyRrset(a, zone + soa, apexAt, apexAt)) response.authorities++;
-  else response.truncated = true;
+  const start = response.length;
+  if (!copyRrset(a, zone + soa, apexAt, apexAt)) {
+    response.truncated = true;
+    return;
+  }
+  response.authorities++;
+  if (query.dnssecOk) addDenial(a, zone, node, apexAt, start);
 }
 
 /** Adds a referral: NS, DS if the query has DO, and glue (RFC 1034 4.3.2 3b). */
@@ -121,10 +73,10 @@ export function addReferral(a: Answerer, node: number, cutAt: number, apexAt: nu
   response.authorities += recordsOf(a, ns);
   if (query.dnssecOk) {
     const ds = findRrset(image, node, TYPE.DS);
-    if (ds >= 0) {
-      if (copyRrset(a, ds, cutAt, apexAt)) response.authorities += recordsOf(a, ds);
-      else response.truncated = true;
-    }
+    if (ds < 0) addNsec(a, node, 0, apexAt);
+    else if (!copyRrset(a, ds, cutAt, apexAt)) response.truncated = true;
+    else response.authorities += recordsOf(a, ds) + Math.max(0, copySignatures(a, ds, cutAt));
+    addProofs(a);
   }
   // RFC 9471 3.1: missing glue sets TC, like a missing answer.
   if (!addExtras(a, ns, start)) response.truncated = true;
@@ -145,7 +97,11 @@ function addExtras(a: Answerer, rrset: number, start: number): boolean {
     const ownerAt = suffixAt(a, start + extraOwnerAt(words, extra), 0);
     // Continue: a later RRset may be smaller and fit.
     if (ownerAt > MAX_POINTER || !copyRrset(a, rrsetOfExtra, ownerAt, 0)) isWhole = false;
-    else response.additionals += recordsOf(a, rrsetOfExtra);
+    else {
+      response.additionals += recordsOf(a, rrsetOfExtra);
+      // RFC 4035 3.1.1: signatures that do not fit here are left out, without TC.
+      if (a.query.dnssecOk) response.additionals += extraSignatures(a, rrsetOfExtra, ownerAt);
+    }
   }
   return isWhole;
 }

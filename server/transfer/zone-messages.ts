@@ -3,6 +3,7 @@
  * are compressed only against the question, which is the apex in every message, and owners also against the previous
  * record.
  */
+import { SERVICE, serviceWord } from '../../steering/plan.ts';
 import { MAX_POINTER } from '../../wire/limits.ts';
 import type { Name } from '../../wire/name.ts';
 import { copyOctets, get16, get8, put16 } from '../../wire/octets.ts';
@@ -26,7 +27,8 @@ import {
   ZONE,
   zoneWord,
 } from '../../zones/image/image.ts';
-import type { DefaultAnswers } from './default-answer.ts';
+import { isPair, isSignedRrset, signedPart } from '../../zones/image/signed-rows.ts';
+import type { DefaultAnswers, DefaultRrset } from './default-answer.ts';
 
 /** The parts that all messages of one response share. */
 export type MessageFrame = {
@@ -111,16 +113,34 @@ function* rrsetsOf(image: Image, { zone, firstService }: ServedZone, defaults: D
     const first = firstRrsetOf(words, node);
     const end = first + nodeWord(words, node, NODE.RRSET_COUNT);
     for (let rrset = first; rrset < end; rrset++) {
-      if (rrset === soa.rrset) continue;
-      if (service >= 0 && defaults.covers(service, rrsetWord(words, rrset, RRSET.TYPE))) continue;
-      yield { node, rrset, ttlSeconds: undefined };
+      const type = rrsetWord(words, rrset, RRSET.TYPE);
+      // Signatures come with their RRset. An NSEC without a type is for answers only.
+      if (isPair(type) || (service >= 0 && defaults.covers(service, type))) continue;
+      if (rrset !== soa.rrset) yield { node, rrset, ttlSeconds: undefined };
+      if (isSignedRrset(words, rrset)) yield { node, rrset: rrset + 1, ttlSeconds: undefined };
     }
     if (service < 0) continue;
-    for (const { rrsets: steered, ttlSeconds } of defaults.of(service)) {
-      for (const answer of steered) yield { node, rrset: zone + answer, ttlSeconds };
+    for (const answer of defaults.of(service)) {
+      const firstSlot = serviceWord(image.plan.services, service, SERVICE.FIRST_SLOT);
+      yield* steeredRrsets(image, { zone, node, firstSlot }, answer);
     }
   }
   yield soa;
+}
+
+/**
+ * The records of a default answer, in a signed zone with their signatures. Where the whole answer has none, as many of
+ * its records as have.
+ */
+function* steeredRrsets(
+  image: Image,
+  { zone, node, firstSlot }: { readonly zone: number; readonly node: number; readonly firstSlot: number },
+  { type, rrsets, slots, ttlSeconds }: DefaultRrset,
+): Generator<ZoneRrset> {
+  const vips = Int32Array.from(slots, (slot) => slot - firstSlot);
+  const found = signedPart(image, node, type, vips);
+  for (const rrset of found ? rrsets.slice(0, found.size) : rrsets) yield { node, rrset: zone + rrset, ttlSeconds };
+  if (found) yield { node, rrset: found.row, ttlSeconds };
 }
 
 type Message = {

@@ -15,6 +15,7 @@ const ROOMS = [
   'wire',
   'wire/rdata',
   'config',
+  'dnssec',
   'geo',
   'health',
   'health/checks',

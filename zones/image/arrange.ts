@@ -4,6 +4,7 @@
  * hundred instructions.
  */
 import { fold } from '../../wire/name-hash.ts';
+import { TYPE } from '../../wire/types.ts';
 import { type Arena, reserve } from './arena.ts';
 import type { Building } from './compile-zone.ts';
 import { writePlain } from './encode-rrset.ts';
@@ -19,6 +20,7 @@ export type Arrangement = {
   readonly firstNode: number;
   readonly nodesEnd: number;
   readonly tableAt: number;
+  readonly chainAt: number;
   readonly patchesAt: number;
   readonly extrasAt: number;
   readonly bytesAt: number;
@@ -28,7 +30,7 @@ export type Arrangement = {
 
 /** Gives every node and RRset of a zone its row. */
 export function arrange(building: Building): Arrangement {
-  const { nodes, rrsets, answers, table, patches, extras, bytes, apexNode } = building;
+  const { nodes, rrsets, answers, table, chain, patches, extras, bytes, apexNode } = building;
   const rowOfNode = new Int32Array(nodes.length / ROW_WORDS);
   const rowOfRrset = new Int32Array(rrsets.length / ROW_WORDS).fill(-1);
   let row = ZONE_ROWS;
@@ -56,11 +58,13 @@ export function arrange(building: Building): Arrangement {
   const nodesEnd = row;
   for (let rrset = 0; rrset < rowOfRrset.length; rrset++) if (rowOfRrset[rrset] === -1) rowOfRrset[rrset] = row++;
   const tableAt = row * ROW_WORDS;
-  const patchesAt = tableAt + table.length;
+  const chainAt = tableAt + table.length;
+  // Patches and extras are pairs.
+  const patchesAt = chainAt + chain.length + (chain.length & 1);
   const extrasAt = patchesAt + patches.length;
   const bytesAt = (extrasAt + extras.length) * 4;
   const octets = bytesAt + bytes.length + nodeOctets;
-  return { rowOfNode, rowOfRrset, firstNode, nodesEnd, tableAt, patchesAt, extrasAt, bytesAt, octets };
+  return { rowOfNode, rowOfRrset, firstNode, nodesEnd, tableAt, chainAt, patchesAt, extrasAt, bytesAt, octets };
 }
 
 /**
@@ -77,7 +81,7 @@ export function writePart(
   if (zone === undefined) return undefined;
   const words = arena.words.subarray(zone * ROW_WORDS, zone * ROW_WORDS + Math.ceil(arrangement.octets / 4));
   const bytes = arena.bytes.subarray(zone * ROW_OCTETS, zone * ROW_OCTETS + arrangement.octets);
-  const { rowOfNode, rowOfRrset, tableAt, patchesAt, extrasAt, firstNode, nodesEnd } = arrangement;
+  const { rowOfNode, rowOfRrset, tableAt, chainAt, patchesAt, extrasAt, firstNode, nodesEnd } = arrangement;
   words[ZONE.APEX_NODE] = firstNode;
   words[ZONE.APEX_OCTETS] = apexOctets;
   words[ZONE.NEGATIVE_SOA] = building.negativeSoa < 0 ? 0 : (rowOfRrset[building.negativeSoa] ?? 0);
@@ -87,8 +91,11 @@ export function writePart(
   words[ZONE.MAX_LABELS] = building.maxLabels;
   words[ZONE.NODES_END] = nodesEnd;
   words[ZONE.OCTETS] = arrangement.octets;
+  words[ZONE.CHAIN_AT] = chainAt;
+  words[ZONE.CHAIN_COUNT] = building.chain.length;
   writeRows(building, arrangement, words, bytes);
-  const { table, patches, extras } = building;
+  const { table, chain, patches, extras } = building;
+  for (const [index, node] of chain.entries()) words[chainAt + index] = rowOfNode[node] ?? 0;
   for (let at = 0; at < table.length; at += 2) {
     const node = (table[at + 1] ?? 0) - 1;
     if (node < 0) continue;
@@ -121,7 +128,9 @@ function writeRows(building: Building, arrangement: Arrangement, words: Int32Arr
     const pairs = row * PAIRS_A_ROW;
     words[to + RRSET.FIRST_PATCH] = patchesAt / PATCH.WORDS + rrsetWord(rrsets.array, rrset, RRSET.FIRST_PATCH) - pairs;
     words[to + RRSET.PATCH_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.PATCH_COUNT);
-    words[to + RRSET.FIRST_EXTRA] = extrasAt / 2 + rrsetWord(rrsets.array, rrset, RRSET.FIRST_EXTRA) - pairs;
+    const extra = rrsetWord(rrsets.array, rrset, RRSET.FIRST_EXTRA);
+    const isSignature = (rrsetWord(rrsets.array, rrset, RRSET.TYPE) & 0xffff) === TYPE.RRSIG;
+    words[to + RRSET.FIRST_EXTRA] = isSignature ? extra : extrasAt / 2 + extra - pairs;
     words[to + RRSET.EXTRA_COUNT] = rrsetWord(rrsets.array, rrset, RRSET.EXTRA_COUNT);
     const at = rrsetWord(rrsets.array, rrset, RRSET.WIRE_AT);
     if (at < 0) writePlain(store, ~at, bytes, end);
@@ -139,6 +148,8 @@ function writeRows(building: Building, arrangement: Arrangement, words: Int32Arr
     const nameAndFlags = nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS);
     words[to + NODE.NAME_AT] = end - row * ROW_OCTETS;
     words[to + NODE.NAME_AND_FLAGS] = nameAndFlags;
+    const nsec = nodeWord(nodes.array, node, NODE.NSEC);
+    words[to + NODE.NSEC] = nsec === 0 ? 0 : (rowOfRrset[nsec - 1] ?? 0) - row;
     words[to + NODE.FIRST_RRSET] = 1;
     words[to + NODE.RRSET_COUNT] = count;
     words[to + NODE.WILDCARD] = wildcard < 0 ? 0 : (rowOfNode[wildcard] ?? 0) - row;

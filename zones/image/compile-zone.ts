@@ -4,6 +4,7 @@
  * services choose is compiled afterwards, for all zones together (compile-services.ts).
  */
 import type { Report } from '../../config/diagnostics.ts';
+import type { ZoneSigner } from '../../dnssec/zone-signer.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { canonical, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
@@ -17,7 +18,17 @@ import { resolveTargets } from './additional.ts';
 import { addPlainRrset, encodeRrset } from './encode-rrset.ts';
 import { createBytes, createWords, pushWords, type Bytes, type Words } from './growable.ts';
 import { NODE, NODE_FLAG, nodeWord, ROW_WORDS } from './image.ts';
-import { addHiddenNode, addNode, createNodeTable, findNode, flagsOf, hideNode, type NodeTable } from './node-table.ts';
+import { createSigning, signNode, signRrset, type EncodedSet, type ZoneSigning } from './sign-zone.ts';
+import {
+  addHiddenNode,
+  addNode,
+  createNodeTable,
+  findNode,
+  flagsOf,
+  hideNode,
+  nameOf,
+  type NodeTable,
+} from './node-table.ts';
 
 /** The tables of a zone under construction. References are numbers of rows in these tables. */
 export type Building = NodeTable & {
@@ -32,6 +43,8 @@ export type Building = NodeTable & {
   maxLabels: number;
   /** The SOA RRset of negative answers, or -1. */
   negativeSoa: number;
+  /** The nodes with an NSEC, in canonical order. Empty if the zone is not signed. */
+  chain: readonly number[];
   /** RRsets of the services: the first `answers` of all. */
   answers: number;
 };
@@ -48,6 +61,8 @@ export type ZoneToCompile = {
   /** Apexes (`nameKey`) of the served zones below this one. */
   readonly children: ReadonlySet<string>;
   readonly report: Report;
+  /** Undefined: the zone is not signed. */
+  readonly signer?: ZoneSigner | undefined;
 };
 
 /** The working data of compiling one zone. */
@@ -69,10 +84,12 @@ type Work = {
   readonly occludedNode: Map<string, number>;
   /** (RRset, offset of the target's name in it, row) for each target that may have additional data. */
   readonly targets: Words;
+  /** Undefined: the zone is not signed. */
+  signing: ZoneSigning | undefined;
 };
 
 /** Compiles a zone. Returns its tables, and the RRsets of its services. */
-export function compileZone({ model, serial, children, report }: ZoneToCompile): {
+export function compileZone({ model, serial, children, report, signer }: ZoneToCompile): {
   readonly building: Building;
   readonly answers: ServiceAnswers;
 } {
@@ -89,6 +106,7 @@ export function compileZone({ model, serial, children, report }: ZoneToCompile):
     apexNode: -1,
     maxLabels: labelOffsets(apex).length,
     negativeSoa: -1,
+    chain: [],
     answers: 0,
   };
   const work: Work = {
@@ -103,6 +121,7 @@ export function compileZone({ model, serial, children, report }: ZoneToCompile):
     hasOthers: children.size > 0,
     occludedNode: new Map(),
     targets: createWords(64),
+    signing: undefined,
   };
   const answers = encodeAnswers(building, model.services, apex);
   const known = findNode(building, apex, 0, apex.length);
@@ -110,9 +129,10 @@ export function compileZone({ model, serial, children, report }: ZoneToCompile):
   setFlag(building, building.apexNode, NODE_FLAG.APEX);
   addCuts(work);
   placeOwners(work);
+  for (const [number, service] of model.services.entries()) addService(work, service, number);
+  if (signer) work.signing = createSigning(work, signer, model.services);
   encodeRecords(work);
   resolveTargets(work);
-  for (const [number, service] of model.services.entries()) addService(work, service, number);
   return { building, answers };
 }
 
@@ -189,11 +209,6 @@ function placeNode({ building, apex }: Work, node: number): void {
   building.maxLabels = Math.max(building.maxLabels, labels);
 }
 
-function nameOf({ nodes, names }: Building, node: number): Name {
-  const at = nodeWord(nodes.array, node, NODE.NAME_AT);
-  return names.array.subarray(at, at + (nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS) & 0xff));
-}
-
 function setFlag(building: Building, node: number, flag: number): void {
   const at = node * ROW_WORDS + NODE.NAME_AND_FLAGS;
   building.nodes.array[at] = (building.nodes.array[at] ?? 0) | flag;
@@ -266,15 +281,27 @@ function encodeRecords(work: Work): void {
   for (let node = 0; node < count; node++) {
     const row = (first[node] ?? 0) - 1;
     const isCut = (flagsOf(building, node) & NODE_FLAG.CUT) !== 0;
-    if (next[row] === 0 && !isCut && encodeOnly(work, node, row)) continue;
+    if (next[row] === 0 && !isCut && !work.signing && encodeOnly(work, node, row)) continue;
     const rows: number[] = [];
     for (let entry = row + 1; entry !== 0; entry = next[entry - 1] ?? 0) rows.push(entry - 1);
     const isShown = (each: number): boolean => store.type[each] === TYPE.NS || store.type[each] === TYPE.DS;
-    encodeRrsets(work, node, isCut ? rows.filter(isShown) : rows);
+    encodeRrsets(work, node, isCut ? rows.filter(isShown) : rows, signingOf(work, node));
     // After the node's own RRsets, so that those stay contiguous.
     if (node === building.apexNode) encodeNegativeSoa(work, rows.find((each) => store.type[each] === TYPE.SOA)); // prettier-ignore
     if (isCut) encodeBesideCut(work, node, rows.filter((each) => !isShown(each))); // prettier-ignore
   }
+  if (!work.signing) return;
+  // Services without records beside them.
+  const end = building.nodes.length / ROW_WORDS;
+  for (let node = count; node < end; node++) {
+    const signing = signingOf(work, node);
+    if (signing) encodeRrsets(work, node, [], signing);
+  }
+}
+
+/** Undefined for a node that has no NSEC. */
+function signingOf({ signing }: Work, node: number): ZoneSigning | undefined {
+  return signing?.nextOf.has(node) === true ? signing : undefined;
 }
 
 /** Encodes the only record of a node if its type is plain. Most nodes have one such record. */
@@ -296,11 +323,11 @@ function encodeBesideCut(work: Work, cut: number, rows: readonly number[]): void
   const nameAt = nodeWord(building.nodes.array, cut, NODE.NAME_AT);
   const node = addHiddenNode(building, nameAt, flagsOf(building, cut) & 0xff);
   work.occludedNode.set(nameKey(nameOf(building, node)), node);
-  encodeRrsets(work, node, rows);
+  encodeRrsets(work, node, rows, undefined);
 }
 
-/** Encodes the RRsets of a node from all its rows. */
-function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
+/** Encodes the RRsets of a node from all its rows. `signing`: with signatures, and with an NSEC. */
+function encodeRrsets(work: Work, node: number, all: readonly number[], signing: ZoneSigning | undefined): void {
   const { building, store } = work;
   const byType = new Map<number, number[]>();
   for (const row of all) {
@@ -310,13 +337,16 @@ function encodeRrsets(work: Work, node: number, all: readonly number[]): void {
     else byType.set(type, [row]);
   }
   const at = node * ROW_WORDS;
-  building.nodes.array[at + NODE.FIRST_RRSET] = building.rrsets.length / ROW_WORDS;
-  building.nodes.array[at + NODE.RRSET_COUNT] = byType.size;
+  const firstRrset = building.rrsets.length / ROW_WORDS;
+  building.nodes.array[at + NODE.FIRST_RRSET] = firstRrset;
   for (const [type, rows] of byType) {
     if (type === TYPE.CNAME) setFlag(building, node, NODE_FLAG.CNAME);
     if (type === TYPE.DNAME) setFlag(building, node, NODE_FLAG.DNAME);
-    encodeRows(work, type, rows);
+    const set = encodeRows(work, type, rows);
+    if (set && signing) signRrset(signing, node, set);
   }
+  if (signing) signNode(signing, node, [...byType.keys()]);
+  building.nodes.array[at + NODE.RRSET_COUNT] = building.rrsets.length / ROW_WORDS - firstRrset;
 }
 
 /** A wildcard answers for names of any length. */
@@ -326,27 +356,27 @@ function nameOctetsOf(store: RecordStore, row: number): number {
 }
 
 /** Encodes the rows of one owner and type. Exact duplicates count once; the TTL is the first row's (RFC 2181 5.2). */
-function encodeRows(work: Work, type: number, rows: readonly number[]): number {
+function encodeRows(work: Work, type: number, rows: readonly number[]): EncodedSet | undefined {
   const { store, building } = work;
+  const ttlSeconds = recordTtl(store, rows[0] ?? 0);
   if (rows.length === 1 && isPlainType(type)) {
-    const only = addPlainRrset(building, store, rows[0] ?? 0, nameOctetsOf(store, rows[0] ?? 0));
-    if (only !== undefined) return only;
+    const rrset = addPlainRrset(building, store, rows[0] ?? 0, nameOctetsOf(store, rows[0] ?? 0));
+    if (rrset !== undefined) return { rrset, type, ttlSeconds, rdata: [rdataOf(store, rows[0] ?? 0)] };
   }
   const kept = rows.length === 1 ? rows : distinctRows(store, rows);
   const rdata = kept.map((row) => (type === TYPE.SOA ? withSerial(work, row) : rdataOf(store, row)));
   const dataAt: number[] = [];
-  const ttl = recordTtl(store, rows[0] ?? 0);
   const nameOctets = nameOctetsOf(store, rows[0] ?? 0);
-  const rrset = encodeRrset(building, type, ttl, rdata, work.apex, dataAt, nameOctets);
+  const rrset = encodeRrset(building, type, ttlSeconds, rdata, work.apex, dataAt, nameOctets);
   if (rrset === undefined) {
     reportTooLarge(work, type, rows[0] ?? 0, nameOctets);
-    return -1;
+    return undefined;
   }
   const nameAt = additionalNameOffset(type);
   if (nameAt !== undefined) {
     kept.forEach((row, i) => pushWords(work.targets, rrset, (dataAt[i] ?? 0) + nameAt, row));
   }
-  return rrset;
+  return { rrset, type, ttlSeconds, rdata };
 }
 
 /** The rows without those that repeat the data of an earlier one. */

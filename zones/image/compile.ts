@@ -4,6 +4,7 @@
  */
 import { createReport, type Diagnostic, type Report } from '../../config/diagnostics.ts';
 import type { RegionSpec, Settings } from '../../config/settings.ts';
+import type { ZoneSigner } from '../../dnssec/zone-signer.ts';
 import { startBitsFor } from '../../geo/atlas.ts';
 import { centroidOf } from '../../geo/countries.ts';
 import type { AtlasInputs, FoundAtlas } from '../../geo/find-atlas.ts';
@@ -33,9 +34,18 @@ export type ZoneSource = {
   readonly children: ReadonlySet<string>;
   /** The serial of a zone: that of its SOA, or an assigned one with `serial: auto`. */
   readonly serial: number;
-} & ({ readonly model: ZoneModel; readonly compiled?: undefined } | { readonly compiled: CompiledZone });
+} & (
+  | { readonly model: ZoneModel; readonly compiled?: undefined; readonly signer?: ZoneSigner | undefined }
+  | { readonly compiled: CompiledZone; readonly signer?: undefined }
+);
 
-export type CompiledZone = { readonly info: ZoneInfo; readonly apex: Name; readonly part: Part };
+export type CompiledZone = {
+  readonly info: ZoneInfo;
+  readonly apex: Name;
+  readonly part: Part;
+  /** Undefined: the zone is not signed. */
+  readonly signer: ZoneSigner | undefined;
+};
 
 export type CompileInput = {
   readonly settings: Settings;
@@ -89,11 +99,12 @@ export function compile(input: CompileInput): Compiled {
 }
 
 function compileSource(
-  { model, children, serial }: ZoneSource & { readonly model: ZoneModel },
+  { model, children, serial, signer }: ZoneSource & { readonly model: ZoneModel },
   store: PartStore,
   report: Report,
 ): CompiledZone {
   const apex = canonical(model.apex);
+  const part = addPart(store, { model, serial, children, report, signer });
   const info: ZoneInfo = {
     name: formatName(apex),
     serial,
@@ -101,14 +112,16 @@ function compileSource(
     records: model.records.count,
     services: model.services.length,
     size: sizeOf(model),
+    signing: signer?.describe(),
   };
-  return { info, apex, part: addPart(store, { model, serial, children, report }) };
+  return { info, apex, part, signer };
 }
 
 /** A compiled zone, with another serial if nodes of a fleet agreed on one. */
 function withSerial(zone: CompiledZone, serial: number, store: PartStore): CompiledZone {
-  const { info, apex, part } = zone;
-  return info.serial === serial ? zone : { info: { ...info, serial }, apex, part: copyWithSerial(store, part, serial) };
+  if (zone.info.serial === serial) return zone;
+  const part = copyWithSerial(store, zone.part, serial, zone.signer?.signSerial(serial));
+  return { ...zone, info: { ...zone.info, serial }, part };
 }
 
 function compilePlan(input: CompileInput, compiled: readonly CompiledZone[]): CompiledPlan {

@@ -1,6 +1,7 @@
 /**
  * The search of the packet path: the node of a name, or its closest encloser (RFC 4592 2.2.1, RFC 9499).
  */
+import { TYPE } from '../../wire/types.ts';
 import { addLabel, hashLabel, hashSuffix } from '../../wire/name-hash.ts';
 import {
   apexOf,
@@ -166,9 +167,11 @@ export function nextNode(words: Int32Array, node: number): number {
   return node + rows + (rows & 1);
 }
 
-/** RFC 8482 4.1: one RRset of a node is enough for ANY. -1 if the node has none. */
+/** RFC 8482 4.1: one RRset of a node is enough for ANY. -1 if the node has none, or no other than an NSEC. */
 export function anyRrset({ words }: Image, node: number): number {
-  return nodeWord(words, node, NODE.RRSET_COUNT) > 0 ? firstRrsetOf(words, node) : -1;
+  if (nodeWord(words, node, NODE.RRSET_COUNT) === 0) return -1;
+  const first = firstRrsetOf(words, node);
+  return rrsetWord(words, first, RRSET.TYPE) === TYPE.NSEC ? -1 : first;
 }
 
 /** Number of a node's RRset of a type, or -1. */

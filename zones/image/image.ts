@@ -10,6 +10,7 @@
  *     nodes       row each      one row per existing name, empty non-terminals too (NODE), then one per RRset of the name
  *     others      row each      RRsets without a node (RRSET)
  *     table       Int32 x 2n    open addressing: name hash, rows from the zone's row to the node (0: free)
+ *     chain       Int32 x 1     the nodes with an NSEC in canonical order: rows from the zone's row. Only signed zones
  *     patches     Int32 x 2     places in a copied RRset where a pointer must be written (PATCH)
  *     extras      Int32 x 2     additional section: rows from here to the RRset, and the offset of its owner in the RRset
  *                               that names it
@@ -66,12 +67,14 @@ export const SECTION_COUNT = 8;
 export const HEADER_WORDS = 32;
 export const HEADER = { MAGIC: 0, SECTIONS: 2 } as const;
 
-/** Columns of a node row. Two are free for what signing needs. */
+/** Columns of a node row. One is free. */
 export const NODE = {
   /** Octets from the start of the row. */
   NAME_AT: 0,
   /** Octets of the name in bits 0 to 7, NODE_FLAG above. */
   NAME_AND_FLAGS: 1,
+  /** Rows from here to the node's NSEC; 0 if it has none. */
+  NSEC: 2,
   /** Rows from here. */
   FIRST_RRSET: 3,
   RRSET_COUNT: 4,
@@ -91,7 +94,12 @@ export const NODE_FLAG = {
 
 /** Columns of an RRset row. */
 export const RRSET = {
+  /**
+   * The type. Rows that only signed zones have are a pair of types, so that no search for a type finds them:
+   * signatures (`pairOf(TYPE.RRSIG, covered)`), and an NSEC without the bit of a type (`pairOf(TYPE.NSEC, type)`).
+   */
   TYPE: 0,
+  /** Number of records, and SIGNED. */
   COUNT: 1,
   /** Octets from the start of the row. */
   WIRE_AT: 2,
@@ -101,8 +109,19 @@ export const RRSET = {
   PATCH_COUNT: 5,
   /** Pairs of words from the start of the row. */
   FIRST_EXTRA: 6,
+  /** In a row of signatures of a steered set instead: which set it is (signed-rows.ts). */
+  SET_KEY: 6,
   EXTRA_COUNT: 7,
 } as const;
+
+/** In COUNT: the next row has the signatures of this RRset. */
+export const SIGNED = 0x1_0000;
+export const COUNT_MASK = 0xffff;
+
+/** See RRSET.TYPE. */
+export function pairOf(type: number, of: number): number {
+  return type | (of << 16);
+}
 
 /** Columns of a zone's two rows. */
 export const ZONE = {
@@ -125,6 +144,10 @@ export const ZONE = {
   NODES_END: 7,
   /** Octets of the whole part. */
   OCTETS: 8,
+  /** Words from the start of the row. */
+  CHAIN_AT: 9,
+  /** Number of nodes with an NSEC; 0 if the zone is not signed. */
+  CHAIN_COUNT: 10,
   WORDS: 16,
 } as const;
 

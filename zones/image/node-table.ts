@@ -104,3 +104,9 @@ function equals({ nodes, names }: NodeTable, node: number, name: Uint8Array, at:
 export function flagsOf({ nodes }: NodeTable, node: number): number {
   return nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS);
 }
+
+/** The name of a node, in the case of its first record. */
+export function nameOf({ nodes, names }: NodeTable, node: number): Uint8Array {
+  const at = nodeWord(nodes.array, node, NODE.NAME_AT);
+  return names.array.subarray(at, at + (nodeWord(nodes.array, node, NODE.NAME_AND_FLAGS) & 0xff));
+}

@@ -12,6 +12,8 @@ import { compileZone, type ZoneToCompile } from './compile-zone.ts';
 import {
   NODE,
   nodeWord,
+  pairOf,
+  RECORD_HEAD_OCTETS,
   ROOT_MAGIC,
   ROOT_ROW,
   ROW_OCTETS,
@@ -75,11 +77,18 @@ export function octetsOfPart({ arena }: PartStore, { zone, octets }: Part): Uint
   return arena ? arena.bytes.subarray(zone * ROW_OCTETS, zone * ROW_OCTETS + octets) : new Uint8Array(0);
 }
 
-/** Adds a copy of a part with another serial in its SOA. */
-export function copyWithSerial(store: PartStore, from: Part, serial: number): Part {
+/** Adds a copy of a part with another serial in its SOA. `signatures`: RRSIG data for it, if the zone is signed. */
+export function copyWithSerial(
+  store: PartStore,
+  from: Part,
+  serial: number,
+  signatures: readonly Uint8Array[] | undefined,
+): Part {
   const zone = inArena(store, from.octets, (arena) => {
     const row = copyPart(arena, from.zone, arena);
-    if (row !== undefined) writeSerial(arena, row, serial);
+    if (row === undefined) return undefined;
+    writeSerial(arena, row, serial);
+    if (signatures) writeSoaSignatures(arena, row, signatures);
     return row;
   });
   const part = { ...from, zone };
@@ -100,6 +109,19 @@ function writeSerial({ words, bytes }: Arena, zone: number, serial: number): voi
     if (row === zone || rrsetWord(words, row, RRSET.TYPE) !== TYPE.SOA) continue;
     const end = row * ROW_OCTETS + rrsetWord(words, row, RRSET.WIRE_AT) + rrsetWord(words, row, RRSET.WIRE_OCTETS);
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(end - SOA_NUMBERS_OCTETS, serial);
+  }
+}
+
+/** Replaces the signatures of the SOA. A key's signatures have one length. */
+function writeSoaSignatures({ words, bytes }: Arena, zone: number, signatures: readonly Uint8Array[]): void {
+  const apex = zone + zoneWord(words, zone, ZONE.APEX_NODE);
+  const pair = pairOf(TYPE.RRSIG, TYPE.SOA);
+  let row = apex + nodeWord(words, apex, NODE.FIRST_RRSET);
+  while (rrsetWord(words, row, RRSET.TYPE) !== pair) row++;
+  let at = row * ROW_OCTETS + rrsetWord(words, row, RRSET.WIRE_AT);
+  for (const data of signatures) {
+    bytes.set(data, at + RECORD_HEAD_OCTETS);
+    at += RECORD_HEAD_OCTETS + data.length;
   }
 }
 

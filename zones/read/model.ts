@@ -5,6 +5,7 @@
 import type { CheckSpec } from '../../config/check-kinds.ts';
 import type { Place } from '../../config/diagnostics.ts';
 import type { RegionSpec } from '../../config/settings.ts';
+import type { Signing } from '../../dnssec/read-signing.ts';
 import type { ShedMarks } from '../../health/target-names.ts';
 import type { StepSpec } from '../../steering/steps.ts';
 import type { Name } from '../../wire/name.ts';
@@ -22,6 +23,8 @@ export type ZoneModel = {
   /** Whether Pharos assigns the serial (`soa.serial: auto`, docs/transfer.md#serials). */
   readonly autoSerial: boolean;
   readonly services: readonly ServiceModel[];
+  /** Undefined: the zone is not signed. */
+  readonly signing: Signing | undefined;
   /** The zone's own regions; those of pharos.yaml are in Settings. */
   readonly regions: ReadonlyMap<string, RegionSpec>;
   /** Absolute paths of all its files: the YAML, includes, latency tables. */

@@ -36,6 +36,8 @@ export type ConfigurationInput = {
   readonly keyPairInUse?: CheckedKeyPair | undefined;
   /** Finds a zone that was read earlier, if nothing that it depends on has changed. `key` is that of the settings. */
   readonly findZone?: ((file: string, settings: Settings, key: Buffer) => ZoneReading | undefined) | undefined;
+  /** Whether the zone of a file must be read again although nothing has changed. */
+  readonly isDue?: (zoneFile: string) => boolean;
 };
 
 /** A zone that was read, now, for an earlier generation, or before this start. */
@@ -114,7 +116,10 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
     return zone && { file: zoneFile, zone, diagnostics: zone.found, judge: undefined };
   };
   const found = settings.zoneFiles.map(
-    (zoneFile): Found => reuse(usable?.readings.get(zoneFile)) ?? find(zoneFile) ?? readNow(zoneFile),
+    (zoneFile): Found =>
+      (input.isDue?.(zoneFile) === true ? undefined : reuse(usable?.readings.get(zoneFile))) ??
+      find(zoneFile) ??
+      readNow(zoneFile),
   );
   const isSame = hasSameApexes(found, usable);
   // Without other apexes there are no twins, and the zones below each are the same.

@@ -25,6 +25,7 @@ import { regions } from '../../config/read-regions.ts';
 import { described, like, schemaOf, type JsonSchema } from '../../config/schema.ts';
 import type { Settings } from '../../config/settings.ts';
 import { nodePlace, type YamlNode, type YamlScalar } from '../../config/yaml.ts';
+import { dnssec, signingOf } from '../../dnssec/read-signing.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { formatName, NameError, nameKey, parseName, ROOT, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
@@ -101,6 +102,7 @@ function zoneKeys(apex: Name | undefined, isCountry: IsCountry, shared: Settings
     regions: withDefault(regions(isCountry), new Map()),
     checks: withDefault(checks(shared), new Map()),
     services: optional(described(servicesSchema, (given: YamlNode) => later(given))),
+    dnssec: withDefault(dnssec, false),
   });
 }
 
@@ -165,6 +167,11 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
       })
     : [];
   reportCnameBesideData(services, store, report);
+  const signing = read.dnssec
+    ? signingOf(read.dnssec, { apex, stateDir: settings.stateDir, folder, report })
+    : undefined;
+  // A new key file changes the folder.
+  if (signing) for (const path of [signing.rule.keys, ...signing.keys.map((key) => key.file)]) files.add(path);
   const place = nodePlace(zoneNode);
   const isReported = valueOf(node, 'nameservers') !== undefined;
   const zone = validateZone({
@@ -173,6 +180,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
     serviceOwners: services,
     report: isReported ? withoutLack(report) : report,
     place,
+    isSigned: signing !== undefined,
   });
   return {
     file,
@@ -181,6 +189,7 @@ export function readZone(input: ReadZoneInput): ReadZone | undefined {
     owners: zone.table,
     autoSerial,
     services,
+    signing,
     regions: read.regions,
     files: [...files],
     place,

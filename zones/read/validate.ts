@@ -41,6 +41,8 @@ export type ZoneInput = {
   readonly report: Report;
   /** The place of mistakes that concern the whole zone; by default the start of its first file. */
   readonly place?: Place;
+  /** Whether Pharos signs the zone. */
+  readonly isSigned?: boolean;
 };
 
 /** Bits for the records of a node. */
@@ -82,7 +84,7 @@ export function validateZone(input: ZoneInput): ValidatedZone {
   const has = new Uint16Array(table.count);
   const apexNode = findName(table, apex);
   checkRows(store, table, has, findings);
-  checkSignatures(store, findings);
+  checkSignatures(store, findings, input.isSigned === true);
   checkSets(store, table, findings);
 
   let hasCuts = false;
@@ -130,7 +132,7 @@ const SIGNATURES: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.NSE
 const KEYS: ReadonlySet<number> = new Set([TYPE.DNSKEY, TYPE.CDS, TYPE.CDNSKEY]);
 
 /** One diagnostic for all signatures and one for all keys: a signed zone has one for each of its sets. */
-function checkSignatures(store: RecordStore, findings: Findings): void {
+function checkSignatures(store: RecordStore, findings: Findings, isSigned: boolean): void {
   const counts = new Map<number, { readonly first: number; count: number }>();
   for (let row = 0; row < store.count; row++) {
     const type = recordType(store, row);
@@ -148,14 +150,22 @@ function checkSignatures(store: RecordStore, findings: Findings): void {
   };
   const signatures = among(SIGNATURES);
   if (signatures) {
-    const message = `the zone is already signed (${signatures.text}), and Pharos does not serve signatures`;
-    const hint = 'include the unsigned zone, and remove the DS from the parent before the zone moves';
+    const message = `the zone is already signed (${signatures.text}), and Pharos does not serve signatures made elsewhere`;
+    const hint = isSigned
+      ? 'include the unsigned zone: dnssec makes the signatures'
+      : 'include the unsigned zone with dnssec and its keys, or remove the DS from the parent before the zone moves';
     findings.row('error', 'PH366', signatures.row, message, hint);
   }
   const keys = among(KEYS);
   if (!keys) return;
+  if (isSigned) {
+    const twice = `the zone has keys as records (${keys.text}) beside dnssec, which makes them from the key files`;
+    findings.row('error', 'PH398', keys.row, twice, 'remove the records');
+    return;
+  }
   const message = `the zone has DNSSEC keys (${keys.text}), and Pharos does not sign it`;
-  const hint = 'remove them; with a DS in the parent, validating resolvers answer SERVFAIL for the whole zone';
+  const hint =
+    'remove them, or set dnssec: true; with a DS in the parent, validating resolvers answer SERVFAIL for the whole zone';
   findings.row('warning', 'PH367', keys.row, message, hint);
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../../..');
-const ROOMS = 'wire,config,geo,health,steering,zones,server,status,cli,import';
+const ROOMS = 'wire,config,dnssec,geo,health,steering,zones,server,status,cli,import';
 
 function codesIn(files: readonly string[], pattern: RegExp): string[] {
   const codes = files.flatMap((file) => readFileSync(join(root, file), 'utf8').match(pattern) ?? []);

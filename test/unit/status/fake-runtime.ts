@@ -67,6 +67,7 @@ export const catalog: Catalog = {
       records: 12,
       services: 2,
       size: 12,
+      signing: undefined,
     },
   ],
   services: [

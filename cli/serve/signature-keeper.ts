@@ -1,0 +1,83 @@
+/**
+ * Has the signatures of signed zones made again when they are due, and raises `signatures_expiring` where that does not
+ * happen.
+ */
+import type { Alarms } from '../../config/alarms.ts';
+import type { SigningInfo } from '../../dnssec/zone-signer.ts';
+import type { Catalog } from '../../zones/catalog.ts';
+
+export type SignatureKeeper = {
+  /** `reload` makes the signatures. */
+  readonly start: (reload: () => Promise<unknown>) => void;
+  /** Another generation is in force. */
+  readonly replaced: () => void;
+  readonly stop: () => void;
+};
+
+export type SignatureKeeperParts = {
+  readonly alarms: Pick<Alarms, 'raise' | 'clear' | 'retain'>;
+  /** The generation in force. */
+  readonly catalog: () => Catalog;
+  /** Milliseconds since 1970. */
+  readonly wallMs?: () => number;
+};
+
+/** How often to look. */
+const EVERY_MS = 5000;
+/** After a reload that did not make them, the next attempt waits this long. */
+const AGAIN_MS = 300_000;
+
+type Keeper = Required<SignatureKeeperParts> & {
+  timer: NodeJS.Timeout | undefined;
+  reload: (() => Promise<unknown>) | undefined;
+  /** Milliseconds since 1970: no attempt before. */
+  notBefore: number;
+};
+
+export function createSignatureKeeper(parts: SignatureKeeperParts): SignatureKeeper {
+  const keeper: Keeper = { wallMs: Date.now, ...parts, timer: undefined, reload: undefined, notBefore: 0 };
+  return {
+    start(reload) {
+      keeper.reload = reload;
+      lookAtSignatures(keeper);
+      keeper.timer = setInterval(lookAtSignatures, EVERY_MS, keeper).unref();
+    },
+    replaced() {
+      keeper.notBefore = 0;
+      lookAtSignatures(keeper);
+    },
+    stop() {
+      clearInterval(keeper.timer);
+      keeper.reload = undefined;
+    },
+  };
+}
+
+/** Whether so much of the time after the refresh has passed that an operator must act: half of it. */
+export function isExpiring({ refreshAt, expiresAt }: SigningInfo, nowSeconds: number): boolean {
+  return expiresAt - nowSeconds < (expiresAt - refreshAt) / 2;
+}
+
+function lookAtSignatures(keeper: Keeper): void {
+  const { alarms, catalog, wallMs, reload } = keeper;
+  const now = wallMs() / 1000;
+  const expiring = new Set<string>();
+  let isDue = false;
+  for (const { name, signing } of catalog().zones) {
+    if (!signing) continue;
+    isDue ||= signing.refreshAt <= now;
+    if (!isExpiring(signing, now)) continue;
+    expiring.add(name);
+    const hours = Math.max(0, Math.floor((signing.expiresAt - now) / 3600));
+    const end = hours > 0 ? `end in ${hours} h` : 'have ended or end within an hour';
+    alarms.raise(
+      'signatures_expiring',
+      `Signatures of ${name} ${end} and were not made again. Validating resolvers will not accept its answers.`,
+      name,
+    );
+  }
+  alarms.retain('signatures_expiring', expiring);
+  if (!isDue || !reload || wallMs() < keeper.notBefore) return;
+  keeper.notBefore = wallMs() + AGAIN_MS;
+  void reload();
+}

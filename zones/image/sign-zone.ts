@@ -1,0 +1,209 @@
+/**
+ * The rows that a signed zone has beside its records: signatures, the chain of NSEC records (RFC 4034 4), and for
+ * services the signatures of the sets that an answer can have and the NSEC records that deny a type without data.
+ */
+import { DENIAL_TYPES, nsecData } from '../../dnssec/rrsig.ts';
+import type { ZoneSigner } from '../../dnssec/zone-signer.ts';
+import { parseAddress } from '../../wire/address.ts';
+import { canonical, compareCanonical, type Name } from '../../wire/name.ts';
+import { TYPE } from '../../wire/types.ts';
+import type { ServiceModel } from '../read/model.ts';
+import type { NameTable } from '../read/name-table.ts';
+import { rdataOf, recordTtl, recordType, type RecordStore } from '../read/record-store.ts';
+import { encodeRrset, type RrsetTables } from './encode-rrset.ts';
+import { NODE, NODE_FLAG, nodeWord, pairOf, ROW_WORDS, RRSET, SIGNED } from './image.ts';
+import { flagsOf, nameOf, type NodeTable } from './node-table.ts';
+import { keyOfSet, MAX_SET_VIPS, STATIC_KEY } from './signed-rows.ts';
+
+/** An RRset of the image with what signing needs. */
+export type EncodedSet = {
+  readonly rrset: number;
+  readonly type: number;
+  readonly ttlSeconds: number;
+  readonly rdata: readonly Uint8Array[];
+};
+
+type Unsigned = {
+  readonly building: NodeTable & RrsetTables & { chain: readonly number[] };
+  readonly store: RecordStore;
+  readonly owners: NameTable;
+  readonly apex: Name;
+  /** By owner: nodes that are not in the chain, because they are below a cut. */
+  readonly occludedNode: ReadonlyMap<string, number>;
+};
+
+export type ZoneSigning = Unsigned & {
+  readonly signer: ZoneSigner;
+  readonly serviceOf: ReadonlyMap<number, ServiceModel>;
+  /** The next node of the chain; that of the last is the apex. */
+  readonly nextOf: ReadonlyMap<number, number>;
+  /** RFC 9077 3: the lesser of the SOA's TTL and MINIMUM. */
+  readonly nsecTtlSeconds: number;
+};
+
+/** The most signed sets per name and type. */
+const MAX_SETS = 64;
+
+/** Arranges the chain of the zone. All nodes must exist. */
+export function createSigning(unsigned: Unsigned, signer: ZoneSigner, services: readonly ServiceModel[]): ZoneSigning {
+  const { building, store, owners, occludedNode } = unsigned;
+  const occluded = new Set(occludedNode.values());
+  const serviceOf = new Map<number, ServiceModel>();
+  const named: { readonly node: number; readonly name: Name }[] = [];
+  for (let node = 0; node * ROW_WORDS < building.nodes.length; node++) {
+    const service = services[nodeWord(building.nodes.array, node, NODE.SERVICE)];
+    if (service) serviceOf.set(node, service);
+    // Empty non-terminals have no NSEC (RFC 4034 4.1.1).
+    const hasData = service !== undefined || (node < owners.count && !occluded.has(node));
+    if (hasData) named.push({ node, name: canonical(nameOf(building, node)) });
+  }
+  named.sort((a, b) => compareCanonical(a.name, b.name));
+  building.chain = named.map(({ node }) => node);
+  const nextOf = new Map(building.chain.map((node, index, all) => [node, all[index + 1] ?? all[0] ?? 0]));
+  return { ...unsigned, signer, serviceOf, nextOf, nsecTtlSeconds: negativeTtl(store) };
+}
+
+function negativeTtl(store: RecordStore): number {
+  for (let row = 0; row < store.count; row++) {
+    if (recordType(store, row) !== TYPE.SOA) continue;
+    const data = rdataOf(store, row);
+    const minimum = new DataView(data.buffer, data.byteOffset, data.length).getUint32(data.length - 4);
+    return Math.min(recordTtl(store, row), minimum);
+  }
+  return 0;
+}
+
+/** Adds the signatures of an RRset in the row after it, if the zone is authoritative for it (RFC 4035 2.2). */
+export function signRrset(signing: ZoneSigning, node: number, set: EncodedSet): void {
+  const { building } = signing;
+  if ((flagsOf(building, node) & NODE_FLAG.CUT) !== 0 && set.type !== TYPE.DS) return;
+  const at = set.rrset * ROW_WORDS + RRSET.COUNT;
+  building.rrsets.array[at] = (building.rrsets.array[at] ?? 0) | SIGNED;
+  addSignatures(signing, node, set, 0);
+}
+
+/** Adds a row of signatures. `key` says which set of a service it is. */
+function addSignatures(signing: ZoneSigning, node: number, set: Omit<EncodedSet, 'rrset'>, key: number): void {
+  const { building, signer, apex } = signing;
+  const { type, ttlSeconds, rdata } = set;
+  const signatures = signer.sign({ owner: canonical(nameOf(building, node)), type, ttlSeconds, rdata });
+  const row = encodeRrset(building, TYPE.RRSIG, ttlSeconds, signatures, apex);
+  if (row === undefined) throw new RangeError('the signatures do not fit a DNS message');
+  building.rrsets.array[row * ROW_WORDS + RRSET.TYPE] = pairOf(TYPE.RRSIG, type);
+  building.rrsets.array[row * ROW_WORDS + RRSET.SET_KEY] = key;
+}
+
+/** Adds what a node has beside its records, whose types are `types`. */
+export function signNode(signing: ZoneSigning, node: number, types: readonly number[]): void {
+  const { building, signer } = signing;
+  const own = new Set(types);
+  const isApex = (flagsOf(building, node) & NODE_FLAG.APEX) !== 0;
+  for (const { type, ttlSeconds, rdata } of isApex ? signer.apexSets : []) {
+    own.add(type);
+    addSigned(signing, node, { type, ttlSeconds, rdata });
+  }
+  const service = signing.serviceOf.get(node);
+  const steered = service ? steeredTypes(service) : [];
+  for (const type of steered) own.add(type);
+  const nsec = addNsec(signing, node, own);
+  building.nodes.array[node * ROW_WORDS + NODE.NSEC] = nsec + 1;
+  for (const type of steered) {
+    own.delete(type);
+    const row = addNsec(signing, node, own);
+    building.rrsets.array[row * ROW_WORDS + RRSET.TYPE] = pairOf(TYPE.NSEC, type);
+    own.add(type);
+  }
+  if (service) signService(signing, node, service);
+}
+
+/** Adds an RRset and its signatures. Returns its number. */
+function addSigned(signing: ZoneSigning, node: number, set: Omit<EncodedSet, 'rrset'>): number {
+  const { building, apex } = signing;
+  const rrset = encodeRrset(building, set.type, set.ttlSeconds, set.rdata, apex);
+  if (rrset === undefined) throw new RangeError('the keys do not fit a DNS message');
+  signRrset(signing, node, { ...set, rrset });
+  return rrset;
+}
+
+/** Adds an NSEC, also at a cut, where the zone is authoritative for it. Returns its number. */
+function addNsec(signing: ZoneSigning, node: number, types: ReadonlySet<number>): number {
+  const { building, apex, nextOf, nsecTtlSeconds } = signing;
+  const sorted = [...new Set([...types, ...DENIAL_TYPES])].sort((a, b) => a - b);
+  const rdata = [nsecData(canonical(nameOf(building, nextOf.get(node) ?? 0)), sorted)];
+  const set = { type: TYPE.NSEC, ttlSeconds: nsecTtlSeconds, rdata };
+  const rrset = encodeRrset(building, set.type, set.ttlSeconds, rdata, apex);
+  if (rrset === undefined) throw new RangeError('an NSEC does not fit a DNS message');
+  building.rrsets.array[rrset * ROW_WORDS + RRSET.COUNT] = 1 | SIGNED;
+  addSignatures(signing, node, set, 0);
+  return rrset;
+}
+
+/** The types of which the service can have data. A CNAME of `when_all_down` beside addresses is none of them. */
+function steeredTypes({ vips, whenAllDown: down }: ServiceModel): readonly number[] {
+  if (vips.some(({ cname }) => cname)) return [TYPE.CNAME];
+  const fallback = down.kind === 'static' ? down : { a: [], aaaa: [] };
+  return [
+    ...(vips.some(({ a }) => a) || fallback.a.length > 0 ? [TYPE.A] : []),
+    ...(vips.some(({ aaaa }) => aaaa) || fallback.aaaa.length > 0 ? [TYPE.AAAA] : []),
+  ];
+}
+
+/** Signs the sets of which a service's answers can consist. */
+function signService(signing: ZoneSigning, node: number, service: ServiceModel): void {
+  const { vips, answers, ttl, whenAllDown: down } = service;
+  const kinds = [
+    { type: TYPE.A, most: answers, data: vips.map(({ a }) => a) },
+    { type: TYPE.AAAA, most: answers, data: vips.map(({ aaaa }) => aaaa) },
+    { type: TYPE.CNAME, most: 1, data: vips.map(({ cname }) => cname) },
+  ];
+  for (const { type, most, data } of kinds) {
+    for (const members of setsOf(data, most)) {
+      const rdata = members.flatMap((vip) => data[vip] ?? []);
+      addSignatures(
+        signing,
+        node,
+        { type, ttlSeconds: ttl.maxSeconds, rdata },
+        keyOfSet(Int32Array.from(members), members.length),
+      );
+    }
+  }
+  if (down.kind !== 'static') return;
+  const octets = (texts: readonly string[]): Uint8Array[] => texts.flatMap((text) => parseAddress(text) ?? []);
+  const fallbacks = [
+    { type: TYPE.A, rdata: octets(down.a) },
+    { type: TYPE.AAAA, rdata: octets(down.aaaa) },
+    { type: TYPE.CNAME, rdata: down.cname ? [down.cname] : [] },
+  ];
+  for (const { type, rdata } of fallbacks) {
+    if (rdata.length > 0) addSignatures(signing, node, { type, ttlSeconds: ttl.minSeconds, rdata }, STATIC_KEY);
+  }
+}
+
+/**
+ * The sets to sign, each as numbers of VIPs: every VIP alone, all VIPs, which zone transfers contain, then those of at
+ * most `most` VIPs. Where these are too many, the largest first: they are the answers while all or all but a few VIPs
+ * are up.
+ */
+function setsOf(data: readonly (Uint8Array | undefined)[], most: number): readonly (readonly number[])[] {
+  const vips = data.flatMap((each, vip) => (each ? [vip] : []));
+  const sets: number[][] = vips.map((vip) => [vip]);
+  const inSets = vips.filter((vip) => vip < MAX_SET_VIPS);
+  if (inSets.length > 1 && inSets.length > most) sets.push(inSets);
+  for (let size = Math.min(most, inSets.length); size > 1; size--) {
+    for (const set of combinations(inSets, size)) {
+      if (sets.length >= Math.max(MAX_SETS, vips.length + 1)) return sets;
+      sets.push(set);
+    }
+  }
+  return sets;
+}
+
+function* combinations(items: readonly number[], size: number, from = 0): Generator<number[]> {
+  if (size === 0) {
+    yield [];
+    return;
+  }
+  for (let at = from; at <= items.length - size; at++) {
+    for (const rest of combinations(items, size - 1, at + 1)) yield [items[at] ?? 0, ...rest];
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The signers of the zones of one load: makes a missing key, and reports what keeps a zone from being signed.
+ */
+import type { CacheFolders } from '../config/cache-entry.ts';
+import type { Report } from '../config/diagnostics.ts';
+import { makeKey, readKeys } from '../dnssec/key-files.ts';
+import { activeKeys, createZoneSigner, type SigningState, type ZoneSigner } from '../dnssec/zone-signer.ts';
+import { formatName } from '../wire/name.ts';
+import { TYPE } from '../wire/types.ts';
+import type { ZoneModel } from './read/model.ts';
+import { rdataOf, recordType } from './read/record-store.ts';
+
+export type SignersOptions = {
+  readonly cache: CacheFolders;
+  readonly nowSeconds: number;
+  /** Whether a zone without keys gets one: only a server makes keys. */
+  readonly makesKeys: boolean;
+  /** Whether this node is part of a fleet, whose keys come from outside. */
+  readonly hasFleet: boolean;
+  readonly report: Report;
+};
+
+/** `before`: what the load before knew of the zone. Undefined: the zone is not signed. */
+export function signerOf(
+  { signing, apex, file, records }: ZoneModel,
+  before: SigningState | undefined,
+  { cache, nowSeconds, makesKeys, hasFleet, report }: SignersOptions,
+): ZoneSigner | undefined {
+  if (!signing) return undefined;
+  const { rule } = signing;
+  const zone = formatName(apex);
+  let { keys } = signing;
+  if (keys.length === 0 && hasFleet) {
+    const hint = 'make one with dnssec-keygen -f KSK -a ECDSAP256SHA256, and give the same files to every node';
+    report.error('PH397', `${zone} has no key: the nodes of a fleet do not make keys`, { file: rule.keys }, hint);
+    return undefined;
+  }
+  if (keys.length === 0 && !makesKeys) {
+    const message = `${zone} has no key yet: the server makes one when it starts`;
+    report.warning('PH391', message, { file }, 'then give the DS to the parent: pharos dnssec ds');
+    return undefined;
+  }
+  if (keys.length === 0) {
+    try {
+      makeKey(rule.keys, apex, nowSeconds);
+      ({ keys } = readKeys(rule.keys, apex));
+    } catch (error) {
+      const message = `the key of ${zone} cannot be written: ${error instanceof Error ? error.message : String(error)}`;
+      report.error('PH390', message, { file: rule.keys }, 'make the folder writable for the user of the server');
+      return undefined;
+    }
+  }
+  if (activeKeys(keys, nowSeconds).length === 0) {
+    const hint = 'see Activate and Inactive in the .private files';
+    report.error('PH392', `${zone} has keys, but none signs at this time`, { file: rule.keys }, hint);
+    return undefined;
+  }
+  const signer = createZoneSigner({ apex, rule, keys, before, cache, nowSeconds, isShared: hasFleet });
+  if (signer.isClockBehind) {
+    const message = `the clock is behind the signatures of ${zone}: they stay as they are`;
+    report.warning('PH393', message, { file }, 'set the clock of this machine');
+  }
+  const expire = expireOf(records);
+  if (rule.lifetimeSeconds * 0.9 - rule.refreshSeconds < expire) {
+    const message = `signatures of ${zone} may end before secondaries that cannot transfer stop serving it (SOA expire ${expire} s)`;
+    report.warning('PH395', message, { file }, 'lower expire of soa, or raise lifetime of dnssec');
+  }
+  return signer;
+}
+
+function expireOf(records: ZoneModel['records']): number {
+  for (let row = 0; row < records.count; row++) {
+    if (recordType(records, row) !== TYPE.SOA) continue;
+    const data = rdataOf(records, row);
+    return new DataView(data.buffer, data.byteOffset, data.length).getUint32(data.length - 8);
+  }
+  return 0;
+}
