@@ -193,7 +193,18 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
   return {
     ...{ fleet: basis.fleet, input: basis.input },
     ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
-    ...{ serials, agreement, signatures, alarmWatch, reloads, loader: basis.loader, calendar, runtime, status, handOver },
+    ...{
+      serials,
+      agreement,
+      signatures,
+      alarmWatch,
+      reloads,
+      loader: basis.loader,
+      calendar,
+      runtime,
+      status,
+      handOver,
+    },
   };
 }
 

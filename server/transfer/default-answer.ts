@@ -73,7 +73,8 @@ export function createDefaultAnswers({ plan }: Image, weights: Int32Array): Defa
         // A static CNAME covers every type, so it is added once.
         const cname = serviceWord(services, service, SERVICE.STATIC_CNAME);
         const rrset = serviceWord(services, service, fallback);
-        if (cname >= 0) return has === wanted[0]?.has ? [{ type: TYPE.CNAME, rrsets: [cname], ttlSeconds, slots: [] }] : [];
+        if (cname >= 0)
+          return has === wanted[0]?.has ? [{ type: TYPE.CNAME, rrsets: [cname], ttlSeconds, slots: [] }] : [];
         return rrset >= 0 ? [{ type, rrsets: [rrset], ttlSeconds, slots: [] }] : [];
       }
       if (decision.result !== RESULT.VIPS) return [];

@@ -39,7 +39,7 @@ test.each(SHELLS)('%s: the script has every command and every long option of the
 /** A line up to the cursor, and what can follow in the folder with `pharos.yaml` and `zones/`. */
 const LINES: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['pharos comp', ['completion']],
-  ['pharos d', ['demo', 'down', 'drain', 'diff']],
+  ['pharos d', ['demo', 'dnssec', 'down', 'drain', 'diff']],
   ['pharos completion ', ['bash', 'fish', 'zsh']],
   ['pharos import ', ['bind', 'gdnsd', 'octodns', 'route53']],
   ['pharos import gdnsd ph', ['pharos.yaml']],
@@ -96,7 +96,7 @@ describe.skipIf(!has('zsh'))('zsh completes', () => {
 });
 
 test('every placeholder of the help is a known kind of value', () => {
-  const known = 'config file old new name type ip cc lat,lon target url token by shell format port status-port duration text service weight command zone of options node'; // prettier-ignore
+  const known = 'config file old new name type ip cc lat,lon target url token by shell format port status-port duration text service weight command zone of options node tag address'; // prettier-ignore
   const used = commands
     .filter((name) => name !== 'help')
     .flatMap((name) => [
