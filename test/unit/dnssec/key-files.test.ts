@@ -26,7 +26,7 @@ function codesOf(dnssec: string, { makes = false, more = '', config = '' } = {})
     'pharos.yaml': `${String(NO_GEOGRAPHY['pharos.yaml'])}${config}`,
     'zones/example.com.yaml': ZONE.replace('DNSSEC', dnssec) + more,
   });
-  const cache = { user: undefined, keepsInState: makes };
+  const cache = { user: undefined, keepsInState: makes, version: 'test' };
   const { diagnostics } = loadGeneration({ file: undefined, cwd: folder.path, env: {}, cores: 1, cache });
   return diagnostics.map(({ code }) => code);
 }
