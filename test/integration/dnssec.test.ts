@@ -102,7 +102,8 @@ describe.skipIf(!has('unbound'))('a validating resolver', () => {
             : dice.pick(NAMES);
           const [name, type] = [`${label === '' ? '' : `${label}.`}example.com.`, dice.pick(TYPES)];
           // The delegation is insecure, and its server does not exist.
-          if (label === 'sub' && type !== T.DS) continue;
+          // The DS of the zone itself is at its parent, which cannot be asked here.
+        if ((label === 'sub' && type !== T.DS) || (label === '' && type === T.DS)) continue;
           const message = await resolver.ask(name, type);
           expect([name, type, message.rcode === 0 || message.rcode === 3, (message.flags & AUTHENTIC) !== 0]).toEqual([name, type, true, true]); // prettier-ignore
         }
