@@ -103,7 +103,7 @@ describe.skipIf(!has('unbound'))('a validating resolver', () => {
           const [name, type] = [`${label === '' ? '' : `${label}.`}example.com.`, dice.pick(TYPES)];
           // The delegation is insecure, and its server does not exist.
           // The DS of the zone itself is at its parent, which cannot be asked here.
-        if ((label === 'sub' && type !== T.DS) || (label === '' && type === T.DS)) continue;
+          if ((label === 'sub' && type !== T.DS) || (label === '' && type === T.DS)) continue;
           const message = await resolver.ask(name, type);
           expect([name, type, message.rcode === 0 || message.rcode === 3, (message.flags & AUTHENTIC) !== 0]).toEqual([name, type, true, true]); // prettier-ignore
         }
