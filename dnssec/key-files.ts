@@ -2,6 +2,7 @@
  * Pairs of key files as `dnssec-keygen` of BIND writes them: `Kexample.com.+013+12345.key` with the DNSKEY record, and
  * `.private` with the private key and the times of the key (`Private-key-format: v1.3`).
  */
+import type { KeyObject } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -15,7 +16,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { KeyObject } from 'node:crypto';
 import { readRegularFile } from '../config/read-file.ts';
 import { formatName, nameKey, parseName, type Name } from '../wire/name.ts';
 import { parseRdataText } from '../wire/rdata.ts';

@@ -5,9 +5,9 @@
 import type { Alarm } from '../config/alarms.ts';
 import { withoutForeignLines, type Diagnostic } from '../config/diagnostics.ts';
 import { hidePaths } from '../config/environment.ts';
+import type { SigningInfo } from '../dnssec/zone-signer.ts';
 import type { CountedClients } from '../server/forecast/client-counts.ts';
 import { showEndpoint } from '../wire/address.ts';
-import type { SigningInfo } from '../dnssec/zone-signer.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';
 import { inTurns, type Octets } from './assemble-reply.ts';
 import { fleetLine, type FleetLine } from './fleet-document.ts';

@@ -136,22 +136,9 @@ export function loadWithZones(
 
 /** Loads what has changed since `before`, whose parts are in `store`. */
 export function loadWorld(input: LoadInput, store: PartStore, before?: World): Outcome<LoadedWorld> {
-  const { file, cwd, env, cores, keyPairInUse } = input;
-  const named = file === undefined ? {} : { file };
+  const { cwd } = input;
   const cached = new Map<string, CachedZone>();
-  const configuration = readChanges(
-    {
-      ...named,
-      cwd,
-      env,
-      cores,
-      isCountry,
-      keyPairInUse,
-      isDue: (zoneFile) => isRefreshDue(before, zoneFile),
-      findZone: before || input.needsRecords ? undefined : zoneFinder(input, cached),
-    },
-    before?.known,
-  );
+  const configuration = readChanges(configurationInput(input, cached, before), before?.known);
   const { settings, readings, known } = configuration;
   if (!settings || !known) return { ok: false, diagnostics: configuration.diagnostics };
   const report = createReport();
@@ -180,14 +167,7 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
   }
 
   const serials = new Map(agreement.entries);
-  const nowSeconds = now();
-  const signers: SignersOptions = {
-    cache,
-    nowSeconds,
-    makesKeys: input.cache?.keepsInState === true,
-    hasFleet: settings.fleet !== undefined,
-    report,
-  };
+  const signers = signersFor(input, settings, cache, report);
   const zones = sourcesOf(readings, { before, cached, agreement, serials, store, signers });
   const {
     image,
@@ -244,6 +224,25 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
     value: { world, isUnchanged: false, zones: readings.flatMap(({ model }) => model ?? []) },
     diagnostics,
   };
+}
+
+function configurationInput(
+  input: LoadInput,
+  cached: Map<string, CachedZone>,
+  before: World | undefined,
+): ConfigurationInput {
+  const { file, cwd, env, cores, keyPairInUse } = input;
+  return {
+    ...(file === undefined ? {} : { file }),
+    ...{ cwd, env, cores, isCountry, keyPairInUse },
+    isDue: (zoneFile) => isRefreshDue(before, zoneFile),
+    findZone: before || input.needsRecords ? undefined : zoneFinder(input, cached),
+  };
+}
+
+function signersFor(input: LoadInput, { fleet }: Settings, cache: CacheFolders, report: Report): SignersOptions {
+  const makesKeys = input.cache?.keepsInState === true;
+  return { cache, nowSeconds: now(), makesKeys, hasFleet: fleet !== undefined, report };
 }
 
 /** Whether the signatures of a zone must be made again. */

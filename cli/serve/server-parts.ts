@@ -29,14 +29,14 @@ import { createFleetFigures } from './fleet-figures.ts';
 import { describeConfiguration } from './fleet-part.ts';
 import { configureHealth, publicationOf, tellSecondaries, type Current } from './generation.ts';
 import { createOrderGiver } from './give-orders.ts';
-import { createHandOver, type HandOver } from './hand-over.ts';
+import { createHandOver, type HandOver, type HandOverParts } from './hand-over.ts';
 import { createQueryLog, type QueryLog } from './query-log.ts';
 import { createTrafficWindow, type TrafficWindow } from './recent-traffic.ts';
 import { createReloads, type Reloads } from './reload.ts';
 import { createScheduleOrders } from './schedule-orders.ts';
 import { createSerialAgreement, type SerialAgreement } from './serial-agreement.ts';
-import { createSignatureKeeper, type SignatureKeeper } from './signature-keeper.ts';
 import { checkSerials, createSerialKeeper, type SerialKeeper } from './serial-keeper.ts';
+import { createSignatureKeeper, type SignatureKeeper } from './signature-keeper.ts';
 import { createStatusListener, type StatusListener } from './status-listener.ts';
 import { countersOf, createRuntime, createSimulations } from './status-source.ts';
 
@@ -182,28 +182,23 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
   const status = createStatusListener(first.settings.status, runtime, log);
   const handOver = createHandOver({
     ...{ stateDir, current, server, reloads, calendar, status, measured, log },
-    health: {
-      stop: () => health.now().stop(),
-      restart: () => {
-        health.restart();
-        configureHealth(health.now(), state.current);
-      },
-    },
+    health: restartable(health, current),
   });
   return {
     ...{ fleet: basis.fleet, input: basis.input },
     ...{ state, log, alarms, manager, health, news, notifier, queryLog, traffic, clients, measured, simulations },
-    ...{
-      serials,
-      agreement,
-      signatures,
-      alarmWatch,
-      reloads,
-      loader: basis.loader,
-      calendar,
-      runtime,
-      status,
-      handOver,
+    ...{ serials, agreement, signatures, alarmWatch, reloads, calendar, runtime, status, handOver },
+    loader: basis.loader,
+  };
+}
+
+/** The checks, as a hand-over stops them, and starts them again if it fails. */
+function restartable(health: HealthHolder, current: () => Current): HandOverParts['health'] {
+  return {
+    stop: () => health.now().stop(),
+    restart: () => {
+      health.restart();
+      configureHealth(health.now(), current());
     },
   };
 }

@@ -13,10 +13,10 @@ import { COUNTER, count } from '../counters.ts';
 import { locateClient, steeredBits, addSteered } from './answer-service.ts';
 import type { Answerer } from './answer-state.ts';
 import { answerChaos } from './chaos.ts';
+import { suffixAt } from './copy-rrset.ts';
 import { cookieAloneRcode, giveOptions } from './give-options.ts';
 import { beginProofs } from './proofs.ts';
 import { limitResponse } from './rrl.ts';
-import { suffixAt } from './copy-rrset.ts';
 import { addAnswer, addNegative, addReferral, followDname, followLink, isLoop, MARK } from './sections.ts';
 import { addProofs, anySignatures, noteExpansion } from './signed.ts';
 

@@ -16,11 +16,11 @@ import { answerPeers } from '../transfer/answer-peers.ts';
 import { createTransfers, type TransferPayload } from '../transfer/transfer.ts';
 import type { Answerer } from './answer-state.ts';
 import { answer } from './answer.ts';
-import { createProofs } from './proofs.ts';
 import { createSampler } from './client-samples.ts';
 import { createCookies } from './cookies.ts';
 import { createExplainOverUdp, createExplains, startsWithExplain, type ExplainPayload } from './explain-query.ts';
 import { createClock, type PacketClock } from './packet-time.ts';
+import { createProofs } from './proofs.ts';
 import { sampleQueries, type QueryLogPayload } from './query-samples.ts';
 import { createLimiter, limitUnverified, type RrlPayload } from './rrl.ts';
 

@@ -169,7 +169,7 @@ function verifySet(
   front.writeUInt32BE(original, front.length - 4);
   const sorted = [...new Set(set.map((each) => each.data))]
     .map((each) => Buffer.from(each, 'hex'))
-    .sort(Buffer.compare);
+    .sort((a, b) => Buffer.compare(a, b));
   const signed = [data.subarray(0, signer.end), ...sorted.flatMap((each) => [front, Buffer.of(each.length >> 8, each.length & 255), each])]; // prettier-ignore
   const isValid = ALGORITHMS.get(data[2] ?? 0)?.verify(Buffer.concat(signed), key.dnskey.subarray(4), data.subarray(signer.end)); // prettier-ignore
   if (isValid !== true) throw new Error(`${what} is bogus`);

@@ -18,7 +18,6 @@ import { resolveTargets } from './additional.ts';
 import { addPlainRrset, encodeRrset } from './encode-rrset.ts';
 import { createBytes, createWords, pushWords, type Bytes, type Words } from './growable.ts';
 import { NODE, NODE_FLAG, nodeWord, ROW_WORDS } from './image.ts';
-import { createSigning, signNode, signRrset, type EncodedSet, type ZoneSigning } from './sign-zone.ts';
 import {
   addHiddenNode,
   addNode,
@@ -29,6 +28,7 @@ import {
   nameOf,
   type NodeTable,
 } from './node-table.ts';
+import { createSigning, signNode, signRrset, type EncodedSet, type ZoneSigning } from './sign-zone.ts';
 
 /** The tables of a zone under construction. References are numbers of rows in these tables. */
 export type Building = NodeTable & {

@@ -1,8 +1,8 @@
 /**
  * The search of the packet path: the node of a name, or its closest encloser (RFC 4592 2.2.1, RFC 9499).
  */
-import { TYPE } from '../../wire/types.ts';
 import { addLabel, hashLabel, hashSuffix } from '../../wire/name-hash.ts';
+import { TYPE } from '../../wire/types.ts';
 import {
   apexOf,
   ZONE_ENTRY,

@@ -34,7 +34,12 @@ type Node = { readonly path: string };
 
 /** As a node starts: with the content of its state folder. The state is kept as the server does it. */
 function start({ path }: Node, name = 'one', keeps = true): number {
-  const outcome = loadGeneration({ file: undefined, cwd: path, env: { NODE: name, NODE_ADDRESS: name === 'two' ? '10.0.0.2' : '10.0.0.1' }, cores: 1 });
+  const outcome = loadGeneration({
+    file: undefined,
+    cwd: path,
+    env: { NODE: name, NODE_ADDRESS: name === 'two' ? '10.0.0.2' : '10.0.0.1' },
+    cores: 1,
+  });
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
   if (keeps) {
     makeFolder(join(path, 'state'));

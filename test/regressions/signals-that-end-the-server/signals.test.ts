@@ -49,11 +49,7 @@ test('signals are held until the server can act on them', () => {
 });
 
 test.skipIf(process.platform !== 'linux').each([
-  [
-    'SIGHUP',
-    'while the launcher looks for Node.js is without effect',
-    'ran --disable-sigusr1 dist/start.js serve\n',
-  ],
+  ['SIGHUP', 'while the launcher looks for Node.js is without effect', 'ran --disable-sigusr1 dist/start.js serve\n'],
   ['SIGTERM', 'while the launcher looks for Node.js ends it with 0', ''],
 ])('%s %s', async (signal, _title, output) => {
   const node = `#!/bin/sh

@@ -7,8 +7,8 @@ import { createReport } from '../../../config/diagnostics.ts';
 import { readSettings } from '../../../config/read-settings.ts';
 import type { Settings } from '../../../config/settings.ts';
 import { keyInFiles, probeKey } from '../../../health/target-names.ts';
-import { vip } from '../health/support.ts';
 import { readConfiguration } from '../../../zones/read/read-all.ts';
+import { vip } from '../health/support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pharos-fleet-'));
 afterAll(() => {

@@ -123,7 +123,9 @@ describe('signed answers', () => {
         try {
           kind = validate(message, { name, type, apex: APEX, keys, nowSeconds: NOW });
         } catch (error) {
-          throw new Error(`${name} ${type}: ${String(error)}\n${text}\n${JSON.stringify(message, undefined, 1)}`);
+          throw new Error(`${name} ${type}: ${String(error)}\n${text}\n${JSON.stringify(message, undefined, 1)}`, {
+            cause: error,
+          });
         }
         seen.set(kind, (seen.get(kind) ?? 0) + 1);
         // The answer without DO is the same without what DNSSEC adds, except for the sets that chance chooses.
