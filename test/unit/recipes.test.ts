@@ -38,7 +38,10 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       'config/read-settings.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
       'config/secrets.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
       'cli/diff.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
-      'cli/diff-services.ts': { words: ['all'], why: '`answers: all`' },
+      'cli/service-text.ts': { words: ['all'], why: '`answers: all`' },
+      'fleet/start-fleet.ts': { words: ['latency'], why: 'part of a subject of NATS' },
+      'status/fleet-document.ts': { words: ['all'], why: '`quorum: all` and `probers: all`' },
+      'status/openapi-schemas.ts': { words: ['all'], why: '`quorum: all` and `probers: all`' },
       'zones/image/compile-services.ts': {
         words: ['OP.PLACE', 'OP.FIXED'],
         why: 'writes the rows that all steps share which prefer regions',
@@ -84,6 +87,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     names: [...TYPE_NUMBERS.keys()].filter((mnemonic) => !['A', 'AAAA', 'CNAME'].includes(mnemonic)),
     files: ['wire/types.ts', 'wire/rdata/table.ts'],
     elsewhere: {
+      'cli/export.ts': { words: ['MD', 'MF'], why: 'obsolete types, which BIND refuses' },
       'geo/countries.ts': { words: ['MF'], why: 'the country code of Saint Martin' },
       'geo/fibre.ts': { words: ['MX'], why: 'the country code of Mexico' },
       'server/explain/explain-answer.ts': { words: ['SOA'], why: 'the record whose TTL limits negative answers' },
