@@ -39,9 +39,9 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       'config/secrets.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
       'cli/diff.ts': { words: ['geo'], why: 'a key of pharos.yaml' },
       'cli/service-text.ts': { words: ['all'], why: '`answers: all`' },
-      'fleet/start-fleet.ts': { words: ['latency'], why: 'part of a subject of NATS' },
-      'status/fleet-document.ts': { words: ['all'], why: '`quorum: all` and `probers: all`' },
-      'status/openapi-schemas.ts': { words: ['all'], why: '`quorum: all` and `probers: all`' },
+      'fleet/start-fleet.ts': { words: ['latency'], why: 'a key of the shared figures' },
+      'status/fleet-document.ts': { words: ['all'], why: '`probers: all`' },
+      'status/openapi-schemas.ts': { words: ['all'], why: '`probers: all`' },
       'zones/image/compile-services.ts': {
         words: ['OP.PLACE', 'OP.FIXED'],
         why: 'writes the rows that all steps share which prefer regions',
