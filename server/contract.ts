@@ -45,7 +45,9 @@ export type Answer = (packet: Readonly<Packet>) => number;
 export type Publication = {
   readonly generation: number;
   readonly payload: unknown;
-  /** Whether its large memory is that of the publication before, so that replacing that one leaves little to collect. */
+  /**
+   * Whether it shares its large memory with the previous publication, so that replacing that one leaves little garbage.
+   */
   readonly sharesMemory?: boolean;
   /** For DNS over TLS. Undefined: the previous certificate stays in use. */
   readonly tls?: KeyPair;

@@ -20,8 +20,8 @@ import { signedSet } from './signed.ts';
 
 /**
  * Sets the client address that steering uses (docs/steering.md#whose-place-counts): the EDNS client subnet where it is
- * public or `geo.networks` covers it, else the resolver's address. A subnet of 0 bits is an opt-out (RFC 7871 7.1.2),
- * so it does not count as set aside.
+ * public or `geo.networks` covers it, else the resolver's address. `isSubnetSetAside`: the query has a subnet that is
+ * not used. A subnet of 0 bits is an opt-out (RFC 7871 7.1.2), so it does not count as one.
  */
 export function locateClient(a: Answerer, { peer, peerAt, peerOctets }: Readonly<Packet>): void {
   const { query, client } = a;
@@ -95,8 +95,8 @@ function decide(a: Answerer, service: number, has: number): void {
 }
 
 /**
- * The scope of the last decision (RFC 7871 7.2.1), in bits of the subnet that was sent. Where that subnet was set
- * aside, the answer is valid for the whole subnet but no further, unless all clients get the same answer.
+ * The scope of the last decision (RFC 7871 7.2.1), in bits of the subnet that was sent. If that subnet is not used, the
+ * scope is the length of the subnet, or 0 if all clients get the same answer.
  */
 function scopeOf(a: Answerer, service: number, has: number): number {
   const { steerer, query } = a;
@@ -106,7 +106,7 @@ function scopeOf(a: Answerer, service: number, has: number): number {
   return scopeBits > 0 || dependsOnClient(steerer.plan, service, has) ? query.subnetBits : 0;
 }
 
-/** For a service without an answer for this client: static records for ANY, a negative answer for all other types. */
+/** Answers for a service that has no answer for this client: static records for ANY, else a negative answer. */
 function addStaticRecords(a: Answerer, node: number, zone: number, nameAt: number, apexAt: number): void {
   const rrset = a.query.type === TYPE.ANY ? anyRrset(a.image, node) : -1;
   if (rrset >= 0) addAnswer(a, rrset, nameAt, apexAt);

@@ -20,7 +20,7 @@ export type Answerer = {
   readonly response: Response;
   /** The name to look up: first the question's, then each target of a chain. Shares the query's memory. */
   readonly search: Search;
-  /** By link of a chain: where it led through, as a MARK of sections.ts. Detects loops. */
+  /** By link of a chain: its mark (MARK in sections.ts), which reveals loops. */
   readonly visited: Int32Array;
   /** By link through a CNAME or DNAME: position in the message of the owner or of the synthesized CNAME's data. */
   readonly visitedAt: Int32Array;
@@ -31,7 +31,7 @@ export type Answerer = {
   clientBits: number;
   /** Whether `client` came in EDNS Client Subnet. */
   clientIsSubnet: boolean;
-  /** Whether the query had a client subnet that does not tell a location, so that the resolver's address is used. */
+  /** Whether the query had a client subnet that has no location, so that the resolver's address is used. */
   isSubnetSetAside: boolean;
   /** The HAS bit of the current decision. */
   has: number;

@@ -8,14 +8,14 @@ export type Proofs = {
   readonly nodes: Int32Array;
   /** Positions in the message of their zone's apex. */
   readonly apexAt: Int32Array;
-  /** Nodes whose NSEC the response has. */
+  /** Nodes whose NSEC is in the response. */
   added: number;
   readonly addedNodes: Int32Array;
   /** Number of VIPs of the last set that `signedSet` found. */
   setSize: number;
   /** `*` below the closest encloser. */
   readonly wildcard: Uint8Array;
-  /** Offsets of labels: of `wildcard`, and of a node. */
+  /** Offsets of the labels of `wildcard`, and of those of a node. */
   readonly wildcardLabels: Uint8Array;
   readonly nodeLabels: Uint8Array;
 };
@@ -23,7 +23,7 @@ export type Proofs = {
 const NAME_OCTETS = 256;
 const LABELS = 129;
 
-/** `links`: the most names in a chain. */
+/** `links`: the maximum of names in a chain. */
 export function createProofs(links: number): Proofs {
   return {
     count: 0,
@@ -38,7 +38,7 @@ export function createProofs(links: number): Proofs {
   };
 }
 
-/** Forgets those of the response before. */
+/** Removes the proofs of the previous response. */
 export function beginProofs(proofs: Proofs): void {
   proofs.count = 0;
   proofs.added = 0;

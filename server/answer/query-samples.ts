@@ -52,7 +52,8 @@ export function createQueryRing(): SharedArrayBuffer {
 }
 
 /**
- * Wraps `answer` to put a share of its queries into the ring. PACKET PATH: other queries cost one random number more.
+ * Wraps `answer` to put a share of its queries into the ring. PACKET PATH: a query that is not sampled costs one random
+ * number.
  */
 export function sampleQueries(
   answer: Answer,

@@ -182,7 +182,7 @@ export function continueAt(a: Answerer, mark: number, targetAt: number, link: nu
   return suffixAt(a, targetAt, 0);
 }
 
-/** Adds the DNAME and the CNAME that is synthesized from it (RFC 6672 3.1). Returns like `followLink`. */
+/** Adds the DNAME and the CNAME that is synthesized from it (RFC 6672 3.1). Returns the same as `followLink`. */
 export function followDname(a: Answerer, node: number, nameAt: number, apexAt: number, link: number): number {
   const { image, search: target, response, query } = a;
   const dname = findRrset(image, node, TYPE.DNAME);

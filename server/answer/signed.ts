@@ -1,7 +1,7 @@
 /**
- * What a response has in addition if the query has DO and the zone is signed: signatures beside RRsets, and the NSEC
- * records that prove what does not exist (RFC 4035 3.1). All are in the image; nothing is signed here. PACKET PATH:
- * allocates nothing.
+ * Adds DNSSEC records to a response if the query has DO and the zone is signed: the signatures of RRsets, and the NSEC
+ * records that prove that a name or type does not exist (RFC 4035 3.1). The image has all of them; nothing is signed
+ * here. PACKET PATH: allocates nothing.
  */
 import { MAX_POINTER } from '../../wire/limits.ts';
 import { get16 } from '../../wire/octets.ts';
@@ -28,8 +28,8 @@ import type { Answerer } from './answer-state.ts';
 import { copyRrset, putPointer, recordsOf } from './copy-rrset.ts';
 
 /**
- * Appends the signatures of an RRset that the response has already. Returns their number: 0 if it has none, -1 and TC
- * if they do not fit.
+ * Appends the signatures of an RRset that is already in the response. Returns their number; 0 if the RRset has none. If
+ * they do not fit, sets TC and returns -1.
  */
 export function copySignatures(a: Answerer, rrset: number, ownerAt: number): number {
   if (!isSignedRrset(a.image.words, rrset)) return 0;
@@ -38,7 +38,7 @@ export function copySignatures(a: Answerer, rrset: number, ownerAt: number): num
   return -1;
 }
 
-/** The same, for the additional section: 0 if they do not fit. */
+/** Does the same for the additional section, but returns 0 without TC if they do not fit. */
 export function extraSignatures(a: Answerer, rrset: number, ownerAt: number): number {
   return isSignedRrset(a.image.words, rrset) && copyRrset(a, rrset + 1, ownerAt, 0) ? recordsOf(a, rrset + 1) : 0;
 }
@@ -72,13 +72,15 @@ export function addDenial(a: Answerer, zone: number, node: number, apexAt: numbe
     addNsec(a, coverOf(a, zone, target.name, target.labelAt, target.labels), 0, apexAt);
     addNsec(a, coverOfWildcard(a, zone), 0, apexAt);
   } else if (nodeWord(words, node, NODE.NSEC) !== 0) addNsec(a, node, deniedType(a, node), apexAt);
-  // An empty non-terminal has no NSEC: that of the name before it proves that it has no data.
+  // An empty non-terminal has no NSEC. The NSEC of the name before it proves that it has no data.
   else if (target.suffixAt === 0) addNsec(a, coverOf(a, zone, target.name, target.labelAt, target.labels), 0, apexAt);
   else addNsec(a, coverOfWildcard(a, zone), 0, apexAt);
   addProofs(a);
 }
 
-/** The type without data at a service that has such data at other times; 0 for all others. */
+/**
+ * The type that a service lacks in this answer but has in others, so that its usual NSEC lists it; 0 if there is none.
+ */
 function deniedType({ image, query }: Answerer, node: number): number {
   const { words } = image;
   if (nodeWord(words, node, NODE.SERVICE) < 0) return 0;
@@ -104,8 +106,8 @@ function signSoa(a: Answerer, zone: number, apexAt: number, soaAt: number): void
 }
 
 /**
- * Adds a node's NSEC with its signatures to the authority section, once. `without`: the type whose bit it must not
- * have; 0 for its usual NSEC.
+ * Adds a node's NSEC with its signatures to the authority section, once. `without`: the type that the NSEC must not
+ * list; 0 for the usual NSEC.
  */
 export function addNsec(a: Answerer, node: number, without: number, apexAt: number): void {
   const { image, proofs, response } = a;
@@ -113,7 +115,7 @@ export function addNsec(a: Answerer, node: number, without: number, apexAt: numb
   const usual = nodeWord(words, node, NODE.NSEC);
   if (usual === 0) return;
   const nsec = without === 0 ? node + usual : findRrset(image, node, pairOf(TYPE.NSEC, without));
-  // Two of one node would be one RRset, which is not signed. Any of them covers the names after the node.
+  // Two NSECs of one node would form an RRset without a signature. Each of them covers the names after the node.
   for (let i = 0; i < proofs.added; i++) if (proofs.addedNodes[i] === node) return;
   proofs.addedNodes[proofs.added++] = node;
   const start = response.length;
@@ -126,8 +128,8 @@ export function addNsec(a: Answerer, node: number, without: number, apexAt: numb
 }
 
 /**
- * Appends an RRset whose owner is the node's own name, which the question need not contain. The records after the first
- * point to the owner at `ownerAt`. Returns false when it does not fit.
+ * Appends an RRset whose owner is the name of the node. The question need not contain that name. All records but the
+ * first point to the owner at `ownerAt`. Returns false when it does not fit.
  */
 function copyOwned(a: Answerer, node: number, rrset: number, ownerAt: number, apexAt: number): boolean {
   const { image, response } = a;
@@ -152,7 +154,7 @@ function copyOwned(a: Answerer, node: number, rrset: number, ownerAt: number, ap
   return true;
 }
 
-/** Octets of a node's name before the apex. */
+/** Number of octets in a node's name before the apex. */
 function prefixOctets({ image, response }: Answerer, node: number, apexAt: number): number {
   const octets = nodeWord(image.words, node, NODE.NAME_AND_FLAGS) & 0xff;
   const { tx, base } = response;
@@ -175,7 +177,7 @@ function coverOfWildcard(a: Answerer, zone: number): number {
   return coverOf(a, zone, wildcard, wildcardLabels, labelsOf(wildcard, 0, wildcardLabels));
 }
 
-/** The last node of the chain that is not after a name (RFC 4034 6.1). Its NSEC covers the name. */
+/** The last node of the NSEC chain that does not sort after a name (RFC 4034 6.1). Its NSEC covers the name. */
 function coverOf(
   { image, proofs }: Answerer,
   zone: number,
@@ -185,7 +187,7 @@ function coverOf(
 ): number {
   const { words, bytes } = image;
   const chain = zone * ROW_WORDS + zoneWord(words, zone, ZONE.CHAIN_AT);
-  // The apex, which is the first, is never after a name of the zone.
+  // The apex is the first node: it does not sort after any name of the zone.
   let low = 0;
   let high = zoneWord(words, zone, ZONE.CHAIN_COUNT);
   while (high - low > 1) {
@@ -206,7 +208,7 @@ function labelsOf(bytes: Uint8Array, nameAt: number, labelAt: Uint8Array): numbe
   return labels;
 }
 
-/** Whether the name at `bytes[at]` is after `other` in canonical order. Both are in canonical form. */
+/** Whether the name at `bytes[at]` sorts after `other` in canonical order. Both are in canonical form. */
 function isAfter(
   bytes: Uint8Array,
   at: number,
@@ -231,8 +233,9 @@ function isAfter(
 }
 
 /**
- * The row with the signatures of a steered answer with the first `most` of `candidates`, or of fewer, which
- * `proofs.setSize` then tells: every VIP alone has one. -1 if the zone is not signed.
+ * The row with the signatures of a steered answer that has the first `most` of `candidates`, or fewer if the image has
+ * no signatures for that many: each VIP alone has signatures. Sets `proofs.setSize` to the number of VIPs. Returns -1
+ * if the zone is not signed.
  */
 export function signedSet(a: Answerer, node: number, type: number, candidates: Int32Array, most: number): number {
   const { image, proofs } = a;

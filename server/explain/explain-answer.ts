@@ -108,7 +108,7 @@ export function healthFor(
   return memory;
 }
 
-/** The hold of a state with no known history: that of a state on which the check has settled. */
+/** The hold of a state without a known history: the same as after the check has settled on the state. */
 function settledSeconds(check: CheckSpec | undefined, probed: Probed): number {
   if (check === undefined) return NEVER_SECONDS;
   return holdSeconds({ probed, decided: true, passed: probed === PROBED.UP, run: 0 }, holdSpecOf(check));

@@ -13,13 +13,13 @@ import type { ServiceInfo } from '../../zones/catalog.ts';
 import type { LoadedGeneration } from '../../zones/load-generation.ts';
 import { whyMeasured } from './explain-latency.ts';
 
-/** What explain needs of a generation. */
+/** The parts of a generation that explain uses. */
 export type ExplainedGeneration = Pick<
   LoadedGeneration,
   'settings' | 'catalog' | 'image' | 'atlas' | 'locations' | 'latencyTables'
 >;
 
-/** The location of an address in the atlas, and where it comes from in words. */
+/** The location of an address in the atlas, and the source of the location in words. */
 export function locationOf(
   { settings, locations }: ExplainedGeneration,
   plan: SteeringPlan,
@@ -93,8 +93,8 @@ function namedNetworks(service: ServiceInfo): Prefix[] {
 }
 
 /**
- * The plan with every address at one place: for a request with a country or a point. If the request also has an
- * address, that one is matched against CIDR keys and measured networks.
+ * A plan in which every address is at one place, for a request with a country or a point. If the request also has an
+ * address, CIDR keys and measured networks are compared with that address.
  */
 export function planAt(
   generation: ExplainedGeneration,

@@ -101,7 +101,7 @@ function kilometres(km: number): string {
   return `${groupThousands(Math.round(km))} km`;
 }
 
-/** The regions with their distances or times, best first; undefined if none has one. */
+/** The regions with their distances or times, best first; undefined if no region has one. */
 function measured(
   facts: StepFacts,
   unknown: string,
@@ -112,7 +112,9 @@ function measured(
   return marked(facts, (name, detail) => ` ${Number.isNaN(detail) ? unknown : show(name, detail)}`).join(', ');
 }
 
-/** The regions in order of preference, marked if they were kept or, before those, had no candidate. */
+/**
+ * The regions in order of preference. Marks the regions that were kept, and those before them that had no candidate.
+ */
 function marked(
   { kept, regions, localRegions, preferences = [] }: StepFacts,
   show: (region: string, detail: number) => string,

@@ -111,7 +111,9 @@ function whyState(
   return reason === '' ? probed : `${probed}: ${reason}`;
 }
 
-/** Such as `by an operator (kernel upgrade)` or `by schedule "0 22 * * *"`. A schedule's reason is its line. */
+/**
+ * Such as `by an operator (kernel upgrade)` or `by schedule "0 22 * * *"`. The reason of a schedule is its cron line.
+ */
 function byWhom(order: Omit<Order, 'until'> | undefined): string {
   if (order?.by === 'schedule') return `by ${order.reason ?? 'a schedule'}`;
   const whom = order?.by === 'node' ? 'by an operator on this node alone' : 'by an operator';

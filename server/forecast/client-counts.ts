@@ -37,18 +37,18 @@ export type Rings = readonly SharedArrayBuffer[];
 
 /** Half a day: countries at night are still counted at noon, and an outage of yesterday is forgotten tomorrow. */
 export const HALF_LIFE_MS = 12 * 3_600_000;
-/** Decay needs no finer steps. */
+/** The least time between two steps of the decay. Smaller steps are not needed. */
 const FADE_EVERY_MS = 60_000;
 /** A country with a smaller count is dropped. */
 const LEAST = 0.01;
 
 type Fading = { atMs: number; readonly countries: Map<string, number> };
 
-/** `nowMs` never goes back. */
+/** `nowMs` must never decrease. */
 export function createClientCounts(nowMs: () => number): ClientCounts {
   const services = new Map<string, Fading>();
   const totals = new Map<string, number>();
-  /** The service's counts as of now. */
+  /** The present counts of the service. */
   const fade = (name: string): Fading => {
     const now = nowMs();
     let found = services.get(name);

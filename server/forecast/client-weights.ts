@@ -23,7 +23,10 @@ export type Weighing = {
 const MIN_SERVED = 1000;
 
 export type Scale = {
-  /** By IPv4 addresses; or by these scaled to the answers of each VIP; or to the countries of sampled clients. */
+  /**
+   * Clients are weighed by IPv4 addresses, or by addresses scaled to the answers of each VIP, or scaled to the
+   * countries of sampled clients.
+   */
   readonly weighed: 'addresses' | 'served' | 'countries';
   /** Clients per address of this country that is sent to this spot; arbitrary unit. */
   readonly of: (spot: Spot, country: string) => number;

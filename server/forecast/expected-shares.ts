@@ -61,7 +61,8 @@ export function outcomeOf({ steerer }: Side, service: number, has: number, cls: 
 const ANY_CLIENT = new Uint8Array(16);
 
 /**
- * Clients with different networks for which a decision is made if VIPs shed: the candidates then depend on the client.
+ * Number of clients, each with a different network, for which decisions are made if VIPs shed: the candidates then
+ * depend on the client.
  */
 export const SAMPLED_CLIENTS = 4096;
 /** The most decisions per outcome: if there are more kinds of clients, only this many clients are sampled. */
@@ -134,7 +135,7 @@ export function landingOf(
   }
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);
   const weights = left.map((vip) => weightAt(health, firstSlot + vip));
-  // Standbys alone have equal chances.
+  // If only standbys are left, they have equal chances.
   const chances = shareOfFirst(weights.every((weight) => weight === 0) ? weights.map(() => 1) : weights, served);
   return { shares: left.map((vip, index) => ({ vip, share: numberAt(chances, index) })), stranded };
 }
@@ -146,7 +147,7 @@ export function hasStatic({ plan }: Steerer, service: number, has: number): bool
 }
 
 /**
- * The probability of each VIP to be among the first `places`, divided by `places`, because a client uses any address of
+ * The probability that each VIP is among the first `places`, divided by `places`, because a client uses any address of
  * its answer. Weights are above 0. Weighted draws without replacement, and rendezvous hashing too, are a race in which
  * runner i needs an exponential time with rate `weights[i]`. The result is the integral, over the time of i, of the
  * probability that fewer than `places` others were faster.

@@ -32,15 +32,15 @@ export type Served = { readonly loaded: ExplainedGeneration; readonly health: Sh
 
 /** Networks sampled to predict which clients are shed: the error of a load is about 3 % of the clients that move. */
 const SAMPLED_NETWORKS = 1024;
-/** After a turn, probes, reports and HTTP get as much time. */
+/** The length of a turn. After it, probes, reports and HTTP get the same time. */
 const TURN_MS = 8;
 /** CPU time: if the loads of a service have not settled by then, its reports decide. */
 const MAX_SERVICE_MS = 100;
 /** Services with more VIPs are left to their reports: a single round may take longer than the limit. */
 const MAX_VIPS_FORESEEN = 32;
-/** After this many TTLs since the last loss, clients and loads are where the present steering sends them. */
+/** This many TTLs after the last loss, clients and loads are where the present steering sends them. */
 const BASIS_TTLS = 2;
-/** The minimum, for very short TTLs: until loads have been reported again. */
+/** The minimum of that time, for very short TTLs: loads must have been reported again. */
 const MIN_BASIS_MS = 10_000;
 
 /** A service before its VIPs began to fail: how clients were steered, and the loads they caused. */

@@ -26,7 +26,7 @@ export type Sorted = {
   readonly known: number;
 };
 
-/** From 198.18.0.0/15 on. Any networks would do whose hashes differ. */
+/** The first is in 198.18.0.0/15. Any networks with different hashes could be used. */
 function clientOf(number: number): Uint8Array {
   return Uint8Array.of(198, 18 + (number >> 8), number & 0xff, 0);
 }
@@ -60,7 +60,7 @@ export function createSample({ plan, health }: Steerer, service: number, size: n
     }
     return own;
   };
-  // If they fit one exact integer, the ranks are its digits.
+  // If the ranks fit one exact integer, they are its digits.
   const digits = (vipCount + 1) ** vipCount <= Number.MAX_SAFE_INTEGER;
   const worth = Array.from({ length: vipCount }, (_, vip) => (vipCount + 1) ** vip);
 

@@ -17,7 +17,7 @@ export type ServiceVerdict =
 
 const WELL: ServiceVerdict = { kind: 'well' };
 
-/** VIPs that a message names; it only counts the others. */
+/** Maximum of VIPs that a message names. The message only counts the others. */
 const MAX_NAMES = 5;
 
 const TYPES = [

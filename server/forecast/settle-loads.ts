@@ -42,7 +42,7 @@ export type Change = {
   readonly loads: Loads;
   /** Number of client networks that represent a crowd. */
   readonly sampled: number;
-  /** Called before each round: whether there is time for it. */
+  /** Called before each round. Returns whether there is time for it. */
   readonly mayGoOn?: () => boolean;
 };
 
@@ -142,7 +142,7 @@ function createLoads({ before, after, service, weighing, loads, sampled }: Chang
 
   const sample = createSample(after.steerer, service, kindsBefore.length);
   const landingsAfter = new Map<number, readonly Places[]>();
-  /** Work by VIP, of one client per cell, by pair of kinds before and after. */
+  /** By pair of kinds (before and after): the work that one client of this pair in each cell causes, by VIP. */
   const works = new Map<number, Float64Array>();
   const workAt = (kindBefore: number, kindAfter: number): Float64Array => {
     const pair = kindBefore * KINDS + kindAfter;
@@ -246,7 +246,8 @@ function countClients(
 }
 
 /**
- * Work per client of each VIP, in units of `capacity`. For a VIP without a known load, that of the other VIPs' clients.
+ * Work per client of each VIP, in units of `capacity`. For a VIP without a known load, this is the mean of the other
+ * VIPs.
  */
 function createWork(clients: Float64Array, loads: Loads, capacityOf: (vip: number) => number): (vip: number) => number {
   const heard = [...clients.keys()].filter((vip) => loads[vip] !== undefined && numberAt(clients, vip) > 0);

@@ -1,6 +1,6 @@
 /**
- * Simulate (docs/commands.md#pharos-simulate---down-target): the share of clients that moves, and where to, if targets
- * fail. The code that answers packets makes the decisions.
+ * Simulate (docs/commands.md#pharos-simulate---down-target): computes the share of clients that moves if targets fail,
+ * and the VIPs that get them. The code that answers packets makes the decisions.
  */
 import type { VipInfo } from '../../zones/catalog.ts';
 import type { ForecastGeneration } from '../../zones/packed-generation.ts';

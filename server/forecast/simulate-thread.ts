@@ -1,7 +1,7 @@
 /**
- * Simulate of a running server. It has a thread, because the control thread must run probes. The thread computes one
- * request at a time; a few more wait. It starts with the first request of a generation. It ends when the generation is
- * replaced, when a request takes too long or is cancelled, and after some time without requests.
+ * Runs simulate for a running server, in a separate thread, because the control thread must run probes. The thread
+ * computes one request at a time; a few more wait. It starts with the first request of a generation. It ends when the
+ * generation is replaced, when a request takes too long or is cancelled, and after some time without requests.
  */
 import { Worker } from 'node:worker_threads';
 import { systemClock, type Cancel, type Clock } from '../../health/clock.ts';
@@ -77,7 +77,8 @@ const LIMIT_MS = 30_000;
 /** The thread ends after this time without requests, because it keeps the catalog in memory. */
 const IDLE_MS = 60_000;
 /**
- * A region with 10,000 services needs half of it. Requests that need more are refused, to protect the server's memory.
+ * A request about a region with 10,000 services needs half of this heap. Requests that need more than all of it are
+ * refused, to protect the server's memory.
  */
 const MAX_HEAP_MIB = 2048;
 /** Services per lookup in the control thread: about 1 ms if each has clients in all countries. */
@@ -103,10 +104,10 @@ type Simulations = {
   readonly waiting: Job[];
   running: Job | undefined;
   worker: Worker | undefined;
-  /** Take back the time limit of the running request, and the end of a thread without requests. */
+  /** Cancel the time limit of the running request, and the planned end of a thread without requests. */
   cancelLimit: Cancel;
   cancelIdle: Cancel;
-  /** Requests that may still come in. */
+  /** Number of further requests that may be accepted. */
   places: number;
   stopped: boolean;
 };

@@ -13,7 +13,8 @@ export type StreamLimits = {
   /** Maximum of connections. One client may have half of them, so that it cannot lock out the others. */
   readonly clients: number;
   /**
-   * Time without a complete query after which a connection is closed (RFC 7766 6.2.3). A fifth of it while nearly full.
+   * Time without a complete query after which a connection is closed (RFC 7766 6.2.3). While the number of connections
+   * is near its limit, a fifth of this time applies.
    */
   readonly idleMs: number;
   /** Time limit of a TLS handshake. */

@@ -1,13 +1,13 @@
 /**
- * What differs between two generations, so that the compile thread posts only that: copying the lists of ten thousand zones
- * takes longer than compiling one of them.
+ * Finds the differences between two generations. The compile thread posts only these, because copying the lists of ten
+ * thousand zones takes longer than compiling one zone.
  */
 import type { CompiledGeneration } from '../../zones/packed-generation.ts';
 
-/** Entries that differ from those of the list before. */
+/** Entries that differ from those of the previous list. */
 type ListChanges<Item> = { readonly length: number; readonly at: readonly number[]; readonly items: readonly Item[] };
 
-/** Whole values where they differ; undefined where they are those of the generation before. */
+/** Whole values that differ; undefined for those that are the same in the previous generation. */
 export type GenerationChanges = Partial<
   Pick<CompiledGeneration, 'settings' | 'knownDatabases' | 'atlas' | 'locations' | 'latencyTables'>
 > &
@@ -24,7 +24,7 @@ export type GenerationChanges = Partial<
     readonly serials: CompiledGeneration['serials'];
   };
 
-/** `isSameSettings`: whether the settings are equal, although they were read anew. */
+/** `isSameSettings`: whether the settings are equal. They are different objects, because they were read again. */
 export function changesOf(
   before: CompiledGeneration,
   next: CompiledGeneration,
@@ -54,7 +54,7 @@ export function changesOf(
   };
 }
 
-/** The next generation. What did not change is the same object as in the generation before. */
+/** Builds the next generation. Unchanged parts are the same objects as in the previous generation. */
 export function applyChanges(before: CompiledGeneration, changes: GenerationChanges): CompiledGeneration {
   const { settings, knownDatabases, atlas, locations, latencyTables, databases, arena, root, plan, pack } = changes;
   const zones = applyList(before.catalog.zones, changes.zones);

@@ -47,18 +47,18 @@ export type LoadOptions = {
   readonly signal?: AbortSignal;
   /** The thread's entry module. */
   readonly entry?: URL;
-  /** The generation in force: what did not change is taken over from it. */
+  /** The generation in force. Unchanged parts are taken from it. */
   readonly inForce?: CompiledGeneration;
 };
 
 export type RunLoad = (input: LoadInput, options?: LoadOptions) => Promise<Outcome<CompiledGeneration>>;
 
-/** Loads in a thread that stays. An outcome whose value is `inForce` says that nothing has changed. */
+/** Loads in a thread that keeps running. If the value of an outcome is `inForce`, nothing has changed. */
 export type Loader = { readonly load: RunLoad; readonly stop: () => void };
 
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './load-worker.ts' : './load-worker.js', import.meta.url);
 
-/** A generation, by the number that the thread knows it by. */
+/** A generation, and the number by which the thread identifies it. */
 type Known = { readonly number: number; readonly generation: CompiledGeneration };
 
 export function createLoader(): Loader {
@@ -100,7 +100,8 @@ export function createLoader(): Loader {
           ? applyChanges(base.generation, outcome.changes)
           : undefined;
     if (!value) throw new Error('the compile thread compared with an unknown generation');
-    // A generation with another arena is let go here too. Only if this one is not put in force is it loaded anew.
+    // Releases the base if it has another arena, as the thread does. If the new generation is then not put in force,
+    // the next load is a complete one.
     const isShared = base?.generation.image.arena === value.image.arena;
     known = [...(base && isShared ? [base] : []), { number, generation: value }];
     return { ok: true, value, diagnostics };

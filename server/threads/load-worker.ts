@@ -1,6 +1,6 @@
 /**
- * The compile thread. It reads, checks and compiles the configuration, and posts the outcome. If it stays, it loads again on
- * request, and then only what has changed.
+ * The compile thread. It reads, checks and compiles the configuration, and posts the outcome. If it keeps running, it
+ * loads again on request, and then only the changed parts.
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -11,7 +11,8 @@ import { changesOf, isSameList } from './generation-changes.ts';
 import type { FromLoadThread, LoadRequest } from './load-thread.ts';
 import { collectAll, shrinkLater } from './release-generation.ts';
 
-// Answering threads come first. Only Linux has a priority per thread; elsewhere this would apply to the whole server.
+// Answering threads have precedence. Only Linux has priorities per thread; elsewhere this would change the whole
+// server.
 if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
 
 const post = (message: FromLoadThread): void => {
@@ -30,17 +31,17 @@ announceReads((path) => {
 });
 
 type Loaded = {
-  /** What a load uses again in any case. */
+  /** Data that every later load uses again. */
   readonly basis: Pick<LoadedGeneration, 'serials' | 'atlas' | 'knownDatabases'>;
-  /** Undefined once the arena was replaced: the new one has only the parts that the next generation uses. */
+  /** Undefined after the arena was replaced: the new arena has only the parts that the next generation uses. */
   readonly parts: { readonly world: World; readonly compiled: CompiledGeneration } | undefined;
 };
 
-/** The generation in force, and one that may follow it. By number. */
+/** By number: the generation in force, and one that may follow it. */
 const loaded = new Map<number, Loaded>();
 const store = createPartStore(allocateShared);
 
-/** Loading an arena of this size leaves as much garbage, which is collected at once. */
+/** From this size of the arena on, garbage is collected at once: a load leaves about as much garbage as that size. */
 const LARGE_OCTETS = 64 * 1024 * 1024;
 
 function load({ input, number, base }: LoadRequest): void {
@@ -49,7 +50,8 @@ function load({ input, number, base }: LoadRequest): void {
   const before = known?.parts;
   const { arena } = store;
   const outcome = loadWorld(known ? { ...input, ...restOf(known) } : input, store, before?.world);
-  // The generation in force keeps its arena. Here it is let go, or it would stay in memory until the next load.
+  // The generation in force keeps its arena. This thread releases it, because it would otherwise keep it until the next
+  // load.
   if (known && arena !== store.arena) loaded.set(base ?? 0, { basis: known.basis, parts: undefined });
   if (!outcome.ok) {
     post({ kind: 'done', outcome: { kind: 'refused', diagnostics: outcome.diagnostics } });
@@ -79,7 +81,7 @@ function load({ input, number, base }: LoadRequest): void {
   } else {
     post({ kind: 'done', outcome: { kind: 'loaded', generation: compiled, diagnostics } });
   }
-  // The records of a large zone, and a replaced arena.
+  // Collects the records of a large zone, and a replaced arena.
   if (before && arena === store.arena) return;
   if (image.arena.byteLength >= LARGE_OCTETS) setImmediate(collectAll);
   shrinkLater();

@@ -1,6 +1,4 @@
-/**
- * The threads of this process: which there are, and on which cores each may run.
- */
+/** Lists the threads of this process, and changes their cores and nice values. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, getPriority, setPriority } from 'node:os';
 import { readCores, writeCores } from '../../config/libc.ts';
@@ -8,11 +6,13 @@ import { readCores, writeCores } from '../../config/libc.ts';
 export type OwnThread = {
   /** Its number in the kernel. */
   readonly id: number;
-  /** As the kernel has it: at most 15 octets. */
+  /** As the kernel stores it: at most 15 octets. */
   readonly name: string;
-  /** The cores that it may run on. Returns false if the kernel refuses. */
+  /** Sets the cores that it may run on. Returns false if the kernel refuses. */
   readonly runOn: (cores: readonly number[]) => boolean;
-  /** Sets its nice value. Returns false if the kernel refuses: a lower value than the present one needs a right. */
+  /**
+   * Sets its nice value. Returns false if the kernel refuses: a lower value than the present one requires a privilege.
+   */
   readonly setNice: (nice: number) => boolean;
 };
 
@@ -36,7 +36,7 @@ export function coresOfThisThread(): readonly number[] {
   return readCores();
 }
 
-/** How much nicer than the process as it was started the threads are that may wait. */
+/** Added to the nice value of the process for threads that may wait. */
 export const NICER = constants.priority.PRIORITY_BELOW_NORMAL;
 
 /** The nice value of the calling thread. */

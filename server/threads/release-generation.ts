@@ -30,14 +30,14 @@ export function collectAll(): void {
   collect('major');
 }
 
-/** A start is over by then, and the server has time. */
+/** The delay before the collection: long enough for a start to complete. */
 const SHRINK_MS = 2000;
 
 let shrinking: NodeJS.Timeout | undefined;
 
 /**
- * Collects all garbage of the calling thread and returns the memory to the system, in two seconds: about 50 ms. For the
- * end of work that needs more memory than what follows, such as a start.
+ * Collects all garbage of the calling thread and returns the memory to the system, in two seconds: about 50 ms. Call it
+ * at the end of work that needs more memory than the server needs afterwards, such as a start.
  */
 export function shrinkLater(): void {
   shrinking ??= setTimeout(() => {

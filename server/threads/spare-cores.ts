@@ -1,14 +1,14 @@
 /**
- * Keeps the other threads of this process out of the way of the answering threads: the control thread (probes, HTTP),
+ * Prevents the other threads of this process from delaying the answering threads: the control thread (probes, HTTP),
  * the compile thread, the stream thread, the pool of libuv and the helpers of the JavaScript engine.
  *
  * A thread that wakes up does not always get its core at once if another thread is running there: the kernel may let
- * that one run until the next tick, 4 ms later. Therefore, while queries come in, the other threads have cores of their
- * own, if there are more cores than answering threads. Answering threads may run on any core: a fixed core would halve
- * their rate whenever another program uses it. Without spare cores the control thread gets a lower priority.
+ * that one run until the next tick, 4 ms later. Therefore, while queries come in, the other threads run only on some
+ * cores, if there are more cores than answering threads. Answering threads may run on any core: a fixed core would
+ * halve their rate whenever another program uses it. Without spare cores the control thread gets a lower priority.
  *
- * None of this needs a right. Answering threads keep the default policy and nice value, as every other DNS server has:
- * docs/decisions/precedence.md has the measurements.
+ * This requires no privilege. Answering threads keep the default scheduling policy and nice value, as in other DNS
+ * servers. docs/decisions/precedence.md has the measurements.
  */
 import { every, systemClock, type Clock } from '../../health/clock.ts';
 import { coresOfThisThread, listOwnThreads, niceOfThisThread, NICER, type OwnThread } from './own-threads.ts';
@@ -36,8 +36,8 @@ export type SpareCoresOptions = {
 
 const LOOK_EVERY_MS = 1000;
 /**
- * Queries per second for each answering thread, from which the other threads keep away: about 1 % of a core. Below it,
- * reading a configuration is faster on all cores, and the threads rarely meet.
+ * Queries per second and answering thread, about 1 % of a core. From this rate on, the other threads are limited to
+ * some cores. Below it, reading a configuration is faster on all cores, and the threads rarely delay each other.
  */
 const BUSY_QUERIES = 1000;
 /** Seconds below BUSY_QUERIES, after which all threads may use all cores again. */
@@ -52,7 +52,7 @@ export function keepCoresSpare(options: SpareCoresOptions): SpareCores {
   return cores > workers ? keepApart({ workers, queries, readCores, listThreads, clock }) : stepBack(nice, listThreads);
 }
 
-/** Without spare cores: the control thread has the lower priority, and so have the threads that it starts later. */
+/** Without spare cores: lowers the priority of the control thread. Threads that it starts later inherit it. */
 function stepBack(nice: number, listThreads: () => readonly OwnThread[]): SpareCores {
   const setControl = (value: number): void => {
     for (const { id, setNice } of listThreads()) if (id === process.pid) setNice(value);
@@ -71,10 +71,10 @@ function stepBack(nice: number, listThreads: () => readonly OwnThread[]): SpareC
 type Apart = Required<Omit<SpareCoresOptions, 'nice'>>;
 
 /**
- * With spare cores: looks at the number of queries once per second, and moves the other threads when that changes much.
+ * With spare cores: counts queries once per second, and moves the other threads when the server becomes busy or idle.
  */
 function keepApart({ workers, queries, readCores, listThreads, clock }: Apart): SpareCores {
-  /** While the other threads keep away: the cores of all threads, and those of the other threads. */
+  /** While the other threads are limited: the cores of all threads, and those of the other threads. */
   let apart: { readonly all: readonly number[]; readonly others: readonly number[] } | undefined;
   let quietSeconds = 0;
   let counted = queries();
@@ -85,7 +85,7 @@ function keepApart({ workers, queries, readCores, listThreads, clock }: Apart): 
   const moveApart = (): void => {
     // Read each time: an operator may have changed them (taskset, a container's cores).
     const all = readCores();
-    // The first cores: the kernel's own work and the interrupts of devices are usually there.
+    // The other threads get the first cores, which usually also run the kernel's work and device interrupts.
     const others = all.slice(0, Math.max(0, all.length - workers));
     if (others.length === 0) return;
     apart = { all, others };

@@ -81,7 +81,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
-/** Chooses how UDP is moved on this machine. `why` says why batches are not available. */
+/** Chooses how UDP packets are received and sent on this machine. `why` says why batches are not available. */
 export function chooseIo(wanted?: Io): { io: Io; why?: string } {
   if (wanted === 'dgram' || (wanted === undefined && process.env['PHAROS_IO'] === 'dgram')) return { io: 'dgram' };
   const why = whyNoLibc();

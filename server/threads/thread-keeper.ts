@@ -38,7 +38,7 @@ export type Keeper = {
   ended(): Promise<void>;
 };
 
-/** A thread that lives this long has recovered: its next restart is immediate again. */
+/** A thread that has run for this long has recovered: its next restart is immediate again. */
 const RECOVERED_MS = 10_000;
 /** Delays before restarts in a row. The first restart is immediate. */
 const FIRST_DELAY_MS = 100;

@@ -30,7 +30,7 @@ export const WORD = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
 
 /**
  * The `workerData` of a thread. The first publication is not part of it, but comes as a message like all others: this
- * object lives as long as the thread and would keep the first image in memory.
+ * object exists as long as the thread and would keep the first image in memory.
  */
 export type ThreadStart = {
   readonly index: number;
@@ -85,7 +85,7 @@ export type FirstLink = Link & {
   hear(id: number, reply: unknown): void;
 };
 
-/** What a thread runs, and what its link remembers. */
+/** What a thread answers with, and the state of its link. */
 type LinkState = {
   readonly start: ThreadStart;
   readonly port: MessagePort;

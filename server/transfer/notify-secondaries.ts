@@ -59,7 +59,7 @@ type Notice = {
   tries: number;
   /** MACs of the messages sent so far: the response may belong to any of them. */
   readonly macs: Uint8Array[];
-  /** Takes the next retry back. */
+  /** Cancels the next retry. */
   cancelRetry: Cancel;
   /** Whether a response without a valid signature has been logged. */
   complained: boolean;
@@ -133,7 +133,7 @@ function drop(notifier: Notifier, name: string, { underWay, waiting }: Target): 
   notifier.targets.delete(name);
 }
 
-/** A notice in place of an older one of the same zone. It waits if WINDOW others are under way to the target. */
+/** Adds a notice in place of an older one of the same zone. It waits if WINDOW others are under way to the target. */
 function enqueue(notifier: Notifier, target: Target, zone: string, message: Uint8Array): void {
   const running = target.underWay.get(zone);
   if (running) end(notifier, running);
@@ -216,7 +216,7 @@ function socketFor(notifier: Notifier, { endpoint, source: wanted }: Target): So
   return socket;
 }
 
-/** A message to one of the sockets: a response to a notice under way ends it. */
+/** Handles a message to one of the sockets. A response to a notice under way ends the notice. */
 function take(notifier: Notifier, message: Uint8Array, { address, port }: RemoteInfo): void {
   if (message.length < HEADER_OCTETS) return;
   const notice = notifier.byId.get(get16(message, 0));

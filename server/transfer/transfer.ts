@@ -133,7 +133,7 @@ async function sendAll(client: StreamClient, messages: Iterable<Uint8Array>, cou
       count(counters, COUNTER.TRANSFERS_CUT);
       return;
     }
-    // One turn of the event loop that reads sockets, so that other queries of this client are answered in between.
+    // Waits for one turn of the event loop that reads sockets: other queries of this client are answered in between.
     await new Promise(setImmediate);
     await new Promise(setImmediate);
   }

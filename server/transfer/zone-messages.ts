@@ -114,7 +114,7 @@ function* rrsetsOf(image: Image, { zone, firstService }: ServedZone, defaults: D
     const end = first + nodeWord(words, node, NODE.RRSET_COUNT);
     for (let rrset = first; rrset < end; rrset++) {
       const type = rrsetWord(words, rrset, RRSET.TYPE);
-      // Signatures come with their RRset. An NSEC without a type is for answers only.
+      // Signatures follow their RRset below. An NSEC that lacks a type is used only in answers.
       if (isPair(type) || (service >= 0 && defaults.covers(service, type))) continue;
       if (rrset !== soa.rrset) yield { node, rrset, ttlSeconds: undefined };
       if (isSignedRrset(words, rrset)) yield { node, rrset: rrset + 1, ttlSeconds: undefined };
@@ -129,8 +129,8 @@ function* rrsetsOf(image: Image, { zone, firstService }: ServedZone, defaults: D
 }
 
 /**
- * The records of a default answer, in a signed zone with their signatures. Where the whole answer has none, as many of
- * its records as have.
+ * The records of a default answer; in a signed zone with their signatures. If there are no signatures for the whole
+ * answer, it has only as many of the records as signatures exist for.
  */
 function* steeredRrsets(
   image: Image,
