@@ -1,7 +1,7 @@
 /**
- * Which nodes probe a target: those with the highest scores by rendezvous hashing (D. Thaler, C. Ravishankar, "Using
- * name-based mappings to increase hit rates", 1998) among the fresh nodes of each region. All nodes compute the same
- * without asking each other, and a node that is lost moves only its own targets. Pure.
+ * Chooses the nodes that probe a target: in each region, the fresh nodes with the highest scores by rendezvous hashing
+ * (D. Thaler, C. Ravishankar, "Using name-based mappings to increase hit rates", 1998). Every node computes the same
+ * result without asking the others, and the loss of a node moves only the targets that it probed. Pure.
  */
 import { createHash } from 'node:crypto';
 import type { Probers } from '../config/fleet-rule.ts';
@@ -23,8 +23,8 @@ export function nodeSeed(node: string): number {
 }
 
 /**
- * Whether the node with seed `own` is one of the `wanted` best of a region for a target. `seeds` are those of the
- * region's fresh nodes, its own among them; `target` is the start of the target's digest.
+ * Whether the node with seed `own` has one of the `wanted` highest scores of its region for a target. `seeds` are the
+ * seeds of the region's fresh nodes, including `own`; `target` is the start of the target's digest.
  */
 export function isProber(target: number, own: number, seeds: readonly number[], wanted: number): boolean {
   if (wanted >= seeds.length) return true;
@@ -32,7 +32,7 @@ export function isProber(target: number, own: number, seeds: readonly number[], 
   let better = 0;
   for (const seed of seeds) {
     const other = scoreOf(target, seed);
-    // Equal scores: the lower seed is first, so that all nodes choose the same.
+    // If scores are equal, the lower seed comes first, so that all nodes choose the same probers.
     if (other > score || (other === score && seed < own)) better += 1;
     if (better >= wanted) return false;
   }

@@ -1,12 +1,13 @@
 /**
- * The time of one connection to NATS, for a loop that works while it lasts: it sleeps, is woken, and ends with it.
+ * The period of one connection to NATS. A loop that works during the connection pauses here, can be woken, and learns
+ * that the connection has ended.
  */
-/** The time of one connection. */
+/** From the start to the end of one connection. */
 export type ConnectionSession = {
   readonly isOver: () => boolean;
-  /** Resolves after `ms`, with the next `wake`, or at the end. True: there was a `wake`. */
+  /** Resolves after `ms`, at the next `wake`, or at the end of the connection. True if `wake` was called. */
   pause(ms: number): Promise<boolean>;
-  /** Resolves after `ms`, or at the end; a `wake` meanwhile ends the next pause. */
+  /** Resolves after `ms`, or at the end of the connection. A `wake` meanwhile ends the next pause. */
   rest(ms: number): Promise<void>;
   wake(): void;
   end(): void;

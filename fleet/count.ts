@@ -1,9 +1,10 @@
 /**
- * From the votes of a fleet to one verdict. Pure; `test/unit/fleet/count.test.ts` checks it over all small fleets.
+ * Counts the votes of a fleet and derives one verdict. Pure; `test/unit/fleet/count.test.ts` checks it over all small
+ * fleets.
  *
  *     votes of the nodes ──▶ one stand per region (majority of its voters) ──▶ the fleet's (`quorum` over regions)
  *
- * Each stage answers up, down or "hold": a tie changes nothing. Cloudflare counts in two stages as well (data centres,
+ * Each stage gives up, down or a tie. On a tie, the state holds. Cloudflare counts in two stages as well (data centres,
  * then regions), so that many nodes in one region do not outvote the others.
  */
 
@@ -15,12 +16,12 @@ export type Vote = (typeof VOTE)[keyof typeof VOTE];
 /** A vote that counts. */
 export type Stand = typeof VOTE.UP | typeof VOTE.DOWN;
 
-/** The vote of one fresh node, and the verdict it holds where its own count was a tie. */
+/** The vote of one fresh node, and the verdict that it keeps if its own count was a tie. */
 export type Ballot = {
   readonly node: string;
   readonly region: string;
   readonly vote: Vote;
-  /** What the node answers by while its count is a tie; undefined when its count is not one. */
+  /** The verdict that the node keeps while its count is a tie; undefined if its count is not a tie. */
   readonly held?: Stand;
 };
 
@@ -37,7 +38,7 @@ export type Count = {
   readonly regions: readonly RegionCount[];
   /** How many regions must say that the target is down. */
   readonly needed: number;
-  /** Undefined: nobody votes, or a tie: the state holds. */
+  /** Undefined if no node votes, and on a tie: the state then holds. */
   readonly stand: Stand | undefined;
 };
 
@@ -51,8 +52,8 @@ export function countVotes(ballots: readonly Ballot[], quorum: Quorum): Count {
 }
 
 /**
- * The verdict of a node that held `before`. On a tie the state holds; nodes that hold different states, as after a
- * partition, agree on up: a disagreement takes no target down.
+ * The verdict of a node that held `before`. On a tie the state holds. If nodes hold different states, for example after
+ * a partition, they agree on up, so that a disagreement takes no target down.
  */
 export function verdictOf(count: Count, ballots: readonly Ballot[], before: Vote): Vote {
   if (count.stand !== undefined) return count.stand;
@@ -94,7 +95,7 @@ function neededOf(quorum: Quorum, regions: number): number {
     case 'majority':
       return Math.floor(regions / 2) + 1;
     case 'number':
-      // More than there are would be a target that nobody can take down.
+      // With a quorum above the number of regions that vote, the target could never go down.
       return Math.min(quorum.regions, regions);
     case 'share':
       return Math.max(1, Math.ceil(quorum.share * regions));

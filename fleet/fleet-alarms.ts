@@ -23,7 +23,7 @@ export type FleetSituation = {
   readonly peers: readonly PeerView[];
   /** Why NATS cannot be reached; undefined while connected. */
   readonly failure: string | undefined;
-  /** What NATS does not permit this node. */
+  /** The operations that NATS does not permit this node. */
   readonly refused: readonly string[];
   /** Why orders cannot be exchanged while NATS can be reached. */
   readonly ordersProblem: string | undefined;
@@ -38,13 +38,13 @@ export type FleetSituation = {
 
 /** How long a condition holds before its alarm is raised. */
 const ALONE_MS = 5000;
-/** A cluster of NATS servers chooses a leader meanwhile. */
+/** A cluster of NATS servers can choose a leader in this time. */
 const ORDERS_MS = 15_000;
-/** While a server takes over from another one, both are heard. */
+/** During a takeover, two processes send with this node's name. */
 const TWIN_MS = 15_000;
 const SPLIT_MS = 30_000;
 const DRIFT_MS = 120_000;
-/** A clock that differs by more than this is wrong: no network delays messages for so long. */
+/** A larger difference means that a clock is wrong: networks do not delay messages for so long. */
 const SKEW_MS = 1000;
 
 export type FleetAlarms = { update(situation: FleetSituation): void };
@@ -58,7 +58,10 @@ export type FleetAlarmsOptions = {
 export function createFleetAlarms(options: FleetAlarmsOptions): FleetAlarms {
   const { alarms } = options;
   const timers = createTimers(options.clock);
-  /** Raises an alarm when its condition, which `message` describes, has held for so long. */
+  /**
+   * Raises an alarm once its condition, which `message` describes, has held for `forMs`. Clears it when the condition
+   * ends.
+   */
   const judge = (code: AlarmCode, message: string | undefined, forMs: number): void => {
     if (timers.holds(code, message !== undefined, forMs) && message !== undefined) alarms.raise(code, message);
     else if (message === undefined) alarms.clear(code);
@@ -86,11 +89,11 @@ export function createFleetAlarms(options: FleetAlarmsOptions): FleetAlarms {
   };
 }
 
-/** Since when conditions hold. */
+/** Remembers since when each condition holds. */
 function createTimers(clock: Clock): {
-  /** Whether the condition has held for so long. */
+  /** Whether the condition has held for `forMs`. */
   holds(condition: string, isSo: boolean, forMs: number): boolean;
-  /** Ends all conditions of a kind, `kind name`, but these. */
+  /** Ends the conditions `kind name` of this kind whose name is not in `names`. */
   retain(kind: string, names: ReadonlySet<string>): void;
 } {
   const since = new Map<string, number>();
@@ -148,7 +151,7 @@ function skewWords({ node, skewMs }: PeerView): string {
   return `The clock of ${node} is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} the clock of this node. Check NTP on both.`;
 }
 
-/** Who sees what, by region. */
+/** Describes which regions see the target down and which see it up. */
 function splitWords(target: string, { verdict, count, voters }: SplitVerdict): string {
   const seen = (stand: Vote): string =>
     count.regions

@@ -1,10 +1,11 @@
 /**
- * One node's part in a fleet: it tells the others how it votes, hears them, and derives a verdict for each target. Runs
- * on a clock and callbacks alone, so that `bench/` and the tests run hundreds of members over a simulated network.
+ * One node's part in a fleet: sends this node's votes to its peers, takes theirs, and derives a verdict for each
+ * target. It depends on a clock and callbacks only, so that `bench/` and the tests can run hundreds of members over a
+ * simulated network.
  *
  *     own state changes ──▶ vote() ──▶ send(message) ──▶ peers
  *     message of a peer ──▶ hear() ──▶ recount ──▶ changed(target, verdict)
- *     beat() once a second: sends a heartbeat, forgets the votes of peers that were not heard
+ *     beat() once per second: sends a heartbeat, forgets the votes of peers that were not heard
  */
 import type { FleetView, Probers, Quorum } from '../config/fleet-rule.ts';
 import type { Cancel, Clock } from '../health/clock.ts';
@@ -24,21 +25,24 @@ import {
 /** Time between two heartbeats. A peer that was not heard for three of them does not vote. */
 export const HEARTBEAT_MS = 1000;
 const HEARTBEATS_TO_FORGET = 3;
-/** Every so many heartbeats all votes are sent. */
+/** Heartbeats per full heartbeat, which has all votes. */
 const BEATS_PER_FULL = 2;
 /**
- * Least time between two welcomes. A welcome counts every target and sends all votes; when a whole fleet starts, one is
- * for all the newcomers of this time.
+ * Least time between two welcomes. A welcome counts the votes on every target and sends all votes. When a whole fleet
+ * starts, one welcome serves all nodes that join within this time.
  */
 const WELCOME_GAP_MS = 100;
-/** If a welcome takes long, the gap is this many times as long, so that a large fleet that starts leaves time to answer. */
+/**
+ * The gap is at least this many times as long as the welcome took, so that the start of a large fleet leaves time for
+ * other work.
+ */
 const WELCOME_GAP_FACTOR = 10;
 /**
- * A changed vote is sent at once; others of the next moments together, as when a node starts that probes thousands of
- * targets.
+ * A changed vote is sent at once. Further changes within this time are sent together: the start of a node can change
+ * thousands of votes.
  */
 const CHANGES_GAP_MS = 20;
-/** The most changes in a message: far below the megabyte that NATS carries. */
+/** The most changes per message. The message is then far below the limit of NATS, 1 MB. */
 const MAX_CHANGES = 1000;
 /** Heartbeats whose clock differences are kept. */
 const SKEW_SAMPLES = 5;
@@ -67,13 +71,13 @@ export type MemberOptions = {
   /** Asks a peer for its target list; the reply goes to `hearList`. */
   readonly askList: (node: string) => void;
   readonly changed: (target: TargetDigest, verdict: Vote) => void;
-  /** A peer's vote changed and contradicts this node's: probe now, and then quickly. */
+  /** Called when a peer's changed vote contradicts this node's vote: probe now, and then at short intervals. */
   readonly hasten: (target: TargetDigest) => void;
-  /** Whether this node probes the target has changed. */
+  /** Called when this node starts or stops to probe the target. */
   readonly probing: (target: TargetDigest, isProbing: boolean) => void;
 };
 
-/** What a peer is known to be. */
+/** A peer, as this node knows it. */
 export type PeerView = {
   readonly node: string;
   readonly region: string;
@@ -81,10 +85,10 @@ export type PeerView = {
   readonly config: string;
   readonly isFresh: boolean;
   readonly heardMsAgo: number;
-  /** The peer's clock less this node's. */
+  /** The peer's clock minus this node's clock. */
   readonly skewMs: number;
   readonly targets: number;
-  /** Undefined: a node of an earlier version, which does not say. */
+  /** Undefined for a node of an earlier version, which does not send it. */
   readonly probed: number | undefined;
   readonly applied: number;
   readonly drains: Head['drains'];
@@ -97,7 +101,7 @@ export type VoterView = {
   readonly reason: string;
   /** Since its last message; 0 for this node. */
   readonly ageMs: number;
-  /** Heard within three heartbeats. A node that was not votes unknown. */
+  /** Heard within three heartbeats. The vote of a node that is not fresh counts as unknown. */
   readonly isFresh: boolean;
   /** Whether it probes the target: its region is in `from`, and it was chosen. */
   readonly isProber: boolean;
@@ -114,12 +118,15 @@ type Peer = {
   /** Digest of the list that `order` belongs to. */
   list: string | undefined;
   digests: readonly TargetDigest[];
-  /** From a place in the peer's list to this node's target; -1: this node has none. Peers with the same list share it. */
+  /**
+   * By place in the peer's list: the index of this node's target, or -1 if this node does not have it. Peers with the
+   * same list share the array.
+   */
   order: Int32Array;
-  /** By this node's targets. */
+  /** By index of this node's targets. */
   votes: Uint8Array;
   body: Uint8Array;
-  /** Whether the votes are those of the body. */
+  /** Whether `votes` are those of `body`. */
   isBodyTaken: boolean;
   held: Map<number, Stand>;
   reasons: Map<number, string>;
@@ -159,13 +166,16 @@ type State = {
   lateMs: number;
   applied: number;
   drains: NonNullable<Head['drains']>;
-  /** When another process with this node's name was heard. */
+  /** When this node last heard another process with its name. */
   twinHeardMs: number;
-  /** Changed votes to send, the next of them no earlier than this; `telling` cancels that. */
+  /**
+   * Changed votes to send, the earliest time of the next message with changes, and the function that cancels that
+   * message.
+   */
   untold: Change[];
   tellMs: number;
   telling: Cancel | undefined;
-  /** No welcome before. */
+  /** The earliest time of the next welcome. */
   welcomeMs: number;
   /** Cancels the next welcome; undefined: none is due. */
   welcoming: Cancel | undefined;
@@ -178,36 +188,41 @@ export type Member = {
   readonly describe: (config: string) => void;
   /** This node's state of a target, after its rise and fall. */
   readonly vote: (target: TargetDigest, vote: Vote, reason: string) => void;
-  /** While true, this node votes on nothing: it suspects itself. */
+  /** While true, this node abstains on all targets, because it suspects its own network. */
   readonly abstain: (abstains: boolean) => void;
-  /** How late this node's event loop is: it does not vote on targets with less than twice this timeout. */
+  /**
+   * Sets how late this node's event loop is. The node abstains on targets whose timeout is less than twice this time.
+   */
   readonly late: (lateMs: number) => void;
-  /** What heartbeats say of orders from now on. */
+  /** Sets what heartbeats say of orders: the highest revision applied, and the drains. */
   readonly note: (applied: number, drains: NonNullable<Head['drains']>) => void;
-  /** The same, and says it at once. */
+  /** Does the same, and sends it at once. */
   readonly acknowledge: (applied: number, drains: NonNullable<Head['drains']>) => void;
-  /** A message of a peer, from the subject of the node `from`. False: not a message of this version, or of another node. */
+  /**
+   * Takes a message that came over the subject of the node `from`. False if the message has another version, or another
+   * node as its sender.
+   */
   readonly hear: (octets: Uint8Array, from?: string) => boolean;
-  /** The reply to `askList`. */
+  /** Takes the reply to `askList`. */
   readonly hearList: (node: string, list: string, digests: readonly TargetDigest[], reasons: readonly string[]) => void;
-  /** What a peer is told that asks for this node's list. */
+  /** The reply to a peer that asks for this node's list. */
   readonly list: () => {
     readonly list: string;
     readonly digests: readonly TargetDigest[];
     readonly reasons: readonly string[];
   };
-  /** Once per HEARTBEAT_MS. */
+  /** Call once per HEARTBEAT_MS. */
   readonly beat: () => void;
-  /** Sends all votes at once, as when a peer has just joined. */
+  /** Sends all votes at once, for example when a peer has joined. */
   readonly sendAll: () => void;
-  /** The last message of a server that stops. */
+  /** Sends the last message of a node that stops. */
   readonly leave: () => void;
-  /** Forgets a peer that is not heard. False: it is heard. */
+  /** Forgets a peer that is not fresh. False if it is fresh. */
   readonly forget: (node: string) => boolean;
   readonly verdict: (target: TargetDigest) => Vote;
   readonly count: (target: TargetDigest) => Count | undefined;
   readonly voters: (target: TargetDigest) => readonly VoterView[];
-  /** Whether this node's own vote is not the verdict. */
+  /** Whether this node's own vote differs from the verdict. */
   readonly dissents: (target: TargetDigest) => boolean;
   readonly isProbing: (target: TargetDigest) => boolean;
   /** How many targets this node probes. */
@@ -450,7 +465,7 @@ function hear(state: State, { head, votes }: VoteMessage): void {
     return;
   }
   const known = state.peers.get(head.node);
-  // A message of the same process that another one has overtaken.
+  // A later message of the same process has overtaken this one.
   if (known?.run === head.run && head.seq <= known.seq) return;
   if (head.leaving === true) {
     // After a takeover, the old process leaves and the new one stays.
@@ -464,7 +479,7 @@ function hear(state: State, { head, votes }: VoteMessage): void {
   const isRestart = peer.run !== head.run;
   Object.assign(peer, { region: head.region, run: head.run, seq: head.seq, heardMs: now, head, isFresh: true });
   peer.skews = [...peer.skews, head.wallMs - state.options.clock.wall()].slice(-SKEW_SAMPLES);
-  // Votes of the time before a partition are not counted again: the next full heartbeat has today's.
+  // Votes from before a partition do not count: the next full heartbeat has the current ones.
   if (isNew || isRestart) forgetVotes(peer);
   state.peers.set(head.node, peer);
   const touched = new Set([...takeBody(state, peer, head, votes), ...takeChanges(state, peer, head)]);
@@ -472,7 +487,7 @@ function hear(state: State, { head, votes }: VoteMessage): void {
   else for (const index of touched) recount(state, index);
 }
 
-/** There is a newcomer: its votes are counted, and it learns all votes of this node. */
+/** Handles a peer that has joined: counts its votes, and sends all votes of this node. */
 function welcome(state: State): void {
   if (state.welcoming !== undefined) return;
   const { clock } = state.options;
@@ -489,7 +504,7 @@ function welcome(state: State): void {
   else state.welcoming = clock.after(waitMs, run);
 }
 
-/** These nodes are not heard any more: what they voted on is counted without them, and others probe instead. */
+/** Recounts, without the votes of lost nodes, the targets that they voted on. Chooses other probers in their place. */
 function leaveOut(state: State, lost: readonly Peer[]): void {
   if (lost.some(({ region }) => region === state.options.region)) chooseAll(state);
   state.targets.forEach((_, index) => {
@@ -527,7 +542,7 @@ function forgetVotes(peer: Peer): void {
   peer.held.clear();
 }
 
-/** Takes the votes of a full heartbeat. Returns the targets that are touched. */
+/** Takes the votes of a full heartbeat. Returns the targets to recount. */
 function takeBody(state: State, peer: Peer, head: Head, body: Uint8Array): readonly number[] {
   if (head.held === undefined) return [];
   if (peer.list !== head.list) {
@@ -571,7 +586,7 @@ function takeChanges(state: State, peer: Peer, head: Head): readonly number[] {
   return touched;
 }
 
-/** Notes a peer's vote. A change that contradicts this node's vote makes this node look again. */
+/** Stores a peer's vote. If a changed vote contradicts this node's vote, this node probes the target at once. */
 function setVote(state: State, peer: Peer, index: number, vote: Vote): boolean {
   if (peer.votes[index] === vote) return false;
   peer.votes[index] = vote;
@@ -614,7 +629,10 @@ function setList(state: State, peer: Peer, list: string, digests: readonly Targe
   alignPeer(state, peer);
 }
 
-/** Brings a peer's votes into the order of this node's targets. `kept`: where targets that stay were before, or -1. */
+/**
+ * Brings a peer's votes into the order of this node's targets. `kept` has the previous index of each target, or -1 for
+ * a new one.
+ */
 function alignPeer(state: State, peer: Peer, kept: readonly number[] = []): void {
   const { votes, held, reasons } = peer;
   peer.order =
@@ -646,7 +664,7 @@ function ballotsOf(state: State, index: number): readonly Ballot[] {
   for (const { node, region, isFresh, votes, held } of state.peers.values()) {
     if (!isFresh || !counts(target, region)) continue;
     const stand = held.get(index);
-    // Two bits are one of the four votes.
+    // Votes are stored as two bits, so every value is one of the four votes.
     const vote = (votes[index] ?? VOTE.UNKNOWN) as Vote;
     if (stand !== undefined) ballots.push({ node, region, vote, held: stand });
     // Most nodes of a large fleet do not probe a target.
@@ -661,7 +679,7 @@ function counts({ from }: MemberTarget, region: string): boolean {
   return from === undefined || from.has(region);
 }
 
-/** The count that this node's `view` of the target asks for. */
+/** The count according to the target's `view`. */
 function countOf(state: State, index: number, ballots: readonly Ballot[]): Count {
   const target = state.targets[index];
   const { region } = state.options;
@@ -700,7 +718,7 @@ function recountAll(state: State): void {
   });
 }
 
-// Who probes
+// Choice of probers
 
 function chooseAll(state: State): void {
   const { own, mates } = seedsOf(state);
@@ -735,7 +753,7 @@ function choose(state: State, index: number, own: number, mates: readonly Mate[]
     setProbing(state, index, isWanted);
     return;
   }
-  // A new prober starts before this one stops: it has to have a vote.
+  // This node continues to probe until the new probers have votes.
   const chosen = mates.filter(({ seed }) => isProber(hash, seed, seeds, wanted));
   const isCovered = chosen.every(({ peer }) => peer.votes[index] === VOTE.UP || peer.votes[index] === VOTE.DOWN);
   if (isCovered) {
@@ -766,12 +784,12 @@ function viewOf(state: State, peer: Peer): PeerView {
   return { node, region, version, config, isFresh, heardMsAgo, skewMs, targets, probed, applied, drains };
 }
 
-/** The delay of a message adds to a difference; the least difference has the least delay. */
+/** The delay of a message adds to the measured difference, so the least difference is the most exact. */
 function leastOf(skews: readonly number[]): number {
   return skews.reduce((least, skew) => (Math.abs(skew) < Math.abs(least) ? skew : least), skews[0] ?? 0);
 }
 
-/** This node first, the others in the order of their names. */
+/** The voters on a target: this node first, then the others in the order of their names. */
 function votersOf(state: State, index: number): readonly VoterView[] {
   const target = state.targets[index];
   if (target === undefined) return [];
@@ -788,7 +806,7 @@ function votersOf(state: State, index: number): readonly VoterView[] {
     isProber: state.isProbing[index] ?? false,
   };
   const peers = [...state.peers.values()].map((peer): VoterView => {
-    // Two bits are one of the four votes.
+    // Votes are stored as two bits, so every value is one of the four votes.
     const said = peer.isFresh ? ((peer.votes[index] ?? VOTE.UNKNOWN) as Vote) : VOTE.UNKNOWN;
     return {
       node: peer.node,
@@ -803,7 +821,7 @@ function votersOf(state: State, index: number): readonly VoterView[] {
   return [own, ...peers.sort((a, b) => (a.node < b.node ? -1 : 1))];
 }
 
-/** `suspects`: undefined for a node of an earlier version, which does not say. */
+/** `suspects` is undefined for a node of an earlier version, which does not send it. */
 function abstentionWords(suspects: boolean | undefined): string {
   if (suspects === undefined) return '';
   return suspects ? 'it suspects its own network' : 'its event loop is late';
@@ -821,7 +839,7 @@ function seedsByRegion(state: State): ReadonlyMap<string, readonly number[]> {
   return seeds;
 }
 
-/** Whether a fresh node is one of those that probe the target in its region, as that node chooses too. */
+/** Whether a fresh node is a prober of the target. That node computes the same result. */
 function isChosen(target: MemberTarget, seed: number, region: string, seeds: readonly number[]): boolean {
   return (
     counts(target, region) && isProber(targetHash(target), seed, seeds, probersWanted(target.probers, seeds.length))

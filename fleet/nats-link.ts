@@ -1,6 +1,6 @@
 /**
- * The connection to NATS: core subjects, and the connection that JetStream uses. It never gives up, never delays the
- * caller, and says when it is connected and when not.
+ * The connection to NATS: core subjects, and the connection that JetStream uses. It retries without end, never delays
+ * the caller, and reports when it is connected and when not.
  *
  * The client's defaults end a connection after ten attempts, and notice a half-open one after four minutes; both are
  * changed here.
@@ -17,7 +17,7 @@ import {
 import type { FleetSettings } from '../config/settings.ts';
 import { messageOf } from '../config/unknown-values.ts';
 
-/** Pings that find a half-open connection within 15 s. */
+/** With these pings, the client detects a half-open connection within 15 s. */
 const PING_INTERVAL_MS = 5000;
 const MAX_PINGS_OUT = 2;
 /**
@@ -26,9 +26,9 @@ const MAX_PINGS_OUT = 2;
  */
 const LEAST_DELAY_MS = 500;
 const MOST_DELAY_MS = 5000;
-/** A subscription that NATS refused is tried again: its permissions may have been extended. */
+/** A subscription that NATS refused is tried again after this time: permissions may have been extended. */
 const SUBSCRIBE_AGAIN_MS = 10_000;
-/** Subjects that NATS refused are remembered for so long. Heartbeats are refused each second. */
+/** How long a refused subject is remembered. A refusal of heartbeats repeats every second. */
 const REFUSED_MS = 60_000;
 
 /** Takes a message that was published to a subject. `reply` answers a request. */
@@ -43,9 +43,12 @@ export type NatsLink = {
   request(subject: string, octets: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined>;
   /** Undefined while not connected. */
   connection(): NatsConnection | undefined;
-  /** Why there is no connection, as the last attempt found; undefined while there is one, and before the first attempt. */
+  /** Why the last attempt to connect failed; undefined while connected, and until the first attempt has ended. */
   failure(): string | undefined;
-  /** What NATS does not permit this node, such as `publish to "pharos.prod.vote.ams1"`. Empty: nothing is known. */
+  /**
+   * Operations that NATS does not permit this node, such as `publish to "pharos.prod.vote.ams1"`. Empty if none is
+   * known.
+   */
   refused(): readonly string[];
   close(): Promise<void>;
 };
@@ -53,7 +56,7 @@ export type NatsLink = {
 export type NatsLinkOptions = {
   readonly settings: Pick<FleetSettings, 'servers' | 'login' | 'tls' | 'name' | 'node'>;
   readonly warn: (message: string) => void;
-  /** Called for the first connection and each later one, and when one is lost. */
+  /** Called when a connection is made, and when it is lost. */
   readonly connected: (isConnected: boolean) => void;
 };
 
@@ -82,7 +85,7 @@ export function openLink(options: NatsLinkOptions): NatsLink {
     connected(up);
   };
   const failed = (why: string): void => {
-    // One line per cause: attempts go on until NATS is back.
+    // One log line per cause, because attempts continue until NATS is back.
     if (failure !== why) warn(`fleet: cannot connect to NATS at ${settings.servers.join(', ')}: ${why}`);
     failure = why;
   };
@@ -112,7 +115,7 @@ export function openLink(options: NatsLinkOptions): NatsLink {
       const what = `${error.operation === 'publish' ? 'publish' : 'subscribe'} to "${error.subject}"`;
       if (refusals.add(what)) warn(`fleet: NATS does not permit this node to ${what}`);
     } else if (isUp) warn(`fleet: NATS: ${error.message}`);
-    // While the client reconnects, an attempt has failed.
+    // An error during a reconnect means that an attempt has failed.
     else failed(error.message);
   };
   /** Follows the state of a connection until it is closed for good, which a server may cause. */
@@ -135,7 +138,7 @@ export function openLink(options: NatsLinkOptions): NatsLink {
   void open();
   return {
     publish: (subject, octets) => {
-      // After `close` a drained connection throws, as does one for a message that is too large for the server.
+      // `publish` throws if the connection was drained by `close`, or if the message is too large for the server.
       if (!isUp || isClosed || connection === undefined) return false;
       try {
         connection.publish(subject, octets);
@@ -172,7 +175,7 @@ export function openLink(options: NatsLinkOptions): NatsLink {
   };
 }
 
-/** Subscriptions, on whichever connection there is. */
+/** Keeps the subscriptions, and makes them again on each new connection. */
 function createSubscriptions(): {
   readonly add: (subscription: Subscription, on: NatsConnection | undefined) => void;
   readonly open: (on: NatsConnection) => void;
@@ -217,16 +220,16 @@ function createBackoff(): { readonly delay: () => number; readonly end: () => vo
       }
       return Math.min(MOST_DELAY_MS, Math.max(LEAST_DELAY_MS, (nowMs - awaySinceMs) / 2)) * jitter;
     },
-    /** Connected: the next attempt belongs to another outage. */
+    /** Call when connected: the next attempt then belongs to another outage. */
     end: () => {
       awaySinceMs = undefined;
     },
   };
 }
 
-/** What NATS refused lately. */
+/** The operations that NATS refused within the last REFUSED_MS. */
 function createRefusals(): {
-  /** True: it was not known. */
+  /** True if it was not known. */
   readonly add: (what: string) => boolean;
   readonly list: () => readonly string[];
   readonly clear: () => void;

@@ -1,17 +1,17 @@
 /**
- * The orders of a fleet that a node knows: the newest of each key, by revision. Pure; `order-store.ts` exchanges them with
- * JetStream and `state_dir`.
+ * The orders of a fleet that a node knows: the newest order of each key, by revision. Pure; `order-store.ts` exchanges
+ * them with JetStream and `state_dir`.
  *
- * A revision is the one that JetStream gave an order, or one more than the highest known revision where that is greater:
- * a bucket that lost its data counts from 1 again. An order that was taken back stays as a tombstone, so that a node that
- * was away does not bring it back.
+ * An order's revision is the one that JetStream gave it or, if that is greater, the highest known revision plus one: a
+ * bucket that lost its data counts from 1 again. A withdrawn order stays as a tombstone, so that a node that was
+ * disconnected does not restore it.
  */
 import { recordIn } from '../config/unknown-values.ts';
 
 export type OrderEntry = {
   readonly key: string;
   readonly revision: number;
-  /** JSON. One that takes an order back is kept as well. */
+  /** JSON. The withdrawal of an order is also an entry. */
   readonly order: unknown;
   /** ISO 8601, by the clock of the node that took it. */
   readonly at: string;
@@ -29,7 +29,7 @@ export class OrderNotKept extends Error {
 }
 
 export type OrderBook = {
-  /** Takes a newer entry; false for one that is not newer than the known one. */
+  /** Takes the entry and returns true if it is newer than the known one; otherwise returns false. */
   readonly take: (entry: OrderEntry) => boolean;
   readonly get: (key: string) => OrderEntry | undefined;
   readonly entries: () => readonly OrderEntry[];
@@ -51,7 +51,10 @@ export function createOrderBook(initial: Iterable<OrderEntry> = []): OrderBook {
   return { take, get: (key) => entries.get(key), entries: () => [...entries.values()], highest: () => highest };
 }
 
-/** The entry of a stored value. `stored` is the revision that JetStream gave it. Undefined: of another version or form. */
+/**
+ * The entry of a stored value. `stored` is the revision that JetStream gave it. Undefined if the value has another
+ * version or form.
+ */
 export function storedEntry(key: string, octets: Uint8Array, stored: number): OrderEntry | undefined {
   const value: Partial<Record<keyof OrderValue, unknown>> = recordIn(octets) ?? {};
   const { version, revision, order, at, node } = value;
@@ -66,7 +69,7 @@ export function orderKey(kind: string, target: string): string {
   return `${kind}.${Buffer.from(target).toString('base64url')}`;
 }
 
-/** The kind and target of a key. Undefined: not a key of an order. */
+/** The kind and target of a key. Undefined if it is not the key of an order. */
 export function targetOfKey(key: string): { readonly kind: string; readonly target: string } | undefined {
   const [kind, target, more] = key.split('.');
   if (kind === undefined || target === undefined || more !== undefined) return undefined;

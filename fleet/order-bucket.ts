@@ -1,8 +1,8 @@
 /**
  * The key-value bucket of JetStream that carries a fleet's orders: reading, writing and watching it.
  *
- * The watch is made here, because the client's own one says nothing when it dies, and leaves its consumer on the server
- * for five minutes: after a few reconnects of a large fleet there would be thousands.
+ * The watch is implemented here, because the client's watch does not report that it has ended, and leaves its consumer
+ * on the server for five minutes: after a few reconnects, a large fleet would have thousands of consumers.
  */
 import {
   AckPolicy,
@@ -16,9 +16,9 @@ import { Kvm, type KV } from '@nats-io/kv';
 import { createInbox, nanos, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
 
 const TIMEOUT_MS = 3000;
-/** Copies of the bucket in a cluster of NATS servers: it outlives one of three servers. */
+/** Copies of the bucket in a cluster of NATS servers: it survives the loss of one of three servers. */
 const REPLICAS = 3;
-/** How often the server says that a watch lives, and how long it may be silent. */
+/** How often the server sends a heartbeat for a watch, and how long a watch may be silent. */
 const WATCH_BEAT_MS = 5000;
 const WATCH_SILENT_MS = 12_000;
 /** The server removes a watch whose node is gone after this time. */
@@ -26,7 +26,7 @@ const WATCH_KEPT_MS = 10_000;
 /** Orders that are read at the same time. */
 const READS = 32;
 
-/** A value that is stored for a key. `revision`: what JetStream gave it. */
+/** The value that is stored for a key, with the revision that JetStream gave it. */
 export type StoredOrder = { readonly key: string; readonly octets: Uint8Array; readonly revision: number };
 
 export type OrderWatch = {
@@ -41,7 +41,7 @@ export type OrderBucket = {
   all(): Promise<readonly StoredOrder[]>;
   /** Writes in place of the stored revision, or a first value. Resolves to the new revision. */
   write(key: string, octets: Uint8Array, replaces: number | undefined): Promise<number>;
-  /** Calls `heard` for what is written from now on. */
+  /** Calls `heard` for each value that is written from now on. */
   watch(heard: (stored: StoredOrder) => void): Promise<OrderWatch>;
 };
 
@@ -50,7 +50,10 @@ export function bucketName(fleet: string): string {
   return `pharos_${fleet}_orders`;
 }
 
-/** Opens a fleet's bucket; creates it if there is none. `domain`: the JetStream domain; undefined: that of the server. */
+/**
+ * Opens a fleet's bucket; creates it if it does not exist. `domain` is the JetStream domain; undefined: that of the
+ * server.
+ */
 export async function openBucket(connection: NatsConnection, fleet: string, domain?: string): Promise<OrderBucket> {
   const at = { timeout: TIMEOUT_MS, ...(domain !== undefined && { domain }) };
   // Fails at once, with a clear message, where the server has no JetStream.

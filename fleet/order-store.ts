@@ -1,12 +1,13 @@
 /**
  * Exchanges the orders of a fleet with a key-value bucket of JetStream. Every node keeps all orders itself: the bucket
- * carries them, and may forget.
+ * distributes them, and may lose them.
  *
- * - One watch per process. The client says nothing when a watch dies, so all orders are read again every minute, and at
- *   once when a peer knows a newer one (`catchUp`). A reading that finds what the watch missed starts a new watch.
- * - A bucket that cannot be opened or read, as while a cluster has no leader, is tried again until it can.
- * - Each write names the stored revision that it replaces. A write that another one has overtaken is tried again.
- * - Orders that the bucket lost, or has an older one of, are written back.
+ * - Each process has one watch. A watch may end unnoticed, so all orders are read again every minute, and at once when
+ *   a peer knows a newer one (`catchUp`). If a reading finds an order that the watch missed, a new watch is started.
+ * - If a bucket cannot be opened or read, for example while a cluster has no leader, the attempt is repeated until it
+ *   succeeds.
+ * - Each write names the stored revision that it replaces. If another write was faster, the write is tried again.
+ * - Orders that the bucket has lost, or has only in an older revision, are written back.
  */
 import { PermissionViolationError, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf } from '../config/unknown-values.ts';
@@ -22,23 +23,23 @@ import {
 import { openBucket, type OrderBucket, type StoredOrder } from './order-bucket.ts';
 
 const REREAD_MS = 60_000;
-/** Readings that peers ask for follow each other no sooner. */
+/** Least time between two calls of `catchUp` that read the orders. */
 const CATCH_UP_MS = 1000;
-/** How often the watch is looked at. */
+/** How often the watch is checked. */
 const LOOK_MS = 3000;
 /** Time between attempts to open a bucket. */
 const LEAST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 2000;
-/** How long an order is tried to be kept. */
+/** How long `put` tries to store an order. */
 const PUT_MS = 5000;
 export type OrderStore = {
-  /** Keeps an order for the fleet. Resolves with its entry, which has been taken. Rejects with OrderNotKept. */
+  /** Stores an order for the fleet. Resolves to its entry, which the book then has. Rejects with OrderNotKept. */
   readonly put: (key: string, order: unknown) => Promise<OrderEntry>;
-  /** Call on each new connection. Resolves when all stored orders have been taken, or with the next `detach`. */
+  /** Call on each new connection. Resolves when all stored orders have been taken, or at the next `detach`. */
   readonly attach: (connection: NatsConnection) => Promise<void>;
-  /** The connection is lost. */
+  /** Call when the connection is lost. */
   readonly detach: () => void;
-  /** Reads all orders now: a peer knows a newer one. */
+  /** Reads all orders now. Call when a peer knows a newer one. */
   readonly catchUp: () => void;
   /** Why orders cannot be exchanged; undefined while they can, and without a connection. */
   readonly problem: () => string | undefined;
@@ -53,7 +54,7 @@ export type OrderStoreOptions = {
   readonly book: OrderBook;
   /** ISO 8601. */
   readonly now: () => string;
-  /** A newer order has been taken into the book. */
+  /** Called when the book has taken a newer order. */
   readonly taken: (entry: OrderEntry) => void;
   readonly warn: (message: string) => void;
 };
@@ -149,16 +150,16 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
   };
 }
 
-/** What is done with orders in an open bucket: everything between it and the book. */
+/** Moves orders between an open bucket and the book. */
 function createOrderFiler({ node, book, now, taken, warn }: OrderStoreOptions): {
-  /** Takes an order that was read. Undefined: it has another version. */
+  /** Takes an order that was read. Undefined if it has another version. */
   readonly heard: (stored: StoredOrder) => OrderEntry | undefined;
-  /** Reads all orders, and writes back what the bucket lost. True: one of them was new. */
+  /** Reads all orders, and writes back what the bucket lost. True if one of them was new. */
   readonly reread: (bucket: OrderBucket) => Promise<boolean>;
   /** Writes a new order, and takes it. */
   readonly put: (bucket: OrderBucket, key: string, order: unknown) => Promise<OrderEntry>;
 } {
-  /** True: it is newer. */
+  /** True if it is newer. */
   const take = (entry: OrderEntry): boolean => {
     const isNewer = book.take(entry);
     if (isNewer) taken(entry);
@@ -193,7 +194,7 @@ function createOrderFiler({ node, book, now, taken, warn }: OrderStoreOptions): 
       if (kept !== undefined && kept.revision >= entry.revision) return;
       await kv.write(entry.key, encode({ ...entry, version: ORDER_VERSION }), stored?.revision);
     } catch (error) {
-      // Another node wrote it first: the next reading finds out.
+      // Another node wrote it first; the next reading finds that order.
       if (!isOvertaken(error)) throw error;
     }
   };

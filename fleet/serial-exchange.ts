@@ -1,48 +1,49 @@
 /**
- * What nodes of a fleet know of serials: for each zone the latest serial by content. Runs on a clock and callbacks; the
- * rule that chooses a serial is zones/agree-serial.ts.
+ * Exchanges serials between the nodes of a fleet: for each zone, the latest serial of each content. Runs on a clock and
+ * callbacks; the rule that chooses a serial is in zones/agree-serial.ts.
  *
- * - Each change of what a node serves has a number (`edition`) and is sent at once, and the edition is sent again every
- *   10 s. A node that has missed one asks for all, in pages.
- * - What a node has heard it keeps, also in `state_dir`: content that nobody serves at the moment still has its serial.
+ * - Each change of the contents that a node serves has a number (`edition`) and is sent at once. The node sends its
+ *   edition again every 10 s. A peer that has missed a change asks for all contents, in pages.
+ * - A node keeps all serials that it has heard, also in `state_dir`: content that no node serves at the moment keeps
+ *   its serial.
  */
 import { recordIn } from '../config/unknown-values.ts';
 import type { Clock } from '../health/clock.ts';
 import { isLaterSerial, latestSerial, serialAfter } from '../wire/serial.ts';
 
 const SERIAL_MESSAGE_VERSION = 1;
-/** Zones per message and page: with long names and all contents 300 KB. NATS takes 1 MB. */
+/** Zones per message and page. With long names and all contents, a message has 300 KB; the limit of NATS is 1 MB. */
 export const ZONES_PER_MESSAGE = 500;
-/** Contents of a zone that are remembered: the latest. */
+/** Contents remembered per zone: those with the latest serials. */
 const CONTENTS_PER_ZONE = 4;
-/** Zones of one peer, and of the memory. */
+/** The most zones kept per peer, and in the memory. */
 const MAX_ZONES = 200_000;
 const TICKS_PER_SUMMARY = 10;
-/** Newcomers are answered together. */
+/** Peers that join within this time get one message together. */
 const GREET_MS = 200;
-/** Pages are asked of so many peers at a time, and this often if a peer changes meanwhile. */
+/** The most peers asked for pages at a time, and the most attempts per peer, because a peer may change meanwhile. */
 const MAX_FETCHES = 4;
 const FETCH_ATTEMPTS = 3;
-/** For how long nobody serves the latest content of a zone before another content gets a later serial. */
+/** If no node serves the latest content of a zone for this time, the content that is served gets a later serial. */
 const ABANDONED_TICKS = 30;
 
 export type ZoneContent = { readonly content: string; readonly serial: number };
-/** The latest serial by content, by zone. */
+/** By zone: the latest serial of each content. */
 export type ZoneSerials = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
 type Pair = readonly [content: string, serial: number];
-/** The first pair is in force; none: the zone is not served any more. */
+/** The first pair is in force. Without pairs, the zone is not served any more. */
 type Row = readonly [zone: string, pairs: readonly Pair[]];
 type Message = {
   readonly node: string;
   readonly run: string;
   readonly edition: number;
-  /** From the edition before. Absent: ask for them. */
+  /** The changes since the previous edition. If they are absent, the receiver asks for all contents. */
   readonly changes?: readonly Row[] | undefined;
 };
 type Page = { readonly run: string; readonly edition: number; readonly total: number; readonly rows: readonly Row[] };
 
-/** Edition -1: it has not said what it serves. */
+/** `edition` is -1 until the peer has sent the contents that it serves. */
 type Peer = { run: string; edition: number; readonly serves: Map<string, ZoneContent> };
 
 export type SerialExchangeOptions = {
@@ -51,30 +52,30 @@ export type SerialExchangeOptions = {
   readonly run: string;
   readonly clock: Clock;
   readonly send: (message: Uint8Array) => void;
-  /** Asks a peer for a page: `page` of the peer answers the request. Undefined: no answer. */
+  /** Asks a peer for a page, which its `page` returns. Undefined if the peer does not reply. */
   readonly ask: (node: string, request: Uint8Array) => Promise<Uint8Array | undefined>;
-  /** More is known than before. */
+  /** Called when this node has learned new serials. */
   readonly learned: () => void;
   /** As saved by the last run. */
   readonly saved?: unknown;
 };
 
 export type SerialExchange = {
-  /** What this node serves, by zone; replaces what it served. */
+  /** Sets the contents that this node serves, by zone, in place of the previous ones. */
   readonly serve: (zones: ReadonlyMap<string, ZoneContent>) => void;
-  /** `from`: the node whose subject it came over. */
+  /** `from` is the node over whose subject the message came. */
   readonly hear: (message: Uint8Array, from?: string) => void;
-  /** The answer to a peer that asks for a page. */
+  /** The reply to a peer that asks for a page. */
   readonly page: (request: Uint8Array) => Uint8Array;
-  /** Once per second. `fresh`: peers that are heard; `known`: all that belong to the fleet. Both without this node. */
+  /** Call once per second. `fresh` has the fresh peers, `known` all peers that belong to the fleet. */
   readonly tick: (fresh: ReadonlySet<string>, known: readonly string[]) => void;
-  /** Tells all peers which edition this node has: when it connects, and when a peer joins. */
+  /** Sends this node's edition to all peers. Call when this node connects, and when a peer joins. */
   readonly greet: () => void;
-  /** Whether all that these peers serve is known. */
+  /** Whether this node knows all contents that these peers serve. */
   readonly hasHeard: (peers: Iterable<string>) => boolean;
   readonly forget: (node: string) => void;
   readonly known: () => ZoneSerials;
-  /** What a node serves, this one or a peer, by zone; undefined for a peer that has not said so. */
+  /** The contents that this node or a peer serves, by zone; undefined for a peer that has not sent them. */
   readonly servedBy: (node: string) => ReadonlyMap<string, ZoneContent> | undefined;
   /** For `state_dir`. */
   readonly toSave: () => unknown;
@@ -84,15 +85,15 @@ type State = {
   readonly options: SerialExchangeOptions;
   readonly memory: Memory;
   readonly peers: Map<string, Peer>;
-  /** What this node serves. */
+  /** The contents that this node serves, by zone. */
   own: ReadonlyMap<string, ZoneContent>;
   edition: number;
   ticks: number;
-  /** Peers to ask for all that they serve. */
+  /** Peers to ask for all contents that they serve. */
   readonly queue: string[];
   fetching: number;
   isGreeting: boolean;
-  /** Since which tick nobody serves the latest content of a zone. */
+  /** By zone: the tick since which no node serves its latest content. */
   readonly abandoned: Map<string, number>;
 };
 
@@ -152,7 +153,7 @@ function serve(state: State, zones: ReadonlyMap<string, ZoneContent>): void {
   tell(state, rows.length <= ZONES_PER_MESSAGE ? rows : undefined);
 }
 
-/** What this node serves, and what it knows of the zone. */
+/** A zone's row: the pair of the content that this node serves, then the other pairs that it knows. */
 function rowOf({ own, memory }: State, zone: string): Row {
   const served = own.get(zone);
   if (served === undefined) return [zone, []];
@@ -184,7 +185,7 @@ function pageOf(state: State, request: Uint8Array): Uint8Array {
 
 function hear(state: State, { node, run, edition, changes }: Message): void {
   const peer = state.peers.get(node);
-  // A newcomer, or a peer that starts again, has heard nothing of this node.
+  // A new or restarted peer does not know this node's edition.
   if (peer?.run !== run) greet(state);
   else {
     if (peer.edition >= edition) return;
@@ -207,7 +208,7 @@ function take(state: State, peer: Peer, rows: readonly Row[]): void {
   if (learn(state, rows)) state.options.learned();
 }
 
-/** True: one of them is new. */
+/** True if one of them is new. */
 function learn({ memory }: State, rows: readonly Row[]): boolean {
   return rows.map((row) => memory.take(row)).includes(true);
 }
@@ -223,7 +224,7 @@ function fetchNext(state: State): void {
   });
 }
 
-/** Asks a peer for all that it serves. */
+/** Asks a peer for all contents that it serves. */
 async function fetchAll(state: State, name: string): Promise<void> {
   const { ask } = state.options;
   for (let attempt = 0; attempt < FETCH_ATTEMPTS; attempt++) {
@@ -244,7 +245,10 @@ async function fetchAll(state: State, name: string): Promise<void> {
   }
 }
 
-/** Zones whose latest content nobody has served for a while: a later serial for the content that this node serves. */
+/**
+ * If no node has served the latest content of a zone for ABANDONED_TICKS: a later serial for the content that this node
+ * serves.
+ */
 function raised(state: State, fresh: ReadonlySet<string>, known: readonly string[]): readonly Row[] {
   const { peers, own, memory, abandoned, ticks } = state;
   const isComplete = known.every((peer) => fresh.has(peer) && isHeard(peers.get(peer)));
@@ -265,8 +269,8 @@ function isHeard(peer: Peer | undefined): boolean {
 }
 
 /**
- * Zones whose latest content nobody serves any more, although it has the latest serial: it was taken back by nodes that
- * lost their state. The node with the latest serial that is served raises it.
+ * The zones whose serial this node must raise: no node serves the content with the latest serial any more, because
+ * nodes that had lost their state withdrew it. The node whose served content has the latest serial raises it.
  */
 function abandonedZones(
   own: ReadonlyMap<string, ZoneContent>,
@@ -289,7 +293,7 @@ function isBehind(known: ReadonlyMap<string, number> | undefined, { content, ser
 
 /** The latest serials by content, of all zones. */
 type Memory = {
-  /** True: something is new. */
+  /** True if something is new. */
   readonly take: (row: Row) => boolean;
   readonly get: (zone: string) => ReadonlyMap<string, number> | undefined;
   readonly all: () => ZoneSerials;

@@ -1,23 +1,24 @@
 /**
  * Figures that nodes of a fleet share beside votes: loads that checks read, answers by VIP, clients by country, and
- * latencies that browsers measured. Each may be lost: the next one replaces it. Pure but for callbacks.
+ * latencies that browsers measured. A message may be lost: the next one replaces its figures. Pure, apart from
+ * callbacks.
  *
- *     own figures ──▶ at most MESSAGES_PER_TICK messages of ROWS_PER_MESSAGE rows a second ──▶ peers
+ *     own figures ──▶ at most MESSAGES_PER_TICK messages of ROWS_PER_MESSAGE rows per second ──▶ peers
  */
 import { recordIn } from '../config/unknown-values.ts';
 import type { TargetDigest } from './vote-message.ts';
 
 const FIGURES_VERSION = 1;
-/** Rows with one number. NATS takes messages of 1 MB. */
+/** Of rows with one number. The limit of NATS is 1 MB per message. */
 export const ROWS_PER_MESSAGE = 500;
-/** Rows with a list. */
+/** Of rows with a list. */
 const LISTS_PER_MESSAGE = 50;
 export const MESSAGES_PER_TICK = 4;
 /** Reports of browsers that wait to be sent; more are dropped. */
 const MAX_WAITING = 2000;
-/** Counts are sent this often. */
+/** Ticks between two messages with counts. */
 const TICKS_PER_COUNT = 30;
-/** VIPs, services and countries that are kept of a peer. */
+/** The most VIPs or services, and the most countries per service, kept per peer. */
 const MAX_ROWS = 200_000;
 const MAX_COUNTRIES = 300;
 const MAX_TEXT = 600;
@@ -25,7 +26,9 @@ const MAX_TEXT = 600;
 type Numbers = readonly (readonly [name: string, value: number])[];
 type LoadRow = readonly [target: TargetDigest, load: number];
 type ServedRow = readonly [target: string, answers: number];
-/** The samples of a service by country, and the list's age does not matter: they decay alike on all nodes. */
+/**
+ * The samples of a service by country. The age of the list does not matter, because samples decay alike on all nodes.
+ */
 type ClientsRow = readonly [service: string, countries: Numbers];
 /** The client's address in hexadecimal, and milliseconds by region. */
 type LatencyRow = readonly [source: string, times: Numbers];
@@ -39,27 +42,27 @@ export type OwnCounts = {
 };
 
 export type SharedFigures = {
-  /** A load that a probe of this node has read. */
+  /** Shares a load that a probe of this node has read. */
   readonly load: (target: TargetDigest, load: number) => void;
-  /** A report of a browser that this node took. */
+  /** Shares a report of a browser that this node took. */
   readonly latency: (source: Uint8Array, times: ReadonlyMap<string, number>) => void;
-  /** Where this node's counts are read. */
+  /** Sets the source of this node's counts. */
   readonly count: (counts: OwnCounts) => void;
   /** Called for reports of browsers that other nodes took. */
   readonly takeLatencies: (take: (source: Uint8Array, times: ReadonlyMap<string, number>) => void) => void;
   /** The sum of the peers that are heard. */
   readonly served: (target: string) => number;
   readonly clients: (service: string) => ReadonlyMap<string, number>;
-  /** `from`: the node whose subject the message came over. */
+  /** `from` is the node over whose subject the message came. */
   readonly hear: (message: Uint8Array, from: string) => void;
-  /** Once per second. */
+  /** Call once per second. */
   readonly tick: (fresh: ReadonlySet<string>) => void;
 };
 
 export type SharedFiguresOptions = {
   readonly node: string;
   readonly send: (message: Uint8Array) => void;
-  /** A load that another node has read. */
+  /** Called with a load that another node has read. */
   readonly loaded: (target: TargetDigest, load: number) => void;
 };
 
@@ -150,7 +153,7 @@ export function createSharedFigures({ node, send, loaded }: SharedFiguresOptions
   };
 }
 
-/** The rows of a message that have the form; others are left out. */
+/** The well-formed rows of a message; others are omitted. */
 function rowsIn<T>(value: unknown, isValue: (value: unknown) => value is T): readonly (readonly [string, T])[] {
   if (!Array.isArray(value)) return [];
   return (value as readonly unknown[]).slice(0, ROWS_PER_MESSAGE).flatMap((row): (readonly [string, T])[] => {

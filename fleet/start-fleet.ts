@@ -1,6 +1,6 @@
 /**
- * The fleet room's front door: one node's part in a fleet, over NATS. Without NATS the node decides alone, and keeps the
- * orders that it knows.
+ * The entry point of the fleet room: starts one node's part in a fleet, over NATS. Without NATS the node decides alone,
+ * and keeps the orders that it knows.
  *
  *     health ──▶ member ──▶ nats-link ──▶ peers          verdicts come back the same way
  *     orders of operators ──▶ order-store ──▶ JetStream ──▶ every node's `ordered`
@@ -28,11 +28,11 @@ import { digestOf } from './target-digest.ts';
 import { dissentWords, type TargetVotes } from './verdict-words.ts';
 import type { DrainAcknowledged, TargetDigest } from './vote-message.ts';
 
-/** In `state_dir`: the orders, and the nodes that are known. */
+/** The file in `state_dir` with the orders, nodes and serials that are known. */
 export const FLEET_FILE = 'fleet.json';
 const MAX_FLEET_FILE_OCTETS = 64 * 1024 * 1024;
 const LIST_TIMEOUT_MS = 2000;
-/** How long the answers of peers to the first message are collected. */
+/** How long a node that joins waits for the votes of peers, once the orders have arrived. */
 const JOIN_QUIET_MS = 500;
 const JOIN_LOOK_MS = 50;
 
@@ -49,13 +49,16 @@ export type FleetOptions = {
 /** A report on a target with a `push` check. `load` in the unit of the VIP's capacity. */
 export type PushReport = { readonly target: string; readonly healthy: boolean; readonly load?: number | undefined };
 
-/** What a fleet's orders are applied to. */
+/** Applies the fleet's orders on this node. */
 export type OrderTaker = {
-  /** A newer order. Orders come in the order of their revisions; those of the last run are kept by the taker. */
+  /** Called with each newer order, by rising revision. The taker itself keeps the orders of the last run. */
   readonly ordered: (entry: OrderEntry) => void;
-  /** The drains in force on this node, by the keys of their orders: for how long answers may still name the target. */
+  /**
+   * The drains in force on this node, by the keys of their orders, with the time for which answers may still name the
+   * target.
+   */
   readonly drains: () => readonly DrainAcknowledged[];
-  /** A report on a `push` check that another node was given. */
+  /** Called with a report on a `push` check that another node received. */
   readonly reported: (report: PushReport) => void;
 };
 
@@ -69,11 +72,11 @@ export type Fleet = {
   readonly isConnected: () => boolean;
   /** Nodes that were heard from since the start, and known nodes that were not. */
   readonly peers: () => readonly PeerView[];
-  /** Nodes that belong to the fleet as far as this node knows, fresh or not, without itself. */
+  /** The names of all peers that belong to the fleet as far as this node knows, fresh or not. */
   readonly known: () => readonly string[];
   /** Undefined for a target that is not checked. */
   readonly votes: (target: string) => TargetVotes | undefined;
-  /** Why the verdict is not what this node sees; undefined if it is. */
+  /** Why the verdict differs from what this node sees; undefined if it does not. */
   readonly dissent: (target: string) => string | undefined;
   /** How many checks this node probes. */
   readonly probed: () => number;
@@ -84,7 +87,7 @@ export type Fleet = {
   readonly size: () => number;
   /** The highest revision of an order that this node has applied. */
   readonly applied: () => number;
-  /** Who applies orders. Orders that come before are kept for it. */
+  /** Sets the taker of orders. Orders that arrive before are kept for it. */
   readonly obey: (taker: OrderTaker) => void;
   /** Gives an order to the fleet. Rejects with OrderNotKept. */
   readonly order: (key: string, order: unknown) => Promise<OrderEntry>;
@@ -95,11 +98,11 @@ export type Fleet = {
   readonly acknowledge: () => void;
   /** Forgets a node that is not heard, until it is heard again. */
   readonly forget: (node: string) => void;
-  /** Passes on a report that this node was given. */
+  /** Sends a report that this node received to its peers. */
   readonly report: (report: PushReport) => void;
-  /** Serials by content: what this node serves, and what all nodes know. */
+  /** Serials by content: those that this node serves, and those that the fleet knows. */
   readonly serials: Pick<SerialExchange, 'serve' | 'known' | 'servedBy'> & {
-    /** `tell` is called when more is known of serials. */
+    /** Sets the function to call when this node has learned new serials. */
     readonly listen: (tell: () => void) => void;
   };
   /** Answers by VIP, clients by country and browsers' latencies, of all nodes. */
@@ -174,7 +177,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const watch = createWatch(options, { link, store, book, electorate, member, config: configuration.digest });
   const stopHeart = startHeart(clock, (lateMs) => {
     member.late(lateMs);
-    // How long answers may still name a drained target changes with time.
+    // The time for which answers may still name a drained target changes from beat to beat.
     member.note(book.highest(), orders.taker()?.drains() ?? []);
     member.beat();
     serials.tick(freshPeers(), knownPeers());
@@ -226,7 +229,7 @@ export function startFleet(options: FleetOptions): Fleet {
   };
 }
 
-/** Keeps newer orders, and passes them to who carries them out; those that come before it wait. */
+/** Saves newer orders and passes them to the taker. Orders that arrive before the taker is set wait for it. */
 function createOrderDesk(
   { save }: FleetMemory,
   acknowledge: () => void,
@@ -257,7 +260,7 @@ type FleetMemory = {
   readonly book: OrderBook;
   readonly known: Set<string>;
   readonly savedSerials: unknown;
-  /** What is saved of serials from now on. */
+  /** Sets the function that returns the serials to save. */
   readonly keepSerials: (serials: () => unknown) => void;
   readonly save: () => void;
   readonly close: () => Promise<void>;
@@ -287,7 +290,9 @@ function openMemory({ stateDir, clock, alarms, warn }: FleetOptions): FleetMemor
   };
 }
 
-/** The digest of this node's zones and checks, by which nodes notice that they differ. */
+/**
+ * Computes the digest of this node's zones and checks. Different digests tell nodes that their configurations differ.
+ */
 function createConfiguration(
   { face, digests }: ReturnType<typeof createVoting>,
   member: Member,
@@ -314,7 +319,10 @@ function createConfiguration(
   };
 }
 
-/** Raises the alarms of the fleet, and looks for orders that did not arrive. To be called with each heartbeat. */
+/**
+ * Returns a function that raises the alarms of the fleet and reads orders that did not arrive. Call it at each
+ * heartbeat.
+ */
 function createWatch(
   { alarms, clock, settings }: FleetOptions,
   parts: {
@@ -333,8 +341,8 @@ function createWatch(
     const peers = member.peers();
     const newest = Math.max(0, ...peers.map(({ isFresh, applied }) => (isFresh ? applied : 0)));
     beatsBehind = newest > book.highest() ? beatsBehind + 1 : 0;
-    // What a peer has applied arrives here within a heartbeat, unless the watch for orders has died. Asks more and more
-    // seldom: the order may be of a version that this node does not know.
+    // An order that a peer has applied arrives here within a heartbeat, unless the watch for orders has died. The
+    // orders are read at growing intervals, because this node may not know the version of the missing order.
     if (beatsBehind > 1 && Number.isInteger(Math.log2(beatsBehind))) store.catchUp();
     fleetAlarms.update({
       peers,
@@ -349,7 +357,7 @@ function createWatch(
   };
 }
 
-/** Takes the votes of peers, and keeps who belongs to the fleet. */
+/** Takes the votes of peers, and saves which nodes belong to the fleet. */
 function hearVotes(
   { settings, warn }: FleetOptions,
   link: NatsLink,
@@ -359,7 +367,7 @@ function hearVotes(
   const strange = new Set<string>();
   const votes = `pharos.${settings.name}.vote.`;
   link.subscribe(`${votes}>`, (octets, _, from) => {
-    // NATS lets a node publish to its own subject only: what a message says of its sender must agree.
+    // NATS lets a node publish to its own subject only, so the sender that a message names must be that node.
     const node = from.slice(votes.length);
     const isHeard = member.hear(octets, node);
     if (!isHeard && !strange.has(node)) {
@@ -372,7 +380,7 @@ function hearVotes(
   });
 }
 
-/** Exchanges serials over the link, and keeps what is heard. */
+/** Exchanges serials over the link, and saves those that it learns. */
 function openSerials(
   { settings: { name, node }, clock }: FleetOptions,
   link: NatsLink,
@@ -444,7 +452,10 @@ function answerPeers(
   });
 }
 
-/** Beats until the returned function is called. `lateMs`: how late this node's event loop was. */
+/**
+ * Calls `beat` every HEARTBEAT_MS until the returned function is called. `lateMs` is the delay of this node's event
+ * loop.
+ */
 function startHeart(clock: Clock, beat: (lateMs: number) => void): () => void {
   let dueMs = clock.now() + HEARTBEAT_MS;
   const run = (): void => {
@@ -458,7 +469,7 @@ function startHeart(clock: Clock, beat: (lateMs: number) => void): () => void {
   };
 }
 
-/** Connects the health room's keys with the digests that members of a fleet speak of. */
+/** Translates between the keys of the health room and the digests that the members of a fleet exchange. */
 function createVoting(): {
   readonly face: Electorate;
   readonly attach: (member: Member) => void;
@@ -466,7 +477,7 @@ function createVoting(): {
   readonly doubted: (digest: TargetDigest) => void;
   readonly probing: (digest: TargetDigest) => void;
   readonly loaded: (digest: TargetDigest, load: number) => void;
-  /** Where loads that this node's probes read are passed on. */
+  /** Sets the function that shares the loads that this node's probes read. */
   readonly shareLoads: (share: (digest: TargetDigest, load: number) => void) => void;
   readonly votesOn: (target: string) => TargetVotes | undefined;
   readonly dissentOn: (target: string) => string | undefined;
@@ -596,11 +607,14 @@ async function askList(link: NatsLink, subject: string, member: Member, node: st
     const { list, digests, reasons } = JSON.parse(Buffer.from(octets).toString()) as ReturnType<Member['list']>;
     member.hearList(node, list, digests, reasons);
   } catch {
-    // A peer of another version: its votes stay unknown.
+    // The peer has another version: its votes stay unknown.
   }
 }
 
-/** Waits for orders, a moment for peers, and until `hasHeard` peers, but no longer than `waitMs`. */
+/**
+ * Waits for the orders, then JOIN_QUIET_MS for votes, then until `hasHeard` returns true; in all no longer than
+ * `waitMs`.
+ */
 function createJoining(
   waitMs: number,
   clock: Clock,

@@ -1,5 +1,5 @@
 /**
- * Digests that nodes compare to know that they speak of the same: of a check at its address, of a list of these, of a
+ * Digests with which nodes tell whether they mean the same check at an address, the same list of targets, or the same
  * configuration.
  */
 import { createHash } from 'node:crypto';

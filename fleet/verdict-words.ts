@@ -1,5 +1,5 @@
 /**
- * A verdict of a fleet in words, for people on a node that sees something else.
+ * Describes a verdict of the fleet in words, for operators of a node that sees another state.
  */
 import { VOTE, type Count, type Vote } from './count.ts';
 import type { MemberTarget, VoterView } from './member.ts';
@@ -20,8 +20,8 @@ export function voteWord(vote: Vote): VoteWord {
 }
 
 /**
- * Why the verdict is not what this node sees: `2 of 3 regions say down (dub1: HTTP 503); this node: up (HTTP 200)`.
- * Undefined if it is, and while there is no verdict.
+ * Why the verdict differs from what this node sees: `2 of 3 regions say down (dub1: HTTP 503); this node: up (HTTP
+ * 200)`. Undefined if it does not differ, and while the verdict is unknown.
  */
 export function dissentWords({ rule, verdict, count, voters }: TargetVotes): string | undefined {
   const [own] = voters;

@@ -3,17 +3,17 @@
  *
  *     octet 0      version; receivers ignore versions that they do not know
  *     octets 1..4  length of the head, big-endian
- *     head         JSON, UTF-8: who sends, and what changed
+ *     head         JSON, UTF-8: the sender, and its changed votes
  *     body         in full heartbeats: two bits per target, first target in the lowest bits; else empty
  *
  * The targets of a body are in the order of the sender's target list, which peers ask for once per list (`list` is its
- * digest). 30,000 targets are 7.5 KB.
+ * digest). The body for 30,000 targets has 7.5 KB.
  */
 import { recordIn } from '../config/unknown-values.ts';
 import { VOTE, type Stand, type Vote } from './count.ts';
 
 export const VOTE_MESSAGE_VERSION = 1;
-/** Where the head starts. */
+/** Offset of the head. */
 const HEAD_AT = 5;
 
 /** Targets, as the first 16 hexadecimal digits of SHA-256 over check and address (`target-digest.ts`). */
@@ -26,7 +26,7 @@ export type Head = {
   readonly region: string;
   /** Random per process, so that a restart is noticed. */
   readonly run: string;
-  /** Counts up per process, so that a message that was overtaken is noticed. */
+  /** Increases with each message of a process, so that receivers notice overtaken messages. */
   readonly seq: number;
   /** The sender's wall clock in milliseconds since 1970. */
   readonly wallMs: number;
@@ -37,7 +37,9 @@ export type Head = {
   readonly targets: number;
   /** How many of them it probes. */
   readonly probed?: number | undefined;
-  /** Whether it abstains because it suspects itself; otherwise, because its event loop is late. */
+  /**
+   * Whether the node abstains because it suspects its own network. If false, abstentions are due to a late event loop.
+   */
   readonly suspect?: boolean | undefined;
   /** Digest of the configuration. */
   readonly config: string;
@@ -49,8 +51,8 @@ export type Head = {
   /** The highest revision of an order that the node has applied. */
   readonly applied: number;
   /**
-   * Drains that the node applied: the order's key, its revision, and for how long answers may still name the target; null
-   * while they do.
+   * Drains that the node applied: the order's key, its revision, and the time for which cached answers may still name
+   * the target, or null while new answers name it.
    */
   readonly drains?: readonly DrainAcknowledged[];
 };
@@ -66,9 +68,9 @@ export function packVotes(votes: readonly Vote[]): Uint8Array {
   return packed;
 }
 
-/** The vote of a target of a packed body; unknown beyond its end. */
+/** The vote on the target at an index of a packed body; unknown beyond the end of the body. */
 export function packedVote(packed: Uint8Array, at: number): Vote {
-  // Two bits are one of the four votes.
+  // A vote has two bits, so every value is one of the four votes.
   return (((packed[at >> 2] ?? VOTE.UNKNOWN) >> ((at & 3) * 2)) & 3) as Vote;
 }
 
