@@ -103,7 +103,7 @@ function readPair(file: string, apex: Name): ZoneKey {
   const stated = Number.parseInt(fields.texts.get('Algorithm') ?? '', 10);
   if (stated !== number) throw new Error(`its algorithm is not that of the .key file (${number})`);
   const privateKey = algorithm.read(fields.octets, dnskey.subarray(4));
-  // The two files may be of different keys: a signature of one must be valid for the other.
+  // The two files may belong to different keys, so the public key must verify a signature of the private key.
   if (!algorithm.verify(dnskey, dnskey.subarray(4), algorithm.sign(dnskey, privateKey))) {
     throw new Error('the .key file has another public key');
   }
@@ -183,7 +183,7 @@ export function makeKey(folder: string, apex: Name, nowSeconds: number): void {
     `PrivateKey: ${privateKey.toString('base64')}`,
     ...times.map((name) => `${name}: ${at}`),
   ];
-  // The public file first: a private key without it would be a fault.
+  // The public file is written first: a private key without a public file is a fault.
   writeKeyFile(
     `${base}.key`,
     [
@@ -230,7 +230,9 @@ export function setTimes(key: ZoneKey, times: Readonly<Record<'Inactive' | 'Dele
   );
 }
 
-/** Copies a pair of key files into the folder. Returns the key. Throws if the pair cannot be used, or is there already. */
+/**
+ * Copies a pair of key files into the folder and returns the key. Throws if the pair cannot be used or already exists.
+ */
 export function importPair(folder: string, apex: Name, privateFile: string): ZoneKey {
   mkdirSync(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
   const source = privateFile.replace(/\.(?:key|private)$/, '');

@@ -1,5 +1,5 @@
 /**
- * What a signature covers, and RRSIG data (RFC 4034 3 and 6, RFC 6840 5.1).
+ * The octets that a signature covers, and RRSIG data (RFC 4034 3 and 6, RFC 6840 5.1).
  */
 import { canonical, isWildcard, labelOffsets, type Name } from '../wire/name.ts';
 import { namesIn } from '../wire/rdata.ts';
@@ -16,7 +16,7 @@ export type SignedSet = {
 /** Seconds since 1970. */
 export type Validity = { readonly inception: number; readonly expiration: number };
 
-/** RFC 4034 6.2 and RFC 6840 5.1: types whose names become lower case. NSEC and the types after RFC 4034 do not. */
+/** RFC 4034 6.2, RFC 6840 5.1: types whose names become lower case. Names of NSEC and of newer types stay unchanged. */
 const LOWERED: ReadonlySet<number> = new Set([
   2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 17, 18, 21, 24, 26, 30, 33, 35, 36, 38, 39,
 ]);
@@ -31,7 +31,7 @@ export function rrsigHead(
   const head = Buffer.alloc(18 + signer.length);
   head.writeUInt16BE(type, 0);
   head[2] = key.algorithm;
-  // RFC 4034 3.1.3: without the root and without a leftmost `*`.
+  // RFC 4034 3.1.3: the number of labels excludes the root and a leftmost `*`.
   head[3] = labelOffsets(owner).length - (isWildcard(owner) ? 1 : 0);
   head.writeUInt32BE(ttlSeconds, 4);
   head.writeUInt32BE(expiration >>> 0, 8);
@@ -68,14 +68,14 @@ function canonicalRdata(type: number, rdata: Uint8Array): Uint8Array {
   return out;
 }
 
-/** RFC 4034 6.3: sorted as octets, each once. */
+/** RFC 4034 6.3: sorted by octets, without duplicates. */
 function canonicalOrder(rdata: readonly Uint8Array[]): readonly Uint8Array[] {
   if (rdata.length < 2) return rdata;
   const sorted = [...rdata].sort((a, b) => Buffer.compare(a, b));
   return sorted.filter((data, index) => index === 0 || Buffer.compare(data, sorted[index - 1] ?? data) !== 0);
 }
 
-/** RFC 4034 4.1: NSEC data. `types` are sorted and each once. */
+/** RFC 4034 4.1: NSEC data. `types` must be sorted and without duplicates. */
 export function nsecData(next: Name, types: readonly number[]): Uint8Array {
   const parts: Uint8Array[] = [next];
   for (let from = 0; from < types.length;) {

@@ -1,6 +1,6 @@
 /**
- * Signs the RRsets of one zone. Each signature that was made before and is still the one to serve is used again, so
- * that a change costs what changed.
+ * Signs the RRsets of one zone. Signatures of an earlier load are used again while they are valid, so that a reload
+ * only signs RRsets that changed.
  */
 import { createHash } from 'node:crypto';
 import { readCacheEntry, writeCacheEntry, type CacheFolders, type CacheKind } from '../config/cache-entry.ts';
@@ -28,7 +28,7 @@ export type ZoneSigner = {
   readonly sign: (set: SignedSet) => readonly Uint8Array[];
   /** RRSIG data for the SOA that was signed last, with another serial. */
   readonly signSerial: (serial: number) => readonly Uint8Array[];
-  /** Differs if the signatures do: for `soa.serial: auto`. */
+  /** Changes whenever the signatures change: for `soa.serial: auto`. */
   readonly epoch: string;
   /** Seconds since 1970: the time at which all signatures must be made again. */
   readonly refreshAt: number;
@@ -51,13 +51,13 @@ export type SigningInfo = {
   readonly keys: readonly { readonly tag: number; readonly algorithm: number; readonly isEntryPoint: boolean }[];
 };
 
-/** What a later load of the zone uses again. */
+/** The state that a later load of the zone uses again. */
 export type SigningState = {
   /** Seconds since 1970: the time of signing that all signatures have in common. */
   readonly signedAt: number;
-  /** By digest of what they cover and of the public key. Those that were used. */
+  /** The signatures in use, by the digest of the signed octets and the public key. */
   readonly signatures: Map<string, Uint8Array>;
-  /** How often a signature was made. */
+  /** The number of signatures that were made. */
   made: number;
 };
 
@@ -69,19 +69,21 @@ export const KEY_TTL_SECONDS = 3600;
 const JITTER = 0.1;
 const DIGEST_OCTETS = 32;
 
-/** Of all zones. */
+/** The cache keeps this many entries, of all zones together. */
 const SIGNATURES: CacheKind = { kind: 'signatures', keep: 100_000 };
 
 export type SignerInput = {
   readonly apex: Name;
   readonly rule: SigningRule;
-  /** At least one that signs: see `activeKeys`. */
+  /** At least one of them signs: see `activeKeys`. */
   readonly keys: readonly ZoneKey[];
-  /** Of the load before; undefined: those that the cache has. */
+  /** The state of the previous load; undefined: the state in the cache is used. */
   readonly before: SigningState | undefined;
   readonly cache: CacheFolders;
   readonly nowSeconds: number;
-  /** Whether other nodes sign the zone too. Then times of signing come from the calendar, the same on every node. */
+  /**
+   * Whether other nodes sign the zone too. Then the calendar sets the times of signing, so that all nodes use the same.
+   */
   readonly isShared: boolean;
 };
 
@@ -115,13 +117,13 @@ export function createZoneSigner(input: SignerInput): ZoneSigner {
   const active = activeKeys(keys, nowSeconds);
   const entryPoints = active.filter(({ isEntryPoint }) => isEntryPoint);
   const others = active.filter(({ isEntryPoint }) => !isEntryPoint);
-  // Keys of one kind alone sign everything.
+  // If all keys are of one kind, they sign everything.
   const forKeys = entryPoints.length > 0 ? entryPoints : others;
   const forData = others.length > 0 ? others : entryPoints;
   const cacheKey = createHash('sha256').update('signatures 1\n').update(canonical(apex)).digest();
   const before = input.before ?? readState(cache, cacheKey);
   const keysDigest = digestOf(...active.map(({ dnskey }) => dnskey));
-  // Also where the clock has gone back: signatures of an earlier time would be invalid already.
+  // Also true if the clock was set back: signatures made at that earlier time might already have expired.
   const isCurrent = before !== undefined && nowSeconds < before.signedAt + rule.refreshSeconds;
   const signedAt = isShared ? periodStart(apex, rule, nowSeconds) : isCurrent ? before.signedAt : nowSeconds;
   const state: SigningState = { signedAt, signatures: new Map(), made: 0 };
@@ -211,7 +213,10 @@ function digestOf(...parts: readonly Uint8Array[]): string {
   return hash.digest('latin1');
 }
 
-/** Time of signing, number of signatures; for each: digest, length in two octets, signature. */
+/**
+ * Writes the time of signing and the number of signatures; for each: its digest, its length in two octets, the
+ * signature.
+ */
 function writeState(folders: CacheFolders, key: Uint8Array, { signedAt, signatures }: SigningState): void {
   let octets = 16;
   for (const signature of signatures.values()) octets += DIGEST_OCTETS + 2 + signature.length;

@@ -1,6 +1,6 @@
 /**
- * Finds the atlas for some inputs: the one in use if nothing changed, else the one in the cache, else a new one, which
- * is then kept in the cache. Building one takes longer than all the rest of a small configuration.
+ * Finds the atlas for some inputs: the one in use if nothing changed, otherwise the one in the cache, otherwise a new
+ * one, which is then kept in the cache. Building an atlas takes longer than loading the rest of a small configuration.
  */
 import { createHash } from 'node:crypto';
 import { readCacheEntry, writeCacheEntry, type CacheFolders, type CacheKind } from '../config/cache-entry.ts';
@@ -31,7 +31,7 @@ export type AtlasOptions = {
 /** An atlas, and the memory that it is in (packed-atlas.ts). */
 export type FoundAtlas = { readonly memory: SharedArrayBuffer; readonly atlas: Atlas };
 
-/** The cache keeps this many: some configurations and their last changes. Each has 10 to 200 MB. */
+/** The number of atlases in the cache: enough for some configurations and their last changes. Each has 10 to 200 MB. */
 const ATLASES: CacheKind = { kind: 'atlas', keep: 4 };
 
 export function findAtlas(inputs: AtlasInputs, { sources, cache, inUse, allocate }: AtlasOptions): FoundAtlas {
@@ -45,7 +45,7 @@ export function findAtlas(inputs: AtlasInputs, { sources, cache, inUse, allocate
   const decoded = sources.flatMap((source) => source.decode() ?? []);
   const trees = decoded.map(({ tree }) => tree);
   const built = buildAtlas(trees, inputs.networks, inputs.operator, inputs.latency);
-  // A file may have been replaced since its digest was made: the key is that of what was decoded.
+  // A file may have been replaced since its digest was made, so the key is made from the digests of the decoded files.
   const memory = packAtlas(
     built,
     keyOf(
@@ -58,7 +58,7 @@ export function findAtlas(inputs: AtlasInputs, { sources, cache, inUse, allocate
   return { memory, atlas: unpackAtlas(memory) };
 }
 
-/** SHA-256 of all inputs. Each part says how long it is, so that different inputs never make the same text. */
+/** SHA-256 of all inputs. Each part includes its length, so that different inputs never yield the same octets. */
 function keyOf(digests: readonly string[], { networks, operator, latency }: AtlasInputs): Buffer {
   const hash = createHash('sha256');
   const listed = networks.map(({ bytes, bits }) => [Buffer.from(bytes).toString('hex'), bits]);

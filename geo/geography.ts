@@ -1,6 +1,6 @@
 /**
- * The databases that the configuration names, or the bundled one. A database is decoded only where the cache does not
- * have what is known of it and the atlas that was made of it (find-atlas.ts).
+ * Finds the databases that the configuration names, or the bundled one. A database is decoded only if the cache lacks
+ * its facts or the atlas that was made from it (find-atlas.ts).
  */
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
@@ -30,7 +30,7 @@ export const BUNDLED_ATTRIBUTION = {
   licence: 'CC BY 4.0',
 } as const;
 
-/** What is known of a database that was read. Plain data. */
+/** A database that was read, with its facts. Plain data. */
 export type KnownDatabase = {
   readonly path: string;
   /** It changes with the file; see `stampOf`. */
@@ -43,7 +43,10 @@ export type KnownDatabase = {
 /** A database that can be used, decoded or not. */
 export type DatabaseSource = {
   readonly known: KnownDatabase;
-  /** Decodes it, now or earlier. Undefined, with an error in the report, if the file has become unusable since. */
+  /**
+   * Returns the database, decoded at most once. Undefined, with an error in the report, if the file has become
+   * unusable.
+   */
   readonly decode: () => { readonly tree: DatabaseTree; readonly digest: string } | undefined;
 };
 

@@ -16,7 +16,7 @@ export function buildNetworkTrie(networks: readonly Prefix[]): NetworkTrie {
   const trie = createTrieBuilder();
   /** Networks that end at the same node, as a linked list of index + 1; 0 is its end. */
   const nextOf = new Int32Array(networks.length);
-  // Backwards, so that the first of equal networks comes first in the list.
+  // In reverse order, so that the first of equal networks comes first in the list.
   for (const [index, { bytes, bits }] of [...networks.entries()].reverse()) {
     const words = addressWords(bytes);
     const node = trie.nodeAt(words.length, words, 0, bits);

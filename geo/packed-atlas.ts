@@ -78,7 +78,7 @@ type Sections = {
   readonly tables: number;
 };
 
-/** Where the parts lie, by the numbers of the header. */
+/** Locates the parts by the numbers in the header. */
 function sectionsOf(memory: SharedArrayBuffer): Sections {
   const header = packedHeader(memory);
   const size = (column: number): number => header[column] ?? 0;

@@ -23,8 +23,8 @@ export type PrefixTable = {
 
 export type PrefixTableBuilder = {
   /**
-   * The value of the network `key[0..words-1]`/`bits`; where it is new, `create` gives it. Bits after the prefix must
-   * be 0.
+   * The value of the network `key[0..words-1]`/`bits`. If the network is new, `create` returns its value. Bits after
+   * the prefix must be 0.
    */
   getOrAdd(key: Uint32Array, bits: number, create: () => number): number;
   done(): PrefixTable;

@@ -28,7 +28,7 @@ export const MAX_POINTER = 0x3fff;
 export const MAX_CHAIN_LINKS = 16;
 /** RFC 1035 3.2.1: RDLENGTH has 16 bits. */
 export const MAX_RDATA_OCTETS = 65_535;
-/** VIPs of one service: the work per query is proportional to it. */
+/** Largest number of VIPs of a service: the work per query is proportional to it. */
 export const MAX_VIPS = 256;
-/** VIPs in one answer, if `answers` is a number (docs/steering.md#keys). `all` allows MAX_VIPS. */
+/** Largest number of VIPs in an answer, if `answers` is a number (docs/steering.md#keys). `all` allows MAX_VIPS. */
 export const MAX_ANSWERS = 8;

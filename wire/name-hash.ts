@@ -10,7 +10,7 @@
 
 import { MAX_LABELS } from './limits.ts';
 
-/** FNV's prime: odd, so that no power of it is lost to the modulus. */
+/** FNV's prime. It is odd, so none of its powers is 0 modulo 2^32. */
 const FACTOR = 0x0100_0193;
 
 const POWERS = new Int32Array(MAX_LABELS + 1);

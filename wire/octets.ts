@@ -1,9 +1,9 @@
 /**
  * Reads octets, and reads and writes 16-bit numbers in network order. A DataView would have to be created for each
- * buffer. Positions behind the end read as 0.
+ * buffer. Octets after the end of a buffer are read as 0.
  *
- * The packet path reads single octets of messages and names by index: with a reader that all rooms share, V8 would know
- * less of the arrays that it is given, and a query would cost more.
+ * The packet path reads single octets of messages and names by index. If all rooms shared one reader, V8 could not
+ * specialise it for their kinds of arrays, and each query would cost more.
  */
 
 export function get8(bytes: Uint8Array, at: number): number {

@@ -32,7 +32,7 @@ export const ASKS = {
 /** RFC 7873 4: octets of a client cookie, and of a client cookie with the longest server cookie. */
 export const CLIENT_COOKIE_OCTETS = 8;
 const MAX_COOKIE_OCTETS = 40;
-/** RFC 7873 4: the least octets of an option with a server cookie. */
+/** RFC 7873 4: the shortest option with a server cookie, in octets. */
 const WITH_SERVER_COOKIE_OCTETS = 16;
 
 /**
@@ -294,7 +294,7 @@ function readSubnet(query: Query, rx: Uint8Array, at: number, octets: number): b
   const family = query.view.getUint16(at);
   const bits = rx[at + 2] ?? 0;
   const addressOctets = (bits + 7) >> 3;
-  // Family 0 has no address: `dig +subnet=0` asks so for no subnet to be used (RFC 7871 7.1.2).
+  // Family 0 has no address: `dig +subnet=0` asks the server with it to use no subnet (RFC 7871 7.1.2).
   const familyBits = family === 0 ? 0 : family === 1 ? 32 : 128;
   if (family > 2 || bits > familyBits || rx[at + 3] !== 0 || octets !== 4 + addressOctets) return false;
   const loose = (8 - (bits & 7)) & 7;

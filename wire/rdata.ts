@@ -177,7 +177,7 @@ export function nameOffsets(type: number, rdata: Uint8Array): readonly number[] 
   return layouts.get(type)?.names?.compressed ? namesIn(type, rdata, 0) : NO_NAMES;
 }
 
-/** Whether a message has the data of a type octet for octet, and adds nothing for it: no name in it is compressed. */
+/** Whether responses copy data of this type unchanged and add no records for it. Its names are not compressed. */
 export function isPlainType(type: number): boolean {
   return PLAIN_TYPE[type] === 1 || (type >= PLAIN_TYPE.length && !layouts.has(type));
 }

@@ -110,7 +110,7 @@ export function emptyResponse(response: Response, query: Query): void {
   response.scopeBits = 0;
 }
 
-/** `finishResponse` writes the rest of the header. */
+/** Copies the ID and the question. `finishResponse` writes the rest of the header. */
 function copyQuestion(query: Query, rx: Uint8Array, rxAt: number, tx: Uint8Array, txAt: number): void {
   tx[txAt] = rx[rxAt] ?? 0;
   tx[txAt + 1] = rx[rxAt + 1] ?? 0;

@@ -7,7 +7,7 @@ export function isLaterSerial(a: number, b: number): boolean {
   return ((a - b) | 0) > 0;
 }
 
-/** The latest of them; undefined for none. */
+/** The latest of the serials; undefined if there are none. */
 export function latestSerial(serials: Iterable<number>): number | undefined {
   let latest: number | undefined;
   for (const serial of serials) if (latest === undefined || isLaterSerial(serial, latest)) latest = serial;
