@@ -37,14 +37,13 @@ test('a client that continues to send is closed at the time limit, counted once,
   socket.on('error', () => undefined);
   let received = 0;
   socket.on('data', (octets: Buffer) => (received += octets.length));
-  const sending = setInterval(() => {
+  let isClosed = false;
+  socket.on('close', () => (isClosed = true));
+  socket.write(Buffer.concat([framed(query(1)), BAD_LENGTH]));
+  await until(() => served.counters[COUNTER.TCP_BAD_LENGTH] === 1);
+  while (!isClosed) {
     socket.write(framed(query(2)));
-  }, 10);
-  try {
-    socket.write(Buffer.concat([framed(query(1)), BAD_LENGTH]));
-    await new Promise((closed) => socket.on('close', closed));
-  } finally {
-    clearInterval(sending);
+    await served.pass(20);
   }
   expect(received).toBeGreaterThan(0);
   const { counters } = served;
