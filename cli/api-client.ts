@@ -123,8 +123,8 @@ function headersOf({ token }: Api, accept: string): Record<string, string> {
 }
 
 /**
- * Resolves with the head of the response; its body fails with the same reasons. `silenceMs` is the longest time without
- * an octet from the server.
+ * Resolves with the head of the response. Reading its body can fail for the same reasons. `silenceMs` is the longest
+ * time without an octet from the server.
  */
 function send(
   url: URL,

@@ -57,7 +57,7 @@ export function load(config: string | undefined): Outcome<LoadedGeneration> {
   return loadGeneration(loadInputFor(config));
 }
 
-/** The same for other commands. Shows mistakes, and then returns undefined. */
+/** Does the same for other commands. If there are mistakes, shows them and returns undefined. */
 export function loadOrExplain(config: string | undefined, output: Output): LoadedGeneration | undefined {
   const loaded = load(config);
   if (loaded.ok) return loaded.value;

@@ -48,7 +48,7 @@ function spotsOf(command: Command, path: readonly string[]): readonly Spot[] {
     about: option.description,
     value: option.required || option.optional ? valuesOf(placeholderOf(option), option) : undefined,
     placeholder: placeholderOf(option),
-    // A reader that collects is given the values before.
+    // A reader that collects values takes the earlier ones as its second argument.
     repeats: option.parseArg?.length === 2 && option.argChoices === undefined,
   }));
   const words = command.registeredArguments.map((argument) => ({
@@ -82,7 +82,7 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The place and a word, as both walking scripts join them. */
+/** Joins a place and a word, as the scripts for bash and fish do. */
 function joined({ path }: Spot, word: string): string {
   return quote(`${path.join(' ')} ${word}`);
 }

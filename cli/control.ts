@@ -106,7 +106,7 @@ export async function setWeight(target: string, text: string, options: StateOpti
   return code;
 }
 
-/** With several servers, each reads its own files: one may refuse what another accepts. */
+/** Each of several servers reads its own files, so one may reject a reload that another accepts. */
 export async function reload(options: ControlOptions & { readonly force?: boolean }, output: Output): Promise<number> {
   const found = reachAll(options);
   if (!found.ok) return fail('reload', found.message, found.usage ? EXIT.USAGE : EXIT.FAILED, output);
@@ -131,7 +131,7 @@ export async function reload(options: ControlOptions & { readonly force?: boolea
   return apis.length === 1 ? (codes[0] ?? code) : code;
 }
 
-/** Prints what one server says, and returns the exit code. */
+/** Prints the reply of one server, and returns the exit code. */
 function showReload(reply: ApiReply, api: Api, servers: number, output: Output): number {
   const value = reply.ok ? reply.value : reply.problem;
   const diagnostics = diagnosticsOf(value, reply.ok ? 'warnings' : 'diagnostics');
@@ -148,10 +148,10 @@ function showReload(reply: ApiReply, api: Api, servers: number, output: Output):
   return EXIT.OK;
 }
 
-/** How long until it is safe to stop, in milliseconds, or why it will not be: the failure is printed, `code` its exit code. */
+/** The time until it is safe to stop, in milliseconds; or the exit code, after the reason of a failure was printed. */
 type LeftUntilSafe = { readonly leftMs: number } | { readonly code: number };
 
-/** Looks again and again, since other changes may move the time. Resolves to the exit code. */
+/** Checks repeatedly, because other changes may move the time. Resolves to the exit code. */
 async function waitUntilSafe(
   look: () => Promise<LeftUntilSafe>,
   safe: string,
@@ -193,10 +193,12 @@ async function leftOnServers(
   return last === Infinity ? failedDrain(`DNS answers still name ${target}`, output) : { leftMs: last - time.wallMs() };
 }
 
-/** How long nodes that have not confirmed a drain are waited for. */
+/** How long to wait for nodes that have not confirmed a drain. */
 const CONFIRM_MS = 15_000;
 
-/** A drain that a fleet keeps: every node has to confirm it within CONFIRM_MS. `confirmed`: when all nodes last had. */
+/**
+ * A drain in a fleet: every node must confirm it within CONFIRM_MS. `confirmed`: the last time at which all nodes had.
+ */
 async function leftInFleet(
   target: string,
   [api]: readonly Api[],
@@ -257,7 +259,7 @@ function stateWords(state: 'up' | 'down' | 'drain', { reply, apis, servers }: As
   const named = new Set(listOf(reply, 'still_named'));
   const lines = listOf(reply, 'vips').flatMap((vip) => {
     if (state !== 'drain') return [`${vip} is forced ${state}${end}`];
-    // Answers still name it: there is a warning with the reason.
+    // Answers still contain the VIP. A warning has the reason.
     return named.has(vip) ? [] : [`Draining ${vip}: removed from DNS answers${end}`];
   });
   if (state === 'drain' && lines.length > 0) {

@@ -39,8 +39,8 @@ export function atCronTimes(line: string, run: () => void | Promise<void>, optio
 
 /**
  * From `start` on, calls `run` each time the line is due: once per moment, also if several of its expressions are due.
- * A moment that this thread was too busy for, or that the clock jumped over, is made up for at once. Throws if the line
- * is not valid.
+ * If a moment is missed, because this thread was too busy or the clock jumped over it, calls `run` as soon as possible.
+ * Throws if the line is not valid.
  */
 export function prepareCronJob(line: string, run: () => void | Promise<void>, options: CronOptions = {}): CronJob {
   const { timezone, logger } = options;

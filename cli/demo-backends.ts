@@ -18,7 +18,7 @@ export type Backend = {
 /** The header with the node that probes, as examples/demo/fleet.yaml sends it. */
 const NODE_HEADER = 'x-demo-node';
 
-/** Starts one on loopback, on `port` if that is free, else on a port that the system chooses. */
+/** Starts a backend on loopback, on `port` if that is free, else on a port that the system chooses. */
 export async function startBackend(region: string, port: number): Promise<Backend> {
   let healthy = true;
   /** The nodes that see it fail although it is healthy. */

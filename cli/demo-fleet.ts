@@ -1,5 +1,5 @@
 /**
- * `pharos demo --fleet`: three nodes in three regions, each a process of its own, and a NATS server. Each node reaches
+ * `pharos demo --fleet`: three nodes in three regions, each in a separate process, and a NATS server. Each node reaches
  * NATS over a wire that can be cut, and the backends can fail for one node alone.
  */
 import { fork, type ChildProcess } from 'node:child_process';
@@ -50,7 +50,7 @@ const STOP_MS = 15_000;
 
 type DemoNode = (typeof NODES)[number] & NodeReady & { readonly child: ChildProcess };
 
-/** What runs; the end stops all of it, the last started first. */
+/** Everything that runs. At the end, all of it is stopped in reverse order of the start. */
 type Parts = {
   readonly backends: Backend[];
   readonly wires: Wire[];
@@ -107,7 +107,7 @@ export async function fleetDemo({ port, statusPort }: DemoOptions): Promise<numb
     await untilStopped([...parts.backends.map(toggleBackend), ...cuts], output, stopped, stop);
     return EXIT.OK;
   } catch (error) {
-    // A node that was told to end while it started.
+    // The error is that of a node that was told to end while it started.
     if (parts.isStopping) return EXIT.OK;
     if (error instanceof NatsServerError || error instanceof NodeFailedError) {
       return fail('demo', error.message, EXIT.FAILED, output);
@@ -164,7 +164,7 @@ async function startAll(
     parts.children.push(child);
     return { ...each, ...(await readyOf(each.node, child)), child };
   });
-  // All of them, so that none is left starting when another one fails.
+  // Waits for all nodes, so that none is still starting when another one fails.
   const settled = await Promise.allSettled(starting);
   for (const each of settled) {
     if (each.status === 'rejected') throw each.reason;
@@ -176,7 +176,7 @@ const NODE_MODULE = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './demo-node.ts' : './demo-node.js', import.meta.url),
 );
 
-/** In a session of its own, so that Ctrl-C reaches only the demo, which ends the nodes in order. */
+/** The node gets a separate session, so that Ctrl-C reaches only the demo, which ends the nodes in order. */
 function startNode(variables: Readonly<Record<string, string>>): ChildProcess {
   return fork(NODE_MODULE, [demoFile('fleet.yaml')], {
     env: { ...process.env, ...variables },
@@ -236,7 +236,7 @@ async function stopNode(child: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-/** A node ends when its channel is closed: also if this process is killed. */
+/** Closes the channel of a node, at which the node ends. If this process is killed, the channel is closed too. */
 function letGo(child: ChildProcess): void {
   if (child.connected) child.disconnect();
 }

@@ -1,5 +1,5 @@
 /**
- * One node of `pharos demo --fleet`, in a process of its own: `demo-fleet.ts` starts it, and it ends with that process.
+ * One node of `pharos demo --fleet`, in a separate process: `demo-fleet.ts` starts it, and it ends with that process.
  * Its environment has the variables of its configuration.
  */
 import { exitNow } from '../config/libc.ts';

@@ -1,5 +1,5 @@
 /**
- * What the two demos share: regions, clients to ask as, the log, the keys, and the end.
+ * The common parts of the two demos: regions, example clients, the log, the keys, and the end.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { startBackend, type Backend } from './demo-backends.ts';
 import type { Output } from './output.ts';
 import { checkoutRoot } from './version.ts';
 
-/** The word for changes by the API of a demo. */
+/** The token for changes through the API of a demo. */
 export const DEMO_TOKEN = 'demo';
 
 /** Regions with the preferred ports of their backends; the keys are 1, 2, 3. */
@@ -38,7 +38,7 @@ export function untilSignal(): { readonly stopped: Promise<undefined>; readonly 
   return { stopped: promise, stop };
 }
 
-/** A folder for the state, which is removed also if the output can no longer be written and the process ends at once. */
+/** A folder for the state. It is removed even if the output can no longer be written and the process ends at once. */
 export function temporaryFolder(): { readonly path: string; readonly remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'pharos-demo-'));
   const remove = (): void => {
@@ -48,7 +48,7 @@ export function temporaryFolder(): { readonly path: string; readonly remove: () 
   return { path, remove };
 }
 
-/** Starts one per region, and adds it to `backends` at once. */
+/** Starts one backend per region, and adds it to `backends` at once. */
 export async function startBackends(backends: Backend[]): Promise<void> {
   for (const { region, port } of REGIONS) backends.push(await startBackend(region, port));
 }
@@ -71,14 +71,14 @@ export function demoFile(name: string): string {
   return files.find((file) => existsSync(file)) ?? files[0] ?? '';
 }
 
-/** How a terminal in the current folder calls this program. */
+/** The command that runs this program in a terminal in the current folder. */
 export function commandName(): string {
   const root = checkoutRoot();
   if (root === undefined) return 'pharos';
   return join(process.cwd(), '/') === root ? 'bin/pharos' : `${root}bin/pharos`;
 }
 
-/** One plain line per event, for reading along: all warnings; of other lines, only changes of state. */
+/** Logs one plain line per event: all warnings; of other lines, only changes of state. */
 export function plainLog(write: (line: string) => void): Logger {
   return pino(
     { level: 'info', base: null },

@@ -1,12 +1,12 @@
 /**
- * The wires of `pharos demo --fleet`: each node reaches NATS through a relay of its own, which can be cut and joined.
+ * The wires of `pharos demo --fleet`: each node reaches NATS through a separate relay, which can be cut and joined.
  */
 import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export type Wire = {
   readonly node: string;
-  /** Where the node connects to. */
+  /** The port that the node connects to. */
   readonly port: number;
   readonly isCut: () => boolean;
   /** Ends all connections and accepts none, or accepts them again. */

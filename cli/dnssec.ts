@@ -32,7 +32,7 @@ type KeyState = 'future' | 'published' | 'active' | 'retired' | 'removed';
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1000);
 
-/** Reads the files. Prints why, and returns undefined, if the zone is not there or has no `dnssec`. */
+/** Reads the files. If the zone is missing or has no `dnssec`, prints that and returns undefined. */
 function findZone({ zone, config }: DnssecOptions, output: Output): SignedZone | undefined {
   const where = { cwd: process.cwd(), env: process.env, cores: availableParallelism() };
   const { zones, diagnostics } = readConfiguration({ ...(config === undefined ? {} : { file: config }), ...where });
@@ -149,7 +149,7 @@ export type RetireOptions = DnssecOptions & {
   readonly parent: string | undefined;
 };
 
-/** Ends a key roll: the old key signs no more once no resolver can have its DS. */
+/** Ends a key roll: the old key stops signing when no resolver can have its DS any more. */
 export async function dnssecRetire(options: RetireOptions, output: Output): Promise<number> {
   const refuse = (message: string): number => fail('dnssec retire', message, EXIT.FAILED, output);
   const zone = findZone(options, output);
@@ -174,14 +174,14 @@ export async function dnssecRetire(options: RetireOptions, output: Output): Prom
   const has = ({ tag }: ZoneKey): boolean => ds.tags.includes(tag);
   if (ds.tags.length > 0 && !has(next)) return refuse(`not safe yet: the parent has no DS for key ${next.tag}`);
   if (has(old)) return refuse(`not safe yet: the parent still has the DS of key ${old.tag}: remove it there first`);
-  // Resolvers may have the old DS until its TTL ends, and answers with the old signatures until theirs do.
+  // Resolvers may have the old DS until its TTL ends, and answers with the old signatures until the TTL of these ends.
   const end = now + Math.max(ds.ttlSeconds, zone.maxTtlSeconds);
   setTimes(old, { Inactive: end, Delete: end });
   output.out(`Key ${old.tag} leaves the zone at ${isoTime(end)}. Reload the server (pharos reload).`);
   return EXIT.OK;
 }
 
-/** Takes over keys of another signer, so that a signed zone moves in without being insecure. */
+/** Imports the keys of another signer, so that a signed zone can move to Pharos and remains secure meanwhile. */
 export function dnssecImport(options: DnssecOptions & { readonly files: readonly string[] }, output: Output): number {
   const zone = findZone(options, output);
   if (!zone) return EXIT.FAILED;

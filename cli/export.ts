@@ -150,7 +150,7 @@ function answersOf(
   });
 }
 
-/** How a service is steered: what a master file cannot say. */
+/** Describes how a service is steered, which a master file cannot express. */
 function serviceComments(service: ServiceModel): readonly string[] {
   const { name, steps, vips, whenAllDown, rampMs, shed } = service;
   const texts = steps.map((step) => {
@@ -176,7 +176,7 @@ function serviceComments(service: ServiceModel): readonly string[] {
   ].map(comment);
 }
 
-/** One line, whatever names contain. */
+/** A comment on one line. Names may contain any octet, such as a line feed. */
 function comment(text: string): string {
   return `; ${plainText(text)}`;
 }
@@ -219,7 +219,7 @@ function hasNewParameter(rdata: Uint8Array): boolean {
   return false;
 }
 const SVC_IPV6HINT = 6;
-/** From here on, keys have no name but `key65280`. */
+/** From this number on, keys have only names such as `key65280`. */
 const SVC_PRIVATE = 65_280;
 
 function absolute(name: Name): string {

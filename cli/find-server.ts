@@ -55,7 +55,7 @@ export function reachAll(
   return { ok: true, apis };
 }
 
-/** What one of several servers replied, or why there is no reply. */
+/** The reply of one of several servers, or the reason why it is missing. */
 export type ServerReply = { readonly api: Api } & (
   | { readonly ok: true; readonly value: unknown }
   /** `problem`: the document of a refusal. */

@@ -28,7 +28,7 @@ export async function runFleet(options: FleetCommandOptions, output: Output): Pr
   return value.enabled ? EXIT.OK : EXIT.FAILED;
 }
 
-/** Forgets a node that left for good. */
+/** Forgets a node that has left permanently. */
 export async function forgetNode(
   node: string,
   options: ReachOptions & { readonly json: boolean; readonly local: boolean },
@@ -88,9 +88,9 @@ function nodeRow(node: FleetNodeDocument, own: string | null | undefined, paint:
   ];
 }
 
-/** This node's serial, if it has one zone; of other nodes, whether theirs are equal. */
+/** This node's serial, if it has one zone; for other nodes, whether their serials are equal. */
 function serialsWords({ state, zones, serials, serials_differ: differ }: FleetNodeDocument, paint: Paint): string {
-  // A server of an earlier version does not say.
+  // A server of an earlier version does not report this.
   if (zones === null || serials === null || differ === null) return '-';
   const [first] = Object.values(serials);
   if (zones === 1 && first !== undefined)

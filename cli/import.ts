@@ -17,7 +17,7 @@ import { nameArgument } from './name-argument.ts';
 import { EXIT, fail, plural, showDiagnostics, type Output } from './output.ts';
 import { startProgress } from './progress.ts';
 
-/** `output`: a file, or a folder for one file a zone; undefined for stdout. */
+/** `output`: a file, or a folder for one file per zone; undefined for stdout. */
 export type ImportOptions = {
   readonly format: string;
   readonly path: string;

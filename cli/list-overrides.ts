@@ -1,5 +1,5 @@
 /**
- * `pharos overrides`: the overrides and run-time weights of running servers: who set them, why, and until when.
+ * `pharos overrides`: lists the overrides and run-time weights of running servers, with their source, reason and end.
  */
 import { isRecord } from '../config/unknown-values.ts';
 import type { OverrideDocument, WeightDocument } from '../status/override-json.ts';

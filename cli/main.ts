@@ -1,5 +1,5 @@
 /**
- * The `pharos` command: reads the command line and hands over to one module a command, loaded only then.
+ * The `pharos` command: reads the command line, and loads and calls the module of its command.
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { SimulateRequest } from '../server/forecast/simulate-failure.ts';
@@ -262,7 +262,7 @@ function importCommands(program: Command, output: Output, done: (code: number) =
     .addArgument(
       new Argument('<format>', 'the system that the file is from')
         .choices(['bind', 'route53', 'gdnsd', 'octodns'] satisfies Format[])
-        // import.ts refuses others, and names these.
+        // import.ts rejects other formats, and its message names these.
         .argParser((format) => format),
     )
     .argument('<file>', 'the file; for gdnsd its configuration, or its folder')

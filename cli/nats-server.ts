@@ -6,7 +6,7 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } 
 import { delimiter, join } from 'node:path';
 import { codeOf } from '../config/unknown-values.ts';
 
-/** Where the packages of systems put servers, in addition to the PATH. */
+/** Folders in which packages of operating systems install servers. They are searched in addition to the PATH. */
 const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin', '/opt/homebrew/bin'];
 const START_MS = 15_000;
 const LOOK_AGAIN_MS = 50;
@@ -27,7 +27,7 @@ export function findNatsServer(path: string | undefined): string | undefined {
     .find(isExecutable);
 }
 
-/** Installs it with the setup of a checkout, where that is possible: as root, with apt-get. */
+/** Installs it with `bin/setup` of a checkout, which requires root and apt-get. */
 export function installNatsServer(root: string): void {
   if (process.getuid?.() !== 0 || !existsSync(join(root, 'bin/setup'))) return;
   spawnSync('sh', [join(root, 'bin/setup'), '--demo'], { stdio: ['ignore', 'inherit', 'inherit'] });
@@ -41,8 +41,8 @@ export type NatsServer = {
 export class NatsServerError extends Error {}
 
 /**
- * Ends the server when its standard input is closed: also if this process is killed. In a session of its own, so that
- * Ctrl-C does not reach it before the nodes have left.
+ * Ends the server when its standard input is closed, which also happens if this process is killed. The server has a
+ * separate session, so that Ctrl-C does not reach it before the nodes have left.
  */
 const GUARD = 'exec 3<&0; (read -r _ <&3; kill "$$" 2>/dev/null) & exec "$@" </dev/null 3<&-';
 
@@ -79,7 +79,7 @@ export async function startNatsServer(program: string, folder: string): Promise<
   throw new NatsServerError(`${program} did not start\n    ${lastLines(log)}`);
 }
 
-/** The port that it chose, from the file that it writes. Undefined if it ended, or not in time. */
+/** The port that it chose, from the file that it writes. Undefined if it ends, or does not write the file in time. */
 async function portOf(child: ChildProcess, folder: string): Promise<number | undefined> {
   for (let waitedMs = 0; waitedMs < START_MS && child.exitCode === null; waitedMs += LOOK_AGAIN_MS) {
     const text = readIfThere(join(folder, `nats-server_${String(child.pid)}.ports`));

@@ -16,7 +16,10 @@ export type Output = {
   readonly style: (format: Style, text: string) => string;
   /** For text that goes to `error`. */
   readonly styleError: (format: Style, text: string) => string;
-  /** For what is on the screen for a while (progress.ts): is called before each text. Only if stderr is a terminal. */
+  /**
+   * Sets a function that is called before each text, to erase temporary output (progress.ts). Only if stderr is a
+   * terminal.
+   */
   readonly beforeWriting?: (call: (() => void) | undefined) => void;
 };
 

@@ -20,8 +20,8 @@ const DNS_PORT = 53;
 const HEADER_OCTETS = 12;
 
 /**
- * The DS records, from `server` (`192.0.2.1` or `192.0.2.1:53`), or else from the resolver of this machine. Rejects
- * without a usable answer.
+ * The DS records, from `server` (`192.0.2.1` or `192.0.2.1:53`), or else from the resolver of this machine. Rejects if
+ * there is no usable answer.
  */
 export async function askForDs(zone: Name, server: string | undefined): Promise<ParentDs> {
   const at = server ?? getServers()[0] ?? '127.0.0.1';

@@ -1,5 +1,5 @@
 /**
- * What the two threads of a progress line share.
+ * The common definitions of the two threads of a progress line.
  */
 
 /** Words of the shared memory. */
@@ -15,5 +15,5 @@ export type ProgressData = {
   readonly startMs: number;
 };
 
-/** Back to the first column; ECMA-48 8.3.41: erase the line. */
+/** Returns to the first column and erases the line (ECMA-48 8.3.41). */
 export const ERASE = '\r\u001b[2K';

@@ -28,7 +28,7 @@ function write(): void {
     writeSync(fd, `${ERASE}${steps[step] ?? ''}${count}: ${seconds} s`);
     Atomics.store(flags, FLAG.SHOWN, 1);
   } catch {
-    // The terminal is closed, or does not take more now.
+    // The terminal is closed, or accepts no more output now.
   }
   Atomics.store(flags, FLAG.STATE, STATE.IDLE);
   Atomics.notify(flags, FLAG.STATE);

@@ -1,7 +1,7 @@
 /**
  * Progress of a command on a terminal: after a second, a line with the step and the time so far, erased at the end.
  *
- * Commands read and compute without a pause, so no timer of their own thread would run. A second thread writes the
+ * Commands read and compute without a pause, so a timer in the same thread would not run. A second thread writes the
  * line (progress-thread.ts).
  */
 import { writeSync } from 'node:fs';
@@ -30,7 +30,7 @@ export function startProgress(steps: readonly string[], { beforeWriting }: Outpu
   const workerData: ProgressData = { flags, steps, fd, startMs };
   const thread = new Worker(ENTRY, { name: 'progress', workerData });
   thread.unref();
-  // Without the thread there is no line, and the command works.
+  // If the thread fails, the command works without the line.
   thread.on('error', () => undefined);
   /** Erases the line. `after` is the state that follows. */
   const erase = (after: number): void => {

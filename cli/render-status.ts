@@ -69,7 +69,7 @@ export function statusLines(view: StatusView, paint: Paint): StatusLines {
 
 /** `Fleet prod: ams1 (dublin), 3 of 3 nodes heard`; nothing without a fleet. */
 function fleetWords({ fleet }: StatusDocument, paint: Paint): readonly string[] {
-  // A server of an earlier version does not say.
+  // A server of an earlier version does not report this.
   if (!fleet) return [];
   const { text, isWell } = heardWords(fleet);
   const colour = fleet.alone ? 'red' : isWell ? 'green' : 'yellow';

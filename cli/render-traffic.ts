@@ -55,7 +55,7 @@ export function titleOf({ service, types }: Traffic): string {
 function strandedLines({ stranded, vips }: Traffic, paint: Paint): string[] {
   const { before, after } = stranded;
   if (after === 0 || after === before) return [];
-  // Other clients may be without an answer before and after: the fallback that grows is that of the newly stranded.
+  // Other clients may have no VIP both before and after. The fallback that grows is that of the newly stranded clients.
   const fallback = vips.find((one) => one.after > one.before && (one.vip === NODATA || one.vip === STATIC))?.vip;
   const what =
     fallback === NODATA

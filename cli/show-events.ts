@@ -1,5 +1,6 @@
 /**
- * `pharos events`: what happened on running servers, and with `--follow` what happens, also over their restarts.
+ * `pharos events`: shows past events of running servers, and with `--follow` also new ones, across restarts of the
+ * servers.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { isRecord } from '../config/unknown-values.ts';
@@ -14,11 +15,11 @@ export type EventsOptions = ReachAllOptions & {
   readonly signal: AbortSignal;
 };
 
-/** What is shown of an event of the API. */
+/** The shown parts of an event of the API. */
 type ShownEvent = { readonly id: string; readonly at: string; readonly kind: string; readonly message: string };
 
 const PATH = '/api/v1/events';
-/** Between two attempts to reach a server that is restarting. */
+/** The delay between two attempts to reach a server that is restarting. */
 const RETRY_MS = 1000;
 
 /** Exit code 1 if no server replied, or without `follow` if one did not. */
@@ -71,7 +72,7 @@ type Following = {
   readonly show: (api: Api, event: ShownEvent) => void;
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
-  /** Whether the server does not respond, as was said already. */
+  /** Whether it was already reported that the server does not respond. */
   readonly isLost: boolean;
 };
 

@@ -1,5 +1,5 @@
 /**
- * `pharos version`: what runs here, for a report of a fault.
+ * `pharos version`: shows the versions of the program and its environment, for reports of faults.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
 /**
- * Positions of the AWS regions: the city that each is named after, to a tenth of a degree. `nearest` needs no better.
+ * Positions of the AWS regions: the city that each is named after, to a tenth of a degree. `nearest` needs no higher
+ * precision.
  */
 export const AWS_REGIONS: ReadonlyMap<string, string> = new Map(
   Object.entries({

@@ -73,8 +73,8 @@ function geoStep(name: string, map: VscfHash, datacenters: readonly string[], co
   };
   walk(hashOf(map.get('map')), []);
   if (!geo.has('default')) geo.set('default', datacenters);
-  // gdnsd never leaves a list: if all of it is down, it answers with the first datacenter. `fence` keeps to the list
-  // too.
+  // gdnsd only answers with datacenters of the list: if all are down, with the first one. `fence` also excludes all
+  // others.
   const isShort = [...geo.values()].some((list) => datacenters.some((dc) => !list.includes(dc)));
   const lists = [...geo].map(([key, list]): [string, DraftValue] => [key, list.length === 1 ? (list[0] ?? '') : list]);
   return isShort ? { geo: Object.fromEntries(lists), fence: true } : { geo: Object.fromEntries(lists) };

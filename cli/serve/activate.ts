@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Calendar } from './calendar.ts';
 import type { Current } from './generation.ts';
 
-/** A part that keeps something of the generation in force. `replaced` is called when another one is. */
+/** A part that keeps data of the generation in force. `replaced` is called when another generation is put in force. */
 export type Follower = { readonly replaced: (before: Current, next: Current) => void };
 
 export type ActivateParts = {
@@ -13,7 +13,7 @@ export type ActivateParts = {
   readonly calendar: Pick<Calendar, 'prepare'>;
   /** Fills the generation's health table. May throw. */
   readonly configureHealth: (generation: Current, before: Current) => void;
-  /** Gives every thread the generation, or none, and rejects. */
+  /** Gives the generation to every thread. If one fails, no thread keeps it, and the promise rejects. */
   readonly publish: (generation: Current) => Promise<void>;
   readonly followers: readonly Follower[];
   readonly log: Pick<Logger, 'error'>;
@@ -33,7 +33,7 @@ export async function activate(next: Current, parts: ActivateParts): Promise<voi
     configureHealth(before, next);
     throw error;
   }
-  // The threads serve the generation now, so a fault in one part must not keep it from the others.
+  // The threads serve the generation now, so the other parts must get it even if one part fails.
   state.current = next;
   for (const follower of followers) {
     try {

@@ -1,6 +1,6 @@
 /**
- * Figures of all nodes of a fleet, for `simulate`: answers by VIP, and clients by country. Reports of browsers that one node
- * takes reach all of them.
+ * Figures of all nodes of a fleet, for `simulate`: answers by VIP, and clients by country. Each node sends the browser
+ * reports that it receives to all others.
  */
 import type { Fleet } from '../../fleet/start-fleet.ts';
 import type { CountedClients } from '../../server/forecast/client-counts.ts';
@@ -21,7 +21,7 @@ export type FleetFigures = {
   readonly clients: (service: string) => CountedClients;
 };
 
-/** Tells peers this node's counts from now on. Without a fleet: the counts of this node. */
+/** Sends this node's counts to its peers from now on. Without a fleet, returns only the counts of this node. */
 export function createFleetFigures(
   fleet: Pick<Fleet, 'figures'> | undefined,
   { current, answers, clients }: OwnFigures,
@@ -52,7 +52,7 @@ export function createFleetFigures(
   };
 }
 
-/** The beacon of this node, whose reports reach its peers, and which takes theirs. */
+/** The beacon of this node. It sends its reports to peers and receives theirs. */
 export function shareBeacon(beacon: Beacon, fleet: Pick<Fleet, 'figures'> | undefined): Beacon {
   if (fleet === undefined) return beacon;
   fleet.figures.takeLatencies((source, times) => {

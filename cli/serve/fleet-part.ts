@@ -29,7 +29,7 @@ export async function openFleet(settings: Settings, alarms: Alarms, log: Logger)
   });
 }
 
-/** Tells the fleet what this node was configured with, so that nodes notice when they differ. */
+/** Tells the fleet the zone contents of this node's configuration, so that nodes detect drift. */
 export function describeConfiguration(fleet: Fleet | undefined, current: Current): void {
   fleet?.setConfig([...servedEntries(current)].map(([zone, { content = '' }]) => `${zone} ${content}`).sort());
 }

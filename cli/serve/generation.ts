@@ -107,7 +107,7 @@ export function publicationOf(current: Current, queryLog: QueryLogPayload | unde
   };
 }
 
-/** Whether the large memory of two generations is the same, so that the older one leaves nothing to collect. */
+/** Whether two generations share their large memory, so that the older one leaves little garbage. */
 export function sharesMemory(before: CompiledGeneration, next: CompiledGeneration): boolean {
   return (
     before.image.arena === next.image.arena && before.image.plan === next.image.plan && before.atlas === next.atlas
@@ -122,7 +122,7 @@ export function servedOf({ served, catalog }: Current): Float64Array {
   return sum;
 }
 
-/** The same of one slot. */
+/** Answers of one slot, over all threads. */
 export function servedOfSlot({ served }: Current, slot: number): number {
   return served.reduce((sum, block) => sum + (new Float64Array(block, slot * 8, 1)[0] ?? 0), 0);
 }

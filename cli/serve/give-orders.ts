@@ -1,6 +1,6 @@
 /**
- * Orders of operators: to this node, or through the fleet to all of them. An order of the fleet is carried out here when
- * it comes back with a revision, as on every other node.
+ * Handles orders of operators: for this node only, or through the fleet for all nodes. This node carries out an order
+ * of the fleet when it receives it back with a revision, like every other node.
  */
 import { orderKey, targetOfKey, type OrderEntry } from '../../fleet/order-book.ts';
 import type { Fleet } from '../../fleet/start-fleet.ts';
@@ -11,7 +11,7 @@ import type { FleetDrain, GivenOrder, OrderGiver, OrderScope } from '../../statu
 import type { Current } from './generation.ts';
 import type { ScheduleOrders } from './schedule-orders.ts';
 
-/** As the bucket has it. `until` is ISO 8601. */
+/** An order as stored in the bucket. `until` is ISO 8601. */
 type StateOrder = {
   readonly target: string;
   readonly state: OverrideRequest['state'];
@@ -32,7 +32,7 @@ export type GiveOrdersParts = {
 
 export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
   const { fleet, health, schedules } = parts;
-  /** Outcomes of the orders that this node gave and that have come back. */
+  /** Outcomes of the orders that this node gave and has received back. */
   const outcomes = new Map<string, OverrideOutcome>();
   fleet?.obey({
     ordered: (entry) => {
@@ -53,12 +53,12 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
   ): Promise<GivenOrder> => {
     if (fleet === undefined || scope === 'node') {
       const outcome = { ...alone(fleet === undefined ? 'operator' : 'node'), scope: 'node' } as const;
-      // What the fleet ordered meanwhile holds from now on.
+      // Orders that the fleet gave meanwhile apply from now on.
       if (order === null && fleet !== undefined) carryOutAgain(parts, fleet, kind, target);
       return outcome;
     }
     const key = orderKey(kind, canonicalTarget(target));
-    // What no VIP answers to is not given to the fleet, unless it takes an order back.
+    // An order that matches no VIP is not given to the fleet, unless it clears an existing order.
     if (!isKnown(parts, target) && (order !== null || fleet.orderOf(key) === undefined)) {
       return { kind: 'unknown target', scope };
     }
@@ -102,7 +102,7 @@ export function createOrderGiver(parts: GiveOrdersParts): OrderGiver {
   };
 }
 
-/** Carries out the orders of the fleet on the VIPs that a TARGET names, which an order to this node alone had kept off. */
+/** Carries out the orders of the fleet on the VIPs of a TARGET, after an order to this node alone had replaced them. */
 function carryOutAgain(parts: GiveOrdersParts, fleet: Fleet, kind: 'state' | 'weight', target: string): void {
   const names = namesOf(parts, target);
   const about = fleet.orders().filter(({ key, order }) => {
@@ -126,7 +126,7 @@ function targetIn(order: unknown): string | undefined {
 const ACKNOWLEDGE_MS = 500;
 const LOOK_AGAIN_MS = 20;
 
-/** Waits, but not long, until every node that is heard has applied the newest order on the target. */
+/** Waits up to ACKNOWLEDGE_MS until every fresh node has applied the newest order on the target. */
 async function heardByPeers(parts: GiveOrdersParts, fleet: Fleet, target: string): Promise<void> {
   const fresh = (): ReadonlySet<string> =>
     new Set(fleet.peers().flatMap(({ node, isFresh }) => (isFresh ? [node] : [])));
@@ -149,7 +149,7 @@ function vipsOf({
   return vips.map(({ target, region }) => ({ target, region: regions[region]?.name || undefined }));
 }
 
-/** The VIPs that a TARGET names. */
+/** The targets of the VIPs that match a TARGET. */
 function namesOf(parts: GiveOrdersParts, text: string, vips = vipsOf(parts)): ReadonlySet<string> {
   return new Set(expandTarget(text, vips).map(({ target }) => target));
 }
@@ -171,7 +171,7 @@ function carryOut(
   const isCleared = typeof order === 'object' && order !== null && 'cleared' in order;
   if (kind === 'state' && isStateOrder(order)) {
     const forMs = order.until === undefined ? undefined : Date.parse(order.until) - wallMs();
-    // It has ended; a newcomer hears of it all the same.
+    // The order has expired. A node that joins the fleet receives expired orders too.
     if (forMs !== undefined && forMs <= 0) return health().override(order.target, undefined);
     return health().override(order.target, { state: order.state, forMs, reason: order.reason });
   }
@@ -189,7 +189,10 @@ function carryOut(
   return { kind: 'unknown target' };
 }
 
-/** The drains in force here: what other nodes need to know before the target is safe to stop. Told each second. */
+/**
+ * The drains in force on this node, which it sends to other nodes every second. They use them to tell when a target is
+ * safe to stop.
+ */
 function drainsNow(parts: GiveOrdersParts, fleet: Fleet): readonly DrainAcknowledged[] {
   const wallMs = parts.wallMs();
   const drains = fleet
@@ -204,8 +207,8 @@ function drainsNow(parts: GiveOrdersParts, fleet: Fleet): readonly DrainAcknowle
 }
 
 /**
- * For how long answers of this node may still name one of the VIPs; null while they do, as after an order to this node
- * alone. 0: this node has no such VIP.
+ * How long cached answers of this node may still contain one of the VIPs. Null while new answers contain one, for
+ * example because of an order to this node alone. 0 if this node has no such VIP.
  */
 function remainingMs(parts: GiveOrdersParts, text: string, wallMs: number, vips = vipsOf(parts)): number | null {
   const names = namesOf(parts, text, vips);
@@ -216,14 +219,14 @@ function remainingMs(parts: GiveOrdersParts, text: string, wallMs: number, vips 
   return latestOf([...ends.values()]);
 }
 
-/** Null as soon as one is null: its end is not known. */
+/** The latest end; null if one of them is null, which means unknown. */
 function latestOf(ends: readonly (number | null)[]): number | null {
   return ends.reduce((latest, end) => (latest === null || end === null ? null : Math.max(latest, end)), 0);
 }
 
 /**
- * When the drain is safe on all nodes; `waitingFor` names the nodes that have not said so. A node that has confirmed it
- * keeps it: what it said holds when it is no longer heard.
+ * When it is safe to stop the target, by the reports of all nodes. `waitingFor` has the nodes that have not reported a
+ * time. A reported time remains valid when its node is no longer heard.
  */
 function drainOf(parts: GiveOrdersParts, fleet: Fleet, target: string): FleetDrain | undefined {
   const wallMs = parts.wallMs();
@@ -237,7 +240,7 @@ function drainOf(parts: GiveOrdersParts, fleet: Fleet, target: string): FleetDra
     const peer = peers.get(node);
     const [, , leftMs] = peer?.drains?.find(([each, revision]) => each === key && revision >= entry.revision) ?? [];
     if (peer === undefined || leftMs === undefined || (leftMs === null && !peer.isFresh)) waitingFor.push(node);
-    // It said so some time ago, and even earlier than it was heard.
+    // The node computed this time when it sent its message, slightly before this node received it.
     else ends.push(leftMs === null ? null : Math.max(0, leftMs - peer.heardMsAgo));
   }
   const latest = waitingFor.length === 0 ? latestOf(ends) : null;

@@ -1,7 +1,6 @@
 /**
- * A running server's side of a takeover (server/threads/takeover.ts): work that only one process
- * may do stops, so that the other server can do it. It resumes if the other server fails to start. This server answers
- * queries all the time.
+ * A running server's side of a takeover (server/threads/takeover.ts): work that only one process may do stops, so that
+ * the other server can do it. It resumes if the other server fails to start. This server continues to answer queries.
  */
 import type { Logger } from 'pino';
 import type { Server } from '../../server/threads/supervisor.ts';

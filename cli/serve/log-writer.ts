@@ -53,7 +53,7 @@ export function createLogWriter(
   const drain = (): boolean => {
     const before = waitingOctets;
     while (waiting.length > 0) {
-      // One call for many lines: a call per line would hold up the control thread.
+      // One call for many lines: a call per line would delay the control thread.
       const batch = waiting.length === 1 ? (waiting[0] ?? Buffer.alloc(0)) : Buffer.concat(waiting);
       const taken = attempt(batch);
       if (taken === undefined) {

@@ -47,7 +47,7 @@ export type ReloadsOptions = {
   /** Puts a generation in force, or changes nothing and rejects. */
   readonly activate: (next: Current) => Promise<void>;
   readonly measured: Pick<Measured, 'figures' | 'applied'>;
-  /** What the fleet knows of serials. */
+  /** The serials that are known in the fleet. */
   readonly fleetSerials?: () => FleetSerials | undefined;
   /** Called when a reload begins. */
   readonly begins: () => void;

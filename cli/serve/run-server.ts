@@ -42,8 +42,8 @@ export type RunningServer = {
   /** Resolves when another server has taken over. Only `stop` is left to do then. */
   readonly replaced: Promise<void>;
   /**
-   * Reports "not ready" at /readyz and answers for `shutdown.grace` more, so that routers and load balancers move
-   * clients away first. Resolves at once if another server takes over, and when `hurried` resolves.
+   * Reports "not ready" at /readyz and continues to answer for `shutdown.grace`, so that routers and load balancers
+   * move clients away first. Resolves at once if another server takes over, and when `hurried` resolves.
    */
   readonly standDown: (hurried: Promise<unknown>) => Promise<void>;
   /** Stops accepting queries, finishes those in flight, and ends the health checks. */
@@ -326,7 +326,7 @@ async function waitAtMost(event: Promise<unknown>, ms: number): Promise<void> {
   }
 }
 
-/** A socket's address; as the file has it, if it came from the environment. */
+/** The address of a socket. If it came from the environment, shows the text of the file instead. */
 function showBound(bound: Endpoint, wanted: Endpoint | undefined): string {
   return wanted?.written ?? formatEndpoint(bound);
 }

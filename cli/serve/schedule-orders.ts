@@ -1,6 +1,6 @@
 /**
- * What schedules set, in a fleet: each node runs its schedules itself and at once, and the first one gives the result to
- * the fleet as an order. So a node that was down at that moment comes to the same state as the others.
+ * Shares the results of schedules in a fleet. Each node runs its schedules itself and at once, and the first node gives
+ * the result to the fleet as an order. A node that was down at that moment thus gets the same state as the others.
  */
 import { orderKey, targetOfKey, type OrderEntry } from '../../fleet/order-book.ts';
 import type { Fleet } from '../../fleet/start-fleet.ts';
@@ -9,9 +9,12 @@ import type { Health, OverrideRequest, WeightRequest } from '../../health/engine
 import { canonicalTarget } from '../../health/target-names.ts';
 
 export type ScheduleOrders = Pick<Health, 'override' | 'weigh'> & {
-  /** Carries out the order if it is the result of a schedule that this node has not run. False: it is another order. */
+  /**
+   * Carries out the order if it is the result of a schedule that this node has not run. Returns false if it is an order
+   * of another kind.
+   */
   readonly take: (entry: OrderEntry) => boolean;
-  /** Carries it out also if this node has run the schedule itself. */
+  /** Does the same, even if this node has run the schedule itself. */
   readonly repeat: (entry: OrderEntry) => boolean;
 };
 
@@ -23,7 +26,7 @@ export type ScheduleOrdersParts = {
   readonly random: () => number;
 };
 
-/** As the bucket has it. No `state` or `weight`: cleared. */
+/** An order as stored in the bucket. Without `state` and `weight`, it clears. */
 type ScheduleOrder = {
   readonly target: string;
   readonly state?: OverrideRequest['state'];
@@ -34,10 +37,10 @@ type ScheduleOrder = {
 };
 
 const KINDS = { state: 'schedule-state', weight: 'schedule-weight' } as const;
-/** Nodes give an order at different moments, so that most of them find it given. */
+/** Nodes wait for different times before they give an order, so that most of them find that it was given already. */
 const SPREAD_MS = 500;
 const RETRY_MS = 5000;
-/** Two results at most this far apart are of the same moment: clocks differ. */
+/** Results that are at most this far apart are of the same moment, because clocks differ. */
 const SAME_MOMENT_MS = 30_000;
 
 export function createScheduleOrders({ fleet, health, clock, random }: ScheduleOrdersParts): ScheduleOrders {
@@ -99,7 +102,7 @@ function reasonOf({ reason }: { readonly reason?: string | undefined }): { reado
   return reason === undefined ? {} : { reason };
 }
 
-/** Whether the order has the same result, or a later one that this node has not heard of in time. */
+/** Whether `known` is the same result of the schedule as the order, or a later result. */
 function isSameMoment(known: unknown, order: ScheduleOrder): boolean {
   if (!isScheduleOrder(known)) return false;
   const laterMs = Date.parse(known.at) - Date.parse(order.at);

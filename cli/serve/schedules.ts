@@ -17,9 +17,9 @@ export type Schedules = {
   stop(): Promise<void>;
 };
 
-/** Jobs that do not run yet. One of the two functions is to be called. */
+/** Jobs that do not run yet. The caller must call one of the two functions. */
 export type PreparedJobs = {
-  /** Ends the jobs before, and starts these. */
+  /** Ends the previous jobs, and starts these. */
   readonly start: () => Promise<void>;
   readonly discard: () => Promise<void>;
 };

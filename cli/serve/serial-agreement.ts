@@ -1,5 +1,5 @@
 /**
- * Serials with `soa.serial: auto` in a fleet: tells other nodes what this node serves, and takes their serials
+ * Serials with `soa.serial: auto` in a fleet: tells other nodes the serials of this node, and adopts theirs
  * (docs/transfer.md#serials-in-a-fleet). The rule is zones/agree-serial.ts.
  */
 import type { Logger } from 'pino';
@@ -14,9 +14,9 @@ import { plural } from '../output.ts';
 import { prepare, type Current } from './generation.ts';
 
 export type SerialAgreement = {
-  /** What the fleet knows, for a load. */
+  /** The serials that are known in the fleet, for a load. */
   readonly known: () => FleetSerials | undefined;
-  /** The server answers. From now on others are told what it serves. */
+  /** The server answers. From now on, other nodes are told its serials. */
   readonly start: () => void;
   /** Another generation is in force. */
   readonly replaced: () => void;
@@ -85,8 +85,8 @@ export function createSerialAgreement({ fleet, current, reload, log }: SerialAgr
 }
 
 /**
- * The generation of a start with the serials of the fleet, before anything is served: a node without saved serials takes
- * those that others serve.
+ * Gives the generation of a start the serials of the fleet, before the server answers: a node without saved serials
+ * adopts those of other nodes.
  */
 export async function withFleetSerials(
   first: Current,

@@ -1,6 +1,6 @@
 /**
- * The parts of a running server and their connections. Parts that know each other in a circle (health checks, alarms,
- * reloads) ask through functions, so that the order of creation does not matter.
+ * The parts of a running server and their connections. Parts that depend on each other in a circle (health checks,
+ * alarms, reloads) refer to each other through functions, so that the order of creation does not matter.
  */
 import type { Logger } from 'pino';
 import type { Alarms } from '../../config/alarms.ts';
@@ -40,7 +40,7 @@ import { createSignatureKeeper, type SignatureKeeper } from './signature-keeper.
 import { createStatusListener, type StatusListener } from './status-listener.ts';
 import { countersOf, createRuntime, createSimulations } from './status-source.ts';
 
-/** What changes while the server runs. */
+/** State that changes while the server runs. */
 export type ServerState = {
   /** The generation in force. */
   current: Current;
@@ -122,7 +122,7 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
   const signatures = createSignatureKeeper({ alarms, catalog: () => state.current.catalog });
   const health = holdHealth(() => startChecks(basis, { state, news, alarmWatch, foresee }));
 
-  // News first: the alarms of the others name its services.
+  // `news` is first, because the alarms of the other parts refer to its services.
   const followers: readonly Follower[] = [
     ...[answers, clients, traffic, simulations],
     { replaced: (_, next) => { news.configure(next); } }, // prettier-ignore

@@ -1,6 +1,6 @@
 /**
- * Has the signatures of signed zones made again when they are due, and raises `signatures_expiring` where that does not
- * happen.
+ * Starts a reload when the signatures of a zone are due to be renewed, and raises `signatures_expiring` if they are not
+ * renewed in time.
  */
 import type { Alarms } from '../../config/alarms.ts';
 import type { SigningInfo } from '../../dnssec/zone-signer.ts';
@@ -22,15 +22,15 @@ export type SignatureKeeperParts = {
   readonly wallMs?: () => number;
 };
 
-/** How often to look. */
+/** How often to check. */
 const EVERY_MS = 5000;
-/** After a reload that did not make them, the next attempt waits this long. */
+/** The delay before the next attempt, if a reload has not renewed them. */
 const AGAIN_MS = 300_000;
 
 type Keeper = Required<SignatureKeeperParts> & {
   timer: NodeJS.Timeout | undefined;
   reload: (() => Promise<unknown>) | undefined;
-  /** Milliseconds since 1970: no attempt before. */
+  /** The earliest time of the next attempt, in milliseconds since 1970. */
   notBefore: number;
 };
 
@@ -53,7 +53,7 @@ export function createSignatureKeeper(parts: SignatureKeeperParts): SignatureKee
   };
 }
 
-/** Whether so much of the time after the refresh has passed that an operator must act: half of it. */
+/** Whether an operator must act: half of the time between refresh and expiry has passed. */
 export function isExpiring({ refreshAt, expiresAt }: SigningInfo, nowSeconds: number): boolean {
   return expiresAt - nowSeconds < (expiresAt - refreshAt) / 2;
 }

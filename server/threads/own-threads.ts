@@ -1,4 +1,6 @@
-/** Lists the threads of this process, and changes their cores and nice values. */
+/**
+ * Lists the threads of this process, and changes their cores and nice values.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, getPriority, setPriority } from 'node:os';
 import { readCores, writeCores } from '../../config/libc.ts';
