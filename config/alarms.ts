@@ -22,7 +22,7 @@ export const ALARMS = {
   state_lost: 'critical',
   /** A target has been drained for a long time. */
   drained_long: 'warning',
-  /** A fault of this machine (descriptors, memory, ports) keeps targets from being probed. Their states hold. */
+  /** A fault of this machine (descriptors, memory, ports) keeps targets from being probed. Their states are frozen. */
   not_probed: 'critical',
   /** A VIP changed its state so often that `flap` holds it down. */
   flapping: 'warning',
@@ -81,7 +81,8 @@ export type Alarms = {
 export type AlarmChange = { readonly alarm: Alarm; readonly to: 'raised' | 'over' };
 
 /**
- * `wallMs` is the wall clock in milliseconds since 1970. `forPeople` removes from a text what messages must not show.
+ * `wallMs` is the wall clock in milliseconds since 1970. `forPeople` removes from a text the parts that messages must
+ * not show.
  */
 export function createAlarms(
   wallMs: () => number = Date.now,

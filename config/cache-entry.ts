@@ -1,6 +1,7 @@
 /**
  * Entries of a cache: files with results that can be computed again. A missing, damaged or foreign entry is a miss, and
- * an entry that cannot be written is not an error. An entry has a name that says all that its content depends on.
+ * an entry that cannot be written is not an error. The name of an entry identifies everything that its content depends
+ * on.
  *
  *     header    64 octets (entry-header.ts): magic, checksum, number of octets, key
  *     content   as the caller wrote it; it is also in this place in memory
@@ -99,7 +100,7 @@ export function writeCacheEntry({ write }: CacheFolders, { kind, keep }: CacheKi
       makeFolder(dirname(folder));
       mkdirSync(folder, { mode: OWNER_ONLY_FOLDER });
     } catch {
-      // It exists, or the next lines fail.
+      // The folder exists already; if not, the next lines fail.
     }
     try {
       if (!isPrivate(folder)) continue;
@@ -107,7 +108,7 @@ export function writeCacheEntry({ write }: CacheFolders, { kind, keep }: CacheKi
       removeOld(folder, kind, keep);
       return;
     } catch {
-      // Full, read-only or without permission: the next folder.
+      // The folder is full, read-only or closed to this user: the next one is tried.
     }
   }
 }
@@ -120,7 +121,7 @@ export function writeCacheEntry({ write }: CacheFolders, { kind, keep }: CacheKi
 export function isPrivate(folder: string): boolean {
   const user = process.geteuid?.();
   if (user === undefined) return true;
-  // A group may change files of an ordinary user, who chose it; root has its rights from no group.
+  // An ordinary user may have given a group the right to change files. Root's rights come from no group.
   const refused = user === 0 ? GROUP_WRITES | OTHERS_WRITE : OTHERS_WRITE;
   const start = realpathSync(folder);
   for (let at = start, before = ''; at !== before; before = at, at = dirname(at)) {
@@ -171,7 +172,7 @@ function readFile<Memory extends ArrayBufferLike>(
   }
 }
 
-/** Written by this user, and by no one else. */
+/** Whether this user owns the file and no other user may change it. */
 function isOwn(stats: Stats): boolean {
   const user = process.geteuid?.();
   if (!stats.isFile()) return false;
@@ -189,7 +190,10 @@ function markUsed(path: string, { mtimeMs }: Stats): void {
   }
 }
 
-/** A reader sees the whole file or none. Not flushed to the disk: after a crash, the checksum finds what is missing. */
+/**
+ * A reader sees the whole file or none. The file is not flushed to the disk: after a crash, the checksum reveals
+ * missing data.
+ */
 function writeFile(folder: string, name: string, memory: ArrayBufferLike): void {
   const temporary = join(folder, `${name}${UNFINISHED}${randomBytes(6).toString('hex')}`);
   const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, OWNER_ONLY_FILE);

@@ -144,7 +144,7 @@ export const body: Read<BodyMatch> = like(text(), (node: YamlNode, name: string,
   return undefined;
 });
 
-/** What is sent, and the same as the file has it. */
+/** The text that is sent, and the text as written in the file. */
 export const sent: Read<{ readonly text: string; readonly inFile: string }> = fromEnvironment(
   like(text(), (node: YamlNode, name: string, report: Report) => {
     warnOfEscapes(node, name, report);
@@ -194,7 +194,7 @@ export const headers = dictionary(
   pattern(/^[!#$%&'*+.^_`|~\w-]+$/),
 );
 
-/** Header names with their values; `inFile`: with those of the file. */
+/** Header names with their values, or with the values as written in the file. */
 export function headersOf(
   fields: readonly HeaderField[],
   which: 'value' | 'inFile' = 'value',

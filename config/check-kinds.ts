@@ -95,8 +95,9 @@ type CheckOptions = {
 export type CheckKind = keyof CheckOptions;
 
 /**
- * Options as the files have them, where they differ: values from the environment, and paths relative to a file. Nodes of
- * a fleet compare these, so that a variable or a folder that differs between nodes does not make two checks of one.
+ * Options as written in the files, if these differ from the options in use: values from the environment, and paths
+ * relative to a file. Nodes of a fleet compare the written options, so that a check is the same on all nodes even if a
+ * variable or a folder differs.
  */
 type InFiles = Readonly<Partial<Record<'headers' | 'send' | 'command', unknown>>>;
 
@@ -127,7 +128,7 @@ export type CheckTraits = {
   readonly runsCommand: boolean;
 };
 
-/** A check in the file; `name` is what messages call it. */
+/** A check in the file; `name` is its name in messages. */
 export type CheckInput = {
   readonly node: YamlNode;
   readonly name: string;
@@ -315,7 +316,7 @@ export const CHECK_KINDS = Object.keys(ROWS) as readonly CheckKind[];
 
 const NO_TRAITS: CheckTraits = { defaultPort: 0, overTls: false, reusesConnection: false, runsCommand: false };
 
-/** The traits of the check itself; those of members are their own. */
+/** The traits of the check itself, without those of its members. */
 export function checkTraits(spec: CheckSpec): CheckTraits {
   // The row of a check's kind takes checks of that kind.
   const row: Row<CheckKind> = ROWS[spec.kind] as Row<CheckKind>;

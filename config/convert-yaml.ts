@@ -1,6 +1,6 @@
 /**
- * From the nodes of the YAML parser to the tree of yaml.ts. Aliases and merge keys are resolved here, and duplicate
- * keys are reported.
+ * Converts the nodes of the YAML parser to the tree of yaml.ts. Resolves aliases and merge keys, and reports duplicate
+ * keys.
  */
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import type { PlaceInFile, Report } from './diagnostics.ts';
@@ -20,7 +20,7 @@ import {
   type YamlScalar,
 } from './yaml.ts';
 
-/** One file on its way from the parser to the tree. */
+/** The conversion of one file. */
 type Conversion = {
   readonly file: YamlFile;
   readonly env: Environment;
@@ -28,9 +28,9 @@ type Conversion = {
   readonly report: Report;
   /** By anchor: the node and how many nodes it has, or `open` while it is read. */
   readonly anchors: Map<string, { readonly node: YamlNode; readonly size: number } | 'open'>;
-  /** Nodes so far; those of an alias count again at each use. */
+  /** Nodes so far. The nodes of an alias count again at each use. */
   nodes: number;
-  /** Those that came by aliases. */
+  /** Nodes that came from aliases. */
   aliased: number;
   /** End of the last node: the place of a node without a range. */
   end: number;

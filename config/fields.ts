@@ -155,7 +155,7 @@ export function duration(options: Tailor & { readonly minMs?: number; readonly m
   });
 }
 
-/** Whether it is short or long enough, only the reader knows. */
+/** The schema does not limit the duration; the reader does. */
 const DURATION = anyOf(pattern(/^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/), { const: 0 });
 
 /** Whole seconds, as in the TTLs of master files: `300`, or `5m`. */

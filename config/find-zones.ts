@@ -73,7 +73,7 @@ function filesIn(
       .filter(({ path, isFile }) => isFile || lookAt(path).kind !== 'folder')
       .map(({ path }) => path)
       .sort();
-    // What a link leads to may change without the folder.
+    // The file behind a link may change while the folder stays the same.
     if (entries.every((entry) => entry.isFile())) listings.set(folder, { stamp, files });
     else listings.delete(folder);
     return files;

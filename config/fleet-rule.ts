@@ -16,7 +16,7 @@ export type Quorum =
 /** How many nodes of each region probe a target; undefined: all of a region of up to five, else three. */
 export type Probers = number | 'all' | undefined;
 
-/** Whose verdict answers: the fleet's, that of the answering node's region, or the node's own. */
+/** The verdict that answers follow: that of the fleet, of the answering node's region, or of the node itself. */
 export type FleetView = (typeof VIEWS)[number];
 const VIEWS = ['fleet', 'region', 'own'] as const;
 

@@ -18,7 +18,7 @@ export function lookAt(path: string): AtPath {
   }
 }
 
-/** Whether the path exists, be it as a dangling link: that is a mistake to report, not an absent file. */
+/** Whether the path exists. A dangling link counts: it is a mistake to report, not an absent file. */
 export function isNamed(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined;

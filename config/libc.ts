@@ -296,7 +296,8 @@ export function exitNow(code: number): void {
 }
 
 /**
- * Makes a call that some C libraries lack; then nothing happens. musl lacks the memory calls, and it keeps less memory.
+ * Makes a call that some C libraries lack. Does nothing if this one lacks it: musl lacks the memory calls, and it keeps
+ * less memory than glibc.
  */
 function callLibc(call: (lib: ReturnType<typeof Koffi.load>) => void): void {
   if (whyNoLibc() !== undefined) return;

@@ -25,7 +25,7 @@ export const MIN_CHECK_TIMEOUT_MS = 10;
 export const MAX_CHECK_TIMEOUT_MS = 60_000;
 /** Largest `rise` and `fall`. */
 export const MAX_RISE_OR_FALL = 100;
-/** `flap`: largest `changes`; as many times are kept for each check that flaps. */
+/** `flap`: largest `changes`. For each check that flaps, the times of that many changes are kept. */
 export const MAX_FLAP_CHANGES = 100;
 /** `flap`: the longest `within` and `hold`. An operator can force a VIP down for longer. */
 export const MAX_FLAP_MS = 86_400_000;

@@ -1,6 +1,5 @@
 /**
- * Reads a YAML file (1.2, core schema) to the tree of yaml.ts, and says in plain words what is wrong with a file that
- * is not YAML.
+ * Reads a YAML file (1.2, core schema) to the tree of yaml.ts, and explains in plain words why a file is not YAML.
  */
 import { isUtf8 } from 'node:buffer';
 import { parseDocument, type YAMLParseError } from 'yaml';

@@ -19,10 +19,10 @@ export function isCompoundKind(kind: string): kind is CompoundKind {
   return COMPOUND_KINDS.some((known) => known === kind);
 }
 
-/** What is read: how many members must pass, and the members. */
+/** The number of members that must pass, and the members. */
 type Combined<Member> = CheckTiming & { readonly needed: number; readonly members: readonly Member[] };
 
-/** What a check needs to have to be a member. `expiresMs` marks a check without a probe. */
+/** The properties of a check that may be a member. `expiresMs` marks a check without a probe. */
 type Combinable = {
   readonly name: string;
   readonly timeoutMs: number;
@@ -30,7 +30,7 @@ type Combinable = {
   readonly members?: readonly Combinable[];
 };
 
-/** The check in the file, what messages call it, and the reader of its members. */
+/** The check in the file, its name in messages, and the reader of its members. */
 type Input<Member extends Combinable> = {
   readonly kind: CompoundKind;
   readonly node: YamlNode;
@@ -72,7 +72,7 @@ function readCompound<Member extends Combinable>(input: Input<Member>): Combined
   return { ...timingOf({ ...read, timeout }, node, report), needed, members };
 }
 
-/** The value of the one key present of `keys`, which mean the same. */
+/** The value of the one key of `keys` that is present. All of them have the same meaning. */
 function oneOf(
   { node, name, report }: Pick<Input<Combinable>, 'node' | 'name' | 'report'>,
   keys: readonly string[],

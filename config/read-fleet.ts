@@ -1,5 +1,5 @@
 /**
- * `fleet` of pharos.yaml (docs/fleet.md): the NATS servers, and who this node is.
+ * `fleet` of pharos.yaml (docs/fleet.md): the NATS servers, and the name and region of this node.
  */
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -87,7 +87,7 @@ const readMap = map('fleet', {
   wait: withDefault(duration({ maxMs: MAX_FLEET_WAIT_MS }), 3000),
 });
 
-/** What was read, before files are opened and regions are known. */
+/** The values of `fleet`, before files are opened and regions are looked up. */
 export type WrittenFleet = NonNullable<ReturnType<typeof readMap>> & { readonly node: string; readonly at: YamlNode };
 
 export const fleet: Read<WrittenFleet> = like(readMap, (node: YamlNode, name: string, report: Report) => {

@@ -177,8 +177,8 @@ const readStatus = map('status', {
 });
 
 /**
- * Shorter than 16 characters, few different characters, or little beside a common word: some thousand tries may find
- * it.
+ * Whether some thousand tries may find the token: it is shorter than 16 characters, has few different characters, or
+ * has little beside a common word.
  */
 function isWeakToken(token: string): boolean {
   const rest = token.toLowerCase().replace(COMMON_WORDS, '');
@@ -325,7 +325,7 @@ export function readSettings(input: {
   readonly isCountry?: IsCountry;
   /** The TLS key pair of the server, at a reload. */
   readonly keyPairInUse?: CheckedKeyPair | undefined;
-  /** The zone files of folders at the last reading; this one changes it. */
+  /** The zone files of folders at the last reading. This call updates them. */
   readonly listings?: FolderListings | undefined;
 }): Settings | undefined {
   const { report } = input;

@@ -134,7 +134,7 @@ function located(node: YamlNode, name: string, report: Report): Located | undefi
 export const transfer: Read<TransferSettings> = like(read, (node: YamlNode, name: string, report: Report) => {
   const found = read(node, name, report);
   if (!found) return undefined;
-  // A key with errors is defined all the same: using it is not a second error.
+  // A key with errors counts as defined, so that using it is not a second error.
   const defined = namesOf(node);
   const allow = found.allow.map(({ from, key }) => {
     if (key && !defined.has(key.text)) {

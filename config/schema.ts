@@ -55,8 +55,8 @@ export function schemaOf({ schema }: HasSchema, name: string): JsonSchema {
 }
 
 /**
- * Gives a reader, which nothing else uses, its schema. A function is called when the schema is asked for: most readers
- * are made to read.
+ * Adds a schema to a reader that nothing else uses. A function is called only when the schema is needed, because most
+ * readers are only used to read.
  */
 export function described<R extends (...args: never[]) => unknown>(
   schema: JsonSchema | (() => JsonSchema | undefined),

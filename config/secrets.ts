@@ -1,6 +1,6 @@
 /**
  * Finds the secrets in a YAML file: values that diagnostics must not show, since diagnostics go to logs and over HTTP.
- * Keys decide, before anything else is read, so that lines of any file with mistakes can be shown.
+ * The keys identify the secrets, before anything else is read, so that lines of any file with mistakes can be shown.
  */
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import { nearestWord } from './nearest-word.ts';
@@ -24,10 +24,10 @@ const PUBLIC: ReadonlySet<string> = new Set(['records', 'nameservers', 'include'
 const WITHOUT_COLON = /^["']?[\w-]*(?:token|secret|passw|authorization)\S*(?=\s)/i;
 /** The URL of a chat system's webhook is a secret; other URLs may contain a user and password. */
 const URL_LIKE = /\/\/|-----BEGIN |[?&;][\w.-]*token=/i;
-/** Its URLs are sent to every browser, but a password in them is still a secret. */
+/** URLs below this key are sent to every browser, but a password in them is still a secret. */
 const BROWSERS = 'beacon';
 const USERINFO = /:\/\/[^\s/?#"']*@|-----BEGIN |[?&;][\w.-]*token=/i;
-/** References to variables stay visible: the name is not secret, and it helps. */
+/** References to variables stay visible: the name is not secret, and it helps to find the mistake. */
 const SHOWN = /\$\{\w+\}|[\s"']/g;
 const SIGNS = /\$\{\w+\}|[\s"'{}[\],-]/g;
 /** In comments, and in text that is not YAML. */
@@ -73,7 +73,7 @@ export function secretSpans(contents: unknown, text: string): SecretSpan[] {
       if (source === '$') return;
       spans.push({ start: withProperties(text, start), end });
       const target = isAlias(node) ? anchors.get(node.source) : undefined;
-      // Each target once: nested aliases can expand to very many nodes.
+      // Each target is visited once: nested aliases can expand to very many nodes.
       if (target === undefined || hidden.has(target)) return;
       hidden.add(target);
       walk(target, path, true);

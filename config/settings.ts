@@ -56,7 +56,7 @@ export type Settings = {
     readonly waitMs: number;
     /** Share (0 to 1) of the healthy VIPs that must fail at once for states to be frozen. */
     readonly suspect: number;
-    /** Where state changes are posted; undefined: nowhere. */
+    /** Where state changes are sent; undefined: nowhere. */
     readonly notify: NotifySettings | undefined;
   };
   /** Undefined when the status server is off. */

@@ -12,7 +12,9 @@ import { codeOf } from './unknown-values.ts';
  */
 export type Blame = 'target' | 'machine' | 'network' | 'ours';
 
-/** What a code means when nothing else is known of the error. A code that is not listed is the target's. */
+/**
+ * Whose fault a code indicates if nothing else is known of the error. A code that is not listed is the target's fault.
+ */
 const BLAME: ReadonlyMap<string, Blame> = new Map<string, Blame>([
   ...of('machine', [
     // Limits of the process and of the system: getrlimit(2), file-max, threads-max, the ports to connect from.
@@ -28,7 +30,7 @@ const BLAME: ReadonlyMap<string, Blame> = new Map<string, Blame>([
   ...of('ours', ['EBADF', 'EFAULT', 'EINVAL', 'ENOTSOCK', 'EISCONN', 'EALREADY', 'EDESTADDRREQ', 'ENOTTY']),
 ]);
 
-/** What these codes mean when the local stack itself refused, before it sent a packet. */
+/** Whose fault these codes indicate if the local stack itself refused, before it sent a packet. */
 const LOCAL_BLAME: ReadonlyMap<string, Blame> = new Map<string, Blame>(
   // EACCES and EINVAL: a route of the types `prohibit` and `blackhole` (ip-route(8)).
   of('network', ['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EACCES', 'EINVAL']),
@@ -47,10 +49,13 @@ export function markLocal(error: Error): Error {
   return error;
 }
 
-/** Says whose fault an error is. What is not an error of a system call or of JavaScript itself is the target's. */
+/**
+ * Says whose fault an error is. Errors that are neither of a system call nor of JavaScript itself are the target's
+ * fault.
+ */
 export function blameOf(error: unknown): Blame {
   if (!(error instanceof Error)) return 'ours';
-  // Several addresses of one host name were tried. One that failed by its own fault decides.
+  // Several addresses of one host name were tried. An address that failed by its own fault decides.
   if (error instanceof AggregateError && error.errors.length > 0) {
     const blames = error.errors.map(blameOf);
     return blames.find((blame) => blame === 'target') ?? blames[0] ?? 'ours';
@@ -58,7 +63,7 @@ export function blameOf(error: unknown): Blame {
   const code = codeOf(error);
   if (code === '') return isProgrammingError(error) ? 'ours' : 'target';
   if (isLocal(error)) return LOCAL_BLAME.get(code) ?? BLAME.get(code) ?? 'machine';
-  // Without a local address in it, the error of a connection came later, with a packet: ICMPv6 "administratively
+  // If the error of a connection contains no local address, it came later, with a packet: ICMPv6 "administratively
   // prohibited" is EACCES (RFC 4443 3.1).
   if (code === 'EACCES' && isOfConnection(error)) return 'target';
   if (/^ERR_(INVALID|OUT_OF_RANGE|MISSING|UNKNOWN|UNESCAPED|SOCKET_BAD)/.test(code)) return 'ours';

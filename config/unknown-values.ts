@@ -12,12 +12,12 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
-/** What an error says; the value as text where it is not an error. */
+/** The message of an error; any other value as text. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The object that octets have as JSON in UTF-8; undefined for anything else. */
+/** The JSON object in UTF-8 that the octets contain; undefined for anything else. */
 export function recordIn(octets: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString());
