@@ -54,7 +54,7 @@ export type Case = {
   /** Servers that are not asked with this pattern. */
   readonly without?: readonly string[];
   readonly about: string;
-  /** What servers are started with; cases that share a list share the servers. */
+  /** The zones that servers are started with. Cases with the same list use the same servers. */
   readonly served: readonly Zone[];
   /** A server takes part if it serves all of these zones. */
   readonly zones: readonly Zone[];
@@ -64,7 +64,7 @@ export type Case = {
   /** A client that asks again gets the same address, and a scope of at least the /24 that the draw uses. */
   readonly isSticky?: boolean;
   readonly targets: readonly Target[];
-  /** Created by each call, and always the same. */
+  /** Each call creates the same questions. */
   readonly questions: () => readonly Question[];
 };
 
@@ -84,7 +84,7 @@ const ONLY_AS_USUAL = ['PowerDNS', 'dns2'];
 
 type Questions = Omit<Case, 'pattern' | 'without'>;
 
-/** The case with the usual pattern, and with each other one. */
+/** The case once with the usual pattern, and once with each other one. */
 function inAllPatterns(questions: Questions): Case[] {
   const others = OTHER_PATTERNS.map((pattern) => ({ ...questions, pattern, without: ONLY_AS_USUAL }));
   return [{ ...questions, pattern: USUAL }, ...others];

@@ -42,7 +42,7 @@ export async function checkAnswers(
   if (weights) checkShares(server, draws, weights);
 }
 
-/** Where a server takes queries over this transport. */
+/** The port on which a server takes queries over this transport. */
 export function portOf({ port, tlsPort }: Running, transport: Transport): number {
   return transport === 'tls' ? (tlsPort ?? 0) : port;
 }

@@ -1,5 +1,5 @@
 /**
- * What the benchmarks request from a running server over HTTP.
+ * The HTTP requests of the benchmarks to a running server.
  */
 import { request } from 'node:http';
 

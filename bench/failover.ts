@@ -147,7 +147,7 @@ function print(name: string, times: readonly number[]): void {
   console.log(`${name.padEnd(16)}${columns.map((ms) => ms.toFixed(ms < 10 ? 2 : 0).padStart(10)).join('')}`);
 }
 
-/** Lanes continue independently, so that faults fall at different moments of each other's intervals. */
+/** Lanes run independently, so that faults happen at different moments of the intervals. */
 async function measure(fault: Fault, lab: Lab, servers: readonly Server[], runs: number): Promise<Times> {
   const times: Times = { out: servers.map(() => []), back: servers.map(() => []) };
   let left = runs;
@@ -157,8 +157,7 @@ async function measure(fault: Fault, lab: Lab, servers: readonly Server[], runs:
       addresses.length > 0 && !addresses.includes(target.address);
     const isBack = (addresses: readonly string[]): boolean => addresses.includes(target.address);
     const seen = async (change: () => Promise<void>, wanted: typeof isBack, into: number[][]): Promise<void> => {
-      // Queries start before the change, so that nothing is missed while the change itself takes time. The clock starts
-      // then too.
+      // Queries and the clock start before the change, so that no answer is missed while the change itself takes time.
       const fromMs = performance.now();
       const answers = servers.map(({ running }) => firstAnswer(running.port, name, wanted, GIVE_UP_MS));
       await change();
@@ -170,7 +169,7 @@ async function measure(fault: Fault, lab: Lab, servers: readonly Server[], runs:
       await seen(() => fault.begin(target), isOut, times.out);
       await delay(500 + Math.random() * CHECK.intervalMs);
       await seen(() => fault.end(target), isBack, times.back);
-      // The state is settled, so that the next fault meets an ordinary interval.
+      // Waits until the state has settled, so that the next fault happens in an ordinary interval.
       await delay(CHECK.intervalMs);
     }
   };

@@ -1,4 +1,4 @@
-/** What a fleet costs one node in CPU time: a real member hears the heartbeats of all others. */
+/** Measures the CPU time that a fleet costs one node: a real member hears the heartbeats of all others. */
 import { VOTE } from '../fleet/count.ts';
 import { createMember, HEARTBEAT_MS } from '../fleet/member.ts';
 import { packVotes, readVoteMessage, writeVoteMessage, type Head } from '../fleet/vote-message.ts';

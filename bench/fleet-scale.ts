@@ -1,5 +1,6 @@
 /**
- * `node bench/fleet-scale.ts`: a large fleet over a simulated week, beside other ways to decide (docs/scaling.md).
+ * `node bench/fleet-scale.ts`: simulates a week of a large fleet, and compares it with other ways to decide
+ * (docs/scaling.md).
  */
 import { parseArgs } from 'node:util';
 import type { LedgerReport, Times } from '../test/support/fleet-ledger.ts';

@@ -1,7 +1,7 @@
 /**
- * `node bench/fleet.ts`: measures on the wire how long a fleet sends clients to a target that has crashed: from the crash to
- * the first answer without it of the last of three nodes. Every message between two nodes takes 80 ms: 40 ms to NATS and
- * 40 ms from there, over a wire in user space.
+ * `node bench/fleet.ts`: measures on the wire how long a fleet sends clients to a crashed target: from the crash until
+ * all three nodes have answered without it. Every message between two nodes takes 80 ms: 40 ms to NATS and 40 ms from
+ * there, over a wire in user space.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -88,7 +88,7 @@ function print(name: string, times: readonly number[]): void {
   console.log(`${name.padEnd(14)}${columns.map((ms) => ms.toFixed(0).padStart(10)).join('')}`);
 }
 
-/** Lanes continue independently, so that crashes fall at different moments of each other's intervals. */
+/** Lanes run independently, so that crashes happen at different moments of the intervals. */
 async function measure(
   lab: Lab,
   nodes: readonly Running[],
@@ -104,7 +104,7 @@ async function measure(
     while (left > 0) {
       left -= 1;
       await delay(Math.random() * CHECK.intervalMs);
-      // Queries start before the crash, so that nothing is missed; the clock starts then too.
+      // Queries and the clock start before the crash, so that no answer is missed.
       const fromMs = performance.now();
       const answers = nodes.map(({ port }) => firstAnswer(port, name, isOut, GIVE_UP_MS));
       await target.kill();
@@ -113,7 +113,7 @@ async function measure(
       last.push(Math.max(...times));
       await target.start();
       await untilBack(target, name, nodes);
-      // The state is settled, so that the next crash meets an ordinary interval.
+      // Waits until the state has settled, so that the next crash happens in an ordinary interval.
       await delay(CHECK.intervalMs);
     }
   };

@@ -30,7 +30,7 @@ export function writeGeoip2(source: string, path: string): void {
   const data: Buffer[] = [];
   let dataOctets = 0;
   const moved = new Map<number, number>();
-  /** Where the data of a record that points to `pointer` is in the new file. */
+  /** The position in the new file of the data to which a record with `pointer` points. */
   const move = (pointer: number): number => {
     let to = moved.get(pointer);
     if (to === undefined) {

@@ -34,7 +34,7 @@ async function load(port: number, rate: number, seconds: number): Promise<void> 
 
 async function cost(port: number, pid: number): Promise<void> {
   for (const path of PATHS) {
-    // Until the code is compiled.
+    // Warms up, until the code is compiled.
     for (let sent = 0; sent < REQUESTS / 10; sent++) await ask(port, path);
     const before = controlTicks(pid);
     for (let sent = 0; sent < REQUESTS; sent++) await ask(port, path);

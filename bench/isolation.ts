@@ -305,7 +305,7 @@ async function start(folder: string, { zone, prepare, change }: Disturbance, opt
   };
 }
 
-/** Until `untilMs`, and until the end of the reload that runs then. */
+/** Reloads until `untilMs`, and until the end of the reload that runs then. */
 async function reloadOverAndOver({ statusPort, change }: Target, untilMs: number): Promise<Window[]> {
   const windows: Window[] = [];
   while (Date.now() < untilMs) {

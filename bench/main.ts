@@ -32,7 +32,7 @@ const FILE_PACKETS = 20_000;
 /** A round before the first counted one, while caches and compilers warm up. */
 const WARM_UP_SECONDS = 1.5;
 
-/** The first core and the last: of dnsperf and of the servers, with --pin. */
+/** With --pin, dnsperf runs on the first core, and the servers on the last one. */
 const FIRST_CORE = 0;
 const LAST_CORE = availableParallelism() - 1;
 

@@ -1,9 +1,9 @@
 /**
- * `node bench/paced-load.ts PORT RATE SECONDS PACKETS`: sends at a fixed rate, whatever comes back, and measures the
- * time of each answer. It is a separate process, so nothing of the server or of the benchmark runs in it. The loop is
- * open: a server that stalls does not delay later queries (coordinated omission). A latency starts when the query is
- * sent, and ends when the kernel takes the answer from the server (SO_TIMESTAMPNS, socket(7)), not when this process
- * reads it. How late a query was sent is reported separately. Prints one line of JSON, a LoadReport.
+ * `node bench/paced-load.ts PORT RATE SECONDS PACKETS`: sends at a fixed rate, which does not depend on the answers,
+ * and measures the time of each answer. It is a separate process, so nothing of the server or of the benchmark runs in
+ * it. The loop is open: a server that stalls does not delay later queries (coordinated omission). A latency starts when
+ * the query is sent, and ends when the kernel takes the answer from the server (SO_TIMESTAMPNS, socket(7)), not when
+ * this process reads it. How late a query was sent is reported separately. Prints one line of JSON, a LoadReport.
  */
 import { readFileSync } from 'node:fs';
 import { memoryAddress, ERRNO, libc, MSG_DONTWAIT, NULL, SOL_SOCKET } from '../config/libc.ts';

@@ -1,6 +1,6 @@
 /**
- * `node bench/scale.ts`: measures what size costs, each figure with its limit. It makes its data in a folder that it
- * removes. Memory is resident memory; CPU time is that of the whole server per query, under dnsperf.
+ * `node bench/scale.ts`: measures how costs grow with size, and compares each figure with its limit. It creates its
+ * data in a temporary folder. Memory is resident memory; CPU time is that of the whole server per query, under dnsperf.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -129,7 +129,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
   networks: () =>
     compare('a steered query with 200,000 networks beside one with 20,000', networks(20_000), networks(200_000), 1.2),
   threads: async () => {
-    // They have two cores at most here: this shows the cost of shared writes, not the speed on many cores.
+    // The threads have at most two cores here, so this shows the cost of shared writes, not the speed on many cores.
     for (const count of [2, 4, 8]) {
       const what = `a query with ${count} answering threads beside one`;
       await compare(what, maps(100), { ...maps(100), workers: count }, 1.1, MANY_CLIENTS);

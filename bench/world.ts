@@ -19,7 +19,7 @@ export const MILLION = { kind: 'static', name: 'million.example', names: 1_000_0
 export const GEO: Zone = { kind: 'geo', name: 'geo.example' };
 export const WEIGHTED: Zone = { kind: 'weighted', name: 'weighted.example' };
 export const CHAIN: Zone = { kind: 'chain', name: 'chain.example' };
-/** What servers have for the ordinary cases. */
+/** The zones of the ordinary cases. */
 export const EVERYDAY: readonly Zone[] = [STATIC, GEO, WEIGHTED];
 export const TTL = 20;
 

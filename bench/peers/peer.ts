@@ -8,7 +8,7 @@ export type Peer = {
   readonly name: string;
   /** Zones that it can serve. */
   readonly kinds: readonly Zone['kind'][];
-  /** Limit for static zones; larger ones are left to the other servers. Undefined is no limit. */
+  /** Limit for static zones; larger ones are measured only with the other servers. Undefined: no limit. */
   readonly maxNames?: number;
   readonly transports: readonly Transport[];
   /** Its version and set-up in one line. Undefined if it is not installed. */
@@ -17,7 +17,7 @@ export type Peer = {
   start(folder: string, zones: readonly Zone[], files: Files): Promise<Running>;
 };
 
-/** What is prepared once for all servers. */
+/** Files and ports that are prepared once for all servers. */
 export type Files = {
   /** The country database with the schema of GeoIP2. */
   readonly geoip2: string;
