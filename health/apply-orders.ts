@@ -1,5 +1,5 @@
 /**
- * Carries out orders: keeps them in the store, writes what changed to the health table, and announces it.
+ * Carries out orders: keeps them in the store, writes the changes to the health table, and announces them.
  */
 import { MAX_WEIGHT } from '../config/limits.ts';
 import { announce, type Engine } from './engine-state.ts';
@@ -17,7 +17,7 @@ const BY = {
   node: 'by an operator, on this node alone',
 } as const;
 
-/** Forces states, or with undefined clears overrides. */
+/** Forces states; with undefined, clears overrides. */
 export function orderState(
   engine: Engine,
   text: string,
@@ -39,7 +39,7 @@ export function orderState(
   return { kind: 'ok', targets: about.names, kept: about.kept, saved };
 }
 
-/** Sets weights, or with undefined clears them. */
+/** Sets weights; with undefined, clears them. */
 export function orderWeight(
   engine: Engine,
   text: string,
@@ -67,7 +67,7 @@ export function orderWeight(
   return { kind: 'ok', targets: about.names, kept: about.kept, saved };
 }
 
-/** Every second while an override has an end: the time left is part of the state words. */
+/** Called every second while an override has an end, because the time left is part of the state words. */
 export function applyOverrideTick(engine: Engine, ended: readonly SavedOverride[]): void {
   const { orders, writer } = engine;
   for (const { target: name, state } of ended) {

@@ -1,5 +1,5 @@
 /**
- * Files that are always whole: written beside their place, flushed to the disk, and renamed over the old ones.
+ * Writes files atomically: a file is written under another name, flushed to the disk, and renamed over the old file.
  */
 import { open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -12,19 +12,19 @@ import { SAVE_LIMIT_MS, SAVE_RETRY_MS } from './limits.ts';
 const STATE_FILE_MODE = 0o640;
 
 export type Writer = {
-  /** Soon: `text` is called when it is time. */
+  /** Writes after the delay. `text` is called when the write starts. */
   later(delayMs: number, text: () => string): void;
-  /** Resolves when it is on the disk, with false when it could not be written. */
+  /** Writes at once. Resolves when the text is on the disk; with false if it could not be written. */
   now(text: () => string): Promise<boolean>;
   /** Writes that failed so far. */
   failures(): number;
-  /** Writes what is waiting. */
+  /** Makes the write that is still waiting. */
   close(): Promise<void>;
 };
 
 /**
- * What a writer needs. `alarms` has `state_not_saved` from a write that failed until one that succeeds. `mayWrite`:
- * whether this process may still write the file; always, if not given.
+ * Options of a writer. The alarm `state_not_saved` is active from a failed write until the next successful one.
+ * `mayWrite`: whether this process may still write the file; by default it may.
  */
 export type WriterOptions = {
   readonly clock: Clock;
@@ -32,7 +32,7 @@ export type WriterOptions = {
   readonly mayWrite?: () => boolean;
 };
 
-/** One write of the file at a time, the newest text last; one that failed is tried again. */
+/** Creates a writer. It makes one write at a time, with the newest text last, and repeats a failed write. */
 export function createWriter(file: string, { clock, alarms, mayWrite = () => true }: WriterOptions): Writer {
   let pending: (() => string) | undefined;
   let cancel: Cancel | undefined;
@@ -71,7 +71,7 @@ export function createWriter(file: string, { clock, alarms, mayWrite = () => tru
     },
     async now(text) {
       pending = text;
-      // A write that was already waiting takes this text along, and then this one finds nothing left to do.
+      // A write that was already waiting takes this text too. Then this write has nothing left to do.
       chain = chain.then(write);
       return (await chain) && pending !== text;
     },
@@ -86,22 +86,24 @@ export function createWriter(file: string, { clock, alarms, mayWrite = () => tru
   };
 }
 
-/** Says that a file of the state folder is not saved, and the consequences. `next`: what the server does about it. */
+/**
+ * The message that a file of the state folder is not saved, with the consequences. `next`: how the server continues.
+ */
 export function notSaved(file: string, reason: string, next: string): string {
   return `${file} could not be written: ${reason}. ${next} A restart before that uses the file's old content.`;
 }
 
 /**
- * Writes of this process, one after the other. A write that hangs then holds only one of libuv's few threads. These
- * threads also look up names.
+ * The end of the queue of this process's writes. They run one after the other, so that a write that hangs holds only
+ * one of libuv's few threads. These threads also look up names.
  */
 let turn: Promise<unknown> = Promise.resolve();
 /** Writes that took longer than SAVE_LIMIT_MS and have not ended. */
 let hanging = 0;
 
 /**
- * Afterwards the file has the old content or the new, whatever happens in between. Rejects with the system's error, or
- * after SAVE_LIMIT_MS; while a write hangs, at once.
+ * Writes a file. Afterwards it has its old content or the new one, even after a crash. Rejects with the system's error,
+ * or after SAVE_LIMIT_MS. While a write hangs, it rejects at once.
  */
 export async function writeAtomically(file: string, text: string): Promise<void> {
   if (hanging > 0) throw new Error(NO_RESPONSE);
@@ -148,7 +150,7 @@ async function replaceFile(file: string, text: string): Promise<void> {
   }
 }
 
-/** Makes the folder where it is missing; not before, since making one waits for the disk. */
+/** Opens the file and creates a missing folder. The folder is not created earlier, because that waits for the disk. */
 async function openToWrite(path: string, directory: string): Promise<FileHandle> {
   try {
     return await open(path, 'w', STATE_FILE_MODE);

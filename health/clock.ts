@@ -1,5 +1,5 @@
 /**
- * Time as an argument, so that tests own it.
+ * Time as an argument, so that tests control it.
  */
 
 /** Cancels a timer. Does nothing once the timer has fired. */
@@ -8,7 +8,7 @@ export type Cancel = () => void;
 export type Clock = {
   /** Milliseconds of a clock that never steps: for intervals and deadlines. */
   now(): number;
-  /** Milliseconds since 1970 of the wall clock, which may step: for what people read and files keep. */
+  /** Milliseconds since 1970 of the wall clock, which may step: for times that people read or files keep. */
   wall(): number;
   after(delayMs: number, run: () => void): Cancel;
 };

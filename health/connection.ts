@@ -11,7 +11,7 @@ export type Owner = {
   /** It is established; over TLS, the handshake is done. */
   opened?(): void;
   received(octets: Buffer): void;
-  /** The other side has closed it, and may have done so before. */
+  /** The other side has closed it, perhaps some time ago. */
   ended(): void;
   /** It is broken, or could not be made. */
   failed(error: NodeJS.ErrnoException): void;
@@ -32,7 +32,7 @@ export type ProbeConnection = {
   hangUp(): void;
   /** The address and port of the other side. */
   peer(): string;
-  /** Nothing is expected on it for now, so it must not keep the process alive. */
+  /** `true`: no data is expected for now, so the connection must not keep the process alive. */
   rest(isIdle: boolean): void;
   /**
    * The system may pick a port of this machine without a listener as the source port of the connection to that port.

@@ -1,17 +1,15 @@
 /**
- * How the health room asks a fleet for verdicts. The room does not know what a fleet is: without one, a unit's own state
- * is the verdict. `fleet/start-fleet.ts` has an implementation.
+ * The interface through which the health room gets the verdicts of a fleet. Without a fleet, a unit's own state is the
+ * verdict. `fleet/start-fleet.ts` has an implementation.
  */
 import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Probed } from './health-table.ts';
 
-/**
- * What the electorate is told of a check at an address.
- */
+/** A check at an address, as the electorate gets it. */
 export type Voted = {
   /** The address and a digest of the check, without its name. */
   readonly key: string;
-  /** The same as the files have it: equal on nodes with the same files. */
+  /** The key with values as written in the files: equal on nodes with the same files. */
   readonly inFiles: string;
   readonly check: CheckSpec;
   /** The VIPs that share it. */
@@ -23,11 +21,11 @@ export type Voted = {
 export type ElectorateEvents = {
   /** The verdict on a check changed. */
   readonly changed: (key: string) => void;
-  /** Another node sees something else: probe now, and then every `fast`, until a state is settled. */
+  /** Another node sees another state: probe now, and then every `fast`, until a state is settled. */
   readonly doubted: (key: string) => void;
   /** A probe of another node has read its load. */
   readonly loaded?: (key: string, load: number) => void;
-  /** Whether this node probes it has changed. */
+  /** The fleet has changed whether this node probes the check. */
   readonly probing: (key: string) => void;
 };
 
@@ -39,10 +37,10 @@ export type Electorate = {
   vote(key: string, state: Probed, reason: string): void;
   /** A probe of this node has read its load. */
   load?(key: string, load: number): void;
-  /** Whether this node suspects itself: its votes are not counted. */
+  /** Says whether this node suspects its own network: while it does, its votes are not counted. */
   abstain(abstains: boolean): void;
   verdict(key: string): Probed;
-  /** Why the verdict is not what this node sees; undefined if it is. */
+  /** Why the verdict differs from this node's state; undefined if it does not. */
   dissent(key: string): string | undefined;
   /** Whether this node probes it. */
   isProbing(key: string): boolean;

@@ -1,5 +1,5 @@
 /**
- * The state of the health engine: its parts, the first round of probes, and what is known of earlier targets.
+ * The state of the health engine: its parts, the first round of probes, and the last states of earlier targets.
  */
 import type { Alarms } from '../config/alarms.ts';
 import { describeError } from './checks/probe.ts';
@@ -81,7 +81,7 @@ export function statesNow({ writer, flapHolds }: Engine): ReadonlyMap<string, Sa
   return statesOf(writer.units, (target) => writer.ramps.since(target), flapHolds.kept);
 }
 
-/** Soon; the states are those of that moment. */
+/** Saves the states soon, as they are when the write starts. */
 export function saveStates(engine: Engine): void {
   engine.store.saveStates(() => statesNow(engine));
 }

@@ -1,5 +1,5 @@
 /**
- * The health room's front door: probes the targets of the current generation and keeps their states. Runs in the
+ * The entry point of the health room: probes the targets of the current generation and keeps their states. Runs in the
  * control thread.
  *
  *     scheduler → probe → result → hysteresis → override on top → one Atomics.store → every thread's next answer
@@ -49,8 +49,8 @@ export type { SavedOverride, SavedWeight } from './state-file.ts';
 export type { WeightRequest } from './weights.ts';
 
 /**
- * Starts the room with no targets; `configure` gives it some. Reads what the last run saved. Never throws because of
- * files: their faults raise alarms.
+ * Starts the room without targets; `configure` sets them. Reads the files that the last run saved. Faults of these
+ * files raise alarms and are never thrown.
  */
 export function startHealth(options: HealthOptions): Health {
   const engine = createEngine(options);

@@ -1,5 +1,5 @@
 /**
- * The holds of checks that flap (`flapping.ts`): their timer, their alarm `flapping` and their words.
+ * The holds of checks that flap (`flapping.ts`): their timer, their alarm `flapping` and its text.
  */
 import type { Alarms } from '../config/alarms.ts';
 import { formatDuration } from '../config/units.ts';
@@ -12,13 +12,13 @@ import type { Unit } from './unit.ts';
 export type FlapHolds = {
   /** To be called after each change of the probed state that results made. */
   changed(unit: Unit): void;
-  /** The last change was none: `suspect` took it back. */
+  /** Forgets the last change, because `suspect` took it back. */
   takeBack(unit: Unit): void;
-  /** What is kept of its flaps in a state file. */
+  /** The part of a saved state that describes its flaps. */
   readonly kept: (unit: Unit) => Pick<SavedState, 'changes' | 'heldUntil'>;
-  /** Takes over what was kept. */
+  /** Restores the flaps of a saved state. */
   resume(unit: Unit, saved: SavedState): void;
-  /** The checks from now on. */
+  /** Sets the checks. */
   configure(units: Iterable<Unit>): void;
   stop(): void;
 };
@@ -26,9 +26,9 @@ export type FlapHolds = {
 export type FlapHoldOptions = {
   readonly clock: Clock;
   readonly alarms: Alarms;
-  /** Called each second for each check that is held down: the time left is part of the TTL. */
+  /** Called each second for each check that is held down, because the time left is part of the TTL. */
   readonly ticked: (unit: Unit) => void;
-  /** Its hold has ended. */
+  /** Called when the hold of a check has ended. */
   readonly released: (unit: Unit) => void;
 };
 
@@ -39,7 +39,7 @@ export function flapWords({ check: { flap }, flaps }: Unit, clock: Clock): strin
   return `flapping: ${String(flap.changes)} changes within ${formatDuration(flap.withinMs)}, held down until ${until} UTC`;
 }
 
-/** ISO 8601 in UTC of a time of the monotonic clock. */
+/** Formats a time of the monotonic clock as ISO 8601 in UTC. */
 export function wallTime(ms: number, clock: Clock): string {
   return new Date(clock.wall() + ms - clock.now()).toISOString();
 }

@@ -1,11 +1,12 @@
 /**
- * The health table: what answering threads know of each VIP. Shared memory with one writer, the control
- * thread; every other thread only loads. Four 32-bit words per VIP ("slot"): all states, then all weights, and so on:
+ * The health table: the state of each VIP for the answering threads. It is shared memory with one writer, the control
+ * thread; all other threads only load. It has four 32-bit words per VIP ("slot"): all states, then all weights, and so
+ * on:
  *
  *     state word     31 ............................ 8 | 7 ..... 5 | 4 .. 2 | 1 .. 0
  *                    seconds the state cannot flip     |  zero     | forced | probed
  *     weight word    the effective weight, 0 to 65535; in a service that ramps in hundredths, 0 to 6553500
- *     withheld word  what a ramp takes away from the weight, in the same unit: weight + withheld is the full weight
+ *     withheld word  what a ramp withholds from the weight, in the same unit: weight + withheld is the full weight
  *     pressure word  0: takes every client; FULL and more: takes none; between, the share of clients that it sheds
  *
  * Threads read weights without converting them, so all VIPs of a service always use the same unit. If the unit changed
@@ -13,7 +14,7 @@
  * its own table, so a slot never has two meanings.
  */
 
-/** What the probes say. */
+/** The probed state. */
 export const PROBED = { UNKNOWN: 0, UP: 1, DOWN: 2 } as const;
 export type Probed = (typeof PROBED)[keyof typeof PROBED];
 
@@ -21,7 +22,7 @@ export type Probed = (typeof PROBED)[keyof typeof PROBED];
 export const FORCED = { NONE: 0, UP: 1, DOWN: 2, DRAIN: 3 } as const;
 export type Forced = (typeof FORCED)[keyof typeof FORCED];
 
-/** Seconds of a state that nothing can flip: a VIP without check, or one forced. */
+/** Seconds for which a state cannot flip, if nothing can flip it: the VIP has no check, or its state is forced. */
 export const NEVER_SECONDS = 0xff_ffff;
 
 /**

@@ -17,8 +17,8 @@ import type { WeightRequest } from './weights.ts';
 export type EffectiveState = 'up' | 'down' | 'drain' | 'unknown';
 
 /**
- * `state`: the probed state changed. `override`: what an operator or a schedule says changed; `from` and `to` are
- * effective states. `weight`: the effective weight changed, or who says it.
+ * `state`: the probed state changed. `override`: an operator or a schedule set, changed or cleared an override; `from`
+ * and `to` are effective states. `weight`: the effective weight or its author changed.
  */
 export type HealthEvent = {
   /** ISO 8601. */
@@ -38,7 +38,7 @@ export type VipHealth = {
   /** The check's name and kind; undefined when the VIP is not checked. */
   readonly check: { readonly name: string; readonly kind: CheckSpec['kind'] } | undefined;
   readonly checked: boolean;
-  /** Where it is probed, `203.0.113.10:443`; `push` or `none` when nothing is connected to. */
+  /** Where it is probed, `203.0.113.10:443`; `push` or `none` if its check does not connect. */
   readonly address: string;
   readonly probed: 'up' | 'down' | 'unknown';
   /** The override if there is one, else the probed state. */
@@ -48,59 +48,61 @@ export type VipHealth = {
   readonly heldUntil: string | undefined;
   /** ISO 8601: since when `probed` is what it is; undefined while unknown. */
   readonly since: string | undefined;
-  /** The last results that were alike, in a row; undefined before the first of this run. */
+  /** The last results in a row that were equal; undefined before the first result of this run. */
   readonly run: { readonly passed: boolean; readonly results: number } | undefined;
-  /** `safeAt` is of this moment. */
+  /** The override with its present `safeAt`. */
   readonly override: SavedOverride | undefined;
-  /** The effective weight: that set at run time where there is one, else the file's; a ramp's share not taken off. */
+  /** The weight set at run time if there is one, otherwise the file's. A ramp does not change it. */
   readonly weight: number;
   readonly fileWeight: number;
   readonly weightOverride: SavedWeight | undefined;
-  /** The share of its weight while it comes back (`ramp`), 0.01 to 1; undefined when it does not ramp. */
+  /** The share of its weight that it has while it ramps, 0.01 to 1; undefined when it does not ramp. */
   readonly ramp: number | undefined;
-  /** What its check says of its load, as a share of its capacity; undefined where the service does not shed. */
+  /** The load that its check reports, as a share of its capacity; undefined if the service does not shed. */
   readonly load: number | undefined;
-  /** The share of its clients that it gives up for its load, 0 to 1. */
+  /** The share of its clients that it sheds because of its load, 0 to 1. */
   readonly shed: number;
 };
 
 /**
- * An override and whether its target is in the current generation. An override without its target is kept until it is
- * taken back or ends.
+ * An override and whether its target is in the current generation. Without its target, it is kept until it is cleared
+ * or ends.
  */
 export type ListedOverride = SavedOverride & { readonly present: boolean };
 
-/** A weight set at run time; as an override it is kept while its target is gone. */
+/** A weight set at run time. Like an override, it is kept while its target is not configured. */
 export type ListedWeight = SavedWeight & { readonly present: boolean; readonly fileWeight: number | undefined };
 
 export type OverrideOutcome =
   | {
       readonly kind: 'ok';
       readonly targets: readonly string[];
-      /** What a schedule left as it was, because an operator had spoken. */
+      /** Targets that a schedule left unchanged, because an order of an operator has precedence. */
       readonly kept: readonly string[];
-      /** When it is on the disk; false when it could not be written (it holds all the same, until a restart). */
+      /**
+       * Resolves when the order is on the disk; with false if it could not be written: it then holds until a restart.
+       */
       readonly saved: Promise<boolean>;
     }
   | { readonly kind: 'unknown target' };
 
-/** Since the start; for the metrics. */
+/** Counts since the start, for the metrics. */
 export type HealthStats = {
   readonly probes: number;
   /** Failed by a fault of the target. */
   readonly failedProbes: number;
-  /** Probes that say nothing of the target, since the fault was this machine's. They are not among the failed ones. */
+  /** Probes that say nothing about the target, because of a fault of this machine. They do not count as failed. */
   readonly notProbed: number;
   /** Of the probes that passed or failed. */
   readonly probeTimes: ProbeTimes;
-  /** Faults of this program in or around a probe; each was also told through `warn`. */
+  /** Faults of this program in or around a probe. Each was also reported through `warn`. */
   readonly faults: number;
   readonly failedSaves: number;
   readonly inFlight: number;
   /** Probes that wait because too many are in flight. */
   readonly waiting: number;
   readonly watched: number;
-  /** Checks that run; targets that share one count once. */
+  /** Checks that run. A check that targets share counts once. */
   readonly checks: number;
 };
 
@@ -116,36 +118,36 @@ export type SeenCertificate = {
 
 export type Health = {
   /**
-   * A new generation: writes all of its table before it returns, stops probes that are no longer wanted and
-   * starts new ones. A check at an address that the last generation had keeps its state and its rhythm. A target
-   * whose check changed but whose address did not keeps its state until the first result. Throws RangeError, before
-   * it changes anything, for a slot outside of the table or one that two targets have.
+   * Begins a generation: writes all of its table before it returns, stops probes that are no longer wanted and starts
+   * new ones. A check at an address that the last generation had keeps its state and its rhythm. A target whose check
+   * changed but whose address did not keeps its state until the first result. Throws RangeError, before it changes
+   * anything, for a slot that is outside of the table or that two targets have.
    */
   configure(targets: readonly HealthTarget[], memory: SharedArrayBuffer, slots: number): void;
   /** Every probed target of the current generation has had its first result. Does not wait for `push` reports. */
   readonly firstRound: Promise<void>;
-  /** A report on a target with a `push` check; `load` in the unit of the VIP's capacity. */
+  /** Takes a report on a target with a `push` check; `load` is in the unit of the VIP's capacity. */
   report(target: string, healthy: boolean, load?: number): 'ok' | 'unknown target' | 'not a push check';
   /**
-   * Forces a state, or with undefined gives it back to the probes. `target` as in docs/commands.md#targets. A schedule
-   * changes nothing where an operator's override holds.
+   * Forces a state; with undefined, clears the override, so that health checks decide again. `target` is as in
+   * docs/commands.md#targets. A schedule does not change a target that has an operator's override.
    */
   override(target: string, request: OverrideRequest | undefined, by?: Author): OverrideOutcome;
-  /** Each with `safeAt` as of now. */
+  /** All overrides, each with its present `safeAt`. */
   overrides(): readonly ListedOverride[];
-  /** Sets the effective weight, or with undefined gives it back to the file. Otherwise as `override`. */
+  /** Sets the effective weight; with undefined, restores the file's weight. Otherwise like `override`. */
   weigh(target: string, request: WeightRequest | undefined, by?: Author): OverrideOutcome;
   weights(): readonly ListedWeight[];
-  /** While states hold because too many VIPs failed at once (docs/health.md#suspect); `since` is ISO 8601. */
+  /** The freeze (docs/health.md#suspect); undefined unless states are frozen. `since` is ISO 8601. */
   suspected(): { readonly since: string; readonly message: string } | undefined;
   /** Certificates that probes of the current generation have seen, with the VIPs behind them. */
   certificates(): readonly SeenCertificate[];
-  /** In order of slots. With thousands of VIPs it takes many milliseconds: `find` looks at one. */
+  /** All VIPs in order of slots. With thousands of VIPs this takes many milliseconds: `find` returns a single one. */
   list(): readonly VipHealth[];
-  /** The VIP with this target as a catalog has it; undefined where the current generation has none. */
+  /** The VIP with this target, written as in a catalog; undefined if the current generation does not have it. */
   find(target: string): VipHealth | undefined;
   stats(): HealthStats;
-  /** Ends all probes, closes all connections, writes what is to be kept. */
+  /** Ends all probes, closes all connections, and writes the files of `stateDir`. */
   stop(): Promise<void>;
 };
 
@@ -153,17 +155,17 @@ export type HealthOptions = {
   /** Undefined: nothing is kept over a restart. */
   readonly stateDir: string | undefined;
   readonly log: (event: HealthEvent) => void;
-  /** What the operator should know, in words. */
+  /** Called with messages for the operator. */
   readonly warn: (message: string) => void;
-  /** The share of VIPs, 0 to 1, that failing at once raises doubt; 0, or undefined: none does. */
+  /** The share of VIPs, 0 to 1, that must fail at once for states to be frozen; 0 or undefined: never. */
   readonly suspect?: () => number;
-  /** Where faults of this machine and flapping VIPs are raised. */
+  /** Gets the alarms for faults of this machine and for flapping VIPs. */
   readonly alarms?: Alarms;
-  /** Told of VIPs that went with a load. */
+  /** Called with VIPs that had a load when they became unavailable. */
   readonly foresee?: Foresee;
   /** The fleet that decides; undefined: this node decides alone. */
   readonly electorate?: Electorate | undefined;
-  /** The link of this machine to a host, where that is down; undefined: this machine is looked at. */
+  /** The link of this machine to a host, if it is down; undefined: the links are read from the system. */
   readonly deadLink?: (host: string) => string | undefined;
   readonly clock?: Clock;
   readonly probe?: Probe;

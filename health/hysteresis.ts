@@ -1,5 +1,5 @@
 /**
- * From results to a state. Pure.
+ * Turns results into a state. Pure.
  *
  *                      first result: passed
  *        ┌──────────────────────────────────────────────┐
@@ -17,10 +17,10 @@
  *
  * - While the results contradict the state, the next probe comes after `fast`; one result that agrees with the
  *   state ends that, and the count begins again.
- * - A reload keeps all of it where check and address did not change. Where the check alone did, the state is kept as a
- *   saved one is; at another address nothing is.
- * - While too many fail at once (`suspect.ts`), failures are counted and nothing goes down (`hold`); afterwards a check
- *   that still fails is as one with a saved state (`undecided`).
+ * - A reload keeps all of it if check and address are unchanged. If only the check changed, the state is kept like a
+ *   saved one. At another address, nothing is kept.
+ * - While too many VIPs fail at once (`suspect.ts`), failures are counted and no state goes down (`hold`). Afterwards a
+ *   check that still fails is treated like one with a saved state (`undecided`).
  * - This file does not know overrides. They take precedence over the probed state, which probes still update
  *   (`overrides.ts`).
  * - A report to a `push` check is a result with `rise` and `fall` 1.
@@ -35,12 +35,12 @@ export type HealthState = {
   readonly probed: Probed;
   /** False until the first result of this run, which decides at once. */
   readonly decided: boolean;
-  /** The last result, and how many in a row were like it; 0 before the first. */
+  /** The last result, and the number of equal results in a row; 0 before the first. */
   readonly passed: boolean;
   readonly run: number;
 };
 
-/** A target of which nothing is known but, perhaps, the state that the last run saved. */
+/** The state of a target before its first result: the one that the last run saved, if any. */
 export function startingState(saved: Probed = PROBED.UNKNOWN): HealthState {
   return { probed: saved, decided: false, passed: false, run: 0 };
 }
@@ -54,17 +54,17 @@ export function settle(state: HealthState, passed: boolean, thresholds: Threshol
   return { probed, decided: true, passed, run };
 }
 
-/** The state after a result that is counted but not believed (`suspect`): nothing goes down. */
+/** The state after a result that is counted but not believed (`suspect`): it does not go down. */
 export function hold(state: HealthState, passed: boolean): HealthState {
   return { ...state, passed, run: state.passed === passed ? state.run + 1 : 1 };
 }
 
-/** Down after failures that were held back (`suspect`) and are believed now. */
+/** The state after failures that were not believed at first (`suspect`) and are believed now: it goes down. */
 export function settleDown(state: HealthState): HealthState {
   return { ...state, probed: PROBED.DOWN, decided: true };
 }
 
-/** Holds as a saved state does: the next result decides. */
+/** The state, kept like a saved one: the next result decides. */
 export function undecided(state: HealthState): HealthState {
   return { ...state, decided: false };
 }
@@ -80,13 +80,13 @@ export function paceMs(state: HealthState, timing: { readonly intervalMs: number
   return contradicting(state) > 0 ? Math.min(timing.fastMs, timing.intervalMs) : timing.intervalMs;
 }
 
-/** What `holdSeconds` needs of a check: its timing, or for `push` how long a report lasts. */
+/** The data of a check that `holdSeconds` needs: its timing or, for `push`, how long a report is valid. */
 export type HoldSpec =
   | (Thresholds & { readonly kind: 'probed'; readonly intervalMs: number; readonly fastMs: number })
   | { readonly kind: 'push'; readonly expiresMs: number }
   | { readonly kind: 'none' };
 
-/** Made once for each check: many targets share one, and each result asks. */
+/** Made once per check: many targets share a check, and every result needs it. */
 const specs = new WeakMap<CheckSpec, HoldSpec>();
 
 export function holdSpecOf(check: CheckSpec): HoldSpec {
@@ -108,7 +108,7 @@ export function holdSpecOf(check: CheckSpec): HoldSpec {
  * - contradicted: (needed − contradicting results) × fast, the actual pace, so that TTLs fall as soon as there is
  *   doubt.
  * - not decided: 0, since the next result decides.
- * - push: how long a report lasts when up; 0 when down, since a report may come at any moment.
+ * - push: how long a report is valid when up; 0 when down, since a report may come at any moment.
  * - no check: NEVER_SECONDS.
  */
 export function holdSeconds(state: HealthState, spec: HoldSpec): number {

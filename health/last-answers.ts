@@ -1,27 +1,28 @@
 /**
- * Until when caches may hold an answer that names a VIP: `safe_at` of a drain (docs/health.md#safe-to-stop).
+ * The time until which caches may hold an answer that names a VIP: `safe_at` of a drain (docs/health.md#safe-to-stop).
  *
  * An answer has the TTL of its service. With `{min, max}`, its TTL is the time for which no VIP that has the type can
  * change its state (docs/steering.md#ttl). Only this room changes states, so it always knows the largest TTL that can
- * have been served, without a look at the packets. Whenever that TTL changes, and when a VIP leaves the answers, this
- * file notes the earlier answers as
+ * have been served, without reading packets. Whenever that TTL changes, and when a VIP leaves the answers, this file
+ * notes the earlier answers as
  *
- *     until = max(until, now + TTL of before)
+ *     until = max(until, now + previous TTL)
  *
- * A VIP has left the answers when it is drained or forced down; with `when_all_down: serve_all` it is named for as long
- * as all others of the service are too. A VIP that is down counts as named: the moment is a bound, never too early.
+ * A VIP has left the answers when it is drained or forced down. With `when_all_down: serve_all`, answers still name it
+ * while all other VIPs of the service are drained or forced down too. A VIP that is down counts as named, so the time
+ * is a bound and never too early.
  */
 import type { Clock } from './clock.ts';
 import { forcedOf, holdSecondsOf, isForcedOut, type HealthTable } from './health-table.ts';
 import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
-/** What is served of a service whose words may have changed, seen from one of its VIPs. */
+/** Keeps, for each VIP, the time until which caches may hold an answer that names it. */
 export type LastAnswers = {
-  /** A new generation: what the one before served is remembered. `table` has its words already. */
+  /** Begins a generation. The answers of the previous one are remembered. `table` already has the new words. */
   configure(targets: Iterable<HealthTarget>, table: HealthTable): void;
-  /** After the target's word was stored; `before` is the previous word. */
+  /** To be called after the target's word was stored; `before` is the previous word. */
   changed(target: HealthTarget, before: number): void;
-  /** What the last run knew of a target that it had taken out of the answers; `wallMs` since 1970. */
+  /** Takes the time that the last run saved for a target outside the answers; `wallMs` is in ms since 1970. */
   remember(target: string, wallMs: number): void;
   /** Milliseconds since 1970 by the wall clock; undefined while answers may name it, and for unknown targets. */
   safeAtMs(target: string): number | undefined;
@@ -32,7 +33,7 @@ type Vip = {
   named: boolean;
   /** By the monotonic clock: when the last answer known so far expires. */
   untilMs: number;
-  /** The same by the wall clock as it was then, so that what is shown does not waver. */
+  /** The same by the wall clock, read when `untilMs` was set, so that the displayed time does not change. */
   untilWallMs: number;
 };
 
@@ -42,7 +43,7 @@ type Service = {
   ttls: ReadonlyMap<string, number>;
 };
 
-/** A difference between the clocks that is a step of the wall clock and no wavering. */
+/** The largest difference between the clocks that is not taken for a step of the wall clock. */
 const STEP_MS = 500;
 /** A reload configures health before the threads take over: old answers may be given for this long. */
 const HANDOVER_MS = 1000;
@@ -62,7 +63,7 @@ export function createLastAnswers(clock: Clock): LastAnswers {
     vip.untilWallMs = Math.ceil(clock.wall() + untilMs - clock.now());
   };
 
-  /** Notes what was served until now, and finds what is served from now on. */
+  /** Notes the answers that were served until now, and determines those that are served from now on. */
   const settle = (service: Service, moreMs: number): void => {
     const nowMs = clock.now();
     for (const vip of service.vips) {
@@ -94,13 +95,13 @@ export function createLastAnswers(clock: Clock): LastAnswers {
         service.vips.push(vip);
         services.set(name, service);
       }
-      // What is gone is still in caches.
+      // Caches may still have answers that name a removed VIP.
       for (const [key, vip] of old) if (!vips.has(key) && vip.untilMs > nowMs) vips.set(key, { ...vip, named: false });
       for (const service of services.values()) {
         service.ttls = ttlsOf(service.vips, stateOf);
         for (const vip of service.vips) {
           vip.named = isNamed(vip, service.vips, stateOf);
-          // Out of the answers from the start, at an unknown time: the last run may just have ended.
+          // The VIP is out of the answers from the start. The last run may have named it until a moment ago.
           const maxMs = (vip.target.answers?.maxTtlSeconds ?? 0) * 1000;
           if (!vip.named && vip.untilMs === -Infinity) note(vip, nowMs + maxMs);
         }
@@ -113,7 +114,7 @@ export function createLastAnswers(clock: Clock): LastAnswers {
       if (service === undefined || target.answers === undefined) return;
       const { minTtlSeconds, maxTtlSeconds } = target.answers;
       const word = table?.states[target.slot] ?? 0;
-      // Every result of a probe comes by here: where the TTL is fixed, only an override changes what is served.
+      // This runs for every result of a probe. If the TTL is fixed, only an override changes the answers.
       if (minTtlSeconds === maxTtlSeconds && forcedOf(word) === forcedOf(before)) return;
       settle(service, 0);
     },
@@ -133,7 +134,7 @@ function largestTtl(vip: Vip, { ttls }: Service): number {
   return Math.max(0, ...(vip.target.answers?.types ?? []).map((type) => ttls.get(type) ?? 0));
 }
 
-/** As steering/chain.ts has it: the least time that a VIP with the type holds its state, between the two limits. */
+/** Computes the TTLs as steering/chain.ts does: the least hold of the VIPs with the type, between the two limits. */
 function ttlsOf(vips: readonly Vip[], stateOf: (vip: Vip) => number): ReadonlyMap<string, number> {
   const ttls = new Map<string, number>();
   for (const vip of vips) {

@@ -68,7 +68,7 @@ export const MIN_GAP_MS = 20;
 export const LATE_TIMER_MS = 100;
 /** Changes of state within this time are written to disk together. */
 export const STATE_DEBOUNCE_MS = 250;
-/** How long a write may take. A file system that hangs (NFS) may never respond; the server then works on without it. */
+/** How long a write may take. A file system that hangs (NFS) may never respond; the server continues without it. */
 export const SAVE_LIMIT_MS = 5000;
 /** How long after a failed write the next is tried. */
 export const SAVE_RETRY_MS = 5000;
@@ -115,7 +115,7 @@ export const SUSPECT_HOLD_MS = 300_000;
 export const SUSPECT_PARTIAL_HOLD_MS = 30_000;
 /** Checks that are probed when one begins to fail, so that within two rounds it is known whether others fail too. */
 export const SURVEY_CHECKS = 8;
-/** The same per second and in all: when a region of thousands fails, not all other checks are probed at that moment. */
+/** The same per second, over all failing checks: when a region with thousands of VIPs fails, other checks are probed gradually. */
 export const MAX_SURVEYED_A_SECOND = 500;
 /** Checks that are probed at once when a freeze ends; the others follow within their interval. */
 export const MAX_ASKED_AGAIN = 1000;

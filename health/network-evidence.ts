@@ -1,5 +1,5 @@
 /**
- * What each check can say of this node's own network, and what all of them say together. Pure.
+ * The evidence of each check about this node's own network, and the verdict that follows from all of it. Pure.
  */
 import { PROBED, type Probed } from './health-table.ts';
 import { MAX_SURVEYED_A_SECOND, SUSPECT_SAMPLE, SUSPECT_WINDOW_MS, SUSPECT_WITNESSES } from './limits.ts';
@@ -8,17 +8,19 @@ import { MAX_SURVEYED_A_SECOND, SUSPECT_SAMPLE, SUSPECT_WINDOW_MS, SUSPECT_WITNE
 export type Witness = {
   /** When the probe under way began. */
   askedMs: number | undefined;
-  /** When it was asked to be probed soon, until that probe begins. */
+  /** When an early probe of it was requested; undefined once that probe begins. */
   wantedMs: number | undefined;
-  /** When the probe began that the last result is of; Infinity of a report. */
+  /** When the probe with the last result began; Infinity if that result is a report. */
   heardFromMs: number;
-  /** The failures in a row that the last result ends; undefined after a pass, and before the first result. */
+  /** The failures in a row up to the last result; undefined after a pass, and before the first result. */
   failing: Failing | undefined;
-  /** A probe that began since the states hold has passed, and none has failed after it. */
+  /** A probe that began during the freeze has passed, and no later one has failed. */
   proven: boolean;
-  /** One that began since then has passed or was told no, and none after it was met with silence. */
+  /** A probe that began during the freeze has passed or got a response, and every later one did too. */
   answered: boolean;
-  /** Results of probes that began before this are not believed, and the first one after it is, whatever it says. */
+  /**
+   * Results of probes that began before this are not believed. The first result of a later probe is always believed.
+   */
   believeFromMs: number | undefined;
 };
 
@@ -43,12 +45,12 @@ export function createWitness(): Witness {
 }
 
 /**
- * What happens to a result. `believed`: it counts. `frozen`: it is counted but does not take the state down. `pending`:
- * the same until the other checks have answered. Then the state goes down, or the alarm is raised.
+ * How a result counts. `believed`: it counts. `frozen`: it is counted but does not take the state down. `pending`: the
+ * same until the other checks have results. Then the state goes down, or the alarm is raised.
  */
 export type Belief = 'believed' | 'frozen' | 'pending';
 
-/** What a verdict needs of a check. */
+/** The data of a check that a verdict needs. */
 export type Suspected = {
   /** Checks at one address are one witness, however many VIPs and checks it has. */
   readonly address: string;
@@ -68,7 +70,7 @@ export type NetworkVerdict<Check> =
   | { readonly kind: 'wait'; readonly untilMs: number }
   | { readonly kind: 'alone' };
 
-/** What is known when a check fails. */
+/** The facts about a check that fails. */
 export type FailureFacts = {
   readonly failing: Failing;
   /** Whether its state goes down if it fails alone. */
@@ -91,12 +93,12 @@ export function verdictOn<Check extends Suspected>(
   const asked = [...failed, ...waiting];
   const couldReach = waiting.length > 0 && reaches(share, asked, [...asked, ...passed]);
   const reached = reaches(share, failed, [...failed, ...passed, ...(couldReach ? waiting : [])]);
-  // If the state is frozen anyway, the checks that have been asked are counted first.
+  // If the state does not go down anyway, the verdict waits for the checks that are being probed.
   if (isSample && reached && (falls || waiting.length === 0)) return { kind: 'together', failed, heard };
   return couldReach ? { kind: 'wait', untilMs: waitUntilMs } : { kind: 'alone' };
 }
 
-/** Whether the bad checks are the share of all of them, both by VIPs and by addresses. */
+/** Whether the bad checks reach this share of all checks, both by VIPs and by addresses. */
 function reaches(share: number, bad: readonly Suspected[], all: readonly Suspected[]): boolean {
   const addresses = countAddresses(all);
   return (
@@ -115,26 +117,26 @@ function countAddresses(checks: readonly Suspected[]): number {
   return new Set(checks.map(({ address }) => address)).size;
 }
 
-/** The VIPs that these checks speak for. */
+/** The number of VIPs that share these checks. */
 export function countVips(checks: readonly Suspected[]): number {
   return checks.reduce((sum, { members }) => sum + members.length, 0);
 }
 
-/** What the checks say that were up. */
+/** Counts of the checks that were up. */
 type Tally<Check> = {
   readonly failed: readonly Check[];
   readonly passed: readonly Check[];
-  /** Asked, and without an answer yet. */
+  /** Checks that are being probed or soon will be, and have no result yet. */
   readonly waiting: readonly Check[];
-  /** When the last of these answers is due. */
+  /** When the last of their results is due. */
   readonly waitUntilMs: number;
   /** VIPs that were up. */
   readonly up: number;
 };
 
 /**
- * Counts the checks that failed since `sinceMs`, those that passed a probe that began since `fromMs`, and those that
- * have been asked and have not answered yet.
+ * Counts the checks that failed since `sinceMs`, those that passed a probe that began since `fromMs`, and those whose
+ * probe has no result yet.
  */
 function tally<Check extends Suspected>(
   checks: readonly Check[],
@@ -151,7 +153,7 @@ function tally<Check extends Suspected>(
     // It is probed once more after a freeze.
     if (believeFromMs !== undefined) continue;
     if (failing !== undefined) {
-      // One that fails for longer does not fail at once with the others.
+      // A check that failed earlier did not fail at once with the others.
       if (!failing.wasUp || failing.heardMs < sinceMs) continue;
       up += members.length;
       failed.push(check);
@@ -168,7 +170,7 @@ function tally<Check extends Suspected>(
   return { failed, passed, waiting, waitUntilMs, up };
 }
 
-/** When a check that has been asked will have answered or failed; -Infinity where it has not been asked. */
+/** When the result of a running or requested probe is due; -Infinity if there is no such probe. */
 function answerDueMs({ witness: { askedMs, wantedMs }, check: { fastMs, timeoutMs } }: Suspected): number {
   if (askedMs !== undefined) return askedMs + timeoutMs + ANSWER_SLACK_MS;
   return wantedMs === undefined ? -Infinity : wantedMs + fastMs + timeoutMs + ANSWER_SLACK_MS;

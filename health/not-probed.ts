@@ -10,16 +10,16 @@ type Checked = { readonly members: readonly unknown[] };
 export type NotProbedAlarm<Check> = {
   /** To be called with each result of a check. */
   note(check: Check, result: Pick<ProbeResult, 'fault' | 'reason'>): void;
-  /** The checks from now on. */
+  /** Sets the checks. */
   configure(checks: readonly Check[]): void;
-  /** Looks again, after `suspect` was raised or ended. */
+  /** Updates the alarm after `suspect` was raised or ended. */
   update(): void;
   stop(): void;
 };
 
 export type NotProbedOptions = {
   readonly alarms: Alarms;
-  /** Whether the alarm `suspect` is up: it tells of the network already. */
+  /** Whether the alarm `suspect` is active: it already reports faults of the network. */
   readonly suspected: () => boolean;
 };
 

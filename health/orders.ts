@@ -49,7 +49,7 @@ export function createOrders(options: OrdersOptions): Orders {
   return orders;
 }
 
-/** Forces states, or with undefined clears the overrides. Resolves when that is on the disk; false if it is not. */
+/** Forces states; with undefined, clears overrides. Resolves when they are on the disk; with false if they are not. */
 export function forceStates(
   orders: Orders,
   targets: readonly string[],
@@ -61,7 +61,7 @@ export function forceStates(
   return saveOverrides(orders);
 }
 
-/** Saves the overrides with `safeAt` of that moment. */
+/** Saves the overrides, each with its present `safeAt`. */
 export function saveOverrides(orders: Orders): Promise<boolean> {
   return orders.store.saveOverrides(() => listOverrides(orders.overrides).map((each) => withSafeAt(orders, each)));
 }
@@ -86,7 +86,7 @@ function scheduleTick(orders: Orders): void {
         });
 }
 
-/** The override with `safeAt` of this moment. */
+/** The override with its present `safeAt`. */
 export function withSafeAt({ lastAnswers }: Orders, override: SavedOverride): SavedOverride {
   const safeAtMs = override.state === 'up' ? undefined : lastAnswers.safeAtMs(override.target);
   return { ...override, safeAt: safeAtMs === undefined ? undefined : new Date(safeAtMs).toISOString() };
@@ -102,7 +102,7 @@ export function weightOf({ weights }: Orders, target: HealthTarget): number {
   return weights.get(target.target)?.weight ?? fileWeightOf(target);
 }
 
-/** The weight in the zone file, brought into the range that the health table has. */
+/** The weight in the zone file, limited to the range of the health table. */
 export function fileWeightOf({ weight }: HealthTarget): number {
   return Math.min(Math.max(0, weight), MAX_WEIGHT);
 }

@@ -1,7 +1,7 @@
 /**
  * Overrides of targets by operators and schedules. An override takes precedence over the probed state, survives
  * restarts, and may end by itself. While the server runs, the monotonic clock counts the time until the end, so a step
- * of the wall clock neither ends an override early nor prolongs it. Over a restart there is only the wall clock.
+ * of the wall clock neither ends an override early nor prolongs it. Over a restart, only the wall clock continues.
  */
 import type { Clock } from './clock.ts';
 import { FORCED, NEVER_SECONDS, type Forced } from './health-table.ts';
@@ -15,7 +15,7 @@ const LAST_TIME_MS = 8.64e15;
 /** The author: an operator's override takes precedence over a schedule's. */
 export type Author = SavedOverride['by'];
 
-/** What is asked for; without `forMs` the override holds until it is cleared. */
+/** The request for an override; without `forMs`, it holds until it is cleared. */
 export type OverrideRequest = {
   readonly state: 'up' | 'down' | 'drain';
   readonly forMs?: number | undefined;
@@ -41,7 +41,7 @@ export function resumeOverrides(saved: readonly SavedOverride[], clock: Clock): 
 }
 
 export function overrideOf({ entries }: Overrides, target: string): SavedOverride | undefined {
-  // Most servers have none.
+  // Most servers have no overrides.
   return entries.size === 0 ? undefined : entries.get(canonicalTarget(target))?.override;
 }
 
@@ -55,7 +55,7 @@ export function overrideSeconds({ clock, entries }: Overrides, target: string): 
   return endMs === Infinity ? NEVER_SECONDS : Math.max(0, Math.floor((endMs - clock.now()) / 1000));
 }
 
-/** Sets the overrides of the targets, or with undefined clears them. */
+/** Sets the overrides of the targets; with undefined, clears them. */
 export function setOverrides(
   { clock, entries }: Overrides,
   targets: readonly string[],
@@ -82,7 +82,7 @@ export function expireOverrides({ clock, entries }: Overrides): readonly SavedOv
   return over.map(([, { override }]) => override);
 }
 
-/** After a step of the wall clock, corrects the end as it is shown and saved. Says whether any has changed. */
+/** After a step of the wall clock, corrects the ends as displayed and saved. Returns whether any has changed. */
 export function correctEnds({ clock, entries }: Overrides): boolean {
   let changed = false;
   for (const [key, { override, endMs }] of entries) {
@@ -96,8 +96,8 @@ export function correctEnds({ clock, entries }: Overrides): boolean {
 }
 
 /**
- * Milliseconds until the overrides are to be looked at again; undefined if none ends. Not until the next end: the time
- * left is part of the TTL, and steps of the wall clock are followed.
+ * Milliseconds until the overrides must be checked again; undefined if none ends. This may be before the next end,
+ * because the time left is part of the TTL and because the wall clock may step.
  */
 export function untilNextTick({ clock, entries }: Overrides): number | undefined {
   const endMs = Math.min(...[...entries.values()].map((entry) => entry.endMs));
@@ -108,7 +108,7 @@ function wallTime(ms: number): string {
   return new Date(Math.min(ms, LAST_TIME_MS)).toISOString();
 }
 
-/** Milliseconds left of an override of the last run: at most all of its time, if the wall clock has gone back. */
+/** Milliseconds left of an override of the last run: at most its whole time, even if the wall clock has gone back. */
 function savedRestMs({ since, until }: SavedOverride, clock: Clock): number {
   if (until === undefined) return Infinity;
   const endMs = Date.parse(until);

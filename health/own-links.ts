@@ -6,12 +6,11 @@
  *     route through a gateway, its link down              this machine's fault: the gateway serves more than the target
  *     no gateway, its link down, no other link running    this machine's fault
  *     no gateway, its link down, another link running     not known: the target may be at the other end of the cable,
- *                                                         or be a container that has ended. `suspect` weighs it
+ *                                                         or be a container that has ended. `suspect` decides
  *     no route                                            connect(2) says so itself (ENETUNREACH)
  *
- * Knows the main routing table. It does not look at rules for other tables (ip-rule(8)). Only a route that exists and
- * leads to a dead link counts. Linux takes up to a second to see that a link is down; a `timeout` is longer, or `check`
- * warns.
+ * Only the main routing table is read, not rules for other tables (ip-rule(8)). Only a route that exists and leads to a
+ * dead link counts. Linux takes up to a second to see that a link is down; a `timeout` is longer, or `check` warns.
  */
 import { networkInterfaces } from 'node:os';
 import { readRegularFile } from '../config/read-file.ts';
@@ -32,7 +31,7 @@ export type Links = {
 
 export type Route = { readonly to: Prefix; readonly link: string; readonly gateway: boolean };
 
-/** The link to the host, where it is down by a fault of this machine; undefined otherwise. Pure. */
+/** The link to the host, if it is down because of a fault of this machine; undefined otherwise. Pure. */
 export function deadLinkTo(host: string, links: Links): string | undefined {
   const { routes, own, runs, anyRuns } = links;
   const address = parseAddress(host);
@@ -50,7 +49,7 @@ const LOOPBACK_OCTET = 127;
 
 const FLAG = { UP: 0x1, GATEWAY: 0x2, REJECT: 0x200 } as const;
 
-/** The routes in /proc/net/route: words in little-endian byte order, which all machines have that Pharos runs on. */
+/** The routes in /proc/net/route: words in little-endian byte order, that of all machines that Pharos runs on. */
 export function readRoutes4(text: string): readonly Route[] {
   return text.split('\n').flatMap((line) => {
     const [link = '', to = '', , flags = '', , , , mask = ''] = line.split(/\s+/);
@@ -77,7 +76,7 @@ function routeOf(link: string, bytes: Uint8Array, bits: number, flags: number): 
   return [{ to: { bytes, bits }, link, gateway: (flags & FLAG.GATEWAY) !== 0 }];
 }
 
-/** Looks at this machine when it is asked, and at most once in a while. What cannot be read is not known to be down. */
+/** Reads the links when asked, but at most once per LINKS_FRESH_MS. Links that cannot be read do not count as down. */
 export function createLinkWatch(clock: Clock, look: () => Links = lookAtLinks): (host: string) => string | undefined {
   let seen: { readonly atMs: number; readonly links: Links } | undefined;
   return (host) => {
@@ -86,16 +85,16 @@ export function createLinkWatch(clock: Clock, look: () => Links = lookAtLinks): 
   };
 }
 
-/** Nothing is known to be down. */
+/** No link is known to be down. */
 const NOTHING_KNOWN: Links = { routes: [], own: new Set(), runs: () => true, anyRuns: true };
 
 function lookAtLinks(): Links {
-  // Those that are up and run, and have an address.
+  // These interfaces are up, run, and have an address.
   let running;
   try {
     running = Object.entries(networkInterfaces());
   } catch {
-    // It needs a descriptor, and there may be none.
+    // The call needs a descriptor, and this process may have none left.
     return NOTHING_KNOWN;
   }
   const addresses = running.flatMap(([, list = []]) => list);
@@ -103,7 +102,7 @@ function lookAtLinks(): Links {
   return {
     routes: [...readRoutes4(textOf('/proc/net/route')), ...readRoutes6(textOf('/proc/net/ipv6_route'))],
     own: new Set(addresses.map(({ address }) => address)),
-    // One without an address is asked for in another way. In a namespace that has the /sys of another, it is not there.
+    // Interfaces without an address are looked up in /sys. A namespace with the /sys of another one lacks them.
     runs: (name) => names.has(name) || /^(up|unknown)$/.test(textOf(`/sys/class/net/${name}/operstate`).trim()),
     anyRuns: addresses.some(({ internal }) => !internal),
   };

@@ -57,15 +57,15 @@ const EVENT_AT = LINGER_AT + 8;
 const EVENTS_AT = EVENT_AT + 16;
 const ALL_OCTETS = EVENTS_AT + MAX_EVENTS * EVENT.octets;
 
-/** What all connections of this thread share. */
+/** The data that all connections of this thread share. */
 type Poller = {
   readonly calls: Libc;
   readonly epoll: number;
   readonly octets: Buffer;
   readonly view: DataView;
-  /** Where in memory DATA_AT is, and the others. */
+  /** The addresses in memory of DATA_AT and the other places. */
   readonly at: { readonly [place in 'data' | 'name' | 'length' | 'value' | 'linger' | 'event' | 'events']: bigint };
-  /** What watches `epoll` does so for as long as it is reachable. */
+  /** The watcher of `epoll`. It works for as long as it is reachable. */
   watcher: unknown;
   /** By descriptor. */
   readonly open: (PlainConnection | undefined)[];
@@ -112,7 +112,7 @@ function openPoller(): Poller {
     open: [],
     serial: 0,
   };
-  // struct linger: on, for 0 seconds. Closing resets.
+  // struct linger: on, for 0 seconds. Closing then sends a reset.
   opened.view.setInt32(LINGER_AT, 1, true);
   opened.watcher = whenReadable(epoll, () => {
     // Node.js does not know of this call: it settles promises and reports errors in the immediate.
@@ -184,10 +184,10 @@ class PlainConnection implements ProbeConnection {
   readonly #port: number;
   #fd: number;
   #state: State = 'connecting';
-  /** What could not be sent yet. */
+  /** Text that could not be sent yet. */
   #unsent: string;
 
-  /** The poller has the address. */
+  /** The poller's memory has the address of the host. */
   constructor(shared: Poller, family: number, host: string, port: number, text: string) {
     const { calls, at } = shared;
     this.#poller = shared;
@@ -205,7 +205,7 @@ class PlainConnection implements ProbeConnection {
       this.#failLater('connect');
       return;
     }
-    // To a near host it may be connected already.
+    // A connection to a near host may already be established.
     const error = text === '' ? 0 : this.#sendMore();
     if (error !== 0) this.#failLater('connect', error);
     else if (!this.#await(EPOLL_CTL_ADD)) this.#failLater('connect');
@@ -236,7 +236,7 @@ class PlainConnection implements ProbeConnection {
   }
 
   rest(): void {
-    // None of these keeps the process alive.
+    // A connection of this kind never keeps the process alive.
   }
 
   isToItself(): boolean {
@@ -248,7 +248,7 @@ class PlainConnection implements ProbeConnection {
     return own === octets.toString('latin1', NAME_AT + 2, NAME_AT + view.getUint32(LENGTH_AT, true));
   }
 
-  /** Events of epoll have come. */
+  /** Handles events of epoll. */
   take(events: number): void {
     if (this.#state === 'connecting') {
       const error = (events & (EPOLLERR | EPOLLHUP)) === 0 ? 0 : this.#errorOf();
@@ -268,7 +268,7 @@ class PlainConnection implements ProbeConnection {
     }
   }
 
-  /** `toTheEnd`: no event comes for what is left. Otherwise one comes for what arrives after all has been read. */
+  /** `toTheEnd`: reads everything, since no further event comes for it. Otherwise later data causes another event. */
   #read(toTheEnd: boolean): void {
     const { calls, at, octets } = this.#poller;
     for (let reads = 0; this.#state === 'open'; reads++) {
@@ -294,7 +294,7 @@ class PlainConnection implements ProbeConnection {
     }
   }
 
-  /** Sends what it can of `#unsent`. Returns the error, 0 without one. */
+  /** Sends as much of `#unsent` as it can. Returns the error number, or 0. */
   #sendMore(): number {
     const { calls, at, octets } = this.#poller;
     while (this.#unsent !== '') {
@@ -310,7 +310,7 @@ class PlainConnection implements ProbeConnection {
     return 0;
   }
 
-  /** Has epoll report what is waited for. */
+  /** Tells epoll which events to report. */
   #await(operation: number): boolean {
     const { calls, epoll, at, view } = this.#poller;
     const writable = this.#state === 'connecting' || this.#unsent !== '' ? EPOLLOUT : 0;
@@ -329,7 +329,7 @@ class PlainConnection implements ProbeConnection {
     return view.getInt32(VALUE_AT, true);
   }
 
-  /** The caller sets the owner after the call that failed. */
+  /** Reports the failure later, because the caller sets the owner after the call that failed. */
   #failLater(call: 'connect' | 'write', errno = this.#poller.calls.errno()): void {
     const error = call === 'connect' ? systemError(call, errno, this.#host, this.#port) : systemError(call, errno);
     this.#close();

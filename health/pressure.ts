@@ -1,5 +1,5 @@
 /**
- * From the load that a VIP reports to its pressure: the share of its clients that it gives up (docs/steering.md#load).
+ * Computes the pressure of a VIP, the share of its clients that it sheds, from its load (docs/steering.md#load).
  *
  * Pressure rises at once and falls slowly. Clients move only when their cached answers expire. A pressure that fell
  * as quickly would call them back before the last of them had left, and this would repeat for ever.
@@ -10,12 +10,12 @@ import { FULL } from './health-table.ts';
 import { canonicalTarget, type HealthTarget, type ShedMarks } from './target-names.ts';
 
 /**
- * Beyond `high`, this much more of the capacity adds as much pressure again. Where all VIPs are full, clients go to the
- * VIP that is least over. With a span as narrow as most marks, all clients would move from one VIP to the other and
- * back.
+ * Above `high`, each further load of this share of the capacity adds FULL to the pressure. If all VIPs are full,
+ * clients go to the VIP that is the least above `high`. With a span as narrow as most marks, all clients would move
+ * from one VIP to the other and back.
  */
 const OVERLOAD_SPAN = 1;
-/** Beyond this it tells nothing apart. */
+/** Higher pressures would not distinguish VIPs any better. */
 const MAX_PRESSURE = 16 * FULL;
 
 /**
@@ -32,38 +32,38 @@ export function pressureOf(load: number, { low, high }: ShedMarks): number {
   return Math.min(MAX_PRESSURE, Math.round(pressure * FULL));
 }
 
-/** The pressure after one more report; `elapsedMs` since the one before, `ttlMs` that of the answers. Pure. */
+/** The pressure after one more report, `elapsedMs` after the previous one; `ttlMs` is the TTL of the answers. Pure. */
 export function relieve(before: number, wanted: number, elapsedMs: number, ttlMs: number): number {
   if (wanted >= before || ttlMs <= 0) return wanted;
   return wanted + Math.floor((before - wanted) * Math.exp(-elapsedMs / (RELEASE_TTLS * ttlMs)));
 }
 
-/** What is known of a target's load: a share of its capacity. */
+/** The known load of a target, as a share of its capacity, and its pressure. */
 export type Load = { readonly share: number; readonly pressure: number };
 
-/** VIPs that went and had a load, after the health table has been told. */
+/** VIPs that had a load when they became unavailable. The health table already shows the change. */
 export type Loss = {
   readonly gone: readonly HealthTarget[];
-  /** As of before they went, theirs too. */
+  /** The loads before the loss, including those of the lost VIPs. */
   readonly loadOf: (target: string) => Load | undefined;
-  /** To be called at any time later: the pressure that a target's load is going to come to. */
+  /** Sets the pressure at which the target's load will settle. May be called at any later time. */
   readonly raise: (target: string, pressure: number) => void;
 };
 
-/** Told of each loss, so that the places of clients that move take into account where all of them go. */
+/** Called for each loss, so that pressures can be set to where the loads will settle. */
 export type Foresee = (loss: Loss) => void;
 
 export type Pressures = {
-  /** Undefined while no load is known, or the service does not shed. */
+  /** Undefined while no load is known, or if the service does not shed. */
   of(target: HealthTarget): Load | undefined;
   /**
-   * A check passed and says this load, in the unit of `capacity`; undefined where it says none. `holdSeconds`: until it
-   * says so again.
+   * Takes the load of a check that passed, in the unit of `capacity`; undefined if it reported none. `holdSeconds`: the
+   * time until the next report.
    */
   report(target: HealthTarget, load: number | undefined, holdSeconds: number): void;
-  /** It is not available: what its load was no longer counts. `was`: it was until now. */
+  /** Forgets the load of a target that is not available. `was`: whether it was available until now. */
   forget(target: HealthTarget, was: boolean): void;
-  /** A new generation: what is known of targets that it has is kept. */
+  /** Begins a generation. The loads of targets that it has are kept. */
   configure(targets: ReadonlyMap<string, HealthTarget>): void;
 };
 
@@ -72,7 +72,7 @@ export function createPressures(clock: Clock, foresee?: Foresee, changed?: (targ
   /** `fromMs`: since when the pressure may fall. */
   const loads = new Map<string, Load & { readonly fromMs: number }>();
   let known: ReadonlyMap<string, HealthTarget> = new Map();
-  /** Of those that went in this turn; a region fails in one. */
+  /** VIPs that became unavailable in this turn of the event loop. A whole region fails in one turn. */
   let lost = new Map<string, { readonly target: HealthTarget; readonly load: Load }>();
 
   const raise = (text: string, pressure: number): void => {

@@ -1,14 +1,14 @@
 /**
- * A limited number at once, the others in the order they came.
+ * Limits how many tasks run at once. The others wait in the order in which they came.
  */
 
 import type { StopSignal } from './stop-signal.ts';
 
-/** Gives the turn back. */
+/** Ends the turn. */
 export type Release = () => void;
 
 export type ProbeSlots = {
-  /** Resolves at the caller's turn, with how to give it back; rejects with the signal's reason when it aborts. */
+  /** Resolves at the caller's turn with the function that ends it; rejects with the signal's reason when it aborts. */
   take(signal: StopSignal): Promise<Release>;
   /** Turns taken, and callers that wait for one. */
   load(): { readonly taken: number; readonly waiting: number };

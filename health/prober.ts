@@ -1,5 +1,5 @@
 /**
- * One turn of a check: on which connection it is probed, how many probes there are at once, and when the next turn is.
+ * Makes one turn of a check: chooses the connection, the number of probes at once, and the time of the next turn.
  */
 import { failureOf, type Probe, type ProbeResult, type ProbeTarget } from './checks/probe.ts';
 import type { Clock } from './clock.ts';
@@ -17,19 +17,19 @@ export type ProberOptions = {
   readonly probe: Probe;
   readonly watch: Watch;
   readonly suspicion: Suspicion;
-  /** The link of this machine to the host, where that is down. */
+  /** The link of this machine to the host, if it is down. */
   readonly deadLink: (host: string) => string | undefined;
-  /** A probe rejected, which none should. */
+  /** Called when a probe rejects, which is a fault of this program. */
   readonly fault: (unit: Unit, error: unknown) => void;
   readonly take: (unit: Unit, result: ProbeResult) => void;
 };
 
-/** One turn of a unit; resolves to when the next one is. */
+/** Makes one turn of a unit; resolves with the pace of the next one. */
 export type Prober = (unit: Unit, where: ProbeTarget) => Promise<Pace>;
 
-/** Never rejects by itself; results come through `take`, and none of a unit that was stopped. */
+/** The prober itself never rejects. Results go to `take`, except those of a unit that was stopped. */
 export function createProber({ clock, probe, watch, suspicion, deadLink, fault, take }: ProberOptions): Prober {
-  /** Probes beside a first one that is without an answer, of all targets. */
+  /** The number of further probes that run beside first ones without a response, over all targets. */
   let extra = 0;
 
   return async (unit, where) => {
@@ -46,7 +46,7 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
         extra += 1;
         askOthers(suspicion, clock.now());
       }
-      // What is sent over a dead link is lost, though the link may be back before the time is over.
+      // Packets over a dead link are lost, even if the link works again before the timeout.
       const dead = first && unit.last?.passed !== false ? undefined : deadLink(where.host);
       try {
         const result = await probe(where, unit.check, signal, { keep, reused: first ? reused : undefined, clock });
@@ -76,12 +76,12 @@ export function createProber({ clock, probe, watch, suspicion, deadLink, fault, 
     unit.cancel = round.cancel;
     await round.done;
     unit.cancel = undefined;
-    // Asking all of them every `fast` would tell no more, and cost most where most fail.
+    // Probing all of them every `fast` would show nothing more, and would cost most when most fail.
     return isContradicted(unit) && suspicion.alarm === undefined ? 'fast' : 'interval';
   };
 }
 
-/** A failure that nothing of the target came with is this machine's where its link is down. */
+/** Blames this machine for a failure without a response from the target, if the link to it is down. */
 function blameLink(result: ProbeResult, deadLink: () => string | undefined): ProbeResult {
   if (result.passed || result.answered === true || result.fault !== undefined) return result;
   const link = deadLink();
@@ -89,7 +89,7 @@ function blameLink(result: ProbeResult, deadLink: () => string | undefined): Pro
   return { ...result, reason: `${result.reason}; the link ${link} of this machine is down`, fault: 'network' };
 }
 
-/** The result without a value of the environment: some errors name the address that was connected to. */
+/** The result without values of the environment: some errors contain the address of the target. */
 function shownOf(result: ProbeResult, { host, port, written }: ProbeTarget): ProbeResult {
   if (written === undefined) return result;
   const reason = result.reason.replaceAll(`${host}:${String(port)}`, () => written).replaceAll(host, () => written);

@@ -9,7 +9,7 @@ import { canonicalTarget, type HealthTarget } from './target-names.ts';
 
 /** Where a ramp begins. */
 const FIRST_SHARE = 0.01;
-/** While a VIP ramps, its weight changes: an answer is not to live longer than a tenth of the ramp. */
+/** While a VIP ramps, its weight changes: an answer may be cached for at most a tenth of the ramp. */
 const HOLD_SHARE = 0.1;
 
 /** The share of its weight that a VIP has, 0.01 to 1. Pure. */
@@ -29,7 +29,7 @@ export function weightWords(weight: number, share: number, ramps: boolean): { we
   return { weight: now, withheld: full - now };
 }
 
-/** What a weight of 1 is in the weight words of a service with this `ramp`. */
+/** The value of a weight of 1 in the weight words of a service with this `ramp`. */
 export function weightUnit(rampMs: number): number {
   return rampMs > 0 ? RAMP_UNIT : 1;
 }
@@ -37,15 +37,15 @@ export function weightUnit(rampMs: number): number {
 export type Ramps = {
   /** The share of its weight that the target has now; 1 when it does not ramp. */
   shareOf(target: HealthTarget): number;
-  /** Whole seconds that an answer with it may live; undefined when it does not ramp. */
+  /** Whole seconds for which an answer with it may be cached; undefined when it does not ramp. */
   holdSeconds(target: HealthTarget): number | undefined;
-  /** ISO 8601: when the ramp that is on began; undefined without one. */
+  /** ISO 8601: when the present ramp began; undefined if the target does not ramp. */
   since(target: HealthTarget): string | undefined;
-  /** It is available again, and has been for `elapsedMs`. False where that is no reason to ramp. */
+  /** Begins the ramp of a target that has been available again for `elapsedMs`. Returns false if it need not ramp. */
   begin(target: HealthTarget, elapsedMs?: number): boolean;
-  /** It is not available, or is wanted at its full weight at once. */
+  /** Ends the ramp: the target is not available, or is wanted at its full weight at once. */
   end(target: HealthTarget): void;
-  /** A new generation: ramps of targets that it has continue. */
+  /** Begins a generation. Ramps of targets that it has continue. */
   configure(targets: ReadonlyMap<string, HealthTarget>): void;
   stop(): void;
 };

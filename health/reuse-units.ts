@@ -1,5 +1,5 @@
 /**
- * Which units a generation has, which of them continue from the one before, and what the others remember.
+ * Determines the units of a generation, those that continue from the one before, and the saved states of the others.
  */
 import { isPush } from '../config/check-kinds.ts';
 import { PROBED } from './health-table.ts';
@@ -47,7 +47,7 @@ export function gatherUnits(
   return { byKey, ofTarget, fresh };
 }
 
-/** A unit without a past takes the state that one of its targets had at this address, which is returned. */
+/** Gives a new unit the state that one of its targets had at this address, and returns that state. */
 export function recall(unit: Unit, remembered: ReadonlyMap<string, SavedState>): SavedState | undefined {
   for (const target of unit.members) {
     const saved = rememberedOf(target, remembered);
@@ -59,7 +59,7 @@ export function recall(unit: Unit, remembered: ReadonlyMap<string, SavedState>):
   return undefined;
 }
 
-/** What is remembered of a target: of this address, and no other. */
+/** The remembered state of a target at this address, and at no other. */
 export function rememberedOf(
   target: HealthTarget,
   remembered: ReadonlyMap<string, SavedState>,
@@ -68,7 +68,7 @@ export function rememberedOf(
   return saved?.address === addressText(target) ? saved : undefined;
 }
 
-/** What is to be remembered of all targets whose state is known. */
+/** The states to remember: those of all targets whose state is known. */
 export function statesOf(
   { byKey }: Units,
   rampSince: (target: HealthTarget) => string | undefined,

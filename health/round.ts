@@ -14,14 +14,14 @@ import { createStopper, type StopSignal, type Stopper } from './stop-signal.ts';
 
 export type RoundOptions = {
   readonly clock: Clock;
-  /** How long the first may be without an answer, and each after it. */
+  /** How long the first probe may be without a response before another one starts. */
   readonly doubtMs: number;
   readonly fastMs: number;
-  /** Whether to start one more probe while this number of probes has no answer. */
+  /** Whether to start one more probe while this number of probes has no response. */
   readonly wantsMore: (underWay: number) => boolean;
   /** Never rejects. */
   readonly ask: (signal: StopSignal, first: boolean) => Promise<ProbeResult>;
-  /** A result and when its probe began. After one that passed no other comes, nor after `cancel`. */
+  /** Called with a result and the start of its probe. No call follows a result that passed, or `cancel`. */
   readonly take: (result: ProbeResult, startedMs: number) => void;
 };
 
@@ -49,7 +49,7 @@ export function startRound({ clock, doubtMs, fastMs, wantsMore, ask, take }: Rou
     let cancelTimer: Cancel | undefined;
     if (wantsMore(underWay.length)) {
       cancelTimer = clock.after(first ? doubtMs : fastMs, () => {
-        // What has come while this thread was busy is read before another is asked.
+        // Responses that arrived while this thread was busy are read before another probe starts.
         cancelTimer = clock.after(0, () => {
           if (!settled && wantsMore(underWay.length)) next = probe(false);
         });

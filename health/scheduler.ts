@@ -5,7 +5,7 @@
 import type { Cancel, Clock } from './clock.ts';
 import { FIRST_ROUND_MS, MAX_PROBES_IN_FLIGHT, MAX_STARTS_AT_ONCE, MIN_GAP_MS } from './limits.ts';
 
-/** What a run says about the next one: at its place in the interval, or `fast` after the start of this one. */
+/** When the next run is: at its place in the interval, or `fast` after the start of this one. */
 export type Pace = 'interval' | 'fast';
 
 export type Job = {
@@ -17,7 +17,7 @@ export type Job = {
 };
 
 export type Scheduler = {
-  /** Runs it for the first time within FIRST_ROUND_MS. A key that is there already is replaced. */
+  /** Runs it for the first time within FIRST_ROUND_MS. It replaces a job with the same key. */
   add(job: Job): void;
   /** No run starts after this; one in flight ends by itself. */
   remove(key: string): void;
@@ -81,7 +81,7 @@ type State = Required<SchedulerOptions> & {
   readonly waiting: Set<Entry>;
   inFlight: number;
   stopped: boolean;
-  /** Set while a moment passes before more are started. */
+  /** Set during the pause before more runs are started. */
   resume: Cancel | undefined;
   /** Called when nothing is in flight. */
   idle: (() => void) | undefined;

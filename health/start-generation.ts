@@ -54,7 +54,7 @@ function startRoundOf(engine: Engine, units: readonly Unit[]): void {
   void engine.firstRound.promise.then(last.done);
 }
 
-/** Tells the fleet which checks there are, and takes its verdicts. */
+/** Tells the fleet the checks of this generation, and takes its verdicts. */
 function askElectorate({ electorate }: Engine, units: readonly Unit[]): void {
   if (electorate === undefined) return;
   electorate.configure(

@@ -1,6 +1,6 @@
 /**
- * What outlives the process, in `state_dir`: last known states (health.json), overrides (overrides.json) and
- * weights set at run time (weights.json). `atomic-file.ts` writes them.
+ * The state in `state_dir` that outlives the process: last known states (health.json), overrides (overrides.json) and
+ * weights set at run time (weights.json). `atomic-file.ts` writes the files.
  */
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { createWriter, type Writer } from './atomic-file.ts';
 import type { Clock } from './clock.ts';
 import { MAX_STATE_FILE_OCTETS, STATE_DEBOUNCE_MS } from './limits.ts';
 
-/** Behind the name of a file that could not be used at a start, and is kept for an operator to look at. */
+/** The suffix of a file that could not be used at a start. It is kept for an operator to inspect. */
 export const BAD = '.bad';
 
 /** The last known state of a target. */
@@ -23,7 +23,7 @@ export type SavedState = {
   readonly probed: 'up' | 'down';
   /** ISO 8601: since when. */
   readonly since: string;
-  /** ISO 8601: since when it comes back to its full weight; undefined when it has it. */
+  /** ISO 8601: when its ramp began; undefined if it does not ramp. */
   readonly rampSince?: string | undefined;
   /** ISO 8601: its last changes, where its check has `flap`, and until when it is held down. */
   readonly changes?: readonly string[] | undefined;
@@ -31,8 +31,8 @@ export type SavedState = {
 };
 
 /**
- * Who gave an order: an operator, a schedule, or in a fleet an operator to this node alone. An order of a later one in
- * `AUTHORS` is not replaced by an earlier one.
+ * The author of an order: an operator, a schedule, or in a fleet an operator of this node alone. An author does not
+ * replace the order of a later one in `AUTHORS`.
  */
 export type OrderAuthor = (typeof AUTHORS)[number];
 export const AUTHORS = ['schedule', 'operator', 'node'] as const;
@@ -66,15 +66,15 @@ export type StateStore = {
   readonly states: ReadonlyMap<string, SavedState>;
   readonly overrides: readonly SavedOverride[];
   readonly weights: readonly SavedWeight[];
-  /** Soon; `states` is called when it is time. */
+  /** Saves soon. `states` is called when the write starts. */
   saveStates(states: () => ReadonlyMap<string, SavedState>): void;
-  /** At once; `overrides` is called when it is time. Resolves when they are on the disk; false if they could not be. */
+  /** Saves at once. `overrides` is called when the write starts. Resolves when it is done; with false if it failed. */
   saveOverrides(overrides: () => readonly SavedOverride[]): Promise<boolean>;
   /** The same for weights. */
   saveWeights(weights: readonly SavedWeight[]): Promise<boolean>;
   /** Writes that failed so far. */
   failures(): number;
-  /** Writes what is waiting. */
+  /** Makes the writes that are still waiting. */
   close(): Promise<void>;
 };
 
@@ -93,7 +93,7 @@ export function openMemoryStore(): StateStore {
 }
 
 /**
- * Reads the files now; the directory is made when first written to. A file that cannot be used counts as absent, and an
+ * Reads the files now; the directory is created by the first write. A file that cannot be used counts as absent, and an
  * entry that cannot be used is left out. Both raise the alarm `state_lost`, and the file as it was is kept as `*.bad`.
  * Never throws.
  */
@@ -222,7 +222,7 @@ function readWeight(entry: unknown): SavedWeight | undefined {
   return { target: plainText(target), weight, reason: plainReason, since, by: authorOf(entry) };
 }
 
-/** Files of before schedules have no `by`. */
+/** Files from before Pharos had schedules have no `by`. */
 function authorOf({ by }: Record<string, unknown>): OrderAuthor {
   return AUTHORS.find((author) => author === by) ?? 'operator';
 }

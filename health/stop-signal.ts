@@ -6,7 +6,7 @@
 /** What probes use of an AbortSignal, which is one too. */
 export type StopSignal = {
   readonly aborted: boolean;
-  /** Why, as the caller of `abort` gave it. */
+  /** The reason that the caller of `abort` gave. */
   readonly reason: unknown;
   addEventListener(type: 'abort', run: () => void, options?: { readonly once: boolean }): void;
   removeEventListener(type: 'abort', run: () => void): void;

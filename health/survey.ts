@@ -1,5 +1,5 @@
 /**
- * Which other checks are probed when one fails or is late: some each time, not the same ones, and only so many per
+ * Chooses other checks to probe when one fails or is late: a few each time, different ones, and a limited number per
  * second. Their results tell whether this node's own network is at fault (`suspect.ts`).
  */
 import { PROBED } from './health-table.ts';

@@ -59,7 +59,7 @@ export type Suspicion = {
   aloneMs: number;
   /** When `releaseIfReachable` last counted. */
   countedMs: number;
-  /** Checks that would be down if it were known that they fail alone, and until when they wait for that. */
+  /** Checks that go down if they fail alone, and until when they wait for that verdict. */
   readonly pending: Map<Unit, number>;
   /** The next look at the pending checks. */
   recheck: { readonly atMs: number; readonly cancel: Cancel } | undefined;
@@ -100,7 +100,7 @@ export function askOthers(suspicion: Suspicion, sinceMs: number): void {
   for (const other of chooseOthers(survey, checks, sinceMs, options.clock.now())) options.hasten(other);
 }
 
-/** What counts of a result; see `ProbeResult`. */
+/** The parts of a result that count; see `ProbeResult`. */
 type Heard = { readonly passed: boolean; readonly answered?: boolean };
 
 /** Takes a result of the check; `falls` says whether it would take the state down. */

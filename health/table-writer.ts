@@ -79,7 +79,7 @@ export function writeTarget(writer: TableWriter, target: HealthTarget): void {
   let word = wordOf(writer, target);
   comeAndGo(writer, target, isAvailable(before), isAvailable(word));
   writeShares(writer, target);
-  // A ramp or a load that has begun or ended changes for how long it is valid.
+  // A ramp or a load that begins or ends changes the time for which the word is valid.
   if ((target.rampMs ?? 0) > 0 || target.shed !== undefined) word = wordOf(writer, target);
   if (word === before) return;
   Atomics.store(table.states, target.slot, word);

@@ -19,13 +19,13 @@ export type HealthTarget = {
   readonly host: string | undefined;
   /** Undefined: the check's own. */
   readonly port: number | undefined;
-  /** What is shown in place of host and port, where they came from the environment. */
+  /** The text that messages show in place of host and port, if these came from the environment. */
   readonly written?: string | undefined;
   /** The configured weight, 0 to 65535. */
   readonly weight: number;
-  /** How long it takes to its full weight once it is available again; 0 or undefined for at once. */
+  /** The time in which it returns to its full weight once it is available again; 0 or undefined: at once. */
   readonly rampMs?: number | undefined;
-  /** Undefined: its load is not looked at. */
+  /** Undefined: its load is ignored. */
   readonly shed?: ShedMarks | undefined;
   /** The load at which it is full, in the unit of its check's load; 1 when undefined. */
   readonly capacity?: number | undefined;
@@ -36,7 +36,7 @@ export type HealthTarget = {
 /** Shares of the capacity: the load from which a VIP sheds clients, and that from which it sheds all. `low` < `high` */
 export type ShedMarks = { readonly low: number; readonly high: number };
 
-/** What an answer that names a VIP is like. */
+/** The properties of the answers that name a VIP. */
 export type AnswerTraits = {
   /** Of the records that it has. */
   readonly types: readonly ('a' | 'aaaa' | 'cname')[];
@@ -49,7 +49,7 @@ export type AnswerTraits = {
 
 /** Case of the service's name and a final dot do not matter; the VIP's and region's names are as the file has them. */
 export function canonicalTarget(text: string): string {
-  // Nearly all are: a new text each time would cost more than all the rest of a look-up.
+  // Nearly all texts are canonical. A new string each time would cost more than the rest of the look-up.
   if (CANONICAL.test(text)) return text;
   const slash = text.lastIndexOf('/');
   if (slash < 0) return text;
@@ -59,7 +59,7 @@ export function canonicalTarget(text: string): string {
 /** Without capitals and a final dot in front of the last slash. */
 const CANONICAL = /^(?:[^A-Z]*[^A-Z.])?\/[^/]*$|^[^/]*$/;
 
-/** The targets that the text means; empty when it means none. */
+/** The targets that the text names; empty if it names none. */
 export function expandTarget<T extends Pick<HealthTarget, 'target' | 'region'>>(
   text: string,
   targets: Iterable<T>,
@@ -79,7 +79,7 @@ export function expandTarget<T extends Pick<HealthTarget, 'target' | 'region'>>(
   return found;
 }
 
-/** Where the target's check connects; undefined when nothing is connected to. */
+/** The host and port that the target's check connects to; undefined if it does not connect. */
 export function probeTargetOf(target: HealthTarget): ProbeTarget | undefined {
   const { check, host } = target;
   if (check === undefined || host === undefined || isPush(check)) return undefined;
@@ -98,14 +98,14 @@ export function addressText(target: HealthTarget): string {
   return where.host.includes(':') ? `[${where.host}]:${String(where.port)}` : `${where.host}:${String(where.port)}`;
 }
 
-/** The same for people. */
+/** The same for messages: without values of the environment. */
 export function shownAddress(target: HealthTarget): string {
   return probeTargetOf(target)?.written ?? addressText(target);
 }
 
 /**
- * Equal for targets that one probe can serve: the same check, whatever its name, at the same address. A `push`
- * check is of one target alone.
+ * Equal for targets that one probe can serve: the same check, whatever its name, at the same address. A `push` check
+ * belongs to one target alone.
  */
 export function probeKey(target: HealthTarget, check: CheckSpec): string {
   const where = isPush(check) ? canonicalTarget(target.target) : addressText(target);
@@ -113,8 +113,8 @@ export function probeKey(target: HealthTarget, check: CheckSpec): string {
 }
 
 /**
- * The same as the files have it: equal on nodes with the same files, even if a variable of the environment or the folder
- * of the files differs. Has no value of the environment.
+ * The key with values as written in the files: equal on nodes with the same files, even if a variable of the
+ * environment or the folder of the files differs. It contains no value of the environment.
  */
 export function keyInFiles(target: HealthTarget, check: CheckSpec): string {
   const where = isPush(check) ? canonicalTarget(target.target) : shownAddress(target);

@@ -1,5 +1,5 @@
 /**
- * What one check at one address is known to be: its state, its last result, and the VIPs it speaks for.
+ * One check at one address: its state, its last result, and the VIPs that share it.
  */
 import { checkTraits, isPush, runsCommands, type CheckSpec } from '../config/check-kinds.ts';
 import type { ProbeResult, ProbeTarget } from './checks/probe.ts';
@@ -26,8 +26,8 @@ export type LastResult = ProbeResult & {
 };
 
 /**
- * What a unit keeps of its last result. It is written over with each result, as the state is: objects that live from
- * one probe to the next would be half of the work of garbage collection.
+ * The part of the last result that a unit keeps. Each result overwrites it in place, like the state: objects that live
+ * from one probe to the next would cause half of the work of garbage collection.
  */
 export type KeptResult = { -readonly [Key in keyof ProbeResult]-?: ProbeResult[Key] | undefined } & {
   passed: boolean;
@@ -51,18 +51,18 @@ export type Unit = {
   /** ISO 8601: since when it is probed up or down; undefined while unknown. */
   since: string | undefined;
   last: KeptResult | undefined;
-  /** When the certificate ends that a probe saw last, by the wall clock; undefined where none did. */
+  /** When the certificate that a probe saw last expires, by the wall clock; undefined if none was seen. */
   certificateEndsMs: number | undefined;
-  /** What it can say of this node's own network. */
+  /** Its evidence about this node's own network. */
   readonly witness: Witness;
   /** Cancels the probes under way. */
   cancel: (() => void) | undefined;
   /** Its last changes of state, and the same before the last of them. `flap-holds.ts` writes these three. */
   flaps: Flaps;
   flapsBefore: Flaps;
-  /** It has changed too often, and is taken for down whatever the probes say. */
+  /** It has changed too often: it counts as down, whatever its results are. */
   heldDown: boolean;
-  /** What a fleet decided; undefined without a fleet, where its own state decides. */
+  /** The verdict of the fleet; undefined without a fleet, where its own state decides. */
   verdict: Probed | undefined;
   /** Probes to make at once because other nodes of the fleet see another state. */
   doubts: number;
@@ -92,7 +92,7 @@ export function createUnit(key: string, check: CheckSpec, where: ProbeTarget | u
   };
 }
 
-/** It is no longer wanted: what its probes would say is not heard. */
+/** Stops the probes of a unit that is no longer wanted. Their results are ignored. */
 export function stopProbes(unit: Unit): void {
   unit.stopped = true;
   unit.cancel?.();
@@ -108,12 +108,12 @@ function thresholdsOf({ check }: Unit): Thresholds {
   return isPush(check) ? { rise: 1, fall: 1 } : check;
 }
 
-/** Notes a result that says nothing of the target: the state holds. */
+/** Notes a result that says nothing about the target: the state does not change. */
 export function noteUnprobed(unit: Unit, result: ProbeResult, clock: Clock): void {
   keepResult(unit, result, `not probed: ${result.reason}`, clock);
 }
 
-/** The state as answers have it: the fleet's verdict, or without a fleet its own. */
+/** The state for answers: the fleet's verdict or, without a fleet, the unit's own state. */
 export function shownState(unit: Unit): Probed {
   return unit.verdict ?? ownState(unit);
 }
@@ -123,12 +123,12 @@ export function ownState({ heldDown, state }: Unit): Probed {
   return heldDown ? PROBED.DOWN : state.probed;
 }
 
-/** Other nodes of the fleet see another state: as many probes as settle it are made every `fast`. */
+/** Notes that other nodes of the fleet see another state: as many probes as settle it are made every `fast`. */
 export function raiseDoubt(unit: Unit): void {
   unit.doubts = Math.max(unit.check.rise, unit.check.fall);
 }
 
-/** Takes a result in, which is counted only where it is not believed. Says whether the state is another one now. */
+/** Takes a result. A result that is not believed is only counted. Returns whether the state has changed. */
 export function takeResult(unit: Unit, result: ProbeResult, clock: Clock, belief: Belief = 'believed'): boolean {
   const before = unit.state.probed;
   unit.doubts = Math.max(0, unit.doubts - 1);
@@ -159,7 +159,7 @@ function keepResult(unit: Unit, result: ProbeResult, reason: string, clock: Cloc
 const NO_RESULT: KeptResult = {
   passed: false,
   reason: '',
-  // Not an integer, so that these two are changed in place.
+  // These two are fractions at first, so that V8 changes them in place later.
   elapsedMs: 0.5,
   answered: undefined,
   fault: undefined,
@@ -180,17 +180,17 @@ export function isContradicted(unit: Unit): boolean {
 }
 
 /**
- * Whether its probe may use the connection of the last one: HTTP has requests in a row. Not in doubt, so that a fault
- * of the connection alone, as of a firewall that forgot it, takes nothing down: one that is settled and falls by more
- * than one failure is asked over a new one before it does.
+ * Whether its probe may use the connection of the last one. False if one failure takes the state down, or while results
+ * contradict the state: a new connection is tried first, so that a fault of the connection alone, for example in a
+ * firewall that forgot it, takes no target down.
  */
 export function mayReuse({ check, state }: Unit): boolean {
   return checkTraits(check).reusesConnection && check.fall > 1 && contradicting(state) === 0;
 }
 
 /**
- * How many more probes may be asked beside those under way, that all may fail: up to as many failures as take it down.
- * Commands are not run side by side.
+ * How many more probes may start beside those under way. All together are as many as the failures that take the state
+ * down. Commands do not run side by side.
  */
 export function needsMore({ check, state }: Unit, underWay: number): number {
   if (isPush(check) || runsCommands(check)) return 0;
@@ -198,7 +198,9 @@ export function needsMore({ check, state }: Unit, underWay: number): number {
   return Math.min(MAX_PROBES_OF_TARGET, check.fall - contradicting(state)) - underWay;
 }
 
-/** How long an answer may take before another probe is asked: `fast`, or as long as one that is slow takes usually. */
+/**
+ * How long a response may take before another probe starts: `fast`, or longer if the target usually responds slowly.
+ */
 export function doubtMsOf(unit: Unit): number {
   const usualMs = unit.last?.passed === true ? unit.last.elapsedMs : 0;
   return Math.max(fastMsOf(unit), SLOW_ANSWER_FACTOR * usualMs);
@@ -211,7 +213,7 @@ export function fastMsOf({ check }: Unit): number {
   return Math.max(MIN_GAP_MS, check.fastMs);
 }
 
-/** Whole seconds for which the state is taken not to flip. */
+/** Whole seconds for which the state is assumed not to flip. */
 export function unitHoldSeconds(unit: Unit, nowMs: number): number {
   const { check, flaps, heldDown } = unit;
   if (heldDown && unit.verdict !== PROBED.UP) return Math.max(0, Math.floor((flaps.heldUntilMs - nowMs) / 1000));
@@ -219,8 +221,9 @@ export function unitHoldSeconds(unit: Unit, nowMs: number): number {
 }
 
 /**
- * The state whose length counts. Where a fleet decides: the own one if it agrees, a settled one if this node does not
- * probe, and an undecided one if it disagrees, since the verdict may flip with the next vote.
+ * The state from which the hold is computed. With a fleet, it is the own state if that agrees with the verdict, a
+ * settled one if this node does not probe, and an undecided one if it disagrees, since the verdict may flip with the
+ * next vote.
  */
 function stateOfVerdict({ verdict, state }: Unit): HealthState {
   if (verdict === undefined || (state.decided && state.probed === verdict)) return state;

@@ -38,7 +38,7 @@ export function showVip(writer: TableWriter, target: HealthTarget): VipHealth {
   };
 }
 
-/** The last result; of a unit that is held down, the reason begins with that. */
+/** The last result. If the unit is held down, the reason states that first. */
 function lastResultOf({ clock }: TableWriter, unit: Unit): LastResult | undefined {
   if (unit.last === undefined) return undefined;
   const last = showResult(unit.last);

@@ -11,20 +11,20 @@ import { NO_OWNER, type Owner, type ProbeConnection } from './connection.ts';
 import { MAX_HARMLESS_CLOSES, MAX_IDLE_OCTETS, MAX_WATCHED, MAX_WATCHED_OF_ADDRESS, REUSE_MS } from './limits.ts';
 
 export type Watch = {
-  /** Holds a connection beside those that the key has: a check that is made of several leaves several. */
+  /** Holds a connection beside those that the key already has: a compound check may leave several. */
   keep(key: string, connection: ProbeConnection): void;
   /**
-   * Closes what is held for the key, but for one that a probe may use: the only one, open and younger than REUSE_MS.
-   * It is the caller's then, and can be given back.
+   * Closes the connections held for the key, except one that a probe may use: the only one, open and younger than
+   * REUSE_MS. The caller then owns it and may give it back.
    */
   take(key: string): ProbeConnection | undefined;
-  /** Closes all that is held for the key. */
+  /** Closes all connections that are held for the key. */
   drop(key: string): void;
-  /** A probe of the key failed: its closes were not harmless. */
+  /** Notes that a probe of the key failed: the closes before it were not harmless. */
   failed(key: string): void;
   /** How many connections are held. */
   size(): number;
-  /** Closes all; what comes later is closed at once. */
+  /** Closes all connections. Connections that come later are closed at once. */
   stop(): void;
 };
 
@@ -32,15 +32,15 @@ export type Watch = {
 type Held = Owner & { readonly key: string; readonly peer: string; readonly connection: ProbeConnection };
 
 /**
- * How a target closes idle connections. One that does so after each answer, or after five idle seconds, would be probed
- * early for ever; a close that comes sooner than any harmless one still says something.
+ * How a target closes idle connections. Without this, a target that closes after each response, or after five idle
+ * seconds, would always be probed early. A close that comes sooner than any harmless one still starts a probe.
  */
 type Habit = {
   /** Closes in a row after which the next probe passed. */
   harmless: number;
   /** The shortest time for which a connection was held before one of these. */
   leastMs: number;
-  /** The same of the last close, until the next result. */
+  /** The same for the last close, until the next result. */
   pendingMs: number | undefined;
 };
 
@@ -113,7 +113,7 @@ function hold(state: State, key: string, peer: string, connection: ProbeConnecti
   else others.push(held);
   ofPeer.set(peer, (ofPeer.get(peer) ?? 0) + 1);
   state.count += 1;
-  // Soon after it was made.
+  // The first time is soon after the connection was made.
   connection.keptMs ??= sinceMs;
   connection.owner = held;
   // Closing it properly is only a courtesy to the server, and must not keep this process running.

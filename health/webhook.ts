@@ -49,15 +49,15 @@ export type Post = (settings: NotifySettings, body: string, signal: AbortSignal)
 
 export type NotifyStats = {
   readonly sent: number;
-  /** Given up, or pushed out by newer ones. */
+  /** Notifications that were given up or displaced by newer ones. */
   readonly dropped: number;
-  /** Tries that failed, each of them. */
+  /** Failed tries. */
   readonly failures: number;
   readonly waiting: number;
 };
 
 export type Webhook = {
-  /** Of a new generation; undefined: what waits is dropped. */
+  /** Takes the settings of a new generation; undefined: waiting notifications are dropped. */
   configure(settings: NotifySettings | undefined): void;
   send(notification: Notification): void;
   stats(): NotifyStats;
@@ -140,7 +140,7 @@ function sendNext(state: State): void {
   const cancelTimeout = clock.after(TIMEOUT_MS, () => {
     controller.abort(new Error(`no answer within ${String(TIMEOUT_MS / 1000)} s`));
   });
-  /** Says whether the result still counts: not if it was stopped or got new settings meanwhile. */
+  /** Whether the result still counts: it does not if the try was stopped or the settings changed meanwhile. */
   const ended = (): boolean => {
     cancelTimeout();
     if (state.busy !== controller) return false;

@@ -1,5 +1,5 @@
 /**
- * Weights set at run time: each replaces the file's weight until it is given back, over restarts too.
+ * Weights set at run time: each replaces the file's weight until it is cleared, also over restarts.
  */
 import { isoTime, type Clock } from './clock.ts';
 import type { Author } from './overrides.ts';
@@ -12,7 +12,9 @@ export type WeightRequest = { readonly weight: number; readonly reason?: string 
 export type Weights = {
   get(target: string): SavedWeight | undefined;
   list(): readonly SavedWeight[];
-  /** Sets, or with undefined gives back to the file. Resolves when it is on the disk; false if it could not be. */
+  /**
+   * Sets the weights; with undefined, clears them. Resolves when they are on the disk; with false if they could not be.
+   */
   set(targets: readonly string[], request: WeightRequest | undefined, by: Author): Promise<boolean>;
 };
 

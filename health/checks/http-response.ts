@@ -230,8 +230,8 @@ type Head = {
 };
 
 /**
- * Heads that were read lately, by their text. Servers of one kind send the same head, at least within a second, and to
- * read one takes as long as ten look-ups.
+ * Recently read heads, by their text. Servers of one kind send the same head, at least within a second, and reading a
+ * head takes as long as ten look-ups.
  */
 const heads = new Map<string, Head>();
 const MAX_HEADS = 64;
@@ -294,7 +294,7 @@ function readHead(text: string): Head {
   };
 }
 
-/** Of the fields that are read. */
+/** The lengths of the names of the fields that are read. */
 const LENGTHS_OF_NAMES = new Set(
   ['content-length', 'content-encoding', 'transfer-encoding', 'connection'].map(({ length }) => length),
 );

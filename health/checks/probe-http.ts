@@ -70,7 +70,7 @@ class Unanswered extends Error {
   override readonly name = 'Unanswered';
 }
 
-/** Connects, and sends the request then. */
+/** Connects, then sends the request. */
 function connectTo({ host, port }: ProbeTarget, spec: HttpSpec, request: string, learn: Learn): ProbeConnection {
   const where = { host, port, lookup: lookupHost };
   if (spec.kind === 'http') {
@@ -88,8 +88,8 @@ function connectTo({ host, port }: ProbeTarget, spec: HttpSpec, request: string,
 }
 
 /**
- * Judges the response. `request` is sent over the connection of an earlier probe; undefined: it is on its way. The
- * connection goes to `keep`, or is closed.
+ * Judges the response. `request` is sent over the connection of an earlier probe; undefined: the connection already has
+ * it. The connection goes to `keep`, or is closed.
  */
 function exchange(
   connection: ProbeConnection,

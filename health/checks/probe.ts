@@ -124,7 +124,7 @@ export async function judge(
     const passed = await attempt(stopper, learn);
     const { reason, load } = typeof passed === 'string' ? { reason: passed } : passed;
     const result: ProbeResult = { passed: true, reason: plainText(reason), elapsedMs: elapsedSince(clock, startedMs) };
-    // Most have neither, and copies cost more than the rest of this.
+    // Most results have neither, and a copy would cost more than the rest of this function.
     if (load === undefined && learned === undefined) return result;
     return { ...result, ...(load === undefined ? {} : { load }), ...learned };
   } catch (error) {
@@ -158,7 +158,8 @@ export function startDeadline(clock: Clock, timeoutMs: number, expire: () => voi
         return;
       }
       setImmediate(() => {
-        // After promises that are settled already: the events of plain connections come without a tick of Node.js.
+        // Runs after promises that are already settled, because events of plain connections come without a tick of
+        // Node.js.
         queueMicrotask(() => {
           process.nextTick(() => {
             if (!ended) expire();
