@@ -175,6 +175,8 @@ type State = {
   untold: Change[];
   tellMs: number;
   telling: Cancel | undefined;
+  /** Ends the votes of a silent peer before the next heartbeat. */
+  forgetting: Cancel | undefined;
   /** The earliest time of the next welcome. */
   welcomeMs: number;
   /** Cancels the next welcome; undefined: none is due. */
@@ -263,6 +265,7 @@ export function createMember(options: MemberOptions): Member {
     untold: [],
     tellMs: Number.NEGATIVE_INFINITY,
     telling: undefined,
+    forgetting: undefined,
     welcomeMs: Number.NEGATIVE_INFINITY,
     welcoming: undefined,
   };
@@ -318,6 +321,7 @@ export function createMember(options: MemberOptions): Member {
     leave: () => {
       state.welcoming?.();
       state.telling?.();
+      state.forgetting?.();
       options.send(writeVoteMessage({ head: { ...headOf(state), leaving: true }, votes: NO_VOTES }));
     },
     forget: (node) => {
@@ -441,16 +445,31 @@ function sendFull(state: State): void {
   state.options.send(writeVoteMessage({ head: { ...headOf(state), held }, votes }));
 }
 
-function beat(state: State): void {
-  const now = state.options.clock.now();
+/**
+ * Forgets the votes of peers that were not heard for three heartbeats. Returns whether there were any. Peers whose time
+ * ends before the next heartbeat are forgotten by a timer, so that none counts any longer.
+ */
+function forgetSilent(state: State): boolean {
+  const { clock } = state.options;
+  const now = clock.now();
   const lost: Peer[] = [];
+  let nextMs = HEARTBEAT_MS;
   for (const peer of state.peers.values()) {
-    if (!peer.isFresh || now - peer.heardMs <= HEARTBEATS_TO_FORGET * HEARTBEAT_MS) continue;
-    peer.isFresh = false;
-    lost.push(peer);
+    if (!peer.isFresh) continue;
+    const leftMs = peer.heardMs + HEARTBEATS_TO_FORGET * HEARTBEAT_MS - now;
+    if (leftMs < 0) {
+      peer.isFresh = false;
+      lost.push(peer);
+    } else nextMs = Math.min(nextMs, leftMs + 1);
   }
+  state.forgetting?.();
+  state.forgetting = nextMs < HEARTBEAT_MS ? clock.after(nextMs, () => void forgetSilent(state)) : undefined;
   if (lost.length > 0) leaveOut(state, lost);
-  else if (state.isEnding.size > 0) {
+  return lost.length > 0;
+}
+
+function beat(state: State): void {
+  if (!forgetSilent(state) && state.isEnding.size > 0) {
     const { own, mates } = seedsOf(state);
     for (const index of [...state.isEnding]) choose(state, index, own, mates);
   }

@@ -135,7 +135,7 @@ describe('probers of 20 nodes and 1,000 targets', () => {
     expect(probed.reduce((sum, count) => sum + count, 0)).toBe(2 * 3 * digests.length);
   });
 
-  test('a lost prober is replaced within a heartbeat of being forgotten', { timeout: 60_000 }, () => {
+  test('a lost prober is replaced three heartbeats after it was heard last', { timeout: 60_000 }, () => {
     const targets = digests.map((digest) => memberTarget(digest, { probers: 1 }));
     const started = new Map<string, number>();
     const network = createFleetNetwork(dice, {
@@ -156,11 +156,11 @@ describe('probers of 20 nodes and 1,000 targets', () => {
     const lostMs = network.now();
     network.kill(lost);
     network.advance(6 * HEARTBEAT_MS);
-    // Forgotten after three heartbeats, noticed at the next beat.
+    // Its last heartbeat may still be on its way.
     for (const digest of orphans) {
       const afterMs = (started.get(digest) ?? Infinity) - lostMs;
       expect(afterMs).toBeGreaterThan(0);
-      expect(afterMs).toBeLessThanOrEqual(4 * HEARTBEAT_MS + 100);
+      expect(afterMs).toBeLessThanOrEqual(3 * HEARTBEAT_MS + 100);
     }
   });
 });
