@@ -107,8 +107,8 @@ export function hasTrait(services: Int32Array, service: number, trait: number): 
 }
 
 /**
- * Adds up, per local region, the weight of all its VIPs and of those available. A VIP that ramps counts with its full
- * weight, because it is up. In a region of standbys alone (all weights 0), VIPs are counted instead.
+ * Adds up, per local region, the weight of all its VIPs, and of its available VIPs. A VIP in its ramp counts with its
+ * full weight, because it is up. In a region of standbys alone (all weights 0), VIPs are counted instead.
  */
 function weighRegions({ plan, health, decision }: Steerer, service: number): void {
   const firstSlot = serviceWord(plan.services, service, SERVICE.FIRST_SLOT);

@@ -51,7 +51,7 @@ export function steer(
       runSteps(steerer, service, has, orderingWord(plan.orderings, shortcut), located, client, bits, false);
     }
     if (decision.count === 0) runAll(steerer, service, has, located, client, bits, false);
-    // The steps may lead this client to standbys alone, as a fence can.
+    // The steps may lead this client to standbys alone, for example because of a fence.
     if (decision.count === 0 && decision.heldBack > 0) runAll(steerer, service, has, located, client, bits, true);
     const allDown = serviceWord(plan.services, service, SERVICE.ALL_DOWN);
     if (decision.count > 0) decision.result = RESULT.VIPS;

@@ -64,8 +64,8 @@ export function networkText(prefix: { readonly bytes: Uint8Array; readonly bits:
 }
 
 /**
- * Lowest first. The group of an entry ends with the last entry that is at most `within` higher. NaN come last, as one
- * group.
+ * Lowest first. The group of an entry ends with the last entry that is at most `within` higher. NaN entries come last,
+ * as one group.
  */
 export function rankRegions(measures: { region: number; detail: number }[], within: number): Preference[] {
   const known = measures.filter(({ detail }) => !Number.isNaN(detail)).sort((a, b) => a.detail - b.detail);

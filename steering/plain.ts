@@ -6,9 +6,9 @@ import type { Preference } from './place.ts';
 
 /** Brings the steps of a chain into plain form, in order, because each depends on what earlier steps leave. */
 export type Plain = {
-  /** Preferences of a step that depends on the place, in plain form. */
+  /** Returns the preferences of a step that depends on the place, in plain form. */
   prefer(preferences: readonly Preference[]): Preference[];
-  /** A `failover` that leads to these regions, or to VIPs in them. */
+  /** Applies a `failover` that leads to these regions, or to VIPs in them. */
   pass(regions: readonly number[]): void;
   /** The regions that the steps so far can keep, whatever is down. */
   reach(): ReadonlySet<number>;

@@ -41,7 +41,7 @@ export const SERVICE = {
 export const TRAIT = {
   /** One of its regions has a `min_healthy`, so that the regions' weights count. */
   WEIGHS_REGIONS: 8,
-  /** It has a `shed`, so that the pressures of its VIPs count. */
+  /** It has `shed`, so that the pressures of its VIPs count. */
   SHEDS: 16,
   /** `sticky` can have two VIPs or more to order in an answer of A or CNAME. */
   STICKS: 32,
@@ -152,7 +152,7 @@ export function mapNumber({ services }: SteeringTables, service: number, has: nu
   return serviceWord(services, service, has === HAS.AAAA ? SERVICE.MAP_AAAA : SERVICE.MAP);
 }
 
-/** That map; undefined if no step depends on the place. */
+/** The same map; undefined if no step depends on the place. */
 export function mapOf(plan: SteeringPlan, service: number, has: number): MapView | undefined {
   const map = mapNumber(plan, service, has);
   // Reading element -1 of an array makes V8 look for a property of that name, which costs as much as a decision.

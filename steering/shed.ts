@@ -6,8 +6,9 @@
  * least excess pressure are kept.
  *
  * So clients are not sent to a full VIP while the steps lead to one without pressure, and load never makes an answer
- * empty. Between VIPs that all refuse a client, small differences move few clients. A rule that sent all of them to the
- * VIP that is not yet full would fill it within a TTL, and then the next one (test/unit/steering/load.test.ts).
+ * empty. If all VIPs refuse a client, small differences of their pressures move few clients. A rule that sent all of
+ * them to the VIP that is not yet full would fill it within a TTL, and then the next one
+ * (test/unit/steering/load.test.ts).
  */
 import { pressureAt } from '../health/health-table.ts';
 import { startCandidates } from './candidates.ts';
@@ -57,7 +58,7 @@ export function shedLimitOf(
     const next = nextExcess(steerer, firstSlot, network, limit);
     keep(steerer, firstSlot, network, limit);
     narrow(steerer, service, has, located);
-    // With all candidates admitted at least one is left: see above.
+    // If all candidates are admitted, at least one is left: see above.
     if (decision.count > 0 || next < 0) return limit;
     limit = next;
   }

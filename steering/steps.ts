@@ -47,7 +47,7 @@ export type StepTraits = {
   readonly leaves: 'vip' | 'region' | 'near' | 'any';
   /** Whether the step keeps all or none of the VIPs of a region. */
   readonly choosesRegions: boolean;
-  /** Whether the step orders by weight, and by what: a random draw, or the client's network. */
+  /** What decides the order of a step that orders by weight: a random draw, or the client's network. */
   readonly weighs: 'by chance' | 'by client' | undefined;
   /** Whether an answer has all VIPs that the step leaves, so that later steps have no choice. */
   readonly servesAll: boolean;

@@ -7,10 +7,13 @@ export type Trace = {
   readonly name: string;
   readonly type: string;
   readonly zone: string;
-  /** The steered service behind the name, the last one where a CNAME led through several; undefined for static data. */
+  /**
+   * The steered service that gave the answer, after CNAMEs of other services if there are any; undefined for static
+   * data.
+   */
   readonly service: string | undefined;
   readonly client: TraceClient;
-  /** The decisions of the services whose CNAMEs led to `service`, that of the name asked for first. */
+  /** The decisions of the services whose CNAMEs led to `service`, in order from the name of the query. */
   readonly via: readonly TraceDecision[];
   /** One per VIP of the service that has the type; empty for static data. */
   readonly candidates: readonly TraceCandidate[];
@@ -41,9 +44,9 @@ export type TraceDecision = Pick<Trace, 'candidates' | 'steps' | 'allDown' | 'tt
 };
 
 export type TraceClient = {
-  /** The address steering used; undefined when only a place was given. */
+  /** The address that steering used; undefined when only a place was given. */
   readonly address: string | undefined;
-  /** Where it came from. */
+  /** The source of the address. */
   readonly source: 'subnet' | 'resolver' | 'place';
   readonly country: string;
   readonly subdivision: string;
@@ -51,7 +54,7 @@ export type TraceClient = {
   readonly latitude: number | undefined;
   readonly longitude: number | undefined;
   readonly asn: number;
-  /** How it was located, in words. */
+  /** How the client was located, in words. */
   readonly how: string;
 };
 
@@ -62,7 +65,7 @@ export type TraceCandidate = {
   readonly data: string;
   /** The full weight, without the effect of a ramp. */
   readonly weight: number;
-  /** The share of its weight in effect: below 1 during a ramp. */
+  /** The share of its weight that is in effect: below 1 during a ramp. */
   readonly ramp: number;
   /** The share of its clients that it sheds because of its load, 0 to 1. */
   readonly shed: number;
@@ -79,7 +82,7 @@ export type TraceCandidate = {
 export type TraceStep = {
   /** `geo`, `weighted`, ... */
   readonly step: string;
-  /** VIP names that it left, in order. */
+  /** Names of the VIPs that the step left, in order. */
   readonly kept: readonly string[];
   /** `KR -> seoul`, `virginia is 1,100 km away, the nearest with a candidate`. */
   readonly why: string;
