@@ -1,5 +1,5 @@
 /**
- * Limits on the connections of the status server, and which connection is closed to make room for a new one. A client
+ * Limits the connections of the status server, and chooses the connection to close when a new one needs room. A client
  * that opens connections and sends nothing, sends half a request, or does not read its reply must not lock out others:
  * /readyz, /metrics and control always get a connection.
  */
@@ -116,7 +116,7 @@ export function watchConnections(
       connection.request = undefined;
       connection.response = undefined;
       connection.yields = false;
-      // To the end of the idle ones.
+      // Moves the connection to the end of the idle ones.
       if (open.delete(socket) && !socket.destroyed) open.set(socket, connection);
     });
   });
@@ -133,7 +133,7 @@ export function watchConnections(
   };
 }
 
-/** No complete request is waiting for its reply. */
+/** Whether no complete request waits for its reply. */
 function isIdle({ request, response, yields }: Connection): boolean {
   return yields || response === undefined || request?.complete !== true;
 }

@@ -8,7 +8,7 @@ import { voteWord, type TargetVotes, type VoteWord } from '../fleet/verdict-word
 import { formatName } from '../wire/name.ts';
 import type { Runtime } from './runtime.ts';
 
-/** A node, without what takes time to gather. */
+/** A node, without the members that take time to gather. */
 export type FleetNode = {
   readonly node: string;
   readonly region: string | null;
@@ -17,9 +17,9 @@ export type FleetNode = {
   readonly state: 'self' | 'fresh' | 'lost';
   readonly config: string | null;
   readonly last_heard_ms: number | null;
-  /** Its clock less this node's. */
+  /** Its clock minus this node's clock. */
   readonly clock_difference_ms: number | null;
-  /** Checks at addresses that it knows. */
+  /** Number of checks at addresses that it knows. */
   readonly targets: number | null;
   /** How many of them it probes. */
   readonly probed: number | null;
@@ -28,7 +28,7 @@ export type FleetNode = {
 };
 
 export type FleetNodeDocument = FleetNode & {
-  /** Zones with `soa.serial: auto` that it serves; null: not known. */
+  /** Number of zones with `soa.serial: auto` that it serves; null if unknown. */
   readonly zones: number | null;
   /** How many of them have another serial than on the node that was asked. */
   readonly serials_differ: number | null;
@@ -45,9 +45,9 @@ export type VotesDocument = {
   readonly quorum: string;
   /** How many regions must say that it is down. */
   readonly needed: number;
-  /** Whose verdict answers. */
+  /** The verdict that DNS answers follow: that of the fleet, of the region, or of the node itself. */
   readonly view: TargetVotes['rule']['view'];
-  /** Nodes of each region that probe it; null: the default. */
+  /** Number of nodes per region that probe it; null: the default. */
   readonly probers: number | 'all' | null;
   /** Regions whose nodes probe it; null: all. */
   readonly from: readonly string[] | null;
@@ -80,7 +80,7 @@ export type FleetDrainDocument = {
   readonly revision: number;
   /** Nodes that have not confirmed it. */
   readonly waiting_for: readonly string[];
-  /** The latest of all nodes; null while a node has not confirmed it, or answers name a VIP of it. */
+  /** The latest time of all nodes; null while a node has not confirmed the drain, or answers name one of its VIPs. */
   readonly safe_at: string | null;
 };
 
@@ -96,7 +96,7 @@ export type FleetDocument = {
   readonly targets: readonly FleetTargetDocument[];
 };
 
-/** The fleet in one line of a status; null without one. */
+/** The fleet, for one line of the status; null without a fleet. */
 export type FleetLine = {
   readonly name: string;
   readonly node: string;
@@ -105,7 +105,7 @@ export type FleetLine = {
   readonly connected: boolean;
   /** Whether no other node is heard. */
   readonly alone: boolean;
-  /** Nodes with this one, and how many of them are heard. */
+  /** Number of nodes including this one, and how many of them are heard. */
   readonly nodes: number;
   readonly fresh: number;
 };
@@ -121,7 +121,7 @@ export function fleetLine({ fleet }: Pick<Runtime, 'fleet'>): FleetLine | null {
   };
 }
 
-/** `3 of 3 nodes heard`, or why this node is alone. `isWell`: nothing is missing. */
+/** `3 of 3 nodes heard`, or why this node is alone. `isWell`: all nodes are heard. */
 export function heardWords({ connected, alone, nodes, fresh }: Omit<FleetLine, 'name' | 'node' | 'region'>): {
   readonly text: string;
   readonly isWell: boolean;
@@ -161,7 +161,7 @@ export function fleetDocument(runtime: Runtime): FleetDocument {
   };
 }
 
-/** This node first, the others in the order of their names, and those that were never heard at the end. */
+/** The nodes: this node first, then the others in the order of their names, then those that were never heard. */
 export function fleetNodes(runtime: Runtime, fleet: Fleet): readonly FleetNode[] {
   const peers = fleet.peers();
   const heard = new Set(peers.map(({ node }) => node));
@@ -213,13 +213,13 @@ function withSerials(runtime: Runtime, fleet: Fleet): readonly FleetNodeDocument
   });
 }
 
-/** Undefined for a peer that has not said what it serves. */
+/** Undefined for a peer that has not sent the serials that it serves. */
 function serialsOf(fleet: Fleet, node: string): ReadonlyMap<string, number> | undefined {
   const served = fleet.serials.servedBy(node);
   return served && new Map([...served].map(([key, { serial }]) => [zoneName(key), serial]));
 }
 
-/** The name as the catalog has it, of a `nameKey`. */
+/** Converts a `nameKey` to the name as the catalog has it. */
 function zoneName(key: string): string {
   const name = formatName(Buffer.from(key, 'latin1'));
   return name === '.' ? name : name.replace(/\.$/, '');

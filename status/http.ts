@@ -1,5 +1,5 @@
 /**
- * The status server (docs/http-api.md): Fastify over a Runtime. request-rules.ts has what all requests share,
+ * The status server (docs/http-api.md): Fastify over a Runtime. request-rules.ts has the rules that all requests share;
  * routes-*.ts have the paths.
  */
 import { METHODS } from 'node:http';
@@ -34,7 +34,7 @@ import { answerBrokenRequest, refuseExpectation } from './unserved.ts';
 import { createWrongTokens } from './wrong-tokens.ts';
 
 export type StatusServerOptions = {
-  /** Port 0 takes a free one. */
+  /** Port 0 takes a free port. */
   readonly listen: Endpoint;
   /** Descriptor of a listening socket that a previous server hands over. */
   readonly inherited?: number | undefined;
@@ -188,7 +188,7 @@ function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, Rea
       url,
       method: app.supportedMethods.filter((method) => !methods.has(method)),
       config: { access: 'open' },
-      // Before the body is read.
+      // This hook runs before the body is read.
       onRequest: async (request, reply) => {
         void reply.header('allow', allow);
         if (request.method === 'OPTIONS') await reply.code(204).send();

@@ -1,6 +1,6 @@
 /**
- * Effect of drain and down on a service: whether they take its last available VIP away, and what DNS answers contain
- * then. Used before the order takes effect and in its reply.
+ * The effect of drain and down on a service: whether the service loses its last available VIP, and what DNS answers
+ * then contain. Computed before the order takes effect, and for its reply.
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { ServiceInfo } from '../zones/catalog.ts';

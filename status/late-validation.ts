@@ -29,7 +29,7 @@ const buildLate: Build = (externalSchemas, options) => {
 /** The option `schemaController.compilersFactory.buildValidator` of Fastify. */
 export const buildLateValidator = buildLate as unknown as NonNullable<Factory['buildValidator']>;
 
-/** The one that Fastify uses by default, from where Fastify finds it. */
+/** The builder that Fastify uses by default, resolved as Fastify resolves it. */
 function usualBuilder(): Build {
   const requireAsFastify = createRequire(createRequire(import.meta.url).resolve('fastify'));
   const create = requireAsFastify('@fastify/ajv-compiler') as () => Build;

@@ -173,7 +173,7 @@ function trafficMetrics(registry: Registry, runtime: Runtime): () => void {
   };
 }
 
-/** By country only: with services too there would be hundreds of series per service. */
+/** By country only: labels for services too would make hundreds of series per service. */
 function clientMetrics(registry: Registry, runtime: Runtime): () => void {
   const sampled = counter(registry, 'clients_sampled_total', 'Sampled clients of steered names.', ['country']);
   return () => {
@@ -214,7 +214,7 @@ function probeMetrics(registry: Registry, runtime: Runtime): () => void {
   };
 }
 
-/** prom-client counts by itself and takes no counts of others, so the histogram is written here. */
+/** prom-client accepts single observations only, not finished counts, so the histogram is written here. */
 function probeTimesText(runtime: Runtime): string {
   const { counts, sumSeconds } = runtime.health.stats().probeTimes;
   const name = 'pharos_probe_duration_seconds';
@@ -317,7 +317,7 @@ function configurationMetrics(registry: Registry, runtime: Runtime): () => void 
       const age = (Date.now() - Date.parse(database.built)) / 1000;
       if (Number.isFinite(age)) geoAge.set({ path: hidePaths(database.path, shownPaths) }, Math.max(0, age));
     }
-    // A series for every alarm, so that a rule for a code that does not exist is noticed.
+    // Every alarm has a series, so that a rule for an unknown code is noticed.
     for (const code of Object.keys(ALARMS)) alarm.set({ code }, 0);
     for (const { code } of runtime.alarms()) alarm.inc({ code });
     logDropped.reset();

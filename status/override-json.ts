@@ -67,8 +67,8 @@ export function weightDocuments(runtime: Runtime): readonly WeightDocument[] {
 export type SafeToStop = { readonly safeAt: string | null; readonly warnings: readonly string[] };
 
 /**
- * The time from which no cache has an answer that names one of the VIPs; `health/last-answers.ts` has it per VIP. There
- * is none while answers name one of them because of `when_all_down: serve_all`.
+ * The time from which no cache has an answer that names one of the VIPs; `health/last-answers.ts` has it per VIP. The
+ * time is unknown while answers name one of them because of `when_all_down: serve_all`.
  */
 export function safeToStop(
   runtime: Runtime,

@@ -77,10 +77,10 @@ const PATHS = [
   '/api/v1/openapi.json    all paths, as an OpenAPI document',
 ];
 
-/** VIPs named after a service, which has one line. */
+/** The most VIPs named in the line of a service. */
 const MAX_NOTES = 8;
 
-/** Not up, and checked or overridden: a VIP without a check is always unknown. */
+/** Whether the VIP is not up, and is checked or overridden. A VIP without a check is always unknown. */
 export function isNotable({ effective, health }: VipState): boolean {
   return effective !== 'up' && (health === undefined || health.checked || health.override !== undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * What all requests to the status server share: bodies, access, unknown parameters, log lines, and errors as problem
- * documents.
+ * The rules that all requests to the status server share: bodies, access, unknown parameters, log lines, and errors as
+ * problem documents.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { authorize, hasWrongToken, isForeignPage, isForwarded, type Access } from './authorize.ts';
@@ -131,7 +131,7 @@ export function sendProblems(app: FastifyInstance, log: StatusLog): void {
   });
 }
 
-/** Default port of http: the port of a Host without one. */
+/** Default port of http: the port of a Host header without a port. */
 const HTTP_PORT = 80;
 
 /** Errors that any client can cause: no token, unknown path, malformed request. */

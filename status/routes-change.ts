@@ -65,7 +65,7 @@ export const reloadQuery = {
   properties: { force: { type: 'string', enum: ['true', 'false'] } },
 } as const;
 
-/** Of a fleet: whether an order is for all nodes, or for this one alone. */
+/** In a fleet: whether an order is for all nodes, or for this one alone. */
 export const scopeQuery = {
   type: 'object',
   additionalProperties: false,
@@ -212,7 +212,7 @@ function forgetRoute(app: FastifyInstance, runtime: Runtime): void {
   });
 }
 
-/** @throws ProblemError (503) if the fleet cannot keep the order. Nothing was changed then. */
+/** @throws ProblemError (503) if the fleet cannot keep the order. In this case nothing was changed. */
 async function kept<T>(given: Promise<T>): Promise<T> {
   try {
     return await given;
@@ -224,13 +224,13 @@ async function kept<T>(given: Promise<T>): Promise<T> {
   }
 }
 
-/** The later one of this node's time and that of the fleet; null while either is unknown. */
+/** The later of this node's time and the fleet's time; null while either is unknown. */
 function safeEverywhere(own: string | null, { safeAt }: FleetDrain): string | null {
   if (own === null || safeAt === undefined) return null;
   return own > safeAt ? own : safeAt;
 }
 
-/** In a fleet: VIPs that this node keeps as an order to it alone says. */
+/** In a fleet: warns of VIPs that still follow an order to this node alone. */
 function keptWords({ scope, kept }: Pick<Extract<GivenOrder, { kind: 'ok' }>, 'kept' | 'scope'>): readonly string[] {
   if (scope !== 'fleet' || kept.length === 0) return [];
   return [`this node keeps its own order on ${kept.join(', ')}; pharos auto --local gives it back`];

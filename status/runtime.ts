@@ -15,10 +15,10 @@ import type { Catalog, GeoDatabaseInfo } from '../zones/catalog.ts';
 import type { Beacon } from './beacon.ts';
 import type { EventLog } from './events.ts';
 
-/** `fleet`: all nodes; `node`: this one alone. Without a fleet there is no difference. */
+/** `fleet`: all nodes; `node`: this one alone. Without a fleet, both mean the same. */
 export type OrderScope = 'fleet' | 'node';
 
-/** `revision`: of an order that the fleet keeps. */
+/** `revision` is set for an order that the fleet keeps. */
 export type GivenOrder = (OverrideOutcome | { readonly kind: 'unknown target' }) & {
   readonly scope: OrderScope;
   readonly revision?: number;
@@ -29,22 +29,22 @@ export type FleetDrain = {
   /** As in the order. */
   readonly target: string;
   readonly revision: number;
-  /** Nodes that have not said that they applied it. */
+  /** Nodes that have not confirmed it. */
   readonly waitingFor: readonly string[];
-  /** ISO 8601; undefined while a node has not applied it, or answers name it. */
+  /** ISO 8601; undefined while a node has not confirmed the drain, or answers name the target. */
   readonly safeAt: string | undefined;
 };
 
-/** Orders of operators. Both reject with OrderNotKept if the fleet cannot keep the order. */
+/** Orders of operators. `override` and `weigh` reject with OrderNotKept if the fleet cannot keep the order. */
 export type OrderGiver = {
-  /** Forces a state, or with undefined gives it back to the probes. */
+  /** Forces a state. Undefined clears the override: health checks decide again. */
   readonly override: (target: string, request: OverrideRequest | undefined, scope?: OrderScope) => Promise<GivenOrder>;
   readonly weigh: (target: string, request: WeightRequest | undefined, scope?: OrderScope) => Promise<GivenOrder>;
-  /** A report on a target with a `push` check, which all nodes of a fleet get. */
+  /** Takes a report on a target with a `push` check, and sends it to all nodes of the fleet. */
   readonly report: Health['report'];
   /**
-   * Forgets a node of the fleet that left for good, so that drains do not wait for it. `heard`: it still runs. Rejects
-   * with OrderNotKept.
+   * Forgets a node of the fleet that left for good, so that drains do not wait for it. `heard`: the node is still
+   * heard, and is not forgotten. Rejects with OrderNotKept.
    */
   readonly forget: (node: string, scope?: OrderScope) => Promise<'forgotten' | 'heard' | 'unknown'>;
   /** Undefined without a fleet, and for a target that no order of the fleet drains. */

@@ -25,7 +25,7 @@ export type TraceDocument = {
     Pick<TraceDecision, 'service' | 'vips'>)[];
   readonly candidates: readonly (Omit<TraceCandidate, 'forced'> & {
     readonly forced: 'up' | 'down' | 'drain' | null;
-    /** Of the fleet; null without one, and for a VIP that is not checked. */
+    /** The votes of the fleet; null without a fleet, and for a VIP that is not checked. */
     readonly votes: VotesDocument | null;
   })[];
   readonly steps: readonly TraceStep[];

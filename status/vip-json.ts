@@ -1,6 +1,7 @@
 /**
  * The VIPs as JSON, the largest part of most replies to dashboards. The octets of each VIP are kept until its health
- * changes. The counts of answers change all the time: they are written for each reply. So replies are always current.
+ * changes. The counts of answers change all the time, so they are written for each reply. Replies are therefore always
+ * current.
  */
 import type { VipHealth } from '../health/engine.ts';
 import type { VipInfo } from '../zones/catalog.ts';
@@ -8,7 +9,7 @@ import { inTurns, type Octets } from './assemble-reply.ts';
 import { isSameHealth, vipDocument } from './vip-fields.ts';
 import type { VipState } from './vips.ts';
 
-/** The octets of a VIP and what they show. The keys are the VIPs of a generation and go away with it. */
+/** The octets of a VIP and what they show. The keys are the VIPs of a generation; their entries are freed with it. */
 type Kept = Pick<VipState, 'dissent'> & { readonly health: VipHealth | undefined; readonly octets: Uint8Array };
 const kept = new WeakMap<VipInfo, Kept>();
 

@@ -70,7 +70,7 @@ export async function writeVipMetrics(states: readonly VipState[], octets: Octet
   }
 }
 
-/** The keys are the VIPs of a generation and go away with it. */
+/** The keys are the VIPs of a generation; their entries are freed with it. */
 const labels = new WeakMap<VipInfo, Uint8Array>();
 
 function labelsOf({ info, service, region }: VipState): Uint8Array {

@@ -60,7 +60,7 @@ export function describeWeight({ weight, file_weight: fileWeight, weight_overrid
   return set === null ? String(weight) : `${weight} (file ${fileWeight})`;
 }
 
-/** The last result, the fleet's verdict if it is another one, or reason and rest of the override, on one line. */
+/** On one line: the override's reason and remaining time, or the fleet's verdict if it differs, or the last result. */
 export function whyWords(vip: VipDocument, nowMs: number): string {
   const { override, last_result: last, dissent, weight_override: set, ramp, load, shed } = vip;
   const parts: string[] = [];

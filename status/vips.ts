@@ -13,7 +13,7 @@ export type VipState = {
   readonly region: string;
   readonly health: VipHealth | undefined;
   readonly effective: VipHealth['effective'];
-  /** In a fleet: why its verdict is not what this node sees; undefined if it is. */
+  /** In a fleet: why the verdict differs from what this node sees; undefined if it does not. */
   readonly dissent: string | undefined;
   /**
    * Up, unknown or not checked, and neither drained nor forced down (docs/steering.md#candidates).
