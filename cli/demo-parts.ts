@@ -105,7 +105,7 @@ export function endLine({ style }: Output): string {
   return style('dim', process.stdin.isTTY ? 'q or Ctrl-C ends the demo.' : 'Ctrl-C ends the demo.');
 }
 
-/** A key that makes a backend fail or recover, and says what it did. */
+/** Returns the action of a key: it makes a backend fail or recover, and returns a line that describes this. */
 export function toggleBackend(backend: Backend): () => string {
   return () => {
     backend.set(!backend.healthy());
@@ -113,7 +113,9 @@ export function toggleBackend(backend: Backend): () => string {
   };
 }
 
-/** The n-th action is for key n, and returns what it did; `q` and Ctrl-C call `stop`. Resolves with `stopped`. */
+/**
+ * Key n runs the n-th action and prints the line that it returns; `q` and Ctrl-C call `stop`. Resolves with `stopped`.
+ */
 export async function untilStopped(
   actions: readonly (() => string)[],
   output: Output,

@@ -27,7 +27,7 @@ export type Reach =
 
 const DEFAULT_URL = 'http://127.0.0.1:8053';
 
-/** Never throws. The token of a configuration goes to the server of that configuration, and nowhere else. */
+/** Never throws. The token of a configuration is sent only to the server of that configuration. */
 export function reach({ api, token, config, cwd, env }: ReachOptions): Reach {
   const found = apiAt(api ?? DEFAULT_URL, token ?? env['PHAROS_TOKEN']);
   if (!found.ok) return { ...found, usage: true };

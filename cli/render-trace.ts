@@ -7,7 +7,7 @@ import { type Output, table } from './output.ts';
 type Paint = Output['style'];
 type Candidate = TraceDocument['candidates'][number];
 type Voter = NonNullable<Candidate['votes']>['voters'][number];
-/** The part of one service: of the trace itself, or of a CNAME that led to it. */
+/** The part of a trace about one service: the last one, or one whose CNAME led to it. */
 type Part = Pick<TraceDocument, 'candidates' | 'steps' | 'all_down' | 'type'> & {
   readonly service: string;
   readonly vips: readonly string[];
@@ -93,7 +93,9 @@ function candidateLines({ service, type, candidates, vips }: Part, paint: Paint)
   return section(title, paint, rows.length === 0 ? [] : table([head, ...rows]).split('\n'));
 }
 
-/** One line per region of each VIP: how its nodes vote, when they were heard, and what they see. None without a fleet. */
+/**
+ * One line per region of each VIP: votes of its nodes, when they were heard, and what they see. None without a fleet.
+ */
 function voteLines({ service, candidates }: Part, paint: Paint): readonly string[] {
   const rows = candidates.flatMap(({ vip, votes }) => {
     // A server of an earlier version sends no votes.

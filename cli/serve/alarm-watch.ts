@@ -163,7 +163,7 @@ async function lookAtFiles(watch: WatchState): Promise<void> {
       const file = bad.slice(0, -BAD.length);
       found.add(file);
       const isUp = alarms.list().some(({ code, subject }) => code === 'state_lost' && subject === file);
-      // The alarm that was raised when the file was read says more.
+      // An alarm that was raised when the file was read has more details.
       if (!isUp) alarms.raise('state_lost', lostWords(file, bad), file);
     }
     for (const file of watch.lostFiles) if (!found.has(file)) alarms.clear('state_lost', file);

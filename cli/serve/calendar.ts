@@ -80,7 +80,10 @@ async function timesOf(paths: readonly string[]): Promise<string> {
   return (await Promise.all(paths.map(async (path) => (await stat(path).catch(() => undefined))?.mtimeMs ?? 0))).join();
 }
 
-/** At the times of the cron line, reloads if a database file has changed since the last look. `last`: its times now. */
+/**
+ * At the times of the cron line, reloads if a database file has changed since the last check. `last`: the times of the
+ * files now.
+ */
 function prepareLook(
   line: string,
   last: string,

@@ -192,7 +192,7 @@ export function createServerParts(basis: ServerBasis, first: Current): ServerPar
   };
 }
 
-/** The checks, as a hand-over stops them, and starts them again if it fails. */
+/** The health checks: a hand-over stops them, and starts them again if it fails. */
 function restartable(health: HealthHolder, current: () => Current): HandOverParts['health'] {
   return {
     stop: () => health.now().stop(),

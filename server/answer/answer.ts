@@ -103,7 +103,7 @@ function answerFrom(a: Answerer, nameAt: number, link: number): number {
     if (query.dnssecOk) noteExpansion(a, zone, apexAt);
     flags = nodeWord(words, node, NODE.NAME_AND_FLAGS);
   }
-  // Types that every name of a signed zone has, also beside a CNAME (RFC 4035 2.5) and at a service.
+  // Every name of a signed zone has these types, even if it has a CNAME (RFC 4035 2.5) or a service.
   if ((query.type === TYPE.RRSIG || query.type === TYPE.NSEC) && isSigned(image, zone)) {
     const proof = query.type === TYPE.NSEC ? findRrset(image, node, TYPE.NSEC) : anySignatures(image, node);
     if (proof < 0) addNegative(a, zone, node, apexAt);

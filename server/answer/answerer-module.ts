@@ -1,5 +1,5 @@
 /**
- * The module with which threads answer. They load it by its URL: it is a file beside this one, also after a build.
+ * The module that answers queries in a thread. Threads import it by URL, so its file is beside this one in a build too.
  */
 export const ANSWERER_MODULE = new URL(
   import.meta.url.endsWith('.ts') ? './answerer.ts' : './answerer.js',

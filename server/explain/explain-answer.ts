@@ -157,7 +157,7 @@ function ask(
     name: formatName(asked.name),
     type: typeText(asked.type),
     zone: owner.zone,
-    // Set even if steering did not run: no VIP has the type.
+    // The service is known even if steering did not run because no VIP has the type.
     service: heard?.service ?? generation.catalog.services[owner.service]?.name,
     client: describeClient(asked, client(), source(), located),
     via: via.map((decision) => ({ ...decision, ttl: decision.ttl ?? ttlOf(response) })),

@@ -209,7 +209,7 @@ function groupsOf(before: Seat, after: Seat, classes: readonly JointClass[]): Gr
       isInhabited(placeAt(before.side.generation.locations, joint.before)) ||
       isInhabited(placeAt(after.side.generation.locations, joint.after)),
   );
-  // If the databases have no IPv4 addresses, every address counts: there is no other measure.
+  // If the databases have no IPv4 addresses, every address counts, because no better measure is known.
   (inhabited.some(({ v4 }) => v4 > 0) ? inhabited : classes).forEach(add);
   return [...groups.values()];
 }

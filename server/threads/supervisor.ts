@@ -52,7 +52,7 @@ export type Server = {
    * thread is back on the previous publication. Calls are served one after the other.
    */
   publish(publication: Publication): Promise<void>;
-  /** The sockets for a takeover. Without UDP sockets where UDP goes through `node:dgram`. */
+  /** The sockets for a takeover. UDP sockets are left out if UDP uses `node:dgram`. */
   sockets(): Omit<OpenSockets, 'status'>;
   /** The sums over all threads, at the places of COUNTER. */
   counters(): Float64Array;

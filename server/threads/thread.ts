@@ -231,7 +231,7 @@ function letGo(link: LinkState): void {
   }
 }
 
-/** Counts an exception, and logs it unless one was logged a moment ago. */
+/** Counts an exception, and logs it unless one was logged recently. */
 function noteException(link: LinkState, error: unknown): void {
   count(link.start.counters, COUNTER.EXCEPTIONS);
   const now = performance.now();

@@ -180,7 +180,7 @@ function transmit(notifier: Notifier, notice: Notice): void {
   );
 }
 
-/** Ends a notice and begins those that waited for its place. */
+/** Ends a notice and begins the notices that waited for its place. */
 function end(notifier: Notifier, notice: Notice): void {
   notice.cancelRetry();
   notifier.byId.delete(notice.id);
