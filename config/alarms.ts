@@ -26,7 +26,9 @@ export const ALARMS = {
   not_probed: 'critical',
   /** A VIP changed its state so often that `flap` holds it down. */
   flapping: 'warning',
-  /** The signatures of a zone end soon, because they could not be made again. Validating resolvers then refuse the zone. */
+  /**
+   * The signatures of a zone end soon, because they could not be made again. Validating resolvers then reject the zone.
+   */
   signatures_expiring: 'critical',
   /** A certificate ends soon: of this server, or one that a check saw. */
   certificate_expiring: 'warning',
@@ -65,7 +67,7 @@ export type Alarm = {
 };
 
 export type Alarms = {
-  /** Raises an alarm, or changes the message of an active one. There is one alarm per code and subject. */
+  /** Raises an alarm, or changes the message of an active one. Each pair of code and subject has one alarm. */
   raise(code: AlarmCode, message: string, subject?: string): void;
   /** Ends an alarm. Does nothing if it is not active. */
   clear(code: AlarmCode, subject?: string): void;

@@ -113,7 +113,7 @@ function refuseFile(path: string, error: unknown, report: Report, place: Place =
 
 export type DecodedDatabase = { readonly tree: DatabaseTree; readonly facts: DatabaseFacts };
 
-/** Decodes the octets of a file. Reports what makes it unusable (PH400 if it cannot be unpacked, PH401 to PH407). */
+/** Decodes the octets of a file. Reports why it cannot be used (PH400 if it cannot be unpacked, PH401 to PH407). */
 export function decodeDatabase(
   path: string,
   octets: Buffer,

@@ -1,6 +1,6 @@
 /**
- * Groups: the sets of classes below the nodes of an atlas. There are far fewer sets than nodes, so a steering map only
- * needs one bit per set: whether all its classes have one outcome.
+ * Groups: the sets of classes below the nodes of an atlas. An atlas has far fewer sets than nodes, so a steering map
+ * only needs one bit per set: whether all its classes have one outcome.
  */
 import { ATLAS, atlasWord } from './find-class.ts';
 

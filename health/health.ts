@@ -46,7 +46,7 @@ export type VipHealth = {
   readonly last: LastResult | undefined;
   /** ISO 8601: until when it is held down because it changed too often (`flap`); undefined where it is not. */
   readonly heldUntil: string | undefined;
-  /** ISO 8601: since when `probed` is what it is; undefined while unknown. */
+  /** ISO 8601: when `probed` changed last; undefined while unknown. */
   readonly since: string | undefined;
   /** The last results in a row that were equal; undefined before the first result of this run. */
   readonly run: { readonly passed: boolean; readonly results: number } | undefined;

@@ -43,7 +43,7 @@ type Service = {
   ttls: ReadonlyMap<string, number>;
 };
 
-/** The largest difference between the clocks that is not taken for a step of the wall clock. */
+/** The smallest difference between the clocks that counts as a step of the wall clock. */
 const STEP_MS = 500;
 /** A reload configures health before the threads take over: old answers may be given for this long. */
 const HANDOVER_MS = 1000;

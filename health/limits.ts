@@ -49,8 +49,8 @@ export const MAX_STARTS_AT_ONCE = 32;
  */
 export const MAX_WATCHED = 8192;
 /**
- * After this many closes in a row that were each followed by a passed probe, a close after as long an idle time is
- * taken for the target's habit and starts no probe.
+ * After this many closes in a row that were each followed by a passed probe, a close after an equally long idle time
+ * counts as the target's habit and starts no probe.
  */
 export const MAX_HARMLESS_CLOSES = 3;
 /** Connections to one address and port held open between probes, over all of its checks. */
@@ -98,7 +98,9 @@ export const SUSPECT_WINDOW_MS = 1000;
 export const SUSPECT_PATIENCE_MS = 5000;
 /** `suspect`: results that come within this time of each other are counted together. */
 export const SUSPECT_RECHECK_MS = 20;
-/** `suspect`: least number of healthy addresses. With fewer, a fault of theirs is as likely as one of this node. */
+/**
+ * `suspect`: least number of healthy addresses. With fewer, a fault of all of them is as likely as one of this node.
+ */
 export const SUSPECT_WITNESSES = 3;
 /**
  * `suspect`: this many VIPs must have a result, or half of the healthy ones if that is less. A share measured over 100
@@ -115,7 +117,7 @@ export const SUSPECT_HOLD_MS = 300_000;
 export const SUSPECT_PARTIAL_HOLD_MS = 30_000;
 /** Checks that are probed when one begins to fail, so that within two rounds it is known whether others fail too. */
 export const SURVEY_CHECKS = 8;
-/** The same per second, over all failing checks: when a region with thousands of VIPs fails, other checks are probed gradually. */
+/** The same per second, over all failing checks: when a large region fails, other checks are probed gradually. */
 export const MAX_SURVEYED_A_SECOND = 500;
 /** Checks that are probed at once when a freeze ends; the others follow within their interval. */
 export const MAX_ASKED_AGAIN = 1000;

@@ -25,7 +25,7 @@ export type NotProbedOptions = {
 
 export function createNotProbedAlarm<Check extends Checked>(options: NotProbedOptions): NotProbedAlarm<Check> {
   const { alarms, suspected } = options;
-  /** Checks whose last result says nothing of their target. */
+  /** Checks whose last result says nothing about their target. */
   const unprobed = new Map<Check, Fault>();
   /**
    * How many VIPs these checks have, by fault, and the latest reason. Many checks fail at once, so a result does not

@@ -1,7 +1,7 @@
 /**
  * The orders of operators and schedules: forced states and weights, which take precedence over the probes and the zone
- * file, and the time from which a VIP that they removed from the answers is safe to stop. A store: it keeps orders and
- * saves them. `apply-orders.ts` writes what changed to the health table.
+ * file, and the time from which a VIP that they removed from the answers is safe to stop. This store keeps and saves
+ * orders. `apply-orders.ts` writes the changes to the health table.
  */
 import { MAX_WEIGHT } from '../config/limits.ts';
 import type { Cancel, Clock } from './clock.ts';

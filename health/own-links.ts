@@ -18,7 +18,7 @@ import { inPrefix, parseAddress, type Prefix } from '../wire/address.ts';
 import type { Clock } from './clock.ts';
 import { LINKS_FRESH_MS, MAX_ROUTES_OCTETS } from './limits.ts';
 
-/** What is known of this machine's network at a moment. */
+/** The known state of this machine's network at one moment. */
 export type Links = {
   readonly routes: readonly Route[];
   /** Addresses of this machine on interfaces that run. */

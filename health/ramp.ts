@@ -100,7 +100,7 @@ export function createRamps(clock: Clock, changed: (target: HealthTarget) => voi
       }
     },
     stop() {
-      // What was known is still to be written to the disk.
+      // The ramps are kept, because they must still be written to the disk.
       cancel?.();
     },
   };

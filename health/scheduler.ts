@@ -23,7 +23,7 @@ export type Scheduler = {
   remove(key: string): void;
   /** Runs it at once, but no sooner than `fast` after the start of its last run. Does nothing while it is in flight. */
   hasten(key: string): void;
-  /** Runs in flight, and those that wait because there are too many. */
+  /** Runs in flight, and runs that wait because too many are in flight. */
   load(): { readonly inFlight: number; readonly waiting: number };
   /** Starts no more runs; resolves when those in flight have ended. */
   stop(): Promise<void>;

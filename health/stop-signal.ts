@@ -3,7 +3,7 @@
  * and a kilobyte.
  */
 
-/** What probes use of an AbortSignal, which is one too. */
+/** The part of an AbortSignal that probes use. Every AbortSignal is a StopSignal too. */
 export type StopSignal = {
   readonly aborted: boolean;
   /** The reason that the caller of `abort` gave. */

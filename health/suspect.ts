@@ -79,7 +79,7 @@ export function createSuspicion(options: SuspicionOptions): Suspicion {
   };
 }
 
-/** Sets the checks from now on. Those that continue keep what is known of them. */
+/** Sets the checks. Those that were set before keep their evidence. */
 export function setSuspects(suspicion: Suspicion, checks: readonly Unit[]): void {
   suspicion.checks = checks;
   suspicion.survey.cursor = 0;
@@ -165,7 +165,7 @@ export function stopSuspicion(suspicion: Suspicion): void {
   suspicion.pending.clear();
 }
 
-/** Notes when a result came and what it was. `first`: it is the first failure after a pass. */
+/** Notes a result and its time. `first`: it is the first failure after a pass. */
 function hear(
   suspicion: Suspicion,
   { witness, state }: Unit,

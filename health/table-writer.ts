@@ -115,7 +115,10 @@ export function effectiveStateOf(writer: TableWriter, target: HealthTarget): Eff
   return stateOrder(writer.orders, target)?.state ?? probedWord(probedStateOf(writer, target));
 }
 
-/** A VIP that comes back ramps, unless an operator wants it now. A VIP that is gone has neither ramp nor load. */
+/**
+ * Ramps a VIP that is available again, unless an operator forced it up. A VIP that is not available has neither ramp
+ * nor load.
+ */
 function comeAndGo(writer: TableWriter, target: HealthTarget, was: boolean, is: boolean): void {
   const { orders, pressures, ramps, ramping } = writer;
   const isForced = stateOrder(orders, target)?.state === 'up';

@@ -44,7 +44,7 @@ export type AlarmNotification = {
   readonly node: string;
 };
 
-/** Sends one; resolves to the response's status, rejects where there is none. */
+/** Sends one notification. Resolves to the response's status, and rejects without a response. */
 export type Post = (settings: NotifySettings, body: string, signal: AbortSignal) => Promise<number>;
 
 export type NotifyStats = {

@@ -2,7 +2,7 @@
  * Arithmetic of zone serials (RFC 1982): 32 bits, and 0 follows 2^32 - 1.
  */
 
-/** Whether `a` is later than `b`. RFC 1982 3.2 leaves two serials that are 2^31 apart undefined; here neither is later. */
+/** Whether `a` is later than `b`. RFC 1982 3.2 leaves serials that are 2^31 apart undefined; here neither is later. */
 export function isLaterSerial(a: number, b: number): boolean {
   return ((a - b) | 0) > 0;
 }

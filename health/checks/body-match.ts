@@ -1,6 +1,6 @@
 /**
- * Searches what a target sent for `body` or `expect` of a check. Targets are not trusted: an expression takes time
- * linear in the text, and still has a limit, since this thread has other work.
+ * Searches the data that a target sent for `body` or `expect` of a check. Targets are not trusted: an expression takes
+ * time linear in the text, and still has a limit, since this thread has other work.
  */
 import { createContext, Script } from 'node:vm';
 import type { BodyMatch } from '../../config/check-fields.ts';

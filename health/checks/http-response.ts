@@ -10,7 +10,7 @@ import { ProbeFailure } from './probe.ts';
 /** Where the reader is in the response: in the head, in a body of one of three kinds of length, or at its end. */
 type Phase = 'head' | 'length' | 'size' | 'chunk' | 'chunk end' | 'trailers' | 'until close' | 'done';
 
-/** What has been read of one response. Only the functions of this file write it. */
+/** The part of one response that has been read. Only the functions of this file write it. */
 export type HttpReader = {
   /** The method of the request: a response to HEAD has no body, and one to CONNECT opens a tunnel. */
   readonly method: string;
@@ -261,7 +261,7 @@ function readHead(text: string): Head {
     const colon = each.indexOf(':');
     if (!TOKEN.test(each.slice(0, Math.max(0, colon))))
       throw notHttp(`no header: ${JSON.stringify(each.slice(0, 40))}`);
-    // Most fields have other names, and are not looked at.
+    // Most fields have other names and are skipped.
     if (!LENGTHS_OF_NAMES.has(colon)) continue;
     const value = each.slice(colon + 1).trim();
     switch (each.slice(0, colon).toLowerCase()) {

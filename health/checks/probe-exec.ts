@@ -156,8 +156,8 @@ function start(
       // A new session and process group, with the child's PID as its ID.
       detached: true,
     });
-    // Without descriptors there are no pipes, despite the types, and the error comes as an event, which needs a
-    // listener: without one it ends this process.
+    // Without descriptors the pipes are undefined, despite the types, and the error comes as an event. Without a
+    // listener for it, this process would end.
     if ((child.stdout as Readable | undefined) === undefined) {
       child.on('error', () => undefined);
       throw Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE' });

@@ -95,8 +95,8 @@ export class NotProbed extends Error {
 }
 
 /**
- * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why it
- * failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires, by default
+ * Runs an attempt with a deadline. The attempt resolves with the reason why it passed, or rejects with the reason why
+ * it failed; it must settle soon after its signal aborts. `late` is the reason when the deadline expires, by default
  * "no answer".
  */
 export async function judge(
