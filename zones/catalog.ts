@@ -1,6 +1,6 @@
 /**
- * The contents of a generation by name: what the image's numbers refer to, for explain, the API, the metrics and the
- * health room. Plain data; the packet path does not use it.
+ * The names behind the numbers of an image, with the data of each zone, service and VIP that explain, the API, the
+ * metrics and the health room need. Plain data; the packet path does not use it.
  */
 import type { CheckSpec } from '../config/check-kinds.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';

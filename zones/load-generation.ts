@@ -1,6 +1,6 @@
 /**
- * Files to a generation: reads, checks and compiles everything, or reports every mistake. Runs in the calling thread,
- * which suits `check` and `explain`; the server calls it in a separate thread (load-thread.ts).
+ * Turns files into a generation: reads, checks and compiles everything, or reports every mistake. Runs in the calling
+ * thread, which suits `check` and `explain`; the server calls it in a separate thread (load-thread.ts).
  */
 import { dirname, join } from 'node:path';
 import { serialize } from 'node:v8';
@@ -57,13 +57,13 @@ export type LoadInput = {
   readonly measured?: LatencyTable | undefined;
   /** The TLS key pair of the running server. It stays in use if its files can no longer be read. */
   readonly keyPairInUse?: CheckedKeyPair | undefined;
-  /** The geography of the generation in force: what did not change is used again. */
+  /** The geography of the generation in force, whose unchanged parts are used again. */
   readonly geographyInUse?: GeographyInUse | undefined;
-  /** What the fleet knows of serials; undefined: nothing was heard yet. */
+  /** The serials that the fleet knows; undefined until this node has heard from peers. */
   readonly fleetSerials?: FleetSerials | undefined;
-  /** Where compiled atlases are kept; nowhere if undefined. */
+  /** The cache for compiled zones and atlases; undefined: none is used. */
   readonly cache?: CacheUse | undefined;
-  /** Whether zones come with their records, so that all are read. */
+  /** Whether zones must have their records: then all zones are read. */
   readonly needsRecords?: boolean;
 };
 
@@ -73,7 +73,7 @@ export type GeographyInUse = Pick<LoadedGeneration, 'atlas' | 'knownDatabases'>;
 export type CacheUse = {
   readonly user: string | undefined;
   readonly keepsInState: boolean;
-  /** Of Pharos: the warnings of a cached zone are those of the version that read it. */
+  /** The version of Pharos. The warnings of a cached zone are those of the version that read it. */
   readonly version: string;
 };
 
@@ -96,7 +96,7 @@ export type LoadedGeneration = {
   readonly serials: Serials;
 };
 
-/** A generation, and what a later load uses again where nothing has changed. */
+/** A generation, and the parts that a later load uses again if they have not changed. */
 export type World = {
   readonly generation: LoadedGeneration;
   readonly known: KnownZones;
@@ -104,13 +104,13 @@ export type World = {
   readonly compiled: ReadonlyMap<string, CompiledZone>;
   readonly plan: CompiledPlan;
   readonly settingsKey: Buffer;
-  /** What the plan depends on beside zones. */
+  /** The inputs of the plan other than zones. */
   readonly planKey: Buffer;
 };
 
 export type LoadedWorld = {
   readonly world: World;
-  /** Nothing has changed: the generation is that of the world before. */
+  /** True if nothing has changed: the generation is that of the previous world. */
   readonly isUnchanged: boolean;
   /** The zones that were read, with their records. */
   readonly zones: readonly ZoneModel[];
@@ -177,7 +177,7 @@ export function loadWorld(input: LoadInput, store: PartStore, before?: World): O
   } = compile({
     settings,
     zones,
-    // What browsers measured changes all the time: such an atlas is not worth keeping.
+    // Measurements of browsers change all the time, so an atlas that depends on them is not worth keeping.
     atlasFor: (inputs) =>
       findAtlas(inputs, {
         sources,
@@ -259,7 +259,7 @@ function zoneFinder(input: LoadInput, cached: Map<string, CachedZone>): NonNulla
   };
 }
 
-/** Keeps the zones that were read now. */
+/** Saves the zones that were read in this load in the cache. */
 function keepZones(
   readings: readonly ZoneReading[],
   compiled: readonly CompiledZone[],
@@ -297,7 +297,7 @@ function sourcesOf(
 ): ZoneSource[] {
   const known = ({ model, summary }: ZoneReading): CompiledZone | undefined =>
     model ? undefined : before?.compiled.get(summary.file);
-  // A new arena gets the parts of this generation only: the one before has its own until it is replaced.
+  // A new arena gets the parts of this generation only. The previous generation keeps its arena until it is replaced.
   store.parts = new Set(readings.flatMap((reading) => known(reading)?.part ?? []));
   return readings.map((reading): ZoneSource => {
     const { summary, model, children, key } = reading;
@@ -346,7 +346,7 @@ function agreeOnSerials(
   report: Report,
 ): Agreement {
   const inForce = before?.generation.serials;
-  // What secondaries may have seen.
+  // The serials that secondaries may have seen.
   const seen = (fleetSerials?.isServed === false ? undefined : (inForce ?? serials)) ?? savedSerials(settings, report);
   const last = inForce ?? seen;
   if (!settings.fleet) {
@@ -372,7 +372,7 @@ function savedSerials({ stateDir }: Settings, report: Report): Serials {
   });
 }
 
-/** Equal keys: equal settings apart from the zones' files, which are compared one by one. */
+/** Keys are equal if the settings are equal, apart from the zones' files, which are compared one by one. */
 function keysOf(
   settings: Settings,
   databases: readonly KnownDatabase[],
@@ -385,7 +385,7 @@ function keysOf(
   };
 }
 
-/** Whether the services and regions of all zones are those of the world before. */
+/** Whether the services and regions of all zones are those of the previous world. */
 function hasSamePlan(readings: readonly ZoneReading[], before: World): boolean {
   const steering = ({ summary }: ZoneReading): boolean => summary.services.length > 0 || summary.regions.size > 0;
   const now = readings.filter(steering);

@@ -27,7 +27,7 @@ export type SerialEntry = {
   readonly content?: string;
 };
 
-/** A zone with its records, or with what serials depend on: a zone without services from the cache. */
+/** A zone with its records or, for a zone from the cache, with the data that its serial depends on. */
 export type ZoneForSerial = ZoneSummary &
   ({ readonly records: RecordStore } | { readonly contentDigest: string; readonly stated: number });
 
@@ -45,7 +45,7 @@ export function statedSerial(zone: ZoneForSerial): number {
 
 /**
  * The times of copied files differ by the time that copying takes, so all times within one span give the same serial.
- * The price: of two changes within one span, only a node with saved state knows which is newer.
+ * As a consequence, only a node with saved state knows which of two changes within one span is newer.
  */
 const SPAN_SECONDS = 16;
 /**
@@ -96,7 +96,7 @@ export type FleetTime = {
   readonly epoch?: string | undefined;
 };
 
-/** The serial for the content of a node of a fleet. `last` are the serials that secondaries may have seen. */
+/** The serial of a zone's content on a node of a fleet. `last` are the serials that secondaries may have seen. */
 export function fleetSerial(zone: ZoneForSerial, last: Serials, { nowSeconds, known, epoch }: FleetTime): SerialEntry {
   const key = nameKey(zone.apex);
   const digest = signedDigest(digestOf(zone, LOCAL), epoch);
@@ -108,7 +108,10 @@ export function fleetSerial(zone: ZoneForSerial, last: Serials, { nowSeconds, kn
   return { serial: agreedSerial({ content, before, known: known?.get(key) ?? NOTHING, ofFiles }), digest, content };
 }
 
-/** The entry of a zone whose content is in force, after the fleet has agreed on its serial. The same object: no change. */
+/**
+ * The entry of a zone whose content is in force, after the fleet has agreed on its serial. Returns the same object if
+ * nothing changed.
+ */
 export function agreedEntry(
   key: string,
   entry: SerialEntry,
@@ -126,7 +129,7 @@ const NOTHING: ReadonlyMap<string, number> = new Map();
 /** 64 bits. */
 const CONTENT_DIGITS = 16;
 
-/** What this node served last. Entries of a server without a fleet have no `content`. */
+/** The content and serial that this node served last. Entries of a server without a fleet have no `content`. */
 function servedBefore(
   last: SerialEntry | undefined,
   now: { readonly digest: string; readonly content: string },
@@ -163,7 +166,7 @@ const LOCAL: ReadonlySet<string> = new Set(['place']);
 /** Keys that may differ between nodes with the same content: paths, secrets, and where a node probes. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['place', 'table', 'check', 'probe']);
 
-/** A digest of all that a zone without services answers with. */
+/** A digest of all data in the answers of a zone without services. */
 export function contentDigest(zone: ZoneForSerial): string {
   return digestOf(zone, LOCAL);
 }

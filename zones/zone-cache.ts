@@ -1,11 +1,11 @@
 /**
  * Keeps large zones in the cache in compiled form, so that a start, `check` or `explain` with unchanged files does not
- * read a million lines again (docs/decisions/start-up.md). Two entries a zone:
+ * read a million lines again (docs/decisions/start-up.md). Two entries per zone:
  *
  *     index   by the zone's file, its content and the settings: the other files that the zone was read from
- *     zone    by the same and the digests of all files: what reading told, and the part of the image
+ *     zone    by the same and the digests of all files: the result of reading, and the part of the image
  *
- * Only zones without services are kept, whose checks may contain secrets, and without dnssec.
+ * Zones with services are not kept, because checks may contain secrets. Zones with dnssec are not kept either.
  */
 import { createHash, hash } from 'node:crypto';
 import { dirname } from 'node:path';
@@ -31,7 +31,7 @@ export const ZONE_FORMAT = 2;
 /** A zone takes some 120 octets per record. */
 const ZONES: CacheKind = { kind: 'zone', keep: 4 };
 const INDEXES: CacheKind = { kind: 'files', keep: 64 };
-/** Smaller zones are read as fast as an entry is. */
+/** A smaller zone is read as fast as its entry would be. */
 export const LEAST_RECORDS = 20_000;
 
 export type CachedZone = {
@@ -44,8 +44,8 @@ export type CachedZone = {
 type Told = Pick<CachedZone, 'reading' | 'info'> & { readonly digest: string; readonly stated: number };
 
 /**
- * Finds a zone in the cache. `key` has all that zones depend on beside files. Undefined if one of its files has changed or
- * cannot be read.
+ * Finds a zone in the cache. `key` has all inputs of zones other than files. Undefined if one of its files has changed
+ * or cannot be read.
  */
 export function findCachedZone(
   file: string,
@@ -57,7 +57,7 @@ export function findCachedZone(
   try {
     return readZoneEntry(file, settings, key, cache);
   } catch {
-    // Unreadable files have their messages when they are read as usual.
+    // The usual reading reports unreadable files.
     return undefined;
   }
 }
@@ -92,7 +92,7 @@ function readZoneEntry(file: string, settings: Settings, key: Buffer, cache: Cac
   };
 }
 
-/** Keeps a zone that was read and compiled now, if it is worth it. `key` is as for `findCachedZone`. */
+/** Saves a zone that was read and compiled now, if it is large enough. `key` is as for `findCachedZone`. */
 export function cacheZone(
   { reading, info, part }: { readonly reading: ZoneReading; readonly info: ZoneInfo; readonly part: Part },
   model: ZoneModel,

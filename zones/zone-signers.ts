@@ -1,5 +1,5 @@
 /**
- * The signers of the zones of one load: makes a missing key, and reports what keeps a zone from being signed.
+ * Creates the signers of the zones of one load: makes missing keys, and reports why a zone cannot be signed.
  */
 import type { CacheFolders } from '../config/cache-entry.ts';
 import type { Report } from '../config/diagnostics.ts';
@@ -15,12 +15,12 @@ export type SignersOptions = {
   readonly nowSeconds: number;
   /** Whether a zone without keys gets one: only a server makes keys. */
   readonly makesKeys: boolean;
-  /** Whether this node is part of a fleet, whose keys come from outside. */
+  /** Whether this node is part of a fleet, whose nodes do not make keys. */
   readonly hasFleet: boolean;
   readonly report: Report;
 };
 
-/** `before`: what the load before knew of the zone. Undefined: the zone is not signed. */
+/** `before` is the zone's signing state in the previous load. Returns undefined if the zone is not signed. */
 export function signerOf(
   { signing, apex, file, records }: ZoneModel,
   before: SigningState | undefined,

@@ -24,11 +24,11 @@ export type Arrangement = {
   readonly patchesAt: number;
   readonly extrasAt: number;
   readonly bytesAt: number;
-  /** All of the part. */
+  /** Octets of the whole part. */
   readonly octets: number;
 };
 
-/** Gives every node and RRset of a zone its row. */
+/** Assigns a row to every node and RRset of a zone. */
 export function arrange(building: Building): Arrangement {
   const { nodes, rrsets, answers, table, chain, patches, extras, bytes, apexNode } = building;
   const rowOfNode = new Int32Array(nodes.length / ROW_WORDS);

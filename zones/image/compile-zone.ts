@@ -1,7 +1,7 @@
 /**
  * Compiles one zone: names, empty non-terminals, cuts with their glue, RRsets, RRsets for the additional section, and
- * the RRsets of its services. The result depends on nothing but the zone and the names of the zones below it. How
- * services choose is compiled afterwards, for all zones together (compile-services.ts).
+ * the RRsets of its services. The result depends only on the zone and the names of the zones below it. How services
+ * choose is compiled afterwards, for all zones together (compile-services.ts).
  */
 import type { Report } from '../../config/diagnostics.ts';
 import type { ZoneSigner } from '../../dnssec/zone-signer.ts';
@@ -199,7 +199,7 @@ function placeNode({ building, apex }: Work, node: number): void {
     at += label;
     octets -= label;
     if (isPlaced) continue;
-    // Mostly the parent exists already, such as one apex for a million names.
+    // The parent usually exists already: a million names may have the apex as their parent.
     const known = octets === apex.length ? building.apexNode : findNode(building, names.array, at, octets);
     isPlaced = known >= 0;
     const parent = known >= 0 ? known : addNode(building, names.array, at, octets);
@@ -269,7 +269,7 @@ function placeOwners(work: Work): void {
 function encodeRecords(work: Work): void {
   const { building, store, owners } = work;
   const { nodeOf, count } = owners;
-  // Lists of rows by node: the first row + 1, and the next row + 1 of a row.
+  // Linked lists of rows: by node, the first row + 1; by row, the next row + 1.
   const first = new Int32Array(count);
   const next = new Int32Array(store.count);
   // From the last row to the first, because each row is put in front of its list.

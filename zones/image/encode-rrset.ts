@@ -91,7 +91,7 @@ export function writePlain(store: RecordStore, record: number, out: Uint8Array, 
   for (let i = 0; i < octets; i++) out[to + i] = bytes[from + i] ?? 0;
 }
 
-/** All of a record's head except RDLENGTH. */
+/** Writes the head of a record except RDLENGTH. */
 function writeHead(out: Uint8Array, at: number, type: number, ttlSeconds: number): void {
   put16(out, at, 0xc00c);
   put16(out, at + 2, type);

@@ -7,13 +7,13 @@
  *
  *     zone        2 rows        ZONE; the row's number is the number of the zone
  *     answers     row each      RRsets of the zone's services, in a fixed order (ServiceAnswers in compile-zone.ts)
- *     nodes       row each      one row per existing name, empty non-terminals too (NODE), then one per RRset of the name
+ *     nodes       row each      one row per existing name, with empty non-terminals (NODE), then one per RRset of it
  *     others      row each      RRsets without a node (RRSET)
  *     table       Int32 x 2n    open addressing: name hash, rows from the zone's row to the node (0: free)
  *     chain       Int32 x 1     the nodes with an NSEC in canonical order: rows from the zone's row. Only signed zones
  *     patches     Int32 x 2     places in a copied RRset where a pointer must be written (PATCH)
- *     extras      Int32 x 2     additional section: rows from here to the RRset, and the offset of its owner in the RRset
- *                               that names it
+ *     extras      Int32 x 2     additional section: rows from here to the RRset, and the offset of its owner in the
+ *                               RRset that names it
  *     bytes       Uint8         names in canonical wire form, RRsets in wire form
  *
  * A generation is a root in the same arena: ROOT_ROW, then an open-addressing table of its zones (ZONE_ENTRY). What

@@ -1,6 +1,6 @@
 /**
- * The parts of zones in an arena. Generations share parts, so a zone that does not change costs a later generation
- * nothing.
+ * The parts of zones in an arena. Generations share parts, so a zone that does not change is not compiled again for a
+ * later generation.
  */
 import type { Allocate } from '../../geo/packed-atlas.ts';
 import { hashName } from '../../wire/name-hash.ts';

@@ -35,7 +35,7 @@ type Unsigned = {
 export type ZoneSigning = Unsigned & {
   readonly signer: ZoneSigner;
   readonly serviceOf: ReadonlyMap<number, ServiceModel>;
-  /** The next node of the chain; that of the last is the apex. */
+  /** The next node of the chain; the last node leads to the apex. */
   readonly nextOf: ReadonlyMap<number, number>;
   /** RFC 9077 3: the lesser of the SOA's TTL and MINIMUM. */
   readonly nsecTtlSeconds: number;
@@ -82,7 +82,7 @@ export function signRrset(signing: ZoneSigning, node: number, set: EncodedSet): 
   addSignatures(signing, node, set, 0);
 }
 
-/** Adds a row of signatures. `key` says which set of a service it is. */
+/** Adds a row of signatures. `key` identifies the set of a service. */
 function addSignatures(signing: ZoneSigning, node: number, set: Omit<EncodedSet, 'rrset'>, key: number): void {
   const { building, signer, apex } = signing;
   const { type, ttlSeconds, rdata } = set;
@@ -93,7 +93,7 @@ function addSignatures(signing: ZoneSigning, node: number, set: Omit<EncodedSet,
   building.rrsets.array[row * ROW_WORDS + RRSET.SET_KEY] = key;
 }
 
-/** Adds what a node has beside its records, whose types are `types`. */
+/** Adds the DNSSEC rows of a node beside its records, whose types are `types`. */
 export function signNode(signing: ZoneSigning, node: number, types: readonly number[]): void {
   const { building, signer } = signing;
   const own = new Set(types);
@@ -138,7 +138,7 @@ function addNsec(signing: ZoneSigning, node: number, types: ReadonlySet<number>)
   return rrset;
 }
 
-/** The types of which the service can have data. A CNAME of `when_all_down` beside addresses is none of them. */
+/** The types of which the service can have data, without the CNAME of `when_all_down` beside addresses. */
 function steeredTypes({ vips, whenAllDown: down }: ServiceModel): readonly number[] {
   if (vips.some(({ cname }) => cname)) return [TYPE.CNAME];
   const fallback = down.kind === 'static' ? down : { a: [], aaaa: [] };
@@ -148,7 +148,7 @@ function steeredTypes({ vips, whenAllDown: down }: ServiceModel): readonly numbe
   ];
 }
 
-/** Signs the sets of which a service's answers can consist. */
+/** Signs the sets of VIPs that a service's answers can contain. */
 function signService(signing: ZoneSigning, node: number, service: ServiceModel): void {
   const { vips, answers, ttl, whenAllDown: down } = service;
   const kinds = [
@@ -180,9 +180,9 @@ function signService(signing: ZoneSigning, node: number, service: ServiceModel):
 }
 
 /**
- * The sets to sign, each as numbers of VIPs: every VIP alone, all VIPs, which zone transfers contain, then those of at
- * most `most` VIPs. Where these are too many, the largest first: they are the answers while all or all but a few VIPs
- * are up.
+ * The sets to sign, each as numbers of VIPs: every VIP alone; all VIPs, for zone transfers; then the sets of at most
+ * `most` VIPs. If these are too many, only the largest are signed: they are the answers while all VIPs, or all but a
+ * few, are up.
  */
 function setsOf(data: readonly (Uint8Array | undefined)[], most: number): readonly (readonly number[])[] {
   const vips = data.flatMap((each, vip) => (each ? [vip] : []));

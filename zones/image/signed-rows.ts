@@ -1,14 +1,14 @@
 /**
- * How signatures of steered answers are found in a signed zone. PACKET PATH: allocates nothing, but for `signedPart`.
+ * Finds the signatures of steered answers in a signed zone. PACKET PATH: allocates nothing, except in `signedPart`.
  *
- * A set of VIPs has a key: a bit for each of the service's first 31 VIPs. A later VIP has a key alone.
+ * A set of VIPs has a key: a bit for each of the service's first 31 VIPs. Each later VIP has a key for itself alone.
  */
 import { TYPE } from '../../wire/types.ts';
 import { firstRrsetOf, type Image, NODE, nodeWord, pairOf, RRSET, rrsetWord, SIGNED, ZONE, zoneWord } from './image.ts';
 
 /** The key of `when_all_down`. */
 export const STATIC_KEY = 0;
-/** VIPs after these are in no set but their own. */
+/** VIPs after these are signed one by one only. */
 export const MAX_SET_VIPS = 31;
 const LATER_VIP = 0x8000_0000 | 0;
 const NO_KEY = -1;
@@ -54,7 +54,10 @@ export function findSet({ words }: Image, node: number, type: number, key: numbe
   return -1;
 }
 
-/** The most of `vips` that have signatures together, and the row of these; undefined if the zone is not signed. */
+/**
+ * The length of the longest prefix of `vips` that has signatures as a set, and the row of these; undefined if the zone
+ * is not signed.
+ */
 export function signedPart(
   image: Image,
   node: number,

@@ -1,12 +1,12 @@
 /**
- * Tells whether files are still the ones that were read, so that a reload reads only those that changed.
+ * Tells whether files have changed since they were read, so that a reload reads only the changed ones.
  */
 import { hash } from 'node:crypto';
 import { statSync, type Stats } from 'node:fs';
 import { MAX_DATA_OCTETS } from '../../config/limits.ts';
 import { observeReads, readRegularFile } from '../../config/read-file.ts';
 
-/** What is known of a file that was read. */
+/** The properties of a file when it was read. */
 export type FileMark = {
   readonly path: string;
   readonly mtimeMs: number;
@@ -16,8 +16,8 @@ export type FileMark = {
   readonly ino: number;
   readonly dev: number;
   /**
-   * Whether the times are too old for a later change to have the same ones. The clock of file systems advances in steps:
-   * of 4 ms on Linux, of 2 s on FAT.
+   * Whether the times are so old that a later change cannot have the same times. The clock of file systems advances in
+   * steps: of 4 ms on Linux, of 2 s on FAT.
    */
   readonly isSettled: boolean;
   /** Of the content. */
@@ -46,7 +46,10 @@ export function digestsOf<Result>(read: () => Result): { result: Result; digests
   }
 }
 
-/** The mark of a file; undefined if it cannot be looked at, which its reader reports. Call it before the file is read. */
+/**
+ * The mark of a file; undefined if the file cannot be examined, which its reader reports. Call this before the file is
+ * read.
+ */
 export function markOf(path: string): FileMark | undefined {
   const stats = statsOf(path);
   return stats && marked(path, stats, '');

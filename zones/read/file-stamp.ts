@@ -23,7 +23,7 @@ export function stampFiles(settings: Settings, zones: readonly Pick<FileMark, 'p
 }
 
 export async function isUnchanged({ paths, texts }: FileStamp): Promise<boolean> {
-  // One after the other: on a file system that hangs they hold one thread of libuv's, and not all.
+  // Files are examined one after the other: if a file system hangs, this blocks one thread of libuv, and not all.
   for (const [index, path] of paths.entries()) {
     if (stampText(await stat(path).catch(() => undefined)) !== texts[index]) return false;
   }

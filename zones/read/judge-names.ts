@@ -35,7 +35,7 @@ type Work = NamesInput & {
 /** A name in the data of a record, and its offset in the store's octets. */
 type Target = { readonly row: number; readonly type: number; readonly at: number; readonly name: Name };
 
-/** The records that a target needs, by type. Other types name mailboxes and subtrees, which need no records. */
+/** By type: the records that a target needs. Other types name mailboxes and subtrees, which need no records. */
 const NEEDS: ReadonlyMap<number, 'address' | 'data'> = new Map([
   ...[TYPE.NS, TYPE.MX, 18, 21, TYPE.SRV, 36, TYPE.SVCB, TYPE.HTTPS].map((type) => [type, 'address'] as const), // AFSDB, RT, KX
   ...[TYPE.CNAME, TYPE.PTR, TYPE.NAPTR].map((type) => [type, 'data'] as const),
@@ -80,7 +80,7 @@ const ODD = new Uint8Array(256);
 ODD.fill(1, 0, 0x21);
 for (const octet of [0x7f, 0x2f, 0x3a, 0x40]) ODD[octet] = 1;
 
-/** Whether a record has no possible mistake, which is true of nearly all. Allocates nothing. */
+/** Whether a record cannot have a mistake, which is true of nearly all records. Allocates nothing. */
 function isOrdinary({ store, table, apex, has }: ValidatedZone, row: number, type: number): boolean {
   const offset = ONE_NAME_AT[type] ?? -1;
   if (offset < 0) return type === TYPE.A || type === TYPE.AAAA || type === TYPE.TXT;

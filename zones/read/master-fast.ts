@@ -271,7 +271,7 @@ function ipv4(bytes: Buffer, at: number, out: Uint8Array, from: number): number 
   for (let i = 0; i < 4; i++) {
     const start = at;
     const value = decimal(bytes, at, 255);
-    if (value < 0 || (after - start > 1 && bytes[start] === 0x30)) return -1; // 010 is octal to some
+    if (value < 0 || (after - start > 1 && bytes[start] === 0x30)) return -1; // some programs read 010 as octal
     out[from + i] = value;
     at = after;
     if (i < 3 && bytes[at++] !== DOT) return -1;

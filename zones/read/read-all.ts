@@ -40,7 +40,7 @@ export type ConfigurationInput = {
   readonly isDue?: (zoneFile: string) => boolean;
 };
 
-/** A zone that was read, now, for an earlier generation, or before this start. */
+/** A zone that was read now, for an earlier generation, or by an earlier process. */
 export type ZoneReading = {
   readonly summary: ZoneSummary;
   /** `nameKey` of the apex. */
@@ -59,7 +59,7 @@ export type ZoneReading = {
 
 /** The zones of an earlier generation. */
 export type KnownZones = {
-  /** What zones depend on in the settings. */
+  /** The settings that zones depend on. */
   readonly key: Buffer;
   /** By the zone's file. */
   readonly readings: ReadonlyMap<string, ZoneReading>;
@@ -122,7 +122,7 @@ export function readChanges(input: ConfigurationInput, before: KnownZones | unde
       readNow(zoneFile),
   );
   const isSame = hasSameApexes(found, usable);
-  // Without other apexes there are no twins, and the zones below each are the same.
+  // If the apexes have not changed, every zone is stated once, and has the same zones below it as before.
   const firstFile = isSame ? new Map<string, string>() : firstFiles(found);
   const apexes = isSame && usable ? usable.apexes : new Set(firstFile.keys());
   const children = isSame ? undefined : childrenOf(found.flatMap(({ zone }) => zone?.summary.apex ?? []));
@@ -159,7 +159,7 @@ function firstFiles(found: readonly Found[]): Map<string, string> {
   return first;
 }
 
-/** The readings without records, by file. `before` is that of the same files. */
+/** The readings without records, by file. `before` has the readings of the same files. */
 function knownReadings(readings: readonly ZoneReading[], before: KnownZones | undefined): Map<string, ZoneReading> {
   const known = new Map(before?.readings);
   for (const reading of readings) {
@@ -170,7 +170,7 @@ function knownReadings(readings: readonly ZoneReading[], before: KnownZones | un
   return known;
 }
 
-/** A zone file, read now or known. */
+/** A zone file that was read now or earlier. */
 type Found = {
   readonly file: string;
   /** Undefined if the file states no zone. */
@@ -268,8 +268,8 @@ function keyOfZones(settings: Settings): Buffer {
 }
 
 /**
- * Reports what every user may change. Files that have not changed are not looked at again while their folders have the
- * same modes and all was safe. `before` is that of the same zones.
+ * Reports files and folders that every user may change. Files that have not changed are not checked again while their
+ * folders have the same modes and all was safe. `before` is the result for the same zones.
  */
 function judgeRights(
   settings: Settings,

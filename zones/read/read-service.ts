@@ -59,7 +59,7 @@ export type ServiceContext = {
   readonly addFile: (path: string) => void;
   /** See StepsContext. */
   readonly hasBeacon?: boolean;
-  /** If pharos.yaml has no `fleet`: the checks whose keys for a fleet have been warned of. */
+  /** If pharos.yaml has no `fleet`: the checks for whose fleet keys there was a warning. */
   readonly withoutFleet?: Set<CheckSpec> | undefined;
 };
 
@@ -359,7 +359,8 @@ function parseProbe(value: string): Probe | undefined {
 }
 
 /**
- * Warns of VIPs with the same address. Mostly one was copied; draining one leaves the address served through the other.
+ * Warns of VIPs with the same address. Usually one VIP was copied from the other. If one of them is drained, the other
+ * still serves the address.
  */
 function warnCommonAddress(vips: readonly Vip[], report: Report): void {
   const published = vips.flatMap((vip) => [vip.a ?? [], vip.aaaa ?? []].flat().map((address) => ({ vip, address })));

@@ -1,6 +1,6 @@
 /**
  * Millions of records in columns: one arena of bytes and one typed array per field, so that a zone needs memory for its
- * bytes and not for an object per record. Filled by the YAML and master-file readers, read by validation and the image
+ * bytes, but not for an object per record. Filled by the YAML and master-file readers, read by validation and the image
  * compiler.
  */
 import type { Name } from '../../wire/name.ts';
