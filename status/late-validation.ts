@@ -1,6 +1,7 @@
 /**
- * Compiles the schema of a route's parameters and body when the first request needs it. Fastify would compile all of them
- * at the start, which takes a quarter of the start's CPU time, and most routes of most servers never get a request.
+ * Compiles the schema of a route's parameters and body when the first request needs it. Fastify would compile all
+ * schemas at the start, which takes a quarter of the start's CPU time, and most routes of most servers never get a
+ * request.
  */
 import { createRequire } from 'node:module';
 import type { FastifyServerOptions } from 'fastify';
