@@ -572,7 +572,7 @@ function takeBody(state: State, peer: Peer, head: Head, body: Uint8Array): reado
     setList(state, peer, head.list, state.digests);
   }
   const touched: number[] = [];
-  // Most heartbeats say the same as the last one.
+  // Most heartbeats have the same body as the previous one.
   if (!peer.isBodyTaken || Buffer.compare(body, peer.body) !== 0) {
     peer.order.forEach((index, at) => {
       if (index >= 0 && setVote(state, peer, index, packedVote(body, at))) touched.push(index);

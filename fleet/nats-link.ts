@@ -35,11 +35,11 @@ const REFUSED_MS = 60_000;
 export type TakeMessage = (octets: Uint8Array, reply: (octets: Uint8Array) => void, subject: string) => void;
 
 export type NatsLink = {
-  /** False: not connected, and nothing was sent. */
+  /** False if not connected: nothing was sent. */
   publish(subject: string, octets: Uint8Array): boolean;
   /** Subscriptions outlive reconnects. */
   subscribe(subject: string, take: TakeMessage): void;
-  /** Undefined: no answer in time, or not connected. */
+  /** Undefined if there is no reply in time, or no connection. */
   request(subject: string, octets: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined>;
   /** Undefined while not connected. */
   connection(): NatsConnection | undefined;

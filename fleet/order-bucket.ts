@@ -36,7 +36,7 @@ export type OrderWatch = {
 };
 
 export type OrderBucket = {
-  /** Undefined: nothing is stored. */
+  /** Undefined if nothing is stored. */
   get(key: string): Promise<StoredOrder | undefined>;
   all(): Promise<readonly StoredOrder[]>;
   /** Writes in place of the stored revision, or a first value. Resolves to the new revision. */
@@ -133,7 +133,7 @@ async function openWatch(
     isDead: () => performance.now() - heardMs > WATCH_SILENT_MS,
     stop: () => {
       subscription.unsubscribe();
-      // Without a connection the server removes it by itself.
+      // Without a connection, the server removes the consumer after WATCH_KEPT_MS.
       if (!connection.isClosed()) manager.consumers.delete(stream, name).catch(() => undefined);
     },
   };

@@ -1,6 +1,6 @@
 /**
- * Figures that nodes of a fleet share beside votes: loads that checks read, answers by VIP, clients by country, and
- * latencies that browsers measured. A message may be lost: the next one replaces its figures. Pure, apart from
+ * Figures that nodes of a fleet share in addition to votes: loads that checks read, answers by VIP, clients by country,
+ * and latencies that browsers measured. A message may be lost: the next one replaces its figures. Pure, apart from
  * callbacks.
  *
  *     own figures ──▶ at most MESSAGES_PER_TICK messages of ROWS_PER_MESSAGE rows per second ──▶ peers

@@ -94,7 +94,9 @@ export type Fleet = {
   readonly orders: () => readonly OrderEntry[];
   /** The newest order with the key. */
   readonly orderOf: (key: string) => OrderEntry | undefined;
-  /** Call when an order has been applied or a drain has changed: peers are told at once. */
+  /**
+   * Sends the applied orders and drains to peers at once. Call when an order has been applied or a drain has changed.
+   */
   readonly acknowledge: () => void;
   /** Forgets a node that is not heard, until it is heard again. */
   readonly forget: (node: string) => void;

@@ -146,7 +146,7 @@ function createFastify(): FastifyInstance {
     bodyLimit: MAX_REQUEST_OCTETS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
-      // The larger of both timeouts applies to the body, and the default of this one is a minute.
+      // Node.js applies the larger of both timeouts to the body. The default of `headersTimeout` is one minute.
       headersTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: REQUEST_CHECK_MS,
       // Node.js rejects a request without Host without a message. admitRequests sends one.
@@ -162,7 +162,7 @@ function createFastify(): FastifyInstance {
     // Input is validated as sent: no coercion, and no silent removal.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allowUnionTypes: true } },
     clientErrorHandler: answerBrokenRequest,
-    // No hook runs for these.
+    // Fastify runs no hook for these errors.
     frameworkErrors: (error, _request, reply) => {
       void sendProblem(protect(reply), problem(400, error.message));
     },

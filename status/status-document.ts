@@ -97,7 +97,7 @@ const MAX_COUNTRIES = 20;
 
 /** Adds the document as JSON. */
 export async function writeStatus(runtime: Runtime, octets: Octets): Promise<void> {
-  // All from one generation, even if a reload happens meanwhile.
+  // The whole document is from one generation, even if a reload happens meanwhile.
   const { services } = runtime.generation().catalog;
   octets.text(`${JSON.stringify(withoutLists(runtime)).slice(0, -1)},"services":[`);
   const states = await vipStates(runtime);
@@ -169,7 +169,7 @@ export function serviceDocument(service: ServiceInfo, states: readonly VipState[
 }
 
 export function trafficDocument(recent: RecentTraffic): TrafficDocument {
-  // Three decimals: more would be noise.
+  // Rates have three decimals; more would be meaningless.
   const round = (rate: number): number => Math.round(rate * 1000) / 1000;
   return {
     seconds: round(recent.seconds),
@@ -183,7 +183,7 @@ function clientsDocument({ samples, countries }: CountedClients): ClientsDocumen
   const listed = [...countries]
     .sort(([a, most], [b, least]) => least - most || (a < b ? -1 : 1))
     .slice(0, MAX_COUNTRIES);
-  // Six decimals, as in simulate.
+  // Shares have six decimals, as in simulate.
   const shareOf = (count: number): number => (samples === 0 ? 0 : Math.round((count / samples) * 1e6) / 1e6);
   return {
     samples: Math.round(samples),

@@ -286,12 +286,12 @@ function encodeRecords(work: Work): void {
     for (let entry = row + 1; entry !== 0; entry = next[entry - 1] ?? 0) rows.push(entry - 1);
     const isShown = (each: number): boolean => store.type[each] === TYPE.NS || store.type[each] === TYPE.DS;
     encodeRrsets(work, node, isCut ? rows.filter(isShown) : rows, signingOf(work, node));
-    // After the node's own RRsets, so that those stay contiguous.
+    // These RRsets come after the node's own, which stay contiguous.
     if (node === building.apexNode) encodeNegativeSoa(work, rows.find((each) => store.type[each] === TYPE.SOA)); // prettier-ignore
     if (isCut) encodeBesideCut(work, node, rows.filter((each) => !isShown(each))); // prettier-ignore
   }
   if (!work.signing) return;
-  // Services without records beside them.
+  // Of the nodes without records, only those of services have an NSEC.
   const end = building.nodes.length / ROW_WORDS;
   for (let node = count; node < end; node++) {
     const signing = signingOf(work, node);

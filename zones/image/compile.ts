@@ -54,7 +54,7 @@ export type CompileInput = {
   /** By the path that a latency step names. */
   readonly latencyTables: ReadonlyMap<string, LatencyTable>;
   readonly store: PartStore;
-  /** Undefined: it is compiled. */
+  /** The plan to use again; undefined: it is compiled. */
   readonly plan?: CompiledPlan | undefined;
   readonly report: Report;
 };

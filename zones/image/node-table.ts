@@ -67,11 +67,11 @@ export function hideNode(names: NodeTable, node: number): void {
   const hash = hashFoldedName(names.names.array, nodeWord(names.nodes.array, node, NODE.NAME_AT));
   let row = hash & mask;
   while (table[row * 2 + 1] !== node + 1) row = (row + 1) & mask;
-  // The entry stays, because searches for other names lead over it. No other name is equal, so it is never found.
+  // The entry stays, because searches for other names pass it. No other name is equal, so it is never found.
   table[row * 2] = hash ^ 1;
 }
 
-/** Names of `names` are not copied. */
+/** Returns the offset of the name in `names`. A name that is there already is not copied. */
 function placeName({ names }: NodeTable, name: Uint8Array, at: number, octets: number): number {
   if (name === names.array) return at;
   const nameAt = reserveBytes(names, octets);
