@@ -23,7 +23,7 @@ import {
 import { openBucket, type OrderBucket, type StoredOrder } from './order-bucket.ts';
 
 const REREAD_MS = 60_000;
-/** Least time between two calls of `catchUp` that read the orders. */
+/** Least time between two readings of all orders. */
 const CATCH_UP_MS = 1000;
 /** How often the watch is checked. */
 const LOOK_MS = 3000;

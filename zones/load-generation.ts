@@ -259,7 +259,7 @@ function zoneFinder(input: LoadInput, cached: Map<string, CachedZone>): NonNulla
   };
 }
 
-/** Saves the zones that were read in this load in the cache. */
+/** Saves in the cache the zones that this load has read. */
 function keepZones(
   readings: readonly ZoneReading[],
   compiled: readonly CompiledZone[],
