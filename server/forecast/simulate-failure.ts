@@ -58,10 +58,9 @@ export function simulateFrom(generation: ForecastGeneration, request: SimulateRe
   const weighing: Weighing = { classes: classesOf(atlas), counted: live, by: request.weigh };
   const targets = catalog.vips.filter((vip) => down.has(vip.slot));
   const touched = servicesTouched(generation, down);
-  const endMs = performance.now() + MAX_SETTLE_MS;
-  const mayGoOn = (): boolean => performance.now() < endMs;
+  const work: Work = { left: MAX_SETTLE_WORK };
   const services = touched.flatMap((service) =>
-    movedBy(before, after, service, weighing, live?.loadOf ?? (() => undefined), mayGoOn),
+    movedBy(before, after, service, weighing, live?.loadOf ?? (() => undefined), work),
   );
   return {
     ok: true,
@@ -74,11 +73,14 @@ export function simulateFrom(generation: ForecastGeneration, request: SimulateRe
   };
 }
 
+/** Work that a request may still do: rounds of settling loads, times the square of the number of VIPs. */
+type Work = { left: number };
+
 /**
- * The time for all services of a request together, because a client waits for the reply. Most services need a few
- * milliseconds each. A service with dozens of VIPs near their limit can need more than this.
+ * The work for all services of a request together, because a client waits for the reply: some seconds. It is not a
+ * time, so that the same request has the same result on every machine. Most services settle in 20 rounds.
  */
-const MAX_SETTLE_MS = 5000;
+const MAX_SETTLE_WORK = 400_000;
 
 /** The traffic of a service by type; with settled loads if loads are known. */
 function movedBy(
@@ -87,7 +89,7 @@ function movedBy(
   service: number,
   weighing: Weighing,
   loadOf: (vip: VipInfo) => number | undefined,
-  mayGoOn: () => boolean,
+  work: Work,
 ): Traffic[] {
   const { catalog } = after.generation;
   const { firstSlot = 0, vipCount = 0 } = catalog.services[service] ?? {};
@@ -98,6 +100,7 @@ function movedBy(
     is: { side: after, service, has },
   }));
   const loads = vips.map(loadOf);
+  const mayGoOn = (): boolean => (work.left -= vipCount * vipCount) >= 0;
   const settled = settleLoads({ before, after, service, weighing, loads, sampled: SAMPLED_CLIENTS, mayGoOn });
   const known = new Map(vips.map(({ name }, vip) => [name, settled && vipLoad(loads[vip], settled, vip)]));
   return seats.map(({ was, is, types }) => {
