@@ -36,7 +36,7 @@ test.skipIf(!has('dig') || !has('curl'))('docs/getting-started.md works as writt
 
 test('README.md has the lines and the answers that the demo prints', () => {
   const readme = readFileSync(`${ROOT}README.md`, 'utf8');
-  const demo = readFileSync(`${ROOT}cli/demo.ts`, 'utf8');
+  const demo = readFileSync(`${ROOT}cli/demo-parts.ts`, 'utf8');
   const clients = [...demo.matchAll(/subnet: '([^']+)', answer: '([^']+)'/g)];
   expect(clients).toHaveLength(3);
   for (const [, subnet, answer] of clients) {
