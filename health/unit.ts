@@ -26,8 +26,8 @@ export type LastResult = ProbeResult & {
 };
 
 /**
- * The part of the last result that a unit keeps. Each result overwrites it in place, like the state: objects that live
- * from one probe to the next would cause half of the work of garbage collection.
+ * The part of the last result that a unit keeps. Each result overwrites it in place, like the state, because objects
+ * that live from one probe to the next are garbage that a young collection has to copy first.
  */
 export type KeptResult = { -readonly [Key in keyof ProbeResult]-?: ProbeResult[Key] | undefined } & {
   passed: boolean;
