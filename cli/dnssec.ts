@@ -83,7 +83,7 @@ export function dnssecStatus(options: DnssecOptions, output: Output): number {
     return EXIT.OK;
   }
   for (const { tag, algorithm, entry_point: isEntryPoint, state, file } of keys) {
-    const kind = isEntryPoint ? 'has a DS at the parent' : 'zone key';
+    const kind = isEntryPoint ? 'for the DS at the parent' : 'zone signing key';
     output.out(`key ${tag}  algorithm ${algorithm}  ${state}  (${kind})  ${file}`);
   }
   return EXIT.OK;
