@@ -83,7 +83,8 @@ async function bundle(entries: Readonly<Record<string, string>>): Promise<Output
 /** Fails if a file starts a thread with a file that is not in dist/. */
 function checkThreads(fileName: string, code: string): void {
   for (const [, name = ''] of code.matchAll(/"\.\/([\w-]+\.js)",\s*import\.meta\.url/g)) {
-    if (!existsSync(join(stage, name))) throw new Error(`${fileName} needs ${name}, which is no entry in bin/build.ts`);
+    if (!existsSync(join(stage, name)))
+      throw new Error(`${fileName} needs ${name}, which is not an entry of bin/build.ts`);
   }
 }
 

@@ -2,6 +2,7 @@
  * `pharos dnssec status|ds|roll|retire|import ZONE`: the keys of a zone (docs/dnssec.md).
  */
 import { availableParallelism } from 'node:os';
+import { messageOf } from '../config/unknown-values.ts';
 import { dsData } from '../dnssec/dnskey.ts';
 import { importPair, makeKey, readKeys, setTimes, type ZoneKey } from '../dnssec/key-files.ts';
 import { activeKeys, isPublished, KEY_TTL_SECONDS, type SigningRule } from '../dnssec/zone-signer.ts';
@@ -169,7 +170,7 @@ export async function dnssecRetire(options: RetireOptions, output: Output): Prom
   try {
     ds = await askForDs(zone.apex, options.parent);
   } catch (error) {
-    return refuse(`the DS of ${options.zone} is not known: ${error instanceof Error ? error.message : String(error)}`);
+    return refuse(`the DS of ${options.zone} is not known: ${messageOf(error)}`);
   }
   const has = ({ tag }: ZoneKey): boolean => ds.tags.includes(tag);
   if (ds.tags.length > 0 && !has(next)) return refuse(`not safe yet: the parent has no DS for key ${next.tag}`);
@@ -190,7 +191,7 @@ export function dnssecImport(options: DnssecOptions & { readonly files: readonly
       const key = importPair(zone.rule.keys, zone.apex, file);
       output.out(`Imported key ${key.tag} (algorithm ${key.algorithm.number}) as ${key.file}`);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       return fail('dnssec import', `${file}: ${message}`, EXIT.FAILED, output);
     }
   }

@@ -5,6 +5,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { formatEndpoint, parseEndpoint, type Endpoint } from '../wire/address.ts';
+import { HEADER_OCTETS } from '../wire/limits.ts';
 import { decodeResponse, encodeQuery } from '../wire/message.ts';
 import type { Name } from '../wire/name.ts';
 import { get16, put16 } from '../wire/octets.ts';
@@ -17,7 +18,6 @@ const TIMEOUT_MS = 3000;
 const TRIES = 2;
 const RECURSION_DESIRED = 0x01;
 const DNS_PORT = 53;
-const HEADER_OCTETS = 12;
 
 /**
  * The DS records, from `server` (`192.0.2.1` or `192.0.2.1:53`), or else from the resolver of this machine. Rejects if
@@ -33,7 +33,7 @@ export async function askForDs(zone: Name, server: string | undefined): Promise<
   for (let left = TRIES; ; left--) {
     try {
       const { rcode, answer } = decodeResponse(await exchange(endpoint, query));
-      if (rcode !== 0) throw new Error(`${formatEndpoint(endpoint)} answered with RCODE ${rcode}`);
+      if (rcode !== 0) throw new Error(`${formatEndpoint(endpoint)} returned RCODE ${rcode}`);
       const records = answer.filter(({ type }) => type === typeText(TYPE.DS));
       return {
         ttlSeconds: Math.max(0, ...records.map(({ ttl }) => ttl)),

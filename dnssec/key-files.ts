@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readRegularFile } from '../config/read-file.ts';
+import { messageOf } from '../config/unknown-values.ts';
 import { formatName, nameKey, parseName, type Name } from '../wire/name.ts';
 import { parseRdataText } from '../wire/rdata.ts';
 import { TYPE } from '../wire/types.ts';
@@ -68,7 +69,7 @@ export function readKeys(folder: string, apex: Name): KeyFiles {
     try {
       keys.push(readPair(file, apex));
     } catch (error) {
-      faults.push({ file, why: error instanceof Error ? error.message : String(error) });
+      faults.push({ file, why: messageOf(error) });
     }
   }
   keys.sort((a, b) => a.algorithm.number - b.algorithm.number || a.tag - b.tag);

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import type { Report } from '../config/diagnostics.ts';
 import { boolean, choice, duration, map, optional, text, withDefault, type Read } from '../config/fields.ts';
 import { anyOf, described, schemaOf } from '../config/schema.ts';
+import { messageOf } from '../config/unknown-values.ts';
 import { nodePlace, type YamlNode } from '../config/yaml.ts';
 import { formatName, type Name } from '../wire/name.ts';
 import { readKeys, type ZoneKey } from './key-files.ts';
@@ -81,7 +82,7 @@ export function signingOf(
     }
     return { rule, keys };
   } catch (error) {
-    const message = `the keys of ${formatName(apex)} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `the keys of ${formatName(apex)} cannot be read: ${messageOf(error)}`;
     report.error('PH390', message, { file: rule.keys }, 'make the folder readable for the user of the server');
     return { rule, keys: [] };
   }

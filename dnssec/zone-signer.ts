@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readCacheEntry, writeCacheEntry, type CacheFolders, type CacheKind } from '../config/cache-entry.ts';
 import { allocateEntry, ENTRY_HEADER_OCTETS } from '../config/entry-header.ts';
 import { canonical, type Name } from '../wire/name.ts';
+import { withSoaSerial } from '../wire/rdata.ts';
 import { TYPE } from '../wire/types.ts';
 import { dsData } from './dnskey.ts';
 import type { ZoneKey } from './key-files.ts';
@@ -163,7 +164,7 @@ export function createZoneSigner(input: SignerInput): ZoneSigner {
       ...cds,
     ],
     sign,
-    signSerial: (serial) => (soa ? sign(withSerial(soa, serial)) : []),
+    signSerial: (serial) => (soa ? sign({ ...soa, rdata: soa.rdata.map((data) => withSoaSerial(data, serial)) }) : []),
     epoch: `${signedAt} ${keysDigest} ${String(rule.publishesCds)} ${rule.lifetimeSeconds} ${digestOf(...published.map(({ dnskey }) => dnskey))}`,
     refreshAt,
     describe: () => ({
@@ -183,18 +184,6 @@ export function createZoneSigner(input: SignerInput): ZoneSigner {
 function periodStart(apex: Name, { refreshSeconds }: SigningRule, nowSeconds: number): number {
   const phase = createHash('sha256').update(canonical(apex)).digest().readUInt32BE(0) % refreshSeconds;
   return Math.floor((nowSeconds - phase) / refreshSeconds) * refreshSeconds + phase;
-}
-
-/** The five numbers at the end of SOA data, of which the serial is the first (RFC 1035 3.3.13). */
-const SOA_NUMBERS_OCTETS = 20;
-
-function withSerial(soa: SignedSet, serial: number): SignedSet {
-  const rdata = soa.rdata.map((data) => {
-    const changed = data.slice();
-    new DataView(changed.buffer).setUint32(changed.length - SOA_NUMBERS_OCTETS, serial);
-    return changed;
-  });
-  return { ...soa, rdata };
 }
 
 /** Seconds since 1970. The jitter depends on owner and type, so that every node and every start has the same. */

@@ -84,9 +84,34 @@ export function cutTexts(type: number, tokens: readonly Token[]): readonly Token
   });
 }
 
+/** SOA data ends with five numbers: SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM (RFC 1035 3.3.13). */
+export const SOA_NUMBERS_OCTETS = 20;
+
+/** SERIAL of an SOA. */
+export function soaSerial(rdata: Uint8Array): number {
+  return soaNumber(rdata, 0);
+}
+
+/** EXPIRE of an SOA, in seconds. */
+export function soaExpire(rdata: Uint8Array): number {
+  return soaNumber(rdata, 3);
+}
+
 /** MINIMUM of an SOA: the TTL of negative answers in seconds (RFC 2308 4). */
 export function soaMinimum(rdata: Uint8Array): number {
-  return new DataView(rdata.buffer, rdata.byteOffset + rdata.length - 4, 4).getUint32(0);
+  return soaNumber(rdata, 4);
+}
+
+function soaNumber(rdata: Uint8Array, index: number): number {
+  const at = rdata.byteOffset + rdata.length - SOA_NUMBERS_OCTETS + 4 * index;
+  return new DataView(rdata.buffer, at, 4).getUint32(0);
+}
+
+/** A copy of SOA data with another SERIAL. */
+export function withSoaSerial(rdata: Uint8Array, serial: number): Uint8Array {
+  const changed = Uint8Array.from(rdata);
+  new DataView(changed.buffer).setUint32(changed.length - SOA_NUMBERS_OCTETS, serial);
+  return changed;
 }
 
 /**

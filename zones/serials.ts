@@ -9,10 +9,10 @@ import { readRegularFile } from '../config/read-file.ts';
 import { MAX_STATE_FILE_OCTETS } from '../health/limits.ts';
 import { traitsOf } from '../steering/steps.ts';
 import { nameKey } from '../wire/name.ts';
-import { TYPE } from '../wire/types.ts';
+import { soaSerial } from '../wire/rdata.ts';
 import { agreedSerial, type FleetSerials } from './agree-serial.ts';
 import type { ZoneSummary } from './read/model.ts';
-import { rdataOf, type RecordStore } from './read/record-store.ts';
+import { rdataOf, type RecordStore, findSoaRow } from './read/record-store.ts';
 
 /**
  * By canonical apex (`nameKey`). The digest is empty if the file states the serial, which is kept so that `auto` rises
@@ -35,12 +35,8 @@ export type ZoneForSerial = ZoneSummary &
 export function statedSerial(zone: ZoneForSerial): number {
   if ('stated' in zone) return zone.stated;
   const { records } = zone;
-  for (let row = 0; row < records.count; row++) {
-    if (records.type[row] !== TYPE.SOA) continue;
-    const data = rdataOf(records, row);
-    return new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(data.length - 20);
-  }
-  return 0;
+  const row = findSoaRow(records);
+  return row < 0 ? 0 : soaSerial(rdataOf(records, row));
 }
 
 /**

@@ -3,12 +3,13 @@
  */
 import type { CacheFolders } from '../config/cache-entry.ts';
 import type { Report } from '../config/diagnostics.ts';
+import { messageOf } from '../config/unknown-values.ts';
 import { makeKey, readKeys } from '../dnssec/key-files.ts';
 import { activeKeys, createZoneSigner, type SigningState, type ZoneSigner } from '../dnssec/zone-signer.ts';
 import { formatName } from '../wire/name.ts';
-import { TYPE } from '../wire/types.ts';
+import { soaExpire } from '../wire/rdata.ts';
 import type { ZoneModel } from './read/model.ts';
-import { rdataOf, recordType } from './read/record-store.ts';
+import { findSoaRow, rdataOf } from './read/record-store.ts';
 
 export type SignersOptions = {
   readonly cache: CacheFolders;
@@ -45,7 +46,7 @@ export function signerOf(
       makeKey(rule.keys, apex, nowSeconds);
       ({ keys } = readKeys(rule.keys, apex));
     } catch (error) {
-      const message = `the key of ${zone} cannot be written: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `the key of ${zone} cannot be written: ${messageOf(error)}`;
       report.error('PH390', message, { file: rule.keys }, 'make the folder writable for the user of the server');
       return undefined;
     }
@@ -60,19 +61,11 @@ export function signerOf(
     const message = `the clock is behind the signatures of ${zone}: they stay as they are`;
     report.warning('PH393', message, { file }, 'set the clock of this machine');
   }
-  const expire = expireOf(records);
+  const row = findSoaRow(records);
+  const expire = row < 0 ? 0 : soaExpire(rdataOf(records, row));
   if (rule.lifetimeSeconds * 0.9 - rule.refreshSeconds < expire) {
     const message = `signatures of ${zone} may end before secondaries that cannot transfer stop serving it (SOA expire ${expire} s)`;
     report.warning('PH395', message, { file }, 'lower expire of soa, or raise lifetime of dnssec');
   }
   return signer;
-}
-
-function expireOf(records: ZoneModel['records']): number {
-  for (let row = 0; row < records.count; row++) {
-    if (recordType(records, row) !== TYPE.SOA) continue;
-    const data = rdataOf(records, row);
-    return new DataView(data.buffer, data.byteOffset, data.length).getUint32(data.length - 8);
-  }
-  return 0;
 }

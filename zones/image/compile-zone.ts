@@ -8,12 +8,20 @@ import type { ZoneSigner } from '../../dnssec/zone-signer.ts';
 import { parseAddress } from '../../wire/address.ts';
 import { MAX_NAME_OCTETS } from '../../wire/limits.ts';
 import { canonical, labelOffsets, nameKey, type Name } from '../../wire/name.ts';
-import { additionalNameOffset, isPlainType } from '../../wire/rdata.ts';
+import { additionalNameOffset, isPlainType, withSoaSerial } from '../../wire/rdata.ts';
 import { mostRrsetOctets } from '../../wire/response.ts';
 import { TYPE, typeText } from '../../wire/types.ts';
 import type { ServiceModel, ZoneModel } from '../read/model.ts';
 import { createNameTable, type NameTable } from '../read/name-table.ts';
-import { ownerOctets, ownerStart, rdataOf, type RecordStore, recordTtl, recordType } from '../read/record-store.ts';
+import {
+  ownerOctets,
+  ownerStart,
+  rdataOf,
+  type RecordStore,
+  recordTtl,
+  recordType,
+  negativeTtl,
+} from '../read/record-store.ts';
 import { resolveTargets } from './additional.ts';
 import { addPlainRrset, encodeRrset } from './encode-rrset.ts';
 import { createBytes, createWords, pushWords, type Bytes, type Words } from './growable.ts';
@@ -401,16 +409,13 @@ function reportTooLarge({ store, report }: Work, type: number, row: number, name
 
 /** The SOA data with this generation's serial. */
 function withSerial({ store, serial }: Work, row: number): Uint8Array {
-  const data = rdataOf(store, row).slice();
-  new DataView(data.buffer).setUint32(data.length - 20, serial);
-  return data;
+  return withSoaSerial(rdataOf(store, row), serial);
 }
 
 /** RFC 2308 3: negative answers carry the SOA with the lesser of its TTL and its MINIMUM. */
 function encodeNegativeSoa(work: Work, row: number | undefined): void {
   if (row === undefined) return;
   const data = withSerial(work, row);
-  const minimum = new DataView(data.buffer).getUint32(data.length - 4);
-  const ttl = Math.min(work.store.ttlSeconds[row] ?? 0, minimum);
+  const ttl = negativeTtl(work.store, row);
   work.building.negativeSoa = encodeRrset(work.building, TYPE.SOA, ttl, [data], work.apex) ?? -1;
 }

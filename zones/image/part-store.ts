@@ -5,6 +5,7 @@
 import type { Allocate } from '../../geo/packed-atlas.ts';
 import { hashName } from '../../wire/name-hash.ts';
 import { labelOffsets, type Name } from '../../wire/name.ts';
+import { SOA_NUMBERS_OCTETS } from '../../wire/rdata.ts';
 import { TYPE } from '../../wire/types.ts';
 import { copyPart, copyParts, createArena, reserve, type Arena } from './arena.ts';
 import { arrange, writePart } from './arrange.ts';
@@ -95,9 +96,6 @@ export function copyWithSerial(
   store.parts.add(part);
   return part;
 }
-
-/** The five numbers at the end of SOA data, of which the serial is the first (RFC 1035 3.3.13). */
-const SOA_NUMBERS_OCTETS = 20;
 
 function writeSerial({ words, bytes }: Arena, zone: number, serial: number): void {
   words[zone * ROW_WORDS + ZONE.SERIAL] = serial | 0;

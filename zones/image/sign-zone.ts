@@ -9,7 +9,7 @@ import { canonical, compareCanonical, type Name } from '../../wire/name.ts';
 import { TYPE } from '../../wire/types.ts';
 import type { ServiceModel } from '../read/model.ts';
 import type { NameTable } from '../read/name-table.ts';
-import { rdataOf, recordTtl, recordType, type RecordStore } from '../read/record-store.ts';
+import { type RecordStore, findSoaRow, negativeTtl } from '../read/record-store.ts';
 import { encodeRrset, type RrsetTables } from './encode-rrset.ts';
 import { NODE, NODE_FLAG, nodeWord, pairOf, ROW_WORDS, RRSET, SIGNED } from './image.ts';
 import { flagsOf, nameOf, type NodeTable } from './node-table.ts';
@@ -60,17 +60,7 @@ export function createSigning(unsigned: Unsigned, signer: ZoneSigner, services: 
   named.sort((a, b) => compareCanonical(a.name, b.name));
   building.chain = named.map(({ node }) => node);
   const nextOf = new Map(building.chain.map((node, index, all) => [node, all[index + 1] ?? all[0] ?? 0]));
-  return { ...unsigned, signer, serviceOf, nextOf, nsecTtlSeconds: negativeTtl(store) };
-}
-
-function negativeTtl(store: RecordStore): number {
-  for (let row = 0; row < store.count; row++) {
-    if (recordType(store, row) !== TYPE.SOA) continue;
-    const data = rdataOf(store, row);
-    const minimum = new DataView(data.buffer, data.byteOffset, data.length).getUint32(data.length - 4);
-    return Math.min(recordTtl(store, row), minimum);
-  }
-  return 0;
+  return { ...unsigned, signer, serviceOf, nextOf, nsecTtlSeconds: negativeTtl(store, findSoaRow(store)) };
 }
 
 /** Adds the signatures of an RRset in the row after it, if the zone is authoritative for it (RFC 4035 2.2). */

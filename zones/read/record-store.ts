@@ -5,6 +5,8 @@
  */
 import type { Name } from '../../wire/name.ts';
 import { get8 } from '../../wire/octets.ts';
+import { soaMinimum } from '../../wire/rdata.ts';
+import { TYPE } from '../../wire/types.ts';
 
 export type RecordStore = {
   count: number;
@@ -175,4 +177,15 @@ function growRows(store: RecordStore, rows: number): void {
   store.rdataOctets = wider(Uint16Array, store.rdataOctets);
   store.file = wider(Uint16Array, store.file);
   store.line = wider(Uint32Array, store.line);
+}
+
+/** The row of the SOA record, or -1. */
+export function findSoaRow(store: RecordStore): number {
+  for (let row = 0; row < store.count; row++) if (recordType(store, row) === TYPE.SOA) return row;
+  return -1;
+}
+
+/** The TTL of negative answers, by the row of the SOA (-1: 0): the lesser of its TTL and its MINIMUM (RFC 2308 3, RFC 9077 3). */
+export function negativeTtl(store: RecordStore, row: number): number {
+  return row < 0 ? 0 : Math.min(recordTtl(store, row), soaMinimum(rdataOf(store, row)));
 }
