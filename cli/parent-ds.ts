@@ -21,7 +21,7 @@ const DNS_PORT = 53;
 
 /**
  * The DS records, from `server` (`192.0.2.1` or `192.0.2.1:53`), or else from the resolver of this machine. Rejects if
- * there is no usable answer.
+ * the server returns no usable answer.
  */
 export async function askForDs(zone: Name, server: string | undefined): Promise<ParentDs> {
   const at = server ?? getServers()[0] ?? '127.0.0.1';

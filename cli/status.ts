@@ -19,7 +19,7 @@ export type StatusCommandOptions = ReachAllOptions & {
   readonly signal: AbortSignal;
 };
 
-/** One of the servers: its last report, and why there is no newer one. */
+/** One of the servers: its last report, and the reason if the last request for a report failed. */
 type Watched = {
   readonly api: Api;
   readonly view: StatusView | undefined;

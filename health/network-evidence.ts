@@ -170,7 +170,7 @@ function tally<Check extends Suspected>(
   return { failed, passed, waiting, waitUntilMs, up };
 }
 
-/** When the result of a running or requested probe is due; -Infinity if there is no such probe. */
+/** When the result of a running or requested probe is due; -Infinity if no probe is running or requested. */
 function answerDueMs({ witness: { askedMs, wantedMs }, check: { fastMs, timeoutMs } }: Suspected): number {
   if (askedMs !== undefined) return askedMs + timeoutMs + ANSWER_SLACK_MS;
   return wantedMs === undefined ? -Infinity : wantedMs + fastMs + timeoutMs + ANSWER_SLACK_MS;

@@ -98,7 +98,7 @@ regions: { seoul: { at: KR }, dublin: { at: IE } }
   ];
   const ASKED = 100_000;
   await ask(server.port, queries, ASKED);
-  // Samples of a generation are counted before the next one is in force. Without a change there is no next one.
+  // Samples of a generation are counted before the next one is in force. A reload without a change makes no generation.
   writeFileSync(join(folder.path, 'zones/example.com.yaml'), zone('www', 'other', 'more'));
   await reload();
   const { samples, countries, rest } = await clientsOf('www');

@@ -1,4 +1,4 @@
-/** Servers of a fleet as processes: `pharos serve` with a folder of its own, restarted and asked by name. */
+/** Servers of a fleet as processes: each runs `pharos serve` in its folder. Tests restart and query them by name. */
 import { folderOf, NO_GEOGRAPHY } from './pharos.ts';
 import { serve, type Served } from './process.ts';
 
